@@ -1,0 +1,37 @@
+FROM rust:1-slim-bookworm AS build
+WORKDIR /src
+COPY . .
+# The caches outlive the build but are not part of the image, so the binary is taken out of them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/src/target \
+    cargo build --release --locked --bin registrar \
+    && cp target/release/registrar /usr/local/bin/registrar
+
+FROM debian:bookworm-slim
+LABEL org.opencontainers.image.title="Registrar" \
+      org.opencontainers.image.description="A directory of admins, organizations, groups and users in which every change is an event" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# The builder's certificates, for external OIDC issuers and telemetry over TLS.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /usr/local/bin/registrar /usr/local/bin/registrar
+
+# The number is fixed so that the owner of a volume stays the same and an orchestrator can see that
+# it is not root.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin registrar \
+    && install -d -o registrar -g registrar -m 0700 /data
+USER 10001:10001
+WORKDIR /data
+VOLUME /data
+
+ENV REGISTRAR_LISTEN=0.0.0.0:8080 \
+    REGISTRAR_DATA=/data
+EXPOSE 8080
+
+# bash is all that the image has to speak HTTP with. It asks whether the process lives, not whether
+# it is ready: a container does not get better by being restarted while its database is away.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
+    CMD ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/${REGISTRAR_LISTEN##*:} && printf 'GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
+
+ENTRYPOINT ["registrar"]
+CMD ["serve"]

@@ -1,0 +1,105 @@
+//! An access token that was issued: who it stands for and how far it reaches. The token itself is never stored.
+
+use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}, values::AdminId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// A token by its `jti`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub enum AccessToken {
+    /// Not issued.
+    #[default]
+    Absent,
+    /// Issued; it ends by itself.
+    Issued,
+}
+
+/// Puts on record that a token is handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Whom it stands for.
+    pub admin_id: AdminId,
+    /// When it ends.
+    pub expires_at: DateTime<Utc>,
+    /// The only organization it reaches, if narrowed.
+    pub organization_id: Option<String>,
+    /// The only permissions it carries, if narrowed.
+    pub permissions: Option<Vec<String>>,
+}
+
+/// Facts of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum AccessTokenEvent {
+    /// It was handed out.
+    #[serde(rename = "access-token.issued")]
+    Issued {
+        /// Whom it stands for.
+        admin_id: AdminId,
+        /// When it ends.
+        expires_at: DateTime<Utc>,
+        /// The only organization it reaches, if narrowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization_id: Option<String>,
+        /// The only permissions it carries, if narrowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permissions: Option<Vec<String>>,
+    },
+}
+
+event_names!(AccessTokenEvent { Issued => "access-token.issued" @ "1.0" });
+
+impl EventFacts for AccessTokenEvent {}
+
+/// Why nothing was issued.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AccessTokenError {
+    /// The identifier is used up.
+    #[error("a token with this identifier was already issued")]
+    AlreadyIssued,
+}
+
+impl Decide for AccessToken {
+    fn decide(&self, issue: Issue) -> Result<Vec<AccessTokenEvent>, AccessTokenError> {
+        let Issue { admin_id, expires_at, organization_id, permissions } = issue;
+        match self {
+            AccessToken::Absent => Ok(vec![AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }]),
+            AccessToken::Issued => Err(AccessTokenError::AlreadyIssued),
+        }
+    }
+}
+
+impl AccessToken {
+    fn evolve(&mut self, event: AccessTokenEvent) {
+        match event {
+            AccessTokenEvent::Issued { .. } => *self = AccessToken::Issued,
+        }
+    }
+}
+
+aggregate!(AccessToken, "access-token", Issue, AccessTokenEvent, AccessTokenError);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cqrs_es::test::TestFramework;
+
+    fn issue() -> Issue {
+        Issue { admin_id: AdminId(uuid::Uuid::from_u128(1)), expires_at: DateTime::UNIX_EPOCH, organization_id: None, permissions: None }
+    }
+
+    fn issued() -> AccessTokenEvent {
+        AccessTokenEvent::Issued {
+            admin_id: AdminId(uuid::Uuid::from_u128(1)),
+            expires_at: DateTime::UNIX_EPOCH,
+            organization_id: None,
+            permissions: None,
+        }
+    }
+
+    #[test]
+    fn a_token_is_issued_once() {
+        TestFramework::<AccessToken>::with(()).given_no_previous_events().when(issue()).then_expect_events(vec![issued()]);
+        TestFramework::<AccessToken>::with(()).given(vec![issued()]).when(issue()).then_expect_error(AccessTokenError::AlreadyIssued);
+    }
+}

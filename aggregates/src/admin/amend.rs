@@ -1,0 +1,445 @@
+//! Amending an admin: changes applied in order to a copy, which is then compared with what was there, record by record.
+
+use super::event::AdminEvent;
+use super::profile::{Address, AddressDetails, PhoneNumber, Profile, collapse};
+use crate::values::{CountryCode, Problem, RegionCode, check_name, check_text};
+use std::collections::BTreeMap;
+
+/// One step of an amendment. Positions refer to the state that the steps before it have left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminChange {
+    /// Of the granted policies.
+    Policies(ListEdit),
+    /// Of the permissions granted on top.
+    CustomPermissions(ListEdit),
+    /// Sets the salutation code, or takes it away.
+    Salutation(Option<u32>),
+    /// Sets a text of the person; `None` takes an optional one away.
+    PersonText(PersonText, Option<String>),
+    /// Sets the legacy identifier, or takes it away.
+    LegacyIdentifier(Option<String>),
+    /// Of the addresses.
+    Addresses(AddressEdit),
+    /// Of the telephone numbers.
+    PhoneNumbers(PhoneNumberEdit),
+}
+
+/// A change of a list of plain texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListEdit {
+    /// Sets the whole list.
+    Set(Vec<String>),
+    /// Inserts before `at`, at the end where it is `None`.
+    Insert {
+        /// Place, from 0 to the length of the list.
+        at: Option<usize>,
+        /// New entry.
+        entry: String,
+    },
+    /// Replaces an entry.
+    Replace {
+        /// Place of the entry.
+        at: usize,
+        /// New entry.
+        entry: String,
+    },
+    /// Removes an entry.
+    Remove {
+        /// Place of the entry.
+        at: usize,
+    },
+}
+
+/// A text of the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonText {
+    /// Given name; cannot be taken away.
+    FirstName,
+    /// Family name; cannot be taken away.
+    LastName,
+    /// Name suffix.
+    Suffix,
+    /// Address for contact.
+    EmailAddress,
+}
+
+/// A change of the addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddressEdit {
+    /// Inserts before `at`, at the end where it is `None`.
+    Insert {
+        /// Place, from 0 to the length of the list.
+        at: Option<usize>,
+        /// New address, with an identity of its own.
+        address: Box<Address>,
+    },
+    /// Replaces an address by another one.
+    Replace {
+        /// Place of the former one.
+        at: usize,
+        /// New address, with an identity of its own.
+        address: Box<Address>,
+    },
+    /// Removes an address.
+    Remove {
+        /// Place of the address.
+        at: usize,
+    },
+    /// Removes all addresses.
+    Clear,
+    /// Sets a text of an address, or takes it away.
+    Text {
+        /// Place of the address.
+        at: usize,
+        /// Which text.
+        text: AddressText,
+        /// New value.
+        value: Option<String>,
+    },
+    /// Sets the kind of an address.
+    Kind {
+        /// Place of the address.
+        at: usize,
+        /// New code, from 1 up.
+        address_type: u32,
+    },
+}
+
+/// A text of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it, as in AddressDetails")]
+pub enum AddressText {
+    AddressLine1,
+    AddressLine2,
+    City,
+    PostalCode,
+    StateProvinceCode,
+    CountryCode,
+    RegionCode,
+}
+
+/// A change of the telephone numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PhoneNumberEdit {
+    /// Inserts before `at`, at the end where it is `None`.
+    Insert {
+        /// Place, from 0 to the length of the list.
+        at: Option<usize>,
+        /// New number, with an identity of its own.
+        phone_number: PhoneNumber,
+    },
+    /// Replaces a number by another one.
+    Replace {
+        /// Place of the former one.
+        at: usize,
+        /// New number, with an identity of its own.
+        phone_number: PhoneNumber,
+    },
+    /// Removes a number.
+    Remove {
+        /// Place of the number.
+        at: usize,
+    },
+    /// Removes all numbers.
+    Clear,
+    /// Sets a text of a number, or takes it away.
+    Text {
+        /// Place of the number.
+        at: usize,
+        /// Which text.
+        text: PhoneNumberText,
+        /// New value.
+        value: Option<String>,
+    },
+    /// Sets the kind of a number.
+    Kind {
+        /// Place of the number.
+        at: usize,
+        /// New code, from 1 up.
+        phone_type: u32,
+    },
+}
+
+/// A text of a telephone number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it, as in PhoneNumberDetails")]
+pub enum PhoneNumberText {
+    PhoneNumber,
+    Extension,
+}
+
+/// A step that cannot be applied, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {problem}")]
+pub struct AmendmentRefused {
+    /// Which step, from 0.
+    pub step: usize,
+    /// True where the step points at the wrong place; false where it brings the wrong value.
+    pub misplaced: bool,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// Where a step went wrong.
+enum Wrong {
+    Place(Problem),
+    Value(Problem),
+}
+
+type Applied = Result<(), Wrong>;
+
+/// Applies `changes` to a copy of `profile` and says, record by record, what is different afterwards.
+pub(super) fn amend(profile: &Profile, changes: Vec<AdminChange>) -> Result<Vec<AdminEvent>, AmendmentRefused> {
+    let mut amended = profile.clone();
+    // Country and state come in steps of their own, so an address is checked as a whole at the end. The step that
+    // last set one of its texts answers for it.
+    let mut answerable = BTreeMap::new();
+    for (step, change) in changes.into_iter().enumerate() {
+        if let AdminChange::Addresses(AddressEdit::Text { at, .. }) = change
+            && let Some(address) = amended.addresses.get(at)
+        {
+            answerable.insert(address.id, step);
+        }
+        apply(&mut amended, change).map_err(|wrong| match wrong {
+            Wrong::Place(problem) => AmendmentRefused { step, misplaced: true, problem },
+            Wrong::Value(problem) => AmendmentRefused { step, misplaced: false, problem },
+        })?;
+    }
+    for address in &amended.addresses {
+        if let Some(&step) = answerable.get(&address.id)
+            && let Some((_, problem)) = address.details.problems().into_iter().next()
+        {
+            return Err(AmendmentRefused { step, misplaced: false, problem });
+        }
+    }
+    collapse(&mut amended.policies);
+    collapse(&mut amended.custom_permissions);
+    Ok(differences(profile, amended))
+}
+
+fn apply(profile: &mut Profile, change: AdminChange) -> Applied {
+    match change {
+        AdminChange::Policies(edit) => apply_list(&mut profile.policies, edit),
+        AdminChange::CustomPermissions(edit) => apply_list(&mut profile.custom_permissions, edit),
+        AdminChange::Salutation(salutation) => {
+            refuse_if(salutation == Some(0), Problem::NotACode)?;
+            profile.person.salutation = salutation;
+            Ok(())
+        }
+        AdminChange::PersonText(PersonText::FirstName, name) => set_name(&mut profile.person.first_name, name),
+        AdminChange::PersonText(PersonText::LastName, name) => set_name(&mut profile.person.last_name, name),
+        AdminChange::PersonText(PersonText::Suffix, text) => set_unless_empty(&mut profile.person.suffix, text),
+        AdminChange::PersonText(PersonText::EmailAddress, text) => set_unless_empty(&mut profile.person.email_address, text),
+        AdminChange::LegacyIdentifier(text) => set_unless_empty(&mut profile.legacy_identifier, text),
+        AdminChange::Addresses(edit) => apply_addresses(&mut profile.addresses, edit),
+        AdminChange::PhoneNumbers(edit) => apply_phone_numbers(&mut profile.phone_numbers, edit),
+    }
+}
+
+fn apply_list(list: &mut Vec<String>, edit: ListEdit) -> Applied {
+    match edit {
+        ListEdit::Set(entries) => {
+            entries.iter().try_for_each(|entry| checked(entry))?;
+            *list = entries;
+        }
+        ListEdit::Insert { at, entry } => {
+            checked(&entry)?;
+            insert(list, at, entry)?;
+        }
+        ListEdit::Replace { at, entry } => {
+            checked(&entry)?;
+            *existing(list, at)? = entry;
+        }
+        ListEdit::Remove { at } => remove(list, at)?,
+    }
+    Ok(())
+}
+
+fn apply_addresses(list: &mut Vec<Address>, edit: AddressEdit) -> Applied {
+    match edit {
+        AddressEdit::Insert { at, address } => {
+            first_of(address.details.problems())?;
+            insert(list, at, *address)
+        }
+        AddressEdit::Replace { at, address } => {
+            first_of(address.details.problems())?;
+            existing(list, at).map(|place| *place = *address)
+        }
+        AddressEdit::Remove { at } => remove(list, at),
+        AddressEdit::Clear => {
+            list.clear();
+            Ok(())
+        }
+        AddressEdit::Text { at, text, value } => set_address_text(&mut existing(list, at)?.details, text, value),
+        AddressEdit::Kind { at, address_type } => {
+            let place = existing(list, at)?;
+            refuse_if(address_type == 0, Problem::NotACode)?;
+            place.details.address_type = address_type;
+            Ok(())
+        }
+    }
+}
+
+fn set_address_text(details: &mut AddressDetails, text: AddressText, value: Option<String>) -> Applied {
+    let place = match text {
+        AddressText::AddressLine1 => &mut details.address_line1,
+        AddressText::AddressLine2 => &mut details.address_line2,
+        AddressText::City => &mut details.city,
+        AddressText::PostalCode => &mut details.postal_code,
+        AddressText::StateProvinceCode => &mut details.state_province_code,
+        AddressText::CountryCode => {
+            details.country_code = value.as_deref().map(CountryCode::parse).transpose().map_err(Wrong::Value)?;
+            return Ok(());
+        }
+        AddressText::RegionCode => {
+            details.region_code = value.as_deref().map(RegionCode::parse).transpose().map_err(Wrong::Value)?;
+            return Ok(());
+        }
+    };
+    value.as_deref().map_or(Ok(()), checked)?;
+    *place = value;
+    Ok(())
+}
+
+fn apply_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> Applied {
+    match edit {
+        PhoneNumberEdit::Insert { at, mut phone_number } => {
+            first_of(phone_number.details.problems())?;
+            phone_number.details.drop_empty_texts();
+            insert(list, at, phone_number)
+        }
+        PhoneNumberEdit::Replace { at, mut phone_number } => {
+            first_of(phone_number.details.problems())?;
+            phone_number.details.drop_empty_texts();
+            existing(list, at).map(|place| *place = phone_number)
+        }
+        PhoneNumberEdit::Remove { at } => remove(list, at),
+        PhoneNumberEdit::Clear => {
+            list.clear();
+            Ok(())
+        }
+        PhoneNumberEdit::Text { at, text, value } => {
+            let details = &mut existing(list, at)?.details;
+            let place = match text {
+                PhoneNumberText::PhoneNumber => &mut details.phone_number,
+                PhoneNumberText::Extension => &mut details.extension,
+            };
+            set_unless_empty(place, value)
+        }
+        PhoneNumberEdit::Kind { at, phone_type } => {
+            let place = existing(list, at)?;
+            refuse_if(phone_type == 0, Problem::NotACode)?;
+            place.details.phone_type = phone_type;
+            Ok(())
+        }
+    }
+}
+
+fn insert<T>(list: &mut Vec<T>, at: Option<usize>, entry: T) -> Applied {
+    let at = at.unwrap_or(list.len());
+    if at > list.len() {
+        return Err(Wrong::Place(Problem::NoSuchElement { length: list.len() }));
+    }
+    list.insert(at, entry);
+    Ok(())
+}
+
+fn existing<T>(list: &mut [T], at: usize) -> Result<&mut T, Wrong> {
+    let length = list.len();
+    list.get_mut(at).ok_or(Wrong::Place(Problem::NoSuchElement { length }))
+}
+
+fn remove<T>(list: &mut Vec<T>, at: usize) -> Applied {
+    existing(list, at)?;
+    list.remove(at);
+    Ok(())
+}
+
+fn set_name(place: &mut String, name: Option<String>) -> Applied {
+    let name = name.ok_or(Wrong::Place(Problem::Required))?;
+    check_name(&name).map_err(Wrong::Value)?;
+    *place = name;
+    Ok(())
+}
+
+fn set_unless_empty(place: &mut Option<String>, text: Option<String>) -> Applied {
+    let text = text.filter(|text| !text.is_empty());
+    text.as_deref().map_or(Ok(()), checked)?;
+    *place = text;
+    Ok(())
+}
+
+fn checked(text: &str) -> Applied {
+    check_text(text).map_err(Wrong::Value)
+}
+
+fn first_of(problems: Vec<(&'static str, Problem)>) -> Applied {
+    problems.into_iter().next().map_or(Ok(()), |(_, problem)| Err(Wrong::Value(problem)))
+}
+
+fn refuse_if(condition: bool, problem: Problem) -> Applied {
+    if condition { Err(Wrong::Value(problem)) } else { Ok(()) }
+}
+
+fn differences(before: &Profile, after: Profile) -> Vec<AdminEvent> {
+    let mut events = Vec::new();
+    if before.policies != after.policies || before.custom_permissions != after.custom_permissions {
+        events.push(AdminEvent::GrantsAmended { policies: after.policies, custom_permissions: after.custom_permissions });
+    }
+    if before.person != after.person {
+        events.push(AdminEvent::PersonAmended { person: after.person });
+    }
+    if before.legacy_identifier != after.legacy_identifier {
+        events.push(AdminEvent::PartyAmended { legacy_identifier: after.legacy_identifier });
+    }
+    list_differences(
+        &before.addresses,
+        after.addresses,
+        |address| address.id,
+        |change| match change {
+            ListDifference::Removed(address_id) => AdminEvent::AddressRemoved { address_id },
+            ListDifference::Added(address, index) => AdminEvent::AddressAdded { address, index },
+            ListDifference::Amended(address) => AdminEvent::AddressAmended { address },
+        },
+        &mut events,
+    );
+    list_differences(
+        &before.phone_numbers,
+        after.phone_numbers,
+        |phone_number| phone_number.id,
+        |change| match change {
+            ListDifference::Removed(phone_number_id) => AdminEvent::PhoneNumberRemoved { phone_number_id },
+            ListDifference::Added(phone_number, index) => AdminEvent::PhoneNumberAdded { phone_number, index },
+            ListDifference::Amended(phone_number) => AdminEvent::PhoneNumberAmended { phone_number },
+        },
+        &mut events,
+    );
+    events
+}
+
+enum ListDifference<T, K> {
+    Removed(K),
+    Added(T, usize),
+    Amended(T),
+}
+
+/// First what is gone, then what is new or other in list order: replayed so, every `index` is right. Entries that
+/// stay never change their order among themselves, since no step moves one.
+fn list_differences<T: PartialEq, K: PartialEq + Copy>(
+    before: &[T],
+    after: Vec<T>,
+    key: impl Fn(&T) -> K,
+    event: impl Fn(ListDifference<T, K>) -> AdminEvent,
+    events: &mut Vec<AdminEvent>,
+) {
+    for gone in before.iter().filter(|entry| after.iter().all(|kept| key(kept) != key(entry))) {
+        events.push(event(ListDifference::Removed(key(gone))));
+    }
+    for (index, entry) in after.into_iter().enumerate() {
+        match before.iter().find(|former| key(former) == key(&entry)) {
+            None => events.push(event(ListDifference::Added(entry, index))),
+            Some(former) if *former != entry => events.push(event(ListDifference::Amended(entry))),
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! What can have happened to an admin. One event for each record that a command really changed, so that the audit
+//! trail has one entry for each.
+
+use super::profile::{Account, Address, Person, PhoneNumber, collapse, drop_if_empty};
+use super::AdminError;
+use crate::{
+    Claim, ClaimKey,
+    event::{EventFacts, event_names},
+    values::{AddressId, AdminId, EmailAddress, Finding, PartyId, PersonId, PhoneNumberId, Problem, check_name, check_text},
+};
+use serde::{Deserialize, Serialize};
+
+/// An account as it was opened; see [`Account`].
+pub type AccountOpened = Account;
+
+/// Everything that a registration brings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// The admin.
+    pub id: AdminId,
+    /// The person behind it.
+    pub person_id: PersonId,
+    /// The contact side of the person.
+    pub party_id: PartyId,
+    /// Policies to grant, each once.
+    pub policies: Vec<String>,
+    /// Single permissions to grant, each once.
+    pub custom_permissions: Vec<String>,
+    /// Name and contact e-mail.
+    pub person: Person,
+    /// Key in the system the record came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy_identifier: Option<String>,
+    /// Addresses in their order.
+    pub addresses: Vec<Address>,
+    /// Telephone numbers in their order.
+    pub phone_numbers: Vec<PhoneNumber>,
+    /// The account to sign in with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountOpened>,
+}
+
+impl Registration {
+    /// Checks every field and names all that are not as they must be.
+    pub(super) fn check(&self) -> Result<(), AdminError> {
+        let mut findings = Vec::new();
+        let mut find = |field: String, result: Result<(), Problem>| {
+            if let Err(problem) = result {
+                findings.push(Finding { field, problem });
+            }
+        };
+        find("person.firstName".into(), check_name(&self.person.first_name));
+        find("person.lastName".into(), check_name(&self.person.last_name));
+        find("person.suffix".into(), check_text(self.person.suffix.as_deref().unwrap_or_default()));
+        find("person.contactEmailAddress".into(), check_text(self.person.email_address.as_deref().unwrap_or_default()));
+        find("person.salutation".into(), if self.person.salutation == Some(0) { Err(Problem::NotACode) } else { Ok(()) });
+        find("legacyIdentifier".into(), check_text(self.legacy_identifier.as_deref().unwrap_or_default()));
+        for (list, entries) in [("policies", &self.policies), ("customPermissions", &self.custom_permissions)] {
+            for (index, entry) in entries.iter().enumerate() {
+                find(format!("{list}[{index}]"), check_text(entry));
+            }
+        }
+        for (index, address) in self.addresses.iter().enumerate() {
+            for (member, problem) in address.details.problems() {
+                find(format!("addresses[{index}].{member}"), Err(problem));
+            }
+        }
+        for (index, phone_number) in self.phone_numbers.iter().enumerate() {
+            for (member, problem) in phone_number.details.problems() {
+                find(format!("phoneNumbers[{index}].{member}"), Err(problem));
+            }
+        }
+        if findings.is_empty() { Ok(()) } else { Err(AdminError::Invalid(findings)) }
+    }
+
+    /// The form in which it is recorded: each grant once, and empty text as none, exactly as an amendment leaves
+    /// them. Otherwise an amendment that changes nothing would seem to change these.
+    pub(super) fn normalised(mut self) -> Self {
+        collapse(&mut self.policies);
+        collapse(&mut self.custom_permissions);
+        drop_if_empty(&mut self.person.suffix);
+        drop_if_empty(&mut self.person.email_address);
+        drop_if_empty(&mut self.legacy_identifier);
+        for phone_number in &mut self.phone_numbers {
+            phone_number.details.drop_empty_texts();
+        }
+        self
+    }
+
+    /// Sign-in name of the account, if there is one.
+    #[must_use]
+    pub fn account_email(&self) -> Option<&EmailAddress> {
+        self.account.as_ref().map(|account| &account.email)
+    }
+}
+
+/// Facts of an admin. Whole records rather than differences: what a record said is read off one event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum AdminEvent {
+    /// The admin was registered, in force.
+    #[serde(rename = "admin.registered")]
+    Registered(Box<Registration>),
+    /// Policies or custom permissions changed.
+    #[serde(rename = "admin.grants-amended")]
+    GrantsAmended {
+        /// All policies from now on.
+        policies: Vec<String>,
+        /// All custom permissions from now on.
+        custom_permissions: Vec<String>,
+    },
+    /// The person's name or contact e-mail changed.
+    #[serde(rename = "admin.person-amended")]
+    PersonAmended {
+        /// The person from now on.
+        person: Person,
+    },
+    /// The legacy identifier changed.
+    #[serde(rename = "admin.party-amended")]
+    PartyAmended {
+        /// The identifier from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        legacy_identifier: Option<String>,
+    },
+    /// An address was added.
+    #[serde(rename = "admin.address-added")]
+    AddressAdded {
+        /// The address.
+        address: Address,
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// An address changed.
+    #[serde(rename = "admin.address-amended")]
+    AddressAmended {
+        /// The address from now on.
+        address: Address,
+    },
+    /// An address was removed.
+    #[serde(rename = "admin.address-removed")]
+    AddressRemoved {
+        /// Which.
+        address_id: AddressId,
+    },
+    /// A telephone number was added.
+    #[serde(rename = "admin.phone-number-added")]
+    PhoneNumberAdded {
+        /// The number.
+        phone_number: PhoneNumber,
+        /// Its place in the list, from 0.
+        index: usize,
+    },
+    /// A telephone number changed.
+    #[serde(rename = "admin.phone-number-amended")]
+    PhoneNumberAmended {
+        /// The number from now on.
+        phone_number: PhoneNumber,
+    },
+    /// A telephone number was removed.
+    #[serde(rename = "admin.phone-number-removed")]
+    PhoneNumberRemoved {
+        /// Which.
+        phone_number_id: PhoneNumberId,
+    },
+    /// The admin was put in force.
+    #[serde(rename = "admin.activated")]
+    Activated {},
+    /// The admin was put out of force.
+    #[serde(rename = "admin.deactivated")]
+    Deactivated {},
+}
+
+event_names!(AdminEvent {
+    Registered => "admin.registered" @ "1.0",
+    GrantsAmended => "admin.grants-amended" @ "1.0",
+    PersonAmended => "admin.person-amended" @ "1.0",
+    PartyAmended => "admin.party-amended" @ "1.0",
+    AddressAdded => "admin.address-added" @ "1.0",
+    AddressAmended => "admin.address-amended" @ "1.0",
+    AddressRemoved => "admin.address-removed" @ "1.0",
+    PhoneNumberAdded => "admin.phone-number-added" @ "1.0",
+    PhoneNumberAmended => "admin.phone-number-amended" @ "1.0",
+    PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0",
+    Activated => "admin.activated" @ "1.0",
+    Deactivated => "admin.deactivated" @ "1.0",
+});
+
+impl EventFacts for AdminEvent {
+    fn claims(&self) -> Vec<Claim> {
+        match self {
+            AdminEvent::Registered(registration) => {
+                registration.account_email().map(|email| Claim::Take(ClaimKey::account_email(email))).into_iter().collect()
+            }
+            AdminEvent::GrantsAmended { .. }
+            | AdminEvent::PersonAmended { .. }
+            | AdminEvent::PartyAmended { .. }
+            | AdminEvent::AddressAdded { .. }
+            | AdminEvent::AddressAmended { .. }
+            | AdminEvent::AddressRemoved { .. }
+            | AdminEvent::PhoneNumberAdded { .. }
+            | AdminEvent::PhoneNumberAmended { .. }
+            | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::Activated {}
+            | AdminEvent::Deactivated {} => vec![],
+        }
+    }
+
+    fn personal_fields(&self) -> &'static [&'static str] {
+        match self {
+            AdminEvent::Registered(_) => &[
+                "/person/firstName",
+                "/person/lastName",
+                "/person/suffix",
+                "/person/emailAddress",
+                "/legacyIdentifier",
+                "/addresses/*/addressLine1",
+                "/addresses/*/addressLine2",
+                "/addresses/*/city",
+                "/addresses/*/postalCode",
+                "/addresses/*/stateProvinceCode",
+                "/phoneNumbers/*/phoneNumber",
+                "/phoneNumbers/*/extension",
+                "/account/email",
+                "/account/passwordHash",
+            ],
+            AdminEvent::PersonAmended { .. } => &["/person/firstName", "/person/lastName", "/person/suffix", "/person/emailAddress"],
+            AdminEvent::PartyAmended { .. } => &["/legacyIdentifier"],
+            AdminEvent::AddressAdded { .. } | AdminEvent::AddressAmended { .. } => {
+                &["/address/addressLine1", "/address/addressLine2", "/address/city", "/address/postalCode", "/address/stateProvinceCode"]
+            }
+            AdminEvent::PhoneNumberAdded { .. } | AdminEvent::PhoneNumberAmended { .. } => {
+                &["/phoneNumber/phoneNumber", "/phoneNumber/extension"]
+            }
+            AdminEvent::GrantsAmended { .. }
+            | AdminEvent::AddressRemoved { .. }
+            | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::Activated {}
+            | AdminEvent::Deactivated {} => &[],
+        }
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        match self {
+            AdminEvent::Registered(_) => &["/account/passwordHash"],
+            AdminEvent::GrantsAmended { .. }
+            | AdminEvent::PersonAmended { .. }
+            | AdminEvent::PartyAmended { .. }
+            | AdminEvent::AddressAdded { .. }
+            | AdminEvent::AddressAmended { .. }
+            | AdminEvent::AddressRemoved { .. }
+            | AdminEvent::PhoneNumberAdded { .. }
+            | AdminEvent::PhoneNumberAmended { .. }
+            | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::Activated {}
+            | AdminEvent::Deactivated {} => &[],
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The Admin aggregate: a person who administers the platform, with contact data, grants and, perhaps, an account to
+//! sign in with.
+
+mod amend;
+mod event;
+mod profile;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use amend::{AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText};
+pub use event::{AccountOpened, AdminEvent, Registration};
+pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
+
+use crate::{Decide, decide::aggregate, values::Finding};
+use serde::{Deserialize, Serialize};
+
+/// An admin's life: none, in force, out of force and back.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Admin {
+    /// Never registered.
+    #[default]
+    Absent,
+    /// In force.
+    Active(Box<Profile>),
+    /// Out of force: may not sign in, and running tokens are refused.
+    Inactive(Box<Profile>),
+}
+
+/// What can be asked of an admin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdminCommand {
+    /// Registers a new admin, in force at once.
+    Register(Box<Registration>),
+    /// Applies changes in order, all of them or none.
+    Amend(Vec<AdminChange>),
+    /// Puts the admin in force.
+    Activate,
+    /// Puts the admin out of force.
+    Deactivate {
+        /// Identifier of the actor who asks; nobody may lock themselves out.
+        by: String,
+    },
+}
+
+/// Why an admin refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AdminError {
+    /// There is no such admin.
+    #[error("admin not found")]
+    NotFound,
+    /// The identifier is taken.
+    #[error("admin is already registered")]
+    AlreadyRegistered,
+    /// Some fields are not as they must be; all of them are named.
+    #[error("{} field(s) refused", .0.len())]
+    Invalid(Vec<Finding>),
+    /// A change cannot be applied.
+    #[error(transparent)]
+    AmendmentRefused(#[from] AmendmentRefused),
+    /// Callers may not put themselves out of force.
+    #[error("admins cannot deactivate themselves")]
+    OwnDeactivation,
+}
+
+impl Decide for Admin {
+    const SNAPSHOT: Option<&'static [&'static str]> = Some(profile::PERSONAL_STATE);
+
+    fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {
+        use Admin::{Absent, Active, Inactive};
+        use AdminCommand::{Activate, Amend, Deactivate, Register};
+        match (self, command) {
+            (Absent, Register(registration)) => {
+                registration.check()?;
+                Ok(vec![AdminEvent::Registered(Box::new(registration.normalised()))])
+            }
+            (Absent, Amend(_) | Activate | Deactivate { .. }) => Err(AdminError::NotFound),
+            (Active(_) | Inactive(_), Register(_)) => Err(AdminError::AlreadyRegistered),
+            (Active(profile) | Inactive(profile), Amend(changes)) => Ok(amend::amend(profile, changes)?),
+            (Active(profile), Deactivate { by }) if by == profile.id.to_string() => Err(AdminError::OwnDeactivation),
+            (Active(_), Deactivate { .. }) => Ok(vec![AdminEvent::Deactivated {}]),
+            (Inactive(_), Activate) => Ok(vec![AdminEvent::Activated {}]),
+            // Asking twice is no error: the caller already has what it wants.
+            (Active(_), Activate) | (Inactive(_), Deactivate { .. }) => Ok(vec![]),
+        }
+    }
+}
+
+impl Admin {
+    /// What is known of the admin, unless it was never registered.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            Admin::Absent => None,
+            Admin::Active(profile) | Admin::Inactive(profile) => Some(profile),
+        }
+    }
+
+    /// Members of a snapshot with personal values, as the patterns of [`crate::personal`].
+    pub const PERSONAL_STATE: &'static [&'static str] = profile::PERSONAL_STATE;
+
+    fn evolve(&mut self, event: AdminEvent) {
+        *self = match (std::mem::take(self), event) {
+            (Admin::Absent, AdminEvent::Registered(registration)) => Admin::Active(Box::new(Profile::from(*registration))),
+            (Admin::Inactive(profile), AdminEvent::Activated {}) => Admin::Active(profile),
+            (Admin::Active(profile), AdminEvent::Deactivated {}) => Admin::Inactive(profile),
+            (Admin::Active(mut profile), event) => {
+                profile.evolve(event);
+                Admin::Active(profile)
+            }
+            (Admin::Inactive(mut profile), event) => {
+                profile.evolve(event);
+                Admin::Inactive(profile)
+            }
+            // Nothing but a registration can come first; what happened, happened.
+            (Admin::Absent, _) => Admin::Absent,
+        };
+    }
+}
+
+aggregate!(Admin, "admin", AdminCommand, AdminEvent, AdminError);

@@ -1,0 +1,52 @@
+//! Reading the audit trail is itself on record: one stream per reader.
+
+use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, convert::Infallible};
+
+/// What somebody read of the trail. Has no state: every reading is a fact of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct AuditAccess;
+
+/// The only thing to say: that it was read.
+#[derive(Debug)]
+pub struct RecordReading {
+    /// What was read, in the words of the domain, e.g. `ecg-admins`.
+    pub trail: String,
+    /// The filters of the reading, by name.
+    pub filters: BTreeMap<String, String>,
+}
+
+/// Facts of audit access.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum AuditAccessEvent {
+    /// A part of the trail was read.
+    #[serde(rename = "audit-access.trail-read")]
+    TrailRead {
+        /// What was read.
+        trail: String,
+        /// Its filters.
+        filters: BTreeMap<String, String>,
+    },
+}
+
+event_names!(AuditAccessEvent { TrailRead => "audit-access.trail-read" @ "1.0" });
+
+impl EventFacts for AuditAccessEvent {}
+
+impl Decide for AuditAccess {
+    fn decide(&self, RecordReading { trail, filters }: RecordReading) -> Result<Vec<AuditAccessEvent>, Infallible> {
+        Ok(vec![AuditAccessEvent::TrailRead { trail, filters }])
+    }
+}
+
+impl AuditAccess {
+    fn evolve(&mut self, event: AuditAccessEvent) {
+        match event {
+            AuditAccessEvent::TrailRead { .. } => {}
+        }
+    }
+}
+
+aggregate!(AuditAccess, "audit-access", RecordReading, AuditAccessEvent, Infallible);

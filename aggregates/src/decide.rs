@@ -1,0 +1,46 @@
+//! The shape all aggregates share.
+
+/// An aggregate whose decisions are plain functions of state and command.
+pub trait Decide: cqrs_es::Aggregate {
+    /// Members of the state with personal values, as the patterns of [`crate::personal`], for an aggregate whose
+    /// streams grow long enough to be worth snapshots; `None` for one that is always read from its events.
+    const SNAPSHOT: Option<&'static [&'static str]> = None;
+
+    /// Decides what `command` means in this state. Changes nothing, reads no clock.
+    ///
+    /// An empty list means that what was asked for is already so.
+    ///
+    /// # Errors
+    /// The aggregate's own refusals.
+    fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
+}
+
+/// Implements [`cqrs_es::Aggregate`] around `decide` and an inherent `evolve`.
+macro_rules! aggregate {
+    ($aggregate:ty, $name:literal, $command:ty, $event:ty, $error:ty) => {
+        impl cqrs_es::Aggregate for $aggregate {
+            const TYPE: &'static str = $name;
+            type Command = $command;
+            type Event = $event;
+            type Error = $error;
+            type Services = ();
+
+            async fn handle(
+                &mut self,
+                command: Self::Command,
+                _services: &(),
+                sink: &cqrs_es::event_sink::EventSink<Self>,
+            ) -> Result<(), Self::Error> {
+                for event in $crate::Decide::decide(self, command)? {
+                    sink.write(event, self).await;
+                }
+                Ok(())
+            }
+
+            fn apply(&mut self, event: Self::Event) {
+                self.evolve(event);
+            }
+        }
+    };
+}
+pub(crate) use aggregate;

@@ -1,0 +1,165 @@
+//! All events of the journal as one type, and what must be known of each.
+
+use crate::{Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent, key_ring::KeyRingEvent};
+use serde_json::Value;
+
+/// What the journal has to know of an event type beside its payload.
+pub trait EventFacts: cqrs_es::DomainEvent {
+    /// Unique keys that the event takes or releases. A pure function of the event.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+
+    /// Patterns of payload members with personal values, all of them texts (see [`crate::personal`]).
+    fn personal_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Patterns of payload members that nobody may be shown: hashes and keys. A part of the personal fields, since
+    /// they too are stored sealed.
+    fn secret_fields(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// Tells the events of one aggregate out of all.
+pub trait OfDomain: Sized {
+    /// The event, if it is of this aggregate.
+    fn of(event: &DomainEvent) -> Option<&Self>;
+}
+
+/// A stored event that this release has no type for.
+#[derive(Debug, thiserror::Error)]
+pub enum UnknownEvent {
+    /// No aggregate of that name.
+    #[error("unknown aggregate type {0:?}")]
+    Aggregate(String),
+    /// The payload does not have the shape of its type.
+    #[error("payload of an event of aggregate type {aggregate_type:?} does not have its shape")]
+    Payload {
+        /// Aggregate type of the event.
+        aggregate_type: String,
+        /// What did not fit.
+        source: serde_json::Error,
+    },
+}
+
+macro_rules! domain_events {
+    ($($(#[$doc:meta])* $variant:ident($event:ty) of $aggregate:ty,)*) => {
+        /// Any event of the directory.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum DomainEvent {
+            $($(#[$doc])* $variant($event),)*
+        }
+
+        $(impl From<$event> for DomainEvent {
+            fn from(event: $event) -> Self {
+                DomainEvent::$variant(event)
+            }
+        })*
+
+        $(impl OfDomain for $event {
+            fn of(event: &DomainEvent) -> Option<&Self> {
+                match event {
+                    DomainEvent::$variant(event) => Some(event),
+                    _ => None,
+                }
+            }
+        })*
+
+        impl DomainEvent {
+            /// Kebab-case name of the aggregate, e.g. `admin`.
+            #[must_use]
+            pub fn aggregate_type(&self) -> &'static str {
+                match self { $(DomainEvent::$variant(_) => <$aggregate as cqrs_es::Aggregate>::TYPE,)* }
+            }
+
+            /// Stable name of the event, e.g. `admin.registered`.
+            #[must_use]
+            pub fn event_type(&self) -> String {
+                match self { $(DomainEvent::$variant(event) => cqrs_es::DomainEvent::event_type(event),)* }
+            }
+
+            /// Version of the payload's shape, e.g. `1.0`.
+            #[must_use]
+            pub fn event_version(&self) -> String {
+                match self { $(DomainEvent::$variant(event) => cqrs_es::DomainEvent::event_version(event),)* }
+            }
+
+            /// See [`EventFacts::claims`].
+            #[must_use]
+            pub fn claims(&self) -> Vec<Claim> {
+                match self { $(DomainEvent::$variant(event) => event.claims(),)* }
+            }
+
+            /// See [`EventFacts::personal_fields`].
+            #[must_use]
+            pub fn personal_fields(&self) -> &'static [&'static str] {
+                match self { $(DomainEvent::$variant(event) => event.personal_fields(),)* }
+            }
+
+            /// See [`EventFacts::secret_fields`].
+            #[must_use]
+            pub fn secret_fields(&self) -> &'static [&'static str] {
+                match self { $(DomainEvent::$variant(event) => event.secret_fields(),)* }
+            }
+
+            /// The payload as JSON, personal values in the clear.
+            ///
+            /// # Errors
+            /// A value that JSON cannot express; no event has one.
+            pub fn to_payload(&self) -> serde_json::Result<Value> {
+                match self { $(DomainEvent::$variant(event) => serde_json::to_value(event),)* }
+            }
+
+            /// Reads a payload of today's shape.
+            ///
+            /// # Errors
+            /// `Aggregate` or `Payload` where this release does not know it.
+            pub fn from_payload(aggregate_type: &str, payload: Value) -> Result<Self, UnknownEvent> {
+                match aggregate_type {
+                    $(<$aggregate as cqrs_es::Aggregate>::TYPE => serde_json::from_value(payload)
+                        .map(DomainEvent::$variant)
+                        .map_err(|source| UnknownEvent::Payload { aggregate_type: aggregate_type.to_owned(), source }),)*
+                    _ => Err(UnknownEvent::Aggregate(aggregate_type.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+domain_events! {
+    /// Of an admin.
+    Admin(AdminEvent) of crate::admin::Admin,
+    /// Of the keys that sign tokens.
+    KeyRing(KeyRingEvent) of crate::key_ring::KeyRing,
+    /// Of an issued access token.
+    AccessToken(AccessTokenEvent) of crate::access_token::AccessToken,
+    /// Of somebody reading the audit trail.
+    AuditAccess(AuditAccessEvent) of crate::audit_access::AuditAccess,
+}
+
+/// Gives each event its name and version for the journal. A test holds the names to the `type` member that serde writes.
+macro_rules! event_names {
+    ($event:ident { $($variant:ident => $name:literal @ $version:literal),* $(,)? }) => {
+        impl cqrs_es::DomainEvent for $event {
+            fn event_type(&self) -> String {
+                match self { $($event::$variant { .. } => $name,)* }.to_owned()
+            }
+
+            fn event_version(&self) -> String {
+                match self { $($event::$variant { .. } => $version,)* }.to_owned()
+            }
+        }
+
+        #[cfg(test)]
+        impl $event {
+            /// All names, for the test that compares them with what serde writes.
+            pub(crate) const NAMES: &'static [&'static str] = &[$($name),*];
+        }
+    };
+}
+pub(crate) use event_names;
+
+#[cfg(test)]
+mod tests;

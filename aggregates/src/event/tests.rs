@@ -1,0 +1,313 @@
+//! What must hold for every type of event, of whichever aggregate.
+
+use super::*;
+use crate::{admin::tests::full_events, key_ring::SigningKey, personal, values::AdminId};
+use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+
+fn time() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + chrono::Duration::milliseconds(1)
+}
+
+/// The largest event of every type.
+fn events() -> Vec<DomainEvent> {
+    let mut events: Vec<DomainEvent> = full_events().into_iter().map(DomainEvent::from).collect();
+    events.extend([
+        KeyRingEvent::KeyAdded {
+            key: SigningKey {
+                key_id: "k1".into(),
+                public_key: "public".into(),
+                private_key: "private".into(),
+                verifies_until: Some(time()),
+            },
+        }
+        .into(),
+        KeyRingEvent::KeyRetired { key_id: "k1".into(), verifies_until: time() }.into(),
+        AccessTokenEvent::Issued {
+            admin_id: AdminId(uuid::Uuid::from_u128(1)),
+            expires_at: time(),
+            organization_id: Some("o1".into()),
+            permissions: Some(vec!["p1".into()]),
+        }
+        .into(),
+        AuditAccessEvent::TrailRead {
+            trail: "ecg-admins".into(),
+            filters: BTreeMap::from([("searchTerm".into(), "UPDATE".into())]),
+        }
+        .into(),
+    ]);
+    events
+}
+
+fn names() -> Vec<&'static str> {
+    [AdminEvent::NAMES, KeyRingEvent::NAMES, AccessTokenEvent::NAMES, AuditAccessEvent::NAMES].concat()
+}
+
+fn payload(event: &DomainEvent) -> Value {
+    event.to_payload().expect("every event is JSON")
+}
+
+/// Whether `name` is lower-case words joined by single hyphens.
+fn is_kebab(name: &str) -> bool {
+    name.split('-').all(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+}
+
+#[test]
+fn the_samples_are_one_event_of_every_type() {
+    let types: Vec<_> = events().iter().map(DomainEvent::event_type).collect();
+    assert_eq!(types, names());
+}
+
+#[test]
+fn the_type_in_the_payload_is_the_type_of_the_event() {
+    for event in events() {
+        assert_eq!(payload(&event)["type"], Value::String(event.event_type()));
+    }
+}
+
+#[test]
+fn a_name_is_the_aggregate_and_what_happened_to_it() {
+    for event in events() {
+        let name = event.event_type();
+        let (aggregate, happened) = name.split_once('.').expect("a dot");
+        assert_eq!(aggregate, event.aggregate_type());
+        assert!(is_kebab(aggregate) && is_kebab(happened), "{name}");
+        let verb = happened.rsplit('-').next().expect("at least one word");
+        assert!(verb.ends_with("ed") || verb == "read", "{name} is not in the past tense");
+    }
+}
+
+#[test]
+fn no_name_is_given_twice() {
+    let names = names();
+    assert_eq!(BTreeSet::from_iter(&names).len(), names.len());
+}
+
+/// Stored events bear these names for ever: a name may be added here, but none changed or taken away.
+#[test]
+fn the_names_are_those_of_the_first_release() {
+    assert_eq!(
+        names(),
+        [
+            "admin.registered",
+            "admin.grants-amended",
+            "admin.person-amended",
+            "admin.party-amended",
+            "admin.address-added",
+            "admin.address-amended",
+            "admin.address-removed",
+            "admin.phone-number-added",
+            "admin.phone-number-amended",
+            "admin.phone-number-removed",
+            "admin.activated",
+            "admin.deactivated",
+            "key-ring.key-added",
+            "key-ring.key-retired",
+            "access-token.issued",
+            "audit-access.trail-read",
+        ]
+    );
+}
+
+#[test]
+fn every_event_has_a_version_of_two_numbers() {
+    for event in events() {
+        let version = event.event_version();
+        let (major, minor) = version.split_once('.').expect("a dot");
+        assert!(major.parse::<u32>().is_ok_and(|major| major > 0) && minor.parse::<u32>().is_ok(), "{version}");
+    }
+}
+
+#[test]
+fn an_event_is_read_back_from_its_payload() {
+    for event in events() {
+        let read = DomainEvent::from_payload(event.aggregate_type(), payload(&event)).expect("its own shape");
+        assert_eq!(read, event);
+    }
+}
+
+#[test]
+fn an_event_is_read_back_from_the_text_of_its_payload() {
+    for event in events() {
+        let text = payload(&event).to_string();
+        let read = DomainEvent::from_payload(event.aggregate_type(), serde_json::from_str(&text).expect("JSON"));
+        assert_eq!(read.expect("its own shape"), event);
+    }
+}
+
+#[test]
+fn members_of_payloads_are_written_in_camel_case() {
+    fn names_in(value: &Value, names: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    names.insert(name.clone());
+                    names_in(member, names);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| names_in(item, names)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut names = BTreeSet::new();
+    events().iter().for_each(|event| names_in(&payload(event), &mut names));
+    for name in names {
+        assert!(name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+    }
+}
+
+#[test]
+fn an_event_of_an_unknown_aggregate_is_an_error() {
+    let error = DomainEvent::from_payload("planet", payload(&events()[0])).expect_err("no such aggregate");
+    assert!(matches!(&error, UnknownEvent::Aggregate(name) if name == "planet"));
+    assert_eq!(error.to_string(), r#"unknown aggregate type "planet""#);
+}
+
+#[test]
+fn the_name_of_an_aggregate_is_read_letter_for_letter() {
+    assert!(matches!(DomainEvent::from_payload("Admin", payload(&events()[0])), Err(UnknownEvent::Aggregate(_))));
+}
+
+#[test]
+fn a_payload_without_the_shape_of_its_type_is_an_error_that_keeps_its_cause() {
+    use serde_json::json;
+    use std::error::Error;
+    for misshaped in [
+        json!({"type": "admin.exploded"}),
+        json!({"type": "admin.registered"}),
+        json!({"type": "admin.address-added", "address": {}, "index": 0}),
+        json!({"type": "admin.address-removed", "addressId": "no uuid"}),
+        json!({"type": "admin.party-amended", "legacyIdentifier": 1}),
+        json!({"type": 1}),
+        json!({}),
+        json!([]),
+        json!(null),
+        json!("admin.activated"),
+    ] {
+        let error = DomainEvent::from_payload("admin", misshaped.clone()).expect_err("misshaped");
+        assert!(matches!(&error, UnknownEvent::Payload { aggregate_type, .. } if aggregate_type == "admin"), "{misshaped}: {error}");
+        assert!(error.source().is_some_and(|source| source.is::<serde_json::Error>()));
+    }
+}
+
+#[test]
+fn an_event_of_another_aggregate_is_misshaped() {
+    for event in events() {
+        let other = if event.aggregate_type() == "admin" { "key-ring" } else { "admin" };
+        let error = DomainEvent::from_payload(other, payload(&event)).expect_err("not of that aggregate");
+        assert!(matches!(error, UnknownEvent::Payload { .. }));
+    }
+}
+
+#[test]
+fn personal_patterns_find_texts_only() {
+    for event in events() {
+        for (pointer, value) in personal::take(&mut payload(&event), event.personal_fields()) {
+            assert!(value.is_string(), "{} {pointer} is {value}", event.event_type());
+        }
+    }
+}
+
+#[test]
+fn every_personal_pattern_finds_something() {
+    for event in events() {
+        for pattern in event.personal_fields() {
+            assert!(!personal::take(&mut payload(&event), &[pattern]).is_empty(), "{} {pattern}", event.event_type());
+        }
+    }
+}
+
+#[test]
+fn secrets_are_personal() {
+    for event in events() {
+        for secret in event.secret_fields() {
+            assert!(event.personal_fields().contains(secret), "{} {secret}", event.event_type());
+        }
+    }
+}
+
+#[test]
+fn the_type_of_an_event_is_never_personal() {
+    for event in events() {
+        let mut sealed = payload(&event);
+        personal::take(&mut sealed, event.personal_fields());
+        assert_eq!(sealed["type"], Value::String(event.event_type()));
+    }
+}
+
+#[test]
+fn a_sealed_event_is_read_as_one_of_its_type() {
+    for event in events() {
+        let mut sealed = payload(&event);
+        personal::take(&mut sealed, event.personal_fields());
+        let read = DomainEvent::from_payload(event.aggregate_type(), sealed).expect("its own shape");
+        assert_eq!(read.event_type(), event.event_type());
+    }
+}
+
+#[test]
+fn keys_and_password_hashes_are_the_secrets() {
+    let secrets: Vec<_> = events().iter().flat_map(|event| event.secret_fields().iter().copied()).collect();
+    assert_eq!(secrets, ["/account/passwordHash", "/key/privateKey"]);
+}
+
+#[test]
+fn only_the_registration_of_an_account_claims_a_key() {
+    let claiming: Vec<_> = events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
+    assert_eq!(claiming, ["admin.registered"]);
+}
+
+/// What stays in the clear is listed here, so that a new text is either sealed or knowingly not.
+#[test]
+fn the_texts_that_stay_in_the_clear_are_these() {
+    fn texts_in(value: &Value, path: &str, texts: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, member)| texts_in(member, &format!("{path}/{name}"), texts)),
+            Value::Array(items) => items.iter().for_each(|item| texts_in(item, &format!("{path}/*"), texts)),
+            Value::String(text) if text != personal::SEALED => {
+                texts.insert(path.to_owned());
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let mut texts = BTreeSet::new();
+    for event in events() {
+        let mut sealed = payload(&event);
+        personal::take(&mut sealed, event.personal_fields());
+        texts_in(&sealed, "", &mut texts);
+    }
+    let known = BTreeSet::from(
+        [
+            "/account/id",
+            "/address/countryCode",
+            "/address/id",
+            "/address/regionCode",
+            "/addressId",
+            "/addresses/*/countryCode",
+            "/addresses/*/id",
+            "/addresses/*/regionCode",
+            "/adminId",
+            "/customPermissions/*",
+            "/expiresAt",
+            "/filters/searchTerm",
+            "/id",
+            "/key/keyId",
+            "/key/publicKey",
+            "/key/verifiesUntil",
+            "/keyId",
+            "/organizationId",
+            "/partyId",
+            "/permissions/*",
+            "/personId",
+            "/phoneNumber/id",
+            "/phoneNumberId",
+            "/phoneNumbers/*/id",
+            "/policies/*",
+            "/trail",
+            "/type",
+            "/verifiesUntil",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(texts, known);
+}

@@ -1,0 +1,167 @@
+//! The keys that sign access tokens. A new key takes over at once; the one before it goes on verifying until the last
+//! token that it signed has ended.
+
+use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Stream of the only key ring there is.
+pub const KEY_RING_ID: &str = "token-signing";
+
+/// All keys, oldest first.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct KeyRing {
+    keys: Vec<SigningKey>,
+}
+
+/// An Ed25519 key pair (RFC 8037).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SigningKey {
+    /// `kid` of the tokens that it signs.
+    pub key_id: String,
+    /// Public key, 32 bytes as base64url without padding.
+    pub public_key: String,
+    /// Private key in PKCS #8, base64. A secret.
+    pub private_key: String,
+    /// Until when it verifies; without end while it is the one that signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verifies_until: Option<DateTime<Utc>>,
+}
+
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SigningKey").field("key_id", &self.key_id).field("verifies_until", &self.verifies_until).finish_non_exhaustive()
+    }
+}
+
+/// What can be asked of the key ring.
+#[derive(Debug, Clone)]
+pub enum KeyRingCommand {
+    /// Adds the first key; does nothing when there is one.
+    Establish {
+        /// The key.
+        key: SigningKey,
+    },
+    /// Lets a new key sign and gives the present one an end.
+    Rotate {
+        /// The key that signs from now on.
+        key: SigningKey,
+        /// When the last token that the present key can have signed ends.
+        present_verifies_until: DateTime<Utc>,
+    },
+}
+
+/// Facts of the key ring.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum KeyRingEvent {
+    /// A key was added and signs from now on.
+    #[serde(rename = "key-ring.key-added")]
+    KeyAdded {
+        /// The key.
+        key: SigningKey,
+    },
+    /// A key signs no longer.
+    #[serde(rename = "key-ring.key-retired")]
+    KeyRetired {
+        /// Which.
+        key_id: String,
+        /// Until when it verifies.
+        verifies_until: DateTime<Utc>,
+    },
+}
+
+event_names!(KeyRingEvent { KeyAdded => "key-ring.key-added" @ "1.0", KeyRetired => "key-ring.key-retired" @ "1.0" });
+
+impl EventFacts for KeyRingEvent {
+    fn personal_fields(&self) -> &'static [&'static str] {
+        self.secret_fields()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        match self {
+            KeyRingEvent::KeyAdded { .. } => &["/key/privateKey"],
+            KeyRingEvent::KeyRetired { .. } => &[],
+        }
+    }
+}
+
+impl KeyRing {
+    /// The key that signs, if there is one.
+    #[must_use]
+    pub fn signing(&self) -> Option<&SigningKey> {
+        self.keys.iter().rev().find(|key| key.verifies_until.is_none())
+    }
+
+    /// The keys that verify at `now`.
+    pub fn verifying(&self, now: DateTime<Utc>) -> impl Iterator<Item = &SigningKey> {
+        self.keys.iter().filter(move |key| key.verifies_until.is_none_or(|until| until > now))
+    }
+
+    fn evolve(&mut self, event: KeyRingEvent) {
+        match event {
+            KeyRingEvent::KeyAdded { key } => self.keys.push(key),
+            KeyRingEvent::KeyRetired { key_id, verifies_until } => {
+                if let Some(key) = self.keys.iter_mut().find(|key| key.key_id == key_id) {
+                    key.verifies_until = Some(verifies_until);
+                }
+            }
+        }
+    }
+}
+
+impl Decide for KeyRing {
+    fn decide(&self, command: KeyRingCommand) -> Result<Vec<KeyRingEvent>, std::convert::Infallible> {
+        Ok(match (self.signing(), command) {
+            (Some(_), KeyRingCommand::Establish { .. }) => vec![],
+            (None, KeyRingCommand::Establish { key } | KeyRingCommand::Rotate { key, .. }) => vec![KeyRingEvent::KeyAdded { key }],
+            (Some(present), KeyRingCommand::Rotate { key, present_verifies_until }) => vec![
+                KeyRingEvent::KeyRetired { key_id: present.key_id.clone(), verifies_until: present_verifies_until },
+                KeyRingEvent::KeyAdded { key },
+            ],
+        })
+    }
+}
+
+aggregate!(KeyRing, "key-ring", KeyRingCommand, KeyRingEvent, std::convert::Infallible);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cqrs_es::{Aggregate, test::TestFramework};
+
+    fn key(id: &str) -> SigningKey {
+        SigningKey { key_id: id.into(), public_key: "public".into(), private_key: "private".into(), verifies_until: None }
+    }
+
+    fn added(id: &str) -> KeyRingEvent {
+        KeyRingEvent::KeyAdded { key: key(id) }
+    }
+
+    #[test]
+    fn the_first_key_is_established_once() {
+        let establish = || KeyRingCommand::Establish { key: key("k1") };
+        TestFramework::<KeyRing>::with(()).given_no_previous_events().when(establish()).then_expect_events(vec![added("k1")]);
+        TestFramework::<KeyRing>::with(()).given(vec![added("k0")]).when(establish()).then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn after_a_rotation_the_former_key_verifies_until_its_end_and_no_longer() {
+        let until = DateTime::UNIX_EPOCH + chrono::Duration::hours(1);
+        let mut ring = KeyRing::default();
+        ring.apply(added("k1"));
+        for event in ring.decide(KeyRingCommand::Rotate { key: key("k2"), present_verifies_until: until }).expect("never refused") {
+            ring.apply(event);
+        }
+        let verifying = |now| ring.verifying(now).map(|key| key.key_id.as_str()).collect::<Vec<_>>();
+        assert_eq!(ring.signing().map(|key| key.key_id.as_str()), Some("k2"));
+        assert_eq!(verifying(DateTime::UNIX_EPOCH), ["k1", "k2"]);
+        assert_eq!(verifying(until), ["k2"]);
+    }
+
+    #[test]
+    fn a_key_shows_no_secret_when_printed() {
+        assert!(!format!("{:?}", added("k1")).contains("private"));
+    }
+}

@@ -1,0 +1,23 @@
+//! Registrar's domain, pure: what may be asked, what is refused, what happened.
+//!
+//! An aggregate decides synchronously from its state and a command; whatever a decision needs from outside (time,
+//! ids, hashes, facts about others) comes in with the command. There is deliberately no database, network, clock,
+//! randomness or async code here; the test `domain_is_pure` keeps it so.
+
+pub mod access_token;
+pub mod admin;
+pub mod audit_access;
+pub mod claim;
+pub mod decide;
+pub mod event;
+pub mod key_ring;
+pub mod metadata;
+pub mod personal;
+pub mod text;
+pub mod upcast;
+pub mod values;
+
+pub use claim::{Claim, ClaimKey};
+pub use decide::Decide;
+pub use event::{DomainEvent, EventFacts, OfDomain, UnknownEvent};
+pub use metadata::{Actor, ActorType, Metadata};

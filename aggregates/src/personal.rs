@@ -1,0 +1,129 @@
+//! Finding the personal values in a JSON document by declared pointers, and taking them out and putting them back.
+//!
+//! A pattern is a JSON Pointer (RFC 6901) in which `*` stands for every element of a list or
+//! member of an object. The sealing itself, which
+//! needs keys, lives in the server; this is only the shape of it.
+
+use serde_json::{Map, Value};
+
+/// Stands where a value was taken out to be sealed.
+pub const SEALED: &str = "[sealed]";
+/// Stands where a value can no longer be opened, since its person was erased.
+pub const ERASED: &str = "[erased]";
+/// Stands where a secret must never be shown.
+pub const SECRET: &str = "***";
+
+/// Takes every non-null value that a pattern matches out of `document`, leaving [`SEALED`] behind.
+///
+/// The result maps concrete pointers to the values and is empty if nothing matched.
+pub fn take<P: AsRef<str>>(document: &mut Value, patterns: &[P]) -> Map<String, Value> {
+    let mut taken = Map::new();
+    visit_all(document, patterns, &mut |pointer, value| {
+        taken.insert(pointer.to_owned(), std::mem::replace(value, Value::String(SEALED.into())));
+    });
+    taken
+}
+
+/// Puts values that [`take`] took out back into their places; places that no longer exist are passed over.
+pub fn restore(document: &mut Value, taken: Map<String, Value>) {
+    for (pointer, value) in taken {
+        if let Some(place) = document.pointer_mut(&pointer) {
+            *place = value;
+        }
+    }
+}
+
+/// Replaces every non-null value that a pattern matches by `marker`.
+pub fn replace<P: AsRef<str>>(document: &mut Value, patterns: &[P], marker: &str) {
+    visit_all(document, patterns, &mut |_, value| *value = Value::String(marker.into()));
+}
+
+/// Replaces what was sealed under `patterns` and can no longer be opened by [`ERASED`].
+pub fn erase<P: AsRef<str>>(document: &mut Value, patterns: &[P]) {
+    visit_all(document, patterns, &mut |_, value| {
+        if value == SEALED {
+            *value = Value::String(ERASED.into());
+        }
+    });
+}
+
+fn visit_all<P: AsRef<str>>(document: &mut Value, patterns: &[P], act: &mut dyn FnMut(&str, &mut Value)) {
+    for pattern in patterns {
+        let mut path = String::new();
+        visit(document, pattern.as_ref(), &mut path, act);
+    }
+}
+
+fn visit(value: &mut Value, pattern: &str, path: &mut String, act: &mut dyn FnMut(&str, &mut Value)) {
+    let Some(rest) = pattern.strip_prefix('/') else {
+        if !value.is_null() {
+            act(path, value);
+        }
+        return;
+    };
+    let (token, rest) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let mut descend = |segment: &str, child: &mut Value| {
+        let length = path.len();
+        path.push('/');
+        path.push_str(segment);
+        visit(child, rest, path, act);
+        path.truncate(length);
+    };
+    match value {
+        Value::Array(items) if token == "*" => {
+            for (index, item) in items.iter_mut().enumerate() {
+                descend(&index.to_string(), item);
+            }
+        }
+        Value::Array(items) => {
+            if let Some(item) = token.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                descend(token, item);
+            }
+        }
+        Value::Object(members) if token == "*" => {
+            for (name, member) in members.iter_mut() {
+                descend(&name.replace('~', "~0").replace('/', "~1"), member);
+            }
+        }
+        Value::Object(members) => {
+            if let Some(member) = members.get_mut(&token.replace("~1", "/").replace("~0", "~")) {
+                descend(token, member);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const PATTERNS: &[&str] = &["/name", "/addresses/*/city", "/absent"];
+
+    #[test]
+    fn what_was_taken_is_restored_to_the_same_document() {
+        let original = json!({"name": "Ada", "addresses": [{"city": "London"}, {"city": null}], "kept": 1});
+        let mut document = original.clone();
+        let taken = take(&mut document, PATTERNS);
+        assert_eq!(document, json!({"name": SEALED, "addresses": [{"city": SEALED}, {"city": null}], "kept": 1}));
+        restore(&mut document, taken);
+        assert_eq!(document, original);
+    }
+
+    #[test]
+    fn an_erased_document_keeps_its_shape() {
+        let mut document = json!({"name": "Ada", "addresses": [{"city": "London"}]});
+        take(&mut document, PATTERNS);
+        erase(&mut document, PATTERNS);
+        assert_eq!(document, json!({"name": ERASED, "addresses": [{"city": ERASED}]}));
+    }
+
+    #[test]
+    fn a_clear_value_that_looks_like_a_mark_survives_the_round_trip() {
+        let mut document = json!({"name": SEALED});
+        let taken = take(&mut document, PATTERNS);
+        restore(&mut document, taken);
+        assert_eq!(document, json!({"name": SEALED}));
+    }
+}

@@ -1,0 +1,257 @@
+//! Domain values: what is well formed, once for all who use it.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use unicode_normalization::UnicodeNormalization;
+use uuid::Uuid;
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// Identifies an admin: its stream, its person's key, and the subject of its tokens.
+    AdminId
+);
+uuid_id!(
+    /// Identifies the natural person behind an admin.
+    PersonId
+);
+uuid_id!(
+    /// Identifies the contact side of a person.
+    PartyId
+);
+uuid_id!(
+    /// Identifies a postal address.
+    AddressId
+);
+uuid_id!(
+    /// Identifies a telephone number.
+    PhoneNumberId
+);
+uuid_id!(
+    /// Identifies a sign-in account.
+    AccountId
+);
+
+/// Why a value was refused. Reads well behind the name of the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Nothing but white space where a text is needed.
+    #[error("should not be empty")]
+    Blank,
+    /// A character that no store keeps.
+    #[error("must not contain the character U+0000")]
+    Nul,
+    /// Not an e-mail address (RFC 5321 dot-string at a domain).
+    #[error("must be an email")]
+    NotAnEmail,
+    /// Not an ISO 3166-1 alpha-2 code.
+    #[error("must be an ISO 3166-1 alpha-2 country code")]
+    UnknownCountry,
+    /// Not a state or territory of the United States.
+    #[error("must be a state or territory code of the United States")]
+    UnknownState,
+    /// A code below 1.
+    #[error("must be a whole number from 1 up")]
+    NotACode,
+    /// Neither US nor EU.
+    #[error("must be one of the following values: US, EU")]
+    UnknownRegion,
+    /// The list is shorter than that.
+    #[error("names no existing element (the list has {length})")]
+    NoSuchElement {
+        /// How many elements there are.
+        length: usize,
+    },
+    /// The element is needed and cannot be taken away.
+    #[error("cannot be removed")]
+    Required,
+    /// Longer than is stored.
+    #[error("must not be longer than {max} characters")]
+    TooLong {
+        /// Longest allowed, in characters.
+        max: usize,
+    },
+}
+
+/// A field that was refused, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} {problem}")]
+pub struct Finding {
+    /// Path of the field from the root of the command: members by dots, list elements by `[index]`.
+    pub field: String,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+/// Refuses text that a store could not keep.
+///
+/// # Errors
+/// `Nul` for text with U+0000, which PostgreSQL cannot store.
+pub fn check_text(text: &str) -> Result<(), Problem> {
+    if text.contains('\0') { Err(Problem::Nul) } else { Ok(()) }
+}
+
+/// Refuses a name that is blank or could not be kept.
+///
+/// # Errors
+/// `Blank`, `Nul`.
+pub fn check_name(name: &str) -> Result<(), Problem> {
+    if name.trim().is_empty() { Err(Problem::Blank) } else { check_text(name) }
+}
+
+/// An e-mail address that someone signs in with, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// Longest address accepted, in characters (RFC 5321 4.5.3.1.3, path without its brackets).
+    pub const LENGTH_MAX: usize = 254;
+
+    /// Checks the form: a dot-string, an `@`, a domain name (RFC 5321 4.1.2); surrounding space is dropped.
+    ///
+    /// # Errors
+    /// `NotAnEmail`, `TooLong`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let text = text.trim();
+        if text.chars().count() > Self::LENGTH_MAX {
+            return Err(Problem::TooLong { max: Self::LENGTH_MAX });
+        }
+        let (local, domain) = text.rsplit_once('@').ok_or(Problem::NotAnEmail)?;
+        let atom = |part: &str| {
+            !part.is_empty()
+                && part.chars().all(|c| {
+                    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+                })
+        };
+        let local_ok = local.len() <= 64 && local.split('.').all(atom);
+        let domain_ok = idna::domain_to_ascii_strict(domain)
+            .is_ok_and(|ascii| ascii.len() <= 253 && ascii.split('.').all(|label| !label.is_empty()));
+        if local_ok && domain_ok { Ok(EmailAddress(text.to_owned())) } else { Err(Problem::NotAnEmail) }
+    }
+
+    /// The form under which two spellings are the same address: NFC, lower case, domain in its ASCII form.
+    #[must_use]
+    pub fn comparable(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let local = local.nfc().collect::<String>().to_lowercase();
+        let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| domain.to_lowercase());
+        format!("{local}@{domain}")
+    }
+
+    /// The address as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Data region of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RegionCode {
+    /// United States.
+    #[serde(rename = "US")]
+    Us,
+    /// European Union.
+    #[serde(rename = "EU")]
+    Eu,
+}
+
+impl RegionCode {
+    /// Reads `US` or `EU`.
+    ///
+    /// # Errors
+    /// `UnknownRegion` for anything else; letter case matters.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        match text {
+            "US" => Ok(RegionCode::Us),
+            "EU" => Ok(RegionCode::Eu),
+            _ => Err(Problem::UnknownRegion),
+        }
+    }
+
+    /// The code as it is written.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            RegionCode::Us => "US",
+            RegionCode::Eu => "EU",
+        }
+    }
+
+    /// The region's name in English.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            RegionCode::Us => "United States",
+            RegionCode::Eu => "European Union",
+        }
+    }
+}
+
+/// A country of ISO 3166-1, by its alpha-2 code in upper case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CountryCode(String);
+
+impl CountryCode {
+    /// Reads an alpha-2 code; letter case matters.
+    ///
+    /// # Errors
+    /// `UnknownCountry`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        rust_iso3166::from_alpha2(text).map(|country| CountryCode(country.alpha2.to_owned())).ok_or(Problem::UnknownCountry)
+    }
+
+    /// The code as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The country's usual English name, `United States` rather than ISO's inverted long form.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self.0.as_str() {
+            "US" => "United States".to_owned(),
+            "GB" => "United Kingdom".to_owned(),
+            code => rust_iso3166::from_alpha2(code).map_or_else(|| code.to_owned(), |country| country.name.to_owned()),
+        }
+    }
+
+    /// Name of a state or province of this country; where no list is kept (all but the United States) the code itself.
+    ///
+    /// # Errors
+    /// `UnknownState` for a code that is none of the United States'.
+    pub fn state_name(&self, state: &str) -> Result<String, Problem> {
+        if self.0 != "US" {
+            return Ok(state.to_owned());
+        }
+        rust_iso3166::iso3166_2::from_code(&format!("US-{state}"))
+            .map(|subdivision| subdivision.name.to_owned())
+            .ok_or(Problem::UnknownState)
+    }
+}
+
+#[cfg(test)]
+mod tests;

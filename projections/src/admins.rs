@@ -1,0 +1,236 @@
+//! The `admins` read model: one document an admin, as it is now.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::document::DocumentKey;
+use crate::query::{SearchKey, Sort, TextKey, TextsKey};
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::admin::{AddressDetails, AdminEvent, Person, PhoneNumber, Registration};
+use registrar_aggregates::values::{AccountId, AddressId, AdminId, EmailAddress, PartyId, PersonId};
+use registrar_aggregates::{DomainEvent, text::fold as fold_text};
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Stands between the searchable texts of a document, so that no term matches across two of them.
+const SEPARATOR: char = '\u{1}';
+
+/// Finds an admin by the person behind it.
+pub const PERSON_ID: TextKey<AdminDocument> = TextKey("person_id", PhantomData);
+/// Finds the admins that hold a policy.
+pub const POLICIES: TextsKey<AdminDocument> = TextsKey("policies", PhantomData);
+/// First name, last name, full name and contact e-mail.
+pub const SEARCH: SearchKey<AdminDocument> = SearchKey("search", PhantomData);
+/// First name, last name, id; letter case aside.
+pub const BY_NAME: Sort<AdminDocument> = Sort(&["name"], PhantomData);
+
+/// When a record was created and last changed, and by whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditInfo {
+    /// Creation time.
+    pub created_at: DateTime<Utc>,
+    /// Actor that created it.
+    pub created_by: String,
+    /// Time of the last change.
+    pub updated_at: DateTime<Utc>,
+    /// Actor of the last change.
+    pub updated_by: String,
+}
+
+impl AuditInfo {
+    fn created(event: &RecordedEvent) -> Self {
+        let by = event.metadata.actor.id.clone();
+        AuditInfo { created_at: event.recorded_at, created_by: by.clone(), updated_at: event.recorded_at, updated_by: by }
+    }
+
+    fn touch(&mut self, event: &RecordedEvent) {
+        self.updated_at = event.recorded_at;
+        self.updated_by.clone_from(&event.metadata.actor.id);
+    }
+}
+
+/// An address with its stamps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminAddress {
+    /// Its identity.
+    pub id: AddressId,
+    /// What it says.
+    #[serde(flatten)]
+    pub details: AddressDetails,
+    /// Its stamps.
+    pub audit_info: AuditInfo,
+}
+
+/// The sign-in account, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminAccount {
+    /// The account.
+    pub id: AccountId,
+    /// Sign-in name.
+    pub email: EmailAddress,
+}
+
+/// An admin as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminDocument {
+    /// The admin.
+    pub id: AdminId,
+    /// Version of its stream that the document reflects.
+    pub version: u64,
+    /// Granted policies.
+    pub policies: Vec<String>,
+    /// Permissions granted on top.
+    pub custom_permissions: Vec<String>,
+    /// In force?
+    pub active: bool,
+    /// Since when.
+    pub active_changed_at: DateTime<Utc>,
+    /// The person behind it.
+    pub person_id: PersonId,
+    /// Name and contact e-mail.
+    pub person: Person,
+    /// The contact side of the person.
+    pub party_id: PartyId,
+    /// Key in the system the record came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy_identifier: Option<String>,
+    /// Addresses in their order.
+    pub addresses: Vec<AdminAddress>,
+    /// Telephone numbers in their order.
+    pub phone_numbers: Vec<PhoneNumber>,
+    /// The sign-in account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<AdminAccount>,
+    /// Stamps of the admin as a whole.
+    pub audit_info: AuditInfo,
+}
+
+impl AdminDocument {
+    /// First name, a space, last name.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.person.first_name, self.person.last_name)
+    }
+}
+
+impl Document for AdminDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "admins",
+        keys: &[
+            KeyColumn { name: "person_id", kind: KeyKind::Text },
+            KeyColumn { name: "name", kind: KeyKind::Text },
+            KeyColumn { name: "search", kind: KeyKind::Search },
+            KeyColumn { name: "policies", kind: KeyKind::Texts },
+        ],
+        indexes: &[&["person_id"], &["name"], &["policies"]],
+        counted: &[&[]],
+        hot: true,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let (first, last) = (fold_text(&self.person.first_name), fold_text(&self.person.last_name));
+        let email = fold_text(self.person.email_address.as_deref().unwrap_or_default());
+        vec![
+            KeyValue::Text(self.person_id.to_string()),
+            // The separator sorts below every printable character, so that a shorter first name comes first.
+            KeyValue::Text(sortable(format!("{first}{SEPARATOR}{last}"))),
+            KeyValue::Text(format!("{first} {last}{SEPARATOR}{email}")),
+            KeyValue::Texts(self.policies.iter().map(|policy| sortable(policy.clone())).collect()),
+        ]
+    }
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    match &*event.event {
+        // A registration creates its document; its identifier is new.
+        DomainEvent::Admin(AdminEvent::Registered(_)) => vec![],
+        DomainEvent::Admin(_) => vec![DocumentKey::of::<AdminDocument>(&event.aggregate_id)],
+        DomainEvent::KeyRing(_) | DomainEvent::AccessToken(_) | DomainEvent::AuditAccess(_) => vec![],
+    }
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let DomainEvent::Admin(admin) = &*event.event else { return Ok(()) };
+    match admin {
+        AdminEvent::Registered(registration) => documents.insert(registered(event, registration)),
+        changed => documents.update(&event.aggregate_id, |document| change(document, event, changed)),
+    }
+}
+
+fn registered(event: &RecordedEvent, registration: &Registration) -> AdminDocument {
+    let audit_info = AuditInfo::created(event);
+    AdminDocument {
+        id: registration.id,
+        version: event.sequence,
+        policies: registration.policies.clone(),
+        custom_permissions: registration.custom_permissions.clone(),
+        active: true,
+        active_changed_at: event.recorded_at,
+        person_id: registration.person_id,
+        person: registration.person.clone(),
+        party_id: registration.party_id,
+        legacy_identifier: registration.legacy_identifier.clone(),
+        addresses: registration
+            .addresses
+            .iter()
+            .map(|address| AdminAddress { id: address.id, details: address.details.clone(), audit_info: audit_info.clone() })
+            .collect(),
+        phone_numbers: registration.phone_numbers.clone(),
+        account: registration.account.as_ref().map(|account| AdminAccount { id: account.id, email: account.email.clone() }),
+        audit_info,
+    }
+}
+
+fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEvent) {
+    document.version = event.sequence;
+    document.audit_info.touch(event);
+    match change {
+        AdminEvent::Registered(_) => {}
+        AdminEvent::GrantsAmended { policies, custom_permissions } => {
+            document.policies.clone_from(policies);
+            document.custom_permissions.clone_from(custom_permissions);
+        }
+        AdminEvent::PersonAmended { person } => document.person = person.clone(),
+        AdminEvent::PartyAmended { legacy_identifier } => document.legacy_identifier.clone_from(legacy_identifier),
+        AdminEvent::AddressAdded { address, index } => {
+            let added = AdminAddress { id: address.id, details: address.details.clone(), audit_info: AuditInfo::created(event) };
+            document.addresses.insert((*index).min(document.addresses.len()), added);
+        }
+        AdminEvent::AddressAmended { address } => {
+            if let Some(place) = document.addresses.iter_mut().find(|entry| entry.id == address.id) {
+                place.details = address.details.clone();
+                place.audit_info.touch(event);
+            }
+        }
+        AdminEvent::AddressRemoved { address_id } => document.addresses.retain(|entry| entry.id != *address_id),
+        AdminEvent::PhoneNumberAdded { phone_number, index } => {
+            document.phone_numbers.insert((*index).min(document.phone_numbers.len()), phone_number.clone());
+        }
+        AdminEvent::PhoneNumberAmended { phone_number } => {
+            if let Some(place) = document.phone_numbers.iter_mut().find(|entry| entry.id == phone_number.id) {
+                *place = phone_number.clone();
+            }
+        }
+        AdminEvent::PhoneNumberRemoved { phone_number_id } => document.phone_numbers.retain(|entry| entry.id != *phone_number_id),
+        AdminEvent::Activated {} => set_active(document, event, true),
+        AdminEvent::Deactivated {} => set_active(document, event, false),
+    }
+}
+
+fn set_active(document: &mut AdminDocument, event: &RecordedEvent, active: bool) {
+    document.active = active;
+    document.active_changed_at = event.recorded_at;
+}

@@ -1,0 +1,478 @@
+//! The audit trail: for every event what changed, from what to what, by whom, from where and why. Made from the event
+//! and its metadata alone, and the document as it was before; it never reads an aggregate.
+
+use crate::admins::AdminDocument;
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::document::DocumentKey;
+use crate::query::{Sort, TextKey};
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, SecondsFormat, Utc};
+use registrar_aggregates::access_token::AccessTokenEvent;
+use registrar_aggregates::admin::{AddressDetails, AdminEvent, Person, PhoneNumberDetails, Registration};
+use registrar_aggregates::audit_access::AuditAccessEvent;
+use registrar_aggregates::key_ring::KeyRingEvent;
+use registrar_aggregates::personal::SECRET;
+use registrar_aggregates::{ActorType, DomainEvent};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Entries are named within this (UUID version 5), so that a rebuild names them alike.
+const ENTRY_NAMESPACE: Uuid = Uuid::from_u128(0x7c0f_5f1e_2d6b_4f0a_9a53_5b1d_3e8a_64c1);
+
+/// Aggregate type whose trail an entry belongs to.
+pub const TRAIL: TextKey<AuditEntry> = TextKey("trail", PhantomData);
+/// Aggregate whose event made the entry.
+pub const AGGREGATE_ID: TextKey<AuditEntry> = TextKey("aggregate_id", PhantomData);
+/// `INSERT`, `UPDATE` or `DELETE`.
+pub const ACTION: TextKey<AuditEntry> = TextKey("action", PhantomData);
+/// Commit time as [`time_key`] writes it.
+pub const RECORDED_AT: TextKey<AuditEntry> = TextKey("recorded_at", PhantomData);
+/// By time; within a trail also by sequence, since neither ever goes back against the other.
+pub const BY_TIME: Sort<AuditEntry> = Sort(&["recorded_at", "sequence"], PhantomData);
+/// By action, then sequence.
+pub const BY_ACTION: Sort<AuditEntry> = Sort(&["action", "sequence"], PhantomData);
+/// By kind of record, then sequence.
+pub const BY_ENTITY: Sort<AuditEntry> = Sort(&["entity", "sequence"], PhantomData);
+/// By record, then sequence.
+pub const BY_ENTITY_ID: Sort<AuditEntry> = Sort(&["entity_id", "sequence"], PhantomData);
+/// By person, then sequence.
+pub const BY_PERSON: Sort<AuditEntry> = Sort(&["person_id", "sequence"], PhantomData);
+/// By actor, then sequence.
+pub const BY_ACTOR: Sort<AuditEntry> = Sort(&["actor_id", "sequence"], PhantomData);
+
+/// A time as keys compare it: UTC, milliseconds, fixed width.
+#[must_use]
+pub fn time_key(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// What was done to a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Action {
+    /// It came to be.
+    Insert,
+    /// It changed.
+    Update,
+    /// It is gone.
+    Delete,
+}
+
+impl Action {
+    /// The action as it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::Insert => "INSERT",
+            Action::Update => "UPDATE",
+            Action::Delete => "DELETE",
+        }
+    }
+}
+
+/// One element that changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditChange {
+    /// JSON Pointer of the element in the record's aggregate; entries of lists by their id.
+    pub path: String,
+    /// Value before, null where there was none.
+    pub old_value: Value,
+    /// Value after, null where it is gone.
+    pub new_value: Value,
+    /// Whether the values are personal and therefore stored sealed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub personal: bool,
+}
+
+/// One record touched by one event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEntry {
+    /// Derived from position and ordinal.
+    pub id: Uuid,
+    /// Position of the event.
+    pub position: u64,
+    /// Aggregate type of the event.
+    pub trail: String,
+    /// Number within the trail, dense from 1.
+    pub sequence: u64,
+    /// What was done.
+    pub action: Action,
+    /// Kind of record, in Pascal case.
+    pub entity: String,
+    /// The record.
+    pub entity_id: String,
+    /// Aggregate that the record belongs to.
+    pub aggregate_id: String,
+    /// Person that the record is about, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_id: Option<String>,
+    /// Elements that changed, in the order of their paths.
+    pub changes: Vec<AuditChange>,
+    /// Kind of actor.
+    pub actor_type: ActorType,
+    /// Who.
+    pub actor_id: String,
+    /// Name of the actor at the time. Personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor_name: Option<String>,
+    /// Tenant of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<String>,
+    /// Commit time.
+    pub recorded_at: DateTime<Utc>,
+    /// Request that caused it.
+    pub request_id: String,
+    /// Where the request came from. Personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_address: Option<String>,
+    /// With what. Personal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+impl Document for AuditEntry {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "audit_entries",
+        keys: &[
+            KeyColumn { name: "trail", kind: KeyKind::Text },
+            KeyColumn { name: "sequence", kind: KeyKind::Integer },
+            KeyColumn { name: "recorded_at", kind: KeyKind::Text },
+            KeyColumn { name: "aggregate_id", kind: KeyKind::Text },
+            KeyColumn { name: "action", kind: KeyKind::Text },
+            KeyColumn { name: "entity", kind: KeyKind::Text },
+            KeyColumn { name: "entity_id", kind: KeyKind::Text },
+            KeyColumn { name: "person_id", kind: KeyKind::Text },
+            KeyColumn { name: "actor_id", kind: KeyKind::Text },
+        ],
+        indexes: &[
+            &["trail", "recorded_at", "sequence"],
+            &["trail", "action", "sequence"],
+            &["aggregate_id", "recorded_at", "sequence"],
+            &["actor_id", "recorded_at", "sequence"],
+        ],
+        counted: &[&["trail"], &["trail", "action"]],
+        hot: false,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let text = |text: &str| KeyValue::Text(sortable(text.to_owned()));
+        vec![
+            text(&self.trail),
+            KeyValue::Integer(i64::try_from(self.sequence).unwrap_or(i64::MAX)),
+            KeyValue::Text(time_key(self.recorded_at)),
+            text(&self.aggregate_id),
+            text(self.action.name()),
+            text(&self.entity),
+            text(&self.entity_id),
+            text(self.person_id.as_deref().unwrap_or_default()),
+            text(&self.actor_id),
+        ]
+    }
+
+    fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
+        let mut sealed = Vec::new();
+        let values: Vec<_> = self
+            .changes
+            .iter()
+            .enumerate()
+            .filter(|(_, change)| change.personal)
+            .flat_map(|(index, _)| [format!("/changes/{index}/oldValue"), format!("/changes/{index}/newValue")])
+            .collect();
+        if !values.is_empty() {
+            sealed.push((self.aggregate_id.clone(), values));
+        }
+        if self.actor_type != ActorType::System {
+            sealed.push((self.actor_id.clone(), ["/actorName", "/ipAddress", "/userAgent"].map(String::from).into()));
+        }
+        sealed
+    }
+}
+
+/// How many entries a trail has. Gives out their numbers, under the same lock as positions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrailCounter {
+    /// Aggregate type whose trail it is.
+    pub trail: String,
+    /// Number of the last entry.
+    pub entries: u64,
+}
+
+impl Document for TrailCounter {
+    const COLLECTION: &'static Collection = &Collection { name: "trail_counters", keys: &[], indexes: &[], counted: &[], hot: true };
+
+    fn id(&self) -> String {
+        self.trail.clone()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![]
+    }
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    let mut wanted = crate::admins::wants(event);
+    wanted.push(DocumentKey::of::<TrailCounter>(event.event.aggregate_type()));
+    wanted
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let trail = event.event.aggregate_type();
+    let touched = match &*event.event {
+        DomainEvent::Admin(AdminEvent::Registered(registration)) => admin_registered(event, registration),
+        DomainEvent::Admin(changed) => admin_changed(event, changed, documents.need::<AdminDocument>(&event.aggregate_id)?),
+        DomainEvent::KeyRing(changed) => key_ring_changed(changed),
+        DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => Touched::new(
+            Action::Insert,
+            "AccessToken",
+            &event.aggregate_id,
+            vec![
+                change("/adminId", Value::Null, json!(admin_id)),
+                change("/expiresAt", Value::Null, json!(time_key(*expires_at))),
+                change("/organizationId", Value::Null, json!(organization_id)),
+                change("/permissions", Value::Null, json!(permissions)),
+            ],
+        ),
+        DomainEvent::AuditAccess(AuditAccessEvent::TrailRead { trail, filters }) => Touched::new(
+            Action::Insert,
+            "AuditAccess",
+            &event.aggregate_id,
+            vec![change("/filters", Value::Null, json!(filters)), change("/trail", Value::Null, json!(trail))],
+        ),
+    };
+    let sequence = documents.get::<TrailCounter>(trail)?.map_or(0, |counter| counter.entries) + 1;
+    if sequence == 1 {
+        documents.insert(TrailCounter { trail: trail.to_owned(), entries: 1 })?;
+    } else {
+        documents.update::<TrailCounter>(trail, |counter| counter.entries = sequence)?;
+    }
+    documents.insert(entry(event, trail, sequence, touched))
+}
+
+struct Touched {
+    action: Action,
+    entity: &'static str,
+    entity_id: String,
+    person_id: Option<String>,
+    changes: Vec<AuditChange>,
+}
+
+impl Touched {
+    fn new(action: Action, entity: &'static str, entity_id: &str, mut changes: Vec<AuditChange>) -> Self {
+        changes.retain(|change| change.old_value != change.new_value);
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Touched { action, entity, entity_id: entity_id.to_owned(), person_id: None, changes }
+    }
+}
+
+fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) -> AuditEntry {
+    let metadata = &event.metadata;
+    AuditEntry {
+        // One entry an event, so far; a second one would need an ordinal here.
+        id: Uuid::new_v5(&ENTRY_NAMESPACE, event.position.to_string().as_bytes()),
+        position: event.position,
+        trail: trail.to_owned(),
+        sequence,
+        action: touched.action,
+        entity: touched.entity.to_owned(),
+        entity_id: touched.entity_id,
+        aggregate_id: event.aggregate_id.clone(),
+        person_id: touched.person_id,
+        changes: touched.changes,
+        actor_type: metadata.actor.kind,
+        actor_id: metadata.actor.id.clone(),
+        actor_name: metadata.actor.name.clone(),
+        organization_id: metadata.organization_id.clone(),
+        recorded_at: event.recorded_at,
+        request_id: metadata.request_id.clone(),
+        ip_address: metadata.ip_address.clone(),
+        user_agent: metadata.user_agent.clone(),
+        reason: metadata.reason.clone(),
+        comment: metadata.comment.clone(),
+    }
+}
+
+fn change(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {
+    AuditChange { path: path.into(), old_value, new_value, personal: false }
+}
+
+fn personal(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {
+    AuditChange { path: path.into(), old_value, new_value, personal: true }
+}
+
+fn key_ring_changed(event: &KeyRingEvent) -> Touched {
+    match event {
+        KeyRingEvent::KeyAdded { key } => Touched::new(
+            Action::Insert,
+            "SigningKey",
+            &key.key_id,
+            vec![
+                change("/keyId", Value::Null, json!(key.key_id)),
+                change("/privateKey", Value::Null, json!(SECRET)),
+                change("/publicKey", Value::Null, json!(key.public_key)),
+            ],
+        ),
+        KeyRingEvent::KeyRetired { key_id, verifies_until } => {
+            Touched::new(Action::Update, "SigningKey", key_id, vec![change("/verifiesUntil", Value::Null, json!(time_key(*verifies_until)))])
+        }
+    }
+}
+
+fn admin_registered(event: &RecordedEvent, registration: &Registration) -> Touched {
+    let mut changes = vec![
+        change("/id", Value::Null, json!(registration.id)),
+        change("/person/id", Value::Null, json!(registration.person_id)),
+        change("/person/party/id", Value::Null, json!(registration.party_id)),
+        personal("/person/party/legacyIdentifier", Value::Null, json!(registration.legacy_identifier)),
+    ];
+    if !registration.policies.is_empty() {
+        changes.push(change("/policies", Value::Null, json!(registration.policies)));
+    }
+    if !registration.custom_permissions.is_empty() {
+        changes.push(change("/customPermissions", Value::Null, json!(registration.custom_permissions)));
+    }
+    changes.extend(active_changes(None, (true, event.recorded_at)));
+    changes.extend(person_changes(None, Some(&registration.person)));
+    for address in &registration.addresses {
+        changes.extend(address_changes(&address.id.to_string(), None, Some(&address.details)));
+    }
+    for number in &registration.phone_numbers {
+        changes.extend(phone_number_changes(&number.id.to_string(), None, Some(&number.details)));
+    }
+    if let Some(account) = &registration.account {
+        changes.push(personal("/account/email", Value::Null, json!(account.email)));
+        changes.push(change("/account/id", Value::Null, json!(account.id)));
+        changes.push(change("/account/password", Value::Null, json!(SECRET)));
+    }
+    let mut touched = Touched::new(Action::Insert, "EcgAdmin", &event.aggregate_id, changes);
+    touched.person_id = Some(registration.person_id.to_string());
+    touched
+}
+
+fn admin_changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) -> Touched {
+    use Action::{Delete, Insert, Update};
+    let admin = |changes| Touched::new(Update, "EcgAdmin", &event.aggregate_id, changes);
+    let address = |action, id: &str, after: Option<&AddressDetails>| {
+        let former = before.addresses.iter().find(|address| address.id.to_string() == id).map(|address| &address.details);
+        Touched::new(action, "PartyAddress", id, address_changes(id, former, after))
+    };
+    let number = |action, id: &str, after: Option<&PhoneNumberDetails>| {
+        let former = before.phone_numbers.iter().find(|number| number.id.to_string() == id).map(|number| &number.details);
+        Touched::new(action, "PhoneNumber", id, phone_number_changes(id, former, after))
+    };
+    let mut touched = match changed {
+        // A second registration of the same stream cannot be decided; shown as what it says, should it ever stand there.
+        AdminEvent::Registered(registration) => admin_registered(event, registration),
+        AdminEvent::GrantsAmended { policies, custom_permissions } => admin(vec![
+            change("/policies", json!(before.policies), json!(policies)),
+            change("/customPermissions", json!(before.custom_permissions), json!(custom_permissions)),
+        ]),
+        AdminEvent::PersonAmended { person } => {
+            Touched::new(Update, "Person", &before.person_id.to_string(), person_changes(Some(&before.person), Some(person)))
+        }
+        AdminEvent::PartyAmended { legacy_identifier } => Touched::new(
+            Update,
+            "Party",
+            &before.party_id.to_string(),
+            vec![personal("/person/party/legacyIdentifier", json!(before.legacy_identifier), json!(legacy_identifier))],
+        ),
+        AdminEvent::AddressAdded { address: added, .. } => address(Insert, &added.id.to_string(), Some(&added.details)),
+        AdminEvent::AddressAmended { address: amended } => address(Update, &amended.id.to_string(), Some(&amended.details)),
+        AdminEvent::AddressRemoved { address_id } => address(Delete, &address_id.to_string(), None),
+        AdminEvent::PhoneNumberAdded { phone_number, .. } => number(Insert, &phone_number.id.to_string(), Some(&phone_number.details)),
+        AdminEvent::PhoneNumberAmended { phone_number } => number(Update, &phone_number.id.to_string(), Some(&phone_number.details)),
+        AdminEvent::PhoneNumberRemoved { phone_number_id } => number(Delete, &phone_number_id.to_string(), None),
+        AdminEvent::Activated {} => admin(active_changes(Some((before.active, before.active_changed_at)), (true, event.recorded_at))),
+        AdminEvent::Deactivated {} => admin(active_changes(Some((before.active, before.active_changed_at)), (false, event.recorded_at))),
+    };
+    touched.person_id = Some(before.person_id.to_string());
+    touched
+}
+
+fn active_changes(before: Option<(bool, DateTime<Utc>)>, after: (bool, DateTime<Utc>)) -> Vec<AuditChange> {
+    let old = before.map_or((Value::Null, Value::Null), |(active, at)| (json!(active), json!(time_key(at))));
+    ["", "/person/party"]
+        .into_iter()
+        .flat_map(|owner| {
+            [
+                change(format!("{owner}/activeInfo/active"), old.0.clone(), json!(after.0)),
+                change(format!("{owner}/activeInfo/activeStatusChangedAt"), old.1.clone(), json!(time_key(after.1))),
+            ]
+        })
+        .collect()
+}
+
+fn person_changes(before: Option<&Person>, after: Option<&Person>) -> Vec<AuditChange> {
+    let values = |person: Option<&Person>| {
+        person.map_or_else(Default::default, |person| {
+            [json!(person.salutation), json!(person.first_name), json!(person.last_name), json!(person.suffix), json!(person.email_address)]
+        })
+    };
+    const MEMBERS: [(&str, bool); 5] =
+        [("salutation", false), ("firstName", true), ("lastName", true), ("suffix", true), ("emailAddress", true)];
+    member_changes("/person", &MEMBERS, values(before), values(after))
+}
+
+fn address_changes(id: &str, before: Option<&AddressDetails>, after: Option<&AddressDetails>) -> Vec<AuditChange> {
+    let values = |details: Option<&AddressDetails>| {
+        details.map_or_else(Default::default, |address| {
+            [
+                json!(address.address_type),
+                json!(address.address_line1),
+                json!(address.address_line2),
+                json!(address.city),
+                json!(address.postal_code),
+                json!(address.state_province_code),
+                json!(address.country_code),
+                json!(address.region_code),
+            ]
+        })
+    };
+    const MEMBERS: [(&str, bool); 8] = [
+        ("addressType", false),
+        ("addressLine1", true),
+        ("addressLine2", true),
+        ("city", true),
+        ("postalCode", true),
+        ("stateProvinceCode", true),
+        ("countryCode", false),
+        ("regionCode", false),
+    ];
+    member_changes(&format!("/person/party/addresses/{id}"), &MEMBERS, values(before), values(after))
+}
+
+fn phone_number_changes(id: &str, before: Option<&PhoneNumberDetails>, after: Option<&PhoneNumberDetails>) -> Vec<AuditChange> {
+    let values = |details: Option<&PhoneNumberDetails>| {
+        details.map_or_else(Default::default, |number| [json!(number.phone_type), json!(number.phone_number), json!(number.extension)])
+    };
+    const MEMBERS: [(&str, bool); 3] = [("phoneType", false), ("phoneNumber", true), ("extension", true)];
+    member_changes(&format!("/person/party/phoneNumbers/{id}"), &MEMBERS, values(before), values(after))
+}
+
+fn member_changes<const N: usize>(root: &str, members: &[(&str, bool); N], before: [Value; N], after: [Value; N]) -> Vec<AuditChange> {
+    members
+        .iter()
+        .zip(before.into_iter().zip(after))
+        .map(|((member, personal), (old_value, new_value))| AuditChange { path: format!("{root}/{member}"), old_value, new_value, personal: *personal })
+        .collect()
+}

@@ -1,0 +1,112 @@
+//! What a collection of documents declares: its name, its keys, what is indexed, what is counted.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+/// A named set of documents of one type.
+#[derive(Debug)]
+pub struct Collection {
+    /// Name, in snake case; also the stem of its table.
+    pub name: &'static str,
+    /// Values beside the body that documents are found and sorted by.
+    pub keys: &'static [KeyColumn],
+    /// Lists of keys that are indexed together, each followed by the document's id.
+    pub indexes: &'static [&'static [&'static str]],
+    /// Lists of scalar keys for whose combinations of values the number of documents is kept. The empty list counts
+    /// the whole collection.
+    pub counted: &'static [&'static [&'static str]],
+    /// Whether folds come back to a document soon after it was written, so that it is worth keeping in memory.
+    pub hot: bool,
+}
+
+impl Collection {
+    /// Name under which the number of documents with these values of a counted list of keys is kept.
+    #[must_use]
+    pub fn facet<'a>(&self, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+        let mut facet = self.name.to_owned();
+        for (key, value) in values {
+            facet.push('\u{1f}');
+            facet.push_str(key);
+            facet.push('=');
+            facet.push_str(value);
+        }
+        facet
+    }
+
+    /// The facets that a document with these key values counts in.
+    #[must_use]
+    pub fn facets(&self, values: &[KeyValue]) -> Vec<String> {
+        let value_of = |name: &str| {
+            let index = self.keys.iter().position(|key| key.name == name)?;
+            match values.get(index)? {
+                KeyValue::Text(text) => Some(text.as_str()),
+                KeyValue::Integer(_) | KeyValue::Texts(_) => None,
+            }
+        };
+        self.counted
+            .iter()
+            .map(|keys| self.facet(keys.iter().map(|key| (*key, value_of(key).unwrap_or_default()))))
+            .collect()
+    }
+}
+
+/// One declared key.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyColumn {
+    /// Name, in snake case.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: KeyKind,
+}
+
+/// What a key holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyKind {
+    /// One text, compared by code point.
+    Text,
+    /// One whole number.
+    Integer,
+    /// Any number of texts; a document is found by each.
+    Texts,
+    /// Text in which parts are searched; already folded.
+    Search,
+}
+
+/// Value of a key in one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValue {
+    /// For `Text` and `Search`.
+    Text(String),
+    /// For `Integer`.
+    Integer(i64),
+    /// For `Texts`.
+    Texts(Vec<String>),
+}
+
+/// Longest text of an indexed key in bytes; PostgreSQL's B-tree entries end at about 2,700.
+pub const KEY_LENGTH_MAX: usize = 512;
+
+/// Cuts a text that is sorted by at [`KEY_LENGTH_MAX`] bytes, between characters.
+#[must_use]
+pub fn sortable(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(KEY_LENGTH_MAX));
+    text
+}
+
+/// A document: a typed value that a fold writes and queries answer.
+pub trait Document: crate::document::HasCollection + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its collection.
+    const COLLECTION: &'static Collection;
+
+    /// Identifier within the collection.
+    fn id(&self) -> String;
+
+    /// Values of the collection's keys, in their order.
+    fn keys(&self) -> Vec<KeyValue>;
+
+    /// Pointers to personal values that are stored sealed, by the person whose key seals them. Most documents have
+    /// none: they must be searchable, and the event of an erasure rewrites them.
+    fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
+}

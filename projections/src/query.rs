@@ -1,0 +1,142 @@
+//! Typed queries: a key that a collection does not declare cannot be named.
+
+use crate::collection::{Document, KeyValue};
+use std::marker::PhantomData;
+
+/// A scalar text key of `D` that may be filtered by.
+#[derive(Debug)]
+pub struct TextKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
+
+/// A whole-number key of `D` that may be filtered by.
+#[derive(Debug)]
+pub struct IntegerKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
+
+/// A multi-valued text key of `D`.
+#[derive(Debug)]
+pub struct TextsKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
+
+/// A searchable text of `D`.
+#[derive(Debug)]
+pub struct SearchKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
+
+/// An order of `D`'s documents that is declared: keys that are compared one after the other, then the id.
+#[derive(Debug)]
+pub struct Sort<D>(pub(crate) &'static [&'static str], pub(crate) PhantomData<fn() -> D>);
+
+/// Upwards or downwards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Smallest first.
+    Ascending,
+    /// Largest first.
+    Descending,
+}
+
+/// How a key is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Equal.
+    Equal,
+    /// Equal or larger.
+    AtLeast,
+    /// Equal or smaller.
+    AtMost,
+    /// Smaller.
+    Below,
+    /// One of the values of a multi-valued key.
+    Contains,
+}
+
+/// One condition of a query.
+#[derive(Debug, Clone)]
+pub struct Filter {
+    /// Name of the key.
+    pub key: &'static str,
+    /// How it is compared.
+    pub comparison: Comparison,
+    /// With what.
+    pub value: KeyValue,
+}
+
+/// A page of documents of one type: filters combined with and, an optional search, an order, a place.
+#[derive(Debug)]
+pub struct Query<D> {
+    /// Conditions, all of which must hold.
+    pub filters: Vec<Filter>,
+    /// Searchable key and the folded text that must be part of it.
+    pub search: Option<(&'static str, String)>,
+    /// Keys that the order compares; ties go by id.
+    pub sort: &'static [&'static str],
+    /// Direction of the order, of the ties too.
+    pub direction: Direction,
+    /// Documents passed over.
+    pub skip: u64,
+    /// Documents answered, at most.
+    pub take: u64,
+    document: PhantomData<fn() -> D>,
+}
+
+impl<D: Document> Query<D> {
+    /// All documents in `sort` order.
+    #[must_use]
+    pub fn sorted(sort: &Sort<D>, direction: Direction) -> Self {
+        Query { filters: Vec::new(), search: None, sort: sort.0, direction, skip: 0, take: u64::MAX, document: PhantomData }
+    }
+
+    fn filter(mut self, key: &'static str, comparison: Comparison, value: KeyValue) -> Self {
+        self.filters.push(Filter { key, comparison, value });
+        self
+    }
+
+    /// Keeps documents whose key is `value`.
+    #[must_use]
+    pub fn equal(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::Equal, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose key is `value` or larger, by code point.
+    #[must_use]
+    pub fn at_least(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::AtLeast, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose key is `value` or smaller, by code point.
+    #[must_use]
+    pub fn at_most(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::AtMost, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose key is smaller than `value`, by code point.
+    #[must_use]
+    pub fn below(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::Below, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents one of whose values is `value`.
+    #[must_use]
+    pub fn contains(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::Contains, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose number is `value` or larger.
+    #[must_use]
+    pub fn number_at_least(self, key: &IntegerKey<D>, value: i64) -> Self {
+        self.filter(key.0, Comparison::AtLeast, KeyValue::Integer(value))
+    }
+
+    /// Keeps documents in whose searchable text `term` is a part, letter case aside. A blank term keeps all.
+    #[must_use]
+    pub fn search(mut self, key: &SearchKey<D>, term: &str) -> Self {
+        let term = registrar_aggregates::text::fold(term.trim());
+        self.search = (!term.is_empty()).then_some((key.0, term));
+        self
+    }
+
+    /// Passes over `skip` documents and answers at most `take`.
+    #[must_use]
+    pub fn page(mut self, skip: u64, take: u64) -> Self {
+        self.skip = skip;
+        self.take = take;
+        self
+    }
+}

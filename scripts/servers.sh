@@ -1,0 +1,242 @@
+# shellcheck shell=bash
+# Private PostgreSQL and NATS servers for tests: a library for ./test, ./postgres and ./nats.
+#
+# Every server lives in a folder that its caller names, never runs as root, listens on a free
+# loopback port, and is ended by the process id in its own data folder, so that nothing here can
+# reach a server of the machine. Linux only. Any failure ends the calling script.
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+
+# The folder of the newest PostgreSQL on this machine, or failure. Debian keeps it out of PATH.
+postgres_bin() {
+  local initdb=${REGISTRAR_TEST_POSTGRES_BIN+$REGISTRAR_TEST_POSTGRES_BIN/initdb}
+  [ -n "$initdb" ] || initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
+  [ -x "$initdb" ] || initdb=$(command -v initdb) || return 1
+  dirname "$initdb"
+}
+
+# The path of nats-server, or failure. Debian keeps it in a folder that only root has in PATH.
+nats_bin() {
+  local bin=${REGISTRAR_TEST_NATS_SERVER-}
+  [ -n "$bin" ] || bin=$(PATH=$PATH:/usr/sbin command -v nats-server) || return 1
+  printf '%s\n' "$bin"
+}
+
+# postgres_start DIR [OWNER]: starts the server of DIR, making it the first time, and prints its
+# URL, which stays the same for the life of DIR. What it has to say goes to DIR/postgres.log. When
+# the process OWNER that made it ends, however it ends, the server is removed.
+postgres_start() {
+  local dir home bin port tries=10
+  bin=$(postgres_bin) || die 'No PostgreSQL found. Debian: apt-get install postgresql'
+  dir=$(realpath -m "$1")
+  [ -f "$dir/private-postgres/url" ] || make_home postgres "$dir" "${2-}"
+  home=$(realpath "$dir/private-postgres")
+  [ -d "$home/data" ] || make_cluster "$bin" "$home" >>"$dir/postgres.log" 2>&1 ||
+    die "initdb failed: $dir/postgres.log"
+
+  until server_pid postgres "$home" >/dev/null; do
+    [ $((tries--)) -gt 0 ] || die "PostgreSQL does not start: $dir/postgres.log"
+    # The mark of a killed server stops the next one while the dead process is not reaped, which in
+    # a container may be for ever. What protects the data is the lock on its shared memory.
+    rm -f "$home/data/postmaster.pid"
+    port=$(server_port "$home")
+    if as_server "$bin/pg_ctl" start --wait --silent --pgdata="$home/data" --options="-p $port" \
+      </dev/null >>"$dir/postgres.log" 2>&1; then
+      echo "$port" >"$home/port"
+      echo "postgres://postgres:$(cat "$home/password")@127.0.0.1:$port/postgres" >"$home/url"
+    else
+      sleep 0.5
+    fi
+  done
+  cat "$home/url"
+}
+
+# postgres_stop DIR [MODE]: ends the server and keeps its data. MODE is `fast`, which is orderly, or
+# `immediate`, which is a crash.
+postgres_stop() {
+  local home pid bin
+  home=$(realpath -m "$1/private-postgres")
+  pid=$(server_pid postgres "$home") || return 0
+  bin=$(postgres_bin)
+  # A test may have frozen it, and a frozen server does not hear that it shall end.
+  kill -CONT "$pid"
+  as_server "$bin/pg_ctl" stop --wait --silent --pgdata="$home/data" --mode="${2-fast}"
+}
+
+# nats_start DIR [OWNER]: as postgres_start, for a NATS server with JetStream.
+nats_start() {
+  local dir home bin port pid tries=10
+  bin=$(nats_bin) || die 'No nats-server found. Debian: apt-get install nats-server'
+  dir=$(realpath -m "$1")
+  [ -f "$dir/private-nats/url" ] || make_home nats "$dir" "${2-}"
+  home=$(realpath "$dir/private-nats")
+  as_server mkdir -p "$home/data"
+
+  until server_pid nats "$home" >/dev/null; do
+    [ $((tries--)) -gt 0 ] || die "NATS does not start: $dir/nats.log"
+    port=$(server_port "$home")
+    nats_config "$bin" "$home" "$port" >"$home/nats.conf"
+    rm -f "$home"/data/*.ports
+    become_server setsid env -C "$home/data" "$bin" --config "$home/nats.conf" \
+      </dev/null >>"$dir/nats.log" 2>&1 &
+    pid=$!
+    # It writes this file when it listens, and ends when it cannot.
+    while kill -0 "$pid" 2>/dev/null && ! ls "$home"/data/*.ports >/dev/null 2>&1; do sleep 0.05; done
+    if kill -0 "$pid" 2>/dev/null; then
+      echo "$pid" >"$home/data/nats.pid"
+      echo "$port" >"$home/port"
+      echo "nats://127.0.0.1:$port" >"$home/url"
+    else
+      sleep 0.5
+    fi
+  done
+  cat "$home/url"
+}
+
+# nats_stop DIR [MODE]: as postgres_stop.
+nats_stop() {
+  local home pid signal=TERM
+  home=$(realpath -m "$1/private-nats")
+  pid=$(server_pid nats "$home") || return 0
+  [ "${2-fast}" = fast ] || signal=KILL
+  kill -CONT "$pid"
+  kill "-$signal" "$pid"
+  for _ in {1..100}; do
+    server_pid nats "$home" >/dev/null || return 0
+    sleep 0.1
+  done
+  kill -KILL "$pid"
+}
+
+# server_remove KIND DIR: ends the server and deletes its data. The log stays.
+server_remove() {
+  local home=$2/private-$1
+  [ -d "$home" ] || return 0
+  # A PostgreSQL server that did not listen ends itself within a minute when its data is gone.
+  "$1_stop" "$2" immediate || say "The server of $2 did not stop: $2/$1.log"
+  rm -rf "$(realpath "$home")" "$home"
+}
+
+# server_command KIND ...: what ./postgres and ./nats offer.
+server_command() {
+  local kind=$1
+  shift
+  case ${1-}:$# in
+    start:[23]) "${kind}_start" "$2" "${3-}" ;;
+    stop:2 | stop:3) "${kind}_stop" "$2" "${3-fast}" ;;
+    remove:2) server_remove "$kind" "$2" ;;
+    keep:3)
+      cd /
+      while kill -0 "$3" 2>/dev/null && [ -d "$2/private-$kind" ]; do sleep 0.5; done
+      server_remove "$kind" "$2"
+      ;;
+    *)
+      say "scripts/$kind start DIR [OWNER]     prints its URL; removed when the process OWNER ends"
+      say "scripts/$kind stop DIR [immediate]  keeps its data and port; \`immediate\` is a crash"
+      say "scripts/$kind remove DIR            ends it and deletes its data; DIR/$kind.log stays"
+      exit 2
+      ;;
+  esac
+}
+
+as_server() { (become_server "$@"); }
+
+# Becomes a command that runs as the user that may run servers, in a folder it can certainly enter.
+become_server() {
+  cd /
+  [ "$(id -u)" -eq 0 ] || exec "$@"
+  local user
+  user=$(server_user)
+  exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
+}
+
+# PostgreSQL refuses to run as root, and nothing else needs to: root hands over to this user.
+server_user() {
+  id -u postgres >/dev/null 2>&1 && echo postgres || echo nobody
+}
+
+# Prints the process id of the server of HOME if it lives. Its id alone would not tell: the id may
+# belong to somebody else by now, or to a killed server that nobody has reaped yet.
+server_pid() {
+  local file=$2/data/nats.pid pid
+  [ "$1" = nats ] || file=$2/data/postmaster.pid
+  pid=$(head -n 1 "$file" 2>/dev/null) || return 1
+  [ "/proc/$pid/cwd" -ef "$2/data" ] && echo "$pid"
+}
+
+# The port of the server of HOME, or a free one as long as nobody knows its address: somebody else
+# may take that before it does. It lies below the range from which the kernel hands out ports to
+# outgoing connections, so that it is still free when a stopped server comes back to it.
+server_port() {
+  local port
+  if ! port=$(cat "$1/port" 2>/dev/null); then
+    port=$((20000 + SRANDOM % 10000))
+    while (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((20000 + SRANDOM % 10000)); done
+  fi
+  echo "$port"
+}
+
+# Makes DIR/private-KIND, owned by the user that runs servers. If that user cannot get there (a
+# checkout in somebody's closed home), the folder is made in /tmp and linked.
+make_home() {
+  local home=$2/private-$1 place
+  mkdir -p "$2"
+  mkdir -m 0700 "$home" || die "Left over from a failed start: ./scripts/$1 remove $2"
+  if [ "$(id -u)" -eq 0 ]; then
+    chown "$(server_user):" "$home"
+    if ! as_server test -w "$home"; then
+      rmdir "$home"
+      place=$(mktemp -d "/tmp/registrar-$1.XXXXXX")
+      chown "$(server_user):" "$place"
+      ln -s "$place" "$home"
+    fi
+  fi
+  [ -z "$3" ] || keep "$@"
+}
+
+# Removes the server of DIR when the process OWNER is gone: a trap does not run on SIGKILL. The
+# keeper has a session of its own, or the signal that ends its owner's group would end it as well,
+# and no pipe of its owner's, whose reader would wait for it.
+keep() {
+  setsid "$(dirname "${BASH_SOURCE[0]}")/$1" keep "$2" "$3" </dev/null >/dev/null 2>&1 &
+}
+
+make_cluster() {
+  local bin=$1 home=$2
+  (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' ' >"$home/password")
+  [ "$(id -u)" -ne 0 ] || chown "$(server_user):" "$home/password"
+
+  local options=(--username=postgres --pwfile="$home/password" --auth=scram-sha-256
+    --encoding=UTF8 --locale=C.UTF-8)
+  # People's databases sort by language, not by byte: so does this one, or a forgotten COLLATE
+  # would only be noticed by them. Older releases cannot do it without locales of the machine.
+  if [ "$("$bin/postgres" --version | grep -oE '[0-9]+' | head -n 1)" -ge 15 ]; then
+    options+=(--locale-provider=icu --icu-locale=en)
+  fi
+  as_server "$bin/initdb" --pgdata="$home/data" "${options[@]}" || return 1
+
+  # fsync stays on: what the crash tests prove would mean nothing without it. No Unix socket, since
+  # its path may be at most 107 bytes long.
+  cat >>"$home/data/postgresql.conf" <<-END
+	listen_addresses = '127.0.0.1'
+	unix_socket_directories = ''
+	max_connections = 300
+	fsync = on
+	END
+}
+
+nats_config() {
+  local version sync='sync_interval: always'
+  version=$("$1" --version | grep -o 'v[0-9][0-9.]*')
+  # Releases before 2.10 do not know it and do not start with it.
+  [ "$(printf '%s\n' "$version" v2.10 | sort -V | head -n 1)" = v2.10 ] || sync=''
+  cat <<-END
+	listen: "127.0.0.1:$3"
+	ports_file_dir: "$2/data"
+	jetstream {
+	  store_dir: "$2/data"
+	  $sync
+	}
+	END
+}

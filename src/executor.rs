@@ -1,0 +1,410 @@
+//! The one path of every command: load, decide, commit, and again if another writer was first.
+
+use crate::committer::{Append, Committer, ExpectedVersion, NewEvent, StreamAppend};
+use crate::idempotency::AnswerSlot;
+use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, SubjectKeyStep, codec};
+use crate::vault::{SubjectKey, Vault};
+use quick_cache::sync::Cache;
+use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
+use registrar_projections::document::HasCollection;
+use registrar_projections::{AnyDocument, RecordedEvent};
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Times a command is decided anew after another writer was first.
+const RETRIES_MAX: usize = 8;
+/// Aggregates kept in memory.
+const CACHED_AGGREGATES: usize = 10_000;
+/// A snapshot is taken when a stream's version passes a multiple of this.
+const SNAPSHOT_EVERY: u64 = 100;
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError<E: std::error::Error + 'static> {
+    /// The aggregate refused.
+    #[error(transparent)]
+    Refused(E),
+    /// The journal did.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// The circumstances of a command.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// Recorded with every event.
+    pub metadata: Metadata,
+    /// Where the answer is remembered, for a request with an idempotency key.
+    pub answer: Option<Arc<AnswerSlot>>,
+}
+
+impl RequestContext {
+    /// The circumstances of an act of the server itself, with a request id of its own.
+    #[must_use]
+    pub fn system() -> Self {
+        RequestContext { metadata: Metadata::system(uuid::Uuid::now_v7().to_string()), answer: None }
+    }
+}
+
+/// What a command came to.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Position of the journal's last event after it.
+    pub position: u64,
+    /// The events, empty if everything was as asked already.
+    pub events: Vec<RecordedEvent>,
+    /// The documents as the events left them.
+    pub documents: Vec<Arc<AnyDocument>>,
+}
+
+impl Outcome {
+    /// The changed document of type `D`, if there is one.
+    #[must_use]
+    pub fn document<D: HasCollection>(&self) -> Option<&D> {
+        self.documents.iter().find_map(|document| D::unwrap(document))
+    }
+}
+
+type CachedAggregate = (u64, Arc<dyn Any + Send + Sync>);
+
+/// Carries out commands.
+pub struct Executor {
+    committer: Committer,
+    journal: Arc<dyn Journal>,
+    vault: Arc<Vault>,
+    aggregates: Cache<StreamId, CachedAggregate>,
+}
+
+struct Loaded<A> {
+    version: u64,
+    state: A,
+    /// Whether the state was compared with the journal during this command.
+    fresh: bool,
+}
+
+impl Executor {
+    /// An executor that commits through `committer`.
+    #[must_use]
+    pub fn new(committer: Committer, journal: Arc<dyn Journal>, vault: Arc<Vault>) -> Self {
+        Executor { committer, journal, vault, aggregates: Cache::new(CACHED_AGGREGATES) }
+    }
+
+    /// Carries out `command` on the aggregate `id`.
+    ///
+    /// With `expected`, the version that the client saw, the command is carried out on just that version or not at
+    /// all; without, a lost race is decided anew a few times.
+    ///
+    /// # Errors
+    /// `Refused` with the aggregate's reason; `Journal` with `VersionConflict`, `ClaimTaken`, `AlreadyAnswered`,
+    /// `Unavailable` and the rest of [`JournalError`]. Nothing is stored then.
+    pub async fn execute<A>(
+        &self,
+        context: &RequestContext,
+        id: &str,
+        command: A::Command,
+        expected: Option<u64>,
+    ) -> Result<Outcome, ExecuteError<A::Error>>
+    where
+        A: Decide + Clone + 'static,
+        A::Command: Clone,
+        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
+        A::Error: 'static,
+    {
+        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() };
+        let mut loaded: Loaded<A> = self.load(&stream).await?;
+        for _ in 0..RETRIES_MAX {
+            if expected.is_some_and(|expected| expected != loaded.version) {
+                if loaded.fresh {
+                    return Err(JournalError::VersionConflict.into());
+                }
+                loaded = self.refresh(&stream, loaded).await?;
+                continue;
+            }
+            let decision = loaded.state.decide(command.clone());
+            let events = match decision {
+                Ok(events) if !events.is_empty() => events,
+                // A refusal, or finding nothing to do, must not rest on memory that another node has overtaken.
+                _ if !loaded.fresh => {
+                    let version = loaded.version;
+                    loaded = self.refresh(&stream, loaded).await?;
+                    if loaded.version != version {
+                        continue;
+                    }
+                    match decision {
+                        Ok(_) => return Ok(self.unchanged().await?),
+                        Err(refusal) => return Err(ExecuteError::Refused(refusal)),
+                    }
+                }
+                Ok(_) => return Ok(self.unchanged().await?),
+                Err(refusal) => return Err(ExecuteError::Refused(refusal)),
+            };
+            match self.append_to(context, &stream, loaded.version, events.clone()).await {
+                Ok(outcome) => {
+                    self.remember(&stream, loaded, events);
+                    return Ok(outcome);
+                }
+                Err(JournalError::VersionConflict) if expected.is_none() => {
+                    self.aggregates.remove(&stream);
+                    loaded = self.load(&stream).await?;
+                }
+                Err(error) => {
+                    self.aggregates.remove(&stream);
+                    return Err(error.into());
+                }
+            }
+        }
+        Err(JournalError::VersionConflict.into())
+    }
+
+    /// Puts facts on record that no state decides about, whatever the stream's version.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`], without refusals.
+    pub async fn record<E>(&self, context: &RequestContext, id: &str, events: Vec<E>) -> JournalResult<Outcome>
+    where
+        E: EventFacts + Into<DomainEvent>,
+    {
+        let events: Vec<DomainEvent> = events.into_iter().map(Into::into).collect();
+        let Some(first) = events.first() else { return self.unchanged().await };
+        let stream = StreamId { aggregate_type: first.aggregate_type(), aggregate_id: id.to_owned() };
+        self.append(context, vec![(stream, ExpectedVersion::Any, events)]).await
+    }
+
+    /// The state of an aggregate, compared with the journal.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn state<A>(&self, id: &str) -> JournalResult<(u64, A)>
+    where
+        A: Decide + Clone + 'static,
+        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
+    {
+        let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() };
+        let mut loaded = self.load::<A>(&stream).await?;
+        if !loaded.fresh {
+            loaded = self.refresh(&stream, loaded).await?;
+        }
+        Ok((loaded.version, loaded.state))
+    }
+
+    /// Appends events to several streams, all of them or none.
+    ///
+    /// # Errors
+    /// As [`Executor::execute`], without refusals.
+    pub async fn append(
+        &self,
+        context: &RequestContext,
+        streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
+    ) -> JournalResult<Outcome> {
+        let mut keys = Keys::default();
+        let metadata = self.seal_metadata(&context.metadata, &mut keys).await?;
+        let mut appends = Vec::with_capacity(streams.len());
+        for (stream, expected, events) in streams {
+            let mut sealed = Vec::with_capacity(events.len());
+            for event in events {
+                let payload = self.seal_payload(&stream, expected, &event, &mut keys).await?;
+                sealed.push(NewEvent {
+                    event_type: event.event_type(),
+                    event_version: event.event_version(),
+                    claims: event.claims().into_iter().map(|claim| self.digest(claim)).collect(),
+                    payload,
+                    event: Arc::new(event),
+                });
+            }
+            appends.push(StreamAppend { stream, expected, events: sealed });
+        }
+        let append = Append {
+            streams: appends,
+            metadata: Arc::new(context.metadata.clone()),
+            metadata_text: metadata,
+            subject_keys: keys.new,
+            keys: keys.known,
+            answer: context.answer.clone(),
+        };
+        self.committer.append(append).await
+    }
+
+    async fn append_to<E: Into<DomainEvent>>(
+        &self,
+        context: &RequestContext,
+        stream: &StreamId,
+        version: u64,
+        events: Vec<E>,
+    ) -> JournalResult<Outcome> {
+        let events = events.into_iter().map(Into::into).collect();
+        self.append(context, vec![(stream.clone(), ExpectedVersion::Exact(version), events)]).await
+    }
+
+    fn digest(&self, claim: registrar_aggregates::Claim) -> (registrar_aggregates::Claim, String) {
+        let (registrar_aggregates::Claim::Take(key) | registrar_aggregates::Claim::Release(key)) = &claim;
+        let digest = self.vault.claim(key);
+        (claim, digest)
+    }
+
+    async fn seal_payload(
+        &self,
+        stream: &StreamId,
+        expected: ExpectedVersion,
+        event: &DomainEvent,
+        keys: &mut Keys,
+    ) -> JournalResult<String> {
+        let mut payload = event.to_payload().map_err(JournalError::corrupt)?;
+        let personal = event.personal_fields();
+        if !personal.is_empty() {
+            let new_stream = expected == ExpectedVersion::Exact(0);
+            let key = keys.of(&self.vault, &stream.aggregate_id, new_stream).await?;
+            key.ok_or_else(|| JournalError::corrupt("the person was erased"))?.seal(
+                &mut payload,
+                personal,
+                &event.event_type(),
+            )?;
+        }
+        codec::canonical(&payload)
+    }
+
+    async fn seal_metadata(&self, metadata: &Metadata, keys: &mut Keys) -> JournalResult<String> {
+        let mut value = serde_json::to_value(metadata).map_err(JournalError::corrupt)?;
+        if let Some(actor) = metadata.subject() {
+            match keys.existing(&self.vault, actor).await? {
+                Some(key) => key.seal(&mut value, Metadata::PERSONAL, &metadata.request_id)?,
+                // No key to seal with: what cannot be kept safe is not kept.
+                None => registrar_aggregates::personal::replace(
+                    &mut value,
+                    Metadata::PERSONAL,
+                    registrar_aggregates::personal::ERASED,
+                ),
+            }
+        }
+        codec::canonical(&value)
+    }
+
+    async fn unchanged(&self) -> JournalResult<Outcome> {
+        Ok(Outcome { position: self.journal.head().await?.position, ..Outcome::default() })
+    }
+
+    async fn load<A>(&self, stream: &StreamId) -> JournalResult<Loaded<A>>
+    where
+        A: Decide + Clone + 'static,
+        A::Event: OfDomain,
+    {
+        if let Some((version, state)) = self.aggregates.get(stream)
+            && let Some(state) = state.downcast_ref::<A>()
+        {
+            return Ok(Loaded { version, state: state.clone(), fresh: false });
+        }
+        let start = match A::SNAPSHOT {
+            Some(_) => self.load_snapshot::<A>(stream).await?,
+            None => None,
+        };
+        let (version, state) = start.unwrap_or_default();
+        self.refresh(stream, Loaded { version, state, fresh: false }).await
+    }
+
+    /// A snapshot is a convenience: one that cannot be read is passed over, the events are the truth.
+    async fn load_snapshot<A: Decide>(&self, stream: &StreamId) -> JournalResult<Option<(u64, A)>> {
+        let Some(snapshot) = self.journal.snapshot(stream.aggregate_type, &stream.aggregate_id).await? else {
+            return Ok(None);
+        };
+        let Ok(mut payload) = serde_json::from_str::<serde_json::Value>(&snapshot.payload) else { return Ok(None) };
+        let keys = self.vault.keys_of(std::iter::once(&payload)).await?;
+        let opened = keys.open(&mut payload).is_ok();
+        Ok(opened
+            .then(|| serde_json::from_value(payload).ok())
+            .flatten()
+            .map(|state| (snapshot.last_sequence, state)))
+    }
+
+    async fn refresh<A>(&self, stream: &StreamId, mut loaded: Loaded<A>) -> JournalResult<Loaded<A>>
+    where
+        A: Decide + Clone + 'static,
+        A::Event: OfDomain,
+    {
+        let stored = self.journal.stream(stream.aggregate_type, &stream.aggregate_id, loaded.version).await?;
+        for event in codec::decode(&self.vault, &stored).await? {
+            if event.sequence != loaded.version + 1 {
+                return Err(JournalError::corrupt(format!("event at position {} is out of sequence", event.position)));
+            }
+            loaded.version = event.sequence;
+            let event = A::Event::of(&event.event)
+                .ok_or_else(|| JournalError::corrupt(format!("event at position {} is in another's stream", event.position)))?;
+            loaded.state.apply(event.clone());
+        }
+        loaded.fresh = true;
+        self.aggregates.insert(stream.clone(), (loaded.version, Arc::new(loaded.state.clone())));
+        Ok(loaded)
+    }
+
+    fn remember<A>(&self, stream: &StreamId, loaded: Loaded<A>, events: Vec<A::Event>)
+    where
+        A: Decide + Clone + 'static,
+    {
+        let Loaded { mut state, version: before, .. } = loaded;
+        let version = before + events.len() as u64;
+        for event in events {
+            state.apply(event);
+        }
+        if let Some(personal) = A::SNAPSHOT
+            && version / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY
+        {
+            self.save_snapshot(stream.clone(), version, serde_json::to_value(&state).ok(), personal);
+        }
+        self.aggregates.insert(stream.clone(), (version, Arc::new(state)));
+    }
+
+    /// Saved beside the command: nobody waits for a snapshot, and one that is lost only costs time.
+    fn save_snapshot(
+        &self,
+        stream: StreamId,
+        last_sequence: u64,
+        state: Option<serde_json::Value>,
+        personal: &'static [&'static str],
+    ) {
+        let (journal, vault) = (Arc::clone(&self.journal), Arc::clone(&self.vault));
+        tokio::spawn(async move {
+            let Some(mut payload) = state else { return };
+            let saved = async {
+                let Some(Some(key)) = vault.subject_key(&stream.aggregate_id).await? else { return Ok(()) };
+                key.seal(&mut payload, personal, "snapshot")?;
+                let snapshot = StoredSnapshot { last_sequence, payload: payload.to_string() };
+                journal.save_snapshot(stream.aggregate_type, &stream.aggregate_id, snapshot).await
+            };
+            if let Err(error) = saved.await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a snapshot was not saved");
+            }
+        });
+    }
+}
+
+/// The keys that a command's events and documents are sealed with.
+#[derive(Default)]
+struct Keys {
+    known: HashMap<String, Option<Arc<SubjectKey>>>,
+    new: Vec<SubjectKeyStep>,
+}
+
+impl Keys {
+    async fn existing(&mut self, vault: &Vault, subject_id: &str) -> JournalResult<Option<Arc<SubjectKey>>> {
+        if let Some(key) = self.known.get(subject_id) {
+            return Ok(key.clone());
+        }
+        let key = vault.subject_key(subject_id).await?.flatten();
+        self.known.insert(subject_id.to_owned(), key.clone());
+        Ok(key)
+    }
+
+    /// The key of a person, made now if there never was one. `None` for a person who was erased.
+    async fn of(&mut self, vault: &Vault, subject_id: &str, certainly_new: bool) -> JournalResult<Option<Arc<SubjectKey>>> {
+        if let Some(Some(key)) = self.known.get(subject_id) {
+            return Ok(Some(Arc::clone(key)));
+        }
+        if !certainly_new && let Some(key) = vault.subject_key(subject_id).await? {
+            self.known.insert(subject_id.to_owned(), key.clone());
+            return Ok(key);
+        }
+        let (key, step) = vault.new_subject(subject_id);
+        self.new.push(step);
+        self.known.insert(subject_id.to_owned(), Some(Arc::clone(&key)));
+        Ok(Some(key))
+    }
+}

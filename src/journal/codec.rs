@@ -1,0 +1,162 @@
+//! Between typed events and what is stored: canonical JSON, leaf hashes, opening and upcasting.
+
+use super::{JournalError, JournalResult, StoredEvent, merkle};
+use crate::vault::{SubjectKeys, Vault};
+use chrono::{DateTime, SecondsFormat, Utc};
+use cqrs_es::persist::{EventUpcaster, SerializedEvent};
+use registrar_aggregates::{DomainEvent, Metadata};
+use registrar_projections::RecordedEvent;
+use serde_json::Value;
+use std::sync::{Arc, LazyLock};
+
+static UPCASTERS: LazyLock<Vec<Box<dyn EventUpcaster>>> = LazyLock::new(registrar_aggregates::upcast::upcasters);
+
+/// A time as it is hashed and shown: RFC 3339 in UTC with milliseconds.
+#[must_use]
+pub fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// A JSON value in its canonical form (RFC 8785).
+///
+/// # Errors
+/// `Corrupt` for a number that the form cannot express; events have none.
+pub fn canonical(value: &Value) -> JournalResult<String> {
+    serde_json_canonicalizer::to_string(value).map_err(JournalError::corrupt)
+}
+
+/// The Merkle leaf of an event: the canonical JSON of the sealed event without `leafHash`.
+///
+/// The members stand in canonical order and payload and metadata are canonical already, so that putting them one
+/// after the other is the canonical form of the whole; a test compares it with the canonicalizer's.
+#[must_use]
+pub fn leaf_entry(event: &StoredEvent) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    format!(
+        r#"{{"aggregateId":{},"aggregateType":{},"eventType":{},"eventVersion":{},"metadata":{},"payload":{},"position":{},"recordedAt":{},"sequence":{}}}"#,
+        text(&event.aggregate_id),
+        text(&event.aggregate_type),
+        text(&event.event_type),
+        text(&event.event_version),
+        event.metadata,
+        event.payload,
+        event.position,
+        text(&timestamp(event.recorded_at)),
+        event.sequence
+    )
+}
+
+/// Hash of the event's leaf.
+#[must_use]
+pub fn leaf_hash(event: &StoredEvent) -> merkle::Hash {
+    merkle::leaf_hash(leaf_entry(event).as_bytes())
+}
+
+/// Opens, upcasts and types stored events, in order. Values of erased persons read as erased.
+///
+/// # Errors
+/// `Corrupt` for the first event that this release cannot read, `Unavailable` if keys cannot be fetched.
+pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
+    let parsed = stored
+        .iter()
+        .map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?)))
+        .collect::<JournalResult<Vec<(Value, Value)>>>()?;
+    let keys = vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await?;
+    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(&keys, event, payload, metadata)).collect()
+}
+
+fn parse(text: &str, event: &StoredEvent) -> JournalResult<Value> {
+    serde_json::from_str(text).map_err(|_| at(event, "it is not JSON"))
+}
+
+/// Names the position and never a value: errors reach logs, and what does not fit may be personal.
+fn at(event: &StoredEvent, error: impl std::fmt::Display) -> JournalError {
+    JournalError::corrupt(format!("event at position {}: {error}", event.position))
+}
+
+fn decode_one(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value, mut metadata: Value) -> JournalResult<RecordedEvent> {
+    keys.open(&mut payload).map_err(|error| at(event, error))?;
+    keys.open(&mut metadata).map_err(|error| at(event, error))?;
+    let metadata: Metadata = serde_json::from_value(metadata).map_err(|_| at(event, "its metadata does not have its shape"))?;
+    let payload = upcast(event, payload);
+    let typed = DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))?;
+    Ok(RecordedEvent {
+        position: event.position,
+        recorded_at: event.recorded_at,
+        aggregate_id: event.aggregate_id.clone(),
+        sequence: event.sequence,
+        metadata: Arc::new(metadata),
+        event: Arc::new(typed),
+    })
+}
+
+fn upcast(event: &StoredEvent, payload: Value) -> Value {
+    if UPCASTERS.is_empty() {
+        return payload;
+    }
+    apply_upcasters(&UPCASTERS, event, payload)
+}
+
+fn apply_upcasters(upcasters: &[Box<dyn EventUpcaster>], event: &StoredEvent, payload: Value) -> Value {
+    let serialized = SerializedEvent::new(
+        event.aggregate_id.clone(),
+        usize::try_from(event.sequence).unwrap_or(usize::MAX),
+        event.aggregate_type.clone(),
+        event.event_type.clone(),
+        event.event_version.clone(),
+        payload,
+        Value::Null,
+    );
+    upcasters
+        .iter()
+        .fold(serialized, |event, upcaster| {
+            if upcaster.can_upcast(&event.event_type, &event.event_version) { upcaster.upcast(event) } else { event }
+        })
+        .payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cqrs_es::persist::SemanticVersionEventUpcaster;
+    use serde_json::json;
+
+    fn stored() -> StoredEvent {
+        StoredEvent {
+            position: 7,
+            recorded_at: DateTime::UNIX_EPOCH,
+            aggregate_type: "admin".into(),
+            aggregate_id: "a\"\u{1}é".into(),
+            sequence: 1,
+            event_type: "admin.party-amended".into(),
+            event_version: "0.9".into(),
+            payload: canonical(&json!({"z": 1, "a": {"ß": "\u{7f}\n", "b": [1, 2.5]}})).expect("canonical"),
+            metadata: canonical(&json!({"requestId": "r"})).expect("canonical"),
+            leaf_hash: [0; 32],
+        }
+    }
+
+    #[test]
+    fn the_leaf_is_the_canonical_json_of_the_event() {
+        let event = stored();
+        let whole = json!({
+            "position": event.position, "recordedAt": "1970-01-01T00:00:00.000Z", "aggregateType": event.aggregate_type,
+            "aggregateId": event.aggregate_id, "sequence": event.sequence, "eventType": event.event_type,
+            "eventVersion": event.event_version, "payload": serde_json::from_str::<Value>(&event.payload).expect("json"),
+            "metadata": serde_json::from_str::<Value>(&event.metadata).expect("json"),
+        });
+        assert_eq!(leaf_entry(&event), canonical(&whole).expect("canonical"));
+    }
+
+    #[test]
+    fn an_older_shape_is_read_as_todays() {
+        let upcasters: Vec<Box<dyn EventUpcaster>> =
+            vec![Box::new(SemanticVersionEventUpcaster::new("admin.party-amended", "1.0", Box::new(|mut payload: Value| {
+                payload["legacyIdentifier"] = payload["legacyId"].take();
+                payload
+            })))];
+        let payload = apply_upcasters(&upcasters, &stored(), json!({"type": "admin.party-amended", "legacyId": "L1"}));
+        let event = DomainEvent::from_payload("admin", payload).expect("today's shape");
+        assert_eq!(event.to_payload().expect("json")["legacyIdentifier"], "L1");
+    }
+}

@@ -1,0 +1,292 @@
+//! The journal: the truth. Appends with expected version and claims, one dense order of all events, and reading it
+//! back. One trait, two stores.
+//!
+//! Folding, batching and retrying are the committer's; a store only checks and writes what it is given, all or nothing.
+
+pub mod codec;
+pub mod merkle;
+pub mod postgres;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use registrar_projections::{ChangeKind, CollectionId, DocumentKey, KeyValue};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Why the journal did not do what it was asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum JournalError {
+    /// The stream is not at the version that the writer saw.
+    #[error("the stream has changed since it was read")]
+    VersionConflict,
+    /// Another aggregate holds a unique value.
+    #[error("{field} is already in use")]
+    ClaimTaken {
+        /// Field of the command that the value came from, in words of the domain.
+        field: &'static str,
+    },
+    /// The same idempotency key was committed by another request meanwhile.
+    #[error("a request with this idempotency key was just carried out")]
+    AlreadyAnswered,
+    /// The event does not fit the read models.
+    #[error("the event cannot be folded")]
+    NotFoldable(#[source] registrar_projections::FoldError),
+    /// The database cannot be reached or gives no answer; nothing is known to be stored.
+    #[error("the database is not available")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+    /// This node's release is older than the documents that the database serves.
+    #[error("the documents belong to another release of Registrar")]
+    OtherGeneration,
+    /// What is stored cannot be what was written.
+    #[error("stored data is not readable")]
+    Corrupt(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl JournalError {
+    /// A failure of the database itself.
+    pub fn unavailable(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        JournalError::Unavailable(Arc::new(source))
+    }
+
+    /// Stored data that does not have its shape.
+    pub fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        JournalError::Corrupt(Arc::from(source.into()))
+    }
+}
+
+impl From<sqlx::Error> for JournalError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => JournalError::corrupt(error),
+            other => JournalError::unavailable(other),
+        }
+    }
+}
+
+/// The result of anything asked of a journal.
+pub type JournalResult<T> = Result<T, JournalError>;
+
+/// Names a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct StreamId {
+    /// Aggregate type, kebab case.
+    pub aggregate_type: &'static str,
+    /// Aggregate id.
+    pub aggregate_id: String,
+}
+
+/// The end of the journal at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Position of the last event; 0 in an empty journal.
+    pub position: u64,
+    /// Generation of documents that is served.
+    pub generation: u64,
+    /// Commit time of the last event.
+    pub recorded_at: DateTime<Utc>,
+    /// RFC 9162 tree over all events, as its perfect subtrees from large to small.
+    pub frontier: merkle::Frontier,
+}
+
+/// An event as it is stored: texts as they were hashed, personal values sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Place in the order of all events.
+    pub position: u64,
+    /// Commit time, whole milliseconds.
+    pub recorded_at: DateTime<Utc>,
+    /// Aggregate type, kebab case.
+    pub aggregate_type: String,
+    /// Aggregate id.
+    pub aggregate_id: String,
+    /// Number within the stream, from 1.
+    pub sequence: u64,
+    /// Name of the event.
+    pub event_type: String,
+    /// Version of the payload's shape.
+    pub event_version: String,
+    /// Canonical JSON (RFC 8785).
+    pub payload: String,
+    /// Canonical JSON (RFC 8785).
+    pub metadata: String,
+    /// Merkle leaf hash (RFC 9162 2.1.1).
+    pub leaf_hash: [u8; 32],
+}
+
+/// A snapshot of an aggregate, sealed.
+#[derive(Debug, Clone)]
+pub struct StoredSnapshot {
+    /// Version of the stream that it reflects.
+    pub last_sequence: u64,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// A remembered answer of an idempotent request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// Digest of the request that was answered.
+    pub fingerprint: Vec<u8>,
+    /// The answer, sealed.
+    pub answer: Vec<u8>,
+}
+
+/// A step of a stream in a batch.
+#[derive(Debug, Clone)]
+pub struct StreamStep {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Version it must have, 0 for none yet.
+    pub from: u64,
+    /// Version it will have.
+    pub to: u64,
+    /// Position of its first event in this batch.
+    pub first_position: u64,
+}
+
+/// A unique key that a batch takes or releases.
+#[derive(Debug, Clone)]
+pub struct ClaimStep {
+    /// Keyed digest of scope and value.
+    pub key: String,
+    /// Who takes or releases it.
+    pub holder: StreamId,
+}
+
+/// An answer that a batch remembers.
+#[derive(Debug, Clone)]
+pub struct AnswerStep {
+    /// Digest of principal, method, path and key.
+    pub key: Vec<u8>,
+    /// What is remembered.
+    pub answer: StoredAnswer,
+    /// When it is forgotten.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// A new key of a person, wrapped by the master key.
+#[derive(Debug, Clone)]
+pub struct SubjectKeyStep {
+    /// Whose.
+    pub subject_id: String,
+    /// The wrapped key.
+    pub wrapped: Vec<u8>,
+}
+
+/// A document as the store must have it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentStep {
+    /// What becomes of it.
+    pub kind: ChangeKind,
+    /// Which.
+    pub key: DocumentKey,
+    /// JSON text; empty for a delete.
+    pub body: String,
+    /// Values of the collection's keys, in their order; empty for a delete.
+    pub keys: Vec<KeyValue>,
+}
+
+/// What one commit writes, all or nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Position that the journal must end at.
+    pub expected_head: u64,
+    /// Generation that the documents belong to.
+    pub generation: u64,
+    /// Commit time of every event in it.
+    pub recorded_at: DateTime<Utc>,
+    /// The tree after it.
+    pub frontier: merkle::Frontier,
+    /// Its events in order; the first has position `expected_head + 1`.
+    pub events: Vec<StoredEvent>,
+    /// Streams, each once.
+    pub streams: Vec<StreamStep>,
+    /// Claims taken; each key stands once among takes and releases together.
+    pub takes: Vec<ClaimStep>,
+    /// Claims released.
+    pub releases: Vec<ClaimStep>,
+    /// New keys of persons.
+    pub subject_keys: Vec<SubjectKeyStep>,
+    /// Answers to remember, each key once.
+    pub answers: Vec<AnswerStep>,
+    /// Documents, each once.
+    pub documents: Vec<DocumentStep>,
+    /// By how much the counts of documents change, by facet.
+    pub counts: HashMap<String, i64>,
+}
+
+/// Which of a batch's conditions did not hold, as indexes into its lists.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Streams at another version.
+    pub streams: Vec<usize>,
+    /// Claims that others hold.
+    pub takes: Vec<usize>,
+    /// Idempotency keys that have been answered.
+    pub answers: Vec<usize>,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// Everything is on disk.
+    Yes,
+    /// The journal does not end where the batch thought, or serves another generation; nothing was written.
+    HeadMoved,
+    /// Some conditions did not hold; nothing was written.
+    Lost(Lost),
+}
+
+/// Reading the journal. Safe to call from anywhere; every call sees everything committed before it.
+#[async_trait]
+pub trait Journal: Send + Sync {
+    /// The end of the journal.
+    async fn head(&self) -> JournalResult<Head>;
+
+    /// Events of one stream after `after_sequence`, in order, all of them.
+    async fn stream(&self, aggregate_type: &str, aggregate_id: &str, after_sequence: u64) -> JournalResult<Vec<StoredEvent>>;
+
+    /// Up to `limit` events after position `after`, in order, without gaps.
+    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
+
+    /// Who holds a claim: aggregate type and id.
+    async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>>;
+
+    /// The latest snapshot of an aggregate.
+    async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>>;
+
+    /// Replaces the snapshot of an aggregate, unless a later one is there.
+    async fn save_snapshot(&self, aggregate_type: &str, aggregate_id: &str, snapshot: StoredSnapshot) -> JournalResult<()>;
+
+    /// Wrapped keys of persons: absent where there never was one, `None` where it was destroyed.
+    async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>>;
+
+    /// The answer remembered for an idempotency key, unless it has expired.
+    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>>;
+
+    /// Forgets answers that have expired.
+    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64>;
+
+    /// A connection to write with, kept out of any pool.
+    async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>>;
+}
+
+/// The one connection of a committer. After an error it is broken and must be replaced.
+#[async_trait]
+pub trait JournalWriter: Send {
+    /// Writes the batch, or nothing. Outside [`JournalWriter::lock`] this is one round trip.
+    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed>;
+
+    /// Opens a transaction that holds the head, so that the commit that follows cannot lose it again.
+    async fn lock(&mut self) -> JournalResult<Head>;
+
+    /// Lets go of the head without a commit.
+    async fn unlock(&mut self) -> JournalResult<()>;
+
+    /// Versions of streams, 0 for none, as this connection sees them.
+    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>>;
+
+    /// Bodies of documents of a generation, as this connection sees them.
+    async fn documents(&mut self, generation: u64, collection: CollectionId, ids: &[String]) -> JournalResult<HashMap<String, String>>;
+}
