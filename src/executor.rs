@@ -309,10 +309,7 @@ impl Executor {
         let Ok(mut payload) = serde_json::from_str::<serde_json::Value>(&snapshot.payload) else { return Ok(None) };
         let keys = self.vault.keys_of(std::iter::once(&payload)).await?;
         let opened = keys.open(&mut payload).is_ok();
-        Ok(opened
-            .then(|| serde_json::from_value(payload).ok())
-            .flatten()
-            .map(|state| (snapshot.last_sequence, state)))
+        Ok(opened.then(|| serde_json::from_value(payload).ok()).flatten().map(|state| (snapshot.last_sequence, state)))
     }
 
     async fn refresh<A>(&self, stream: &StreamId, mut loaded: Loaded<A>) -> JournalResult<Loaded<A>>
@@ -326,8 +323,9 @@ impl Executor {
                 return Err(JournalError::corrupt(format!("event at position {} is out of sequence", event.position)));
             }
             loaded.version = event.sequence;
-            let event = A::Event::of(&event.event)
-                .ok_or_else(|| JournalError::corrupt(format!("event at position {} is in another's stream", event.position)))?;
+            let event = A::Event::of(&event.event).ok_or_else(|| {
+                JournalError::corrupt(format!("event at position {} is in another's stream", event.position))
+            })?;
             loaded.state.apply(event.clone());
         }
         loaded.fresh = true;
@@ -394,7 +392,12 @@ impl Keys {
     }
 
     /// The key of a person, made now if there never was one. `None` for a person who was erased.
-    async fn of(&mut self, vault: &Vault, subject_id: &str, certainly_new: bool) -> JournalResult<Option<Arc<SubjectKey>>> {
+    async fn of(
+        &mut self,
+        vault: &Vault,
+        subject_id: &str,
+        certainly_new: bool,
+    ) -> JournalResult<Option<Arc<SubjectKey>>> {
         if let Some(Some(key)) = self.known.get(subject_id) {
             return Ok(Some(Arc::clone(key)));
         }

@@ -1,1 +1,11 @@
-//! x
+//! Registrar's server: everything that touches the world. The rules are in `registrar-aggregates`, the read models in
+//! `registrar-projections`; here they are stored, served and published.
+
+pub mod committer;
+pub mod executor;
+pub mod folding;
+pub mod idempotency;
+pub mod journal;
+pub mod node;
+pub mod read_store;
+pub mod vault;

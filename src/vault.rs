@@ -6,7 +6,10 @@
 
 use crate::journal::{Journal, JournalError, JournalResult, SubjectKeyStep};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce, aead::{Aead, Payload}};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
 use hmac::{Hmac, Mac};
 use quick_cache::sync::Cache;
 use registrar_aggregates::personal::{self, ERASED, SEALED};
@@ -128,7 +131,10 @@ struct SealingKey {
 impl SealingKey {
     fn new(key: &[u8; KEY_LENGTH]) -> Self {
         let cipher_key = Zeroizing::new(mac(key, &[b"cipher"]));
-        SealingKey { cipher: XChaCha20Poly1305::new((&*cipher_key).into()), nonce_key: Zeroizing::new(mac(key, &[b"nonce"])) }
+        SealingKey {
+            cipher: XChaCha20Poly1305::new((&*cipher_key).into()),
+            nonce_key: Zeroizing::new(mac(key, &[b"nonce"])),
+        }
     }
 
     fn seal(&self, associated: &[u8], context: &[u8], plain: &[u8]) -> Vec<u8> {
@@ -315,7 +321,8 @@ impl Vault {
 
     fn unwrap(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
         let key = self.wrapping.open(subject_id.as_bytes(), wrapped).map_err(JournalError::corrupt)?;
-        let key: Zeroizing<[u8; KEY_LENGTH]> = Zeroizing::new(key.as_slice().try_into().map_err(JournalError::corrupt)?);
+        let key: Zeroizing<[u8; KEY_LENGTH]> =
+            Zeroizing::new(key.as_slice().try_into().map_err(JournalError::corrupt)?);
         let subject = Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) });
         self.unwrapped.insert(subject_id.to_owned(), Arc::clone(&subject));
         Ok(subject)

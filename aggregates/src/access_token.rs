@@ -1,6 +1,11 @@
 //! An access token that was issued: who it stands for and how far it reaches. The token itself is never stored.
 
-use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}, values::AdminId};
+use crate::{
+    Decide,
+    decide::aggregate,
+    event::{EventFacts, event_names},
+    values::AdminId,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +68,9 @@ impl Decide for AccessToken {
     fn decide(&self, issue: Issue) -> Result<Vec<AccessTokenEvent>, AccessTokenError> {
         let Issue { admin_id, expires_at, organization_id, permissions } = issue;
         match self {
-            AccessToken::Absent => Ok(vec![AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }]),
+            AccessToken::Absent => {
+                Ok(vec![AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }])
+            }
             AccessToken::Issued => Err(AccessTokenError::AlreadyIssued),
         }
     }
@@ -85,7 +92,12 @@ mod tests {
     use cqrs_es::test::TestFramework;
 
     fn issue() -> Issue {
-        Issue { admin_id: AdminId(uuid::Uuid::from_u128(1)), expires_at: DateTime::UNIX_EPOCH, organization_id: None, permissions: None }
+        Issue {
+            admin_id: AdminId(uuid::Uuid::from_u128(1)),
+            expires_at: DateTime::UNIX_EPOCH,
+            organization_id: None,
+            permissions: None,
+        }
     }
 
     fn issued() -> AccessTokenEvent {
@@ -99,7 +111,13 @@ mod tests {
 
     #[test]
     fn a_token_is_issued_once() {
-        TestFramework::<AccessToken>::with(()).given_no_previous_events().when(issue()).then_expect_events(vec![issued()]);
-        TestFramework::<AccessToken>::with(()).given(vec![issued()]).when(issue()).then_expect_error(AccessTokenError::AlreadyIssued);
+        TestFramework::<AccessToken>::with(())
+            .given_no_previous_events()
+            .when(issue())
+            .then_expect_events(vec![issued()]);
+        TestFramework::<AccessToken>::with(())
+            .given(vec![issued()])
+            .when(issue())
+            .then_expect_error(AccessTokenError::AlreadyIssued);
     }
 }

@@ -1,6 +1,10 @@
 //! Reading the audit trail is itself on record: one stream per reader.
 
-use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}};
+use crate::{
+    Decide,
+    decide::aggregate,
+    event::{EventFacts, event_names},
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -50,3 +54,27 @@ impl AuditAccess {
 }
 
 aggregate!(AuditAccess, "audit-access", RecordReading, AuditAccessEvent, Infallible);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cqrs_es::test::TestFramework;
+
+    fn filters() -> BTreeMap<String, String> {
+        BTreeMap::from([("searchTerm".to_owned(), "UPDATE".to_owned())])
+    }
+
+    fn read() -> AuditAccessEvent {
+        AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters: filters() }
+    }
+
+    #[test]
+    fn every_reading_is_recorded_even_if_it_is_like_the_one_before() {
+        let record = || RecordReading { trail: "ecg-admins".into(), filters: filters() };
+        TestFramework::<AuditAccess>::with(())
+            .given_no_previous_events()
+            .when(record())
+            .then_expect_events(vec![read()]);
+        TestFramework::<AuditAccess>::with(()).given(vec![read()]).when(record()).then_expect_events(vec![read()]);
+    }
+}

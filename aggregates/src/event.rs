@@ -1,6 +1,8 @@
 //! All events of the journal as one type, and what must be known of each.
 
-use crate::{Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent, key_ring::KeyRingEvent};
+use crate::{
+    Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent, key_ring::KeyRingEvent,
+};
 use serde_json::Value;
 
 /// What the journal has to know of an event type beside its payload.

@@ -1,7 +1,11 @@
 //! The keys that sign access tokens. A new key takes over at once; the one before it goes on verifying until the last
 //! token that it signed has ended.
 
-use crate::{Decide, decide::aggregate, event::{EventFacts, event_names}};
+use crate::{
+    Decide,
+    decide::aggregate,
+    event::{EventFacts, event_names},
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +35,10 @@ pub struct SigningKey {
 
 impl std::fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SigningKey").field("key_id", &self.key_id).field("verifies_until", &self.verifies_until).finish_non_exhaustive()
+        f.debug_struct("SigningKey")
+            .field("key_id", &self.key_id)
+            .field("verifies_until", &self.verifies_until)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +122,9 @@ impl Decide for KeyRing {
     fn decide(&self, command: KeyRingCommand) -> Result<Vec<KeyRingEvent>, std::convert::Infallible> {
         Ok(match (self.signing(), command) {
             (Some(_), KeyRingCommand::Establish { .. }) => vec![],
-            (None, KeyRingCommand::Establish { key } | KeyRingCommand::Rotate { key, .. }) => vec![KeyRingEvent::KeyAdded { key }],
+            (None, KeyRingCommand::Establish { key } | KeyRingCommand::Rotate { key, .. }) => {
+                vec![KeyRingEvent::KeyAdded { key }]
+            }
             (Some(present), KeyRingCommand::Rotate { key, present_verifies_until }) => vec![
                 KeyRingEvent::KeyRetired { key_id: present.key_id.clone(), verifies_until: present_verifies_until },
                 KeyRingEvent::KeyAdded { key },
@@ -132,7 +141,12 @@ mod tests {
     use cqrs_es::{Aggregate, test::TestFramework};
 
     fn key(id: &str) -> SigningKey {
-        SigningKey { key_id: id.into(), public_key: "public".into(), private_key: "private".into(), verifies_until: None }
+        SigningKey {
+            key_id: id.into(),
+            public_key: "public".into(),
+            private_key: "private".into(),
+            verifies_until: None,
+        }
     }
 
     fn added(id: &str) -> KeyRingEvent {
@@ -142,7 +156,10 @@ mod tests {
     #[test]
     fn the_first_key_is_established_once() {
         let establish = || KeyRingCommand::Establish { key: key("k1") };
-        TestFramework::<KeyRing>::with(()).given_no_previous_events().when(establish()).then_expect_events(vec![added("k1")]);
+        TestFramework::<KeyRing>::with(())
+            .given_no_previous_events()
+            .when(establish())
+            .then_expect_events(vec![added("k1")]);
         TestFramework::<KeyRing>::with(()).given(vec![added("k0")]).when(establish()).then_expect_events(vec![]);
     }
 
@@ -151,13 +168,63 @@ mod tests {
         let until = DateTime::UNIX_EPOCH + chrono::Duration::hours(1);
         let mut ring = KeyRing::default();
         ring.apply(added("k1"));
-        for event in ring.decide(KeyRingCommand::Rotate { key: key("k2"), present_verifies_until: until }).expect("never refused") {
+        for event in ring
+            .decide(KeyRingCommand::Rotate { key: key("k2"), present_verifies_until: until })
+            .expect("never refused")
+        {
             ring.apply(event);
         }
         let verifying = |now| ring.verifying(now).map(|key| key.key_id.as_str()).collect::<Vec<_>>();
         assert_eq!(ring.signing().map(|key| key.key_id.as_str()), Some("k2"));
         assert_eq!(verifying(DateTime::UNIX_EPOCH), ["k1", "k2"]);
         assert_eq!(verifying(until), ["k2"]);
+    }
+
+    fn rotate(id: &str) -> KeyRingCommand {
+        KeyRingCommand::Rotate { key: key(id), present_verifies_until: DateTime::UNIX_EPOCH }
+    }
+
+    fn retired(id: &str) -> KeyRingEvent {
+        KeyRingEvent::KeyRetired { key_id: id.into(), verifies_until: DateTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn a_rotation_retires_the_key_that_signs_and_adds_another() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1")])
+            .when(rotate("k2"))
+            .then_expect_events(vec![retired("k1"), added("k2")]);
+    }
+
+    #[test]
+    fn a_second_rotation_leaves_the_first_key_retired_as_it_was() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1"), retired("k1"), added("k2")])
+            .when(rotate("k3"))
+            .then_expect_events(vec![retired("k2"), added("k3")]);
+    }
+
+    #[test]
+    fn a_rotation_without_a_key_adds_the_first() {
+        TestFramework::<KeyRing>::with(())
+            .given_no_previous_events()
+            .when(rotate("k1"))
+            .then_expect_events(vec![added("k1")]);
+    }
+
+    #[test]
+    fn a_ring_without_keys_neither_signs_nor_verifies() {
+        let ring = KeyRing::default();
+        assert_eq!(ring.signing(), None);
+        assert_eq!(ring.verifying(DateTime::UNIX_EPOCH).count(), 0);
+    }
+
+    #[test]
+    fn retiring_an_unknown_key_changes_nothing() {
+        let mut ring = KeyRing::default();
+        ring.apply(added("k1"));
+        ring.apply(retired("k0"));
+        assert_eq!(ring.signing(), Some(&key("k1")));
     }
 
     #[test]

@@ -93,3 +93,58 @@ impl Metadata {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::personal;
+    use serde_json::json;
+
+    fn full() -> Metadata {
+        Metadata {
+            actor: Actor { kind: ActorType::User, id: "a1".into(), name: Some("personal-name".into()) },
+            organization_id: Some("o1".into()),
+            ip_address: Some("personal-address".into()),
+            user_agent: Some("personal-agent".into()),
+            request_id: "r1".into(),
+            causation: Some(7),
+            reason: Some("asked for".into()),
+            comment: Some("none".into()),
+        }
+    }
+
+    #[test]
+    fn metadata_is_read_back_as_it_was_written() {
+        for metadata in [full(), Metadata::system("r1")] {
+            let written = serde_json::to_value(&metadata).expect("JSON");
+            assert_eq!(serde_json::from_value::<Metadata>(written).expect("its own shape"), metadata);
+        }
+    }
+
+    #[test]
+    fn absent_circumstances_are_not_written() {
+        let written = serde_json::to_value(Metadata::system("r1")).expect("JSON");
+        assert_eq!(
+            written,
+            json!({"actor": {"type": "system", "id": "system", "name": "Registrar"}, "requestId": "r1"})
+        );
+    }
+
+    #[test]
+    fn no_personal_value_is_left_in_sealed_metadata() {
+        let mut document = serde_json::to_value(full()).expect("JSON");
+        let taken = personal::take(&mut document, Metadata::PERSONAL);
+        assert_eq!(taken.len(), 3);
+        assert!(!document.to_string().contains("personal"), "{document}");
+        assert!(serde_json::from_value::<Metadata>(document).is_ok());
+    }
+
+    #[test]
+    fn personal_circumstances_belong_to_the_actor_unless_it_is_the_server() {
+        let of = |kind| Metadata { actor: Actor { kind, ..full().actor }, ..full() };
+        for kind in [ActorType::User, ActorType::Api, ActorType::Support] {
+            assert_eq!(of(kind).subject(), Some("a1"));
+        }
+        assert_eq!(of(ActorType::System).subject(), None);
+    }
+}

@@ -126,4 +126,65 @@ mod tests {
         restore(&mut document, taken);
         assert_eq!(document, json!({"name": SEALED}));
     }
+
+    #[test]
+    fn what_was_taken_is_told_by_its_place() {
+        let mut document = json!({"name": "Ada", "addresses": [{"city": "London"}, {}, {"city": "Paris"}]});
+        let taken = take(&mut document, PATTERNS);
+        let expected = json!({"/name": "Ada", "/addresses/0/city": "London", "/addresses/2/city": "Paris"});
+        assert_eq!(Value::Object(taken), expected);
+    }
+
+    #[test]
+    fn a_star_stands_for_every_member_of_an_object() {
+        let original = json!({"Active": {"name": "Ada"}, "a/b~c": {"name": "Grace"}});
+        let mut document = original.clone();
+        let taken = take(&mut document, &["/*/name"]);
+        assert_eq!(document, json!({"Active": {"name": SEALED}, "a/b~c": {"name": SEALED}}));
+        assert!(taken.contains_key("/a~1b~0c/name"));
+        restore(&mut document, taken);
+        assert_eq!(document, original);
+    }
+
+    #[test]
+    fn escaped_names_and_numbered_elements_are_found() {
+        let original = json!({"a/b": {"~c": "x"}, "list": ["y", "z"]});
+        let mut document = original.clone();
+        let taken = take(&mut document, &["/a~1b/~0c", "/list/1", "/list/2", "/list/x"]);
+        assert_eq!(document, json!({"a/b": {"~c": SEALED}, "list": ["y", SEALED]}));
+        restore(&mut document, taken);
+        assert_eq!(document, original);
+    }
+
+    #[test]
+    fn a_pattern_that_leads_nowhere_takes_nothing() {
+        for mut document in [json!("text"), json!(1), json!(null), json!([]), json!({}), json!({"addresses": "none"})] {
+            let original = document.clone();
+            assert_eq!(take(&mut document, PATTERNS), Map::new());
+            assert_eq!(document, original);
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_any_more_is_not_restored() {
+        let mut document = json!({"name": "Ada", "addresses": [{"city": "London"}]});
+        let taken = take(&mut document, PATTERNS);
+        document["addresses"] = json!([]);
+        restore(&mut document, taken);
+        assert_eq!(document, json!({"name": "Ada", "addresses": []}));
+    }
+
+    #[test]
+    fn erasure_leaves_what_was_opened_before() {
+        let mut document = json!({"name": "Ada", "addresses": [{"city": SEALED}], "kept": SEALED});
+        erase(&mut document, PATTERNS);
+        assert_eq!(document, json!({"name": "Ada", "addresses": [{"city": ERASED}], "kept": SEALED}));
+    }
+
+    #[test]
+    fn replacement_leaves_absent_values_absent() {
+        let mut document = json!({"name": null, "addresses": [{"city": "London"}, {}]});
+        replace(&mut document, PATTERNS, SECRET);
+        assert_eq!(document, json!({"name": null, "addresses": [{"city": SECRET}, {}]}));
+    }
 }

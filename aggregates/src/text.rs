@@ -23,4 +23,26 @@ mod tests {
         assert_eq!(fold("Straße"), fold("STRASSE"));
         assert_eq!(fold("Plain"), "plain");
     }
+
+    #[test]
+    fn folded_text_is_folded_already() {
+        for text in
+            ["Plain", "STRASSE", "Straße", "ΌΔΟΣ", "ὈΔΎΣ", "ﬁ", "İstanbul", "ǰ", "ŉ", "ᾳ", "K", "A\u{30a}\u{323}"]
+        {
+            assert_eq!(fold(&fold(text)), fold(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn capitals_fold_like_small_letters() {
+        for text in ["straße", "όδος", "ὀδύς", "ﬁ", "ᾳ", "ÿ", "привет"] {
+            assert_eq!(fold(&text.to_uppercase()), fold(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_short_way_for_ascii_gives_what_the_long_one_would() {
+        let ascii: String = (0..128_u8).map(char::from).collect();
+        assert_eq!(fold(&ascii) + "ä", fold(&(ascii + "ä")));
+    }
 }

@@ -135,7 +135,9 @@ impl EmailAddress {
         let atom = |part: &str| {
             !part.is_empty()
                 && part.chars().all(|c| {
-                    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
+                    c.is_ascii_alphanumeric()
+                        || "!#$%&'*+-/=?^_`{|}~".contains(c)
+                        || (!c.is_ascii() && !c.is_control() && !c.is_whitespace())
                 })
         };
         let local_ok = local.len() <= 64 && local.split('.').all(atom);
@@ -220,7 +222,9 @@ impl CountryCode {
     /// # Errors
     /// `UnknownCountry`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
-        rust_iso3166::from_alpha2(text).map(|country| CountryCode(country.alpha2.to_owned())).ok_or(Problem::UnknownCountry)
+        rust_iso3166::from_alpha2(text)
+            .map(|country| CountryCode(country.alpha2.to_owned()))
+            .ok_or(Problem::UnknownCountry)
     }
 
     /// The code as it is written.

@@ -44,7 +44,12 @@ pub struct AuditInfo {
 impl AuditInfo {
     fn created(event: &RecordedEvent) -> Self {
         let by = event.metadata.actor.id.clone();
-        AuditInfo { created_at: event.recorded_at, created_by: by.clone(), updated_at: event.recorded_at, updated_by: by }
+        AuditInfo {
+            created_at: event.recorded_at,
+            created_by: by.clone(),
+            updated_at: event.recorded_at,
+            updated_by: by,
+        }
     }
 
     fn touch(&mut self, event: &RecordedEvent) {
@@ -186,10 +191,17 @@ fn registered(event: &RecordedEvent, registration: &Registration) -> AdminDocume
         addresses: registration
             .addresses
             .iter()
-            .map(|address| AdminAddress { id: address.id, details: address.details.clone(), audit_info: audit_info.clone() })
+            .map(|address| AdminAddress {
+                id: address.id,
+                details: address.details.clone(),
+                audit_info: audit_info.clone(),
+            })
             .collect(),
         phone_numbers: registration.phone_numbers.clone(),
-        account: registration.account.as_ref().map(|account| AdminAccount { id: account.id, email: account.email.clone() }),
+        account: registration
+            .account
+            .as_ref()
+            .map(|account| AdminAccount { id: account.id, email: account.email.clone() }),
         audit_info,
     }
 }
@@ -206,7 +218,11 @@ fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEve
         AdminEvent::PersonAmended { person } => document.person = person.clone(),
         AdminEvent::PartyAmended { legacy_identifier } => document.legacy_identifier.clone_from(legacy_identifier),
         AdminEvent::AddressAdded { address, index } => {
-            let added = AdminAddress { id: address.id, details: address.details.clone(), audit_info: AuditInfo::created(event) };
+            let added = AdminAddress {
+                id: address.id,
+                details: address.details.clone(),
+                audit_info: AuditInfo::created(event),
+            };
             document.addresses.insert((*index).min(document.addresses.len()), added);
         }
         AdminEvent::AddressAmended { address } => {
@@ -224,7 +240,9 @@ fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEve
                 *place = phone_number.clone();
             }
         }
-        AdminEvent::PhoneNumberRemoved { phone_number_id } => document.phone_numbers.retain(|entry| entry.id != *phone_number_id),
+        AdminEvent::PhoneNumberRemoved { phone_number_id } => {
+            document.phone_numbers.retain(|entry| entry.id != *phone_number_id)
+        }
         AdminEvent::Activated {} => set_active(document, event, true),
         AdminEvent::Deactivated {} => set_active(document, event, false),
     }

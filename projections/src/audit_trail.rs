@@ -217,7 +217,8 @@ pub struct TrailCounter {
 }
 
 impl Document for TrailCounter {
-    const COLLECTION: &'static Collection = &Collection { name: "trail_counters", keys: &[], indexes: &[], counted: &[], hot: true };
+    const COLLECTION: &'static Collection =
+        &Collection { name: "trail_counters", keys: &[], indexes: &[], counted: &[], hot: true };
 
     fn id(&self) -> String {
         self.trail.clone()
@@ -240,19 +241,23 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
     let trail = event.event.aggregate_type();
     let touched = match &*event.event {
         DomainEvent::Admin(AdminEvent::Registered(registration)) => admin_registered(event, registration),
-        DomainEvent::Admin(changed) => admin_changed(event, changed, documents.need::<AdminDocument>(&event.aggregate_id)?),
+        DomainEvent::Admin(changed) => {
+            admin_changed(event, changed, documents.need::<AdminDocument>(&event.aggregate_id)?)
+        }
         DomainEvent::KeyRing(changed) => key_ring_changed(changed),
-        DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => Touched::new(
-            Action::Insert,
-            "AccessToken",
-            &event.aggregate_id,
-            vec![
-                change("/adminId", Value::Null, json!(admin_id)),
-                change("/expiresAt", Value::Null, json!(time_key(*expires_at))),
-                change("/organizationId", Value::Null, json!(organization_id)),
-                change("/permissions", Value::Null, json!(permissions)),
-            ],
-        ),
+        DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => {
+            Touched::new(
+                Action::Insert,
+                "AccessToken",
+                &event.aggregate_id,
+                vec![
+                    change("/adminId", Value::Null, json!(admin_id)),
+                    change("/expiresAt", Value::Null, json!(time_key(*expires_at))),
+                    change("/organizationId", Value::Null, json!(organization_id)),
+                    change("/permissions", Value::Null, json!(permissions)),
+                ],
+            )
+        }
         DomainEvent::AuditAccess(AuditAccessEvent::TrailRead { trail, filters }) => Touched::new(
             Action::Insert,
             "AuditAccess",
@@ -332,9 +337,12 @@ fn key_ring_changed(event: &KeyRingEvent) -> Touched {
                 change("/publicKey", Value::Null, json!(key.public_key)),
             ],
         ),
-        KeyRingEvent::KeyRetired { key_id, verifies_until } => {
-            Touched::new(Action::Update, "SigningKey", key_id, vec![change("/verifiesUntil", Value::Null, json!(time_key(*verifies_until)))])
-        }
+        KeyRingEvent::KeyRetired { key_id, verifies_until } => Touched::new(
+            Action::Update,
+            "SigningKey",
+            key_id,
+            vec![change("/verifiesUntil", Value::Null, json!(time_key(*verifies_until)))],
+        ),
     }
 }
 
@@ -373,11 +381,13 @@ fn admin_changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocu
     use Action::{Delete, Insert, Update};
     let admin = |changes| Touched::new(Update, "EcgAdmin", &event.aggregate_id, changes);
     let address = |action, id: &str, after: Option<&AddressDetails>| {
-        let former = before.addresses.iter().find(|address| address.id.to_string() == id).map(|address| &address.details);
+        let former =
+            before.addresses.iter().find(|address| address.id.to_string() == id).map(|address| &address.details);
         Touched::new(action, "PartyAddress", id, address_changes(id, former, after))
     };
     let number = |action, id: &str, after: Option<&PhoneNumberDetails>| {
-        let former = before.phone_numbers.iter().find(|number| number.id.to_string() == id).map(|number| &number.details);
+        let former =
+            before.phone_numbers.iter().find(|number| number.id.to_string() == id).map(|number| &number.details);
         Touched::new(action, "PhoneNumber", id, phone_number_changes(id, former, after))
     };
     let mut touched = match changed {
@@ -387,9 +397,12 @@ fn admin_changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocu
             change("/policies", json!(before.policies), json!(policies)),
             change("/customPermissions", json!(before.custom_permissions), json!(custom_permissions)),
         ]),
-        AdminEvent::PersonAmended { person } => {
-            Touched::new(Update, "Person", &before.person_id.to_string(), person_changes(Some(&before.person), Some(person)))
-        }
+        AdminEvent::PersonAmended { person } => Touched::new(
+            Update,
+            "Person",
+            &before.person_id.to_string(),
+            person_changes(Some(&before.person), Some(person)),
+        ),
         AdminEvent::PartyAmended { legacy_identifier } => Touched::new(
             Update,
             "Party",
@@ -397,13 +410,23 @@ fn admin_changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocu
             vec![personal("/person/party/legacyIdentifier", json!(before.legacy_identifier), json!(legacy_identifier))],
         ),
         AdminEvent::AddressAdded { address: added, .. } => address(Insert, &added.id.to_string(), Some(&added.details)),
-        AdminEvent::AddressAmended { address: amended } => address(Update, &amended.id.to_string(), Some(&amended.details)),
+        AdminEvent::AddressAmended { address: amended } => {
+            address(Update, &amended.id.to_string(), Some(&amended.details))
+        }
         AdminEvent::AddressRemoved { address_id } => address(Delete, &address_id.to_string(), None),
-        AdminEvent::PhoneNumberAdded { phone_number, .. } => number(Insert, &phone_number.id.to_string(), Some(&phone_number.details)),
-        AdminEvent::PhoneNumberAmended { phone_number } => number(Update, &phone_number.id.to_string(), Some(&phone_number.details)),
+        AdminEvent::PhoneNumberAdded { phone_number, .. } => {
+            number(Insert, &phone_number.id.to_string(), Some(&phone_number.details))
+        }
+        AdminEvent::PhoneNumberAmended { phone_number } => {
+            number(Update, &phone_number.id.to_string(), Some(&phone_number.details))
+        }
         AdminEvent::PhoneNumberRemoved { phone_number_id } => number(Delete, &phone_number_id.to_string(), None),
-        AdminEvent::Activated {} => admin(active_changes(Some((before.active, before.active_changed_at)), (true, event.recorded_at))),
-        AdminEvent::Deactivated {} => admin(active_changes(Some((before.active, before.active_changed_at)), (false, event.recorded_at))),
+        AdminEvent::Activated {} => {
+            admin(active_changes(Some((before.active, before.active_changed_at)), (true, event.recorded_at)))
+        }
+        AdminEvent::Deactivated {} => {
+            admin(active_changes(Some((before.active, before.active_changed_at)), (false, event.recorded_at)))
+        }
     };
     touched.person_id = Some(before.person_id.to_string());
     touched
@@ -425,7 +448,13 @@ fn active_changes(before: Option<(bool, DateTime<Utc>)>, after: (bool, DateTime<
 fn person_changes(before: Option<&Person>, after: Option<&Person>) -> Vec<AuditChange> {
     let values = |person: Option<&Person>| {
         person.map_or_else(Default::default, |person| {
-            [json!(person.salutation), json!(person.first_name), json!(person.last_name), json!(person.suffix), json!(person.email_address)]
+            [
+                json!(person.salutation),
+                json!(person.first_name),
+                json!(person.last_name),
+                json!(person.suffix),
+                json!(person.email_address),
+            ]
         })
     };
     const MEMBERS: [(&str, bool); 5] =
@@ -461,18 +490,34 @@ fn address_changes(id: &str, before: Option<&AddressDetails>, after: Option<&Add
     member_changes(&format!("/person/party/addresses/{id}"), &MEMBERS, values(before), values(after))
 }
 
-fn phone_number_changes(id: &str, before: Option<&PhoneNumberDetails>, after: Option<&PhoneNumberDetails>) -> Vec<AuditChange> {
+fn phone_number_changes(
+    id: &str,
+    before: Option<&PhoneNumberDetails>,
+    after: Option<&PhoneNumberDetails>,
+) -> Vec<AuditChange> {
     let values = |details: Option<&PhoneNumberDetails>| {
-        details.map_or_else(Default::default, |number| [json!(number.phone_type), json!(number.phone_number), json!(number.extension)])
+        details.map_or_else(Default::default, |number| {
+            [json!(number.phone_type), json!(number.phone_number), json!(number.extension)]
+        })
     };
     const MEMBERS: [(&str, bool); 3] = [("phoneType", false), ("phoneNumber", true), ("extension", true)];
     member_changes(&format!("/person/party/phoneNumbers/{id}"), &MEMBERS, values(before), values(after))
 }
 
-fn member_changes<const N: usize>(root: &str, members: &[(&str, bool); N], before: [Value; N], after: [Value; N]) -> Vec<AuditChange> {
+fn member_changes<const N: usize>(
+    root: &str,
+    members: &[(&str, bool); N],
+    before: [Value; N],
+    after: [Value; N],
+) -> Vec<AuditChange> {
     members
         .iter()
         .zip(before.into_iter().zip(after))
-        .map(|((member, personal), (old_value, new_value))| AuditChange { path: format!("{root}/{member}"), old_value, new_value, personal: *personal })
+        .map(|((member, personal), (old_value, new_value))| AuditChange {
+            path: format!("{root}/{member}"),
+            old_value,
+            new_value,
+            personal: *personal,
+        })
         .collect()
 }

@@ -93,7 +93,9 @@ pub fn sortable(mut text: String) -> String {
 }
 
 /// A document: a typed value that a fold writes and queries answer.
-pub trait Document: crate::document::HasCollection + Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+pub trait Document:
+    crate::document::HasCollection + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
+{
     /// Its collection.
     const COLLECTION: &'static Collection;
 
@@ -108,5 +110,4 @@ pub trait Document: crate::document::HasCollection + Serialize + DeserializeOwne
     fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
     }
-
 }

@@ -1,7 +1,10 @@
 //! All document types as one, and the list of them.
 
 use crate::collection::{Collection, Document, KeyValue};
-use crate::{admins::AdminDocument, audit_trail::{AuditEntry, TrailCounter}};
+use crate::{
+    admins::AdminDocument,
+    audit_trail::{AuditEntry, TrailCounter},
+};
 use serde_json::Value;
 
 macro_rules! collections {

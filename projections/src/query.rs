@@ -23,6 +23,14 @@ pub struct SearchKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> 
 #[derive(Debug)]
 pub struct Sort<D>(pub(crate) &'static [&'static str], pub(crate) PhantomData<fn() -> D>);
 
+impl<D> TextKey<D> {
+    /// Name of the key.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.0
+    }
+}
+
 /// Upwards or downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -80,7 +88,15 @@ impl<D: Document> Query<D> {
     /// All documents in `sort` order.
     #[must_use]
     pub fn sorted(sort: &Sort<D>, direction: Direction) -> Self {
-        Query { filters: Vec::new(), search: None, sort: sort.0, direction, skip: 0, take: u64::MAX, document: PhantomData }
+        Query {
+            filters: Vec::new(),
+            search: None,
+            sort: sort.0,
+            direction,
+            skip: 0,
+            take: u64::MAX,
+            document: PhantomData,
+        }
     }
 
     fn filter(mut self, key: &'static str, comparison: Comparison, value: KeyValue) -> Self {

@@ -74,10 +74,16 @@ fn at(event: &StoredEvent, error: impl std::fmt::Display) -> JournalError {
     JournalError::corrupt(format!("event at position {}: {error}", event.position))
 }
 
-fn decode_one(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value, mut metadata: Value) -> JournalResult<RecordedEvent> {
+fn decode_one(
+    keys: &SubjectKeys,
+    event: &StoredEvent,
+    mut payload: Value,
+    mut metadata: Value,
+) -> JournalResult<RecordedEvent> {
     keys.open(&mut payload).map_err(|error| at(event, error))?;
     keys.open(&mut metadata).map_err(|error| at(event, error))?;
-    let metadata: Metadata = serde_json::from_value(metadata).map_err(|_| at(event, "its metadata does not have its shape"))?;
+    let metadata: Metadata =
+        serde_json::from_value(metadata).map_err(|_| at(event, "its metadata does not have its shape"))?;
     let payload = upcast(event, payload);
     let typed = DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))?;
     Ok(RecordedEvent {
@@ -150,11 +156,14 @@ mod tests {
 
     #[test]
     fn an_older_shape_is_read_as_todays() {
-        let upcasters: Vec<Box<dyn EventUpcaster>> =
-            vec![Box::new(SemanticVersionEventUpcaster::new("admin.party-amended", "1.0", Box::new(|mut payload: Value| {
+        let upcasters: Vec<Box<dyn EventUpcaster>> = vec![Box::new(SemanticVersionEventUpcaster::new(
+            "admin.party-amended",
+            "1.0",
+            Box::new(|mut payload: Value| {
                 payload["legacyIdentifier"] = payload["legacyId"].take();
                 payload
-            })))];
+            }),
+        ))];
         let payload = apply_upcasters(&upcasters, &stored(), json!({"type": "admin.party-amended", "legacyId": "L1"}));
         let event = DomainEvent::from_payload("admin", payload).expect("today's shape");
         assert_eq!(event.to_payload().expect("json")["legacyIdentifier"], "L1");

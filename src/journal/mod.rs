@@ -58,7 +58,9 @@ impl JournalError {
 impl From<sqlx::Error> for JournalError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => JournalError::corrupt(error),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
+                JournalError::corrupt(error)
+            }
             other => JournalError::unavailable(other),
         }
     }
@@ -245,7 +247,12 @@ pub trait Journal: Send + Sync {
     async fn head(&self) -> JournalResult<Head>;
 
     /// Events of one stream after `after_sequence`, in order, all of them.
-    async fn stream(&self, aggregate_type: &str, aggregate_id: &str, after_sequence: u64) -> JournalResult<Vec<StoredEvent>>;
+    async fn stream(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        after_sequence: u64,
+    ) -> JournalResult<Vec<StoredEvent>>;
 
     /// Up to `limit` events after position `after`, in order, without gaps.
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
@@ -257,7 +264,12 @@ pub trait Journal: Send + Sync {
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>>;
 
     /// Replaces the snapshot of an aggregate, unless a later one is there.
-    async fn save_snapshot(&self, aggregate_type: &str, aggregate_id: &str, snapshot: StoredSnapshot) -> JournalResult<()>;
+    async fn save_snapshot(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        snapshot: StoredSnapshot,
+    ) -> JournalResult<()>;
 
     /// Wrapped keys of persons: absent where there never was one, `None` where it was destroyed.
     async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>>;
@@ -288,5 +300,27 @@ pub trait JournalWriter: Send {
     async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>>;
 
     /// Bodies of documents of a generation, as this connection sees them.
-    async fn documents(&mut self, generation: u64, collection: CollectionId, ids: &[String]) -> JournalResult<HashMap<String, String>>;
+    async fn documents(
+        &mut self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>>;
+
+    /// Writes documents of a generation that is being built, and how far it has got, in one transaction.
+    async fn build(&mut self, generation: u64, rows: &crate::folding::Rows, checkpoint: u64) -> JournalResult<()>;
+
+    /// Inside [`JournalWriter::lock`]: writes the last documents of a generation, serves it from now on, retires the
+    /// one before it and lets go of the head.
+    async fn swap(&mut self, generation: u64, rows: &crate::folding::Rows) -> JournalResult<()>;
+}
+
+/// Checks that events follow `after` without a gap: a reader must never pass over one.
+fn dense(after: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
+    match (after + 1..).zip(&events).find(|(expected, event)| *expected != event.position) {
+        Some((expected, event)) => {
+            Err(JournalError::corrupt(format!("position {expected} is missing before {}", event.position)))
+        }
+        None => Ok(events),
+    }
 }

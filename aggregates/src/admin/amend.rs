@@ -229,7 +229,9 @@ fn apply(profile: &mut Profile, change: AdminChange) -> Applied {
         AdminChange::PersonText(PersonText::FirstName, name) => set_name(&mut profile.person.first_name, name),
         AdminChange::PersonText(PersonText::LastName, name) => set_name(&mut profile.person.last_name, name),
         AdminChange::PersonText(PersonText::Suffix, text) => set_unless_empty(&mut profile.person.suffix, text),
-        AdminChange::PersonText(PersonText::EmailAddress, text) => set_unless_empty(&mut profile.person.email_address, text),
+        AdminChange::PersonText(PersonText::EmailAddress, text) => {
+            set_unless_empty(&mut profile.person.email_address, text)
+        }
         AdminChange::LegacyIdentifier(text) => set_unless_empty(&mut profile.legacy_identifier, text),
         AdminChange::Addresses(edit) => apply_addresses(&mut profile.addresses, edit),
         AdminChange::PhoneNumbers(edit) => apply_phone_numbers(&mut profile.phone_numbers, edit),
@@ -384,7 +386,8 @@ fn refuse_if(condition: bool, problem: Problem) -> Applied {
 fn differences(before: &Profile, after: Profile) -> Vec<AdminEvent> {
     let mut events = Vec::new();
     if before.policies != after.policies || before.custom_permissions != after.custom_permissions {
-        events.push(AdminEvent::GrantsAmended { policies: after.policies, custom_permissions: after.custom_permissions });
+        events
+            .push(AdminEvent::GrantsAmended { policies: after.policies, custom_permissions: after.custom_permissions });
     }
     if before.person != after.person {
         events.push(AdminEvent::PersonAmended { person: after.person });

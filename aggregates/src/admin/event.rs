@@ -1,12 +1,14 @@
 //! What can have happened to an admin. One event for each record that a command really changed, so that the audit
 //! trail has one entry for each.
 
-use super::profile::{Account, Address, Person, PhoneNumber, collapse, drop_if_empty};
 use super::AdminError;
+use super::profile::{Account, Address, Person, PhoneNumber, collapse, drop_if_empty};
 use crate::{
     Claim, ClaimKey,
     event::{EventFacts, event_names},
-    values::{AddressId, AdminId, EmailAddress, Finding, PartyId, PersonId, PhoneNumberId, Problem, check_name, check_text},
+    values::{
+        AddressId, AdminId, EmailAddress, Finding, PartyId, PersonId, PhoneNumberId, Problem, check_name, check_text,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,7 +56,10 @@ impl Registration {
         find("person.lastName".into(), check_name(&self.person.last_name));
         find("person.suffix".into(), check_text(self.person.suffix.as_deref().unwrap_or_default()));
         find("person.contactEmailAddress".into(), check_text(self.person.email_address.as_deref().unwrap_or_default()));
-        find("person.salutation".into(), if self.person.salutation == Some(0) { Err(Problem::NotACode) } else { Ok(()) });
+        find(
+            "person.salutation".into(),
+            if self.person.salutation == Some(0) { Err(Problem::NotACode) } else { Ok(()) },
+        );
         find("legacyIdentifier".into(), check_text(self.legacy_identifier.as_deref().unwrap_or_default()));
         for (list, entries) in [("policies", &self.policies), ("customPermissions", &self.custom_permissions)] {
             for (index, entry) in entries.iter().enumerate() {
@@ -189,9 +194,11 @@ event_names!(AdminEvent {
 impl EventFacts for AdminEvent {
     fn claims(&self) -> Vec<Claim> {
         match self {
-            AdminEvent::Registered(registration) => {
-                registration.account_email().map(|email| Claim::Take(ClaimKey::account_email(email))).into_iter().collect()
-            }
+            AdminEvent::Registered(registration) => registration
+                .account_email()
+                .map(|email| Claim::Take(ClaimKey::account_email(email)))
+                .into_iter()
+                .collect(),
             AdminEvent::GrantsAmended { .. }
             | AdminEvent::PersonAmended { .. }
             | AdminEvent::PartyAmended { .. }
@@ -224,11 +231,17 @@ impl EventFacts for AdminEvent {
                 "/account/email",
                 "/account/passwordHash",
             ],
-            AdminEvent::PersonAmended { .. } => &["/person/firstName", "/person/lastName", "/person/suffix", "/person/emailAddress"],
-            AdminEvent::PartyAmended { .. } => &["/legacyIdentifier"],
-            AdminEvent::AddressAdded { .. } | AdminEvent::AddressAmended { .. } => {
-                &["/address/addressLine1", "/address/addressLine2", "/address/city", "/address/postalCode", "/address/stateProvinceCode"]
+            AdminEvent::PersonAmended { .. } => {
+                &["/person/firstName", "/person/lastName", "/person/suffix", "/person/emailAddress"]
             }
+            AdminEvent::PartyAmended { .. } => &["/legacyIdentifier"],
+            AdminEvent::AddressAdded { .. } | AdminEvent::AddressAmended { .. } => &[
+                "/address/addressLine1",
+                "/address/addressLine2",
+                "/address/city",
+                "/address/postalCode",
+                "/address/stateProvinceCode",
+            ],
             AdminEvent::PhoneNumberAdded { .. } | AdminEvent::PhoneNumberAmended { .. } => {
                 &["/phoneNumber/phoneNumber", "/phoneNumber/extension"]
             }

@@ -7,7 +7,9 @@ mod profile;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use amend::{AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText};
+pub use amend::{
+    AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
+};
 pub use event::{AccountOpened, AdminEvent, Registration};
 pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
 
@@ -100,7 +102,9 @@ impl Admin {
 
     fn evolve(&mut self, event: AdminEvent) {
         *self = match (std::mem::take(self), event) {
-            (Admin::Absent, AdminEvent::Registered(registration)) => Admin::Active(Box::new(Profile::from(*registration))),
+            (Admin::Absent, AdminEvent::Registered(registration)) => {
+                Admin::Active(Box::new(Profile::from(*registration)))
+            }
             (Admin::Inactive(profile), AdminEvent::Activated {}) => Admin::Active(profile),
             (Admin::Active(profile), AdminEvent::Deactivated {}) => Admin::Inactive(profile),
             (Admin::Active(mut profile), event) => {

@@ -1,7 +1,10 @@
 //! What an admin consists of, and how events change it.
 
 use super::event::{AdminEvent, Registration};
-use crate::values::{AccountId, AddressId, AdminId, CountryCode, EmailAddress, PartyId, PersonId, PhoneNumberId, Problem, RegionCode, check_text};
+use crate::values::{
+    AccountId, AddressId, AdminId, CountryCode, EmailAddress, PartyId, PersonId, PhoneNumberId, Problem, RegionCode,
+    check_text,
+};
 use serde::{Deserialize, Serialize};
 
 /// Everything an admin's decisions need, which is everything but the time stamps.
@@ -108,8 +111,10 @@ impl AddressDetails {
             ("postalCode", &self.postal_code),
             ("stateProvinceCode", &self.state_province_code),
         ];
-        let mut problems: Vec<_> =
-            texts.into_iter().filter_map(|(name, text)| check_text(text.as_deref()?).err().map(|problem| (name, problem))).collect();
+        let mut problems: Vec<_> = texts
+            .into_iter()
+            .filter_map(|(name, text)| check_text(text.as_deref()?).err().map(|problem| (name, problem)))
+            .collect();
         if self.address_type == 0 {
             problems.push(("addressType", Problem::NotACode));
         }
@@ -151,8 +156,10 @@ pub struct PhoneNumberDetails {
 impl PhoneNumberDetails {
     pub(super) fn problems(&self) -> Vec<(&'static str, Problem)> {
         let texts = [("phoneNumber", &self.phone_number), ("extension", &self.extension)];
-        let mut problems: Vec<_> =
-            texts.into_iter().filter_map(|(name, text)| check_text(text.as_deref()?).err().map(|problem| (name, problem))).collect();
+        let mut problems: Vec<_> = texts
+            .into_iter()
+            .filter_map(|(name, text)| check_text(text.as_deref()?).err().map(|problem| (name, problem)))
+            .collect();
         if self.phone_type == 0 {
             problems.push(("phoneType", Problem::NotACode));
         }
@@ -207,9 +214,30 @@ impl std::fmt::Debug for Account {
 
 impl From<Registration> for Profile {
     fn from(registration: Registration) -> Self {
-        let Registration { id, person_id, party_id, policies, custom_permissions, person, legacy_identifier, addresses, phone_numbers, account } =
-            registration;
-        Profile { id, person_id, party_id, policies, custom_permissions, person, legacy_identifier, addresses, phone_numbers, account }
+        let Registration {
+            id,
+            person_id,
+            party_id,
+            policies,
+            custom_permissions,
+            person,
+            legacy_identifier,
+            addresses,
+            phone_numbers,
+            account,
+        } = registration;
+        Profile {
+            id,
+            person_id,
+            party_id,
+            policies,
+            custom_permissions,
+            person,
+            legacy_identifier,
+            addresses,
+            phone_numbers,
+            account,
+        }
     }
 }
 
@@ -222,14 +250,20 @@ impl Profile {
             }
             AdminEvent::PersonAmended { person } => self.person = person,
             AdminEvent::PartyAmended { legacy_identifier } => self.legacy_identifier = legacy_identifier,
-            AdminEvent::AddressAdded { address, index } => self.addresses.insert(index.min(self.addresses.len()), address),
+            AdminEvent::AddressAdded { address, index } => {
+                self.addresses.insert(index.min(self.addresses.len()), address)
+            }
             AdminEvent::AddressAmended { address } => replace_by(&mut self.addresses, address, |entry| entry.id),
             AdminEvent::AddressRemoved { address_id } => self.addresses.retain(|entry| entry.id != address_id),
             AdminEvent::PhoneNumberAdded { phone_number, index } => {
                 self.phone_numbers.insert(index.min(self.phone_numbers.len()), phone_number);
             }
-            AdminEvent::PhoneNumberAmended { phone_number } => replace_by(&mut self.phone_numbers, phone_number, |entry| entry.id),
-            AdminEvent::PhoneNumberRemoved { phone_number_id } => self.phone_numbers.retain(|entry| entry.id != phone_number_id),
+            AdminEvent::PhoneNumberAmended { phone_number } => {
+                replace_by(&mut self.phone_numbers, phone_number, |entry| entry.id)
+            }
+            AdminEvent::PhoneNumberRemoved { phone_number_id } => {
+                self.phone_numbers.retain(|entry| entry.id != phone_number_id)
+            }
             // A registration comes once and being in force is the state's, not the profile's.
             AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => {}
         }

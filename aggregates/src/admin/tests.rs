@@ -13,7 +13,9 @@ mod properties;
 mod registration;
 
 use super::*;
-use crate::values::{AccountId, AddressId, AdminId, CountryCode, EmailAddress, PartyId, PersonId, PhoneNumberId, Problem};
+use crate::values::{
+    AccountId, AddressId, AdminId, CountryCode, EmailAddress, PartyId, PersonId, PhoneNumberId, Problem,
+};
 use cqrs_es::{
     Aggregate,
     test::{AggregateTestExecutor, TestFramework},
@@ -43,7 +45,13 @@ fn registration() -> Registration {
         party_id: PartyId(Uuid::from_u128(3)),
         policies: vec![],
         custom_permissions: vec![],
-        person: Person { salutation: None, first_name: "Ada".into(), last_name: "Lovelace".into(), suffix: None, email_address: None },
+        person: Person {
+            salutation: None,
+            first_name: "Ada".into(),
+            last_name: "Lovelace".into(),
+            suffix: None,
+            email_address: None,
+        },
         legacy_identifier: None,
         addresses: vec![],
         phone_numbers: vec![],

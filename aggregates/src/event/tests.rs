@@ -152,7 +152,10 @@ fn members_of_payloads_are_written_in_camel_case() {
     let mut names = BTreeSet::new();
     events().iter().for_each(|event| names_in(&payload(event), &mut names));
     for name in names {
-        assert!(name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
+        assert!(
+            name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(|c| c.is_ascii_alphanumeric()),
+            "{name}"
+        );
     }
 }
 
@@ -185,7 +188,10 @@ fn a_payload_without_the_shape_of_its_type_is_an_error_that_keeps_its_cause() {
         json!("admin.activated"),
     ] {
         let error = DomainEvent::from_payload("admin", misshaped.clone()).expect_err("misshaped");
-        assert!(matches!(&error, UnknownEvent::Payload { aggregate_type, .. } if aggregate_type == "admin"), "{misshaped}: {error}");
+        assert!(
+            matches!(&error, UnknownEvent::Payload { aggregate_type, .. } if aggregate_type == "admin"),
+            "{misshaped}: {error}"
+        );
         assert!(error.source().is_some_and(|source| source.is::<serde_json::Error>()));
     }
 }
@@ -253,7 +259,8 @@ fn keys_and_password_hashes_are_the_secrets() {
 
 #[test]
 fn only_the_registration_of_an_account_claims_a_key() {
-    let claiming: Vec<_> = events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
+    let claiming: Vec<_> =
+        events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
     assert_eq!(claiming, ["admin.registered"]);
 }
 
@@ -262,7 +269,9 @@ fn only_the_registration_of_an_account_claims_a_key() {
 fn the_texts_that_stay_in_the_clear_are_these() {
     fn texts_in(value: &Value, path: &str, texts: &mut BTreeSet<String>) {
         match value {
-            Value::Object(members) => members.iter().for_each(|(name, member)| texts_in(member, &format!("{path}/{name}"), texts)),
+            Value::Object(members) => {
+                members.iter().for_each(|(name, member)| texts_in(member, &format!("{path}/{name}"), texts))
+            }
             Value::Array(items) => items.iter().for_each(|item| texts_in(item, &format!("{path}/*"), texts)),
             Value::String(text) if text != personal::SEALED => {
                 texts.insert(path.to_owned());

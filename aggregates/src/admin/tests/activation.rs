@@ -39,12 +39,16 @@ fn activating_twice_records_nothing_new() {
 
 #[test]
 fn admins_cannot_deactivate_themselves() {
-    given([registered()]).when(deactivate_by(&registration().id.to_string())).then_expect_error(AdminError::OwnDeactivation);
+    given([registered()])
+        .when(deactivate_by(&registration().id.to_string()))
+        .then_expect_error(AdminError::OwnDeactivation);
 }
 
 #[test]
 fn the_person_behind_an_admin_is_no_actor() {
-    given([registered()]).when(deactivate_by(&registration().person_id.to_string())).then_expect_events(vec![deactivated()]);
+    given([registered()])
+        .when(deactivate_by(&registration().person_id.to_string()))
+        .then_expect_events(vec![deactivated()]);
 }
 
 #[test]
@@ -83,12 +87,16 @@ fn an_inactive_admin_is_amended_and_stays_inactive() {
 
 #[test]
 fn events_that_come_before_any_registration_leave_the_admin_absent() {
-    assert_eq!(admin([activated(), deactivated(), AdminEvent::PartyAmended { legacy_identifier: None }]), Admin::Absent);
+    assert_eq!(
+        admin([activated(), deactivated(), AdminEvent::PartyAmended { legacy_identifier: None }]),
+        Admin::Absent
+    );
 }
 
 #[test]
 fn a_snapshot_gives_back_the_state_it_was_taken_of() {
-    let states = [admin([]), admin([registered_with(|r| r.account = Some(account()))]), admin([registered(), deactivated()])];
+    let states =
+        [admin([]), admin([registered_with(|r| r.account = Some(account()))]), admin([registered(), deactivated()])];
     for state in states {
         let snapshot = serde_json::to_value(&state).expect("JSON");
         assert_eq!(serde_json::from_value::<Admin>(snapshot).expect("its own shape"), state);

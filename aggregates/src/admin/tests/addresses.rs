@@ -129,12 +129,12 @@ fn each_text_of_an_address_is_taken_away() {
         (AddressText::RegionCode, |a| a.region_code = None),
     ];
     for (text, effect) in texts {
-        given([registered_with(|r| r.addresses = vec![address_with(1, full)])]).when(change([clear(0, text)])).then_expect_events(vec![
-            amended(1, |a| {
+        given([registered_with(|r| r.addresses = vec![address_with(1, full)])])
+            .when(change([clear(0, text)]))
+            .then_expect_events(vec![amended(1, |a| {
                 full(a);
                 effect(a);
-            }),
-        ]);
+            })]);
     }
 }
 
@@ -150,7 +150,13 @@ fn setting_what_is_already_so_records_nothing() {
 
 #[test]
 fn places_behind_the_last_address_are_misplaced() {
-    for edit in [replace(3, address(4)), remove(3), set(3, AddressText::City, "London"), clear(3, AddressText::City), kind(3, 1)] {
+    for edit in [
+        replace(3, address(4)),
+        remove(3),
+        set(3, AddressText::City, "London"),
+        clear(3, AddressText::City),
+        kind(3, 1),
+    ] {
         given([housed()]).when(change([edit])).then_expect_error(misplaced(0, none_there(3)));
     }
     given([housed()]).when(change([insert(4, address(4))])).then_expect_error(misplaced(0, none_there(3)));
@@ -179,13 +185,17 @@ fn texts_that_no_store_keeps_are_refused() {
 #[test]
 fn an_unknown_country_is_refused() {
     for code in ["XX", "us", "", "USA"] {
-        given([housed()]).when(change([set(0, AddressText::CountryCode, code)])).then_expect_error(unfit(0, Problem::UnknownCountry));
+        given([housed()])
+            .when(change([set(0, AddressText::CountryCode, code)]))
+            .then_expect_error(unfit(0, Problem::UnknownCountry));
     }
 }
 
 #[test]
 fn an_unknown_region_is_refused() {
-    given([housed()]).when(change([set(0, AddressText::RegionCode, "AP")])).then_expect_error(unfit(0, Problem::UnknownRegion));
+    given([housed()])
+        .when(change([set(0, AddressText::RegionCode, "AP")]))
+        .then_expect_error(unfit(0, Problem::UnknownRegion));
 }
 
 #[test]
@@ -237,7 +247,12 @@ fn an_address_that_is_amended_and_removed_is_only_removed() {
 fn several_additions_are_recorded_in_list_order() {
     given([housed()])
         .when(change([insert(0, address(4)), insert(0, address(5)), insert(None, address(6)), insert(3, address(7))]))
-        .then_expect_events(vec![added(address(5), 0), added(address(4), 1), added(address(7), 3), added(address(6), 6)]);
+        .then_expect_events(vec![
+            added(address(5), 0),
+            added(address(4), 1),
+            added(address(7), 3),
+            added(address(6), 6),
+        ]);
 }
 
 mod states {
@@ -263,7 +278,9 @@ mod states {
 
     #[test]
     fn an_unknown_state_of_the_united_states_is_refused() {
-        given([settled()]).when(change([set(0, StateProvinceCode, "XX")])).then_expect_error(unfit(0, Problem::UnknownState));
+        given([settled()])
+            .when(change([set(0, StateProvinceCode, "XX")]))
+            .then_expect_error(unfit(0, Problem::UnknownState));
     }
 
     #[test]
@@ -301,20 +318,33 @@ mod states {
 
     #[test]
     fn a_wrong_address_that_a_later_step_removes_is_accepted() {
-        given([settled()]).when(change([set(0, StateProvinceCode, "XX"), remove(0)])).then_expect_events(vec![removed(1)]);
+        given([settled()])
+            .when(change([set(0, StateProvinceCode, "XX"), remove(0)]))
+            .then_expect_events(vec![removed(1)]);
     }
 
     #[test]
     fn the_step_that_last_set_a_text_of_the_address_answers_for_it() {
         given([settled()])
-            .when(change([set(2, StateProvinceCode, "XX"), set(2, CountryCode, "US"), set(1, City, "Munich"), kind(0, 2)]))
+            .when(change([
+                set(2, StateProvinceCode, "XX"),
+                set(2, CountryCode, "US"),
+                set(1, City, "Munich"),
+                kind(0, 2),
+            ]))
             .then_expect_error(unfit(1, Problem::UnknownState));
     }
 
     #[test]
     fn the_answering_step_is_found_though_the_address_has_moved() {
         given([settled()])
-            .when(change([set(2, CountryCode, "US"), set(2, StateProvinceCode, "XX"), remove(0), insert(0, address(4)), remove(1)]))
+            .when(change([
+                set(2, CountryCode, "US"),
+                set(2, StateProvinceCode, "XX"),
+                remove(0),
+                insert(0, address(4)),
+                remove(1),
+            ]))
             .then_expect_error(unfit(1, Problem::UnknownState));
     }
 
@@ -346,7 +376,9 @@ mod states {
                 ];
             })
         };
-        given([outdated()]).when(change([set(1, City, "Munich")])).then_expect_events(vec![amended(2, |a| a.city = some("Munich"))]);
+        given([outdated()])
+            .when(change([set(1, City, "Munich")]))
+            .then_expect_events(vec![amended(2, |a| a.city = some("Munich"))]);
         given([outdated()]).when(change([remove(1)])).then_expect_events(vec![removed(2)]);
         given([outdated()]).when(change([set(0, City, "Munich")])).then_expect_error(unfit(0, Problem::UnknownState));
     }

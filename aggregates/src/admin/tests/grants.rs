@@ -41,22 +41,30 @@ fn a_list_is_emptied_by_setting_it_to_nothing() {
 
 #[test]
 fn an_entry_is_inserted_before_a_place() {
-    given([granted()]).when(amend([Policies(insert(1, "p4"))])).then_expect_events(amended(&["p1", "p4", "p2", "p3"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(insert(1, "p4"))]))
+        .then_expect_events(amended(&["p1", "p4", "p2", "p3"], &["c1"]));
 }
 
 #[test]
 fn an_entry_is_inserted_at_the_place_behind_the_last() {
-    given([granted()]).when(amend([Policies(insert(3, "p4"))])).then_expect_events(amended(&["p1", "p2", "p3", "p4"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(insert(3, "p4"))]))
+        .then_expect_events(amended(&["p1", "p2", "p3", "p4"], &["c1"]));
 }
 
 #[test]
 fn an_entry_without_a_place_is_appended() {
-    given([granted()]).when(amend([Policies(insert(None, "p4"))])).then_expect_events(amended(&["p1", "p2", "p3", "p4"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(insert(None, "p4"))]))
+        .then_expect_events(amended(&["p1", "p2", "p3", "p4"], &["c1"]));
 }
 
 #[test]
 fn an_entry_is_replaced() {
-    given([granted()]).when(amend([Policies(replace(1, "p4"))])).then_expect_events(amended(&["p1", "p4", "p3"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(replace(1, "p4"))]))
+        .then_expect_events(amended(&["p1", "p4", "p3"], &["c1"]));
 }
 
 #[test]
@@ -117,7 +125,9 @@ fn an_entry_that_no_store_keeps_is_refused_in_every_edit() {
 
 #[test]
 fn a_repeated_entry_is_kept_once_at_its_first_place() {
-    given([granted()]).when(amend([Policies(set(&["p4", "p5", "p4"]))])).then_expect_events(amended(&["p4", "p5"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(set(&["p4", "p5", "p4"]))]))
+        .then_expect_events(amended(&["p4", "p5"], &["c1"]));
     given([granted()])
         .when(amend([CustomPermissions(set(&["c2", "c2"]))]))
         .then_expect_events(amended(&["p1", "p2", "p3"], &["c2"]));
@@ -130,7 +140,9 @@ fn appending_what_is_granted_records_nothing() {
 
 #[test]
 fn inserting_what_is_granted_moves_it_to_the_front() {
-    given([granted()]).when(amend([Policies(insert(0, "p3"))])).then_expect_events(amended(&["p3", "p1", "p2"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(insert(0, "p3"))]))
+        .then_expect_events(amended(&["p3", "p1", "p2"], &["c1"]));
 }
 
 #[test]
@@ -142,7 +154,9 @@ fn places_count_repeated_entries_until_the_last_step_is_done() {
 
 #[test]
 fn setting_a_list_to_what_it_is_records_nothing() {
-    given([granted()]).when(amend([Policies(set(&["p1", "p2", "p3"])), CustomPermissions(set(&["c1"]))])).then_expect_events(vec![]);
+    given([granted()])
+        .when(amend([Policies(set(&["p1", "p2", "p3"])), CustomPermissions(set(&["c1"]))]))
+        .then_expect_events(vec![]);
 }
 
 #[test]
@@ -157,5 +171,7 @@ fn an_entry_that_is_added_and_removed_again_leaves_no_trace() {
 
 #[test]
 fn the_order_of_entries_is_part_of_the_record() {
-    given([granted()]).when(amend([Policies(set(&["p3", "p2", "p1"]))])).then_expect_events(amended(&["p3", "p2", "p1"], &["c1"]));
+    given([granted()])
+        .when(amend([Policies(set(&["p3", "p2", "p1"]))]))
+        .then_expect_events(amended(&["p3", "p2", "p1"], &["c1"]));
 }

@@ -28,17 +28,23 @@ fn clear(text: PersonText) -> AdminChange {
 
 #[test]
 fn a_first_name_is_set() {
-    given([known()]).when(amend([set(PersonText::FirstName, "Grace")])).then_expect_events(amended(|p| p.first_name = "Grace".into()));
+    given([known()])
+        .when(amend([set(PersonText::FirstName, "Grace")]))
+        .then_expect_events(amended(|p| p.first_name = "Grace".into()));
 }
 
 #[test]
 fn a_last_name_is_set() {
-    given([known()]).when(amend([set(PersonText::LastName, "Hopper")])).then_expect_events(amended(|p| p.last_name = "Hopper".into()));
+    given([known()])
+        .when(amend([set(PersonText::LastName, "Hopper")]))
+        .then_expect_events(amended(|p| p.last_name = "Hopper".into()));
 }
 
 #[test]
 fn a_suffix_is_set() {
-    given([known()]).when(amend([set(PersonText::Suffix, "Sr.")])).then_expect_events(amended(|p| p.suffix = some("Sr.")));
+    given([known()])
+        .when(amend([set(PersonText::Suffix, "Sr.")]))
+        .then_expect_events(amended(|p| p.suffix = some("Sr.")));
 }
 
 #[test]

@@ -44,7 +44,11 @@ fn full_address(number: u128) -> Address {
 fn full_phone_number(number: u128) -> PhoneNumber {
     PhoneNumber {
         id: phone_number(number).id,
-        details: PhoneNumberDetails { phone_type: 1, phone_number: Some(marked("telephone")), extension: Some(marked("extension")) },
+        details: PhoneNumberDetails {
+            phone_type: 1,
+            phone_number: Some(marked("telephone")),
+            extension: Some(marked("extension")),
+        },
     }
 }
 
@@ -156,7 +160,8 @@ fn every_pattern_of_the_state_finds_something_in_the_largest() {
 #[test]
 fn a_sealed_event_is_still_an_event_of_its_type() {
     for event in full_events() {
-        let read: AdminEvent = serde_json::from_value(sealed(json(&event), event.personal_fields())).expect("its own shape");
+        let read: AdminEvent =
+            serde_json::from_value(sealed(json(&event), event.personal_fields())).expect("its own shape");
         assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&event));
     }
 }

@@ -47,7 +47,9 @@ fn removed(number: u128) -> AdminEvent {
 
 #[test]
 fn a_number_without_a_place_is_appended() {
-    given([reachable()]).when(change([insert(None, phone_number(3))])).then_expect_events(vec![added(phone_number(3), 2)]);
+    given([reachable()])
+        .when(change([insert(None, phone_number(3))]))
+        .then_expect_events(vec![added(phone_number(3), 2)]);
 }
 
 #[test]
@@ -62,7 +64,9 @@ fn a_number_is_inserted_at_the_place_behind_the_last() {
 
 #[test]
 fn a_replaced_number_is_gone_and_another_stands_in_its_place() {
-    given([reachable()]).when(change([replace(0, phone_number(3))])).then_expect_events(vec![removed(1), added(phone_number(3), 0)]);
+    given([reachable()])
+        .when(change([replace(0, phone_number(3))]))
+        .then_expect_events(vec![removed(1), added(phone_number(3), 0)]);
 }
 
 #[test]
@@ -134,7 +138,9 @@ fn an_empty_text_of_a_brought_number_is_recorded_as_none() {
         })
     };
     given([reachable()]).when(change([insert(None, empty())])).then_expect_events(vec![added(phone_number(3), 2)]);
-    given([reachable()]).when(change([replace(1, empty())])).then_expect_events(vec![removed(2), added(phone_number(3), 1)]);
+    given([reachable()])
+        .when(change([replace(1, empty())]))
+        .then_expect_events(vec![removed(2), added(phone_number(3), 1)]);
 }
 
 #[test]
@@ -186,9 +192,7 @@ fn a_place_that_a_step_before_has_emptied_is_misplaced() {
 
 #[test]
 fn a_number_that_is_added_and_removed_again_leaves_no_trace() {
-    given([reachable()])
-        .when(change([insert(0, phone_number(3)), kind(0, 2), remove(0)]))
-        .then_expect_events(vec![]);
+    given([reachable()]).when(change([insert(0, phone_number(3)), kind(0, 2), remove(0)])).then_expect_events(vec![]);
 }
 
 #[test]

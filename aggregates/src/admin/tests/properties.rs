@@ -1,12 +1,12 @@
 //! Amendments of random profiles, held against a model that applies each step to whole lists and never heard of events.
 
+mod generated;
 mod model;
-mod random;
 
 use super::*;
+use generated::{changes, grants, profile, text};
 use model::model;
 use proptest::prelude::*;
-use random::{changes, grants, profile, text};
 use std::collections::HashSet;
 
 proptest! {
@@ -110,11 +110,15 @@ fn misfit(profile: &Profile, event: &AdminEvent) -> Option<&'static str> {
         AdminEvent::AddressAdded { address, index } => *index <= profile.addresses.len() && !has_address(address.id),
         AdminEvent::AddressAmended { address } => has_address(address.id),
         AdminEvent::AddressRemoved { address_id } => has_address(*address_id),
-        AdminEvent::PhoneNumberAdded { phone_number, index } => *index <= profile.phone_numbers.len() && !has_number(phone_number.id),
+        AdminEvent::PhoneNumberAdded { phone_number, index } => {
+            *index <= profile.phone_numbers.len() && !has_number(phone_number.id)
+        }
         AdminEvent::PhoneNumberAmended { phone_number } => has_number(phone_number.id),
         AdminEvent::PhoneNumberRemoved { phone_number_id } => has_number(*phone_number_id),
         AdminEvent::GrantsAmended { .. } | AdminEvent::PersonAmended { .. } | AdminEvent::PartyAmended { .. } => true,
-        AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => return Some("not an amendment"),
+        AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => {
+            return Some("not an amendment");
+        }
     };
     (!fits).then_some("the list does not have that place or entry")
 }
@@ -126,7 +130,9 @@ fn record(event: &AdminEvent) -> (&'static str, Option<Uuid>) {
         AdminEvent::GrantsAmended { .. } => ("grants", None),
         AdminEvent::PersonAmended { .. } => ("person", None),
         AdminEvent::PartyAmended { .. } => ("party", None),
-        AdminEvent::AddressAdded { address, .. } | AdminEvent::AddressAmended { address } => ("address", Some(address.id.0)),
+        AdminEvent::AddressAdded { address, .. } | AdminEvent::AddressAmended { address } => {
+            ("address", Some(address.id.0))
+        }
         AdminEvent::AddressRemoved { address_id } => ("address", Some(address_id.0)),
         AdminEvent::PhoneNumberAdded { phone_number, .. } | AdminEvent::PhoneNumberAmended { phone_number } => {
             ("phone number", Some(phone_number.id.0))
@@ -137,7 +143,9 @@ fn record(event: &AdminEvent) -> (&'static str, Option<Uuid>) {
 
 /// Steps that set everything to what it is.
 fn restatement(profile: &Profile) -> Vec<AdminChange> {
-    use AdminChange::{Addresses, CustomPermissions, LegacyIdentifier, PersonText as Text, PhoneNumbers, Policies, Salutation};
+    use AdminChange::{
+        Addresses, CustomPermissions, LegacyIdentifier, PersonText as Text, PhoneNumbers, Policies, Salutation,
+    };
     let person = profile.person.clone();
     let mut steps = vec![
         Policies(ListEdit::Set([profile.policies.clone(), profile.policies.clone()].concat())),
@@ -157,9 +165,10 @@ fn restatement(profile: &Profile) -> Vec<AdminChange> {
     }
     for (at, PhoneNumber { details, .. }) in profile.phone_numbers.iter().enumerate() {
         steps.push(PhoneNumbers(PhoneNumberEdit::Kind { at, phone_type: details.phone_type }));
-        for (text, value) in
-            [(PhoneNumberText::PhoneNumber, details.phone_number.clone()), (PhoneNumberText::Extension, details.extension.clone())]
-        {
+        for (text, value) in [
+            (PhoneNumberText::PhoneNumber, details.phone_number.clone()),
+            (PhoneNumberText::Extension, details.extension.clone()),
+        ] {
             steps.push(PhoneNumbers(PhoneNumberEdit::Text { at, text, value }));
         }
     }

@@ -9,7 +9,9 @@ fn refuses(edit: impl FnOnce(&mut Registration), field: &str, problem: Problem) 
 
 fn accepts(edit: impl FnOnce(&mut Registration)) {
     let registration = registration_with(edit);
-    given([]).when(register(registration.clone())).then_expect_events(vec![AdminEvent::Registered(Box::new(registration))]);
+    given([])
+        .when(register(registration.clone()))
+        .then_expect_events(vec![AdminEvent::Registered(Box::new(registration))]);
 }
 
 #[test]
@@ -52,7 +54,9 @@ fn an_admin_is_registered_once() {
 
 #[test]
 fn an_inactive_admin_is_registered_all_the_same() {
-    given([registered(), AdminEvent::Deactivated {}]).when(register(registration())).then_expect_error(AdminError::AlreadyRegistered);
+    given([registered(), AdminEvent::Deactivated {}])
+        .when(register(registration()))
+        .then_expect_error(AdminError::AlreadyRegistered);
 }
 
 #[test]
@@ -174,13 +178,21 @@ fn a_text_of_an_address_that_no_store_keeps_is_refused_by_its_name() {
         ("stateProvinceCode", |a| a.state_province_code = some("\0")),
     ];
     for (member, set) in members {
-        refuses(|r| r.addresses = vec![address(1), address_with(2, set)], &format!("addresses[1].{member}"), Problem::Nul);
+        refuses(
+            |r| r.addresses = vec![address(1), address_with(2, set)],
+            &format!("addresses[1].{member}"),
+            Problem::Nul,
+        );
     }
 }
 
 #[test]
 fn an_address_type_of_zero_is_refused() {
-    refuses(|r| r.addresses = vec![address_with(1, |a| a.address_type = 0)], "addresses[0].addressType", Problem::NotACode);
+    refuses(
+        |r| r.addresses = vec![address_with(1, |a| a.address_type = 0)],
+        "addresses[0].addressType",
+        Problem::NotACode,
+    );
 }
 
 fn in_state(country_code: Option<CountryCode>, state: &str) -> Address {
@@ -192,7 +204,11 @@ fn in_state(country_code: Option<CountryCode>, state: &str) -> Address {
 
 #[test]
 fn an_unknown_state_of_the_united_states_is_refused() {
-    refuses(|r| r.addresses = vec![in_state(country("US"), "XX")], "addresses[0].stateProvinceCode", Problem::UnknownState);
+    refuses(
+        |r| r.addresses = vec![in_state(country("US"), "XX")],
+        "addresses[0].stateProvinceCode",
+        Problem::UnknownState,
+    );
 }
 
 #[test]
@@ -226,12 +242,20 @@ fn a_telephone_number_that_no_store_keeps_is_refused() {
 
 #[test]
 fn an_extension_that_no_store_keeps_is_refused() {
-    refuses(|r| r.phone_numbers = vec![phone_number_with(1, |n| n.extension = some("\0"))], "phoneNumbers[0].extension", Problem::Nul);
+    refuses(
+        |r| r.phone_numbers = vec![phone_number_with(1, |n| n.extension = some("\0"))],
+        "phoneNumbers[0].extension",
+        Problem::Nul,
+    );
 }
 
 #[test]
 fn a_phone_type_of_zero_is_refused() {
-    refuses(|r| r.phone_numbers = vec![phone_number_with(1, |n| n.phone_type = 0)], "phoneNumbers[0].phoneType", Problem::NotACode);
+    refuses(
+        |r| r.phone_numbers = vec![phone_number_with(1, |n| n.phone_type = 0)],
+        "phoneNumbers[0].phoneType",
+        Problem::NotACode,
+    );
 }
 
 #[test]

@@ -49,7 +49,12 @@ fn model_step(profile: &mut Profile, change: &AdminChange) -> bool {
                 (PersonText::Suffix, value) => person.suffix = value,
                 (PersonText::EmailAddress, value) => person.email_address = value,
             }
-            let texts = [Some(&person.first_name), Some(&person.last_name), person.suffix.as_ref(), person.email_address.as_ref()];
+            let texts = [
+                Some(&person.first_name),
+                Some(&person.last_name),
+                person.suffix.as_ref(),
+                person.email_address.as_ref(),
+            ];
             texts.into_iter().flatten().all(|text| storable(text))
                 && [&person.first_name, &person.last_name].iter().all(|name| !name.trim().is_empty())
         }
@@ -77,8 +82,12 @@ fn model_list(list: &mut Vec<String>, edit: ListEdit) -> bool {
 
 fn model_addresses(list: &mut Vec<Address>, edit: AddressEdit) -> bool {
     match edit {
-        AddressEdit::Insert { at, address } => address_is_right(&address.details) && splice(list, at, 0, Some(*address)),
-        AddressEdit::Replace { at, address } => address_is_right(&address.details) && splice(list, Some(at), 1, Some(*address)),
+        AddressEdit::Insert { at, address } => {
+            address_is_right(&address.details) && splice(list, at, 0, Some(*address))
+        }
+        AddressEdit::Replace { at, address } => {
+            address_is_right(&address.details) && splice(list, Some(at), 1, Some(*address))
+        }
         AddressEdit::Remove { at } => splice(list, Some(at), 1, None),
         AddressEdit::Clear => {
             list.clear();
@@ -124,7 +133,9 @@ fn model_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> bo
             list.clear();
             true
         }
-        PhoneNumberEdit::Kind { at, phone_type } => list.get_mut(at).map(|entry| entry.details.phone_type = phone_type).is_some(),
+        PhoneNumberEdit::Kind { at, phone_type } => {
+            list.get_mut(at).map(|entry| entry.details.phone_type = phone_type).is_some()
+        }
         PhoneNumberEdit::Text { at, text, value } => list
             .get_mut(at)
             .map(|entry| match text {
@@ -139,7 +150,8 @@ fn model_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> bo
         }
     }
     fits && list.iter().all(|PhoneNumber { details, .. }| {
-        details.phone_type != 0 && [&details.phone_number, &details.extension].into_iter().flatten().all(|text| storable(text))
+        details.phone_type != 0
+            && [&details.phone_number, &details.extension].into_iter().flatten().all(|text| storable(text))
     })
 }
 

@@ -37,13 +37,21 @@ fn name() -> impl Strategy<Value = String> {
 
 fn person() -> impl Strategy<Value = Person> {
     (proptest::option::of(1..4_u32), name(), name(), kept_text(), kept_text()).prop_map(
-        |(salutation, first_name, last_name, suffix, email_address)| Person { salutation, first_name, last_name, suffix, email_address },
+        |(salutation, first_name, last_name, suffix, email_address)| Person {
+            salutation,
+            first_name,
+            last_name,
+            suffix,
+            email_address,
+        },
     )
 }
 
 fn country_and_state() -> impl Strategy<Value = (Option<CountryCode>, Option<String>)> {
-    select(&[(None, None), (None, Some("XX")), (Some("DE"), Some("XX")), (Some("US"), None), (Some("US"), Some("CA"))][..])
-        .prop_map(|(code, state)| (code.and_then(country), state.map(str::to_owned)))
+    select(
+        &[(None, None), (None, Some("XX")), (Some("DE"), Some("XX")), (Some("US"), None), (Some("US"), Some("CA"))][..],
+    )
+    .prop_map(|(code, state)| (code.and_then(country), state.map(str::to_owned)))
 }
 
 fn region() -> impl Strategy<Value = Option<RegionCode>> {
@@ -52,15 +60,35 @@ fn region() -> impl Strategy<Value = Option<RegionCode>> {
 
 fn address_details() -> impl Strategy<Value = AddressDetails> {
     (1..4_u32, kept_text(), kept_text(), kept_text(), kept_text(), country_and_state(), region()).prop_map(
-        |(address_type, address_line1, address_line2, city, postal_code, (country_code, state_province_code), region_code)| {
-            AddressDetails { address_type, address_line1, address_line2, city, postal_code, state_province_code, country_code, region_code }
+        |(
+            address_type,
+            address_line1,
+            address_line2,
+            city,
+            postal_code,
+            (country_code, state_province_code),
+            region_code,
+        )| {
+            AddressDetails {
+                address_type,
+                address_line1,
+                address_line2,
+                city,
+                postal_code,
+                state_province_code,
+                country_code,
+                region_code,
+            }
         },
     )
 }
 
 fn phone_number_details() -> impl Strategy<Value = PhoneNumberDetails> {
-    (1..4_u32, kept_text(), kept_text())
-        .prop_map(|(phone_type, phone_number, extension)| PhoneNumberDetails { phone_type, phone_number, extension })
+    (1..4_u32, kept_text(), kept_text()).prop_map(|(phone_type, phone_number, extension)| PhoneNumberDetails {
+        phone_type,
+        phone_number,
+        extension,
+    })
 }
 
 pub(super) fn profile() -> impl Strategy<Value = Profile> {
@@ -72,8 +100,14 @@ pub(super) fn profile() -> impl Strategy<Value = Profile> {
             custom_permissions,
             person,
             legacy_identifier,
-            addresses: (1..).zip(addresses).map(|(number, details)| Address { id: address(number).id, details }).collect(),
-            phone_numbers: (1..).zip(phone_numbers).map(|(number, details)| PhoneNumber { id: phone_number(number).id, details }).collect(),
+            addresses: (1..)
+                .zip(addresses)
+                .map(|(number, details)| Address { id: address(number).id, details })
+                .collect(),
+            phone_numbers: (1..)
+                .zip(phone_numbers)
+                .map(|(number, details)| PhoneNumber { id: phone_number(number).id, details })
+                .collect(),
             ..Profile::from(registration())
         },
     )
@@ -122,7 +156,8 @@ fn brought_address() -> impl Strategy<Value = Box<Address>> {
         city: Some(city),
         ..details
     });
-    prop_oneof![3 => address_details().boxed(), 1 => wrong.boxed()].prop_map(|details| Box::new(Address { id: address(0).id, details }))
+    prop_oneof![3 => address_details().boxed(), 1 => wrong.boxed()]
+        .prop_map(|details| Box::new(Address { id: address(0).id, details }))
 }
 
 fn address_edit() -> impl Strategy<Value = AddressEdit> {
@@ -169,11 +204,14 @@ pub(super) fn changes() -> impl Strategy<Value = Vec<AdminChange>> {
     proptest::collection::vec(change, 0..7).prop_map(|mut changes| {
         for (number, change) in (50..).zip(&mut changes) {
             match change {
-                AdminChange::Addresses(AddressEdit::Insert { address: brought, .. } | AddressEdit::Replace { address: brought, .. }) => {
+                AdminChange::Addresses(
+                    AddressEdit::Insert { address: brought, .. } | AddressEdit::Replace { address: brought, .. },
+                ) => {
                     brought.id = address(number).id;
                 }
                 AdminChange::PhoneNumbers(
-                    PhoneNumberEdit::Insert { phone_number: brought, .. } | PhoneNumberEdit::Replace { phone_number: brought, .. },
+                    PhoneNumberEdit::Insert { phone_number: brought, .. }
+                    | PhoneNumberEdit::Replace { phone_number: brought, .. },
                 ) => brought.id = phone_number(number).id,
                 _ => {}
             }

@@ -1,0 +1,396 @@
+//! The journal on PostgreSQL.
+
+use super::{
+    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
+    StoredSnapshot, StreamId, merkle::Frontier,
+};
+use crate::folding::Rows;
+use crate::read_store::{schema, sql};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use registrar_projections::{ChangeKind, CollectionId, KeyValue};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::Query;
+use sqlx::{Connection, Postgres, Row};
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Connections for reading, at most.
+const CONNECTIONS_MAX: u32 = 16;
+/// How long a reader waits for a connection before the database counts as away.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a connection of its own may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+     payload::text AS payload, metadata::text AS metadata, leaf_hash";
+
+/// A PostgreSQL database with the tables of `migrations/postgres`.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pub(crate) pool: PgPool,
+    options: PgConnectOptions,
+}
+
+impl PostgresStore {
+    /// Prepares connections; none is made yet.
+    #[must_use]
+    pub fn new(options: PgConnectOptions) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.clone());
+        PostgresStore { pool, options }
+    }
+
+    /// A connection of its own, outside the pool.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn connect(&self) -> JournalResult<PgConnection> {
+        match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await {
+            Ok(connected) => Ok(connected?),
+            Err(elapsed) => Err(JournalError::unavailable(elapsed)),
+        }
+    }
+}
+
+/// Positions, versions and counts are `bigint` and never negative; anything else is not what was written.
+fn unsigned(row: &PgRow, column: &str) -> JournalResult<u64> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(JournalError::corrupt)
+}
+
+pub(crate) fn signed(number: u64) -> JournalResult<i64> {
+    i64::try_from(number).map_err(JournalError::corrupt)
+}
+
+fn event(row: &PgRow) -> JournalResult<StoredEvent> {
+    let leaf_hash: Vec<u8> = row.try_get("leaf_hash")?;
+    Ok(StoredEvent {
+        position: unsigned(row, "position")?,
+        recorded_at: row.try_get("recorded_at")?,
+        aggregate_type: row.try_get("aggregate_type")?,
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: unsigned(row, "sequence")?,
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        leaf_hash: leaf_hash.try_into().map_err(|_| JournalError::corrupt("a leaf hash is not 32 bytes"))?,
+    })
+}
+
+fn head(row: &PgRow) -> JournalResult<Head> {
+    let position = unsigned(row, "position")?;
+    let frontier: Vec<u8> = row.try_get("frontier")?;
+    Ok(Head {
+        position,
+        generation: unsigned(row, "generation")?,
+        recorded_at: row.try_get("recorded_at")?,
+        frontier: Frontier::from_bytes(position, &frontier)
+            .ok_or_else(|| JournalError::corrupt("the tree in the journal head does not fit its position"))?,
+    })
+}
+
+#[async_trait]
+impl Journal for PostgresStore {
+    async fn head(&self) -> JournalResult<Head> {
+        let row = sqlx::query("SELECT position, generation, recorded_at, frontier FROM journal_head")
+            .fetch_one(&self.pool)
+            .await?;
+        head(&row)
+    }
+
+    async fn stream(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        after_sequence: u64,
+    ) -> JournalResult<Vec<StoredEvent>> {
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
+        );
+        let query = sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(signed(after_sequence)?);
+        query.fetch_all(&self.pool).await?.iter().map(event).collect()
+    }
+
+    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query(&text).bind(signed(after)?).bind(limit).fetch_all(&self.pool).await?;
+        super::dense(after, rows.iter().map(event).collect::<JournalResult<_>>()?)
+    }
+
+    async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
+        let query = sqlx::query_as("SELECT aggregate_type, aggregate_id FROM claims WHERE key = $1").bind(key);
+        Ok(query.fetch_optional(&self.pool).await?)
+    }
+
+    async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
+        let text = "SELECT last_sequence, payload::text AS payload FROM snapshots \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
+        let row = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).fetch_optional(&self.pool).await?;
+        row.map(|row| {
+            Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
+        })
+        .transpose()
+    }
+
+    async fn save_snapshot(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        snapshot: StoredSnapshot,
+    ) -> JournalResult<()> {
+        // One row an aggregate, as postgres-es reads them; a slower writer does not bring back an older one.
+        let text = "WITH former AS (DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 AND last_sequence < $3 \
+             RETURNING current_snapshot) \
+             INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload) \
+             SELECT $1, $2, $3, coalesce((SELECT max(current_snapshot) FROM former), 0) + 1, $4::json \
+             WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 AND last_sequence >= $3)";
+        let query = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(signed(snapshot.last_sequence)?);
+        query.bind(snapshot.payload).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
+        let query = sqlx::query_as("SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id = ANY ($1)")
+            .bind(subject_ids);
+        Ok(query.fetch_all(&self.pool).await?.into_iter().collect())
+    }
+
+    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
+        let query =
+            sqlx::query_as("SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2");
+        let found: Option<(Vec<u8>, Vec<u8>)> = query.bind(key).bind(now).fetch_optional(&self.pool).await?;
+        Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
+    }
+
+    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
+        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(now);
+        Ok(query.execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
+        let mut connection = self.connect().await?;
+        // The commit is one call of a function whose statements have generic plans with index look-ups only: planning
+        // each anew, or compiling it, costs many times what it does. An acknowledged commit is on disk.
+        for setting in [
+            "SET jit = off",
+            "SET plan_cache_mode = force_generic_plan",
+            "SET enable_seqscan = off",
+            "SET enable_hashjoin = off",
+            "SET enable_mergejoin = off",
+            "SET synchronous_commit = on",
+        ] {
+            sqlx::query(setting).execute(&mut connection).await?;
+        }
+        Ok(Box::new(PostgresWriter { connection, locked: false }))
+    }
+}
+
+struct PostgresWriter {
+    connection: PgConnection,
+    locked: bool,
+}
+
+/// `$1, $2, ...` up to `count`.
+fn placeholders(count: usize) -> String {
+    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+type Bound<'q> = Query<'q, Postgres, PgArguments>;
+
+fn bind_append<'q>(query: Bound<'q>, batch: &'q Batch) -> JournalResult<Bound<'q>> {
+    let events = &batch.events;
+    let numbers = |numbers: Vec<u64>| numbers.into_iter().map(signed).collect::<JournalResult<Vec<i64>>>();
+    let query = query
+        .bind(signed(batch.expected_head)?)
+        .bind(signed(batch.generation)?)
+        .bind(batch.recorded_at)
+        .bind(batch.frontier.to_bytes())
+        .bind(events.iter().map(|event| event.aggregate_type.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.aggregate_id.as_str()).collect::<Vec<_>>())
+        .bind(numbers(events.iter().map(|event| event.sequence).collect())?)
+        .bind(events.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_version.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.payload.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.metadata.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.leaf_hash.as_slice()).collect::<Vec<_>>())
+        .bind(batch.streams.iter().map(|step| step.stream.aggregate_type).collect::<Vec<_>>())
+        .bind(batch.streams.iter().map(|step| step.stream.aggregate_id.as_str()).collect::<Vec<_>>())
+        .bind(numbers(batch.streams.iter().map(|step| step.from).collect())?)
+        .bind(numbers(batch.streams.iter().map(|step| step.to).collect())?)
+        .bind(numbers(batch.streams.iter().map(|step| step.first_position).collect())?);
+    let query = [&batch.takes, &batch.releases].into_iter().fold(query, |query, claims| {
+        query
+            .bind(claims.iter().map(|step| step.key.as_str()).collect::<Vec<_>>())
+            .bind(claims.iter().map(|step| step.holder.aggregate_type).collect::<Vec<_>>())
+            .bind(claims.iter().map(|step| step.holder.aggregate_id.as_str()).collect::<Vec<_>>())
+    });
+    Ok(query
+        .bind(batch.subject_keys.iter().map(|step| step.subject_id.as_str()).collect::<Vec<_>>())
+        .bind(batch.subject_keys.iter().map(|step| step.wrapped.as_slice()).collect::<Vec<_>>())
+        .bind(batch.answers.iter().map(|step| step.key.as_slice()).collect::<Vec<_>>())
+        .bind(batch.answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())
+        .bind(batch.answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())
+        .bind(batch.answers.iter().map(|step| step.expires_at).collect::<Vec<_>>()))
+}
+
+fn bind_documents<'q>(
+    query: Bound<'q>,
+    documents: &'q [super::DocumentStep],
+    counts: &'q HashMap<String, i64>,
+) -> JournalResult<Bound<'q>> {
+    let kind = |kind| match kind {
+        ChangeKind::Insert => "i",
+        ChangeKind::Update => "u",
+        ChangeKind::Delete => "d",
+    };
+    let mut query = query
+        .bind(counts.keys().map(String::as_str).collect::<Vec<_>>())
+        .bind(counts.values().copied().collect::<Vec<_>>())
+        .bind(documents.iter().map(|step| step.key.collection.collection().name).collect::<Vec<_>>())
+        .bind(documents.iter().map(|step| kind(step.kind)).collect::<Vec<_>>())
+        .bind(documents.iter().map(|step| step.key.id.as_str()).collect::<Vec<_>>())
+        .bind(
+            documents
+                .iter()
+                .map(|step| (step.kind != ChangeKind::Delete).then_some(step.body.as_str()))
+                .collect::<Vec<_>>(),
+        );
+    for n in 0..schema::keys_max() {
+        let values = documents.iter().map(|step| step.keys.get(n).map(key_text).transpose());
+        query = query.bind(values.collect::<JournalResult<Vec<Option<String>>>>()?);
+    }
+    Ok(query)
+}
+
+fn key_text(value: &KeyValue) -> JournalResult<String> {
+    match value {
+        KeyValue::Text(text) => Ok(text.clone()),
+        KeyValue::Integer(number) => Ok(number.to_string()),
+        KeyValue::Texts(texts) => serde_json::to_string(texts).map_err(JournalError::corrupt),
+    }
+}
+
+fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
+    let found: Option<Vec<i64>> = row.try_get(column)?;
+    found.unwrap_or_default().into_iter().map(|index| usize::try_from(index).map_err(JournalError::corrupt)).collect()
+}
+
+#[async_trait]
+impl JournalWriter for PostgresWriter {
+    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        let arguments = schema::APPEND_ARGUMENTS + 6 + schema::keys_max();
+        let text = format!("SELECT * FROM journal_commit_g{}({})", batch.generation, placeholders(arguments));
+        let query = bind_documents(bind_append(sqlx::query(&text), batch)?, &batch.documents, &batch.counts)?;
+        let row = match query.fetch_one(&mut self.connection).await {
+            Ok(row) => row,
+            // The generation was dropped after a swap: its function is gone, and the head has moved.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42883") && !self.locked => {
+                return Ok(Committed::HeadMoved);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let committed = match row.try_get::<i32, _>("o_status")? {
+            0 => Committed::Yes,
+            1 => Committed::HeadMoved,
+            _ => Committed::Lost(Lost {
+                streams: indexes(&row, "o_lost_streams")?,
+                takes: indexes(&row, "o_lost_takes")?,
+                answers: indexes(&row, "o_lost_answers")?,
+            }),
+        };
+        if self.locked {
+            let end = if committed == Committed::Yes { "COMMIT" } else { "ROLLBACK" };
+            sqlx::query(end).execute(&mut self.connection).await?;
+            self.locked = false;
+        }
+        Ok(committed)
+    }
+
+    async fn lock(&mut self) -> JournalResult<Head> {
+        if self.locked {
+            self.unlock().await?;
+        }
+        sqlx::query("BEGIN").execute(&mut self.connection).await?;
+        self.locked = true;
+        let text = "SELECT position, generation, recorded_at, frontier FROM journal_head FOR UPDATE";
+        head(&sqlx::query(text).fetch_one(&mut self.connection).await?)
+    }
+
+    async fn unlock(&mut self) -> JournalResult<()> {
+        if self.locked {
+            sqlx::query("ROLLBACK").execute(&mut self.connection).await?;
+            self.locked = false;
+        }
+        Ok(())
+    }
+
+    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
+        let text = "SELECT coalesce(s.version, 0) AS version FROM unnest($1::text[], $2::text[]) WITH ORDINALITY u (t, i, n) \
+             LEFT JOIN streams s ON s.aggregate_type = u.t AND s.aggregate_id = u.i ORDER BY u.n";
+        let query = sqlx::query(text)
+            .bind(streams.iter().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
+            .bind(streams.iter().map(|stream| stream.aggregate_id.as_str()).collect::<Vec<_>>());
+        query.fetch_all(&mut self.connection).await?.iter().map(|row| unsigned(row, "version")).collect()
+    }
+
+    async fn documents(
+        &mut self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        let table = sql::table(collection.collection(), generation);
+        let text = format!("SELECT id, body::text FROM {table} WHERE id = ANY ($1)");
+        Ok(sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await?.into_iter().collect())
+    }
+
+    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
+        let mut transaction = self.connection.begin().await?;
+        write_documents(&mut transaction, generation, rows).await?;
+        sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
+            .bind(signed(generation)?)
+            .bind(signed(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
+        write_documents(&mut self.connection, generation, rows).await?;
+        for text in [
+            "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
+            "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
+            "UPDATE journal_head SET generation = $1",
+        ] {
+            sqlx::query(text).bind(signed(generation)?).execute(&mut self.connection).await?;
+        }
+        sqlx::query("COMMIT").execute(&mut self.connection).await?;
+        self.locked = false;
+        Ok(())
+    }
+}
+
+async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
+    let text = format!("SELECT documents_write_g{generation}({})", placeholders(6 + schema::keys_max()));
+    bind_documents(sqlx::query(&text), &rows.documents, &rows.counts)?.execute(connection).await?;
+    Ok(())
+}
+
+/// Waits on `LISTEN` for heads that other nodes announce; ends with the connection.
+///
+/// # Errors
+/// `Unavailable` when the connection ends.
+pub async fn listen(store: &PostgresStore, announce: impl Fn(u64)) -> JournalResult<()> {
+    let mut listener = sqlx::postgres::PgListener::connect_with(&store.pool).await?;
+    listener.listen("registrar_head").await?;
+    announce(store.head().await?.position);
+    loop {
+        if let Ok(position) = listener.recv().await?.payload().parse() {
+            announce(position);
+        }
+    }
+}

@@ -1,0 +1,550 @@
+//! The journal on SQLite: one file, no server. The writer's transaction is `BEGIN IMMEDIATE`, so that other processes
+//! (the command line, say) may write beside it, with the same checks.
+
+use super::{
+    Batch, ClaimStep, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer,
+    StoredEvent, StoredSnapshot, StreamId, codec::timestamp, merkle::Frontier,
+};
+use crate::folding::Rows;
+use crate::read_store::sql;
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
+use serde_json::{Value, json};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Connection, Row};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+
+/// Connections for reading.
+const CONNECTIONS_MAX: u32 = 4;
+/// How long a writer waits for another process to finish its transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+     payload, metadata, leaf_hash";
+
+/// A SQLite file with the tables of `migrations/sqlite`.
+#[derive(Clone)]
+pub struct SqliteStore {
+    pub(crate) pool: SqlitePool,
+    pub(crate) options: SqliteConnectOptions,
+}
+
+impl SqliteStore {
+    /// Prepares connections to the file at `path`; none is made yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: what was acknowledged survives a power cut, not only a crash.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_TIMEOUT);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .connect_lazy_with(options.clone());
+        SqliteStore { pool, options }
+    }
+
+    /// A connection of its own, outside the pool.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn connect(&self) -> JournalResult<SqliteConnection> {
+        Ok(SqliteConnection::connect_with(&self.options).await?)
+    }
+}
+
+fn unsigned(row: &SqliteRow, column: &str) -> JournalResult<u64> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(JournalError::corrupt)
+}
+
+pub(crate) fn signed(number: u64) -> JournalResult<i64> {
+    i64::try_from(number).map_err(JournalError::corrupt)
+}
+
+fn time(row: &SqliteRow, column: &str) -> JournalResult<DateTime<Utc>> {
+    let text: String = row.try_get(column)?;
+    Ok(DateTime::parse_from_rfc3339(&text).map_err(JournalError::corrupt)?.to_utc())
+}
+
+fn event(row: &SqliteRow) -> JournalResult<StoredEvent> {
+    let leaf_hash: Vec<u8> = row.try_get("leaf_hash")?;
+    Ok(StoredEvent {
+        position: unsigned(row, "position")?,
+        recorded_at: time(row, "recorded_at")?,
+        aggregate_type: row.try_get("aggregate_type")?,
+        aggregate_id: row.try_get("aggregate_id")?,
+        sequence: unsigned(row, "sequence")?,
+        event_type: row.try_get("event_type")?,
+        event_version: row.try_get("event_version")?,
+        payload: row.try_get("payload")?,
+        metadata: row.try_get("metadata")?,
+        leaf_hash: leaf_hash.try_into().map_err(|_| JournalError::corrupt("a leaf hash is not 32 bytes"))?,
+    })
+}
+
+const HEAD: &str = "SELECT position, generation, recorded_at, frontier FROM journal_head";
+
+fn head(row: &SqliteRow) -> JournalResult<Head> {
+    let position = unsigned(row, "position")?;
+    let frontier: Vec<u8> = row.try_get("frontier")?;
+    Ok(Head {
+        position,
+        generation: unsigned(row, "generation")?,
+        recorded_at: time(row, "recorded_at")?,
+        frontier: Frontier::from_bytes(position, &frontier)
+            .ok_or_else(|| JournalError::corrupt("the tree in the journal head does not fit its position"))?,
+    })
+}
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn head(&self) -> JournalResult<Head> {
+        head(&sqlx::query(HEAD).fetch_one(&self.pool).await?)
+    }
+
+    async fn stream(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        after_sequence: u64,
+    ) -> JournalResult<Vec<StoredEvent>> {
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
+        );
+        let query = sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(signed(after_sequence)?);
+        query.fetch_all(&self.pool).await?.iter().map(event).collect()
+    }
+
+    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query(&text).bind(signed(after)?).bind(limit).fetch_all(&self.pool).await?;
+        super::dense(after, rows.iter().map(event).collect::<JournalResult<_>>()?)
+    }
+
+    async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
+        let query = sqlx::query_as("SELECT aggregate_type, aggregate_id FROM claims WHERE key = $1").bind(key);
+        Ok(query.fetch_optional(&self.pool).await?)
+    }
+
+    async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
+        let text = "SELECT last_sequence, payload FROM snapshots \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
+        let row = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).fetch_optional(&self.pool).await?;
+        row.map(|row| {
+            Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
+        })
+        .transpose()
+    }
+
+    async fn save_snapshot(
+        &self,
+        aggregate_type: &str,
+        aggregate_id: &str,
+        snapshot: StoredSnapshot,
+    ) -> JournalResult<()> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let former: Option<(i64, i64)> = sqlx::query_as(
+            "SELECT last_sequence, current_snapshot FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             ORDER BY last_sequence DESC LIMIT 1",
+        )
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+        let last_sequence = signed(snapshot.last_sequence)?;
+        if former.is_some_and(|(former, _)| former >= last_sequence) {
+            return Ok(());
+        }
+        sqlx::query("DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2")
+            .bind(aggregate_type)
+            .bind(aggregate_id)
+            .execute(&mut *transaction)
+            .await?;
+        sqlx::query(
+            "INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(aggregate_type)
+        .bind(aggregate_id)
+        .bind(last_sequence)
+        .bind(former.map_or(1, |(_, current)| current + 1))
+        .bind(snapshot.payload)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
+        let query = sqlx::query_as(
+            "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id IN (SELECT value FROM json_each($1))",
+        );
+        Ok(query.bind(json!(subject_ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
+    }
+
+    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
+        let query =
+            sqlx::query_as("SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2");
+        let found: Option<(Vec<u8>, Vec<u8>)> = query.bind(key).bind(timestamp(now)).fetch_optional(&self.pool).await?;
+        Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
+    }
+
+    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
+        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(timestamp(now));
+        Ok(query.execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
+        Ok(Box::new(SqliteWriter { connection: self.connect().await?, locked: false }))
+    }
+}
+
+struct SqliteWriter {
+    connection: SqliteConnection,
+    locked: bool,
+}
+
+impl SqliteWriter {
+    async fn begin(&mut self) -> JournalResult<()> {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
+        self.locked = true;
+        Ok(())
+    }
+
+    async fn end(&mut self, statement: &str) -> JournalResult<()> {
+        self.locked = false;
+        sqlx::query(statement).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    async fn check(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        let (position, generation): (i64, i64) =
+            sqlx::query_as("SELECT position, generation FROM journal_head").fetch_one(&mut self.connection).await?;
+        if position != signed(batch.expected_head)? || generation != signed(batch.generation)? {
+            return Ok(Committed::HeadMoved);
+        }
+        let lost = Lost {
+            streams: self.lost_streams(batch).await?,
+            takes: self.lost_takes(batch).await?,
+            answers: self.lost_answers(batch).await?,
+        };
+        Ok(if lost == Lost::default() { Committed::Yes } else { Committed::Lost(lost) })
+    }
+
+    async fn lost_streams(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        let streams: Vec<StreamId> = batch.streams.iter().map(|step| step.stream.clone()).collect();
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions = self.versions(&streams).await?;
+        let steps = batch.streams.iter().zip(versions).enumerate();
+        Ok(steps.filter(|(_, (step, version))| step.from != *version).map(|(index, _)| index).collect())
+    }
+
+    async fn lost_takes(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        if batch.takes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&str> = batch.takes.iter().map(|step| step.key.as_str()).collect();
+        let query = sqlx::query_scalar("SELECT key FROM claims WHERE key IN (SELECT value FROM json_each($1))");
+        let held: Vec<String> = query.bind(json!(keys).to_string()).fetch_all(&mut self.connection).await?;
+        let released: HashSet<&str> = batch.releases.iter().map(|step| step.key.as_str()).collect();
+        let held: HashSet<&str> = held.iter().map(String::as_str).filter(|key| !released.contains(key)).collect();
+        Ok(keys.iter().enumerate().filter(|(_, key)| held.contains(*key)).map(|(index, _)| index).collect())
+    }
+
+    async fn lost_answers(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        let mut lost = Vec::new();
+        for (index, step) in batch.answers.iter().enumerate() {
+            let query = sqlx::query_scalar("SELECT expires_at > $2 FROM idempotency_keys WHERE key = $1");
+            let alive: Option<bool> =
+                query.bind(&step.key).bind(timestamp(batch.recorded_at)).fetch_optional(&mut self.connection).await?;
+            if alive == Some(true) {
+                lost.push(index);
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn write(&mut self, batch: &Batch) -> JournalResult<()> {
+        if !batch.events.is_empty() {
+            self.write_events(batch).await?;
+        }
+        let claims = |steps: &[ClaimStep]| -> String {
+            let rows: Vec<Value> = steps
+                .iter()
+                .map(|step| json!([step.key, step.holder.aggregate_type, step.holder.aggregate_id]))
+                .collect();
+            Value::Array(rows).to_string()
+        };
+        if !batch.releases.is_empty() {
+            let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN \
+                 (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))";
+            sqlx::query(text).bind(claims(&batch.releases)).execute(&mut self.connection).await?;
+        }
+        if !batch.takes.is_empty() {
+            let text = "INSERT INTO claims (key, aggregate_type, aggregate_id) \
+                 SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
+            sqlx::query(text).bind(claims(&batch.takes)).execute(&mut self.connection).await?;
+        }
+        for step in &batch.subject_keys {
+            sqlx::query("INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2)")
+                .bind(&step.subject_id)
+                .bind(&step.wrapped)
+                .execute(&mut self.connection)
+                .await?;
+        }
+        for step in &batch.answers {
+            // Only an expired answer can stand there: the check has seen to it.
+            sqlx::query("INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at) VALUES ($1, $2, $3, $4)")
+                .bind(&step.key)
+                .bind(&step.answer.fingerprint)
+                .bind(&step.answer.answer)
+                .bind(timestamp(step.expires_at))
+                .execute(&mut self.connection)
+                .await?;
+        }
+        write_documents(&mut self.connection, batch.generation, &batch.documents, &batch.counts).await
+    }
+
+    async fn write_events(&mut self, batch: &Batch) -> JournalResult<()> {
+        let recorded_at = timestamp(batch.recorded_at);
+        let rows: Vec<Value> = batch
+            .events
+            .iter()
+            .map(|event| {
+                json!([
+                    event.position,
+                    event.aggregate_type,
+                    event.aggregate_id,
+                    event.sequence,
+                    event.event_type,
+                    event.event_version,
+                    event.payload,
+                    event.metadata,
+                    hex(&event.leaf_hash),
+                ])
+            })
+            .collect();
+        let text = "INSERT INTO events (position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
+             payload, metadata, leaf_hash) SELECT value ->> 0, $2, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
+             value ->> 5, value ->> 6, value ->> 7, unhex(value ->> 8) FROM json_each($1)";
+        sqlx::query(text).bind(Value::Array(rows).to_string()).bind(&recorded_at).execute(&mut self.connection).await?;
+        let streams: Vec<Value> = batch
+            .streams
+            .iter()
+            .map(|step| json!([step.stream.aggregate_type, step.stream.aggregate_id, step.to, step.first_position]))
+            .collect();
+        let text = "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position) \
+             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1) WHERE true \
+             ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version";
+        sqlx::query(text).bind(Value::Array(streams).to_string()).execute(&mut self.connection).await?;
+        sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
+            .bind(signed(batch.expected_head + batch.events.len() as u64)?)
+            .bind(&recorded_at)
+            .bind(batch.frontier.to_bytes())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[async_trait]
+impl JournalWriter for SqliteWriter {
+    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        if !self.locked {
+            self.begin().await?;
+        }
+        let committed = self.check(batch).await?;
+        if committed == Committed::Yes {
+            self.write(batch).await?;
+            self.end("COMMIT").await?;
+        } else {
+            self.end("ROLLBACK").await?;
+        }
+        Ok(committed)
+    }
+
+    async fn lock(&mut self) -> JournalResult<Head> {
+        if self.locked {
+            self.unlock().await?;
+        }
+        self.begin().await?;
+        head(&sqlx::query(HEAD).fetch_one(&mut self.connection).await?)
+    }
+
+    async fn unlock(&mut self) -> JournalResult<()> {
+        if self.locked { self.end("ROLLBACK").await } else { Ok(()) }
+    }
+
+    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
+        let rows: Vec<Value> =
+            streams.iter().map(|stream| json!([stream.aggregate_type, stream.aggregate_id])).collect();
+        let text = "SELECT coalesce(s.version, 0) AS version FROM json_each($1) u \
+             LEFT JOIN streams s ON s.aggregate_type = u.value ->> 0 AND s.aggregate_id = u.value ->> 1 ORDER BY u.key";
+        let query = sqlx::query(text).bind(Value::Array(rows).to_string());
+        query.fetch_all(&mut self.connection).await?.iter().map(|row| unsigned(row, "version")).collect()
+    }
+
+    async fn documents(
+        &mut self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        let table = sql::table(collection.collection(), generation);
+        let text = format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
+        let query = sqlx::query_as(&text).bind(json!(ids).to_string());
+        Ok(query.fetch_all(&mut self.connection).await?.into_iter().collect())
+    }
+
+    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        write_documents(&mut transaction, generation, &rows.documents, &rows.counts).await?;
+        sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
+            .bind(signed(generation)?)
+            .bind(signed(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
+        write_documents(&mut self.connection, generation, &rows.documents, &rows.counts).await?;
+        for text in [
+            "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
+            "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
+            "UPDATE journal_head SET generation = $1",
+        ] {
+            sqlx::query(text).bind(signed(generation)?).execute(&mut self.connection).await?;
+        }
+        self.end("COMMIT").await
+    }
+}
+
+async fn write_documents(
+    connection: &mut SqliteConnection,
+    generation: u64,
+    documents: &[super::DocumentStep],
+    counts: &HashMap<String, i64>,
+) -> JournalResult<()> {
+    if !counts.is_empty() {
+        let text = format!(
+            "INSERT INTO {} (facet, documents) SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true \
+             ON CONFLICT (facet) DO UPDATE SET documents = documents + excluded.documents",
+            sql::counts_table(generation)
+        );
+        let rows: Vec<Value> = counts.iter().map(|(facet, by)| json!([facet, by])).collect();
+        sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+    }
+    for id in CollectionId::ALL {
+        for kind in [ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete] {
+            let steps: Vec<_> =
+                documents.iter().filter(|step| step.key.collection == *id && step.kind == kind).collect();
+            if !steps.is_empty() {
+                write_collection(connection, id.collection(), generation, kind, &steps).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn write_collection(
+    connection: &mut SqliteConnection,
+    collection: &'static Collection,
+    generation: u64,
+    kind: ChangeKind,
+    steps: &[&super::DocumentStep],
+) -> JournalResult<()> {
+    let table = sql::table(collection, generation);
+    let scalar: Vec<(usize, &str)> = (0..)
+        .zip(collection.keys)
+        .filter(|(_, key)| key.kind != KeyKind::Texts)
+        .map(|(n, key)| (n, key.name))
+        .collect();
+    let columns: String = scalar.iter().map(|(_, name)| format!(", {name}")).collect();
+    let values: String = (2..scalar.len() + 2).map(|n| format!(", value ->> {n}")).collect();
+    let text = match kind {
+        ChangeKind::Insert => format!(
+            "INSERT INTO {table} (id, body{columns}) SELECT value ->> 0, value ->> 1{values} FROM json_each($1)"
+        ),
+        ChangeKind::Update => {
+            let assignments: String =
+                (2..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.value ->> {n}")).collect();
+            format!(
+                "UPDATE {table} SET body = u.value ->> 1{assignments} FROM json_each($1) u WHERE id = u.value ->> 0"
+            )
+        }
+        ChangeKind::Delete => format!("DELETE FROM {table} WHERE id IN (SELECT value ->> 0 FROM json_each($1))"),
+    };
+    let rows: Vec<Value> = steps
+        .iter()
+        .map(|step| {
+            let mut row = vec![json!(step.key.id), json!(step.body)];
+            row.extend(scalar.iter().map(|(n, _)| step.keys.get(*n).map_or(Value::Null, key_value)));
+            Value::Array(row)
+        })
+        .collect();
+    sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+    for (n, key) in (0..).zip(collection.keys).filter(|(_, key)| key.kind == KeyKind::Texts) {
+        write_values(connection, &format!("{table}_{}", key.name), n, kind, steps).await?;
+    }
+    Ok(())
+}
+
+/// The values of a multi-valued key, which stand in a table of their own.
+async fn write_values(
+    connection: &mut SqliteConnection,
+    table: &str,
+    key: usize,
+    kind: ChangeKind,
+    steps: &[&super::DocumentStep],
+) -> JournalResult<()> {
+    if kind != ChangeKind::Insert {
+        let ids: Vec<&str> = steps.iter().map(|step| step.key.id.as_str()).collect();
+        let text = format!("DELETE FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
+        sqlx::query(&text).bind(json!(ids).to_string()).execute(&mut *connection).await?;
+    }
+    let mut seen = HashSet::new();
+    let rows: Vec<Value> = steps
+        .iter()
+        .flat_map(|step| match step.keys.get(key) {
+            Some(KeyValue::Texts(texts)) => texts.iter().map(|text| (text, &step.key.id)).collect(),
+            _ => Vec::new(),
+        })
+        .filter(|pair| seen.insert(*pair))
+        .map(|(text, id)| json!([text, id]))
+        .collect();
+    if !rows.is_empty() {
+        let text = format!("INSERT INTO {table} (value, id) SELECT value ->> 0, value ->> 1 FROM json_each($1)");
+        sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn key_value(value: &KeyValue) -> Value {
+    match value {
+        KeyValue::Text(text) => json!(text),
+        KeyValue::Integer(number) => json!(number),
+        KeyValue::Texts(texts) => json!(texts),
+    }
+}

@@ -1,0 +1,408 @@
+//! A node: the store, the committer and everything else that serves, without HTTP.
+
+use crate::committer::{Append, Committer, Progress};
+use crate::executor::{Executor, RequestContext};
+use crate::idempotency::{Answer, AnswerSlot};
+use crate::journal::postgres::PostgresStore;
+use crate::journal::sqlite::SqliteStore;
+use crate::journal::{Journal, JournalError, JournalResult};
+use crate::read_store::{Documents, Generation, ReadStore};
+use crate::vault::{MasterKey, Vault};
+use chrono::{DateTime, Utc};
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// File of the embedded database in the data folder.
+const SQLITE_FILE: &str = "registrar.sqlite3";
+/// How often the head is looked at where nothing announces it, or in case an announcement was lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How often expired answers are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Where a node keeps its data.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// `postgres://...`; without it SQLite in the data folder.
+    pub database_url: Option<String>,
+    /// Folder of the embedded database.
+    pub data: PathBuf,
+}
+
+/// Why a node cannot start. Reads as what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no database that Registrar can use.
+    #[error("the database URL is not usable: {0}\nIt must look like postgres://user:password@host:5432/database.")]
+    Url(String),
+    /// The database does not answer.
+    #[error("the database cannot be reached: {0}\nCheck that it runs and that REGISTRAR_DATABASE_URL is right.")]
+    Unreachable(String),
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {reason}\nChoose another one with --data or make it writable.")]
+    DataFolder {
+        /// The folder.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A newer release has migrated the database.
+    #[error(
+        "the database is newer than this release of Registrar (it has migration {0})\nUse the release that made it, or a later one."
+    )]
+    NewerDatabase(i64),
+    /// A migration failed.
+    #[error("the database cannot be brought up to date: {0}")]
+    Migration(String),
+    /// The master key is not the one that the database was made with.
+    #[error("the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key it was made with.")]
+    WrongMasterKey,
+    /// A newer release has rebuilt the documents.
+    #[error(
+        "the documents of this database were made by another release of Registrar ({0})\nUse that release, or run `registrar projections rebuild` with this one."
+    )]
+    OtherRelease(String),
+    /// Anything else that the database said.
+    #[error("the database cannot be used: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// The two stores.
+#[derive(Clone)]
+pub enum Store {
+    /// A PostgreSQL database, which other nodes may share.
+    Postgres(PostgresStore),
+    /// A file of this machine.
+    Sqlite(SqliteStore),
+}
+
+impl Store {
+    /// Prepares the store that the settings name; nothing is opened yet.
+    ///
+    /// # Errors
+    /// `Url`, `DataFolder`.
+    pub fn prepare(settings: &StoreSettings) -> Result<Self, OpenError> {
+        match &settings.database_url {
+            Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.to_string()))?;
+                Ok(Store::Postgres(PostgresStore::new(options.application_name("registrar"))))
+            }
+            Some(_) => Err(OpenError::Url("only postgres:// URLs are known; leave it out for SQLite".into())),
+            None => {
+                check_folder(&settings.data)?;
+                Ok(Store::Sqlite(SqliteStore::new(&settings.data.join(SQLITE_FILE))))
+            }
+        }
+    }
+
+    /// What operators know it by.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Store::Postgres(_) => "postgresql",
+            Store::Sqlite(_) => "sqlite",
+        }
+    }
+
+    /// Its journal.
+    #[must_use]
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Its documents.
+    #[must_use]
+    pub fn read_store(&self) -> Arc<dyn ReadStore> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Brings the tables up to date, one process at a time.
+    ///
+    /// # Errors
+    /// `Unreachable`, `NewerDatabase`, `Migration`.
+    pub async fn migrate(&self) -> Result<(), OpenError> {
+        match self {
+            Store::Postgres(store) => {
+                let mut connection = store.connect().await.map_err(unreachable)?;
+                // The migrator takes an advisory lock of its own.
+                POSTGRES_MIGRATIONS.run_direct(&mut connection).await.map_err(migration_error)
+            }
+            Store::Sqlite(store) => {
+                let path = store.options.get_filename().with_extension("lock");
+                let failed = |error: std::io::Error| OpenError::Migration(format!("{}: {error}", path.display()));
+                let file = std::fs::File::create(&path).map_err(failed)?;
+                let locked = file.try_clone().map_err(failed)?;
+                tokio::task::spawn_blocking(move || locked.lock())
+                    .await
+                    .map_err(std::io::Error::other)
+                    .map_err(failed)?
+                    .map_err(failed)?;
+                let mut connection = store.connect().await.map_err(unreachable)?;
+                let migrated = SQLITE_MIGRATIONS.run_direct(&mut connection).await.map_err(migration_error);
+                drop(file);
+                migrated
+            }
+        }
+    }
+}
+
+fn unreachable(error: JournalError) -> OpenError {
+    match error {
+        JournalError::Unavailable(source) => OpenError::Unreachable(source.to_string()),
+        other => OpenError::Journal(other),
+    }
+}
+
+fn migration_error(error: MigrateError) -> OpenError {
+    match error {
+        MigrateError::VersionMissing(version) => OpenError::NewerDatabase(version),
+        other => OpenError::Migration(other.to_string()),
+    }
+}
+
+/// Finds out now, and with a clear word, what SQLite would report as "unable to open database file".
+fn check_folder(folder: &Path) -> Result<(), OpenError> {
+    let failed =
+        |error: std::io::Error| OpenError::DataFolder { path: folder.display().to_string(), reason: error.to_string() };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let probe = folder.join(format!(".writable-{}", std::process::id()));
+    std::fs::write(&probe, b"").map_err(failed)?;
+    std::fs::remove_file(&probe).map_err(failed)
+}
+
+/// What a node says of itself.
+#[derive(Debug, Clone)]
+pub struct NodeStatus {
+    /// `postgresql` or `sqlite`.
+    pub store: &'static str,
+    /// Position of the last event known to be on disk.
+    pub position: u64,
+    /// Generation of documents that is served.
+    pub generation: u64,
+    /// What a rebuild is doing or why it stopped, if there is one.
+    pub rebuild: Option<String>,
+}
+
+/// Everything that serves.
+pub struct Node {
+    /// Carries out commands.
+    pub executor: Executor,
+    /// Answers queries.
+    pub documents: Documents,
+    /// The journal.
+    pub journal: Arc<dyn Journal>,
+    /// The documents' store.
+    pub read_store: Arc<dyn ReadStore>,
+    /// Keys.
+    pub vault: Arc<Vault>,
+    /// Position of the last event known to be on disk; wakes whoever follows the journal.
+    pub heads: watch::Receiver<u64>,
+    /// The store itself.
+    pub store: Store,
+    committer: Committer,
+    progress: Progress,
+    rebuild: Mutex<Option<String>>,
+    background: CancellationToken,
+}
+
+impl Node {
+    /// Opens the database, bringing it up to date, and starts to serve it.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn open(settings: &StoreSettings, master: &MasterKey) -> Result<Self, OpenError> {
+        let store = Store::prepare(settings)?;
+        store.migrate().await?;
+        Self::start(store, master).await
+    }
+
+    async fn start(store: Store, master: &MasterKey) -> Result<Self, OpenError> {
+        let (journal, read_store) = (store.journal(), store.read_store());
+        let vault = Arc::new(Vault::new(master, Arc::clone(&journal)));
+        check_master_key(&vault, &journal).await?;
+        let generation = served_generation(&*journal, &*read_store).await?;
+        let position = journal.head().await?.position;
+        let (sender, heads) = watch::channel(position);
+        let progress = Progress { heads: sender, generation: Arc::new(AtomicU64::new(generation)) };
+        let (committer, _) =
+            Committer::start(Arc::clone(&journal), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
+        let background = CancellationToken::new();
+        watch_head(&store, &progress, &background);
+        forget_answers(Arc::clone(&journal), background.clone());
+        Ok(Node {
+            executor: Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault)),
+            documents: Documents::new(Arc::clone(&read_store), Arc::clone(&vault), Arc::clone(&progress.generation)),
+            journal,
+            read_store,
+            vault,
+            heads,
+            store,
+            committer,
+            progress,
+            rebuild: Mutex::new(None),
+            background,
+        })
+    }
+
+    /// Stops what runs in the background. Commands that were handed in are still committed.
+    pub async fn close(&self) {
+        self.background.cancel();
+        // An empty append goes through the same queue: once it is answered, everything before it is on disk.
+        let metadata = RequestContext::system().metadata;
+        let last = Append {
+            streams: Vec::new(),
+            metadata: Arc::new(metadata),
+            metadata_text: String::new(),
+            subject_keys: Vec::new(),
+            keys: std::collections::HashMap::new(),
+            answer: None,
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(10), self.committer.append(last)).await;
+    }
+
+    /// Waits until the journal is known to have reached `position`.
+    ///
+    /// # Errors
+    /// `Unavailable` if it has not within `timeout`.
+    pub async fn wait_for(&self, position: u64, timeout: Duration) -> JournalResult<()> {
+        let head = self.journal.head().await?.position;
+        self.progress.advance(head);
+        let mut heads = self.heads.clone();
+        match tokio::time::timeout(timeout, heads.wait_for(|head| *head >= position)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(closed)) => Err(JournalError::unavailable(closed)),
+            Err(elapsed) => Err(JournalError::unavailable(elapsed)),
+        }
+    }
+
+    /// What the node says of itself.
+    #[must_use]
+    pub fn status(&self) -> NodeStatus {
+        NodeStatus {
+            store: self.store.name(),
+            position: *self.heads.borrow(),
+            generation: self.progress.generation.load(Ordering::Acquire),
+            rebuild: self.rebuild.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+
+    /// Notes what a rebuild is doing, for operators to see.
+    pub fn note_rebuild(&self, state: Option<String>) {
+        *self.rebuild.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// The answer remembered for an idempotency key, opened, with the digest of the request that it belongs to.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn remembered(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<(Vec<u8>, Answer)>> {
+        let Some(stored) = self.journal.answer(key, now).await? else { return Ok(None) };
+        let plain = self.vault.open_answer(key, &stored.answer)?;
+        let answer = serde_json::from_slice(&plain).map_err(JournalError::corrupt)?;
+        Ok(Some((stored.fingerprint, answer)))
+    }
+
+    /// Remembers the answer of a request that stored nothing else.
+    ///
+    /// # Errors
+    /// `AlreadyAnswered` if another request with the key was first; `Unavailable`.
+    pub async fn remember_answer(&self, slot: &Arc<AnswerSlot>, answer: &Answer) -> JournalResult<()> {
+        let answer = answer.clone();
+        slot.answer_with(move |_| Some(answer.clone()));
+        let context = RequestContext { answer: Some(Arc::clone(slot)), ..RequestContext::system() };
+        self.executor.append(&context, Vec::new()).await.map(drop)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.background.cancel();
+    }
+}
+
+/// The first stored key tells whether the master key is the right one, before anything is served.
+async fn check_master_key(vault: &Vault, journal: &Arc<dyn Journal>) -> Result<(), OpenError> {
+    let subject = registrar_aggregates::key_ring::KEY_RING_ID.to_owned();
+    if journal.subject_keys(std::slice::from_ref(&subject)).await?.is_empty() {
+        return Ok(());
+    }
+    vault.subject_key(&subject).await.map(drop).map_err(|error| match error {
+        JournalError::Corrupt(_) => OpenError::WrongMasterKey,
+        other => OpenError::Journal(other),
+    })
+}
+
+/// The generation that is served, made on an empty journal.
+///
+/// Documents of other projections than this release's are served by nobody: they are rebuilt first.
+async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> Result<u64, OpenError> {
+    let signature = registrar_projections::signature();
+    if journal.head().await?.generation == 0 {
+        read_store.create_generation(&signature).await?;
+    }
+    let served = journal.head().await?.generation;
+    match read_store.signature(served).await? {
+        Some(stored) if stored == signature => Ok(served),
+        Some(stored) => Err(OpenError::OtherRelease(stored)),
+        None => Err(OpenError::OtherRelease("unknown".into())),
+    }
+}
+
+fn watch_head(store: &Store, progress: &Progress, background: &CancellationToken) {
+    let (journal, announced) = (store.journal(), progress.clone());
+    let polled = async move {
+        loop {
+            tokio::time::sleep(POLL_INTERVAL).await;
+            if let Ok(head) = journal.head().await {
+                announced.advance(head.position);
+            }
+        }
+    };
+    tokio::spawn(background.clone().run_until_cancelled_owned(polled));
+    if let Store::Postgres(store) = store.clone() {
+        let announced = progress.clone();
+        let listened = async move {
+            loop {
+                // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
+                let _ = crate::journal::postgres::listen(&store, |position| announced.advance(position)).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        tokio::spawn(background.clone().run_until_cancelled_owned(listened));
+    }
+}
+
+fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {
+    let forgotten = async move {
+        loop {
+            tokio::time::sleep(FORGET_INTERVAL).await;
+            if let Err(error) = journal.forget_answers(Utc::now()).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "expired answers were not forgotten");
+            }
+        }
+    };
+    tokio::spawn(background.run_until_cancelled_owned(forgotten));
+}
+
+/// All generations of a node's store.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn generations(node: &Node) -> JournalResult<Vec<Generation>> {
+    node.read_store.generations().await
+}

@@ -1,0 +1,193 @@
+//! The read store: documents in generations of tables, and typed queries over them.
+//!
+//! Tables and statements are made from what a collection declares; a new read model needs no SQL. Documents are
+//! written by the committer, with their events, and by rebuilds.
+
+mod postgres;
+pub mod schema;
+pub mod sql;
+mod sqlite;
+
+use crate::journal::{JournalError, JournalResult};
+use crate::vault::Vault;
+use async_trait::async_trait;
+use registrar_projections::query::TextKey;
+use registrar_projections::{AnyDocument, CollectionId, Document, Query};
+use sql::Statement;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A value with the position of the journal that it reflects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read<T> {
+    /// Position of the last event that the answer reflects.
+    pub position: u64,
+    /// The answer.
+    pub value: T,
+}
+
+/// A page of documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<D> {
+    /// The documents of the page, in order.
+    pub items: Vec<D>,
+    /// Documents that match, on all pages; from the same moment as the items.
+    pub total: u64,
+}
+
+/// What a store answers to a statement of [`sql`].
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Position of the journal in the statement's snapshot.
+    pub position: u64,
+    /// Generation served in the statement's snapshot.
+    pub generation: u64,
+    /// The total that the statement asked for; 0 where it asked for none.
+    pub total: u64,
+    /// Bodies of the documents, in order.
+    pub bodies: Vec<String>,
+}
+
+/// A generation of documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number.
+    pub id: u64,
+    /// Names and versions of the projections that made it.
+    pub signature: String,
+    /// `building`, `live`, `retired` or `failed`.
+    pub state: String,
+    /// Position up to which it is folded, while it is built.
+    pub checkpoint: u64,
+    /// Position of the event that stopped it.
+    pub error_position: Option<u64>,
+    /// Why.
+    pub error: Option<String>,
+}
+
+/// Documents of both stores.
+#[async_trait]
+pub trait ReadStore: Send + Sync {
+    /// Runs a statement of [`sql`]; `None` if its generation is gone.
+    async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
+
+    /// Which way of SQL the store speaks.
+    fn dialect(&self) -> sql::Dialect;
+
+    /// All generations, oldest first.
+    async fn generations(&self) -> JournalResult<Vec<Generation>>;
+
+    /// Names and versions of the projections that made a generation.
+    async fn signature(&self, generation: u64) -> JournalResult<Option<String>>;
+
+    /// Makes the tables of a new generation, `building`. In an empty journal without one it is live at once.
+    async fn create_generation(&self, signature: &str) -> JournalResult<u64>;
+
+    /// Notes why a generation cannot be built.
+    async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()>;
+
+    /// Drops the tables of a generation that is not live.
+    async fn drop_generation(&self, generation: u64) -> JournalResult<()>;
+
+    /// Every document of a collection as `(id, body)`, by id.
+    async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
+}
+
+/// Typed access to the documents.
+#[derive(Clone)]
+pub struct Documents {
+    store: Arc<dyn ReadStore>,
+    vault: Arc<Vault>,
+    generation: Arc<AtomicU64>,
+}
+
+/// Times a read is tried again because the generation was swapped under it.
+const SWAPS_MAX: usize = 5;
+
+impl Documents {
+    /// Documents of the generation that `generation` holds; it is moved on when another one is served.
+    #[must_use]
+    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>) -> Self {
+        Documents { store, vault, generation }
+    }
+
+    /// The document with this id.
+    ///
+    /// # Errors
+    /// `Unavailable`, `OtherGeneration`, `Corrupt`.
+    pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<D>>> {
+        let rows = self.run(|generation, _| sql::find(D::COLLECTION, generation, "id", id)).await?;
+        self.first(rows).await
+    }
+
+    /// A document whose key is `value`; of several the one with the smallest id.
+    ///
+    /// # Errors
+    /// As [`Documents::find`].
+    pub async fn find_by<D: Document>(&self, key: &TextKey<D>, value: &str) -> JournalResult<Read<Option<D>>> {
+        let rows = self.run(|generation, _| sql::find(D::COLLECTION, generation, key.name(), value)).await?;
+        self.first(rows).await
+    }
+
+    /// A page of documents and the number of all that match, from one snapshot.
+    ///
+    /// # Errors
+    /// As [`Documents::find`].
+    pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
+        let rows = self.run(|generation, dialect| sql::page(D::COLLECTION, generation, &query, dialect)).await?;
+        let (position, total) = (rows.position, rows.total);
+        Ok(Read { position, value: Page { items: self.typed(rows.bodies).await?, total } })
+    }
+
+    async fn first<D: Document>(&self, rows: Rows) -> JournalResult<Read<Option<D>>> {
+        let position = rows.position;
+        Ok(Read { position, value: self.typed(rows.bodies).await?.into_iter().next() })
+    }
+
+    async fn run(&self, statement: impl Fn(u64, sql::Dialect) -> Statement) -> JournalResult<Rows> {
+        for _ in 0..SWAPS_MAX {
+            let generation = self.generation.load(Ordering::Acquire);
+            let rows = self.store.query(&statement(generation, self.store.dialect())).await?;
+            match rows {
+                Some(rows) if rows.generation == generation => return Ok(rows),
+                _ => self.follow_swap(generation).await?,
+            }
+        }
+        Err(JournalError::OtherGeneration)
+    }
+
+    /// Another generation is served: this release reads it if its own projections made it.
+    async fn follow_swap(&self, former: u64) -> JournalResult<()> {
+        let live = self.store.generations().await?.into_iter().find(|generation| generation.state == "live");
+        match live {
+            Some(live) if live.signature == registrar_projections::signature() => {
+                let _ = self.generation.compare_exchange(former, live.id, Ordering::AcqRel, Ordering::Acquire);
+                Ok(())
+            }
+            _ => Err(JournalError::OtherGeneration),
+        }
+    }
+
+    async fn typed<D: Document>(&self, bodies: Vec<String>) -> JournalResult<Vec<D>> {
+        let shapeless =
+            || JournalError::corrupt(format!("a document of {} does not have its shape", D::COLLECTION.name));
+        let mut values = bodies
+            .iter()
+            .map(|body| serde_json::from_str(body).map_err(|_| shapeless()))
+            .collect::<JournalResult<Vec<serde_json::Value>>>()?;
+        let keys = self.vault.keys_of(values.iter()).await?;
+        for value in &mut values {
+            keys.open(value).map_err(JournalError::corrupt)?;
+        }
+        values.into_iter().map(|value| serde_json::from_value(value).map_err(|_| shapeless())).collect()
+    }
+}
+
+/// Reads the body of a document as folds see it, for comparisons in tests and rebuilds.
+///
+/// # Errors
+/// `Corrupt` if it does not have its shape.
+pub fn parse_document(collection: CollectionId, body: &str) -> JournalResult<AnyDocument> {
+    let body = serde_json::from_str(body).map_err(|_| JournalError::corrupt("a document is not JSON"))?;
+    AnyDocument::from_body(collection, body).map_err(|_| JournalError::corrupt("a document does not have its shape"))
+}

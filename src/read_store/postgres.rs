@@ -1,0 +1,135 @@
+//! Documents on PostgreSQL.
+
+use super::sql::{Argument, Dialect, Statement};
+use super::{Generation, ReadStore, Rows, schema, sql};
+use crate::journal::postgres::{PostgresStore, signed};
+use crate::journal::{JournalError, JournalResult};
+use async_trait::async_trait;
+use registrar_projections::CollectionId;
+use sqlx::Row;
+use sqlx::postgres::PgRow;
+
+/// Table or function that is not there.
+const UNDEFINED: [&str; 2] = ["42P01", "42883"];
+
+fn unsigned(row: &PgRow, column: &str) -> JournalResult<u64> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(JournalError::corrupt)
+}
+
+#[async_trait]
+impl ReadStore for PostgresStore {
+    async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
+        let mut query = sqlx::query(&statement.sql);
+        for argument in &statement.arguments {
+            query = match argument {
+                Argument::Text(text) => query.bind(text),
+                Argument::Integer(number) => query.bind(number),
+            };
+        }
+        let found = match query.fetch_all(&self.pool).await {
+            Ok(found) => found,
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut rows = Rows::default();
+        for row in &found {
+            rows.position = unsigned(row, "position")?;
+            rows.generation = unsigned(row, "generation")?;
+            // A constant 0 is a 32-bit integer to PostgreSQL.
+            rows.total = match row.try_get::<i64, _>("total") {
+                Ok(total) => u64::try_from(total).map_err(JournalError::corrupt)?,
+                Err(_) => 0,
+            };
+            rows.bodies.extend(row.try_get::<Option<String>, _>("body")?);
+        }
+        Ok(Some(rows))
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Postgres
+    }
+
+    async fn generations(&self) -> JournalResult<Vec<Generation>> {
+        let text = "SELECT id, signature, state, checkpoint, error_position, error FROM generations ORDER BY id";
+        let rows = sqlx::query(text).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let error_position: Option<i64> = row.try_get("error_position")?;
+                Ok(Generation {
+                    id: unsigned(row, "id")?,
+                    signature: row.try_get("signature")?,
+                    state: row.try_get("state")?,
+                    checkpoint: unsigned(row, "checkpoint")?,
+                    error_position: error_position.map(u64::try_from).transpose().map_err(JournalError::corrupt)?,
+                    error: row.try_get("error")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn signature(&self, generation: u64) -> JournalResult<Option<String>> {
+        let query = sqlx::query_scalar("SELECT signature FROM generations WHERE id = $1").bind(signed(generation)?);
+        Ok(query.fetch_optional(&self.pool).await?)
+    }
+
+    async fn create_generation(&self, signature: &str) -> JournalResult<u64> {
+        let mut transaction = self.pool.begin().await?;
+        // The head's lock: of two nodes that start on an empty database one makes the generation, the other finds it.
+        let head: (i64, i64) = sqlx::query_as("SELECT position, generation FROM journal_head FOR UPDATE")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let latest: Option<i64> =
+            sqlx::query_scalar("SELECT max(id) FROM generations").fetch_one(&mut *transaction).await?;
+        let first = latest.is_none() && head.0 == 0;
+        if head.1 != 0 && head.0 == 0 {
+            return u64::try_from(head.1).map_err(JournalError::corrupt);
+        }
+        let id = u64::try_from(latest.unwrap_or_default() + 1).map_err(JournalError::corrupt)?;
+        for statement in schema::create(id, Dialect::Postgres) {
+            sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
+        }
+        sqlx::query("INSERT INTO generations (id, signature, state) VALUES ($1, $2, $3)")
+            .bind(signed(id)?)
+            .bind(signature)
+            .bind(if first { "live" } else { "building" })
+            .execute(&mut *transaction)
+            .await?;
+        if first {
+            sqlx::query("UPDATE journal_head SET generation = $1").bind(signed(id)?).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()> {
+        sqlx::query("UPDATE generations SET state = 'failed', error_position = $2, error = $3 WHERE id = $1")
+            .bind(signed(generation)?)
+            .bind(signed(position)?)
+            .bind(error)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn drop_generation(&self, generation: u64) -> JournalResult<()> {
+        let mut transaction = self.pool.begin().await?;
+        let deleted = sqlx::query("DELETE FROM generations WHERE id = $1 AND state <> 'live'")
+            .bind(signed(generation)?)
+            .execute(&mut *transaction)
+            .await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(());
+        }
+        for statement in schema::drop(generation, Dialect::Postgres) {
+            sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {
+        let table = sql::table(collection.collection(), generation);
+        Ok(sqlx::query_as(&format!("SELECT id, body::text FROM {table} ORDER BY id")).fetch_all(&self.pool).await?)
+    }
+}

@@ -1,0 +1,226 @@
+//! The tables of a generation, made from what the collections declare.
+
+use super::sql::{Dialect, counts_table, table};
+use registrar_projections::{Collection, CollectionId, KeyKind};
+
+/// Statements that make every table of a generation.
+#[must_use]
+pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
+    let mut statements = vec![match dialect {
+        Dialect::Postgres => format!(
+            "CREATE TABLE {} (facet text COLLATE \"C\" PRIMARY KEY, documents bigint NOT NULL) WITH (fillfactor = 50)",
+            counts_table(generation)
+        ),
+        Dialect::Sqlite => format!(
+            "CREATE TABLE {} (facet TEXT NOT NULL PRIMARY KEY, documents INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+            counts_table(generation)
+        ),
+    }];
+    for id in CollectionId::ALL {
+        let collection = id.collection();
+        match dialect {
+            Dialect::Postgres => create_postgres(collection, generation, &mut statements),
+            Dialect::Sqlite => create_sqlite(collection, generation, &mut statements),
+        }
+    }
+    if dialect == Dialect::Postgres {
+        statements.extend(commit_functions(generation));
+    }
+    statements
+}
+
+/// Statements that drop every table of a generation.
+#[must_use]
+pub fn drop(generation: u64, dialect: Dialect) -> Vec<String> {
+    let mut statements = Vec::new();
+    if dialect == Dialect::Postgres {
+        statements.push(format!("DROP FUNCTION IF EXISTS journal_commit_g{generation}"));
+        statements.push(format!("DROP FUNCTION IF EXISTS documents_write_g{generation}"));
+    }
+    statements.push(format!("DROP TABLE IF EXISTS {}", counts_table(generation)));
+    for id in CollectionId::ALL {
+        let collection = id.collection();
+        let table = table(collection, generation);
+        if dialect == Dialect::Sqlite {
+            for key in collection.keys.iter().filter(|key| matches!(key.kind, KeyKind::Texts | KeyKind::Search)) {
+                statements.push(format!("DROP TABLE IF EXISTS {table}_{}", key.name));
+            }
+        }
+        statements.push(format!("DROP TABLE IF EXISTS {table}"));
+    }
+    statements
+}
+
+fn create_postgres(collection: &Collection, generation: u64, statements: &mut Vec<String>) {
+    let table = table(collection, generation);
+    let columns: String = collection
+        .keys
+        .iter()
+        .map(|key| match key.kind {
+            KeyKind::Text | KeyKind::Search => format!(", {} text COLLATE \"C\"", key.name),
+            KeyKind::Integer => format!(", {} bigint", key.name),
+            KeyKind::Texts => format!(", {} text[] COLLATE \"C\"", key.name),
+        })
+        .collect();
+    statements.push(format!(
+        "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body json NOT NULL{columns}) WITH (fillfactor = 80)"
+    ));
+    for index in collection.indexes {
+        if let [key] = index
+            && kind(collection, key) == Some(KeyKind::Texts)
+        {
+            statements.push(format!("CREATE INDEX {table}_{key} ON {table} USING gin ({key})"));
+        } else {
+            let (name, keys) = (index.join("_"), index.join(", "));
+            statements.push(format!("CREATE INDEX {table}_{name} ON {table} ({keys}, id)"));
+        }
+    }
+    for key in collection.keys.iter().filter(|key| key.kind == KeyKind::Search) {
+        let key = key.name;
+        statements.push(format!("CREATE INDEX {table}_{key} ON {table} USING gin ({key} gin_trgm_ops)"));
+    }
+}
+
+fn kind(collection: &Collection, name: &str) -> Option<KeyKind> {
+    collection.keys.iter().find(|key| key.name == name).map(|key| key.kind)
+}
+
+fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<String>) {
+    let table = table(collection, generation);
+    let columns: String = collection
+        .keys
+        .iter()
+        .filter_map(|key| match key.kind {
+            KeyKind::Text | KeyKind::Search => Some(format!(", {} TEXT", key.name)),
+            KeyKind::Integer => Some(format!(", {} INTEGER", key.name)),
+            KeyKind::Texts => None,
+        })
+        .collect();
+    statements.push(format!("CREATE TABLE {table} (id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL{columns}) STRICT"));
+    for index in collection
+        .indexes
+        .iter()
+        .filter(|index| !matches!(index, [key] if kind(collection, key) == Some(KeyKind::Texts)))
+    {
+        statements.push(format!(
+            "CREATE INDEX {table}_{}_index ON {table} ({}, id)",
+            index.join("_"),
+            index.join(", ")
+        ));
+    }
+    for key in collection.keys {
+        let name = key.name;
+        match key.kind {
+            KeyKind::Texts => {
+                statements.push(format!(
+                    "CREATE TABLE {table}_{name} (value TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (value, id)) STRICT, WITHOUT ROWID"
+                ));
+                statements.push(format!("CREATE INDEX {table}_{name}_id ON {table}_{name} (id)"));
+            }
+            KeyKind::Search => create_sqlite_search(&table, name, statements),
+            KeyKind::Text | KeyKind::Integer => {}
+        }
+    }
+}
+
+/// A full-text table of trigrams over the column, kept by triggers; it holds no text of its own.
+fn create_sqlite_search(table: &str, key: &str, statements: &mut Vec<String>) {
+    let search = format!("{table}_{key}");
+    statements.push(format!(
+        "CREATE VIRTUAL TABLE {search} USING fts5({key}, content='{table}', tokenize='trigram case_sensitive 1')"
+    ));
+    let remove = format!("INSERT INTO {search}({search}, rowid, {key}) VALUES ('delete', old.rowid, old.{key});");
+    let add = format!("INSERT INTO {search}(rowid, {key}) VALUES (new.rowid, new.{key});");
+    statements.push(format!("CREATE TRIGGER {search}_insert AFTER INSERT ON {table} BEGIN {add} END"));
+    statements.push(format!("CREATE TRIGGER {search}_delete AFTER DELETE ON {table} BEGIN {remove} END"));
+    statements.push(format!(
+        "CREATE TRIGGER {search}_update AFTER UPDATE OF {key} ON {table} WHEN old.{key} IS NOT new.{key} BEGIN {remove} {add} END"
+    ));
+}
+
+/// Keys of the collection with the most of them: how many key arguments a commit carries.
+#[must_use]
+pub fn keys_max() -> usize {
+    CollectionId::ALL.iter().map(|id| id.collection().keys.len()).max().unwrap_or_default()
+}
+
+/// Arguments of `documents_write_gN`, in order: five lists of texts, then one list of texts for each key.
+fn document_parameters() -> String {
+    let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n} text[]")).collect();
+    format!(
+        "p_facets text[], p_deltas bigint[], p_collections text[], p_kinds text[], p_doc_ids text[], p_bodies text[]{keys}"
+    )
+}
+
+fn document_arguments() -> String {
+    let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n}")).collect();
+    format!("p_facets, p_deltas, p_collections, p_kinds, p_doc_ids, p_bodies{keys}")
+}
+
+const APPEND_PARAMETERS: &str = "p_head bigint, p_generation bigint, p_recorded_at timestamptz, p_frontier bytea, \
+    p_types text[], p_ids text[], p_sequences bigint[], p_event_types text[], p_event_versions text[], \
+    p_payloads text[], p_metadata text[], p_leaves bytea[], \
+    p_stream_types text[], p_stream_ids text[], p_stream_from bigint[], p_stream_to bigint[], p_stream_first bigint[], \
+    p_take_keys text[], p_take_types text[], p_take_ids text[], \
+    p_release_keys text[], p_release_types text[], p_release_ids text[], \
+    p_subjects text[], p_wrapped bytea[], \
+    p_answer_keys bytea[], p_fingerprints bytea[], p_answers bytea[], p_expiries timestamptz[]";
+
+/// Number of arguments of `journal_append`.
+pub const APPEND_ARGUMENTS: usize = 29;
+
+/// The functions: the one that writes a generation's documents, and the one that appends and writes them in one call.
+fn commit_functions(generation: u64) -> [String; 2] {
+    let append_arguments =
+        APPEND_PARAMETERS.split(", ").filter_map(|part| part.trim().split(' ').next()).collect::<Vec<_>>().join(", ");
+    let documents: String = CollectionId::ALL.iter().map(|id| write_collection(id.collection(), generation)).collect();
+    let counts = counts_table(generation);
+    let parameters = document_parameters();
+    let arguments = document_arguments();
+    let write = format!(
+        "CREATE FUNCTION documents_write_g{generation}({parameters}) RETURNS void LANGUAGE plpgsql AS $$ BEGIN \
+         IF cardinality(p_facets) > 0 THEN \
+         INSERT INTO {counts} AS c (facet, documents) SELECT * FROM unnest(p_facets, p_deltas) \
+         ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents; END IF; \
+         {documents} END $$"
+    );
+    let commit = format!(
+        "CREATE FUNCTION journal_commit_g{generation}({APPEND_PARAMETERS}, {parameters}, \
+         OUT o_status int, OUT o_lost_streams bigint[], OUT o_lost_takes bigint[], OUT o_lost_answers bigint[]) \
+         LANGUAGE plpgsql AS $$ BEGIN \
+         SELECT a.o_status, a.o_lost_streams, a.o_lost_takes, a.o_lost_answers \
+         INTO o_status, o_lost_streams, o_lost_takes, o_lost_answers FROM journal_append({append_arguments}) a; \
+         IF o_status = 0 THEN PERFORM documents_write_g{generation}({arguments}); END IF; END $$"
+    );
+    [write, commit]
+}
+
+fn write_collection(collection: &Collection, generation: u64) -> String {
+    let table = table(collection, generation);
+    let name = collection.name;
+    let numbered: Vec<(usize, &registrar_projections::KeyColumn)> =
+        collection.keys.iter().enumerate().map(|(n, key)| (n + 1, key)).collect();
+    let columns: String = numbered.iter().map(|(_, key)| format!(", {}", key.name)).collect();
+    let value = |n: &usize, kind: KeyKind| match kind {
+        KeyKind::Text | KeyKind::Search => format!("u.k{n}"),
+        KeyKind::Integer => format!("u.k{n}::bigint"),
+        KeyKind::Texts => format!("ARRAY(SELECT json_array_elements_text(u.k{n}::json))"),
+    };
+    let values: String = numbered.iter().map(|(n, key)| format!(", {}", value(n, key.kind))).collect();
+    let assignments: String =
+        numbered.iter().map(|(n, key)| format!(", {} = {}", key.name, value(n, key.kind))).collect();
+    let lists: String = numbered.iter().map(|(n, _)| format!(", p_k{n}")).collect();
+    let names: String = numbered.iter().map(|(n, _)| format!(", k{n}")).collect();
+    let rows =
+        format!("unnest(p_collections, p_kinds, p_doc_ids, p_bodies{lists}) u (collection, kind, id, body{names})");
+    let of = |kind: char| format!("u.collection = '{name}' AND u.kind = '{kind}'");
+    format!(
+        "IF '{name}' = ANY (p_collections) THEN \
+         INSERT INTO {table} (id, body{columns}) SELECT u.id, u.body::json{values} FROM {rows} WHERE {}; \
+         UPDATE {table} d SET body = u.body::json{assignments} FROM {rows} WHERE d.id = u.id AND {}; \
+         DELETE FROM {table} d USING {rows} WHERE d.id = u.id AND {}; END IF; ",
+        of('i'),
+        of('u'),
+        of('d'),
+    )
+}

@@ -1,0 +1,187 @@
+//! Queries as SQL that both stores understand; where they differ, [`Dialect`] says how.
+//!
+//! Every statement also answers the position and the generation of its own snapshot.
+
+use registrar_projections::query::Comparison;
+use registrar_projections::{Collection, Direction, Document, Filter, KeyKind, KeyValue, Query};
+use std::fmt::Write;
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+/// A value bound to a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// Text.
+    Text(String),
+    /// Whole number.
+    Integer(i64),
+}
+
+/// SQL with its arguments, `$1` first. Columns: position, generation, total, body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text.
+    pub sql: String,
+    /// What is bound.
+    pub arguments: Vec<Argument>,
+}
+
+/// Table of a collection in a generation.
+#[must_use]
+pub fn table(collection: &Collection, generation: u64) -> String {
+    format!("{}_g{generation}", collection.name)
+}
+
+/// Table of the counts of a generation.
+#[must_use]
+pub fn counts_table(generation: u64) -> String {
+    format!("counts_g{generation}")
+}
+
+/// One document by a key.
+#[must_use]
+pub fn find(collection: &Collection, generation: u64, key: &str, value: &str) -> Statement {
+    let table = table(collection, generation);
+    Statement {
+        sql: format!(
+            "SELECT h.position, h.generation, 0 AS total, d.body FROM journal_head h \
+             LEFT JOIN (SELECT CAST(body AS text) AS body FROM {table} WHERE {key} = $1 ORDER BY id LIMIT 1) d ON 1 = 1"
+        ),
+        arguments: vec![Argument::Text(value.to_owned())],
+    }
+}
+
+/// One page of documents and the number of all that match.
+#[must_use]
+pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+    let table = table(collection, generation);
+    let mut arguments = Arguments(Vec::new());
+    let condition = condition(collection, &table, query, dialect, &mut arguments);
+    let total = match counted_facet(collection, query) {
+        Some(facet) => {
+            let counts = counts_table(generation);
+            let facet = arguments.text(facet);
+            format!("coalesce((SELECT documents FROM {counts} WHERE facet = {facet}), 0)")
+        }
+        None => format!("(SELECT count(*) FROM {table} d WHERE {condition})"),
+    };
+    let direction = match query.direction {
+        Direction::Ascending => "ASC",
+        Direction::Descending => "DESC",
+    };
+    let columns = query.sort.iter().chain(&["id"]);
+    let order =
+        |alias: &str| columns.clone().map(|key| format!("{alias}.{key} {direction}")).collect::<Vec<_>>().join(", ");
+    let keys = columns.clone().map(|key| format!("d.{key}")).collect::<Vec<_>>().join(", ");
+    let take = arguments.integer(query.take);
+    let skip = arguments.integer(query.skip);
+    let sql = format!(
+        "SELECT h.position, h.generation, {total} AS total, p.body FROM journal_head h \
+         LEFT JOIN (SELECT CAST(d.body AS text) AS body, {keys} FROM {table} d WHERE {condition} \
+         ORDER BY {} LIMIT {take} OFFSET {skip}) p ON 1 = 1 ORDER BY {}",
+        order("d"),
+        order("p"),
+    );
+    Statement { sql, arguments: arguments.0 }
+}
+
+struct Arguments(Vec<Argument>);
+
+impl Arguments {
+    fn push(&mut self, argument: Argument) -> String {
+        self.0.push(argument);
+        format!("${}", self.0.len())
+    }
+
+    fn text(&mut self, text: String) -> String {
+        self.push(Argument::Text(text))
+    }
+
+    fn integer(&mut self, number: u64) -> String {
+        self.push(Argument::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+fn condition<D: Document>(
+    collection: &Collection,
+    table: &str,
+    query: &Query<D>,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let mut condition = String::from("1 = 1");
+    for filter in &query.filters {
+        let _ = write!(condition, " AND {}", comparison(table, filter, dialect, arguments));
+    }
+    if let Some((key, term)) = &query.search {
+        debug_assert!(collection.keys.iter().any(|column| column.name == *key && column.kind == KeyKind::Search));
+        let _ = write!(condition, " AND {}", search(table, key, term, dialect, arguments));
+    }
+    condition
+}
+
+fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Arguments) -> String {
+    let key = filter.key;
+    let value = match &filter.value {
+        KeyValue::Integer(number) => arguments.push(Argument::Integer(*number)),
+        KeyValue::Text(text) => arguments.text(text.clone()),
+        KeyValue::Texts(texts) => arguments.text(texts.first().cloned().unwrap_or_default()),
+    };
+    let operator = match filter.comparison {
+        Comparison::Equal => "=",
+        Comparison::AtLeast => ">=",
+        Comparison::AtMost => "<=",
+        Comparison::Below => "<",
+        Comparison::Contains => {
+            return match dialect {
+                Dialect::Postgres => format!("d.{key} @> ARRAY[{value}]::text[]"),
+                Dialect::Sqlite => format!("d.id IN (SELECT id FROM {table}_{key} WHERE value = {value})"),
+            };
+        }
+    };
+    format!("d.{key} {operator} {value}")
+}
+
+/// Part of a text. Both stores find it by trigrams and look twice, so that what is found is exact; terms shorter than
+/// a trigram are looked for in every document.
+fn search(table: &str, key: &str, term: &str, dialect: Dialect, arguments: &mut Arguments) -> String {
+    match dialect {
+        Dialect::Postgres => {
+            let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            format!("d.{key} LIKE {}", arguments.text(format!("%{escaped}%")))
+        }
+        Dialect::Sqlite if term.chars().count() < 3 => {
+            format!("instr(d.{key}, {}) > 0", arguments.text(term.to_owned()))
+        }
+        Dialect::Sqlite => {
+            let phrase = arguments.text(format!("\"{}\"", term.replace('"', "\"\"")));
+            format!("d.rowid IN (SELECT rowid FROM {table}_{key} WHERE {table}_{key} MATCH {phrase})")
+        }
+    }
+}
+
+/// The facet whose kept count is just the number of documents that the query matches.
+fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Option<String> {
+    if query.search.is_some() || query.filters.iter().any(|filter| filter.comparison != Comparison::Equal) {
+        return None;
+    }
+    let keys = collection.counted.iter().find(|keys| {
+        keys.len() == query.filters.len()
+            && keys.iter().all(|key| query.filters.iter().any(|filter| filter.key == *key))
+    })?;
+    let values = keys.iter().filter_map(|key| {
+        let filter = query.filters.iter().find(|filter| filter.key == *key)?;
+        match &filter.value {
+            KeyValue::Text(text) => Some((*key, text.as_str())),
+            KeyValue::Integer(_) | KeyValue::Texts(_) => None,
+        }
+    });
+    Some(collection.facet(values))
+}

@@ -1,0 +1,127 @@
+//! Documents on SQLite.
+
+use super::sql::{Argument, Dialect, Statement};
+use super::{Generation, ReadStore, Rows, schema, sql};
+use crate::journal::sqlite::{SqliteStore, signed};
+use crate::journal::{JournalError, JournalResult};
+use async_trait::async_trait;
+use registrar_projections::CollectionId;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, Row};
+
+fn unsigned(row: &SqliteRow, column: &str) -> JournalResult<u64> {
+    u64::try_from(row.try_get::<i64, _>(column)?).map_err(JournalError::corrupt)
+}
+
+#[async_trait]
+impl ReadStore for SqliteStore {
+    async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
+        let mut query = sqlx::query(&statement.sql);
+        for argument in &statement.arguments {
+            query = match argument {
+                Argument::Text(text) => query.bind(text),
+                Argument::Integer(number) => query.bind(number),
+            };
+        }
+        let found = match query.fetch_all(&self.pool).await {
+            Ok(found) => found,
+            // SQLite has no code of its own for a table that is not there.
+            Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut rows = Rows::default();
+        for row in &found {
+            rows.position = unsigned(row, "position")?;
+            rows.generation = unsigned(row, "generation")?;
+            rows.total = unsigned(row, "total")?;
+            rows.bodies.extend(row.try_get::<Option<String>, _>("body")?);
+        }
+        Ok(Some(rows))
+    }
+
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    async fn generations(&self) -> JournalResult<Vec<Generation>> {
+        let text = "SELECT id, signature, state, checkpoint, error_position, error FROM generations ORDER BY id";
+        let rows = sqlx::query(text).fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let error_position: Option<i64> = row.try_get("error_position")?;
+                Ok(Generation {
+                    id: unsigned(row, "id")?,
+                    signature: row.try_get("signature")?,
+                    state: row.try_get("state")?,
+                    checkpoint: unsigned(row, "checkpoint")?,
+                    error_position: error_position.map(u64::try_from).transpose().map_err(JournalError::corrupt)?,
+                    error: row.try_get("error")?,
+                })
+            })
+            .collect()
+    }
+
+    async fn signature(&self, generation: u64) -> JournalResult<Option<String>> {
+        let query = sqlx::query_scalar("SELECT signature FROM generations WHERE id = $1").bind(signed(generation)?);
+        Ok(query.fetch_optional(&self.pool).await?)
+    }
+
+    async fn create_generation(&self, signature: &str) -> JournalResult<u64> {
+        let mut connection = self.connect().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let head: (i64, i64) =
+            sqlx::query_as("SELECT position, generation FROM journal_head").fetch_one(&mut *transaction).await?;
+        let latest: Option<i64> =
+            sqlx::query_scalar("SELECT max(id) FROM generations").fetch_one(&mut *transaction).await?;
+        let first = latest.is_none() && head.0 == 0;
+        if head.1 != 0 && head.0 == 0 {
+            return u64::try_from(head.1).map_err(JournalError::corrupt);
+        }
+        let id = u64::try_from(latest.unwrap_or_default() + 1).map_err(JournalError::corrupt)?;
+        for statement in schema::create(id, Dialect::Sqlite) {
+            sqlx::query(&statement).execute(&mut *transaction).await?;
+        }
+        sqlx::query("INSERT INTO generations (id, signature, state) VALUES ($1, $2, $3)")
+            .bind(signed(id)?)
+            .bind(signature)
+            .bind(if first { "live" } else { "building" })
+            .execute(&mut *transaction)
+            .await?;
+        if first {
+            sqlx::query("UPDATE journal_head SET generation = $1").bind(signed(id)?).execute(&mut *transaction).await?;
+        }
+        transaction.commit().await?;
+        Ok(id)
+    }
+
+    async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()> {
+        sqlx::query("UPDATE generations SET state = 'failed', error_position = $2, error = $3 WHERE id = $1")
+            .bind(signed(generation)?)
+            .bind(signed(position)?)
+            .bind(error)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn drop_generation(&self, generation: u64) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let deleted = sqlx::query("DELETE FROM generations WHERE id = $1 AND state <> 'live'")
+            .bind(signed(generation)?)
+            .execute(&mut *transaction)
+            .await?;
+        if deleted.rows_affected() == 0 {
+            return Ok(());
+        }
+        for statement in schema::drop(generation, Dialect::Sqlite) {
+            sqlx::query(&statement).execute(&mut *transaction).await?;
+        }
+        Ok(transaction.commit().await?)
+    }
+
+    async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {
+        let table = sql::table(collection.collection(), generation);
+        Ok(sqlx::query_as(&format!("SELECT id, body FROM {table} ORDER BY id")).fetch_all(&self.pool).await?)
+    }
+}
