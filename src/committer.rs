@@ -328,15 +328,13 @@ impl Task {
         for &index in &lost.answers {
             verdicts.entry(built.answer_owners[index]).or_insert(JournalError::AlreadyAnswered);
         }
-        let mut index = 0;
-        for job in std::mem::take(jobs) {
+        for (index, job) in std::mem::take(jobs).into_iter().enumerate() {
             match verdicts.remove(&index) {
                 Some(error) => {
                     let _ = job.reply.send(Err(error));
                 }
                 None => jobs.push(job),
             }
-            index += 1;
         }
     }
 

@@ -61,8 +61,23 @@ impl From<sqlx::Error> for JournalError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::ColumnNotFound(_) => {
                 JournalError::corrupt(error)
             }
+            sqlx::Error::Database(ref database) if !is_passing(database.code().as_deref()) => {
+                JournalError::corrupt(error)
+            }
             other => JournalError::unavailable(other),
         }
+    }
+}
+
+/// Whether what a database reports may be gone at the next try, rather than being wrong with the statement.
+///
+/// PostgreSQL by error class: connection, rollback, resources, intervention, system. SQLite by primary result code:
+/// busy, locked, out of memory, interrupted, I/O, full, cannot open, read-only.
+fn is_passing(code: Option<&str>) -> bool {
+    match code {
+        Some(code) if code.len() == 5 => ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
+        Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14)),
+        None => true,
     }
 }
 

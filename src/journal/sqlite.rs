@@ -491,7 +491,7 @@ async fn write_collection(
             let assignments: String =
                 (2..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.value ->> {n}")).collect();
             format!(
-                "UPDATE {table} SET body = u.value ->> 1{assignments} FROM json_each($1) u WHERE id = u.value ->> 0"
+                "UPDATE {table} SET body = u.value ->> 1{assignments} FROM json_each($1) u WHERE {table}.id = u.value ->> 0"
             )
         }
         ChangeKind::Delete => format!("DELETE FROM {table} WHERE id IN (SELECT value ->> 0 FROM json_each($1))"),
