@@ -7,13 +7,12 @@
 mod batch;
 
 use crate::executor::Outcome;
-use crate::folding::KeysBySubject;
 use crate::idempotency::AnswerSlot;
 use crate::journal::{
     Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId, SubjectKeyStep, codec,
 };
 use crate::read_store::ReadStore;
-use crate::vault::Vault;
+use crate::vault::{KeysBySubject, Vault};
 use batch::Built;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::{Claim, DomainEvent, Metadata};

@@ -203,6 +203,10 @@ impl Executor {
         for (stream, expected, events) in streams {
             let mut sealed = Vec::with_capacity(events.len());
             for event in events {
+                if event.has_subject() && expected != ExpectedVersion::Exact(0) {
+                    // An event without personal values may still make an audit entry with former ones.
+                    keys.existing(&self.vault, &stream.aggregate_id).await?;
+                }
                 let payload = self.seal_payload(&stream, expected, &event, &mut keys).await?;
                 sealed.push(NewEvent {
                     event_type: event.event_type(),

@@ -2,14 +2,10 @@
 //! it, so that both write the same bytes.
 
 use crate::journal::{DocumentStep, JournalError, JournalResult};
-use crate::vault::SubjectKey;
+use crate::vault::KeysBySubject;
 use registrar_aggregates::personal;
 use registrar_projections::{AnyDocument, ChangeKind, DocumentChange, WorkingSet};
 use std::collections::HashMap;
-use std::sync::Arc;
-
-/// Keys by person; `None` for one who was erased.
-pub type KeysBySubject = HashMap<String, Option<Arc<SubjectKey>>>;
 
 /// What a store has to write.
 #[derive(Debug, Default)]

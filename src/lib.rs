@@ -4,6 +4,7 @@
 pub mod committer;
 pub mod executor;
 pub mod folding;
+pub mod followers;
 pub mod idempotency;
 pub mod journal;
 pub mod node;

@@ -6,7 +6,7 @@ use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
 use crate::journal::sqlite::SqliteStore;
 use crate::journal::{Journal, JournalError, JournalResult};
-use crate::read_store::{Documents, Generation, ReadStore};
+use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
 use chrono::{DateTime, Utc};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -24,6 +24,8 @@ static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// File of the embedded database in the data folder.
 const SQLITE_FILE: &str = "registrar.sqlite3";
+/// Stands for the generation while the documents are not this release's; no generation has this number.
+const NOT_SERVED: u64 = 0;
 /// How often the head is looked at where nothing announces it, or in case an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often expired answers are forgotten.
@@ -66,11 +68,6 @@ pub enum OpenError {
     /// The master key is not the one that the database was made with.
     #[error("the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key it was made with.")]
     WrongMasterKey,
-    /// A newer release has rebuilt the documents.
-    #[error(
-        "the documents of this database were made by another release of Registrar ({0})\nUse that release, or run `registrar projections rebuild` with this one."
-    )]
-    OtherRelease(String),
     /// Anything else that the database said.
     #[error("the database cannot be used: {0}")]
     Journal(#[from] JournalError),
@@ -301,6 +298,17 @@ impl Node {
         }
     }
 
+    /// Whether the documents in the database are not those of this release.
+    #[must_use]
+    pub fn needs_rebuild(&self) -> bool {
+        self.progress.generation.load(Ordering::Acquire) == NOT_SERVED
+    }
+
+    /// Serves another generation from now on: one that this release's projections have just made.
+    pub fn serve(&self, generation: u64) {
+        self.progress.generation.store(generation, Ordering::Release);
+    }
+
     /// Notes what a rebuild is doing, for operators to see.
     pub fn note_rebuild(&self, state: Option<String>) {
         *self.rebuild.lock().unwrap_or_else(PoisonError::into_inner) = state;
@@ -347,10 +355,9 @@ async fn check_master_key(vault: &Vault, journal: &Arc<dyn Journal>) -> Result<(
     })
 }
 
-/// The generation that is served, made on an empty journal.
-///
-/// Documents of other projections than this release's are served by nobody: they are rebuilt first.
-async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> Result<u64, OpenError> {
+/// The generation that is served, made on an empty journal; [`NOT_SERVED`] if its documents are not this release's:
+/// until they are rebuilt every query and command answers that it is not available.
+async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> JournalResult<u64> {
     let signature = registrar_projections::signature();
     if journal.head().await?.generation == 0 {
         read_store.create_generation(&signature).await?;
@@ -358,8 +365,7 @@ async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) ->
     let served = journal.head().await?.generation;
     match read_store.signature(served).await? {
         Some(stored) if stored == signature => Ok(served),
-        Some(stored) => Err(OpenError::OtherRelease(stored)),
-        None => Err(OpenError::OtherRelease("unknown".into())),
+        Some(_) | None => Ok(NOT_SERVED),
     }
 }
 
@@ -397,12 +403,4 @@ fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {
         }
     };
     tokio::spawn(background.run_until_cancelled_owned(forgotten));
-}
-
-/// All generations of a node's store.
-///
-/// # Errors
-/// `Unavailable`.
-pub async fn generations(node: &Node) -> JournalResult<Vec<Generation>> {
-    node.read_store.generations().await
 }

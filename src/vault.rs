@@ -15,7 +15,7 @@ use quick_cache::sync::Cache;
 use registrar_aggregates::personal::{self, ERASED, SEALED};
 use serde_json::{Map, Value};
 use sha2::Sha256;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -198,9 +198,12 @@ impl SubjectKey {
     }
 }
 
+/// Keys by person; `None` for one who was erased.
+pub type KeysBySubject = HashMap<String, Option<Arc<SubjectKey>>>;
+
 /// Keys fetched for a number of documents.
 #[derive(Default)]
-pub struct SubjectKeys(HashMap<String, Option<Arc<SubjectKey>>>);
+pub struct SubjectKeys(KeysBySubject);
 
 impl SubjectKeys {
     /// Opens a document in place. What belongs to an erased person reads [`ERASED`].
@@ -288,21 +291,26 @@ impl Vault {
     /// # Errors
     /// As [`Vault::subject_key`].
     pub async fn keys_of<'a>(&self, documents: impl Iterator<Item = &'a Value>) -> JournalResult<SubjectKeys> {
-        let mut keys = SubjectKeys::default();
+        Ok(SubjectKeys(self.keys_by_subject(documents.flat_map(subjects).cloned().collect()).await?))
+    }
+
+    /// Keys by person, for all of `subject_ids`; absent where there never was one.
+    ///
+    /// # Errors
+    /// As [`Vault::subject_key`].
+    pub async fn keys_by_subject(&self, subject_ids: HashSet<String>) -> JournalResult<KeysBySubject> {
+        let mut keys = KeysBySubject::new();
         let mut missing = Vec::new();
-        for subject in documents.flat_map(subjects) {
-            if keys.0.contains_key(subject) || missing.contains(subject) {
-                continue;
-            }
-            match self.unwrapped.get(subject) {
+        for subject in subject_ids {
+            match self.unwrapped.get(&subject) {
                 Some(key) => {
-                    keys.0.insert(subject.clone(), Some(key));
+                    keys.insert(subject, Some(key));
                 }
-                None => missing.push(subject.clone()),
+                None => missing.push(subject),
             }
         }
         if !missing.is_empty() {
-            keys.0.extend(self.fetch(missing).await?.0);
+            keys.extend(self.fetch(missing).await?.0);
         }
         Ok(keys)
     }

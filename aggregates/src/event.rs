@@ -7,6 +7,10 @@ use serde_json::Value;
 
 /// What the journal has to know of an event type beside its payload.
 pub trait EventFacts: cqrs_es::DomainEvent {
+    /// Whether the stream is about one person (or holds secrets), whose key is filed under the aggregate's id and
+    /// seals the personal fields.
+    const HAS_SUBJECT: bool = false;
+
     /// Unique keys that the event takes or releases. A pure function of the event.
     fn claims(&self) -> Vec<Claim> {
         Vec::new()
@@ -98,6 +102,12 @@ macro_rules! domain_events {
             #[must_use]
             pub fn personal_fields(&self) -> &'static [&'static str] {
                 match self { $(DomainEvent::$variant(event) => event.personal_fields(),)* }
+            }
+
+            /// See [`EventFacts::HAS_SUBJECT`].
+            #[must_use]
+            pub fn has_subject(&self) -> bool {
+                match self { $(DomainEvent::$variant(_) => <$event as EventFacts>::HAS_SUBJECT,)* }
             }
 
             /// See [`EventFacts::secret_fields`].

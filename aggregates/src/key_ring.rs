@@ -82,6 +82,8 @@ pub enum KeyRingEvent {
 event_names!(KeyRingEvent { KeyAdded => "key-ring.key-added" @ "1.0", KeyRetired => "key-ring.key-retired" @ "1.0" });
 
 impl EventFacts for KeyRingEvent {
+    const HAS_SUBJECT: bool = true;
+
     fn personal_fields(&self) -> &'static [&'static str] {
         self.secret_fields()
     }

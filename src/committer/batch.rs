@@ -2,9 +2,10 @@
 
 use super::{ExpectedVersion, Job, Task};
 use crate::executor::Outcome;
-use crate::folding::{self, KeysBySubject};
+use crate::folding;
 use crate::journal::{Batch, ClaimStep, Head, JournalError, JournalResult, StoredEvent, StreamId, StreamStep, codec};
 use crate::read_store::parse_document;
+use crate::vault::KeysBySubject;
 use chrono::{DateTime, SubsecRound, Utc};
 use registrar_aggregates::Claim;
 use registrar_projections::{CollectionId, DocumentChange, DocumentKey, FoldError, RecordedEvent, WorkingSet};

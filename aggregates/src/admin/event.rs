@@ -192,6 +192,8 @@ event_names!(AdminEvent {
 });
 
 impl EventFacts for AdminEvent {
+    const HAS_SUBJECT: bool = true;
+
     fn claims(&self) -> Vec<Claim> {
         match self {
             AdminEvent::Registered(registration) => registration

@@ -1,0 +1,73 @@
+//! What reads the journal in order from a checkpoint: rebuilds of the documents, and the leadership by which one of
+//! several nodes does it.
+
+pub mod leadership;
+pub mod rebuild;
+
+pub use leadership::Leadership;
+pub use rebuild::{RebuildError, rebuild};
+
+use crate::node::Node;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Rebuilds the documents in the background if the ones in the database are those of an older release.
+///
+/// What becomes of it is noted on the node, for operators to see; a failure stops the rebuild, not the server. The
+/// documents of a newer release are left alone: this node is the one to be replaced.
+pub fn rebuild_if_needed(node: &Arc<Node>) {
+    if !node.needs_rebuild() {
+        return;
+    }
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        let error = match rebuild_unless_newer(&node).await {
+            Ok(generation) => {
+                tracing::info!(generation, "the documents were rebuilt");
+                node.serve(generation);
+                return node.note_rebuild(None);
+            }
+            Err(error) => error,
+        };
+        tracing::error!(error = &error as &dyn std::error::Error, "the documents are not rebuilt");
+        node.note_rebuild(Some(error.to_string()));
+    });
+}
+
+async fn rebuild_unless_newer(node: &Node) -> Result<u64, RebuildError> {
+    let live = node.read_store.generations().await?.into_iter().find(|generation| generation.state == "live");
+    if let Some(live) = live
+        && is_newer(&live.signature, &registrar_projections::signature())
+    {
+        return Err(RebuildError::NewerRelease);
+    }
+    let noted = |done: u64, total: u64| {
+        node.note_rebuild(Some(format!("rebuilding the documents: event {done} of {total}")));
+    };
+    rebuild(&node.store, &node.vault, &noted).await
+}
+
+/// Whether some projection of `stored` has a higher version than in `own`. Both read `name:version,...`.
+fn is_newer(stored: &str, own: &str) -> bool {
+    let versions = |text: &str| -> HashMap<String, u32> {
+        text.split(',')
+            .filter_map(|part| part.split_once(':'))
+            .filter_map(|(name, version)| Some((name.to_owned(), version.parse().ok()?)))
+            .collect()
+    };
+    let own = versions(own);
+    versions(stored).iter().any(|(name, version)| own.get(name).is_none_or(|own| version > own))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_newer;
+
+    #[test]
+    fn a_higher_version_or_an_unknown_projection_is_newer() {
+        assert!(is_newer("admins:2,audit_trail:1", "admins:1,audit_trail:1"));
+        assert!(is_newer("admins:1,groups:1", "admins:1"));
+        assert!(!is_newer("admins:1", "admins:1,groups:1"));
+        assert!(!is_newer("admins:1", "admins:2"));
+    }
+}
