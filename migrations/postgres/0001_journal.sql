@@ -93,10 +93,12 @@ CREATE TABLE generations (
     error          text
 );
 
--- How far each follower has got.
+-- How far each follower has got in the documents of a generation.
 CREATE TABLE followers (
-    name       text   COLLATE "C" PRIMARY KEY,
-    checkpoint bigint NOT NULL
+    name       text   COLLATE "C" NOT NULL,
+    generation bigint NOT NULL,
+    checkpoint bigint NOT NULL,
+    PRIMARY KEY (name, generation)
 );
 
 -- The part of a commit that does not depend on the read models. Called within the same statement and transaction as

@@ -82,6 +82,8 @@ CREATE TABLE generations (
 ) STRICT;
 
 CREATE TABLE followers (
-    name       TEXT    NOT NULL PRIMARY KEY,
-    checkpoint INTEGER NOT NULL
+    name       TEXT    NOT NULL,
+    generation INTEGER NOT NULL,
+    checkpoint INTEGER NOT NULL,
+    PRIMARY KEY (name, generation)
 ) STRICT, WITHOUT ROWID;

@@ -4,6 +4,7 @@ use crate::collection::{Collection, Document, KeyValue};
 use crate::{
     admins::AdminDocument,
     audit_trail::{AuditEntry, TrailCounter},
+    event_statistics::EventStatistic,
 };
 use serde_json::Value;
 
@@ -104,6 +105,7 @@ collections! {
     Admins(AdminDocument),
     AuditEntries(AuditEntry),
     TrailCounters(TrailCounter),
+    EventStatistics(EventStatistic),
 }
 
 /// Names one document.

@@ -2,12 +2,13 @@
 //!
 //! A projection is a fold from an event and the documents it asked for to document changes. Folds are total but for
 //! the errors they name, read no clock and do no I/O, so that a rebuild gives the same bytes as the live run. A new
-//! read model is a struct, a fold and an index list, entered in [`document::AnyDocument`] and [`fold`].
+//! read model is a struct, a fold and an index list, entered in [`document::AnyDocument`] and in [`INLINE`] or [`FOLLOWING`].
 
 pub mod admins;
 pub mod audit_trail;
 pub mod collection;
 pub mod document;
+pub mod event_statistics;
 pub mod query;
 pub mod recorded;
 pub mod working_set;
@@ -16,15 +17,48 @@ pub use admins::AdminDocument;
 pub use audit_trail::{AuditChange, AuditEntry, TrailCounter};
 pub use collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 pub use document::{AnyDocument, CollectionId, DocumentKey};
+pub use event_statistics::EventStatistic;
 pub use query::{Direction, Filter, Query};
 pub use recorded::RecordedEvent;
 pub use working_set::{ChangeKind, DocumentChange, FoldError, WorkingSet};
 
-/// Documents that folding `event` will look at. Bounded, whatever the event.
+/// One read model: how events become documents.
+pub struct Projection {
+    /// Name, in snake case.
+    pub name: &'static str,
+    /// Raised when the documents, their keys or the fold change.
+    pub version: u32,
+    /// Documents that folding an event will look at. Bounded, whatever the event.
+    pub wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
+    /// Folds an event. Total but for the errors it names.
+    pub fold: fn(&RecordedEvent, &mut WorkingSet) -> Result<(), FoldError>,
+}
+
+/// Folded by the committer and written with the events. The audit trail comes first, since it compares with the
+/// documents as they were before the event.
+pub const INLINE: &[Projection] = &[
+    Projection {
+        name: "audit_trail",
+        version: audit_trail::VERSION,
+        wants: audit_trail::wants,
+        fold: audit_trail::fold,
+    },
+    Projection { name: "admins", version: admins::VERSION, wants: admins::wants, fold: admins::fold },
+];
+
+/// Folded behind the commit by a follower, for what would fan out or be too hot to be written with every event.
+pub const FOLLOWING: &[Projection] = &[Projection {
+    name: "event_statistics",
+    version: event_statistics::VERSION,
+    wants: event_statistics::wants,
+    fold: event_statistics::fold,
+}];
+
+/// Documents that the inline projections look at when they fold `event`.
 #[must_use]
 pub fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
-    let mut wanted = audit_trail::wants(event);
-    for key in admins::wants(event) {
+    let mut wanted = Vec::new();
+    for key in INLINE.iter().flat_map(|projection| (projection.wants)(event)) {
         if !wanted.contains(&key) {
             wanted.push(key);
         }
@@ -34,19 +68,15 @@ pub fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
 
 /// Folds `event` into every inline projection.
 ///
-/// The audit trail comes first, since it compares with the documents as they were before the event.
-///
 /// # Errors
 /// `FoldError` where the event does not fit the documents; the event must then not be stored.
 pub fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
-    audit_trail::fold(event, documents)?;
-    admins::fold(event, documents)
+    INLINE.iter().try_for_each(|projection| (projection.fold)(event, documents))
 }
 
-/// Name and version of every inline projection, in one text: generations of documents with equal text are alike.
+/// Name and version of every projection, in one text: generations of documents with equal text are alike.
 #[must_use]
 pub fn signature() -> String {
-    [("admins", admins::VERSION), ("audit_trail", audit_trail::VERSION)]
-        .map(|(name, version)| format!("{name}:{version}"))
-        .join(",")
+    let all = INLINE.iter().chain(FOLLOWING);
+    all.map(|projection| format!("{}:{}", projection.name, projection.version)).collect::<Vec<_>>().join(",")
 }

@@ -1,6 +1,8 @@
-//! What reads the journal in order from a checkpoint: rebuilds of the documents, and the leadership by which one of
-//! several nodes does it.
+//! What reads the journal in order from a checkpoint: rebuilds of the documents, the projections that follow behind
+//! the commit, and the leadership by which one of several nodes does it.
 
+mod folder;
+pub mod following;
 pub mod leadership;
 pub mod rebuild;
 

@@ -325,6 +325,20 @@ pub trait JournalWriter: Send {
     /// Writes documents of a generation that is being built, and how far it has got, in one transaction.
     async fn build(&mut self, generation: u64, rows: &crate::folding::Rows, checkpoint: u64) -> JournalResult<()>;
 
+    /// Writes what a follower has folded, and how far it has got, in one transaction.
+    ///
+    /// False, and nothing written, if the generation is served no longer.
+    async fn follow(
+        &mut self,
+        generation: u64,
+        follower: &str,
+        rows: &crate::folding::Rows,
+        checkpoint: u64,
+    ) -> JournalResult<bool>;
+
+    /// How far a follower has got in the documents of a generation.
+    async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64>;
+
     /// Inside [`JournalWriter::lock`]: writes the last documents of a generation, serves it from now on, retires the
     /// one before it and lets go of the head.
     async fn swap(&mut self, generation: u64, rows: &crate::folding::Rows) -> JournalResult<()>;

@@ -359,6 +359,33 @@ impl JournalWriter for PostgresWriter {
         Ok(transaction.commit().await?)
     }
 
+    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
+        let mut transaction = self.connection.begin().await?;
+        let served: i64 =
+            sqlx::query_scalar("SELECT generation FROM journal_head").fetch_one(&mut *transaction).await?;
+        if served != signed(generation)? {
+            return Ok(false);
+        }
+        write_documents(&mut transaction, generation, rows).await?;
+        let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
+             ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
+        sqlx::query(text)
+            .bind(follower)
+            .bind(signed(generation)?)
+            .bind(signed(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64> {
+        let text = "SELECT checkpoint FROM followers WHERE name = $1 AND generation = $2";
+        let query = sqlx::query_scalar(text).bind(follower).bind(signed(generation)?);
+        let checkpoint: Option<i64> = query.fetch_optional(&mut self.connection).await?;
+        u64::try_from(checkpoint.unwrap_or_default()).map_err(JournalError::corrupt)
+    }
+
     async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
         write_documents(&mut self.connection, generation, rows).await?;
         for text in [

@@ -7,5 +7,6 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod followers;
 mod journal;
 mod support;

@@ -1,0 +1,91 @@
+//! Followers: projections that are folded behind the commit. One node leads for each; another takes over when its
+//! leadership ends. Documents and checkpoint are written in one transaction, so nothing is folded twice or passed over.
+
+use super::Leadership;
+use super::folder::{Folder, FolderError};
+use crate::journal::JournalError;
+use crate::node::Node;
+use registrar_projections::Projection;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Events folded and written at a time.
+const PAGE: usize = 1_000;
+/// How long a node waits before it asks again whether it may lead, or tries again after a failure.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// How often an idle leader looks whether its generation is still served.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
+/// Follows the journal with every projection that follows, until `shutdown`.
+pub fn start(node: &Arc<Node>, shutdown: &CancellationToken) {
+    for projection in registrar_projections::FOLLOWING {
+        let node = Arc::clone(node);
+        let followed = async move {
+            loop {
+                if let Err(error) = lead(&node, projection).await {
+                    tracing::warn!(
+                        follower = projection.name,
+                        error = &error as &dyn std::error::Error,
+                        "a follower stopped"
+                    );
+                }
+                tokio::time::sleep(RETRY).await;
+            }
+        };
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(followed));
+    }
+}
+
+/// Leads for one projection as long as nothing fails and the generation is served.
+async fn lead(node: &Node, projection: &'static Projection) -> Result<(), FolderError> {
+    let generation = node.status().generation;
+    if node.needs_rebuild() {
+        return Ok(());
+    }
+    let Some(_leadership) = Leadership::try_take(&node.store, projection.name).await? else { return Ok(()) };
+    let mut writer = node.journal.writer().await?;
+    let checkpoint = writer.checkpoint(generation, projection.name).await?;
+    let mut folder = Folder::new(&node.vault, std::slice::from_ref(projection), generation, checkpoint);
+    let mut heads = node.heads.clone();
+    loop {
+        let events = node.journal.read(folder.at, PAGE).await?;
+        if events.is_empty() {
+            let at = folder.at;
+            let news = tokio::time::timeout(LOOK_AROUND, heads.wait_for(|head| *head > at)).await;
+            if let Ok(Err(closed)) = news {
+                return Err(JournalError::unavailable(closed).into());
+            }
+            if node.status().generation != generation {
+                return Ok(());
+            }
+            continue;
+        }
+        let rows = folder.fold(&mut *writer, &events).await?;
+        if !writer.follow(generation, projection.name, &rows, folder.at).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until a follower has passed `position` in the documents that are served.
+///
+/// # Errors
+/// `Unavailable` if it has not within `timeout`.
+pub async fn wait_for(
+    node: &Node,
+    projection: &Projection,
+    position: u64,
+    timeout: Duration,
+) -> Result<(), JournalError> {
+    let passed = async {
+        let mut writer = node.journal.writer().await?;
+        while writer.checkpoint(node.status().generation, projection.name).await? < position {
+            // Another node may lead, so the checkpoint on disk is the one thing to look at.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(timeout, passed).await.unwrap_or_else(|elapsed| Err(JournalError::unavailable(elapsed)))
+}
