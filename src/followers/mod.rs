@@ -9,9 +9,36 @@ pub mod rebuild;
 pub use leadership::Leadership;
 pub use rebuild::{RebuildError, rebuild};
 
+use crate::journal::JournalResult;
 use crate::node::Node;
+use crate::read_store::Generation;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// How far the documents are, for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Position of the journal's last event.
+    pub head: u64,
+    /// All generations of documents.
+    pub generations: Vec<Generation>,
+    /// Name and checkpoint of every follower, in the generation that is served.
+    pub followers: Vec<(&'static str, u64)>,
+}
+
+/// How far the documents of a node's database are.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn status(node: &Node) -> JournalResult<Status> {
+    let head = node.journal.head().await?;
+    let mut writer = node.journal.writer().await?;
+    let mut followers = Vec::new();
+    for projection in registrar_projections::FOLLOWING {
+        followers.push((projection.name, writer.checkpoint(head.generation, projection.name).await?));
+    }
+    Ok(Status { head: head.position, generations: node.read_store.generations().await?, followers })
+}
 
 /// Rebuilds the documents in the background if the ones in the database are those of an older release.
 ///
