@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub const KEY_RING_ID: &str = "token-signing";
 
 /// All keys, oldest first.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct KeyRing {
     keys: Vec<SigningKey>,
 }
