@@ -1,0 +1,186 @@
+//! Recognises whoever asks, and issues the tokens that it recognises.
+
+use super::keys::{self, KeyCache};
+use super::tokens::{self, Claims, Unverified};
+use super::{AuthError, Permission, Principal};
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use chrono::{DateTime, Utc};
+use quick_cache::sync::Cache;
+use registrar_aggregates::access_token::{AccessToken, Issue};
+use registrar_aggregates::values::AdminId;
+use registrar_projections::AdminDocument;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest life of a token. A retired key goes on verifying for as long.
+pub const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Tokens whose signature need not be checked again: that is what costs most about a request.
+const VERIFIED_MAX: usize = 10_000;
+
+/// A token to be issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRequest {
+    /// Whom it stands for.
+    pub admin_id: AdminId,
+    /// How long it lives, in whole seconds from 1 to [`TTL_MAX`].
+    pub ttl: Duration,
+    /// The only organization it reaches, if it is to be narrowed.
+    pub organization: Option<String>,
+    /// The only permissions it carries, if it is to be narrowed. Those that the admin does not hold stay without
+    /// effect.
+    pub permissions: Option<Vec<Permission>>,
+}
+
+/// Why no token was issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// There is no such admin.
+    #[error("there is no such admin")]
+    NoSuchAdmin,
+    /// The admin is out of force.
+    #[error("the admin is not active")]
+    Inactive,
+    /// It would live for no time or for longer than [`TTL_MAX`].
+    #[error("a token lives between a second and 24 hours")]
+    LifeOutOfRange,
+    /// It could not be put on record.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Recognises principals by their bearer tokens.
+pub struct Authenticator {
+    issuer: String,
+    checks_issuer: bool,
+    keys: KeyCache,
+    verified: Cache<[u8; 32], Arc<Verified>>,
+}
+
+/// A token whose signature was right.
+struct Verified {
+    key_id: String,
+    claims: Claims,
+}
+
+impl Authenticator {
+    /// An authenticator that issues in the name of `issuer`, the public URL, and accepts no other issuer. In an empty
+    /// key ring it establishes the first key.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Corrupt` if the keys cannot be opened, above all with another master key than they were sealed
+    /// with.
+    pub async fn open(node: &Node, issuer: String) -> JournalResult<Self> {
+        keys::establish(node, &RequestContext::system()).await?;
+        let keys = KeyCache::load(node).await?;
+        Ok(Authenticator { issuer, checks_issuer: true, keys, verified: Cache::new(VERIFIED_MAX) })
+    }
+
+    /// Goes by the key alone, which belongs to this database and to no other. For a server without a configured
+    /// public URL: it knows only the address that it happens to listen on, and `registrar token create` not even that.
+    #[must_use]
+    pub fn accepting_any_issuer(mut self) -> Self {
+        self.checks_issuer = false;
+        self
+    }
+
+    /// Recognises the bearer of the token in an `Authorization` header.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without a token that is believed now, of an admin who is in force now. `Unavailable` when
+    /// the database cannot be asked.
+    pub async fn authenticate(&self, node: &Node, authorization: Option<&str>) -> Result<Principal, AuthError> {
+        let token = authorization.and_then(bearer).ok_or(AuthError::Unauthenticated("a bearer token is needed"))?;
+        let now = Utc::now();
+        let verified = self.verify(node, token, now).await?;
+        let claims = &verified.claims;
+        claims.check(self.checks_issuer.then_some(self.issuer.as_str()), now)?;
+        let document = node.documents.find::<AdminDocument>(&claims.sub).await?.value;
+        let document = document
+            .filter(|document| document.active)
+            .ok_or(AuthError::Unauthenticated("the token's admin is not active"))?;
+        Ok(Principal::new(&document, claims.organization.clone(), claims.permissions.as_deref()))
+    }
+
+    async fn verify(&self, node: &Node, token: &str, now: DateTime<Utc>) -> Result<Arc<Verified>, AuthError> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if let Some(verified) = self.verified.get(&digest) {
+            // The signature was right and stays so, but its key may have come to its end meanwhile.
+            self.keys.find(node, &verified.key_id, now).await??;
+            return Ok(verified);
+        }
+        let unverified = Unverified::parse(token)?;
+        let key = self.keys.find(node, &unverified.key_id, now).await??;
+        let claims = unverified.verify(&key)?;
+        let verified = Arc::new(Verified { key_id: unverified.key_id, claims });
+        self.verified.insert(digest, Arc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// Issues a token, after putting on record that it was.
+    ///
+    /// # Errors
+    /// `NoSuchAdmin`, `Inactive`, `LifeOutOfRange`; `Journal` if it could not be recorded. There is no token then.
+    pub async fn issue(
+        &self,
+        node: &Node,
+        context: &RequestContext,
+        request: TokenRequest,
+    ) -> Result<String, IssueError> {
+        if request.ttl < Duration::from_secs(1) || request.ttl > TTL_MAX {
+            return Err(IssueError::LifeOutOfRange);
+        }
+        let admin_id = request.admin_id.to_string();
+        match node.documents.find::<AdminDocument>(&admin_id).await?.value {
+            None => return Err(IssueError::NoSuchAdmin),
+            Some(document) if !document.active => return Err(IssueError::Inactive),
+            Some(_) => {}
+        }
+        let now = Utc::now();
+        let expires = now + request.ttl;
+        // Read now and not from memory: what another node has retired must not sign any more.
+        let ring = keys::ring(node).await?;
+        let key = ring.signing().ok_or_else(|| JournalError::corrupt("the key ring has no key that signs"))?;
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: tokens::AUDIENCE.to_owned(),
+            sub: admin_id,
+            jti: uuid::Uuid::now_v7().to_string(),
+            iat: now.timestamp(),
+            exp: expires.timestamp(),
+            organization: request.organization,
+            permissions: request
+                .permissions
+                .map(|list| list.iter().map(|permission| permission.name().to_owned()).collect()),
+        };
+        let token = tokens::sign(&claims, key).map_err(JournalError::corrupt)?;
+        let issue = Issue {
+            admin_id: request.admin_id,
+            expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or(expires),
+            organization_id: claims.organization,
+            permissions: claims.permissions,
+        };
+        match node.executor.execute::<AccessToken>(context, &claims.jti, issue, None).await {
+            Ok(_) => Ok(token),
+            Err(ExecuteError::Journal(error)) => Err(error.into()),
+            Err(ExecuteError::Refused(refused)) => Err(JournalError::corrupt(refused).into()),
+        }
+    }
+
+    /// The public keys, as a JWK set.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn jwks(&self, node: &Node) -> JournalResult<serde_json::Value> {
+        Ok(tokens::jwks(&keys::ring(node).await?, Utc::now()))
+    }
+}
+
+/// The token of an `Authorization` header with the scheme `Bearer`, letter case aside (RFC 6750, RFC 9110 11.1).
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.split_once(' ')?;
+    let token = token.trim_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}

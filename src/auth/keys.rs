@@ -1,0 +1,131 @@
+//! The keys that sign tokens: made, rotated, and remembered as far as verifying needs them.
+
+use super::tokens::{self, TokenError};
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use chrono::{DateTime, Utc};
+use ed25519_dalek::VerifyingKey;
+use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing, KeyRingCommand};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// A key that is not known may have been made by another node a moment ago. Looking more often than this would let
+/// anybody with a forged token keep the database busy.
+const LOOKS_APART: Duration = Duration::from_secs(1);
+/// How long a node goes without learning that another one has retired a key.
+const AGE_MAX: Duration = Duration::from_secs(60);
+/// Clocks of nodes differ: what one signs just before another rotates must still end before its key does.
+const CLOCK_DIFFERENCE_MAX: chrono::Duration = chrono::Duration::minutes(1);
+
+/// The key ring as it is in the journal now.
+pub(super) async fn ring(node: &Node) -> JournalResult<KeyRing> {
+    Ok(node.executor.state::<KeyRing>(KEY_RING_ID).await?.1)
+}
+
+/// Sees to it that there is a key to sign with. Nodes that start at once end up with the same one.
+pub(super) async fn establish(node: &Node, context: &RequestContext) -> JournalResult<()> {
+    if ring(node).await?.signing().is_some() {
+        return Ok(());
+    }
+    let key = tokens::generate_key().map_err(JournalError::corrupt)?;
+    execute(node, context, KeyRingCommand::Establish { key }).await
+}
+
+/// Lets a new key sign from now on. Tokens that the present one has signed are accepted until they end.
+///
+/// # Errors
+/// As [`crate::executor::Executor::execute`].
+pub async fn rotate(node: &Node, context: &RequestContext) -> JournalResult<()> {
+    let key = tokens::generate_key().map_err(JournalError::corrupt)?;
+    let present_verifies_until = Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX;
+    execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await
+}
+
+async fn execute(node: &Node, context: &RequestContext, command: KeyRingCommand) -> JournalResult<()> {
+    match node.executor.execute::<KeyRing>(context, KEY_RING_ID, command, None).await {
+        Ok(_) => Ok(()),
+        Err(ExecuteError::Journal(error)) => Err(error),
+        Err(ExecuteError::Refused(never)) => match never {},
+    }
+}
+
+/// The verifying halves, as they were in the journal not long ago.
+pub(super) struct KeyCache {
+    known: RwLock<Arc<Known>>,
+    /// When the journal was last read for them; held while it is.
+    looked: tokio::sync::Mutex<Option<Instant>>,
+}
+
+struct Known {
+    keys: HashMap<String, Verifying>,
+    /// End of the journal before they were read.
+    head: u64,
+    loaded_at: Instant,
+}
+
+struct Verifying {
+    key: VerifyingKey,
+    until: Option<DateTime<Utc>>,
+}
+
+impl Known {
+    async fn load(node: &Node) -> JournalResult<Self> {
+        let (head, loaded_at) = (*node.heads.borrow(), Instant::now());
+        let keys = ring(node)
+            .await?
+            .verifying(Utc::now())
+            .map(|key| Ok((key.key_id.clone(), Verifying { key: tokens::public_key(key)?, until: key.verifies_until })))
+            .collect::<Result<_, tokens::BrokenKey>>()
+            .map_err(JournalError::corrupt)?;
+        Ok(Known { keys, head, loaded_at })
+    }
+
+    fn find(&self, key_id: &str, now: DateTime<Utc>) -> Option<VerifyingKey> {
+        self.keys.get(key_id).filter(|key| key.until.is_none_or(|until| until > now)).map(|key| key.key)
+    }
+}
+
+impl KeyCache {
+    pub(super) async fn load(node: &Node) -> JournalResult<Self> {
+        Ok(KeyCache { known: RwLock::new(Arc::new(Known::load(node).await?)), looked: tokio::sync::Mutex::new(None) })
+    }
+
+    /// The key that verifies at `now` under this id.
+    pub(super) async fn find(
+        &self,
+        node: &Node,
+        key_id: &str,
+        now: DateTime<Utc>,
+    ) -> JournalResult<Result<VerifyingKey, TokenError>> {
+        let known = self.known();
+        let is_old = known.loaded_at.elapsed() >= AGE_MAX && *node.heads.borrow() != known.head;
+        if !is_old && let Some(key) = known.find(key_id, now) {
+            return Ok(Ok(key));
+        }
+        self.look_again(node).await?;
+        Ok(self.known().find(key_id, now).ok_or(TokenError::UnknownKey))
+    }
+
+    /// Reads the keys anew, or waits for somebody who does. Looks that come close after one another wait for their
+    /// turn together, rather than be told what was known before they asked.
+    async fn look_again(&self, node: &Node) -> JournalResult<()> {
+        let asked = Instant::now();
+        let mut looked = self.looked.lock().await;
+        if looked.is_some_and(|last| last > asked) {
+            return Ok(());
+        }
+        if let Some(last) = *looked {
+            tokio::time::sleep_until((last + LOOKS_APART).into()).await;
+        }
+        let known = Known::load(node).await?;
+        *looked = Some(known.loaded_at);
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        Ok(())
+    }
+
+    fn known(&self) -> Arc<Known> {
+        Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,82 @@
+//! Who is asking, and may they.
+//!
+//! [`Authenticator`] turns the `Authorization` header of a request into a [`Principal`]; each route asks the principal
+//! for the permission that it declares. Grants are those of the admin's document at that moment, so that an amendment
+//! or a deactivation counts from the next request on, on every node.
+
+mod authenticator;
+mod keys;
+pub mod passwords;
+pub mod permissions;
+mod tokens;
+
+pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
+pub use keys::rotate;
+pub use passwords::{Busy, PasswordHasher};
+pub use permissions::{Permission, Permissions, Policy};
+
+use crate::journal::JournalError;
+use registrar_aggregates::values::AdminId;
+use registrar_aggregates::{Actor, ActorType};
+use registrar_projections::AdminDocument;
+
+/// Somebody who was recognised.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Recorded with everything that it does.
+    pub actor: Actor,
+    /// The admin that it is.
+    pub admin_id: AdminId,
+    /// The only organization it reaches; all of them without.
+    pub organization: Option<String>,
+    permissions: Permissions,
+}
+
+impl Principal {
+    /// The admin of `document`, narrowed to an organization and to named permissions where these are given. Nothing
+    /// that the admin does not hold is added, and within an organization nothing platform-wide is left.
+    #[must_use]
+    pub fn new(document: &AdminDocument, organization: Option<String>, narrowed_to: Option<&[String]>) -> Self {
+        let mut permissions = Permissions::granted(&document.policies, &document.custom_permissions);
+        if let Some(names) = narrowed_to {
+            permissions = permissions.and(Permissions::named(names));
+        }
+        if organization.is_some() {
+            permissions = permissions.within_an_organization();
+        }
+        let actor = Actor { kind: ActorType::User, id: document.id.to_string(), name: Some(document.full_name()) };
+        Principal { actor, admin_id: document.id, organization, permissions }
+    }
+
+    /// Whether it holds `permission`.
+    #[must_use]
+    pub fn may(&self, permission: Permission) -> bool {
+        self.permissions.contains(permission)
+    }
+
+    /// Everything that it holds.
+    #[must_use]
+    pub fn permissions(&self) -> Permissions {
+        self.permissions
+    }
+}
+
+/// Why nobody was recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No token, or one that is not believed. The reason is for the client.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// It could not be found out. This says nothing about the token.
+    #[error(transparent)]
+    Unavailable(#[from] JournalError),
+}
+
+impl From<tokens::TokenError> for AuthError {
+    fn from(error: tokens::TokenError) -> Self {
+        AuthError::Unauthenticated(error.reason())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,227 @@
+//! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
+//!
+//! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
+//! away at once: waiting longer than a client does would only waste the work.
+
+use crate::vault::random;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, Version};
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+/// Memory of one hash (OWASP's minimum for argon2id with two passes).
+const MEMORY_KIB: u32 = 19_456;
+const PASSES: u32 = 2;
+const LANES: u32 = 1;
+
+/// A hash of nothing, since its output was drawn at random: verifying against it costs what any costs and always fails.
+const UNKNOWN: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$7IqISdSBX/I6ILV2T1lK2w$w8zj/rkcvL4l1/ATsdClXOun2pno5zER51I3MPRYeHA";
+
+/// Without the characters that are taken for one another in print: 0 O, 1 l I, o.
+const ALPHABET: &[u8; 56] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const GENERATED_LENGTH: usize = 24;
+
+/// Too many passwords are being hashed already. Coming back in a second may help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being checked at the moment")]
+pub struct Busy;
+
+/// Hashes passwords, a bounded number at a time.
+#[derive(Debug)]
+pub struct PasswordHasher {
+    /// Those that are hashed.
+    workers: Arc<Semaphore>,
+    /// Those that are hashed and those that wait.
+    seats: Arc<Semaphore>,
+}
+
+impl PasswordHasher {
+    /// A pool in which `workers` hashes run, at least one, and `waiting_max` wait.
+    #[must_use]
+    pub fn new(workers: usize, waiting_max: usize) -> Self {
+        let workers = workers.max(1);
+        PasswordHasher {
+            workers: Arc::new(Semaphore::new(workers)),
+            seats: Arc::new(Semaphore::new(workers + waiting_max)),
+        }
+    }
+
+    /// A pool that leaves one core to everything else, where there is another, and lets about a second's work wait.
+    #[must_use]
+    pub fn for_this_machine() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = cores.saturating_sub(1).max(1);
+        PasswordHasher::new(workers, workers * 32)
+    }
+
+    /// Hashes a password with a salt of its own, as a PHC string.
+    ///
+    /// # Errors
+    /// `Busy`, at once, when as many as may are waiting already.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
+        self.run(move || hash(&password)).await
+    }
+
+    /// Whether `password` is the one that was hashed. Against `None`, for somebody who is not known, it costs the
+    /// same and fails. So it does against a text that is no hash.
+    ///
+    /// # Errors
+    /// `Busy`, at once, when as many as may are waiting already.
+    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool, Busy> {
+        self.run(move || verify(&password, hash.as_deref())).await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Busy)?;
+        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Busy)?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Held by the work itself: a client that hangs up does not end a hash that runs.
+            let _held = (seat, worker);
+            work()
+        });
+        match done.await {
+            Ok(result) => Ok(result),
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // The server is going down and starts nothing any more.
+            Err(_) => Err(Busy),
+        }
+    }
+}
+
+fn argon2() -> Argon2<'static> {
+    let params =
+        Params::new(MEMORY_KIB, PASSES, LANES, None).expect("the parameters are constants within argon2's limits");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+fn hash(password: &str) -> String {
+    let salt = random::<16>();
+    let hash = argon2().hash_password_with_salt(password.as_bytes(), &salt);
+    hash.expect("argon2 refuses only passwords of 4 GiB and more").to_string()
+}
+
+fn verify(password: &str, hash: Option<&str>) -> bool {
+    let known = hash.and_then(|hash| PasswordHash::new(hash).ok());
+    let is_known = known.is_some();
+    let hash = known.unwrap_or_else(|| PasswordHash::new(UNKNOWN).expect("the constant is a PHC string"));
+    argon2().verify_password(password.as_bytes(), &hash).is_ok() && is_known
+}
+
+/// A password that nobody can guess and anybody can type: 24 letters and digits, 139 bits.
+#[must_use]
+pub fn generate() -> Zeroizing<String> {
+    let mut password = Zeroizing::new(String::with_capacity(GENERATED_LENGTH));
+    // Bytes beyond the last whole multiple would make some characters likelier than others.
+    let limit = u8::MAX - u8::MAX % ALPHABET.len() as u8;
+    while password.len() < GENERATED_LENGTH {
+        for &byte in Zeroizing::new(random::<32>()).iter().filter(|&&byte| byte < limit) {
+            if password.len() < GENERATED_LENGTH {
+                password.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+            }
+        }
+    }
+    password
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn password(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_against_its_own_hash_only() {
+        let pool = PasswordHasher::new(1, 1);
+        let hash = pool.hash(password("correct horse")).await.expect("not busy");
+        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+        assert_eq!(pool.verify(password("correct horse"), Some(hash.clone())).await, Ok(true));
+        assert_eq!(pool.verify(password("correct horsf"), Some(hash)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn equal_passwords_have_different_hashes() {
+        let pool = PasswordHasher::new(1, 1);
+        assert_ne!(pool.hash(password("same")).await, pool.hash(password("same")).await);
+    }
+
+    #[tokio::test]
+    async fn nobody_and_a_text_that_is_no_hash_verify_nothing() {
+        let pool = PasswordHasher::new(1, 1);
+        assert_eq!(pool.verify(password(""), None).await, Ok(false));
+        assert_eq!(pool.verify(password(""), Some(String::new())).await, Ok(false));
+    }
+
+    #[test]
+    fn the_hash_for_nobody_costs_what_a_real_one_costs() {
+        let (unknown, real) = (PasswordHash::new(UNKNOWN).expect("PHC"), hash("x"));
+        let real = PasswordHash::new(&real).expect("PHC");
+        assert_eq!(unknown.params, real.params);
+        assert_eq!(unknown.algorithm, real.algorithm);
+        assert_eq!(unknown.version, real.version);
+        assert_eq!(unknown.salt.map(|salt| salt.len()), real.salt.map(|salt| salt.len()));
+        assert_eq!(unknown.hash.map(|hash| hash.len()), real.hash.map(|hash| hash.len()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn whoever_finds_no_seat_is_turned_away_and_the_others_are_served() {
+        let pool = Arc::new(PasswordHasher::new(1, 2));
+        // The worker is kept busy by a work that ends when it is told to.
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let running = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move { pool.run(move || released.recv().is_ok()).await }
+        });
+        let waiting: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = Arc::clone(&pool);
+                tokio::spawn(async move { pool.run(|| ()).await })
+            })
+            .collect();
+        while pool.seats.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(pool.run(|| ()).await, Err(Busy));
+        release.send(()).expect("the worker waits");
+        assert_eq!(running.await.expect("no panic"), Ok(true));
+        for waiter in waiting {
+            assert_eq!(waiter.await.expect("no panic"), Ok(()));
+        }
+        assert_eq!(pool.run(|| ()).await, Ok(()));
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_caller_who_leaves_does_not_free_the_worker_that_works_for_it() {
+        let pool = Arc::new(PasswordHasher::new(1, 0));
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (started, starts) = tokio::sync::oneshot::channel();
+        let caller = tokio::spawn({
+            let pool = Arc::clone(&pool);
+            async move {
+                pool.run(move || {
+                    started.send(()).ok();
+                    released.recv().is_ok()
+                })
+                .await
+            }
+        });
+        starts.await.expect("it starts");
+        caller.abort();
+        assert!(caller.await.expect_err("aborted").is_cancelled());
+        assert_eq!(pool.run(|| ()).await, Err(Busy));
+        release.send(()).expect("the work goes on");
+    }
+
+    #[test]
+    fn generated_passwords_are_long_readable_and_different() {
+        let (one, other) = (generate(), generate());
+        assert_eq!(one.len(), GENERATED_LENGTH);
+        assert!(one.bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert!(!one.contains(['0', 'O', '1', 'l', 'I', 'o']));
+        assert_ne!(one, other);
+    }
+}

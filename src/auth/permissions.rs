@@ -1,0 +1,272 @@
+//! What there is to be allowed, and the built-in policies that allow it.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+        /// One thing that may be allowed, named `<what>.<act>`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Permission {
+            /// Every permission there is.
+            pub const ALL: &'static [Permission] = &[$(Permission::$variant),*];
+
+            /// Its name, as it stands in tokens and in the custom permissions of an admin.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Permission::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Reads admins.
+    EcgAdminsRead => "ecg-admins.read",
+    /// Registers admins.
+    EcgAdminsCreate => "ecg-admins.create",
+    /// Amends, activates and deactivates admins.
+    EcgAdminsUpdate => "ecg-admins.update",
+    /// Reads the audit trail of admins.
+    EcgAdminsAudit => "ecg-admins.audit",
+    /// Follows the events of the whole directory.
+    EventsRead => "events.read",
+    /// Reads history, states of the past and proofs.
+    AuditRead => "audit.read",
+    /// Reads organizations and what belongs to them.
+    OrganizationsRead => "organizations.read",
+    /// Changes organizations and what belongs to them.
+    OrganizationsWrite => "organizations.write",
+}
+
+impl Permission {
+    /// Whether it reaches beyond any one organization. A principal that is narrowed to an organization never has it.
+    #[must_use]
+    pub const fn is_platform_wide(self) -> bool {
+        match self {
+            Permission::EcgAdminsRead
+            | Permission::EcgAdminsCreate
+            | Permission::EcgAdminsUpdate
+            | Permission::EcgAdminsAudit
+            // The feed carries the events of every organization.
+            | Permission::EventsRead => true,
+            Permission::AuditRead | Permission::OrganizationsRead | Permission::OrganizationsWrite => false,
+        }
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A text that names no permission.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such permission; there are {}", Permission::ALL.iter().map(|p| p.name()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownPermission;
+
+impl FromStr for Permission {
+    type Err = UnknownPermission;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPermission> {
+        Permission::ALL.iter().copied().find(|permission| permission.name() == text).ok_or(UnknownPermission)
+    }
+}
+
+/// Some of the permissions.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u32);
+
+impl Permissions {
+    /// None of them.
+    pub const NONE: Permissions = Permissions(0);
+    /// All of them.
+    pub const ALL: Permissions = Permissions::of(Permission::ALL);
+
+    /// Those of a list.
+    #[must_use]
+    pub const fn of(list: &[Permission]) -> Self {
+        let mut bits = 0;
+        let mut index = 0;
+        while index < list.len() {
+            bits |= 1 << list[index] as u32;
+            index += 1;
+        }
+        Permissions(bits)
+    }
+
+    /// What policies and custom permissions grant together. Policies and texts that are not known grant nothing.
+    #[must_use]
+    pub fn granted(policies: &[String], custom_permissions: &[String]) -> Self {
+        let from_policies =
+            policies.iter().filter_map(|id| Policy::find(id)).fold(0, |bits, policy| bits | policy.permissions.0);
+        Permissions(from_policies | Permissions::named(custom_permissions).0)
+    }
+
+    /// Those that are named. A text that names none is passed over.
+    #[must_use]
+    pub fn named(names: &[String]) -> Self {
+        names.iter().filter_map(|name| name.parse::<Permission>().ok()).collect()
+    }
+
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, other: Permissions) -> Self {
+        Permissions(self.0 & other.0)
+    }
+
+    /// Without those that reach beyond one organization.
+    #[must_use]
+    pub fn within_an_organization(self) -> Self {
+        self.iter().filter(|permission| !permission.is_platform_wide()).collect()
+    }
+
+    /// Whether `permission` is one of them.
+    #[must_use]
+    pub fn contains(self, permission: Permission) -> bool {
+        self.0 & (1 << permission as u32) != 0
+    }
+
+    /// Each of them.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Permissions(permissions.into_iter().fold(0, |bits, permission| bits | 1 << permission as u32))
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Permission::name)).finish()
+    }
+}
+
+/// A built-in set of permissions. Clients name it by its id, which is the same in every installation.
+#[derive(Debug)]
+pub struct Policy {
+    /// Identifier, opaque to clients.
+    pub id: &'static str,
+    /// Name for people.
+    pub name: &'static str,
+    /// What it grants.
+    pub permissions: Permissions,
+}
+
+/// Holds everything, in every organization.
+pub const ADMINISTRATOR: Policy =
+    Policy { id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a01", name: "administrator", permissions: Permissions::ALL };
+
+/// Runs the directory from day to day. It does not change admins: who could, could make an administrator.
+pub const OPERATOR: Policy = Policy {
+    id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a02",
+    name: "operator",
+    permissions: Permissions::of(&[
+        Permission::EcgAdminsRead,
+        Permission::EventsRead,
+        Permission::OrganizationsRead,
+        Permission::OrganizationsWrite,
+    ]),
+};
+
+/// Sees everything and changes nothing.
+pub const AUDITOR: Policy = Policy {
+    id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a03",
+    name: "auditor",
+    permissions: Permissions::of(&[
+        Permission::EcgAdminsRead,
+        Permission::EcgAdminsAudit,
+        Permission::EventsRead,
+        Permission::AuditRead,
+        Permission::OrganizationsRead,
+    ]),
+};
+
+impl Policy {
+    /// Every built-in policy.
+    pub const ALL: &'static [Policy] = &[ADMINISTRATOR, OPERATOR, AUDITOR];
+
+    /// The policy with this id, letter case of the UUID aside.
+    #[must_use]
+    pub fn find(id: &str) -> Option<&'static Policy> {
+        Policy::ALL.iter().find(|policy| policy.id.eq_ignore_ascii_case(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn every_permission_is_found_by_its_name_and_only_by_it() {
+        for &permission in Permission::ALL {
+            assert_eq!(permission.name().parse(), Ok(permission));
+            assert_eq!(permission.name().to_uppercase().parse::<Permission>(), Err(UnknownPermission));
+        }
+        assert_eq!("".parse::<Permission>(), Err(UnknownPermission));
+    }
+
+    #[test]
+    fn policy_ids_are_uuids_and_differ() {
+        for policy in Policy::ALL {
+            let id: uuid::Uuid = policy.id.parse().expect("a UUID");
+            assert_eq!(id.to_string(), policy.id);
+            assert_eq!(Policy::ALL.iter().filter(|other| other.id == policy.id).count(), 1);
+        }
+    }
+
+    #[test]
+    fn nothing_granted_is_nothing_held() {
+        assert_eq!(Permissions::granted(&[], &[]), Permissions::NONE);
+    }
+
+    #[test]
+    fn the_administrator_policy_grants_everything() {
+        let held = Permissions::granted(&texts(&[ADMINISTRATOR.id]), &[]);
+        assert!(Permission::ALL.iter().all(|&permission| held.contains(permission)));
+    }
+
+    #[test]
+    fn operator_and_auditor_cannot_make_administrators() {
+        for policy in [OPERATOR, AUDITOR] {
+            assert!(!policy.permissions.contains(Permission::EcgAdminsCreate));
+            assert!(!policy.permissions.contains(Permission::EcgAdminsUpdate));
+        }
+    }
+
+    #[test]
+    fn unknown_policies_and_texts_grant_nothing() {
+        let held = Permissions::granted(
+            &texts(&["administrator", "", "3fa85f64-5717-4562-b3fc-2c963f66afa6"]),
+            &texts(&["*", "all"]),
+        );
+        assert_eq!(held, Permissions::NONE);
+    }
+
+    #[test]
+    fn a_custom_permission_grants_what_it_names_on_top_of_the_policies() {
+        let held = Permissions::granted(&texts(&[AUDITOR.id]), &texts(&["ecg-admins.create", "ecg-admins.fly"]));
+        assert!(held.contains(Permission::EcgAdminsCreate));
+        assert!(held.contains(Permission::AuditRead));
+        assert!(!held.contains(Permission::EcgAdminsUpdate));
+    }
+
+    #[test]
+    fn within_an_organization_nothing_platform_wide_is_left() {
+        let held = Permissions::ALL.within_an_organization();
+        assert!(held.contains(Permission::OrganizationsWrite));
+        assert!(held.iter().all(|permission| !permission.name().starts_with("ecg-admins.")));
+    }
+}
