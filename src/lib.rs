@@ -2,7 +2,9 @@
 //! `registrar-projections`; here they are stored, served and published.
 
 pub mod auth;
+pub mod bootstrap;
 pub mod committer;
+pub mod config;
 pub mod executor;
 pub mod folding;
 pub mod followers;
@@ -10,4 +12,5 @@ pub mod idempotency;
 pub mod journal;
 pub mod node;
 pub mod read_store;
+pub mod telemetry;
 pub mod vault;

@@ -1,0 +1,94 @@
+//! The first administrator: whoever starts on an empty journal must be able to get in.
+
+use crate::auth::{PasswordHasher, passwords, permissions};
+use crate::config::FirstAdministrator;
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::JournalError;
+use crate::node::Node;
+use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Person, Registration};
+use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
+use registrar_projections::{AdminDocument, Direction, Query, admins};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// Why there is no first administrator.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The journal did not take the registration.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The settings make no admin.
+    #[error("the first administrator cannot be registered")]
+    Refused(#[source] AdminError),
+    /// The password was not hashed.
+    #[error(transparent)]
+    Busy(#[from] crate::auth::Busy),
+}
+
+/// What was generated, to be shown once and kept nowhere.
+pub struct Credentials {
+    /// Sign-in name.
+    pub email: EmailAddress,
+    /// Password.
+    pub password: Zeroizing<String>,
+}
+
+/// Registers the first administrator if no admin was ever registered.
+///
+/// Of several nodes that start at once one registers, since the e-mail is claimed; the others go on. The answer is the
+/// password, if this node generated it and registered the administrator.
+///
+/// # Errors
+/// [`BootstrapError`].
+pub async fn first_administrator(
+    node: &Node,
+    passwords: &PasswordHasher,
+    settings: &FirstAdministrator,
+) -> Result<Option<Credentials>, BootstrapError> {
+    if has_admins(node).await? {
+        return Ok(None);
+    }
+    let password = settings.password.clone().unwrap_or_else(passwords::generate);
+    let registration = registration(&settings.email, passwords.hash(password.clone()).await?);
+    let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration)));
+    match node.executor.execute::<Admin>(&RequestContext::system(), &id, command, None).await {
+        Ok(_) => {
+            tracing::info!("the first administrator was registered");
+            let generated = settings.password.is_none();
+            Ok(generated.then(|| Credentials { email: settings.email.clone(), password }))
+        }
+        // Another node was faster. Its administrator is as good as ours.
+        Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })) => Ok(None),
+        Err(ExecuteError::Journal(error)) => Err(error.into()),
+        Err(ExecuteError::Refused(refused)) => Err(BootstrapError::Refused(refused)),
+    }
+}
+
+async fn has_admins(node: &Node) -> Result<bool, JournalError> {
+    let one = Query::<AdminDocument>::sorted(&admins::BY_NAME, Direction::Ascending).page(0, 1);
+    Ok(node.documents.page(one).await?.value.total > 0)
+}
+
+fn registration(email: &EmailAddress, password_hash: String) -> Registration {
+    Registration {
+        id: AdminId(Uuid::now_v7()),
+        person_id: PersonId(Uuid::now_v7()),
+        party_id: PartyId(Uuid::now_v7()),
+        policies: vec![permissions::ADMINISTRATOR.id.to_owned()],
+        custom_permissions: Vec::new(),
+        person: Person {
+            salutation: None,
+            first_name: "First".into(),
+            last_name: "Administrator".into(),
+            suffix: None,
+            email_address: Some(email.as_str().to_owned()),
+        },
+        legacy_identifier: None,
+        addresses: Vec::new(),
+        phone_numbers: Vec::new(),
+        account: Some(Account { id: AccountId(Uuid::now_v7()), email: email.clone(), password_hash }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

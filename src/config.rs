@@ -1,0 +1,242 @@
+//! Settings: what flags and variables may say, and what it comes to.
+//!
+//! Every flag mirrors a variable and wins over it. A variable that is set to nothing is the same as one that is not set:
+//! that is how compose files and process managers say "no". Secrets come from variables only, since anybody on the
+//! machine can read the arguments of a process.
+
+mod parse;
+
+use crate::node::StoreSettings;
+use crate::vault::{MasterKey, MasterKeyError};
+use chrono::Weekday;
+use chrono_tz::Tz;
+use clap::Args;
+use ipnet::IpNet;
+use registrar_aggregates::values::EmailAddress;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// File of the master key in the data folder.
+const MASTER_KEY_FILE: &str = "master.key";
+const MASTER_KEY: &str = "REGISTRAR_MASTER_KEY";
+const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
+/// Shortest password the first administrator may be given (NIST SP 800-63B 5.1.1.2).
+const PASSWORD_LENGTH_MIN: usize = 8;
+
+/// A setting that cannot be used. Reads as what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {problem}")]
+pub struct ConfigError {
+    /// Variable that the setting has, whether it came from there or from its flag.
+    pub name: &'static str,
+    /// What it must be. Holds no secret.
+    pub problem: String,
+}
+
+impl ConfigError {
+    fn new(name: &'static str, problem: impl Into<String>) -> Self {
+        ConfigError { name, problem: problem.into() }
+    }
+}
+
+/// Where the data is. Every command that needs the database takes these.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Where the data is")]
+pub struct StoreArgs {
+    /// PostgreSQL database, as postgres://user:password@host:5432/database [default: SQLite in the data folder]
+    #[arg(long, env = "REGISTRAR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Folder of the SQLite database and of the master key [default: ./data]
+    #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
+    pub data: Option<PathBuf>,
+}
+
+/// What the server is known by.
+#[derive(Debug, Clone, Default, Args)]
+pub struct AddressArgs {
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long, env = "REGISTRAR_LISTEN", value_name = "ADDRESS:PORT", hide_env_values = true)]
+    pub listen: Option<String>,
+    /// Address that clients use; it is the issuer of tokens [default: http:// and the address listened on]
+    #[arg(long, env = "REGISTRAR_PUBLIC_URL", value_name = "URL", hide_env_values = true)]
+    pub public_url: Option<String>,
+}
+
+/// The first administrator.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FirstAdministratorArgs {
+    /// E-mail of the administrator that an empty journal gets [default: admin@registrar.local]
+    #[arg(long, env = "REGISTRAR_ADMIN_EMAIL", value_name = "E-MAIL", hide_env_values = true)]
+    pub admin_email: Option<String>,
+}
+
+/// Everything that `serve` takes.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub store: StoreArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub address: AddressArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub first_administrator: FirstAdministratorArgs,
+    /// NATS server to publish events to [default: none]
+    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URL", hide_env_values = true)]
+    pub nats_url: Option<String>,
+    /// Whether published events carry personal values instead of having them redacted [default: false]
+    #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub publish_personal: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]
+    #[arg(long, env = "REGISTRAR_TRUSTED_PROXIES", value_name = "LIST", hide_env_values = true)]
+    pub trusted_proxies: Option<String>,
+    /// First day of a week in calendar periods [default: monday]
+    #[arg(long, env = "REGISTRAR_WEEK_START", value_name = "DAY", hide_env_values = true)]
+    pub week_start: Option<String>,
+    /// Time zone of calendar periods, such as Europe/Vienna [default: UTC]
+    #[arg(long, env = "REGISTRAR_TIME_ZONE", value_name = "ZONE", hide_env_values = true)]
+    pub time_zone: Option<String>,
+}
+
+/// The secrets among the variables.
+#[derive(Default)]
+pub struct Secrets {
+    /// The master key, base64.
+    pub master_key: Option<Zeroizing<String>>,
+    /// Password of the first administrator.
+    pub admin_password: Option<Zeroizing<String>>,
+}
+
+impl Secrets {
+    /// Reads them from the environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        let read = |name| std::env::var(name).ok().map(Zeroizing::new).filter(|text| !text.is_empty());
+        Secrets { master_key: read(MASTER_KEY), admin_password: read(ADMIN_PASSWORD) }
+    }
+}
+
+/// How `serve` serves.
+pub struct ServeSettings {
+    /// Where the data is.
+    pub store: StoreSettings,
+    /// Address to listen on.
+    pub listen: SocketAddr,
+    /// Address that clients use, without a slash at its end, if it was given.
+    pub public_url: Option<String>,
+    /// The first administrator.
+    pub first_administrator: FirstAdministrator,
+    /// NATS server to publish to.
+    pub nats_url: Option<String>,
+    /// Whether published events carry personal values.
+    pub publish_personal: bool,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// First day of a week in calendar periods.
+    pub week_start: Weekday,
+    /// Time zone of calendar periods.
+    pub time_zone: Tz,
+}
+
+/// Whom an empty journal gets as administrator.
+pub struct FirstAdministrator {
+    /// Sign-in name and contact e-mail.
+    pub email: EmailAddress,
+    /// Password; generated without.
+    pub password: Option<Zeroizing<String>>,
+}
+
+impl StoreArgs {
+    /// Fills in the default.
+    #[must_use]
+    pub fn resolve(self) -> StoreSettings {
+        let data = self.data.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("data"));
+        StoreSettings { database_url: given(self.database_url), data }
+    }
+}
+
+impl AddressArgs {
+    /// The address to listen on, and the public URL if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn resolve(self) -> Result<(SocketAddr, Option<String>), ConfigError> {
+        let listen = given(self.listen).unwrap_or_else(|| "127.0.0.1:8080".into());
+        let listen = listen.parse().map_err(|_| {
+            ConfigError::new(
+                "REGISTRAR_LISTEN",
+                format!("must be an address and a port such as 127.0.0.1:8080, not {listen:?}"),
+            )
+        })?;
+        let public_url = given(self.public_url).map(|url| parse::public_url(&url)).transpose()?;
+        Ok((listen, public_url))
+    }
+}
+
+impl FirstAdministratorArgs {
+    /// Fills in the default and adds the password.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn resolve(self, secrets: &Secrets) -> Result<FirstAdministrator, ConfigError> {
+        let email = given(self.admin_email).unwrap_or_else(|| "admin@registrar.local".into());
+        let email = EmailAddress::parse(&email)
+            .map_err(|problem| ConfigError::new("REGISTRAR_ADMIN_EMAIL", format!("{problem}, not {email:?}")))?;
+        let password = secrets.admin_password.clone();
+        if password.as_ref().is_some_and(|password| password.chars().count() < PASSWORD_LENGTH_MIN) {
+            let problem =
+                format!("must have at least {PASSWORD_LENGTH_MIN} characters; without it a password is generated");
+            return Err(ConfigError::new(ADMIN_PASSWORD, problem));
+        }
+        Ok(FirstAdministrator { email, password })
+    }
+}
+
+impl ServeArgs {
+    /// Checks every setting and fills in the defaults.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first that cannot be used.
+    pub fn resolve(self, secrets: &Secrets) -> Result<ServeSettings, ConfigError> {
+        let (listen, public_url) = self.address.resolve()?;
+        Ok(ServeSettings {
+            store: self.store.resolve(),
+            listen,
+            public_url,
+            first_administrator: self.first_administrator.resolve(secrets)?,
+            nats_url: given(self.nats_url).map(|url| parse::nats_url(&url)).transpose()?,
+            publish_personal: given(self.publish_personal).map_or(Ok(false), |text| parse::truth(&text))?,
+            trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
+            week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
+            time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
+        })
+    }
+}
+
+/// The text, unless there is nothing in it.
+fn given(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+}
+
+/// The master key: from the environment, else from the file in the data folder, which is made where there is none.
+/// The folder must be there.
+///
+/// # Errors
+/// [`MasterKeyError`], which names what it was read from.
+pub fn master_key(secrets: &Secrets, data: &Path) -> Result<MasterKey, MasterKeyError> {
+    match &secrets.master_key {
+        Some(text) => MasterKey::parse(text, MASTER_KEY),
+        None => MasterKey::from_file(&master_key_file(data)),
+    }
+}
+
+/// Where the master key is if the environment has none.
+#[must_use]
+pub fn master_key_file(data: &Path) -> PathBuf {
+    data.join(MASTER_KEY_FILE)
+}
+
+#[cfg(test)]
+mod tests;

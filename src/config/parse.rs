@@ -1,0 +1,68 @@
+//! Reading single settings. Each refusal is one line that says what is right.
+
+use super::ConfigError;
+use axum::http::Uri;
+use chrono::Weekday;
+use chrono_tz::Tz;
+use ipnet::IpNet;
+use std::net::IpAddr;
+
+/// An `http` or `https` URL without query; slashes at its end are dropped.
+pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
+    let url = text.trim_end_matches('/');
+    let uri = url.parse::<Uri>().ok();
+    let usable = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.query().is_none()
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+    });
+    if usable && !url.contains('#') {
+        return Ok(url.to_owned());
+    }
+    Err(ConfigError::new("REGISTRAR_PUBLIC_URL", format!("must look like https://registrar.example.org, not {text:?}")))
+}
+
+/// The value may hold a password and is not repeated.
+pub(super) fn nats_url(text: &str) -> Result<String, ConfigError> {
+    let has_scheme = ["nats://", "tls://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme));
+    if has_scheme && !text.contains(char::is_whitespace) {
+        return Ok(text.to_owned());
+    }
+    Err(ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
+}
+
+pub(super) fn truth(text: &str) -> Result<bool, ConfigError> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        _ => Err(ConfigError::new("REGISTRAR_PUBLISH_PERSONAL", format!("must be true or false, not {text:?}"))),
+    }
+}
+
+/// Addresses and networks in CIDR notation, separated by commas.
+pub(super) fn networks(list: &str) -> Result<Vec<IpNet>, ConfigError> {
+    let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            part.parse::<IpNet>().or_else(|_| part.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+                let problem = format!("must list addresses or networks such as 10.0.0.0/8, not {part:?}");
+                ConfigError::new("REGISTRAR_TRUSTED_PROXIES", problem)
+            })
+        })
+        .collect()
+}
+
+pub(super) fn weekday(text: &str) -> Result<Weekday, ConfigError> {
+    text.parse().map_err(|_| {
+        ConfigError::new("REGISTRAR_WEEK_START", format!("must be a day of the week such as monday, not {text:?}"))
+    })
+}
+
+pub(super) fn time_zone(text: &str) -> Result<Tz, ConfigError> {
+    text.parse().map_err(|_| {
+        ConfigError::new(
+            "REGISTRAR_TIME_ZONE",
+            format!("must be a time zone such as UTC or Europe/Vienna, not {text:?}"),
+        )
+    })
+}

@@ -1,0 +1,121 @@
+use super::*;
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn resolve(args: ServeArgs) -> Result<ServeSettings, ConfigError> {
+    args.resolve(&Secrets::default())
+}
+
+fn refused(args: ServeArgs) -> String {
+    resolve(args).err().expect("refused").to_string()
+}
+
+fn address(listen: &str, public_url: &str) -> ServeArgs {
+    ServeArgs { address: AddressArgs { listen: text(listen), public_url: text(public_url) }, ..ServeArgs::default() }
+}
+
+#[test]
+fn nothing_needs_to_be_set() {
+    let settings = resolve(ServeArgs::default()).expect("the defaults are right");
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.store.data, PathBuf::from("data"));
+    assert_eq!(settings.store.database_url, None);
+    assert_eq!(settings.first_administrator.email.as_str(), "admin@registrar.local");
+    assert!(settings.first_administrator.password.is_none());
+    assert_eq!((settings.nats_url, settings.public_url), (None, None));
+    assert!(!settings.publish_personal && settings.trusted_proxies.is_empty());
+    assert_eq!((settings.week_start, settings.time_zone), (Weekday::Mon, Tz::UTC));
+}
+
+#[test]
+fn what_is_empty_is_not_set() {
+    let empty = || text(" ");
+    let args = ServeArgs {
+        store: StoreArgs { database_url: empty(), data: Some(PathBuf::new()) },
+        address: AddressArgs { listen: empty(), public_url: empty() },
+        first_administrator: FirstAdministratorArgs { admin_email: empty() },
+        nats_url: empty(),
+        publish_personal: empty(),
+        trusted_proxies: empty(),
+        week_start: empty(),
+        time_zone: empty(),
+    };
+    let settings = resolve(args).expect("as without");
+    assert_eq!(settings.listen.port(), 8080);
+    assert_eq!((settings.store.database_url, settings.nats_url, settings.public_url), (None, None, None));
+    assert_eq!(settings.store.data, PathBuf::from("data"));
+}
+
+#[test]
+fn what_is_set_counts() {
+    let args = ServeArgs {
+        publish_personal: text("TRUE"),
+        trusted_proxies: text("127.0.0.1, 10.0.0.0/8,::1,"),
+        week_start: text("Sunday"),
+        time_zone: text("Europe/Vienna"),
+        nats_url: text("nats://user:pass@127.0.0.1:4222"),
+        ..address("[::]:0", "https://registrar.example.org/base/")
+    };
+    let settings = resolve(args).expect("all right");
+    assert_eq!(settings.listen.to_string(), "[::]:0");
+    assert_eq!(settings.public_url.as_deref(), Some("https://registrar.example.org/base"));
+    let networks: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+    assert!(settings.publish_personal);
+    assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
+}
+
+#[test]
+fn each_refusal_is_one_line_that_names_the_setting() {
+    let nats = |url| ServeArgs { nats_url: text(url), ..ServeArgs::default() };
+    let email = FirstAdministratorArgs { admin_email: text("nobody") };
+    let refusals = [
+        (refused(address("8080", "")), "REGISTRAR_LISTEN"),
+        (refused(address("localhost", "")), "REGISTRAR_LISTEN"),
+        (refused(address("127.0.0.1:65536", "")), "REGISTRAR_LISTEN"),
+        (refused(address("", "registrar.example.org")), "REGISTRAR_PUBLIC_URL"),
+        (refused(address("", "ftp://registrar.example.org")), "REGISTRAR_PUBLIC_URL"),
+        (refused(address("", "https://")), "REGISTRAR_PUBLIC_URL"),
+        (refused(address("", "https://a b")), "REGISTRAR_PUBLIC_URL"),
+        (refused(address("", "https://a/?b=c")), "REGISTRAR_PUBLIC_URL"),
+        (refused(nats("127.0.0.1:4222")), "REGISTRAR_NATS_URL"),
+        (refused(ServeArgs { first_administrator: email, ..ServeArgs::default() }), "REGISTRAR_ADMIN_EMAIL"),
+        (refused(ServeArgs { publish_personal: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_PUBLISH_PERSONAL"),
+        (
+            refused(ServeArgs { trusted_proxies: text("10.0.0.0/33"), ..ServeArgs::default() }),
+            "REGISTRAR_TRUSTED_PROXIES",
+        ),
+        (refused(ServeArgs { week_start: text("someday"), ..ServeArgs::default() }), "REGISTRAR_WEEK_START"),
+        (refused(ServeArgs { time_zone: text("Mars/Olympus"), ..ServeArgs::default() }), "REGISTRAR_TIME_ZONE"),
+    ];
+    for (refusal, name) in refusals {
+        assert!(refusal.starts_with(name) && !refusal.contains('\n'), "{refusal}");
+    }
+}
+
+#[test]
+fn a_refusal_repeats_no_password() {
+    let url = refused(ServeArgs { nats_url: text("user:secret@host"), ..ServeArgs::default() });
+    assert!(!url.contains("secret"), "{url}");
+    let secrets = Secrets { admin_password: Some(Zeroizing::new("secret".into())), ..Secrets::default() };
+    let password = ServeArgs::default().resolve(&secrets).err().expect("too short").to_string();
+    assert!(password.starts_with("REGISTRAR_ADMIN_PASSWORD") && !password.contains("secret"), "{password}");
+}
+
+#[test]
+fn the_master_key_comes_from_its_variable_or_from_a_file_that_is_made_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    master_key(&Secrets::default(), folder.path()).expect("made");
+    let made = std::fs::read(master_key_file(folder.path())).expect("a file");
+    master_key(&Secrets::default(), folder.path()).expect("read");
+    assert_eq!(std::fs::read(master_key_file(folder.path())).expect("a file"), made);
+
+    let other = tempfile::tempdir().expect("a folder");
+    let key = |text: &str| Secrets { master_key: Some(Zeroizing::new(text.to_owned())), ..Secrets::default() };
+    master_key(&key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), other.path()).expect("read");
+    assert!(!master_key_file(other.path()).exists());
+    let refusal = master_key(&key("c2hvcnQ="), other.path()).err().expect("too short").to_string();
+    assert!(refusal.starts_with("REGISTRAR_MASTER_KEY") && !refusal.contains("c2hvcnQ="), "{refusal}");
+}
