@@ -74,6 +74,11 @@ macro_rules! domain_events {
         })*
 
         impl DomainEvent {
+            /// Names of all events that there are.
+            pub fn event_types() -> impl Iterator<Item = &'static str> {
+                [$(<$event>::NAMES,)*].into_iter().flatten().copied()
+            }
+
             /// Kebab-case name of the aggregate, e.g. `admin`.
             #[must_use]
             pub fn aggregate_type(&self) -> &'static str {
@@ -164,9 +169,8 @@ macro_rules! event_names {
             }
         }
 
-        #[cfg(test)]
         impl $event {
-            /// All names, for the test that compares them with what serde writes.
+            /// All names. A test compares them with what serde writes.
             pub(crate) const NAMES: &'static [&'static str] = &[$($name),*];
         }
     };
