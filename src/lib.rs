@@ -11,6 +11,7 @@ pub mod followers;
 pub mod idempotency;
 pub mod journal;
 pub mod node;
+pub mod publisher;
 pub mod read_store;
 pub mod telemetry;
 pub mod vault;

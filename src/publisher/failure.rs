@@ -1,0 +1,93 @@
+//! Why publishing had to stop and start over.
+
+use crate::journal::JournalError;
+use std::fmt::Display;
+
+/// What an attempt to publish came to.
+pub(super) type PublishResult<T> = Result<T, Failure>;
+
+/// An obstacle. None of them loses anything: the stream says where to go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// No connection, no answer, or a refusal that is not about the order.
+    #[error("{doing}: {reason}")]
+    Nats {
+        /// What was being done.
+        doing: &'static str,
+        /// What the client library says. It names no credentials.
+        reason: String,
+    },
+    /// The connection went away.
+    #[error("the connection to NATS was lost")]
+    Disconnected,
+    /// The stream did not end where it was thought to end: another publisher, a late retry, a lost or deleted tail.
+    #[error("the stream ends elsewhere than expected; another publisher may be at work")]
+    Overtaken,
+    /// Another node of this database publishes.
+    #[error("another node publishes")]
+    NotLeading,
+    /// The server has not forgotten the id of a message that the stream no longer holds.
+    #[error("the server takes position {position}, which the stream does not hold, for a duplicate")]
+    Remembered {
+        /// Position that was refused.
+        position: u64,
+    },
+    /// The stream that is there cannot be published to.
+    #[error("the stream REGISTRAR cannot be used: {0}; change its settings or remove it")]
+    Unusable(&'static str),
+    /// The stream holds events that the journal does not.
+    #[error(
+        "the stream ends at position {stream} and the journal at {journal}: was the journal restored from an older \
+         backup? Nothing is published until the stream REGISTRAR is removed or the journal has its events back"
+    )]
+    Ahead {
+        /// Position of the stream's last event.
+        stream: u64,
+        /// Position of the journal's.
+        journal: u64,
+    },
+    /// The stream holds other events than the journal.
+    #[error(
+        "the stream holds another event at position {position} than the journal: it belongs to another journal. \
+         Nothing is published until the stream REGISTRAR is removed"
+    )]
+    Foreign {
+        /// Where they were compared.
+        position: u64,
+    },
+    /// An event that the server would not take.
+    #[error("the event at position {position} is larger than the max_payload of the NATS server")]
+    TooLarge {
+        /// Its position.
+        position: u64,
+    },
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Journal(#[from] JournalError),
+}
+
+impl Failure {
+    /// The failure and what it came from, in one line.
+    pub(super) fn chain(&self) -> String {
+        let sources = std::iter::successors(std::error::Error::source(self), |error| error.source());
+        sources.fold(self.to_string(), |text, source| format!("{text}: {source}"))
+    }
+
+    /// A failure of NATS while `doing` something.
+    pub(super) fn nats<E: Display>(doing: &'static str) -> impl FnOnce(E) -> Failure {
+        move |error| Failure::Nats { doing, reason: error.to_string() }
+    }
+
+    /// Whether somebody has to act before it can go on.
+    pub(super) fn needs_operator(&self) -> bool {
+        match self {
+            Failure::Unusable(_) | Failure::Ahead { .. } | Failure::Foreign { .. } | Failure::TooLarge { .. } => true,
+            Failure::Nats { .. }
+            | Failure::Disconnected
+            | Failure::Overtaken
+            | Failure::NotLeading
+            | Failure::Remembered { .. }
+            | Failure::Journal(_) => false,
+        }
+    }
+}

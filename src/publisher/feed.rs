@@ -1,0 +1,125 @@
+//! Everything that happened, in order and without end: what the publisher and every SSE client follow.
+
+use super::cloud_event::{CloudEvent, Identity, PersonalValues};
+use crate::journal::{Journal, JournalError, JournalResult, StoredEvent};
+use crate::node::Node;
+use futures::stream::{Stream, try_unfold};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Events read at once.
+const PAGE_SIZE: usize = 512;
+/// How long an event can stay unnoticed when the wake-up is lost, e.g. that of another node.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The journal as its followers read it. Cloning is cheap; every clone reads on its own.
+#[derive(Clone)]
+pub struct Feed {
+    journal: Arc<dyn Journal>,
+    heads: watch::Receiver<u64>,
+    personal: PersonalValues,
+}
+
+struct Reader {
+    feed: Feed,
+    after: u64,
+    /// Whether the last page was the end of the journal.
+    caught_up: bool,
+}
+
+impl Feed {
+    /// The events of `journal`; `heads` wakes whoever waits for more.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>, heads: watch::Receiver<u64>, personal: PersonalValues) -> Self {
+        Feed { journal, heads, personal }
+    }
+
+    /// The events of a node, with personal values in the clear if `publish_personal`.
+    #[must_use]
+    pub fn of(node: &Node, publish_personal: bool) -> Self {
+        let personal =
+            if publish_personal { PersonalValues::Clear(Arc::clone(&node.vault)) } else { PersonalValues::Redacted };
+        Feed::new(Arc::clone(&node.journal), node.heads.clone(), personal)
+    }
+
+    /// Position of the journal's last event, 0 if it is empty.
+    ///
+    /// # Errors
+    /// As [`Journal::head`].
+    pub async fn head(&self) -> JournalResult<u64> {
+        Ok(self.journal.head().await?.position)
+    }
+
+    /// What this node knows of the journal's end without asking the database.
+    #[must_use]
+    pub fn known_head(&self) -> u64 {
+        *self.heads.borrow()
+    }
+
+    /// Identity of the event at `position`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Journal::read`].
+    pub async fn identity(&self, position: u64) -> JournalResult<Option<Identity>> {
+        let Some(before) = position.checked_sub(1) else { return Ok(None) };
+        Ok(self.journal.read(before, 1).await?.first().filter(|event| event.position == position).map(Identity::of))
+    }
+
+    /// The events after `position` in pages, dense and in order, waiting for more at the end. Nothing is read ahead of
+    /// the caller.
+    ///
+    /// Ends after an error: what the journal says, or `Corrupt` for a gap.
+    pub fn after(&self, position: u64) -> impl Stream<Item = JournalResult<Vec<CloudEvent>>> + Send + use<> {
+        let reader = Reader { feed: self.clone(), after: position, caught_up: false };
+        try_unfold(reader, |mut reader| async move {
+            let page = reader.next_page().await?;
+            Ok(Some((page, reader)))
+        })
+    }
+}
+
+impl Reader {
+    async fn next_page(&mut self) -> JournalResult<Vec<CloudEvent>> {
+        loop {
+            if self.caught_up {
+                self.wait().await;
+            }
+            let known_head = self.feed.known_head();
+            let events = self.feed.journal.read(self.after, PAGE_SIZE).await?;
+            self.caught_up = events.len() < PAGE_SIZE;
+            if let Some(last) = events.last() {
+                self.check_dense(&events)?;
+                self.after = last.position;
+                return self.feed.personal.render(&events).await;
+            }
+            if known_head > self.after {
+                return Err(missing(self.after + 1));
+            }
+        }
+    }
+
+    /// Until there is more than was read, as far as this node knows, or until it is time to look.
+    async fn wait(&mut self) {
+        let after = self.after;
+        let more = async {
+            // Without a sender nobody will ever wake us: looking now and then is what remains.
+            if self.feed.heads.wait_for(|head| *head > after).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        // Late is fine, that is what the interval is for; the result only says which of the two it was.
+        let _ = tokio::time::timeout(POLL_INTERVAL, more).await;
+    }
+
+    fn check_dense(&self, events: &[StoredEvent]) -> JournalResult<()> {
+        match events.iter().zip(self.after + 1..).find(|(event, position)| event.position != *position) {
+            Some((_, position)) => Err(missing(position)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn missing(position: u64) -> JournalError {
+    JournalError::corrupt(format!("the journal has no event at position {position}"))
+}

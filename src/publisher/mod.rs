@@ -1,0 +1,130 @@
+//! The events on their way out: to a JetStream stream, and as the feed that SSE clients follow.
+//!
+//! The journal is the truth and the stream its copy: every position once, in order. The publisher keeps no record of
+//! its own. It asks the stream where it ends and goes on from there, so that it makes no difference why it stopped:
+//! a crash, a broker that was away or lost its tail, another publisher that was faster. Commands never wait for it.
+
+mod asyncapi;
+mod backoff;
+pub mod cloud_event;
+mod connection;
+mod failure;
+mod feed;
+mod message_ids;
+mod session;
+mod status;
+mod stream;
+
+pub use asyncapi::ASYNCAPI;
+pub use connection::{NatsSettings, NotANatsUrl};
+pub use feed::Feed;
+pub use status::{PublisherReport, PublisherStatus};
+pub use stream::STREAM;
+
+use crate::followers::Leadership;
+use crate::node::{Node, Store};
+use async_nats::jetstream::{Context, context::ContextBuilder};
+use backoff::Backoff;
+use connection::Connection;
+use failure::Failure;
+use message_ids::MessageIds;
+use session::Session;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long NATS may take to answer a question.
+const API_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What only one of several nodes should do.
+const LEADERSHIP: &str = "publisher";
+
+/// Publishes the events of the node until `shutdown`. Whatever goes wrong is told in `status` and tried again.
+///
+/// Of several nodes on one database one publishes and the others watch. That only spares them useless attempts: the
+/// stream would be right without it.
+pub async fn run(node: Arc<Node>, settings: NatsSettings, status: PublisherStatus, shutdown: CancellationToken) {
+    let feed = Feed::of(&node, settings.publish_personal());
+    publish(feed, Some(node.store.clone()), settings, status, shutdown).await;
+}
+
+/// Publishes `feed` until `shutdown`, as [`run`] does; without `store` it does not ask whether others do.
+///
+/// What is in flight at the end may or may not arrive; the stream will tell whoever publishes next.
+pub async fn publish(
+    feed: Feed,
+    store: Option<Store>,
+    settings: NatsSettings,
+    status: PublisherStatus,
+    shutdown: CancellationToken,
+) {
+    status.configured();
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        never = keep_publishing(&feed, store.as_ref(), &settings, &status) => match never {},
+    }
+    status.connected(false);
+}
+
+async fn keep_publishing(
+    feed: &Feed,
+    store: Option<&Store>,
+    settings: &NatsSettings,
+    status: &PublisherStatus,
+) -> Infallible {
+    let mut connection = Connection::open(settings, status).await;
+    let api = ContextBuilder::new().timeout(API_TIMEOUT).build(connection.client.clone());
+    let (mut backoff, mut ids) = (Backoff::default(), MessageIds::default());
+    loop {
+        let losses = connection.established().await;
+        let before = status.report().position;
+        let failure = tokio::select! {
+            failure = publish_once(&api, feed, store, status, &mut ids) => failure,
+            () = connection.lost(losses) => Failure::Disconnected,
+        };
+        report(status, &failure);
+        // Whoever only watches is not in a hurry, however well the other one gets on.
+        if status.report().position > before && !matches!(failure, Failure::NotLeading) {
+            backoff.reset();
+        }
+        backoff.wait().await;
+    }
+}
+
+async fn publish_once(
+    api: &Context,
+    feed: &Feed,
+    store: Option<&Store>,
+    status: &PublisherStatus,
+    ids: &mut MessageIds,
+) -> Failure {
+    let attempt = async {
+        // Held until the end of this attempt, so that a node that cannot reach NATS lets another one try.
+        let leadership = match store {
+            Some(store) => Leadership::try_take(store, LEADERSHIP).await?,
+            None => None,
+        };
+        let mut session = Session::open(api, feed, status, ids).await?;
+        if store.is_some() && leadership.is_none() {
+            return Err(Failure::NotLeading);
+        }
+        Ok(session.publish().await)
+    };
+    attempt.await.unwrap_or_else(|failure| failure)
+}
+
+/// Tells an obstacle where the operator looks, and logs it once for as long as it lasts.
+fn report(status: &PublisherStatus, failure: &Failure) {
+    if matches!(failure, Failure::Overtaken | Failure::NotLeading) {
+        // No obstacle: somebody else publishes.
+        tracing::debug!("{failure}");
+        return;
+    }
+    let text = failure.chain();
+    match (status.failed(text.clone()), failure.needs_operator()) {
+        (true, true) => tracing::error!("nothing is published: {text}"),
+        (true, false) => tracing::warn!("publishing is interrupted: {text}"),
+        (false, _) => tracing::debug!("publishing is still interrupted: {text}"),
+    }
+}

@@ -1,0 +1,221 @@
+//! Publishing over one connection, from where the stream ends until something is in the way.
+//!
+//! What keeps the stream exact is that each message names its predecessor, and that the server refuses it behind any
+//! other: the sequence, so that nothing is stored twice, be it of another publisher or a late retry; and the id, so that
+//! nothing is left out. By the sequence alone, whatever somebody else put in the place of a refused message would make
+//! the one behind it fit. Everything else here is speed.
+
+use super::cloud_event::CloudEvent;
+use super::failure::{Failure, PublishResult};
+use super::feed::Feed;
+use super::message_ids::MessageIds;
+use super::status::PublisherStatus;
+use super::stream::{self, StreamEnd};
+use crate::journal::{JournalError, JournalResult};
+use async_nats::jetstream::{
+    Context,
+    context::{ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind},
+    message::PublishMessage,
+    publish::PublishAck,
+    stream::Stream,
+};
+use futures::{StreamExt, stream::BoxStream};
+use std::collections::VecDeque;
+use std::future::IntoFuture;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Messages sent and not acknowledged yet.
+const WINDOW: usize = 512;
+/// How long the server may take to acknowledge the oldest of them; a slow disk syncs them one by one.
+const ACK_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long to wait for the rest once one was refused.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often an idle publisher looks whether the stream still ends where it left it.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+type Ack = <PublishAckFuture as IntoFuture>::IntoFuture;
+type Pages<'a> = BoxStream<'a, JournalResult<Vec<CloudEvent>>>;
+
+struct InFlight {
+    ack: Ack,
+    position: u64,
+    sequence: u64,
+}
+
+/// A stream that ends where the journal goes on.
+pub(super) struct Session<'a> {
+    stream: Stream,
+    publishing: Context,
+    feed: &'a Feed,
+    status: &'a PublisherStatus,
+    ids: &'a mut MessageIds,
+    /// Sequence of the last message, of those in flight as well.
+    sequence: u64,
+    /// Id of the last message sent. None yet for the first: its place was just read from the stream, and the server may
+    /// still have the id of one that is gone for the last.
+    last_id: Option<String>,
+    /// Position of the last acknowledged event.
+    position: u64,
+    queue: VecDeque<CloudEvent>,
+    in_flight: VecDeque<InFlight>,
+}
+
+impl<'a> Session<'a> {
+    /// Opens the stream and finds where to go on.
+    ///
+    /// # Errors
+    /// `Unusable`; `Ahead` or `Foreign` if what the stream holds is not of this journal; `Nats`; `Journal`.
+    pub(super) async fn open(
+        api: &Context,
+        feed: &'a Feed,
+        status: &'a PublisherStatus,
+        ids: &'a mut MessageIds,
+    ) -> PublishResult<Self> {
+        let stream = stream::open(api).await?;
+        let end = stream::end(&stream).await?;
+        let head = check_of_this_journal(&end, feed).await?;
+        tracing::debug!(
+            position = end.position,
+            sequence = end.sequence,
+            head,
+            "publishing goes on after this position"
+        );
+        ids.resume_after(end.position);
+        status.reached(end.position, head);
+        Ok(Session {
+            stream,
+            // A context of its own, so that acknowledgements nobody waits for any more do not fill the next window.
+            publishing: ContextBuilder::new().timeout(ACK_TIMEOUT).max_ack_inflight(WINDOW).build(api.client()),
+            feed,
+            status,
+            ids,
+            sequence: end.sequence,
+            last_id: None,
+            position: end.position,
+            queue: VecDeque::new(),
+            in_flight: VecDeque::new(),
+        })
+    }
+
+    /// Publishes for ever; what it comes back with is what is in the way.
+    pub(super) async fn publish(&mut self) -> Failure {
+        let mut pages = self.feed.after(self.position).boxed();
+        loop {
+            if let Err(failure) = self.step(&mut pages).await {
+                self.drain().await;
+                return failure;
+            }
+        }
+    }
+
+    async fn step(&mut self, pages: &mut Pages<'_>) -> PublishResult<()> {
+        while self.in_flight.len() < WINDOW
+            && let Some(event) = self.queue.pop_front()
+        {
+            self.send(event).await?;
+        }
+        let idle = self.in_flight.is_empty() && self.queue.is_empty();
+        let wanted = self.queue.len() < WINDOW;
+        let oldest = async {
+            match self.in_flight.front_mut() {
+                Some(oldest) => (&mut oldest.ack).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // Reading on comes first, so that the next page is there when the window opens.
+            biased;
+            page = pages.next(), if wanted => {
+                let page = page.unwrap_or_else(|| Err(JournalError::corrupt("the feed has ended")))?;
+                self.queue.extend(page);
+                Ok(())
+            }
+            ack = oldest => self.acknowledged(ack),
+            () = tokio::time::sleep(CHECK_INTERVAL), if idle => self.check().await,
+        }
+    }
+
+    async fn send(&mut self, event: CloudEvent) -> PublishResult<()> {
+        let CloudEvent { position, nats_subject, json, .. } = event;
+        let id = self.ids.of(position);
+        let mut message = PublishMessage::build()
+            .payload(json.into())
+            .message_id(&id)
+            .expected_last_sequence(self.sequence)
+            .header("Content-Type", "application/cloudevents+json");
+        if let Some(last_id) = self.last_id.replace(id) {
+            message = message.expected_last_message_id(last_id);
+        }
+        let ack =
+            self.publishing.send_publish(nats_subject, message).await.map_err(|error| failure(&error, position))?;
+        self.sequence += 1;
+        self.in_flight.push_back(InFlight { ack: ack.into_future(), position, sequence: self.sequence });
+        Ok(())
+    }
+
+    fn acknowledged(&mut self, ack: Result<PublishAck, PublishError>) -> PublishResult<()> {
+        let Some(InFlight { position, sequence, .. }) = self.in_flight.pop_front() else { return Ok(()) };
+        let ack = ack.map_err(|error| failure(&error, position))?;
+        if ack.duplicate {
+            self.ids.refused(position);
+            return Err(Failure::Remembered { position });
+        }
+        if ack.sequence != sequence {
+            return Err(Failure::Overtaken);
+        }
+        self.position = position;
+        self.status.reached(position, self.feed.known_head());
+        self.status.works();
+        Ok(())
+    }
+
+    /// Looks whether the stream still ends where it was left.
+    async fn check(&mut self) -> PublishResult<()> {
+        let end = stream::end(&self.stream).await?;
+        if end.sequence != self.sequence || end.position != self.position {
+            return Err(Failure::Overtaken);
+        }
+        self.ids.caught_up();
+        self.status.works();
+        Ok(())
+    }
+
+    /// Waits for what is in flight, so that the stream has come to rest when it is asked where it ends.
+    async fn drain(&mut self) {
+        let all = async {
+            for InFlight { ack, .. } in self.in_flight.drain(..) {
+                // The stream itself will tell what became of it.
+                let _ = ack.await;
+            }
+        };
+        // What takes longer is refused by the server once something else stands in its place.
+        let _ = timeout(DRAIN_TIMEOUT, all).await;
+    }
+}
+
+/// Whether the stream is one of this journal's, up to where it ends; answers the journal's head.
+async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> PublishResult<u64> {
+    let head = feed.head().await?;
+    if end.position > head {
+        return Err(Failure::Ahead { stream: end.position, journal: head });
+    }
+    if let Some(published) = end.last.as_ref().and_then(|last| last.identity.as_ref())
+        && feed.identity(end.position).await?.as_ref() != Some(published)
+    {
+        return Err(Failure::Foreign { position: end.position });
+    }
+    Ok(head)
+}
+
+fn failure(error: &PublishError, position: u64) -> Failure {
+    match error.kind() {
+        PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId => Failure::Overtaken,
+        PublishErrorKind::MaxPayloadExceeded => Failure::TooLarge { position },
+        PublishErrorKind::StreamNotFound
+        | PublishErrorKind::TimedOut
+        | PublishErrorKind::BrokenPipe
+        | PublishErrorKind::MaxAckPending
+        | PublishErrorKind::Other => Failure::Nats { doing: "publishing", reason: error.to_string() },
+    }
+}

@@ -1,0 +1,159 @@
+//! The JetStream stream: making it, refusing one that cannot hold what is promised, and finding where it ends.
+
+use super::cloud_event::{Identity, SUBJECT_PREFIX};
+use super::failure::{Failure, PublishResult};
+use async_nats::header::NATS_MESSAGE_ID;
+use async_nats::jetstream::{
+    Context,
+    message::StreamMessage,
+    stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType, Stream},
+};
+use std::time::Duration;
+
+/// Name of the stream.
+pub const STREAM: &str = "REGISTRAR";
+
+/// The last message of ours that the stream holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastMessage {
+    /// Position of its event.
+    pub(super) position: u64,
+    /// What the envelope says of itself, where it is one.
+    pub(super) identity: Option<Identity>,
+}
+
+/// Where the stream ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StreamEnd {
+    /// The last sequence number that the server gave away, whether the message is still there or not: what the next
+    /// publish must name.
+    pub(super) sequence: u64,
+    /// Position up to which the stream holds everything it shall hold.
+    pub(super) position: u64,
+    /// The message that says so; `None` if the stream holds none.
+    pub(super) last: Option<LastMessage>,
+}
+
+/// The stream, made if there is none. One that is there keeps the settings that its operator gave it.
+///
+/// # Errors
+/// `Unusable` if it cannot hold every event once and in order; `Nats` if the server says no or nothing.
+pub(super) async fn open(context: &Context) -> PublishResult<Stream> {
+    let stream = context.get_or_create_stream(default_config()).await.map_err(Failure::nats("opening the stream"))?;
+    check(&stream.cached_info().config)?;
+    Ok(stream)
+}
+
+fn default_config() -> Config {
+    Config {
+        name: STREAM.to_owned(),
+        description: Some("Events of Registrar, every position once and in order".to_owned()),
+        subjects: vec![format!("{SUBJECT_PREFIX}.>")],
+        storage: StorageType::File,
+        retention: RetentionPolicy::Limits,
+        discard: DiscardPolicy::Old,
+        max_messages: -1,
+        max_bytes: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        max_message_size: -1,
+        num_replicas: 1,
+        duplicate_window: Duration::from_secs(120),
+        ..Config::default()
+    }
+}
+
+fn check(config: &Config) -> PublishResult<()> {
+    let problem = if !config.subjects.iter().any(|subject| covers_ours(subject)) {
+        "its subjects do not cover registrar.events.>"
+    } else if config.retention != RetentionPolicy::Limits {
+        "its retention is not by limits, so that it forgets where it ends"
+    } else if config.no_ack {
+        "it does not acknowledge what it stores"
+    } else if config.sealed {
+        "it is sealed"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Unusable(problem))
+}
+
+/// Whether a subject of the configuration takes everything that we publish.
+fn covers_ours(subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for ours in SUBJECT_PREFIX.split('.') {
+        match tokens.next() {
+            Some(">") => return true,
+            Some(token) if token == "*" || token == ours => {}
+            _ => return false,
+        }
+    }
+    tokens.next() == Some(">")
+}
+
+/// Reads where the stream ends from the stream itself.
+///
+/// Messages that are gone or that are not ours are stepped over: a tail that was deleted is thus found missing.
+///
+/// # Errors
+/// `Nats` if the server says no or nothing.
+pub(super) async fn end(stream: &Stream) -> PublishResult<StreamEnd> {
+    let info = stream.get_info().await.map_err(Failure::nats("asking for the state of the stream"))?;
+    let sequence = info.state.last_sequence;
+    let first = if info.state.messages == 0 { sequence + 1 } else { info.state.first_sequence };
+    for at in (first..=sequence).rev() {
+        match stream.get_raw_message(at).await {
+            Ok(message) => match LastMessage::of(&message) {
+                Some(last) => return Ok(StreamEnd { sequence, position: last.position, last: Some(last) }),
+                None => tracing::warn!(sequence = at, "a message in the stream REGISTRAR is not from Registrar"),
+            },
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
+            Err(error) => return Err(Failure::nats("reading the last message of the stream")(error)),
+        }
+    }
+    // An empty stream has everything ahead of it, unless its messages went because they were too old. What was
+    // published once must not come again then, and the sequence tells how far that was: it is the position, as long as
+    // nobody deletes from the stream.
+    let position = if info.config.max_age.is_zero() { 0 } else { sequence };
+    Ok(StreamEnd { sequence, position, last: None })
+}
+
+impl LastMessage {
+    fn of(message: &StreamMessage) -> Option<Self> {
+        let identity = Identity::of_json(&message.payload);
+        let by_header = message.headers.get(NATS_MESSAGE_ID).and_then(|id| id.as_str().parse().ok());
+        let position = by_header.or_else(|| identity.as_ref()?.id.parse().ok())?;
+        Some(LastMessage { position, identity })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_subjects_that_take_every_event_cover_ours() {
+        for subject in ["registrar.events.>", "registrar.>", ">", "*.events.>", "registrar.*.>"] {
+            assert!(covers_ours(subject), "{subject}");
+        }
+        for subject in
+            ["registrar.events", "registrar.events.*", "registrar.events.admin.>", "other.>", "registrar", ""]
+        {
+            assert!(!covers_ours(subject), "{subject}");
+        }
+    }
+
+    #[test]
+    fn a_stream_that_forgets_or_does_not_answer_is_refused() {
+        assert!(check(&default_config()).is_ok());
+        for config in [
+            Config { retention: RetentionPolicy::WorkQueue, ..default_config() },
+            Config { retention: RetentionPolicy::Interest, ..default_config() },
+            Config { no_ack: true, ..default_config() },
+            Config { sealed: true, ..default_config() },
+            Config { subjects: vec!["other.>".into()], ..default_config() },
+        ] {
+            assert!(matches!(check(&config), Err(Failure::Unusable(_))), "{config:?}");
+        }
+    }
+}
