@@ -7,6 +7,8 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod fault_nats;
 mod followers;
 mod journal;
+mod publishing;
 mod support;
