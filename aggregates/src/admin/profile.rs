@@ -103,7 +103,8 @@ pub struct AddressDetails {
 
 impl AddressDetails {
     /// What is wrong with the address as a whole: the member, in wire spelling, and the problem.
-    pub(super) fn problems(&self) -> Vec<(&'static str, Problem)> {
+    #[must_use]
+    pub fn problems(&self) -> Vec<(&'static str, Problem)> {
         let texts = [
             ("addressLine1", &self.address_line1),
             ("addressLine2", &self.address_line2),
