@@ -1,6 +1,7 @@
 //! Registrar's server: everything that touches the world. The rules are in `registrar-aggregates`, the read models in
 //! `registrar-projections`; here they are stored, served and published.
 
+pub mod api;
 pub mod auth;
 pub mod bootstrap;
 pub mod committer;

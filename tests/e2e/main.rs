@@ -7,6 +7,7 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod contract;
 mod fault_nats;
 mod followers;
 mod journal;

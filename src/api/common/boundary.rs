@@ -1,0 +1,135 @@
+//! What happens to every request before and after everything else: it gets an id, a span and a deadline; its answer
+//! gets the shape of its dialect's errors, its headers and its place in the metrics. Here and nowhere else.
+
+use crate::api::AppState;
+use crate::api::common::ApiError;
+use crate::api::common::client::{self, REQUEST_ID};
+use crate::api::common::error::{self, Shape};
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use futures::FutureExt;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+use tracing::Instrument;
+
+/// Longest body that is read.
+pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// How long a request may take until its answer begins.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Headers of every answer that does not bring its own.
+const SECURITY_HEADERS: [(header::HeaderName, &str); 5] = [
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+];
+
+/// What is known of a request from outside.
+#[derive(Debug, Clone)]
+pub struct RequestFacts {
+    /// Identifier of the request, a UUID.
+    pub request_id: String,
+    /// Address of the client.
+    pub ip_address: Option<String>,
+    /// Program of the client.
+    pub user_agent: Option<String>,
+    /// How its errors are written.
+    pub shape: Shape,
+}
+
+impl RequestFacts {
+    fn of(request: &Request, app: &AppState) -> Self {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        RequestFacts {
+            request_id: client::request_id(request.headers()).to_string(),
+            ip_address: client::address(peer, request.headers(), &app.settings.trusted_proxies)
+                .map(|address| address.to_string()),
+            user_agent: client::user_agent(request.headers()),
+            shape: Shape::of(request.uri().path()),
+        }
+    }
+}
+
+/// The outermost layer of the router.
+pub async fn boundary(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let facts = RequestFacts::of(&request, &app);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
+    let span = tracing::info_span!("request", request_id = %facts.request_id, %method, route);
+    request.extensions_mut().insert(app);
+    request.extensions_mut().insert(facts.clone());
+
+    let response = async {
+        let response = error::render(answer(request, next).await, facts.shape, &facts.request_id);
+        tracing::debug!(status = response.status().as_u16(), "answered");
+        response
+    };
+    let mut response = response.instrument(span).await;
+    finish(response.headers_mut(), &facts.request_id);
+    observe(method.as_str(), route, response.status().as_u16(), started.elapsed());
+    response
+}
+
+async fn answer(request: Request, next: Next) -> Response {
+    // A handler that panics holds no lock of ours that its unwinding would leave half done.
+    let answered = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
+    let error = match answered {
+        Ok(Ok(response)) => return response,
+        Ok(Err(_)) => ApiError::internal("a handler panicked"),
+        Err(elapsed) => ApiError::Unavailable(Some(Box::new(elapsed))),
+    };
+    axum::response::IntoResponse::into_response(error)
+}
+
+fn finish(headers: &mut HeaderMap, request_id: &str) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(request_id) = HeaderValue::from_str(request_id) {
+        headers.insert(REQUEST_ID, request_id);
+    }
+}
+
+/// Methods that a client invents must not become time series of their own.
+fn observe(method: &str, route: &str, status: u16, elapsed: Duration) {
+    let method = match method {
+        "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let labels = [("method", method), ("route", route.to_owned()), ("status", status.to_string())];
+    metrics::counter!("registrar_http_requests_total", &labels).increment(1);
+    metrics::histogram!("registrar_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
+}
+
+/// Reads a body whole.
+///
+/// # Errors
+/// `PayloadTooLarge`; `Invalid` for a body that breaks off.
+pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
+    match Limited::new(body, BODY_MAX_BYTES).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(ApiError::PayloadTooLarge { max_bytes: BODY_MAX_BYTES })
+        }
+        Err(_) => Err(ApiError::invalid("body could not be read to its end")),
+    }
+}
+
+/// Answers for paths that nothing knows.
+pub async fn no_such_path() -> ApiError {
+    ApiError::NoSuchPath
+}
+
+/// Answers for methods that a path does not have.
+pub async fn no_such_method() -> ApiError {
+    ApiError::NoSuchMethod
+}

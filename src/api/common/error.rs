@@ -1,0 +1,331 @@
+//! The one error of the HTTP layer, and how each dialect writes it.
+//!
+//! A handler answers an [`ApiError`]; it travels as an extension of an empty answer until [`render`] writes it in the
+//! shape of the request's dialect. So no handler knows the shape, and the chain of causes is logged in one place.
+
+use crate::auth::{AuthError, Busy};
+use crate::journal::JournalError;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use std::error::Error;
+use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
+
+/// Seconds after which a client may try again.
+const RETRY_AFTER_SECONDS: u64 = 1;
+
+/// Why a request was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// Nobody known is asking.
+    #[error("unauthenticated")]
+    Unauthenticated {
+        /// Whether credentials were sent at all.
+        credentials_sent: bool,
+    },
+    /// The caller is known and may not.
+    #[error("forbidden")]
+    Forbidden,
+    /// There is no such path.
+    #[error("no such path")]
+    NoSuchPath,
+    /// The path has no such method.
+    #[error("no such method")]
+    NoSuchMethod,
+    /// There is no such resource; the text says of which kind.
+    #[error("{0}")]
+    NotFound(&'static str),
+    /// The request breaks its description; each finding names a field.
+    #[error("{} finding(s)", .0.len())]
+    Invalid(Vec<String>),
+    /// The change collides with what is stored.
+    #[error("{0}")]
+    Conflict(String),
+    /// Another request changed the resource at the same time, more often than it was tried again.
+    #[error("the resource was changed by another request at the same time")]
+    VersionConflict,
+    /// The resource is not at the version that the caller named.
+    #[error("the resource is at another version than If-Match names")]
+    PreconditionFailed,
+    /// The body is too long.
+    #[error("the body must not be longer than {max_bytes} bytes")]
+    PayloadTooLarge {
+        /// Longest accepted.
+        max_bytes: usize,
+    },
+    /// The body is of a type that this operation does not read.
+    #[error("the content type must be {expected}")]
+    UnsupportedMediaType {
+        /// What it reads.
+        expected: &'static str,
+    },
+    /// The idempotency key was used with another body.
+    #[error("the Idempotency-Key was used before with another body")]
+    IdempotencyKeyReused,
+    /// Another node has just answered a request with the same idempotency key; looked up and replayed before anybody
+    /// sees it.
+    #[error("a request with this Idempotency-Key was just carried out")]
+    AlreadyAnswered,
+    /// Something that the answer needs is away or busy; the same request may succeed a moment later.
+    #[error("not available")]
+    Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
+    /// A fault of ours.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl ApiError {
+    /// A fault of ours that has no error of its own.
+    pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        ApiError::Internal(source.into())
+    }
+
+    /// One finding.
+    pub fn invalid(finding: impl Into<String>) -> Self {
+        ApiError::Invalid(vec![finding.into()])
+    }
+
+    /// HTTP status that it becomes.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            ApiError::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            ApiError::Forbidden => StatusCode::FORBIDDEN,
+            ApiError::NoSuchPath | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
+            ApiError::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
+            ApiError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ApiError::Conflict(_) | ApiError::VersionConflict | ApiError::AlreadyAnswered => StatusCode::CONFLICT,
+            ApiError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Stable word for programs, chosen once.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            ApiError::Unauthenticated { .. } => "unauthenticated",
+            ApiError::Forbidden => "forbidden",
+            ApiError::NoSuchPath | ApiError::NotFound(_) => "not-found",
+            ApiError::NoSuchMethod => "method-not-allowed",
+            ApiError::Invalid(_) => "invalid",
+            ApiError::Conflict(_) => "conflict",
+            ApiError::VersionConflict | ApiError::AlreadyAnswered => "concurrent-change",
+            ApiError::PreconditionFailed => "precondition-failed",
+            ApiError::PayloadTooLarge { .. } => "payload-too-large",
+            ApiError::UnsupportedMediaType { .. } => "unsupported-media-type",
+            ApiError::IdempotencyKeyReused => "idempotency-key-reused",
+            ApiError::Unavailable(_) => "unavailable",
+            ApiError::Internal(_) => "internal",
+        }
+    }
+
+    /// What a client may read: one text, never anything from within.
+    fn detail(&self) -> String {
+        match self {
+            ApiError::Unauthenticated { .. } => "Unauthorized".to_owned(),
+            ApiError::Forbidden => "Forbidden resource".to_owned(),
+            ApiError::NoSuchPath => "There is nothing at this path".to_owned(),
+            ApiError::NoSuchMethod => "This path has no such method".to_owned(),
+            ApiError::Invalid(findings) => findings.join("; "),
+            ApiError::Unavailable(_) => "Service temporarily unavailable, try again".to_owned(),
+            ApiError::Internal(_) => "Internal server error".to_owned(),
+            ApiError::NotFound(_)
+            | ApiError::Conflict(_)
+            | ApiError::VersionConflict
+            | ApiError::PreconditionFailed
+            | ApiError::PayloadTooLarge { .. }
+            | ApiError::UnsupportedMediaType { .. }
+            | ApiError::IdempotencyKeyReused
+            | ApiError::AlreadyAnswered => self.to_string(),
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            // RFC 6750 3: no error code where no credentials were sent.
+            ApiError::Unauthenticated { credentials_sent: false } => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+            }
+            ApiError::Unauthenticated { credentials_sent: true } => {
+                Some((WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#)))
+            }
+            ApiError::Unavailable(_) => Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))),
+            _ => None,
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            ApiError::Internal(source) => tracing::error!(error = chain(source.as_ref()), "request failed"),
+            ApiError::Unavailable(Some(source)) => tracing::warn!(error = chain(source.as_ref()), "request not served"),
+            ApiError::Unavailable(None) => tracing::warn!("request not served"),
+            _ => {}
+        }
+    }
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut chain = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        chain = format!("{chain}: {error}");
+        cause = error.source();
+    }
+    chain
+}
+
+impl From<JournalError> for ApiError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::VersionConflict => ApiError::VersionConflict,
+            JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
+            JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
+            JournalError::Unavailable(_) | JournalError::OtherGeneration => {
+                ApiError::Unavailable(Some(Box::new(error)))
+            }
+            JournalError::NotFoldable(_) | JournalError::Corrupt(_) => ApiError::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated(_) => ApiError::Unauthenticated { credentials_sent: true },
+            AuthError::Unavailable(error) => error.into(),
+        }
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(_: Busy) -> Self {
+        ApiError::Unavailable(None)
+    }
+}
+
+/// The error on its way to [`render`].
+#[derive(Clone)]
+struct Carried(Arc<ApiError>);
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status();
+        response.extensions_mut().insert(Carried(Arc::new(self)));
+        response
+    }
+}
+
+/// The error that an answer carries, as long as it is not rendered.
+#[must_use]
+pub fn carried(response: &Response) -> Option<&ApiError> {
+    response.extensions().get::<Carried>().map(|carried| &*carried.0)
+}
+
+/// How errors are written, by dialect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// `{"statusCode", "message", "error"}`.
+    Ecg,
+    /// Problem details (RFC 9457) with the members `code`, `findings` and `requestId`.
+    Native,
+}
+
+impl Shape {
+    /// The shape of the dialect that owns `path`, known or unknown.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        if path == "/api" || path.starts_with("/api/") { Shape::Ecg } else { Shape::Native }
+    }
+}
+
+/// Body of every failed request of the ECG dialect.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorDto {
+    /// Repeats the HTTP status.
+    #[schema(schema_with = status_schema)]
+    status_code: u16,
+    /// What is wrong; a list when there are several findings.
+    #[schema(schema_with = message_schema)]
+    message: Message,
+    /// Name of the HTTP status.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, required = false)]
+    error: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Message {
+    One(String),
+    Several(Vec<String>),
+}
+
+fn status_schema() -> Object {
+    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
+    number.description(Some("Repeats the HTTP status.")).minimum(Some(400)).maximum(Some(599)).build()
+}
+
+fn message_schema() -> Schema {
+    let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    AnyOfBuilder::new()
+        .description(Some("What is wrong; a list when there are several findings."))
+        .item(text())
+        .item(ArrayBuilder::new().items(text()))
+        .build()
+        .into()
+}
+
+/// Writes the error that an answer carries, if it carries one, in `shape`, and logs what caused it. The caller's
+/// tracing span is what ties the log line to the request.
+#[must_use]
+pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Response {
+    let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() else { return response };
+    error.log();
+    let (content_type, body) = match shape {
+        Shape::Ecg => ("application/json", ecg_body(&error)),
+        Shape::Native => ("application/problem+json", native_body(&error, request_id)),
+    };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some((name, value)) = error.header() {
+        response.headers_mut().insert(name, value);
+    }
+    *response.body_mut() = Body::from(body);
+    response
+}
+
+fn ecg_body(error: &ApiError) -> String {
+    let message = match error {
+        ApiError::Invalid(findings) => Message::Several(findings.clone()),
+        other => Message::One(other.detail()),
+    };
+    let body = ErrorDto { status_code: error.status().as_u16(), message, error: error.status().canonical_reason() };
+    serde_json::to_string(&body).unwrap_or_default()
+}
+
+fn native_body(error: &ApiError, request_id: &str) -> String {
+    let mut body = json!({
+        "type": "about:blank",
+        "title": error.status().canonical_reason(),
+        "status": error.status().as_u16(),
+        "detail": error.detail(),
+        "code": error.code(),
+        "requestId": request_id,
+    });
+    if let ApiError::Invalid(findings) = error {
+        body["findings"] = json!(findings);
+    }
+    body.to_string()
+}

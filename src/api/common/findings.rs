@@ -1,0 +1,67 @@
+//! What was found wrong with a request: all of it at once, each finding naming its field by path.
+
+use crate::api::common::ApiError;
+use registrar_aggregates::values::Problem;
+
+/// Most findings that are told; who sends more than that learns no more from the rest.
+const FINDINGS_MAX: usize = 50;
+/// Longest path that is repeated to the client, in characters.
+const PATH_LENGTH_MAX: usize = 200;
+
+#[derive(Debug)]
+enum Wrong {
+    Problem(String),
+    Unexpected,
+}
+
+/// Findings in the order they were made.
+#[derive(Debug, Default)]
+pub struct Findings(Vec<(String, Wrong)>);
+
+impl Findings {
+    /// Notes what is wrong with the field at `path`, in words that read well behind its name.
+    pub fn add(&mut self, path: &str, problem: impl Into<String>) {
+        self.push(path, Wrong::Problem(problem.into()));
+    }
+
+    /// Notes a member that nothing knows.
+    pub fn unexpected(&mut self, path: &str) {
+        self.push(path, Wrong::Unexpected);
+    }
+
+    fn push(&mut self, path: &str, wrong: Wrong) {
+        if self.0.len() < FINDINGS_MAX {
+            self.0.push((path.chars().take(PATH_LENGTH_MAX).collect(), wrong));
+        }
+    }
+
+    /// What a domain value was parsed to, or nothing and a finding.
+    pub fn check<T>(&mut self, path: &str, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.add(path, problem.to_string())).ok()
+    }
+
+    /// Whether nothing was found.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The value that was read, unless something was found on the way; `between` stands between field and problem.
+    ///
+    /// # Errors
+    /// `Invalid` with all findings.
+    pub fn or<T>(self, value: Option<T>, between: &str) -> Result<T, ApiError> {
+        match value {
+            Some(value) if self.is_empty() => Ok(value),
+            _ => Err(ApiError::Invalid(self.messages(between))),
+        }
+    }
+
+    fn messages(self, between: &str) -> Vec<String> {
+        let message = |(path, wrong): (String, Wrong)| match wrong {
+            Wrong::Problem(problem) => format!("{path}{between}{problem}"),
+            Wrong::Unexpected => format!("property {path} should not exist"),
+        };
+        self.0.into_iter().map(message).collect()
+    }
+}

@@ -1,0 +1,42 @@
+//! How fresh an answer is: the position it reflects, and waiting for one that the caller has seen elsewhere.
+
+use crate::api::AppState;
+use crate::api::common::ApiError;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use std::time::Duration;
+
+/// Position of the journal's last event that the answer reflects.
+pub const POSITION: &str = "registrar-position";
+/// Position that the answer must reflect at least.
+pub const MIN_POSITION: &str = "registrar-min-position";
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// An answer together with the position it reflects.
+pub struct At<T>(pub u64, pub T);
+
+impl<T: IntoResponse> IntoResponse for At<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        response.headers_mut().insert(POSITION, HeaderValue::from(self.0));
+        response
+    }
+}
+
+/// Waits until the node has reached the position that the request asks for, if it asks for one.
+///
+/// # Errors
+/// `Invalid` for what is no position; `Unavailable` if it is not reached within five seconds.
+pub async fn await_position(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(position) = headers.get(MIN_POSITION) else { return Ok(()) };
+    let digits = position.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let position = digits
+        .and_then(|digits| digits.parse().ok())
+        .ok_or_else(|| ApiError::invalid("Registrar-Min-Position must be a position"))?;
+    app.node.wait_for(position, WAIT_MAX).await.map_err(ApiError::from)
+}
+
+/// Notes the position on an answer that does not say it itself, such as a refusal.
+pub fn note_position(response: &mut Response, known_before: u64) {
+    response.headers_mut().entry(POSITION).or_insert(HeaderValue::from(known_before));
+}

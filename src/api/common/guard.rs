@@ -1,0 +1,105 @@
+//! Who asks, and may they: settled before anything else of a request is looked at.
+
+use crate::api::AppState;
+use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::{ApiError, freshness};
+use crate::auth::{Permission, Principal};
+use crate::executor::RequestContext;
+use crate::idempotency::AnswerSlot;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use registrar_aggregates::Metadata;
+use std::sync::Arc;
+
+/// The caller of a guarded operation: known, and permitted to call it.
+#[derive(Clone)]
+pub struct Caller {
+    /// Who it is.
+    pub principal: Arc<Principal>,
+    /// What is recorded with whatever the call changes.
+    pub context: RequestContext,
+}
+
+impl Caller {
+    fn new(principal: Principal, facts: RequestFacts) -> Self {
+        let metadata = Metadata {
+            actor: principal.actor.clone(),
+            organization_id: principal.organization.clone(),
+            ip_address: facts.ip_address,
+            user_agent: facts.user_agent,
+            request_id: facts.request_id,
+            causation: None,
+            reason: None,
+            comment: None,
+        };
+        Caller { principal: Arc::new(principal), context: RequestContext { metadata, answer: None } }
+    }
+
+    /// Where the answer is remembered, for a request with an idempotency key.
+    #[must_use]
+    pub fn slot(&self) -> Option<&AnswerSlot> {
+        self.context.answer.as_deref()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let caller = parts.extensions.get::<Caller>().cloned();
+        caller.ok_or_else(|| ApiError::internal("the operation asks for its caller and is not guarded"))
+    }
+}
+
+/// Lets those pass who have `permission`: first 401, then 403, and only then whatever the request says.
+pub async fn guard(permission: Permission, mut request: Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
+    else {
+        return ApiError::internal("the guard stands outside the boundary").into_response();
+    };
+    let known = *app.node.heads.borrow();
+    let mut response = match admit(&app, permission, request.headers(), facts).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    freshness::note_position(&mut response, known);
+    response
+}
+
+async fn admit(
+    app: &AppState,
+    permission: Permission,
+    headers: &HeaderMap,
+    facts: RequestFacts,
+) -> Result<Caller, ApiError> {
+    let credentials = headers.get(AUTHORIZATION);
+    // What is no text is no token either, but it was sent.
+    let authorization = credentials.map(|value| value.to_str().unwrap_or("Bearer"));
+    let principal = match app.authenticator.authenticate(&app.node, authorization).await {
+        Ok(principal) => principal,
+        Err(crate::auth::AuthError::Unauthenticated(reason)) => {
+            tracing::info!(target: "registrar::security", reason, "not authenticated");
+            return Err(ApiError::Unauthenticated { credentials_sent: credentials.is_some() });
+        }
+        Err(unavailable) => return Err(unavailable.into()),
+    };
+    if !principal.may(permission) {
+        tracing::warn!(target: "registrar::security", actor = principal.actor.id, %permission, "denied");
+        return Err(ApiError::Forbidden);
+    }
+    // A body that says it is too long is not waited for.
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > BODY_MAX_BYTES) {
+        return Err(ApiError::PayloadTooLarge { max_bytes: BODY_MAX_BYTES });
+    }
+    freshness::await_position(app, headers).await?;
+    Ok(Caller::new(principal, facts))
+}

@@ -1,0 +1,168 @@
+//! `Idempotency-Key` on writes: the same request again answers as the first time and changes nothing.
+//!
+//! An answer that comes with a change is committed with it, so that no crash leaves the one without the other (see
+//! [`crate::idempotency`]); an answer that changed nothing is remembered here, afterwards. Duplicates that arrive at one
+//! node at once wait for the first; between nodes the commit decides.
+
+use crate::api::AppState;
+use crate::api::common::boundary::{RequestFacts, read_body};
+use crate::api::common::error::{self, carried};
+use crate::api::common::{ApiError, Caller};
+use crate::idempotency::{Answer, AnswerSlot};
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use chrono::{TimeDelta, Utc};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+/// Name of the header that makes a write idempotent.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// Marks an answer that was given before.
+pub const REPLAYED: &str = "idempotency-replayed";
+/// How long an answer is remembered.
+const KEPT: TimeDelta = TimeDelta::hours(24);
+const KEY_LENGTH_MAX: usize = 255;
+/// Headers that belong to an answer rather than to its delivery.
+const KEPT_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, ETAG];
+
+impl IntoResponse for Answer {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in self.headers {
+            if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+                response.headers_mut().insert(name, value);
+            }
+        }
+        response
+    }
+}
+
+/// Answers a write that carries an idempotency key from memory, or has it carried out and remembers its answer.
+pub async fn remember(request: Request, next: Next) -> Response {
+    let write = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
+    if !write || !request.headers().contains_key(IDEMPOTENCY_KEY) {
+        return next.run(request).await;
+    }
+    answer_once(request, next).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError> {
+    let key = idempotency_key(request.headers())?.to_owned();
+    let (mut parts, body) = request.into_parts();
+    let missing = || ApiError::internal("idempotency stands outside the guard");
+    let app = parts.extensions.get::<AppState>().cloned().ok_or_else(missing)?;
+    let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
+    let mut caller = parts.extensions.remove::<Caller>().ok_or_else(missing)?;
+
+    let body = read_body(body).await?;
+    let actor = caller.principal.actor.id.as_bytes();
+    let scope = [actor, parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), key.as_bytes()];
+    let digest = app.node.vault.digest("idempotency-key", &scope);
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let fingerprint = app.node.vault.digest("idempotency-body", &[query, &body]).to_vec();
+    let asked = Asked { app, digest, fingerprint };
+
+    let turn = asked.app.turns.of(digest);
+    let _first = turn.lock().await;
+    if let Some(answer) = asked.remembered().await? {
+        return Ok(answer);
+    }
+    let slot = Arc::new(AnswerSlot::new(digest.to_vec(), asked.fingerprint.clone(), Utc::now() + KEPT));
+    caller.context.answer = Some(Arc::clone(&slot));
+    parts.extensions.insert(caller);
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    if let Some(ApiError::AlreadyAnswered) = carried(&response) {
+        return asked.remembered().await?.ok_or(ApiError::VersionConflict);
+    }
+    if slot.is_remembered() || !worth_remembering(response.status()) {
+        return Ok(response);
+    }
+    // The error is written here, since what is remembered is what the client sees.
+    let response = error::render(response, facts.shape, &facts.request_id);
+    asked.store(&slot, response).await
+}
+
+/// A refusal stays one however often it is asked for again; a failure, an unknown caller or haste may pass.
+fn worth_remembering(status: StatusCode) -> bool {
+    !(status.is_server_error() || status == StatusCode::UNAUTHORIZED || status == StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// A request with an idempotency key.
+struct Asked {
+    app: AppState,
+    digest: [u8; 32],
+    fingerprint: Vec<u8>,
+}
+
+impl Asked {
+    /// The answer that was given before, if there was one.
+    async fn remembered(&self) -> Result<Option<Response>, ApiError> {
+        let Some((fingerprint, answer)) = self.app.node.remembered(&self.digest, Utc::now()).await? else {
+            return Ok(None);
+        };
+        if fingerprint != self.fingerprint {
+            return Err(ApiError::IdempotencyKeyReused);
+        }
+        let mut response = answer.into_response();
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        Ok(Some(response))
+    }
+
+    async fn store(&self, slot: &Arc<AnswerSlot>, response: Response) -> Result<Response, ApiError> {
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
+        let answer = Answer { status: parts.status.as_u16(), headers: kept(&parts.headers), body: text(&body) };
+        match self.app.node.remember_answer(slot, &answer).await.map_err(ApiError::from) {
+            // Another node was first; what it answered is the answer.
+            Err(ApiError::AlreadyAnswered) => self.remembered().await?.ok_or(ApiError::VersionConflict),
+            Err(error) => Err(error),
+            Ok(()) => Ok(Response::from_parts(parts, Body::from(body))),
+        }
+    }
+}
+
+fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+    let kept = KEPT_HEADERS.iter().filter_map(|name| Some((name, headers.get(name)?.to_str().ok()?)));
+    kept.map(|(name, value)| (name.to_string(), value.to_owned())).collect()
+}
+
+fn text(body: &Bytes) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let key = given.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let well_formed = (1..=KEY_LENGTH_MAX).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if well_formed && given.next().is_none() {
+        Ok(key)
+    } else {
+        Err(ApiError::invalid("Idempotency-Key must be one text of 1 to 255 visible ASCII characters"))
+    }
+}
+
+/// Whose turn it is among requests with one key that arrive at one node at once.
+#[derive(Default)]
+pub struct Turns(Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>);
+
+impl Turns {
+    /// The lock that requests with this key take one after the other.
+    fn of(&self, digest: [u8; 32]) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&digest).and_then(Weak::upgrade) {
+            return turn;
+        }
+        // Those that nobody waits for any more are swept out whenever the table is full, so that it stays small.
+        if turns.len() == turns.capacity() {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let turn = Arc::new(tokio::sync::Mutex::new(()));
+        turns.insert(digest, Arc::downgrade(&turn));
+        turn
+    }
+}

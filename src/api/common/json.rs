@@ -1,0 +1,168 @@
+//! Request bodies: JSON of the right type, well formed, no member twice, no U+0000, then read member by member.
+
+use crate::api::common::ApiError;
+use crate::api::common::boundary::read_body;
+use crate::api::common::findings::Findings;
+use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use std::cell::RefCell;
+use std::fmt;
+
+/// A value that is read from the JSON of a request.
+pub trait FromJson: Sized {
+    /// Content types that its operations accept; the first is the one they document.
+    const CONTENT_TYPES: &'static [&'static str] = &["application/json"];
+    /// What stands between a field and what is wrong with it.
+    const BETWEEN: &'static str = " ";
+
+    /// Reads it, noting everything that is wrong. `None` only where something was noted.
+    fn from_json(json: Value, findings: &mut Findings) -> Option<Self>;
+}
+
+/// The body of a request.
+pub struct Body<T>(pub T);
+
+impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
+        if !has_type(request.headers(), T::CONTENT_TYPES) {
+            return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
+        }
+        let bytes = read_body(request.into_body()).await?;
+        read(&bytes).map(Body)
+    }
+}
+
+/// Reads a value from the bytes of a body.
+///
+/// # Errors
+/// `Invalid` with all findings; with one for what is no JSON at all.
+pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut findings = Findings::default();
+    let json = parse(bytes, &mut findings)?;
+    let value = T::from_json(json, &mut findings);
+    findings.or(value, T::BETWEEN)
+}
+
+fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
+    let Some(Ok(sent)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let essence = sent.split(';').next().unwrap_or_default().trim();
+    accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
+}
+
+fn parse(bytes: &[u8], findings: &mut Findings) -> Result<Value, ApiError> {
+    let found = RefCell::new(std::mem::take(findings));
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let parsed = ValueAt { path: &Path::Root, findings: &found }
+        .deserialize(&mut deserializer)
+        .and_then(|value| deserializer.end().map(|()| value));
+    *findings = found.into_inner();
+    parsed.map_err(|error| ApiError::invalid(format!("body is not valid JSON: {error}")))
+}
+
+/// Where in a body a value stands; written out only for a finding.
+enum Path<'p> {
+    Root,
+    Member(&'p Path<'p>, &'p str),
+    Element(&'p Path<'p>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Path::Root => Ok(()),
+            Path::Member(Path::Root, name) => f.write_str(name),
+            Path::Member(parent, name) => write!(f, "{parent}.{name}"),
+            Path::Element(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// Reads a [`Value`] as serde_json does, and notes what a `Value` no longer tells: members that were given twice.
+/// Which of the two counts differs between programs, so that a signature or a proxy's check might have seen the other.
+struct ValueAt<'p> {
+    path: &'p Path<'p>,
+    findings: &'p RefCell<Findings>,
+}
+
+impl ValueAt<'_> {
+    fn text(&self, text: String) -> Value {
+        if text.contains('\0') {
+            let problem = registrar_aggregates::values::Problem::Nul;
+            self.findings.borrow_mut().add(&self.path.to_string(), problem.to_string());
+        }
+        Value::String(text)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ValueAt<'_> {
+    type Value = Value;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ValueAt<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("any JSON value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(self.text(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(self.text(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        loop {
+            let path = Path::Element(self.path, list.len());
+            match elements.next_element_seed(ValueAt { path: &path, findings: self.findings })? {
+                Some(element) => list.push(element),
+                None => return Ok(Value::Array(list)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let path = Path::Member(self.path, &name);
+            let value = members.next_value_seed(ValueAt { path: &path, findings: self.findings })?;
+            if map.contains_key(&name) {
+                self.findings.borrow_mut().add(&path.to_string(), "must not be given more than once");
+            }
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}

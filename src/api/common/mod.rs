@@ -1,0 +1,18 @@
+//! What all dialects share: who asks, what went wrong, how a body and a query are read, how fresh an answer is, and
+//! what happens to a request before and after its handler. No dialect's shapes but those of its errors.
+
+pub mod boundary;
+pub mod client;
+pub mod error;
+pub mod findings;
+pub mod freshness;
+pub mod guard;
+pub mod idempotency;
+pub mod json;
+pub mod members;
+pub mod precondition;
+pub mod query;
+pub mod routes;
+
+pub use error::ApiError;
+pub use guard::Caller;

@@ -1,0 +1,148 @@
+//! Query strings: strictly encoded, no parameter twice, nothing guessed. Parameters that nobody asks for are ignored.
+
+use crate::api::common::ApiError;
+use crate::api::common::findings::Findings;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+use registrar_projections::query::Direction;
+
+/// Largest whole number that every JSON reader keeps exactly (RFC 8259 6).
+pub const WHOLE_MAX: u64 = (1 << 53) - 1;
+/// Most records on a page.
+pub const TAKE_MAX: u64 = 1000;
+/// Records on a page unless the caller says otherwise.
+pub const TAKE_DEFAULT: u64 = 10;
+
+/// Parameters that are read from a query string.
+pub trait FromQuery: Sized {
+    /// Reads them, noting everything that is wrong. `None` only where something was noted.
+    fn from_query(query: &mut Query) -> Option<Self>;
+}
+
+/// The parameters of a request.
+pub struct Parameters<T>(pub T);
+
+impl<T: FromQuery, S: Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let mut query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let read = T::from_query(&mut query);
+        query.findings.or(read, " ").map(Parameters)
+    }
+}
+
+/// A decoded query string.
+pub struct Query {
+    pairs: Vec<(String, String)>,
+    /// Where everything wrong is noted.
+    pub findings: Findings,
+}
+
+impl Query {
+    /// Decodes a query string.
+    ///
+    /// # Errors
+    /// `Invalid` for a `%` without two hexadecimal digits, for what is not UTF-8 and for U+0000.
+    pub fn parse(query: &str) -> Result<Self, ApiError> {
+        let malformed = || ApiError::invalid("query must be percent-encoded UTF-8 without U+0000");
+        let pairs = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Some((decode(name)?, decode(value)?))
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(malformed)?;
+        Ok(Query { pairs, findings: Findings::default() })
+    }
+
+    /// The text of a parameter, if it was given.
+    pub fn text(&mut self, name: &str) -> Option<String> {
+        if self.pairs.iter().filter(|(given, _)| given == name).count() > 1 {
+            self.findings.add(name, "must not be given more than once");
+        }
+        self.first(name)
+    }
+
+    /// The text of a parameter, as far as it was given at all; says nothing of one that was given twice.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<String> {
+        self.pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
+    }
+
+    /// A whole number between `min` and `max`, in plain digits; `default` if it was not given.
+    pub fn whole(&mut self, name: &str, default: u64, min: u64, max: u64) -> Option<u64> {
+        let Some(text) = self.text(name) else { return Some(default) };
+        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let whole = !digits.is_empty()
+            && digits.bytes().all(|byte| byte.is_ascii_digit())
+            && (digits == "0" || !digits.starts_with('0'));
+        let problem = match text.parse::<u64>() {
+            _ if !whole => "must be an integer number".to_owned(),
+            Ok(number) if number > max => format!("must not be greater than {max}"),
+            Ok(number) if number >= min => return Some(number),
+            // Digits that do not fit are far beyond any limit; what is left is below.
+            Err(_) if !text.starts_with('-') => format!("must not be greater than {max}"),
+            _ => format!("must not be less than {min}"),
+        };
+        self.findings.add(name, problem);
+        None
+    }
+
+    /// One of the words in `words`, by what it stands for.
+    pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if known.is_none() {
+            let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+            self.findings.add(name, format!("must be one of the following values: {}", words.join(", ")));
+        }
+        known
+    }
+
+    /// The three parameters of every list: `order_by`, `skip` (in pages) and `take`.
+    pub fn page(&mut self, default: Direction) -> Option<PageParameters> {
+        let words = [("ASC", Direction::Ascending), ("DESC", Direction::Descending)];
+        let direction = self.word("order_by", &words).unwrap_or(default);
+        let skip = self.whole("skip", 0, 0, WHOLE_MAX);
+        let take = self.whole("take", TAKE_DEFAULT, 1, TAKE_MAX);
+        Some(PageParameters { direction, skip: skip?, take: take? })
+    }
+}
+
+fn decode(text: &str) -> Option<String> {
+    let text = text.replace('+', " ");
+    let bytes = text.as_bytes();
+    let escaped = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let complete = (0..bytes.len()).all(|at| bytes[at] != b'%' || (escaped(at + 1) && escaped(at + 2)));
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?;
+    (complete && !decoded.contains('\0')).then(|| decoded.into_owned())
+}
+
+/// Which page, and in which direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageParameters {
+    /// Direction of the order.
+    pub direction: Direction,
+    /// Whole pages passed over.
+    pub skip: u64,
+    /// Records on a page.
+    pub take: u64,
+}
+
+impl PageParameters {
+    /// Records passed over.
+    #[must_use]
+    pub fn records_skipped(&self) -> u64 {
+        self.skip.saturating_mul(self.take)
+    }
+
+    /// Pages that `records` fill; 0 where there are none.
+    #[must_use]
+    pub fn pages(&self, records: u64) -> u64 {
+        records.div_ceil(self.take)
+    }
+}

@@ -1,0 +1,81 @@
+//! Declaring routes: each says beside its path who may call it, and that declaration is both what is enforced and
+//! what the OpenAPI document tells.
+
+use crate::api::AppState;
+use crate::api::common::{guard, idempotency};
+use crate::auth::Permission;
+use axum::middleware::from_fn;
+use serde_json::Value;
+use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::{OpenApi, Paths};
+use utoipa_axum::router::UtoipaMethodRouter;
+
+/// Operations with their handlers and descriptions, as `utoipa_axum::routes!` gathers them.
+pub type Routes = UtoipaMethodRouter<AppState>;
+
+/// Member of an operation that names the permission it needs.
+pub const PERMISSION: &str = "x-permission";
+/// Member of an operation that anybody may call.
+pub const PUBLIC: &str = "x-public";
+
+/// Operations that only those with `permission` may call; writes among them honour `Idempotency-Key`.
+#[must_use]
+pub fn guarded(permission: Permission, routes: Routes) -> Routes {
+    let (schemas, mut paths, router) = routes;
+    mark(&mut paths, PERMISSION, &Value::String(permission.to_string()));
+    let router = router
+        .route_layer(from_fn(idempotency::remember))
+        .route_layer(from_fn(move |request, next| guard::guard(permission, request, next)));
+    (schemas, paths, router)
+}
+
+/// Operations that anybody may call, known or not.
+#[must_use]
+pub fn public(routes: Routes) -> Routes {
+    let (schemas, mut paths, router) = routes;
+    mark(&mut paths, PUBLIC, &Value::Bool(true));
+    for operation in paths.paths.values_mut().flat_map(operations_mut) {
+        operation.security = Some(Vec::new());
+    }
+    (schemas, paths, router)
+}
+
+fn mark(paths: &mut Paths, name: &str, value: &Value) {
+    for operation in paths.paths.values_mut().flat_map(operations_mut) {
+        operation.extensions.get_or_insert_default().insert(name.to_owned(), value.clone());
+    }
+}
+
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+    [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
+}
+
+/// Operations of a document that declare neither a permission nor that they are public, as `METHOD path`.
+#[must_use]
+pub fn undeclared(document: &OpenApi) -> Vec<String> {
+    let mut undeclared = Vec::new();
+    for (path, item) in &document.paths.paths {
+        let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
+        let operations = [
+            ("GET", get),
+            ("PUT", put),
+            ("POST", post),
+            ("DELETE", delete),
+            ("OPTIONS", options),
+            ("HEAD", head),
+            ("PATCH", patch),
+            ("TRACE", trace),
+        ];
+        for (method, operation) in operations {
+            let declared = |operation: &Operation| {
+                let says = |name| operation.extensions.as_ref().is_some_and(|members| members.contains_key(name));
+                says(PERMISSION) != says(PUBLIC)
+            };
+            if operation.as_ref().is_some_and(|operation| !declared(operation)) {
+                undeclared.push(format!("{method} {path}"));
+            }
+        }
+    }
+    undeclared
+}

@@ -1,0 +1,168 @@
+//! The OpenAPI document that the code makes agrees with the published one: the same operations, parameters, bodies,
+//! answers and schemas. Texts and examples may differ.
+
+use registrar::api::openapi;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+/// Members that tell people something and programs nothing.
+const TEXTS: [&str; 6] = ["description", "example", "examples", "summary", "title", "tags"];
+/// Statuses that any operation may answer beside those of its contract.
+const ANYWHERE: [&str; 11] = ["401", "403", "404", "405", "412", "413", "415", "422", "429", "500", "503"];
+
+#[test]
+fn the_ecg_admins_document_agrees_with_the_contract() {
+    let contract = include_str!("../contracts/ecg-admins.openapi.json");
+    let contract: Value = serde_json::from_str(contract).unwrap();
+    let ours = serde_json::to_value(openapi("ecg-admins").unwrap()).unwrap();
+    let differences = differences(&contract, &ours);
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+/// A comparison that finds nothing wrong with anything would pass as well.
+#[test]
+fn every_change_of_a_contract_is_noticed() {
+    let contract: Value = serde_json::from_str(include_str!("../contracts/ecg-admins.openapi.json")).unwrap();
+    assert_eq!(differences(&contract, &contract), Vec::<String>::new());
+    let changes: [(&str, Value); 8] = [
+        ("/paths/~1api~1ecg-admins/get/operationId", json!("x")),
+        ("/components/parameters/Take/schema/maximum", json!(100)),
+        ("/components/parameters/From/name", json!("since")),
+        ("/components/schemas/AddPersonDto/required", json!(["firstName"])),
+        ("/components/schemas/AddPersonDto/additionalProperties", json!(true)),
+        ("/components/schemas/AddAddressDto/properties/regionCode/enum", json!(["US"])),
+        ("/components/schemas/BooleanResult/properties/value/type", json!("string")),
+        ("/paths/~1api~1ecg-admins/post/responses/409", json!({"description": "", "content": {}})),
+    ];
+    for (pointer, value) in changes {
+        let mut changed = contract.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        assert!(!differences(&contract, &changed).is_empty(), "{pointer}");
+    }
+}
+
+fn differences(contract: &Value, ours: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare_names("paths", &contract["paths"], &ours["paths"], &mut found);
+    for (path, item) in object(&contract["paths"]) {
+        for method in METHODS {
+            let at = format!("{method} {path}");
+            match (operation(contract, item, method), operation(ours, &ours["paths"][path], method)) {
+                (Some(theirs), Some(ours)) => compare_operations(&at, &theirs, &ours, &mut found),
+                (None, None) => {}
+                (theirs, _) => {
+                    found.push(format!("{at}: only {}", if theirs.is_some() { "in the contract" } else { "ours" }))
+                }
+            }
+        }
+    }
+    let schemas = |document: &Value| plain(&document["components"]["schemas"]);
+    let (theirs, ours) = (schemas(contract), schemas(ours));
+    compare_names("schemas", &theirs, &ours, &mut found);
+    for (name, schema) in object(&theirs) {
+        compare(&format!("schema {name}"), schema, &ours[name], &mut found);
+    }
+    found
+}
+
+/// An operation with its references resolved, except those to schemas, and its path's parameters among its own.
+fn operation(document: &Value, item: &Value, method: &str) -> Option<Value> {
+    let operation = item.get(method)?;
+    let mut parameters = Map::new();
+    for parameter in [&item["parameters"], &operation["parameters"]].into_iter().filter_map(Value::as_array).flatten() {
+        let parameter = resolved(document, parameter);
+        let name = format!("{} in {}", parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+        parameters.insert(name, plain(parameter));
+    }
+    let responses = object(&operation["responses"])
+        .map(|(status, response)| (status.clone(), plain(&resolved(document, response)["content"])));
+    let responses: Map<_, _> = responses.collect();
+    Some(json!({
+        "operationId": operation["operationId"],
+        "parameters": parameters,
+        "requestBody": plain(&operation["requestBody"]),
+        "responses": responses,
+        "security": operation.get("security").unwrap_or(&document["security"]),
+    }))
+}
+
+fn compare_operations(at: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+    for member in ["operationId", "parameters", "security"] {
+        compare(&format!("{at} {member}"), &theirs[member], &ours[member], found);
+    }
+    // Another type of the same content may be read besides.
+    let body = |operation: &Value| {
+        let body = &operation["requestBody"];
+        json!({"required": body["required"], "schema": body["content"]["application/json"]["schema"]})
+    };
+    compare(&format!("{at} requestBody"), &body(theirs), &body(ours), found);
+    for (status, content) in object(&theirs["responses"]) {
+        compare(&format!("{at} {status}"), content, &ours["responses"][status], found);
+    }
+    for (status, _) in object(&ours["responses"]) {
+        if theirs["responses"].get(status).is_none() && !ANYWHERE.contains(&status.as_str()) {
+            found.push(format!("{at} {status}: only ours"));
+        }
+    }
+}
+
+fn compare(at: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+    match (theirs, ours) {
+        (Value::Object(members), Value::Object(own)) => {
+            for name in members.keys().chain(own.keys()).collect::<BTreeSet<_>>() {
+                let missing = Value::Null;
+                let theirs = members.get(name).unwrap_or(&missing);
+                compare(&format!("{at}.{name}"), theirs, own.get(name).unwrap_or(&missing), found);
+            }
+        }
+        _ if theirs == ours => {}
+        _ => found.push(format!("{at}: contract {theirs}, ours {ours}")),
+    }
+}
+
+fn compare_names(at: &str, theirs: &Value, ours: &Value, found: &mut Vec<String>) {
+    let names = |value| object(value).map(|(name, _)| name.clone()).collect::<BTreeSet<_>>();
+    let (theirs, ours) = (names(theirs), names(ours));
+    found.extend(theirs.difference(&ours).map(|name| format!("{at}: {name} only in the contract")));
+    found.extend(ours.difference(&theirs).map(|name| format!("{at}: {name} only ours")));
+}
+
+fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    value.as_object().into_iter().flatten()
+}
+
+fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    match value.get("$ref").and_then(Value::as_str) {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => value,
+    }
+}
+
+/// What programs read of a value: without texts and extensions, numbers alike however they are written, lists whose
+/// order means nothing in order. Members of objects that happen to be called like a text are kept.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let kept = members.iter().filter(|(name, value)| {
+                let text =
+                    TEXTS.contains(&name.as_str()) && (value.is_string() || value.is_array() || *name == "example");
+                !text && !name.starts_with("x-")
+            });
+            Value::Object(kept.map(|(name, value)| (name.clone(), sorted(name, plain(value)))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
+        Value::Number(number) => json!(number.as_f64()),
+        other => other.clone(),
+    }
+}
+
+fn sorted(name: &str, value: Value) -> Value {
+    match value {
+        Value::Array(mut items) if ["required", "enum", "type", "anyOf"].contains(&name) => {
+            items.sort_by_key(ToString::to_string);
+            Value::Array(items)
+        }
+        other => other,
+    }
+}
