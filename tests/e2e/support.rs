@@ -1,11 +1,23 @@
 //! What the tests share: fresh databases on both stores, admins, small waits.
 
-use registrar::executor::RequestContext;
+use futures::FutureExt;
+use registrar::committer::ExpectedVersion;
+use registrar::executor::{ExecuteError, Outcome, RequestContext};
+use registrar::journal::{Batch, Head, JournalResult, StoredEvent, StreamId, StreamStep, codec};
 use registrar::node::{Node, StoreSettings};
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Account, AdminCommand, Person, Registration};
+use registrar_aggregates::admin::{
+    Account, Admin, AdminChange, AdminCommand, AdminError, AdminEvent, Person, PersonText, Registration,
+};
+use registrar_aggregates::audit_access::AuditAccessEvent;
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
-use sqlx::{Connection, Executor, PgConnection};
+use registrar_aggregates::{Actor, ActorType, DomainEvent, Metadata};
+use registrar_projections::AdminDocument;
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Connection, Executor, Row};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -19,33 +31,119 @@ pub struct Database {
 impl Database {
     /// A SQLite file in a folder of its own.
     pub fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Database {
-            settings: StoreSettings { database_url: None, data: folder.path().to_owned() },
-            master: master(),
-            _folder: folder,
-        }
+        Self::new(None)
     }
 
     /// A database of its own on the private PostgreSQL server.
     pub async fn postgres() -> Self {
         let server = std::env::var("REGISTRAR_TEST_DATABASE_URL")
             .expect("REGISTRAR_TEST_DATABASE_URL names a private PostgreSQL server; run the tests with ./scripts/test");
-        let name = format!("test_{}", Uuid::now_v7().simple());
-        let mut connection = PgConnection::connect(&server).await.unwrap();
-        connection.execute(format!("CREATE DATABASE {name}").as_str()).await.unwrap();
-        let (base, _) = server.rsplit_once('/').unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        Database {
-            settings: StoreSettings { database_url: Some(format!("{base}/{name}")), data: folder.path().to_owned() },
-            master: master(),
-            _folder: folder,
-        }
+        Self::postgres_at(&server).await
     }
 
+    /// A database of its own on the PostgreSQL server at `url`.
+    pub async fn postgres_at(url: &str) -> Self {
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let mut connection = PgConnection::connect(url).await.unwrap();
+        connection.execute(format!("CREATE DATABASE {name}").as_str()).await.unwrap();
+        let (base, _) = url.rsplit_once('/').unwrap();
+        Self::new(Some(format!("{base}/{name}")))
+    }
+
+    fn new(database_url: Option<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = StoreSettings { database_url, data: folder.path().to_owned() };
+        Database { settings, master: master(), _folder: folder }
+    }
+
+    /// A node that serves it; every call opens another one.
     pub async fn open(&self) -> Arc<Node> {
         Arc::new(Node::open(&self.settings, &self.master).await.unwrap())
     }
+
+    /// File of the SQLite database.
+    pub fn file(&self) -> PathBuf {
+        self.settings.data.join("registrar.sqlite3")
+    }
+
+    /// A connection past Registrar, for what an operator, an attacker or a stock library would do.
+    pub async fn sql(&self) -> Sql {
+        match &self.settings.database_url {
+            Some(url) => Sql::Postgres(PgConnection::connect(url).await.unwrap()),
+            None => {
+                let options = SqliteConnectOptions::new().filename(self.file());
+                Sql::Sqlite(SqliteConnection::connect_with(&options).await.unwrap())
+            }
+        }
+    }
+}
+
+/// A connection to either store.
+pub enum Sql {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Sql {
+    pub async fn run(&mut self, statement: &str) -> Result<u64, sqlx::Error> {
+        Ok(match self {
+            Sql::Sqlite(connection) => connection.execute(statement).await?.rows_affected(),
+            Sql::Postgres(connection) => connection.execute(statement).await?.rows_affected(),
+        })
+    }
+
+    /// The first column of every row, which must be text.
+    pub async fn texts(&mut self, query: &str) -> Vec<String> {
+        match self {
+            Sql::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await.unwrap(),
+            Sql::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await.unwrap(),
+        }
+    }
+
+    /// The only number that `query` answers.
+    pub async fn number(&mut self, query: &str) -> i64 {
+        match self {
+            Sql::Sqlite(connection) => sqlx::query_scalar(query).fetch_one(connection).await.unwrap(),
+            Sql::Postgres(connection) => sqlx::query_scalar(query).fetch_one(connection).await.unwrap(),
+        }
+    }
+
+    pub async fn tables(&mut self) -> Vec<String> {
+        self.texts(match self {
+            Sql::Sqlite(_) => "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name",
+            Sql::Postgres(_) => "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+        })
+        .await
+    }
+
+    /// Every row of a table as text, binary values in lower-case hexadecimal.
+    pub async fn rows(&mut self, table: &str) -> Vec<String> {
+        match self {
+            Sql::Postgres(connection) => {
+                let query = format!("SELECT t::text FROM {table} t");
+                sqlx::query_scalar(&query).fetch_all(connection).await.unwrap()
+            }
+            Sql::Sqlite(connection) => {
+                let query = format!("SELECT * FROM {table}");
+                let rows = sqlx::query(&query).fetch_all(connection).await.unwrap();
+                rows.iter()
+                    .map(|row| {
+                        let cells = (0..row.len()).map(|column| {
+                            row.try_get_unchecked::<Option<String>, _>(column).ok().flatten().unwrap_or_else(|| {
+                                let bytes = row.try_get_unchecked::<Option<Vec<u8>>, _>(column).unwrap();
+                                hex(&bytes.unwrap_or_default())
+                            })
+                        });
+                        cells.collect::<Vec<_>>().join("|")
+                    })
+                    .collect()
+            }
+        }
+    }
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn master() -> MasterKey {
@@ -56,9 +154,25 @@ pub fn context() -> RequestContext {
     RequestContext::system()
 }
 
+/// The circumstances of a request of the admin `id`.
+pub fn request_of(id: Uuid) -> RequestContext {
+    let metadata = Metadata {
+        actor: Actor { kind: ActorType::User, id: id.to_string(), name: Some("Marked Actor".into()) },
+        ip_address: Some("203.0.113.77".into()),
+        user_agent: Some("MarkedAgent/1.0".into()),
+        ..RequestContext::system().metadata
+    };
+    RequestContext { metadata, answer: None }
+}
+
 /// A registration with an account under `email`, if there is one.
 pub fn registration(id: Uuid, email: Option<&str>) -> AdminCommand {
-    AdminCommand::Register(Box::new(Registration {
+    AdminCommand::Register(Box::new(registered(id, email)))
+}
+
+/// What [`registration`] brings.
+pub fn registered(id: Uuid, email: Option<&str>) -> Registration {
+    Registration {
         id: AdminId(id),
         person_id: PersonId(Uuid::new_v4()),
         party_id: PartyId(Uuid::new_v4()),
@@ -79,7 +193,132 @@ pub fn registration(id: Uuid, email: Option<&str>) -> AdminCommand {
             email: EmailAddress::parse(email).unwrap(),
             password_hash: "$argon2id$secret".into(),
         }),
-    }))
+    }
+}
+
+/// An amendment that sets the first name.
+pub fn rename(to: &str) -> AdminCommand {
+    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(to.into()))])
+}
+
+/// The event of a registration.
+pub fn admin_registered(id: Uuid, email: Option<&str>) -> DomainEvent {
+    AdminEvent::Registered(Box::new(registered(id, email))).into()
+}
+
+/// An event that depends on nothing.
+pub fn trail_read(trail: &str) -> DomainEvent {
+    AuditAccessEvent::TrailRead { trail: trail.into(), filters: BTreeMap::new() }.into()
+}
+
+pub fn admin_stream(id: Uuid) -> StreamId {
+    StreamId { aggregate_type: "admin", aggregate_id: id.to_string() }
+}
+
+pub fn access_stream(reader: &str) -> StreamId {
+    StreamId { aggregate_type: "audit-access", aggregate_id: reader.into() }
+}
+
+/// Short ways to what the tests do all the time.
+pub trait NodeExt {
+    /// Carries out a command that nothing but the server asks for and that expects no version.
+    fn admin(&self, id: Uuid, command: AdminCommand) -> impl Future<Output = Executed> + Send;
+    /// Carries out a command of the admin `id` themselves.
+    fn own(&self, id: Uuid, command: AdminCommand, expected: Option<u64>) -> impl Future<Output = Executed> + Send;
+    fn append(&self, streams: Vec<Append>) -> impl Future<Output = JournalResult<Outcome>> + Send;
+    fn find(&self, id: Uuid) -> impl Future<Output = AdminDocument> + Send;
+    fn position(&self) -> impl Future<Output = u64> + Send;
+    fn all_events(&self) -> impl Future<Output = Vec<StoredEvent>> + Send;
+}
+
+pub type Executed = Result<Outcome, ExecuteError<AdminError>>;
+pub type Append = (StreamId, ExpectedVersion, Vec<DomainEvent>);
+
+impl NodeExt for Node {
+    async fn admin(&self, id: Uuid, command: AdminCommand) -> Executed {
+        self.executor.execute::<Admin>(&context(), &id.to_string(), command, None).await
+    }
+
+    async fn own(&self, id: Uuid, command: AdminCommand, expected: Option<u64>) -> Executed {
+        self.executor.execute::<Admin>(&request_of(id), &id.to_string(), command, expected).await
+    }
+
+    async fn append(&self, streams: Vec<Append>) -> JournalResult<Outcome> {
+        self.executor.append(&context(), streams).await
+    }
+
+    async fn find(&self, id: Uuid) -> AdminDocument {
+        self.documents.find(&id.to_string()).await.unwrap().value.expect("the admin has a document")
+    }
+
+    async fn position(&self) -> u64 {
+        self.journal.head().await.unwrap().position
+    }
+
+    async fn all_events(&self) -> Vec<StoredEvent> {
+        self.journal.read(0, usize::MAX).await.unwrap()
+    }
+}
+
+/// Holds the head while `act` hands in what it can, so that its commands meet in the committer's queue; then lets go
+/// and waits for `act`.
+pub async fn while_commits_wait<T>(node: &Node, act: impl Future<Output = T>) -> T {
+    let mut holder = node.journal.writer().await.unwrap();
+    holder.lock().await.unwrap();
+    let mut act = std::pin::pin!(act);
+    let done = act.as_mut().now_or_never();
+    holder.unlock().await.unwrap();
+    match done {
+        Some(done) => done,
+        None => act.await,
+    }
+}
+
+/// A batch for the end of the journal as the committer would build it, of events that touch no document.
+pub fn batch(head: &Head, events: &[(&StreamId, u64)]) -> Batch {
+    let mut batch = Batch {
+        expected_head: head.position,
+        generation: head.generation,
+        recorded_at: head.recorded_at,
+        frontier: head.frontier.clone(),
+        ..Batch::default()
+    };
+    for (position, (stream, sequence)) in (head.position + 1..).zip(events) {
+        let event = trail_read("batch");
+        let mut stored = StoredEvent {
+            position,
+            recorded_at: batch.recorded_at,
+            aggregate_type: stream.aggregate_type.into(),
+            aggregate_id: stream.aggregate_id.clone(),
+            sequence: *sequence,
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload: codec::canonical(&event.to_payload().unwrap()).unwrap(),
+            metadata: codec::canonical(&serde_json::to_value(context().metadata).unwrap()).unwrap(),
+            leaf_hash: [0; 32],
+        };
+        stored.leaf_hash = codec::leaf_hash(&stored);
+        batch.frontier.push(stored.leaf_hash);
+        batch.events.push(stored);
+        match batch.streams.iter_mut().find(|step| step.stream == **stream) {
+            Some(step) => step.to = *sequence,
+            None => batch.streams.push(StreamStep {
+                stream: (*stream).clone(),
+                from: sequence - 1,
+                to: *sequence,
+                first_position: position,
+            }),
+        }
+    }
+    batch
+}
+
+/// The error of a result that has to have one, whatever it would have answered.
+pub fn refusal<T>(result: JournalResult<T>) -> registrar::journal::JournalError {
+    match result {
+        Ok(_) => panic!("was not refused"),
+        Err(error) => error,
+    }
 }
 
 /// Runs an async test body on both stores, as two tests.
