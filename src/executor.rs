@@ -10,10 +10,14 @@ use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
 use std::any::Any;
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Times a command is decided anew after another writer was first.
-const RETRIES_MAX: usize = 8;
+const RETRIES_MAX: usize = 16;
+/// Streams whose losers take turns are told apart by this many locks.
+const TURNS: usize = 64;
 /// Aggregates kept in memory.
 const CACHED_AGGREGATES: usize = 10_000;
 /// A snapshot is taken when a stream's version passes a multiple of this.
@@ -74,6 +78,8 @@ pub struct Executor {
     journal: Arc<dyn Journal>,
     vault: Arc<Vault>,
     aggregates: Cache<StreamId, CachedAggregate>,
+    turns: [Mutex<()>; TURNS],
+    hasher: RandomState,
 }
 
 struct Loaded<A> {
@@ -87,7 +93,14 @@ impl Executor {
     /// An executor that commits through `committer`.
     #[must_use]
     pub fn new(committer: Committer, journal: Arc<dyn Journal>, vault: Arc<Vault>) -> Self {
-        Executor { committer, journal, vault, aggregates: Cache::new(CACHED_AGGREGATES) }
+        Executor {
+            committer,
+            journal,
+            vault,
+            aggregates: Cache::new(CACHED_AGGREGATES),
+            turns: [const { Mutex::const_new(()) }; TURNS],
+            hasher: RandomState::new(),
+        }
     }
 
     /// Carries out `command` on the aggregate `id`.
@@ -113,6 +126,7 @@ impl Executor {
     {
         let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() };
         let mut loaded: Loaded<A> = self.load(&stream).await?;
+        let mut turn = None;
         for _ in 0..RETRIES_MAX {
             if expected.is_some_and(|expected| expected != loaded.version) {
                 if loaded.fresh {
@@ -145,6 +159,10 @@ impl Executor {
                     return Ok(outcome);
                 }
                 Err(JournalError::VersionConflict) if expected.is_none() => {
+                    // Losers go on one by one, or many writers of one stream would keep losing to each other.
+                    if turn.is_none() {
+                        turn = Some(self.turn(&stream).lock().await);
+                    }
                     self.aggregates.remove(&stream);
                     loaded = self.load(&stream).await?;
                 }
@@ -281,6 +299,10 @@ impl Executor {
             }
         }
         codec::canonical(&value)
+    }
+
+    fn turn(&self, stream: &StreamId) -> &Mutex<()> {
+        &self.turns[self.hasher.hash_one(stream) as usize % TURNS]
     }
 
     async fn unchanged(&self) -> JournalResult<Outcome> {
