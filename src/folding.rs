@@ -5,7 +5,7 @@ use crate::journal::{DocumentStep, JournalError, JournalResult};
 use crate::vault::KeysBySubject;
 use registrar_aggregates::personal;
 use registrar_projections::{AnyDocument, ChangeKind, DocumentChange, WorkingSet};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What a store has to write.
 #[derive(Debug, Default)]
@@ -41,7 +41,12 @@ fn step(change: DocumentChange, keys: &KeysBySubject) -> JournalResult<DocumentS
 
 fn sealed_body(document: &AnyDocument, keys: &KeysBySubject) -> JournalResult<String> {
     let mut body = document.to_body().map_err(JournalError::corrupt)?;
+    let mut sealed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (subject, pointers) in document.sealed_fields() {
+        // Who acts upon themselves stands there twice, and there is one box a person.
+        sealed.entry(subject).or_default().extend(pointers);
+    }
+    for (subject, pointers) in sealed {
         match keys.get(&subject) {
             // The document's name keeps equal values of two documents apart, and makes a rebuild seal alike.
             Some(Some(key)) => key.seal(&mut body, &pointers, &document.id())?,
