@@ -365,15 +365,19 @@ fn gather(waiting: &mut VecDeque<Job>) -> Vec<Job> {
     let mut exact: HashSet<StreamId> = HashSet::new();
     let mut open: HashSet<StreamId> = HashSet::new();
     let mut claims: HashSet<String> = HashSet::new();
+    let mut answers: HashSet<Vec<u8>> = HashSet::new();
     let mut taken = Vec::new();
     let mut left = VecDeque::new();
     while let Some(job) = waiting.pop_front() {
         let streams = &job.append.streams;
-        let collides = streams.iter().any(|append| {
-            exact.contains(&append.stream)
-                || (append.expected != ExpectedVersion::Any && open.contains(&append.stream))
-                || append.events.iter().flat_map(|event| &event.claims).any(|(_, digest)| claims.contains(digest))
-        });
+        let answer = job.append.answer.as_ref().map(|slot| slot.key());
+        let collides = answer.is_some_and(|key| answers.contains(key))
+            || streams.iter().any(|append| {
+                exact.contains(&append.stream)
+                    || (append.expected != ExpectedVersion::Any && open.contains(&append.stream))
+                    || append.events.iter().flat_map(|event| &event.claims).any(|(_, digest)| claims.contains(digest))
+            });
+        answers.extend(answer.map(<[u8]>::to_vec));
         for append in streams {
             // Of a job that waits everything counts as expected, so that nothing overtakes it.
             let set = if append.expected == ExpectedVersion::Any && !collides { &mut open } else { &mut exact };

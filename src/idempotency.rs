@@ -44,6 +44,11 @@ impl AnswerSlot {
         *self.render.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Box::new(render));
     }
 
+    /// Digest of the request that it belongs to.
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
+    }
+
     /// The answer to the outcome, sealed, as a step of the commit that brings the outcome about.
     ///
     /// # Errors
