@@ -130,10 +130,13 @@ BEGIN
         LEFT JOIN streams s ON s.aggregate_type = u.t AND s.aggregate_id = u.i
         WHERE coalesce(s.version, 0) <> u.v;
     IF cardinality(p_take_keys) > 0 THEN
+        -- Lost is what another holds and does not release in this batch.
         SELECT array_agg(u.n - 1) INTO o_lost_takes
-            FROM unnest(p_take_keys) WITH ORDINALITY u (k, n)
-            JOIN claims c ON c.key = u.k
-            WHERE NOT u.k = ANY (p_release_keys);
+            FROM unnest(p_take_keys, p_take_types, p_take_ids) WITH ORDINALITY u (k, t, i, n)
+            JOIN claims c ON c.key = u.k AND (c.aggregate_type <> u.t OR c.aggregate_id <> u.i)
+            WHERE NOT EXISTS (
+                SELECT 1 FROM unnest(p_release_keys, p_release_types, p_release_ids) r (k, t, i)
+                WHERE r.k = c.key AND r.t = c.aggregate_type AND r.i = c.aggregate_id);
     END IF;
     IF cardinality(p_answer_keys) > 0 THEN
         DELETE FROM idempotency_keys WHERE key = ANY (p_answer_keys) AND expires_at <= p_recorded_at;
@@ -164,7 +167,10 @@ BEGIN
             WHERE c.key = u.k AND c.aggregate_type = u.t AND c.aggregate_id = u.i;
     END IF;
     IF cardinality(p_take_keys) > 0 THEN
-        INSERT INTO claims (key, aggregate_type, aggregate_id) SELECT * FROM unnest(p_take_keys, p_take_types, p_take_ids);
+        -- What still stands there is the taker's own.
+        INSERT INTO claims (key, aggregate_type, aggregate_id)
+            SELECT * FROM unnest(p_take_keys, p_take_types, p_take_ids) u (k, t, i)
+            WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = u.k);
     END IF;
     IF cardinality(p_subjects) > 0 THEN
         INSERT INTO subject_keys (subject_id, wrapped_key) SELECT * FROM unnest(p_subjects, p_wrapped);

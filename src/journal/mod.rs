@@ -219,9 +219,9 @@ pub struct Batch {
     pub events: Vec<StoredEvent>,
     /// Streams, each once.
     pub streams: Vec<StreamStep>,
-    /// Claims taken; each key stands once among takes and releases together.
+    /// Claims taken, each key once. Taking what one holds already is no conflict.
     pub takes: Vec<ClaimStep>,
-    /// Claims released.
+    /// Claims released, each key once, before any is taken. What another holds stays as it is.
     pub releases: Vec<ClaimStep>,
     /// New keys of persons.
     pub subject_keys: Vec<SubjectKeyStep>,
@@ -344,12 +344,18 @@ pub trait JournalWriter: Send {
     async fn swap(&mut self, generation: u64, rows: &crate::folding::Rows) -> JournalResult<()>;
 }
 
-/// Checks that events follow `after` without a gap: a reader must never pass over one.
-fn dense(after: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
-    match (after + 1..).zip(&events).find(|(expected, event)| *expected != event.position) {
-        Some((expected, event)) => {
-            Err(JournalError::corrupt(format!("position {expected} is missing before {}", event.position)))
-        }
+/// Checks that events follow `after` without a gap, up to `limit` of them or to `head`: a reader must never pass over
+/// one, nor take a journal whose end is lost for a shorter one.
+fn dense(after: u64, limit: usize, head: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
+    let gap = (after + 1..).zip(&events).find(|(expected, event)| *expected != event.position);
+    let end = after + events.len() as u64;
+    let missing = match gap {
+        Some((expected, _)) => Some(expected),
+        None if events.len() < limit && end < head => Some(end + 1),
+        None => None,
+    };
+    match missing {
+        Some(position) => Err(JournalError::corrupt(format!("the event at position {position} is missing"))),
         None => Ok(events),
     }
 }

@@ -115,10 +115,23 @@ impl Journal for PostgresStore {
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(&text).bind(signed(after)?).bind(limit).fetch_all(&self.pool).await?;
-        super::dense(after, rows.iter().map(event).collect::<JournalResult<_>>()?)
+        let text = format!(
+            "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
+             WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
+        );
+        let rows = sqlx::query(&text)
+            .bind(signed(after)?)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
+        let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.try_get::<Option<i64>, _>("position")?.is_some() {
+                events.push(event(row)?);
+            }
+        }
+        super::dense(after, limit, head, events)
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

@@ -127,10 +127,23 @@ impl Journal for SqliteStore {
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position > $1 ORDER BY position LIMIT $2");
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(&text).bind(signed(after)?).bind(limit).fetch_all(&self.pool).await?;
-        super::dense(after, rows.iter().map(event).collect::<JournalResult<_>>()?)
+        let text = format!(
+            "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
+             WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
+        );
+        let rows = sqlx::query(&text)
+            .bind(signed(after)?)
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.pool)
+            .await?;
+        let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
+        let mut events = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if row.try_get::<Option<i64>, _>("position")?.is_some() {
+                events.push(event(row)?);
+            }
+        }
+        super::dense(after, limit, head, events)
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
@@ -257,11 +270,21 @@ impl SqliteWriter {
             return Ok(Vec::new());
         }
         let keys: Vec<&str> = batch.takes.iter().map(|step| step.key.as_str()).collect();
-        let query = sqlx::query_scalar("SELECT key FROM claims WHERE key IN (SELECT value FROM json_each($1))");
-        let held: Vec<String> = query.bind(json!(keys).to_string()).fetch_all(&mut self.connection).await?;
-        let released: HashSet<&str> = batch.releases.iter().map(|step| step.key.as_str()).collect();
-        let held: HashSet<&str> = held.iter().map(String::as_str).filter(|key| !released.contains(key)).collect();
-        Ok(keys.iter().enumerate().filter(|(_, key)| held.contains(*key)).map(|(index, _)| index).collect())
+        let query = sqlx::query_as(
+            "SELECT key, aggregate_type, aggregate_id FROM claims WHERE key IN (SELECT value FROM json_each($1))",
+        );
+        let held: Vec<(String, String, String)> =
+            query.bind(json!(keys).to_string()).fetch_all(&mut self.connection).await?;
+        let is = |step: &ClaimStep, claim: &(String, String, String)| {
+            step.key == claim.0 && step.holder.aggregate_type == claim.1 && step.holder.aggregate_id == claim.2
+        };
+        // Lost is what another holds and does not release in this batch.
+        let lost: HashSet<&str> = held
+            .iter()
+            .filter(|claim| !batch.releases.iter().chain(&batch.takes).any(|step| is(step, claim)))
+            .map(|claim| claim.0.as_str())
+            .collect();
+        Ok(keys.iter().enumerate().filter(|(_, key)| lost.contains(*key)).map(|(index, _)| index).collect())
     }
 
     async fn lost_answers(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
@@ -294,8 +317,10 @@ impl SqliteWriter {
             sqlx::query(text).bind(claims(&batch.releases)).execute(&mut self.connection).await?;
         }
         if !batch.takes.is_empty() {
+            // What still stands there is the taker's own.
             let text = "INSERT INTO claims (key, aggregate_type, aggregate_id) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1)";
+                 SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) \
+                 WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = value ->> 0)";
             sqlx::query(text).bind(claims(&batch.takes)).execute(&mut self.connection).await?;
         }
         for step in &batch.subject_keys {
