@@ -1,6 +1,5 @@
 //! What the tests share: fresh databases on both stores, admins, small waits.
 
-use futures::FutureExt;
 use registrar::committer::ExpectedVersion;
 use registrar::executor::{ExecuteError, Outcome, RequestContext};
 use registrar::journal::{Batch, Head, JournalResult, StoredEvent, StreamId, StreamStep, codec};
@@ -19,6 +18,7 @@ use sqlx::{Connection, Executor, Row};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// One of the two stores, fresh.
@@ -260,17 +260,20 @@ impl NodeExt for Node {
     }
 }
 
+/// How long commits are held back for commands to meet in the queue. Nothing relies on their meeting.
+const GATHERING: Duration = Duration::from_millis(50);
+
 /// Holds the head while `act` hands in what it can, so that its commands meet in the committer's queue; then lets go
 /// and waits for `act`.
 pub async fn while_commits_wait<T>(node: &Node, act: impl Future<Output = T>) -> T {
     let mut holder = node.journal.writer().await.unwrap();
     holder.lock().await.unwrap();
     let mut act = std::pin::pin!(act);
-    let done = act.as_mut().now_or_never();
+    let done = tokio::time::timeout(GATHERING, act.as_mut()).await;
     holder.unlock().await.unwrap();
     match done {
-        Some(done) => done,
-        None => act.await,
+        Ok(done) => done,
+        Err(_) => act.await,
     }
 }
 
