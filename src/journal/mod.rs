@@ -71,11 +71,14 @@ impl From<sqlx::Error> for JournalError {
 
 /// Whether what a database reports may be gone at the next try, rather than being wrong with the statement.
 ///
-/// PostgreSQL by error class: connection, rollback, resources, intervention, system. SQLite by primary result code:
-/// busy, locked, out of memory, interrupted, I/O, full, cannot open, read-only.
+/// PostgreSQL by error class: connection, transaction state (a standby that is not promoted yet, a session ended for
+/// idling), log-in, database, rollback, resources, lock, intervention, system. SQLite by primary result code: busy,
+/// locked, out of memory, read-only, interrupted, I/O, full, cannot open.
 fn is_passing(code: Option<&str>) -> bool {
     match code {
-        Some(code) if code.len() == 5 => ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class)),
+        Some(code) if code.len() == 5 => {
+            ["08", "25", "28", "3D", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+        }
         Some(code) => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5..=10 | 13 | 14)),
         None => true,
     }
