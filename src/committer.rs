@@ -20,6 +20,7 @@ use registrar_projections::{AnyDocument, DocumentKey};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Commands that wait for the committer before callers wait in turn.
@@ -30,6 +31,8 @@ const BATCH_SIZE_MAX: usize = 512;
 const CACHED_DOCUMENTS: usize = 10_000;
 /// Versions of streams kept in memory, for appends that expect none.
 const CACHED_VERSIONS: usize = 10_000;
+/// How long the database may take over a batch before it counts as away.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Events of others that are looked at one by one to keep the caches; beyond it they are emptied.
 const CATCH_UP_MAX: u64 = 5_000;
 
@@ -177,27 +180,33 @@ impl Task {
             waiting.extend(arrived.drain(..));
             let jobs = gather(&mut waiting);
             metrics::histogram!("registrar_commit_batch_size").record(jobs.len() as f64);
-            self.commit(jobs).await;
+            for job in self.commit(jobs).await {
+                self.commit(vec![job]).await;
+            }
         }
     }
 
-    /// Commits a batch, answering everyone in it.
-    async fn commit(&mut self, mut jobs: Vec<Job>) {
+    /// Commits a batch, answering everyone in it but those it returns: there is something among them that the
+    /// database cannot take, and each is to be tried alone, so that it takes no other with it.
+    async fn commit(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
         let mut lock_first = false;
         while !jobs.is_empty() {
-            let built = match self.prepare(&mut jobs, lock_first).await {
+            let built = match bounded(self.prepare(&mut jobs, lock_first)).await {
                 Ok(built) => built,
                 Err(error) => {
                     self.disconnect();
-                    return refuse_all(jobs, &error);
+                    return refuse_or_part(jobs, &error);
                 }
             };
             if jobs.is_empty() {
                 break;
             }
             let Some(writer) = self.writer.as_mut() else { continue };
-            match writer.commit(&built.batch).await {
-                Ok(Committed::Yes) => return self.committed(jobs, built),
+            match bounded(writer.commit(&built.batch)).await {
+                Ok(Committed::Yes) => {
+                    self.committed(jobs, built);
+                    return Vec::new();
+                }
                 Ok(Committed::HeadMoved) => {
                     metrics::counter!("registrar_commit_head_moved_total").increment(1);
                     lock_first = true;
@@ -210,18 +219,20 @@ impl Task {
                     self.disconnect();
                     // The commit may have happened before its answer was lost. Its last leaf hash tells.
                     if is_on_disk(&*self.journal, &built).await {
-                        return self.committed(jobs, built);
+                        self.committed(jobs, built);
+                        return Vec::new();
                     }
-                    return refuse_all(jobs, &error);
+                    return refuse_or_part(jobs, &error);
                 }
             }
         }
         if lock_first
             && let Some(writer) = self.writer.as_mut()
-            && writer.unlock().await.is_err()
+            && bounded(writer.unlock()).await.is_err()
         {
             self.disconnect();
         }
+        Vec::new()
     }
 
     async fn prepare(&mut self, jobs: &mut Vec<Job>, lock_first: bool) -> JournalResult<Built> {
@@ -347,15 +358,28 @@ impl Task {
 
 async fn is_on_disk(journal: &dyn Journal, built: &Built) -> bool {
     let Some(last) = built.batch.events.last() else { return false };
-    match journal.read(last.position - 1, 1).await {
+    match bounded(journal.read(last.position - 1, 1)).await {
         Ok(events) => events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash),
         Err(_) => false,
     }
 }
 
-fn refuse_all(jobs: Vec<Job>, error: &JournalError) {
+/// Answers that nothing was stored; unless it may be a single job's fault: then all are returned.
+fn refuse_or_part(jobs: Vec<Job>, error: &JournalError) -> Vec<Job> {
+    if matches!(error, JournalError::Corrupt(_)) && jobs.len() > 1 {
+        return jobs;
+    }
     for job in jobs {
         let _ = job.reply.send(Err(error.clone()));
+    }
+    Vec::new()
+}
+
+/// A database that is frozen, or behind a line that swallows everything, must not hold up its callers for ever.
+async fn bounded<T>(work: impl Future<Output = JournalResult<T>>) -> JournalResult<T> {
+    match tokio::time::timeout(WRITE_TIMEOUT, work).await {
+        Ok(done) => done,
+        Err(elapsed) => Err(JournalError::unavailable(elapsed)),
     }
 }
 
