@@ -96,7 +96,10 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
             KeyKind::Texts => None,
         })
         .collect();
-    statements.push(format!("CREATE TABLE {table} (id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL{columns}) STRICT"));
+    // The search index goes by row number, and only a declared one survives VACUUM.
+    statements.push(format!(
+        "CREATE TABLE {table} (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL{columns}) STRICT"
+    ));
     for index in collection
         .indexes
         .iter()
