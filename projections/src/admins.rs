@@ -1,6 +1,6 @@
 //! The `admins` read model: one document an admin, as it is now.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
 use crate::document::DocumentKey;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -14,9 +14,6 @@ use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
-
-/// Stands between the searchable texts of a document, so that no term matches across two of them.
-const SEPARATOR: char = '\u{1}';
 
 /// Finds an admin by the person behind it.
 pub const PERSON_ID: TextKey<AdminDocument> = TextKey("person_id", PhantomData);

@@ -82,6 +82,10 @@ pub enum KeyValue {
     Texts(Vec<String>),
 }
 
+/// Stands between the searchable texts of a document, so that no term matches across two of them; a term with it finds
+/// nothing.
+pub const SEPARATOR: char = '\u{1}';
+
 /// Longest text of an indexed key in bytes; PostgreSQL's B-tree entries end at about 2,700.
 pub const KEY_LENGTH_MAX: usize = 512;
 

@@ -2,6 +2,7 @@
 //!
 //! Every statement also answers the position and the generation of its own snapshot.
 
+use registrar_projections::collection::SEPARATOR;
 use registrar_projections::query::Comparison;
 use registrar_projections::{Collection, Direction, Document, Filter, KeyKind, KeyValue, Query};
 use std::fmt::Write;
@@ -33,6 +34,9 @@ pub struct Statement {
     pub arguments: Vec<Argument>,
 }
 
+/// The condition that no document fulfils.
+const NOTHING: &str = "1 = 0";
+
 /// Table of a collection in a generation.
 #[must_use]
 pub fn table(collection: &Collection, generation: u64) -> String {
@@ -49,13 +53,15 @@ pub fn counts_table(generation: u64) -> String {
 #[must_use]
 pub fn find(collection: &Collection, generation: u64, key: &str, value: &str) -> Statement {
     let table = table(collection, generation);
-    Statement {
-        sql: format!(
-            "SELECT h.position, h.generation, 0 AS total, d.body FROM journal_head h \
-             LEFT JOIN (SELECT CAST(body AS text) AS body FROM {table} WHERE {key} = $1 ORDER BY id LIMIT 1) d ON 1 = 1"
-        ),
-        arguments: vec![Argument::Text(value.to_owned())],
-    }
+    let (condition, arguments) = match value.contains('\0') {
+        true => (NOTHING.to_owned(), vec![]),
+        false => (format!("{key} = $1"), vec![Argument::Text(value.to_owned())]),
+    };
+    let sql = format!(
+        "SELECT h.position, h.generation, 0 AS total, d.body FROM journal_head h \
+         LEFT JOIN (SELECT CAST(body AS text) AS body FROM {table} WHERE {condition} ORDER BY id LIMIT 1) d ON 1 = 1"
+    );
+    Statement { sql, arguments }
 }
 
 /// One page of documents and the number of all that match.
@@ -129,6 +135,11 @@ fn condition<D: Document>(
 
 fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Arguments) -> String {
     let key = filter.key;
+    if let KeyValue::Text(text) = &filter.value
+        && let Some((before, _)) = text.split_once('\0')
+    {
+        return beside_nul(key, before, filter.comparison, arguments);
+    }
     let value = match &filter.value {
         KeyValue::Integer(number) => arguments.push(Argument::Integer(*number)),
         KeyValue::Text(text) => arguments.text(text.clone()),
@@ -149,9 +160,23 @@ fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Ar
     format!("d.{key} {operator} {value}")
 }
 
+/// A comparison with a text that contains U+0000. No stored text does, and PostgreSQL takes none; `before` is what
+/// stands before it. Whatever is larger than that is larger than the whole.
+fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut Arguments) -> String {
+    let operator = match comparison {
+        Comparison::Equal | Comparison::Contains => return NOTHING.to_owned(),
+        Comparison::AtLeast => ">",
+        Comparison::AtMost | Comparison::Below => "<=",
+    };
+    format!("d.{key} {operator} {}", arguments.text(before.to_owned()))
+}
+
 /// Part of a text. Both stores find it by trigrams and look twice, so that what is found is exact; terms shorter than
 /// a trigram are looked for in every document.
 fn search(table: &str, key: &str, term: &str, dialect: Dialect, arguments: &mut Arguments) -> String {
+    if term.contains(['\0', SEPARATOR]) {
+        return NOTHING.to_owned();
+    }
     match dialect {
         Dialect::Postgres => {
             let escaped = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -176,12 +201,12 @@ fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Opti
         keys.len() == query.filters.len()
             && keys.iter().all(|key| query.filters.iter().any(|filter| filter.key == *key))
     })?;
-    let values = keys.iter().filter_map(|key| {
+    let values = keys.iter().map(|key| {
         let filter = query.filters.iter().find(|filter| filter.key == *key)?;
         match &filter.value {
-            KeyValue::Text(text) => Some((*key, text.as_str())),
-            KeyValue::Integer(_) | KeyValue::Texts(_) => None,
+            KeyValue::Text(text) if !text.contains('\0') => Some((*key, text.as_str())),
+            KeyValue::Text(_) | KeyValue::Integer(_) | KeyValue::Texts(_) => None,
         }
     });
-    Some(collection.facet(values))
+    Some(collection.facet(values.collect::<Option<Vec<_>>>()?.into_iter()))
 }
