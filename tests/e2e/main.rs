@@ -7,6 +7,7 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod committer;
 mod contract;
 mod fault_nats;
 mod followers;
@@ -18,4 +19,5 @@ mod journal_reading;
 mod journal_sealing;
 mod journal_stock;
 mod publishing;
+mod read_store;
 mod support;
