@@ -7,12 +7,14 @@
 mod parse;
 
 use crate::node::StoreSettings;
+use crate::publisher::NatsSettings;
 use crate::vault::{MasterKey, MasterKeyError};
 use chrono::Weekday;
 use chrono_tz::Tz;
 use clap::Args;
 use ipnet::IpNet;
 use registrar_aggregates::values::EmailAddress;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -42,14 +44,14 @@ impl ConfigError {
 
 /// Where the data is. Every command that needs the database takes these.
 #[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Where the data is")]
 pub struct StoreArgs {
     /// PostgreSQL database, as postgres://user:password@host:5432/database [default: SQLite in the data folder]
     #[arg(long, env = "REGISTRAR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Folder of the SQLite database and of the master key [default: ./data]
+    // Not a path for clap, which takes an empty one for a mistake.
     #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
-    pub data: Option<PathBuf>,
+    pub data: Option<OsString>,
 }
 
 /// What the server is known by.
@@ -83,8 +85,8 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub first_administrator: FirstAdministratorArgs,
-    /// NATS server to publish events to [default: none]
-    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URL", hide_env_values = true)]
+    /// NATS servers to publish events to, separated by commas [default: none]
+    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
     pub nats_url: Option<String>,
     /// Whether published events carry personal values instead of having them redacted [default: false]
     #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
@@ -128,10 +130,8 @@ pub struct ServeSettings {
     pub public_url: Option<String>,
     /// The first administrator.
     pub first_administrator: FirstAdministrator,
-    /// NATS server to publish to.
-    pub nats_url: Option<String>,
-    /// Whether published events carry personal values.
-    pub publish_personal: bool,
+    /// Where and what to publish.
+    pub nats: Option<NatsSettings>,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// First day of a week in calendar periods.
@@ -152,7 +152,7 @@ impl StoreArgs {
     /// Fills in the default.
     #[must_use]
     pub fn resolve(self) -> StoreSettings {
-        let data = self.data.filter(|path| !path.as_os_str().is_empty()).unwrap_or_else(|| PathBuf::from("data"));
+        let data = self.data.filter(|path| !path.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from);
         StoreSettings { database_url: given(self.database_url), data }
     }
 }
@@ -201,13 +201,13 @@ impl ServeArgs {
     /// [`ConfigError`] for the first that cannot be used.
     pub fn resolve(self, secrets: &Secrets) -> Result<ServeSettings, ConfigError> {
         let (listen, public_url) = self.address.resolve()?;
+        let publish_personal = given(self.publish_personal).map_or(Ok(false), |text| parse::truth(&text))?;
         Ok(ServeSettings {
             store: self.store.resolve(),
             listen,
             public_url,
             first_administrator: self.first_administrator.resolve(secrets)?,
-            nats_url: given(self.nats_url).map(|url| parse::nats_url(&url)).transpose()?,
-            publish_personal: given(self.publish_personal).map_or(Ok(false), |text| parse::truth(&text))?,
+            nats: given(self.nats_url).map(|urls| parse::nats(&urls, publish_personal)).transpose()?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,

@@ -1,6 +1,7 @@
 //! Reading single settings. Each refusal is one line that says what is right.
 
 use super::ConfigError;
+use crate::publisher::NatsSettings;
 use axum::http::Uri;
 use chrono::Weekday;
 use chrono_tz::Tz;
@@ -23,12 +24,9 @@ pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
 }
 
 /// The value may hold a password and is not repeated.
-pub(super) fn nats_url(text: &str) -> Result<String, ConfigError> {
-    let has_scheme = ["nats://", "tls://", "ws://", "wss://"].iter().any(|scheme| text.starts_with(scheme));
-    if has_scheme && !text.contains(char::is_whitespace) {
-        return Ok(text.to_owned());
-    }
-    Err(ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
+pub(super) fn nats(urls: &str, publish_personal: bool) -> Result<NatsSettings, ConfigError> {
+    NatsSettings::parse(urls, publish_personal)
+        .map_err(|_| ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
 }
 
 pub(super) fn truth(text: &str) -> Result<bool, ConfigError> {

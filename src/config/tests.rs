@@ -24,8 +24,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.store.database_url, None);
     assert_eq!(settings.first_administrator.email.as_str(), "admin@registrar.local");
     assert!(settings.first_administrator.password.is_none());
-    assert_eq!((settings.nats_url, settings.public_url), (None, None));
-    assert!(!settings.publish_personal && settings.trusted_proxies.is_empty());
+    assert!(settings.nats.is_none() && settings.public_url.is_none() && settings.trusted_proxies.is_empty());
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Mon, Tz::UTC));
 }
 
@@ -33,7 +32,7 @@ fn nothing_needs_to_be_set() {
 fn what_is_empty_is_not_set() {
     let empty = || text(" ");
     let args = ServeArgs {
-        store: StoreArgs { database_url: empty(), data: Some(PathBuf::new()) },
+        store: StoreArgs { database_url: empty(), data: Some(OsString::new()) },
         address: AddressArgs { listen: empty(), public_url: empty() },
         first_administrator: FirstAdministratorArgs { admin_email: empty() },
         nats_url: empty(),
@@ -44,7 +43,8 @@ fn what_is_empty_is_not_set() {
     };
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);
-    assert_eq!((settings.store.database_url, settings.nats_url, settings.public_url), (None, None, None));
+    assert_eq!((settings.store.database_url, settings.public_url), (None, None));
+    assert!(settings.nats.is_none());
     assert_eq!(settings.store.data, PathBuf::from("data"));
 }
 
@@ -63,7 +63,7 @@ fn what_is_set_counts() {
     assert_eq!(settings.public_url.as_deref(), Some("https://registrar.example.org/base"));
     let networks: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
-    assert!(settings.publish_personal);
+    assert!(settings.nats.is_some_and(|nats| nats.publish_personal()));
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
 }
 
@@ -80,7 +80,7 @@ fn each_refusal_is_one_line_that_names_the_setting() {
         (refused(address("", "https://")), "REGISTRAR_PUBLIC_URL"),
         (refused(address("", "https://a b")), "REGISTRAR_PUBLIC_URL"),
         (refused(address("", "https://a/?b=c")), "REGISTRAR_PUBLIC_URL"),
-        (refused(nats("127.0.0.1:4222")), "REGISTRAR_NATS_URL"),
+        (refused(nats("http://127.0.0.1:4222")), "REGISTRAR_NATS_URL"),
         (refused(ServeArgs { first_administrator: email, ..ServeArgs::default() }), "REGISTRAR_ADMIN_EMAIL"),
         (refused(ServeArgs { publish_personal: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_PUBLISH_PERSONAL"),
         (
@@ -97,7 +97,7 @@ fn each_refusal_is_one_line_that_names_the_setting() {
 
 #[test]
 fn a_refusal_repeats_no_password() {
-    let url = refused(ServeArgs { nats_url: text("user:secret@host"), ..ServeArgs::default() });
+    let url = refused(ServeArgs { nats_url: text("http://user:secret@host"), ..ServeArgs::default() });
     assert!(!url.contains("secret"), "{url}");
     let secrets = Secrets { admin_password: Some(Zeroizing::new("secret".into())), ..Secrets::default() };
     let password = ServeArgs::default().resolve(&secrets).err().expect("too short").to_string();
