@@ -1,0 +1,106 @@
+//! The command line. Results go to standard output and nothing else does; what happens meanwhile, and what went wrong,
+//! goes to standard error. A command that cannot do its work says why in a few lines and ends with 1.
+
+mod failure;
+mod keys;
+mod openapi;
+mod output;
+mod progress;
+mod projections;
+mod seed;
+mod serve;
+mod start;
+mod token;
+
+use crate::config::{ServeArgs, StoreArgs};
+use crate::telemetry;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+const VARIABLES: &str = "\
+Every option can be set by the variable shown with it. Variables without an option, since they hold secrets or belong \
+to others:
+  REGISTRAR_MASTER_KEY         32 random bytes in base64 [default: master.key in the data folder, made if missing]
+  REGISTRAR_ADMIN_PASSWORD     password of the first administrator [default: generated and printed once]
+  REGISTRAR_LOG                what is logged, such as info,registrar=debug [default: info]
+  OTEL_EXPORTER_OTLP_ENDPOINT  where traces are sent [default: nowhere]";
+
+/// A directory of admins, organizations, groups and users in which every change is an event.
+#[derive(Debug, Parser)]
+#[command(name = "registrar", version, after_help = VARIABLES, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the APIs; what `registrar` does without a command
+    #[command(after_help = VARIABLES)]
+    Serve(Box<ServeArgs>),
+    /// Brings the database up to date and ends
+    Migrate(StoreArgs),
+    /// Access tokens
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// The keys that sign access tokens
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// The read models
+    #[command(subcommand)]
+    Projections(projections::ProjectionsCommand),
+    /// Registers fictitious people to try things with
+    Seed(seed::SeedArgs),
+    /// Prints the OpenAPI document of an API
+    Openapi(openapi::OpenapiArgs),
+}
+
+impl Command {
+    /// What is logged unless the user says otherwise. Whoever asks for a token wants a token.
+    fn log_level(&self) -> &'static str {
+        match self {
+            Command::Serve(_) | Command::Migrate(_) | Command::Projections(_) | Command::Seed(_) => "info",
+            Command::Token(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
+        }
+    }
+
+    async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Command::Serve(args) => serve::serve(*args).await,
+            Command::Migrate(args) => start::migrate(args).await,
+            Command::Token(command) => token::run(command).await,
+            Command::Keys(command) => keys::run(command).await,
+            Command::Projections(command) => projections::run(command).await,
+            Command::Seed(args) => seed::seed(args).await,
+            Command::Openapi(args) => openapi::print(&args),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let command = cli.command.unwrap_or_else(|| Command::Serve(Box::new(cli.serve)));
+    match try_run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            failure::report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run(command: Command) -> anyhow::Result<()> {
+    let _telemetry = telemetry::start(command.log_level())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(command.run());
+    // A hash, say, that nobody waits for any more is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! `registrar projections`.
+
+use super::progress::Progress;
+use super::{output, start};
+use crate::config::{Secrets, StoreArgs};
+use crate::followers;
+use crate::node::Node;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProjectionsCommand {
+    /// Prints the generations of read models and how far each has come
+    Status(StoreArgs),
+    /// Folds the whole history into new read models, beside those that serve, and swaps them
+    Rebuild(StoreArgs),
+}
+
+pub(super) async fn run(command: ProjectionsCommand) -> anyhow::Result<()> {
+    let (ProjectionsCommand::Status(store) | ProjectionsCommand::Rebuild(store)) = &command;
+    let node = start::open(&store.clone().resolve(), &Secrets::from_env()).await?;
+    let done = match command {
+        ProjectionsCommand::Status(_) => status(&node).await,
+        ProjectionsCommand::Rebuild(_) => rebuild(&node).await,
+    };
+    node.close().await;
+    done
+}
+
+async fn rebuild(node: &Node) -> anyhow::Result<()> {
+    let progress = Progress::start("rebuilding the read models");
+    followers::rebuild(&node.store, &node.vault, &|done, total| progress.show(done, total)).await?;
+    progress.finish(node.journal.head().await?.position);
+    Ok(())
+}
+
+async fn status(node: &Node) -> anyhow::Result<()> {
+    let status = followers::status(node).await?;
+    output::line(format_args!("journal: {} events", status.head))?;
+    for generation in status.generations {
+        let (id, state, signature) = (generation.id, &generation.state, &generation.signature);
+        let at = if state == "live" { status.head } else { generation.checkpoint };
+        output::line(format_args!("generation {id}: {state}, at {at}, {signature}"))?;
+        if let (Some(position), Some(error)) = (generation.error_position, generation.error) {
+            output::line(format_args!("  stopped at event {position}: {error}"))?;
+        }
+    }
+    for (follower, at) in status.followers {
+        output::line(format_args!("follower {follower}: at {at}"))?;
+    }
+    if node.needs_rebuild() {
+        output::line("The live generation is of another release; `registrar projections rebuild` makes one of this.")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `registrar serve`.
+
+mod connections;
+
+use super::{output, start};
+use crate::api::ecg_admins::periods::Calendar;
+use crate::api::{self, ApiSettings, AppState};
+use crate::auth::{Authenticator, PasswordHasher};
+use crate::config::{Secrets, ServeArgs, ServeSettings};
+use crate::followers;
+use crate::node::Node;
+use crate::publisher::{self, PublisherStatus};
+use crate::telemetry;
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::middleware::map_response;
+use axum::response::Response;
+use futures::StreamExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the publisher may take to stop.
+const LAST_PUBLISHED: Duration = Duration::from_secs(5);
+/// How often what was measured is put in order.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let secrets = Secrets::from_env();
+    let settings = args.resolve(&secrets)?;
+    let (metrics, shutdown) = (telemetry::metrics(), CancellationToken::new());
+    stop_on_signals(&shutdown)?;
+    let node = Arc::new(start::open(&settings.store, &secrets).await?);
+    // Before anything is registered or announced: another server may have the port.
+    let listener = listen(settings.listen).await?;
+    let address = listener.local_addr()?;
+    let passwords = PasswordHasher::for_this_machine();
+    start::first_administrator(&node, &passwords, &settings.first_administrator).await?;
+    followers::rebuild_if_needed(&node);
+
+    let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
+    background.spawn(shutdown.clone().run_until_cancelled_owned(keep_up(metrics.clone())));
+    followers::following::start(&node, &shutdown);
+    if let Some(nats) = settings.nats.clone() {
+        background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));
+    }
+    let authenticator = authenticator(&node, &settings, address).await?;
+    let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
+    let api = ApiSettings { trusted_proxies: settings.trusted_proxies, calendar, metrics: Some(metrics) };
+    let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
+    announce(address, settings.public_url.as_deref());
+    connections::answer(listener, ending_feeds(api::router(state), &shutdown), &shutdown).await;
+
+    shutdown.cancel();
+    background.close();
+    if tokio::time::timeout(LAST_PUBLISHED, background.wait()).await.is_err() {
+        tracing::warn!("the publisher did not stop and is left behind; the next one goes on where it was");
+    }
+    node.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}\nChoose another address with --listen or REGISTRAR_LISTEN, such as 127.0.0.1:8081.")
+    })
+}
+
+/// The first signal stops the server, the second one ends the process.
+fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        for signals in 1.. {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if signals > 1 {
+                std::process::exit(1);
+            }
+            tracing::info!("stopping; requests that are under way are finished");
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}
+
+async fn keep_up(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP_INTERVAL).await;
+        metrics.run_upkeep();
+    }
+}
+
+/// Without a public URL the server goes by the address that it happens to listen on, which makes no good issuer: it
+/// may be another one after the next start, and `registrar token create` does not know it.
+async fn authenticator(node: &Node, settings: &ServeSettings, address: SocketAddr) -> anyhow::Result<Authenticator> {
+    Ok(match &settings.public_url {
+        Some(url) => Authenticator::open(node, url.clone()).await?,
+        None => Authenticator::open(node, reachable(address)).await?.accepting_any_issuer(),
+    })
+}
+
+/// URL under which a client on this machine reaches the server.
+fn reachable(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn announce(address: SocketAddr, public_url: Option<&str>) {
+    let url = public_url.map_or_else(|| reachable(address), str::to_owned);
+    tracing::info!(%address, url, "listening");
+    // A server does not end because nobody reads its standard output.
+    let _ = output::line(format_args!("Registrar answers at {url}\nDocumentation: {url}/docs"));
+}
+
+/// A feed has no end of its own: without this a single reader would keep the server from stopping.
+fn ending_feeds(router: Router, shutdown: &CancellationToken) -> Router {
+    let shutdown = shutdown.clone();
+    router.layer(map_response(move |response: Response| {
+        let shutdown = shutdown.clone();
+        async move {
+            let kind = response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes());
+            if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
+                response.map(|body| Body::from_stream(body.into_data_stream().take_until(shutdown.cancelled_owned())))
+            } else {
+                response
+            }
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests;

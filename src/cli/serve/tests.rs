@@ -1,0 +1,92 @@
+use super::*;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use futures::stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+
+#[test]
+fn an_address_that_stands_for_all_is_reached_on_this_machine() {
+    let reach = |address: &str| reachable(address.parse().expect("an address"));
+    assert_eq!(reach("0.0.0.0:8080"), "http://127.0.0.1:8080");
+    assert_eq!(reach("[::]:8080"), "http://[::1]:8080");
+    assert_eq!(reach("192.0.2.7:80"), "http://192.0.2.7:80");
+}
+
+#[tokio::test]
+async fn a_feed_ends_when_the_server_stops() {
+    let feed = || async {
+        let endless = stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(endless))
+    };
+    let shutdown = CancellationToken::new();
+    let router = ending_feeds(Router::new().route("/", get(feed)), &shutdown);
+    let request = axum::http::Request::get("/").body(Body::empty()).expect("a request");
+    let response = router.oneshot(request).await.expect("an answer");
+    let body = tokio::spawn(axum::body::to_bytes(response.into_body(), 1024));
+    tokio::task::yield_now().await;
+    assert!(!body.is_finished());
+    shutdown.cancel();
+    assert!(body.await.expect("no panic").expect("an end").is_empty());
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told_with_what_to_do() {
+    let taken = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+    let refused = listen(taken.local_addr().expect("its address")).await.expect_err("taken").to_string();
+    assert!(refused.starts_with("cannot listen on 127.0.0.1:") && refused.contains("--listen"), "{refused}");
+}
+
+/// A server whose answers wait until they are let go.
+struct Held {
+    address: SocketAddr,
+    shutdown: CancellationToken,
+    began: Arc<Notify>,
+    release: Arc<Notify>,
+    served: tokio::task::JoinHandle<()>,
+}
+
+async fn held() -> Held {
+    let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let (began, release, shutdown) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
+    let (tell, wait) = (Arc::clone(&began), Arc::clone(&release));
+    let handler = async move |ConnectInfo(peer): ConnectInfo<SocketAddr>| {
+        tell.notify_one();
+        wait.notified().await;
+        peer.ip().to_string()
+    };
+    let router = Router::new().route("/", get(handler));
+    let stopping = shutdown.clone();
+    let served = tokio::spawn(async move { connections::answer(listener, router, &stopping).await });
+    Held { address, shutdown, began, release, served }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_before_the_server_stops() {
+    let server = held().await;
+    let mut client = TcpStream::connect(server.address).await.expect("connected");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("sent");
+    server.began.notified().await;
+    server.shutdown.cancel();
+    assert!(!server.served.is_finished());
+    server.release.notify_one();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("an answer and an end");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("127.0.0.1"), "{answer}");
+    server.served.await.expect("it stops");
+}
+
+#[tokio::test]
+async fn connections_without_a_request_do_not_keep_the_server() {
+    let server = held().await;
+    let mut idle = TcpStream::connect(server.address).await.expect("connected");
+    let mut slow = TcpStream::connect(server.address).await.expect("connected");
+    slow.write_all(b"GET / HTT").await.expect("sent");
+    server.shutdown.cancel();
+    assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
+    drop(slow);
+    server.served.await.expect("it stops");
+}

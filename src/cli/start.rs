@@ -1,0 +1,63 @@
+//! What all commands on a database begin with.
+
+use super::output;
+use crate::auth::PasswordHasher;
+use crate::bootstrap;
+use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
+use crate::node::{Node, OpenError, Store, StoreSettings};
+use crate::vault::MasterKey;
+use std::path::Path;
+
+/// Opens the database that the settings name, with its master key.
+pub(super) async fn open(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
+    let key_file = config::master_key_file(&store.data);
+    let makes_key = secrets.master_key.is_none() && !key_file.exists();
+    let master = master_key(store, secrets)?;
+    let opened = Node::open(store, &master).await;
+    if makes_key && matches!(opened, Err(OpenError::WrongMasterKey)) {
+        // The key of this database is somewhere else; the one that was just made opens nothing.
+        let _ = std::fs::remove_file(&key_file);
+    }
+    Ok(opened?)
+}
+
+fn master_key(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<MasterKey> {
+    if secrets.master_key.is_none() {
+        make_folder(&store.data).map_err(|error| OpenError::DataFolder {
+            path: store.data.display().to_string(),
+            reason: error.to_string(),
+        })?;
+    }
+    Ok(config::master_key(secrets, &store.data)?)
+}
+
+/// Nobody but its owner has any business in the data folder.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Brings the database up to date.
+pub(super) async fn migrate(args: StoreArgs) -> anyhow::Result<()> {
+    Store::prepare(&args.resolve())?.migrate().await?;
+    tracing::info!("the database is up to date");
+    Ok(())
+}
+
+/// Registers the first administrator on an empty journal. A password that was generated is printed before anything
+/// else can go wrong: it is kept nowhere.
+pub(super) async fn first_administrator(
+    node: &Node,
+    passwords: &PasswordHasher,
+    settings: &FirstAdministrator,
+) -> anyhow::Result<()> {
+    // Documents of another release cannot be asked whether there are admins, but tell that there were some.
+    if node.needs_rebuild() {
+        return Ok(());
+    }
+    if let Some(made) = bootstrap::first_administrator(node, passwords, settings).await? {
+        let (email, password) = (made.email, &*made.password);
+        output::line(format_args!("First administrator: {email}\nPassword, shown this once: {password}"))?;
+    }
+    Ok(())
+}
