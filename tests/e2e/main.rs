@@ -8,6 +8,7 @@
 )]
 
 mod committer;
+mod cli;
 mod contract;
 mod fault_nats;
 mod followers;
@@ -18,6 +19,7 @@ mod journal_claims;
 mod journal_reading;
 mod journal_sealing;
 mod journal_stock;
+mod process;
 mod publishing;
 mod read_store;
 mod support;
