@@ -4,6 +4,7 @@
 pub mod common;
 pub mod docs;
 pub mod ecg_admins;
+pub mod events;
 pub mod health;
 
 use crate::auth::{Authenticator, PasswordHasher};
@@ -46,6 +47,8 @@ pub struct ApiSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// How named periods are read.
     pub calendar: Calendar,
+    /// Whether followers of the events see personal values, as subscribers on NATS then do.
+    pub publish_personal: bool,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -99,9 +102,9 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
         ),
         "registrar" => (
             "Registrar",
-            "What Registrar offers besides the dialects: its state, its keys, its documents.",
+            "What Registrar offers besides the dialects: its events, its state, its keys, its documents.",
             ComponentsBuilder::new(),
-            OpenApiRouter::new().merge(health::routes()).merge(docs::routes()),
+            OpenApiRouter::new().merge(events::routes()).merge(health::routes()).merge(docs::routes()),
         ),
         _ => return None,
     };

@@ -10,6 +10,7 @@
 mod committer;
 mod cli;
 mod contract;
+mod event_stream;
 mod fault_nats;
 mod followers;
 mod journal;

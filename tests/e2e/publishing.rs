@@ -1,5 +1,6 @@
 //! What the stream promises: every position once, in order, whatever happens on the way, and nothing personal in it.
 
+use crate::on_both_stores;
 use crate::support::{Database, context, registration};
 use futures::future::join_all;
 use harness::{NatsServer, Publisher, commit, eventually, position};
@@ -71,19 +72,21 @@ async fn two_publishers_at_once_publish_every_event_once() {
     nats.assert_holds_every_position(head).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_nodes_one_publishes_and_the_other_takes_over() {
-    let (nats, (_database, node)) = (NatsServer::start(), opened().await);
-    let first = Publisher::of_node(&node, nats.settings());
-    first.reached(commit(&node, 10).await).await;
-    let second = Publisher::of_node(&node, nats.settings());
-    let head = commit(&node, 10).await;
-    // Also the one that does not publish tells how far the stream is.
-    join_all([&first, &second].map(|publisher| publisher.reached(head))).await;
-    first.stop().await;
-    let head = commit(&node, 10).await;
-    second.reached(head).await;
-    nats.assert_holds_every_position(head).await;
+on_both_stores! {
+    async fn of_two_nodes_one_publishes_and_the_other_takes_over(database) {
+        let nats = NatsServer::start();
+        let (one, other) = (database.open().await, database.open().await);
+        let first = Publisher::of_node(&one, nats.settings());
+        first.reached(commit(&other, 10).await).await;
+        let second = Publisher::of_node(&other, nats.settings());
+        let head = commit(&other, 10).await;
+        // Also the one that does not publish tells how far the stream is.
+        join_all([&first, &second].map(|publisher| publisher.reached(head))).await;
+        first.stop().await;
+        let head = commit(&one, 10).await;
+        second.reached(head).await;
+        nats.assert_holds_every_position(head).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
