@@ -8,7 +8,7 @@ use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
 use crate::vault::Vault;
 use registrar_aggregates::{DomainEvent, personal};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -82,26 +82,38 @@ impl Identity {
 }
 
 impl PersonalValues {
-    /// The events as they leave the house, in order.
+    /// The events as they leave the house, in order, up to the first that cannot: it must not hold back those before
+    /// it, and nothing may pass it.
     ///
     /// # Errors
-    /// `Corrupt` for the first event that is not what the journal writes or, in the clear, that this release does not
+    /// `Corrupt` if the first event is not what the journal writes or, in the clear, one that this release does not
     /// know; `Unavailable` if keys cannot be fetched.
     pub async fn render(&self, events: &[StoredEvent]) -> JournalResult<Vec<CloudEvent>> {
         match self {
-            PersonalValues::Redacted => {
-                events.iter().map(|event| envelope(event, &redacted(event).ok_or_else(|| unreadable(event))?)).collect()
-            }
-            PersonalValues::Clear(vault) => {
-                let recorded = codec::decode(vault, events).await?;
-                events
-                    .iter()
-                    .zip(&recorded)
-                    .map(|(event, recorded)| envelope(event, &in_clear(&recorded.event)?))
-                    .collect()
-            }
+            PersonalValues::Redacted => up_to_error(events.iter().map(|event| envelope(event, &redacted(event)?))),
+            PersonalValues::Clear(vault) => match codec::decode(vault, events).await {
+                Ok(recorded) => up_to_error(
+                    events.iter().zip(&recorded).map(|(event, recorded)| envelope(event, &in_clear(&recorded.event)?)),
+                ),
+                Err(JournalError::Corrupt(_)) if events.len() > 1 => {
+                    Box::pin(self.render(&events[..events.len() / 2])).await
+                }
+                Err(error) => Err(error),
+            },
         }
     }
+}
+
+fn up_to_error(events: impl Iterator<Item = JournalResult<CloudEvent>>) -> JournalResult<Vec<CloudEvent>> {
+    let mut rendered = Vec::new();
+    for event in events {
+        match event {
+            Ok(event) => rendered.push(event),
+            Err(error) if rendered.is_empty() => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(rendered)
 }
 
 /// Names the position and never a value: what does not fit may be personal.
@@ -113,14 +125,14 @@ fn unreadable(event: &StoredEvent) -> JournalError {
 }
 
 /// The payload without what is sealed. Most payloads have nothing sealed and are taken as they are.
-fn redacted(event: &StoredEvent) -> Option<Cow<'_, str>> {
+fn redacted(event: &StoredEvent) -> JournalResult<Cow<'_, str>> {
     if !event.payload.contains(r#""sealed":"#) {
-        return Some(Cow::Borrowed(&event.payload));
+        return Ok(Cow::Borrowed(&event.payload));
     }
-    let mut payload: Value = serde_json::from_str(&event.payload).ok()?;
-    payload.as_object_mut()?.remove("sealed");
-    redact_marks(&mut payload);
-    Some(Cow::Owned(payload.to_string()))
+    let mut payload: Map<String, Value> = serde_json::from_str(&event.payload).map_err(|_| unreadable(event))?;
+    payload.remove("sealed");
+    payload.values_mut().for_each(redact_marks);
+    serde_json::to_string(&payload).map(Cow::Owned).map_err(JournalError::corrupt)
 }
 
 /// The payload with everything in it that may ever be shown.

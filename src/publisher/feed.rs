@@ -51,10 +51,9 @@ impl Feed {
         Ok(self.journal.head().await?.position)
     }
 
-    /// What this node knows of the journal's end without asking the database.
-    #[must_use]
-    pub fn known_head(&self) -> u64 {
-        *self.heads.borrow()
+    /// What this node knows of the journal's end without asking the database, as it changes.
+    pub(super) fn heads(&self) -> watch::Receiver<u64> {
+        self.heads.clone()
     }
 
     /// Identity of the event at `position`, if there is one.
@@ -69,7 +68,7 @@ impl Feed {
     /// The events after `position` in pages, dense and in order, waiting for more at the end. Nothing is read ahead of
     /// the caller.
     ///
-    /// Ends after an error: what the journal says, or `Corrupt` for a gap.
+    /// Ends after an error: what the journal says, or `Corrupt` for a gap and for an event that cannot be published.
     pub fn after(&self, position: u64) -> impl Stream<Item = JournalResult<Vec<CloudEvent>>> + Send + use<> {
         let reader = Reader { feed: self.clone(), after: position, caught_up: false };
         try_unfold(reader, |mut reader| async move {
@@ -85,17 +84,19 @@ impl Reader {
             if self.caught_up {
                 self.wait().await;
             }
-            let known_head = self.feed.known_head();
+            let known_head = *self.feed.heads.borrow();
             let events = self.feed.journal.read(self.after, PAGE_SIZE).await?;
-            self.caught_up = events.len() < PAGE_SIZE;
-            if let Some(last) = events.last() {
+            if !events.is_empty() {
                 self.check_dense(&events)?;
-                self.after = last.position;
-                return self.feed.personal.render(&events).await;
+                let page = self.feed.personal.render(&events).await?;
+                self.caught_up = page.len() == events.len() && events.len() < PAGE_SIZE;
+                self.after = page.last().map_or(self.after, |event| event.position);
+                return Ok(page);
             }
             if known_head > self.after {
                 return Err(missing(self.after + 1));
             }
+            self.caught_up = true;
         }
     }
 

@@ -59,10 +59,11 @@ pub async fn publish(
     status: PublisherStatus,
     shutdown: CancellationToken,
 ) {
-    status.configured();
+    status.configured(feed.heads());
     tokio::select! {
         () = shutdown.cancelled() => {}
         never = keep_publishing(&feed, store.as_ref(), &settings, &status) => match never {},
+        never = status.measure() => match never {},
     }
     status.connected(false);
 }
@@ -107,6 +108,7 @@ async fn publish_once(
         };
         let mut session = Session::open(api, feed, status, ids).await?;
         if store.is_some() && leadership.is_none() {
+            status.works();
             return Err(Failure::NotLeading);
         }
         Ok(session.publish().await)

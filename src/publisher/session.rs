@@ -82,7 +82,7 @@ impl<'a> Session<'a> {
             "publishing goes on after this position"
         );
         ids.resume_after(end.position);
-        status.reached(end.position, head);
+        status.reached(end.position);
         Ok(Session {
             stream,
             // A context of its own, so that acknowledgements nobody waits for any more do not fill the next window.
@@ -165,7 +165,7 @@ impl<'a> Session<'a> {
             return Err(Failure::Overtaken);
         }
         self.position = position;
-        self.status.reached(position, self.feed.known_head());
+        self.status.reached(position);
         self.status.works();
         Ok(())
     }

@@ -1,11 +1,22 @@
 //! How publishing goes, for `/readyz` and `/metrics`.
 
 use serde::Serialize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+
+const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What the publisher is doing. Cloning is cheap; all clones tell the same.
 #[derive(Clone, Default)]
-pub struct PublisherStatus(Arc<Mutex<PublisherReport>>);
+pub struct PublisherStatus(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    report: PublisherReport,
+    heads: Option<watch::Receiver<u64>>,
+}
 
 /// The state of publishing at some moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -28,11 +39,16 @@ impl PublisherStatus {
     /// The state of publishing now.
     #[must_use]
     pub fn report(&self) -> PublisherReport {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let state = self.state();
+        let head = state.heads.as_ref().map_or(0, |heads| *heads.borrow());
+        PublisherReport { lag: head.saturating_sub(state.report.position), ..state.report.clone() }
     }
 
-    pub(super) fn configured(&self) {
-        self.change(|report| report.configured = true);
+    /// Publishing begins, of a journal with these heads.
+    pub(super) fn configured(&self, heads: watch::Receiver<u64>) {
+        let mut state = self.state();
+        state.report.configured = true;
+        state.heads = Some(heads);
         metrics::describe_gauge!("registrar_publisher_connected", "Whether there is a connection to NATS");
         metrics::describe_gauge!(
             "registrar_publisher_position",
@@ -43,36 +59,41 @@ impl PublisherStatus {
     }
 
     pub(super) fn connected(&self, connected: bool) {
-        self.change(|report| report.connected = connected);
-        metrics::gauge!("registrar_publisher_connected").set(f64::from(u8::from(connected)));
+        self.state().report.connected = connected;
     }
 
-    /// The stream holds everything up to `position` of a journal that ends at `head`.
+    /// The stream holds everything up to `position`.
+    pub(super) fn reached(&self, position: u64) {
+        self.state().report.position = position;
+    }
+
+    /// Writes down the figures for `/metrics`, now and then: how far the stream is behind changes also while nothing
+    /// is published.
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 events")]
-    pub(super) fn reached(&self, position: u64, head: u64) {
-        let lag = head.saturating_sub(position);
-        self.change(|report| {
-            report.position = position;
-            report.lag = lag;
-        });
-        metrics::gauge!("registrar_publisher_position").set(position as f64);
-        metrics::gauge!("registrar_publisher_lag").set(lag as f64);
+    pub(super) async fn measure(&self) -> Infallible {
+        loop {
+            let report = self.report();
+            metrics::gauge!("registrar_publisher_connected").set(f64::from(u8::from(report.connected)));
+            metrics::gauge!("registrar_publisher_position").set(report.position as f64);
+            metrics::gauge!("registrar_publisher_lag").set(report.lag as f64);
+            tokio::time::sleep(MEASURE_INTERVAL).await;
+        }
     }
 
     /// Whether this is another obstacle than before.
     pub(super) fn failed(&self, error: String) -> bool {
         metrics::counter!("registrar_publisher_failures_total").increment(1);
-        let mut report = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let report = &mut self.state().report;
         let new = report.error.as_deref() != Some(&error);
         report.error = Some(error);
         new
     }
 
     pub(super) fn works(&self) {
-        self.change(|report| report.error = None);
+        self.state().report.error = None;
     }
 
-    fn change(&self, change: impl FnOnce(&mut PublisherReport)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -105,6 +105,16 @@ async fn an_event_that_is_no_json_is_named_by_position_only() {
     }
 }
 
+#[tokio::test]
+async fn an_event_that_cannot_be_published_holds_back_none_before_it_and_lets_none_pass() {
+    let at =
+        |position, payload: &str| StoredEvent { position, payload: payload.into(), ..stored(&json!({}), &metadata()) };
+    let events = [at(1, "{}"), at(2, "{}"), at(3, "{"), at(4, "{}")];
+    let rendered = PersonalValues::Redacted.render(&events).await.expect("two of them");
+    assert_eq!(rendered.iter().map(|event| event.position).collect::<Vec<_>>(), [1, 2]);
+    assert!(PersonalValues::Redacted.render(&events[2..]).await.is_err());
+}
+
 #[test]
 fn nothing_in_a_subject_parts_or_widens_it() {
     let subject = |id: &str| nats_subject(&StoredEvent { aggregate_id: id.into(), ..stored(&json!({}), &metadata()) });
