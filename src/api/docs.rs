@@ -70,7 +70,7 @@ fn file(name: &str) -> Result<Response, ApiError> {
     static URLS: LazyLock<Vec<String>> =
         LazyLock::new(|| DOCUMENTS.iter().map(|name| format!("/openapi/{name}.json")).collect());
     static CONFIG: LazyLock<Arc<Config<'static>>> = LazyLock::new(|| {
-        let urls = DOCUMENTS.iter().zip(URLS.iter()).map(|(name, url)| Url::new(*name, url));
+        let urls = DOCUMENTS.iter().zip(URLS.iter()).map(|(name, url)| Url::new(name, url));
         Arc::new(Config::new(urls).validator_url("none"))
     });
     let file =

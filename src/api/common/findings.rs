@@ -8,7 +8,7 @@ const FINDINGS_MAX: usize = 50;
 /// Longest path that is repeated to the client, in characters.
 const PATH_LENGTH_MAX: usize = 200;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 enum Wrong {
     Problem(String),
     Unexpected,
@@ -30,8 +30,9 @@ impl Findings {
     }
 
     fn push(&mut self, path: &str, wrong: Wrong) {
-        if self.0.len() < FINDINGS_MAX {
-            self.0.push((path.chars().take(PATH_LENGTH_MAX).collect(), wrong));
+        let finding = (path.chars().take(PATH_LENGTH_MAX).collect(), wrong);
+        if self.0.len() < FINDINGS_MAX && !self.0.contains(&finding) {
+            self.0.push(finding);
         }
     }
 

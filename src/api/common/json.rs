@@ -15,6 +15,8 @@ use std::fmt;
 pub trait FromJson: Sized {
     /// Content types that its operations accept; the first is the one they document.
     const CONTENT_TYPES: &'static [&'static str] = &["application/json"];
+    /// What paths of fields begin with.
+    const ROOT: &'static str = "";
     /// What stands between a field and what is wrong with it.
     const BETWEEN: &'static str = " ";
 
@@ -43,7 +45,7 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
 /// `Invalid` with all findings; with one for what is no JSON at all.
 pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut findings = Findings::default();
-    let json = parse(bytes, &mut findings)?;
+    let json = parse(bytes, T::ROOT, &mut findings)?;
     let value = T::from_json(json, &mut findings);
     findings.or(value, T::BETWEEN)
 }
@@ -54,10 +56,10 @@ fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
 }
 
-fn parse(bytes: &[u8], findings: &mut Findings) -> Result<Value, ApiError> {
+fn parse(bytes: &[u8], root: &str, findings: &mut Findings) -> Result<Value, ApiError> {
     let found = RefCell::new(std::mem::take(findings));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = ValueAt { path: &Path::Root, findings: &found }
+    let parsed = ValueAt { path: &Path::Root(root), findings: &found }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     *findings = found.into_inner();
@@ -66,7 +68,7 @@ fn parse(bytes: &[u8], findings: &mut Findings) -> Result<Value, ApiError> {
 
 /// Where in a body a value stands; written out only for a finding.
 enum Path<'p> {
-    Root,
+    Root(&'p str),
     Member(&'p Path<'p>, &'p str),
     Element(&'p Path<'p>, usize),
 }
@@ -74,8 +76,8 @@ enum Path<'p> {
 impl fmt::Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Path::Root => Ok(()),
-            Path::Member(Path::Root, name) => f.write_str(name),
+            Path::Root(root) => f.write_str(root),
+            Path::Member(Path::Root(""), name) => f.write_str(name),
             Path::Member(parent, name) => write!(f, "{parent}.{name}"),
             Path::Element(parent, index) => write!(f, "{parent}[{index}]"),
         }

@@ -19,7 +19,6 @@ pub const PERMISSION: &str = "x-permission";
 pub const PUBLIC: &str = "x-public";
 
 /// Operations that only those with `permission` may call; writes among them honour `Idempotency-Key`.
-#[must_use]
 pub fn guarded(permission: Permission, routes: Routes) -> Routes {
     let (schemas, mut paths, router) = routes;
     mark(&mut paths, PERMISSION, &Value::String(permission.to_string()));
@@ -30,7 +29,6 @@ pub fn guarded(permission: Permission, routes: Routes) -> Routes {
 }
 
 /// Operations that anybody may call, known or not.
-#[must_use]
 pub fn public(routes: Routes) -> Routes {
     let (schemas, mut paths, router) = routes;
     mark(&mut paths, PUBLIC, &Value::Bool(true));

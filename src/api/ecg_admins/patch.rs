@@ -18,6 +18,7 @@ pub struct PatchEcgAdmin(pub Vec<AdminChange>);
 
 impl FromJson for PatchEcgAdmin {
     const CONTENT_TYPES: &'static [&'static str] = &["application/json", "application/json-patch+json"];
+    const ROOT: &'static str = "operations";
     const BETWEEN: &'static str = ": ";
 
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {

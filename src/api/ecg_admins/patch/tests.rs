@@ -86,7 +86,8 @@ fn optional_texts_are_set_and_taken_away() {
     let email = |value: Option<&str>| AdminChange::PersonText(PersonText::EmailAddress, value.map(text));
     let legacy = |value: Option<&str>| AdminChange::LegacyIdentifier(value.map(text));
     let suffix = |value: Option<&str>| AdminChange::PersonText(PersonText::Suffix, value.map(text));
-    let table: [(&str, &dyn Fn(Option<&str>) -> AdminChange); 4] = [
+    type Expected<'a> = &'a dyn Fn(Option<&str>) -> AdminChange;
+    let table: [(&str, Expected<'_>); 4] = [
         ("/person/emailAddress", &email),
         ("/person/contactEmailAddress", &email),
         ("/person/party/legacyIdentifier", &legacy),
