@@ -125,7 +125,10 @@ impl Executor {
         A::Error: 'static,
     {
         let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() };
-        let mut loaded: Loaded<A> = self.load(&stream).await?;
+        let mut loaded = match expected {
+            None if A::creates(&command) => Loaded { version: 0, state: A::default(), fresh: false },
+            _ => self.load(&stream).await?,
+        };
         let mut turn = None;
         for _ in 0..RETRIES_MAX {
             if expected.is_some_and(|expected| expected != loaded.version) {

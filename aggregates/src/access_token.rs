@@ -65,6 +65,10 @@ pub enum AccessTokenError {
 }
 
 impl Decide for AccessToken {
+    fn creates(_issue: &Issue) -> bool {
+        true
+    }
+
     fn decide(&self, issue: Issue) -> Result<Vec<AccessTokenEvent>, AccessTokenError> {
         let Issue { admin_id, expires_at, organization_id, permissions } = issue;
         match self {

@@ -6,6 +6,12 @@ pub trait Decide: cqrs_es::Aggregate {
     /// streams grow long enough to be worth snapshots; `None` for one that is always read from its events.
     const SNAPSHOT: Option<&'static [&'static str]> = None;
 
+    /// Whether `command` can only be meant for an aggregate that does not exist yet. It is then decided without
+    /// looking for one first; should there be one after all, the commit finds out and it is decided again.
+    fn creates(_command: &Self::Command) -> bool {
+        false
+    }
+
     /// Decides what `command` means in this state. Changes nothing, reads no clock.
     ///
     /// An empty list means that what was asked for is already so.

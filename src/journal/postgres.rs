@@ -19,6 +19,8 @@ use std::time::Duration;
 const CONNECTIONS_MAX: u32 = 16;
 /// How long a reader waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long an idle connection is taken to live without being asked.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 /// How long a connection of its own may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -39,6 +41,16 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            // Asking before every use would double the round trips; one that has just been used is taken to live.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if meta.idle_for > TRUSTED_FOR {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_lazy_with(options.clone());
         PostgresStore { pool, options }
     }

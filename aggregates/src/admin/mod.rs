@@ -67,6 +67,10 @@ pub enum AdminError {
 impl Decide for Admin {
     const SNAPSHOT: Option<&'static [&'static str]> = Some(profile::PERSONAL_STATE);
 
+    fn creates(command: &AdminCommand) -> bool {
+        matches!(command, AdminCommand::Register(_))
+    }
+
     fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {
         use Admin::{Absent, Active, Inactive};
         use AdminCommand::{Activate, Amend, Deactivate, Register};
