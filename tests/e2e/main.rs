@@ -10,7 +10,6 @@
 mod committer;
 mod cli;
 mod contract;
-mod event_stream;
 mod ecg_app;
 mod ecg_create;
 mod ecg_http;
@@ -19,6 +18,7 @@ mod ecg_list;
 mod ecg_patch;
 mod ecg_switch;
 mod ecg_trails;
+mod event_stream;
 mod fault_nats;
 mod followers;
 mod journal;
