@@ -132,6 +132,8 @@ pub struct ServeSettings {
     pub first_administrator: FirstAdministrator,
     /// Where and what to publish.
     pub nats: Option<NatsSettings>,
+    /// Whether the events that are followed carry personal values, on NATS and over HTTP.
+    pub publish_personal: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// First day of a week in calendar periods.
@@ -208,6 +210,7 @@ impl ServeArgs {
             public_url,
             first_administrator: self.first_administrator.resolve(secrets)?,
             nats: given(self.nats_url).map(|urls| parse::nats(&urls, publish_personal)).transpose()?,
+            publish_personal,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,

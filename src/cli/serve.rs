@@ -53,7 +53,12 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     }
     let authenticator = authenticator(&node, &settings, address).await?;
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
-    let api = ApiSettings { trusted_proxies: settings.trusted_proxies, calendar, metrics: Some(metrics) };
+    let api = ApiSettings {
+        trusted_proxies: settings.trusted_proxies,
+        calendar,
+        publish_personal: settings.publish_personal,
+        metrics: Some(metrics),
+    };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
     announce(address, settings.public_url.as_deref());
     connections::answer(listener, ending_feeds(api::router(state), &shutdown), &shutdown).await;

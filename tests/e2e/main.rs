@@ -7,8 +7,8 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
-mod committer;
 mod cli;
+mod committer;
 mod contract;
 mod ecg_app;
 mod ecg_create;
