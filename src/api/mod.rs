@@ -95,8 +95,7 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
     let (title, description, components, routes) = match name {
         "ecg-admins" => (
             "ECG Organizations API - ECG Admins",
-            "The ECG Admin operations of the organizations service: list, create, read, patch, switch on and off, and \
-             audit trails.",
+            include_str!("ecg_admins/description.md"),
             ComponentsBuilder::new().schema_from::<ErrorDto>(),
             ecg_admins::routes::routes(),
         ),

@@ -179,6 +179,7 @@ on_both_stores! {
             assert_eq!(app.refused(call, 415).await, "the content type must be application/json");
         }
         app.refused(app.call("POST", ADMINS).bytes(sample().to_string()), 415).await;
+        app.refused(app.call("POST", ADMINS), 400).await;
         let call = app.call("POST", ADMINS).header("content-type", "Application/JSON; charset=utf-8");
         assert_eq!(call.bytes(sample().to_string()).send().await.status, 201);
     }

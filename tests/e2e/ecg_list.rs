@@ -47,7 +47,7 @@ on_both_stores! {
         };
         assert_eq!(names(&page(0).await), ["Ada Byron", "ada Lovelace"]);
         assert_eq!(names(&page(2).await), ["Zoë Straße"]);
-        for skip in [3, 9_007_199_254_740_991] {
+        for skip in [3, u64::MAX] {
             let mut past = page(skip).await;
             assert_eq!(past["items"].take(), json!([]));
             assert_eq!(past, json!({"items": null, "currentPageNumber": skip, "recordsPerPage": 2, "totalRecords": 5, "totalPages": 3}));
@@ -87,7 +87,7 @@ on_both_stores! {
             ("skip=abc", "skip must be an integer number"),
             ("skip=", "skip must be an integer number"),
             ("skip=%2B1", "skip must be an integer number"),
-            ("skip=99999999999999999999999", "skip must not be greater than 9007199254740991"),
+            ("skip=99999999999999999999999", "skip must not be greater than 18446744073709551615"),
             ("take=0", "take must not be less than 1"),
             ("take=1001", "take must not be greater than 1000"),
             ("take=1&take=1", "take must not be given more than once"),

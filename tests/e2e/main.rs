@@ -15,6 +15,7 @@ mod ecg_create;
 mod ecg_http;
 mod ecg_idempotency;
 mod ecg_list;
+mod ecg_outage;
 mod ecg_patch;
 mod ecg_switch;
 mod ecg_trails;

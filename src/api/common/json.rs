@@ -31,10 +31,15 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        if !has_type(request.headers(), T::CONTENT_TYPES) {
+        let typed = request.headers().contains_key(CONTENT_TYPE);
+        if typed && !has_type(request.headers(), T::CONTENT_TYPES) {
             return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
         }
         let bytes = read_body(request.into_body()).await?;
+        // What is not there has no type either; what is there must say which it has.
+        if !typed && !bytes.is_empty() {
+            return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
+        }
         read(&bytes).map(Body)
     }
 }

@@ -7,8 +7,8 @@ use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
 use registrar_projections::query::Direction;
 
-/// Largest whole number that every JSON reader keeps exactly (RFC 8259 6).
-pub const WHOLE_MAX: u64 = (1 << 53) - 1;
+/// Largest whole number that is read. Pages and positions that far away are empty, not wrong.
+pub const WHOLE_MAX: u64 = u64::MAX;
 /// Most records on a page.
 pub const TAKE_MAX: u64 = 1000;
 /// Records on a page unless the caller says otherwise.
