@@ -79,6 +79,13 @@ impl Call<'_> {
         self
     }
 
+    /// As if it came from there.
+    pub fn peer(mut self, address: &str) -> Self {
+        let peer: std::net::SocketAddr = address.parse().unwrap();
+        self.request = self.request.extension(axum::extract::ConnectInfo(peer));
+        self
+    }
+
     /// Instead of the administrator's token.
     pub fn token(mut self, token: Option<&str>) -> Self {
         self.token = token.map(str::to_owned);

@@ -2,6 +2,7 @@
 
 use crate::ecg_app::{ADMINS, App, NOBODY, minimal, path_of, sample};
 use crate::on_both_stores;
+use registrar::api::ApiSettings;
 use serde_json::{Value, json};
 
 const TRAILS: &str = "/api/ecg-admins/audit-trails";
@@ -102,6 +103,23 @@ on_both_stores! {
         // Readings are no changes of admins: the trail itself does not grow.
         assert_eq!(app.get(TRAILS).await.ok()["totalRecords"], 2);
         app.call("GET", TRAILS).token(None).send().await.refused(401);
+    }
+
+    async fn entries_say_where_a_call_came_from_as_far_as_that_is_known(database) {
+        let settings = ApiSettings { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..ApiSettings::default() };
+        let app = App::over(database.open().await, settings).await;
+        let long = format!("agent\t{}", "x".repeat(1000));
+        for (peer, forwarded, recorded) in [
+            ("192.0.2.1:4711", "198.51.100.7", "192.0.2.1"),
+            ("10.0.0.1:4711", "203.0.113.9, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+            ("[::ffff:192.0.2.2]:4711", "198.51.100.7", "192.0.2.2"),
+        ] {
+            let call = app.call("POST", ADMINS).json(&minimal("Ada", "Lovelace")).peer(peer);
+            let admin = call.header("x-forwarded-for", forwarded).header("user-agent", &long).send().await.ok();
+            let entries = entries(&app, &format!("{}/audit-trails", path_of(&admin))).await;
+            assert_eq!(entries[0]["ipAddress"], recorded);
+            assert_eq!(entries[0]["userAgent"], format!("agent{}", "x".repeat(507)));
+        }
     }
 
     async fn every_bad_parameter_is_refused_and_nothing_recorded(database) {
