@@ -30,6 +30,7 @@ mod journal_reading;
 mod journal_sealing;
 mod journal_stock;
 mod process;
+mod properties;
 mod publishing;
 mod read_store;
 mod support;
