@@ -208,7 +208,7 @@ impl Journal for PostgresStore {
             "SET enable_mergejoin = off",
             "SET synchronous_commit = on",
             // A node that is cut off or frozen while it holds the head must not stop the others for good.
-            "SET idle_in_transaction_session_timeout = '10s'",
+            "SET idle_in_transaction_session_timeout = '5s'",
         ] {
             sqlx::query(setting).execute(&mut connection).await?;
         }

@@ -21,6 +21,8 @@ mod ecg_switch;
 mod ecg_trails;
 mod event_stream;
 mod fault_nats;
+mod fault_nodes;
+mod fault_postgres;
 mod followers;
 mod journal;
 mod journal_answers;
