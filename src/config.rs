@@ -88,7 +88,7 @@ pub struct ServeArgs {
     /// NATS servers to publish events to, separated by commas [default: none]
     #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
     pub nats_url: Option<String>,
-    /// Whether published events carry personal values instead of having them redacted [default: false]
+    /// Whether events carry personal values to those who follow them, instead of having them redacted [default: false]
     #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub publish_personal: Option<String>,
     /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]

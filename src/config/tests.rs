@@ -25,6 +25,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.first_administrator.email.as_str(), "admin@registrar.local");
     assert!(settings.first_administrator.password.is_none());
     assert!(settings.nats.is_none() && settings.public_url.is_none() && settings.trusted_proxies.is_empty());
+    assert!(!settings.publish_personal);
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Mon, Tz::UTC));
 }
 
@@ -63,7 +64,7 @@ fn what_is_set_counts() {
     assert_eq!(settings.public_url.as_deref(), Some("https://registrar.example.org/base"));
     let networks: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
-    assert!(settings.nats.is_some_and(|nats| nats.publish_personal()));
+    assert!(settings.publish_personal && settings.nats.is_some_and(|nats| nats.publish_personal()));
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
 }
 
