@@ -61,7 +61,9 @@ impl Command {
     /// What is logged unless the user says otherwise. Whoever asks for a token wants a token.
     fn log_level(&self) -> &'static str {
         match self {
-            Command::Serve(_) | Command::Migrate(_) | Command::Projections(_) | Command::Seed(_) => "info",
+            Command::Serve(_) | Command::Migrate(_) | Command::Projections(_) | Command::Seed(_) => {
+                "info,async_nats=warn"
+            }
             Command::Token(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
         }
     }
