@@ -32,7 +32,7 @@ const CACHED_DOCUMENTS: usize = 10_000;
 /// Versions of streams kept in memory, for appends that expect none.
 const CACHED_VERSIONS: usize = 10_000;
 /// How long the database may take over a batch before it counts as away.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 /// Events of others that are looked at one by one to keep the caches; beyond it they are emptied.
 const CATCH_UP_MAX: u64 = 5_000;
 
@@ -190,14 +190,29 @@ impl Task {
     /// database cannot take, and each is to be tried alone, so that it takes no other with it.
     async fn commit(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
         let mut lock_first = false;
+        let mut doubtful = None;
+        let mut tried_again = false;
         while !jobs.is_empty() {
-            let built = match bounded(self.prepare(&mut jobs, lock_first)).await {
-                Ok(built) => built,
+            let built = match bounded(self.prepare(&mut jobs, lock_first, doubtful.as_ref())).await {
+                Ok(Some(built)) => built,
+                Ok(None) => {
+                    if let Some(built) = doubtful {
+                        self.committed(jobs, built);
+                    }
+                    break;
+                }
+                // A connection may break while the database lives on, and then nobody need know.
+                Err(JournalError::Unavailable(_)) if !tried_again => {
+                    self.disconnect();
+                    tried_again = true;
+                    continue;
+                }
                 Err(error) => {
                     self.disconnect();
                     return refuse_or_part(jobs, &error);
                 }
             };
+            doubtful = None;
             if jobs.is_empty() {
                 break;
             }
@@ -215,13 +230,12 @@ impl Task {
                     lock_first = false;
                     self.answer_losers(&mut jobs, &built, &lost);
                 }
+                Err(JournalError::Unavailable(_)) if !tried_again => {
+                    self.disconnect();
+                    (tried_again, lock_first, doubtful) = (true, true, Some(built));
+                }
                 Err(error) => {
                     self.disconnect();
-                    // The commit may have happened before its answer was lost. Its last leaf hash tells.
-                    if is_on_disk(&*self.journal, &built).await {
-                        self.committed(jobs, built);
-                        return Vec::new();
-                    }
                     return refuse_or_part(jobs, &error);
                 }
             }
@@ -235,19 +249,32 @@ impl Task {
         Vec::new()
     }
 
-    async fn prepare(&mut self, jobs: &mut Vec<Job>, lock_first: bool) -> JournalResult<Built> {
-        if self.writer.is_none() {
-            self.writer = Some(self.journal.writer().await?);
-        }
+    /// Builds the batch of `jobs`, or nothing if they are on disk already: `doubtful` is a batch of theirs whose commit
+    /// was not answered. It may have happened all the same, or be about to. Whoever holds the head can tell, since it
+    /// has come before or will find the head moved.
+    async fn prepare(
+        &mut self,
+        jobs: &mut Vec<Job>,
+        lock_first: bool,
+        doubtful: Option<&Built>,
+    ) -> JournalResult<Option<Built>> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.journal.writer().await?),
+        };
         if lock_first {
-            let writer = self.writer.as_mut().ok_or(JournalError::OtherGeneration)?;
             let head = writer.lock().await?;
+            if let Some(doubtful) = doubtful
+                && is_on_disk(&*self.journal, doubtful).await?
+            {
+                return Ok(None);
+            }
             self.catch_up(head).await?;
         } else if self.known.is_none() {
             let head = self.journal.head().await?;
             self.catch_up(head).await?;
         }
-        self.build(jobs).await
+        self.build(jobs).await.map(Some)
     }
 
     /// Takes `head` as the end of the journal and drops from memory what the events up to it have touched.
@@ -259,8 +286,8 @@ impl Task {
         }
         let from = self.known.as_ref().map(|known| known.position);
         match from {
-            Some(from) if head.position.saturating_sub(from) <= CATCH_UP_MAX => {
-                let count = usize::try_from(head.position - from.min(head.position)).unwrap_or(usize::MAX);
+            Some(from) if (from..=from + CATCH_UP_MAX).contains(&head.position) => {
+                let count = usize::try_from(head.position - from).unwrap_or(usize::MAX);
                 let events = self.journal.read(from, count).await?;
                 for event in codec::decode(&self.vault, &events).await? {
                     for key in registrar_projections::wants(&event) {
@@ -356,11 +383,15 @@ impl Task {
     }
 }
 
-async fn is_on_disk(journal: &dyn Journal, built: &Built) -> bool {
-    let Some(last) = built.batch.events.last() else { return false };
-    match bounded(journal.read(last.position - 1, 1)).await {
-        Ok(events) => events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash),
-        Err(_) => false,
+/// The hash of its last leaf tells a batch from all others; where there are only answers, the last of these.
+async fn is_on_disk(journal: &dyn Journal, built: &Built) -> JournalResult<bool> {
+    if let Some(last) = built.batch.events.last() {
+        let events = journal.read(last.position - 1, 1).await?;
+        return Ok(events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash));
+    }
+    match built.batch.answers.last() {
+        Some(last) => Ok(journal.answer(&last.key, built.batch.recorded_at).await?.as_ref() == Some(&last.answer)),
+        None => Ok(false),
     }
 }
 
