@@ -123,9 +123,9 @@ async fn while_the_database_is_away_everything_says_so_and_then_goes_on() {
     node.admin(known, registration(known, None)).await.unwrap();
     for round in 0..2 {
         server.crash();
-        assert_all_away(&node, known).await;
+        Box::pin(assert_all_away(&node, known)).await;
         // Again, without a connection that is only now found broken.
-        assert_all_away(&node, known).await;
+        Box::pin(assert_all_away(&node, known)).await;
         server.start_again();
         back(&node).await;
         assert_eq!(node.find(known).await.version, 1 + round);

@@ -9,6 +9,7 @@
 
 mod cli;
 mod committer;
+mod committer_doubt;
 mod contract;
 mod ecg_app;
 mod ecg_create;

@@ -26,7 +26,11 @@ use uuid::Uuid;
 /// Runs `test` on random values; needs a runtime of several threads.
 fn check<S: Strategy>(cases: u32, strategy: &S, test: impl AsyncFn(S::Value)) {
     let config = Config { cases, failure_persistence: None, max_shrink_iters: 100, ..Config::default() };
-    let run = || TestRunner::new(config).run(strategy, |value| Ok(Handle::current().block_on(test(value))));
+    let case = |value| {
+        Handle::current().block_on(test(value));
+        Ok(())
+    };
+    let run = || TestRunner::new(config).run(strategy, case);
     tokio::task::block_in_place(run).unwrap();
 }
 

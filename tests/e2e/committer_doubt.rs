@@ -1,0 +1,238 @@
+//! Commits whose answer is lost: carried out or not, the client is told the truth and nothing is stored twice.
+
+use crate::on_both_stores;
+use crate::support::*;
+use async_trait::async_trait;
+use chrono::{DateTime, Duration, Utc};
+use registrar::committer::{Committer, ExpectedVersion, Progress};
+use registrar::executor::{Executor, RequestContext};
+use registrar::folding::Rows;
+use registrar::idempotency::{Answer, AnswerSlot};
+use registrar::journal::{
+    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent,
+    StoredSnapshot, StreamId,
+};
+use registrar::node::Node;
+use registrar::vault::Vault;
+use registrar_aggregates::admin::Admin;
+use registrar_projections::CollectionId;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+/// What goes wrong next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fault {
+    /// The commit is carried out, and then the connection breaks.
+    AfterCommit,
+    /// The connection breaks first.
+    BeforeCommit,
+    /// No connection can be made.
+    Connect,
+    /// None.
+    Fine,
+}
+
+fn broken() -> JournalError {
+    JournalError::unavailable(std::io::Error::other("broken on purpose"))
+}
+
+/// A journal whose writers break as planned.
+struct Faulty {
+    inner: Arc<dyn Journal>,
+    plan: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+struct FaultyWriter {
+    inner: Box<dyn JournalWriter>,
+    plan: Arc<Mutex<VecDeque<Fault>>>,
+}
+
+#[async_trait]
+impl Journal for Faulty {
+    async fn head(&self) -> JournalResult<Head> {
+        self.inner.head().await
+    }
+
+    async fn stream(&self, aggregate_type: &str, id: &str, after: u64) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.stream(aggregate_type, id, after).await
+    }
+
+    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.read(after, limit).await
+    }
+
+    async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
+        self.inner.claim_holder(key).await
+    }
+
+    async fn snapshot(&self, aggregate_type: &str, id: &str) -> JournalResult<Option<StoredSnapshot>> {
+        self.inner.snapshot(aggregate_type, id).await
+    }
+
+    async fn save_snapshot(&self, aggregate_type: &str, id: &str, snapshot: StoredSnapshot) -> JournalResult<()> {
+        self.inner.save_snapshot(aggregate_type, id, snapshot).await
+    }
+
+    async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
+        self.inner.subject_keys(subject_ids).await
+    }
+
+    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
+        self.inner.answer(key, now).await
+    }
+
+    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
+        self.inner.forget_answers(now).await
+    }
+
+    async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
+        if self.plan.lock().unwrap().pop_front_if(|fault| *fault == Fault::Connect).is_some() {
+            return Err(broken());
+        }
+        Ok(Box::new(FaultyWriter { inner: self.inner.writer().await?, plan: Arc::clone(&self.plan) }))
+    }
+}
+
+#[async_trait]
+impl JournalWriter for FaultyWriter {
+    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        let fault = self.plan.lock().unwrap().pop_front().unwrap_or(Fault::Fine);
+        match fault {
+            Fault::Fine => self.inner.commit(batch).await,
+            Fault::AfterCommit => match self.inner.commit(batch).await? {
+                Committed::Yes => Err(broken()),
+                not_yet => {
+                    self.plan.lock().unwrap().push_front(fault);
+                    Ok(not_yet)
+                }
+            },
+            Fault::BeforeCommit | Fault::Connect => Err(broken()),
+        }
+    }
+
+    async fn lock(&mut self) -> JournalResult<Head> {
+        self.inner.lock().await
+    }
+
+    async fn unlock(&mut self) -> JournalResult<()> {
+        self.inner.unlock().await
+    }
+
+    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
+        self.inner.versions(streams).await
+    }
+
+    async fn documents(
+        &mut self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        self.inner.documents(generation, collection, ids).await
+    }
+
+    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
+        self.inner.build(generation, rows, checkpoint).await
+    }
+
+    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
+        self.inner.swap(generation, rows).await
+    }
+
+    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
+        self.inner.follow(generation, follower, rows, checkpoint).await
+    }
+
+    async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64> {
+        self.inner.checkpoint(generation, follower).await
+    }
+}
+
+/// An executor beside the node's own whose commits go wrong as planned.
+fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
+    let journal: Arc<dyn Journal> = Arc::new(Faulty {
+        inner: Arc::clone(&node.journal),
+        plan: Arc::new(Mutex::new(plan.iter().copied().collect())),
+    });
+    let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
+    let progress =
+        Progress { heads: watch::Sender::new(0), generation: Arc::new(AtomicU64::new(node.status().generation)) };
+    let (committer, _) =
+        Committer::start(Arc::clone(&journal), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
+    Executor::new(committer, journal, vault)
+}
+
+async fn record(executor: &Executor) -> JournalResult<u64> {
+    let append = (access_stream("r"), ExpectedVersion::Any, vec![trail_read("t")]);
+    Ok(executor.append(&context(), vec![append]).await?.events[0].position)
+}
+
+on_both_stores! {
+    async fn a_commit_whose_answer_was_lost_is_found_on_disk(database) {
+        let node = database.open().await;
+        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::Fine, Fault::AfterCommit]);
+        for position in 1..=4 {
+            assert_eq!(record(&executor).await.unwrap(), position);
+        }
+        assert_eq!(node.all_events().await.len(), 4);
+    }
+
+    async fn a_commit_that_did_not_happen_is_tried_again_once(database) {
+        let node = database.open().await;
+        let plan = [Fault::BeforeCommit, Fault::Fine, Fault::BeforeCommit, Fault::BeforeCommit];
+        let executor = executor(&database, &node, &plan);
+        assert_eq!(record(&executor).await.unwrap(), 1);
+        assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
+        assert_eq!(record(&executor).await.unwrap(), 2);
+        assert_eq!(node.all_events().await.len(), 2);
+    }
+
+    async fn what_nobody_can_find_out_is_answered_as_not_available(database) {
+        let node = database.open().await;
+        let plan = [Fault::AfterCommit, Fault::Connect, Fault::Fine, Fault::BeforeCommit, Fault::Connect];
+        let executor = executor(&database, &node, &plan);
+        assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
+        assert_eq!(record(&executor).await.unwrap(), 2);
+        assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
+        assert_eq!(record(&executor).await.unwrap(), 3);
+    }
+
+    async fn a_doubtful_commit_that_others_have_overtaken_is_stored_once(database) {
+        let node = database.open().await;
+        let id = Uuid::now_v7();
+        node.admin(id, registration(id, None)).await.unwrap();
+        for fault in [Fault::AfterCommit, Fault::BeforeCommit] {
+            let executor = executor(&database, &node, &[fault]);
+            let others = async {
+                for _ in 0..5 {
+                    node.append(vec![(access_stream("other"), ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
+                }
+            };
+            let name = Uuid::new_v4().to_string();
+            let id_text = id.to_string();
+            let context = context();
+            let (outcome, ()) = tokio::join!(executor.execute::<Admin>(&context, &id_text, rename(&name), None), others);
+            let outcome = outcome.unwrap();
+            assert_eq!(node.find(id).await.person.first_name, name);
+            let stored = node.journal.read(outcome.events[0].position - 1, 1).await.unwrap();
+            assert_eq!((&stored[0].aggregate_id, stored[0].sequence), (&id_text, outcome.events[0].sequence));
+        }
+        assert_eq!(node.journal.stream("admin", &id.to_string(), 0).await.unwrap().len(), 3);
+    }
+
+    async fn an_answer_whose_commit_was_not_answered_is_remembered_once(database) {
+        let node = database.open().await;
+        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::BeforeCommit]);
+        for key in ["k", "l"] {
+            let slot = Arc::new(AnswerSlot::new(key.into(), b"fingerprint".into(), Utc::now() + Duration::days(1)));
+            slot.answer_with(|_| Some(Answer { status: 204, headers: vec![], body: String::new() }));
+            let context = RequestContext { answer: Some(Arc::clone(&slot)), ..context() };
+            executor.append(&context, vec![]).await.unwrap();
+            assert!(slot.is_remembered());
+        }
+        assert_eq!(database.sql().await.number("SELECT count(*) FROM idempotency_keys").await, 2);
+    }
+}
