@@ -239,6 +239,11 @@ impl Executor {
             }
             appends.push(StreamAppend { stream, expected, events: sealed });
         }
+        let made: Vec<_> = keys
+            .new
+            .iter()
+            .filter_map(|step| Some((step.subject_id.clone(), keys.known.get(&step.subject_id)?.clone()?)))
+            .collect();
         let append = Append {
             streams: appends,
             metadata: Arc::new(context.metadata.clone()),
@@ -247,7 +252,10 @@ impl Executor {
             keys: keys.known,
             answer: context.answer.clone(),
         };
-        self.committer.append(append).await
+        let outcome = self.committer.append(append).await?;
+        // Only now do the keys count: those of a command that lost are nobody's.
+        made.into_iter().for_each(|(subject_id, key)| self.vault.remember(subject_id, key));
+        Ok(outcome)
     }
 
     async fn append_to<E: Into<DomainEvent>>(

@@ -275,6 +275,11 @@ impl Vault {
         (Arc::new(subject), SubjectKeyStep { subject_id: subject_id.to_owned(), wrapped })
     }
 
+    /// Keeps a key that was committed in memory, where it will be needed next.
+    pub(crate) fn remember(&self, subject_id: String, key: Arc<SubjectKey>) {
+        self.unwrapped.insert(subject_id, key);
+    }
+
     /// The key of a person: absent where there never was one, `None` where it was destroyed.
     ///
     /// # Errors
