@@ -1,6 +1,7 @@
 //! The load generator that Registrar's figures come from. Traffic stays on loopback, runs are bounded.
 
 mod commands;
+mod http;
 
 use clap::{Parser, Subcommand};
 
@@ -25,11 +26,27 @@ enum Measure {
         #[arg(long, default_value_t = 20_000)]
         admins: usize,
     },
+    /// Commands and reads over HTTP, keep-alive, against a server that runs on this machine.
+    Http {
+        /// Root of the server.
+        #[arg(long, default_value = "http://127.0.0.1:8080")]
+        url: String,
+        /// Token of an administrator (`registrar token create`).
+        #[arg(long)]
+        token: String,
+        /// Requests under way at once.
+        #[arg(long, default_value_t = 64)]
+        clients: usize,
+        /// Admins registered, renamed and read.
+        #[arg(long, default_value_t = 10_000)]
+        admins: usize,
+    },
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().measure {
         Measure::Commands { database_url, clients, admins } => commands::run(database_url, clients, admins).await,
+        Measure::Http { url, token, clients, admins } => http::run(http::Load { url, token, clients, admins }).await,
     }
 }

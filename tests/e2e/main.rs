@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::large_futures,
     unreachable_pub,
     missing_docs,
     reason = "a test that cannot go on may panic; nobody reads its API"
