@@ -81,8 +81,9 @@ impl MasterKey {
         use std::os::unix::fs::OpenOptionsExt;
         let key = random();
         // Written aside and linked into place: two first starts at once end up with one key, never with half of one.
-        let aside = path.with_extension(format!("{}.tmp", std::process::id()));
-        let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+        // The name is random, since processes of two containers may have one id.
+        let aside = path.with_extension(format!("{:016x}.tmp", u64::from_ne_bytes(random())));
+        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
         file.write_all(format!("{}\n", BASE64.encode(key)).as_bytes())?;
         file.sync_all()?;
         let linked = std::fs::hard_link(&aside, path);
@@ -372,3 +373,6 @@ impl Vault {
         self.answers.open(key, sealed).map_err(JournalError::corrupt)
     }
 }
+
+#[cfg(test)]
+mod tests;
