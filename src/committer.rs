@@ -5,6 +5,7 @@
 //! compares that at every commit; after a lost comparison the next try locks the head first and cannot lose again.
 
 mod batch;
+mod gather;
 
 use crate::executor::Outcome;
 use crate::idempotency::AnswerSlot;
@@ -14,10 +15,11 @@ use crate::journal::{
 use crate::read_store::ReadStore;
 use crate::vault::{KeysBySubject, Vault};
 use batch::Built;
+use gather::gather;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::{Claim, DomainEvent, Metadata};
 use registrar_projections::{AnyDocument, DocumentKey};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -412,35 +414,4 @@ async fn bounded<T>(work: impl Future<Output = JournalResult<T>>) -> JournalResu
         Ok(done) => done,
         Err(elapsed) => Err(JournalError::unavailable(elapsed)),
     }
-}
-
-/// Takes from the queue what may be committed together: no stream, claim or answer twice, unless nothing is expected
-/// of the stream. What has to wait keeps its order.
-fn gather(waiting: &mut VecDeque<Job>) -> Vec<Job> {
-    let mut exact: HashSet<StreamId> = HashSet::new();
-    let mut open: HashSet<StreamId> = HashSet::new();
-    let mut claims: HashSet<String> = HashSet::new();
-    let mut answers: HashSet<Vec<u8>> = HashSet::new();
-    let mut taken = Vec::new();
-    let mut left = VecDeque::new();
-    while let Some(job) = waiting.pop_front() {
-        let streams = &job.append.streams;
-        let answer = job.append.answer.as_ref().map(|slot| slot.key());
-        let collides = answer.is_some_and(|key| answers.contains(key))
-            || streams.iter().any(|append| {
-                exact.contains(&append.stream)
-                    || (append.expected != ExpectedVersion::Any && open.contains(&append.stream))
-                    || append.events.iter().flat_map(|event| &event.claims).any(|(_, digest)| claims.contains(digest))
-            });
-        answers.extend(answer.map(<[u8]>::to_vec));
-        for append in streams {
-            // Of a job that waits everything counts as expected, so that nothing overtakes it.
-            let set = if append.expected == ExpectedVersion::Any && !collides { &mut open } else { &mut exact };
-            set.insert(append.stream.clone());
-            claims.extend(append.events.iter().flat_map(|event| &event.claims).map(|(_, digest)| digest.clone()));
-        }
-        if collides { left.push_back(job) } else { taken.push(job) }
-    }
-    *waiting = left;
-    taken
 }

@@ -68,3 +68,94 @@ fn count(counts: &mut HashMap<String, i64>, change: &DocumentChange) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::{MasterKey, Vault};
+    use chrono::DateTime;
+    use registrar_aggregates::audit_access::AuditAccessEvent;
+    use registrar_aggregates::{Actor, ActorType, Metadata};
+    use registrar_projections::{AuditEntry, CollectionId, Document, DocumentKey, RecordedEvent, TrailCounter};
+    use std::sync::Arc;
+
+    fn read_by(actor: Actor, position: u64) -> RecordedEvent {
+        let metadata = Metadata { actor, ip_address: Some("203.0.113.7".into()), ..Metadata::system("r") };
+        RecordedEvent {
+            position,
+            recorded_at: DateTime::UNIX_EPOCH,
+            aggregate_id: "reader".into(),
+            sequence: position,
+            metadata: Arc::new(metadata),
+            event: Arc::new(AuditAccessEvent::TrailRead { trail: "t".into(), filters: Default::default() }.into()),
+        }
+    }
+
+    fn user() -> Actor {
+        Actor { kind: ActorType::User, id: "u".into(), name: Some("Ada".into()) }
+    }
+
+    fn folded(events: &[RecordedEvent], documents: &mut WorkingSet) {
+        for event in events {
+            for key in registrar_projections::wants(event) {
+                if !documents.knows(&key) {
+                    documents.provide(key, None);
+                }
+            }
+            registrar_projections::fold(event, documents).unwrap();
+        }
+    }
+
+    fn entry(rows: &Rows) -> &DocumentStep {
+        rows.documents.iter().find(|step| step.key.collection == CollectionId::AuditEntries).unwrap()
+    }
+
+    async fn vault() -> (Vault, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = crate::node::StoreSettings { database_url: None, data: folder.path().to_owned() };
+        let journal = crate::node::Store::prepare(&settings).unwrap().journal();
+        let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "here").unwrap();
+        (Vault::new(&master, journal), folder)
+    }
+
+    #[tokio::test]
+    async fn a_document_is_written_with_its_keys_and_personal_values_sealed() {
+        let (vault, _folder) = vault().await;
+        let keys = KeysBySubject::from([("u".into(), Some(vault.new_subject("u").0))]);
+        let mut documents = WorkingSet::default();
+        folded(&[read_by(user(), 1)], &mut documents);
+        let rows = rows(&documents, &keys).unwrap();
+        let entry = entry(&rows);
+        assert_eq!(entry.kind, ChangeKind::Insert);
+        assert_eq!(entry.keys.len(), AuditEntry::COLLECTION.keys.len());
+        assert!(!entry.body.contains("Ada") && !entry.body.contains("203.0.113.7"), "{}", entry.body);
+        assert!(entry.body.contains(personal::SEALED));
+    }
+
+    #[tokio::test]
+    async fn what_has_no_key_is_not_kept() {
+        for keys in [KeysBySubject::new(), KeysBySubject::from([("u".into(), None)])] {
+            let mut documents = WorkingSet::default();
+            folded(&[read_by(user(), 1)], &mut documents);
+            let rows = rows(&documents, &keys).unwrap();
+            let body = &entry(&rows).body;
+            assert!(body.contains(personal::ERASED) && !body.contains("Ada"), "{body}");
+        }
+    }
+
+    #[test]
+    fn counts_go_by_what_was_there_before() {
+        let mut documents = WorkingSet::default();
+        folded(&[read_by(Actor::system(), 1), read_by(Actor::system(), 2)], &mut documents);
+        let first = rows(&documents, &KeysBySubject::new()).unwrap();
+        assert_eq!(first.counts.values().collect::<Vec<_>>(), [&2, &2]);
+        assert!(first.counts.keys().all(|facet| facet.starts_with("audit_entries")));
+        documents.settle();
+        assert!(rows(&documents, &KeysBySubject::new()).unwrap().documents.is_empty());
+        folded(&[read_by(Actor::system(), 3)], &mut documents);
+        let second = rows(&documents, &KeysBySubject::new()).unwrap();
+        let counter = DocumentKey::of::<TrailCounter>("audit-access");
+        let counter = second.documents.iter().find(|step| step.key == counter).unwrap();
+        assert_eq!((counter.kind, second.counts.values().collect::<Vec<_>>()), (ChangeKind::Update, vec![&1, &1]));
+    }
+}

@@ -1,0 +1,187 @@
+use super::*;
+use crate::journal::Batch;
+use crate::node::{Store, StoreSettings};
+use serde_json::json;
+
+const PERSONAL: &[&str] = &["/name", "/addresses/*/city"];
+
+fn master() -> MasterKey {
+    MasterKey([7; KEY_LENGTH])
+}
+
+fn document() -> Value {
+    json!({"name": "Ada", "addresses": [{"city": "London"}, {"city": null}], "kept": 1})
+}
+
+/// An empty journal, with the folder that it lives in.
+async fn journal() -> (Arc<dyn Journal>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::prepare(&StoreSettings { database_url: None, data: folder.path().to_owned() }).unwrap();
+    store.migrate().await.unwrap();
+    (store.journal(), folder)
+}
+
+async fn store(journal: &dyn Journal, steps: Vec<SubjectKeyStep>) {
+    let batch = Batch { subject_keys: steps, ..Batch::default() };
+    journal.writer().await.unwrap().commit(&batch).await.unwrap();
+}
+
+fn sealed_by(key: &SubjectKey, mut document: Value, context: &str) -> Value {
+    key.seal(&mut document, PERSONAL, context).unwrap();
+    document
+}
+
+fn keys(entries: &[(&str, Option<&Arc<SubjectKey>>)]) -> SubjectKeys {
+    SubjectKeys(entries.iter().map(|(id, key)| ((*id).to_owned(), key.map(Arc::clone))).collect())
+}
+
+#[tokio::test]
+async fn what_was_sealed_opens_to_the_same_and_shows_nothing_meanwhile() {
+    let (journal, _folder) = journal().await;
+    let (key, _) = Vault::new(&master(), journal).new_subject("p");
+    let mut sealed = sealed_by(&key, document(), "c");
+    let text = sealed.to_string();
+    assert!(!text.contains("Ada") && !text.contains("London"), "{text}");
+    assert_eq!(
+        (&sealed["name"], &sealed["addresses"][1]["city"], &sealed["kept"]),
+        (&json!(SEALED), &json!(null), &json!(1))
+    );
+    keys(&[("p", Some(&key))]).open(&mut sealed).unwrap();
+    assert_eq!(sealed, document());
+}
+
+#[tokio::test]
+async fn sealing_twice_gives_the_same_bytes_and_in_another_place_others() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), journal);
+    let (key, _) = vault.new_subject("p");
+    let (other, _) = vault.new_subject("q");
+    assert_eq!(sealed_by(&key, document(), "c"), sealed_by(&key, document(), "c"));
+    let boxed = |key: &SubjectKey, context| sealed_by(key, document(), context)["sealed"][&key.subject_id].clone();
+    assert_ne!(boxed(&key, "c"), boxed(&key, "d"));
+    assert_ne!(boxed(&key, "c"), boxed(&other, "c"));
+}
+
+#[tokio::test]
+async fn a_document_without_personal_values_is_left_alone() {
+    let (journal, _folder) = journal().await;
+    let (key, _) = Vault::new(&master(), journal).new_subject("p");
+    for plain in [json!({"kept": 1}), json!({"name": null, "addresses": []})] {
+        assert_eq!(sealed_by(&key, plain.clone(), "c"), plain);
+    }
+}
+
+#[tokio::test]
+async fn what_was_altered_or_moved_to_another_person_does_not_open() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), journal);
+    let ((key, _), (other, _)) = (vault.new_subject("p"), vault.new_subject("q"));
+    let sealed = sealed_by(&key, document(), "c");
+    let boxed = BASE64.decode(sealed["sealed"]["p"].as_str().unwrap()).unwrap();
+    for at in [0, 1, NONCE_LENGTH, NONCE_LENGTH + 1, boxed.len() - 1] {
+        let mut altered = boxed.clone();
+        altered[at] ^= 1;
+        let mut document = sealed.clone();
+        document["sealed"]["p"] = json!(BASE64.encode(altered));
+        assert!(keys(&[("p", Some(&key))]).open(&mut document).is_err(), "byte {at}");
+    }
+    for short in ["", "AQ==", "not base64"] {
+        let mut document = sealed.clone();
+        document["sealed"]["p"] = json!(short);
+        assert!(keys(&[("p", Some(&key))]).open(&mut document).is_err(), "{short:?}");
+    }
+    let mut moved = sealed.clone();
+    moved["sealed"] = json!({"q": sealed["sealed"]["p"]});
+    assert!(keys(&[("q", Some(&other))]).open(&mut moved.clone()).is_err());
+    assert!(keys(&[("q", Some(&key))]).open(&mut moved).is_err());
+}
+
+#[tokio::test]
+async fn two_persons_open_each_by_their_own_key() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), journal);
+    let ((key, _), (other, _)) = (vault.new_subject("p"), vault.new_subject("q"));
+    let mut sealed = json!({"name": "Ada", "actor": "Grace"});
+    key.seal(&mut sealed, &["/name"], "c").unwrap();
+    other.seal(&mut sealed, &["/actor"], "c").unwrap();
+    let mut both = sealed.clone();
+    keys(&[("p", Some(&key)), ("q", Some(&other))]).open(&mut both).unwrap();
+    assert_eq!(both, json!({"name": "Ada", "actor": "Grace"}));
+    let mut one = sealed.clone();
+    keys(&[("p", None), ("q", Some(&other))]).open(&mut one).unwrap();
+    assert_eq!(one, json!({"name": ERASED, "actor": "Grace"}));
+    assert!(keys(&[("q", Some(&other))]).open(&mut sealed).is_err(), "a key that never was is no erasure");
+}
+
+#[tokio::test]
+async fn keys_come_back_from_the_journal_with_the_right_master_key_only() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), Arc::clone(&journal));
+    let (key, step) = vault.new_subject("p");
+    store(&*journal, vec![step]).await;
+    let sealed = sealed_by(&key, document(), "c");
+
+    let fresh = Vault::new(&master(), Arc::clone(&journal));
+    let mut opened = sealed.clone();
+    fresh.keys_of(std::iter::once(&sealed)).await.unwrap().open(&mut opened).unwrap();
+    assert_eq!(opened, document());
+    assert!(fresh.subject_key("nobody").await.unwrap().is_none());
+
+    let wrong = Vault::new(&MasterKey([8; KEY_LENGTH]), journal);
+    assert!(matches!(wrong.subject_key("p").await, Err(JournalError::Corrupt(_))));
+    assert!(matches!(wrong.keys_of(std::iter::once(&sealed)).await, Err(JournalError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_master_key() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), Arc::clone(&journal));
+    let digest = |scope: &str, parts: &[&str]| {
+        vault.digest(scope, &parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>())
+    };
+    assert_eq!(digest("s", &["a", "b"]), digest("s", &["a", "b"]));
+    for other in [digest("s", &["ab"]), digest("s", &["a", "b", ""]), digest("sa", &["b"]), digest("s", &["b", "a"])] {
+        assert_ne!(other, digest("s", &["a", "b"]));
+    }
+    let elsewhere = Vault::new(&MasterKey([8; KEY_LENGTH]), journal);
+    assert_ne!(elsewhere.digest("s", &[b"a", b"b"]), digest("s", &["a", "b"]));
+}
+
+#[tokio::test]
+async fn an_answer_opens_under_its_own_key_only() {
+    let (journal, _folder) = journal().await;
+    let vault = Vault::new(&master(), journal);
+    let sealed = vault.seal_answer(b"k", b"answer");
+    assert_eq!(&**vault.open_answer(b"k", &sealed).unwrap(), b"answer");
+    assert!(matches!(vault.open_answer(b"l", &sealed), Err(JournalError::Corrupt(_))));
+}
+
+#[test]
+fn a_master_key_is_32_bytes_of_base64() {
+    let good = BASE64.encode([7; KEY_LENGTH]);
+    assert_eq!(MasterKey::parse(&format!(" {good}\n"), "here").unwrap().0, [7; KEY_LENGTH]);
+    let (short, long) = (BASE64.encode([7; 31]), BASE64.encode([7; 33]));
+    for bad in ["", "secret", &short, &long, &good[1..]] {
+        let error = MasterKey::parse(bad, "REGISTRAR_MASTER_KEY").err().expect(bad);
+        assert!(error.to_string().starts_with("REGISTRAR_MASTER_KEY"));
+        assert!(bad.is_empty() || !error.to_string().contains(bad));
+    }
+}
+
+#[test]
+fn a_key_file_is_made_once_and_only_its_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let made: Vec<MasterKey> = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..4).map(|_| scope.spawn(|| MasterKey::from_file(&path).unwrap())).collect();
+        makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+    });
+    let kept = MasterKey::from_file(&path).unwrap();
+    assert!(made.iter().all(|key| key.0 == kept.0));
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "something was left aside");
+    std::fs::write(&path, "not a key").unwrap();
+    assert!(matches!(MasterKey::from_file(&path), Err(MasterKeyError::Malformed { .. })));
+    assert!(matches!(MasterKey::from_file(folder.path()), Err(MasterKeyError::File { .. })));
+}
