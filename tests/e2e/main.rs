@@ -22,6 +22,7 @@ mod ecg_patch;
 mod ecg_switch;
 mod ecg_trails;
 mod event_stream;
+mod fault_kill;
 mod fault_nats;
 mod fault_nodes;
 mod fault_postgres;
