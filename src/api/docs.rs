@@ -23,6 +23,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(public(routes!(find_home)))
         .routes(public(routes!(read_docs_page)))
+        .routes(public(routes!(find_docs_page)))
         .routes(public(routes!(read_docs_file)))
         .routes(public(routes!(read_openapi_document)))
 }
@@ -39,6 +40,13 @@ async fn find_home() -> Redirect {
     responses((status = 200, description = "The page.", content_type = "text/html", body = String)))]
 async fn read_docs_page() -> Result<Response, ApiError> {
     file(PAGE)
+}
+
+/// Leads to the docs page whoever adds a slash to its address.
+#[utoipa::path(get, path = "/docs/", operation_id = "findDocsPage", tag = TAG,
+    responses((status = 307, description = "The docs page is at /docs.")))]
+async fn find_docs_page() -> Redirect {
+    Redirect::temporary("/docs")
 }
 
 /// A file of the docs page.

@@ -148,6 +148,7 @@ on_both_stores! {
         assert_eq!(get("/openapi/ecg-admins.json").send().await.ok()["paths"].as_object().unwrap().len(), 6);
         assert_eq!(get("/openapi/nothing.json").send().await.status, 404);
         assert_eq!(get("/").send().await.header("location"), "/docs");
+        assert_eq!(get("/docs/").send().await.header("location"), "/docs");
         let page = get("/docs").send().await;
         assert_eq!(page.header("content-type"), "text/html");
         for file in page.text.split("\"/docs/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
