@@ -38,4 +38,5 @@ mod process;
 mod properties;
 mod publishing;
 mod read_store;
+mod schemathesis;
 mod support;
