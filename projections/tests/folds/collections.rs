@@ -1,0 +1,85 @@
+//! What collections declare, and queries over it.
+
+use crate::given::{given, registered, registration};
+use registrar_projections::admins::{BY_NAME, POLICIES, SEARCH};
+use registrar_projections::collection::{KEY_LENGTH_MAX, sortable};
+use registrar_projections::{AdminDocument, CollectionId, Direction, KeyKind, Query};
+use std::collections::HashSet;
+
+#[test]
+fn every_index_and_count_names_keys_of_its_collection() {
+    for id in CollectionId::ALL {
+        let collection = id.collection();
+        let kind = |name: &str| collection.keys.iter().find(|key| key.name == name).map(|key| key.kind);
+        for key in collection.indexes.iter().copied().flatten() {
+            assert!(kind(key).is_some_and(|kind| kind != KeyKind::Search), "{}: {key}", collection.name);
+        }
+        for key in collection.counted.iter().copied().flatten() {
+            assert_eq!(kind(key), Some(KeyKind::Text), "{}: {key}", collection.name);
+        }
+    }
+}
+
+/// They become names of tables and columns.
+#[test]
+fn names_are_plain_and_each_stands_once() {
+    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let mut collections = HashSet::new();
+    for id in CollectionId::ALL {
+        let collection = id.collection();
+        assert!(plain(collection.name) && collections.insert(collection.name), "{}", collection.name);
+        let mut keys = HashSet::from(["id", "body", "number"]);
+        for key in collection.keys {
+            assert!(plain(key.name) && keys.insert(key.name), "{}: {}", collection.name, key.name);
+        }
+    }
+}
+
+#[test]
+fn a_document_counts_in_each_facet_of_its_collection() {
+    let entry = given([registered(registration())]).last_entry();
+    let collection = CollectionId::AuditEntries.collection();
+    let facets = collection.facets(&registrar_projections::Document::keys(&entry));
+    let named = |values: &[(&'static str, &'static str)]| collection.facet(values.iter().copied());
+    assert_eq!(facets, [named(&[("trail", "admin")]), named(&[("trail", "admin"), ("action", "INSERT")])]);
+    assert_ne!(facets[0], facets[1]);
+}
+
+#[test]
+fn a_text_is_cut_between_characters() {
+    assert_eq!(sortable("short".into()), "short");
+    assert_eq!(sortable("a".repeat(KEY_LENGTH_MAX + 1)).len(), KEY_LENGTH_MAX);
+    let odd = sortable(format!("a{}", "ä".repeat(KEY_LENGTH_MAX)));
+    assert_eq!(odd.len(), KEY_LENGTH_MAX - 1);
+    assert!(odd.ends_with('ä'));
+}
+
+#[test]
+fn a_query_takes_everything_until_it_is_told_otherwise() {
+    let query = Query::<AdminDocument>::sorted(&BY_NAME, Direction::Descending);
+    assert!(query.filters.is_empty() && query.search.is_none());
+    assert_eq!(
+        (query.sort, query.direction, query.skip, query.take),
+        (&["name"][..], Direction::Descending, 0, u64::MAX)
+    );
+    let query = query.contains(&POLICIES, "p1").page(20, 10);
+    assert_eq!((query.filters.len(), query.skip, query.take), (1, 20, 10));
+}
+
+#[test]
+fn a_term_is_trimmed_and_folded_and_a_blank_one_is_none() {
+    let search = |term| Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).search(&SEARCH, term).search;
+    assert_eq!(search("  ÅDA \t"), Some(("search", "åda".to_owned())));
+    assert_eq!(search(" \u{a0}\n"), None);
+    assert_eq!(search(""), None);
+}
+
+#[test]
+fn the_signature_names_every_projection_with_its_version() {
+    let signature = registrar_projections::signature();
+    for part in signature.split(',') {
+        let (name, version) = part.split_once(':').expect("name and version");
+        assert!(!name.is_empty() && version.parse::<u32>().is_ok_and(|version| version > 0), "{part}");
+    }
+    assert!(signature.contains("admins:") && signature.contains("audit_trail:"));
+}

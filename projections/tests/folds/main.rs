@@ -1,0 +1,9 @@
+//! Given recorded events, then the documents.
+
+#![allow(missing_docs, unreachable_pub, reason = "nobody reads the API of a test")]
+
+mod admins;
+mod audit_trail;
+mod collections;
+mod given;
+mod working_set;

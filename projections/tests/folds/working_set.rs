@@ -1,0 +1,144 @@
+//! The documents at hand: what is asked for, what changes, and what is undone.
+
+use registrar_projections::document::HasCollection;
+use registrar_projections::{ChangeKind, DocumentKey, FoldError, TrailCounter, WorkingSet};
+
+fn counter(trail: &str, entries: u64) -> TrailCounter {
+    TrailCounter { trail: trail.into(), entries }
+}
+
+fn key(trail: &str) -> DocumentKey {
+    DocumentKey::of::<TrailCounter>(trail)
+}
+
+/// A set that knows `stored` from the store, and that there is no `absent`.
+fn set() -> WorkingSet {
+    let mut documents = WorkingSet::default();
+    documents.provide(key("stored"), Some(counter("stored", 5).wrap().into()));
+    documents.provide(key("absent"), None);
+    documents
+}
+
+fn count(documents: &WorkingSet, trail: &str) -> Option<u64> {
+    documents.get::<TrailCounter>(trail).expect("was asked for").map(|counter| counter.entries)
+}
+
+fn increase(documents: &mut WorkingSet, trail: &str) -> Result<(), FoldError> {
+    documents.update::<TrailCounter>(trail, |counter| counter.entries += 1)
+}
+
+/// Each change with the counts before and after.
+fn changes(documents: &WorkingSet) -> Vec<(String, ChangeKind, Option<u64>, Option<u64>)> {
+    let entries = |document: Option<std::sync::Arc<registrar_projections::AnyDocument>>| {
+        document.as_deref().and_then(TrailCounter::unwrap).map(|counter| counter.entries)
+    };
+    documents
+        .changes()
+        .map(|change| (change.key.id, change.kind, entries(change.before), entries(change.after)))
+        .collect()
+}
+
+#[test]
+fn what_was_not_asked_for_is_not_there_to_look_at() {
+    let mut documents = set();
+    assert_eq!(documents.get::<TrailCounter>("other"), Err(FoldError::NotAskedFor(key("other"))));
+    assert_eq!(increase(&mut documents, "other"), Err(FoldError::NotAskedFor(key("other"))));
+    assert!(documents.knows(&key("absent")) && !documents.knows(&key("other")));
+}
+
+#[test]
+fn what_is_absent_cannot_be_changed_and_what_is_there_not_created() {
+    let mut documents = set();
+    assert_eq!(count(&documents, "absent"), None);
+    assert_eq!(increase(&mut documents, "absent"), Err(FoldError::Missing(key("absent"))));
+    assert_eq!(documents.insert(counter("stored", 1)), Err(FoldError::Exists(key("stored"))));
+    assert_eq!(changes(&documents), []);
+}
+
+#[test]
+fn a_document_is_provided_once() {
+    let mut documents = set();
+    increase(&mut documents, "stored").expect("is there");
+    documents.provide(key("stored"), None);
+    assert_eq!(count(&documents, "stored"), Some(6));
+}
+
+#[test]
+fn changes_are_told_once_each_in_the_order_of_the_first() {
+    let mut documents = set();
+    documents.insert(counter("new", 1)).expect("is new");
+    increase(&mut documents, "stored").expect("is there");
+    increase(&mut documents, "new").expect("is there");
+    increase(&mut documents, "stored").expect("is there");
+    let expected = [
+        ("new".to_owned(), ChangeKind::Insert, None, Some(2)),
+        ("stored".to_owned(), ChangeKind::Update, Some(5), Some(7)),
+    ];
+    assert_eq!(changes(&documents), expected);
+}
+
+#[test]
+fn what_is_settled_counts_as_stored() {
+    let mut documents = set();
+    documents.insert(counter("new", 1)).expect("is new");
+    documents.settle();
+    assert_eq!(changes(&documents), []);
+    increase(&mut documents, "new").expect("is there");
+    assert_eq!(changes(&documents), [("new".to_owned(), ChangeKind::Update, Some(1), Some(2))]);
+}
+
+#[test]
+fn an_attempt_tells_which_documents_it_changed() {
+    let mut documents = set();
+    increase(&mut documents, "stored").expect("is there");
+    let changed = documents.attempt(|documents| {
+        documents.insert(counter("new", 1))?;
+        increase(documents, "new")?;
+        increase(documents, "stored")
+    });
+    assert_eq!(changed, Ok(vec![key("new"), key("stored")]));
+    assert_eq!(documents.attempt(|_| Ok::<(), FoldError>(())), Ok(vec![]));
+}
+
+#[test]
+fn a_failed_attempt_leaves_everything_as_it_was() {
+    let mut documents = set();
+    documents.insert(counter("before", 1)).expect("is new");
+    increase(&mut documents, "before").expect("is there");
+    let expected = changes(&documents);
+    let failed = documents.attempt(|documents| {
+        documents.insert(counter("new", 1))?;
+        documents.insert(counter("absent", 1))?;
+        increase(documents, "before")?;
+        increase(documents, "stored")?;
+        increase(documents, "stored")?;
+        increase(documents, "nowhere")
+    });
+    assert_eq!(failed, Err(FoldError::NotAskedFor(key("nowhere"))));
+    assert_eq!(changes(&documents), expected);
+    assert_eq!(
+        (count(&documents, "stored"), count(&documents, "absent"), count(&documents, "before")),
+        (Some(5), None, Some(2))
+    );
+    assert!(!documents.knows(&key("new")));
+    // And it goes on from there.
+    documents.insert(counter("new", 9)).expect("is new again");
+    increase(&mut documents, "stored").expect("is there");
+    assert_eq!(
+        changes(&documents).iter().map(|change| change.0.as_str()).collect::<Vec<_>>(),
+        ["before", "new", "stored"]
+    );
+}
+
+#[test]
+fn a_change_after_a_failed_attempt_is_told_though_the_attempt_changed_the_same() {
+    let mut documents = set();
+    let failed = documents.attempt(|documents| {
+        increase(documents, "stored")?;
+        increase(documents, "nowhere")
+    });
+    assert!(failed.is_err());
+    assert_eq!(changes(&documents), []);
+    documents.attempt(|documents| increase(documents, "stored")).expect("is there");
+    assert_eq!(changes(&documents), [("stored".to_owned(), ChangeKind::Update, Some(5), Some(6))]);
+}
