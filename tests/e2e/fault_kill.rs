@@ -18,7 +18,7 @@ const WRITERS: usize = 8;
 const ACKNOWLEDGED: u32 = 120;
 
 /// What clients were told, by admin: how many of its commands, and its last name after the last of them.
-type Told = Arc<Mutex<HashMap<String, (u64, String)>>>;
+pub type Told = Arc<Mutex<HashMap<String, (u64, String)>>>;
 
 /// Registers admins and renames each twice, until the server is gone.
 async fn write(url: String, token: String, told: Told, acknowledged: Arc<Semaphore>) {
@@ -53,7 +53,7 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
 }
 
 /// One command may have been stored without its answer having arrived; none may be missing.
-async fn assert_told_is_true(node: &Node, told: &Told) {
+pub async fn assert_told_is_true(node: &Node, told: &Told) {
     let told = told.lock().unwrap().clone();
     for (id, (commands, name)) in told {
         let admin = node.documents.find::<AdminDocument>(&id).await.unwrap().value.expect("an acknowledged admin");

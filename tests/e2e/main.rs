@@ -26,6 +26,7 @@ mod fault_kill;
 mod fault_nats;
 mod fault_nodes;
 mod fault_postgres;
+mod fault_processes;
 mod followers;
 mod journal;
 mod journal_answers;

@@ -88,6 +88,12 @@ impl Server {
         Server { child, url, printed, log }
     }
 
+    /// Kills it and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Tells it to stop, waits until it has, and answers how it ended and what it logged.
     pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
         let pid = self.child.id().to_string();
@@ -114,7 +120,6 @@ fn wait(child: &mut Child) -> ExitStatus {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
