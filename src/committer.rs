@@ -347,7 +347,9 @@ impl Task {
     }
 
     fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &Built, lost: &Lost) {
-        let mut verdicts: HashMap<usize, JournalError> = HashMap::new();
+        // The answer first: a request that comes twice has lost its streams and claims to itself.
+        let answered = lost.answers.iter().map(|&index| (built.answer_owners[index], JournalError::AlreadyAnswered));
+        let mut verdicts: HashMap<usize, JournalError> = answered.collect();
         for &index in &lost.streams {
             let owner = &built.stream_owners[index];
             match owner.expected {
@@ -363,9 +365,6 @@ impl Task {
         for &index in &lost.takes {
             let (job, field) = built.take_owners[index];
             verdicts.entry(job).or_insert(JournalError::ClaimTaken { field });
-        }
-        for &index in &lost.answers {
-            verdicts.entry(built.answer_owners[index]).or_insert(JournalError::AlreadyAnswered);
         }
         for (index, job) in std::mem::take(jobs).into_iter().enumerate() {
             match verdicts.remove(&index) {

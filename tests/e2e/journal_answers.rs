@@ -4,6 +4,7 @@ use crate::on_both_stores;
 use crate::support::*;
 use chrono::{DateTime, Duration, Utc};
 use futures::future::join_all;
+use registrar::committer::ExpectedVersion;
 use registrar::executor::{ExecuteError, Outcome, RequestContext};
 use registrar::idempotency::{Answer, AnswerSlot};
 use registrar::journal::{JournalError, JournalResult};
@@ -85,6 +86,22 @@ on_both_stores! {
             let (one, two) = tokio::join!(register(&a, &one), register(&b, &two));
             assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
             assert_eq!(a.position().await, round + 1);
+        }
+    }
+
+    /// Its e-mail is in use and its stream has moved on: by itself.
+    async fn a_request_that_comes_twice_is_told_so_and_nothing_else(database) {
+        let (a, b) = (database.open().await, database.open().await);
+        let id = Uuid::now_v7();
+        let register = async |node: &Node| {
+            let context = RequestContext { answer: Some(slot("k", tomorrow())), ..context() };
+            let append = (admin_stream(id), ExpectedVersion::Exact(0), vec![admin_registered(id, Some("ada@example.org"))]);
+            node.executor.append(&context, vec![append]).await
+        };
+        register(&a).await.unwrap();
+        for node in [a, b] {
+            let again = register(&node).await;
+            assert!(matches!(again, Err(JournalError::AlreadyAnswered)), "{again:?}");
         }
     }
 
