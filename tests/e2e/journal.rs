@@ -50,6 +50,16 @@ on_both_stores! {
         assert_eq!(node.journal.head().await.unwrap().position, 1);
     }
 
+    async fn nodes_that_open_an_empty_database_at_once_all_serve_it(database) {
+        let nodes = futures::future::join_all((0..4).map(|_| database.open())).await;
+        for (n, node) in (1..).zip(&nodes) {
+            let id = Uuid::now_v7();
+            let outcome = node.executor.execute::<Admin>(&context(), &id.to_string(), registration(id, None), None).await.unwrap();
+            assert_eq!((outcome.position, node.status().generation), (n, 1));
+        }
+        assert_eq!(nodes[0].read_store.generations().await.unwrap().len(), 1);
+    }
+
     async fn a_refusal_stores_nothing(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();

@@ -8,6 +8,7 @@ use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
 use registrar::committer::ExpectedVersion;
 use registrar::executor::{ExecuteError, Outcome};
+use registrar::followers;
 use registrar::journal::{JournalError, StoredEvent, codec};
 use registrar::node::Node;
 use registrar_aggregates::admin::{AdminCommand, AdminEvent};
@@ -15,8 +16,9 @@ use registrar_aggregates::text::fold;
 use registrar_aggregates::values::EmailAddress;
 use registrar_aggregates::{ClaimKey, DomainEvent};
 use registrar_projections::admins::{BY_NAME, POLICIES, SEARCH};
+use registrar_projections::audit_trail::{ACTION, Action, BY_TIME, TRAIL};
 use registrar_projections::document::HasCollection;
-use registrar_projections::{AdminDocument, Direction, DocumentKey, Query, WorkingSet};
+use registrar_projections::{AdminDocument, AuditEntry, CollectionId, Direction, DocumentKey, Query, WorkingSet};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -234,6 +236,29 @@ async fn assert_documents_are_the_fold(node: &Node) {
     }
 }
 
+/// Every document that is written with the events.
+async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
+    let inline = [CollectionId::Admins, CollectionId::AuditEntries, CollectionId::TrailCounters];
+    join_all(inline.map(async |id| node.read_store.dump(node.status().generation, id).await.unwrap())).await
+}
+
+/// Compares the totals that are kept with the documents that there are.
+async fn assert_counts_are_right(node: &Node) {
+    let all = || Query::<AuditEntry>::sorted(&BY_TIME, Direction::Ascending);
+    let entries = node.documents.page(all()).await.unwrap().value;
+    assert_eq!(entries.total, entries.items.len() as u64);
+    for trail in ["admin", "audit-access", "key-ring"] {
+        let of_trail = || entries.items.iter().filter(|entry| entry.trail == trail);
+        let total = node.documents.page(all().equal(&TRAIL, trail).page(0, 1)).await.unwrap().value.total;
+        assert_eq!(total, of_trail().count() as u64, "{trail}");
+        for action in [Action::Insert, Action::Update, Action::Delete] {
+            let query = all().equal(&TRAIL, trail).equal(&ACTION, action.name()).page(0, 1);
+            let total = node.documents.page(query).await.unwrap().value.total;
+            assert_eq!(total, of_trail().filter(|entry| entry.action == action).count() as u64, "{trail} {action:?}");
+        }
+    }
+}
+
 /// An admin as the read model's naive counterpart knows it.
 #[derive(Debug, Clone)]
 struct Entry {
@@ -328,8 +353,15 @@ on_both_stores! {
         let nodes = [database.open().await, database.open().await];
         let clients = proptest::collection::vec(proptest::collection::vec(act(), 1..15), 1..7);
         check(40, &clients, async |clients| check_history(&nodes, clients).await);
-        assert_documents_are_the_fold(&nodes[0]).await;
-        assert_documents_are_the_fold(&nodes[1]).await;
+        for node in &nodes {
+            assert_documents_are_the_fold(node).await;
+            assert_counts_are_right(node).await;
+        }
+        let live = dump(&nodes[0]).await;
+        let generation = followers::rebuild(&nodes[0].store, &nodes[0].vault, &|_, _| {}).await.unwrap();
+        nodes[0].serve(generation);
+        assert_eq!(dump(&nodes[0]).await, live, "a rebuild gives other bytes");
+        assert_counts_are_right(&nodes[0]).await;
     }
 
     async fn whatever_is_asked_is_answered_like_by_a_list_in_memory(database) {

@@ -8,6 +8,7 @@ use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::audit_trail::{ACTION, BY_ACTION, BY_ENTITY_ID, BY_TIME, RECORDED_AT, TRAIL, time_key};
 use registrar_projections::{AdminDocument, AuditEntry, Direction, Query};
+use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
 /// Registers an admin with a name and a contact e-mail, if it is not empty.
@@ -257,6 +258,28 @@ on_both_stores! {
             expected.reverse();
             assert_eq!(page(sorted(sort, Direction::Descending)).await, expected);
         }
+    }
+
+    async fn items_total_and_position_of_a_page_are_of_one_moment(database) {
+        let node = database.open().await;
+        let done = AtomicBool::new(false);
+        let write = async {
+            for _ in 0..80 {
+                person(&node, "Ada", "L", "").await;
+            }
+            done.store(true, Ordering::Release);
+        };
+        let read = async {
+            let mut last = 0;
+            while !done.load(Ordering::Acquire) {
+                let page = node.documents.page(by_name()).await.unwrap();
+                // Every event so far is a registration.
+                assert_eq!((page.value.items.len() as u64, page.value.total), (page.position, page.position));
+                assert!(page.position >= last);
+                last = page.position;
+            }
+        };
+        futures::join!(write, read);
     }
 
     async fn every_answer_tells_the_position_that_it_reflects(database) {
