@@ -46,10 +46,14 @@ impl Server {
         let pid_file = self.folder.path().join("private-postgres/data/postmaster.pid");
         let text = std::fs::read_to_string(pid_file).unwrap();
         let postmaster = text.lines().next().unwrap();
-        let send = |pid: &str| assert!(Command::new("kill").args([signal, pid]).status().unwrap().success());
-        send(postmaster);
+        let send =
+            |pid: &str| Command::new("kill").args([signal, pid]).stderr(Stdio::null()).status().unwrap().success();
+        assert!(send(postmaster));
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", postmaster]).output().unwrap();
-        String::from_utf8(children.stdout).unwrap().split_whitespace().for_each(send);
+        for child in String::from_utf8(children.stdout).unwrap().split_whitespace() {
+            // It may have ended meanwhile.
+            send(child);
+        }
     }
 }
 
