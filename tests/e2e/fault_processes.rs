@@ -6,6 +6,7 @@ use crate::support::Database;
 use registrar::node::Node;
 use registrar::vault::MasterKey;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +52,14 @@ impl Client {
 
     /// The body of the answer, which must have this status; `None` if the server is gone.
     async fn ask(&self, request: reqwest::RequestBuilder, status: u16) -> Option<Value> {
-        let answer = request.send().await.ok()?;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                // Expected of the killed server only; shown, so that a failure tells which one was gone.
+                let _ = writeln!(std::io::stderr(), "a client gives up: {error:?}");
+                return None;
+            }
+        };
         assert_eq!(answer.status(), status);
         answer.json().await.ok()
     }
