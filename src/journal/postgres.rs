@@ -13,7 +13,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPool
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres, Row};
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Connections for reading, at most.
 const CONNECTIONS_MAX: u32 = 16;
@@ -65,6 +65,34 @@ impl PostgresStore {
             Err(elapsed) => Err(JournalError::unavailable(elapsed)),
         }
     }
+
+    /// Reads, and again if the connection was broken: after the database was started anew all in the pool are, and
+    /// those that were used a moment ago are not asked first.
+    pub(crate) async fn reading<T, F>(&self, read: impl Fn() -> F) -> sqlx::Result<T>
+    where
+        F: Future<Output = sqlx::Result<T>>,
+    {
+        let begun = Instant::now();
+        loop {
+            match read().await {
+                Err(error) if is_broken(&error) && begun.elapsed() < ACQUIRE_TIMEOUT => {
+                    // Each failure takes a broken one out of the pool; a network that is gone fails as fast.
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+/// Whether a connection was ended, by an administrator, a crash or the line. A pool that cannot make another one says
+/// that it timed out.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02")),
+        _ => false,
+    }
 }
 
 /// Positions, versions and counts are `bigint` and never negative; anything else is not what was written.
@@ -107,10 +135,8 @@ fn head(row: &PgRow) -> JournalResult<Head> {
 #[async_trait]
 impl Journal for PostgresStore {
     async fn head(&self) -> JournalResult<Head> {
-        let row = sqlx::query("SELECT position, generation, recorded_at, frontier FROM journal_head")
-            .fetch_one(&self.pool)
-            .await?;
-        head(&row)
+        let text = "SELECT position, generation, recorded_at, frontier FROM journal_head";
+        head(&self.reading(|| sqlx::query(text).fetch_one(&self.pool)).await?)
     }
 
     async fn stream(
@@ -122,8 +148,9 @@ impl Journal for PostgresStore {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
         );
-        let query = sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(signed(after_sequence)?);
-        query.fetch_all(&self.pool).await?.iter().map(event).collect()
+        let after = signed(after_sequence)?;
+        let query = || sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(after);
+        self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -131,11 +158,9 @@ impl Journal for PostgresStore {
             "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
              WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
         );
-        let rows = sqlx::query(&text)
-            .bind(signed(after)?)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await?;
+        let (from, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(&text).bind(from).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
@@ -147,14 +172,15 @@ impl Journal for PostgresStore {
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
-        let query = sqlx::query_as("SELECT aggregate_type, aggregate_id FROM claims WHERE key = $1").bind(key);
-        Ok(query.fetch_optional(&self.pool).await?)
+        let query = || sqlx::query_as("SELECT aggregate_type, aggregate_id FROM claims WHERE key = $1").bind(key);
+        Ok(self.reading(|| query().fetch_optional(&self.pool)).await?)
     }
 
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
         let text = "SELECT last_sequence, payload::text AS payload FROM snapshots \
              WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
-        let row = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).fetch_optional(&self.pool).await?;
+        let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id);
+        let row = self.reading(|| query().fetch_optional(&self.pool)).await?;
         row.map(|row| {
             Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
         })
@@ -179,15 +205,15 @@ impl Journal for PostgresStore {
     }
 
     async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
-        let query = sqlx::query_as("SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id = ANY ($1)")
-            .bind(subject_ids);
-        Ok(query.fetch_all(&self.pool).await?.into_iter().collect())
+        let text = "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id = ANY ($1)";
+        let query = || sqlx::query_as(text).bind(subject_ids);
+        Ok(self.reading(|| query().fetch_all(&self.pool)).await?.into_iter().collect())
     }
 
     async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
-        let query =
-            sqlx::query_as("SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2");
-        let found: Option<(Vec<u8>, Vec<u8>)> = query.bind(key).bind(now).fetch_optional(&self.pool).await?;
+        let text = "SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2";
+        let query = || sqlx::query_as(text).bind(key).bind(now);
+        let found: Option<(Vec<u8>, Vec<u8>)> = self.reading(|| query().fetch_optional(&self.pool)).await?;
         Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
     }
 

@@ -19,14 +19,13 @@ fn unsigned(row: &PgRow, column: &str) -> JournalResult<u64> {
 #[async_trait]
 impl ReadStore for PostgresStore {
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
-        let mut query = sqlx::query(&statement.sql);
-        for argument in &statement.arguments {
-            query = match argument {
+        let query = || {
+            statement.arguments.iter().fold(sqlx::query(&statement.sql), |query, argument| match argument {
                 Argument::Text(text) => query.bind(text),
                 Argument::Integer(number) => query.bind(number),
-            };
-        }
-        let found = match query.fetch_all(&self.pool).await {
+            })
+        };
+        let found = match self.reading(|| query().fetch_all(&self.pool)).await {
             Ok(found) => found,
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
                 return Ok(None);
@@ -53,7 +52,7 @@ impl ReadStore for PostgresStore {
 
     async fn generations(&self) -> JournalResult<Vec<Generation>> {
         let text = "SELECT id, signature, state, checkpoint, error_position, error FROM generations ORDER BY id";
-        let rows = sqlx::query(text).fetch_all(&self.pool).await?;
+        let rows = self.reading(|| sqlx::query(text).fetch_all(&self.pool)).await?;
         rows.iter()
             .map(|row| {
                 let error_position: Option<i64> = row.try_get("error_position")?;
