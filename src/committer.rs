@@ -155,6 +155,12 @@ impl Committer {
     }
 }
 
+/// Jobs of a batch of which nothing is known to be stored, and why; they are not answered yet.
+struct Uncommitted {
+    jobs: Vec<Job>,
+    error: JournalError,
+}
+
 struct Task {
     journal: Arc<dyn Journal>,
     read_store: Arc<dyn ReadStore>,
@@ -182,15 +188,30 @@ impl Task {
             waiting.extend(arrived.drain(..));
             let jobs = gather(&mut waiting);
             metrics::histogram!("registrar_commit_batch_size").record(jobs.len() as f64);
-            for job in self.commit(jobs).await {
-                self.commit(vec![job]).await;
+            let Err(Uncommitted { jobs, error }) = self.commit(jobs).await else { continue };
+            match error {
+                // One of them is what the database cannot take; alone it takes no other with it.
+                JournalError::Corrupt(_) if jobs.len() > 1 => {
+                    for job in jobs {
+                        if let Err(alone) = self.commit(vec![job]).await {
+                            refuse(alone.jobs, &alone.error);
+                        }
+                    }
+                }
+                // It was not there twice in a row: those behind need not find that out batch by batch.
+                JournalError::Unavailable(_) => {
+                    while let Ok(job) = queue.try_recv() {
+                        waiting.push_back(job);
+                    }
+                    refuse(jobs.into_iter().chain(waiting.drain(..)), &error);
+                }
+                error => refuse(jobs, &error),
             }
         }
     }
 
-    /// Commits a batch, answering everyone in it but those it returns: there is something among them that the
-    /// database cannot take, and each is to be tried alone, so that it takes no other with it.
-    async fn commit(&mut self, mut jobs: Vec<Job>) -> Vec<Job> {
+    /// Commits a batch, answering everyone in it but those whom it returns.
+    async fn commit(&mut self, mut jobs: Vec<Job>) -> Result<(), Uncommitted> {
         let mut lock_first = false;
         let mut doubtful = None;
         let mut tried_again = false;
@@ -211,7 +232,7 @@ impl Task {
                 }
                 Err(error) => {
                     self.disconnect();
-                    return refuse_or_part(jobs, &error);
+                    return Err(Uncommitted { jobs, error });
                 }
             };
             doubtful = None;
@@ -222,7 +243,7 @@ impl Task {
             match bounded(writer.commit(&built.batch)).await {
                 Ok(Committed::Yes) => {
                     self.committed(jobs, built);
-                    return Vec::new();
+                    return Ok(());
                 }
                 Ok(Committed::HeadMoved) => {
                     metrics::counter!("registrar_commit_head_moved_total").increment(1);
@@ -238,7 +259,7 @@ impl Task {
                 }
                 Err(error) => {
                     self.disconnect();
-                    return refuse_or_part(jobs, &error);
+                    return Err(Uncommitted { jobs, error });
                 }
             }
         }
@@ -248,7 +269,7 @@ impl Task {
         {
             self.disconnect();
         }
-        Vec::new()
+        Ok(())
     }
 
     /// Builds the batch of `jobs`, or nothing if they are on disk already: `doubtful` is a batch of theirs whose commit
@@ -396,15 +417,10 @@ async fn is_on_disk(journal: &dyn Journal, built: &Built) -> JournalResult<bool>
     }
 }
 
-/// Answers that nothing was stored; unless it may be a single job's fault: then all are returned.
-fn refuse_or_part(jobs: Vec<Job>, error: &JournalError) -> Vec<Job> {
-    if matches!(error, JournalError::Corrupt(_)) && jobs.len() > 1 {
-        return jobs;
-    }
+fn refuse(jobs: impl IntoIterator<Item = Job>, error: &JournalError) {
     for job in jobs {
         let _ = job.reply.send(Err(error.clone()));
     }
-    Vec::new()
 }
 
 /// A database that is frozen, or behind a line that swallows everything, must not hold up its callers for ever.

@@ -236,3 +236,21 @@ on_both_stores! {
         assert_eq!(database.sql().await.number("SELECT count(*) FROM idempotency_keys").await, 2);
     }
 }
+
+/// On one thread, so that both are in the queue before the committer looks at it.
+#[tokio::test]
+async fn those_who_wait_behind_a_batch_hear_with_it_that_the_database_is_away() {
+    let database = Database::sqlite();
+    let node = database.open().await;
+    let executor = executor(&database, &node, &[Fault::Connect, Fault::Connect]);
+    let append = async || {
+        let append = (access_stream("r"), ExpectedVersion::Exact(0), vec![trail_read("t")]);
+        executor.append(&context(), vec![append]).await
+    };
+    // Of one stream, so that they are not of one batch.
+    let (first, second) = tokio::join!(append(), append());
+    for refused in [first, second] {
+        assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");
+    }
+    append().await.unwrap();
+}
