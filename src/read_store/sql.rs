@@ -210,3 +210,65 @@ fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Opti
     });
     Some(collection.facet(values.collect::<Option<Vec<_>>>()?.into_iter()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
+    use registrar_projections::audit_trail::{ACTION, AGGREGATE_ID, BY_TIME, TRAIL};
+    use registrar_projections::{AdminDocument, AuditEntry};
+
+    fn sql<D: Document>(query: &Query<D>, dialect: Dialect) -> String {
+        page(D::COLLECTION, 7, query, dialect).sql
+    }
+
+    fn admins() -> Query<AdminDocument> {
+        Query::sorted(&BY_NAME, Direction::Ascending)
+    }
+
+    fn entries() -> Query<AuditEntry> {
+        Query::sorted(&BY_TIME, Direction::Ascending)
+    }
+
+    #[test]
+    fn a_total_that_is_kept_is_looked_up() {
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            assert!(sql(&admins(), dialect).contains("FROM counts_g7"));
+            assert!(sql(&entries().equal(&TRAIL, "admin"), dialect).contains("FROM counts_g7"));
+            let both = entries().equal(&ACTION, "UPDATE").equal(&TRAIL, "admin");
+            assert!(sql(&both, dialect).contains("FROM counts_g7"));
+        }
+    }
+
+    #[test]
+    fn any_other_total_is_counted() {
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            for query in
+                [admins().search(&SEARCH, "a"), admins().contains(&POLICIES, "p"), admins().equal(&PERSON_ID, "p")]
+            {
+                assert!(sql(&query, dialect).contains("SELECT count(*)"), "{query:?}");
+            }
+            let of_one = entries().equal(&TRAIL, "admin").equal(&AGGREGATE_ID, "a");
+            for query in [entries(), entries().equal(&ACTION, "UPDATE"), entries().at_least(&TRAIL, "admin"), of_one] {
+                assert!(sql(&query, dialect).contains("SELECT count(*)"), "{query:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_value_stands_in_the_text() {
+        let query = entries().equal(&TRAIL, "'marked").at_least(&ACTION, "marked\\").page(3, 5);
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            let statement = page(AuditEntry::COLLECTION, 7, &query, dialect);
+            assert!(!statement.sql.contains("marked"), "{}", statement.sql);
+            assert_eq!(statement.arguments.len(), 4, "{:?}", statement.arguments);
+            let found = find(AdminDocument::COLLECTION, 7, "id", "'marked");
+            assert_eq!(
+                (found.sql.contains("marked"), found.arguments),
+                (false, vec![Argument::Text("'marked".into())])
+            );
+            let search = page(AdminDocument::COLLECTION, 7, &admins().search(&SEARCH, "\"marked%"), dialect);
+            assert!(!search.sql.contains("marked"), "{}", search.sql);
+        }
+    }
+}
