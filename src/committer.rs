@@ -8,6 +8,7 @@ mod batch;
 mod gather;
 
 use crate::executor::Outcome;
+use crate::heads::HeadSender;
 use crate::idempotency::AnswerSlot;
 use crate::journal::{
     Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId, SubjectKeyStep, codec,
@@ -23,7 +24,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// Commands that wait for the committer before callers wait in turn.
 const QUEUE_LENGTH: usize = 4096;
@@ -97,7 +98,7 @@ struct Job {
 #[derive(Clone)]
 pub struct Progress {
     /// Position of the last event known to be on disk.
-    pub heads: watch::Sender<u64>,
+    pub heads: HeadSender,
     /// Generation of documents that is served.
     pub generation: Arc<AtomicU64>,
 }
@@ -105,11 +106,7 @@ pub struct Progress {
 impl Progress {
     /// Notes a head, if it is later than the known one.
     pub fn advance(&self, position: u64) {
-        self.heads.send_if_modified(|known| {
-            let later = position > *known;
-            *known = position.max(*known);
-            later
-        });
+        self.heads.advance(position);
     }
 }
 

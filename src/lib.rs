@@ -10,6 +10,7 @@ pub mod config;
 pub mod executor;
 pub mod folding;
 pub mod followers;
+pub mod heads;
 pub mod idempotency;
 pub mod journal;
 pub mod node;

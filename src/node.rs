@@ -2,6 +2,7 @@
 
 use crate::committer::{Append, Committer, Progress};
 use crate::executor::{Executor, RequestContext};
+use crate::heads::{self, Heads};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
 use crate::journal::sqlite::SqliteStore;
@@ -16,7 +17,6 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -207,8 +207,8 @@ pub struct Node {
     pub read_store: Arc<dyn ReadStore>,
     /// Keys.
     pub vault: Arc<Vault>,
-    /// Position of the last event known to be on disk; wakes whoever follows the journal.
-    pub heads: watch::Receiver<u64>,
+    /// The end of the journal as far as it is known; wakes whoever follows.
+    pub heads: Heads,
     /// The store itself.
     pub store: Store,
     committer: Committer,
@@ -234,7 +234,7 @@ impl Node {
         check_master_key(&vault, &journal).await?;
         let generation = served_generation(&*journal, &*read_store).await?;
         let position = journal.head().await?.position;
-        let (sender, heads) = watch::channel(position);
+        let (sender, heads) = heads::channel(position);
         let progress = Progress { heads: sender, generation: Arc::new(AtomicU64::new(generation)) };
         let (committer, _) =
             Committer::start(Arc::clone(&journal), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
@@ -279,8 +279,7 @@ impl Node {
     pub async fn wait_for(&self, position: u64, timeout: Duration) -> JournalResult<()> {
         let head = self.journal.head().await?.position;
         self.progress.advance(head);
-        let mut heads = self.heads.clone();
-        match tokio::time::timeout(timeout, heads.wait_for(|head| *head >= position)).await {
+        match tokio::time::timeout(timeout, self.heads.reach(position)).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(closed)) => Err(JournalError::unavailable(closed)),
             Err(elapsed) => Err(JournalError::unavailable(elapsed)),
@@ -292,7 +291,7 @@ impl Node {
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
             store: self.store.name(),
-            position: *self.heads.borrow(),
+            position: self.heads.position(),
             generation: self.progress.generation.load(Ordering::Acquire),
             rebuild: self.rebuild.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

@@ -72,7 +72,7 @@ struct Verifying {
 
 impl Known {
     async fn load(node: &Node) -> JournalResult<Self> {
-        let (head, loaded_at) = (*node.heads.borrow(), Instant::now());
+        let (head, loaded_at) = (node.heads.position(), Instant::now());
         let keys = ring(node)
             .await?
             .verifying(Utc::now())
@@ -100,7 +100,7 @@ impl KeyCache {
         now: DateTime<Utc>,
     ) -> JournalResult<Result<VerifyingKey, TokenError>> {
         let known = self.known();
-        let is_old = known.loaded_at.elapsed() >= AGE_MAX && *node.heads.borrow() != known.head;
+        let is_old = known.loaded_at.elapsed() >= AGE_MAX && node.heads.position() != known.head;
         if !is_old && let Some(key) = known.find(key_id, now) {
             return Ok(Ok(key));
         }

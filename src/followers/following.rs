@@ -48,12 +48,10 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
     let mut writer = node.journal.writer().await?;
     let checkpoint = writer.checkpoint(generation, projection.name).await?;
     let mut folder = Folder::new(&node.vault, std::slice::from_ref(projection), generation, checkpoint);
-    let mut heads = node.heads.clone();
     loop {
         let events = node.journal.read(folder.at, PAGE).await?;
         if events.is_empty() {
-            let at = folder.at;
-            let news = tokio::time::timeout(LOOK_AROUND, heads.wait_for(|head| *head > at)).await;
+            let news = tokio::time::timeout(LOOK_AROUND, node.heads.reach(folder.at + 1)).await;
             if let Ok(Err(closed)) = news {
                 return Err(JournalError::unavailable(closed).into());
             }

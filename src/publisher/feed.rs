@@ -1,12 +1,12 @@
 //! Everything that happened, in order and without end: what the publisher and every SSE client follow.
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
+use crate::heads::Heads;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent};
 use crate::node::Node;
 use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
 
 /// Events read at once.
 const PAGE_SIZE: usize = 512;
@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct Feed {
     journal: Arc<dyn Journal>,
-    heads: watch::Receiver<u64>,
+    heads: Heads,
     personal: PersonalValues,
 }
 
@@ -31,7 +31,7 @@ struct Reader {
 impl Feed {
     /// The events of `journal`; `heads` wakes whoever waits for more.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>, heads: watch::Receiver<u64>, personal: PersonalValues) -> Self {
+    pub fn new(journal: Arc<dyn Journal>, heads: Heads, personal: PersonalValues) -> Self {
         Feed { journal, heads, personal }
     }
 
@@ -52,7 +52,7 @@ impl Feed {
     }
 
     /// What this node knows of the journal's end without asking the database, as it changes.
-    pub(super) fn heads(&self) -> watch::Receiver<u64> {
+    pub(super) fn heads(&self) -> Heads {
         self.heads.clone()
     }
 
@@ -84,7 +84,7 @@ impl Reader {
             if self.caught_up {
                 self.wait().await;
             }
-            let known_head = *self.feed.heads.borrow();
+            let known_head = self.feed.heads.position();
             let events = self.feed.journal.read(self.after, PAGE_SIZE).await?;
             if !events.is_empty() {
                 self.check_dense(&events)?;
@@ -105,7 +105,7 @@ impl Reader {
         let after = self.after;
         let more = async {
             // Without a sender nobody will ever wake us: looking now and then is what remains.
-            if self.feed.heads.wait_for(|head| *head > after).await.is_err() {
+            if self.feed.heads.reach(after + 1).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };

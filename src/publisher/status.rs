@@ -1,10 +1,10 @@
 //! How publishing goes, for `/readyz` and `/metrics`.
 
+use crate::heads::Heads;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::watch;
 
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -15,7 +15,7 @@ pub struct PublisherStatus(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     report: PublisherReport,
-    heads: Option<watch::Receiver<u64>>,
+    heads: Option<Heads>,
 }
 
 /// The state of publishing at some moment.
@@ -40,12 +40,12 @@ impl PublisherStatus {
     #[must_use]
     pub fn report(&self) -> PublisherReport {
         let state = self.state();
-        let head = state.heads.as_ref().map_or(0, |heads| *heads.borrow());
+        let head = state.heads.as_ref().map_or(0, Heads::position);
         PublisherReport { lag: head.saturating_sub(state.report.position), ..state.report.clone() }
     }
 
     /// Publishing begins, of a journal with these heads.
-    pub(super) fn configured(&self, heads: watch::Receiver<u64>) {
+    pub(super) fn configured(&self, heads: Heads) {
         let mut state = self.state();
         state.report.configured = true;
         state.heads = Some(heads);

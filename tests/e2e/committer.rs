@@ -178,12 +178,11 @@ on_both_stores! {
 
     async fn every_head_is_announced_in_order(database) {
         let (a, b) = (database.open().await, database.open().await);
-        let mut heads = b.heads.clone();
+        let heads = b.heads.clone();
         let watched = tokio::spawn(async move {
-            let mut seen = vec![*heads.borrow_and_update()];
-            while *seen.last().unwrap() < 20 {
-                heads.changed().await.unwrap();
-                seen.push(*heads.borrow_and_update());
+            let mut seen = vec![heads.position()];
+            while let Some(last) = seen.last().filter(|last| **last < 20) {
+                seen.push(heads.reach(last + 1).await.unwrap());
             }
             seen
         });

@@ -7,6 +7,7 @@ use chrono::{DateTime, Duration, Utc};
 use registrar::committer::{Committer, ExpectedVersion, Progress};
 use registrar::executor::{Executor, RequestContext};
 use registrar::folding::Rows;
+use registrar::heads;
 use registrar::idempotency::{Answer, AnswerSlot};
 use registrar::journal::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent,
@@ -19,7 +20,6 @@ use registrar_projections::CollectionId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use tokio::sync::watch;
 use uuid::Uuid;
 
 /// What goes wrong next.
@@ -159,7 +159,7 @@ fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
     });
     let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
     let progress =
-        Progress { heads: watch::Sender::new(0), generation: Arc::new(AtomicU64::new(node.status().generation)) };
+        Progress { heads: heads::channel(0).0, generation: Arc::new(AtomicU64::new(node.status().generation)) };
     let (committer, _) =
         Committer::start(Arc::clone(&journal), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
     Executor::new(committer, journal, vault)

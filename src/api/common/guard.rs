@@ -62,7 +62,7 @@ pub async fn guard(permission: Permission, mut request: Request, next: Next) -> 
     else {
         return ApiError::internal("the guard stands outside the boundary").into_response();
     };
-    let known = *app.node.heads.borrow();
+    let known = app.node.heads.position();
     let mut response = match admit(&app, permission, request.headers(), facts).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
