@@ -4,7 +4,7 @@
 use crate::journal::{DocumentStep, JournalError, JournalResult};
 use crate::vault::KeysBySubject;
 use registrar_aggregates::personal;
-use registrar_projections::{AnyDocument, ChangeKind, DocumentChange, WorkingSet};
+use registrar_projections::{AnyDocument, ChangeKind, DocumentChange, DocumentKey, WorkingSet};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a store has to write.
@@ -21,22 +21,41 @@ pub struct Rows {
 /// # Errors
 /// `Corrupt` for a document that cannot be written as JSON.
 pub fn rows(documents: &WorkingSet, keys: &KeysBySubject) -> JournalResult<Rows> {
+    rows_from(documents, keys, HashMap::new())
+}
+
+/// As [`rows`], where some have been written out before: as the documents are now.
+///
+/// # Errors
+/// As [`rows`].
+pub(crate) fn rows_from(
+    documents: &WorkingSet,
+    keys: &KeysBySubject,
+    mut written: HashMap<DocumentKey, DocumentStep>,
+) -> JournalResult<Rows> {
     let mut rows = Rows::default();
     for change in documents.changes() {
         count(&mut rows.counts, &change);
-        rows.documents.push(step(change, keys)?);
+        rows.documents.push(match written.remove(&change.key) {
+            Some(step) => step,
+            None => row(&change, keys)?,
+        });
     }
     rows.counts.retain(|_, by| *by != 0);
     Ok(rows)
 }
 
-fn step(change: DocumentChange, keys: &KeysBySubject) -> JournalResult<DocumentStep> {
+/// The row of one changed document.
+///
+/// # Errors
+/// As [`rows`].
+pub(crate) fn row(change: &DocumentChange, keys: &KeysBySubject) -> JournalResult<DocumentStep> {
     let (body, values) = match &change.after {
         Some(document) => (sealed_body(document, keys)?, document.keys()),
         None => (String::new(), Vec::new()),
     };
     debug_assert!(change.kind == ChangeKind::Delete || values.len() == change.key.collection.collection().keys.len());
-    Ok(DocumentStep { kind: change.kind, key: change.key, body, keys: values })
+    Ok(DocumentStep { kind: change.kind, key: change.key.clone(), body, keys: values })
 }
 
 fn sealed_body(document: &AnyDocument, keys: &KeysBySubject) -> JournalResult<String> {
@@ -76,7 +95,7 @@ mod tests {
     use chrono::DateTime;
     use registrar_aggregates::audit_access::AuditAccessEvent;
     use registrar_aggregates::{Actor, ActorType, Metadata};
-    use registrar_projections::{AuditEntry, CollectionId, Document, DocumentKey, RecordedEvent, TrailCounter};
+    use registrar_projections::{AuditEntry, CollectionId, Document, RecordedEvent, TrailCounter};
     use std::sync::Arc;
 
     fn read_by(actor: Actor, position: u64) -> RecordedEvent {

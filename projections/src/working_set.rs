@@ -157,18 +157,22 @@ impl WorkingSet {
         Ok(changed)
     }
 
-    /// Every document that differs in kind from what the store has, in the order of first change.
+    /// Every document that was changed, in the order of first change.
     pub fn changes(&self) -> impl Iterator<Item = DocumentChange> + '_ {
-        self.order.iter().filter_map(|key| {
-            let entry = self.entries.get(key)?;
-            let kind = match (&entry.stored, &entry.current) {
-                (None, Some(_)) => ChangeKind::Insert,
-                (Some(_), Some(_)) => ChangeKind::Update,
-                (Some(_), None) => ChangeKind::Delete,
-                (None, None) => return None,
-            };
-            Some(DocumentChange { key: key.clone(), kind, before: entry.stored.clone(), after: entry.current.clone() })
-        })
+        self.order.iter().filter_map(|key| self.change(key))
+    }
+
+    /// What became of a document since it was stored; `None` if nothing did, or if it came and went.
+    #[must_use]
+    pub fn change(&self, key: &DocumentKey) -> Option<DocumentChange> {
+        let entry = self.entries.get(key).filter(|entry| entry.changed)?;
+        let kind = match (&entry.stored, &entry.current) {
+            (None, Some(_)) => ChangeKind::Insert,
+            (Some(_), Some(_)) => ChangeKind::Update,
+            (Some(_), None) => ChangeKind::Delete,
+            (None, None) => return None,
+        };
+        Some(DocumentChange { key: key.clone(), kind, before: entry.stored.clone(), after: entry.current.clone() })
     }
 
     /// A document as folded so far, whatever its type.

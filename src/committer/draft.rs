@@ -1,14 +1,15 @@
-//! Building a batch: versions, positions, hashes, folds, rows.
+//! A batch in the making: versions, positions, hashes, folds, rows.
 
-use super::{ExpectedVersion, Job, Task};
+use super::{ExpectedVersion, Job};
 use crate::executor::Outcome;
 use crate::folding;
-use crate::journal::{Batch, ClaimStep, Head, JournalError, JournalResult, StoredEvent, StreamId, StreamStep, codec};
-use crate::read_store::parse_document;
-use crate::vault::KeysBySubject;
+use crate::journal::{
+    Batch, ClaimStep, DocumentStep, Head, JournalError, JournalResult, StoredEvent, StreamId, StreamStep, codec,
+};
+use crate::vault::{KeysBySubject, Vault};
 use chrono::{DateTime, SubsecRound, Utc};
 use registrar_aggregates::Claim;
-use registrar_projections::{CollectionId, DocumentChange, DocumentKey, FoldError, RecordedEvent, WorkingSet};
+use registrar_projections::{AnyDocument, CollectionId, DocumentKey, FoldError, RecordedEvent, WorkingSet};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -18,9 +19,8 @@ pub(super) struct Built {
     pub(super) batch: Batch,
     /// The end of the journal after it.
     pub(super) head: Head,
-    /// One for each job, in order.
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) changes: Vec<DocumentChange>,
+    /// Documents as it leaves them.
+    pub(super) documents: HashMap<DocumentKey, Option<Arc<AnyDocument>>>,
     /// New versions of the streams of which nothing was expected.
     pub(super) open_versions: HashMap<StreamId, u64>,
     /// By index into the batch's streams, takes and answers: whose they are.
@@ -34,81 +34,20 @@ pub(super) struct StreamOwner {
     pub(super) expected: ExpectedVersion,
 }
 
-impl Task {
-    /// Builds the batch of `jobs`. A job whose events cannot be folded is answered and taken out.
-    pub(super) async fn build(&mut self, jobs: &mut Vec<Job>) -> JournalResult<Built> {
-        let known = self.known.clone().ok_or(JournalError::OtherGeneration)?;
-        let versions = self.open_versions(jobs).await?;
-        let mut documents = self.working_set(jobs, known.generation).await?;
-        // Never back, whatever the clock does.
-        let recorded_at = Utc::now().trunc_subsecs(3).max(known.recorded_at);
-        let mut builder = Builder::new(known, recorded_at, versions);
-        for job in std::mem::take(jobs) {
-            match builder.add(&job, jobs.len(), &mut documents) {
-                Ok(()) => match builder.remember_answer(self, &job, jobs.len()) {
-                    Ok(()) => jobs.push(job),
-                    // Cannot happen (an answer is always JSON); the whole batch goes, rather than half a job.
-                    Err(error) => return Err(error),
-                },
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "events were refused by a projection");
-                    let _ = job.reply.send(Err(JournalError::NotFoldable(error)));
-                }
-            }
-        }
-        builder.finish(jobs, &documents)
-    }
+/// A built batch with those who wait for it.
+pub(super) struct Ready {
+    pub(super) jobs: Vec<Job>,
+    /// One for each job, in order.
+    pub(super) outcomes: Vec<Outcome>,
+    /// Shared with the task that writes it.
+    pub(super) built: Arc<Built>,
+}
 
-    async fn open_versions(&mut self, jobs: &[Job]) -> JournalResult<HashMap<StreamId, u64>> {
-        let mut versions = HashMap::new();
-        let mut missing = Vec::new();
-        for append in jobs.iter().flat_map(|job| &job.append.streams) {
-            if append.expected != ExpectedVersion::Any || versions.contains_key(&append.stream) {
-                continue;
-            }
-            match self.versions.get(&append.stream) {
-                Some(version) => {
-                    versions.insert(append.stream.clone(), *version);
-                }
-                None if missing.contains(&append.stream) => {}
-                None => missing.push(append.stream.clone()),
-            }
-        }
-        if !missing.is_empty() {
-            let writer = self.writer.as_mut().ok_or(JournalError::OtherGeneration)?;
-            let found = writer.versions(&missing).await?;
-            versions.extend(missing.into_iter().zip(found));
-        }
-        Ok(versions)
-    }
-
-    /// Brings the documents that the folds will look at from memory or from the store.
-    async fn working_set(&mut self, jobs: &[Job], generation: u64) -> JournalResult<WorkingSet> {
-        let mut documents = WorkingSet::default();
-        let mut missing: HashMap<CollectionId, Vec<String>> = HashMap::new();
-        let mut asked = HashSet::new();
-        for job in jobs {
-            for key in recorded(job, DateTime::UNIX_EPOCH).iter().flat_map(registrar_projections::wants) {
-                if !asked.insert(key.clone()) {
-                    continue;
-                }
-                match self.documents.get(&key) {
-                    Some(document) => documents.provide(key, Some(Arc::clone(document))),
-                    None => missing.entry(key.collection).or_default().push(key.id),
-                }
-            }
-        }
-        for (collection, ids) in missing {
-            let writer = self.writer.as_mut().ok_or(JournalError::OtherGeneration)?;
-            let mut bodies = writer.documents(generation, collection, &ids).await?;
-            for id in ids {
-                let document =
-                    bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?.map(Arc::new);
-                documents.provide(DocumentKey { collection, id }, document);
-            }
-        }
-        Ok(documents)
-    }
+/// What a draft has to be told before some jobs can be added.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) versions: Vec<StreamId>,
+    pub(super) documents: Vec<DocumentKey>,
 }
 
 /// The job's events, without their places yet.
@@ -129,26 +68,40 @@ fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
         .collect()
 }
 
-struct Builder {
+/// A batch that grows until it is written.
+pub(super) struct Draft {
+    /// Those who are in it.
+    pub(super) jobs: Vec<Job>,
+    outcomes: Vec<Outcome>,
     head: Head,
     batch: Batch,
+    documents: WorkingSet,
+    keys: KeysBySubject,
+    /// Rows of documents that are hardly changed again in the same batch, sealed and written out while there is time.
+    rows: HashMap<DocumentKey, DocumentStep>,
     versions: HashMap<StreamId, u64>,
-    outcomes: Vec<Outcome>,
     stream_index: HashMap<StreamId, usize>,
     stream_owners: Vec<StreamOwner>,
     take_owners: Vec<(usize, &'static str)>,
     answer_owners: Vec<usize>,
 }
 
-impl Builder {
-    fn new(head: Head, recorded_at: DateTime<Utc>, versions: HashMap<StreamId, u64>) -> Self {
+impl Draft {
+    /// An empty batch that follows `head`.
+    pub(super) fn on(head: Head) -> Self {
+        // Never back, whatever the clock does.
+        let recorded_at = Utc::now().trunc_subsecs(3).max(head.recorded_at);
         let batch =
             Batch { expected_head: head.position, generation: head.generation, recorded_at, ..Batch::default() };
-        Builder {
+        Draft {
+            jobs: Vec::new(),
+            outcomes: Vec::new(),
             head,
             batch,
-            versions,
-            outcomes: Vec::new(),
+            documents: WorkingSet::default(),
+            keys: KeysBySubject::new(),
+            rows: HashMap::new(),
+            versions: HashMap::new(),
             stream_index: HashMap::new(),
             stream_owners: Vec::new(),
             take_owners: Vec::new(),
@@ -156,18 +109,95 @@ impl Builder {
         }
     }
 
-    /// Folds a job's events and adds them; a job that cannot be folded leaves no trace.
-    fn add(&mut self, job: &Job, index: usize, documents: &mut WorkingSet) -> Result<(), FoldError> {
-        let mut events = recorded(job, self.batch.recorded_at);
-        self.number(job, &mut events);
-        let changed = documents.attempt(|documents| {
+    /// Generation of the documents that it changes.
+    pub(super) fn generation(&self) -> u64 {
+        self.batch.generation
+    }
+
+    /// What it has to be told before these jobs can be added, each once.
+    pub(super) fn wants(&self, jobs: &[Job]) -> Wanted {
+        let (mut wanted, mut streams, mut documents) = (Wanted::default(), HashSet::new(), HashSet::new());
+        for append in jobs.iter().flat_map(|job| &job.append.streams) {
+            if append.expected == ExpectedVersion::Any
+                && !self.versions.contains_key(&append.stream)
+                && streams.insert(&append.stream)
+            {
+                wanted.versions.push(append.stream.clone());
+            }
+        }
+        for job in jobs {
+            for key in recorded(job, DateTime::UNIX_EPOCH).iter().flat_map(registrar_projections::wants) {
+                if !self.documents.knows(&key) && documents.insert(key.clone()) {
+                    wanted.documents.push(key);
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Tells it the version of a stream.
+    pub(super) fn provide_version(&mut self, stream: StreamId, version: u64) {
+        self.versions.insert(stream, version);
+    }
+
+    /// Tells it a document, `None` where there is none.
+    pub(super) fn provide_document(&mut self, key: DocumentKey, document: Option<Arc<AnyDocument>>) {
+        self.documents.provide(key, document);
+    }
+
+    /// Adds jobs. One whose events cannot be folded is answered and leaves no trace.
+    ///
+    /// # Errors
+    /// `Corrupt` if something cannot be written as JSON, which cannot happen; the draft is of no use then, but has all
+    /// the jobs.
+    pub(super) fn add_all(&mut self, jobs: Vec<Job>, vault: &Vault) -> JournalResult<()> {
+        let mut jobs = jobs.into_iter();
+        while let Some(job) = jobs.next() {
+            if let Err(error) = self.add(job, vault) {
+                self.jobs.extend(jobs);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, job: Job, vault: &Vault) -> JournalResult<()> {
+        let mut events = recorded(&job, self.batch.recorded_at);
+        self.number(&job, &mut events);
+        let folded = self.documents.attempt(|documents| {
             let fold =
                 AssertUnwindSafe(|| events.iter().try_for_each(|event| registrar_projections::fold(event, documents)));
             catch_unwind(fold).unwrap_or_else(|_| Err(FoldError::Json("the projection panicked".into())))
-        })?;
-        self.take_in(job, index, &events);
-        let documents = changed.iter().filter_map(|key| documents.current(key)).collect();
-        self.outcomes.push(Outcome { position: 0, events, documents });
+        });
+        let changed = match folded {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "events were refused by a projection");
+                let _ = job.reply.send(Err(JournalError::NotFoldable(error)));
+                return Ok(());
+            }
+        };
+        let index = self.jobs.len();
+        self.take_in(&job, index, &events);
+        self.keys.extend(job.append.keys.iter().map(|(subject, key)| (subject.clone(), key.clone())));
+        let documents = changed.iter().filter_map(|key| self.documents.current(key)).collect();
+        let outcome = Outcome { position: self.head.position, events, documents };
+        let answer = job.append.answer.as_ref().map(|slot| slot.step(vault, &outcome)).transpose();
+        self.jobs.push(job);
+        self.outcomes.push(outcome);
+        if let Some(step) = answer?.flatten() {
+            self.batch.answers.push(step);
+            self.answer_owners.push(index);
+        }
+        self.write_out(&changed)
+    }
+
+    fn write_out(&mut self, changed: &[DocumentKey]) -> JournalResult<()> {
+        for key in changed.iter().filter(|key| !key.collection.collection().hot) {
+            if let Some(change) = self.documents.change(key) {
+                self.rows.insert(key.clone(), folding::row(&change, &self.keys)?);
+            }
+        }
         Ok(())
     }
 
@@ -266,37 +296,39 @@ impl Builder {
         }
     }
 
-    fn remember_answer(&mut self, task: &Task, job: &Job, index: usize) -> JournalResult<()> {
-        let (Some(slot), Some(outcome)) = (&job.append.answer, self.outcomes.last_mut()) else { return Ok(()) };
-        outcome.position = self.head.position;
-        if let Some(step) = slot.step(&task.vault, outcome)? {
-            self.batch.answers.push(step);
-            self.answer_owners.push(index);
-        }
-        Ok(())
-    }
-
-    fn finish(mut self, jobs: &[Job], documents: &WorkingSet) -> JournalResult<Built> {
-        let mut keys = KeysBySubject::new();
-        for job in jobs {
-            keys.extend(job.append.keys.iter().map(|(subject, key)| (subject.clone(), key.clone())));
-        }
-        let rows = folding::rows(documents, &keys)?;
+    /// Ends it.
+    ///
+    /// # Errors
+    /// Its jobs, if something cannot be written as JSON, which cannot happen.
+    pub(super) fn finish(mut self) -> Result<Ready, (Vec<Job>, JournalError)> {
+        let rows = match folding::rows_from(&self.documents, &self.keys, self.rows) {
+            Ok(rows) => rows,
+            Err(error) => return Err((self.jobs, error)),
+        };
         self.batch.documents = rows.documents;
         self.batch.counts = rows.counts;
         self.batch.frontier = self.head.frontier.clone();
         if !self.batch.events.is_empty() {
             self.head.recorded_at = self.batch.recorded_at;
         }
-        Ok(Built {
+        let built = Built {
             batch: self.batch,
             head: self.head,
-            outcomes: self.outcomes,
-            changes: documents.changes().collect(),
+            documents: self.documents.changes().map(|change| (change.key, change.after)).collect(),
             open_versions: self.versions,
             stream_owners: self.stream_owners,
             take_owners: self.take_owners,
             answer_owners: self.answer_owners,
-        })
+        };
+        Ok(Ready { jobs: self.jobs, outcomes: self.outcomes, built: Arc::new(built) })
     }
+}
+
+/// The identifiers of these documents, by collection.
+pub(super) fn by_collection(keys: Vec<DocumentKey>) -> HashMap<CollectionId, Vec<String>> {
+    let mut ids: HashMap<CollectionId, Vec<String>> = HashMap::new();
+    for key in keys {
+        ids.entry(key.collection).or_default().push(key.id);
+    }
+    ids
 }

@@ -1,0 +1,255 @@
+//! Which of the waiting jobs make the next batch.
+
+use super::{BATCH_SIZE_MAX, ExpectedVersion, Job};
+use crate::journal::StreamId;
+use std::collections::{HashSet, VecDeque};
+use tokio::sync::mpsc;
+
+/// Jobs that wait, in order. Batches are gathered from it one after the other, each in as many steps as it takes.
+pub(super) struct Intake {
+    queue: mpsc::Receiver<Job>,
+    arrived: VecDeque<Job>,
+    /// Jobs that cannot stand in the batch that is being gathered.
+    held: VecDeque<Job>,
+    marks: Marks,
+}
+
+impl Intake {
+    pub(super) fn new(queue: mpsc::Receiver<Job>) -> Self {
+        Intake { queue, arrived: VecDeque::new(), held: VecDeque::new(), marks: Marks::default() }
+    }
+
+    /// Waits until there is something to do; false once nobody is left who could bring anything.
+    pub(super) async fn wait(&mut self) -> bool {
+        if self.arrived.is_empty() && self.held.is_empty() {
+            self.arrive().await;
+        }
+        !self.arrived.is_empty() || !self.held.is_empty()
+    }
+
+    /// Waits for more. Safe to give up waiting.
+    pub(super) async fn arrive(&mut self) {
+        let mut jobs = Vec::new();
+        self.queue.recv_many(&mut jobs, BATCH_SIZE_MAX).await;
+        self.arrived.extend(jobs);
+    }
+
+    /// Whether it takes in more now, beside a batch of `gathered` jobs: what cannot go into it must not pile up here,
+    /// where nobody sees that the queue is full.
+    pub(super) fn has_room(&self, gathered: usize) -> bool {
+        !self.queue.is_closed() && gathered + self.arrived.len() + self.held.len() < BATCH_SIZE_MAX
+    }
+
+    /// Begins another batch. What could not go into the last one comes first.
+    pub(super) fn begin(&mut self) {
+        self.marks = Marks::default();
+        self.held.append(&mut self.arrived);
+        std::mem::swap(&mut self.held, &mut self.arrived);
+    }
+
+    /// Takes what may be added to a batch of which `gathered` jobs have been taken since it was begun.
+    pub(super) fn gather(&mut self, gathered: usize) -> Vec<Job> {
+        while self.has_room(gathered)
+            && let Ok(job) = self.queue.try_recv()
+        {
+            self.arrived.push_back(job);
+        }
+        let mut taken = Vec::new();
+        while gathered + taken.len() < BATCH_SIZE_MAX
+            && let Some(job) = self.arrived.pop_front()
+        {
+            if self.marks.admit(&job) { taken.push(job) } else { self.held.push_back(job) }
+        }
+        taken
+    }
+
+    /// Gives back, in order, what was taken for the batch that is being gathered.
+    pub(super) fn put_back(&mut self, jobs: Vec<Job>) {
+        self.begin();
+        jobs.into_iter().rev().for_each(|job| self.arrived.push_front(job));
+    }
+
+    /// Everything that waits.
+    pub(super) fn drain(&mut self) -> Vec<Job> {
+        self.begin();
+        while let Ok(job) = self.queue.try_recv() {
+            self.arrived.push_back(job);
+        }
+        self.arrived.drain(..).collect()
+    }
+}
+
+/// What stands in a batch, and what waits for it: no stream, claim or answer stands there twice, unless nothing is
+/// expected of the stream.
+#[derive(Default)]
+struct Marks {
+    exact: HashSet<StreamId>,
+    open: HashSet<StreamId>,
+    claims: HashSet<String>,
+    answers: HashSet<Vec<u8>>,
+}
+
+impl Marks {
+    /// Whether the job may stand in the batch.
+    fn admit(&mut self, job: &Job) -> bool {
+        let streams = &job.append.streams;
+        let answer = job.append.answer.as_ref().map(|slot| slot.key());
+        let claims = || streams.iter().flat_map(|append| &append.events).flat_map(|event| &event.claims);
+        let collides = answer.is_some_and(|key| self.answers.contains(key))
+            || streams.iter().any(|append| {
+                self.exact.contains(&append.stream)
+                    || (append.expected != ExpectedVersion::Any && self.open.contains(&append.stream))
+            })
+            || claims().any(|(_, digest)| self.claims.contains(digest));
+        self.answers.extend(answer.map(<[u8]>::to_vec));
+        self.claims.extend(claims().map(|(_, digest)| digest.clone()));
+        for append in streams {
+            // Of a job that waits everything counts as expected, so that nothing overtakes it.
+            let set =
+                if append.expected == ExpectedVersion::Any && !collides { &mut self.open } else { &mut self.exact };
+            set.insert(append.stream.clone());
+        }
+        !collides
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::committer::{Append, NewEvent, StreamAppend};
+    use crate::idempotency::AnswerSlot;
+    use registrar_aggregates::admin::AdminEvent;
+    use registrar_aggregates::{Claim, ClaimKey, Metadata};
+    use std::sync::Arc;
+    use tokio::sync::oneshot;
+
+    fn append(stream: &str, expected: ExpectedVersion, claims: &[&str]) -> StreamAppend {
+        let claim = |digest: &&str| {
+            let key = ClaimKey { scope: "s", value: (*digest).into(), field: "f" };
+            (Claim::Take(key), (*digest).to_owned())
+        };
+        let event = NewEvent {
+            event: Arc::new(AdminEvent::Activated {}.into()),
+            event_type: String::new(),
+            event_version: String::new(),
+            payload: String::new(),
+            claims: claims.iter().map(claim).collect(),
+        };
+        let stream = StreamId { aggregate_type: "admin", aggregate_id: stream.into() };
+        StreamAppend { stream, expected, events: vec![event] }
+    }
+
+    fn exact(stream: &str) -> StreamAppend {
+        append(stream, ExpectedVersion::Exact(1), &[])
+    }
+
+    fn open(stream: &str) -> StreamAppend {
+        append(stream, ExpectedVersion::Any, &[])
+    }
+
+    fn claiming(stream: &str, claim: &str) -> StreamAppend {
+        append(stream, ExpectedVersion::Exact(0), &[claim])
+    }
+
+    fn intake(jobs: Vec<(Vec<StreamAppend>, Option<&str>)>) -> (Intake, mpsc::Sender<Job>) {
+        let (sender, queue) = mpsc::channel(jobs.len());
+        for (number, (streams, answer)) in (0_usize..).zip(jobs) {
+            let answer = answer.map(|key| Arc::new(AnswerSlot::new(key.into(), vec![], chrono::Utc::now())));
+            let append = Append {
+                streams,
+                metadata: Arc::new(Metadata::system("r")),
+                metadata_text: number.to_string(),
+                subject_keys: Vec::new(),
+                keys: Default::default(),
+                answer,
+            };
+            sender.try_send(Job { append, reply: oneshot::channel().0 }).ok().unwrap();
+        }
+        (Intake::new(queue), sender)
+    }
+
+    fn numbers(jobs: &[Job]) -> Vec<usize> {
+        jobs.iter().map(|job| job.append.metadata_text.parse().unwrap()).collect()
+    }
+
+    /// The numbers of the jobs that each batch takes, one batch after the other.
+    fn batches(jobs: Vec<(Vec<StreamAppend>, Option<&str>)>) -> Vec<Vec<usize>> {
+        let (mut intake, _sender) = intake(jobs);
+        let mut batches = Vec::new();
+        loop {
+            intake.begin();
+            let taken = intake.gather(0);
+            if taken.is_empty() {
+                return batches;
+            }
+            assert!(intake.gather(taken.len()).is_empty(), "what was held stays held");
+            batches.push(numbers(&taken));
+        }
+    }
+
+    fn streams(jobs: Vec<StreamAppend>) -> Vec<Vec<usize>> {
+        batches(jobs.into_iter().map(|append| (vec![append], None)).collect())
+    }
+
+    #[test]
+    fn different_streams_share_a_batch() {
+        assert_eq!(streams(vec![exact("a"), open("b"), claiming("c", "k"), claiming("d", "l")]), [[0, 1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_stream_of_which_a_version_is_expected_stands_once_in_a_batch() {
+        assert_eq!(streams(vec![exact("a"), exact("a"), exact("b"), exact("a")]), [vec![0, 2], vec![1], vec![3]]);
+        assert_eq!(streams(vec![exact("a"), open("a"), exact("b")]), [vec![0, 2], vec![1]]);
+        assert_eq!(streams(vec![open("a"), exact("a"), exact("b")]), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn a_stream_of_which_nothing_is_expected_may_stand_in_it_many_times() {
+        assert_eq!(streams(vec![open("a"), open("a"), open("b"), open("a")]), [[0, 1, 2, 3]]);
+    }
+
+    #[test]
+    fn a_claim_stands_once_in_a_batch() {
+        assert_eq!(streams(vec![claiming("a", "k"), claiming("b", "k"), claiming("c", "l")]), [vec![0, 2], vec![1]]);
+    }
+
+    #[test]
+    fn an_answer_stands_once_in_a_batch_even_without_events() {
+        let jobs =
+            vec![(vec![exact("a")], Some("k")), (vec![], Some("k")), (vec![exact("b")], Some("l")), (vec![], None)];
+        assert_eq!(batches(jobs), [vec![0, 2, 3], vec![1]]);
+    }
+
+    #[test]
+    fn nothing_overtakes_what_waits_for_the_same_stream() {
+        // The second waits for `a`, so the third, which would fit, must wait for `b`.
+        let jobs = vec![vec![exact("a")], vec![open("a"), open("b")], vec![open("b")], vec![open("c")]];
+        assert_eq!(batches(jobs.into_iter().map(|streams| (streams, None)).collect()), [vec![0, 3], vec![1, 2]]);
+    }
+
+    #[test]
+    fn nothing_overtakes_what_waits_for_the_same_claim() {
+        let jobs = vec![exact("a"), append("a", ExpectedVersion::Any, &["k"]), claiming("b", "k")];
+        assert_eq!(streams(jobs), [[0], [1], [2]]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_grows_by_what_arrives_and_what_is_given_back_comes_first() {
+        let jobs = [exact("a"), exact("a"), exact("b"), exact("c")].map(|append| (vec![append], None));
+        let (mut intake, sender) = intake(jobs.into());
+        intake.begin();
+        let first = intake.gather(0);
+        assert_eq!(numbers(&first), [0, 2, 3]);
+        let mut later = Job { append: first.into_iter().next().unwrap().append, reply: oneshot::channel().0 };
+        later.append.streams[0].stream.aggregate_id = "d".into();
+        later.append.metadata_text = "4".into();
+        sender.send(later).await.unwrap();
+        intake.arrive().await;
+        let grown = intake.gather(3);
+        assert_eq!(numbers(&grown), [4]);
+        intake.put_back(grown);
+        assert_eq!(numbers(&intake.gather(0)), [4, 1]);
+        drop(sender);
+        assert!(!intake.wait().await);
+    }
+}

@@ -1,0 +1,331 @@
+//! The committing task: batch after batch, and what to do when one does not go through.
+
+use super::draft::{Built, Draft, Ready};
+use super::intake::Intake;
+use super::{ExpectedVersion, Job, Progress};
+use crate::executor::Outcome;
+use crate::journal::{Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId};
+use crate::read_store::ReadStore;
+use crate::vault::Vault;
+use quick_cache::unsync::Cache;
+use registrar_projections::{AnyDocument, DocumentKey};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Documents kept in memory.
+const CACHED_DOCUMENTS: usize = 10_000;
+/// Versions of streams kept in memory, for appends that expect none.
+const CACHED_VERSIONS: usize = 10_000;
+/// How long the database may take over a batch before it counts as away.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Jobs of which nothing is known to be stored, and why; they are not answered yet.
+struct Uncommitted {
+    jobs: Vec<Job>,
+    error: JournalError,
+}
+
+/// What is known about a batch that was tried before.
+#[derive(Default)]
+struct Attempt {
+    /// Whether the head has to be locked before anything else.
+    lock_first: bool,
+    /// A batch of the same jobs whose commit was not answered.
+    doubtful: Option<(Arc<Built>, Vec<Outcome>)>,
+    /// Whether a broken connection has been forgiven already.
+    tried_again: bool,
+}
+
+/// What has become of a batch.
+enum Verdict {
+    /// Everyone in it is answered.
+    Settled,
+    /// These have to be tried again.
+    Again(Vec<Job>),
+    /// Nothing is known to be stored.
+    Failed(Uncommitted),
+}
+
+type Written = (Box<dyn JournalWriter>, JournalResult<Committed>);
+
+pub(super) struct Task {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) read_store: Arc<dyn ReadStore>,
+    pub(super) vault: Arc<Vault>,
+    pub(super) progress: Progress,
+    /// The connection that commits; away while a batch is written.
+    pub(super) writer: Option<Box<dyn JournalWriter>>,
+    /// A second one, to read with meanwhile.
+    pub(super) scout: Option<Box<dyn JournalWriter>>,
+    pub(super) known: Option<Head>,
+    pub(super) documents: Cache<DocumentKey, Arc<AnyDocument>>,
+    pub(super) versions: Cache<StreamId, u64>,
+}
+
+impl Task {
+    pub(super) fn new(
+        journal: Arc<dyn Journal>,
+        read_store: Arc<dyn ReadStore>,
+        vault: Arc<Vault>,
+        progress: Progress,
+    ) -> Self {
+        Task {
+            journal,
+            read_store,
+            vault,
+            progress,
+            writer: None,
+            scout: None,
+            known: None,
+            documents: Cache::new(CACHED_DOCUMENTS),
+            versions: Cache::new(CACHED_VERSIONS),
+        }
+    }
+
+    pub(super) async fn run(mut self, mut intake: Intake) {
+        while intake.wait().await {
+            intake.begin();
+            let (jobs, attempt) = match &self.known {
+                Some(head) if self.writer.is_some() => match self.stream(head.clone(), &mut intake).await {
+                    Some(held_up) => held_up,
+                    None => continue,
+                },
+                _ => (intake.gather(0), Attempt::default()),
+            };
+            let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await else { continue };
+            match error {
+                // One of them is what the database cannot take; alone it takes no other with it.
+                JournalError::Corrupt(_) if jobs.len() > 1 => {
+                    for job in jobs {
+                        if let Err(alone) = self.commit(vec![job], Attempt::default()).await {
+                            refuse(alone.jobs, &alone.error);
+                        }
+                    }
+                }
+                // It was not there twice in a row: those behind need not find that out batch by batch.
+                JournalError::Unavailable(_) => refuse(jobs.into_iter().chain(intake.drain()), &error),
+                error => refuse(jobs, &error),
+            }
+        }
+    }
+
+    /// Commits batch after batch, drafting each while the one before is written, until nothing is left to do. Answers
+    /// the jobs of a batch that did not go through, to be committed with more care.
+    async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
+        let mut draft = Draft::on(head);
+        if self.extend(&mut draft, intake.gather(0), None).await.is_err() {
+            return Some((draft.jobs, Attempt::default()));
+        }
+        while !draft.jobs.is_empty() {
+            let ready = match draft.finish() {
+                Ok(ready) => ready,
+                Err((jobs, _)) => return Some((jobs, Attempt::default())),
+            };
+            let Some(mut writer) = self.writer.take() else { return Some((ready.jobs, Attempt::default())) };
+            let built = Arc::clone(&ready.built);
+            let mut writing = tokio::spawn(async move {
+                let written = bounded(writer.commit(&built.batch)).await;
+                (writer, written)
+            });
+            draft = Draft::on(ready.built.head.clone());
+            intake.begin();
+            let mut stuck = false;
+            let written: Result<Written, _> = loop {
+                if !stuck {
+                    let jobs = intake.gather(draft.jobs.len());
+                    stuck = self.extend(&mut draft, jobs, Some(&ready.built)).await.is_err();
+                }
+                tokio::select! {
+                    biased;
+                    written = &mut writing => break written,
+                    () = intake.arrive(), if !stuck && intake.has_room(draft.jobs.len()) => {}
+                }
+            };
+            let (writer, written) = match written {
+                Ok((writer, written)) => (Some(writer), written),
+                Err(panicked) => (None, Err(JournalError::unavailable(panicked))),
+            };
+            self.writer = writer;
+            let mut attempt = Attempt::default();
+            match self.judge(ready, written, &mut attempt) {
+                Verdict::Settled if stuck => return Some((draft.jobs, attempt)),
+                Verdict::Settled => {}
+                // What was drafted upon it is void. With more care it may go through, or fail again and for good.
+                Verdict::Again(jobs) | Verdict::Failed(Uncommitted { jobs, .. }) => {
+                    intake.put_back(draft.jobs);
+                    return Some((jobs, attempt));
+                }
+            }
+        }
+        None
+    }
+
+    /// Commits these jobs, answering everyone but those whom it returns.
+    async fn commit(&mut self, mut jobs: Vec<Job>, mut attempt: Attempt) -> Result<(), Uncommitted> {
+        while !jobs.is_empty() {
+            let ready = match bounded(self.prepare(&mut jobs, &attempt)).await {
+                Ok(Some(ready)) => ready,
+                Ok(None) => {
+                    if let Some((built, outcomes)) = attempt.doubtful.take() {
+                        self.committed(Ready { jobs, outcomes, built });
+                    }
+                    break;
+                }
+                // A connection may break while the database lives on, and then nobody need know.
+                Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
+                    self.disconnect();
+                    attempt.tried_again = true;
+                    continue;
+                }
+                Err(error) => {
+                    self.disconnect();
+                    return Err(Uncommitted { jobs, error });
+                }
+            };
+            attempt.doubtful = None;
+            if ready.jobs.is_empty() {
+                break;
+            }
+            let Some(writer) = self.writer.as_mut() else {
+                jobs = ready.jobs;
+                continue;
+            };
+            let written = bounded(writer.commit(&ready.built.batch)).await;
+            match self.judge(ready, written, &mut attempt) {
+                Verdict::Settled => return Ok(()),
+                Verdict::Again(again) => jobs = again,
+                Verdict::Failed(failed) => return Err(failed),
+            }
+        }
+        if attempt.lock_first
+            && let Some(writer) = self.writer.as_mut()
+            && bounded(writer.unlock()).await.is_err()
+        {
+            self.disconnect();
+        }
+        Ok(())
+    }
+
+    /// What the answer of the store means for those who wait, and for the next try.
+    fn judge(&mut self, mut ready: Ready, written: JournalResult<Committed>, attempt: &mut Attempt) -> Verdict {
+        match written {
+            Ok(Committed::Yes) => {
+                self.committed(ready);
+                Verdict::Settled
+            }
+            Ok(Committed::HeadMoved) => {
+                metrics::counter!("registrar_commit_head_moved_total").increment(1);
+                attempt.lock_first = true;
+                Verdict::Again(ready.jobs)
+            }
+            Ok(Committed::Lost(lost)) => {
+                attempt.lock_first = false;
+                self.answer_losers(&mut ready.jobs, &ready.built, &lost);
+                Verdict::Again(ready.jobs)
+            }
+            Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
+                self.disconnect();
+                *attempt =
+                    Attempt { lock_first: true, doubtful: Some((ready.built, ready.outcomes)), tried_again: true };
+                Verdict::Again(ready.jobs)
+            }
+            Err(error) => {
+                self.disconnect();
+                Verdict::Failed(Uncommitted { jobs: ready.jobs, error })
+            }
+        }
+    }
+
+    /// Builds the batch of `jobs`, or nothing if they are on disk already: the commit of a doubtful batch may have
+    /// happened all the same, or be about to. Whoever holds the head can tell, since it has come before or will find
+    /// the head moved.
+    async fn prepare(&mut self, jobs: &mut Vec<Job>, attempt: &Attempt) -> JournalResult<Option<Ready>> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => none.insert(self.journal.writer().await?),
+        };
+        if attempt.lock_first {
+            let head = writer.lock().await?;
+            if let Some((doubtful, _)) = &attempt.doubtful
+                && is_on_disk(&*self.journal, doubtful).await?
+            {
+                return Ok(None);
+            }
+            self.catch_up(head).await?;
+        } else if self.known.is_none() {
+            let head = self.journal.head().await?;
+            self.catch_up(head).await?;
+        }
+        let mut draft = Draft::on(self.known.clone().ok_or(JournalError::OtherGeneration)?);
+        // Up to here, and while it waits, the jobs stay with the caller: this may be given up after a while.
+        self.provide(&mut draft, jobs, None).await?;
+        if let Err(error) = draft.add_all(std::mem::take(jobs), &self.vault) {
+            *jobs = draft.jobs;
+            return Err(error);
+        }
+        match draft.finish() {
+            Ok(ready) => Ok(Some(ready)),
+            Err((all, error)) => {
+                *jobs = all;
+                Err(error)
+            }
+        }
+    }
+
+    fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &Built, lost: &Lost) {
+        // The answer first: a request that comes twice has lost its streams and claims to itself.
+        let answered = lost.answers.iter().map(|&index| (built.answer_owners[index], JournalError::AlreadyAnswered));
+        let mut verdicts: HashMap<usize, JournalError> = answered.collect();
+        for &index in &lost.streams {
+            let owner = &built.stream_owners[index];
+            match owner.expected {
+                ExpectedVersion::Exact(_) => {
+                    verdicts.entry(owner.job).or_insert(JournalError::VersionConflict);
+                }
+                // Nothing was expected: the version in memory was wrong, not the command.
+                ExpectedVersion::Any => {
+                    self.versions.remove(&built.batch.streams[index].stream);
+                }
+            }
+        }
+        for &index in &lost.takes {
+            let (job, field) = built.take_owners[index];
+            verdicts.entry(job).or_insert(JournalError::ClaimTaken { field });
+        }
+        for (index, job) in std::mem::take(jobs).into_iter().enumerate() {
+            match verdicts.remove(&index) {
+                Some(error) => {
+                    let _ = job.reply.send(Err(error));
+                }
+                None => jobs.push(job),
+            }
+        }
+    }
+}
+
+/// The hash of its last leaf tells a batch from all others; where there are only answers, the last of these.
+async fn is_on_disk(journal: &dyn Journal, built: &Built) -> JournalResult<bool> {
+    if let Some(last) = built.batch.events.last() {
+        let events = journal.read(last.position - 1, 1).await?;
+        return Ok(events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash));
+    }
+    match built.batch.answers.last() {
+        Some(last) => Ok(journal.answer(&last.key, built.batch.recorded_at).await?.as_ref() == Some(&last.answer)),
+        None => Ok(false),
+    }
+}
+
+fn refuse(jobs: impl IntoIterator<Item = Job>, error: &JournalError) {
+    for job in jobs {
+        let _ = job.reply.send(Err(error.clone()));
+    }
+}
+
+/// A database that is frozen, or behind a line that swallows everything, must not hold up its callers for ever.
+pub(super) async fn bounded<T>(work: impl Future<Output = JournalResult<T>>) -> JournalResult<T> {
+    match tokio::time::timeout(WRITE_TIMEOUT, work).await {
+        Ok(done) => done,
+        Err(elapsed) => Err(JournalError::unavailable(elapsed)),
+    }
+}
