@@ -357,7 +357,7 @@ async fn check_master_key(vault: &Vault, journal: &Arc<dyn Journal>) -> Result<(
 /// The generation that is served, made on an empty journal; [`NOT_SERVED`] if its documents are not this release's:
 /// until they are rebuilt every query and command answers that it is not available.
 async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> JournalResult<u64> {
-    let signature = registrar_projections::signature();
+    let signature = crate::read_store::signature();
     if journal.head().await?.generation == 0 {
         read_store.create_generation(&signature).await?;
     }

@@ -23,7 +23,7 @@ pub enum FoldError {
 }
 
 /// What became of a document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// It is new.
     Insert,

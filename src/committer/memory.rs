@@ -114,7 +114,7 @@ impl Task {
     /// A rebuild has swapped generations. One that this release's projections made is as good as the former one.
     async fn adopt(&mut self, generation: u64) -> JournalResult<()> {
         let signature = self.read_store.signature(generation).await?;
-        if signature.as_deref() != Some(registrar_projections::signature().as_str()) {
+        if signature.as_deref() != Some(crate::read_store::signature().as_str()) {
             return Err(JournalError::OtherGeneration);
         }
         self.progress.generation.store(generation, Ordering::Release);

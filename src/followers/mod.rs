@@ -66,7 +66,7 @@ pub fn rebuild_if_needed(node: &Arc<Node>) {
 async fn rebuild_unless_newer(node: &Node) -> Result<u64, RebuildError> {
     let live = node.read_store.generations().await?.into_iter().find(|generation| generation.state == "live");
     if let Some(live) = live
-        && is_newer(&live.signature, &registrar_projections::signature())
+        && is_newer(&live.signature, &crate::read_store::signature())
     {
         return Err(RebuildError::NewerRelease);
     }

@@ -62,7 +62,7 @@ pub async fn rebuild(store: &Store, vault: &Vault, progress: &(dyn Fn(u64, u64) 
 
 /// A generation to build: the one that an earlier attempt has begun, or a new one.
 async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
-    let signature = registrar_projections::signature();
+    let signature = crate::read_store::signature();
     for generation in read_store.generations().await? {
         match generation.state.as_str() {
             "building" if generation.signature == signature => return Ok((generation.id, generation.checkpoint)),

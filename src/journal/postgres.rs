@@ -12,7 +12,8 @@ use registrar_projections::{ChangeKind, CollectionId, KeyValue};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::query::Query;
 use sqlx::{Connection, Postgres, Row};
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// Connections for reading, at most.
@@ -295,35 +296,38 @@ fn bind_documents<'q>(
     documents: &'q [super::DocumentStep],
     counts: &'q HashMap<String, i64>,
 ) -> JournalResult<Bound<'q>> {
-    let kind = |kind| match kind {
-        ChangeKind::Insert => "i",
-        ChangeKind::Update => "u",
-        ChangeKind::Delete => "d",
-    };
+    let mut lists: BTreeMap<(CollectionId, ChangeKind), Vec<&'q super::DocumentStep>> = BTreeMap::new();
+    for step in documents {
+        lists.entry((step.key.collection, step.kind)).or_default().push(step);
+    }
+    let (mut operations, mut from, mut to, mut end) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    for ((collection, kind), steps) in &lists {
+        operations.push(schema::operation(collection.collection(), *kind));
+        from.push(end + 1);
+        end += i32::try_from(steps.len()).map_err(JournalError::corrupt)?;
+        to.push(end);
+    }
+    let steps: Vec<&super::DocumentStep> = lists.into_values().flatten().collect();
     let mut query = query
         .bind(counts.keys().map(String::as_str).collect::<Vec<_>>())
         .bind(counts.values().copied().collect::<Vec<_>>())
-        .bind(documents.iter().map(|step| step.key.collection.collection().name).collect::<Vec<_>>())
-        .bind(documents.iter().map(|step| kind(step.kind)).collect::<Vec<_>>())
-        .bind(documents.iter().map(|step| step.key.id.as_str()).collect::<Vec<_>>())
-        .bind(
-            documents
-                .iter()
-                .map(|step| (step.kind != ChangeKind::Delete).then_some(step.body.as_str()))
-                .collect::<Vec<_>>(),
-        );
+        .bind(operations)
+        .bind(from)
+        .bind(to)
+        .bind(steps.iter().map(|step| step.key.id.as_str()).collect::<Vec<_>>())
+        .bind(steps.iter().map(|step| step.body.as_str()).collect::<Vec<_>>());
     for n in 0..schema::keys_max() {
-        let values = documents.iter().map(|step| step.keys.get(n).map(key_text).transpose());
-        query = query.bind(values.collect::<JournalResult<Vec<Option<String>>>>()?);
+        let values = steps.iter().map(|step| step.keys.get(n).map(key_text).transpose());
+        query = query.bind(values.collect::<JournalResult<Vec<Option<Cow<'q, str>>>>>()?);
     }
     Ok(query)
 }
 
-fn key_text(value: &KeyValue) -> JournalResult<String> {
+fn key_text(value: &KeyValue) -> JournalResult<Cow<'_, str>> {
     match value {
-        KeyValue::Text(text) => Ok(text.clone()),
-        KeyValue::Integer(number) => Ok(number.to_string()),
-        KeyValue::Texts(texts) => serde_json::to_string(texts).map_err(JournalError::corrupt),
+        KeyValue::Text(text) => Ok(Cow::Borrowed(text)),
+        KeyValue::Integer(number) => Ok(Cow::Owned(number.to_string())),
+        KeyValue::Texts(texts) => serde_json::to_string(texts).map(Cow::Owned).map_err(JournalError::corrupt),
     }
 }
 
@@ -335,7 +339,7 @@ fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
 #[async_trait]
 impl JournalWriter for PostgresWriter {
     async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let arguments = schema::APPEND_ARGUMENTS + 6 + schema::keys_max();
+        let arguments = schema::APPEND_ARGUMENTS + schema::document_arguments_count();
         let text = format!("SELECT * FROM journal_commit_g{}({})", batch.generation, placeholders(arguments));
         let query = bind_documents(bind_append(sqlx::query(&text), batch)?, &batch.documents, &batch.counts)?;
         let row = match query.fetch_one(&mut self.connection).await {
@@ -397,7 +401,7 @@ impl JournalWriter for PostgresWriter {
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>> {
         let table = sql::table(collection.collection(), generation);
-        let text = format!("SELECT id, body::text FROM {table} WHERE id = ANY ($1)");
+        let text = format!("SELECT id, body FROM {table} WHERE id = ANY ($1)");
         Ok(sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await?.into_iter().collect())
     }
 
@@ -455,7 +459,7 @@ impl JournalWriter for PostgresWriter {
 }
 
 async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
-    let text = format!("SELECT documents_write_g{generation}({})", placeholders(6 + schema::keys_max()));
+    let text = format!("SELECT documents_write_g{generation}({})", placeholders(schema::document_arguments_count()));
     bind_documents(sqlx::query(&text), &rows.documents, &rows.counts)?.execute(connection).await?;
     Ok(())
 }

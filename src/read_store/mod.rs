@@ -160,7 +160,7 @@ impl Documents {
     async fn follow_swap(&self, former: u64) -> JournalResult<()> {
         let live = self.store.generations().await?.into_iter().find(|generation| generation.state == "live");
         match live {
-            Some(live) if live.signature == registrar_projections::signature() => {
+            Some(live) if live.signature == crate::read_store::signature() => {
                 let _ = self.generation.compare_exchange(former, live.id, Ordering::AcqRel, Ordering::Acquire);
                 Ok(())
             }
@@ -181,6 +181,12 @@ impl Documents {
         }
         values.into_iter().map(|value| serde_json::from_value(value).map_err(|_| shapeless())).collect()
     }
+}
+
+/// What generations of documents are told apart by: how their tables are made, and by which projections.
+#[must_use]
+pub fn signature() -> String {
+    format!("layout:{},{}", schema::LAYOUT, registrar_projections::signature())
 }
 
 /// Reads the body of a document as folds see it, for comparisons in tests and rebuilds.

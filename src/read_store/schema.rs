@@ -1,7 +1,14 @@
 //! The tables of a generation, made from what the collections declare.
 
 use super::sql::{Dialect, counts_table, table};
-use registrar_projections::{Collection, CollectionId, KeyKind};
+use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind};
+
+/// Raise it when tables or functions of a generation are made otherwise: the next start then rebuilds.
+pub const LAYOUT: u32 = 2;
+
+/// Rows up to this many bytes stay in one piece and uncompressed: packing every longer audit entry would cost a commit
+/// more than its index entries do. PostgreSQL allows no more.
+const INLINE_BODY_MAX: u32 = 8160;
 
 /// Statements that make every table of a generation.
 #[must_use]
@@ -63,7 +70,8 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
         })
         .collect();
     statements.push(format!(
-        "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body json NOT NULL{columns}) WITH (fillfactor = 80)"
+        "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body text COLLATE \"C\" NOT NULL{columns}) \
+         WITH (fillfactor = 80, toast_tuple_target = {INLINE_BODY_MAX})"
     ));
     for index in collection.indexes {
         if let [key] = index
@@ -147,17 +155,36 @@ pub fn keys_max() -> usize {
     CollectionId::ALL.iter().map(|id| id.collection().keys.len()).max().unwrap_or_default()
 }
 
-/// Arguments of `documents_write_gN`, in order: five lists of texts, then one list of texts for each key.
+/// Arguments of `documents_write_gN`: facets with their changes; which lists of documents there are ([`operation`]),
+/// with the first and last place of each; then the documents, list after list, with one argument for each key.
 fn document_parameters() -> String {
     let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n} text[]")).collect();
     format!(
-        "p_facets text[], p_deltas bigint[], p_collections text[], p_kinds text[], p_doc_ids text[], p_bodies text[]{keys}"
+        "p_facets text[], p_deltas bigint[], p_operations text[], p_from int[], p_to int[], \
+         p_doc_ids text[], p_bodies text[]{keys}"
     )
+}
+
+/// Number of arguments of `documents_write_gN`.
+#[must_use]
+pub fn document_arguments_count() -> usize {
+    7 + keys_max()
+}
+
+/// Name of a list of documents of one collection that have the same kind of change.
+#[must_use]
+pub fn operation(collection: &Collection, kind: ChangeKind) -> String {
+    let kind = match kind {
+        ChangeKind::Insert => 'i',
+        ChangeKind::Update => 'u',
+        ChangeKind::Delete => 'd',
+    };
+    format!("{}:{kind}", collection.name)
 }
 
 fn document_arguments() -> String {
     let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n}")).collect();
-    format!("p_facets, p_deltas, p_collections, p_kinds, p_doc_ids, p_bodies{keys}")
+    format!("p_facets, p_deltas, p_operations, p_from, p_to, p_doc_ids, p_bodies{keys}")
 }
 
 const APPEND_PARAMETERS: &str = "p_head bigint, p_generation bigint, p_recorded_at timestamptz, p_frontier bytea, \
@@ -181,7 +208,8 @@ fn commit_functions(generation: u64) -> [String; 2] {
     let parameters = document_parameters();
     let arguments = document_arguments();
     let write = format!(
-        "CREATE FUNCTION documents_write_g{generation}({parameters}) RETURNS void LANGUAGE plpgsql AS $$ BEGIN \
+        "CREATE FUNCTION documents_write_g{generation}({parameters}) RETURNS void LANGUAGE plpgsql AS $$ \
+         DECLARE v_list int; v_from int; v_to int; BEGIN \
          IF cardinality(p_facets) > 0 THEN \
          INSERT INTO {counts} AS c (facet, documents) SELECT * FROM unnest(p_facets, p_deltas) \
          ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents; END IF; \
@@ -200,7 +228,6 @@ fn commit_functions(generation: u64) -> [String; 2] {
 
 fn write_collection(collection: &Collection, generation: u64) -> String {
     let table = table(collection, generation);
-    let name = collection.name;
     let numbered: Vec<(usize, &registrar_projections::KeyColumn)> =
         collection.keys.iter().enumerate().map(|(n, key)| (n + 1, key)).collect();
     let columns: String = numbered.iter().map(|(_, key)| format!(", {}", key.name)).collect();
@@ -212,18 +239,29 @@ fn write_collection(collection: &Collection, generation: u64) -> String {
     let values: String = numbered.iter().map(|(n, key)| format!(", {}", value(n, key.kind))).collect();
     let assignments: String =
         numbered.iter().map(|(n, key)| format!(", {} = {}", key.name, value(n, key.kind))).collect();
-    let lists: String = numbered.iter().map(|(n, _)| format!(", p_k{n}")).collect();
+    let lists: String = numbered.iter().map(|(n, _)| format!(", p_k{n}[v_from:v_to]")).collect();
     let names: String = numbered.iter().map(|(n, _)| format!(", k{n}")).collect();
-    let rows =
-        format!("unnest(p_collections, p_kinds, p_doc_ids, p_bodies{lists}) u (collection, kind, id, body{names})");
-    let of = |kind: char| format!("u.collection = '{name}' AND u.kind = '{kind}'");
-    format!(
-        "IF '{name}' = ANY (p_collections) THEN \
-         INSERT INTO {table} (id, body{columns}) SELECT u.id, u.body::json{values} FROM {rows} WHERE {}; \
-         UPDATE {table} d SET body = u.body::json{assignments} FROM {rows} WHERE d.id = u.id AND {}; \
-         DELETE FROM {table} d USING {rows} WHERE d.id = u.id AND {}; END IF; ",
-        of('i'),
-        of('u'),
-        of('d'),
-    )
+    let rows = format!("unnest(p_doc_ids[v_from:v_to], p_bodies[v_from:v_to]{lists}) u (id, body{names})");
+    let on = |kind, statement: String| {
+        format!(
+            "v_list := array_position(p_operations, '{}'); IF v_list IS NOT NULL THEN \
+             v_from := p_from[v_list]; v_to := p_to[v_list]; {statement}; END IF; ",
+            operation(collection, kind)
+        )
+    };
+    [
+        on(
+            ChangeKind::Insert,
+            format!("INSERT INTO {table} (id, body{columns}) SELECT u.id, u.body{values} FROM {rows}"),
+        ),
+        on(
+            ChangeKind::Update,
+            format!("UPDATE {table} d SET body = u.body{assignments} FROM {rows} WHERE d.id = u.id"),
+        ),
+        on(
+            ChangeKind::Delete,
+            format!("DELETE FROM {table} d USING unnest(p_doc_ids[v_from:v_to]) u (id) WHERE d.id = u.id"),
+        ),
+    ]
+    .concat()
 }

@@ -59,7 +59,7 @@ pub fn find(collection: &Collection, generation: u64, key: &str, value: &str) ->
     };
     let sql = format!(
         "SELECT h.position, h.generation, 0 AS total, d.body FROM journal_head h \
-         LEFT JOIN (SELECT CAST(body AS text) AS body FROM {table} WHERE {condition} ORDER BY id LIMIT 1) d ON 1 = 1"
+         LEFT JOIN (SELECT body FROM {table} WHERE {condition} ORDER BY id LIMIT 1) d ON 1 = 1"
     );
     Statement { sql, arguments }
 }
@@ -90,7 +90,7 @@ pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query
     let skip = arguments.integer(query.skip);
     let sql = format!(
         "SELECT h.position, h.generation, {total} AS total, p.body FROM journal_head h \
-         LEFT JOIN (SELECT CAST(d.body AS text) AS body, {keys} FROM {table} d WHERE {condition} \
+         LEFT JOIN (SELECT d.body, {keys} FROM {table} d WHERE {condition} \
          ORDER BY {} LIMIT {take} OFFSET {skip}) p ON 1 = 1 ORDER BY {}",
         order("d"),
         order("p"),
