@@ -248,11 +248,6 @@ struct PostgresWriter {
     locked: bool,
 }
 
-/// `$1, $2, ...` up to `count`.
-fn placeholders(count: usize) -> String {
-    (1..=count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
-}
-
 type Bound<'q> = Query<'q, Postgres, PgArguments>;
 
 fn bind_append<'q>(query: Bound<'q>, batch: &'q Batch) -> JournalResult<Bound<'q>> {
@@ -339,8 +334,7 @@ fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
 #[async_trait]
 impl JournalWriter for PostgresWriter {
     async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let arguments = schema::APPEND_ARGUMENTS + schema::document_arguments_count();
-        let text = format!("SELECT * FROM journal_commit_g{}({})", batch.generation, placeholders(arguments));
+        let text = schema::commit_statement(batch.generation);
         let query = bind_documents(bind_append(sqlx::query(&text), batch)?, &batch.documents, &batch.counts)?;
         let row = match query.fetch_one(&mut self.connection).await {
             Ok(row) => row,
@@ -459,7 +453,7 @@ impl JournalWriter for PostgresWriter {
 }
 
 async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
-    let text = format!("SELECT documents_write_g{generation}({})", placeholders(schema::document_arguments_count()));
+    let text = schema::write_statement(generation);
     bind_documents(sqlx::query(&text), &rows.documents, &rows.counts)?.execute(connection).await?;
     Ok(())
 }

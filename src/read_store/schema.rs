@@ -31,7 +31,7 @@ pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
         }
     }
     if dialect == Dialect::Postgres {
-        statements.extend(commit_functions(generation));
+        statements.push(write_function(generation));
     }
     statements
 }
@@ -41,7 +41,6 @@ pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
 pub fn drop(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
-        statements.push(format!("DROP FUNCTION IF EXISTS journal_commit_g{generation}"));
         statements.push(format!("DROP FUNCTION IF EXISTS documents_write_g{generation}"));
     }
     statements.push(format!("DROP TABLE IF EXISTS {}", counts_table(generation)));
@@ -165,12 +164,6 @@ fn document_parameters() -> String {
     )
 }
 
-/// Number of arguments of `documents_write_gN`.
-#[must_use]
-pub fn document_arguments_count() -> usize {
-    7 + keys_max()
-}
-
 /// Name of a list of documents of one collection that have the same kind of change.
 #[must_use]
 pub fn operation(collection: &Collection, kind: ChangeKind) -> String {
@@ -182,48 +175,48 @@ pub fn operation(collection: &Collection, kind: ChangeKind) -> String {
     format!("{}:{kind}", collection.name)
 }
 
-fn document_arguments() -> String {
-    let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n}")).collect();
-    format!("p_facets, p_deltas, p_operations, p_from, p_to, p_doc_ids, p_bodies{keys}")
-}
-
-const APPEND_PARAMETERS: &str = "p_head bigint, p_generation bigint, p_recorded_at timestamptz, p_frontier bytea, \
-    p_types text[], p_ids text[], p_sequences bigint[], p_event_types text[], p_event_versions text[], \
-    p_payloads text[], p_metadata text[], p_leaves bytea[], \
-    p_stream_types text[], p_stream_ids text[], p_stream_from bigint[], p_stream_to bigint[], p_stream_first bigint[], \
-    p_take_keys text[], p_take_types text[], p_take_ids text[], \
-    p_release_keys text[], p_release_types text[], p_release_ids text[], \
-    p_subjects text[], p_wrapped bytea[], \
-    p_answer_keys bytea[], p_fingerprints bytea[], p_answers bytea[], p_expiries timestamptz[]";
-
 /// Number of arguments of `journal_append`.
 pub const APPEND_ARGUMENTS: usize = 29;
 
-/// The functions: the one that writes a generation's documents, and the one that appends and writes them in one call.
-fn commit_functions(generation: u64) -> [String; 2] {
-    let append_arguments =
-        APPEND_PARAMETERS.split(", ").filter_map(|part| part.trim().split(' ').next()).collect::<Vec<_>>().join(", ");
+/// The statement that appends and writes documents of a generation, all or nothing. Neither function is called by a
+/// third: PL/pgSQL copies every list that it is given.
+#[must_use]
+pub fn commit_statement(generation: u64) -> String {
+    let (append, documents) = (placeholders(1, APPEND_ARGUMENTS), document_placeholders(APPEND_ARGUMENTS + 1));
+    format!(
+        "SELECT a.*, CASE WHEN a.o_status = 0 THEN documents_write_g{generation}({documents}) END \
+         FROM journal_append({append}) a"
+    )
+}
+
+/// The statement that writes documents of a generation.
+#[must_use]
+pub fn write_statement(generation: u64) -> String {
+    format!("SELECT documents_write_g{generation}({})", document_placeholders(1))
+}
+
+fn document_placeholders(first: usize) -> String {
+    placeholders(first, 7 + keys_max())
+}
+
+/// `count` placeholders, from `$first` on.
+fn placeholders(first: usize, count: usize) -> String {
+    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// The function that writes a generation's documents.
+fn write_function(generation: u64) -> String {
     let documents: String = CollectionId::ALL.iter().map(|id| write_collection(id.collection(), generation)).collect();
     let counts = counts_table(generation);
     let parameters = document_parameters();
-    let arguments = document_arguments();
-    let write = format!(
+    format!(
         "CREATE FUNCTION documents_write_g{generation}({parameters}) RETURNS void LANGUAGE plpgsql AS $$ \
          DECLARE v_list int; v_from int; v_to int; BEGIN \
          IF cardinality(p_facets) > 0 THEN \
          INSERT INTO {counts} AS c (facet, documents) SELECT * FROM unnest(p_facets, p_deltas) \
          ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents; END IF; \
          {documents} END $$"
-    );
-    let commit = format!(
-        "CREATE FUNCTION journal_commit_g{generation}({APPEND_PARAMETERS}, {parameters}, \
-         OUT o_status int, OUT o_lost_streams bigint[], OUT o_lost_takes bigint[], OUT o_lost_answers bigint[]) \
-         LANGUAGE plpgsql AS $$ BEGIN \
-         SELECT a.o_status, a.o_lost_streams, a.o_lost_takes, a.o_lost_answers \
-         INTO o_status, o_lost_streams, o_lost_takes, o_lost_answers FROM journal_append({append_arguments}) a; \
-         IF o_status = 0 THEN PERFORM documents_write_g{generation}({arguments}); END IF; END $$"
-    );
-    [write, commit]
+    )
 }
 
 fn write_collection(collection: &Collection, generation: u64) -> String {
