@@ -2,10 +2,11 @@
 //! (the command line, say) may write beside it, with the same checks.
 
 mod documents;
+mod rows;
 
 use super::{
-    Batch, ClaimStep, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer,
-    StoredEvent, StoredSnapshot, StreamId, codec::timestamp, merkle::Frontier,
+    AnswerStep, Batch, ClaimStep, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost,
+    StoredAnswer, StoredEvent, StoredSnapshot, StreamId, SubjectKeyStep, codec::timestamp, merkle::Frontier,
 };
 use crate::folding::Rows;
 use crate::read_store::sql;
@@ -13,6 +14,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use documents::write_documents;
 use registrar_projections::CollectionId;
+use rows::{Cell, STATEMENTS_KEPT, write_rows};
 use serde_json::{Value, json};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
@@ -50,7 +52,8 @@ impl SqliteStore {
             // FULL: what was acknowledged survives a power cut, not only a crash.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT);
+            .busy_timeout(BUSY_TIMEOUT)
+            .statement_cache_capacity(STATEMENTS_KEPT);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -305,81 +308,76 @@ impl SqliteWriter {
         Ok(lost)
     }
 
-    async fn write(&mut self, batch: &Batch) -> JournalResult<()> {
+    async fn write<'a>(&mut self, batch: &'a Batch) -> JournalResult<()> {
         if !batch.events.is_empty() {
             self.write_events(batch).await?;
         }
-        let claims = |steps: &[ClaimStep]| -> String {
-            let rows: Vec<Value> = steps
-                .iter()
-                .map(|step| json!([step.key, step.holder.aggregate_type, step.holder.aggregate_id]))
-                .collect();
-            Value::Array(rows).to_string()
+        let claims = |steps: &'a [ClaimStep]| -> Vec<Vec<Cell<'a>>> {
+            let row = |step: &'a ClaimStep| {
+                vec![
+                    step.key.as_str().into(),
+                    step.holder.aggregate_type.into(),
+                    step.holder.aggregate_id.as_str().into(),
+                ]
+            };
+            steps.iter().map(row).collect()
         };
-        if !batch.releases.is_empty() {
-            let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN \
-                 (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))";
-            sqlx::query(text).bind(claims(&batch.releases)).execute(&mut self.connection).await?;
-        }
-        if !batch.takes.is_empty() {
-            // What still stands there is the taker's own.
-            let text = "INSERT INTO claims (key, aggregate_type, aggregate_id) \
-                 SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1) \
-                 WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = value ->> 0)";
-            sqlx::query(text).bind(claims(&batch.takes)).execute(&mut self.connection).await?;
-        }
-        for step in &batch.subject_keys {
-            sqlx::query("INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2)")
-                .bind(&step.subject_id)
-                .bind(&step.wrapped)
-                .execute(&mut self.connection)
-                .await?;
-        }
-        for step in &batch.answers {
-            // Only an expired answer can stand there: the check has seen to it.
-            sqlx::query("INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at) VALUES ($1, $2, $3, $4)")
-                .bind(&step.key)
-                .bind(&step.answer.fingerprint)
-                .bind(&step.answer.answer)
-                .bind(timestamp(step.expires_at))
-                .execute(&mut self.connection)
-                .await?;
-        }
+        let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN (";
+        write_rows(&mut self.connection, text, ")", claims(&batch.releases)).await?;
+        // What still stands there is the taker's own.
+        let (before, after) = (
+            "INSERT INTO claims (key, aggregate_type, aggregate_id) SELECT column1, column2, column3 FROM (",
+            ") WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = column1)",
+        );
+        write_rows(&mut self.connection, before, after, claims(&batch.takes)).await?;
+        let keys = |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), Cell::Bytes(&step.wrapped)];
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key)";
+        write_rows(&mut self.connection, text, "", batch.subject_keys.iter().map(keys).collect()).await?;
+        let answers = |step: &'a AnswerStep| {
+            vec![
+                Cell::Bytes(&step.key),
+                Cell::Bytes(&step.answer.fingerprint),
+                Cell::Bytes(&step.answer.answer),
+                Cell::Text(timestamp(step.expires_at).into()),
+            ]
+        };
+        // Only an expired answer can stand there: the check has seen to it.
+        let text = "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at)";
+        write_rows(&mut self.connection, text, "", batch.answers.iter().map(answers).collect()).await?;
         write_documents(&mut self.connection, batch.generation, &batch.documents, &batch.counts).await
     }
 
     async fn write_events(&mut self, batch: &Batch) -> JournalResult<()> {
         let recorded_at = timestamp(batch.recorded_at);
-        let rows: Vec<Value> = batch
-            .events
-            .iter()
-            .map(|event| {
-                json!([
-                    event.position,
-                    event.aggregate_type,
-                    event.aggregate_id,
-                    event.sequence,
-                    event.event_type,
-                    event.event_version,
-                    event.payload,
-                    event.metadata,
-                    hex(&event.leaf_hash),
-                ])
-            })
-            .collect();
-        let text = "INSERT INTO events (position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
-             payload, metadata, leaf_hash) SELECT value ->> 0, $2, value ->> 1, value ->> 2, value ->> 3, value ->> 4, \
-             value ->> 5, value ->> 6, value ->> 7, unhex(value ->> 8) FROM json_each($1)";
-        sqlx::query(text).bind(Value::Array(rows).to_string()).bind(&recorded_at).execute(&mut self.connection).await?;
-        let streams: Vec<Value> = batch
-            .streams
-            .iter()
-            .map(|step| json!([step.stream.aggregate_type, step.stream.aggregate_id, step.to, step.first_position]))
-            .collect();
-        let text = "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position) \
-             SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each($1) WHERE true \
-             ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version";
-        sqlx::query(text).bind(Value::Array(streams).to_string()).execute(&mut self.connection).await?;
+        let events = batch.events.iter().map(|event| {
+            Ok(vec![
+                signed(event.position)?.into(),
+                recorded_at.as_str().into(),
+                event.aggregate_type.as_str().into(),
+                event.aggregate_id.as_str().into(),
+                signed(event.sequence)?.into(),
+                event.event_type.as_str().into(),
+                event.event_version.as_str().into(),
+                event.payload.as_str().into(),
+                event.metadata.as_str().into(),
+                Cell::Bytes(&event.leaf_hash),
+            ])
+        });
+        let text = format!("INSERT INTO events ({EVENT_COLUMNS})");
+        write_rows(&mut self.connection, &text, "", events.collect::<JournalResult<_>>()?).await?;
+        let streams = batch.streams.iter().map(|step| {
+            Ok(vec![
+                step.stream.aggregate_type.into(),
+                step.stream.aggregate_id.as_str().into(),
+                signed(step.to)?.into(),
+                signed(step.first_position)?.into(),
+            ])
+        });
+        let (before, after) = (
+            "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position)",
+            "ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version",
+        );
+        write_rows(&mut self.connection, before, after, streams.collect::<JournalResult<_>>()?).await?;
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(batch.expected_head + batch.events.len() as u64)?)
             .bind(&recorded_at)
@@ -388,14 +386,6 @@ impl SqliteWriter {
             .await?;
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[async_trait]

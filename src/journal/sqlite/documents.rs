@@ -1,9 +1,10 @@
 //! Writing the documents of a commit or a rebuild: one statement for each collection and kind of change.
 
+use super::rows::{Cell, write_rows};
 use crate::journal::{DocumentStep, JournalResult};
 use crate::read_store::sql;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 
@@ -14,13 +15,11 @@ pub(super) async fn write_documents(
     counts: &HashMap<String, i64>,
 ) -> JournalResult<()> {
     if !counts.is_empty() {
-        let text = format!(
-            "INSERT INTO {} (facet, documents) SELECT value ->> 0, value ->> 1 FROM json_each($1) WHERE true \
-             ON CONFLICT (facet) DO UPDATE SET documents = documents + excluded.documents",
-            sql::counts_table(generation)
-        );
-        let rows: Vec<Value> = counts.iter().map(|(facet, by)| json!([facet, by])).collect();
-        sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+        let table = sql::counts_table(generation);
+        let before = format!("INSERT INTO {table} (facet, documents)");
+        let after = "ON CONFLICT (facet) DO UPDATE SET documents = documents + excluded.documents";
+        let rows = counts.iter().map(|(facet, by)| vec![facet.as_str().into(), (*by).into()]).collect();
+        write_rows(connection, &before, after, rows).await?;
     }
     for id in CollectionId::ALL {
         for kind in [ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete] {
@@ -34,12 +33,12 @@ pub(super) async fn write_documents(
     Ok(())
 }
 
-async fn write_collection(
+async fn write_collection<'a>(
     connection: &mut SqliteConnection,
     collection: &'static Collection,
     generation: u64,
     kind: ChangeKind,
-    steps: &[&DocumentStep],
+    steps: &[&'a DocumentStep],
 ) -> JournalResult<()> {
     let table = sql::table(collection, generation);
     let scalar: Vec<(usize, &str)> = (0..)
@@ -48,29 +47,27 @@ async fn write_collection(
         .map(|(n, key)| (n, key.name))
         .collect();
     let columns: String = scalar.iter().map(|(_, name)| format!(", {name}")).collect();
-    let values: String = (2..scalar.len() + 2).map(|n| format!(", value ->> {n}")).collect();
-    let text = match kind {
-        ChangeKind::Insert => format!(
-            "INSERT INTO {table} (id, body{columns}) SELECT value ->> 0, value ->> 1{values} FROM json_each($1)"
-        ),
+    let (before, after) = match kind {
+        ChangeKind::Insert => (format!("INSERT INTO {table} (id, body{columns})"), String::new()),
         ChangeKind::Update => {
             let assignments: String =
-                (2..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.value ->> {n}")).collect();
-            format!(
-                "UPDATE {table} SET body = u.value ->> 1{assignments} FROM json_each($1) u WHERE {table}.id = u.value ->> 0"
+                (3..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.column{n}")).collect();
+            (
+                format!("UPDATE {table} SET body = u.column2{assignments} FROM ("),
+                format!(") u WHERE {table}.id = u.column1"),
             )
         }
-        ChangeKind::Delete => format!("DELETE FROM {table} WHERE id IN (SELECT value ->> 0 FROM json_each($1))"),
+        ChangeKind::Delete => (format!("DELETE FROM {table} WHERE id IN ("), ")".to_owned()),
     };
-    let rows: Vec<Value> = steps
-        .iter()
-        .map(|step| {
-            let mut row = vec![json!(step.key.id), json!(step.body)];
-            row.extend(scalar.iter().map(|(n, _)| step.keys.get(*n).map_or(Value::Null, key_value)));
-            Value::Array(row)
-        })
-        .collect();
-    sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
+    let row = |step: &&'a DocumentStep| -> Vec<Cell<'a>> {
+        if kind == ChangeKind::Delete {
+            return vec![step.key.id.as_str().into()];
+        }
+        let step: &'a DocumentStep = step;
+        let keys = scalar.iter().map(|(n, _)| Cell::of_key(step.keys.get(*n)));
+        [step.key.id.as_str().into(), step.body.as_str().into()].into_iter().chain(keys).collect()
+    };
+    write_rows(connection, &before, &after, steps.iter().map(row).collect()).await?;
     for (n, key) in (0..).zip(collection.keys).filter(|(_, key)| key.kind == KeyKind::Texts) {
         write_values(connection, &format!("{table}_{}", key.name), n, kind, steps).await?;
     }
@@ -91,26 +88,14 @@ async fn write_values(
         sqlx::query(&text).bind(json!(ids).to_string()).execute(&mut *connection).await?;
     }
     let mut seen = HashSet::new();
-    let rows: Vec<Value> = steps
+    let rows: Vec<Vec<Cell>> = steps
         .iter()
         .flat_map(|step| match step.keys.get(key) {
-            Some(KeyValue::Texts(texts)) => texts.iter().map(|text| (text, &step.key.id)).collect(),
+            Some(KeyValue::Texts(texts)) => texts.iter().map(|text| (text.as_str(), step.key.id.as_str())).collect(),
             _ => Vec::new(),
         })
         .filter(|pair| seen.insert(*pair))
-        .map(|(text, id)| json!([text, id]))
+        .map(|(text, id)| vec![text.into(), id.into()])
         .collect();
-    if !rows.is_empty() {
-        let text = format!("INSERT INTO {table} (value, id) SELECT value ->> 0, value ->> 1 FROM json_each($1)");
-        sqlx::query(&text).bind(Value::Array(rows).to_string()).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-fn key_value(value: &KeyValue) -> Value {
-    match value {
-        KeyValue::Text(text) => json!(text),
-        KeyValue::Integer(number) => json!(number),
-        KeyValue::Texts(texts) => json!(texts),
-    }
+    write_rows(connection, &format!("INSERT INTO {table} (value, id)"), "", rows).await
 }
