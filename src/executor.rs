@@ -49,6 +49,15 @@ impl RequestContext {
     pub fn system() -> Self {
         RequestContext { metadata: Metadata::system(uuid::Uuid::now_v7().to_string()), answer: None }
     }
+
+    /// The circumstances of a command on something that belongs to an organization: its events are the
+    /// organization's, unless they are another one's already.
+    #[must_use]
+    pub fn within(&self, organization: registrar_aggregates::values::OrganizationId) -> Self {
+        let mut context = self.clone();
+        context.metadata.organization_id.get_or_insert_with(|| organization.to_string());
+        context
+    }
 }
 
 /// What a command came to.

@@ -2,6 +2,7 @@
 
 use crate::{
     Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent, key_ring::KeyRingEvent,
+    organization::OrganizationEvent,
 };
 use serde_json::Value;
 
@@ -25,6 +26,16 @@ pub trait EventFacts: cqrs_es::DomainEvent {
     /// they too are stored sealed.
     fn secret_fields(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Why just this happened, where the caller gave it a reason of its own; else that of the whole command counts.
+    fn reason(&self) -> Option<&str> {
+        None
+    }
+
+    /// Remark on just this, where the caller made one.
+    fn comment(&self) -> Option<&str> {
+        None
     }
 }
 
@@ -121,6 +132,18 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.secret_fields(),)* }
             }
 
+            /// See [`EventFacts::reason`].
+            #[must_use]
+            pub fn reason(&self) -> Option<&str> {
+                match self { $(DomainEvent::$variant(event) => event.reason(),)* }
+            }
+
+            /// See [`EventFacts::comment`].
+            #[must_use]
+            pub fn comment(&self) -> Option<&str> {
+                match self { $(DomainEvent::$variant(event) => event.comment(),)* }
+            }
+
             /// The payload as JSON, personal values in the clear.
             ///
             /// # Errors
@@ -148,6 +171,8 @@ macro_rules! domain_events {
 domain_events! {
     /// Of an admin.
     Admin(AdminEvent) of crate::admin::Admin,
+    /// Of an organization.
+    Organization(OrganizationEvent) of crate::organization::Organization,
     /// Of the keys that sign tokens.
     KeyRing(KeyRingEvent) of crate::key_ring::KeyRing,
     /// Of an issued access token.

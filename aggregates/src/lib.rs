@@ -12,6 +12,7 @@ pub mod decide;
 pub mod event;
 pub mod key_ring;
 pub mod metadata;
+pub mod organization;
 pub mod personal;
 pub mod text;
 pub mod upcast;

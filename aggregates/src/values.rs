@@ -44,6 +44,18 @@ uuid_id!(
     /// Identifies a sign-in account.
     AccountId
 );
+uuid_id!(
+    /// Identifies an organization in every dialect: its stream and its tenancy.
+    OrganizationId
+);
+uuid_id!(
+    /// Identifies the assignment of a study mode to an organization.
+    OrganizationModeId
+);
+uuid_id!(
+    /// Identifies an address of an organization.
+    OrganizationAddressId
+);
 
 /// Why a value was refused. Reads well behind the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +97,33 @@ pub enum Problem {
         /// Longest allowed, in characters.
         max: usize,
     },
+    /// Not in the code list.
+    #[error("is not in the code list")]
+    UnknownCode,
+    /// The text is not that of the identifier, or the one lies outside the other.
+    #[error("contradicts the identifier or code it belongs to")]
+    CodeMismatch,
+    /// Not in the IANA time zone database.
+    #[error("must be a name of the IANA time zone database")]
+    UnknownTimeZone,
+    /// Not like the published pattern.
+    #[error("must be a web address")]
+    NotAWebAddress,
+    /// An end before its start.
+    #[error("must not be before {start}")]
+    BeforeStart {
+        /// Field of the start.
+        start: &'static str,
+    },
+    /// The same as another one of the list, where each may stand once.
+    #[error("must not be the same as another one")]
+    Repeated,
+    /// An identifier that nothing of this organization has.
+    #[error("names nothing that the organization has")]
+    UnknownPart,
+    /// A change without a reason where one is mandatory.
+    #[error("is needed for a change")]
+    ReasonNeeded,
 }
 
 /// A field that was refused, and why.

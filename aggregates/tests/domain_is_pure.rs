@@ -11,8 +11,10 @@ use std::{
 const PURE_CRATES: &[&str] = &[
     "caseless",
     "chrono",
+    "chrono-tz",
     "cqrs-es",
     "idna",
+    "regex",
     "rust_iso3166",
     "serde",
     "serde_json",

@@ -155,11 +155,11 @@ impl Document for AdminDocument {
 
 /// Documents that the fold looks at.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
-    match &*event.event {
+    let DomainEvent::Admin(change) = &*event.event else { return vec![] };
+    match change {
         // A registration creates its document; its identifier is new.
-        DomainEvent::Admin(AdminEvent::Registered(_)) => vec![],
-        DomainEvent::Admin(_) => vec![DocumentKey::of::<AdminDocument>(&event.aggregate_id)],
-        DomainEvent::KeyRing(_) | DomainEvent::AccessToken(_) | DomainEvent::AuditAccess(_) => vec![],
+        AdminEvent::Registered(_) => vec![],
+        _ => vec![DocumentKey::of::<AdminDocument>(&event.aggregate_id)],
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     admins::AdminDocument,
     audit_trail::{AuditEntry, TrailCounter},
     event_statistics::EventStatistic,
+    organizations::OrganizationDocument,
 };
 use serde_json::Value;
 
@@ -103,6 +104,7 @@ pub trait HasCollection: Sized {
 
 collections! {
     Admins(AdminDocument),
+    Organizations(OrganizationDocument),
     AuditEntries(AuditEntry),
     TrailCounters(TrailCounter),
     EventStatistics(EventStatistic),

@@ -9,8 +9,10 @@ pub mod audit_trail;
 pub mod collection;
 pub mod document;
 pub mod event_statistics;
+pub mod organizations;
 pub mod query;
 pub mod recorded;
+pub mod state_document;
 pub mod working_set;
 
 pub use admins::AdminDocument;
@@ -18,6 +20,7 @@ pub use audit_trail::{AuditChange, AuditEntry, TrailCounter};
 pub use collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 pub use document::{AnyDocument, CollectionId, DocumentKey};
 pub use event_statistics::EventStatistic;
+pub use organizations::OrganizationDocument;
 pub use query::{Direction, Filter, Query};
 pub use recorded::RecordedEvent;
 pub use working_set::{ChangeKind, DocumentChange, FoldError, WorkingSet};
@@ -44,6 +47,12 @@ pub const INLINE: &[Projection] = &[
         fold: audit_trail::fold,
     },
     Projection { name: "admins", version: admins::VERSION, wants: admins::wants, fold: admins::fold },
+    Projection {
+        name: "organizations",
+        version: organizations::VERSION,
+        wants: state_document::wants::<OrganizationDocument>,
+        fold: state_document::fold::<OrganizationDocument>,
+    },
 ];
 
 /// Folded behind the commit by a follower, for what would fan out or be too hot to be written with every event.

@@ -53,6 +53,8 @@ pub enum Comparison {
     Below,
     /// One of the values of a multi-valued key.
     Contains,
+    /// None of the values of a multi-valued key.
+    Lacks,
 }
 
 /// One condition of a query.
@@ -132,6 +134,12 @@ impl<D: Document> Query<D> {
     #[must_use]
     pub fn contains(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
         self.filter(key.0, Comparison::Contains, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents none of whose values is `value`.
+    #[must_use]
+    pub fn lacks(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::Lacks, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose number is `value` or larger.

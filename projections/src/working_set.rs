@@ -117,6 +117,16 @@ impl WorkingSet {
         Ok(())
     }
 
+    /// Takes a document away that was asked for.
+    ///
+    /// # Errors
+    /// `NotAskedFor`, `Missing`.
+    pub fn remove<D: Document>(&mut self, id: &str) -> Result<(), FoldError> {
+        self.need::<D>(id)?;
+        self.set(DocumentKey::of::<D>(id), None);
+        Ok(())
+    }
+
     fn set(&mut self, key: DocumentKey, document: Option<AnyDocument>) {
         if let Some(undo) = &mut self.undo {
             undo.push((key.clone(), self.entries.get(&key).cloned()));

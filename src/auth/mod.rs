@@ -16,7 +16,7 @@ pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 
 use crate::journal::JournalError;
-use registrar_aggregates::values::AdminId;
+use registrar_aggregates::values::{AdminId, OrganizationId};
 use registrar_aggregates::{Actor, ActorType};
 use registrar_projections::AdminDocument;
 
@@ -52,6 +52,13 @@ impl Principal {
     #[must_use]
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(permission)
+    }
+
+    /// Whether it may see the organization at all. Its own is named by a UUID in any spelling.
+    #[must_use]
+    pub fn reaches(&self, organization: OrganizationId) -> bool {
+        let own = self.organization.as_deref();
+        own.is_none_or(|own| uuid::Uuid::try_parse(own).is_ok_and(|own| own == organization.0))
     }
 
     /// Everything that it holds.

@@ -150,14 +150,17 @@ fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Ar
         Comparison::AtLeast => ">=",
         Comparison::AtMost => "<=",
         Comparison::Below => "<",
-        Comparison::Contains => {
-            return match dialect {
-                Dialect::Postgres => format!("d.{key} @> ARRAY[{value}]::text[]"),
-                Dialect::Sqlite => format!("d.id IN (SELECT id FROM {table}_{key} WHERE value = {value})"),
-            };
-        }
+        Comparison::Contains => return contains(table, key, &value, dialect),
+        Comparison::Lacks => return format!("NOT ({})", contains(table, key, &value, dialect)),
     };
     format!("d.{key} {operator} {value}")
+}
+
+fn contains(table: &str, key: &str, value: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => format!("d.{key} @> ARRAY[{value}]::text[]"),
+        Dialect::Sqlite => format!("d.id IN (SELECT id FROM {table}_{key} WHERE value = {value})"),
+    }
 }
 
 /// A comparison with a text that contains U+0000. No stored text does, and PostgreSQL takes none; `before` is what
@@ -165,6 +168,7 @@ fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Ar
 fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut Arguments) -> String {
     let operator = match comparison {
         Comparison::Equal | Comparison::Contains => return NOTHING.to_owned(),
+        Comparison::Lacks => return "1 = 1".to_owned(),
         Comparison::AtLeast => ">",
         Comparison::AtMost | Comparison::Below => "<=",
     };

@@ -35,6 +35,7 @@ mod journal_claims;
 mod journal_reading;
 mod journal_sealing;
 mod journal_stock;
+mod organizations;
 mod process;
 mod properties;
 mod publishing;

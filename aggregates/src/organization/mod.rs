@@ -1,0 +1,328 @@
+//! The Organization aggregate, one for all dialects: who an organization is, where it is, which study modes it is in.
+//!
+//! Every part (master data, a mode, an address, an extra value) has versions: a change ends the present one and opens
+//! another, with the reason that the part was given or, without one, that of the whole.
+
+pub mod codes;
+mod content;
+mod event;
+mod profile;
+mod replace;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use codes::{Code, CodeList};
+pub use content::{
+    AddressContent, COMMENT_LENGTH_MAX, Content, Identity, ModeContent, NAME_LENGTH_MAX, POSTAL_CODE_LENGTH_MAX,
+    PROPERTY_NAME_LENGTH_MAX, PROPERTY_VALUE_LENGTH_MAX, PropertyContent, REASON_LENGTH_MAX, Remark, SHORT_LENGTH_MAX,
+    Stamp, WEB_URL_LENGTH_MAX, WEB_URL_PATTERN,
+};
+pub use event::OrganizationEvent;
+pub use profile::{Address, AddressDetails, Details, Edition, Mode, Profile, Property, Status};
+
+use crate::values::{Finding, OrganizationId, Problem};
+use crate::{Decide, decide::aggregate};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// An organization's life: none, there, gone.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Organization {
+    /// Never registered.
+    #[default]
+    Absent,
+    /// There, in whichever status.
+    Present(Box<Record>),
+    /// Deleted for good.
+    Deleted,
+}
+
+/// What decisions about an organization need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The organization in its current version.
+    pub profile: Profile,
+    /// Starts of the former versions of the parts that are there, by identifier; that of the organization stands for
+    /// its master data. Each ended when the next one started.
+    pub superseded: BTreeMap<Uuid, Vec<DateTime<Utc>>>,
+    /// Start of the latest version of any part.
+    pub latest: DateTime<Utc>,
+}
+
+/// What can be asked of an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrganizationCommand {
+    /// Registers a new organization.
+    Register {
+        /// Its identifier.
+        id: OrganizationId,
+        /// What it is; no part may be known already.
+        content: Box<Content>,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Gives it another name.
+    Rename {
+        /// The name.
+        name: String,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Makes it what the content says: known parts are changed, new ones added, absent ones ended.
+    Replace {
+        /// What it shall be.
+        content: Box<Content>,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Makes it take part in nothing any more.
+    Retire {
+        /// Grounds, where they are given apart from the reason.
+        grounds: Option<String>,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Puts it away.
+    Archive(Stamp),
+    /// Takes it out again.
+    Restore(Stamp),
+    /// Lets it take part in an active study, which from then on forbids some changes.
+    AssignStudy {
+        /// The study.
+        study_id: String,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Ends its part in the active study.
+    ReleaseStudy(Stamp),
+    /// Sets the features and themes that it refers to.
+    Refer {
+        /// All features from now on.
+        features: Vec<String>,
+        /// All themes from now on.
+        themes: Vec<String>,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Deletes it for good.
+    Delete(Stamp),
+}
+
+/// Why an organization refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OrganizationError {
+    /// There is no such organization.
+    #[error("organization not found")]
+    NotFound,
+    /// The identifier is taken, if only by a deleted one.
+    #[error("organization is already registered")]
+    AlreadyRegistered,
+    /// Some fields are not as they must be; all of them are named.
+    #[error("{} field(s) refused", .0.len())]
+    Invalid(Vec<Finding>),
+    /// The caller saw versions that are superseded; the fields that say so.
+    #[error("the organization was changed in the meantime")]
+    Superseded(Vec<String>),
+    /// An active study needs what would be taken away.
+    #[error("the organization takes part in an active study")]
+    ActiveStudy,
+}
+
+impl Decide for Organization {
+    fn creates(command: &OrganizationCommand) -> bool {
+        matches!(command, OrganizationCommand::Register { .. })
+    }
+
+    fn decide(&self, command: OrganizationCommand) -> Result<Vec<OrganizationEvent>, OrganizationError> {
+        use OrganizationCommand::Register;
+        match (self, command) {
+            (Organization::Absent, Register { id, content, stamp }) => {
+                let profile = replace::registered(id, *content, &stamp)?;
+                Ok(vec![OrganizationEvent::Registered(Box::new(profile))])
+            }
+            (Organization::Present(_) | Organization::Deleted, Register { .. }) => {
+                Err(OrganizationError::AlreadyRegistered)
+            }
+            // What could be refused of any organization is told first, as for one that is there.
+            (Organization::Absent | Organization::Deleted, OrganizationCommand::Replace { content, stamp }) => {
+                let mut findings = content.problems();
+                findings.extend(stamp.problems("organization"));
+                if findings.is_empty() {
+                    Err(OrganizationError::NotFound)
+                } else {
+                    Err(OrganizationError::Invalid(findings))
+                }
+            }
+            (Organization::Absent | Organization::Deleted, _) => Err(OrganizationError::NotFound),
+            (Organization::Present(record), command) => record.decide(command),
+        }
+    }
+}
+
+impl Organization {
+    /// The organization in its current version, if there is one.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            Organization::Present(record) => Some(&record.profile),
+            Organization::Absent | Organization::Deleted => None,
+        }
+    }
+
+    /// Everything that is wrong with a replacement of this organization.
+    #[must_use]
+    pub fn problems(&self, content: &Content, stamp: &Stamp) -> Vec<Finding> {
+        match self {
+            Organization::Present(record) => record.problems(content, stamp),
+            Organization::Absent | Organization::Deleted => {
+                let mut findings = content.problems();
+                findings.extend(stamp.problems("organization"));
+                findings
+            }
+        }
+    }
+
+    fn evolve(&mut self, event: OrganizationEvent) {
+        match (&mut *self, event) {
+            (Organization::Absent, OrganizationEvent::Registered(profile)) => {
+                let latest = profile.edition.start;
+                *self =
+                    Organization::Present(Box::new(Record { profile: *profile, superseded: BTreeMap::new(), latest }));
+            }
+            (Organization::Present(_), OrganizationEvent::Deleted { .. }) => *self = Organization::Deleted,
+            (Organization::Present(record), event) => record.evolve(&event),
+            // Nothing but a registration can come first; what happened, happened.
+            (Organization::Absent | Organization::Deleted, _) => {}
+        }
+    }
+}
+
+impl Record {
+    fn decide(&self, command: OrganizationCommand) -> Result<Vec<OrganizationEvent>, OrganizationError> {
+        use OrganizationCommand as Command;
+        use OrganizationEvent as Event;
+        let profile = &self.profile;
+        match command {
+            Command::Register { .. } => Err(OrganizationError::AlreadyRegistered),
+            Command::Replace { content, stamp } => replace::replace(self, &content, &stamp),
+            Command::Rename { name, stamp } => {
+                let findings = content::name_problems(&name);
+                let changed = name != profile.name;
+                self.change(&stamp, findings, changed, |edition| Event::Renamed { name, edition })
+            }
+            Command::Retire { grounds, stamp } => {
+                let changed = profile.status != Status::Retired;
+                let status = Status::Retired;
+                self.change(&stamp, vec![], changed, |edition| Event::StatusChanged { status, edition, grounds })
+            }
+            Command::Archive(stamp) => {
+                self.change(&stamp, vec![], !profile.archived, |edition| Event::Archived { edition })
+            }
+            Command::Restore(stamp) => {
+                self.change(&stamp, vec![], profile.archived, |edition| Event::Restored { edition })
+            }
+            Command::AssignStudy { study_id, stamp } => {
+                let changed = profile.study_id.as_deref() != Some(&study_id);
+                self.change(&stamp, vec![], changed, |edition| Event::StudyAssigned { study_id, edition })
+            }
+            Command::ReleaseStudy(stamp) => {
+                let changed = profile.study_id.is_some();
+                self.change(&stamp, vec![], changed, |edition| Event::StudyReleased { edition })
+            }
+            Command::Refer { features, themes, stamp } => {
+                let changed = (&profile.features, &profile.themes) != (&features, &themes);
+                self.change(&stamp, vec![], changed, |edition| Event::ReferencesAmended { features, themes, edition })
+            }
+            Command::Delete(stamp) => self.change(&stamp, vec![], true, |edition| Event::Deleted { edition }),
+        }
+    }
+
+    /// One change of the master data as a whole. Asking for what is so already is no error.
+    fn change(
+        &self,
+        stamp: &Stamp,
+        mut findings: Vec<Finding>,
+        changed: bool,
+        event: impl FnOnce(Edition) -> OrganizationEvent,
+    ) -> Result<Vec<OrganizationEvent>, OrganizationError> {
+        let Remark { reason, comment } = stamp.remark.clone();
+        findings.extend(stamp.problems(""));
+        if changed && stamp.reason_needed && reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+            findings.push(Finding { field: "reason".into(), problem: Problem::ReasonNeeded });
+        }
+        if !findings.is_empty() {
+            return Err(OrganizationError::Invalid(findings));
+        }
+        if !changed {
+            return Ok(vec![]);
+        }
+        let start = replace::start_after(Some(self.latest), stamp.at);
+        let event = event(Edition { start, reason, comment });
+        if self.profile.study_id.is_some() && replace::forbidden_by_study(&event) {
+            return Err(OrganizationError::ActiveStudy);
+        }
+        Ok(vec![event])
+    }
+
+    fn problems(&self, content: &Content, stamp: &Stamp) -> Vec<Finding> {
+        let mut findings = content.problems();
+        findings.extend(stamp.problems("organization"));
+        findings.extend(replace::unknown_parts(content, Some(&self.profile)));
+        findings
+    }
+
+    /// Fields of the content that name a version which has ended.
+    fn superseded_of(&self, content: &Content) -> Vec<String> {
+        let former = |id: Uuid, seen: Option<DateTime<Utc>>| {
+            let starts = self.superseded.get(&id);
+            // Versions start at whole milliseconds; what a caller adds to one is not of ours.
+            seen.is_some_and(|seen| starts.is_some_and(|starts| starts.contains(&seen)))
+        };
+        let id = |identity: Identity| match identity {
+            Identity::Known(id) | Identity::New(id) => id,
+        };
+        let organization = former(self.profile.id.0, content.seen).then(|| "organization.versionStart".to_owned());
+        let modes = content.modes.iter().enumerate().filter(|(_, mode)| former(id(mode.identity), mode.seen));
+        let addresses =
+            content.addresses.iter().enumerate().filter(|(_, address)| former(id(address.identity), address.seen));
+        organization
+            .into_iter()
+            .chain(modes.map(|(index, _)| format!("modes[{index}].versionStart")))
+            .chain(addresses.map(|(index, _)| format!("orgAddressesDetails[{index}].versionStart")))
+            .collect()
+    }
+
+    fn evolve(&mut self, event: &OrganizationEvent) {
+        let start = event.edition().start;
+        let former = match event {
+            OrganizationEvent::ModeAmended { mode } => {
+                let former = self.profile.modes.iter().find(|former| former.id == mode.id);
+                former.map(|former| (former.id.0, former.edition.start))
+            }
+            OrganizationEvent::AddressAmended { address } => {
+                let former = self.profile.addresses.iter().find(|former| former.id == address.id);
+                former.map(|former| (former.id.0, former.edition.start))
+            }
+            // Several events of one command open one version of the master data together.
+            event if event.is_of_master_data() && self.profile.edition.start != start => {
+                Some((self.profile.id.0, self.profile.edition.start))
+            }
+            _ => None,
+        };
+        if let Some((id, former)) = former {
+            self.superseded.entry(id).or_default().push(former);
+        }
+        match event {
+            OrganizationEvent::ModeEnded { mode_id, .. } => drop(self.superseded.remove(&mode_id.0)),
+            OrganizationEvent::AddressEnded { address_id, .. } => drop(self.superseded.remove(&address_id.0)),
+            _ => {}
+        }
+        self.latest = self.latest.max(start);
+        self.profile.evolve(event);
+    }
+}
+
+aggregate!(Organization, "organization", OrganizationCommand, OrganizationEvent, OrganizationError);

@@ -1,0 +1,248 @@
+//! What an organization consists of, and how events change it. Read models hold the same.
+
+use super::codes::{Code, CodeList};
+use super::event::OrganizationEvent;
+use crate::values::{OrganizationAddressId, OrganizationId, OrganizationModeId};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// An organization in its current version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    /// The organization.
+    pub id: OrganizationId,
+    /// Its name; need not be unique.
+    pub name: String,
+    /// What may be done with it.
+    pub status: Status,
+    /// Whether it is put away.
+    pub archived: bool,
+    /// Everything else of its master data.
+    pub details: Details,
+    /// Version of name, status, archive state, details, study and references together.
+    pub edition: Edition,
+    /// Study modes in the order in which they were added.
+    pub modes: Vec<Mode>,
+    /// Addresses in the order in which they were added.
+    pub addresses: Vec<Address>,
+    /// Extra values by their names.
+    pub properties: BTreeMap<String, Property>,
+    /// Active study that it takes part in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub study_id: Option<String>,
+    /// Features that it refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// Themes that it refers to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub themes: Vec<String>,
+}
+
+/// What may be done with an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Status {
+    /// It takes part in everything.
+    #[default]
+    Active,
+    /// It takes part in nothing new.
+    Restricted,
+    /// It takes part in nothing.
+    Retired,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 3] = [Status::Active, Status::Restricted, Status::Retired];
+
+    /// Its display text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Status::Active => "Active",
+            Status::Restricted => "Restricted",
+            Status::Retired => "Retired",
+        }
+    }
+
+    /// The status of a code of [`CodeList::Status`].
+    #[must_use]
+    pub fn of(code: &Code) -> Option<Self> {
+        Status::ALL.into_iter().find(|status| status.text() == code.text)
+    }
+
+    /// Its code.
+    #[must_use]
+    pub fn code(self) -> Code {
+        let found = CodeList::Status.find(None, Some(self.text()));
+        found.ok().flatten().unwrap_or_else(|| Code { id: uuid::Uuid::nil(), text: self.text().to_owned() })
+    }
+}
+
+/// Master data that may be left out. Lengths are in characters.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Details {
+    /// The organization's own number, up to 50 characters; need not be unique.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Classification: its type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Code>,
+    /// Classification: its category.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub category: Option<Code>,
+    /// Classification: its sub-type.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_type: Option<Code>,
+    /// Name of the IANA time zone database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Tax number, up to 50 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tax_id: Option<String>,
+    /// Value added tax number, up to 50 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vat_id: Option<String>,
+    /// Web address, up to 255 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub web_url: Option<String>,
+    /// Whether a master service agreement is in place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msa: Option<bool>,
+    /// Start of the agreement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msa_start: Option<DateTime<Utc>>,
+    /// End of the agreement, not before its start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msa_end: Option<DateTime<Utc>>,
+}
+
+/// A version of a part: since when, and why it was made. It ends when the next one starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Edition {
+    /// When it took effect, in whole milliseconds; later than every version of the organization before it.
+    pub start: DateTime<Utc>,
+    /// Why, in up to 255 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Free remark of up to 2048 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// A study mode that the organization is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Mode {
+    /// Identity of the assignment.
+    pub id: OrganizationModeId,
+    /// Which mode; no two assignments have the same.
+    pub code: Code,
+    /// Kind of record it was filed under, up to 50 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+    /// Its version.
+    pub edition: Edition,
+}
+
+/// An address of the organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Address {
+    /// Its identity.
+    pub id: OrganizationAddressId,
+    /// What it says.
+    pub details: AddressDetails,
+    /// Extra values by their names.
+    pub properties: BTreeMap<String, Property>,
+    /// Its version, properties included.
+    pub edition: Edition,
+}
+
+/// What an address says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AddressDetails {
+    /// Kind of address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Code>,
+    /// Street, first line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub street1: Option<String>,
+    /// Street, second line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub street2: Option<String>,
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// Postal code, up to 20 characters.
+    pub postal_code: String,
+    /// State, province or county.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Code>,
+    /// Country.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<Code>,
+    /// Whether it is the main address, of which there is one at most.
+    pub main_primary: bool,
+    /// Kind of record it was filed under, up to 50 characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+}
+
+/// An extra value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Property {
+    /// Its value, up to 500 characters.
+    pub value: String,
+    /// Kind of record it was filed under, up to 50 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+    /// Its version.
+    pub edition: Edition,
+}
+
+impl Profile {
+    /// Takes an event in. A registration replaces everything, and a deletion is the state's, not the profile's.
+    pub fn evolve(&mut self, event: &OrganizationEvent) {
+        use OrganizationEvent as Event;
+        match event {
+            Event::Registered(profile) => *self = (**profile).clone(),
+            Event::Renamed { name, .. } => self.name.clone_from(name),
+            Event::StatusChanged { status, .. } => self.status = *status,
+            Event::DetailsAmended { details, .. } => self.details = (**details).clone(),
+            Event::ModeAdded { mode } => self.modes.push(mode.clone()),
+            Event::ModeAmended { mode } => replace(&mut self.modes, mode, |mode| mode.id),
+            Event::ModeEnded { mode_id, .. } => self.modes.retain(|mode| mode.id != *mode_id),
+            Event::AddressAdded { address } => self.addresses.push(address.clone()),
+            Event::AddressAmended { address } => replace(&mut self.addresses, address, |address| address.id),
+            Event::AddressEnded { address_id, .. } => self.addresses.retain(|address| address.id != *address_id),
+            Event::PropertyAdded { name, property } | Event::PropertyAmended { name, property } => {
+                self.properties.insert(name.clone(), property.clone());
+            }
+            Event::PropertyEnded { name, .. } => drop(self.properties.remove(name)),
+            Event::Archived { .. } => self.archived = true,
+            Event::Restored { .. } => self.archived = false,
+            Event::StudyAssigned { study_id, .. } => self.study_id = Some(study_id.clone()),
+            Event::StudyReleased { .. } => self.study_id = None,
+            Event::ReferencesAmended { features, themes, .. } => {
+                self.features.clone_from(features);
+                self.themes.clone_from(themes);
+            }
+            Event::Deleted { .. } => {}
+        }
+        if event.is_of_master_data() {
+            self.edition = event.edition().clone();
+        }
+    }
+}
+
+fn replace<T: Clone, K: PartialEq>(parts: &mut [T], part: &T, key: impl Fn(&T) -> K) {
+    if let Some(place) = parts.iter_mut().find(|place| key(place) == key(part)) {
+        *place = part.clone();
+    }
+}

@@ -1,0 +1,49 @@
+//! Entries of aggregates whose state a document holds: the state before against the state after.
+
+use super::diff::{differences, matches};
+use super::{Action, AuditChange, Touched};
+use crate::recorded::RecordedEvent;
+use crate::state_document::{StateDocument, around};
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::OfDomain;
+use serde_json::Value;
+
+/// What an event did to the state that a document of type `D` holds.
+pub(super) fn compared<D: StateDocument>(event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError> {
+    let (before, after) = match D::Event::of(&event.event) {
+        Some(change) => around::<D>(event, change, documents)?,
+        None => (None, None),
+    };
+    let action = match (&before, &after) {
+        (None, _) => Action::Insert,
+        (Some(_), Some(_)) => Action::Update,
+        (Some(_), None) => Action::Delete,
+    };
+    let (before, after) = (state(before.as_ref())?, state(after.as_ref())?);
+    let personal = |path: &str| D::PERSONAL.iter().any(|pattern| matches(pattern, path));
+    let changes = differences(&before, &after).into_iter().map(|difference| AuditChange {
+        personal: personal(&difference.path),
+        path: difference.path,
+        old_value: difference.old_value,
+        new_value: difference.new_value,
+    });
+    Ok(Touched::new(action, D::ENTITY, &event.aggregate_id, changes.collect()))
+}
+
+fn state<D: StateDocument>(document: Option<&D>) -> Result<Value, FoldError> {
+    let state = document.map(StateDocument::state).transpose();
+    let mut state = state.map_err(|error| FoldError::Json(error.to_string()))?.unwrap_or_default();
+    strip(&mut state, D::UNLISTED);
+    Ok(state)
+}
+
+fn strip(value: &mut Value, unlisted: &[&str]) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !unlisted.contains(&name.as_str()));
+            members.values_mut().for_each(|member| strip(member, unlisted));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| strip(item, unlisted)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,156 @@
+//! The `organizations` read model: one document an organization, as it is now. All dialects translate from it.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::query::{SearchKey, Sort, TextKey, TextsKey};
+use crate::recorded::RecordedEvent;
+use crate::state_document::StateDocument;
+use chrono::{DateTime, Utc};
+use registrar_aggregates::organization::{Code, OrganizationEvent, Profile};
+use registrar_aggregates::text::fold as fold_text;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// The organization itself, for those who may see no other.
+pub const ORGANIZATION_ID: TextKey<OrganizationDocument> = TextKey("organization_id", PhantomData);
+/// The name.
+pub const SEARCH: SearchKey<OrganizationDocument> = SearchKey("search", PhantomData);
+/// The own number, and the identifier as [`id_key`] writes it.
+pub const NUMBERS: TextsKey<OrganizationDocument> = TextsKey("numbers", PhantomData);
+/// The sub-type: its text as [`text_key`] writes it, and its identifier as [`id_key`] does.
+pub const SUB_TYPES: TextsKey<OrganizationDocument> = TextsKey("sub_types", PhantomData);
+/// Identifiers of the study modes, as [`id_key`] writes them.
+pub const MODES: TextsKey<OrganizationDocument> = TextsKey("modes", PhantomData);
+/// Identifiers of the countries of the addresses, as [`id_key`] writes them.
+pub const COUNTRIES: TextsKey<OrganizationDocument> = TextsKey("countries", PhantomData);
+/// Entities that it is associated with, as [`text_key`] writes them; an identifier as [`id_key`] does.
+pub const ENTITIES: TextsKey<OrganizationDocument> = TextsKey("entities", PhantomData);
+/// Name, letter case aside, then id.
+pub const BY_NAME: Sort<OrganizationDocument> = Sort(&["name"], PhantomData);
+
+/// An identifier as keys hold it.
+#[must_use]
+pub fn id_key(id: Uuid) -> String {
+    id.simple().to_string()
+}
+
+/// A text as keys hold it.
+#[must_use]
+pub fn text_key(text: &str) -> String {
+    sortable(fold_text(text))
+}
+
+/// An organization as it is now. Members of the profile are its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrganizationDocument {
+    /// The organization in its current version.
+    #[serde(flatten)]
+    pub profile: Profile,
+    /// Version of its stream that the document reflects.
+    pub version: u64,
+    /// When it was registered.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Deref for OrganizationDocument {
+    type Target = Profile;
+
+    fn deref(&self) -> &Profile {
+        &self.profile
+    }
+}
+
+impl Document for OrganizationDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "organizations",
+        keys: &[
+            KeyColumn { name: "organization_id", kind: KeyKind::Text },
+            KeyColumn { name: "name", kind: KeyKind::Text },
+            KeyColumn { name: "search", kind: KeyKind::Search },
+            KeyColumn { name: "numbers", kind: KeyKind::Texts },
+            KeyColumn { name: "sub_types", kind: KeyKind::Texts },
+            KeyColumn { name: "modes", kind: KeyKind::Texts },
+            KeyColumn { name: "countries", kind: KeyKind::Texts },
+            KeyColumn { name: "entities", kind: KeyKind::Texts },
+        ],
+        indexes: &[&["organization_id"], &["name"], &["numbers"], &["modes"], &["countries"], &["entities"]],
+        counted: &[&[]],
+        hot: true,
+    };
+
+    fn id(&self) -> String {
+        self.profile.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let profile = &self.profile;
+        let name = fold_text(&profile.name);
+        let ids = |codes: &mut dyn Iterator<Item = &Code>| {
+            let ids: BTreeSet<_> = codes.map(|code| id_key(code.id)).collect();
+            KeyValue::Texts(ids.into_iter().collect())
+        };
+        let sub_type = profile.details.sub_type.iter();
+        vec![
+            KeyValue::Text(self.id()),
+            KeyValue::Text(sortable(name.clone())),
+            KeyValue::Text(name),
+            KeyValue::Texts(
+                profile.details.number.iter().map(|number| text_key(number)).chain([id_key(profile.id.0)]).collect(),
+            ),
+            KeyValue::Texts(sub_type.flat_map(|code| [text_key(&code.text), id_key(code.id)]).collect()),
+            ids(&mut profile.modes.iter().map(|mode| &mode.code)),
+            ids(&mut profile.addresses.iter().filter_map(|address| address.details.country.as_ref())),
+            KeyValue::Texts(
+                profile
+                    .study_id
+                    .iter()
+                    .map(|study| Uuid::try_parse(study).map_or_else(|_| text_key(study), id_key))
+                    .collect(),
+            ),
+        ]
+    }
+}
+
+impl StateDocument for OrganizationDocument {
+    type Event = OrganizationEvent;
+    const ENTITY: &'static str = "Organization";
+    /// When and why a version was opened stands in the entry itself.
+    const UNLISTED: &'static [&'static str] = &["edition"];
+
+    fn creates(change: &OrganizationEvent) -> bool {
+        matches!(change, OrganizationEvent::Registered(_))
+    }
+
+    fn create(event: &RecordedEvent, change: &OrganizationEvent) -> Option<Self> {
+        let OrganizationEvent::Registered(profile) = change else { return None };
+        Some(OrganizationDocument {
+            profile: (**profile).clone(),
+            version: event.sequence,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+        })
+    }
+
+    fn change(mut self, event: &RecordedEvent, change: &OrganizationEvent) -> Option<Self> {
+        if matches!(change, OrganizationEvent::Deleted { .. }) {
+            return None;
+        }
+        self.profile.evolve(change);
+        self.version = event.sequence;
+        self.updated_at = event.recorded_at;
+        Some(self)
+    }
+
+    fn state(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(&self.profile)
+    }
+}

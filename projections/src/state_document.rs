@@ -1,0 +1,71 @@
+//! Documents that hold the state of one aggregate: read model and audit entries both follow from how an event changes
+//! it, so that a further aggregate needs a declaration and no code of its own.
+
+use crate::collection::Document;
+use crate::document::DocumentKey;
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::OfDomain;
+use serde_json::Value;
+
+/// A document under the identifier of the aggregate whose state it holds.
+pub trait StateDocument: Document {
+    /// Events of the aggregate.
+    type Event: OfDomain;
+    /// Kind of record in the audit trail, in Pascal case.
+    const ENTITY: &'static str;
+    /// Members of [`StateDocument::state`] with personal values of the aggregate's person, as JSON Pointers in which `*`
+    /// stands for any member, and for the identifier of a list's element.
+    const PERSONAL: &'static [&'static str] = &[];
+    /// Names of members that the audit trail does not list, wherever they stand.
+    const UNLISTED: &'static [&'static str] = &[];
+
+    /// Whether the event creates the document.
+    fn creates(change: &Self::Event) -> bool;
+
+    /// The document that an event creates; `None` from any other event.
+    fn create(event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
+
+    /// The document after an event; `None` if it is gone.
+    fn change(self, event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
+
+    /// The state alone, without what the document adds to it.
+    ///
+    /// # Errors
+    /// A value that JSON cannot express; no state has one.
+    fn state(&self) -> serde_json::Result<Value>;
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants<D: StateDocument>(event: &RecordedEvent) -> Vec<DocumentKey> {
+    match D::Event::of(&event.event) {
+        // It creates its document; its identifier is new.
+        Some(change) if D::creates(change) => vec![],
+        Some(_) => vec![DocumentKey::of::<D>(&event.aggregate_id)],
+        None => vec![],
+    }
+}
+
+/// Folds one event.
+pub(crate) fn fold<D: StateDocument>(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let Some(change) = D::Event::of(&event.event) else { return Ok(()) };
+    let (before, after) = around::<D>(event, change, documents)?;
+    match (before, after) {
+        (None, Some(after)) => documents.insert(after),
+        (Some(_), Some(after)) => documents.update(&event.aggregate_id, |document| *document = after),
+        (_, None) => documents.remove::<D>(&event.aggregate_id),
+    }
+}
+
+/// The document before and after an event.
+pub(crate) fn around<D: StateDocument>(
+    event: &RecordedEvent,
+    change: &D::Event,
+    documents: &WorkingSet,
+) -> Result<(Option<D>, Option<D>), FoldError> {
+    if D::creates(change) {
+        return Ok((None, D::create(event, change)));
+    }
+    let before = documents.need::<D>(&event.aggregate_id)?.clone();
+    Ok((Some(before.clone()), before.change(event, change)))
+}
