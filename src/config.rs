@@ -91,6 +91,9 @@ pub struct ServeArgs {
     /// Whether events carry personal values to those who follow them, instead of having them redacted [default: false]
     #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub publish_personal: Option<String>,
+    /// Whether a change of an organization through the site API needs a reason [default: false]
+    #[arg(long, env = "REGISTRAR_REASON_MANDATORY", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub reason_mandatory: Option<String>,
     /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]
     #[arg(long, env = "REGISTRAR_TRUSTED_PROXIES", value_name = "LIST", hide_env_values = true)]
     pub trusted_proxies: Option<String>,
@@ -134,6 +137,8 @@ pub struct ServeSettings {
     pub nats: Option<NatsSettings>,
     /// Whether the events that are followed carry personal values, on NATS and over HTTP.
     pub publish_personal: bool,
+    /// Whether the site dialect wants a reason for every change.
+    pub reason_mandatory: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// First day of a week in calendar periods.
@@ -203,7 +208,8 @@ impl ServeArgs {
     /// [`ConfigError`] for the first that cannot be used.
     pub fn resolve(self, secrets: &Secrets) -> Result<ServeSettings, ConfigError> {
         let (listen, public_url) = self.address.resolve()?;
-        let publish_personal = given(self.publish_personal).map_or(Ok(false), |text| parse::truth(&text))?;
+        let truth = |name, text| given(text).map_or(Ok(false), |text| parse::truth(name, &text));
+        let publish_personal = truth("REGISTRAR_PUBLISH_PERSONAL", self.publish_personal)?;
         Ok(ServeSettings {
             store: self.store.resolve(),
             listen,
@@ -211,6 +217,7 @@ impl ServeArgs {
             first_administrator: self.first_administrator.resolve(secrets)?,
             nats: given(self.nats_url).map(|urls| parse::nats(&urls, publish_personal)).transpose()?,
             publish_personal,
+            reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,

@@ -6,6 +6,7 @@ pub mod docs;
 pub mod ecg_admins;
 pub mod events;
 pub mod health;
+pub mod site_organizations;
 
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::node::Node;
@@ -49,6 +50,8 @@ pub struct ApiSettings {
     pub calendar: Calendar,
     /// Whether followers of the events see personal values, as subscribers on NATS then do.
     pub publish_personal: bool,
+    /// Whether the site dialect wants a reason for every change.
+    pub reason_mandatory: bool,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -68,7 +71,7 @@ impl AppState {
 }
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
-pub const DOCUMENTS: &[&str] = &["ecg-admins", "registrar"];
+pub const DOCUMENTS: &[&str] = &["ecg-admins", "site-organizations", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -98,6 +101,12 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             include_str!("ecg_admins/description.md"),
             ComponentsBuilder::new().schema_from::<ErrorDto>(),
             ecg_admins::routes::routes(),
+        ),
+        "site-organizations" => (
+            "Site service - organizations",
+            include_str!("site_organizations/description.md"),
+            site_organizations::schemas::components(),
+            site_organizations::routes::routes(),
         ),
         "registrar" => (
             "Registrar",

@@ -57,6 +57,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         trusted_proxies: settings.trusted_proxies,
         calendar,
         publish_personal: settings.publish_personal,
+        reason_mandatory: settings.reason_mandatory,
         metrics: Some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);

@@ -29,11 +29,11 @@ pub(super) fn nats(urls: &str, publish_personal: bool) -> Result<NatsSettings, C
         .map_err(|_| ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
 }
 
-pub(super) fn truth(text: &str) -> Result<bool, ConfigError> {
+pub(super) fn truth(name: &'static str, text: &str) -> Result<bool, ConfigError> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
         "false" | "no" | "off" | "0" => Ok(false),
-        _ => Err(ConfigError::new("REGISTRAR_PUBLISH_PERSONAL", format!("must be true or false, not {text:?}"))),
+        _ => Err(ConfigError::new(name, format!("must be true or false, not {text:?}"))),
     }
 }
 

@@ -25,7 +25,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.first_administrator.email.as_str(), "admin@registrar.local");
     assert!(settings.first_administrator.password.is_none());
     assert!(settings.nats.is_none() && settings.public_url.is_none() && settings.trusted_proxies.is_empty());
-    assert!(!settings.publish_personal);
+    assert!(!settings.publish_personal && !settings.reason_mandatory);
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Mon, Tz::UTC));
 }
 
@@ -38,6 +38,7 @@ fn what_is_empty_is_not_set() {
         first_administrator: FirstAdministratorArgs { admin_email: empty() },
         nats_url: empty(),
         publish_personal: empty(),
+        reason_mandatory: empty(),
         trusted_proxies: empty(),
         week_start: empty(),
         time_zone: empty(),
@@ -53,6 +54,7 @@ fn what_is_empty_is_not_set() {
 fn what_is_set_counts() {
     let args = ServeArgs {
         publish_personal: text("TRUE"),
+        reason_mandatory: text("yes"),
         trusted_proxies: text("127.0.0.1, 10.0.0.0/8,::1,"),
         week_start: text("Sunday"),
         time_zone: text("Europe/Vienna"),
@@ -64,6 +66,7 @@ fn what_is_set_counts() {
     assert_eq!(settings.public_url.as_deref(), Some("https://registrar.example.org/base"));
     let networks: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+    assert!(settings.reason_mandatory);
     assert!(settings.publish_personal && settings.nats.is_some_and(|nats| nats.publish_personal()));
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
 }
@@ -84,6 +87,7 @@ fn each_refusal_is_one_line_that_names_the_setting() {
         (refused(nats("http://127.0.0.1:4222")), "REGISTRAR_NATS_URL"),
         (refused(ServeArgs { first_administrator: email, ..ServeArgs::default() }), "REGISTRAR_ADMIN_EMAIL"),
         (refused(ServeArgs { publish_personal: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_PUBLISH_PERSONAL"),
+        (refused(ServeArgs { reason_mandatory: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_REASON_MANDATORY"),
         (
             refused(ServeArgs { trusted_proxies: text("10.0.0.0/33"), ..ServeArgs::default() }),
             "REGISTRAR_TRUSTED_PROXIES",

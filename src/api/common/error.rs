@@ -43,6 +43,9 @@ pub enum ApiError {
     /// The request breaks its description; each finding names a field.
     #[error("{} finding(s)", .0.len())]
     Invalid(Vec<String>),
+    /// The same, with each field apart from what is wrong with it.
+    #[error("{} finding(s)", .0.len())]
+    InvalidFields(Vec<(String, String)>),
     /// The change collides with what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -98,7 +101,7 @@ impl ApiError {
             ApiError::Forbidden => StatusCode::FORBIDDEN,
             ApiError::NoSuchPath | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
-            ApiError::Invalid(_) => StatusCode::BAD_REQUEST,
+            ApiError::Invalid(_) | ApiError::InvalidFields(_) => StatusCode::BAD_REQUEST,
             ApiError::Conflict(_) | ApiError::VersionConflict | ApiError::AlreadyAnswered => StatusCode::CONFLICT,
             ApiError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -117,7 +120,7 @@ impl ApiError {
             ApiError::Forbidden => "forbidden",
             ApiError::NoSuchPath | ApiError::NotFound(_) => "not-found",
             ApiError::NoSuchMethod => "method-not-allowed",
-            ApiError::Invalid(_) => "invalid",
+            ApiError::Invalid(_) | ApiError::InvalidFields(_) => "invalid",
             ApiError::Conflict(_) => "conflict",
             ApiError::VersionConflict | ApiError::AlreadyAnswered => "concurrent-change",
             ApiError::PreconditionFailed => "precondition-failed",
@@ -129,6 +132,15 @@ impl ApiError {
         }
     }
 
+    /// What was found wrong, each finding beginning with its field.
+    fn findings(&self) -> Vec<String> {
+        match self {
+            ApiError::Invalid(findings) => findings.clone(),
+            ApiError::InvalidFields(fields) => fields.iter().map(|(field, wrong)| format!("{field} {wrong}")).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// What a client may read: one text, never anything from within.
     fn detail(&self) -> String {
         match self {
@@ -136,7 +148,7 @@ impl ApiError {
             ApiError::Forbidden => "Forbidden resource".to_owned(),
             ApiError::NoSuchPath => "There is nothing at this path".to_owned(),
             ApiError::NoSuchMethod => "This path has no such method".to_owned(),
-            ApiError::Invalid(findings) => findings.join("; "),
+            ApiError::Invalid(_) | ApiError::InvalidFields(_) => self.findings().join("; "),
             ApiError::Unavailable(_) => "Service temporarily unavailable, try again".to_owned(),
             ApiError::Internal(_) => "Internal server error".to_owned(),
             ApiError::NotFound(_)
@@ -238,6 +250,8 @@ pub fn carried(response: &Response) -> Option<&ApiError> {
 pub enum Shape {
     /// `{"statusCode", "message", "error"}`.
     Ecg,
+    /// `{"status", "errorData": {"errorCode", "errorMessage", "details"}}`.
+    Site,
     /// Problem details (RFC 9457) with the members `code`, `findings` and `requestId`.
     Native,
 }
@@ -246,7 +260,14 @@ impl Shape {
     /// The shape of the dialect that owns `path`, known or unknown.
     #[must_use]
     pub fn of(path: &str) -> Self {
-        if path == "/api" || path.starts_with("/api/") { Shape::Ecg } else { Shape::Native }
+        let within = |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if within("/api") {
+            Shape::Ecg
+        } else if within("/ec-site-svc") {
+            Shape::Site
+        } else {
+            Shape::Native
+        }
     }
 }
 
@@ -296,6 +317,7 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
     error.log();
     let (content_type, body) = match shape {
         Shape::Ecg => ("application/json", ecg_body(&error)),
+        Shape::Site => ("application/json", site_body(&error)),
         Shape::Native => ("application/problem+json", native_body(&error, request_id)),
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -308,11 +330,37 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
 
 fn ecg_body(error: &ApiError) -> String {
     let message = match error {
-        ApiError::Invalid(findings) => Message::Several(findings.clone()),
+        ApiError::Invalid(_) | ApiError::InvalidFields(_) => Message::Several(error.findings()),
         other => Message::One(other.detail()),
     };
     let body = ErrorDto { status_code: error.status().as_u16(), message, error: error.status().canonical_reason() };
     serde_json::to_string(&body).unwrap_or_default()
+}
+
+fn site_body(error: &ApiError) -> String {
+    let (message, details) = match error {
+        ApiError::Invalid(findings) => {
+            // Every finding begins with the name of its field.
+            let field = |finding: &String| {
+                let (field, wrong) = finding.split_once(' ').unwrap_or(("body", finding));
+                (field.to_owned(), wrong.to_owned())
+            };
+            ("Validation failed".to_owned(), findings.iter().map(field).collect())
+        }
+        ApiError::InvalidFields(fields) => ("Validation failed".to_owned(), fields.clone()),
+        ApiError::Forbidden => ("Forbidden".to_owned(), Vec::new()),
+        other => (other.detail(), Vec::new()),
+    };
+    let mut by_field = serde_json::Map::new();
+    for (field, wrong) in details {
+        match by_field.get_mut(&field) {
+            Some(serde_json::Value::String(said)) => said.extend(["; ", &wrong]),
+            _ => drop(by_field.insert(field, wrong.into())),
+        }
+    }
+    let code = format!("C1-{}", error.status().as_u16());
+    let data = json!({"errorCode": code, "errorMessage": message, "details": by_field});
+    json!({"status": "error", "errorData": data}).to_string()
 }
 
 fn native_body(error: &ApiError, request_id: &str) -> String {
@@ -324,8 +372,8 @@ fn native_body(error: &ApiError, request_id: &str) -> String {
         "code": error.code(),
         "requestId": request_id,
     });
-    if let ApiError::Invalid(findings) = error {
-        body["findings"] = json!(findings);
+    if let ApiError::Invalid(_) | ApiError::InvalidFields(_) = error {
+        body["findings"] = json!(error.findings());
     }
     body.to_string()
 }

@@ -41,6 +41,24 @@ impl Findings {
         result.map_err(|problem| self.add(path, problem.to_string())).ok()
     }
 
+    /// Whether something was found at `path` or at what it is a part of.
+    #[must_use]
+    pub fn cover(&self, path: &str) -> bool {
+        let within =
+            |whole: &str| path.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']));
+        self.0.iter().any(|(found, _)| within(found))
+    }
+
+    /// Each field with what is wrong with it, in the order found.
+    #[must_use]
+    pub fn fields(self) -> Vec<(String, String)> {
+        let field = |(path, wrong)| match wrong {
+            Wrong::Problem(problem) => (path, problem),
+            Wrong::Unexpected => (path, "should not exist".to_owned()),
+        };
+        self.0.into_iter().map(field).collect()
+    }
+
     /// Whether nothing was found.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -30,6 +30,11 @@ impl<'f> Members<'f> {
         }
     }
 
+    /// These members, which stand at `path`.
+    pub fn at(members: Map<String, Value>, path: &str, findings: &'f mut Findings) -> Self {
+        Members { path: path.to_owned(), members, findings }
+    }
+
     /// Reads a member that may be left out.
     pub fn optional<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
         let json = self.members.remove(name)?;

@@ -1,0 +1,367 @@
+//! The documented replacement and its siblings.
+
+use super::parameters::{ListParameters, OrganizationPath, RemarkParameters, WantsRepresentation};
+use super::refusals::{BadRequest, Conflict, Forbidden, NotFound, Unauthorized};
+use super::requests::{RetireOrganization, Spelling, WriteOrganization};
+use super::responses::{self, OrganizationWithParts, Organizations};
+use super::schemas;
+use crate::api::AppState;
+use crate::api::common::freshness::At;
+use crate::api::common::json::Body;
+use crate::api::common::precondition::{IfMatch, entity_tag};
+use crate::api::common::query::Parameters;
+use crate::api::common::routes::guarded;
+use crate::api::common::{ApiError, Caller};
+use crate::auth::Permission;
+use crate::executor::{ExecuteError, Outcome, RequestContext};
+use crate::idempotency::Answer;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::response::{IntoResponse, Response};
+use chrono::Utc;
+use registrar_aggregates::organization::{Organization, OrganizationCommand, OrganizationError, Remark, Stamp};
+use registrar_aggregates::values::OrganizationId;
+use registrar_projections::OrganizationDocument;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+const TAG: &str = "Organizations";
+const NOT_FOUND: ApiError = ApiError::NotFound("Organization not found");
+
+/// The operations, each with the permission that it needs.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(guarded(Permission::OrganizationsWrite, routes!(create_organization)))
+        .routes(guarded(Permission::OrganizationsRead, routes!(get_organization)))
+        .routes(guarded(Permission::OrganizationsWrite, routes!(update_organization)))
+        .routes(guarded(Permission::OrganizationsWrite, routes!(delete_organization)))
+        .routes(guarded(Permission::OrganizationsWrite, routes!(retire_organization)))
+        .routes(guarded(Permission::OrganizationsRead, routes!(list_organizations)))
+}
+
+/// Stores a new organization with its modes, addresses and extra values. `organization.id` becomes its identifier; without
+/// one the server makes it up.
+#[utoipa::path(
+    post,
+    path = "/ec-site-svc/rest/v1.0/organizations",
+    operation_id = "createOrganization",
+    tag = TAG,
+    summary = "Register an organization",
+    request_body = schemas::OrganizationModel,
+    responses(
+        (status = 201, description = "The stored organization.", body = schemas::OrganizationsSchema),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        Conflict,
+    )
+)]
+async fn create_organization(
+    State(app): State<AppState>,
+    caller: Caller,
+    Body(request): Body<WriteOrganization>,
+) -> Result<Response, ApiError> {
+    // Who may see one organization alone cannot make another one.
+    if caller.principal.organization.is_some() {
+        return Err(ApiError::Forbidden);
+    }
+    let id = OrganizationId(request.id.unwrap_or_else(Uuid::now_v7));
+    let request = request.about(Some(id));
+    let stamp = stamp(&app, request.remark.clone());
+    if !request.is_read() {
+        return Err(request.refused(&Organization::Absent, &stamp));
+    }
+    if let Some(slot) = caller.slot() {
+        slot.answer_with(created);
+    }
+    let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
+    let command = OrganizationCommand::Register { id, content: Box::new(request.content), stamp };
+    let outcome = execute(&app, &context, id, command, None, &spelling).await?;
+    let answer = created(&outcome).ok_or_else(|| ApiError::internal("a registration left no document"))?;
+    Ok(At(outcome.position, answer).into_response())
+}
+
+/// Returns the current version of an organization with its modes, addresses and extra values.
+#[utoipa::path(
+    get,
+    path = "/ec-site-svc/rest/v1.0/organizations/{id}",
+    operation_id = "getOrganization",
+    tag = TAG,
+    summary = "Read one organization",
+    params(OrganizationPath),
+    responses(
+        (status = 200, description = "The organization.", body = schemas::OrganizationWithPartsSchema),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+    )
+)]
+async fn get_organization(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Response, ApiError> {
+    let id = path.id()?;
+    let (position, document) = find(&app, &caller, id).await?;
+    let answer = display(StatusCode::OK, &document, &OrganizationWithParts::from(&document))?;
+    Ok(At(position, answer).into_response())
+}
+
+/// Writes a new version of an existing organization with its modes, addresses and extra values. What is left out of the
+/// lists is ended, elements with a known id are changed, those without one are added.
+#[utoipa::path(
+    put,
+    path = "/ec-site-svc/rest/v1.0/organizations/{id}",
+    operation_id = "updateOrganization",
+    tag = TAG,
+    summary = "Replace an organization",
+    params(OrganizationPath),
+    request_body = schemas::OrganizationModel,
+    responses(
+        (status = 204, description = "The organization was updated.", body = schemas::OrganizationsSchema),
+        (
+            status = 200,
+            description = "The organization was updated and is returned, because the request carried the header \
+                           Prefer: return=representation.",
+            body = schemas::OrganizationsSchema
+        ),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+    )
+)]
+async fn update_organization(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    if_match: IfMatch,
+    WantsRepresentation(shown): WantsRepresentation,
+    Body(request): Body<WriteOrganization>,
+) -> Result<Response, ApiError> {
+    let request = request.about(path.0);
+    let stamp = stamp(&app, request.remark.clone());
+    let Some(id) = path.0 else {
+        return Err(request.refused(&Organization::Absent, &stamp));
+    };
+    if !caller.principal.reaches(id) {
+        return Err(NOT_FOUND);
+    }
+    if !request.is_read() {
+        let (_, organization) = app.node.executor.state::<Organization>(&id.to_string()).await?;
+        return Err(request.refused(&organization, &stamp));
+    }
+    let expected = expected(&app, id, &if_match).await?;
+    if let Some(slot) = caller.slot() {
+        slot.answer_with(move |outcome| updated(outcome.document()?, shown).ok());
+    }
+    let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
+    let command = OrganizationCommand::Replace { content: Box::new(request.content), stamp };
+    let outcome = execute(&app, &context, id, command, expected, &spelling).await?;
+    if let Some(document) = outcome.document() {
+        return Ok(At(outcome.position, updated(document, shown)?).into_response());
+    }
+    // Nothing was different. What was read before may be older than what the decision saw.
+    let (position, document) = find(&app, &caller, id).await?;
+    Ok(At(position, updated(&document, shown)?).into_response())
+}
+
+/// Deletes an organization for good; its history stays. To end its part and keep it, retire it.
+#[utoipa::path(
+    delete,
+    path = "/ec-site-svc/rest/v1.0/organizations/{id}",
+    operation_id = "deleteOrganization",
+    tag = TAG,
+    summary = "Delete an organization",
+    params(OrganizationPath, RemarkParameters),
+    responses(
+        (status = 204, description = "The organization is gone."),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+    )
+)]
+async fn delete_organization(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    if_match: IfMatch,
+    Parameters(RemarkParameters(remark)): Parameters<RemarkParameters>,
+) -> Result<Response, ApiError> {
+    end(&app, &caller, &path, &if_match, remark, OrganizationCommand::Delete).await
+}
+
+/// Gives an organization the status Retired; doing it twice changes nothing.
+#[utoipa::path(
+    put,
+    path = "/ec-site-svc/rest/v1.0/organizations/deleteOrganization/{id}",
+    operation_id = "retireOrganization",
+    tag = TAG,
+    summary = "Retire an organization",
+    params(OrganizationPath),
+    request_body = schemas::RetireOrganizationDto,
+    responses(
+        (status = 204, description = "The organization is retired."),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+        NotFound,
+        Conflict,
+    )
+)]
+async fn retire_organization(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    if_match: IfMatch,
+    Body(request): Body<RetireOrganization>,
+) -> Result<Response, ApiError> {
+    let RetireOrganization { remark, grounds } = request;
+    end(&app, &caller, &path, &if_match, remark, |stamp| OrganizationCommand::Retire { grounds, stamp }).await
+}
+
+/// Returns organizations in the order of their names, narrowed by the filters that are given.
+#[utoipa::path(
+    get,
+    path = "/ec-site-svc/rest/v2.0/organizations",
+    operation_id = "listOrganizations",
+    tag = TAG,
+    summary = "List organizations",
+    params(ListParameters),
+    responses(
+        (status = 200, description = "The organizations asked for.", body = schemas::SdfResponse),
+        BadRequest,
+        Unauthorized,
+        Forbidden,
+    )
+)]
+async fn list_organizations(
+    State(app): State<AppState>,
+    caller: Caller,
+    Parameters(parameters): Parameters<ListParameters>,
+) -> Result<At<Json<Value>>, ApiError> {
+    let query = parameters.query(caller.principal.organization.as_deref());
+    let found = app.node.documents.page(query).await?;
+    Ok(At(found.position, Json(responses::page(&found.value.items, found.value.total, parameters.offset))))
+}
+
+async fn end(
+    app: &AppState,
+    caller: &Caller,
+    path: &OrganizationPath,
+    if_match: &IfMatch,
+    remark: Remark,
+    command: impl FnOnce(Stamp) -> OrganizationCommand,
+) -> Result<Response, ApiError> {
+    let id = path.id()?;
+    if !caller.principal.reaches(id) {
+        return Err(NOT_FOUND);
+    }
+    let expected = expected(app, id, if_match).await?;
+    if let Some(slot) = caller.slot() {
+        slot.answer_with(|_| Some(empty()));
+    }
+    let stamp = stamp(app, remark);
+    let context = context(caller, id, &stamp);
+    let outcome = execute(app, &context, id, command(stamp), expected, &Spelling::default()).await?;
+    Ok(At(outcome.position, empty()).into_response())
+}
+
+/// The version that the command must meet, if the caller minds. Of an organization that is not there the command says
+/// so.
+async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Result<Option<u64>, ApiError> {
+    if *if_match == IfMatch::Any {
+        return Ok(None);
+    }
+    let document = app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value.ok_or(NOT_FOUND)?;
+    if_match.expected(document.version)
+}
+
+async fn find(app: &AppState, caller: &Caller, id: OrganizationId) -> Result<(u64, OrganizationDocument), ApiError> {
+    if !caller.principal.reaches(id) {
+        return Err(NOT_FOUND);
+    }
+    let found = app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?;
+    Ok((found.position, found.value.ok_or(NOT_FOUND)?))
+}
+
+fn stamp(app: &AppState, remark: Remark) -> Stamp {
+    Stamp { at: Utc::now(), remark, reason_needed: app.settings.reason_mandatory }
+}
+
+/// The circumstances of a command: the organization's own, with the reason and comment of the whole.
+fn context(caller: &Caller, id: OrganizationId, stamp: &Stamp) -> RequestContext {
+    let mut context = caller.context.within(id);
+    context.metadata.reason.clone_from(&stamp.remark.reason);
+    context.metadata.comment.clone_from(&stamp.remark.comment);
+    context
+}
+
+async fn execute(
+    app: &AppState,
+    context: &RequestContext,
+    id: OrganizationId,
+    command: OrganizationCommand,
+    expected: Option<u64>,
+    spelling: &Spelling,
+) -> Result<Outcome, ApiError> {
+    let outcome = app.node.executor.execute::<Organization>(context, &id.to_string(), command, expected).await;
+    outcome.map_err(|error| match error {
+        ExecuteError::Refused(refused) => match refused {
+            OrganizationError::NotFound => NOT_FOUND,
+            OrganizationError::Invalid(findings) => spelling.refused(&findings),
+            OrganizationError::AlreadyRegistered => {
+                ApiError::Conflict("An organization with this id is already registered".into())
+            }
+            OrganizationError::Superseded(_) => {
+                ApiError::Conflict("The organization was changed in the meantime".into())
+            }
+            OrganizationError::ActiveStudy => {
+                ApiError::Conflict("The organization takes part in an active study".into())
+            }
+        },
+        ExecuteError::Journal(error) => match error.into() {
+            ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
+            error => error,
+        },
+    })
+}
+
+fn created(outcome: &Outcome) -> Option<Answer> {
+    let document: &OrganizationDocument = outcome.document()?;
+    let mut answer = display(StatusCode::CREATED, document, &Organizations::from(document)).ok()?;
+    let location = format!("/ec-site-svc/rest/v1.0/organizations/{}", responses::id(document.profile.id.0));
+    answer.headers.push((LOCATION.to_string(), location));
+    Some(answer)
+}
+
+fn updated(document: &OrganizationDocument, shown: bool) -> Result<Answer, ApiError> {
+    if shown {
+        return display(StatusCode::OK, document, &Organizations::from(document));
+    }
+    let mut answer = empty();
+    answer.headers.push((ETAG.to_string(), entity_tag(document.version)));
+    Ok(answer)
+}
+
+fn empty() -> Answer {
+    Answer { status: StatusCode::NO_CONTENT.as_u16(), headers: Vec::new(), body: String::new() }
+}
+
+fn display(status: StatusCode, document: &OrganizationDocument, body: &impl Serialize) -> Result<Answer, ApiError> {
+    let body = serde_json::to_string(body).map_err(ApiError::internal)?;
+    let headers = vec![
+        (CONTENT_TYPE.to_string(), "application/json".to_owned()),
+        (ETAG.to_string(), entity_tag(document.version)),
+    ];
+    Ok(Answer { status: status.as_u16(), headers, body })
+}
