@@ -1,7 +1,7 @@
 //! What must hold for every type of event, of whichever aggregate.
 
 use super::*;
-use crate::{admin::tests::full_events, key_ring::SigningKey, personal, values::AdminId};
+use crate::{admin::tests::full_events, key_ring::SigningKey, organization, personal, values::AdminId};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +12,7 @@ fn time() -> DateTime<Utc> {
 /// The largest event of every type.
 fn events() -> Vec<DomainEvent> {
     let mut events: Vec<DomainEvent> = full_events().into_iter().map(DomainEvent::from).collect();
+    events.extend(organization::tests::full_events().into_iter().map(DomainEvent::from));
     events.extend([
         KeyRingEvent::KeyAdded {
             key: SigningKey {
@@ -40,7 +41,8 @@ fn events() -> Vec<DomainEvent> {
 }
 
 fn names() -> Vec<&'static str> {
-    [AdminEvent::NAMES, KeyRingEvent::NAMES, AccessTokenEvent::NAMES, AuditAccessEvent::NAMES].concat()
+    [AdminEvent::NAMES, OrganizationEvent::NAMES, KeyRingEvent::NAMES, AccessTokenEvent::NAMES, AuditAccessEvent::NAMES]
+        .concat()
 }
 
 fn payload(event: &DomainEvent) -> Value {
@@ -101,6 +103,25 @@ fn the_names_are_those_of_the_first_release() {
             "admin.phone-number-removed",
             "admin.activated",
             "admin.deactivated",
+            "organization.registered",
+            "organization.renamed",
+            "organization.status-changed",
+            "organization.details-amended",
+            "organization.mode-added",
+            "organization.mode-amended",
+            "organization.mode-ended",
+            "organization.address-added",
+            "organization.address-amended",
+            "organization.address-ended",
+            "organization.property-added",
+            "organization.property-amended",
+            "organization.property-ended",
+            "organization.archived",
+            "organization.restored",
+            "organization.study-assigned",
+            "organization.study-released",
+            "organization.references-amended",
+            "organization.deleted",
             "key-ring.key-added",
             "key-ring.key-retired",
             "access-token.issued",
@@ -264,6 +285,14 @@ fn only_the_registration_of_an_account_claims_a_key() {
     assert_eq!(claiming, ["admin.registered"]);
 }
 
+/// An organization is nobody: nothing of what it is belongs to a person.
+#[test]
+fn organizations_have_no_personal_values() {
+    for event in events().iter().filter(|event| event.aggregate_type() == "organization") {
+        assert!(!event.has_subject() && event.personal_fields().is_empty(), "{}", event.event_type());
+    }
+}
+
 /// What stays in the clear is listed here, so that a new text is either sealed or knowingly not.
 #[test]
 fn the_texts_that_stay_in_the_clear_are_these() {
@@ -280,7 +309,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
         }
     }
     let mut texts = BTreeSet::new();
-    for event in events() {
+    for event in events().into_iter().filter(|event| event.aggregate_type() != "organization") {
         let mut sealed = payload(&event);
         personal::take(&mut sealed, event.personal_fields());
         texts_in(&sealed, "", &mut texts);

@@ -248,9 +248,10 @@ impl Record {
         changed: bool,
         event: impl FnOnce(Edition) -> OrganizationEvent,
     ) -> Result<Vec<OrganizationEvent>, OrganizationError> {
-        let Remark { reason, comment } = stamp.remark.clone();
+        let start = replace::start_after(Some(self.latest), stamp.at);
+        let edition = replace::edition(start, &stamp.remark, &Remark::default());
         findings.extend(stamp.problems(""));
-        if changed && stamp.reason_needed && reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        if changed && stamp.reason_needed && edition.reason.is_none() {
             findings.push(Finding { field: "reason".into(), problem: Problem::ReasonNeeded });
         }
         if !findings.is_empty() {
@@ -259,9 +260,8 @@ impl Record {
         if !changed {
             return Ok(vec![]);
         }
-        let start = replace::start_after(Some(self.latest), stamp.at);
-        let event = event(Edition { start, reason, comment });
-        if self.profile.study_id.is_some() && replace::forbidden_by_study(&event) {
+        let event = event(edition);
+        if self.profile.study_id.is_some() && replace::needed_by_study(&self.profile, &event) {
             return Err(OrganizationError::ActiveStudy);
         }
         Ok(vec![event])
@@ -271,6 +271,7 @@ impl Record {
         let mut findings = content.problems();
         findings.extend(stamp.problems("organization"));
         findings.extend(replace::unknown_parts(content, Some(&self.profile)));
+        findings.extend(replace::repeated_modes(content, &self.profile));
         findings
     }
 

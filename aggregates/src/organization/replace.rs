@@ -15,9 +15,11 @@ pub(super) fn start_after(latest: Option<DateTime<Utc>>, at: DateTime<Utc>) -> D
     latest.map_or(at, |latest| at.max(latest + TimeDelta::milliseconds(1)))
 }
 
-/// The edition that a change of a part opens; a part without a reason or comment of its own inherits them.
-fn edition(start: DateTime<Utc>, own: &Remark, whole: &Remark) -> Edition {
-    let text = |own: &Option<String>, whole: &Option<String>| own.clone().or_else(|| whole.clone());
+/// The edition that a change of a part opens; a part without a reason or comment of its own inherits them. Blank text
+/// says nothing.
+pub(super) fn edition(start: DateTime<Utc>, own: &Remark, whole: &Remark) -> Edition {
+    let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let text = |own: &Option<String>, whole: &Option<String>| said(own).or_else(|| said(whole));
     Edition { start, reason: text(&own.reason, &whole.reason), comment: text(&own.comment, &whole.comment) }
 }
 
@@ -80,23 +82,58 @@ pub(super) fn replace(
     if !superseded.is_empty() {
         return Err(OrganizationError::Superseded(superseded));
     }
-    if profile.study_id.is_some() && changes.events.iter().any(forbidden_by_study) {
+    if profile.study_id.is_some() && changes.events.iter().any(|event| needed_by_study(profile, event)) {
         return Err(OrganizationError::ActiveStudy);
     }
     Ok(changes.events)
 }
 
-/// Whether an active study needs what this would take away.
-pub(super) fn forbidden_by_study(event: &OrganizationEvent) -> bool {
+/// Whether an active study needs what the event would take away.
+pub(super) fn needed_by_study(profile: &Profile, event: &OrganizationEvent) -> bool {
     match event {
         OrganizationEvent::StatusChanged { status, .. } => *status != super::Status::Active,
+        // An assignment that names another mode takes the former one away.
+        OrganizationEvent::ModeAmended { mode } => {
+            profile.modes.iter().any(|former| former.id == mode.id && former.code != mode.code)
+        }
         OrganizationEvent::ModeEnded { .. }
         | OrganizationEvent::AddressEnded { .. }
         | OrganizationEvent::Deleted { .. } => true,
-        // An assignment that names another mode takes the former one away.
-        OrganizationEvent::ModeAmended { .. } => true,
-        _ => false,
+        OrganizationEvent::Registered(_)
+        | OrganizationEvent::Renamed { .. }
+        | OrganizationEvent::DetailsAmended { .. }
+        | OrganizationEvent::ModeAdded { .. }
+        | OrganizationEvent::AddressAdded { .. }
+        | OrganizationEvent::AddressAmended { .. }
+        | OrganizationEvent::PropertyAdded { .. }
+        | OrganizationEvent::PropertyAmended { .. }
+        | OrganizationEvent::PropertyEnded { .. }
+        | OrganizationEvent::Archived { .. }
+        | OrganizationEvent::Restored { .. }
+        | OrganizationEvent::StudyAssigned { .. }
+        | OrganizationEvent::StudyReleased { .. }
+        | OrganizationEvent::ReferencesAmended { .. } => false,
     }
+}
+
+/// Modes that stand twice once the assignments that name none have kept their own.
+pub(super) fn repeated_modes(content: &Content, profile: &Profile) -> Vec<Finding> {
+    let own = |id: Uuid| profile.modes.iter().find(|mode| mode.id.0 == id).map(|mode| &mode.code);
+    let codes: Vec<_> = content
+        .modes
+        .iter()
+        .map(|mode| match (&mode.code, mode.identity) {
+            (None, Identity::Known(id)) => own(id),
+            (code, _) => code.as_ref(),
+        })
+        .collect();
+    let repeated = |index: usize| {
+        // Two that name the same are found without looking at the organization.
+        let earlier = (0..index).find(|&earlier| codes[index].is_some() && codes[earlier] == codes[index]);
+        earlier.is_some_and(|earlier| content.modes[index].code.is_none() || content.modes[earlier].code.is_none())
+    };
+    let finding = |index| Finding { field: format!("modes[{index}].mode"), problem: Problem::Repeated };
+    (0..codes.len()).filter(|&index| repeated(index)).map(finding).collect()
 }
 
 /// Parts that the content names by an identifier which nothing of `profile` has.
@@ -138,7 +175,7 @@ impl Changes<'_> {
     /// The edition that a change of the part at `path` opens. Who ends a part says why for the whole.
     fn edition(&mut self, path: &str, own: &Remark) -> Edition {
         let edition = edition(self.start, own, &self.stamp.remark);
-        if self.stamp.reason_needed && edition.reason.as_deref().is_none_or(|reason| reason.trim().is_empty()) {
+        if self.stamp.reason_needed && edition.reason.is_none() {
             self.find(format!("{path}.reason"), Problem::ReasonNeeded);
         }
         edition

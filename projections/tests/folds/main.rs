@@ -5,5 +5,7 @@
 mod admins;
 mod audit_trail;
 mod collections;
+mod diff;
 mod given;
+mod organizations;
 mod working_set;
