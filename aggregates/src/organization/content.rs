@@ -179,6 +179,13 @@ pub(super) fn name_problems(name: &str) -> Vec<Finding> {
     check.findings
 }
 
+/// Everything that is wrong with the grounds of a retirement.
+pub(super) fn grounds_problems(grounds: Option<&str>) -> Vec<Finding> {
+    let mut check = Check::default();
+    check.text("", "reasonForDelete", grounds, REASON_LENGTH_MAX);
+    check.findings
+}
+
 #[derive(Default)]
 struct Check {
     findings: Vec<Finding>,

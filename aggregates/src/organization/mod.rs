@@ -216,7 +216,8 @@ impl Record {
             Command::Retire { grounds, stamp } => {
                 let changed = profile.status != Status::Retired;
                 let status = Status::Retired;
-                self.change(&stamp, vec![], changed, |edition| Event::StatusChanged { status, edition, grounds })
+                let findings = content::grounds_problems(grounds.as_deref());
+                self.change(&stamp, findings, changed, |edition| Event::StatusChanged { status, edition, grounds })
             }
             Command::Archive(stamp) => {
                 self.change(&stamp, vec![], !profile.archived, |edition| Event::Archived { edition })
