@@ -1,10 +1,35 @@
 """What the test changes in the requests that schemathesis derives from the examples of the contract."""
 
 import itertools
+import json
+import os
+import urllib.request
 
 import schemathesis
 
 numbers = itertools.count(1)
+
+ORGANIZATIONS = "/ec-site-svc/rest/v1.0/organizations"
+# The organization that the examples are about; the test has made it.
+EXAMPLE = "C36A3197FDEE433FB5547EE83DE99E4B"
+
+ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
+
+
+@schemathesis.hook
+def before_load_schema(context, raw_schema):
+    """What the site contract calls uuid are 32 hexadecimal digits, as it says under identifiers."""
+    if any(path.startswith(ORGANIZATIONS) for path in raw_schema["paths"]):
+        identifiers(raw_schema["components"]["schemas"])
+
+
+def identifiers(value):
+    for child in value.values() if isinstance(value, dict) else value:
+        if isinstance(child, dict) and child.get("format") == "uuid":
+            del child["format"]
+            child["pattern"] = ID
+        elif isinstance(child, (dict, list)):
+            identifiers(child)
 
 
 @schemathesis.hook
@@ -18,3 +43,59 @@ def before_call(context, case, kwargs):
     for step in body if isinstance(body, list) else []:
         if isinstance(step, dict) and step.get("path") == "/path":
             step["path"] = "/person/firstName"
+    if case.path.startswith(ORGANIZATIONS) and is_positive(case):
+        settle(case, body)
+
+
+def is_positive(case):
+    return case.meta is None or case.meta.generation.mode.is_positive
+
+
+def settle(case, body):
+    """Lets every other request that keeps the schemas be about something that is there.
+
+    Identifiers and display texts that are made up name nothing, and a 400 or 404 hides everything else.
+    """
+    if next(numbers) % 2:
+        return
+    if case.method == "DELETE":
+        case.path_parameters["id"] = new_organization()
+    elif "id" in (case.path_parameters or {}):
+        case.path_parameters["id"] = EXAMPLE
+    if isinstance(body, dict) and "organization" in body:
+        without_names(body)
+        if body["organization"].get("msaStart"):
+            body["organization"].pop("msaEnd", None)
+        body["organization"].pop("timezone", None)
+        body["modes"] = []
+
+
+def without_names(value):
+    """Takes away whatever names a code or a record."""
+    if isinstance(value, list):
+        for item in value:
+            without_names(item)
+    elif isinstance(value, dict):
+        for name in list(value):
+            if f"{name}CodeValue" in NAMES or name in NAMES:
+                del value[name]
+            else:
+                without_names(value[name])
+
+
+NAMES = {"id", "entityId", "versionStart", "mainPrimary"} | {
+    f"{code}CodeValue"
+    for code in (
+        "categoryType orgType status subType addressType country addressStateOrProvOrCounty".split()
+    )
+}
+
+
+def new_organization():
+    request = urllib.request.Request(
+        os.environ["REGISTRAR_URL"] + ORGANIZATIONS,
+        json.dumps({"organization": {"name": "To be deleted"}, "modes": [], "orgAddressesDetails": []}).encode(),
+        {"Authorization": "Bearer " + os.environ["REGISTRAR_TOKEN"], "Content-Type": "application/json"},
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as answer:
+        return json.load(answer)["id"]

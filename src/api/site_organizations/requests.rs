@@ -84,8 +84,9 @@ impl WriteOrganization {
     #[must_use]
     pub fn refused(mut self, organization: &Organization, stamp: &Stamp) -> ApiError {
         for finding in organization.problems(&self.content, stamp) {
-            // The domain sees a stand-in where something could not be read.
-            if !self.findings.cover(&finding.field) {
+            // The domain sees a stand-in, or nothing, where a member or its display text could not be read.
+            let text = format!("{}CodeValue", finding.field);
+            if !self.findings.cover(&finding.field) && !self.findings.cover(&text) {
                 self.findings.add(&finding.field, finding.problem.to_string());
             }
         }
