@@ -1,6 +1,7 @@
 //! Everything HTTP. Each dialect is a module that translates its shapes to commands and queries and back; what they
 //! share is in [`common`].
 
+pub mod audit;
 pub mod common;
 pub mod docs;
 pub mod ecg_admins;
@@ -68,7 +69,7 @@ impl AppState {
 }
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
-pub const DOCUMENTS: &[&str] = &["ecg-admins", "registrar"];
+pub const DOCUMENTS: &[&str] = &["ecg-admins", "audit", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -98,6 +99,12 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             include_str!("ecg_admins/description.md"),
             ComponentsBuilder::new().schema_from::<ErrorDto>(),
             ecg_admins::routes::routes(),
+        ),
+        "audit" => (
+            "Registrar - Audit",
+            include_str!("audit/description.md"),
+            ComponentsBuilder::new().schema_from::<audit::Problem>(),
+            audit::routes(),
         ),
         "registrar" => (
             "Registrar",
