@@ -1,8 +1,12 @@
 //! The journal on PostgreSQL.
 
+mod selection;
+
 use super::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
-    StoredSnapshot, StreamId, merkle::Frontier,
+    StoredSnapshot, StreamId,
+    merkle::Frontier,
+    selection::{self as selecting, EventFilter, Members, Selection},
 };
 use crate::folding::Rows;
 use crate::read_store::{schema, sql};
@@ -170,6 +174,25 @@ impl Journal for PostgresStore {
             }
         }
         super::dense(after, limit, head, events)
+    }
+
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
+        if !filter.is_empty() {
+            return selecting::select(self, filter, after, until, limit).await;
+        }
+        let mut events = self.read(after, limit).await?;
+        let full = events.len() == limit;
+        events.retain(|event| event.position <= until);
+        let looked_until = events.last().filter(|_| full).map_or(until, |event| event.position);
+        Ok(Selection { events, looked_until })
+    }
+
+    async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
+        self.find_members(organization, after, until, limit).await
+    }
+
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
+        self.find_position_at(time).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

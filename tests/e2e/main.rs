@@ -34,6 +34,7 @@ mod journal_append;
 mod journal_claims;
 mod journal_reading;
 mod journal_sealing;
+mod journal_selection;
 mod journal_stock;
 mod process;
 mod properties;
