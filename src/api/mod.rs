@@ -11,6 +11,7 @@ pub mod health;
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
+use crate::replay::Replays;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -38,6 +39,8 @@ pub struct AppState {
     pub publisher: PublisherStatus,
     /// How this deployment serves.
     pub settings: Arc<ApiSettings>,
+    /// States of the past.
+    pub replays: Arc<Replays>,
     turns: Arc<Turns>,
 }
 
@@ -64,7 +67,9 @@ impl AppState {
         publisher: PublisherStatus,
         settings: ApiSettings,
     ) -> Self {
-        AppState { node, authenticator, passwords, publisher, settings: Arc::new(settings), turns: Arc::default() }
+        let replays = Arc::new(Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault)));
+        let (settings, turns) = (Arc::new(settings), Arc::default());
+        AppState { node, authenticator, passwords, publisher, settings, replays, turns }
     }
 }
 

@@ -274,6 +274,15 @@ pub trait Journal: Send + Sync {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>>;
 
+    /// Up to `limit` events of one stream after `after_sequence` that stand at or before position `until`, in order.
+    async fn stream_page(
+        &self,
+        stream: (&str, &str),
+        after_sequence: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Vec<StoredEvent>>;
+
     /// Up to `limit` events after position `after`, in order, without gaps.
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
 

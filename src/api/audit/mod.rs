@@ -4,12 +4,18 @@
 //! to an organization reads the journal as if it held the events of that organization alone: those that carried it
 //! when they were written. Every reading is an event itself, stored before the answer begins.
 
-pub mod events;
+mod aggregates;
+mod cursor;
+mod events;
+mod organizations;
+mod parameters;
 mod problems;
 mod reading;
+mod stream;
+mod views;
 
 pub use problems::{BadRequest, Forbidden, NotFound, Problem, Unauthorized, Unavailable};
-pub use reading::record;
+pub use reading::{Scope, record};
 
 use crate::api::AppState;
 use crate::api::common::routes::guarded;
@@ -22,5 +28,11 @@ pub const TAG: &str = "Audit";
 
 /// The operations, each with the permission that it needs.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(guarded(Permission::AuditRead, routes!(events::find_event)))
+    OpenApiRouter::new()
+        .routes(guarded(Permission::AuditRead, routes!(events::list_events)))
+        .routes(guarded(Permission::AuditRead, routes!(events::find_event)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::list_history)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::find_state)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::find_differences)))
+        .routes(guarded(Permission::AuditRead, routes!(organizations::find_snapshot)))
 }
