@@ -8,6 +8,8 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod audit_app;
+mod audit_events;
 mod cli;
 mod committer;
 mod committer_doubt;
