@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 /// The state of an aggregate as JSON, `None` as long as it does not exist.
 ///
 /// A state that is an enum is shown as the members of its variant, with the variant's name as `status` unless it has a
-/// member of that name; the default of such an enum, if it holds nothing, is the aggregate that does not exist.
+/// member of that name or is just `Present`; the default of such an enum, if it holds nothing, is the aggregate that
+/// does not exist.
 /// Secrets need no care here: they are masked in the events that the state comes from (see
 /// [`crate::DomainEvent::masked`]).
 #[must_use]
@@ -31,6 +32,9 @@ fn of_variant(mut members: Map<String, Value>) -> Map<String, Value> {
 }
 
 fn with_status(mut members: Map<String, Value>, variant: &str) -> Map<String, Value> {
+    if variant == "Present" {
+        return members;
+    }
     let mut status = String::new();
     for (index, letter) in variant.char_indices() {
         if index > 0 && letter.is_ascii_uppercase() {
@@ -46,6 +50,7 @@ fn with_status(mut members: Map<String, Value>, variant: &str) -> Map<String, Va
 mod tests {
     use super::*;
     use serde_json::json;
+    use std::collections::BTreeMap;
 
     #[derive(Default, Serialize)]
     enum Thing {
@@ -55,6 +60,7 @@ mod tests {
             name: &'static str,
         },
         Boxed(Box<Inner>),
+        Present(BTreeMap<&'static str, u32>),
         Gone,
     }
 
@@ -80,6 +86,7 @@ mod tests {
     fn a_variant_is_shown_by_its_members_and_its_name() {
         assert_eq!(state(&Thing::InForce { name: "x" }), Some(json!({"name": "x", "status": "in-force"})));
         assert_eq!(state(&Thing::Gone), Some(json!({"status": "gone"})));
+        assert_eq!(state(&Thing::Present(BTreeMap::from([("a", 1)]))), Some(json!({"a": 1})));
     }
 
     #[test]

@@ -8,8 +8,10 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod audit_access;
 mod audit_app;
 mod audit_events;
+mod audit_states;
 mod cli;
 mod committer;
 mod committer_doubt;
