@@ -2,8 +2,10 @@
 
 use crate::audit_app::*;
 use crate::ecg_app::{App, NOBODY};
+use crate::ecg_outage::Line;
 use crate::on_both_stores;
 use crate::support::*;
+use futures::future::join_all;
 use registrar::auth::Permission;
 use registrar::auth::permissions::{AUDITOR, OPERATOR};
 use serde_json::{Value, json};
@@ -179,5 +181,37 @@ on_both_stores! {
         refused(&app, app.call("POST", "/audit/events"), 405).await;
         let both = refused(&app, app.call("GET", "/audit/events?x=1&limit=0"), 400).await;
         assert_eq!(both, "x is not a parameter of this operation; limit must not be less than 1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_has_no_past_to_tell() {
+    let mut database = Database::postgres().await;
+    let url = database.settings.database_url.clone().unwrap();
+    let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+    let mut line = Line::to(server).await;
+    database.settings.database_url = Some(url.replace(server, &line.near.to_string()));
+    let app = App::open(&database).await;
+    let id = &app.caller;
+    line.cut().await;
+    let paths = [
+        "/audit/events".to_owned(),
+        "/audit/events/1".into(),
+        format!("/audit/admin/{id}"),
+        format!("/audit/admin/{id}/history"),
+        format!("/audit/admin/{id}/diff"),
+        "/audit/organizations/o1/snapshot".into(),
+        format!("/audit/admin/{NOBODY}"),
+    ];
+    // At once, since each of them hopes for a connection for a while.
+    let answers = paths.iter().flat_map(|path| {
+        ["application/json", "application/x-ndjson"].map(|accept| app.call("GET", path).header("accept", accept).send())
+    });
+    for answer in join_all(answers).await {
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "1"), "{answer:?}");
+        assert_eq!(
+            (answer.header("content-type"), &answer.json()["code"]),
+            ("application/problem+json", &json!("unavailable"))
+        );
     }
 }
