@@ -72,8 +72,8 @@ impl AggregatePath {
 #[utoipa::path(get, path = "/audit/{aggregateType}/{id}/history", operation_id = "listHistory", tag = TAG,
     summary = "History of one aggregate",
     params(
-        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "admin"),
-        ("id" = String, Path, description = "Identifier within the aggregate type."),
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
         ("after" = Option<String>, Query, description = "Position after which to begin, or the `next` of the page \
             before, with the same filters."),
         ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "Most events of the answer; 100 a \
@@ -170,8 +170,8 @@ async fn position_of(app: &AppState, moment: Option<Moment>, head: u64) -> Resul
 #[utoipa::path(get, path = "/audit/{aggregateType}/{id}", operation_id = "findState", tag = TAG,
     summary = "State of one aggregate at a moment",
     params(
-        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "admin"),
-        ("id" = String, Path, description = "Identifier within the aggregate type."),
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
         ("asOf" = Option<String>, Query, description = "RFC 3339 date-time or position; the present unless given.",
             example = "2036-01-01T00:00:00Z"),
     ),
@@ -196,8 +196,8 @@ pub(super) async fn find_state(
 #[utoipa::path(get, path = "/audit/{aggregateType}/{id}/diff", operation_id = "findDifferences", tag = TAG,
     summary = "What differs between two moments",
     params(
-        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "admin"),
-        ("id" = String, Path, description = "Identifier within the aggregate type."),
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
         ("from" = Option<String>, Query, description = "RFC 3339 date-time or position; the beginning unless given.",
             example = "2026-01-01T00:00:00Z"),
         ("to" = Option<String>, Query, description = "RFC 3339 date-time or position; the present unless given.",

@@ -179,6 +179,7 @@ pub(super) struct Page<T> {
     /// In the order of positions. A page may have fewer than `limit` while `next` says that there are more.
     pub(super) items: Vec<T>,
     /// What to send as `after`, with the same filters, for the next page; null at the end.
+    #[schema(required)]
     pub(super) next: Option<String>,
 }
 
