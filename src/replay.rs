@@ -46,6 +46,13 @@ impl Subject {
             ..EventFilter::default()
         }
     }
+
+    fn sees(&self, event: &StoredEvent) -> JournalResult<bool> {
+        match &self.organization {
+            Some(organization) => Ok(codec::organization(event)?.as_ref() == Some(organization)),
+            None => Ok(true),
+        }
+    }
 }
 
 /// An aggregate between two of its events.
@@ -63,6 +70,19 @@ impl Moment {
     pub fn shown(&self) -> Option<Value> {
         self.last?;
         self.state.shown()
+    }
+
+    /// Moves on past the next event of the stream, which counts if there is one to apply.
+    fn pass(&mut self, stored: &StoredEvent, event: Option<DomainEvent>) -> JournalResult<()> {
+        if stored.sequence != self.sequence + 1 {
+            return Err(JournalError::corrupt(format!("an event before position {} is missing", stored.position)));
+        }
+        self.sequence = stored.sequence;
+        if let Some(event) = event {
+            self.state.apply(event.masked().map_err(JournalError::corrupt)?);
+            self.last = Some((stored.position, stored.recorded_at));
+        }
+        Ok(())
     }
 }
 
@@ -119,15 +139,16 @@ impl Replays {
         };
         let mut made = Kept::new();
         loop {
-            let (steps, more) = self
-                .next_page(subject, &mut moment, until, PAGE_SIZE, |moment, place| {
-                    if moment.sequence % KEPT_EVERY == 0 {
-                        made.insert(place, Arc::new(moment.clone()));
-                    }
-                })
-                .await?;
-            drop(steps);
-            if !more {
+            let stored = self.stored(subject, &moment, until, PAGE_SIZE).await?;
+            let events = codec::decode_events(&self.vault, &stored).await?;
+            for (stored, event) in stored.iter().zip(events) {
+                let visible = subject.sees(stored)?;
+                moment.pass(stored, visible.then_some(event))?;
+                if moment.sequence.is_multiple_of(KEPT_EVERY) {
+                    made.insert(stored.position, Arc::new(moment.clone()));
+                }
+            }
+            if stored.len() < PAGE_SIZE {
                 break;
             }
         }
@@ -135,38 +156,16 @@ impl Replays {
         Ok(Some(moment))
     }
 
-    /// The next events after `moment` that the subject's reader may see, at most `limit` of them, with the state after
-    /// each told to `each`; `moment` moves on. False beside them once there are no more up to `until`.
-    async fn next_page(
+    /// The next events of the subject, whoever may see them.
+    async fn stored(
         &self,
         subject: &Subject,
-        moment: &mut Moment,
+        moment: &Moment,
         until: u64,
         limit: usize,
-        mut each: impl FnMut(&Moment, u64) + Send,
-    ) -> JournalResult<(Vec<Step>, bool)> {
+    ) -> JournalResult<Vec<StoredEvent>> {
         let stream = (subject.aggregate_type.as_str(), subject.aggregate_id.as_str());
-        let stored = self.journal.stream_page(stream, moment.sequence, until, limit).await?;
-        let more = stored.len() == limit;
-        let decoded = codec::decode(&self.vault, &stored).await?;
-        let mut steps = Vec::with_capacity(stored.len());
-        for (stored, recorded) in stored.into_iter().zip(decoded) {
-            if stored.sequence != moment.sequence + 1 {
-                return Err(JournalError::corrupt(format!("an event before position {} is missing", stored.position)));
-            }
-            let (position, metadata) = (stored.position, recorded.metadata);
-            if subject.organization.is_none() || subject.organization == metadata.organization_id {
-                let event = Arc::unwrap_or_clone(recorded.event).masked().map_err(JournalError::corrupt)?;
-                moment.state.apply(event.clone());
-                moment.last = Some((position, stored.recorded_at));
-                moment.sequence = stored.sequence;
-                steps.push(Step { stored, event, metadata });
-            } else {
-                moment.sequence = stored.sequence;
-            }
-            each(moment, position);
-        }
-        Ok((steps, more))
+        self.journal.stream_page(stream, moment.sequence, until, limit).await
     }
 
     fn keep(&self, key: (Subject, bool), made: Kept) {
@@ -219,19 +218,23 @@ impl Walk<'_> {
     /// As [`Replays::at`].
     pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Option<Value>)>> {
         while !self.ended {
-            let mut states = BTreeMap::new();
-            let (moment, subject) = (&mut self.moment, self.subject);
-            let page = self.replays.next_page(subject, moment, self.until, limit.min(PAGE_SIZE), |moment, position| {
-                states.insert(position, moment.shown());
-            });
-            let (steps, more) = page.await?;
-            self.ended = !more;
+            let limit = limit.min(PAGE_SIZE);
+            let stored = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
+            self.ended = stored.len() < limit;
+            let recorded = codec::decode(&self.replays.vault, &stored).await?;
+            let mut steps = Vec::with_capacity(stored.len());
+            for (stored, recorded) in stored.into_iter().zip(recorded) {
+                let event = Arc::unwrap_or_clone(recorded.event);
+                if !self.subject.sees(&stored)? {
+                    self.moment.pass(&stored, None)?;
+                    continue;
+                }
+                let event = event.masked().map_err(JournalError::corrupt)?;
+                self.moment.pass(&stored, Some(event.clone()))?;
+                steps.push((Step { stored, event, metadata: recorded.metadata }, self.moment.shown()));
+            }
             if !steps.is_empty() {
-                let with_state = |step: Step| {
-                    let state = states.remove(&step.stored.position).flatten();
-                    (step, state)
-                };
-                return Ok(steps.into_iter().map(with_state).collect());
+                return Ok(steps);
             }
         }
         Ok(Vec::new())
