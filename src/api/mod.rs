@@ -1,6 +1,7 @@
 //! Everything HTTP. Each dialect is a module that translates its shapes to commands and queries and back; what they
 //! share is in [`common`].
 
+pub mod audit;
 pub mod common;
 pub mod docs;
 pub mod ecg_admins;
@@ -11,6 +12,7 @@ pub mod site_organizations;
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
+use crate::replay::Replays;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -38,6 +40,8 @@ pub struct AppState {
     pub publisher: PublisherStatus,
     /// How this deployment serves.
     pub settings: Arc<ApiSettings>,
+    /// States of the past.
+    pub replays: Arc<Replays>,
     turns: Arc<Turns>,
 }
 
@@ -66,12 +70,14 @@ impl AppState {
         publisher: PublisherStatus,
         settings: ApiSettings,
     ) -> Self {
-        AppState { node, authenticator, passwords, publisher, settings: Arc::new(settings), turns: Arc::default() }
+        let replays = Arc::new(Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault)));
+        let (settings, turns) = (Arc::new(settings), Arc::default());
+        AppState { node, authenticator, passwords, publisher, settings, replays, turns }
     }
 }
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
-pub const DOCUMENTS: &[&str] = &["ecg-admins", "site-organizations", "registrar"];
+pub const DOCUMENTS: &[&str] = &["ecg-admins", "site-organizations", "audit", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -107,6 +113,12 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             include_str!("site_organizations/description.md"),
             site_organizations::schemas::components(),
             site_organizations::routes::routes(),
+        ),
+        "audit" => (
+            "Registrar - Audit",
+            include_str!("audit/description.md"),
+            ComponentsBuilder::new().schema_from::<audit::Problem>(),
+            audit::routes(),
         ),
         "registrar" => (
             "Registrar",

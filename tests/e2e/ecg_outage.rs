@@ -10,21 +10,21 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A line to a server, which can be cut and laid again.
-struct Line {
-    near: SocketAddr,
+pub struct Line {
+    pub near: SocketAddr,
     far: String,
     carrying: JoinHandle<()>,
 }
 
 impl Line {
-    async fn to(far: &str) -> Self {
+    pub async fn to(far: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = listener.local_addr().unwrap();
         Line { near, far: far.to_owned(), carrying: tokio::spawn(carry(listener, far.to_owned())) }
     }
 
     /// Ends every connection and refuses new ones.
-    async fn cut(&mut self) {
+    pub async fn cut(&mut self) {
         self.carrying.abort();
         let _ = (&mut self.carrying).await;
     }
