@@ -28,10 +28,18 @@ use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
-/// Entries are named within this (UUID version 5), so that a rebuild names them alike.
-const ENTRY_NAMESPACE: Uuid = Uuid::from_u128(0x7c0f_5f1e_2d6b_4f0a_9a53_5b1d_3e8a_64c1);
+/// Identifiers of entries begin with this and end with the position.
+const ENTRY_PREFIX: u128 = 0x7c0f_5f1e_2d6b_8f0a_8000_0000_0000_0000;
+
+/// Identifier of the entry of the event at `position`: a UUID of version 8 (RFC 9562, section 5.8), the same after every
+/// rebuild. In the order of positions, so that new entries stand at the end of an index.
+#[must_use]
+pub fn entry_id(position: u64) -> Uuid {
+    // The two bits of the variant remain free for it; there are fewer than 2^62 positions.
+    Uuid::from_u128(ENTRY_PREFIX | u128::from(position & (u64::MAX >> 2)))
+}
 
 /// Aggregate type whose trail an entry belongs to.
 pub const TRAIL: TextKey<AuditEntry> = TextKey("trail", PhantomData);
@@ -103,7 +111,7 @@ pub struct AuditChange {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
-    /// Derived from position and ordinal.
+    /// See [`entry_id`].
     pub id: Uuid,
     /// Position of the event.
     pub position: u64,
@@ -157,7 +165,7 @@ impl Document for AuditEntry {
         name: "audit_entries",
         keys: &[
             KeyColumn { name: "trail", kind: KeyKind::Text },
-            KeyColumn { name: "sequence", kind: KeyKind::Integer },
+            KeyColumn { name: "sequence", kind: KeyKind::Ordinal },
             KeyColumn { name: "recorded_at", kind: KeyKind::Text },
             KeyColumn { name: "aggregate_id", kind: KeyKind::Text },
             KeyColumn { name: "action", kind: KeyKind::Text },
@@ -170,7 +178,6 @@ impl Document for AuditEntry {
             &["trail", "recorded_at", "sequence"],
             &["trail", "action", "sequence"],
             &["aggregate_id", "recorded_at", "sequence"],
-            &["actor_id", "recorded_at", "sequence"],
         ],
         counted: &[&["trail"], &["trail", "action"]],
         hot: false,
@@ -307,7 +314,7 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
     let metadata = &event.metadata;
     AuditEntry {
         // One entry an event, so far; a second one would need an ordinal here.
-        id: Uuid::new_v5(&ENTRY_NAMESPACE, event.position.to_string().as_bytes()),
+        id: entry_id(event.position),
         position: event.position,
         trail: trail.to_owned(),
         sequence,
@@ -352,5 +359,19 @@ fn key_ring_changed(event: &KeyRingEvent) -> Touched {
             key_id,
             vec![change("/verifiesUntil", Value::Null, json!(time_key(*verifies_until)))],
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_of_entries_are_uuids_in_the_order_of_positions() {
+        let positions = [1, 2, 9, 10, 255, 256, u64::MAX >> 2];
+        let ids = positions.map(|position| entry_id(position).to_string());
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        let forms = positions.map(|position| (entry_id(position).get_version_num(), entry_id(position).get_variant()));
+        assert!(forms.iter().all(|form| *form == (8, uuid::Variant::RFC4122)), "{forms:?}");
     }
 }

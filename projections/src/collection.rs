@@ -9,7 +9,7 @@ pub struct Collection {
     pub name: &'static str,
     /// Values beside the body that documents are found and sorted by.
     pub keys: &'static [KeyColumn],
-    /// Lists of keys that are indexed together, each followed by the document's id.
+    /// Lists of keys that are indexed together, each followed by the document's id unless it ends in an ordinal.
     pub indexes: &'static [&'static [&'static str]],
     /// Lists of scalar keys for whose combinations of values the number of documents is kept. The empty list counts
     /// the whole collection.
@@ -19,6 +19,13 @@ pub struct Collection {
 }
 
 impl Collection {
+    /// Whether a list of keys tells any two documents apart without their identifiers.
+    #[must_use]
+    pub fn ends_in_ordinal(&self, keys: &[&str]) -> bool {
+        let last = keys.last();
+        self.keys.iter().any(|key| key.kind == KeyKind::Ordinal && Some(&key.name) == last)
+    }
+
     /// Name under which the number of documents with these values of a counted list of keys is kept.
     #[must_use]
     pub fn facet<'a>(&self, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
@@ -65,6 +72,9 @@ pub enum KeyKind {
     Text,
     /// One whole number.
     Integer,
+    /// One whole number in which documents differ that are alike in the other keys of an index; an index or order that
+    /// ends in it needs no identifier behind it. Within a trail that is the number of the entry.
+    Ordinal,
     /// Any number of texts; a document is found by each.
     Texts,
     /// Text in which parts are searched; already folded.
@@ -76,7 +86,7 @@ pub enum KeyKind {
 pub enum KeyValue {
     /// For `Text` and `Search`.
     Text(String),
-    /// For `Integer`.
+    /// For `Integer` and `Ordinal`.
     Integer(i64),
     /// For `Texts`.
     Texts(Vec<String>),

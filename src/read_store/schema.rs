@@ -64,7 +64,7 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
         .iter()
         .map(|key| match key.kind {
             KeyKind::Text | KeyKind::Search => format!(", {} text COLLATE \"C\"", key.name),
-            KeyKind::Integer => format!(", {} bigint", key.name),
+            KeyKind::Integer | KeyKind::Ordinal => format!(", {} bigint", key.name),
             KeyKind::Texts => format!(", {} text[] COLLATE \"C\"", key.name),
         })
         .collect();
@@ -78,8 +78,8 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
         {
             statements.push(format!("CREATE INDEX {table}_{key} ON {table} USING gin ({key})"));
         } else {
-            let (name, keys) = (index.join("_"), index.join(", "));
-            statements.push(format!("CREATE INDEX {table}_{name} ON {table} ({keys}, id)"));
+            let (name, keys) = (index.join("_"), indexed(collection, index));
+            statements.push(format!("CREATE INDEX {table}_{name} ON {table} ({keys})"));
         }
     }
     for key in collection.keys.iter().filter(|key| key.kind == KeyKind::Search) {
@@ -92,6 +92,11 @@ fn kind(collection: &Collection, name: &str) -> Option<KeyKind> {
     collection.keys.iter().find(|key| key.name == name).map(|key| key.kind)
 }
 
+fn indexed(collection: &Collection, index: &[&str]) -> String {
+    let id: &[&str] = if collection.ends_in_ordinal(index) { &[] } else { &["id"] };
+    [index, id].concat().join(", ")
+}
+
 fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<String>) {
     let table = table(collection, generation);
     let columns: String = collection
@@ -99,7 +104,7 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
         .iter()
         .filter_map(|key| match key.kind {
             KeyKind::Text | KeyKind::Search => Some(format!(", {} TEXT", key.name)),
-            KeyKind::Integer => Some(format!(", {} INTEGER", key.name)),
+            KeyKind::Integer | KeyKind::Ordinal => Some(format!(", {} INTEGER", key.name)),
             KeyKind::Texts => None,
         })
         .collect();
@@ -113,9 +118,9 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
         .filter(|index| !matches!(index, [key] if kind(collection, key) == Some(KeyKind::Texts)))
     {
         statements.push(format!(
-            "CREATE INDEX {table}_{}_index ON {table} ({}, id)",
+            "CREATE INDEX {table}_{}_index ON {table} ({})",
             index.join("_"),
-            index.join(", ")
+            indexed(collection, index)
         ));
     }
     for key in collection.keys {
@@ -128,7 +133,7 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
                 statements.push(format!("CREATE INDEX {table}_{name}_id ON {table}_{name} (id)"));
             }
             KeyKind::Search => create_sqlite_search(&table, name, statements),
-            KeyKind::Text | KeyKind::Integer => {}
+            KeyKind::Text | KeyKind::Integer | KeyKind::Ordinal => {}
         }
     }
 }
@@ -226,7 +231,7 @@ fn write_collection(collection: &Collection, generation: u64) -> String {
     let columns: String = numbered.iter().map(|(_, key)| format!(", {}", key.name)).collect();
     let value = |n: &usize, kind: KeyKind| match kind {
         KeyKind::Text | KeyKind::Search => format!("u.k{n}"),
-        KeyKind::Integer => format!("u.k{n}::bigint"),
+        KeyKind::Integer | KeyKind::Ordinal => format!("u.k{n}::bigint"),
         KeyKind::Texts => format!("ARRAY(SELECT json_array_elements_text(u.k{n}::json))"),
     };
     let values: String = numbered.iter().map(|(n, key)| format!(", {}", value(n, key.kind))).collect();

@@ -82,7 +82,8 @@ pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query
         Direction::Ascending => "ASC",
         Direction::Descending => "DESC",
     };
-    let columns = query.sort.iter().chain(&["id"]);
+    let id: &[&str] = if collection.ends_in_ordinal(query.sort) { &[] } else { &["id"] };
+    let columns = query.sort.iter().chain(id);
     let order =
         |alias: &str| columns.clone().map(|key| format!("{alias}.{key} {direction}")).collect::<Vec<_>>().join(", ");
     let keys = columns.clone().map(|key| format!("d.{key}")).collect::<Vec<_>>().join(", ");
