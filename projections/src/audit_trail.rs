@@ -8,10 +8,11 @@ mod compared;
 pub mod diff;
 
 use crate::admins::AdminDocument;
+use crate::api_keys::ApiKeyDocument;
 use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;
 use crate::organizations::OrganizationDocument;
-use crate::query::{Sort, TextKey};
+use crate::query::{IntegerKey, Sort, TextKey};
 use crate::recorded::RecordedEvent;
 use crate::state_document;
 use crate::working_set::{FoldError, WorkingSet};
@@ -28,7 +29,7 @@ use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Entries are named within this (UUID version 5), so that a rebuild names them alike.
 const ENTRY_NAMESPACE: Uuid = Uuid::from_u128(0x7c0f_5f1e_2d6b_4f0a_9a53_5b1d_3e8a_64c1);
@@ -41,6 +42,12 @@ pub const AGGREGATE_ID: TextKey<AuditEntry> = TextKey("aggregate_id", PhantomDat
 pub const ACTION: TextKey<AuditEntry> = TextKey("action", PhantomData);
 /// Commit time as [`time_key`] writes it.
 pub const RECORDED_AT: TextKey<AuditEntry> = TextKey("recorded_at", PhantomData);
+/// Tenant of the event.
+pub const ORGANIZATION_ID: TextKey<AuditEntry> = TextKey("organization_id", PhantomData);
+/// Position of the event.
+pub const POSITION: IntegerKey<AuditEntry> = IntegerKey("position", PhantomData);
+/// By position, over all trails; named with the time, which never goes back against it, so that periods are found.
+pub const BY_POSITION: Sort<AuditEntry> = Sort(&["recorded_at", "position"], PhantomData);
 /// By time; within a trail also by sequence, since neither ever goes back against the other.
 pub const BY_TIME: Sort<AuditEntry> = Sort(&["recorded_at", "sequence"], PhantomData);
 /// By action, then sequence.
@@ -165,12 +172,15 @@ impl Document for AuditEntry {
             KeyColumn { name: "entity_id", kind: KeyKind::Text },
             KeyColumn { name: "person_id", kind: KeyKind::Text },
             KeyColumn { name: "actor_id", kind: KeyKind::Text },
+            KeyColumn { name: "organization_id", kind: KeyKind::Text },
+            KeyColumn { name: "position", kind: KeyKind::Integer },
         ],
         indexes: &[
             &["trail", "recorded_at", "sequence"],
             &["trail", "action", "sequence"],
             &["aggregate_id", "recorded_at", "sequence"],
             &["actor_id", "recorded_at", "sequence"],
+            &["organization_id", "recorded_at", "position"],
         ],
         counted: &[&["trail"], &["trail", "action"]],
         hot: false,
@@ -192,6 +202,8 @@ impl Document for AuditEntry {
             text(&self.entity_id),
             text(self.person_id.as_deref().unwrap_or_default()),
             text(&self.actor_id),
+            text(self.organization_id.as_deref().unwrap_or_default()),
+            KeyValue::Integer(i64::try_from(self.position).unwrap_or(i64::MAX)),
         ]
     }
 
@@ -242,6 +254,7 @@ pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let mut wanted = match &*event.event {
         DomainEvent::Admin(_) => crate::admins::wants(event),
         DomainEvent::Organization(_) => state_document::wants::<OrganizationDocument>(event),
+        DomainEvent::ApiKey(_) => state_document::wants::<ApiKeyDocument>(event),
         DomainEvent::KeyRing(_) | DomainEvent::AccessToken(_) | DomainEvent::AuditAccess(_) => vec![],
     };
     wanted.push(DocumentKey::of::<TrailCounter>(event.event.aggregate_type()));
@@ -257,6 +270,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
             admin::changed(event, changed, documents.need::<AdminDocument>(&event.aggregate_id)?)
         }
         DomainEvent::Organization(_) => compared::compared::<OrganizationDocument>(event, documents)?,
+        DomainEvent::ApiKey(_) => compared::compared::<ApiKeyDocument>(event, documents)?,
         DomainEvent::KeyRing(changed) => key_ring_changed(changed),
         DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => {
             Touched::new(
