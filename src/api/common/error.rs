@@ -18,6 +18,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder,
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
+/// Tells the same as `Retry-After` to clients of the cloud dialect.
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,12 @@ pub enum ApiError {
     /// sees it.
     #[error("a request with this Idempotency-Key was just carried out")]
     AlreadyAnswered,
+    /// The caller has made more requests than it may.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// Whole seconds after which the next one is accepted.
+        reset_seconds: u64,
+    },
     /// Something that the answer needs is away or busy; the same request may succeed a moment later.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
@@ -107,6 +115,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -127,6 +136,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => "payload-too-large",
             ApiError::UnsupportedMediaType { .. } => "unsupported-media-type",
             ApiError::IdempotencyKeyReused => "idempotency-key-reused",
+            ApiError::TooManyRequests { .. } => "too-many-requests",
             ApiError::Unavailable(_) => "unavailable",
             ApiError::Internal(_) => "internal",
         }
@@ -158,21 +168,29 @@ impl ApiError {
             | ApiError::PayloadTooLarge { .. }
             | ApiError::UnsupportedMediaType { .. }
             | ApiError::IdempotencyKeyReused
+            | ApiError::TooManyRequests { .. }
             | ApiError::AlreadyAnswered => self.to_string(),
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    fn headers(&self, shape: Shape) -> Vec<(HeaderName, HeaderValue)> {
         match self {
+            ApiError::Unauthenticated { .. } if shape == Shape::Cloud => {
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="registrar", charset="UTF-8""#))]
+            }
             // RFC 6750 3: no error code where no credentials were sent.
             ApiError::Unauthenticated { credentials_sent: false } => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]
             }
             ApiError::Unauthenticated { credentials_sent: true } => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#)))
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#))]
             }
-            ApiError::Unavailable(_) => Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))),
-            _ => None,
+            ApiError::TooManyRequests { reset_seconds } => {
+                let seconds = HeaderValue::from(*reset_seconds);
+                vec![(RETRY_AFTER, seconds.clone()), (RATE_LIMIT_RESET, seconds)]
+            }
+            ApiError::Unavailable(_) => vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))],
+            _ => vec![],
         }
     }
 
@@ -252,6 +270,8 @@ pub enum Shape {
     Ecg,
     /// `{"status", "errorData": {"errorCode", "errorMessage", "details"}}`.
     Site,
+    /// `{"status", "error", "requestId"}`.
+    Cloud,
     /// Problem details (RFC 9457) with the members `code`, `findings` and `requestId`.
     Native,
 }
@@ -265,6 +285,9 @@ impl Shape {
             Shape::Ecg
         } else if within("/ec-site-svc") {
             Shape::Site
+        // Paths of the other dialect under /v1 end with a slash.
+        } else if within("/v1/organizations") && !path.ends_with('/') {
+            Shape::Cloud
         } else {
             Shape::Native
         }
@@ -318,12 +341,11 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
     let (content_type, body) = match shape {
         Shape::Ecg => ("application/json", ecg_body(&error)),
         Shape::Site => ("application/json", site_body(&error)),
+        Shape::Cloud => ("application/json", cloud_body(&error, request_id)),
         Shape::Native => ("application/problem+json", native_body(&error, request_id)),
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some((name, value)) = error.header() {
-        response.headers_mut().insert(name, value);
-    }
+    response.headers_mut().extend(error.headers(shape));
     *response.body_mut() = Body::from(body);
     response
 }
@@ -361,6 +383,24 @@ fn site_body(error: &ApiError) -> String {
     let code = format!("C1-{}", error.status().as_u16());
     let data = json!({"errorCode": code, "errorMessage": message, "details": by_field});
     json!({"status": "error", "errorData": data}).to_string()
+}
+
+/// A word for the kind of error and, where the client learns something from it, what is wrong.
+fn cloud_body(error: &ApiError, request_id: &str) -> String {
+    let word = match error.status() {
+        StatusCode::INTERNAL_SERVER_ERROR => "INTERNAL_ERROR".to_owned(),
+        status => status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_"),
+    };
+    let text = match error {
+        ApiError::Unauthenticated { .. } => format!("{word}: Key is not active"),
+        ApiError::Forbidden
+        | ApiError::NoSuchPath
+        | ApiError::NotFound(_)
+        | ApiError::TooManyRequests { .. }
+        | ApiError::Internal(_) => word,
+        other => format!("{word}: {}", other.detail()),
+    };
+    json!({"status": error.status().as_u16(), "error": text, "requestId": request_id}).to_string()
 }
 
 fn native_body(error: &ApiError, request_id: &str) -> String {
