@@ -1,0 +1,76 @@
+//! The body of a change of the organization.
+
+use crate::api::common::findings::Findings;
+use crate::api::common::json::FromJson;
+use crate::api::common::members::{Members, list, text};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::responses::OrganizationPrivateEndpoint;
+
+/// Members to change, as they were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchOrganization {
+    /// Another name.
+    pub name: Option<String>,
+}
+
+impl FromJson for PatchOrganization {
+    fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
+        let mut members = Members::of(json, "", findings)?;
+        let name = members.optional("name", text);
+        // Organizations have no private endpoints here, so there is nothing to take away, and none can be added.
+        members.optional("privateEndpoints", private_endpoints);
+        members.finish();
+        Some(PatchOrganization { name })
+    }
+}
+
+fn private_endpoints(json: Value, path: &str, findings: &mut Findings) -> Option<()> {
+    let mut members = Members::of(json, path, findings)?;
+    members.optional("remove", list(private_endpoint));
+    let add = members.path_of("add");
+    if members.optional("add", list(private_endpoint)).is_some_and(|added| !added.is_empty()) {
+        members.findings.add(&add, "cannot be used: organizations have no private endpoints here");
+    }
+    Some(())
+}
+
+fn private_endpoint(json: Value, path: &str, findings: &mut Findings) -> Option<()> {
+    let mut members = Members::of(json, path, findings)?;
+    for name in ["id", "description", "region"] {
+        members.optional(name, text);
+    }
+    members.optional("cloudProvider", |json: Value, path: &str, findings: &mut Findings| {
+        let known = json.as_str().is_some_and(|provider| ["gcp", "aws", "azure"].contains(&provider));
+        if !known {
+            findings.add(path, "must be one of the following values: gcp, aws, azure");
+        }
+        known.then_some(())
+    });
+    Some(())
+}
+
+/// Members to change; those left out keep their value.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OrganizationPatchRequest {
+    /// New name.
+    #[schema(required = false, min_length = 1, max_length = 255, pattern = r"\S", examples("string"))]
+    pub name: String,
+    /// Endpoints to take away and then to add. Organizations have none here, and none can be added.
+    #[schema(required = false, inline)]
+    pub private_endpoints: PrivateEndpointsPatch,
+}
+
+/// Endpoints to take away and then to add.
+#[derive(Deserialize, ToSchema)]
+pub struct PrivateEndpointsPatch {
+    /// Taken away first.
+    #[schema(required = false)]
+    pub remove: Vec<OrganizationPrivateEndpoint>,
+    /// Added afterwards.
+    #[schema(required = false, deprecated)]
+    pub add: Vec<OrganizationPrivateEndpoint>,
+}
