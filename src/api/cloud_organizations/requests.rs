@@ -1,13 +1,14 @@
 //! The body of a change of the organization.
 
+use super::responses::{CLOUD_PROVIDERS, OrganizationPrivateEndpoint};
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
 use crate::api::common::members::{Members, list, text};
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
-
-use super::responses::OrganizationPrivateEndpoint;
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{Deprecated, Ref};
 
 /// Members to change, as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +44,9 @@ fn private_endpoint(json: Value, path: &str, findings: &mut Findings) -> Option<
         members.optional(name, text);
     }
     members.optional("cloudProvider", |json: Value, path: &str, findings: &mut Findings| {
-        let known = json.as_str().is_some_and(|provider| ["gcp", "aws", "azure"].contains(&provider));
+        let known = json.as_str().is_some_and(|provider| CLOUD_PROVIDERS.contains(&provider));
         if !known {
-            findings.add(path, "must be one of the following values: gcp, aws, azure");
+            findings.add(path, format!("must be one of the following values: {}", CLOUD_PROVIDERS.join(", ")));
         }
         known.then_some(())
     });
@@ -59,18 +60,22 @@ pub struct OrganizationPatchRequest {
     /// New name.
     #[schema(required = false, min_length = 1, max_length = 255, pattern = r"\S", examples("string"))]
     pub name: String,
-    /// Endpoints to take away and then to add. Organizations have none here, and none can be added.
-    #[schema(required = false, inline)]
-    pub private_endpoints: PrivateEndpointsPatch,
+    /// Endpoints to take away and then to add.
+    #[schema(required = false, schema_with = private_endpoints_schema)]
+    pub private_endpoints: serde::de::IgnoredAny,
 }
 
-/// Endpoints to take away and then to add.
-#[derive(Deserialize, ToSchema)]
-pub struct PrivateEndpointsPatch {
-    /// Taken away first.
-    #[schema(required = false)]
-    pub remove: Vec<OrganizationPrivateEndpoint>,
-    /// Added afterwards.
-    #[schema(required = false, deprecated)]
-    pub add: Vec<OrganizationPrivateEndpoint>,
+fn private_endpoints_schema() -> Object {
+    let object = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
+    let endpoints = |description: &str| {
+        let item = Ref::from_schema_name(OrganizationPrivateEndpoint::name());
+        ArrayBuilder::new().items(item).description(Some(description))
+    };
+    object
+        .description(Some(
+            "Endpoints to take away and then to add. Organizations have none here, and none can be added.",
+        ))
+        .property("remove", endpoints("Taken away first."))
+        .property("add", endpoints("Added afterwards.").deprecated(Some(Deprecated::True)))
+        .build()
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use registrar_projections::OrganizationDocument;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
@@ -56,20 +56,23 @@ pub struct OrganizationPrivateEndpoint {
     #[schema(required = false)]
     description: String,
     /// Cloud provider.
-    #[schema(required = false, inline)]
-    cloud_provider: CloudProvider,
+    #[schema(required = false, schema_with = cloud_provider)]
+    cloud_provider: String,
     /// Region of that provider.
     #[schema(required = false, examples("us-east-1"))]
     region: String,
 }
 
-/// Cloud provider.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-enum CloudProvider {
-    Gcp,
-    Aws,
-    Azure,
+/// Providers of private network endpoints.
+pub(super) const CLOUD_PROVIDERS: [&str; 3] = ["gcp", "aws", "azure"];
+
+fn cloud_provider() -> Object {
+    words("Cloud provider.", &CLOUD_PROVIDERS)
+}
+
+fn words(description: &str, words: &[&str]) -> Object {
+    let text = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
+    text.description(Some(description)).enum_values(Some(words.iter().copied())).build()
 }
 
 /// Kind of actor behind an activity.
@@ -113,22 +116,36 @@ impl PartialSchema for ActivityType {
 impl ToSchema for ActivityType {}
 
 /// What a change of a key did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the names say it; some are for what keys do not have here")]
 pub enum KeyUpdateType {
-    Created,
-    Deleted,
+    /// It has another name.
     NameChanged,
+    /// It has other roles.
     RoleChanged,
+    /// It was enabled or disabled.
     StateChanged,
+    /// It has another end.
     DateChanged,
-    IpAccessListChanged,
-    OrgRoleChanged,
-    DefaultServiceRoleChanged,
-    ServiceRoleChanged,
-    #[serde(rename = "roles-v2-changed")]
-    RolesV2Changed,
+}
+
+/// All that are published; keys do not have everything here that some of them are about.
+const KEY_UPDATE_TYPES: [&str; 11] = [
+    "created",
+    "deleted",
+    "name-changed",
+    "role-changed",
+    "state-changed",
+    "date-changed",
+    "ip-access-list-changed",
+    "org-role-changed",
+    "default-service-role-changed",
+    "service-role-changed",
+    "roles-v2-changed",
+];
+
+fn key_update_type() -> Object {
+    words("What an openapi_key_update did.", &KEY_UPDATE_TYPES)
 }
 
 /// One entry of the organization's activity log.
@@ -173,7 +190,7 @@ pub struct Activity {
     pub(super) target_key_id: Option<String>,
     /// What an openapi_key_update did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = KeyUpdateType, required = false, inline)]
+    #[schema(required = false, schema_with = key_update_type)]
     pub(super) key_update_type: Option<KeyUpdateType>,
 }
 
