@@ -9,6 +9,14 @@
 )]
 
 mod cli;
+mod cloud_activities;
+mod cloud_app;
+mod cloud_cli;
+mod cloud_http;
+mod cloud_keys;
+mod cloud_organizations;
+mod cloud_outage;
+mod cloud_secrets;
 mod committer;
 mod committer_doubt;
 mod contract;

@@ -4,11 +4,15 @@ use super::responses::{CLOUD_PROVIDERS, OrganizationPrivateEndpoint};
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
 use crate::api::common::members::{Members, list, text};
+use registrar_aggregates::values::Problem;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Deprecated, Ref};
+
+/// Longest name, in characters.
+const NAME_LENGTH_MAX: usize = 255;
 
 /// Members to change, as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,12 +24,21 @@ pub struct PatchOrganization {
 impl FromJson for PatchOrganization {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
         let mut members = Members::of(json, "", findings)?;
-        let name = members.optional("name", text);
+        let name = members.optional("name", name);
         // Organizations have no private endpoints here, so there is nothing to take away, and none can be added.
         members.optional("privateEndpoints", private_endpoints);
         members.finish();
         Some(PatchOrganization { name })
     }
+}
+
+/// Space around a name is dropped, and it is shorter than what other dialects may give.
+fn name(json: Value, path: &str, findings: &mut Findings) -> Option<String> {
+    let name = text(json, path, findings)?.trim().to_owned();
+    if name.chars().count() > NAME_LENGTH_MAX {
+        return findings.check(path, Err(Problem::TooLong { max: NAME_LENGTH_MAX }));
+    }
+    Some(name)
 }
 
 fn private_endpoints(json: Value, path: &str, findings: &mut Findings) -> Option<()> {
