@@ -9,7 +9,10 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::Schema;
+use utoipa::openapi::schema::{
+    AnyOfBuilder, Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
 
 /// A key to be made, as it was sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +106,7 @@ pub struct ApiKeyPostRequest {
     #[schema(min_items = 1, schema_with = roles)]
     pub roles: Vec<String>,
     /// End of the key, in the future; without end if null, empty or left out.
-    #[schema(required = false, schema_with = expire_at)]
+    #[schema(required = false, schema_with = new_expire_at)]
     pub expire_at: String,
     /// Whether it may be used from the start; enabled unless given.
     #[schema(required = false, schema_with = key_state)]
@@ -121,16 +124,16 @@ pub struct ApiKeyPatchRequest {
     #[schema(required = false, schema_with = roles)]
     pub roles: Vec<String>,
     /// New end, in the future; none for null or an empty text.
-    #[schema(required = false, schema_with = expire_at)]
+    #[schema(required = false, schema_with = new_expire_at)]
     pub expire_at: String,
     /// Whether it may be used.
     #[schema(required = false, schema_with = key_state)]
     pub state: String,
 }
 
-pub(super) fn roles() -> utoipa::openapi::schema::Array {
+pub(super) fn roles() -> Array {
     let names = Role::ALL.map(Role::name);
-    utoipa::openapi::schema::ArrayBuilder::new()
+    ArrayBuilder::new()
         .items(of_type(Type::String).enum_values(Some(names)))
         .min_items(Some(1))
         .description(Some("Roles of the key: admin may do everything, developer may read."))
@@ -143,6 +146,16 @@ pub(super) fn expire_at() -> Object {
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .description(Some("End of the key, in ISO 8601 notation; null if it has none."))
         .build()
+}
+
+fn new_expire_at() -> Schema {
+    AnyOfBuilder::new()
+        .item(of_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))))
+        .item(of_type(Type::String).max_length(Some(0)))
+        .item(of_type(Type::Null))
+        .description(Some("End of the key, in the future and in ISO 8601 notation; null or an empty text for none."))
+        .build()
+        .into()
 }
 
 pub(super) fn key_state() -> Object {
