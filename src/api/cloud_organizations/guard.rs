@@ -52,7 +52,7 @@ async fn guard(permission: Permission, request: Request, next: Next) -> Response
     else {
         return ApiError::internal("the guard stands outside the boundary").into_response();
     };
-    let known = app.node.heads.now();
+    let known = app.node.heads.position();
     let mut response = match admit(&app, permission, &mut parts, facts).await {
         Ok((caller, tenant)) => {
             parts.extensions.insert(caller);
