@@ -3,18 +3,18 @@
 //! A handler answers an [`ApiError`]; it travels as an extension of an empty answer until [`render`] writes it in the
 //! shape of the request's dialect. So no handler knows the shape, and the chain of causes is logged in one place.
 
+mod bodies;
+
+pub use bodies::ErrorDto;
+
 use crate::auth::{AuthError, Busy};
 use crate::journal::JournalError;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
@@ -294,44 +294,6 @@ impl Shape {
     }
 }
 
-/// Body of every failed request of the ECG dialect.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ErrorDto {
-    /// Repeats the HTTP status.
-    #[schema(schema_with = status_schema)]
-    status_code: u16,
-    /// What is wrong; a list when there are several findings.
-    #[schema(schema_with = message_schema)]
-    message: Message,
-    /// Name of the HTTP status.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
-    error: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Message {
-    One(String),
-    Several(Vec<String>),
-}
-
-fn status_schema() -> Object {
-    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
-    number.description(Some("Repeats the HTTP status.")).minimum(Some(400)).maximum(Some(599)).build()
-}
-
-fn message_schema() -> Schema {
-    let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    AnyOfBuilder::new()
-        .description(Some("What is wrong; a list when there are several findings."))
-        .item(text())
-        .item(ArrayBuilder::new().items(text()))
-        .build()
-        .into()
-}
-
 /// Writes the error that an answer carries, if it carries one, in `shape`, and logs what caused it. The caller's
 /// tracing span is what ties the log line to the request.
 #[must_use]
@@ -339,81 +301,13 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
     let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() else { return response };
     error.log();
     let (content_type, body) = match shape {
-        Shape::Ecg => ("application/json", ecg_body(&error)),
-        Shape::Site => ("application/json", site_body(&error)),
-        Shape::Cloud => ("application/json", cloud_body(&error, request_id)),
-        Shape::Native => ("application/problem+json", native_body(&error, request_id)),
+        Shape::Ecg => ("application/json", bodies::ecg_body(&error)),
+        Shape::Site => ("application/json", bodies::site_body(&error)),
+        Shape::Cloud => ("application/json", bodies::cloud_body(&error, request_id)),
+        Shape::Native => ("application/problem+json", bodies::native_body(&error, request_id)),
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().extend(error.headers(shape));
     *response.body_mut() = Body::from(body);
     response
-}
-
-fn ecg_body(error: &ApiError) -> String {
-    let message = match error {
-        ApiError::Invalid(_) | ApiError::InvalidFields(_) => Message::Several(error.findings()),
-        other => Message::One(other.detail()),
-    };
-    let body = ErrorDto { status_code: error.status().as_u16(), message, error: error.status().canonical_reason() };
-    serde_json::to_string(&body).unwrap_or_default()
-}
-
-fn site_body(error: &ApiError) -> String {
-    let (message, details) = match error {
-        ApiError::Invalid(findings) => {
-            // Every finding begins with the name of its field.
-            let field = |finding: &String| {
-                let (field, wrong) = finding.split_once(' ').unwrap_or(("body", finding));
-                (field.to_owned(), wrong.to_owned())
-            };
-            ("Validation failed".to_owned(), findings.iter().map(field).collect())
-        }
-        ApiError::InvalidFields(fields) => ("Validation failed".to_owned(), fields.clone()),
-        ApiError::Forbidden => ("Forbidden".to_owned(), Vec::new()),
-        other => (other.detail(), Vec::new()),
-    };
-    let mut by_field = serde_json::Map::new();
-    for (field, wrong) in details {
-        match by_field.get_mut(&field) {
-            Some(serde_json::Value::String(said)) => said.extend(["; ", &wrong]),
-            _ => drop(by_field.insert(field, wrong.into())),
-        }
-    }
-    let code = format!("C1-{}", error.status().as_u16());
-    let data = json!({"errorCode": code, "errorMessage": message, "details": by_field});
-    json!({"status": "error", "errorData": data}).to_string()
-}
-
-/// A word for the kind of error and, where the client learns something from it, what is wrong.
-fn cloud_body(error: &ApiError, request_id: &str) -> String {
-    let word = match error.status() {
-        StatusCode::INTERNAL_SERVER_ERROR => "INTERNAL_ERROR".to_owned(),
-        status => status.canonical_reason().unwrap_or_default().to_uppercase().replace([' ', '-'], "_"),
-    };
-    let text = match error {
-        ApiError::Unauthenticated { .. } => format!("{word}: Key is not active"),
-        ApiError::Forbidden
-        | ApiError::NoSuchPath
-        | ApiError::NotFound(_)
-        | ApiError::TooManyRequests { .. }
-        | ApiError::Internal(_) => word,
-        other => format!("{word}: {}", other.detail()),
-    };
-    json!({"status": error.status().as_u16(), "error": text, "requestId": request_id}).to_string()
-}
-
-fn native_body(error: &ApiError, request_id: &str) -> String {
-    let mut body = json!({
-        "type": "about:blank",
-        "title": error.status().canonical_reason(),
-        "status": error.status().as_u16(),
-        "detail": error.detail(),
-        "code": error.code(),
-        "requestId": request_id,
-    });
-    if let ApiError::Invalid(_) | ApiError::InvalidFields(_) = error {
-        body["findings"] = json!(error.findings());
-    }
-    body.to_string()
 }
