@@ -16,5 +16,6 @@ pub mod journal;
 pub mod node;
 pub mod publisher;
 pub mod read_store;
+pub mod replay;
 pub mod telemetry;
 pub mod vault;

@@ -11,12 +11,24 @@ use serde::{Deserialize, Serialize};
 
 /// A token by its `jti`.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
+#[serde(rename_all_fields = "camelCase")]
 pub enum AccessToken {
     /// Not issued.
     #[default]
     Absent,
     /// Issued; it ends by itself.
-    Issued,
+    Issued {
+        /// Whom it stands for.
+        admin_id: AdminId,
+        /// When it ends.
+        expires_at: DateTime<Utc>,
+        /// The only organization it reaches, if narrowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization_id: Option<String>,
+        /// The only permissions it carries, if narrowed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        permissions: Option<Vec<String>>,
+    },
 }
 
 /// Puts on record that a token is handed out.
@@ -75,7 +87,7 @@ impl Decide for AccessToken {
             AccessToken::Absent => {
                 Ok(vec![AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }])
             }
-            AccessToken::Issued => Err(AccessTokenError::AlreadyIssued),
+            AccessToken::Issued { .. } => Err(AccessTokenError::AlreadyIssued),
         }
     }
 }
@@ -83,7 +95,9 @@ impl Decide for AccessToken {
 impl AccessToken {
     fn evolve(&mut self, event: AccessTokenEvent) {
         match event {
-            AccessTokenEvent::Issued { .. } => *self = AccessToken::Issued,
+            AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions } => {
+                *self = AccessToken::Issued { admin_id, expires_at, organization_id, permissions };
+            }
         }
     }
 }

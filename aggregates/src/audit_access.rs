@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, convert::Infallible};
 
 /// What somebody read of the trail. Has no state: every reading is a fact of its own.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct AuditAccess;
 
 /// The only thing to say: that it was read.

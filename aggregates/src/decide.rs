@@ -19,6 +19,11 @@ pub trait Decide: cqrs_es::Aggregate {
     /// # Errors
     /// The aggregate's own refusals.
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// The state as auditors see it, `None` as long as the aggregate does not exist; see [`crate::shown`].
+    fn shown(&self) -> Option<serde_json::Value> {
+        crate::shown::state(self)
+    }
 }
 
 /// Implements [`cqrs_es::Aggregate`] around `decide` and an inherent `evolve`.

@@ -2,7 +2,7 @@
 
 use crate::{
     Claim, access_token::AccessTokenEvent, admin::AdminEvent, api_key::ApiKeyEvent, audit_access::AuditAccessEvent,
-    key_ring::KeyRingEvent, organization::OrganizationEvent,
+    key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
 };
 use serde_json::Value;
 
@@ -144,6 +144,23 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.comment(),)* }
             }
 
+            /// The event with `***` in place of every secret: what may be shown, and replayed to states that may be.
+            ///
+            /// # Errors
+            /// `Payload`; secrets are texts, so there is none.
+            pub fn masked(self) -> Result<Self, UnknownEvent> {
+                let (secrets, aggregate_type) = (self.secret_fields(), self.aggregate_type());
+                if secrets.is_empty() {
+                    return Ok(self);
+                }
+                let mut payload = self.to_payload().map_err(|source| UnknownEvent::Payload {
+                    aggregate_type: aggregate_type.to_owned(),
+                    source,
+                })?;
+                personal::replace(&mut payload, secrets, personal::SECRET);
+                DomainEvent::from_payload(aggregate_type, payload)
+            }
+
             /// The payload as JSON, personal values in the clear.
             ///
             /// # Errors
@@ -163,6 +180,42 @@ macro_rules! domain_events {
                         .map_err(|source| UnknownEvent::Payload { aggregate_type: aggregate_type.to_owned(), source }),)*
                     _ => Err(UnknownEvent::Aggregate(aggregate_type.to_owned())),
                 }
+            }
+        }
+
+        /// The state of any aggregate, for whoever replays history.
+        #[derive(Debug, Clone)]
+        pub enum AnyAggregate {
+            $($(#[$doc])* $variant(Box<$aggregate>),)*
+        }
+
+        impl AnyAggregate {
+            /// Kebab-case names of all aggregate types.
+            pub const TYPES: &'static [&'static str] = &[$(<$aggregate as cqrs_es::Aggregate>::TYPE),*];
+
+            /// An aggregate before its first event; `None` for a type that does not exist.
+            #[must_use]
+            pub fn absent(aggregate_type: &str) -> Option<Self> {
+                match aggregate_type {
+                    $(<$aggregate as cqrs_es::Aggregate>::TYPE => Some(AnyAggregate::$variant(Box::default())),)*
+                    _ => None,
+                }
+            }
+
+            /// What becomes of it by `event`; by one of another type nothing.
+            pub fn apply(&mut self, event: DomainEvent) {
+                match (self, event) {
+                    $((AnyAggregate::$variant(state), DomainEvent::$variant(event)) => {
+                        cqrs_es::Aggregate::apply(&mut **state, event);
+                    })*
+                    _ => {}
+                }
+            }
+
+            /// See [`crate::Decide::shown`].
+            #[must_use]
+            pub fn shown(&self) -> Option<Value> {
+                match self { $(AnyAggregate::$variant(state) => crate::Decide::shown(&**state),)* }
             }
         }
     };

@@ -15,11 +15,12 @@ pub mod key_ring;
 pub mod metadata;
 pub mod organization;
 pub mod personal;
+pub mod shown;
 pub mod text;
 pub mod upcast;
 pub mod values;
 
 pub use claim::{Claim, ClaimKey};
 pub use decide::Decide;
-pub use event::{DomainEvent, EventFacts, OfDomain, UnknownEvent};
+pub use event::{AnyAggregate, DomainEvent, EventFacts, OfDomain, UnknownEvent};
 pub use metadata::{Actor, ActorType, Metadata};

@@ -1,5 +1,6 @@
 //! The load generator that Registrar's figures come from. Traffic stays on loopback, runs are bounded.
 
+mod audit;
 mod commands;
 mod http;
 
@@ -26,6 +27,18 @@ enum Measure {
         #[arg(long, default_value_t = 20_000)]
         admins: usize,
     },
+    /// The auditor's API in process: pages by each filter, states of the past, lines.
+    Audit {
+        /// A private PostgreSQL; without it SQLite in a folder of its own.
+        #[arg(long)]
+        database_url: Option<String>,
+        /// Events that the journal is filled with.
+        #[arg(long, default_value_t = 100_000)]
+        events: u64,
+        /// Requests of each kind.
+        #[arg(long, default_value_t = 500)]
+        requests: u64,
+    },
     /// Commands and reads over HTTP, keep-alive, against a server that runs on this machine.
     Http {
         /// Root of the server.
@@ -47,6 +60,9 @@ enum Measure {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().measure {
         Measure::Commands { database_url, clients, admins } => commands::run(database_url, clients, admins).await,
+        Measure::Audit { database_url, events, requests } => {
+            audit::run(audit::Journal { database_url, events, requests }).await
+        }
         Measure::Http { url, token, clients, admins } => http::run(http::Load { url, token, clients, admins }).await,
     }
 }

@@ -1,6 +1,7 @@
 //! Everything HTTP. Each dialect is a module that translates its shapes to commands and queries and back; what they
 //! share is in [`common`].
 
+pub mod audit;
 pub mod cloud_organizations;
 pub mod common;
 pub mod docs;
@@ -12,6 +13,7 @@ pub mod site_organizations;
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
+use crate::replay::Replays;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -42,6 +44,8 @@ pub struct AppState {
     pub settings: Arc<ApiSettings>,
     /// Counts the requests of API keys.
     pub limiter: Arc<RateLimiter>,
+    /// States of the past.
+    pub replays: Arc<Replays>,
     turns: Arc<Turns>,
 }
 
@@ -72,13 +76,16 @@ impl AppState {
         publisher: PublisherStatus,
         settings: ApiSettings,
     ) -> Self {
-        let (limiter, turns) = (Arc::new(RateLimiter::new(settings.api_key_rate)), Arc::default());
-        AppState { node, authenticator, passwords, publisher, settings: Arc::new(settings), limiter, turns }
+        let replays = Arc::new(Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault)));
+        let limiter = Arc::new(RateLimiter::new(settings.api_key_rate));
+        let (settings, turns) = (Arc::new(settings), Arc::default());
+        AppState { node, authenticator, passwords, publisher, settings, limiter, replays, turns }
     }
 }
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
-pub const DOCUMENTS: &[&str] = &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "registrar"];
+pub const DOCUMENTS: &[&str] =
+    &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "audit", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -126,6 +133,12 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             include_str!("cloud_organizations/description.md"),
             ComponentsBuilder::new().schema_from::<ErrorResponse>(),
             cloud_organizations::keys::routes(),
+        ),
+        "audit" => (
+            "Registrar - Audit",
+            include_str!("audit/description.md"),
+            ComponentsBuilder::new().schema_from::<audit::Problem>(),
+            audit::routes(),
         ),
         "registrar" => (
             "Registrar",

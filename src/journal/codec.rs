@@ -153,6 +153,39 @@ pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<
     stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(&keys, event, payload, metadata)).collect()
 }
 
+/// What happened alone, opened, upcast and typed, in order: all that a state is made of, at half the cost of
+/// [`decode`].
+///
+/// # Errors
+/// As [`decode`].
+pub async fn decode_events(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<DomainEvent>> {
+    let payloads = stored.iter().map(|event| parse(&event.payload, event)).collect::<JournalResult<Vec<Value>>>()?;
+    let keys = vault.keys_of(payloads.iter()).await?;
+    let typed = |(event, payload)| decode_event(&keys, event, payload);
+    stored.iter().zip(payloads).map(typed).collect()
+}
+
+/// Tenant that an event carried when it was written.
+///
+/// # Errors
+/// `Corrupt` for an event whose metadata does not have its shape.
+pub fn organization(event: &StoredEvent) -> JournalResult<Option<String>> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Tenant {
+        organization_id: Option<String>,
+    }
+    let tenant: Tenant =
+        serde_json::from_str(&event.metadata).map_err(|_| at(event, "its metadata does not have its shape"))?;
+    Ok(tenant.organization_id)
+}
+
+fn decode_event(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value) -> JournalResult<DomainEvent> {
+    keys.open(&mut payload).map_err(|error| at(event, error))?;
+    let payload = upcast(event, payload);
+    DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))
+}
+
 fn parse(text: &str, event: &StoredEvent) -> JournalResult<Value> {
     serde_json::from_str(text).map_err(|_| at(event, "it is not JSON"))
 }
@@ -165,15 +198,13 @@ fn at(event: &StoredEvent, error: impl std::fmt::Display) -> JournalError {
 fn decode_one(
     keys: &SubjectKeys,
     event: &StoredEvent,
-    mut payload: Value,
+    payload: Value,
     mut metadata: Value,
 ) -> JournalResult<RecordedEvent> {
-    keys.open(&mut payload).map_err(|error| at(event, error))?;
     keys.open(&mut metadata).map_err(|error| at(event, error))?;
     let metadata: Metadata =
         serde_json::from_value(metadata).map_err(|_| at(event, "its metadata does not have its shape"))?;
-    let payload = upcast(event, payload);
-    let typed = DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))?;
+    let typed = decode_event(keys, event, payload)?;
     Ok(RecordedEvent {
         position: event.position,
         recorded_at: event.recorded_at,

@@ -6,11 +6,13 @@
 pub mod codec;
 pub mod merkle;
 pub mod postgres;
+pub mod selection;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use registrar_projections::{ChangeKind, CollectionId, DocumentKey, KeyValue};
+use selection::{EventFilter, Members, Selection};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -272,8 +274,29 @@ pub trait Journal: Send + Sync {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>>;
 
+    /// Up to `limit` events of one stream after `after_sequence` that stand at or before position `until`, in order.
+    async fn stream_page(
+        &self,
+        stream: (&str, &str),
+        after_sequence: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Vec<StoredEvent>>;
+
     /// Up to `limit` events after position `after`, in order, without gaps.
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
+
+    /// Up to `limit` of the events after position `after` up to `until` that fit `filter`, in order. There may be fewer
+    /// of them than there are; how far was looked stands beside them.
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection>;
+
+    /// Aggregates whose first event that carries `organization` stands after position `after` up to `until`, found by
+    /// looking at no more than `limit` events of the organization.
+    async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members>;
+
+    /// Position of the last event that was recorded at `time` or before; 0, or that before the first event that is
+    /// here, where there is none.
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64>;
 
     /// Who holds a claim: aggregate type and id.
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>>;

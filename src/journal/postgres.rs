@@ -1,8 +1,12 @@
 //! The journal on PostgreSQL.
 
+mod selection;
+
 use super::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
-    StoredSnapshot, StreamId, merkle::Frontier,
+    StoredSnapshot, StreamId,
+    merkle::Frontier,
+    selection::{self as selecting, EventFilter, Members, Selection},
 };
 use crate::folding::Rows;
 use crate::read_store::{schema, sql};
@@ -154,6 +158,22 @@ impl Journal for PostgresStore {
         self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
     }
 
+    async fn stream_page(
+        &self,
+        stream: (&str, &str),
+        after_sequence: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Vec<StoredEvent>> {
+        let text = format!(
+            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
+             AND position <= $4 ORDER BY sequence LIMIT $5"
+        );
+        let (after, until, count) = (signed(after_sequence)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(until).bind(count);
+        self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
+    }
+
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
             "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
@@ -170,6 +190,25 @@ impl Journal for PostgresStore {
             }
         }
         super::dense(after, limit, head, events)
+    }
+
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
+        if !filter.is_empty() {
+            return selecting::select(self, filter, after, until, limit).await;
+        }
+        let mut events = self.read(after, limit).await?;
+        let full = events.len() == limit;
+        events.retain(|event| event.position <= until);
+        let looked_until = events.last().filter(|_| full).map_or(until, |event| event.position);
+        Ok(Selection { events, looked_until })
+    }
+
+    async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
+        self.find_members(organization, after, until, limit).await
+    }
+
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
+        self.find_position_at(time).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

@@ -9,6 +9,7 @@ use registrar::executor::{Executor, RequestContext};
 use registrar::folding::Rows;
 use registrar::heads;
 use registrar::idempotency::{Answer, AnswerSlot};
+use registrar::journal::selection::{EventFilter, Members, Selection};
 use registrar::journal::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent,
     StoredSnapshot, StreamId,
@@ -60,8 +61,30 @@ impl Journal for Faulty {
         self.inner.stream(aggregate_type, id, after).await
     }
 
+    async fn stream_page(
+        &self,
+        stream: (&str, &str),
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.stream_page(stream, after, until, limit).await
+    }
+
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
         self.inner.read(after, limit).await
+    }
+
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
+        self.inner.select(filter, after, until, limit).await
+    }
+
+    async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
+        self.inner.members(organization, after, until, limit).await
+    }
+
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
+        self.inner.position_at(time).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

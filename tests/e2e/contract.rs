@@ -179,7 +179,8 @@ fn plain(value: &Value) -> Value {
                 let text =
                     TEXTS.contains(&name.as_str()) && (value.is_string() || value.is_array() || *name == "example");
                 // Items that may be anything are the same as none said.
-                !text && !name.starts_with("x-") && !(*name == "items" && **value == json!({}))
+                let anything = *name == "items" && **value == json!({});
+                !(text || anything || name.starts_with("x-"))
             });
             Value::Object(kept.map(|(name, value)| (name.clone(), sorted(name, plain(value)))).collect())
         }

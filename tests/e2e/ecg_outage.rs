@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 /// A line to a server, which can be cut and laid again.
 pub struct Line {
-    near: SocketAddr,
+    pub near: SocketAddr,
     far: String,
     carrying: JoinHandle<()>,
 }
@@ -26,7 +26,7 @@ impl Line {
         line
     }
 
-    async fn to(far: &str) -> Self {
+    pub async fn to(far: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = listener.local_addr().unwrap();
         Line { near, far: far.to_owned(), carrying: tokio::spawn(carry(listener, far.to_owned())) }

@@ -8,6 +8,11 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod audit_access;
+mod audit_app;
+mod audit_events;
+mod audit_properties;
+mod audit_states;
 mod cli;
 mod cloud_activities;
 mod cloud_app;
@@ -42,6 +47,7 @@ mod journal_append;
 mod journal_claims;
 mod journal_reading;
 mod journal_sealing;
+mod journal_selection;
 mod journal_stock;
 mod organizations;
 mod process;

@@ -4,6 +4,7 @@
 mod amend;
 mod event;
 mod profile;
+mod shown;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -69,6 +70,10 @@ impl Decide for Admin {
 
     fn creates(command: &AdminCommand) -> bool {
         matches!(command, AdminCommand::Register(_))
+    }
+
+    fn shown(&self) -> Option<serde_json::Value> {
+        self.shown_state()
     }
 
     fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {

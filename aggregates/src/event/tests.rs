@@ -367,3 +367,36 @@ fn the_texts_that_stay_in_the_clear_are_these() {
     );
     assert_eq!(texts, known);
 }
+
+#[test]
+fn a_masked_event_and_the_states_it_leads_to_show_no_secret() {
+    for aggregate_type in AnyAggregate::TYPES {
+        let mut state = AnyAggregate::absent(aggregate_type).expect("listed");
+        for event in events().into_iter().filter(|event| event.aggregate_type() == *aggregate_type) {
+            let secrets = event.secret_fields();
+            let masked = event.clone().masked().expect("secrets are texts");
+            let mut expected = payload(&event);
+            personal::replace(&mut expected, secrets, personal::SECRET);
+            assert_eq!(payload(&masked), expected);
+            let mut taken = personal::take(&mut payload(&event), secrets);
+            taken.retain(|_, secret| secret != personal::SECRET);
+            state.apply(masked);
+            let shown = state.shown().expect("it exists").to_string();
+            assert!(taken.values().all(|secret| !shown.contains(&secret.to_string())), "{shown}");
+        }
+    }
+    assert!(AnyAggregate::absent("no-such-type").is_none());
+}
+
+#[test]
+fn an_event_of_another_aggregate_changes_nothing() {
+    for aggregate_type in AnyAggregate::TYPES {
+        let mut state = AnyAggregate::absent(aggregate_type).expect("listed");
+        let before = state.shown();
+        events()
+            .into_iter()
+            .filter(|event| event.aggregate_type() != *aggregate_type)
+            .for_each(|event| state.apply(event));
+        assert_eq!(state.shown(), before);
+    }
+}

@@ -60,6 +60,15 @@ impl Query {
         Ok(Query { pairs, findings: Findings::default() })
     }
 
+    /// Notes every parameter that is not one of `names`, where what is not understood must not be passed over.
+    pub fn only(&mut self, names: &[&str]) {
+        for (name, _) in &self.pairs {
+            if !names.contains(&name.as_str()) {
+                self.findings.add(name, "is not a parameter of this operation");
+            }
+        }
+    }
+
     /// The text of a parameter, if it was given.
     pub fn text(&mut self, name: &str) -> Option<String> {
         if self.pairs.iter().filter(|(given, _)| given == name).count() > 1 {

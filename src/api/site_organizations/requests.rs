@@ -83,7 +83,9 @@ impl WriteOrganization {
     /// The refusal that names everything found here and by the organization that it is for.
     #[must_use]
     pub fn refused(mut self, organization: &Organization, stamp: &Stamp) -> ApiError {
-        for finding in organization.problems(&self.content, stamp) {
+        // Of what is no object at all, nothing but that can be said.
+        let found = if self.findings.cover("body") { vec![] } else { organization.problems(&self.content, stamp) };
+        for finding in found {
             // The domain sees a stand-in, or nothing, where a member or its display text could not be read.
             let text = format!("{}CodeValue", finding.field);
             if !self.findings.cover(&finding.field) && !self.findings.cover(&text) {

@@ -13,6 +13,7 @@ pub(super) const ORGANIZATIONS: Dialect = Dialect {
     rules: &RULES,
     messages,
     excused: &[],
+    scarce: &[],
     serve,
 };
 

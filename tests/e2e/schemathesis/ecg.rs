@@ -8,6 +8,7 @@ pub(super) const ECG: Dialect = Dialect {
     file: "ecg-admins.openapi.json",
     document: "ecg-admins",
     rules: &RULES,
+    scarce: &[],
     messages,
     excused: &[],
     serve: |database| serve(database, |_, _| {}),

@@ -8,6 +8,7 @@ pub(super) const SITE: Dialect = Dialect {
     file: "site-organizations.openapi.json",
     document: "site-organizations",
     rules: &RULES,
+    scarce: &[],
     messages,
     // The published page describes one operation; its siblings have the same path.
     excused: &[("allow_header_conformance", "Undocumented methods advertised: DELETE, GET")],

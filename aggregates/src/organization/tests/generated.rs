@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 
 const MODES: [&str; 5] = ["Testing", "Production", "Training", "Study_Design", "Operational"];
 
+/// Extra values in small numbers.
+type Numbers = BTreeMap<u8, u8>;
+
 /// A replacement in small numbers. Parts are named by their place among those that there are; what is past the end is
 /// new.
 #[derive(Debug, Clone)]
@@ -15,8 +18,8 @@ struct Step {
     number: Option<u8>,
     tax_id: Option<u8>,
     modes: Vec<(usize, usize)>,
-    addresses: Vec<(usize, u8, Option<BTreeMap<u8, u8>>)>,
-    properties: Option<BTreeMap<u8, u8>>,
+    addresses: Vec<(usize, u8, Option<Numbers>)>,
+    properties: Option<Numbers>,
 }
 
 type Values = BTreeMap<String, (String, DateTime<Utc>)>;

@@ -1,0 +1,250 @@
+//! One aggregate: its history, its states, and what differs between two of them.
+
+use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, Moment, Part};
+use super::stream::{self, wants_lines};
+use super::views::{Difference, Differences, HistoryEvent, Page, State as StateView};
+use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use crate::api::AppState;
+use crate::api::common::freshness::At;
+use crate::api::common::query::Parameters;
+use crate::api::common::{ApiError, Caller};
+use crate::journal::JournalResult;
+use crate::replay::{Subject, Walk};
+use axum::Json;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use futures::stream::try_unfold;
+use registrar_aggregates::AnyAggregate;
+use registrar_projections::diff;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Events read at once for an answer without pages.
+const PIECE_SIZE: usize = 500;
+const NO_AGGREGATE: ApiError = ApiError::NotFound("There is no such aggregate");
+const NOT_YET: ApiError = ApiError::NotFound("There was no such aggregate at that moment");
+
+/// The `{aggregateType}/{id}` of a path.
+pub(super) struct AggregatePath {
+    aggregate_type: String,
+    aggregate_id: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for AggregatePath {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        // What cannot even be decoded names nothing.
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| NO_AGGREGATE)?;
+        let Path((aggregate_type, aggregate_id)) = path;
+        if !AnyAggregate::TYPES.contains(&aggregate_type.as_str()) || aggregate_id.contains('\0') {
+            return Err(NO_AGGREGATE);
+        }
+        Ok(AggregatePath { aggregate_type, aggregate_id })
+    }
+}
+
+impl AggregatePath {
+    /// As `caller` may see it.
+    fn subject(&self, caller: &Caller) -> Subject {
+        Subject {
+            aggregate_type: self.aggregate_type.clone(),
+            aggregate_id: self.aggregate_id.clone(),
+            organization: Scope::of(caller).organization().map(str::to_owned),
+        }
+    }
+
+    /// What is recorded of a reading: the parameters that were `given`, and of what.
+    fn filters(&self, given: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut filters = given;
+        filters.insert("aggregateType".to_owned(), self.aggregate_type.clone());
+        filters.insert("aggregateId".to_owned(), self.aggregate_id.clone());
+        filters
+    }
+}
+
+/// Returns the events of one aggregate in order, page by page, each with what it changed.
+///
+/// With `Accept: application/x-ndjson` they come in one answer, one event a line. An answer that breaks off instead of
+/// ending is not complete.
+#[utoipa::path(get, path = "/audit/{aggregateType}/{id}/history", operation_id = "listHistory", tag = TAG,
+    summary = "History of one aggregate",
+    params(
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
+        ("after" = Option<String>, Query, description = "Position after which to begin, or the `next` of the page \
+            before, with the same filters."),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "Most events of the answer; 100 a \
+            page, and all of them as lines, unless given."),
+        ("from" = Option<String>, Query, description = "Earliest `recordedAt`, or position, to return.",
+            example = "2026-01-01T00:00:00Z"),
+        ("to" = Option<String>, Query, description = "Latest `recordedAt`, or position, to return.",
+            example = "2036-01-01T00:00:00Z"),
+    ),
+    responses(
+        (status = 200, description = "The page asked for, or the events one a line.", content(
+            (Page<HistoryEvent> = "application/json"), (String = "application/x-ndjson"))),
+        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+    ))]
+pub(super) async fn list_history(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: AggregatePath,
+    headers: HeaderMap,
+    Parameters(asked): Parameters<HistoryParameters>,
+) -> Result<Response, ApiError> {
+    let HistoryParameters { range, question } = asked;
+    let question = question.of(&format!("history/{}/{}", path.aggregate_type, path.aggregate_id));
+    let (scope, subject) = (Scope::of(&caller), path.subject(&caller));
+    let part = range.part(&app, &question.text(&scope)).await?;
+    let seen = app.node.journal.select(&subject.filter(), 0, part.head, 1).await?;
+    if seen.events.is_empty() {
+        return Err(NO_AGGREGATE);
+    }
+    record(&app, &caller, "history", path.filters(question.given.clone())).await?;
+    let history = History { app, subject, part };
+    if wants_lines(&headers) {
+        return Ok(At(part.head, history.lines(range.limit).await?).into_response());
+    }
+    let (items, after) = history.page(part.after, range.page_size()).await?;
+    let next = question.next(&history.app.node.vault, &scope, after, &part);
+    Ok(At(part.head, Json(Page { items, next })).into_response())
+}
+
+struct History {
+    app: AppState,
+    subject: Subject,
+    part: Part,
+}
+
+impl History {
+    /// The next events, and up to which position there are no others.
+    async fn page(&self, after: u64, limit: usize) -> JournalResult<(Vec<HistoryEvent>, u64)> {
+        let mut items = Vec::new();
+        let walk = self.app.replays.walk(&self.subject, after, self.part.until).await?;
+        let Some(mut walk) = walk.filter(|_| after < self.part.until) else { return Ok((items, self.part.until)) };
+        let mut before = walk.moment().shown();
+        let mut looked_until = self.part.until;
+        while items.len() < limit {
+            let steps = walk.next(limit - items.len()).await?;
+            if steps.is_empty() {
+                return Ok((items, self.part.until));
+            }
+            for (step, state) in steps {
+                looked_until = step.stored.position;
+                items.push(HistoryEvent::new(step, before.as_ref(), state.as_ref())?);
+                before = state;
+            }
+        }
+        Ok((items, if walk.has_ended() { self.part.until } else { looked_until }))
+    }
+
+    async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
+        let limit = limit.unwrap_or(usize::MAX);
+        // Read before the answer begins, so that a database that is away is still told by a status.
+        let (first, after) = self.page(self.part.after, limit.min(PIECE_SIZE)).await?;
+        let left = limit - first.len();
+        let rest = try_unfold((self, after, left), |(history, after, left)| async move {
+            if left == 0 || after >= history.part.until {
+                return Ok(None);
+            }
+            let (events, after) = history.page(after, left.min(PIECE_SIZE)).await?;
+            let left = left - events.len();
+            Ok(Some((stream::lines(&events)?, (history, after, left))))
+        });
+        Ok(stream::answer(stream::NDJSON, stream::lines(&first)?, rest))
+    }
+}
+
+/// Position that an optional moment stands for: the head without one.
+async fn position_of(app: &AppState, moment: Option<Moment>, head: u64) -> Result<u64, ApiError> {
+    match moment {
+        Some(moment) => moment.position(app, head).await,
+        None => Ok(head),
+    }
+}
+
+/// Returns the state of one aggregate as it was at a moment, or as it is.
+#[utoipa::path(get, path = "/audit/{aggregateType}/{id}", operation_id = "findState", tag = TAG,
+    summary = "State of one aggregate at a moment",
+    params(
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
+        ("asOf" = Option<String>, Query, description = "RFC 3339 date-time or position; the present unless given.",
+            example = "2036-01-01T00:00:00Z"),
+    ),
+    responses((status = 200, description = "The state right after the last event at or before that moment.",
+        body = StateView), BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+pub(super) async fn find_state(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: AggregatePath,
+    Parameters(AsOfParameters { as_of, given }): Parameters<AsOfParameters>,
+) -> Result<At<Json<StateView>>, ApiError> {
+    let head = app.node.journal.head().await?.position;
+    let until = position_of(&app, as_of, head).await?;
+    let moment = app.replays.at(&path.subject(&caller), until).await?.ok_or(NO_AGGREGATE)?;
+    let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else { return Err(NOT_YET) };
+    record(&app, &caller, "state", path.filters(given)).await?;
+    Ok(At(head, Json(StateView { position, recorded_at, state })))
+}
+
+/// Returns every element that differs between two moments, `from` excluded and `to` included, with its value at each of
+/// them, and who changed it last and in which request.
+#[utoipa::path(get, path = "/audit/{aggregateType}/{id}/diff", operation_id = "findDifferences", tag = TAG,
+    summary = "What differs between two moments",
+    params(
+        ("aggregateType" = String, Path, description = "Kebab-case name of the aggregate type.", example = "key-ring"),
+        ("id" = String, Path, description = "Identifier within the aggregate type.", example = "token-signing"),
+        ("from" = Option<String>, Query, description = "RFC 3339 date-time or position; the beginning unless given.",
+            example = "2026-01-01T00:00:00Z"),
+        ("to" = Option<String>, Query, description = "RFC 3339 date-time or position; the present unless given.",
+            example = "2036-01-01T00:00:00Z"),
+    ),
+    responses((status = 200, description = "What differs.", body = Differences),
+        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+pub(super) async fn find_differences(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: AggregatePath,
+    Parameters(DiffParameters { from, to, given }): Parameters<DiffParameters>,
+) -> Result<At<Json<Differences>>, ApiError> {
+    let head = app.node.journal.head().await?.position;
+    let after = match from {
+        Some(from) => from.position(&app, head).await?,
+        None => 0,
+    };
+    let until = position_of(&app, to, head).await?;
+    if after > until {
+        return Err(ApiError::invalid("from must not be later than to"));
+    }
+    let subject = path.subject(&caller);
+    let walk = app.replays.walk(&subject, after, until).await?.ok_or(NO_AGGREGATE)?;
+    let changes = differences(walk).await?.ok_or(NOT_YET)?;
+    record(&app, &caller, "diff", path.filters(given)).await?;
+    Ok(At(head, Json(Differences { changes })))
+}
+
+/// `None` if the aggregate had not begun at the end of the walk.
+async fn differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Difference>>> {
+    let mut before: Option<Value> = walk.moment().shown();
+    let mut found = BTreeMap::new();
+    loop {
+        let steps = walk.next(PIECE_SIZE).await?;
+        if steps.is_empty() {
+            break;
+        }
+        for (step, state) in steps {
+            for change in diff::changes(before.as_ref(), state.as_ref()) {
+                Difference::fold(&mut found, &step, change);
+            }
+            before = state;
+        }
+    }
+    if walk.moment().last.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(found.into_values().filter(Difference::is_one).collect()))
+}

@@ -1,0 +1,142 @@
+//! Events as they were recorded.
+
+use super::parameters::{EventParameters, EventsParameters, Part};
+use super::stream::{self, wants_lines};
+use super::views::{Event, Page};
+use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use crate::api::AppState;
+use crate::api::common::freshness::At;
+use crate::api::common::query::Parameters;
+use crate::api::common::{ApiError, Caller};
+use crate::journal::JournalResult;
+use crate::journal::selection::{EventFilter, Selection};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use futures::stream::try_unfold;
+use std::collections::BTreeMap;
+
+/// Events read at once for an answer without pages.
+const PIECE_SIZE: usize = 500;
+const NO_EVENT: ApiError = ApiError::NotFound("There is no such event");
+
+/// Returns the events that fit all filters, in the order of their positions, page by page.
+///
+/// With `Accept: application/x-ndjson` they come in one answer, one event a line, up to the end of the journal as it
+/// was when the request came. An answer that breaks off instead of ending is not complete.
+#[utoipa::path(get, path = "/audit/events", operation_id = "listEvents", tag = TAG, summary = "Events by filter",
+    params(
+        ("after" = Option<String>, Query, description = "Position after which to begin, or the `next` of the page \
+            before, with the same filters."),
+        ("limit" = Option<u64>, Query, minimum = 1, maximum = 1000, description = "Most events of the answer; 100 a \
+            page, and all of them as lines, unless given."),
+        ("from" = Option<String>, Query, description = "Earliest `recordedAt`, or position, to return.",
+            example = "2026-01-01T00:00:00Z"),
+        ("to" = Option<String>, Query, description = "Latest `recordedAt`, or position, to return.",
+            example = "2036-01-01T00:00:00Z"),
+        ("aggregateType" = Option<String>, Query, min_length = 1, max_length = 256, example = "admin",
+            description = "Kebab-case name of the aggregate type."),
+        ("aggregateId" = Option<String>, Query, min_length = 1, max_length = 256,
+            description = "Identifier of the aggregate."),
+        ("eventType" = Option<String>, Query, min_length = 1, max_length = 256, example = "admin.registered",
+            description = "Name of the event."),
+        ("actorId" = Option<String>, Query, min_length = 1, max_length = 256, description = "Identifier of the actor."),
+        ("organizationId" = Option<String>, Query, min_length = 1, max_length = 256,
+            description = "Organization that the event carried when it was written."),
+        ("sealed" = Option<bool>, Query, description = "Whether to return events as they are stored and were hashed, \
+            personal values sealed."),
+    ),
+    responses(
+        (status = 200, description = "The page asked for, or the events one a line.", content(
+            (Page<Event> = "application/json"), (String = "application/x-ndjson"))),
+        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+    ))]
+pub(super) async fn list_events(
+    State(app): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Parameters(asked): Parameters<EventsParameters>,
+) -> Result<Response, ApiError> {
+    let EventsParameters { mut filter, range, sealed, question } = asked;
+    let scope = Scope::of(&caller);
+    filter.organization_id = scope.narrow(filter.organization_id)?;
+    let question = question.of("events");
+    let part = range.part(&app, &question.text(&scope)).await?;
+    record(&app, &caller, "events", question.given.clone()).await?;
+    let reader = Reader { app, filter, sealed, part };
+    if wants_lines(&headers) {
+        return Ok(At(part.head, reader.lines(range.limit).await?).into_response());
+    }
+    let (items, looked_until) = reader.page(part.after, range.page_size()).await?;
+    let next = question.next(&reader.app.node.vault, &scope, looked_until, &part);
+    Ok(At(part.head, Json(Page { items, next })).into_response())
+}
+
+/// Reads what somebody may see of what was asked for.
+struct Reader {
+    app: AppState,
+    filter: EventFilter,
+    sealed: bool,
+    part: Part,
+}
+
+impl Reader {
+    /// The next events, and up to which position there are no others.
+    async fn page(&self, after: u64, limit: usize) -> JournalResult<(Vec<Event>, u64)> {
+        if after >= self.part.until {
+            return Ok((Vec::new(), self.part.until));
+        }
+        let node = &self.app.node;
+        let Selection { events, looked_until } =
+            node.journal.select(&self.filter, after, self.part.until, limit).await?;
+        Ok((Event::all(&node.vault, events, self.sealed).await?, looked_until))
+    }
+
+    /// All of them, or `limit`, one a line.
+    async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
+        let limit = limit.unwrap_or(usize::MAX);
+        // Read before the answer begins, so that a database that is away is still told by a status.
+        let (first, after) = self.page(self.part.after, limit.min(PIECE_SIZE)).await?;
+        let left = limit - first.len();
+        let rest = try_unfold((self, after, left), |(reader, after, left)| async move {
+            if left == 0 || after >= reader.part.until {
+                return Ok(None);
+            }
+            let (events, after) = reader.page(after, left.min(PIECE_SIZE)).await?;
+            let left = left - events.len();
+            Ok(Some((stream::lines(&events)?, (reader, after, left))))
+        });
+        Ok(stream::answer(stream::NDJSON, stream::lines(&first)?, rest))
+    }
+}
+
+/// Returns the event at a position.
+#[utoipa::path(get, path = "/audit/events/{position}", operation_id = "findEvent", tag = TAG,
+    summary = "One event",
+    params(
+        ("position" = u64, Path, minimum = 1, description = "Place in the order of all events."),
+        ("sealed" = Option<bool>, Query, description = "Whether to return the event as it is stored and was hashed: \
+            without `leafHash`, in canonical form (RFC 8785), it is the entry of its Merkle leaf."),
+    ),
+    responses((status = 200, description = "The event.", body = Event),
+        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+pub(super) async fn find_event(
+    State(app): State<AppState>,
+    caller: Caller,
+    Path(position): Path<String>,
+    Parameters(EventParameters { sealed }): Parameters<EventParameters>,
+) -> Result<At<Json<Event>>, ApiError> {
+    let digits = Some(&position).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let before = digits.and_then(|digits| digits.parse::<u64>().ok()?.checked_sub(1)).ok_or(NO_EVENT)?;
+    let head = app.node.journal.head().await?.position;
+    if before >= head {
+        return Err(NO_EVENT);
+    }
+    let filter = EventFilter { organization_id: Scope::of(&caller).narrow(None)?, ..EventFilter::default() };
+    let found = app.node.journal.select(&filter, before, before + 1, 1).await?.events;
+    let event = Event::all(&app.node.vault, found, sealed).await?.pop().ok_or(NO_EVENT)?;
+    let filters = BTreeMap::from([("position".to_owned(), event.position.to_string())]);
+    record(&app, &caller, "event", filters).await?;
+    Ok(At(head, Json(event)))
+}

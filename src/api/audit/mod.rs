@@ -1,0 +1,38 @@
+//! The auditor's API: what happened, what the state was at any moment, and proof that nothing was altered.
+//!
+//! It reads the journal and nothing else, so that it tells what is there whatever the read models say. Who is narrowed
+//! to an organization reads the journal as if it held the events of that organization alone: those that carried it
+//! when they were written. Every reading is an event itself, stored before the answer begins.
+
+mod aggregates;
+mod cursor;
+mod events;
+mod organizations;
+mod parameters;
+mod problems;
+mod reading;
+mod stream;
+mod views;
+
+pub use problems::{BadRequest, Forbidden, NotFound, Problem, Unauthorized, Unavailable};
+pub use reading::{Scope, record};
+
+use crate::api::AppState;
+use crate::api::common::routes::guarded;
+use crate::auth::Permission;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Heading of the operations in the document.
+pub const TAG: &str = "Audit";
+
+/// The operations, each with the permission that it needs.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(guarded(Permission::AuditRead, routes!(events::list_events)))
+        .routes(guarded(Permission::AuditRead, routes!(events::find_event)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::list_history)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::find_state)))
+        .routes(guarded(Permission::AuditRead, routes!(aggregates::find_differences)))
+        .routes(guarded(Permission::AuditRead, routes!(organizations::find_snapshot)))
+}

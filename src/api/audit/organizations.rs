@@ -1,0 +1,153 @@
+//! Everything of an organization, as it was at a moment.
+
+use super::parameters::AsOfParameters;
+use super::stream::{self, wants_lines};
+use super::views::{MemberState, Snapshot, State as StateView};
+use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use crate::api::AppState;
+use crate::api::common::freshness::At;
+use crate::api::common::query::Parameters;
+use crate::api::common::{ApiError, Caller};
+use crate::journal::codec;
+use crate::journal::selection::Member;
+use crate::journal::{JournalError, JournalResult};
+use crate::replay::Subject;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use futures::stream::{StreamExt, TryStreamExt, iter, try_unfold};
+use serde_json::Value;
+
+/// Events of the organization looked at for one piece of the answer.
+const PIECE_SIZE: usize = 500;
+/// Aggregates replayed at once.
+const REPLAYED_AT_ONCE: usize = 4;
+const NO_ORGANIZATION: ApiError = ApiError::NotFound("There was no such organization at that moment");
+
+/// Returns the state of everything that belonged to an organization at a moment, or does: every aggregate with an event
+/// that carried the organization, made of those events alone.
+///
+/// With `Accept: application/x-ndjson` one aggregate comes a line, without what stands around them. An answer that
+/// breaks off instead of ending is not complete.
+#[utoipa::path(get, path = "/audit/organizations/{id}/snapshot", operation_id = "findSnapshot", tag = TAG,
+    summary = "An organization at a moment",
+    params(
+        ("id" = String, Path, description = "Identifier of the organization."),
+        ("asOf" = Option<String>, Query, description = "RFC 3339 date-time or position; the present unless given.",
+            example = "2036-01-01T00:00:00Z"),
+    ),
+    responses(
+        (status = 200, description = "The organization, or what belonged to it one a line.", content(
+            (Snapshot = "application/json"), (String = "application/x-ndjson"))),
+        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+    ))]
+pub(super) async fn find_snapshot(
+    State(app): State<AppState>,
+    caller: Caller,
+    path: Result<Path<String>, axum::extract::rejection::PathRejection>,
+    headers: HeaderMap,
+    Parameters(AsOfParameters { as_of, mut given }): Parameters<AsOfParameters>,
+) -> Result<Response, ApiError> {
+    let organization = path.ok().map(|Path(id)| id).filter(|id| !id.contains('\0')).ok_or(NO_ORGANIZATION)?;
+    Scope::of(&caller).narrow(Some(organization.clone()))?;
+    let head = app.node.journal.head().await?.position;
+    let until = match as_of {
+        Some(as_of) => as_of.position(&app, head).await?,
+        None => head,
+    };
+    let reader = Reader { app: app.clone(), organization: organization.clone(), until };
+    // Read before the answer begins, so that an organization that is not there is still told by a status.
+    let (first, after) = reader.first().await?.ok_or(NO_ORGANIZATION)?;
+    given.insert("organizationId".to_owned(), organization.clone());
+    record(&app, &caller, "organization-snapshot", given).await?;
+    let answer = if wants_lines(&headers) {
+        let begin = stream::lines(&first)?;
+        reader.answer(stream::NDJSON, begin, after, |items| stream::lines(&items), "")
+    } else {
+        let begin = reader.begin(&first).await?;
+        reader.answer("application/json", begin, after, |items| listed(&items), "]}")
+    };
+    Ok(At(head, answer).into_response())
+}
+
+struct Reader {
+    app: AppState,
+    organization: String,
+    until: u64,
+}
+
+impl Reader {
+    /// The next aggregates, and up to which position there are no others.
+    async fn piece(&self, after: u64) -> JournalResult<(Vec<MemberState>, u64)> {
+        let page = self.app.node.journal.members(&self.organization, after, self.until, PIECE_SIZE).await?;
+        let states = iter(page.members).map(|member| self.state(member)).buffered(REPLAYED_AT_ONCE);
+        let states: Vec<_> = states.try_filter_map(|state| async { Ok(state) }).try_collect().await?;
+        Ok((states, page.looked_until))
+    }
+
+    async fn state(&self, member: Member) -> JournalResult<Option<MemberState>> {
+        let Member { aggregate_type, aggregate_id, .. } = member;
+        let subject = Subject { aggregate_type, aggregate_id, organization: Some(self.organization.clone()) };
+        let Some(moment) = self.app.replays.at(&subject, self.until).await? else { return Ok(None) };
+        let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else { return Ok(None) };
+        let Subject { aggregate_type, aggregate_id, .. } = subject;
+        Ok(Some(MemberState { aggregate_type, aggregate_id, state: StateView { position, recorded_at, state } }))
+    }
+
+    /// The first piece that has anything; `None` if there is none.
+    async fn first(&self) -> JournalResult<Option<(Vec<MemberState>, u64)>> {
+        let mut after = 0;
+        while after < self.until {
+            let (states, looked_until) = self.piece(after).await?;
+            if !states.is_empty() {
+                return Ok(Some((states, looked_until)));
+            }
+            after = looked_until;
+        }
+        Ok(None)
+    }
+
+    /// What stands before the list, and its first items.
+    async fn begin(&self, first: &[MemberState]) -> Result<Bytes, ApiError> {
+        let last = self.app.node.journal.read(self.until - 1, 1).await?;
+        let last = last.first().ok_or_else(|| ApiError::internal("the journal ends before its head"))?;
+        let items = first.iter().map(written).collect::<JournalResult<Vec<_>>>()?.join(",");
+        let text = format!(
+            r#"{{"organizationId":{},"position":{},"recordedAt":"{}","items":[{items}"#,
+            Value::from(self.organization.as_str()),
+            self.until,
+            codec::timestamp(last.recorded_at)
+        );
+        Ok(text.into())
+    }
+
+    fn answer(
+        self,
+        content_type: &'static str,
+        begin: Bytes,
+        after: u64,
+        write: fn(Vec<MemberState>) -> JournalResult<Bytes>,
+        end: &'static str,
+    ) -> Response {
+        let pieces = try_unfold((self, after), move |(reader, after)| async move {
+            if after >= reader.until {
+                return Ok::<_, JournalError>(None);
+            }
+            let (states, after) = reader.piece(after).await?;
+            Ok(Some((write(states)?, (reader, after))))
+        });
+        let end = futures::stream::once(async move { Ok(Bytes::from_static(end.as_bytes())) });
+        stream::answer(content_type, begin, pieces.chain(end))
+    }
+}
+
+fn written(item: &MemberState) -> JournalResult<String> {
+    serde_json::to_string(item).map_err(JournalError::corrupt)
+}
+
+/// Further items of a list that has some.
+fn listed(items: &[MemberState]) -> JournalResult<Bytes> {
+    let items = items.iter().map(|item| Ok(format!(",{}", written(item)?))).collect::<JournalResult<String>>()?;
+    Ok(items.into())
+}

@@ -1,0 +1,304 @@
+//! Query parameters: strictly read, since an auditor must not mistake everything for what was asked for.
+
+use super::cursor::Cursor;
+use super::reading::Scope;
+use crate::api::AppState;
+use crate::api::common::ApiError;
+use crate::api::common::query::{FromQuery, Query};
+use crate::journal::selection::EventFilter;
+use crate::vault::Vault;
+use chrono::{DateTime, SubsecRound, Utc};
+use std::collections::BTreeMap;
+
+/// Events on a page unless the caller says otherwise.
+pub(super) const LIMIT_DEFAULT: u64 = 100;
+/// Most events on a page.
+pub(super) const LIMIT_MAX: u64 = 1000;
+/// Longest text that is looked for, in characters; identifiers and names are shorter.
+const TEXT_LENGTH_MAX: usize = 256;
+
+const BEYOND: ApiError = ApiError::NotFound("The journal has not reached this position");
+
+/// A moment: a position, or a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    Position(u64),
+    Time(DateTime<Utc>),
+}
+
+impl Moment {
+    fn parse(text: &str) -> Option<Self> {
+        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // What does not fit is a position that no journal reaches.
+            return Some(Moment::Position(text.parse().unwrap_or(u64::MAX)));
+        }
+        // chrono lets a space stand for the T; RFC 3339 lets applications do so, and ours do not.
+        let time = DateTime::parse_from_rfc3339(text).ok().filter(|_| !text.contains(' '))?.to_utc();
+        // Nothing is recorded beyond these; they keep times comparable as texts of one width.
+        let first = DateTime::from_timestamp_millis(-62_167_219_200_000)?;
+        let last = DateTime::from_timestamp_millis(253_402_300_799_999)?;
+        Some(Moment::Time(time.trunc_subsecs(3).clamp(first, last)))
+    }
+
+    /// A parameter that names a moment.
+    fn read(query: &mut Query, name: &str) -> Option<Self> {
+        let text = query.text(name)?;
+        let moment = Moment::parse(&text);
+        if moment.is_none() {
+            query.findings.add(name, "must be a position or an RFC 3339 date-time with an offset");
+        }
+        moment
+    }
+
+    /// Position of the last event at or before it, in a journal that ends at `head`.
+    ///
+    /// # Errors
+    /// `NotFound` for a position beyond the head.
+    pub(super) async fn position(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
+        match self {
+            Moment::Position(position) if position > head => Err(BEYOND),
+            Moment::Position(position) => Ok(position),
+            Moment::Time(time) => Ok(app.node.journal.position_at(time).await?.min(head)),
+        }
+    }
+
+    /// Position of the last event before it.
+    async fn before(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
+        match self {
+            Moment::Position(position) if position > head => Err(BEYOND),
+            Moment::Position(position) => Ok(position.saturating_sub(1)),
+            Moment::Time(time) => {
+                let before = time - chrono::Duration::milliseconds(1);
+                Ok(app.node.journal.position_at(before).await?.min(head))
+            }
+        }
+    }
+}
+
+fn check_range(query: &mut Query, from: Option<Moment>, to: Option<Moment>) {
+    let reversed = match (from, to) {
+        (Some(Moment::Position(from)), Some(Moment::Position(to))) => from > to,
+        (Some(Moment::Time(from)), Some(Moment::Time(to))) => from > to,
+        _ => false,
+    };
+    if reversed {
+        query.findings.add("from", "must not be later than to");
+    }
+}
+
+fn filled(query: &mut Query, name: &str) -> Option<String> {
+    let text = query.text(name)?;
+    if text.is_empty() || text.chars().count() > TEXT_LENGTH_MAX {
+        query.findings.add(name, format!("must have between 1 and {TEXT_LENGTH_MAX} characters"));
+    }
+    Some(text)
+}
+
+/// Where to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum After {
+    Beginning,
+    Position(u64),
+    Cursor(String),
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Range {
+    after: After,
+    from: Option<Moment>,
+    to: Option<Moment>,
+    /// Most items of the answer, if the caller said so.
+    pub(super) limit: Option<usize>,
+}
+
+/// A part of a list in a journal that is looked at as it was when it ended at `head`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) after: u64,
+    pub(super) until: u64,
+    pub(super) head: u64,
+}
+
+impl Range {
+    const NAMES: [&'static str; 4] = ["after", "limit", "from", "to"];
+
+    fn read(query: &mut Query) -> Option<Self> {
+        let after = match query.text("after") {
+            None => After::Beginning,
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                After::Position(query.whole("after", 0, 0, u64::MAX)?)
+            }
+            Some(text) => After::Cursor(text),
+        };
+        let said = query.first("limit").is_some();
+        let limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX);
+        let (from, to) = (Moment::read(query, "from"), Moment::read(query, "to"));
+        check_range(query, from, to);
+        let limit = usize::try_from(limit?).ok().filter(|_| said);
+        Some(Range { after, from, to, limit })
+    }
+
+    /// The positions that it stands for. `question` is what a cursor belongs to.
+    ///
+    /// # Errors
+    /// `Invalid` for a cursor that was not made for this question and for a range that ends before it begins,
+    /// `NotFound` for a position beyond the head, `Unavailable`.
+    pub(super) async fn part(&self, app: &AppState, question: &str) -> Result<Part, ApiError> {
+        let mut head = app.node.journal.head().await?.position;
+        let mut after = match &self.after {
+            After::Beginning => 0,
+            After::Position(position) if *position > head => return Err(BEYOND),
+            After::Position(position) => *position,
+            After::Cursor(text) => {
+                let cursor = Cursor::open(text, &app.node.vault, question);
+                let cursor = cursor.ok_or_else(|| {
+                    ApiError::invalid("after must be a position, or the next of a page with the same filters")
+                })?;
+                head = head.min(cursor.head);
+                cursor.after
+            }
+        };
+        let until = match self.to {
+            Some(to) => to.position(app, head).await?,
+            None => head,
+        };
+        if let Some(from) = self.from {
+            let before = from.before(app, head).await?;
+            let mixed = matches!((self.from, self.to), (Some(Moment::Position(_)), Some(Moment::Time(_))))
+                || matches!((self.from, self.to), (Some(Moment::Time(_)), Some(Moment::Position(_))));
+            if mixed && before > until {
+                return Err(ApiError::invalid("from must not be later than to"));
+            }
+            after = after.max(before);
+        }
+        Ok(Part { after, until, head })
+    }
+
+    /// Items of a page.
+    pub(super) fn page_size(&self) -> usize {
+        self.limit.unwrap_or(LIMIT_DEFAULT as usize)
+    }
+}
+
+/// What a list is asked for, as it was written: what is recorded of the reading, and, without where it begins and how
+/// it is shown, the question that a cursor belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Question {
+    what: String,
+    /// The parameters as they were given.
+    pub(super) given: BTreeMap<String, String>,
+}
+
+impl Question {
+    fn read(query: &Query, names: &[&str]) -> Self {
+        let given = names.iter().filter_map(|name| Some(((*name).to_owned(), query.first(name)?))).collect();
+        Question { what: String::new(), given }
+    }
+
+    /// The same of something in particular.
+    pub(super) fn of(mut self, what: &str) -> Self {
+        what.clone_into(&mut self.what);
+        self
+    }
+
+    /// What a cursor of `scope` belongs to.
+    pub(super) fn text(&self, scope: &Scope) -> String {
+        let shown = ["after", "limit", "sealed"];
+        let filters: BTreeMap<_, _> = self.given.iter().filter(|(name, _)| !shown.contains(&name.as_str())).collect();
+        serde_json::json!([self.what, scope.organization(), filters]).to_string()
+    }
+
+    /// A cursor for what comes after `after`, if that is not the end of the part.
+    pub(super) fn next(&self, vault: &Vault, scope: &Scope, after: u64, part: &Part) -> Option<String> {
+        (after < part.until).then(|| Cursor { after, head: part.head }.seal(vault, &self.text(scope)))
+    }
+}
+
+/// The parameters of the list of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct EventsParameters {
+    pub(super) filter: EventFilter,
+    pub(super) range: Range,
+    pub(super) sealed: bool,
+    pub(super) question: Question,
+}
+
+impl FromQuery for EventsParameters {
+    fn from_query(query: &mut Query) -> Option<Self> {
+        const FILTERS: [&str; 6] = ["aggregateType", "aggregateId", "eventType", "actorId", "organizationId", "sealed"];
+        let names = [&Range::NAMES[..], &FILTERS].concat();
+        query.only(&names);
+        let question = Question::read(query, &names);
+        let filter = EventFilter {
+            aggregate_type: filled(query, "aggregateType"),
+            aggregate_id: filled(query, "aggregateId"),
+            event_type: filled(query, "eventType"),
+            actor_id: filled(query, "actorId"),
+            organization_id: filled(query, "organizationId"),
+        };
+        let sealed = sealed(query);
+        Some(EventsParameters { filter, range: Range::read(query)?, sealed, question })
+    }
+}
+
+fn sealed(query: &mut Query) -> bool {
+    query.word("sealed", &[("true", true), ("false", false)]).unwrap_or(false)
+}
+
+/// The parameters of one event.
+pub(super) struct EventParameters {
+    pub(super) sealed: bool,
+}
+
+impl FromQuery for EventParameters {
+    fn from_query(query: &mut Query) -> Option<Self> {
+        query.only(&["sealed"]);
+        Some(EventParameters { sealed: sealed(query) })
+    }
+}
+
+/// The parameters of a history.
+pub(super) struct HistoryParameters {
+    pub(super) range: Range,
+    pub(super) question: Question,
+}
+
+impl FromQuery for HistoryParameters {
+    fn from_query(query: &mut Query) -> Option<Self> {
+        query.only(&Range::NAMES);
+        let question = Question::read(query, &Range::NAMES);
+        Some(HistoryParameters { range: Range::read(query)?, question })
+    }
+}
+
+/// The parameters of a state of the past.
+pub(super) struct AsOfParameters {
+    pub(super) as_of: Option<Moment>,
+    pub(super) given: BTreeMap<String, String>,
+}
+
+impl FromQuery for AsOfParameters {
+    fn from_query(query: &mut Query) -> Option<Self> {
+        query.only(&["asOf"]);
+        let given = Question::read(query, &["asOf"]).given;
+        Some(AsOfParameters { as_of: Moment::read(query, "asOf"), given })
+    }
+}
+
+/// The parameters of a difference.
+pub(super) struct DiffParameters {
+    pub(super) from: Option<Moment>,
+    pub(super) to: Option<Moment>,
+    pub(super) given: BTreeMap<String, String>,
+}
+
+impl FromQuery for DiffParameters {
+    fn from_query(query: &mut Query) -> Option<Self> {
+        query.only(&["from", "to"]);
+        let given = Question::read(query, &["from", "to"]).given;
+        let (from, to) = (Moment::read(query, "from"), Moment::read(query, "to"));
+        check_range(query, from, to);
+        Some(DiffParameters { from, to, given })
+    }
+}

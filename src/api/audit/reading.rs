@@ -1,0 +1,54 @@
+//! Who reads how much, and that it was read.
+
+use crate::api::AppState;
+use crate::api::common::{ApiError, Caller};
+use registrar_aggregates::audit_access::AuditAccessEvent;
+use std::collections::BTreeMap;
+
+/// Puts on record what `caller` is about to read and with which filters, and returns the position of that fact. Call
+/// it once nothing can be refused any more, and before anything is answered.
+///
+/// # Errors
+/// `Unavailable`; nothing may be answered then.
+pub async fn record(
+    app: &AppState,
+    caller: &Caller,
+    what: &str,
+    filters: BTreeMap<String, String>,
+) -> Result<u64, ApiError> {
+    let reading = AuditAccessEvent::TrailRead { trail: what.to_owned(), filters };
+    let recorded = app.node.executor.record(&caller.context, &caller.principal.actor.id, vec![reading]).await?;
+    // The last event of all that were committed together; its own stands at most there.
+    Ok(recorded.events.last().map_or(recorded.position, |event| event.position))
+}
+
+/// How much of the journal somebody may see: all of it, or what carried one organization when it was written. Whose
+/// organization something is today does not matter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope(Option<String>);
+
+impl Scope {
+    /// That of a caller.
+    #[must_use]
+    pub fn of(caller: &Caller) -> Self {
+        Scope(caller.principal.organization.clone())
+    }
+
+    /// The only organization in it, if it is narrowed to one.
+    #[must_use]
+    pub fn organization(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+
+    /// The organization to look for, when `asked` was asked for.
+    ///
+    /// # Errors
+    /// `NotFound` for another one than it is narrowed to.
+    pub fn narrow(&self, asked: Option<String>) -> Result<Option<String>, ApiError> {
+        match (&self.0, asked) {
+            (Some(own), Some(asked)) if *own != asked => Err(ApiError::NotFound("There is no such organization")),
+            (Some(own), _) => Ok(Some(own.clone())),
+            (None, asked) => Ok(asked),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Finding events on PostgreSQL.
+//!
+//! A driver is written as a comparison of rows, in the order of its index: left to itself the planner takes a frequent
+//! value for one that the next few positions will show, and reads the journal to its end where they do not.
+
+use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
+use crate::journal::selection::{Driver, Field, Member, Members, Places, Rest, Selecting};
+use crate::journal::{JournalError, JournalResult, StoredEvent};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+
+/// The expression that the index is made of.
+fn expression(field: Field) -> &'static str {
+    match field {
+        Field::AggregateType => "aggregate_type",
+        Field::EventType => "event_type",
+        Field::Actor => r#"((metadata -> 'actor' ->> 'id') COLLATE "C")"#,
+        Field::Organization => r#"((metadata ->> 'organizationId') COLLATE "C")"#,
+    }
+}
+
+/// `WHERE` and `ORDER BY` of what an index leads to between the positions `$2` and `$3`, for the value `$1`.
+fn along(field: Field) -> String {
+    let expression = expression(field);
+    let partial = match field {
+        Field::Organization => "(metadata ->> 'organizationId') IS NOT NULL AND ",
+        Field::AggregateType | Field::EventType | Field::Actor => "",
+    };
+    format!(
+        "{partial}({expression}, position) > ($1, $2) AND ({expression}, position) <= ($1, $3) \
+         AND position > $2 AND position <= $3 ORDER BY {expression}, position"
+    )
+}
+
+impl PostgresStore {
+    /// The number of the stream's last event at or before `position`, by bisection: numbers are dense and rise with
+    /// positions.
+    async fn sequence_at(&self, aggregate_type: &str, aggregate_id: &str, position: u64) -> JournalResult<u64> {
+        if position == 0 {
+            return Ok(0);
+        }
+        let text = "WITH RECURSIVE bisection (low, high) AS ( \
+             SELECT coalesce(min(sequence) - 1, 0), coalesce(max(sequence), 0) FROM events \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             UNION ALL SELECT CASE WHEN e.position <= $3 THEN e.sequence ELSE b.low END, \
+             CASE WHEN e.position <= $3 THEN b.high ELSE e.sequence - 1 END \
+             FROM bisection b JOIN events e ON e.aggregate_type = $1 AND e.aggregate_id = $2 \
+             AND e.sequence = (b.low + b.high + 1) / 2 WHERE b.low < b.high) \
+             SELECT low AS sequence FROM bisection WHERE low >= high";
+        let position = signed(position)?;
+        let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(position);
+        let row = self.reading(|| query().fetch_optional(&self.pool)).await?;
+        row.map_or(Ok(0), |row| unsigned(&row, "sequence"))
+    }
+
+    pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
+        let text = "WITH RECURSIVE bisection (low, high) AS ( \
+             SELECT coalesce((SELECT min(position) - 1 FROM events), h.position), h.position FROM journal_head h \
+             UNION ALL SELECT CASE WHEN e.recorded_at <= $1 THEN e.position ELSE b.low END, \
+             CASE WHEN e.recorded_at <= $1 THEN b.high ELSE e.position - 1 END \
+             FROM bisection b JOIN events e ON e.position = (b.low + b.high + 1) / 2 WHERE b.low < b.high) \
+             SELECT low AS position FROM bisection WHERE low >= high";
+        let row = self.reading(|| sqlx::query(text).bind(time).fetch_optional(&self.pool)).await?;
+        let row = row.ok_or_else(|| JournalError::corrupt("an event is missing on the way to a time"))?;
+        unsigned(&row, "position")
+    }
+
+    pub(super) async fn find_members(
+        &self,
+        organization: &str,
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Members> {
+        let organization_of = expression(Field::Organization);
+        let text = format!(
+            "SELECT position, aggregate_type, aggregate_id, NOT EXISTS (SELECT 1 FROM events f \
+             WHERE f.aggregate_type = e.aggregate_type AND f.aggregate_id = e.aggregate_id AND f.sequence < e.sequence \
+             AND (f.metadata ->> 'organizationId') = $1) AS is_first \
+             FROM (SELECT position, aggregate_type, aggregate_id, sequence, {organization_of} AS organization \
+             FROM events WHERE {} LIMIT $4) e ORDER BY position",
+            along(Field::Organization)
+        );
+        let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(&text).bind(organization).bind(from).bind(to).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let mut members = Members { members: Vec::new(), looked_until: until };
+        for row in &rows {
+            let position = unsigned(row, "position")?;
+            if rows.len() == limit {
+                members.looked_until = position;
+            }
+            if row.try_get::<bool, _>("is_first")? {
+                let (aggregate_type, aggregate_id) = (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
+                members.members.push(Member { position, aggregate_type, aggregate_id });
+            }
+        }
+        Ok(members)
+    }
+}
+
+#[async_trait]
+impl Selecting for PostgresStore {
+    async fn places(
+        &self,
+        driver: Driver<'_>,
+        rest: &Rest<'_>,
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Places> {
+        let (first, values, along) = match driver {
+            Driver::Equal(field, value) => (after, vec![value], along(field)),
+            Driver::Stream { aggregate_type, aggregate_id } => {
+                let sequence = self.sequence_at(aggregate_type, aggregate_id, after).await?;
+                let along = "aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND position <= $3 \
+                     ORDER BY sequence";
+                (sequence, vec![aggregate_type, aggregate_id], along.to_owned())
+            }
+        };
+        let next = values.len() + 4;
+        let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
+        let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
+        let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4");
+        let (from, to, count) = (signed(first)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || {
+            let query = sqlx::query(&text).bind(values[0]).bind(from).bind(to).bind(count);
+            let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
+            others.fold(query, |query, value| query.bind(*value))
+        };
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        rows.iter().map(|row| Ok((unsigned(row, "position")?, row.try_get("fits")?))).collect()
+    }
+
+    async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
+        let positions = positions.iter().copied().map(signed).collect::<JournalResult<Vec<i64>>>()?;
+        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ANY ($1) ORDER BY position");
+        let rows = self.reading(|| sqlx::query(&text).bind(&positions).fetch_all(&self.pool)).await?;
+        rows.iter().map(event).collect()
+    }
+}

@@ -1,0 +1,242 @@
+//! States of the past: an aggregate's events folded again, up to any position.
+//!
+//! Events never change, so a state that was folded once stays right: of long histories one state every hundred events
+//! is kept in memory, boundedly, and the next question begins at the nearest. Secrets are masked before anything is
+//! folded, so that none can be shown. Values of an erased person read as erased, here too from the moment on at which
+//! the vault knows of it.
+
+use crate::journal::selection::EventFilter;
+use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
+use crate::vault::Vault;
+use chrono::{DateTime, Utc};
+use quick_cache::{Weighter, sync::Cache};
+use registrar_aggregates::{AnyAggregate, DomainEvent, Metadata};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A state is kept when its number passes a multiple of this.
+const KEPT_EVERY: u64 = 100;
+/// Events read at once.
+const PAGE_SIZE: usize = 500;
+/// Memory for states, roughly.
+const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Long histories whose states are kept, as far as memory allows; an estimate that sizes the table.
+const KEPT_HISTORIES: usize = 1_000;
+
+/// Whose history, and who may see how much of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Subject {
+    /// Kebab-case name of the aggregate type.
+    pub aggregate_type: String,
+    /// Identifier within the aggregate type.
+    pub aggregate_id: String,
+    /// The organization whose events alone count, those that carried it when they were written; all of them without.
+    pub organization: Option<String>,
+}
+
+impl Subject {
+    /// The events that count.
+    #[must_use]
+    pub fn filter(&self) -> EventFilter {
+        EventFilter {
+            aggregate_type: Some(self.aggregate_type.clone()),
+            aggregate_id: Some(self.aggregate_id.clone()),
+            organization_id: self.organization.clone(),
+            ..EventFilter::default()
+        }
+    }
+
+    fn sees(&self, event: &StoredEvent) -> JournalResult<bool> {
+        match &self.organization {
+            Some(organization) => Ok(codec::organization(event)?.as_ref() == Some(organization)),
+            None => Ok(true),
+        }
+    }
+}
+
+/// An aggregate between two of its events.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Position and commit time of the last event that made it what it is; none before the first.
+    pub last: Option<(u64, DateTime<Utc>)>,
+    sequence: u64,
+    state: AnyAggregate,
+}
+
+impl Moment {
+    /// The state as auditors see it, `None` while the aggregate does not exist.
+    #[must_use]
+    pub fn shown(&self) -> Option<Value> {
+        self.last?;
+        self.state.shown()
+    }
+
+    /// Moves on past the next event of the stream, which counts if there is one to apply.
+    fn pass(&mut self, stored: &StoredEvent, event: Option<DomainEvent>) -> JournalResult<()> {
+        if stored.sequence != self.sequence + 1 {
+            return Err(JournalError::corrupt(format!("an event before position {} is missing", stored.position)));
+        }
+        self.sequence = stored.sequence;
+        if let Some(event) = event {
+            self.state.apply(event.masked().map_err(JournalError::corrupt)?);
+            self.last = Some((stored.position, stored.recorded_at));
+        }
+        Ok(())
+    }
+}
+
+/// An event on its way into a state.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// As it is stored.
+    pub stored: StoredEvent,
+    /// What happened, personal values open and secrets masked.
+    pub event: DomainEvent,
+    /// Who caused it and how, open.
+    pub metadata: Arc<Metadata>,
+}
+
+type Kept = BTreeMap<u64, Arc<Moment>>;
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<(Subject, bool), (u64, Arc<Kept>)> for Bytes {
+    fn weight(&self, _: &(Subject, bool), (bytes, _): &(u64, Arc<Kept>)) -> u64 {
+        *bytes
+    }
+}
+
+/// Replays aggregates of a journal.
+pub struct Replays {
+    journal: Arc<dyn Journal>,
+    vault: Arc<Vault>,
+    /// States by position, and their size, of whom; and whether they are of an erased person.
+    kept: Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>,
+}
+
+impl Replays {
+    /// Replays what is in `journal`, opened by `vault`.
+    #[must_use]
+    pub fn new(journal: Arc<dyn Journal>, vault: Arc<Vault>) -> Self {
+        Replays { journal, vault, kept: Cache::with_weighter(KEPT_HISTORIES, KEPT_BYTES_MAX, Bytes) }
+    }
+
+    /// The aggregate right after the last of its events at or before position `until`. `None` for a type that does not
+    /// exist.
+    ///
+    /// # Errors
+    /// `Unavailable`; `Corrupt` for events that are missing or cannot be read.
+    pub async fn at(&self, subject: &Subject, until: u64) -> JournalResult<Option<Moment>> {
+        let Some(absent) = AnyAggregate::absent(&subject.aggregate_type) else { return Ok(None) };
+        let erased = matches!(self.vault.subject_key(&subject.aggregate_id).await?, Some(None));
+        let key = (subject.clone(), erased);
+        let nearest = self.kept.get(&key).and_then(|(_, kept)| Some(Arc::clone(kept.range(..=until).next_back()?.1)));
+        let mut moment = match nearest {
+            Some(moment) => (*moment).clone(),
+            None => Moment { last: None, sequence: 0, state: absent },
+        };
+        let mut made = Kept::new();
+        loop {
+            let stored = self.stored(subject, &moment, until, PAGE_SIZE).await?;
+            let events = codec::decode_events(&self.vault, &stored).await?;
+            for (stored, event) in stored.iter().zip(events) {
+                let visible = subject.sees(stored)?;
+                moment.pass(stored, visible.then_some(event))?;
+                if moment.sequence.is_multiple_of(KEPT_EVERY) {
+                    made.insert(stored.position, Arc::new(moment.clone()));
+                }
+            }
+            if stored.len() < PAGE_SIZE {
+                break;
+            }
+        }
+        self.keep(key, made);
+        Ok(Some(moment))
+    }
+
+    /// The next events of the subject, whoever may see them.
+    async fn stored(
+        &self,
+        subject: &Subject,
+        moment: &Moment,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<Vec<StoredEvent>> {
+        let stream = (subject.aggregate_type.as_str(), subject.aggregate_id.as_str());
+        self.journal.stream_page(stream, moment.sequence, until, limit).await
+    }
+
+    fn keep(&self, key: (Subject, bool), made: Kept) {
+        let Some((_, sample)) = made.last_key_value() else { return };
+        // All of a history are taken to be about as large as the latest, twice what it is as text.
+        let each = 2 * sample.shown().map_or(0, |shown| shown.to_string().len() as u64) + 200;
+        let mut all = self.kept.get(&key).map(|(_, kept)| (*kept).clone()).unwrap_or_default();
+        all.extend(made);
+        self.kept.insert(key, (each * all.len() as u64, Arc::new(all)));
+    }
+}
+
+/// Walks on through a history, page by page.
+pub struct Walk<'a> {
+    replays: &'a Replays,
+    subject: &'a Subject,
+    moment: Moment,
+    until: u64,
+    ended: bool,
+}
+
+impl Replays {
+    /// A walk through the events after position `after` up to `until`. `None` for a type that does not exist.
+    ///
+    /// # Errors
+    /// As [`Replays::at`].
+    pub async fn walk<'a>(&'a self, subject: &'a Subject, after: u64, until: u64) -> JournalResult<Option<Walk<'a>>> {
+        let moment = self.at(subject, after).await?;
+        Ok(moment.map(|moment| Walk { replays: self, subject, moment, until, ended: false }))
+    }
+}
+
+impl Walk<'_> {
+    /// The state before the next event.
+    #[must_use]
+    pub fn moment(&self) -> &Moment {
+        &self.moment
+    }
+
+    /// Whether everything was read.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// The next events, each with the state after it; none at the end. At most `limit` are read, of which the reader
+    /// may see fewer.
+    ///
+    /// # Errors
+    /// As [`Replays::at`].
+    pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Option<Value>)>> {
+        while !self.ended {
+            let limit = limit.min(PAGE_SIZE);
+            let stored = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
+            self.ended = stored.len() < limit;
+            let recorded = codec::decode(&self.replays.vault, &stored).await?;
+            let mut steps = Vec::with_capacity(stored.len());
+            for (stored, recorded) in stored.into_iter().zip(recorded) {
+                let event = Arc::unwrap_or_clone(recorded.event);
+                if !self.subject.sees(&stored)? {
+                    self.moment.pass(&stored, None)?;
+                    continue;
+                }
+                let event = event.masked().map_err(JournalError::corrupt)?;
+                self.moment.pass(&stored, Some(event.clone()))?;
+                steps.push((Step { stored, event, metadata: recorded.metadata }, self.moment.shown()));
+            }
+            if !steps.is_empty() {
+                return Ok(steps);
+            }
+        }
+        Ok(Vec::new())
+    }
+}

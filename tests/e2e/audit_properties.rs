@@ -1,0 +1,236 @@
+//! Random histories: a state of the past is the fold of what had happened, differences add up, pages are the whole.
+
+use crate::audit_app::*;
+use crate::ecg_app::App;
+use crate::on_both_stores;
+use crate::support::*;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use registrar::committer::ExpectedVersion;
+use registrar::journal::{StoredEvent, codec};
+use registrar_aggregates::admin::{Address, AddressDetails, AdminEvent, Person};
+use registrar_aggregates::values::AddressId;
+use registrar_aggregates::{AnyAggregate, DomainEvent};
+use registrar_projections::diff;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+/// Something that happens to one of two admins, in one of two organizations or none.
+#[derive(Debug, Clone)]
+struct Act {
+    admin: usize,
+    organization: Option<usize>,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Rename(u8),
+    Grant(Vec<u8>),
+    Deactivate,
+    Activate,
+    AddAddress(u8),
+    AmendAddress(u8, u8),
+    RemoveAddress(u8),
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let what = prop_oneof![
+        3 => (0..3_u8).prop_map(What::Rename),
+        2 => proptest::collection::vec(0..3_u8, 0..3).prop_map(What::Grant),
+        1 => Just(What::Deactivate),
+        1 => Just(What::Activate),
+        2 => (0..3_u8).prop_map(What::AddAddress),
+        2 => (0..3_u8, 0..3_u8).prop_map(|(address, city)| What::AmendAddress(address, city)),
+        1 => (0..3_u8).prop_map(What::RemoveAddress),
+    ];
+    let act = (0..2_usize, proptest::option::of(0..2_usize), what);
+    let act = act.prop_map(|(admin, organization, what)| Act { admin, organization, what });
+    proptest::collection::vec(act, 1..40)
+}
+
+fn address(n: u8, city: u8) -> Address {
+    let details = AddressDetails {
+        address_type: 1,
+        address_line1: None,
+        address_line2: None,
+        city: (city > 0).then(|| format!("city {city}")),
+        postal_code: None,
+        state_province_code: None,
+        country_code: None,
+        region_code: None,
+    };
+    Address { id: AddressId(Uuid::from_u128(n.into())), details }
+}
+
+impl What {
+    /// Recorded whatever the state, as if it had been decided: what happened, happened.
+    fn event(&self) -> DomainEvent {
+        match self {
+            What::Rename(name) => AdminEvent::PersonAmended {
+                person: Person {
+                    salutation: None,
+                    first_name: format!("name {name}"),
+                    last_name: "L".into(),
+                    suffix: None,
+                    email_address: (*name > 1).then(|| "a@example.org".into()),
+                },
+            },
+            What::Grant(policies) => AdminEvent::GrantsAmended {
+                policies: policies.iter().map(u8::to_string).collect(),
+                custom_permissions: vec![],
+            },
+            What::Deactivate => AdminEvent::Deactivated {},
+            What::Activate => AdminEvent::Activated {},
+            What::AddAddress(n) => AdminEvent::AddressAdded { address: address(*n, 0), index: 0 },
+            What::AmendAddress(n, city) => AdminEvent::AddressAmended { address: address(*n, *city) },
+            What::RemoveAddress(n) => {
+                AdminEvent::AddressRemoved { address_id: AddressId(Uuid::from_u128((*n).into())) }
+            }
+        }
+        .into()
+    }
+}
+
+/// Whether the address is there: those that are must not be added again, since lists have no entry twice.
+fn fits(what: &What, there: &mut Vec<u8>) -> bool {
+    match what {
+        What::AddAddress(n) if there.contains(n) => false,
+        What::AddAddress(n) => {
+            there.push(*n);
+            true
+        }
+        What::AmendAddress(n, _) => there.contains(n),
+        What::RemoveAddress(n) => {
+            let known = there.contains(n);
+            there.retain(|other| other != n);
+            known
+        }
+        What::Rename(_) | What::Grant(_) | What::Deactivate | What::Activate => true,
+    }
+}
+
+async fn play(app: &App, acts: &[Act]) -> [Uuid; 2] {
+    let admins = [Uuid::now_v7(), Uuid::now_v7()];
+    registered_within(app, admins[0], Some("o0")).await;
+    registered_within(app, admins[1], None).await;
+    let mut there = [Vec::new(), Vec::new()];
+    for Act { admin, organization, what } in acts {
+        if fits(what, &mut there[*admin]) {
+            let organization = organization.map(|n| format!("o{n}"));
+            let events = vec![(admin_stream(admins[*admin]), ExpectedVersion::Any, vec![what.event()])];
+            app.state.node.executor.append(&within("ann", organization.as_deref()), events).await.unwrap();
+        }
+    }
+    admins
+}
+
+/// The state that the events fold to, by the shortest way.
+async fn folded(app: &App, events: &[StoredEvent]) -> Option<Value> {
+    let mut state = AnyAggregate::absent("admin").unwrap();
+    for event in codec::decode(&app.state.node.vault, events).await.unwrap() {
+        state.apply(Arc::unwrap_or_clone(event.event));
+    }
+    state.shown()
+}
+
+type Changes = BTreeMap<String, (Value, Value)>;
+
+/// Values are told as they are; a list that is empty and one that is not there are no difference.
+fn value(value: &Value) -> Value {
+    if diff::same(value, &Value::Null) { Value::Null } else { value.clone() }
+}
+
+fn changes(answer: &Value) -> Changes {
+    let told = answer["changes"].as_array().unwrap().iter();
+    let change = |change: &Value| {
+        (change["path"].as_str().unwrap().to_owned(), (value(&change["oldValue"]), value(&change["newValue"])))
+    };
+    told.map(change).collect()
+}
+
+/// What two differences in a row come to.
+fn sum(first: Changes, second: Changes) -> Changes {
+    let mut sum = first;
+    for (path, (old, new)) in second {
+        let old = sum.remove(&path).map_or(old, |(first, _)| first);
+        sum.insert(path, (old, new));
+    }
+    sum.retain(|_, (old, new)| !diff::same(old, new));
+    sum
+}
+
+async fn check_admin(app: &App, id: &str, start: u64, events: &[StoredEvent], token: Option<&str>) {
+    let get = |path: String| {
+        let call = app.call("GET", &path).token(Some(token.unwrap_or(&app.token)));
+        async move { call.send().await }
+    };
+    let metadata = |event: &StoredEvent| serde_json::from_str::<Value>(&event.metadata).unwrap();
+    let seen: Vec<_> = events
+        .iter()
+        .filter(|event| event.aggregate_id == id)
+        .filter(|event| token.is_none() || metadata(event)["organizationId"] == "o0")
+        .cloned()
+        .collect();
+    let end = events.len() as u64;
+    for position in start..=end {
+        let until: Vec<_> = seen.iter().filter(|event| event.position <= position).cloned().collect();
+        let answer = get(format!("/audit/admin/{id}?asOf={position}")).await;
+        match folded(app, &until).await {
+            Some(state) => {
+                let answer = answer.ok();
+                assert_eq!((&answer["state"], &answer["position"]), (&state, &until.last().unwrap().position.into()));
+            }
+            None => assert_eq!(answer.status, 404),
+        }
+    }
+    if seen.is_empty() {
+        assert_eq!(get(format!("/audit/admin/{id}/diff?to={end}")).await.status, 404);
+        return;
+    }
+    let first = seen[0].position;
+    let between = |from: u64, to: u64| {
+        let answer = get(format!("/audit/admin/{id}/diff?from={from}&to={to}"));
+        async move { changes(&answer.await.ok()) }
+    };
+    let middle = first + (end - first) / 2;
+    let (one, two, whole) = (between(0, middle).await, between(middle, end).await, between(0, end).await);
+    assert_eq!(sum(one, two), whole);
+    let state = folded(app, &seen).await;
+    let ends = diff::changes(None, state.as_ref())
+        .into_iter()
+        .map(|change| (change.path, (value(&change.old_value), value(&change.new_value))));
+    assert_eq!(whole, ends.collect::<Changes>());
+    let history = get(format!("/audit/admin/{id}/history?to={end}&limit=1000")).await.ok();
+    let steps = items(&history).iter().map(changes).fold(Changes::new(), sum);
+    assert_eq!(steps, whole);
+}
+
+on_both_stores! {
+    async fn whatever_happens_the_past_is_what_had_happened(database) {
+        let app = App::open(&database).await;
+        let token = narrowed(&app, "o0").await;
+        let case = async |acts: Vec<Act>| {
+            let start = app.head().await;
+            let admins = play(&app, &acts).await;
+            let events = app.state.node.all_events().await;
+            let after = format!("/audit/events?from={}&to={}", start + 1, events.len());
+            let stream = lines_of(&app, &after).await;
+            assert_eq!(positions(&stream), (start + 1..=events.len() as u64).collect::<Vec<_>>());
+            assert_eq!(all_pages(&app, &after, acts.len() % 7 + 1).await, stream);
+            for admin in admins {
+                check_admin(&app, &admin.to_string(), start, &events, None).await;
+                check_admin(&app, &admin.to_string(), start, &events, Some(&token)).await;
+            }
+        };
+        let config = Config { cases: 3, failure_persistence: None, max_shrink_iters: 10, ..Config::default() };
+        let run = |acts| {
+            Handle::current().block_on(case(acts));
+            Ok(())
+        };
+        tokio::task::block_in_place(|| TestRunner::new(config).run(&acts(), run)).unwrap();
+    }
+}
