@@ -6,6 +6,7 @@
 
 mod parse;
 
+use crate::auth::Rate;
 use crate::node::StoreSettings;
 use crate::publisher::NatsSettings;
 use crate::vault::{MasterKey, MasterKeyError};
@@ -97,6 +98,9 @@ pub struct ServeArgs {
     /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]
     #[arg(long, env = "REGISTRAR_TRUSTED_PROXIES", value_name = "LIST", hide_env_values = true)]
     pub trusted_proxies: Option<String>,
+    /// How often an API key may ask, as requests/time on each server [default: 10/10s]
+    #[arg(long, env = "REGISTRAR_API_KEY_RATE", value_name = "RATE", hide_env_values = true)]
+    pub api_key_rate: Option<String>,
     /// First day of a week in calendar periods [default: monday]
     #[arg(long, env = "REGISTRAR_WEEK_START", value_name = "DAY", hide_env_values = true)]
     pub week_start: Option<String>,
@@ -141,6 +145,8 @@ pub struct ServeSettings {
     pub reason_mandatory: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// How often an API key may ask.
+    pub api_key_rate: Rate,
     /// First day of a week in calendar periods.
     pub week_start: Weekday,
     /// Time zone of calendar periods.
@@ -219,6 +225,7 @@ impl ServeArgs {
             publish_personal,
             reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
+            api_key_rate: given(self.api_key_rate).map_or(Ok(Rate::default()), |rate| parse::rate(&rate))?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
         })

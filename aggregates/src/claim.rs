@@ -26,4 +26,10 @@ impl ClaimKey {
     pub fn account_email(email: &crate::values::EmailAddress) -> Self {
         ClaimKey { scope: "account-email", value: email.comparable(), field: "account.email" }
     }
+
+    /// One of the places that an organization has for API keys: there are no more keys than places.
+    #[must_use]
+    pub fn api_key_place(organization: crate::values::OrganizationId, place: u8) -> Self {
+        ClaimKey { scope: "api-key-place", value: format!("{organization}/{place}"), field: "keys" }
+    }
 }

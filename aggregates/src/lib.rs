@@ -6,6 +6,7 @@
 
 pub mod access_token;
 pub mod admin;
+pub mod api_key;
 pub mod audit_access;
 pub mod claim;
 pub mod decide;

@@ -56,6 +56,10 @@ uuid_id!(
     /// Identifies an address of an organization.
     OrganizationAddressId
 );
+uuid_id!(
+    /// Identifies an API key: its stream, and the user name of whoever holds it.
+    ApiKeyId
+);
 
 /// Why a value was refused. Reads well behind the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,6 +3,7 @@
 use crate::collection::{Collection, Document, KeyValue};
 use crate::{
     admins::AdminDocument,
+    api_keys::ApiKeyDocument,
     audit_trail::{AuditEntry, TrailCounter},
     event_statistics::EventStatistic,
     organizations::OrganizationDocument,
@@ -108,6 +109,7 @@ collections! {
     AuditEntries(AuditEntry),
     TrailCounters(TrailCounter),
     EventStatistics(EventStatistic),
+    ApiKeys(ApiKeyDocument),
 }
 
 /// Names one document.

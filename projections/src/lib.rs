@@ -5,6 +5,7 @@
 //! read model is a struct, a fold and an index list, entered in [`document::AnyDocument`] and in [`INLINE`] or [`FOLLOWING`].
 
 pub mod admins;
+pub mod api_keys;
 pub mod audit_trail;
 pub mod collection;
 pub mod diff;
@@ -17,6 +18,7 @@ pub mod state_document;
 pub mod working_set;
 
 pub use admins::AdminDocument;
+pub use api_keys::ApiKeyDocument;
 pub use audit_trail::{AuditChange, AuditEntry, TrailCounter};
 pub use collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 pub use document::{AnyDocument, CollectionId, DocumentKey};
@@ -53,6 +55,12 @@ pub const INLINE: &[Projection] = &[
         version: organizations::VERSION,
         wants: state_document::wants::<OrganizationDocument>,
         fold: state_document::fold::<OrganizationDocument>,
+    },
+    Projection {
+        name: "api_keys",
+        version: api_keys::VERSION,
+        wants: state_document::wants::<ApiKeyDocument>,
+        fold: state_document::fold::<ApiKeyDocument>,
     },
 ];
 

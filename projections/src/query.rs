@@ -83,6 +83,8 @@ pub struct Query<D> {
     pub skip: u64,
     /// Documents answered, at most.
     pub take: u64,
+    /// Whether all that match are counted; where nobody reads the total, it should not be paid for.
+    pub counts: bool,
     document: PhantomData<fn() -> D>,
 }
 
@@ -97,6 +99,7 @@ impl<D: Document> Query<D> {
             direction,
             skip: 0,
             take: u64::MAX,
+            counts: true,
             document: PhantomData,
         }
     }
@@ -148,11 +151,24 @@ impl<D: Document> Query<D> {
         self.filter(key.0, Comparison::AtLeast, KeyValue::Integer(value))
     }
 
+    /// Keeps documents whose number is smaller than `value`.
+    #[must_use]
+    pub fn number_below(self, key: &IntegerKey<D>, value: i64) -> Self {
+        self.filter(key.0, Comparison::Below, KeyValue::Integer(value))
+    }
+
     /// Keeps documents in whose searchable text `term` is a part, letter case aside. A blank term keeps all.
     #[must_use]
     pub fn search(mut self, key: &SearchKey<D>, term: &str) -> Self {
         let term = registrar_aggregates::text::fold(term.trim());
         self.search = (!term.is_empty()).then_some((key.0, term));
+        self
+    }
+
+    /// Answers documents only, with a total of 0.
+    #[must_use]
+    pub fn uncounted(mut self) -> Self {
+        self.counts = false;
         self
     }
 

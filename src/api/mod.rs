@@ -2,6 +2,7 @@
 //! share is in [`common`].
 
 pub mod audit;
+pub mod cloud_organizations;
 pub mod common;
 pub mod docs;
 pub mod ecg_admins;
@@ -9,13 +10,14 @@ pub mod events;
 pub mod health;
 pub mod site_organizations;
 
-use crate::auth::{Authenticator, PasswordHasher};
+use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
 use crate::replay::Replays;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use cloud_organizations::refusals::ErrorResponse;
 use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
 use common::idempotency::Turns;
@@ -40,6 +42,8 @@ pub struct AppState {
     pub publisher: PublisherStatus,
     /// How this deployment serves.
     pub settings: Arc<ApiSettings>,
+    /// Counts the requests of API keys.
+    pub limiter: Arc<RateLimiter>,
     /// States of the past.
     pub replays: Arc<Replays>,
     turns: Arc<Turns>,
@@ -56,6 +60,8 @@ pub struct ApiSettings {
     pub publish_personal: bool,
     /// Whether the site dialect wants a reason for every change.
     pub reason_mandatory: bool,
+    /// How often an API key may ask, on each node.
+    pub api_key_rate: Rate,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -71,13 +77,15 @@ impl AppState {
         settings: ApiSettings,
     ) -> Self {
         let replays = Arc::new(Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault)));
+        let limiter = Arc::new(RateLimiter::new(settings.api_key_rate));
         let (settings, turns) = (Arc::new(settings), Arc::default());
-        AppState { node, authenticator, passwords, publisher, settings, replays, turns }
+        AppState { node, authenticator, passwords, publisher, settings, limiter, replays, turns }
     }
 }
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
-pub const DOCUMENTS: &[&str] = &["ecg-admins", "site-organizations", "audit", "registrar"];
+pub const DOCUMENTS: &[&str] =
+    &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "audit", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -114,6 +122,18 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             site_organizations::schemas::components(),
             site_organizations::routes::routes(),
         ),
+        "cloud-organizations" => (
+            "Cloud database - organizations",
+            include_str!("cloud_organizations/description.md"),
+            ComponentsBuilder::new().schema_from::<ErrorResponse>(),
+            cloud_organizations::routes::routes(),
+        ),
+        "cloud-keys" => (
+            "Cloud database - keys of an organization",
+            include_str!("cloud_organizations/description.md"),
+            ComponentsBuilder::new().schema_from::<ErrorResponse>(),
+            cloud_organizations::keys::routes(),
+        ),
         "audit" => (
             "Registrar - Audit",
             include_str!("audit/description.md"),
@@ -128,15 +148,22 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
         ),
         _ => return None,
     };
-    let bearer = HttpBuilder::new()
-        .scheme(HttpAuthScheme::Bearer)
-        .bearer_format("JWT")
-        .description(Some("JSON Web Token in the Authorization header."));
+    let (scheme_name, scheme) = scheme(name);
     let document = OpenApiBuilder::new()
         .info(InfoBuilder::new().title(title).version(env!("CARGO_PKG_VERSION")).description(Some(description)))
-        .components(Some(components.security_scheme("bearer", SecurityScheme::Http(bearer.build())).build()))
-        .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]));
+        .components(Some(components.security_scheme(scheme_name, SecurityScheme::Http(scheme.build())).build()))
+        .security(Some([SecurityRequirement::new(scheme_name, Vec::<String>::new())]));
     Some(OpenApiRouter::with_openapi(document.build()).merge(routes))
+}
+
+/// How the callers of a dialect identify.
+fn scheme(name: &str) -> (&'static str, HttpBuilder) {
+    if name.starts_with("cloud-") {
+        let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
+        return ("basicAuth", basic.description(Some("User name is the key id, password the key secret.")));
+    }
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT");
+    ("bearer", bearer.description(Some("JSON Web Token in the Authorization header.")))
 }
 
 #[cfg(test)]

@@ -2,20 +2,25 @@
 //!
 //! [`Authenticator`] turns the `Authorization` header of a request into a [`Principal`]; each route asks the principal
 //! for the permission that it declares. Grants are those of the admin's document at that moment, so that an amendment
-//! or a deactivation counts from the next request on, on every node.
+//! or a deactivation counts from the next request on, on every node. Programs of an organization come with an API key
+//! instead (see [`api_keys`]).
 
+pub mod api_keys;
 mod authenticator;
 mod keys;
 pub mod passwords;
 pub mod permissions;
+pub mod rate_limit;
 mod tokens;
 
 pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
 pub use keys::rotate;
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
+pub use rate_limit::{Rate, RateLimiter};
 
 use crate::journal::JournalError;
+use registrar_aggregates::api_key::Key;
 use registrar_aggregates::values::{AdminId, OrganizationId};
 use registrar_aggregates::{Actor, ActorType};
 use registrar_projections::AdminDocument;
@@ -25,8 +30,8 @@ use registrar_projections::AdminDocument;
 pub struct Principal {
     /// Recorded with everything that it does.
     pub actor: Actor,
-    /// The admin that it is.
-    pub admin_id: AdminId,
+    /// The admin that it is; none for an API key.
+    pub admin_id: Option<AdminId>,
     /// The only organization it reaches; all of them without.
     pub organization: Option<String>,
     permissions: Permissions,
@@ -45,7 +50,15 @@ impl Principal {
             permissions = permissions.within_an_organization();
         }
         let actor = Actor { kind: ActorType::User, id: document.id.to_string(), name: Some(document.full_name()) };
-        Principal { actor, admin_id: document.id, organization, permissions }
+        Principal { actor, admin_id: Some(document.id), organization, permissions }
+    }
+
+    /// Whoever holds an API key: reaches its organization, with the permissions of its roles.
+    #[must_use]
+    pub fn of_key(key: &Key) -> Self {
+        let permissions = key.roles.iter().flat_map(|role| Permissions::of_role(*role).iter()).collect();
+        let actor = Actor { kind: ActorType::Api, id: key.id.to_string(), name: Some(key.name.clone()) };
+        Principal { actor, admin_id: None, organization: Some(key.organization_id.to_string()), permissions }
     }
 
     /// Whether it holds `permission`.

@@ -1,5 +1,6 @@
 //! What there is to be allowed, and the built-in policies that allow it.
 
+use registrar_aggregates::api_key::Role;
 use std::fmt;
 use std::str::FromStr;
 
@@ -41,6 +42,12 @@ permissions! {
     OrganizationsRead => "organizations.read",
     /// Changes organizations and what belongs to them.
     OrganizationsWrite => "organizations.write",
+    /// Reads what happened in an organization.
+    OrganizationsAudit => "organizations.audit",
+    /// Reads the API keys of an organization.
+    ApiKeysRead => "api-keys.read",
+    /// Makes, changes and deletes the API keys of an organization.
+    ApiKeysWrite => "api-keys.write",
 }
 
 impl Permission {
@@ -54,7 +61,12 @@ impl Permission {
             | Permission::EcgAdminsAudit
             // The feed carries the events of every organization.
             | Permission::EventsRead => true,
-            Permission::AuditRead | Permission::OrganizationsRead | Permission::OrganizationsWrite => false,
+            Permission::AuditRead
+            | Permission::OrganizationsRead
+            | Permission::OrganizationsWrite
+            | Permission::OrganizationsAudit
+            | Permission::ApiKeysRead
+            | Permission::ApiKeysWrite => false,
         }
     }
 }
@@ -106,6 +118,22 @@ impl Permissions {
         let from_policies =
             policies.iter().filter_map(|id| Policy::find(id)).fold(0, |bits, policy| bits | policy.permissions.0);
         Permissions(from_policies | Permissions::named(custom_permissions).0)
+    }
+
+    /// What a role grants to an API key, within its organization.
+    #[must_use]
+    pub const fn of_role(role: Role) -> Self {
+        match role {
+            Role::Admin => Permissions::of(&[
+                Permission::OrganizationsRead,
+                Permission::OrganizationsWrite,
+                Permission::OrganizationsAudit,
+                Permission::ApiKeysRead,
+                Permission::ApiKeysWrite,
+            ]),
+            Role::Developer => Permissions::of(&[Permission::OrganizationsRead, Permission::OrganizationsAudit]),
+            Role::QueryEndpoints => Permissions::NONE,
+        }
     }
 
     /// Those that are named. A text that names none is passed over.
@@ -187,6 +215,8 @@ pub const AUDITOR: Policy = Policy {
         Permission::EventsRead,
         Permission::AuditRead,
         Permission::OrganizationsRead,
+        Permission::OrganizationsAudit,
+        Permission::ApiKeysRead,
     ]),
 };
 
@@ -261,6 +291,16 @@ mod tests {
         assert!(held.contains(Permission::EcgAdminsCreate));
         assert!(held.contains(Permission::AuditRead));
         assert!(!held.contains(Permission::EcgAdminsUpdate));
+    }
+
+    #[test]
+    fn no_role_of_a_key_reaches_beyond_its_organization() {
+        for role in Role::ALL {
+            let held = Permissions::of_role(role);
+            assert_eq!(held, held.within_an_organization(), "{role}");
+        }
+        assert_eq!(Permissions::of_role(Role::QueryEndpoints), Permissions::NONE);
+        assert!(!Permissions::of_role(Role::Developer).contains(Permission::OrganizationsWrite));
     }
 
     #[test]

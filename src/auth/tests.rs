@@ -84,7 +84,7 @@ async fn the_bearer_of_a_token_is_its_admin() {
     let token = fixture.issue(fixture.request()).await;
     for _ in 0..2 {
         let principal = fixture.ask(&token).await.expect("recognised");
-        assert_eq!(principal.admin_id, fixture.admin);
+        assert_eq!(principal.admin_id, Some(fixture.admin));
         assert_eq!(principal.actor.id, fixture.admin.to_string());
         assert_eq!(principal.actor.name.as_deref(), Some("Ada L"));
         assert!(principal.may(Permission::AuditRead) && principal.may(Permission::EcgAdminsCreate));

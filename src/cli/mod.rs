@@ -1,6 +1,7 @@
 //! The command line. Results go to standard output and nothing else does; what happens meanwhile, and what went wrong,
 //! goes to standard error. A command that cannot do its work says why in a few lines and ends with 1.
 
+mod api_key;
 mod failure;
 mod keys;
 mod openapi;
@@ -45,6 +46,9 @@ enum Command {
     /// Access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// API keys of organizations
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -64,7 +68,7 @@ impl Command {
             Command::Serve(_) | Command::Migrate(_) | Command::Projections(_) | Command::Seed(_) => {
                 "info,async_nats=warn"
             }
-            Command::Token(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
+            Command::Token(_) | Command::ApiKey(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
         }
     }
 
@@ -73,6 +77,7 @@ impl Command {
             Command::Serve(args) => serve::serve(*args).await,
             Command::Migrate(args) => start::migrate(args).await,
             Command::Token(command) => token::run(command).await,
+            Command::ApiKey(command) => api_key::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
             Command::Seed(args) => seed::seed(args).await,

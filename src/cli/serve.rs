@@ -58,6 +58,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         calendar,
         publish_personal: settings.publish_personal,
         reason_mandatory: settings.reason_mandatory,
+        api_key_rate: settings.api_key_rate,
         metrics: Some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);

@@ -1,12 +1,14 @@
 //! Reading single settings. Each refusal is one line that says what is right.
 
 use super::ConfigError;
+use crate::auth::Rate;
 use crate::publisher::NatsSettings;
 use axum::http::Uri;
 use chrono::Weekday;
 use chrono_tz::Tz;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// An `http` or `https` URL without query; slashes at its end are dropped.
 pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
@@ -48,6 +50,31 @@ pub(super) fn networks(list: &str) -> Result<Vec<IpNet>, ConfigError> {
             })
         })
         .collect()
+}
+
+/// Requests, a slash, and a whole number of seconds or minutes.
+pub(super) fn rate(text: &str) -> Result<Rate, ConfigError> {
+    let parse = || {
+        let (requests, time) = text.split_once('/')?;
+        let (number, unit) = time.split_at_checked(time.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            _ => return None,
+        };
+        let whole = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
+        let requests = usize::try_from(whole(requests)?).ok()?;
+        let window = Duration::from_secs(whole(number)?.checked_mul(seconds)?);
+        let in_range = (1..=Rate::REQUESTS_MAX).contains(&requests) && !window.is_zero() && window <= Rate::WINDOW_MAX;
+        in_range.then_some(Rate { requests, window })
+    };
+    parse().ok_or_else(|| {
+        let problem = format!(
+            "must be requests and a time such as 10/10s or 600/1m, {} in an hour at most, not {text:?}",
+            Rate::REQUESTS_MAX
+        );
+        ConfigError::new("REGISTRAR_API_KEY_RATE", problem)
+    })
 }
 
 pub(super) fn weekday(text: &str) -> Result<Weekday, ConfigError> {

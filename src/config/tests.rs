@@ -27,6 +27,7 @@ fn nothing_needs_to_be_set() {
     assert!(settings.nats.is_none() && settings.public_url.is_none() && settings.trusted_proxies.is_empty());
     assert!(!settings.publish_personal && !settings.reason_mandatory);
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Mon, Tz::UTC));
+    assert_eq!(settings.api_key_rate, Rate::default());
 }
 
 #[test]
@@ -40,6 +41,7 @@ fn what_is_empty_is_not_set() {
         publish_personal: empty(),
         reason_mandatory: empty(),
         trusted_proxies: empty(),
+        api_key_rate: empty(),
         week_start: empty(),
         time_zone: empty(),
     };
@@ -71,6 +73,36 @@ fn what_is_set_counts() {
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
 }
 
+fn rate(rate: &str) -> ServeArgs {
+    ServeArgs { api_key_rate: text(rate), ..ServeArgs::default() }
+}
+
+#[test]
+fn a_rate_is_requests_and_a_time() {
+    let read = |text: &str| resolve(rate(text)).map(|settings| settings.api_key_rate).ok();
+    let of = |requests, seconds| Some(Rate { requests, window: std::time::Duration::from_secs(seconds) });
+    assert_eq!(read("10/10s"), of(10, 10));
+    assert_eq!(read("1/60m"), of(1, 3600));
+    assert_eq!(read("10000/1s"), of(10_000, 1));
+    for unfit in [
+        "10",
+        "/",
+        "10/",
+        "10/s",
+        "0/1s",
+        "10001/1s",
+        "1/0s",
+        "1/3601s",
+        "-1/1s",
+        "+1/1s",
+        "1/1",
+        "1/1s/1s",
+        "1/99999999999999999999m",
+    ] {
+        assert_eq!(read(unfit), None, "{unfit}");
+    }
+}
+
 #[test]
 fn each_refusal_is_one_line_that_names_the_setting() {
     let nats = |url| ServeArgs { nats_url: text(url), ..ServeArgs::default() };
@@ -92,6 +124,7 @@ fn each_refusal_is_one_line_that_names_the_setting() {
             refused(ServeArgs { trusted_proxies: text("10.0.0.0/33"), ..ServeArgs::default() }),
             "REGISTRAR_TRUSTED_PROXIES",
         ),
+        (refused(rate("10/10h")), "REGISTRAR_API_KEY_RATE"),
         (refused(ServeArgs { week_start: text("someday"), ..ServeArgs::default() }), "REGISTRAR_WEEK_START"),
         (refused(ServeArgs { time_zone: text("Mars/Olympus"), ..ServeArgs::default() }), "REGISTRAR_TIME_ZONE"),
     ];

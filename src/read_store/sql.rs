@@ -71,6 +71,7 @@ pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query
     let mut arguments = Arguments(Vec::new());
     let condition = condition(collection, &table, query, dialect, &mut arguments);
     let total = match counted_facet(collection, query) {
+        _ if !query.counts => "0".to_owned(),
         Some(facet) => {
             let counts = counts_table(generation);
             let facet = arguments.text(facet);
@@ -257,6 +258,14 @@ mod tests {
             for query in [entries(), entries().equal(&ACTION, "UPDATE"), entries().at_least(&TRAIL, "admin"), of_one] {
                 assert!(sql(&query, dialect).contains("SELECT count(*)"), "{query:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_total_that_nobody_reads_is_not_counted() {
+        for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+            let sql = sql(&entries().equal(&TRAIL, "admin").at_least(&ACTION, "A").uncounted(), dialect);
+            assert!(!sql.contains("count") && sql.contains("0 AS total"), "{sql}");
         }
     }
 

@@ -42,6 +42,15 @@ fn the_site_organizations_document_agrees_with_the_contract() {
     assert_eq!(added, siblings);
 }
 
+#[test]
+fn the_cloud_organizations_document_agrees_with_the_contract() {
+    let contract = include_str!("../contracts/cloud-organizations.openapi.json");
+    let contract: Value = serde_json::from_str(contract).unwrap();
+    let ours = serde_json::to_value(openapi("cloud-organizations").unwrap()).unwrap();
+    let differences = differences(&contract, &ours);
+    assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
 /// A comparison that finds nothing wrong with anything would pass as well.
 #[test]
 fn every_change_of_a_contract_is_noticed() {

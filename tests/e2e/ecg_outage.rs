@@ -17,6 +17,15 @@ pub struct Line {
 }
 
 impl Line {
+    /// Lays a line to the server of a database, which is then reached by it alone.
+    pub async fn before(database: &mut Database) -> Self {
+        let url = database.settings.database_url.clone().unwrap();
+        let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
+        let line = Line::to(server).await;
+        database.settings.database_url = Some(url.replace(server, &line.near.to_string()));
+        line
+    }
+
     pub async fn to(far: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = listener.local_addr().unwrap();
@@ -29,7 +38,7 @@ impl Line {
         let _ = (&mut self.carrying).await;
     }
 
-    async fn mend(&mut self) {
+    pub async fn mend(&mut self) {
         let listener = TcpListener::bind(self.near).await.unwrap();
         self.carrying = tokio::spawn(carry(listener, self.far.clone()));
     }
@@ -49,10 +58,7 @@ async fn carry(listener: TcpListener, far: String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_is_neither_empty_nor_an_authority() {
     let mut database = Database::postgres().await;
-    let url = database.settings.database_url.clone().unwrap();
-    let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
-    let mut line = Line::to(server).await;
-    database.settings.database_url = Some(url.replace(server, &line.near.to_string()));
+    let mut line = Line::before(&mut database).await;
     let app = App::open(&database).await;
     let admin = app.create(&minimal("Ada", "Lovelace")).await;
     let path = path_of(&admin);

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 mod audit;
+mod cloud;
 mod ecg;
 mod site;
 
@@ -67,8 +68,27 @@ struct Dialect {
     excused: &'static [(&'static str, &'static str)],
     /// Operations of which fewer than [`SUCCESSES_MIN`] requests can succeed, with how many do.
     scarce: &'static [(&'static str, usize)],
-    /// Puts something there to work on, before the requests; told the server's address and a token.
-    prepare: fn(&str, &str),
+    /// Starts a server on an empty database and puts something there to work on.
+    serve: fn(&Database) -> Served,
+}
+
+/// A server that waits for requests.
+struct Served {
+    server: Server,
+    /// What every request brings as `Authorization`.
+    authorization: String,
+    /// What the hooks are told.
+    variables: Vec<(&'static str, String)>,
+}
+
+/// A server for whoever comes with a token; `prepare` is told its address and such a token.
+fn serve(database: &Database, prepare: fn(&str, &str)) -> Served {
+    let server = Server::start(&database.settings);
+    let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
+    let token = token.trim_end();
+    prepare(&server.url, token);
+    let variables = vec![("REGISTRAR_URL", server.url.clone()), ("REGISTRAR_TOKEN", token.to_owned())];
+    Served { server, authorization: format!("Bearer {token}"), variables }
 }
 
 /// A request that was made.
@@ -178,10 +198,7 @@ fn content(recorded: &Value) -> String {
 fn judge(dialect: &Dialect, served: bool) {
     let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     let database = Database::sqlite();
-    let server = Server::start(&database.settings);
-    let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
-    let token = token.trim_end();
-    (dialect.prepare)(&server.url, token);
+    let Served { server, authorization, variables } = (dialect.serve)(&database);
     let location = match served {
         true => format!("{}/openapi/{}.json", server.url, dialect.document),
         false => format!("{CONTRACTS}/{}", dialect.file),
@@ -191,15 +208,14 @@ fn judge(dialect: &Dialect, served: bool) {
 
     let mut command = Command::new(format!("{venv}/bin/schemathesis"));
     command.args(["run", &location, "--url", &server.url]);
-    command.args(["--header", &format!("Authorization: Bearer {token}")]);
+    command.args(["--header", &format!("Authorization: {authorization}")]);
     command.args(["--checks", &CHECKS.join(","), "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful"]);
     command.args(["--max-examples", "40", "--generation-deterministic", "--workers", "1"]);
     command.args(["--continue-on-failure", "--no-shrink", "--no-color", "--request-timeout", "20"]);
     command.args(["--report", "ndjson", "--report-ndjson-path"]).arg(&events);
     // Nothing of the caller's environment, no proxy above all: it talks to the server alone.
     command.env_clear().env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONDONTWRITEBYTECODE", "1");
-    command.env("PYTHONPATH", CONTRACTS).env("HOME", folder.path());
-    command.env("REGISTRAR_URL", &server.url).env("REGISTRAR_TOKEN", token);
+    command.env("PYTHONPATH", CONTRACTS).env("HOME", folder.path()).envs(variables);
     command.current_dir(folder.path()).stdin(Stdio::null());
     let told = folder.path().join("told");
     let file = File::create(&told).unwrap();
@@ -247,7 +263,7 @@ fn operations(dialect: &Dialect, served: bool) -> Vec<String> {
     };
     let mut operations = Vec::new();
     for (path, item) in contract["paths"].as_object().unwrap() {
-        let methods = item.as_object().unwrap().keys().filter(|name| *name != "parameters");
+        let methods = item.as_object().unwrap().keys().filter(|name| *name != "parameters" && !name.starts_with("x-"));
         operations.extend(methods.map(|method| format!("{} {path}", method.to_uppercase())));
     }
     assert!(!operations.is_empty());
@@ -272,6 +288,21 @@ fn the_server_keeps_the_published_site_organizations_contract() {
 #[test]
 fn the_server_keeps_the_site_organizations_contract_that_it_serves() {
     judge(&site::SITE, true);
+}
+
+#[test]
+fn the_server_keeps_the_published_cloud_organizations_contract() {
+    judge(&cloud::ORGANIZATIONS, false);
+}
+
+#[test]
+fn the_server_keeps_the_cloud_organizations_contract_that_it_serves() {
+    judge(&cloud::ORGANIZATIONS, true);
+}
+
+#[test]
+fn the_server_keeps_the_cloud_keys_contract_that_it_serves() {
+    judge(&cloud::KEYS, true);
 }
 
 #[test]

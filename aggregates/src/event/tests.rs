@@ -37,12 +37,20 @@ fn events() -> Vec<DomainEvent> {
         }
         .into(),
     ]);
+    events.extend(crate::api_key::tests::full_events().into_iter().map(DomainEvent::from));
     events
 }
 
 fn names() -> Vec<&'static str> {
-    [AdminEvent::NAMES, OrganizationEvent::NAMES, KeyRingEvent::NAMES, AccessTokenEvent::NAMES, AuditAccessEvent::NAMES]
-        .concat()
+    [
+        AdminEvent::NAMES,
+        OrganizationEvent::NAMES,
+        KeyRingEvent::NAMES,
+        AccessTokenEvent::NAMES,
+        AuditAccessEvent::NAMES,
+        ApiKeyEvent::NAMES,
+    ]
+    .concat()
 }
 
 fn payload(event: &DomainEvent) -> Value {
@@ -126,6 +134,14 @@ fn the_names_are_those_of_the_first_release() {
             "key-ring.key-retired",
             "access-token.issued",
             "audit-access.trail-read",
+            "api-key.created",
+            "api-key.secret-rolled",
+            "api-key.renamed",
+            "api-key.roles-changed",
+            "api-key.expiry-changed",
+            "api-key.enabled",
+            "api-key.disabled",
+            "api-key.deleted",
         ]
     );
 }
@@ -275,14 +291,14 @@ fn a_sealed_event_is_read_as_one_of_its_type() {
 #[test]
 fn keys_and_password_hashes_are_the_secrets() {
     let secrets: Vec<_> = events().iter().flat_map(|event| event.secret_fields().iter().copied()).collect();
-    assert_eq!(secrets, ["/account/passwordHash", "/key/privateKey"]);
+    assert_eq!(secrets, ["/account/passwordHash", "/key/privateKey", "/secretDigest", "/secretDigest"]);
 }
 
 #[test]
-fn only_the_registration_of_an_account_claims_a_key() {
+fn accounts_and_api_keys_claim_something() {
     let claiming: Vec<_> =
         events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
-    assert_eq!(claiming, ["admin.registered"]);
+    assert_eq!(claiming, ["admin.registered", "api-key.created", "api-key.deleted"]);
 }
 
 /// An organization is nobody: nothing of what it is belongs to a person.
@@ -333,6 +349,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/key/publicKey",
             "/key/verifiesUntil",
             "/keyId",
+            "/name",
             "/organizationId",
             "/partyId",
             "/permissions/*",
@@ -341,6 +358,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/phoneNumberId",
             "/phoneNumbers/*/id",
             "/policies/*",
+            "/roles/*",
             "/trail",
             "/type",
             "/verifiesUntil",

@@ -321,6 +321,8 @@ fn keys_stand_in_the_order_in_which_they_are_declared() {
             "entity" => text("EcgAdmin"),
             "person_id" => text(&PERSON.to_string()),
             "actor_id" => text("actor-2"),
+            "organization_id" => text("organization-2"),
+            "position" => KeyValue::Integer(2),
             other => panic!("a key that no test knows: {other}"),
         };
         assert_eq!(key, expected, "{}", declared.name);

@@ -3,6 +3,7 @@
 #![allow(missing_docs, unreachable_pub, reason = "nobody reads the API of a test")]
 
 mod admins;
+mod api_keys;
 mod audit_trail;
 mod collections;
 mod diff;

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
+use uuid::Uuid;
 
 /// Longest body that is read.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -46,13 +47,16 @@ pub struct RequestFacts {
 
 impl RequestFacts {
     fn of(request: &Request, app: &AppState) -> Self {
+        let shape = Shape::of(request.uri().path());
+        // The cloud dialect documents the version.
+        let make_id = if shape == Shape::Cloud { Uuid::new_v4 } else { Uuid::now_v7 };
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
         RequestFacts {
-            request_id: client::request_id(request.headers()).to_string(),
+            request_id: client::request_id(request.headers(), make_id).to_string(),
             ip_address: client::address(peer, request.headers(), &app.settings.trusted_proxies)
                 .map(|address| address.to_string()),
             user_agent: client::user_agent(request.headers()),
-            shape: Shape::of(request.uri().path()),
+            shape,
         }
     }
 }

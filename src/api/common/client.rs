@@ -13,11 +13,11 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Name of the header that carries the request id, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// The request id that the caller chose, if it is a UUID, else a new one.
+/// The request id that the caller chose, if it is a UUID, else one that `make` makes.
 #[must_use]
-pub fn request_id(headers: &HeaderMap) -> Uuid {
+pub fn request_id(headers: &HeaderMap, make: fn() -> Uuid) -> Uuid {
     let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    sent.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_else(Uuid::now_v7)
+    sent.and_then(|text| Uuid::parse_str(text).ok()).unwrap_or_else(make)
 }
 
 /// The `User-Agent` without control characters, not endlessly long.
@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn a_request_id_is_a_uuid() {
         let sent = |text: &'static str| {
-            request_id(&[(REQUEST_ID.parse().unwrap(), HeaderValue::from_static(text))].into_iter().collect())
+            let headers = [(REQUEST_ID.parse().unwrap(), HeaderValue::from_static(text))].into_iter().collect();
+            request_id(&headers, Uuid::now_v7)
         };
         assert_eq!(sent("C182ED73-7b78-4d27-a14b-e30acf7f4104").to_string(), "c182ed73-7b78-4d27-a14b-e30acf7f4104");
         assert_eq!(sent("'; drop table").get_version_num(), 7);

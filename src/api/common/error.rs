@@ -3,21 +3,23 @@
 //! A handler answers an [`ApiError`]; it travels as an extension of an empty answer until [`render`] writes it in the
 //! shape of the request's dialect. So no handler knows the shape, and the chain of causes is logged in one place.
 
+mod bodies;
+
+pub use bodies::ErrorDto;
+
 use crate::auth::{AuthError, Busy};
 use crate::journal::JournalError;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use serde_json::json;
 use std::error::Error;
 use std::sync::Arc;
-use utoipa::ToSchema;
-use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
+/// Tells the same as `Retry-After` to clients of the cloud dialect.
+const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +76,12 @@ pub enum ApiError {
     /// sees it.
     #[error("a request with this Idempotency-Key was just carried out")]
     AlreadyAnswered,
+    /// The caller has made more requests than it may.
+    #[error("too many requests")]
+    TooManyRequests {
+        /// Whole seconds after which the next one is accepted.
+        reset_seconds: u64,
+    },
     /// Something that the answer needs is away or busy; the same request may succeed a moment later.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
@@ -107,6 +115,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -127,6 +136,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => "payload-too-large",
             ApiError::UnsupportedMediaType { .. } => "unsupported-media-type",
             ApiError::IdempotencyKeyReused => "idempotency-key-reused",
+            ApiError::TooManyRequests { .. } => "too-many-requests",
             ApiError::Unavailable(_) => "unavailable",
             ApiError::Internal(_) => "internal",
         }
@@ -158,21 +168,29 @@ impl ApiError {
             | ApiError::PayloadTooLarge { .. }
             | ApiError::UnsupportedMediaType { .. }
             | ApiError::IdempotencyKeyReused
+            | ApiError::TooManyRequests { .. }
             | ApiError::AlreadyAnswered => self.to_string(),
         }
     }
 
-    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+    fn headers(&self, shape: Shape) -> Vec<(HeaderName, HeaderValue)> {
         match self {
+            ApiError::Unauthenticated { .. } if shape == Shape::Cloud => {
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="registrar", charset="UTF-8""#))]
+            }
             // RFC 6750 3: no error code where no credentials were sent.
             ApiError::Unauthenticated { credentials_sent: false } => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]
             }
             ApiError::Unauthenticated { credentials_sent: true } => {
-                Some((WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#)))
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="invalid_token""#))]
             }
-            ApiError::Unavailable(_) => Some((RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))),
-            _ => None,
+            ApiError::TooManyRequests { reset_seconds } => {
+                let seconds = HeaderValue::from(*reset_seconds);
+                vec![(RETRY_AFTER, seconds.clone()), (RATE_LIMIT_RESET, seconds)]
+            }
+            ApiError::Unavailable(_) => vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))],
+            _ => vec![],
         }
     }
 
@@ -252,6 +270,8 @@ pub enum Shape {
     Ecg,
     /// `{"status", "errorData": {"errorCode", "errorMessage", "details"}}`.
     Site,
+    /// `{"status", "error", "requestId"}`.
+    Cloud,
     /// Problem details (RFC 9457) with the members `code`, `findings` and `requestId`.
     Native,
 }
@@ -265,48 +285,13 @@ impl Shape {
             Shape::Ecg
         } else if within("/ec-site-svc") {
             Shape::Site
+        // Paths of the other dialect under /v1 end with a slash.
+        } else if within("/v1/organizations") && !path.ends_with('/') {
+            Shape::Cloud
         } else {
             Shape::Native
         }
     }
-}
-
-/// Body of every failed request of the ECG dialect.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ErrorDto {
-    /// Repeats the HTTP status.
-    #[schema(schema_with = status_schema)]
-    status_code: u16,
-    /// What is wrong; a list when there are several findings.
-    #[schema(schema_with = message_schema)]
-    message: Message,
-    /// Name of the HTTP status.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = String, required = false)]
-    error: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Message {
-    One(String),
-    Several(Vec<String>),
-}
-
-fn status_schema() -> Object {
-    let number = ObjectBuilder::new().schema_type(SchemaType::Type(Type::Integer));
-    number.description(Some("Repeats the HTTP status.")).minimum(Some(400)).maximum(Some(599)).build()
-}
-
-fn message_schema() -> Schema {
-    let text = || ObjectBuilder::new().schema_type(SchemaType::Type(Type::String));
-    AnyOfBuilder::new()
-        .description(Some("What is wrong; a list when there are several findings."))
-        .item(text())
-        .item(ArrayBuilder::new().items(text()))
-        .build()
-        .into()
 }
 
 /// Writes the error that an answer carries, if it carries one, in `shape`, and logs what caused it. The caller's
@@ -316,64 +301,13 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
     let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() else { return response };
     error.log();
     let (content_type, body) = match shape {
-        Shape::Ecg => ("application/json", ecg_body(&error)),
-        Shape::Site => ("application/json", site_body(&error)),
-        Shape::Native => ("application/problem+json", native_body(&error, request_id)),
+        Shape::Ecg => ("application/json", bodies::ecg_body(&error)),
+        Shape::Site => ("application/json", bodies::site_body(&error)),
+        Shape::Cloud => ("application/json", bodies::cloud_body(&error, request_id)),
+        Shape::Native => ("application/problem+json", bodies::native_body(&error, request_id)),
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if let Some((name, value)) = error.header() {
-        response.headers_mut().insert(name, value);
-    }
+    response.headers_mut().extend(error.headers(shape));
     *response.body_mut() = Body::from(body);
     response
-}
-
-fn ecg_body(error: &ApiError) -> String {
-    let message = match error {
-        ApiError::Invalid(_) | ApiError::InvalidFields(_) => Message::Several(error.findings()),
-        other => Message::One(other.detail()),
-    };
-    let body = ErrorDto { status_code: error.status().as_u16(), message, error: error.status().canonical_reason() };
-    serde_json::to_string(&body).unwrap_or_default()
-}
-
-fn site_body(error: &ApiError) -> String {
-    let (message, details) = match error {
-        ApiError::Invalid(findings) => {
-            // Every finding begins with the name of its field.
-            let field = |finding: &String| {
-                let (field, wrong) = finding.split_once(' ').unwrap_or(("body", finding));
-                (field.to_owned(), wrong.to_owned())
-            };
-            ("Validation failed".to_owned(), findings.iter().map(field).collect())
-        }
-        ApiError::InvalidFields(fields) => ("Validation failed".to_owned(), fields.clone()),
-        ApiError::Forbidden => ("Forbidden".to_owned(), Vec::new()),
-        other => (other.detail(), Vec::new()),
-    };
-    let mut by_field = serde_json::Map::new();
-    for (field, wrong) in details {
-        match by_field.get_mut(&field) {
-            Some(serde_json::Value::String(said)) => said.extend(["; ", &wrong]),
-            _ => drop(by_field.insert(field, wrong.into())),
-        }
-    }
-    let code = format!("C1-{}", error.status().as_u16());
-    let data = json!({"errorCode": code, "errorMessage": message, "details": by_field});
-    json!({"status": "error", "errorData": data}).to_string()
-}
-
-fn native_body(error: &ApiError, request_id: &str) -> String {
-    let mut body = json!({
-        "type": "about:blank",
-        "title": error.status().canonical_reason(),
-        "status": error.status().as_u16(),
-        "detail": error.detail(),
-        "code": error.code(),
-        "requestId": request_id,
-    });
-    if let ApiError::Invalid(_) | ApiError::InvalidFields(_) = error {
-        body["findings"] = json!(error.findings());
-    }
-    body.to_string()
 }

@@ -25,7 +25,9 @@ pub struct Caller {
 }
 
 impl Caller {
-    fn new(principal: Principal, facts: RequestFacts) -> Self {
+    /// The caller of a request.
+    #[must_use]
+    pub fn new(principal: Principal, facts: RequestFacts) -> Self {
         let metadata = Metadata {
             actor: principal.actor.clone(),
             organization_id: principal.organization.clone(),
@@ -95,11 +97,19 @@ async fn admit(
         tracing::warn!(target: "registrar::security", actor = principal.actor.id, %permission, "denied");
         return Err(ApiError::Forbidden);
     }
-    // A body that says it is too long is not waited for.
+    check_length(headers)?;
+    freshness::await_position(app, headers).await?;
+    Ok(Caller::new(principal, facts))
+}
+
+/// A body that says it is too long is not waited for.
+///
+/// # Errors
+/// `PayloadTooLarge`.
+pub fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > BODY_MAX_BYTES) {
         return Err(ApiError::PayloadTooLarge { max_bytes: BODY_MAX_BYTES });
     }
-    freshness::await_position(app, headers).await?;
-    Ok(Caller::new(principal, facts))
+    Ok(())
 }

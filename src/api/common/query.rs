@@ -4,6 +4,7 @@ use crate::api::common::ApiError;
 use crate::api::common::findings::Findings;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use chrono::{DateTime, SubsecRound, Utc};
 use percent_encoding::percent_decode_str;
 use registrar_projections::query::Direction;
 
@@ -101,6 +102,17 @@ impl Query {
         None
     }
 
+    /// A time, if one was given, in milliseconds (RFC 3339, with an offset).
+    pub fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
+        let text = self.text(name)?;
+        // chrono lets a space stand for the T; RFC 3339 lets applications do so, and ours do not.
+        let time = DateTime::parse_from_rfc3339(&text).ok().filter(|_| !text.contains(' '));
+        if time.is_none() {
+            self.findings.add(name, "must be an RFC 3339 date-time with an offset");
+        }
+        time.map(|time| time.to_utc().trunc_subsecs(3))
+    }
+
     /// One of the words in `words`, by what it stands for.
     pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
@@ -120,6 +132,14 @@ impl Query {
         let take = self.whole("take", TAKE_DEFAULT, 1, TAKE_MAX);
         Some(PageParameters { direction, skip: skip?, take: take? })
     }
+}
+
+/// Times are compared as texts of one width, so those outside the years 0 to 9999 stand for the first and the last
+/// instant within: nothing is recorded out there.
+pub fn time_key(time: DateTime<Utc>) -> String {
+    let first = DateTime::<Utc>::from_timestamp_millis(-62_167_219_200_000).unwrap_or(time);
+    let last = DateTime::<Utc>::from_timestamp_millis(253_402_300_799_999).unwrap_or(time);
+    registrar_projections::audit_trail::time_key(time.clamp(first, last))
 }
 
 fn decode(text: &str) -> Option<String> {

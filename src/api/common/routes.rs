@@ -20,11 +20,17 @@ pub const PUBLIC: &str = "x-public";
 
 /// Operations that only those with `permission` may call; writes among them honour `Idempotency-Key`.
 pub fn guarded(permission: Permission, routes: Routes) -> Routes {
-    let (schemas, mut paths, router) = routes;
-    mark(&mut paths, PERMISSION, &Value::String(permission.to_string()));
+    let (schemas, paths, router) = declared(permission, routes);
     let router = router
         .route_layer(from_fn(idempotency::remember))
         .route_layer(from_fn(move |request, next| guard::guard(permission, request, next)));
+    (schemas, paths, router)
+}
+
+/// Operations described as needing `permission`. Nothing enforces it yet: that is for the guard of a dialect.
+pub fn declared(permission: Permission, routes: Routes) -> Routes {
+    let (schemas, mut paths, router) = routes;
+    mark(&mut paths, PERMISSION, &Value::String(permission.to_string()));
     (schemas, paths, router)
 }
 

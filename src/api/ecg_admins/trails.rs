@@ -1,11 +1,11 @@
 //! The parameters of the two audit-trail reads, and the query they make.
 
 use super::periods::{Calendar, Period, Which};
-use crate::api::common::query::{FromQuery, PageParameters, Query};
-use chrono::{DateTime, SubsecRound, Utc};
+use crate::api::common::query::{FromQuery, PageParameters, Query, time_key};
+use chrono::{DateTime, Utc};
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use registrar_projections::audit_trail::{
-    self, ACTION, AGGREGATE_ID, Action, AuditEntry, BY_ACTION, BY_ACTOR, BY_ENTITY, BY_ENTITY_ID, BY_PERSON, BY_TIME,
+    ACTION, AGGREGATE_ID, Action, AuditEntry, BY_ACTION, BY_ACTOR, BY_ENTITY, BY_ENTITY_ID, BY_PERSON, BY_TIME,
     RECORDED_AT, TRAIL,
 };
 use registrar_projections::query::{Direction, Query as DocumentQuery};
@@ -63,8 +63,8 @@ impl FromQuery for TrailParameters {
         let sort_by = query.word("sort_by", &SORTS);
         let action = query.word("searchTerm", &ACTIONS);
         let range = query.word("dateRangeType", &RANGES);
-        let from = time(query, "from");
-        let to = time(query, "to");
+        let from = query.time("from");
+        let to = query.time("to");
         match (from, to) {
             (Some(from), Some(to)) if from > to => query.findings.add("from", "must not be later than to"),
             (None, None) if matches!(range, Some(DateRange::Custom)) && query.findings.is_empty() => {
@@ -124,20 +124,6 @@ pub fn words_of_trails() -> [Vec<&'static str>; 3] {
     ]
 }
 
-/// A time in whole milliseconds, which is how finely times are recorded and compared.
-fn time(query: &mut Query, name: &str) -> Option<DateTime<Utc>> {
-    let text = query.text(name)?;
-    // chrono lets a space stand for the T; RFC 3339 lets applications do so, and ours do not.
-    let time = DateTime::parse_from_rfc3339(&text).ok().filter(|_| !text.contains(' '));
-    match time {
-        Some(time) => Some(time.to_utc().trunc_subsecs(3)),
-        None => {
-            query.findings.add(name, "must be an RFC 3339 date-time with an offset");
-            None
-        }
-    }
-}
-
 impl TrailParameters {
     /// The query for the entries: of all admins, or of one.
     #[must_use]
@@ -177,14 +163,6 @@ impl TrailParameters {
         filters.extend(admin_id.map(|id| ("ecgAdminId".to_owned(), id.to_owned())));
         AuditAccessEvent::TrailRead { trail: TRAIL_NAME.to_owned(), filters }
     }
-}
-
-/// Times are compared as texts of one width, so those outside the years 0 to 9999 stand for the first and the last
-/// instant within: nothing is recorded out there.
-fn time_key(time: DateTime<Utc>) -> String {
-    let first = DateTime::<Utc>::from_timestamp_millis(-62_167_219_200_000).unwrap_or(time);
-    let last = DateTime::<Utc>::from_timestamp_millis(253_402_300_799_999).unwrap_or(time);
-    audit_trail::time_key(time.clamp(first, last))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What the auditor's API refuses although its schemas allow it. Only examples name an aggregate that there is, and no
 //! organization can be known beforehand.
 
-use super::{Dialect, Rule};
+use super::{Dialect, Rule, serve};
 use serde_json::Value;
 
 pub(super) const AUDIT: Dialect = Dialect {
@@ -18,7 +18,7 @@ pub(super) const AUDIT: Dialect = Dialect {
     ],
     messages,
     excused: &[],
-    prepare: |_, _| {},
+    serve: |database| serve(database, |_, _| {}),
 };
 
 fn messages(answer: &Value) -> Option<Vec<String>> {

@@ -1,6 +1,6 @@
 //! What ECG admins refuse although the schemas of the contract allow it.
 
-use super::{Dialect, Request, Rule};
+use super::{Dialect, Request, Rule, serve};
 use serde_json::Value;
 
 pub(super) const ECG: Dialect = Dialect {
@@ -11,7 +11,7 @@ pub(super) const ECG: Dialect = Dialect {
     scarce: &[],
     messages,
     excused: &[],
-    prepare: |_, _| {},
+    serve: |database| serve(database, |_, _| {}),
 };
 
 fn messages(answer: &Value) -> Option<Vec<String>> {

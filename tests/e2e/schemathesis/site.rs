@@ -1,6 +1,6 @@
 //! What the site dialect refuses although the schemas of the contract allow it.
 
-use super::{Dialect, Request, Rule};
+use super::{Dialect, Request, Rule, serve};
 use serde_json::{Value, json};
 
 pub(super) const SITE: Dialect = Dialect {
@@ -12,7 +12,7 @@ pub(super) const SITE: Dialect = Dialect {
     messages,
     // The published page describes one operation; its siblings have the same path.
     excused: &[("allow_header_conformance", "Undocumented methods advertised: DELETE, GET")],
-    prepare,
+    serve: |database| serve(database, prepare),
 };
 
 const ORGANIZATIONS: &str = "/ec-site-svc/rest/v1.0/organizations";

@@ -1,0 +1,118 @@
+//! Who asks with an API key, how often, about what, and may they: settled in this order, before the query and the body
+//! are looked at.
+
+use super::parameters::check_ids;
+use crate::api::AppState;
+use crate::api::common::boundary::RequestFacts;
+use crate::api::common::guard::check_length;
+use crate::api::common::routes::{Routes, declared};
+use crate::api::common::{ApiError, Caller, freshness, idempotency};
+use crate::auth::{AuthError, Permission, Principal, api_keys};
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use registrar_projections::OrganizationDocument;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Operations that only keys with `permission` may call; writes among them honour `Idempotency-Key`.
+pub fn keyed(permission: Permission, routes: Routes) -> Routes {
+    let (schemas, paths, router) = declared(permission, routes);
+    let router = router
+        .route_layer(from_fn(idempotency::remember))
+        .route_layer(from_fn(move |request, next| guard(permission, request, next)));
+    (schemas, paths, router)
+}
+
+/// The organization of the calling key, as it was when the call came in.
+#[derive(Clone)]
+pub struct Tenant {
+    /// The organization.
+    pub organization: Arc<OrganizationDocument>,
+    /// Position that it reflects.
+    pub position: u64,
+}
+
+impl<S: Sync> FromRequestParts<S> for Tenant {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let tenant = parts.extensions.get::<Tenant>().cloned();
+        tenant.ok_or_else(|| ApiError::internal("the operation asks for its tenant and is not guarded"))
+    }
+}
+
+async fn guard(permission: Permission, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let extensions = &parts.extensions;
+    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
+    else {
+        return ApiError::internal("the guard stands outside the boundary").into_response();
+    };
+    let known = app.node.heads.position();
+    let mut response = match admit(&app, permission, &mut parts, facts).await {
+        Ok((caller, tenant)) => {
+            parts.extensions.insert(caller);
+            parts.extensions.insert(tenant);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(error) => error.into_response(),
+    };
+    freshness::note_position(&mut response, known);
+    response
+}
+
+async fn admit(
+    app: &AppState,
+    permission: Permission,
+    parts: &mut Parts,
+    facts: RequestFacts,
+) -> Result<(Caller, Tenant), ApiError> {
+    let principal = recognise(app, &parts.headers).await?;
+    let accepted = app.limiter.accept(&principal.actor.id, Instant::now());
+    accepted.map_err(|exceeded| ApiError::TooManyRequests { reset_seconds: whole_seconds(exceeded.reset) })?;
+    let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::NoSuchPath)?;
+    let asked_for = check_ids(&parameters)?;
+    freshness::await_position(app, &parts.headers).await?;
+    let tenant = tenant_of(app, &principal).await?;
+    // Whether another organization exists is not told.
+    if asked_for.is_some_and(|id| id != tenant.organization.id) {
+        return Err(ApiError::NotFound("organization not found"));
+    }
+    if !principal.may(permission) {
+        tracing::warn!(target: "registrar::security", actor = principal.actor.id, %permission, "denied");
+        return Err(ApiError::Forbidden);
+    }
+    check_length(&parts.headers)?;
+    Ok((Caller::new(principal, facts), tenant))
+}
+
+async fn recognise(app: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
+    let credentials = headers.get(AUTHORIZATION);
+    let authorization = credentials.and_then(|value| value.to_str().ok());
+    api_keys::authenticate(&app.node, authorization).await.map_err(|error| match error {
+        AuthError::Unauthenticated(reason) => unauthenticated(reason, credentials.is_some()),
+        unavailable @ AuthError::Unavailable(_) => unavailable.into(),
+    })
+}
+
+/// The keys of an organization that is gone are no longer in force.
+async fn tenant_of(app: &AppState, principal: &Principal) -> Result<Tenant, ApiError> {
+    let id = principal.organization.as_deref().unwrap_or_default();
+    let found = app.node.documents.find::<OrganizationDocument>(id).await?;
+    let organization = found.value.ok_or_else(|| unauthenticated("the API key's organization is gone", true))?;
+    Ok(Tenant { organization: Arc::new(organization), position: found.position })
+}
+
+fn unauthenticated(reason: &'static str, credentials_sent: bool) -> ApiError {
+    tracing::info!(target: "registrar::security", reason, "not authenticated");
+    ApiError::Unauthenticated { credentials_sent }
+}
+
+/// Rounded up, so that who waits as long as told is accepted.
+fn whole_seconds(duration: std::time::Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
