@@ -219,12 +219,12 @@ impl Walk<'_> {
         self.ended
     }
 
-    /// The next events, each with the state after it; none at the end. At most `limit` are read, of which the reader
+    /// The next events, each with the state after it, null while the aggregate does not exist; none at the end. At most `limit` are read, of which the reader
     /// may see fewer.
     ///
     /// # Errors
     /// As [`Replays::at`].
-    pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Option<Value>)>> {
+    pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Value)>> {
         while !self.ended {
             let limit = limit.min(PAGE_SIZE);
             let (stored, more) = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
@@ -239,7 +239,10 @@ impl Walk<'_> {
                 }
                 let event = event.masked().map_err(JournalError::corrupt)?;
                 self.moment.pass(&stored, Some(event.clone()))?;
-                steps.push((Step { stored, event, metadata: recorded.metadata }, self.moment.shown()));
+                steps.push((
+                    Step { stored, event, metadata: recorded.metadata },
+                    self.moment.shown().unwrap_or_default(),
+                ));
             }
             if !steps.is_empty() {
                 return Ok(steps);
