@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 /// A state is kept when its number passes a multiple of this.
 const KEPT_EVERY: u64 = 100;
+/// Events read at first, beside a state that is kept: as many as lie between two of them.
+const NEAR: usize = KEPT_EVERY as usize;
 /// Events read at once.
 const PAGE_SIZE: usize = 500;
 /// Memory for states, roughly.
@@ -138,8 +140,10 @@ impl Replays {
             None => Moment { last: None, sequence: 0, state: absent },
         };
         let mut made = Kept::new();
+        // Beside a state that is kept there is not much to read; with none there may be.
+        let mut limit = if moment.sequence == 0 { PAGE_SIZE } else { NEAR };
         loop {
-            let stored = self.stored(subject, &moment, until, PAGE_SIZE).await?;
+            let (stored, more) = self.stored(subject, &moment, until, limit).await?;
             let events = codec::decode_events(&self.vault, &stored).await?;
             for (stored, event) in stored.iter().zip(events) {
                 let visible = subject.sees(stored)?;
@@ -148,24 +152,28 @@ impl Replays {
                     made.insert(stored.position, Arc::new(moment.clone()));
                 }
             }
-            if stored.len() < PAGE_SIZE {
+            if !more {
                 break;
             }
+            limit = PAGE_SIZE;
         }
         self.keep(key, made);
         Ok(Some(moment))
     }
 
-    /// The next events of the subject, whoever may see them.
+    /// The next events of the subject up to `until`, whoever may see them, and whether there may be more.
     async fn stored(
         &self,
         subject: &Subject,
         moment: &Moment,
         until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
+    ) -> JournalResult<(Vec<StoredEvent>, bool)> {
         let stream = (subject.aggregate_type.as_str(), subject.aggregate_id.as_str());
-        self.journal.stream_page(stream, moment.sequence, until, limit).await
+        let mut stored = self.journal.stream_page(stream, moment.sequence, limit).await?;
+        stored.retain(|event| event.position <= until);
+        let more = stored.len() == limit;
+        Ok((stored, more))
     }
 
     fn keep(&self, key: (Subject, bool), made: Kept) {
@@ -211,16 +219,16 @@ impl Walk<'_> {
         self.ended
     }
 
-    /// The next events, each with the state after it; none at the end. At most `limit` are read, of which the reader
+    /// The next events, each with the state after it, null while the aggregate does not exist; none at the end. At most `limit` are read, of which the reader
     /// may see fewer.
     ///
     /// # Errors
     /// As [`Replays::at`].
-    pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Option<Value>)>> {
+    pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Value)>> {
         while !self.ended {
             let limit = limit.min(PAGE_SIZE);
-            let stored = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
-            self.ended = stored.len() < limit;
+            let (stored, more) = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
+            self.ended = !more;
             let recorded = codec::decode(&self.replays.vault, &stored).await?;
             let mut steps = Vec::with_capacity(stored.len());
             for (stored, recorded) in stored.into_iter().zip(recorded) {
@@ -231,7 +239,10 @@ impl Walk<'_> {
                 }
                 let event = event.masked().map_err(JournalError::corrupt)?;
                 self.moment.pass(&stored, Some(event.clone()))?;
-                steps.push((Step { stored, event, metadata: recorded.metadata }, self.moment.shown()));
+                steps.push((
+                    Step { stored, event, metadata: recorded.metadata },
+                    self.moment.shown().unwrap_or_default(),
+                ));
             }
             if !steps.is_empty() {
                 return Ok(steps);

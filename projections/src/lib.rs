@@ -8,7 +8,6 @@ pub mod admins;
 pub mod api_keys;
 pub mod audit_trail;
 pub mod collection;
-pub mod diff;
 pub mod document;
 pub mod event_statistics;
 pub mod organizations;

@@ -46,6 +46,8 @@ impl Principal {
         if let Some(names) = narrowed_to {
             permissions = permissions.and(Permissions::named(names));
         }
+        // In the spelling that events carry: what is compared as text must not depend on who wrote it.
+        let organization = organization.map(spelled);
         if organization.is_some() {
             permissions = permissions.within_an_organization();
         }
@@ -79,6 +81,12 @@ impl Principal {
     pub fn permissions(&self) -> Permissions {
         self.permissions
     }
+}
+
+/// An identifier as everything here writes it: a UUID in lower case with hyphens, and any other text as it is.
+#[must_use]
+pub fn spelled(id: String) -> String {
+    uuid::Uuid::try_parse(&id).map_or(id, |id| id.to_string())
 }
 
 /// Why nobody was recognised.

@@ -274,12 +274,11 @@ pub trait Journal: Send + Sync {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>>;
 
-    /// Up to `limit` events of one stream after `after_sequence` that stand at or before position `until`, in order.
+    /// Up to `limit` events of one stream, named by type and id, after `after_sequence`, in order.
     async fn stream_page(
         &self,
         stream: (&str, &str),
         after_sequence: u64,
-        until: u64,
         limit: usize,
     ) -> JournalResult<Vec<StoredEvent>>;
 

@@ -162,15 +162,14 @@ impl Journal for PostgresStore {
         &self,
         stream: (&str, &str),
         after_sequence: u64,
-        until: u64,
         limit: usize,
     ) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             AND position <= $4 ORDER BY sequence LIMIT $5"
+             ORDER BY sequence LIMIT $4"
         );
-        let (after, until, count) = (signed(after_sequence)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(until).bind(count);
+        let (after, count) = (signed(after_sequence)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
         self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
     }
 

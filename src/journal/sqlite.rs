@@ -142,14 +142,13 @@ impl Journal for SqliteStore {
         &self,
         stream: (&str, &str),
         after_sequence: u64,
-        until: u64,
         limit: usize,
     ) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             AND position <= $4 ORDER BY sequence LIMIT $5"
+             ORDER BY sequence LIMIT $4"
         );
-        let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after_sequence)?).bind(signed(until)?);
+        let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after_sequence)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         query.fetch_all(&self.pool).await?.iter().map(event).collect()
     }

@@ -11,7 +11,7 @@ use registrar::journal::{StoredEvent, codec};
 use registrar_aggregates::admin::{Address, AddressDetails, AdminEvent, Person};
 use registrar_aggregates::values::AddressId;
 use registrar_aggregates::{AnyAggregate, DomainEvent};
-use registrar_projections::diff;
+use registrar_projections::audit_trail::diff::{alike, differences};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ type Changes = BTreeMap<String, (Value, Value)>;
 
 /// Values are told as they are; a list that is empty and one that is not there are no difference.
 fn value(value: &Value) -> Value {
-    if diff::same(value, &Value::Null) { Value::Null } else { value.clone() }
+    if alike(value, &Value::Null) { Value::Null } else { value.clone() }
 }
 
 fn changes(answer: &Value) -> Changes {
@@ -159,7 +159,7 @@ fn sum(first: Changes, second: Changes) -> Changes {
         let old = sum.remove(&path).map_or(old, |(first, _)| first);
         sum.insert(path, (old, new));
     }
-    sum.retain(|_, (old, new)| !diff::same(old, new));
+    sum.retain(|_, (old, new)| !alike(old, new));
     sum
 }
 
@@ -200,7 +200,7 @@ async fn check_admin(app: &App, id: &str, start: u64, events: &[StoredEvent], to
     let (one, two, whole) = (between(0, middle).await, between(middle, end).await, between(0, end).await);
     assert_eq!(sum(one, two), whole);
     let state = folded(app, &seen).await;
-    let ends = diff::changes(None, state.as_ref())
+    let ends = differences(&Value::Null, &state.unwrap_or_default())
         .into_iter()
         .map(|change| (change.path, (value(&change.old_value), value(&change.new_value))));
     assert_eq!(whole, ends.collect::<Changes>());

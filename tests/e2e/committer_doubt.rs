@@ -61,14 +61,8 @@ impl Journal for Faulty {
         self.inner.stream(aggregate_type, id, after).await
     }
 
-    async fn stream_page(
-        &self,
-        stream: (&str, &str),
-        after: u64,
-        until: u64,
-        limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        self.inner.stream_page(stream, after, until, limit).await
+    async fn stream_page(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.stream_page(stream, after, limit).await
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {

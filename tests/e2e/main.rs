@@ -11,6 +11,7 @@
 mod audit_access;
 mod audit_app;
 mod audit_events;
+mod audit_organizations;
 mod audit_properties;
 mod audit_states;
 mod cli;

@@ -136,6 +136,14 @@ impl Decide for Organization {
         matches!(command, OrganizationCommand::Register { .. })
     }
 
+    fn shown(&self) -> Option<serde_json::Value> {
+        match self {
+            Organization::Absent => None,
+            Organization::Present(record) => serde_json::to_value(&record.profile).ok(),
+            Organization::Deleted => Some(serde_json::json!({"status": "deleted"})),
+        }
+    }
+
     fn decide(&self, command: OrganizationCommand) -> Result<Vec<OrganizationEvent>, OrganizationError> {
         use OrganizationCommand::Register;
         match (self, command) {

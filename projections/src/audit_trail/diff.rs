@@ -27,6 +27,12 @@ pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     found
 }
 
+/// Whether two values of an element are no difference.
+#[must_use]
+pub fn alike(a: &Value, b: &Value) -> bool {
+    a == b || (is_nothing(a) && is_nothing(b))
+}
+
 /// Whether `path` is what `pattern` stands for; `*` stands for one whole step.
 #[must_use]
 pub fn matches(pattern: &str, path: &str) -> bool {
@@ -50,7 +56,7 @@ fn compare(path: &mut String, before: &Value, after: &Value, found: &mut Vec<Dif
     if let (Some(before), Some(after)) = (elements(before), elements(after)) {
         return compare_members(path, &before, &after, found);
     }
-    if !(is_nothing(before) && is_nothing(after)) {
+    if !alike(before, after) {
         found.push(Difference { path: path.clone(), old_value: before.clone(), new_value: after.clone() });
     }
 }

@@ -8,6 +8,7 @@ use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
+use crate::auth::spelled;
 use crate::journal::JournalResult;
 use crate::replay::{Subject, Walk};
 use axum::Json;
@@ -17,8 +18,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use futures::stream::try_unfold;
 use registrar_aggregates::AnyAggregate;
-use registrar_projections::diff;
-use serde_json::Value;
+use registrar_projections::audit_trail::diff::differences;
 use std::collections::BTreeMap;
 
 /// Events read at once for an answer without pages.
@@ -42,7 +42,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AggregatePath {
         if !AnyAggregate::TYPES.contains(&aggregate_type.as_str()) || aggregate_id.contains('\0') {
             return Err(NO_AGGREGATE);
         }
-        Ok(AggregatePath { aggregate_type, aggregate_id })
+        Ok(AggregatePath { aggregate_type, aggregate_id: spelled(aggregate_id) })
     }
 }
 
@@ -125,7 +125,7 @@ impl History {
         let mut items = Vec::new();
         let walk = self.app.replays.walk(&self.subject, after, self.part.until).await?;
         let Some(mut walk) = walk.filter(|_| after < self.part.until) else { return Ok((items, self.part.until)) };
-        let mut before = walk.moment().shown();
+        let mut before = walk.moment().shown().unwrap_or_default();
         let mut looked_until = self.part.until;
         while items.len() < limit {
             let steps = walk.next(limit - items.len()).await?;
@@ -134,7 +134,7 @@ impl History {
             }
             for (step, state) in steps {
                 looked_until = step.stored.position;
-                items.push(HistoryEvent::new(step, before.as_ref(), state.as_ref())?);
+                items.push(HistoryEvent::new(step, &before, &state)?);
                 before = state;
             }
         }
@@ -222,14 +222,14 @@ pub(super) async fn find_differences(
     }
     let subject = path.subject(&caller);
     let walk = app.replays.walk(&subject, after, until).await?.ok_or(NO_AGGREGATE)?;
-    let changes = differences(walk).await?.ok_or(NOT_YET)?;
+    let changes = all_differences(walk).await?.ok_or(NOT_YET)?;
     record(&app, &caller, "diff", path.filters(given)).await?;
     Ok(At(head, Json(Differences { changes })))
 }
 
 /// `None` if the aggregate had not begun at the end of the walk.
-async fn differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Difference>>> {
-    let mut before: Option<Value> = walk.moment().shown();
+async fn all_differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Difference>>> {
+    let mut before = walk.moment().shown().unwrap_or_default();
     let mut found = BTreeMap::new();
     loop {
         let steps = walk.next(PIECE_SIZE).await?;
@@ -237,7 +237,7 @@ async fn differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Difference>
             break;
         }
         for (step, state) in steps {
-            for change in diff::changes(before.as_ref(), state.as_ref()) {
+            for change in differences(&before, &state) {
                 Difference::fold(&mut found, &step, change);
             }
             before = state;

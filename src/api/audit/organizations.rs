@@ -49,8 +49,8 @@ pub(super) async fn find_snapshot(
     headers: HeaderMap,
     Parameters(AsOfParameters { as_of, mut given }): Parameters<AsOfParameters>,
 ) -> Result<Response, ApiError> {
-    let organization = path.ok().map(|Path(id)| id).filter(|id| !id.contains('\0')).ok_or(NO_ORGANIZATION)?;
-    Scope::of(&caller).narrow(Some(organization.clone()))?;
+    let asked = path.ok().map(|Path(id)| id).filter(|id| !id.contains('\0')).ok_or(NO_ORGANIZATION)?;
+    let organization = Scope::of(&caller).narrow(Some(asked))?.ok_or(NO_ORGANIZATION)?;
     let head = app.node.journal.head().await?.position;
     let until = match as_of {
         Some(as_of) => as_of.position(&app, head).await?,

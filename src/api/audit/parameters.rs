@@ -5,6 +5,7 @@ use super::reading::Scope;
 use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::query::{FromQuery, Query};
+use crate::auth::spelled;
 use crate::journal::selection::EventFilter;
 use crate::vault::Vault;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -232,9 +233,9 @@ impl FromQuery for EventsParameters {
         let question = Question::read(query, &names);
         let filter = EventFilter {
             aggregate_type: filled(query, "aggregateType"),
-            aggregate_id: filled(query, "aggregateId"),
+            aggregate_id: filled(query, "aggregateId").map(spelled),
             event_type: filled(query, "eventType"),
-            actor_id: filled(query, "actorId"),
+            actor_id: filled(query, "actorId").map(spelled),
             organization_id: filled(query, "organizationId"),
         };
         let sealed = sealed(query);

@@ -2,6 +2,7 @@
 
 use crate::api::AppState;
 use crate::api::common::{ApiError, Caller};
+use crate::auth::spelled;
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use std::collections::BTreeMap;
 
@@ -45,7 +46,7 @@ impl Scope {
     /// # Errors
     /// `NotFound` for another one than it is narrowed to.
     pub fn narrow(&self, asked: Option<String>) -> Result<Option<String>, ApiError> {
-        match (&self.0, asked) {
+        match (&self.0, asked.map(spelled)) {
             (Some(own), Some(asked)) if *own != asked => Err(ApiError::NotFound("There is no such organization")),
             (Some(own), _) => Ok(Some(own.clone())),
             (None, asked) => Ok(asked),

@@ -6,7 +6,7 @@ use crate::vault::Vault;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::{Actor, DomainEvent, Metadata};
-use registrar_projections::AuditChange;
+use registrar_projections::audit_trail::diff::{self, differences};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 use std::sync::Arc;
@@ -150,9 +150,10 @@ pub(super) struct Change {
     new_value: Value,
 }
 
-impl From<AuditChange> for Change {
-    fn from(change: AuditChange) -> Self {
-        Change { path: change.path, old_value: change.old_value, new_value: change.new_value }
+impl From<diff::Difference> for Change {
+    fn from(difference: diff::Difference) -> Self {
+        let diff::Difference { path, old_value, new_value } = difference;
+        Change { path, old_value, new_value }
     }
 }
 
@@ -167,8 +168,8 @@ pub(super) struct HistoryEvent {
 
 impl HistoryEvent {
     /// What `step` changed, from the state before it to the state after it.
-    pub(super) fn new(step: Step, before: Option<&Value>, after: Option<&Value>) -> JournalResult<Self> {
-        let changes = registrar_projections::diff::changes(before, after).into_iter().map(Change::from).collect();
+    pub(super) fn new(step: Step, before: &Value, after: &Value) -> JournalResult<Self> {
+        let changes = differences(before, after).into_iter().map(Change::from).collect();
         Ok(HistoryEvent { event: Event::opened(step.stored, &step.event, &step.metadata)?, changes })
     }
 }
@@ -244,7 +245,7 @@ impl Difference {
     pub(super) fn fold(
         differences: &mut std::collections::BTreeMap<String, Difference>,
         step: &Step,
-        change: AuditChange,
+        change: diff::Difference,
     ) {
         let old_value = match differences.remove(&change.path) {
             Some(former) => former.change.old_value,
@@ -261,7 +262,7 @@ impl Difference {
 
     /// Whether there is a difference after all.
     pub(super) fn is_one(&self) -> bool {
-        !registrar_projections::diff::same(&self.change.old_value, &self.change.new_value)
+        !diff::alike(&self.change.old_value, &self.change.new_value)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Finding events on PostgreSQL.
 //!
 //! A driver is written as a comparison of rows, in the order of its index: left to itself the planner takes a frequent
-//! value for one that the next few positions will show, and reads the journal to its end where they do not.
+//! value for one that the next few positions will show, and reads the journal to its end where they do not. For the
+//! same reason a step of a bisection is a look-up of its own, with a limit, and not a join that could become a merge.
 
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
 use crate::journal::selection::{Driver, Field, Member, Members, Places, Rest, Selecting};
@@ -45,8 +46,9 @@ impl PostgresStore {
              WHERE aggregate_type = $1 AND aggregate_id = $2 \
              UNION ALL SELECT CASE WHEN e.position <= $3 THEN e.sequence ELSE b.low END, \
              CASE WHEN e.position <= $3 THEN b.high ELSE e.sequence - 1 END \
-             FROM bisection b JOIN events e ON e.aggregate_type = $1 AND e.aggregate_id = $2 \
-             AND e.sequence = (b.low + b.high + 1) / 2 WHERE b.low < b.high) \
+             FROM bisection b CROSS JOIN LATERAL (SELECT sequence, position FROM events \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence = (b.low + b.high + 1) / 2 LIMIT 1) e \
+             WHERE b.low < b.high) \
              SELECT low AS sequence FROM bisection WHERE low >= high";
         let position = signed(position)?;
         let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(position);
@@ -59,7 +61,8 @@ impl PostgresStore {
              SELECT coalesce((SELECT min(position) - 1 FROM events), h.position), h.position FROM journal_head h \
              UNION ALL SELECT CASE WHEN e.recorded_at <= $1 THEN e.position ELSE b.low END, \
              CASE WHEN e.recorded_at <= $1 THEN b.high ELSE e.position - 1 END \
-             FROM bisection b JOIN events e ON e.position = (b.low + b.high + 1) / 2 WHERE b.low < b.high) \
+             FROM bisection b CROSS JOIN LATERAL (SELECT position, recorded_at FROM events \
+             WHERE position = (b.low + b.high + 1) / 2 LIMIT 1) e WHERE b.low < b.high) \
              SELECT low AS position FROM bisection WHERE low >= high";
         let row = self.reading(|| sqlx::query(text).bind(time).fetch_optional(&self.pool)).await?;
         let row = row.ok_or_else(|| JournalError::corrupt("an event is missing on the way to a time"))?;
@@ -110,20 +113,21 @@ impl Selecting for PostgresStore {
         until: u64,
         limit: usize,
     ) -> JournalResult<Places> {
-        let (first, values, along) = match driver {
-            Driver::Equal(field, value) => (after, vec![value], along(field)),
+        let (first, last, values, along) = match driver {
+            Driver::Equal(field, value) => (after, until, vec![value], along(field)),
             Driver::Stream { aggregate_type, aggregate_id } => {
-                let sequence = self.sequence_at(aggregate_type, aggregate_id, after).await?;
-                let along = "aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND position <= $3 \
+                let first = self.sequence_at(aggregate_type, aggregate_id, after).await?;
+                let last = self.sequence_at(aggregate_type, aggregate_id, until).await?;
+                let along = "aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
                      ORDER BY sequence";
-                (sequence, vec![aggregate_type, aggregate_id], along.to_owned())
+                (first, last, vec![aggregate_type, aggregate_id], along.to_owned())
             }
         };
         let next = values.len() + 4;
         let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
         let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
         let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4");
-        let (from, to, count) = (signed(first)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let (from, to, count) = (signed(first)?, signed(last)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || {
             let query = sqlx::query(&text).bind(values[0]).bind(from).bind(to).bind(count);
             let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));

@@ -104,20 +104,21 @@ impl Selecting for SqliteStore {
         until: u64,
         limit: usize,
     ) -> JournalResult<Places> {
-        let (first, values, along) = match driver {
-            Driver::Equal(field, value) => (after, vec![value], along(field)),
+        let (first, last, values, along) = match driver {
+            Driver::Equal(field, value) => (after, until, vec![value], along(field)),
             Driver::Stream { aggregate_type, aggregate_id } => {
-                let sequence = self.sequence_at(aggregate_type, aggregate_id, after).await?;
-                let along = "WHERE aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND position <= $3 \
+                let first = self.sequence_at(aggregate_type, aggregate_id, after).await?;
+                let last = self.sequence_at(aggregate_type, aggregate_id, until).await?;
+                let along = "WHERE aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
                      ORDER BY sequence";
-                (sequence, vec![aggregate_type, aggregate_id], along.to_owned())
+                (first, last, vec![aggregate_type, aggregate_id], along.to_owned())
             }
         };
         let next = values.len() + 4;
         let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
         let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
         let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events {along} LIMIT $4");
-        let query = sqlx::query(&text).bind(values[0]).bind(signed(first)?).bind(signed(until)?);
+        let query = sqlx::query(&text).bind(values[0]).bind(signed(first)?).bind(signed(last)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
         let query = others.fold(query, |query, value| query.bind(*value));
