@@ -4,6 +4,7 @@
 pub mod api;
 pub mod auth;
 pub mod bootstrap;
+pub mod checkpoint;
 pub mod cli;
 pub mod committer;
 pub mod config;

@@ -6,6 +6,7 @@ use crate::heads::{self, Heads};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
 use crate::journal::sqlite::SqliteStore;
+use crate::journal::tree::Tree;
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
@@ -28,6 +29,10 @@ const SQLITE_FILE: &str = "registrar.sqlite3";
 const NOT_SERVED: u64 = 0;
 /// How often the head is looked at where nothing announces it, or in case an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// So many events may be without kept nodes of the tree: few enough for a proof to read their hashes.
+const LEAVES_BEHIND_MAX: u64 = 4_096;
+/// How long to wait when the tree cannot be extended.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How often expired answers are forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -116,6 +121,15 @@ impl Store {
         match self {
             Store::Postgres(store) => Arc::new(store.clone()),
             Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The Merkle tree over the events of its journal.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        match self {
+            Store::Postgres(store) => Tree::new(self.journal(), Arc::new(store.clone())),
+            Store::Sqlite(store) => Tree::new(self.journal(), Arc::new(store.clone())),
         }
     }
 
@@ -241,6 +255,7 @@ impl Node {
         let background = CancellationToken::new();
         watch_head(&store, &progress, &background);
         forget_answers(Arc::clone(&journal), background.clone());
+        extend_tree(store.tree(), heads.clone(), background.clone());
         Ok(Node {
             executor: Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault)),
             documents: Documents::new(Arc::clone(&read_store), Arc::clone(&vault), Arc::clone(&progress.generation)),
@@ -390,6 +405,27 @@ fn watch_head(store: &Store, progress: &Progress, background: &CancellationToken
         };
         tokio::spawn(background.clone().run_until_cancelled_owned(listened));
     }
+}
+
+/// Keeps nodes of the tree behind the commits, so that proofs find them. Once it is late there is much to compute for
+/// a proof, and nothing else.
+fn extend_tree(tree: Tree, mut heads: watch::Receiver<u64>, background: CancellationToken) {
+    let extended = async move {
+        let mut covered = 0;
+        loop {
+            match tree.extend().await {
+                Ok(leaves) => covered = leaves,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the tree was not extended");
+                    tokio::time::sleep(RETRY_INTERVAL).await;
+                }
+            }
+            if heads.wait_for(|head| *head >= covered + LEAVES_BEHIND_MAX).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::spawn(background.run_until_cancelled_owned(extended));
 }
 
 fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {

@@ -1,8 +1,8 @@
 //! All events of the journal as one type, and what must be known of each.
 
 use crate::{
-    Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent, key_ring::KeyRingEvent,
-    organization::OrganizationEvent, personal,
+    Claim, access_token::AccessTokenEvent, admin::AdminEvent, audit_access::AuditAccessEvent,
+    checkpoint_key::CheckpointKeyEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
 };
 use serde_json::Value;
 
@@ -232,6 +232,8 @@ domain_events! {
     AccessToken(AccessTokenEvent) of crate::access_token::AccessToken,
     /// Of somebody reading the audit trail.
     AuditAccess(AuditAccessEvent) of crate::audit_access::AuditAccess,
+    /// Of the key that signs checkpoints.
+    CheckpointKey(CheckpointKeyEvent) of crate::checkpoint_key::CheckpointKey,
 }
 
 /// Gives each event its name and version for the journal. A test holds the names to the `type` member that serde writes.

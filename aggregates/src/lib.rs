@@ -7,6 +7,7 @@
 pub mod access_token;
 pub mod admin;
 pub mod audit_access;
+pub mod checkpoint_key;
 pub mod claim;
 pub mod decide;
 pub mod event;

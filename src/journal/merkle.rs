@@ -1,4 +1,6 @@
-//! The Merkle tree over all events (RFC 9162 2.1), as far as an append needs it: leaf hashes and the frontier.
+//! The Merkle tree over all events (RFC 9162 2.1): leaf hashes, the frontier that an append needs, proofs.
+
+pub mod proofs;
 
 use sha2::{Digest, Sha256};
 
@@ -29,6 +31,11 @@ impl Frontier {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The perfect subtrees, from large to small.
+    pub fn subtrees(&self) -> impl Iterator<Item = (proofs::Subtree, Hash)> {
+        proofs::perfect(&(0..self.size)).into_iter().zip(self.roots.iter().copied())
     }
 
     /// Adds a leaf.

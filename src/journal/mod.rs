@@ -8,6 +8,7 @@ pub mod merkle;
 pub mod postgres;
 pub mod selection;
 pub mod sqlite;
+pub mod tree;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};

@@ -43,6 +43,7 @@ mod journal_selection;
 mod journal_stock;
 mod organizations;
 mod process;
+mod proof_api;
 mod properties;
 mod publishing;
 mod read_store;

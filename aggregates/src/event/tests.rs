@@ -1,7 +1,9 @@
 //! What must hold for every type of event, of whichever aggregate.
 
 use super::*;
-use crate::{admin::tests::full_events, key_ring::SigningKey, organization, personal, values::AdminId};
+use crate::{
+    admin::tests::full_events, checkpoint_key::NoteKey, key_ring::SigningKey, organization, personal, values::AdminId,
+};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,13 +38,24 @@ fn events() -> Vec<DomainEvent> {
             filters: BTreeMap::from([("searchTerm".into(), "UPDATE".into())]),
         }
         .into(),
+        CheckpointKeyEvent::Established {
+            key: NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() },
+        }
+        .into(),
     ]);
     events
 }
 
 fn names() -> Vec<&'static str> {
-    [AdminEvent::NAMES, OrganizationEvent::NAMES, KeyRingEvent::NAMES, AccessTokenEvent::NAMES, AuditAccessEvent::NAMES]
-        .concat()
+    [
+        AdminEvent::NAMES,
+        OrganizationEvent::NAMES,
+        KeyRingEvent::NAMES,
+        AccessTokenEvent::NAMES,
+        AuditAccessEvent::NAMES,
+        CheckpointKeyEvent::NAMES,
+    ]
+    .concat()
 }
 
 fn payload(event: &DomainEvent) -> Value {
