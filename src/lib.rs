@@ -9,6 +9,7 @@ pub mod cli;
 pub mod committer;
 pub mod config;
 pub mod executor;
+pub mod files;
 pub mod folding;
 pub mod followers;
 pub mod heads;

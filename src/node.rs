@@ -5,8 +5,9 @@ use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
+use crate::journal::raw::RawJournal;
 use crate::journal::sqlite::SqliteStore;
-use crate::journal::tree::Tree;
+use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
@@ -124,13 +125,28 @@ impl Store {
         }
     }
 
+    /// Its journal as it is stored, unchecked.
+    #[must_use]
+    pub fn raw(&self) -> Arc<dyn RawJournal> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Where hashes of its Merkle tree are kept.
+    #[must_use]
+    pub fn tree_store(&self) -> Arc<dyn TreeStore> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
     /// The Merkle tree over the events of its journal.
     #[must_use]
     pub fn tree(&self) -> Tree {
-        match self {
-            Store::Postgres(store) => Tree::new(self.journal(), Arc::new(store.clone())),
-            Store::Sqlite(store) => Tree::new(self.journal(), Arc::new(store.clone())),
-        }
+        Tree::new(self.journal(), self.tree_store())
     }
 
     /// Its documents.

@@ -7,6 +7,7 @@ pub mod codec;
 pub mod merkle;
 pub mod postgres;
 pub mod selection;
+pub mod raw;
 pub mod sqlite;
 pub mod tree;
 

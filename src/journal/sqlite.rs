@@ -427,6 +427,14 @@ impl SqliteWriter {
     }
 }
 
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 #[async_trait]
 impl JournalWriter for SqliteWriter {
     async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {

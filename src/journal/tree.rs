@@ -8,7 +8,7 @@ mod postgres;
 mod sqlite;
 
 use super::merkle::proofs::{self, Subtree};
-use super::merkle::{Frontier, Hash, node_hash};
+use super::merkle::{Frontier, Hash, perfect_root as root};
 use super::{Head, Journal, JournalError, JournalResult};
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -177,15 +177,4 @@ impl Tree {
 
 fn missing() -> JournalError {
     JournalError::corrupt("hashes of the tree are missing")
-}
-
-/// Root of a perfect subtree out of its nodes, a power of two of them.
-fn root(mut nodes: Vec<Hash>) -> Hash {
-    while nodes.len() > 1 {
-        for at in 0..nodes.len() / 2 {
-            nodes[at] = node_hash(&nodes[2 * at], &nodes[2 * at + 1]);
-        }
-        nodes.truncate(nodes.len() / 2);
-    }
-    nodes.pop().unwrap_or_default()
 }

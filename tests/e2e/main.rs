@@ -44,6 +44,7 @@ mod journal_stock;
 mod organizations;
 mod process;
 mod proof_api;
+mod proof_verify;
 mod properties;
 mod publishing;
 mod read_store;
