@@ -164,10 +164,7 @@ pub fn leaf_hash(event: &StoredEvent) -> merkle::Hash {
 /// # Errors
 /// `Corrupt` for the first event that this release cannot read, `Unavailable` if keys cannot be fetched.
 pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
-    let parsed = stored
-        .iter()
-        .map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?)))
-        .collect::<JournalResult<Vec<(Value, Value)>>>()?;
+    let parsed = parse_all(stored)?;
     let keys = vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await?;
     stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(&keys, event, payload, metadata)).collect()
 }
@@ -203,6 +200,19 @@ fn decode_event(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value) -> 
     keys.open(&mut payload).map_err(|error| at(event, error))?;
     let payload = upcast(event, payload);
     DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))
+}
+
+/// As [`decode`], with keys that are at hand.
+///
+/// # Errors
+/// `Corrupt` for the first event that this release cannot read or that a key is missing for.
+pub fn decode_with(keys: &SubjectKeys, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
+    let parsed = parse_all(stored)?;
+    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(keys, event, payload, metadata)).collect()
+}
+
+fn parse_all(stored: &[StoredEvent]) -> JournalResult<Vec<(Value, Value)>> {
+    stored.iter().map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?))).collect()
 }
 
 fn parse(text: &str, event: &StoredEvent) -> JournalResult<Value> {

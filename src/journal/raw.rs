@@ -8,6 +8,7 @@ use super::merkle::{Frontier, Hash, proofs::Subtree};
 use super::{JournalResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
 /// Events in a page of a scan. Readers and whoever works on the pages keep a few of them.
@@ -44,6 +45,9 @@ pub trait Restore: Send {
 
     /// Adds keys of persons.
     async fn keys(&mut self, keys: &[StoredKey]) -> JournalResult<()>;
+
+    /// Those of the added keys that are asked for.
+    async fn added_keys(&mut self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>>;
 
     /// Releases claims and takes others; `(digest, aggregate type, aggregate id)`.
     async fn claims(&mut self, released: &[ClaimRow], taken: &[ClaimRow]) -> JournalResult<()>;

@@ -107,7 +107,7 @@ impl Tree {
     }
 
     /// Hashes of the complete nodes `range` of a level that is a multiple of [`LEVELS_APART`].
-    fn nodes(&self, level: u8, range: Range<u64>) -> BoxFuture<'_, JournalResult<Vec<Hash>>> {
+    pub(crate) fn nodes(&self, level: u8, range: Range<u64>) -> BoxFuture<'_, JournalResult<Vec<Hash>>> {
         Box::pin(async move {
             let wanted = range.end - range.start;
             if level == 0 {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures::TryStreamExt;
 use sqlx::postgres::{PgConnection, PgPoolCopyExt};
+use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
 /// What a binary COPY begins with (PostgreSQL documentation, COPY, binary format).
@@ -207,6 +208,12 @@ impl Restore for PostgresRestore {
         Ok(())
     }
 
+    async fn added_keys(&mut self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
+        let text = "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id = ANY ($1)";
+        let rows = sqlx::query_as(text).bind(subject_ids).fetch_all(&mut self.connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
     async fn claims(&mut self, released: &[ClaimRow], taken: &[ClaimRow]) -> JournalResult<()> {
         for (text, rows) in [
             (
@@ -244,8 +251,8 @@ impl Restore for PostgresRestore {
     }
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
-        for text in [super::sqlite::DERIVE_STREAMS, super::sqlite::RETIRE_DOCUMENTS] {
-            sqlx::query(text).execute(&mut self.connection).await?;
+        for text in [super::sqlite::DERIVE_STREAMS].iter().chain(&super::sqlite::RETIRE_DOCUMENTS) {
+            sqlx::query(*text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnection;
+use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
 /// Streams whose events are not numbered from 1 to the stream's version, each once.
@@ -22,8 +23,14 @@ pub(super) const MISNUMBERED: &str = "SELECT coalesce(s.aggregate_type, e.aggreg
 pub(super) const DERIVE_STREAMS: &str = "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position) \
      SELECT aggregate_type, aggregate_id, max(sequence), min(position) FROM events GROUP BY aggregate_type, aggregate_id";
 
-/// No release's projections have an empty signature, so that the documents count as another's until they are rebuilt.
-pub(super) const RETIRE_DOCUMENTS: &str = "UPDATE generations SET signature = '' WHERE state = 'live'";
+/// Puts a generation in service that has no documents and that nobody takes for theirs, since no release's projections
+/// have an empty signature: whoever served the documents of the empty journal refuses from now on, and the next start
+/// rebuilds if this process comes to nothing.
+pub(super) const RETIRE_DOCUMENTS: [&str; 3] = [
+    "UPDATE generations SET state = 'retired' WHERE state = 'live'",
+    "INSERT INTO generations (id, signature, state) SELECT coalesce(max(id), 0) + 1, '', 'live' FROM generations",
+    "UPDATE journal_head SET generation = (SELECT max(id) FROM generations)",
+];
 
 /// Between the columns of a scanned row, and between rows. No stored text has them: JSON escapes control characters,
 /// and names and ids have none. In an altered row they would make too many columns.
@@ -172,6 +179,13 @@ impl Restore for SqliteRestore {
         self.rows(text, keys.iter().map(row).collect()).await
     }
 
+    async fn added_keys(&mut self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
+        let text =
+            "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id IN (SELECT value FROM json_each($1))";
+        let rows = sqlx::query_as(text).bind(json!(subject_ids).to_string()).fetch_all(&mut self.connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
     async fn claims(&mut self, released: &[ClaimRow], taken: &[ClaimRow]) -> JournalResult<()> {
         let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN \
              (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each($1))";
@@ -189,8 +203,8 @@ impl Restore for SqliteRestore {
     }
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
-        for text in [DERIVE_STREAMS, RETIRE_DOCUMENTS] {
-            sqlx::query(text).execute(&mut self.connection).await?;
+        for text in [DERIVE_STREAMS].iter().chain(&RETIRE_DOCUMENTS) {
+            sqlx::query(*text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)
