@@ -6,8 +6,8 @@
 pub mod codec;
 pub mod merkle;
 pub mod postgres;
-pub mod selection;
 pub mod raw;
+pub mod selection;
 pub mod sqlite;
 pub mod tree;
 
