@@ -19,6 +19,8 @@ pub(super) enum JournalCommand {
     Export(ExportArgs),
     /// Restores an exported journal into an empty database
     Import(ImportArgs),
+    /// Takes old events out of the database into a file that still verifies
+    Archive(ArchiveArgs),
     /// Prints the key that checkpoints of the journal are verified with
     Key(StoreArgs),
 }
@@ -31,9 +33,9 @@ pub(super) struct ExportArgs {
     /// How the events are written; only ndjson can be imported
     #[arg(long, value_enum, default_value = "ndjson")]
     format: Format,
-    /// Only events after this position
-    #[arg(long, value_name = "POSITION", default_value_t = 0)]
-    after: u64,
+    /// Only events after this position [default: the last archived one]
+    #[arg(long, value_name = "POSITION")]
+    after: Option<u64>,
     /// Only events up to this position
     #[arg(long, value_name = "POSITION")]
     until: Option<u64>,
@@ -49,6 +51,18 @@ pub(super) struct ExportArgs {
     /// Only events that carried this organization when they were written
     #[arg(long, value_name = "ID")]
     organization: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ArchiveArgs {
+    /// Archives the whole partitions before this position
+    #[arg(long, value_name = "POSITION")]
+    before: u64,
+    /// File to write; .checkpoint, .proofs and .keys are added to its name for those beside it
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -86,15 +100,17 @@ pub(super) async fn run(command: JournalCommand) -> anyhow::Result<()> {
         JournalCommand::Verify(args) => verify(args).await,
         JournalCommand::Export(args) => export(args).await,
         JournalCommand::Import(args) => import(args).await,
+        JournalCommand::Archive(args) => archive(args).await,
         JournalCommand::Key(store) => print_key(store).await,
     }
 }
 
 async fn export(args: ExportArgs) -> anyhow::Result<()> {
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
+    let archived = node.store.raw().archived_until().await?;
     let selection = Selection {
         format: args.format,
-        after: args.after,
+        after: args.after.unwrap_or(archived),
         until: args.until,
         aggregate_type: args.aggregate_type,
         aggregate_id: args.aggregate_id,
@@ -108,6 +124,16 @@ async fn export(args: ExportArgs) -> anyhow::Result<()> {
     progress.finish(exported.events);
     let (events, size, path) = (exported.events, exported.tree_size, args.output.display());
     Ok(output::line(format_args!("{events} events of {size} in {path}"))?)
+}
+
+async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
+    let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
+    let progress = Progress::start("archiving events");
+    let archived = files::archive(&node, args.before, &args.output, &|done, total| progress.show(done, total)).await;
+    node.close().await;
+    let files::Archived { first, last } = archived?;
+    progress.finish(last + 1 - first);
+    Ok(output::line(format_args!("events {first} to {last} in {}", args.output.display()))?)
 }
 
 async fn import(args: ImportArgs) -> anyhow::Result<()> {

@@ -55,6 +55,11 @@ pub enum ExportError {
         /// Where the journal ends.
         head: u64,
     },
+    /// Events that are asked for are in an archive.
+    #[error(
+        "events up to position {0} were archived and are no longer in the database\nExport what is there with --after {0}."
+    )]
+    Archived(u64),
     /// What is stored is not what was hashed.
     #[error(
         "the journal was altered at position {0} or near it; nothing was exported\n`registrar journal verify` tells more."
@@ -141,6 +146,10 @@ pub async fn export(
     if until > head.position || selection.after > until {
         return Err(ExportError::Range { until: until.min(head.position), head: head.position });
     }
+    let archived = node.store.raw().archived_until().await?;
+    if selection.after < archived {
+        return Err(ExportError::Archived(archived));
+    }
     let mut staged = Staged::default();
     let mut note = staged.create(beside(path, ".checkpoint"))?;
     let proofs = staged.create(beside(path, ".proofs"))?;
@@ -149,7 +158,7 @@ pub async fn export(
     note.write_all(signer.sign(&head.frontier).as_bytes())?;
 
     let prover = Prover::new(&node.store.tree(), head.position).await?;
-    let whole = !selection.is_filtered() && selection.after == 0 && until == head.position;
+    let whole = !selection.is_filtered() && selection.after == archived && until == head.position;
     let mut out =
         Output { events, proofs, prover, line: String::new(), count: 0, persons: (!whole).then(HashSet::new) };
     let (first, last) = (selection.after / TILE * TILE, head.position.min(until.div_ceil(TILE) * TILE));

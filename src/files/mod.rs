@@ -4,6 +4,7 @@
 //! wrapped by the master key, which travels apart. Each is written under a name of its own and gets its real one when
 //! all are complete, the events last, so that a half-written export is never taken for a whole one.
 
+pub mod archive;
 pub mod export;
 pub mod formats;
 pub mod import;
@@ -11,6 +12,7 @@ mod proofs;
 mod staged;
 pub mod verify;
 
+pub use archive::{ArchiveError, Archived, archive};
 pub use export::{ExportError, Exported, Selection, export};
 pub use formats::Format;
 pub use import::{ImportError, Imported, import};

@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 /// Pages between the one who reads and the one who checks.
 const PAGES_WAITING: usize = 8;
 
+/// Leaf hashes of archived events read at a time.
+const LEAVES: u64 = 65_536;
+
 /// What was found in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
@@ -118,8 +121,10 @@ pub async fn verify(
         builder: Builder::default(),
         checkpoint: checkpoint.as_ref(),
     };
+    let archived = raw.archived_until().await?;
+    check.archived(archived, head.position, progress).await?;
     let (sender, mut pages) = mpsc::channel::<Vec<StoredEvent>>(PAGES_WAITING);
-    let reading = tokio::spawn(read(raw.clone(), end, sender));
+    let reading = tokio::spawn(scan(raw.clone(), archived, end, sender));
     while let Some(page) = pages.recv().await {
         for event in &page {
             check.event(event, &head).await?;
@@ -137,8 +142,13 @@ pub async fn verify(
     Ok(Verified { position: head.position, root: head.frontier.root() })
 }
 
-async fn read(raw: Arc<dyn RawJournal>, end: u64, pages: mpsc::Sender<Vec<StoredEvent>>) -> JournalResult<()> {
-    raw.scan(0, end, pages).await
+async fn scan(
+    raw: Arc<dyn RawJournal>,
+    after: u64,
+    until: u64,
+    pages: mpsc::Sender<Vec<StoredEvent>>,
+) -> JournalResult<()> {
+    raw.scan(after, until, pages).await
 }
 
 /// What the checkpoint says, once its signature is verified.
@@ -182,6 +192,32 @@ impl Check<'_> {
         if event.position != expected || leaf != event.leaf_hash {
             return Err(VerifyError::Altered(expected));
         }
+        self.leaf(leaf).await
+    }
+
+    /// Of archived events only the leaf hashes are here; their file is checked against the same checkpoint.
+    async fn archived(
+        &mut self,
+        until: u64,
+        total: u64,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(), VerifyError> {
+        while self.builder.size() < until {
+            let from = self.builder.size();
+            let leaves = self.kept.store.leaves(from..until.min(from + LEAVES)).await?;
+            if leaves.is_empty() {
+                return Err(VerifyError::Missing(from + 1));
+            }
+            for leaf in leaves {
+                self.leaf(leaf).await?;
+            }
+            progress(self.builder.size(), total);
+        }
+        Ok(())
+    }
+
+    async fn leaf(&mut self, leaf: Hash) -> Result<(), VerifyError> {
+        let expected = self.builder.size() + 1;
         for (node, hash) in self.builder.push(leaf) {
             if self.kept.differs(node, hash).await? {
                 return Err(VerifyError::AlteredAmong { first: expected + 1 - (1 << node.level), last: expected });

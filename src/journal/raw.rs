@@ -33,6 +33,27 @@ pub trait RawJournal: Send + Sync {
     /// Up to `limit` keys of persons, by id, after the id `after`.
     async fn keys(&self, after: &str, limit: usize) -> JournalResult<Vec<StoredKey>>;
 
+    /// Position up to which events were archived.
+    async fn archived_until(&self) -> JournalResult<u64>;
+
+    /// Last position that can be archived of those before `before`: the end of a partition that is full. No more than
+    /// the archived ones where there is none.
+    async fn archivable(&self, before: u64) -> JournalResult<u64>;
+
+    /// Streams of `types` that have events up to `until` and no snapshot that covers these, by type and id, after
+    /// `after`, up to `limit`.
+    async fn uncovered(
+        &self,
+        types: &[&str],
+        until: u64,
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>>;
+
+    /// Takes the events up to `until` out of the journal. Their leaf hashes stay, and so do those that snapshots do not
+    /// cover, unless they are of `never_loaded` types.
+    async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()>;
+
     /// Opens a transaction that fills an empty journal. Nothing is stored before [`Restore::finish`].
     async fn restore(&self) -> JournalResult<Option<Box<dyn Restore>>>;
 }

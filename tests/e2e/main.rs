@@ -37,6 +37,7 @@ mod journal;
 mod journal_answers;
 mod journal_append;
 mod journal_claims;
+mod journal_files_archive;
 mod journal_files_export;
 mod journal_files_import;
 mod journal_files_support;

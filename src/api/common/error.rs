@@ -74,6 +74,12 @@ pub enum ApiError {
     /// sees it.
     #[error("a request with this Idempotency-Key was just carried out")]
     AlreadyAnswered,
+    /// What is asked for was archived; it is in a file, and no longer here.
+    #[error("events up to position {until} were archived; begin after it")]
+    Archived {
+        /// Last archived position.
+        until: u64,
+    },
     /// Something that the answer needs is away or busy; the same request may succeed a moment later.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
@@ -107,6 +113,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            ApiError::Archived { .. } => StatusCode::GONE,
             ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -127,6 +134,7 @@ impl ApiError {
             ApiError::PayloadTooLarge { .. } => "payload-too-large",
             ApiError::UnsupportedMediaType { .. } => "unsupported-media-type",
             ApiError::IdempotencyKeyReused => "idempotency-key-reused",
+            ApiError::Archived { .. } => "archived",
             ApiError::Unavailable(_) => "unavailable",
             ApiError::Internal(_) => "internal",
         }
@@ -158,7 +166,8 @@ impl ApiError {
             | ApiError::PayloadTooLarge { .. }
             | ApiError::UnsupportedMediaType { .. }
             | ApiError::IdempotencyKeyReused
-            | ApiError::AlreadyAnswered => self.to_string(),
+            | ApiError::AlreadyAnswered
+            | ApiError::Archived { .. } => self.to_string(),
         }
     }
 
@@ -203,6 +212,7 @@ impl From<JournalError> for ApiError {
             JournalError::VersionConflict => ApiError::VersionConflict,
             JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
             JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
+            JournalError::Archived { until } => ApiError::Archived { until },
             JournalError::Unavailable(_) | JournalError::OtherGeneration => {
                 ApiError::Unavailable(Some(Box::new(error)))
             }

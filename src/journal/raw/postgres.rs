@@ -8,6 +8,7 @@ use crate::journal::{JournalError, JournalResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures::TryStreamExt;
+use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgPoolCopyExt};
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
@@ -57,6 +58,58 @@ impl RawJournal for PostgresStore {
             "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id > $1 ORDER BY subject_id LIMIT $2";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(sqlx::query_as(text).bind(after).bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    async fn archived_until(&self) -> JournalResult<u64> {
+        PostgresStore::archived_until(self).await
+    }
+
+    async fn archivable(&self, before: u64) -> JournalResult<u64> {
+        let text = "SELECT coalesce(max(p.last_position), 0) FROM event_partitions p, journal_head h \
+             WHERE p.last_position < $1 AND p.last_position <= h.position";
+        let query = sqlx::query_scalar::<_, i64>(text).bind(i64::try_from(before).unwrap_or(i64::MAX));
+        u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
+    }
+
+    async fn uncovered(
+        &self,
+        types: &[&str],
+        until: u64,
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>> {
+        let text = format!("WITH types AS (SELECT unnest($5::text[]) AS value) {}", super::sqlite::UNCOVERED);
+        let query = sqlx::query_as(&text).bind(signed(until)?).bind(&after.0).bind(&after.1);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(types);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    /// Everything that takes long is done before the head is locked: what is archived does not change any more.
+    async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        let mut transaction = connection.begin().await?;
+        // DETACH waits for all who read, and who reads next waits for it. Rather give up than hold everybody up.
+        sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *transaction).await?;
+        let carry = format!("WITH types AS (SELECT unnest($2::text[]) AS value) {}", super::sqlite::CARRY);
+        sqlx::query(&carry).bind(signed(until)?).bind(never_loaded).execute(&mut *transaction).await?;
+        let leaves = "INSERT INTO archived_leaves (tile, hashes) \
+             SELECT (position - 1) / 256, string_agg(leaf_hash, ''::bytea ORDER BY position) FROM events \
+             WHERE position <= $1 GROUP BY 1";
+        sqlx::query(leaves).bind(signed(until)?).execute(&mut *transaction).await?;
+        sqlx::query("SELECT 1 FROM journal_head FOR UPDATE").execute(&mut *transaction).await?;
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
+             SELECT archived_until + 1, $1, $2, now() FROM journal_head";
+        sqlx::query(archived).bind(signed(until)?).bind(file).execute(&mut *transaction).await?;
+        let text = "DELETE FROM event_partitions WHERE last_position <= $1 RETURNING table_name";
+        let tables: Vec<String> = sqlx::query_scalar(text).bind(signed(until)?).fetch_all(&mut *transaction).await?;
+        for table in tables {
+            for text in [format!("ALTER TABLE events DETACH PARTITION {table}"), format!("DROP TABLE {table}")] {
+                sqlx::query(&text).persistent(false).execute(&mut *transaction).await?;
+            }
+        }
+        let text = "UPDATE journal_head SET archived_until = $1";
+        sqlx::query(text).bind(signed(until)?).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn restore(&self) -> JournalResult<Option<Box<dyn Restore>>> {

@@ -4,20 +4,37 @@ use super::{ClaimRow, RawJournal, Restore, StoredKey};
 use crate::journal::codec::timestamp;
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::sqlite::{SqliteStore, hex, signed};
+use crate::journal::tree::TILE;
 use crate::journal::{JournalError, JournalResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
-/// Streams whose events are not numbered from 1 to the stream's version, each once.
+/// Streams whose events are not numbered up to the stream's version, from 1 on or from after what was archived.
 pub(super) const MISNUMBERED: &str = "SELECT coalesce(s.aggregate_type, e.aggregate_type), coalesce(s.aggregate_id, e.aggregate_id) \
      FROM streams s FULL JOIN (SELECT aggregate_type, aggregate_id, count(*) AS events, min(sequence) AS least, \
-     max(sequence) AS most, min(position) AS first FROM events GROUP BY aggregate_type, aggregate_id) e \
-     ON e.aggregate_type = s.aggregate_type AND e.aggregate_id = s.aggregate_id \
-     WHERE e.events IS NULL OR s.version IS NULL OR e.most <> s.version OR e.least <> 1 OR e.events <> e.most LIMIT 1";
+     max(sequence) AS most FROM events GROUP BY aggregate_type, aggregate_id) e \
+     ON e.aggregate_type = s.aggregate_type AND e.aggregate_id = s.aggregate_id CROSS JOIN journal_head h \
+     WHERE CASE WHEN s.first_position <= h.archived_until \
+     THEN e.events IS NOT NULL AND (e.most <> s.version OR e.events <> e.most - e.least + 1) \
+     ELSE e.events IS NULL OR s.version IS NULL OR e.most <> s.version OR e.least <> 1 OR e.events <> e.most END LIMIT 1";
+
+/// Streams that have events up to `$1` that no snapshot covers.
+pub(super) const UNCOVERED: &str = "SELECT e.aggregate_type, e.aggregate_id FROM events e WHERE e.position <= $1 \
+     AND (e.aggregate_type, e.aggregate_id) > ($2, $3) AND e.aggregate_type IN (SELECT value FROM types) \
+     GROUP BY e.aggregate_type, e.aggregate_id HAVING max(e.sequence) > coalesce((SELECT max(s.last_sequence) \
+     FROM snapshots s WHERE s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id), 0) \
+     ORDER BY e.aggregate_type, e.aggregate_id LIMIT $4";
+
+/// Keeps of the events up to `$1` those that streams are loaded from.
+pub(super) const CARRY: &str = "INSERT INTO carried_events SELECT position, recorded_at, aggregate_type, aggregate_id, \
+     sequence, event_type, event_version, payload, metadata, leaf_hash FROM events e WHERE e.position <= $1 \
+     AND e.aggregate_type NOT IN (SELECT value FROM types) AND e.sequence > coalesce((SELECT max(s.last_sequence) \
+     FROM snapshots s WHERE s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id), 0)";
 
 /// The rows of `streams` that the events come to.
 pub(super) const DERIVE_STREAMS: &str = "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position) \
@@ -79,6 +96,58 @@ impl RawJournal for SqliteStore {
             "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id > $1 ORDER BY subject_id LIMIT $2";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         Ok(sqlx::query_as(text).bind(after).bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    async fn archived_until(&self) -> JournalResult<u64> {
+        SqliteStore::archived_until(self).await
+    }
+
+    async fn archivable(&self, before: u64) -> JournalResult<u64> {
+        let head: i64 = sqlx::query_scalar("SELECT position FROM journal_head").fetch_one(&self.pool).await?;
+        let head = u64::try_from(head).map_err(JournalError::corrupt)?;
+        Ok(before.saturating_sub(1).min(head) / TILE * TILE)
+    }
+
+    async fn uncovered(
+        &self,
+        types: &[&str],
+        until: u64,
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>> {
+        let text = format!("WITH types AS (SELECT value FROM json_each($5)) {UNCOVERED}");
+        let query = sqlx::query_as(&text).bind(signed(until)?).bind(&after.0).bind(&after.1);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(json!(types).to_string());
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    /// The trigger that guards the events is lifted within the transaction that deletes, so that nobody else ever sees
+    /// the table without it: SQLite's changes of the schema are part of the transaction. A table for each range would
+    /// be dropped as a whole, but every read of a stream would have to look into all of them.
+    async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let guard: String = sqlx::query_scalar("SELECT sql FROM sqlite_schema WHERE name = 'events_no_delete'")
+            .fetch_one(&mut *transaction)
+            .await?;
+        let carry = format!("WITH types AS (SELECT value FROM json_each($2)) {CARRY}");
+        let carry = sqlx::query(&carry).bind(signed(until)?).bind(json!(never_loaded).to_string());
+        carry.execute(&mut *transaction).await?;
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
+             SELECT archived_until + 1, $1, $2, $3 FROM journal_head";
+        let archived = sqlx::query(archived).bind(signed(until)?).bind(file).bind(timestamp(Utc::now()));
+        archived.execute(&mut *transaction).await?;
+        sqlx::query("DROP TRIGGER events_no_delete").execute(&mut *transaction).await?;
+        for text in [
+            "INSERT INTO archived_leaves (tile, hashes) SELECT (position - 1) / 256, unhex(group_concat(hex(leaf_hash), '')) \
+             FROM (SELECT position, leaf_hash FROM events WHERE position <= $1 ORDER BY position) GROUP BY 1",
+            "DELETE FROM events WHERE position <= $1",
+            "UPDATE journal_head SET archived_until = $1",
+        ] {
+            sqlx::query(text).bind(signed(until)?).execute(&mut *transaction).await?;
+        }
+        sqlx::query(&guard).execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
     }
 
     async fn restore(&self) -> JournalResult<Option<Box<dyn Restore>>> {

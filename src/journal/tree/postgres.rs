@@ -17,6 +17,11 @@ pub(super) fn without_gap(rows: Vec<(i64, Vec<u8>)>, range: &Range<u64>) -> Jour
         .collect()
 }
 
+/// Whether the first row is the first of `range`; if not, it may have been archived.
+pub(super) fn is_first(rows: &[(i64, Vec<u8>)], range: &Range<u64>) -> bool {
+    range.is_empty() || rows.first().is_some_and(|(number, _)| u64::try_from(*number) == Ok(range.start))
+}
+
 #[async_trait]
 impl TreeStore for PostgresStore {
     async fn leaves(&self, range: Range<u64>) -> JournalResult<Vec<Hash>> {
@@ -24,7 +29,12 @@ impl TreeStore for PostgresStore {
             "SELECT position - 1, leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
         let (start, end) = (signed(range.start)?, signed(range.end)?);
         let rows = self.reading(|| sqlx::query_as(text).bind(start).bind(end).fetch_all(&self.pool)).await?;
-        without_gap(rows, &range)
+        if is_first(&rows, &range) {
+            return without_gap(rows, &range);
+        }
+        let mut leaves = self.archived_leaves(range.clone()).await?;
+        leaves.extend(without_gap(rows, &(range.start + leaves.len() as u64..range.end))?);
+        Ok(leaves)
     }
 
     async fn nodes(&self, level: u8, range: Range<u64>) -> JournalResult<Vec<Hash>> {

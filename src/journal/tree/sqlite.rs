@@ -1,6 +1,6 @@
 //! The tree's hashes on SQLite.
 
-use super::postgres::without_gap;
+use super::postgres::{is_first, without_gap};
 use super::{LEVELS_APART, TreeStore};
 use crate::journal::merkle::{Hash, proofs::Subtree};
 use crate::journal::sqlite::{SqliteStore, signed};
@@ -15,7 +15,13 @@ impl TreeStore for SqliteStore {
         let text =
             "SELECT position - 1, leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
         let query = sqlx::query_as(text).bind(signed(range.start)?).bind(signed(range.end)?);
-        without_gap(query.fetch_all(&self.pool).await?, &range)
+        let rows = query.fetch_all(&self.pool).await?;
+        if is_first(&rows, &range) {
+            return without_gap(rows, &range);
+        }
+        let mut leaves = self.archived_leaves(range.clone()).await?;
+        leaves.extend(without_gap(rows, &(range.start + leaves.len() as u64..range.end))?);
+        Ok(leaves)
     }
 
     async fn nodes(&self, level: u8, range: Range<u64>) -> JournalResult<Vec<Hash>> {
