@@ -92,8 +92,6 @@ impl CheckpointKey {
 }
 
 impl Decide for CheckpointKey {
-    const SNAPSHOT: Option<&'static [&'static str]> = Some(&["/Established/privateKey"]);
-
     fn decide(&self, Establish { key }: Establish) -> Result<Vec<CheckpointKeyEvent>, std::convert::Infallible> {
         Ok(match self {
             CheckpointKey::Absent => vec![CheckpointKeyEvent::Established { key }],

@@ -14,14 +14,16 @@ use sqlx::sqlite::SqliteConnection;
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
-/// Streams whose events are not numbered up to the stream's version, from 1 on or from after what was archived.
-pub(super) const MISNUMBERED: &str = "SELECT coalesce(s.aggregate_type, e.aggregate_type), coalesce(s.aggregate_id, e.aggregate_id) \
-     FROM streams s FULL JOIN (SELECT aggregate_type, aggregate_id, count(*) AS events, min(sequence) AS least, \
-     max(sequence) AS most FROM events GROUP BY aggregate_type, aggregate_id) e \
-     ON e.aggregate_type = s.aggregate_type AND e.aggregate_id = s.aggregate_id CROSS JOIN journal_head h \
-     WHERE CASE WHEN s.first_position <= h.archived_until \
-     THEN e.events IS NOT NULL AND (e.most <> s.version OR e.events <> e.most - e.least + 1) \
-     ELSE e.events IS NULL OR s.version IS NULL OR e.most <> s.version OR e.least <> 1 OR e.events <> e.most END LIMIT 1";
+/// Streams whose events are not numbered up to the stream's version, from 1 on or from after what was archived. In two
+/// parts, each led by the primary key of the other table; a full join would compare everything with everything.
+pub(super) const MISNUMBERED: &str = "SELECT e.aggregate_type, e.aggregate_id FROM (SELECT aggregate_type, aggregate_id, \
+     count(*) AS events, min(sequence) AS least, max(sequence) AS most FROM events GROUP BY aggregate_type, aggregate_id) e \
+     CROSS JOIN journal_head h LEFT JOIN streams s ON s.aggregate_type = e.aggregate_type \
+     AND s.aggregate_id = e.aggregate_id WHERE s.version IS NULL OR e.most <> s.version \
+     OR e.events <> e.most - e.least + 1 OR (e.least <> 1 AND s.first_position > h.archived_until) \
+     UNION ALL SELECT s.aggregate_type, s.aggregate_id FROM streams s CROSS JOIN journal_head h \
+     WHERE s.first_position > h.archived_until AND NOT EXISTS (SELECT 1 FROM events e \
+     WHERE e.aggregate_type = s.aggregate_type AND e.aggregate_id = s.aggregate_id) LIMIT 1";
 
 /// Streams that have events up to `$1` that no snapshot covers.
 pub(super) const UNCOVERED: &str = "SELECT e.aggregate_type, e.aggregate_id FROM events e WHERE e.position <= $1 \
