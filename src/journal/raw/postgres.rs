@@ -305,7 +305,7 @@ impl Restore for PostgresRestore {
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
         for text in [super::sqlite::DERIVE_STREAMS].iter().chain(&super::sqlite::RETIRE_DOCUMENTS) {
-            sqlx::query(*text).execute(&mut self.connection).await?;
+            sqlx::query(text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)

@@ -275,7 +275,7 @@ impl Restore for SqliteRestore {
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
         for text in [DERIVE_STREAMS].iter().chain(&RETIRE_DOCUMENTS) {
-            sqlx::query(*text).execute(&mut self.connection).await?;
+            sqlx::query(text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)
