@@ -205,7 +205,7 @@ on_both_stores! {
         let mut target = other(&database).await;
         target.master = MasterKey::parse("//////////////////////////////////////////8=", "the test").unwrap();
         let empty = target.open().await;
-        let told = import(&empty, &[path.clone()], None, &|_, _| {}).await.unwrap_err();
+        let told = import(&empty, std::slice::from_ref(&path), None, &|_, _| {}).await.unwrap_err();
         assert!(matches!(told, ImportError::MasterKey), "{told}");
         let stranger = NoteVerifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
         let target = other(&database).await;
