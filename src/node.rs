@@ -425,7 +425,7 @@ fn watch_head(store: &Store, progress: &Progress, background: &CancellationToken
 
 /// Keeps nodes of the tree behind the commits, so that proofs find them. Once it is late there is much to compute for
 /// a proof, and nothing else.
-fn extend_tree(tree: Tree, mut heads: watch::Receiver<u64>, background: CancellationToken) {
+fn extend_tree(tree: Tree, heads: Heads, background: CancellationToken) {
     let extended = async move {
         let mut covered = 0;
         loop {
@@ -436,7 +436,7 @@ fn extend_tree(tree: Tree, mut heads: watch::Receiver<u64>, background: Cancella
                     tokio::time::sleep(RETRY_INTERVAL).await;
                 }
             }
-            if heads.wait_for(|head| *head >= covered + LEAVES_BEHIND_MAX).await.is_err() {
+            if heads.reach(covered + LEAVES_BEHIND_MAX).await.is_err() {
                 return;
             }
         }
