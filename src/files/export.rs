@@ -106,17 +106,9 @@ impl Selection {
         is(&self.aggregate_type, &event.aggregate_type)
             && is(&self.aggregate_id, &event.aggregate_id)
             && is(&self.event_type, &event.event_type)
-            && (self.organization_id.is_none() || self.organization_id == organization(event))
+            && (self.organization_id.is_none()
+                || self.organization_id == codec::organization(event).unwrap_or_default())
     }
-}
-
-fn organization(event: &StoredEvent) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Tenant {
-        organization_id: Option<String>,
-    }
-    serde_json::from_str::<Tenant>(&event.metadata).ok()?.organization_id
 }
 
 /// The persons whose keys open something of a sealed document.

@@ -6,7 +6,6 @@ use crate::journal::merkle::{Hash, node_hash, perfect_root};
 use crate::journal::tree::{LEVELS_APART, TILE, Tree};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use std::fmt::Write;
-use std::ops::Range;
 
 /// Nodes fetched at a time.
 const FETCHED: u64 = 65_536;
@@ -85,9 +84,17 @@ impl Prover {
     pub(super) fn write(&self, leaf: u64, line: &mut String) {
         let _ = write!(line, r#"{{"position":{},"hashes":["#, leaf + 1);
         let begun = line.len();
-        let end = self.size.min(self.tile.first + TILE);
-        for range in inclusion(leaf - self.tile.first, end - self.tile.first) {
-            push_hash(line, &self.within(&range));
+        let (within, end) = (leaf - self.tile.first, self.size.min(self.tile.first + TILE));
+        if end == self.tile.first + TILE {
+            // In a whole tile the siblings are the neighbours at each level.
+            for level in 0..LEVELS_APART {
+                push_hash(line, &self.below(Subtree { level, index: (within >> level) ^ 1 }));
+            }
+        } else {
+            for range in inclusion(within, end - self.tile.first) {
+                let parts: Vec<Hash> = perfect(&range).into_iter().map(|subtree| self.below(subtree)).collect();
+                push_hash(line, &join(&parts).unwrap_or_default());
+            }
         }
         line.push_str(&self.tile.above);
         if line.len() > begun {
@@ -97,12 +104,10 @@ impl Prover {
         line.push_str("]}\n");
     }
 
-    fn within(&self, range: &Range<u64>) -> Hash {
-        let node = |subtree: Subtree| {
-            let nodes = self.tile.levels.get(subtree.level as usize);
-            nodes.and_then(|nodes| nodes.get(subtree.index as usize)).copied().unwrap_or_default()
-        };
-        join(&perfect(range).into_iter().map(node).collect::<Vec<_>>()).unwrap_or_default()
+    /// A node within the tile.
+    fn below(&self, subtree: Subtree) -> Hash {
+        let nodes = self.tile.levels.get(subtree.level as usize);
+        nodes.and_then(|nodes| nodes.get(subtree.index as usize)).copied().unwrap_or_default()
     }
 }
 

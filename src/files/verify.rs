@@ -121,6 +121,8 @@ pub async fn verify(
         builder: Builder::default(),
         checkpoint: checkpoint.as_ref(),
     };
+    // Beside the reading: it is the database's work alone.
+    let numbering = tokio::spawn(misnumbered(Arc::clone(&raw)));
     let archived = raw.archived_until().await?;
     check.archived(archived, head.position, progress).await?;
     let (sender, mut pages) = mpsc::channel::<Vec<StoredEvent>>(PAGES_WAITING);
@@ -133,7 +135,7 @@ pub async fn verify(
     }
     reading.await.map_err(JournalError::corrupt)??;
     check.end(&head)?;
-    if let Some((aggregate_type, aggregate_id)) = raw.misnumbered().await? {
+    if let Some((aggregate_type, aggregate_id)) = numbering.await.map_err(JournalError::corrupt)?? {
         return Err(VerifyError::Misnumbered(aggregate_type, aggregate_id));
     }
     if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.size > head.position) {
@@ -149,6 +151,10 @@ async fn scan(
     pages: mpsc::Sender<Vec<StoredEvent>>,
 ) -> JournalResult<()> {
     raw.scan(after, until, pages).await
+}
+
+async fn misnumbered(raw: Arc<dyn RawJournal>) -> JournalResult<Option<(String, String)>> {
+    raw.misnumbered().await
 }
 
 /// What the checkpoint says, once its signature is verified.

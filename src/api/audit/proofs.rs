@@ -8,6 +8,7 @@ use crate::api::AppState;
 use crate::api::common::query::{FromQuery, Parameters, Query, WHOLE_MAX};
 use crate::api::common::{ApiError, Caller};
 use crate::checkpoint;
+use crate::journal::codec;
 use crate::journal::merkle::Hash;
 use axum::Json;
 use axum::extract::State;
@@ -203,15 +204,9 @@ pub(super) async fn prove_consistency(
 
 /// Tenancy goes by what the event carried when it was written.
 async fn belongs_to(app: &AppState, position: u64, organization: &str) -> Result<(), ApiError> {
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Tenant {
-        #[serde(default)]
-        organization_id: Option<String>,
-    }
     let events = app.node.journal.read(position - 1, 1).await?;
-    let tenant = events.first().and_then(|event| serde_json::from_str::<Tenant>(&event.metadata).ok());
-    match tenant.and_then(|tenant| tenant.organization_id) {
+    let tenant = events.first().map(codec::organization).transpose()?.flatten();
+    match tenant {
         Some(id) if id == organization => Ok(()),
         _ => Err(ApiError::NotFound("There is no such event")),
     }
