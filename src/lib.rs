@@ -4,10 +4,12 @@
 pub mod api;
 pub mod auth;
 pub mod bootstrap;
+pub mod checkpoint;
 pub mod cli;
 pub mod committer;
 pub mod config;
 pub mod executor;
+pub mod files;
 pub mod folding;
 pub mod followers;
 pub mod heads;

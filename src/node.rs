@@ -5,7 +5,9 @@ use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
+use crate::journal::raw::RawJournal;
 use crate::journal::sqlite::SqliteStore;
+use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
@@ -28,6 +30,10 @@ const SQLITE_FILE: &str = "registrar.sqlite3";
 const NOT_SERVED: u64 = 0;
 /// How often the head is looked at where nothing announces it, or in case an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// So many events may be without kept nodes of the tree: few enough for a proof to read their hashes.
+const LEAVES_BEHIND_MAX: u64 = 4_096;
+/// How long to wait when the tree cannot be extended.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How often expired answers are forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -117,6 +123,30 @@ impl Store {
             Store::Postgres(store) => Arc::new(store.clone()),
             Store::Sqlite(store) => Arc::new(store.clone()),
         }
+    }
+
+    /// Its journal as it is stored, unchecked.
+    #[must_use]
+    pub fn raw(&self) -> Arc<dyn RawJournal> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// Where hashes of its Merkle tree are kept.
+    #[must_use]
+    pub fn tree_store(&self) -> Arc<dyn TreeStore> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The Merkle tree over the events of its journal.
+    #[must_use]
+    pub fn tree(&self) -> Tree {
+        Tree::new(self.journal(), self.tree_store())
     }
 
     /// Its documents.
@@ -241,6 +271,7 @@ impl Node {
         let background = CancellationToken::new();
         watch_head(&store, &progress, &background);
         forget_answers(Arc::clone(&journal), background.clone());
+        extend_tree(store.tree(), heads.clone(), background.clone());
         Ok(Node {
             executor: Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault)),
             documents: Documents::new(Arc::clone(&read_store), Arc::clone(&vault), Arc::clone(&progress.generation)),
@@ -390,6 +421,27 @@ fn watch_head(store: &Store, progress: &Progress, background: &CancellationToken
         };
         tokio::spawn(background.clone().run_until_cancelled_owned(listened));
     }
+}
+
+/// Keeps nodes of the tree behind the commits, so that proofs find them. Once it is late there is much to compute for
+/// a proof, and nothing else.
+fn extend_tree(tree: Tree, heads: Heads, background: CancellationToken) {
+    let extended = async move {
+        let mut covered = 0;
+        loop {
+            match tree.extend().await {
+                Ok(leaves) => covered = leaves,
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "the tree was not extended");
+                    tokio::time::sleep(RETRY_INTERVAL).await;
+                }
+            }
+            if heads.reach(covered + LEAVES_BEHIND_MAX).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::spawn(background.run_until_cancelled_owned(extended));
 }
 
 fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {

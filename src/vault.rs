@@ -207,6 +207,12 @@ pub type KeysBySubject = HashMap<String, Option<Arc<SubjectKey>>>;
 pub struct SubjectKeys(KeysBySubject);
 
 impl SubjectKeys {
+    /// Whether this person's key was destroyed.
+    #[must_use]
+    pub fn is_erased(&self, subject_id: &str) -> bool {
+        matches!(self.0.get(subject_id), Some(None))
+    }
+
     /// Opens a document in place. What belongs to an erased person reads [`ERASED`].
     ///
     /// # Errors
@@ -333,13 +339,30 @@ impl Vault {
         Ok(SubjectKeys(keys))
     }
 
+    /// Unwraps keys that are not, or not yet, those of the journal.
+    ///
+    /// # Errors
+    /// `Corrupt` for one that the master key does not open.
+    pub fn unwrap_all(&self, wrapped: HashMap<String, Option<Vec<u8>>>) -> JournalResult<SubjectKeys> {
+        let mut keys = KeysBySubject::new();
+        for (subject_id, wrapped) in wrapped {
+            let key = wrapped.map(|wrapped| self.open_key(&subject_id, &wrapped)).transpose()?;
+            keys.insert(subject_id, key);
+        }
+        Ok(SubjectKeys(keys))
+    }
+
     fn unwrap(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
+        let subject = self.open_key(subject_id, wrapped)?;
+        self.unwrapped.insert(subject_id.to_owned(), Arc::clone(&subject));
+        Ok(subject)
+    }
+
+    fn open_key(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
         let key = self.wrapping.open(subject_id.as_bytes(), wrapped).map_err(JournalError::corrupt)?;
         let key: Zeroizing<[u8; KEY_LENGTH]> =
             Zeroizing::new(key.as_slice().try_into().map_err(JournalError::corrupt)?);
-        let subject = Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) });
-        self.unwrapped.insert(subject_id.to_owned(), Arc::clone(&subject));
-        Ok(subject)
+        Ok(Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) }))
     }
 
     /// Digest under which a unique or private value is kept without being told: a claim, an idempotency key.

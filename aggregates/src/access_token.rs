@@ -77,6 +77,8 @@ pub enum AccessTokenError {
 }
 
 impl Decide for AccessToken {
+    const LOADED: bool = false;
+
     fn creates(_issue: &Issue) -> bool {
         true
     }

@@ -40,6 +40,8 @@ event_names!(AuditAccessEvent { TrailRead => "audit-access.trail-read" @ "1.0" }
 impl EventFacts for AuditAccessEvent {}
 
 impl Decide for AuditAccess {
+    const LOADED: bool = false;
+
     fn decide(&self, RecordReading { trail, filters }: RecordReading) -> Result<Vec<AuditAccessEvent>, Infallible> {
         Ok(vec![AuditAccessEvent::TrailRead { trail, filters }])
     }

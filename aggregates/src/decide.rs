@@ -6,6 +6,10 @@ pub trait Decide: cqrs_es::Aggregate {
     /// streams grow long enough to be worth snapshots; `None` for one that is always read from its events.
     const SNAPSHOT: Option<&'static [&'static str]> = None;
 
+    /// Whether a command is ever decided by what happened before. Of an aggregate for which that is not so nothing has
+    /// to be kept when its events are archived.
+    const LOADED: bool = true;
+
     /// Whether `command` can only be meant for an aggregate that does not exist yet. It is then decided without
     /// looking for one first; should there be one after all, the commit finds out and it is decided again.
     fn creates(_command: &Self::Command) -> bool {

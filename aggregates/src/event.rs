@@ -2,7 +2,7 @@
 
 use crate::{
     Claim, access_token::AccessTokenEvent, admin::AdminEvent, api_key::ApiKeyEvent, audit_access::AuditAccessEvent,
-    key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
+    checkpoint_key::CheckpointKeyEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
 };
 use serde_json::Value;
 
@@ -202,6 +202,38 @@ macro_rules! domain_events {
                 }
             }
 
+            /// Names of the aggregate types of which commands never ask for what happened before; see
+            /// [`crate::Decide::LOADED`].
+            pub fn never_loaded() -> impl Iterator<Item = &'static str> {
+                let loaded = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::LOADED)),*];
+                loaded.into_iter().filter(|(_, loaded)| !loaded).map(|(name, _)| name)
+            }
+
+            /// Names of the aggregate types that have snapshots, with the personal members of their states.
+            pub fn snapshots() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+                let all = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::SNAPSHOT)),*];
+                all.into_iter().filter_map(|(name, personal)| Some((name, personal?)))
+            }
+
+            /// An aggregate as its snapshot holds it; `None` for a type that does not exist or another shape.
+            #[must_use]
+            pub fn from_snapshot(aggregate_type: &str, state: Value) -> Option<Self> {
+                match aggregate_type {
+                    $(<$aggregate as cqrs_es::Aggregate>::TYPE => {
+                        serde_json::from_value(state).ok().map(|state| AnyAggregate::$variant(Box::new(state)))
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// The state for a snapshot, personal values in the clear.
+            ///
+            /// # Errors
+            /// A value that JSON cannot express; no state has one.
+            pub fn to_snapshot(&self) -> serde_json::Result<Value> {
+                match self { $(AnyAggregate::$variant(state) => serde_json::to_value(state),)* }
+            }
+
             /// What becomes of it by `event`; by one of another type nothing.
             pub fn apply(&mut self, event: DomainEvent) {
                 match (self, event) {
@@ -234,6 +266,8 @@ domain_events! {
     AuditAccess(AuditAccessEvent) of crate::audit_access::AuditAccess,
     /// Of an API key.
     ApiKey(ApiKeyEvent) of crate::api_key::ApiKey,
+    /// Of the key that signs checkpoints.
+    CheckpointKey(CheckpointKeyEvent) of crate::checkpoint_key::CheckpointKey,
 }
 
 /// Gives each event its name and version for the journal. A test holds the names to the `type` member that serde writes.

@@ -8,6 +8,7 @@ pub mod access_token;
 pub mod admin;
 pub mod api_key;
 pub mod audit_access;
+pub mod checkpoint_key;
 pub mod claim;
 pub mod decide;
 pub mod event;

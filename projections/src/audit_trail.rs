@@ -20,6 +20,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use registrar_aggregates::access_token::AccessTokenEvent;
 use registrar_aggregates::admin::AdminEvent;
 use registrar_aggregates::audit_access::AuditAccessEvent;
+use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
 use registrar_aggregates::key_ring::KeyRingEvent;
 use registrar_aggregates::personal::SECRET;
 use registrar_aggregates::{ActorType, DomainEvent};
@@ -262,7 +263,10 @@ pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
         DomainEvent::Admin(_) => crate::admins::wants(event),
         DomainEvent::Organization(_) => state_document::wants::<OrganizationDocument>(event),
         DomainEvent::ApiKey(_) => state_document::wants::<ApiKeyDocument>(event),
-        DomainEvent::KeyRing(_) | DomainEvent::AccessToken(_) | DomainEvent::AuditAccess(_) => vec![],
+        DomainEvent::KeyRing(_)
+        | DomainEvent::AccessToken(_)
+        | DomainEvent::AuditAccess(_)
+        | DomainEvent::CheckpointKey(_) => vec![],
     };
     wanted.push(DocumentKey::of::<TrailCounter>(event.event.aggregate_type()));
     wanted
@@ -279,6 +283,16 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         DomainEvent::Organization(_) => compared::compared::<OrganizationDocument>(event, documents)?,
         DomainEvent::ApiKey(_) => compared::compared::<ApiKeyDocument>(event, documents)?,
         DomainEvent::KeyRing(changed) => key_ring_changed(changed),
+        DomainEvent::CheckpointKey(CheckpointKeyEvent::Established { key }) => Touched::new(
+            Action::Insert,
+            "CheckpointKey",
+            &key.name,
+            vec![
+                change("/name", Value::Null, json!(key.name)),
+                change("/privateKey", Value::Null, json!(SECRET)),
+                change("/publicKey", Value::Null, json!(key.public_key)),
+            ],
+        ),
         DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => {
             Touched::new(
                 Action::Insert,

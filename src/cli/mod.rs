@@ -3,6 +3,7 @@
 
 mod api_key;
 mod failure;
+mod journal;
 mod keys;
 mod openapi;
 mod output;
@@ -55,6 +56,9 @@ enum Command {
     /// The read models
     #[command(subcommand)]
     Projections(projections::ProjectionsCommand),
+    /// The journal: checking it, taking it out of a database and into another
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Registers fictitious people to try things with
     Seed(seed::SeedArgs),
     /// Prints the OpenAPI document of an API
@@ -68,6 +72,8 @@ impl Command {
             Command::Serve(_) | Command::Migrate(_) | Command::Projections(_) | Command::Seed(_) => {
                 "info,async_nats=warn"
             }
+            // What PostgreSQL finds worth noting about migrations is not what was asked for.
+            Command::Journal(_) => "info,sqlx::postgres::notice=warn",
             Command::Token(_) | Command::ApiKey(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
         }
     }
@@ -80,6 +86,7 @@ impl Command {
             Command::ApiKey(command) => api_key::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
+            Command::Journal(command) => Box::pin(journal::run(command)).await,
             Command::Seed(args) => seed::seed(args).await,
             Command::Openapi(args) => openapi::print(&args),
         }

@@ -2,6 +2,7 @@
 
 use super::{JournalError, JournalResult, StoredEvent, merkle};
 use crate::vault::{SubjectKeys, Vault};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use registrar_aggregates::{DomainEvent, Metadata};
@@ -115,23 +116,41 @@ fn write_string(string: &str, text: &mut String) {
 /// after the other is the canonical form of the whole; a test compares it with the canonicalizer's.
 #[must_use]
 pub fn leaf_entry(event: &StoredEvent) -> String {
-    let text = |text: &str| {
-        let mut quoted = String::with_capacity(text.len() + 2);
-        write_string(text, &mut quoted);
-        quoted
-    };
-    format!(
-        r#"{{"aggregateId":{},"aggregateType":{},"eventType":{},"eventVersion":{},"metadata":{},"payload":{},"position":{},"recordedAt":{},"sequence":{}}}"#,
-        text(&event.aggregate_id),
-        text(&event.aggregate_type),
-        text(&event.event_type),
-        text(&event.event_version),
+    let mut entry = String::with_capacity(256 + event.payload.len() + event.metadata.len());
+    write_members(&mut entry, event, None);
+    entry
+}
+
+/// The sealed event as one line of canonical JSON, with its leaf hash in base64: what journal files hold. Without the
+/// member `leafHash` it is the entry of the leaf.
+pub fn write_line(line: &mut String, event: &StoredEvent) {
+    write_members(line, event, Some(&event.leaf_hash));
+}
+
+fn write_members(out: &mut String, event: &StoredEvent, leaf_hash: Option<&merkle::Hash>) {
+    out.push_str(r#"{"aggregateId":"#);
+    write_string(&event.aggregate_id, out);
+    out.push_str(r#","aggregateType":"#);
+    write_string(&event.aggregate_type, out);
+    out.push_str(r#","eventType":"#);
+    write_string(&event.event_type, out);
+    out.push_str(r#","eventVersion":"#);
+    write_string(&event.event_version, out);
+    if let Some(leaf_hash) = leaf_hash {
+        out.push_str(r#","leafHash":""#);
+        BASE64.encode_string(leaf_hash, out);
+        out.push('"');
+    }
+    // Writing to a text never fails.
+    let _ = write!(
+        out,
+        r#","metadata":{},"payload":{},"position":{},"recordedAt":"{}","sequence":{}}}"#,
         event.metadata,
         event.payload,
         event.position,
-        text(&timestamp(event.recorded_at)),
+        timestamp(event.recorded_at),
         event.sequence
-    )
+    );
 }
 
 /// Hash of the event's leaf.
@@ -145,10 +164,7 @@ pub fn leaf_hash(event: &StoredEvent) -> merkle::Hash {
 /// # Errors
 /// `Corrupt` for the first event that this release cannot read, `Unavailable` if keys cannot be fetched.
 pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
-    let parsed = stored
-        .iter()
-        .map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?)))
-        .collect::<JournalResult<Vec<(Value, Value)>>>()?;
+    let parsed = parse_all(stored)?;
     let keys = vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await?;
     stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(&keys, event, payload, metadata)).collect()
 }
@@ -184,6 +200,19 @@ fn decode_event(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value) -> 
     keys.open(&mut payload).map_err(|error| at(event, error))?;
     let payload = upcast(event, payload);
     DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))
+}
+
+/// As [`decode`], with keys that are at hand.
+///
+/// # Errors
+/// `Corrupt` for the first event that this release cannot read or that a key is missing for.
+pub fn decode_with(keys: &SubjectKeys, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
+    let parsed = parse_all(stored)?;
+    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(keys, event, payload, metadata)).collect()
+}
+
+fn parse_all(stored: &[StoredEvent]) -> JournalResult<Vec<(Value, Value)>> {
+    stored.iter().map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?))).collect()
 }
 
 fn parse(text: &str, event: &StoredEvent) -> JournalResult<Value> {
@@ -317,6 +346,19 @@ mod tests {
             "metadata": serde_json::from_str::<Value>(&event.metadata).expect("json"),
         });
         assert_eq!(leaf_entry(&event), canonical(&whole).expect("canonical"));
+    }
+
+    #[test]
+    fn a_line_is_canonical_and_the_leaf_but_for_its_hash() {
+        let mut line = String::new();
+        write_line(&mut line, &stored());
+        let mut event: Value = serde_json::from_str(&line).expect("json");
+        assert_eq!(line, canonical(&event).expect("canonical"));
+        assert_eq!(
+            event.as_object_mut().and_then(|members| members.remove("leafHash")),
+            Some(BASE64.encode([0; 32]).into())
+        );
+        assert_eq!(leaf_entry(&stored()), canonical(&event).expect("canonical"));
     }
 
     #[test]

@@ -1,4 +1,9 @@
-//! The Merkle tree over all events (RFC 9162 2.1), as far as an append needs it: leaf hashes and the frontier.
+//! The Merkle tree over all events (RFC 9162 2.1): leaf hashes, the frontier that an append needs, proofs.
+
+mod builder;
+pub mod proofs;
+
+pub use builder::Builder;
 
 use sha2::{Digest, Sha256};
 
@@ -17,6 +22,17 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
+/// Root of a perfect subtree out of its nodes of one level, a power of two of them.
+pub(crate) fn perfect_root(mut nodes: Vec<Hash>) -> Hash {
+    while nodes.len() > 1 {
+        for at in 0..nodes.len() / 2 {
+            nodes[at] = node_hash(&nodes[2 * at], &nodes[2 * at + 1]);
+        }
+        nodes.truncate(nodes.len() / 2);
+    }
+    nodes.pop().unwrap_or_default()
+}
+
 /// A tree as the roots of its perfect subtrees, from large to small: one for each bit set in its size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
@@ -29,6 +45,11 @@ impl Frontier {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
+    }
+
+    /// The perfect subtrees, from large to small.
+    pub fn subtrees(&self) -> impl Iterator<Item = (proofs::Subtree, Hash)> {
+        proofs::perfect(&(0..self.size)).into_iter().zip(self.roots.iter().copied())
     }
 
     /// Adds a leaf.

@@ -6,8 +6,10 @@
 pub mod codec;
 pub mod merkle;
 pub mod postgres;
+pub mod raw;
 pub mod selection;
 pub mod sqlite;
+pub mod tree;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -40,6 +42,12 @@ pub enum JournalError {
     /// This node's release is older than the documents that the database serves.
     #[error("the documents belong to another release of Registrar")]
     OtherGeneration,
+    /// Events that are asked for were archived.
+    #[error("events up to position {until} were archived and are no longer in the database")]
+    Archived {
+        /// The last position that was.
+        until: u64,
+    },
     /// What is stored cannot be what was written.
     #[error("stored data is not readable")]
     Corrupt(#[source] Arc<dyn std::error::Error + Send + Sync>),

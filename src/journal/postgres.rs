@@ -1,6 +1,9 @@
 //! The journal on PostgreSQL.
 
+mod archived;
 mod selection;
+
+pub(crate) use archived::leaves_of;
 
 use super::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
@@ -150,12 +153,18 @@ impl Journal for PostgresStore {
         aggregate_id: &str,
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
+        // From the stream's first event on, so that older partitions are not looked into.
         let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
+            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
+             WHERE aggregate_type = $1 AND aggregate_id = $2) \
+             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
         );
         let after = signed(after_sequence)?;
         let query = || sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(after);
-        self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
+        self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
     }
 
     async fn stream_page(
@@ -166,22 +175,31 @@ impl Journal for PostgresStore {
     ) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             ORDER BY sequence LIMIT $4"
+             AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
+             WHERE aggregate_type = $1 AND aggregate_id = $2) \
+             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND sequence > $3 ORDER BY sequence LIMIT $4"
         );
         let (after, count) = (signed(after_sequence)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
-        self.reading(|| query().fetch_all(&self.pool)).await?.iter().map(event).collect()
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
+        self.unless_archived(stream, after_sequence, events).await
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
-            "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
+            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
              WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
         );
         let (from, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || sqlx::query(&text).bind(from).bind(count);
         let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
+        let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
+        if after < archived_until {
+            return Err(JournalError::Archived { until: archived_until });
+        }
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
             if row.try_get::<Option<i64>, _>("position")?.is_some() {
@@ -193,6 +211,10 @@ impl Journal for PostgresStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
+            let archived_until = self.archived_until().await?;
+            if after < archived_until {
+                return Err(JournalError::Archived { until: archived_until });
+            }
             return selecting::select(self, filter, after, until, limit).await;
         }
         let mut events = self.read(after, limit).await?;

@@ -1,6 +1,7 @@
 //! The journal on SQLite: one file, no server. The writer's transaction is `BEGIN IMMEDIATE`, so that other processes
 //! (the command line, say) may write beside it, with the same checks.
 
+mod archived;
 mod documents;
 mod rows;
 mod selection;
@@ -132,10 +133,13 @@ impl Journal for SqliteStore {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
+            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
+             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
         );
         let query = sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(signed(after_sequence)?);
-        query.fetch_all(&self.pool).await?.iter().map(event).collect()
+        let events = query.fetch_all(&self.pool).await?.iter().map(event).collect::<JournalResult<_>>()?;
+        self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
     }
 
     async fn stream_page(
@@ -146,16 +150,18 @@ impl Journal for SqliteStore {
     ) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             ORDER BY sequence LIMIT $4"
+             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND sequence > $3 ORDER BY sequence LIMIT $4"
         );
         let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after_sequence)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        query.fetch_all(&self.pool).await?.iter().map(event).collect()
+        let events = query.fetch_all(&self.pool).await?.iter().map(event).collect::<JournalResult<_>>()?;
+        self.unless_archived(stream, after_sequence, events).await
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
         let text = format!(
-            "SELECT h.position AS head, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
+            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
              WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
         );
         let rows = sqlx::query(&text)
@@ -164,6 +170,10 @@ impl Journal for SqliteStore {
             .fetch_all(&self.pool)
             .await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
+        let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
+        if after < archived_until {
+            return Err(JournalError::Archived { until: archived_until });
+        }
         let mut events = Vec::with_capacity(rows.len());
         for row in &rows {
             if row.try_get::<Option<i64>, _>("position")?.is_some() {
@@ -175,6 +185,10 @@ impl Journal for SqliteStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
+            let archived_until = self.archived_until().await?;
+            if after < archived_until {
+                return Err(JournalError::Archived { until: archived_until });
+            }
             return selecting::select(self, filter, after, until, limit).await;
         }
         let mut events = self.read(after, limit).await?;
@@ -424,6 +438,14 @@ impl SqliteWriter {
             .await?;
         Ok(())
     }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[async_trait]

@@ -1,7 +1,9 @@
 //! What must hold for every type of event, of whichever aggregate.
 
 use super::*;
-use crate::{admin::tests::full_events, key_ring::SigningKey, organization, personal, values::AdminId};
+use crate::{
+    admin::tests::full_events, checkpoint_key::NoteKey, key_ring::SigningKey, organization, personal, values::AdminId,
+};
 use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,6 +38,10 @@ fn events() -> Vec<DomainEvent> {
             filters: BTreeMap::from([("searchTerm".into(), "UPDATE".into())]),
         }
         .into(),
+        CheckpointKeyEvent::Established {
+            key: NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() },
+        }
+        .into(),
     ]);
     events.extend(crate::api_key::tests::full_events().into_iter().map(DomainEvent::from));
     events
@@ -49,6 +55,7 @@ fn names() -> Vec<&'static str> {
         AccessTokenEvent::NAMES,
         AuditAccessEvent::NAMES,
         ApiKeyEvent::NAMES,
+        CheckpointKeyEvent::NAMES,
     ]
     .concat()
 }

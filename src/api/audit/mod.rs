@@ -10,6 +10,7 @@ mod events;
 mod organizations;
 mod parameters;
 mod problems;
+pub mod proofs;
 mod reading;
 mod stream;
 mod views;
@@ -35,4 +36,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(guarded(Permission::AuditRead, routes!(aggregates::find_state)))
         .routes(guarded(Permission::AuditRead, routes!(aggregates::find_differences)))
         .routes(guarded(Permission::AuditRead, routes!(organizations::find_snapshot)))
+        .routes(guarded(Permission::AuditRead, routes!(proofs::read_checkpoint)))
+        .routes(guarded(Permission::AuditRead, routes!(proofs::read_checkpoint_key)))
+        .routes(guarded(Permission::AuditRead, routes!(proofs::prove_inclusion)))
+        .routes(guarded(Permission::AuditRead, routes!(proofs::prove_consistency)))
 }

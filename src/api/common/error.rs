@@ -82,6 +82,12 @@ pub enum ApiError {
         /// Whole seconds after which the next one is accepted.
         reset_seconds: u64,
     },
+    /// What is asked for was archived; it is in a file, and no longer here.
+    #[error("events up to position {until} were archived; begin after it")]
+    Archived {
+        /// Last archived position.
+        until: u64,
+    },
     /// Something that the answer needs is away or busy; the same request may succeed a moment later.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
@@ -116,6 +122,7 @@ impl ApiError {
             ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            ApiError::Archived { .. } => StatusCode::GONE,
             ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -137,6 +144,7 @@ impl ApiError {
             ApiError::UnsupportedMediaType { .. } => "unsupported-media-type",
             ApiError::IdempotencyKeyReused => "idempotency-key-reused",
             ApiError::TooManyRequests { .. } => "too-many-requests",
+            ApiError::Archived { .. } => "archived",
             ApiError::Unavailable(_) => "unavailable",
             ApiError::Internal(_) => "internal",
         }
@@ -169,7 +177,8 @@ impl ApiError {
             | ApiError::UnsupportedMediaType { .. }
             | ApiError::IdempotencyKeyReused
             | ApiError::TooManyRequests { .. }
-            | ApiError::AlreadyAnswered => self.to_string(),
+            | ApiError::AlreadyAnswered
+            | ApiError::Archived { .. } => self.to_string(),
         }
     }
 
@@ -221,6 +230,7 @@ impl From<JournalError> for ApiError {
             JournalError::VersionConflict => ApiError::VersionConflict,
             JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
             JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
+            JournalError::Archived { until } => ApiError::Archived { until },
             JournalError::Unavailable(_) | JournalError::OtherGeneration => {
                 ApiError::Unavailable(Some(Box::new(error)))
             }

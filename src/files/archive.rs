@@ -1,0 +1,119 @@
+//! Taking old events out of the database into a file that still verifies.
+//!
+//! Positions, proofs, documents and states stay as they are: leaf hashes are kept, states that would need the events
+//! get a snapshot first, and of aggregates without snapshots the events themselves are kept for loading.
+
+use super::export::{ExportError, Selection, export};
+use super::formats::Format;
+use crate::followers::Leadership;
+use crate::journal::{JournalError, JournalResult, StoredSnapshot, codec};
+use crate::node::Node;
+use registrar_aggregates::{AnyAggregate, personal};
+use serde_json::Value;
+use std::path::Path;
+
+/// Streams looked at in one go.
+const STREAMS: usize = 500;
+
+/// What was archived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archived {
+    /// First position in the file.
+    pub first: u64,
+    /// Last position in the file.
+    pub last: u64,
+}
+
+/// Why nothing was archived.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// No whole partition lies before the position.
+    #[error(
+        "there is nothing to archive: no whole partition lies between positions {archived} and {before}\nEvents are archived by whole partitions that have been filled."
+    )]
+    Nothing {
+        /// Position up to which events were archived before.
+        archived: u64,
+        /// Position before which to archive.
+        before: u64,
+    },
+    /// Another process is at it.
+    #[error("another process is archiving events of this database")]
+    Busy,
+    /// The file could not be written.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The database failed. The file is whole, the events are in the database all the same.
+    #[error(
+        "the events were not taken out of the database: {0}\nThe file was written and can be removed; try again when less is going on."
+    )]
+    Journal(#[from] JournalError),
+}
+
+/// Writes the events of the whole partitions before position `before` to `path`, with all that belongs to an export,
+/// and takes them out of the database. `progress` is told how many of how many events are written.
+///
+/// # Errors
+/// [`ArchiveError`]; nothing was taken out.
+pub async fn archive(
+    node: &Node,
+    before: u64,
+    path: &Path,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Archived, ArchiveError> {
+    let Some(_leadership) = Leadership::try_take(&node.store, "archive").await? else { return Err(ArchiveError::Busy) };
+    let raw = node.store.raw();
+    let archived = raw.archived_until().await?;
+    let last = raw.archivable(before).await?;
+    if last <= archived {
+        return Err(ArchiveError::Nothing { archived, before });
+    }
+    let selection = Selection { after: archived, until: Some(last), ..Selection::all(Format::Ndjson) };
+    export(node, path, selection, progress).await?;
+    cover(node, last).await?;
+    let never_loaded: Vec<&str> = AnyAggregate::never_loaded().collect();
+    raw.detach(last, &path.display().to_string(), &never_loaded).await?;
+    Ok(Archived { first: archived + 1, last })
+}
+
+/// Gives a snapshot to every stream whose state would need an archived event otherwise.
+async fn cover(node: &Node, until: u64) -> JournalResult<()> {
+    let types: Vec<&str> = AnyAggregate::snapshots().map(|(name, _)| name).collect();
+    let mut after = (String::new(), String::new());
+    loop {
+        let streams = node.store.raw().uncovered(&types, until, &after, STREAMS).await?;
+        let Some(last) = streams.last() else { return Ok(()) };
+        after = last.clone();
+        for (aggregate_type, aggregate_id) in streams {
+            snapshot(node, &aggregate_type, &aggregate_id).await?;
+        }
+    }
+}
+
+async fn snapshot(node: &Node, aggregate_type: &str, aggregate_id: &str) -> JournalResult<()> {
+    let unreadable = || JournalError::corrupt(format!("the state of {aggregate_type}/{aggregate_id} is not readable"));
+    let former = node.journal.snapshot(aggregate_type, aggregate_id).await?;
+    let (mut version, mut state) = match former {
+        Some(snapshot) => {
+            let mut state: Value = serde_json::from_str(&snapshot.payload).map_err(JournalError::corrupt)?;
+            let keys = node.vault.keys_of(std::iter::once(&state)).await?;
+            keys.open(&mut state).map_err(JournalError::corrupt)?;
+            (snapshot.last_sequence, AnyAggregate::from_snapshot(aggregate_type, state).ok_or_else(unreadable)?)
+        }
+        None => (0, AnyAggregate::absent(aggregate_type).ok_or_else(unreadable)?),
+    };
+    let events = node.journal.stream(aggregate_type, aggregate_id, version).await?;
+    for event in codec::decode(&node.vault, &events).await? {
+        version = event.sequence;
+        state.apply((*event.event).clone());
+    }
+    let mut payload = state.to_snapshot().map_err(JournalError::corrupt)?;
+    let patterns = AnyAggregate::snapshots().find(|(name, _)| *name == aggregate_type).map_or(&[][..], |(_, of)| of);
+    match node.vault.subject_key(aggregate_id).await?.flatten() {
+        Some(key) => key.seal(&mut payload, patterns, "snapshot")?,
+        // No key: what is personal in it was erased, or never was.
+        None => personal::replace(&mut payload, patterns, personal::ERASED),
+    }
+    let snapshot = StoredSnapshot { last_sequence: version, payload: payload.to_string() };
+    node.journal.save_snapshot(aggregate_type, aggregate_id, snapshot).await
+}

@@ -1,0 +1,256 @@
+//! Taking the journal, or a part of it, out of the database.
+
+use super::formats::{EventWriter, Format};
+use super::proofs::Prover;
+use super::staged::{Staged, Writer, beside};
+use crate::checkpoint;
+use crate::journal::merkle::Hash;
+use crate::journal::raw::{RawJournal, StoredKey};
+use crate::journal::tree::TILE;
+use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
+use crate::node::Node;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Pages between the one who reads and the one who writes: little, since events may be large.
+const PAGES_WAITING: usize = 4;
+/// Keys read at a time.
+const KEYS: usize = 5_000;
+
+/// Which events are exported, and how. Filters are all to be met.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// How they are written.
+    pub format: Format,
+    /// Only those after this position.
+    pub after: u64,
+    /// Only those up to this position.
+    pub until: Option<u64>,
+    /// Only those of aggregates of this type.
+    pub aggregate_type: Option<String>,
+    /// Only those of this aggregate.
+    pub aggregate_id: Option<String>,
+    /// Only those of this name.
+    pub event_type: Option<String>,
+    /// Only those that carried this organization.
+    pub organization_id: Option<String>,
+}
+
+/// Why nothing was exported; no file was left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The range is none.
+    #[error(
+        "there is nothing to export: the range ends at position {until}, before it begins\nThe journal ends at position {head}."
+    )]
+    Range {
+        /// Last position asked for.
+        until: u64,
+        /// Where the journal ends.
+        head: u64,
+    },
+    /// Events that are asked for are in an archive.
+    #[error(
+        "events up to position {0} were archived and are no longer in the database\nExport what is there with --after {0}."
+    )]
+    Archived(u64),
+    /// What is stored is not what was hashed.
+    #[error(
+        "the journal was altered at position {0} or near it; nothing was exported\n`registrar journal verify` tells more."
+    )]
+    Altered(u64),
+    /// A file cannot be written.
+    #[error("the export cannot be written: {0}")]
+    File(#[from] io::Error),
+    /// The journal failed.
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    /// Events in the file.
+    pub events: u64,
+    /// Events in the tree of its checkpoint.
+    pub tree_size: u64,
+}
+
+impl Selection {
+    /// Every event.
+    #[must_use]
+    pub fn all(format: Format) -> Self {
+        Selection {
+            format,
+            after: 0,
+            until: None,
+            aggregate_type: None,
+            aggregate_id: None,
+            event_type: None,
+            organization_id: None,
+        }
+    }
+
+    fn is_filtered(&self) -> bool {
+        [&self.aggregate_type, &self.aggregate_id, &self.event_type, &self.organization_id].iter().any(|f| f.is_some())
+    }
+
+    fn takes(&self, event: &StoredEvent) -> bool {
+        let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
+        is(&self.aggregate_type, &event.aggregate_type)
+            && is(&self.aggregate_id, &event.aggregate_id)
+            && is(&self.event_type, &event.event_type)
+            && (self.organization_id.is_none()
+                || self.organization_id == codec::organization(event).unwrap_or_default())
+    }
+}
+
+/// The persons whose keys open something of a sealed document.
+pub(super) fn sealed_for(document: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Sealed {
+        #[serde(default)]
+        sealed: BTreeMap<String, serde::de::IgnoredAny>,
+    }
+    serde_json::from_str::<Sealed>(document).map(|document| document.sealed.into_keys().collect()).unwrap_or_default()
+}
+
+/// Exports events to `path`, with checkpoint, proofs and keys beside it. `progress` is told how many of how many
+/// positions are done.
+///
+/// # Errors
+/// [`ExportError`].
+pub async fn export(
+    node: &Node,
+    path: &Path,
+    selection: Selection,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Exported, ExportError> {
+    let signer = checkpoint::signer(node).await?;
+    let head = node.journal.head().await?;
+    let until = selection.until.unwrap_or(head.position);
+    if until > head.position || selection.after > until {
+        return Err(ExportError::Range { until: until.min(head.position), head: head.position });
+    }
+    let archived = node.store.raw().archived_until().await?;
+    if selection.after < archived {
+        return Err(ExportError::Archived(archived));
+    }
+    let mut staged = Staged::default();
+    let mut note = staged.create(beside(path, ".checkpoint"))?;
+    let proofs = staged.create(beside(path, ".proofs"))?;
+    let mut keys = staged.create(beside(path, ".keys"))?;
+    let events = EventWriter::new(selection.format, staged.create(path.to_owned())?)?;
+    note.write_all(signer.sign(&head.frontier).as_bytes())?;
+
+    let prover = Prover::new(&node.store.tree(), head.position).await?;
+    let whole = !selection.is_filtered() && selection.after == archived && until == head.position;
+    let mut out =
+        Output { events, proofs, prover, line: String::new(), count: 0, persons: (!whole).then(HashSet::new) };
+    let (first, last) = (selection.after / TILE * TILE, head.position.min(until.div_ceil(TILE) * TILE));
+    let (sender, mut pages) = mpsc::channel(PAGES_WAITING);
+    let raw = node.store.raw();
+    let reading = tokio::spawn(scan(Arc::clone(&raw), first, last, sender));
+    let mut tile = Vec::with_capacity(TILE as usize);
+    let mut read = first;
+    while let Some(page) = pages.recv().await {
+        for event in page {
+            let position = event.position;
+            read = position;
+            tile.push(event);
+            if position % TILE == 0 || position >= last {
+                out.tile(&tile, first, &selection, until)?;
+                tile.clear();
+                progress(position.min(until) - selection.after.min(position), until - selection.after);
+            }
+        }
+    }
+    reading.await.map_err(JournalError::corrupt)??;
+    if read != last || !tile.is_empty() {
+        return Err(ExportError::Altered(read + 1));
+    }
+    write_keys(&*raw, &mut keys, out.persons.as_ref()).await?;
+    let exported = Exported { events: out.count, tree_size: head.position };
+    let events = out.events.finish()?;
+    staged.publish(vec![note, out.proofs, keys, events])?;
+    Ok(exported)
+}
+
+async fn scan(
+    raw: Arc<dyn RawJournal>,
+    after: u64,
+    until: u64,
+    pages: mpsc::Sender<Vec<StoredEvent>>,
+) -> JournalResult<()> {
+    raw.scan(after, until, pages).await
+}
+
+struct Output {
+    events: EventWriter,
+    proofs: Writer,
+    prover: Prover,
+    line: String,
+    count: u64,
+    /// Those whose keys go with the events; everybody's without.
+    persons: Option<HashSet<String>>,
+}
+
+impl Output {
+    /// Writes what is selected of a tile, after a look at whether it is what the tree has there.
+    fn tile(&mut self, tile: &[StoredEvent], begun: u64, selection: &Selection, until: u64) -> Result<(), ExportError> {
+        let last = tile.last().map_or(begun, |event| event.position);
+        let first = (last.max(1) - 1) / TILE * TILE;
+        let mut leaves: Vec<Hash> = Vec::with_capacity(tile.len());
+        for (event, expected) in tile.iter().zip(first + 1..) {
+            if event.position != expected || codec::leaf_hash(event) != event.leaf_hash {
+                return Err(ExportError::Altered(expected));
+            }
+            leaves.push(event.leaf_hash);
+        }
+        if !self.prover.enter(first, leaves) {
+            return Err(ExportError::Altered(first + 1));
+        }
+        for event in tile {
+            if event.position > selection.after && event.position <= until && selection.takes(event) {
+                self.events.write(event)?;
+                self.line.clear();
+                self.prover.write(event.position - 1, &mut self.line);
+                self.proofs.write_all(self.line.as_bytes())?;
+                self.count += 1;
+                if let Some(persons) = &mut self.persons {
+                    persons.extend([&event.payload, &event.metadata].into_iter().flat_map(|text| sealed_for(text)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes the keys of `persons`, or everybody's, and how many they are: a file that was cut off is told by that.
+async fn write_keys(
+    raw: &dyn RawJournal,
+    file: &mut Writer,
+    persons: Option<&HashSet<String>>,
+) -> Result<(), ExportError> {
+    let (mut after, mut count) = (String::new(), 0);
+    loop {
+        let keys: Vec<StoredKey> = raw.keys(&after, KEYS).await?;
+        let Some((last, _)) = keys.last() else { break };
+        after.clone_from(last);
+        for (subject_id, wrapped) in keys {
+            if persons.is_none_or(|persons| persons.contains(&subject_id)) {
+                let wrapped = wrapped.map(|wrapped| BASE64.encode(wrapped));
+                writeln!(file, "{}", json!({"subjectId": subject_id, "wrappedKey": wrapped}))?;
+                count += 1;
+            }
+        }
+    }
+    writeln!(file, "{}", json!({ "count": count }))?;
+    Ok(())
+}

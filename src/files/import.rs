@@ -1,0 +1,394 @@
+//! Restoring a journal out of its files into an empty database: all of it, as it was, or nothing.
+//!
+//! Events, keys, positions and the tree come from the files; streams and claims are derived from the events, and the
+//! read models are rebuilt. Snapshots and remembered answers are not journal and do not travel.
+
+use super::export::sealed_for;
+use super::staged::beside;
+use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
+use crate::journal::merkle::Builder;
+use crate::journal::raw::{ClaimRow, Restore, StoredKey};
+use crate::journal::{JournalError, StoredEvent, codec};
+use crate::node::Node;
+use crate::vault::SubjectKeys;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::checkpoint_key::{CHECKPOINT_KEY_ID, CheckpointKeyEvent};
+use registrar_aggregates::{Claim, DomainEvent};
+use registrar_projections::RecordedEvent;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+/// Events added at a time.
+const PAGE: usize = 1_000;
+/// Keys added at a time.
+const KEYS: usize = 5_000;
+/// No line of an export is longer: a command's body has a limit far below it.
+const LINE_MAX: u64 = 64 << 20;
+
+/// Why nothing was imported. Reads as what to do; the database is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// There is something already.
+    #[error(
+        "the database is not empty: its journal ends at position {0}\nImport into an empty database: another --data folder or --database-url."
+    )]
+    NotEmpty(u64),
+    /// A file cannot be read.
+    #[error("{} cannot be read: {source}\nAn export is four files that belong together: F, F.checkpoint, F.proofs and F.keys.", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A line is not an event.
+    #[error("{} is not a journal in NDJSON: line {line} is not an event\nOnly exports in the format ndjson can be imported.", path.display())]
+    NoEvent {
+        /// In which file.
+        path: PathBuf,
+        /// Number of the line.
+        line: u64,
+    },
+    /// The file ends in the middle of a line.
+    #[error("{} is only half written: it ends in the middle of line {line}\nExport again, or copy the file again.", path.display())]
+    HalfWritten {
+        /// Which file.
+        path: PathBuf,
+        /// Number of the line.
+        line: u64,
+    },
+    /// An event is not the one that follows.
+    #[error(
+        "the export is not whole: position {expected} is missing, {found} follows\nImport wants every event from position 1 on; export without --after and filters."
+    )]
+    Gap {
+        /// What should have come.
+        expected: u64,
+        /// What came.
+        found: u64,
+    },
+    /// The file ends too early.
+    #[error(
+        "the export is not whole: it ends at position {end}, its checkpoint is of {size} events\nExport without --until and filters, or copy the file again."
+    )]
+    Short {
+        /// Last position.
+        end: u64,
+        /// Events in the checkpoint's tree.
+        size: u64,
+    },
+    /// The file goes on beyond its checkpoint.
+    #[error(
+        "the export was altered: it goes on beyond the {0} events of its checkpoint\nUse the files as they were exported."
+    )]
+    Long(u64),
+    /// An event is not what was hashed.
+    #[error(
+        "the export was altered: the event at position {0} is not the one that was stored there\nUse the file as it was exported."
+    )]
+    Altered(u64),
+    /// All events together are not what was signed.
+    #[error("the export was altered: its events are not those of its checkpoint\nUse the files as they were exported.")]
+    OtherRoot,
+    /// The checkpoint cannot be believed.
+    #[error("the checkpoint of the export cannot be used: {0}\nUse the file as it was exported.")]
+    Note(#[from] NoteError),
+    /// The keys are not whole.
+    #[error("{} is not whole: {problem}\nUse the file as it was exported.", path.display())]
+    Keys {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A person's key is not there.
+    #[error(
+        "a key is missing: that of {subject_id}, which the event at position {position} is sealed with\nUse the .keys file of the same export."
+    )]
+    MissingKey {
+        /// Whose.
+        subject_id: String,
+        /// Where it is needed.
+        position: u64,
+    },
+    /// The keys are wrapped by another master key.
+    #[error(
+        "the master key does not open the keys of this journal\nCopy master.key of the exported journal into the data folder, or set REGISTRAR_MASTER_KEY to it."
+    )]
+    MasterKey,
+    /// An event that this release cannot read.
+    #[error("the export cannot be read by this release of Registrar: {0}")]
+    Unreadable(String),
+    /// The database failed.
+    #[error("the journal cannot be written: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Imported {
+    /// Position of the last event.
+    pub position: u64,
+}
+
+/// Restores the journal whose parts are in `paths`, in order, into the empty database of `node`. `trusted` is the key
+/// that the checkpoint must be signed by, if it is known; otherwise it is the one in the journal. `progress` is told
+/// how many of how many events are in.
+///
+/// The documents are out of service when this returns: rebuild them.
+///
+/// # Errors
+/// [`ImportError`]; nothing was stored.
+pub async fn import(
+    node: &Node,
+    paths: &[PathBuf],
+    trusted: Option<&NoteVerifier>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Imported, ImportError> {
+    let notes = paths.iter().map(|path| read_text(&beside(path, ".checkpoint"))).collect::<Result<Vec<_>, _>>()?;
+    let note = notes.last().map(String::as_str).unwrap_or_default();
+    let checkpoint = Checkpoint::unverified(note)?;
+    let head = node.journal.head().await?.position;
+    let Some(restore) = node.store.raw().restore().await? else { return Err(ImportError::NotEmpty(head)) };
+    let mut import =
+        Import { node, restore, builder: Builder::default(), key: None, recorded_at: DateTime::UNIX_EPOCH };
+    for path in paths {
+        import.keys(&beside(path, ".keys")).await?;
+    }
+    for path in paths {
+        import.events(path, &checkpoint, progress).await?;
+    }
+    let tree = import.builder.frontier();
+    if tree.size() < checkpoint.size {
+        return Err(ImportError::Short { end: tree.size(), size: checkpoint.size });
+    }
+    if tree.root() != checkpoint.root {
+        return Err(ImportError::OtherRoot);
+    }
+    let key = trusted.or(import.key.as_ref()).ok_or(NoteError::OtherKey)?;
+    key.open(note)?;
+    import.restore.finish(&tree, import.recorded_at).await?;
+    Ok(Imported { position: tree.size() })
+}
+
+fn read_text(path: &Path) -> Result<String, ImportError> {
+    std::fs::read_to_string(path).map_err(|source| ImportError::File { path: path.to_owned(), source })
+}
+
+/// The lines of a file, each whole.
+struct Lines {
+    path: PathBuf,
+    reader: BufReader<File>,
+    number: u64,
+}
+
+impl Lines {
+    fn open(path: &Path) -> Result<Self, ImportError> {
+        let file = File::open(path).map_err(|source| ImportError::File { path: path.to_owned(), source })?;
+        Ok(Lines { path: path.to_owned(), reader: BufReader::with_capacity(1 << 18, file), number: 0 })
+    }
+
+    fn next(&mut self) -> Result<Option<String>, ImportError> {
+        let mut line = Vec::new();
+        let failed = |path: &Path, source| ImportError::File { path: path.to_owned(), source };
+        let read = io::Read::take(&mut self.reader, LINE_MAX).read_until(b'\n', &mut line);
+        if read.map_err(|source| failed(&self.path, source))? == 0 {
+            return Ok(None);
+        }
+        self.number += 1;
+        let whole = line.pop() == Some(b'\n');
+        match String::from_utf8(line) {
+            Ok(line) if whole => Ok(Some(line)),
+            Ok(_) => Err(ImportError::HalfWritten { path: self.path.clone(), line: self.number }),
+            Err(_) => Err(ImportError::NoEvent { path: self.path.clone(), line: self.number }),
+        }
+    }
+}
+
+struct Import<'a> {
+    node: &'a Node,
+    restore: Box<dyn Restore>,
+    builder: Builder,
+    /// The checkpoint key that the journal itself holds.
+    key: Option<NoteVerifier>,
+    recorded_at: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Line<'l> {
+    aggregate_id: String,
+    aggregate_type: String,
+    event_type: String,
+    event_version: String,
+    leaf_hash: String,
+    #[serde(borrow)]
+    metadata: &'l RawValue,
+    #[serde(borrow)]
+    payload: &'l RawValue,
+    position: u64,
+    recorded_at: DateTime<Utc>,
+    sequence: u64,
+}
+
+fn event(line: &str) -> Option<StoredEvent> {
+    let line: Line<'_> = serde_json::from_str(line).ok()?;
+    Some(StoredEvent {
+        position: line.position,
+        recorded_at: line.recorded_at,
+        aggregate_type: line.aggregate_type,
+        aggregate_id: line.aggregate_id,
+        sequence: line.sequence,
+        event_type: line.event_type,
+        event_version: line.event_version,
+        payload: line.payload.get().to_owned(),
+        metadata: line.metadata.get().to_owned(),
+        leaf_hash: BASE64.decode(line.leaf_hash).ok()?.try_into().ok()?,
+    })
+}
+
+impl Import<'_> {
+    async fn events(
+        &mut self,
+        path: &Path,
+        checkpoint: &Checkpoint,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(), ImportError> {
+        let mut lines = Lines::open(path)?;
+        let mut page = Vec::with_capacity(PAGE);
+        let mut nodes = Vec::new();
+        loop {
+            let line = lines.next()?;
+            if let Some(line) = &line {
+                let no_event = || ImportError::NoEvent { path: path.to_owned(), line: lines.number };
+                let event = event(line).ok_or_else(no_event)?;
+                let expected = self.builder.size() + 1;
+                if event.position != expected {
+                    return Err(ImportError::Gap { expected, found: event.position });
+                }
+                if expected > checkpoint.size {
+                    return Err(ImportError::Long(checkpoint.size));
+                }
+                if codec::leaf_hash(&event) != event.leaf_hash || event.recorded_at < self.recorded_at {
+                    return Err(ImportError::Altered(expected));
+                }
+                self.recorded_at = event.recorded_at;
+                nodes.extend(self.builder.push(event.leaf_hash));
+                page.push(event);
+            }
+            if page.len() == PAGE || (line.is_none() && !page.is_empty()) {
+                self.add(&page).await?;
+                self.restore.nodes(&nodes).await?;
+                page.clear();
+                nodes.clear();
+                progress(self.builder.size(), checkpoint.size);
+            }
+            if line.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn add(&mut self, events: &[StoredEvent]) -> Result<(), ImportError> {
+        let keys = self.keys_of(events).await?;
+        let unreadable = |error: JournalError| match error {
+            JournalError::Corrupt(source) => ImportError::Unreadable(source.to_string()),
+            other => other.into(),
+        };
+        let decoded = codec::decode_with(&keys, events).map_err(unreadable)?;
+        let (released, taken) = self.claims(&decoded, &keys);
+        for event in &decoded {
+            if let DomainEvent::CheckpointKey(CheckpointKeyEvent::Established { key }) = &*event.event
+                && event.aggregate_id == CHECKPOINT_KEY_ID
+            {
+                self.key = Some(NoteVerifier::of(key).map_err(unreadable)?);
+            }
+        }
+        self.restore.events(events).await?;
+        self.restore.claims(&released, &taken).await?;
+        Ok(())
+    }
+
+    /// The keys of everybody whom these events are sealed for.
+    async fn keys_of(&mut self, events: &[StoredEvent]) -> Result<SubjectKeys, ImportError> {
+        let mut needed = HashMap::new();
+        for event in events {
+            for subject in [&event.payload, &event.metadata].into_iter().flat_map(|text| sealed_for(text)) {
+                needed.entry(subject).or_insert(event.position);
+            }
+        }
+        let subjects: Vec<String> = needed.keys().cloned().collect();
+        let keys = self.restore.added_keys(&subjects).await?;
+        let missing = needed.into_iter().filter(|(subject, _)| !keys.contains_key(subject)).min_by_key(|(_, at)| *at);
+        if let Some((subject_id, position)) = missing {
+            return Err(ImportError::MissingKey { subject_id, position });
+        }
+        self.node.vault.unwrap_all(keys).map_err(|_| ImportError::MasterKey)
+    }
+
+    /// What the claims of these events come to, as rows to delete first and rows to insert then. What belonged to an
+    /// erased person cannot be told any more, and is free.
+    fn claims(&self, events: &[RecordedEvent], keys: &SubjectKeys) -> (Vec<ClaimRow>, Vec<ClaimRow>) {
+        let mut released = BTreeSet::new();
+        let mut held: HashMap<String, Option<ClaimRow>> = HashMap::new();
+        for event in events.iter().filter(|event| !keys.is_erased(&event.aggregate_id)) {
+            for claim in event.event.claims() {
+                let (Claim::Take(key) | Claim::Release(key)) = &claim;
+                let digest = self.node.vault.claim(key);
+                let row = (digest.clone(), event.event.aggregate_type().to_owned(), event.aggregate_id.clone());
+                let after = match claim {
+                    Claim::Take(_) => Some(row.clone()),
+                    Claim::Release(_) => None,
+                };
+                // Taken again by who holds it, it is the one row all the same.
+                released.insert(row);
+                held.insert(digest, after);
+            }
+        }
+        (released.into_iter().collect(), held.into_values().flatten().collect())
+    }
+
+    async fn keys(&mut self, path: &Path) -> Result<(), ImportError> {
+        #[derive(Deserialize)]
+        #[serde(untagged, rename_all_fields = "camelCase", deny_unknown_fields)]
+        enum KeyLine {
+            Key { subject_id: String, wrapped_key: Option<String> },
+            End { count: u64 },
+        }
+        let broken = |problem: String| ImportError::Keys { path: path.to_owned(), problem };
+        let mut lines = Lines::open(path)?;
+        let mut page: Vec<StoredKey> = Vec::new();
+        let (mut count, mut ended) = (0, false);
+        while let Some(line) = lines.next()? {
+            let bad = || broken(format!("line {} is not a key", lines.number));
+            match serde_json::from_str(&line) {
+                Ok(KeyLine::Key { subject_id, wrapped_key }) if !ended => {
+                    let wrapped = wrapped_key.map(|text| BASE64.decode(text).map_err(|_| bad())).transpose()?;
+                    page.push((subject_id, wrapped));
+                    count += 1;
+                }
+                Ok(KeyLine::End { count: told }) if !ended && told == count => ended = true,
+                _ => return Err(bad()),
+            }
+            if page.len() == KEYS || ended {
+                self.add_keys(&page).await?;
+                page.clear();
+            }
+        }
+        if ended { Ok(()) } else { Err(broken("its end is missing".into())) }
+    }
+
+    /// Adds keys that an earlier part has not brought.
+    async fn add_keys(&mut self, page: &[StoredKey]) -> Result<(), ImportError> {
+        let subjects: Vec<String> = page.iter().map(|(subject, _)| subject.clone()).collect();
+        let known = self.restore.added_keys(&subjects).await?;
+        let new: Vec<StoredKey> = page.iter().filter(|(subject, _)| !known.contains_key(subject)).cloned().collect();
+        self.restore.keys(&new).await?;
+        Ok(())
+    }
+}

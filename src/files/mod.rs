@@ -1,0 +1,19 @@
+//! Journal files: checking a whole journal, and taking it out of a database and into another.
+//!
+//! An export is four files: the events, a signed checkpoint, a proof for each event, and the keys of persons, still
+//! wrapped by the master key, which travels apart. Each is written under a name of its own and gets its real one when
+//! all are complete, the events last, so that a half-written export is never taken for a whole one.
+
+pub mod archive;
+pub mod export;
+pub mod formats;
+pub mod import;
+mod proofs;
+mod staged;
+pub mod verify;
+
+pub use archive::{ArchiveError, Archived, archive};
+pub use export::{ExportError, Exported, Selection, export};
+pub use formats::Format;
+pub use import::{ImportError, Imported, import};
+pub use verify::{Verified, VerifyError, verify};

@@ -1,0 +1,75 @@
+//! Files that come into being whole or not at all.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+const BUFFER: usize = 1 << 18;
+
+/// A number of files that are written under names of their own; dropped before [`Staged::publish`] they are removed.
+#[derive(Default)]
+pub(super) struct Staged {
+    files: Vec<(PathBuf, PathBuf)>,
+}
+
+/// One of the files, while it is written.
+pub(super) type Writer = BufWriter<File>;
+
+impl Staged {
+    /// Begins a file that is to be called `path`. Nothing may be there already.
+    pub(super) fn create(&mut self, path: PathBuf) -> io::Result<Writer> {
+        if path.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", path.display())));
+        }
+        let name = path.file_name().ok_or_else(|| io::Error::other(format!("{} names no file", path.display())))?;
+        let random = u64::from_ne_bytes(crate::vault::random());
+        let aside = path.with_file_name(format!(".{}.{random:016x}.part", name.to_string_lossy()));
+        let file = File::create_new(&aside).map_err(|error| at(&aside, &error))?;
+        self.files.push((aside, path));
+        Ok(BufWriter::with_capacity(BUFFER, file))
+    }
+
+    /// Gives the files their names, in the order they were begun; what was written is on disk before.
+    pub(super) fn publish(mut self, writers: Vec<Writer>) -> io::Result<()> {
+        for mut writer in writers {
+            writer.flush()?;
+            writer.get_ref().sync_all()?;
+        }
+        for (done, (aside, path)) in self.files.iter().enumerate() {
+            // A link is refused where a file has come to be meanwhile; a rename would put itself in its place.
+            if let Err(error) = std::fs::hard_link(aside, path) {
+                self.files[..done].iter().for_each(|(_, path)| drop(std::fs::remove_file(path)));
+                return Err(at(path, &error));
+            }
+        }
+        if let Some(folder) = self.files.first().and_then(|(_, path)| path.parent()) {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            File::open(folder)?.sync_all()?;
+        }
+        self.remove();
+        Ok(())
+    }
+
+    fn remove(&mut self) {
+        for (aside, _) in self.files.drain(..) {
+            let _ = std::fs::remove_file(aside);
+        }
+    }
+}
+
+fn at(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// The path of a file that belongs to the events at `path`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}

@@ -1,0 +1,277 @@
+//! Checking a journal against itself and against a checkpoint, without a server and without believing anything that
+//! is stored beside the events.
+
+use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
+use crate::journal::merkle::{Builder, Hash, proofs::Subtree};
+use crate::journal::raw::RawJournal;
+use crate::journal::tree::{TILE, TreeStore};
+use crate::journal::{Head, JournalError, JournalResult, StoredEvent, codec};
+use crate::node::Store;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use registrar_aggregates::checkpoint_key::{CHECKPOINT_KEY_ID, CheckpointKey, NoteKey};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Pages between the one who reads and the one who checks.
+const PAGES_WAITING: usize = 8;
+
+/// Leaf hashes of archived events read at a time.
+const LEAVES: u64 = 65_536;
+
+/// What was found in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Position of the last event.
+    pub position: u64,
+    /// Root of the tree over all events.
+    pub root: Hash,
+}
+
+/// What is wrong with a journal. Names the first position that is.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// An event is not what was hashed when it was stored.
+    #[error("the journal was altered: the event at position {0} is not the one that was stored there")]
+    Altered(u64),
+    /// An event is gone.
+    #[error("the journal was altered: the event at position {0} is missing")]
+    Missing(u64),
+    /// Events stand where there should be none.
+    #[error("the journal was altered: an event stands at position {0}, beyond the end that journal_head names")]
+    Beyond(u64),
+    /// An event and its leaf hash were exchanged together, or what is kept of the tree was.
+    #[error(
+        "the journal was altered: an event from position {first} to {last}, with its leaf hash, is not the one that was stored there"
+    )]
+    AlteredAmong {
+        /// First position that it may be.
+        first: u64,
+        /// Last position that it may be.
+        last: u64,
+    },
+    /// The head does not fit the events.
+    #[error("the journal was altered: journal_head is not that of the {0} events that are there")]
+    Head(u64),
+    /// The head cannot be read.
+    #[error("the journal was altered: journal_head is not readable ({0})")]
+    BrokenHead(String),
+    /// A stream does not number its events without gaps.
+    #[error("the journal was altered: the events of {0}/{1} are not numbered from 1 to the stream's version")]
+    Misnumbered(String, String),
+    /// The journal is shorter than a checkpoint of it.
+    #[error(
+        "the journal was altered: the checkpoint is of {checkpoint} events, the journal ends at position {position}"
+    )]
+    Shorter {
+        /// Events in the checkpoint's tree.
+        checkpoint: u64,
+        /// Where the journal ends.
+        position: u64,
+    },
+    /// The journal's beginning is not what a checkpoint committed to.
+    #[error("the journal was altered: its first {0} events are not those of the checkpoint")]
+    OtherRoot(u64),
+    /// The checkpoint cannot be believed.
+    #[error(
+        "the checkpoint cannot be used: {0}\nTake one that `GET /audit/checkpoint` or an export of this journal gave."
+    )]
+    Note(#[from] NoteError),
+    /// There is no key to believe a checkpoint with.
+    #[error(
+        "the journal has no checkpoint key, so the checkpoint is not of it\nName the key with --key if it is of another."
+    )]
+    NoKey,
+    /// The database failed.
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// A checkpoint that a journal is held to.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// The signed note.
+    pub note: String,
+    /// The key it must be signed by; the journal's own without.
+    pub key: Option<NoteVerifier>,
+}
+
+/// Checks every event, the order of all, the numbering of streams, the head and a checkpoint. `progress` is told how
+/// many of how many events are checked.
+///
+/// # Errors
+/// [`VerifyError`] for the first thing that is wrong.
+pub async fn verify(
+    store: &Store,
+    held: Option<&Held>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Verified, VerifyError> {
+    let head = match store.journal().head().await {
+        Err(JournalError::Corrupt(error)) => return Err(VerifyError::BrokenHead(error.to_string())),
+        head => head?,
+    };
+    let checkpoint = match held {
+        Some(held) => Some(open(store, held).await?),
+        None => None,
+    };
+    let raw = store.raw();
+    let end = raw.last_position().await?.max(head.position);
+    let mut check = Check {
+        kept: Kept { store: store.tree_store(), level: VecDeque::new(), next: 0 },
+        builder: Builder::default(),
+        checkpoint: checkpoint.as_ref(),
+    };
+    // Beside the reading: it is the database's work alone.
+    let numbering = tokio::spawn(misnumbered(Arc::clone(&raw)));
+    let archived = raw.archived_until().await?;
+    check.archived(archived, head.position, progress).await?;
+    let (sender, mut pages) = mpsc::channel::<Vec<StoredEvent>>(PAGES_WAITING);
+    let reading = tokio::spawn(scan(raw.clone(), archived, end, sender));
+    while let Some(page) = pages.recv().await {
+        for event in &page {
+            check.event(event, &head).await?;
+        }
+        progress(check.builder.size(), head.position);
+    }
+    reading.await.map_err(JournalError::corrupt)??;
+    check.end(&head)?;
+    if let Some((aggregate_type, aggregate_id)) = numbering.await.map_err(JournalError::corrupt)?? {
+        return Err(VerifyError::Misnumbered(aggregate_type, aggregate_id));
+    }
+    if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.size > head.position) {
+        return Err(VerifyError::Shorter { checkpoint: checkpoint.size, position: head.position });
+    }
+    Ok(Verified { position: head.position, root: head.frontier.root() })
+}
+
+async fn scan(
+    raw: Arc<dyn RawJournal>,
+    after: u64,
+    until: u64,
+    pages: mpsc::Sender<Vec<StoredEvent>>,
+) -> JournalResult<()> {
+    raw.scan(after, until, pages).await
+}
+
+async fn misnumbered(raw: Arc<dyn RawJournal>) -> JournalResult<Option<(String, String)>> {
+    raw.misnumbered().await
+}
+
+/// What the checkpoint says, once its signature is verified.
+async fn open(store: &Store, held: &Held) -> Result<Checkpoint, VerifyError> {
+    let verifier = match &held.key {
+        Some(key) => key.clone(),
+        None => NoteVerifier::of(&stored_key(store).await?.ok_or(VerifyError::NoKey)?)?,
+    };
+    Ok(verifier.open(&held.note)?)
+}
+
+/// The public half of the journal's key, which needs no master key to be read.
+async fn stored_key(store: &Store) -> JournalResult<Option<NoteKey>> {
+    #[derive(serde::Deserialize)]
+    struct Established {
+        key: NoteKey,
+    }
+    let aggregate_type = <CheckpointKey as cqrs_es::Aggregate>::TYPE;
+    let events = store.journal().stream(aggregate_type, CHECKPOINT_KEY_ID, 0).await?;
+    let established = events.first().map(|event| serde_json::from_str::<Established>(&event.payload));
+    Ok(established.transpose().map_err(JournalError::corrupt)?.map(|established| established.key))
+}
+
+/// The tree over what was read, compared on the way.
+struct Check<'a> {
+    kept: Kept,
+    builder: Builder,
+    checkpoint: Option<&'a Checkpoint>,
+}
+
+impl Check<'_> {
+    async fn event(&mut self, event: &StoredEvent, head: &Head) -> Result<(), VerifyError> {
+        let expected = self.builder.size() + 1;
+        if event.position > expected && expected <= head.position {
+            return Err(VerifyError::Missing(expected));
+        }
+        if event.position > head.position {
+            return Err(VerifyError::Beyond(event.position));
+        }
+        let leaf = codec::leaf_hash(event);
+        if event.position != expected || leaf != event.leaf_hash {
+            return Err(VerifyError::Altered(expected));
+        }
+        self.leaf(leaf).await
+    }
+
+    /// Of archived events only the leaf hashes are here; their file is checked against the same checkpoint.
+    async fn archived(
+        &mut self,
+        until: u64,
+        total: u64,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(), VerifyError> {
+        while self.builder.size() < until {
+            let from = self.builder.size();
+            let leaves = self.kept.store.leaves(from..until.min(from + LEAVES)).await?;
+            if leaves.is_empty() {
+                return Err(VerifyError::Missing(from + 1));
+            }
+            for leaf in leaves {
+                self.leaf(leaf).await?;
+            }
+            progress(self.builder.size(), total);
+        }
+        Ok(())
+    }
+
+    async fn leaf(&mut self, leaf: Hash) -> Result<(), VerifyError> {
+        let expected = self.builder.size() + 1;
+        for (node, hash) in self.builder.push(leaf) {
+            if self.kept.differs(node, hash).await? {
+                return Err(VerifyError::AlteredAmong { first: expected + 1 - (1 << node.level), last: expected });
+            }
+        }
+        match self.checkpoint {
+            Some(checkpoint) if checkpoint.size == expected && checkpoint.root != self.builder.frontier().root() => {
+                Err(VerifyError::OtherRoot(expected))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn end(&self, head: &Head) -> Result<(), VerifyError> {
+        let found = self.builder.size();
+        if found < head.position {
+            return Err(VerifyError::Missing(found + 1));
+        }
+        if self.builder.frontier() == head.frontier { Ok(()) } else { Err(VerifyError::Head(found)) }
+    }
+}
+
+/// The kept nodes of the tree, read ahead at the lowest level.
+struct Kept {
+    store: Arc<dyn TreeStore>,
+    level: VecDeque<Hash>,
+    next: u64,
+}
+
+impl Kept {
+    /// Whether a node is kept and is another one.
+    async fn differs(&mut self, node: Subtree, hash: Hash) -> JournalResult<bool> {
+        if 1 << node.level != TILE {
+            let kept = self.store.nodes(node.level, node.index..node.index + 1).await?;
+            return Ok(kept.first().is_some_and(|kept| *kept != hash));
+        }
+        if self.level.is_empty() && node.index == self.next {
+            self.level = self.store.nodes(node.level, node.index..node.index + TILE).await?.into();
+            self.next = node.index + self.level.len() as u64;
+        }
+        Ok(self.level.pop_front().is_some_and(|kept| kept != hash))
+    }
+}
+
+impl Verified {
+    /// The root as checkpoints show it.
+    #[must_use]
+    pub fn root_text(&self) -> String {
+        BASE64.encode(self.root)
+    }
+}

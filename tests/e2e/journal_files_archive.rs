@@ -1,0 +1,215 @@
+//! Archives: old events leave the database and nothing else changes.
+
+use crate::ecg_app::App;
+use crate::journal_files_support::*;
+use crate::on_both_stores;
+use crate::support::*;
+use registrar::api::ApiSettings;
+use registrar::files::{ArchiveError, ExportError, Format, Selection, archive, import, verify, verify::Held};
+use registrar::followers;
+use registrar::journal::JournalError;
+use registrar::node::Node;
+use registrar_aggregates::admin::Admin;
+use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
+use std::path::Path;
+use uuid::Uuid;
+
+/// Partitions of 256 positions from the next one on.
+async fn small_partitions(database: &Database) {
+    let node = database.open().await;
+    node.close().await;
+    if database.settings.database_url.is_some() {
+        let mut sql = database.sql().await;
+        sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
+        // The first was made with the tables; nothing is in it yet.
+        sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
+        sql.run("DROP TABLE events_from_1").await.unwrap();
+        sql.run("DELETE FROM event_partitions").await.unwrap();
+        sql.run("UPDATE journal_head SET partitioned_until = 0").await.unwrap();
+    }
+}
+
+async fn archived(node: &Node, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
+    archive(node, before, path, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
+}
+
+on_both_stores! {
+    async fn positions_proofs_states_and_documents_stay(database) {
+        small_partitions(&database).await;
+        let app = App::over(filled(&database).await, ApiSettings::default()).await;
+        let node = &app.state.node;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive");
+        let size = node.position().await;
+        let tree = node.store.tree();
+        let (before, proof, consistency) = (note(node).await, tree.inclusion(600, size).await.unwrap(), tree.consistency(100, size).await.unwrap());
+        let (served, proof_of_old) = (documents(node).await, tree.inclusion(10, size).await.unwrap());
+        let admin = node.all_events().await[0].aggregate_id.clone();
+        let state = node.executor.state::<Admin>(&admin).await.unwrap();
+        let ring = node.executor.state::<KeyRing>(KEY_RING_ID).await.unwrap().0;
+
+        assert_eq!(archived(node, 600, &path).await.unwrap(), (1, 512));
+        let fresh = database.open().await;
+        assert_eq!((note(&fresh).await, documents(&fresh).await), (before.clone(), served));
+        let tree = fresh.store.tree();
+        assert_eq!(tree.inclusion(600, size).await.unwrap(), proof);
+        assert_eq!(tree.inclusion(10, size).await.unwrap(), proof_of_old);
+        assert_eq!(tree.consistency(100, size).await.unwrap(), consistency);
+        assert_eq!(fresh.executor.state::<Admin>(&admin).await.unwrap(), state);
+        assert_eq!(fresh.executor.state::<KeyRing>(KEY_RING_ID).await.unwrap().0, ring);
+        verify(&fresh.store, Some(&Held { note: before, key: None }), &|_, _| {}).await.unwrap();
+        assert_eq!(database.sql().await.number("SELECT count(*) FROM events WHERE position <= 512").await, 0);
+
+        // And life goes on, for the archived admin too.
+        let id: Uuid = admin.parse().unwrap();
+        fresh.admin(id, rename("Once more")).await.unwrap();
+        assert_eq!(fresh.find(id).await.person.first_name, "Once more");
+        let taken = Uuid::now_v7();
+        assert!(fresh.admin(taken, registration(taken, Some("ada3@example.org"))).await.is_err());
+        let token = fresh.journal.read(512, 1).await.unwrap();
+        assert_eq!(token[0].position, 513);
+        assert_eq!(app.get("/api/ecg-admins").await.status, 200);
+        verify(&fresh.store, None, &|_, _| {}).await.unwrap();
+    }
+
+    async fn what_was_archived_is_told_and_never_not_found(database) {
+        small_partitions(&database).await;
+        let app = App::over(filled(&database).await, ApiSettings::default()).await;
+        let node = &app.state.node;
+        let folder = tempfile::tempdir().unwrap();
+        let reader = node.all_events().await[300].aggregate_id.clone();
+        archived(node, 600, &folder.path().join("archive")).await.unwrap();
+        for after in [0, 1, 511] {
+            let refused = node.journal.read(after, 10).await;
+            assert!(matches!(refused, Err(JournalError::Archived { until: 512 })), "{refused:?}");
+        }
+        let refused = node.journal.stream("audit-access", &reader, 0).await;
+        assert!(matches!(refused, Err(JournalError::Archived { until: 512 })), "{refused:?}");
+        for path in ["events/7", "events?limit=5", "events?aggregateType=admin", &format!("audit-access/{reader}/history")] {
+            let answer = app.get(&format!("/audit/{path}")).await;
+            assert_eq!(answer.status, 410, "{path}: {answer:?}");
+            let problem = answer.json();
+            assert_eq!((problem["code"].as_str(), problem["detail"].as_str()), (Some("archived"), Some("events up to position 512 were archived; begin after it")));
+        }
+        assert_eq!(app.get("/audit/events/513").await.status, 200);
+        assert_eq!(app.get("/audit/events?after=cursor").await.status, 400);
+        assert_eq!(app.get("/audit/proofs/inclusion?position=7").await.status, 200);
+        let refused = export_to(node, &folder.path().join("all"), Selection::all(Format::Ndjson)).await;
+        assert!(matches!(refused, Err(ExportError::Archived(512))), "{refused:?}");
+        let refused = followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap_err().to_string();
+        assert!(refused.contains("events up to position 512 were archived"), "{refused}");
+    }
+
+    async fn an_archive_and_the_rest_make_the_journal_again(database) {
+        small_partitions(&database).await;
+        let node = filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let whole = export_all(&node, folder.path(), "whole").await;
+        let parts = ["one", "two", "rest"].map(|name| folder.path().join(name));
+        assert_eq!(archived(&node, 257, &parts[0]).await.unwrap(), (1, 256));
+        assert_eq!(archived(&node, u64::MAX, &parts[1]).await.unwrap(), (257, 512));
+        export_to(&node, &parts[2], Selection { after: 512, ..Selection::all(Format::Ndjson) }).await.unwrap();
+        let joined: String = parts.iter().map(|part| std::fs::read_to_string(part).unwrap()).collect();
+        assert_eq!(joined, std::fs::read_to_string(&whole).unwrap());
+
+        let target = Database::sqlite();
+        let restored = target.open().await;
+        let imported = import(&restored, &parts, None, &|_, _| {}).await.unwrap();
+        followers::rebuild(&restored.store, &restored.vault, &|_, _| {}).await.unwrap();
+        restored.close().await;
+        let restored = target.open().await;
+        assert_eq!((imported.position, note(&restored).await), (node.position().await, note(&node).await));
+        assert_eq!(documents(&restored).await, documents(&node).await);
+        let again = target_without(&parts[1..]).await;
+        assert!(again.contains("position 1 is missing, 257 follows"), "{again}");
+    }
+
+    async fn what_cannot_be_archived_stays(database) {
+        small_partitions(&database).await;
+        let node = filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("archive");
+        let events = node.all_events().await;
+        for before in [0, 1, 256] {
+            let refused = archived(&node, before, &path).await;
+            assert!(matches!(refused, Err(ArchiveError::Nothing { archived: 0, .. })), "{refused:?}");
+        }
+        std::fs::write(&path, "mine").unwrap();
+        let refused = archived(&node, 600, &path).await;
+        assert!(matches!(refused, Err(ArchiveError::Export(ExportError::File(_)))), "{refused:?}");
+        assert_eq!(node.all_events().await, events);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        std::fs::remove_file(&path).unwrap();
+        archived(&node, 600, &path).await.unwrap();
+        let again = archived(&node, 600, &folder.path().join("again")).await;
+        assert!(matches!(again, Err(ArchiveError::Nothing { archived: 512, .. })), "{again:?}");
+    }
+
+    async fn the_guard_stands_after_an_archive(database) {
+        small_partitions(&database).await;
+        let node = filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        archived(&node, 600, &folder.path().join("archive")).await.unwrap();
+        let mut sql = database.sql().await;
+        for statement in ["DELETE FROM events WHERE position = 600", "UPDATE events SET event_type = 'x' WHERE position = 600"] {
+            let refused = sql.run(statement).await.unwrap_err().to_string();
+            assert!(refused.contains("the journal is append-only"), "{refused}");
+        }
+        node.append(vec![(access_stream("r"), registrar::committer::ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
+    }
+}
+
+async fn target_without(parts: &[std::path::PathBuf]) -> String {
+    let target = Database::sqlite();
+    let node = target.open().await;
+    let refused = import(&node, parts, None, &|_, _| {}).await.unwrap_err().to_string();
+    assert_eq!(node.position().await, 0);
+    refused
+}
+
+/// Partitions are made ahead of the head, guarded like the whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn appends_run_through_partitions() {
+    let database = Database::postgres().await;
+    small_partitions(&database).await;
+    let node = filled(&database).await;
+    let head = node.position().await as i64;
+    let mut sql = database.sql().await;
+    assert!(sql.number("SELECT min(partitioned_until) FROM journal_head").await >= head + 4096);
+    assert_eq!(sql.number("SELECT count(*) FROM events_from_257").await, 256);
+    assert_eq!(
+        sql.number("SELECT count(*) FROM event_partitions").await,
+        sql.number("SELECT count(*) FROM pg_inherits WHERE inhparent = 'events'::regclass").await
+    );
+    for statement in
+        ["DELETE FROM events_from_1", "UPDATE events_from_1 SET event_type = 'x'", "TRUNCATE events_from_1"]
+    {
+        let refused = sql.run(statement).await.unwrap_err().to_string();
+        assert!(refused.contains("the journal is append-only"), "{statement}: {refused}");
+    }
+    // Loads look into the partitions from the stream's first event on.
+    let plan = sql.texts("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM events WHERE aggregate_type = 'audit-access' AND aggregate_id = 'r5' \
+         AND position >= (SELECT coalesce(min(first_position), 1) FROM streams WHERE aggregate_type = 'audit-access' AND aggregate_id = 'r5')").await.join("\n");
+    let never = plan.matches("never executed").count();
+    assert!(never >= 2 && plan.contains("events_from_513"), "{plan}");
+}
+
+/// What was there before the partitions is in them afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_move_into_partitions() {
+    let database = Database::postgres().await;
+    let mut sql = database.sql().await;
+    for migration in [
+        include_str!("../../migrations/postgres/0001_journal.sql"),
+        include_str!("../../migrations/postgres/0002_audit.sql"),
+    ] {
+        sql.run(migration).await.unwrap();
+    }
+    sql.run("INSERT INTO events SELECT n, now(), 'admin', 'a', n, 'x', '1.0', '{\"a\": 1}', '{}', sha256(n::text::bytea) FROM generate_series(1, 1000) n").await.unwrap();
+    sql.run("UPDATE journal_head SET position = 1000").await.unwrap();
+    let digest = "SELECT md5(string_agg(e::text, '|' ORDER BY position)) FROM events e";
+    let before = sql.texts(digest).await;
+    sql.run(include_str!("../../migrations/postgres/0003_proofs.sql")).await.unwrap();
+    assert_eq!(sql.texts(digest).await, before);
+    assert_eq!(sql.number("SELECT count(*) FROM events_from_1").await, 1000);
+}

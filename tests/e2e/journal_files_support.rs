@@ -1,0 +1,80 @@
+//! What the tests of journal files share.
+
+use crate::support::*;
+use registrar::checkpoint::signer;
+use registrar::committer::ExpectedVersion;
+use registrar::files::{ExportError, Exported, Format, ImportError, Imported, Selection, export, import};
+use registrar::followers;
+use registrar::node::Node;
+use registrar_projections::CollectionId;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// A journal of some 700 events: people with accounts, one of them renamed, readings, keys.
+pub async fn filled(database: &Database) -> Arc<Node> {
+    let node = database.open().await;
+    for n in 0..40 {
+        let id = Uuid::now_v7();
+        node.admin(id, registration(id, Some(&format!("ada{n}@example.org")))).await.unwrap();
+        node.own(id, rename(&format!("Augusta {n}")), None).await.unwrap();
+    }
+    signer(&node).await.unwrap();
+    for n in 0..6 {
+        let events = (0..100).map(|n| trail_read(&n.to_string())).collect();
+        node.append(vec![(access_stream(&format!("r{n}")), ExpectedVersion::Any, events)]).await.unwrap();
+    }
+    node
+}
+
+/// Exports everything to `name` in a folder.
+pub async fn export_all(node: &Node, folder: &Path, name: &str) -> PathBuf {
+    let path = folder.join(name);
+    export_to(node, &path, Selection::all(Format::Ndjson)).await.unwrap();
+    path
+}
+
+pub async fn export_to(node: &Node, path: &Path, selection: Selection) -> Result<Exported, ExportError> {
+    export(node, path, selection, &|_, _| {}).await
+}
+
+/// Imports and rebuilds.
+pub async fn import_all(node: &Node, path: &Path) -> Result<Imported, ImportError> {
+    let imported = import(node, &[path.to_owned()], None, &|_, _| {}).await?;
+    followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap();
+    Ok(imported)
+}
+
+/// Every document that a node serves.
+pub async fn documents(node: &Node) -> Vec<(&'static str, Vec<(String, String)>)> {
+    let generation = node.journal.head().await.unwrap().generation;
+    let mut all = Vec::new();
+    for id in CollectionId::ALL {
+        all.push((id.collection().name, node.read_store.dump(generation, *id).await.unwrap()));
+    }
+    all
+}
+
+/// The rows of a table that both stores write alike, sorted.
+pub async fn rows(database: &Database, columns: &str, table: &str) -> Vec<String> {
+    let mut texts = database.sql().await.texts(&format!("SELECT {columns} FROM {table}")).await;
+    texts.sort();
+    texts
+}
+
+pub async fn note(node: &Node) -> String {
+    signer(node).await.unwrap().sign(&node.journal.head().await.unwrap().frontier)
+}
+
+/// A copy of an export, to be altered.
+pub fn copy(export: &Path, name: &str) -> PathBuf {
+    let to = export.with_file_name(name);
+    for suffix in ["", ".checkpoint", ".proofs", ".keys"] {
+        std::fs::copy(with(export, suffix), with(&to, suffix)).unwrap();
+    }
+    to
+}
+
+pub fn with(path: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", path.display()))
+}
