@@ -240,6 +240,43 @@ on_both_stores! {
         assert_eq!(node.journal.stream("admin", &id.to_string(), 0).await.unwrap().len(), 3);
     }
 
+    async fn whatever_becomes_of_a_batch_those_drafted_upon_it_are_stored_once(database) {
+        const CLIENTS: usize = 8;
+        const APPENDS: usize = 20;
+        let node = database.open().await;
+        let plan = [Fault::Fine, Fault::AfterCommit, Fault::Fine, Fault::Fine, Fault::BeforeCommit, Fault::Fine];
+        let executor = Arc::new(executor(&database, &node, &plan.repeat(CLIENTS * APPENDS)));
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let executor = Arc::clone(&executor);
+                tokio::spawn(async move {
+                    let mut told = Vec::new();
+                    for _ in 0..APPENDS {
+                        let stream = access_stream(&format!("client-{client}"));
+                        let append = (stream.clone(), ExpectedVersion::Any, vec![trail_read("t")]);
+                        let outcome = executor.append(&context(), vec![append]).await.unwrap();
+                        told.push((outcome.events[0].position, stream.aggregate_id, outcome.events[0].sequence));
+                    }
+                    told
+                })
+            })
+            .collect();
+        // Another writer, whose commits move the head under them.
+        for _ in 0..APPENDS {
+            node.append(vec![(access_stream("other"), ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
+        }
+        let mut told = Vec::new();
+        for client in clients {
+            told.extend(client.await.unwrap());
+        }
+        told.sort_unstable();
+        let stored = node.all_events().await;
+        assert_eq!(stored.len(), (CLIENTS + 1) * APPENDS);
+        let others = stored.into_iter().filter(|event| event.aggregate_id != "other");
+        let stored: Vec<_> = others.map(|event| (event.position, event.aggregate_id, event.sequence)).collect();
+        assert_eq!(told, stored);
+    }
+
     async fn an_answer_whose_commit_was_not_answered_is_remembered_once(database) {
         let node = database.open().await;
         let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::BeforeCommit]);
