@@ -56,6 +56,17 @@ impl PostgresStore {
         row.map_or(Ok(0), |row| unsigned(&row, "sequence"))
     }
 
+    /// The first positions of events of any of these types: those of each by its index, and of them the first.
+    async fn places_of(&self, names: &[&str], after: u64, until: u64, limit: usize) -> JournalResult<Places> {
+        let text = "SELECT e.position FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
+             WHERE (event_type, position) > (n.name, $2) AND (event_type, position) <= (n.name, $3) \
+             AND position > $2 AND position <= $3 ORDER BY event_type, position LIMIT $4) e ORDER BY e.position LIMIT $4";
+        let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(text).bind(names).bind(from).bind(to).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        rows.iter().map(|row| Ok((unsigned(row, "position")?, true))).collect()
+    }
+
     pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
         let text = "WITH RECURSIVE bisection (low, high) AS ( \
              SELECT coalesce((SELECT min(position) - 1 FROM events), h.position), h.position FROM journal_head h \
@@ -107,13 +118,14 @@ impl PostgresStore {
 impl Selecting for PostgresStore {
     async fn places(
         &self,
-        driver: Driver<'_>,
+        driver: &Driver<'_>,
         rest: &Rest<'_>,
         after: u64,
         until: u64,
         limit: usize,
     ) -> JournalResult<Places> {
-        let (first, last, values, along) = match driver {
+        let (first, last, values, along) = match *driver {
+            Driver::EventTypes(ref names) => return self.places_of(names, after, until, limit).await,
             Driver::Equal(field, value) => (after, until, vec![value], along(field)),
             Driver::Stream { aggregate_type, aggregate_id } => {
                 let first = self.sequence_at(aggregate_type, aggregate_id, after).await?;
