@@ -140,7 +140,7 @@ impl Decide for Organization {
         match self {
             Organization::Absent => None,
             Organization::Present(record) => serde_json::to_value(&record.profile).ok(),
-            Organization::Deleted => Some(serde_json::json!({"status": "deleted"})),
+            Organization::Deleted => Some(serde_json::json!({"status": "Deleted"})),
         }
     }
 

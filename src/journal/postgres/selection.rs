@@ -1,8 +1,9 @@
 //! Finding events on PostgreSQL.
 //!
-//! A driver is written as a comparison of rows, in the order of its index: left to itself the planner takes a frequent
-//! value for one that the next few positions will show, and reads the journal to its end where they do not. For the
-//! same reason a step of a bisection is a look-up of its own, with a limit, and not a join that could become a merge.
+//! What is looked for stands in the statements in such a way that a generic plan, made for no value in particular, can
+//! follow only the index that is meant. A driver is a comparison of rows, in the order of its index and with no other
+//! word about positions: any offers the index of positions, which leads past everything that does not fit. A step of a
+//! bisection is a look-up of its own, with a limit, since a join could become a merge of the whole journal.
 
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
 use crate::journal::selection::{Driver, Field, Member, Members, Places, Rest, Selecting};
@@ -30,7 +31,7 @@ fn along(field: Field) -> String {
     };
     format!(
         "{partial}({expression}, position) > ($1, $2) AND ({expression}, position) <= ($1, $3) \
-         AND position > $2 AND position <= $3 ORDER BY {expression}, position"
+         ORDER BY {expression}, position"
     )
 }
 
@@ -54,6 +55,17 @@ impl PostgresStore {
         let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(position);
         let row = self.reading(|| query().fetch_optional(&self.pool)).await?;
         row.map_or(Ok(0), |row| unsigned(&row, "sequence"))
+    }
+
+    /// The first positions of events of any of these types: those of each by its index, and of them the first.
+    async fn places_of(&self, names: &[&str], after: u64, until: u64, limit: usize) -> JournalResult<Places> {
+        let text = "SELECT e.position FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
+             WHERE (event_type, position) > (n.name, $2) AND (event_type, position) <= (n.name, $3) \
+             ORDER BY event_type, position LIMIT $4) e ORDER BY e.position LIMIT $4";
+        let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = || sqlx::query(text).bind(names).bind(from).bind(to).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        rows.iter().map(|row| Ok((unsigned(row, "position")?, true))).collect()
     }
 
     pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
@@ -107,13 +119,14 @@ impl PostgresStore {
 impl Selecting for PostgresStore {
     async fn places(
         &self,
-        driver: Driver<'_>,
+        driver: &Driver<'_>,
         rest: &Rest<'_>,
         after: u64,
         until: u64,
         limit: usize,
     ) -> JournalResult<Places> {
-        let (first, last, values, along) = match driver {
+        let (first, last, values, along) = match *driver {
+            Driver::EventTypes(ref names) => return self.places_of(names, after, until, limit).await,
             Driver::Equal(field, value) => (after, until, vec![value], along(field)),
             Driver::Stream { aggregate_type, aggregate_id } => {
                 let first = self.sequence_at(aggregate_type, aggregate_id, after).await?;

@@ -51,6 +51,26 @@ impl SqliteStore {
         row.map_or(Ok(0), |row| unsigned(&row, "sequence"))
     }
 
+    /// The first positions of events of any of these types: those of each by its index, and of them the first.
+    async fn places_of(&self, names: &[&str], after: u64, until: u64, limit: usize) -> JournalResult<Places> {
+        if names.is_empty() {
+            return Ok(Places::new());
+        }
+        let of_one = |n| {
+            format!(
+                "SELECT position FROM (SELECT position FROM events INDEXED BY events_event_type WHERE event_type = ${n} \
+                 AND position > $1 AND position <= $2 ORDER BY position LIMIT $3)"
+            )
+        };
+        let each: Vec<_> = (0..names.len()).map(|n| of_one(n + 4)).collect();
+        let text = format!("{} ORDER BY position LIMIT $3", each.join(" UNION ALL "));
+        let query = sqlx::query(&text).bind(signed(after)?).bind(signed(until)?);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        let query = names.iter().fold(query, |query, name| query.bind(*name));
+        let rows = query.fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((unsigned(row, "position")?, true))).collect()
+    }
+
     pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
         let text = "WITH RECURSIVE bisection (low, high) AS ( \
              SELECT coalesce((SELECT min(position) - 1 FROM events), h.position), h.position FROM journal_head h \
@@ -98,13 +118,14 @@ impl SqliteStore {
 impl Selecting for SqliteStore {
     async fn places(
         &self,
-        driver: Driver<'_>,
+        driver: &Driver<'_>,
         rest: &Rest<'_>,
         after: u64,
         until: u64,
         limit: usize,
     ) -> JournalResult<Places> {
-        let (first, last, values, along) = match driver {
+        let (first, last, values, along) = match *driver {
+            Driver::EventTypes(ref names) => return self.places_of(names, after, until, limit).await,
             Driver::Equal(field, value) => (after, until, vec![value], along(field)),
             Driver::Stream { aggregate_type, aggregate_id } => {
                 let first = self.sequence_at(aggregate_type, aggregate_id, after).await?;
