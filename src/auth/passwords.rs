@@ -172,10 +172,19 @@ mod tests {
         let pool = Arc::new(PasswordHasher::new(1, 2));
         // The worker is kept busy by a work that ends when it is told to.
         let (release, released) = std::sync::mpsc::channel::<()>();
+        let (started, starts) = tokio::sync::oneshot::channel();
         let running = tokio::spawn({
             let pool = Arc::clone(&pool);
-            async move { pool.run(move || released.recv().is_ok()).await }
+            async move {
+                let work = move || {
+                    let _ = started.send(());
+                    released.recv().is_ok()
+                };
+                pool.run(work).await
+            }
         });
+        // Those who wait come after it, or one of them might be done before.
+        starts.await.expect("the work begins");
         let waiting: Vec<_> = (0..2)
             .map(|_| {
                 let pool = Arc::clone(&pool);
