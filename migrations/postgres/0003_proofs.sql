@@ -10,7 +10,8 @@ CREATE TABLE merkle_nodes (
 );
 
 -- Events by ranges of position, so that old ones can be archived as a whole. PostgreSQL wants the position in every
--- unique key then; that a stream has no number twice is kept by its row in streams, written under the head lock.
+-- unique key of the whole then; that a stream has no number twice is kept by its row in streams, written under the head
+-- lock, and within a part by its key.
 CREATE TABLE journal_settings (
     singleton      boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     -- Positions in the partitions that are made from now on. Whole tiles of the tree, so that none spans two.
@@ -60,6 +61,8 @@ DECLARE
     v_grant record;
 BEGIN
     EXECUTE format('CREATE TABLE %I (LIKE events INCLUDING ALL)', v_table);
+    -- The key of the whole would have to have the position in it; of each part it need not.
+    EXECUTE format('ALTER TABLE %I ADD PRIMARY KEY (aggregate_type, aggregate_id, sequence)', v_table);
     -- Those who name the partition itself are refused too, and may do no more with it than with the whole.
     EXECUTE format('CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON %I '
                    'FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()', v_table);
@@ -95,7 +98,6 @@ SELECT partition_events((SELECT position FROM journal_head));
 INSERT INTO events SELECT * FROM former_events ORDER BY position;
 DROP TABLE former_events;
 
-ALTER TABLE events ADD PRIMARY KEY (aggregate_type, aggregate_id, sequence, position);
 CREATE UNIQUE INDEX events_position ON events (position);
 CREATE INDEX events_event_type ON events (event_type, position);
 CREATE INDEX events_actor ON events (((metadata -> 'actor' ->> 'id') COLLATE "C"), position);
@@ -104,8 +106,8 @@ CREATE INDEX events_organization ON events (((metadata ->> 'organizationId') COL
 CREATE TRIGGER events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON events
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
--- As in 0001, with the partitions seen to. The part of a commit that does not depend on the read models. Called within the same statement and transaction as
--- the writing of the documents. Status: 0 written, 1 the head has moved, 2 some conditions do not hold.
+-- As in 0001, with the partitions seen to. The part of a commit that does not depend on the read models. Called within
+-- the same statement and transaction as the writing of the documents. Status: 0 written, 1 the head has moved, 2 some conditions do not hold.
 CREATE OR REPLACE FUNCTION journal_append(
     p_head bigint, p_generation bigint, p_recorded_at timestamptz, p_frontier bytea,
     p_types text[], p_ids text[], p_sequences bigint[], p_event_types text[], p_event_versions text[],

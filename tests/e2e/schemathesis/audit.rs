@@ -25,11 +25,21 @@ fn messages(answer: &Value) -> Option<Vec<String>> {
     answer["findings"].as_array()?.iter().map(|finding| finding.as_str().map(str::to_owned)).collect()
 }
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 8] = [
     Rule {
         name: "a period does not end before it starts",
         message: ("from must not be later than to", ""),
         deserved: |request| request.query("from").is_some() && request.query("to").is_some(),
+    },
+    Rule {
+        name: "a tree grows",
+        message: ("from must not be greater than to", ""),
+        deserved: |request| request.query("from").is_some() && request.query("to").is_some(),
+    },
+    Rule {
+        name: "a tree holds what is proved to be in it",
+        message: ("position must not be greater than treeSize", ""),
+        deserved: |request| request.query("position").is_some() && request.query("treeSize").is_some(),
     },
     Rule {
         name: "a moment is a position or a time",
