@@ -38,12 +38,10 @@ fn events() -> Vec<DomainEvent> {
             filters: BTreeMap::from([("searchTerm".into(), "UPDATE".into())]),
         }
         .into(),
-        CheckpointKeyEvent::Established {
-            key: NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() },
-        }
-        .into(),
     ]);
     events.extend(crate::api_key::tests::full_events().into_iter().map(DomainEvent::from));
+    let key = NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() };
+    events.push(CheckpointKeyEvent::Established { key }.into());
     events
 }
 
@@ -149,6 +147,7 @@ fn the_names_are_those_of_the_first_release() {
             "api-key.enabled",
             "api-key.disabled",
             "api-key.deleted",
+            "checkpoint-key.established",
         ]
     );
 }
@@ -298,7 +297,10 @@ fn a_sealed_event_is_read_as_one_of_its_type() {
 #[test]
 fn keys_and_password_hashes_are_the_secrets() {
     let secrets: Vec<_> = events().iter().flat_map(|event| event.secret_fields().iter().copied()).collect();
-    assert_eq!(secrets, ["/account/passwordHash", "/key/privateKey", "/secretDigest", "/secretDigest"]);
+    assert_eq!(
+        secrets,
+        ["/account/passwordHash", "/key/privateKey", "/secretDigest", "/secretDigest", "/key/privateKey"]
+    );
 }
 
 #[test]
@@ -353,6 +355,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/filters/searchTerm",
             "/id",
             "/key/keyId",
+            "/key/name",
             "/key/publicKey",
             "/key/verifiesUntil",
             "/keyId",

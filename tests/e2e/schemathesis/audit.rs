@@ -1,7 +1,7 @@
 //! What the auditor's API refuses although its schemas allow it. Only examples name an aggregate that there is, and no
 //! organization can be known beforehand.
 
-use super::{Dialect, Rule, serve};
+use super::{CASES_MIN, Dialect, Rule, SUCCESSES_MIN, serve};
 use serde_json::Value;
 
 pub(super) const AUDIT: Dialect = Dialect {
@@ -10,11 +10,13 @@ pub(super) const AUDIT: Dialect = Dialect {
     document: "audit",
     rules: &RULES,
     scarce: &[
-        ("GET /audit/events/{position}", 1),
-        ("GET /audit/{aggregateType}/{id}", 1),
-        ("GET /audit/{aggregateType}/{id}/history", 1),
-        ("GET /audit/{aggregateType}/{id}/diff", 1),
-        ("GET /audit/organizations/{id}/snapshot", 0),
+        ("GET /audit/checkpoint", 5, SUCCESSES_MIN),
+        ("GET /audit/checkpoint/key", 5, SUCCESSES_MIN),
+        ("GET /audit/events/{position}", CASES_MIN, 1),
+        ("GET /audit/{aggregateType}/{id}", CASES_MIN, 1),
+        ("GET /audit/{aggregateType}/{id}/history", CASES_MIN, 1),
+        ("GET /audit/{aggregateType}/{id}/diff", CASES_MIN, 1),
+        ("GET /audit/organizations/{id}/snapshot", CASES_MIN, 0),
     ],
     messages,
     excused: &[],
