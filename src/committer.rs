@@ -8,6 +8,7 @@
 mod draft;
 mod intake;
 mod memory;
+mod stream;
 mod task;
 
 use crate::executor::Outcome;

@@ -9,7 +9,7 @@ use crate::journal::{
 use crate::vault::{KeysBySubject, Vault};
 use chrono::{DateTime, SubsecRound, Utc};
 use registrar_aggregates::Claim;
-use registrar_projections::{AnyDocument, CollectionId, DocumentKey, FoldError, RecordedEvent, WorkingSet};
+use registrar_projections::{AnyDocument, DocumentKey, FoldError, RecordedEvent, WorkingSet};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -322,13 +322,4 @@ impl Draft {
         };
         Ok(Ready { jobs: self.jobs, outcomes: self.outcomes, built: Arc::new(built) })
     }
-}
-
-/// The identifiers of these documents, by collection.
-pub(super) fn by_collection(keys: Vec<DocumentKey>) -> HashMap<CollectionId, Vec<String>> {
-    let mut ids: HashMap<CollectionId, Vec<String>> = HashMap::new();
-    for key in keys {
-        ids.entry(key.collection).or_default().push(key.id);
-    }
-    ids
 }

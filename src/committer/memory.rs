@@ -1,84 +1,85 @@
 //! What the committing task keeps in memory, and where it looks for the rest.
 
 use super::Job;
-use super::draft::{Built, Draft, Ready, by_collection};
-use super::task::{Task, bounded};
-use crate::journal::{Head, JournalError, JournalResult, StreamId, codec};
+use super::draft::{Built, Draft, Ready};
+use super::task::Task;
+use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
-use registrar_projections::DocumentKey;
+use registrar_projections::{AnyDocument, CollectionId, DocumentKey};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Events of others that are looked at one by one to keep the caches; beyond it they are emptied.
 const CATCH_UP_MAX: u64 = 5_000;
 
-impl Task {
-    /// Adds jobs to a draft that follows `before`, which is being written. If that fails the draft is of no use but to
-    /// take its jobs from.
-    pub(super) async fn extend(
-        &mut self,
-        draft: &mut Draft,
-        jobs: Vec<Job>,
-        before: Option<&Built>,
-    ) -> JournalResult<()> {
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        if let Err(error) = bounded(self.provide(draft, &jobs, before)).await {
-            self.scout = None;
-            draft.jobs.extend(jobs);
-            return Err(error);
-        }
-        draft.add_all(jobs, &self.vault)
+/// What a draft needs that is not in memory.
+pub(super) struct Missing {
+    generation: u64,
+    versions: Vec<StreamId>,
+    documents: HashMap<CollectionId, Vec<String>>,
+}
+
+/// What the store has of it.
+pub(super) struct Found {
+    versions: Vec<(StreamId, u64)>,
+    documents: Vec<(DocumentKey, Option<Arc<AnyDocument>>)>,
+}
+
+impl Missing {
+    pub(super) fn is_nothing(&self) -> bool {
+        self.versions.is_empty() && self.documents.is_empty()
     }
 
-    /// Brings what the folds and appends will look at: from the batch before, from memory or from the store.
-    pub(super) async fn provide(
-        &mut self,
-        draft: &mut Draft,
-        jobs: &[Job],
-        before: Option<&Built>,
-    ) -> JournalResult<()> {
+    /// Asks the store. What others commit between this reading and the writing moves the head, and then it is all done
+    /// anew.
+    pub(super) async fn find(self, reader: &mut dyn JournalWriter) -> JournalResult<Found> {
+        let mut found = Found { versions: Vec::new(), documents: Vec::new() };
+        if !self.versions.is_empty() {
+            let versions = reader.versions(&self.versions).await?;
+            found.versions = self.versions.into_iter().zip(versions).collect();
+        }
+        for (collection, ids) in self.documents {
+            let mut bodies = reader.documents(self.generation, collection, &ids).await?;
+            for id in ids {
+                let document =
+                    bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?.map(Arc::new);
+                found.documents.push((DocumentKey { collection, id }, document));
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Found {
+    pub(super) fn provide(self, draft: &mut Draft) {
+        self.versions.into_iter().for_each(|(stream, version)| draft.provide_version(stream, version));
+        self.documents.into_iter().for_each(|(key, document)| draft.provide_document(key, document));
+    }
+}
+
+impl Task {
+    /// Tells the draft what the folds and appends of `jobs` will look at, from the batch `before` it, which may not be
+    /// on disk yet, or from memory. Answers what is in neither.
+    pub(super) fn recall(&self, draft: &mut Draft, jobs: &[Job], before: Option<&Built>) -> Missing {
         let wanted = draft.wants(jobs);
-        let mut versions = Vec::new();
+        let mut missing = Missing { generation: draft.generation(), versions: Vec::new(), documents: HashMap::new() };
         for stream in wanted.versions {
             match before.and_then(|before| before.open_versions.get(&stream)).or_else(|| self.versions.get(&stream)) {
                 Some(version) => draft.provide_version(stream, *version),
-                None => versions.push(stream),
+                None => missing.versions.push(stream),
             }
         }
-        let mut documents = Vec::new();
         for key in wanted.documents {
             if let Some(document) = before.and_then(|before| before.documents.get(&key)) {
                 draft.provide_document(key, document.clone());
             } else if let Some(document) = self.documents.get(&key) {
                 draft.provide_document(key, Some(Arc::clone(document)));
             } else {
-                documents.push(key);
+                missing.documents.entry(key.collection).or_default().push(key.id);
             }
         }
-        if versions.is_empty() && documents.is_empty() {
-            return Ok(());
-        }
-        // What others commit between this reading and the writing moves the head, and then it is all done anew.
-        let reader = match (&mut self.writer, &mut self.scout) {
-            (Some(writer), _) => writer,
-            (None, Some(scout)) => scout,
-            (None, none) => none.insert(self.journal.writer().await?),
-        };
-        if !versions.is_empty() {
-            let found = reader.versions(&versions).await?;
-            versions.into_iter().zip(found).for_each(|(stream, version)| draft.provide_version(stream, version));
-        }
-        for (collection, ids) in by_collection(documents) {
-            let mut bodies = reader.documents(draft.generation(), collection, &ids).await?;
-            for id in ids {
-                let document =
-                    bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?.map(Arc::new);
-                draft.provide_document(DocumentKey { collection, id }, document);
-            }
-        }
-        Ok(())
+        missing
     }
 
     /// Takes `head` as the end of the journal and drops from memory what the events up to it have touched.

@@ -21,24 +21,24 @@ const CACHED_VERSIONS: usize = 10_000;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Jobs of which nothing is known to be stored, and why; they are not answered yet.
-struct Uncommitted {
-    jobs: Vec<Job>,
+pub(super) struct Uncommitted {
+    pub(super) jobs: Vec<Job>,
     error: JournalError,
 }
 
 /// What is known about a batch that was tried before.
 #[derive(Default)]
-struct Attempt {
+pub(super) struct Attempt {
     /// Whether the head has to be locked before anything else.
-    lock_first: bool,
+    pub(super) lock_first: bool,
     /// A batch of the same jobs whose commit was not answered.
-    doubtful: Option<(Arc<Built>, Vec<Outcome>)>,
+    pub(super) doubtful: Option<(Arc<Built>, Vec<Outcome>)>,
     /// Whether a broken connection has been forgiven already.
-    tried_again: bool,
+    pub(super) tried_again: bool,
 }
 
 /// What has become of a batch.
-enum Verdict {
+pub(super) enum Verdict {
     /// Everyone in it is answered.
     Settled,
     /// These have to be tried again.
@@ -46,8 +46,6 @@ enum Verdict {
     /// Nothing is known to be stored.
     Failed(Uncommitted),
 }
-
-type Written = (Box<dyn JournalWriter>, JournalResult<Committed>);
 
 pub(super) struct Task {
     pub(super) journal: Arc<dyn Journal>,
@@ -110,57 +108,6 @@ impl Task {
         }
     }
 
-    /// Commits batch after batch, drafting each while the one before is written, until nothing is left to do. Answers
-    /// the jobs of a batch that did not go through, to be committed with more care.
-    async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
-        let mut draft = Draft::on(head);
-        if self.extend(&mut draft, intake.gather(0), None).await.is_err() {
-            return Some((draft.jobs, Attempt::default()));
-        }
-        while !draft.jobs.is_empty() {
-            let ready = match draft.finish() {
-                Ok(ready) => ready,
-                Err((jobs, _)) => return Some((jobs, Attempt::default())),
-            };
-            let Some(mut writer) = self.writer.take() else { return Some((ready.jobs, Attempt::default())) };
-            let built = Arc::clone(&ready.built);
-            let mut writing = tokio::spawn(async move {
-                let written = bounded(writer.commit(&built.batch)).await;
-                (writer, written)
-            });
-            draft = Draft::on(ready.built.head.clone());
-            intake.begin();
-            let mut stuck = false;
-            let written: Result<Written, _> = loop {
-                if !stuck {
-                    let jobs = intake.gather(draft.jobs.len());
-                    stuck = self.extend(&mut draft, jobs, Some(&ready.built)).await.is_err();
-                }
-                tokio::select! {
-                    biased;
-                    written = &mut writing => break written,
-                    () = intake.arrive(), if !stuck && intake.has_room(draft.jobs.len()) => {}
-                }
-            };
-            let (writer, written) = match written {
-                Ok((writer, written)) => (Some(writer), written),
-                Err(panicked) => (None, Err(JournalError::unavailable(panicked))),
-            };
-            self.writer = writer;
-            let mut attempt = Attempt::default();
-            match self.judge(ready, written, &mut attempt) {
-                Verdict::Settled if stuck => return Some((draft.jobs, attempt)),
-                Verdict::Settled => {}
-                // What was drafted upon it is void. With more care it may go through, or fail again and for good.
-                Verdict::Again(jobs) | Verdict::Failed(Uncommitted { jobs, .. }) => {
-                    intake.put_back(draft.jobs);
-                    return Some((jobs, attempt));
-                }
-            }
-        }
-        None
-    }
-
     /// Commits these jobs, answering everyone but those whom it returns.
     async fn commit(&mut self, mut jobs: Vec<Job>, mut attempt: Attempt) -> Result<(), Uncommitted> {
         while !jobs.is_empty() {
@@ -208,7 +155,12 @@ impl Task {
     }
 
     /// What the answer of the store means for those who wait, and for the next try.
-    fn judge(&mut self, mut ready: Ready, written: JournalResult<Committed>, attempt: &mut Attempt) -> Verdict {
+    pub(super) fn judge(
+        &mut self,
+        mut ready: Ready,
+        written: JournalResult<Committed>,
+        attempt: &mut Attempt,
+    ) -> Verdict {
         match written {
             Ok(Committed::Yes) => {
                 self.committed(ready);
@@ -259,7 +211,10 @@ impl Task {
         }
         let mut draft = Draft::on(self.known.clone().ok_or(JournalError::OtherGeneration)?);
         // Up to here, and while it waits, the jobs stay with the caller: this may be given up after a while.
-        self.provide(&mut draft, jobs, None).await?;
+        let missing = self.recall(&mut draft, jobs, None);
+        if let Some(writer) = &mut self.writer {
+            missing.find(&mut **writer).await?.provide(&mut draft);
+        }
         if let Err(error) = draft.add_all(std::mem::take(jobs), &self.vault) {
             *jobs = draft.jobs;
             return Err(error);

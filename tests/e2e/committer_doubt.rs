@@ -21,6 +21,7 @@ use registrar_projections::CollectionId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 /// What goes wrong next.
@@ -32,8 +33,69 @@ enum Fault {
     BeforeCommit,
     /// No connection can be made.
     Connect,
+    /// Whoever writes panics.
+    Panic,
+    /// The commit waits until it is let through.
+    Gate,
     /// None.
     Fine,
+}
+
+/// What goes wrong with the next question for the version of a stream.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum ReadFault {
+    /// The connection breaks.
+    Break,
+    /// The answer waits until it is let through.
+    Gate,
+    /// As above, and then the connection breaks.
+    GateThenBreak,
+}
+
+/// A door that is shut, and who stands before it.
+#[derive(Clone)]
+struct Gate {
+    arrived: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    fn new() -> Self {
+        Gate { arrived: Arc::new(Semaphore::new(0)), open: Arc::new(Semaphore::new(0)) }
+    }
+
+    async fn pass(&self) {
+        self.arrived.add_permits(1);
+        self.open.acquire().await.unwrap().forget();
+    }
+
+    async fn arrived(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    fn let_one_through(&self) {
+        self.open.add_permits(1);
+    }
+}
+
+/// What is to go wrong, and when.
+#[derive(Clone)]
+struct Plan {
+    commits: Arc<Mutex<VecDeque<Fault>>>,
+    reads: Arc<Mutex<VecDeque<ReadFault>>>,
+    commit_gate: Gate,
+    read_gate: Gate,
+}
+
+impl Plan {
+    fn new(commits: &[Fault], reads: &[ReadFault]) -> Self {
+        Plan {
+            commits: Arc::new(Mutex::new(commits.iter().copied().collect())),
+            reads: Arc::new(Mutex::new(reads.iter().copied().collect())),
+            commit_gate: Gate::new(),
+            read_gate: Gate::new(),
+        }
+    }
 }
 
 fn broken() -> JournalError {
@@ -43,12 +105,12 @@ fn broken() -> JournalError {
 /// A journal whose writers break as planned.
 struct Faulty {
     inner: Arc<dyn Journal>,
-    plan: Arc<Mutex<VecDeque<Fault>>>,
+    plan: Plan,
 }
 
 struct FaultyWriter {
     inner: Box<dyn JournalWriter>,
-    plan: Arc<Mutex<VecDeque<Fault>>>,
+    plan: Plan,
 }
 
 #[async_trait]
@@ -106,26 +168,31 @@ impl Journal for Faulty {
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
-        if self.plan.lock().unwrap().pop_front_if(|fault| *fault == Fault::Connect).is_some() {
+        if self.plan.commits.lock().unwrap().pop_front_if(|fault| *fault == Fault::Connect).is_some() {
             return Err(broken());
         }
-        Ok(Box::new(FaultyWriter { inner: self.inner.writer().await?, plan: Arc::clone(&self.plan) }))
+        Ok(Box::new(FaultyWriter { inner: self.inner.writer().await?, plan: self.plan.clone() }))
     }
 }
 
 #[async_trait]
 impl JournalWriter for FaultyWriter {
     async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let fault = self.plan.lock().unwrap().pop_front().unwrap_or(Fault::Fine);
+        let fault = self.plan.commits.lock().unwrap().pop_front().unwrap_or(Fault::Fine);
         match fault {
             Fault::Fine => self.inner.commit(batch).await,
             Fault::AfterCommit => match self.inner.commit(batch).await? {
                 Committed::Yes => Err(broken()),
                 not_yet => {
-                    self.plan.lock().unwrap().push_front(fault);
+                    self.plan.commits.lock().unwrap().push_front(fault);
                     Ok(not_yet)
                 }
             },
+            Fault::Gate => {
+                self.plan.commit_gate.pass().await;
+                self.inner.commit(batch).await
+            }
+            Fault::Panic => panic!("on purpose"),
             Fault::BeforeCommit | Fault::Connect => Err(broken()),
         }
     }
@@ -139,6 +206,16 @@ impl JournalWriter for FaultyWriter {
     }
 
     async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
+        let fault = self.plan.reads.lock().unwrap().pop_front();
+        match fault {
+            Some(ReadFault::Break) => return Err(broken()),
+            Some(ReadFault::Gate) => self.plan.read_gate.pass().await,
+            Some(ReadFault::GateThenBreak) => {
+                self.plan.read_gate.pass().await;
+                return Err(broken());
+            }
+            None => {}
+        }
         self.inner.versions(streams).await
     }
 
@@ -170,10 +247,11 @@ impl JournalWriter for FaultyWriter {
 
 /// An executor beside the node's own whose commits go wrong as planned.
 fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
-    let journal: Arc<dyn Journal> = Arc::new(Faulty {
-        inner: Arc::clone(&node.journal),
-        plan: Arc::new(Mutex::new(plan.iter().copied().collect())),
-    });
+    planned(database, node, &Plan::new(plan, &[]))
+}
+
+fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
+    let journal: Arc<dyn Journal> = Arc::new(Faulty { inner: Arc::clone(&node.journal), plan: plan.clone() });
     let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
     let progress =
         Progress { heads: heads::channel(0).0, generation: Arc::new(AtomicU64::new(node.status().generation)) };
@@ -183,7 +261,12 @@ fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
 }
 
 async fn record(executor: &Executor) -> JournalResult<u64> {
-    let append = (access_stream("r"), ExpectedVersion::Any, vec![trail_read("t")]);
+    record_in(executor, "r").await
+}
+
+/// Of a stream that the committer has not met it must ask the version.
+async fn record_in(executor: &Executor, stream: &str) -> JournalResult<u64> {
+    let append = (access_stream(stream), ExpectedVersion::Any, vec![trail_read("t")]);
     Ok(executor.append(&context(), vec![append]).await?.events[0].position)
 }
 
@@ -275,6 +358,72 @@ on_both_stores! {
         let others = stored.into_iter().filter(|event| event.aggregate_id != "other");
         let stored: Vec<_> = others.map(|event| (event.position, event.aggregate_id, event.sequence)).collect();
         assert_eq!(told, stored);
+    }
+
+    async fn a_writer_that_panics_takes_nobody_with_it(database) {
+        let node = database.open().await;
+        // The first commit after a start is made with more care; those after it by a task of their own.
+        let executor = executor(&database, &node, &[Fault::Fine, Fault::Panic]);
+        for position in 1..=3 {
+            assert_eq!(record(&executor).await.unwrap(), position);
+        }
+        assert_eq!(node.all_events().await.len(), 3);
+    }
+
+    async fn a_connection_that_breaks_while_it_reads_is_forgiven_once(database) {
+        let node = database.open().await;
+        let plan = Plan::new(&[], &[]);
+        let executor = planned(&database, &node, &plan);
+        assert_eq!(record(&executor).await.unwrap(), 1);
+        *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::Break]);
+        assert_eq!(record_in(&executor, "s").await.unwrap(), 2);
+        *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::Break, ReadFault::Break]);
+        assert!(matches!(record_in(&executor, "t").await, Err(JournalError::Unavailable(_))));
+        assert_eq!(record_in(&executor, "t").await.unwrap(), 3);
+        assert_eq!(node.all_events().await.len(), 3);
+    }
+
+    async fn reading_for_the_next_batch_may_fail_without_harm_to_either(database) {
+        let node = database.open().await;
+        let plan = Plan::new(&[Fault::Fine, Fault::Gate], &[]);
+        let executor = planned(&database, &node, &plan);
+        assert_eq!(record(&executor).await.unwrap(), 1);
+        *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::GateThenBreak]);
+        let first = record(&executor);
+        let second = async {
+            plan.commit_gate.arrived().await;
+            record_in(&executor, "s").await
+        };
+        let doors = async {
+            plan.read_gate.arrived().await;
+            plan.read_gate.let_one_through();
+            plan.commit_gate.let_one_through();
+        };
+        let (first, second, ()) = tokio::join!(first, second, doors);
+        assert_eq!((first.unwrap(), second.unwrap()), (2, 3));
+        assert_eq!(node.all_events().await.len(), 3);
+    }
+
+    async fn an_acknowledgement_does_not_wait_for_what_the_next_batch_reads(database) {
+        let node = database.open().await;
+        let plan = Plan::new(&[Fault::Fine, Fault::Gate], &[]);
+        let executor = Arc::new(planned(&database, &node, &plan));
+        assert_eq!(record(&executor).await.unwrap(), 1);
+        *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::Gate]);
+        let spawn = |stream: &'static str| {
+            let executor = Arc::clone(&executor);
+            tokio::spawn(async move { record_in(&executor, stream).await })
+        };
+        let first = spawn("r");
+        plan.commit_gate.arrived().await;
+        let second = spawn("s");
+        plan.read_gate.arrived().await;
+        plan.commit_gate.let_one_through();
+        // Far below the time after which reading is given up.
+        let first = tokio::time::timeout(std::time::Duration::from_secs(4), first).await;
+        assert_eq!(first.expect("answered while the reading hangs").unwrap().unwrap(), 2);
+        plan.read_gate.let_one_through();
+        assert_eq!(second.await.unwrap().unwrap(), 3);
     }
 
     async fn an_answer_whose_commit_was_not_answered_is_remembered_once(database) {

@@ -1,0 +1,173 @@
+//! Batch after batch: each is drafted while the one before it is written.
+
+use super::Job;
+use super::draft::{Built, Draft, Ready};
+use super::intake::Intake;
+use super::memory::{Found, Missing};
+use super::task::{Attempt, Task, Uncommitted, Verdict, bounded};
+use crate::journal::{Head, JournalError, JournalResult, JournalWriter};
+use futures::future::{BoxFuture, FutureExt};
+use std::sync::Arc;
+
+/// A connection that comes back with what it was asked.
+type Lookup = BoxFuture<'static, (Option<Box<dyn JournalWriter>>, JournalResult<Found>)>;
+
+/// A batch in the making, with those who are not in it yet.
+struct Next {
+    draft: Draft,
+    /// Jobs for which something is being looked up. Not held up by anything else, nor anything else by them.
+    waiting: Option<(Vec<Job>, Lookup)>,
+    /// Why it does not go on.
+    failed: Option<JournalError>,
+}
+
+impl Next {
+    fn after(head: Head) -> Self {
+        Next { draft: Draft::on(head), waiting: None, failed: None }
+    }
+
+    /// Whether more may be added.
+    fn is_open(&self) -> bool {
+        self.waiting.is_none() && self.failed.is_none()
+    }
+
+    /// Waits until everything is looked up. Safe to give up waiting.
+    async fn found(&mut self) -> (Option<Box<dyn JournalWriter>>, JournalResult<Found>) {
+        match &mut self.waiting {
+            Some((_, lookup)) => lookup.await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// All who are in it or wait for it.
+    fn into_jobs(self) -> Vec<Job> {
+        let mut jobs = self.draft.jobs;
+        jobs.extend(self.waiting.into_iter().flat_map(|(waiting, _)| waiting));
+        jobs
+    }
+}
+
+impl Task {
+    /// Commits batch after batch until nothing is left to do. Answers the jobs of a batch that did not go through, to
+    /// be committed with more care.
+    pub(super) async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
+        let mut next = Next::after(head);
+        self.extend(&mut next, intake.gather(0), None);
+        loop {
+            self.complete(&mut next).await;
+            if let Some(error) = next.failed.take() {
+                return Some((next.into_jobs(), self.forgive(&error)));
+            }
+            if next.draft.jobs.is_empty() {
+                return None;
+            }
+            let ready = match next.draft.finish() {
+                Ok(ready) => ready,
+                Err((jobs, _)) => return Some((jobs, Attempt::default())),
+            };
+            intake.begin();
+            next = Next::after(ready.built.head.clone());
+            let mut attempt = Attempt::default();
+            match self.write(ready, &mut next, intake, &mut attempt).await {
+                Verdict::Settled => {}
+                // What was drafted upon it is void. With more care it may go through, or fail again and for good.
+                Verdict::Again(jobs) | Verdict::Failed(Uncommitted { jobs, .. }) => {
+                    intake.put_back(next.into_jobs());
+                    return Some((jobs, attempt));
+                }
+            }
+        }
+    }
+
+    /// Writes a batch, adding to the next what arrives meanwhile.
+    async fn write(&mut self, ready: Ready, next: &mut Next, intake: &mut Intake, attempt: &mut Attempt) -> Verdict {
+        let Some(mut writer) = self.writer.take() else { return Verdict::Again(ready.jobs) };
+        let built = Arc::clone(&ready.built);
+        let mut writing = tokio::spawn({
+            let built = Arc::clone(&built);
+            async move {
+                let written = bounded(writer.commit(&built.batch)).await;
+                (writer, written)
+            }
+        });
+        let written = loop {
+            if next.is_open() {
+                self.extend(next, intake.gather(next.draft.jobs.len()), Some(&built));
+            }
+            tokio::select! {
+                biased;
+                written = &mut writing => break written,
+                (scout, found) = next.found() => self.take_in(next, scout, found),
+                () = intake.arrive(), if next.is_open() && intake.has_room(next.draft.jobs.len()) => {}
+            }
+        };
+        let (writer, written) = match written {
+            Ok((writer, written)) => (Some(writer), written),
+            Err(panicked) => (None, Err(JournalError::unavailable(panicked))),
+        };
+        self.writer = writer;
+        self.judge(ready, written, attempt)
+    }
+
+    /// Adds jobs to a batch that follows `before`, or begins to look up what it takes to.
+    fn extend(&mut self, next: &mut Next, jobs: Vec<Job>, before: Option<&Built>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let missing = self.recall(&mut next.draft, &jobs, before);
+        if missing.is_nothing() {
+            next.failed = next.draft.add_all(jobs, &self.vault).err();
+        } else {
+            next.waiting = Some((jobs, self.look_up(missing)));
+        }
+    }
+
+    /// Beside the connection that writes: reading goes on while it is away.
+    fn look_up(&mut self, missing: Missing) -> Lookup {
+        let (scout, journal) = (self.scout.take(), Arc::clone(&self.journal));
+        let looking = async move {
+            let mut scout = match scout {
+                Some(scout) => scout,
+                None => journal.writer().await?,
+            };
+            let found = missing.find(&mut *scout).await?;
+            Ok((scout, found))
+        };
+        let bounded = bounded(looking).map(|looked| match looked {
+            Ok((scout, found)) => (Some(scout), Ok(found)),
+            Err(error) => (None, Err(error)),
+        });
+        bounded.boxed()
+    }
+
+    /// Adds those who waited for what was found.
+    fn take_in(&mut self, next: &mut Next, scout: Option<Box<dyn JournalWriter>>, found: JournalResult<Found>) {
+        self.scout = scout;
+        let Some((jobs, _)) = next.waiting.take() else { return };
+        let added = found.map(|found| found.provide(&mut next.draft));
+        next.failed = match added {
+            Ok(()) => next.draft.add_all(jobs, &self.vault).err(),
+            Err(error) => {
+                next.draft.jobs.extend(jobs);
+                Some(error)
+            }
+        };
+    }
+
+    /// Waits for what is being looked up.
+    async fn complete(&mut self, next: &mut Next) {
+        if next.waiting.is_some() {
+            let (scout, found) = next.found().await;
+            self.take_in(next, scout, found);
+        }
+    }
+
+    /// A connection that broke counts as the first try of those who needed it.
+    fn forgive(&mut self, error: &JournalError) -> Attempt {
+        let unavailable = matches!(error, JournalError::Unavailable(_));
+        if unavailable {
+            self.disconnect();
+        }
+        Attempt { tried_again: unavailable, ..Attempt::default() }
+    }
+}
