@@ -54,6 +54,7 @@ mod journal_reading;
 mod journal_sealing;
 mod journal_selection;
 mod journal_stock;
+mod migrations;
 mod organizations;
 mod process;
 mod proof_api;
