@@ -2,29 +2,27 @@
 
 mod archived;
 mod selection;
+mod writer;
 
 pub(crate) use archived::leaves_of;
 
 use super::{
-    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
-    StoredSnapshot, StreamId,
+    Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent, StoredSnapshot,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
-use crate::folding::Rows;
-use crate::read_store::{schema, sql};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use registrar_projections::{ChangeKind, CollectionId, KeyValue};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
-use sqlx::query::Query;
-use sqlx::{Connection, Postgres, Row};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
+use sqlx::{Connection, Executor, Row};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+use writer::PostgresWriter;
 
-/// Connections for reading, at most.
+/// Connections for reading documents, at most.
 const CONNECTIONS_MAX: u32 = 16;
+/// Connections for reading the journal, at most.
+const WALKS_MAX: u32 = 8;
 /// How long a reader waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an idle connection is taken to live without being asked.
@@ -39,28 +37,46 @@ const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
+    /// Of the journal every statement follows an index, in its order, as far as it must. Statistics that expect few
+    /// rows lead elsewhere: to reading all of them and sorting them, or past everything that does not fit.
+    pub(crate) walks: PgPool,
     options: PgConnectOptions,
+}
+
+/// Compiling a statement takes longer than any of ours runs.
+const SETTINGS: &str = "SET jit = off";
+/// For connections on which all statements follow indexes. Planned once, they need not be planned again.
+pub(crate) const WALK_SETTINGS: &str = "SET jit = off; SET enable_bitmapscan = off; SET enable_sort = off; \
+     SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
+
+/// Connections with these settings; none is made yet.
+fn pool(options: &PgConnectOptions, connections_max: u32, settings: &'static str) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Asking before every use would double the round trips; one that has just been used is taken to live.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .after_connect(move |connection, _| Box::pin(async move { connection.execute(settings).await.map(drop) }))
+        .connect_lazy_with(options.clone())
 }
 
 impl PostgresStore {
     /// Prepares connections; none is made yet.
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            // Asking before every use would double the round trips; one that has just been used is taken to live.
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > TRUSTED_FOR {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options.clone());
-        PostgresStore { pool, options }
+        PostgresStore {
+            pool: pool(&options, CONNECTIONS_MAX, SETTINGS),
+            walks: pool(&options, WALKS_MAX, WALK_SETTINGS),
+            options,
+        }
     }
 
     /// A connection of its own, outside the pool.
@@ -144,7 +160,7 @@ fn head(row: &PgRow) -> JournalResult<Head> {
 impl Journal for PostgresStore {
     async fn head(&self) -> JournalResult<Head> {
         let text = "SELECT position, generation, recorded_at, frontier FROM journal_head";
-        head(&self.reading(|| sqlx::query(text).fetch_one(&self.pool)).await?)
+        head(&self.reading(|| sqlx::query(text).fetch_one(&self.walks)).await?)
     }
 
     async fn stream(
@@ -162,7 +178,7 @@ impl Journal for PostgresStore {
         );
         let after = signed(after_sequence)?;
         let query = || sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(after);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
         self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
     }
@@ -182,7 +198,7 @@ impl Journal for PostgresStore {
         );
         let (after, count) = (signed(after_sequence)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
         self.unless_archived(stream, after_sequence, events).await
     }
@@ -194,7 +210,7 @@ impl Journal for PostgresStore {
         );
         let (from, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || sqlx::query(&text).bind(from).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
         let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
         if after < archived_until {
@@ -234,14 +250,14 @@ impl Journal for PostgresStore {
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
         let query = || sqlx::query_as("SELECT aggregate_type, aggregate_id FROM claims WHERE key = $1").bind(key);
-        Ok(self.reading(|| query().fetch_optional(&self.pool)).await?)
+        Ok(self.reading(|| query().fetch_optional(&self.walks)).await?)
     }
 
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
         let text = "SELECT last_sequence, payload::text AS payload FROM snapshots \
              WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
         let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id);
-        let row = self.reading(|| query().fetch_optional(&self.pool)).await?;
+        let row = self.reading(|| query().fetch_optional(&self.walks)).await?;
         row.map(|row| {
             Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
         })
@@ -261,261 +277,31 @@ impl Journal for PostgresStore {
              SELECT $1, $2, $3, coalesce((SELECT max(current_snapshot) FROM former), 0) + 1, $4::json \
              WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 AND last_sequence >= $3)";
         let query = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(signed(snapshot.last_sequence)?);
-        query.bind(snapshot.payload).execute(&self.pool).await?;
+        query.bind(snapshot.payload).execute(&self.walks).await?;
         Ok(())
     }
 
     async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>> {
         let text = "SELECT subject_id, wrapped_key FROM subject_keys WHERE subject_id = ANY ($1)";
         let query = || sqlx::query_as(text).bind(subject_ids);
-        Ok(self.reading(|| query().fetch_all(&self.pool)).await?.into_iter().collect())
+        Ok(self.reading(|| query().fetch_all(&self.walks)).await?.into_iter().collect())
     }
 
     async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
         let text = "SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2";
         let query = || sqlx::query_as(text).bind(key).bind(now);
-        let found: Option<(Vec<u8>, Vec<u8>)> = self.reading(|| query().fetch_optional(&self.pool)).await?;
+        let found: Option<(Vec<u8>, Vec<u8>)> = self.reading(|| query().fetch_optional(&self.walks)).await?;
         Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
     }
 
     async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
         let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(now);
-        Ok(query.execute(&self.pool).await?.rows_affected())
+        Ok(query.execute(&self.walks).await?.rows_affected())
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
-        let mut connection = self.connect().await?;
-        // The commit is one call of a function whose statements have generic plans with index look-ups only: planning
-        // each anew, or compiling it, costs many times what it does. An acknowledged commit is on disk.
-        for setting in [
-            "SET jit = off",
-            "SET plan_cache_mode = force_generic_plan",
-            "SET enable_seqscan = off",
-            "SET enable_hashjoin = off",
-            "SET enable_mergejoin = off",
-            "SET synchronous_commit = on",
-            // A node that is cut off or frozen while it holds the head must not stop the others for good.
-            "SET idle_in_transaction_session_timeout = '5s'",
-        ] {
-            sqlx::query(setting).execute(&mut connection).await?;
-        }
-        Ok(Box::new(PostgresWriter { connection, locked: false }))
+        Ok(Box::new(PostgresWriter::new(self.connect().await?).await?))
     }
-}
-
-struct PostgresWriter {
-    connection: PgConnection,
-    locked: bool,
-}
-
-type Bound<'q> = Query<'q, Postgres, PgArguments>;
-
-fn bind_append<'q>(query: Bound<'q>, batch: &'q Batch) -> JournalResult<Bound<'q>> {
-    let events = &batch.events;
-    let numbers = |numbers: Vec<u64>| numbers.into_iter().map(signed).collect::<JournalResult<Vec<i64>>>();
-    let query = query
-        .bind(signed(batch.expected_head)?)
-        .bind(signed(batch.generation)?)
-        .bind(batch.recorded_at)
-        .bind(batch.frontier.to_bytes())
-        .bind(events.iter().map(|event| event.aggregate_type.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.aggregate_id.as_str()).collect::<Vec<_>>())
-        .bind(numbers(events.iter().map(|event| event.sequence).collect())?)
-        .bind(events.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.event_version.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.payload.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.metadata.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.leaf_hash.as_slice()).collect::<Vec<_>>())
-        .bind(batch.streams.iter().map(|step| step.stream.aggregate_type).collect::<Vec<_>>())
-        .bind(batch.streams.iter().map(|step| step.stream.aggregate_id.as_str()).collect::<Vec<_>>())
-        .bind(numbers(batch.streams.iter().map(|step| step.from).collect())?)
-        .bind(numbers(batch.streams.iter().map(|step| step.to).collect())?)
-        .bind(numbers(batch.streams.iter().map(|step| step.first_position).collect())?);
-    let query = [&batch.takes, &batch.releases].into_iter().fold(query, |query, claims| {
-        query
-            .bind(claims.iter().map(|step| step.key.as_str()).collect::<Vec<_>>())
-            .bind(claims.iter().map(|step| step.holder.aggregate_type).collect::<Vec<_>>())
-            .bind(claims.iter().map(|step| step.holder.aggregate_id.as_str()).collect::<Vec<_>>())
-    });
-    Ok(query
-        .bind(batch.subject_keys.iter().map(|step| step.subject_id.as_str()).collect::<Vec<_>>())
-        .bind(batch.subject_keys.iter().map(|step| step.wrapped.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.key.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.expires_at).collect::<Vec<_>>()))
-}
-
-fn bind_documents<'q>(
-    query: Bound<'q>,
-    documents: &'q [super::DocumentStep],
-    counts: &'q HashMap<String, i64>,
-) -> JournalResult<Bound<'q>> {
-    let mut lists: BTreeMap<(CollectionId, ChangeKind), Vec<&'q super::DocumentStep>> = BTreeMap::new();
-    for step in documents {
-        lists.entry((step.key.collection, step.kind)).or_default().push(step);
-    }
-    let (mut operations, mut from, mut to, mut end) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for ((collection, kind), steps) in &lists {
-        operations.push(schema::operation(collection.collection(), *kind));
-        from.push(end + 1);
-        end += i32::try_from(steps.len()).map_err(JournalError::corrupt)?;
-        to.push(end);
-    }
-    let steps: Vec<&super::DocumentStep> = lists.into_values().flatten().collect();
-    let mut query = query
-        .bind(counts.keys().map(String::as_str).collect::<Vec<_>>())
-        .bind(counts.values().copied().collect::<Vec<_>>())
-        .bind(operations)
-        .bind(from)
-        .bind(to)
-        .bind(steps.iter().map(|step| step.key.id.as_str()).collect::<Vec<_>>())
-        .bind(steps.iter().map(|step| step.body.as_str()).collect::<Vec<_>>());
-    for n in 0..schema::keys_max() {
-        let values = steps.iter().map(|step| step.keys.get(n).map(key_text).transpose());
-        query = query.bind(values.collect::<JournalResult<Vec<Option<Cow<'q, str>>>>>()?);
-    }
-    Ok(query)
-}
-
-fn key_text(value: &KeyValue) -> JournalResult<Cow<'_, str>> {
-    match value {
-        KeyValue::Text(text) => Ok(Cow::Borrowed(text)),
-        KeyValue::Integer(number) => Ok(Cow::Owned(number.to_string())),
-        KeyValue::Texts(texts) => serde_json::to_string(texts).map(Cow::Owned).map_err(JournalError::corrupt),
-    }
-}
-
-fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
-    let found: Option<Vec<i64>> = row.try_get(column)?;
-    found.unwrap_or_default().into_iter().map(|index| usize::try_from(index).map_err(JournalError::corrupt)).collect()
-}
-
-#[async_trait]
-impl JournalWriter for PostgresWriter {
-    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let text = schema::commit_statement(batch.generation);
-        let query = bind_documents(bind_append(sqlx::query(&text), batch)?, &batch.documents, &batch.counts)?;
-        let row = match query.fetch_one(&mut self.connection).await {
-            Ok(row) => row,
-            // The generation was dropped after a swap: its function is gone, and the head has moved.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42883") && !self.locked => {
-                return Ok(Committed::HeadMoved);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let committed = match row.try_get::<i32, _>("o_status")? {
-            0 => Committed::Yes,
-            1 => Committed::HeadMoved,
-            _ => Committed::Lost(Lost {
-                streams: indexes(&row, "o_lost_streams")?,
-                takes: indexes(&row, "o_lost_takes")?,
-                answers: indexes(&row, "o_lost_answers")?,
-            }),
-        };
-        if self.locked {
-            let end = if committed == Committed::Yes { "COMMIT" } else { "ROLLBACK" };
-            sqlx::query(end).execute(&mut self.connection).await?;
-            self.locked = false;
-        }
-        Ok(committed)
-    }
-
-    async fn lock(&mut self) -> JournalResult<Head> {
-        if self.locked {
-            self.unlock().await?;
-        }
-        sqlx::query("BEGIN").execute(&mut self.connection).await?;
-        self.locked = true;
-        let text = "SELECT position, generation, recorded_at, frontier FROM journal_head FOR UPDATE";
-        head(&sqlx::query(text).fetch_one(&mut self.connection).await?)
-    }
-
-    async fn unlock(&mut self) -> JournalResult<()> {
-        if self.locked {
-            sqlx::query("ROLLBACK").execute(&mut self.connection).await?;
-            self.locked = false;
-        }
-        Ok(())
-    }
-
-    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
-        let text = "SELECT coalesce(s.version, 0) AS version FROM unnest($1::text[], $2::text[]) WITH ORDINALITY u (t, i, n) \
-             LEFT JOIN streams s ON s.aggregate_type = u.t AND s.aggregate_id = u.i ORDER BY u.n";
-        let query = sqlx::query(text)
-            .bind(streams.iter().map(|stream| stream.aggregate_type).collect::<Vec<_>>())
-            .bind(streams.iter().map(|stream| stream.aggregate_id.as_str()).collect::<Vec<_>>());
-        query.fetch_all(&mut self.connection).await?.iter().map(|row| unsigned(row, "version")).collect()
-    }
-
-    async fn documents(
-        &mut self,
-        generation: u64,
-        collection: CollectionId,
-        ids: &[String],
-    ) -> JournalResult<HashMap<String, String>> {
-        let table = sql::table(collection.collection(), generation);
-        let text = format!("SELECT id, body FROM {table} WHERE id = ANY ($1)");
-        Ok(sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await?.into_iter().collect())
-    }
-
-    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
-        let mut transaction = self.connection.begin().await?;
-        write_documents(&mut transaction, generation, rows).await?;
-        sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
-            .bind(signed(generation)?)
-            .bind(signed(checkpoint)?)
-            .execute(&mut *transaction)
-            .await?;
-        Ok(transaction.commit().await?)
-    }
-
-    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
-        let mut transaction = self.connection.begin().await?;
-        let served: i64 =
-            sqlx::query_scalar("SELECT generation FROM journal_head").fetch_one(&mut *transaction).await?;
-        if served != signed(generation)? {
-            return Ok(false);
-        }
-        write_documents(&mut transaction, generation, rows).await?;
-        let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
-             ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
-        sqlx::query(text)
-            .bind(follower)
-            .bind(signed(generation)?)
-            .bind(signed(checkpoint)?)
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64> {
-        let text = "SELECT checkpoint FROM followers WHERE name = $1 AND generation = $2";
-        let query = sqlx::query_scalar(text).bind(follower).bind(signed(generation)?);
-        let checkpoint: Option<i64> = query.fetch_optional(&mut self.connection).await?;
-        u64::try_from(checkpoint.unwrap_or_default()).map_err(JournalError::corrupt)
-    }
-
-    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
-        write_documents(&mut self.connection, generation, rows).await?;
-        for text in [
-            "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
-            "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
-            "UPDATE journal_head SET generation = $1",
-        ] {
-            sqlx::query(text).bind(signed(generation)?).execute(&mut self.connection).await?;
-        }
-        sqlx::query("COMMIT").execute(&mut self.connection).await?;
-        self.locked = false;
-        Ok(())
-    }
-}
-
-async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
-    let text = schema::write_statement(generation);
-    bind_documents(sqlx::query(&text), &rows.documents, &rows.counts)?.execute(connection).await?;
-    Ok(())
 }
 
 /// Waits on `LISTEN` for heads that other nodes announce; ends with the connection.

@@ -4,7 +4,7 @@
 //! Of several conditions the one that lets the fewest pass is followed through its index and the others are looked at
 //! event by event; how many are looked at for one page is bounded, so that a page may end before it is full.
 
-use super::{JournalResult, StoredEvent};
+use super::{JournalError, JournalResult, StoredEvent};
 use async_trait::async_trait;
 use registrar_aggregates::{AnyAggregate, DomainEvent};
 
@@ -82,6 +82,29 @@ pub(super) type Rest<'a> = Vec<(Field, &'a str)>;
 
 /// Positions that a driver leads to, in order, and whether the rest holds there.
 pub(super) type Places = Vec<(u64, bool)>;
+
+/// Places out of rows of a position and whether the rest fits.
+pub(super) fn places(rows: Vec<(i64, bool)>) -> JournalResult<Places> {
+    let place = |(position, fits): (i64, bool)| Ok((u64::try_from(position).map_err(JournalError::corrupt)?, fits));
+    rows.into_iter().map(place).collect()
+}
+
+/// Members out of up to `limit` rows of an organization's events up to `until`: position, aggregate type, aggregate id,
+/// and whether it is the first event of its aggregate there.
+pub(super) fn members(rows: Vec<(i64, String, String, bool)>, until: u64, limit: usize) -> JournalResult<Members> {
+    let full = rows.len() == limit;
+    let mut members = Members { members: Vec::new(), looked_until: until };
+    for (position, aggregate_type, aggregate_id, is_first) in rows {
+        let position = u64::try_from(position).map_err(JournalError::corrupt)?;
+        if full {
+            members.looked_until = position;
+        }
+        if is_first {
+            members.members.push(Member { position, aggregate_type, aggregate_id });
+        }
+    }
+    Ok(members)
+}
 
 /// What a store has to bring.
 #[async_trait]

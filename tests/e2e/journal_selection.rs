@@ -136,3 +136,83 @@ on_both_stores! {
         assert_eq!(node.journal.position_at(Utc::now() + Duration::days(1)).await.unwrap(), events.len() as u64);
     }
 }
+
+/// Events of a journal in which the looked for are rare.
+const MANY: usize = 3_000;
+/// How often each is looked for: a statement that is used often gets a plan for no value in particular.
+const REPEATS: i64 = 12;
+
+/// What the database has read of events, by any way. Connections tell when they end, so they are ended first.
+async fn rows_read(database: &Database) -> i64 {
+    let mut sql = database.sql().await;
+    let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    while sql.number(&format!("SELECT count(pg_terminate_backend(pid)) {others}")).await > 0 {}
+    let text = "SELECT ((SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables WHERE relname LIKE 'events%') \
+         + (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname LIKE 'events%'))::bigint";
+    sql.number(text).await
+}
+
+#[tokio::test]
+async fn an_index_leads_to_what_is_looked_for_and_nothing_else_is_read() {
+    const LIMIT: usize = 20;
+    let database = Database::postgres().await;
+    let node = database.open().await;
+    let admin = Uuid::now_v7();
+    let rare = vec![(admin_stream(admin), ExpectedVersion::Exact(0), vec![admin_registered(admin, None)])];
+    node.executor.append(&within("rare", Some("rare")), rare).await.unwrap();
+    for _ in 0..MANY / 100 {
+        let common = (access_stream("r"), ExpectedVersion::Any, (0..100).map(|_| trail_read("t")).collect());
+        node.executor.append(&within("common", Some("common")), vec![common]).await.unwrap();
+    }
+    let head = node.position().await;
+    let filters = [
+        EventFilter { aggregate_type: Some("admin".into()), ..EventFilter::default() },
+        EventFilter {
+            aggregate_type: Some("admin".into()),
+            aggregate_id: Some(admin.to_string()),
+            ..EventFilter::default()
+        },
+        EventFilter { event_type: Some("admin.registered".into()), ..EventFilter::default() },
+        EventFilter { actor_id: Some("rare".into()), ..EventFilter::default() },
+        EventFilter { organization_id: Some("rare".into()), ..EventFilter::default() },
+        EventFilter { actor_id: Some("nobody".into()), ..EventFilter::default() },
+        EventFilter { actor_id: Some("common".into()), ..EventFilter::default() },
+        EventFilter { event_type: Some("audit-access.trail-read".into()), ..EventFilter::default() },
+        EventFilter {
+            aggregate_type: Some("audit-access".into()),
+            aggregate_id: Some("r".into()),
+            ..EventFilter::default()
+        },
+        EventFilter {
+            actor_id: Some("rare".into()),
+            event_type: Some("admin.registered".into()),
+            ..EventFilter::default()
+        },
+        EventFilter {
+            actor_id: Some("common".into()),
+            organization_id: Some("common".into()),
+            ..EventFilter::default()
+        },
+    ];
+    node.store.tree().extend().await.unwrap();
+    node.close().await;
+    let read_for = async |filter: Option<&EventFilter>| {
+        let before = rows_read(&database).await;
+        // A node reads when it starts, too.
+        let node = database.open().await;
+        for filter in std::iter::repeat_n(filter, REPEATS as usize).flatten() {
+            node.journal.select(filter, 0, head, LIMIT).await.unwrap();
+        }
+        node.close().await;
+        rows_read(&database).await - before
+    };
+    read_for(None).await;
+    let for_nothing = read_for(None).await;
+    for filter in filters {
+        let read = read_for(Some(&filter)).await - for_nothing;
+        // Where two values have to fit, the events of the one are looked at a few hundred at a time.
+        let both = filter.actor_id.is_some() && (filter.organization_id.is_some() || filter.event_type.is_some());
+        let most = if both { 600 } else { 5 * LIMIT as i64 };
+        assert!(read <= REPEATS * most, "{filter:?}: {read} rows were read {REPEATS} times");
+    }
+}

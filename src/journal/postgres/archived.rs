@@ -9,7 +9,7 @@ impl PostgresStore {
     /// Position up to which events were archived.
     pub(crate) async fn archived_until(&self) -> JournalResult<u64> {
         let query = || sqlx::query_scalar::<_, i64>("SELECT archived_until FROM journal_head");
-        u64::try_from(self.reading(|| query().fetch_one(&self.pool)).await?).map_err(JournalError::corrupt)
+        u64::try_from(self.reading(|| query().fetch_one(&self.walks)).await?).map_err(JournalError::corrupt)
     }
 
     /// The events of a stream after a version, unless the next one was archived.
@@ -26,7 +26,7 @@ impl PostgresStore {
         let text = "SELECT h.archived_until FROM journal_head h JOIN streams s ON s.first_position <= h.archived_until \
              WHERE s.aggregate_type = $1 AND s.aggregate_id = $2";
         let query = || sqlx::query_scalar::<_, i64>(text).bind(stream.0).bind(stream.1);
-        match self.reading(|| query().fetch_optional(&self.pool)).await? {
+        match self.reading(|| query().fetch_optional(&self.walks)).await? {
             Some(until) => Err(JournalError::Archived { until: u64::try_from(until).map_err(JournalError::corrupt)? }),
             None => Ok(events),
         }
@@ -36,7 +36,7 @@ impl PostgresStore {
     pub(crate) async fn archived_leaves(&self, range: Range<u64>) -> JournalResult<Vec<Hash>> {
         let text = "SELECT tile, hashes FROM archived_leaves WHERE tile >= $1 AND tile <= $2 ORDER BY tile";
         let (first, last) = (signed(range.start / 256)?, signed(range.end / 256)?);
-        let rows = self.reading(|| sqlx::query_as(text).bind(first).bind(last).fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| sqlx::query_as(text).bind(first).bind(last).fetch_all(&self.walks)).await?;
         Ok(leaves_of(rows, &range))
     }
 }

@@ -6,11 +6,10 @@
 //! bisection is a look-up of its own, with a limit, since a join could become a merge of the whole journal.
 
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
-use crate::journal::selection::{Driver, Field, Member, Members, Places, Rest, Selecting};
+use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
 use crate::journal::{JournalError, JournalResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 
 /// The expression that the index is made of.
 fn expression(field: Field) -> &'static str {
@@ -43,8 +42,9 @@ impl PostgresStore {
             return Ok(0);
         }
         let text = "WITH RECURSIVE bisection (low, high) AS ( \
-             SELECT coalesce(min(sequence) - 1, 0), coalesce(max(sequence), 0) FROM events \
-             WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             SELECT coalesce((SELECT sequence - 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             ORDER BY sequence LIMIT 1), 0), coalesce((SELECT sequence FROM events \
+             WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY sequence DESC LIMIT 1), 0) \
              UNION ALL SELECT CASE WHEN e.position <= $3 THEN e.sequence ELSE b.low END, \
              CASE WHEN e.position <= $3 THEN b.high ELSE e.sequence - 1 END \
              FROM bisection b CROSS JOIN LATERAL (SELECT sequence, position FROM events \
@@ -53,19 +53,19 @@ impl PostgresStore {
              SELECT low AS sequence FROM bisection WHERE low >= high";
         let position = signed(position)?;
         let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(position);
-        let row = self.reading(|| query().fetch_optional(&self.pool)).await?;
+        let row = self.reading(|| query().fetch_optional(&self.walks)).await?;
         row.map_or(Ok(0), |row| unsigned(&row, "sequence"))
     }
 
     /// The first positions of events of any of these types: those of each by its index, and of them the first.
     async fn places_of(&self, names: &[&str], after: u64, until: u64, limit: usize) -> JournalResult<Places> {
-        let text = "SELECT e.position FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
+        let text = "SELECT e.position, true FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
              WHERE (event_type, position) > (n.name, $2) AND (event_type, position) <= (n.name, $3) \
              ORDER BY event_type, position LIMIT $4) e ORDER BY e.position LIMIT $4";
         let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(text).bind(names).bind(from).bind(to).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
-        rows.iter().map(|row| Ok((unsigned(row, "position")?, true))).collect()
+        let query = || sqlx::query_as(text).bind(names).bind(from).bind(to).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
+        selection::places(rows)
     }
 
     pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
@@ -76,7 +76,7 @@ impl PostgresStore {
              FROM bisection b CROSS JOIN LATERAL (SELECT position, recorded_at FROM events \
              WHERE position = (b.low + b.high + 1) / 2 LIMIT 1) e WHERE b.low < b.high) \
              SELECT low AS position FROM bisection WHERE low >= high";
-        let row = self.reading(|| sqlx::query(text).bind(time).fetch_optional(&self.pool)).await?;
+        let row = self.reading(|| sqlx::query(text).bind(time).fetch_optional(&self.walks)).await?;
         let row = row.ok_or_else(|| JournalError::corrupt("an event is missing on the way to a time"))?;
         unsigned(&row, "position")
     }
@@ -98,20 +98,9 @@ impl PostgresStore {
             along(Field::Organization)
         );
         let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(organization).bind(from).bind(to).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
-        let mut members = Members { members: Vec::new(), looked_until: until };
-        for row in &rows {
-            let position = unsigned(row, "position")?;
-            if rows.len() == limit {
-                members.looked_until = position;
-            }
-            if row.try_get::<bool, _>("is_first")? {
-                let (aggregate_type, aggregate_id) = (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
-                members.members.push(Member { position, aggregate_type, aggregate_id });
-            }
-        }
-        Ok(members)
+        let query = || sqlx::query_as(&text).bind(organization).bind(from).bind(to).bind(count);
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
+        selection::members(rows, until, limit)
     }
 }
 
@@ -142,18 +131,18 @@ impl Selecting for PostgresStore {
         let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4");
         let (from, to, count) = (signed(first)?, signed(last)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || {
-            let query = sqlx::query(&text).bind(values[0]).bind(from).bind(to).bind(count);
+            let query = sqlx::query_as(&text).bind(values[0]).bind(from).bind(to).bind(count);
             let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
             others.fold(query, |query, value| query.bind(*value))
         };
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
-        rows.iter().map(|row| Ok((unsigned(row, "position")?, row.try_get("fits")?))).collect()
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
+        selection::places(rows)
     }
 
     async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
         let positions = positions.iter().copied().map(signed).collect::<JournalResult<Vec<i64>>>()?;
         let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ANY ($1) ORDER BY position");
-        let rows = self.reading(|| sqlx::query(&text).bind(&positions).fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| sqlx::query(&text).bind(&positions).fetch_all(&self.walks)).await?;
         rows.iter().map(event).collect()
     }
 }

@@ -1,12 +1,11 @@
 //! Finding events on SQLite. Each driver names its index: without statistics the planner would guess.
 
 use super::{EVENT_COLUMNS, SqliteStore, event, signed, unsigned};
-use crate::journal::selection::{Driver, Field, Member, Members, Places, Rest, Selecting};
+use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec::timestamp};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::Row;
 
 /// The expression that the index is made of.
 fn expression(field: Field) -> &'static str {
@@ -39,8 +38,8 @@ impl SqliteStore {
             return Ok(0);
         }
         let text = "WITH RECURSIVE bisection (low, high) AS ( \
-             SELECT coalesce(min(sequence) - 1, 0), coalesce(max(sequence), 0) FROM events \
-             WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             SELECT coalesce((SELECT min(sequence) - 1 FROM events WHERE aggregate_type = $1 AND aggregate_id = $2), 0), \
+             coalesce((SELECT max(sequence) FROM events WHERE aggregate_type = $1 AND aggregate_id = $2), 0) \
              UNION ALL SELECT CASE WHEN e.position <= $3 THEN e.sequence ELSE b.low END, \
              CASE WHEN e.position <= $3 THEN b.high ELSE e.sequence - 1 END \
              FROM bisection b JOIN events e ON e.aggregate_type = $1 AND e.aggregate_id = $2 \
@@ -58,17 +57,16 @@ impl SqliteStore {
         }
         let of_one = |n| {
             format!(
-                "SELECT position FROM (SELECT position FROM events INDEXED BY events_event_type WHERE event_type = ${n} \
+                "SELECT position, true FROM (SELECT position FROM events INDEXED BY events_event_type WHERE event_type = ${n} \
                  AND position > $1 AND position <= $2 ORDER BY position LIMIT $3)"
             )
         };
         let each: Vec<_> = (0..names.len()).map(|n| of_one(n + 4)).collect();
         let text = format!("{} ORDER BY position LIMIT $3", each.join(" UNION ALL "));
-        let query = sqlx::query(&text).bind(signed(after)?).bind(signed(until)?);
+        let query = sqlx::query_as(&text).bind(signed(after)?).bind(signed(until)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let query = names.iter().fold(query, |query, name| query.bind(*name));
-        let rows = query.fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok((unsigned(row, "position")?, true))).collect()
+        selection::places(query.fetch_all(&self.pool).await?)
     }
 
     pub(super) async fn find_position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
@@ -97,20 +95,9 @@ impl SqliteStore {
              FROM (SELECT position, aggregate_type, aggregate_id, sequence FROM events {} LIMIT $4) e ORDER BY position",
             along(Field::Organization)
         );
-        let query = sqlx::query(&text).bind(organization).bind(signed(after)?).bind(signed(until)?);
+        let query = sqlx::query_as(&text).bind(organization).bind(signed(after)?).bind(signed(until)?);
         let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&self.pool).await?;
-        let mut members = Members { members: Vec::new(), looked_until: until };
-        for row in &rows {
-            let position = unsigned(row, "position")?;
-            if rows.len() == limit {
-                members.looked_until = position;
-            }
-            if row.try_get::<bool, _>("is_first")? {
-                let (aggregate_type, aggregate_id) = (row.try_get("aggregate_type")?, row.try_get("aggregate_id")?);
-                members.members.push(Member { position, aggregate_type, aggregate_id });
-            }
-        }
-        Ok(members)
+        selection::members(rows, until, limit)
     }
 }
 
@@ -139,12 +126,11 @@ impl Selecting for SqliteStore {
         let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
         let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
         let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events {along} LIMIT $4");
-        let query = sqlx::query(&text).bind(values[0]).bind(signed(first)?).bind(signed(last)?);
+        let query = sqlx::query_as(&text).bind(values[0]).bind(signed(first)?).bind(signed(last)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
         let query = others.fold(query, |query, value| query.bind(*value));
-        let rows = query.fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok((unsigned(row, "position")?, row.try_get("fits")?))).collect()
+        selection::places(query.fetch_all(&self.pool).await?)
     }
 
     async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {

@@ -28,7 +28,7 @@ impl TreeStore for PostgresStore {
         let text =
             "SELECT position - 1, leaf_hash FROM events WHERE position > $1 AND position <= $2 ORDER BY position";
         let (start, end) = (signed(range.start)?, signed(range.end)?);
-        let rows = self.reading(|| sqlx::query_as(text).bind(start).bind(end).fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| sqlx::query_as(text).bind(start).bind(end).fetch_all(&self.walks)).await?;
         if is_first(&rows, &range) {
             return without_gap(rows, &range);
         }
@@ -42,14 +42,14 @@ impl TreeStore for PostgresStore {
             "SELECT number, hash FROM merkle_nodes WHERE level = $1 AND number >= $2 AND number < $3 ORDER BY number";
         let (start, end) = (signed(range.start)?, signed(range.end)?);
         let query = || sqlx::query_as(text).bind(i16::from(level)).bind(start).bind(end);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         without_gap(rows, &range)
     }
 
     async fn tiles(&self) -> JournalResult<u64> {
         let text = "SELECT coalesce(max(number) + 1, 0) FROM merkle_nodes WHERE level = $1";
         let query = || sqlx::query_scalar::<_, i64>(text).bind(i16::from(LEVELS_APART));
-        u64::try_from(self.reading(|| query().fetch_one(&self.pool)).await?).map_err(JournalError::corrupt)
+        u64::try_from(self.reading(|| query().fetch_one(&self.walks)).await?).map_err(JournalError::corrupt)
     }
 
     async fn keep(&self, nodes: &[(Subtree, Hash)]) -> JournalResult<()> {
@@ -61,7 +61,7 @@ impl TreeStore for PostgresStore {
             .bind(nodes.iter().map(|(node, _)| i16::from(node.level)).collect::<Vec<_>>())
             .bind(numbers)
             .bind(nodes.iter().map(|(_, hash)| hash.as_slice()).collect::<Vec<_>>())
-            .execute(&self.pool)
+            .execute(&self.walks)
             .await?;
         Ok(())
     }

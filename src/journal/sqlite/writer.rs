@@ -1,0 +1,275 @@
+//! The one that commits, on SQLite.
+
+use super::documents::write_documents;
+use super::rows::{Cell, write_rows};
+use super::{EVENT_COLUMNS, HEAD, head, signed, unsigned};
+use crate::folding::Rows;
+use crate::journal::codec::timestamp;
+use crate::journal::{
+    AnswerStep, Batch, ClaimStep, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
+    SubjectKeyStep,
+};
+use crate::read_store::sql;
+use async_trait::async_trait;
+use registrar_projections::CollectionId;
+use serde_json::{Value, json};
+use sqlx::Connection;
+use sqlx::sqlite::SqliteConnection;
+use std::collections::{HashMap, HashSet};
+
+pub(super) struct SqliteWriter {
+    pub(super) connection: SqliteConnection,
+    pub(super) locked: bool,
+}
+
+impl SqliteWriter {
+    async fn begin(&mut self) -> JournalResult<()> {
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
+        self.locked = true;
+        Ok(())
+    }
+
+    async fn end(&mut self, statement: &str) -> JournalResult<()> {
+        self.locked = false;
+        sqlx::query(statement).execute(&mut self.connection).await?;
+        Ok(())
+    }
+
+    async fn check(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        let (position, generation): (i64, i64) =
+            sqlx::query_as("SELECT position, generation FROM journal_head").fetch_one(&mut self.connection).await?;
+        if position != signed(batch.expected_head)? || generation != signed(batch.generation)? {
+            return Ok(Committed::HeadMoved);
+        }
+        let lost = Lost {
+            streams: self.lost_streams(batch).await?,
+            takes: self.lost_takes(batch).await?,
+            answers: self.lost_answers(batch).await?,
+        };
+        Ok(if lost == Lost::default() { Committed::Yes } else { Committed::Lost(lost) })
+    }
+
+    async fn lost_streams(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        let streams: Vec<StreamId> = batch.streams.iter().map(|step| step.stream.clone()).collect();
+        if streams.is_empty() {
+            return Ok(Vec::new());
+        }
+        let versions = self.versions(&streams).await?;
+        let steps = batch.streams.iter().zip(versions).enumerate();
+        Ok(steps.filter(|(_, (step, version))| step.from != *version).map(|(index, _)| index).collect())
+    }
+
+    async fn lost_takes(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        if batch.takes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&str> = batch.takes.iter().map(|step| step.key.as_str()).collect();
+        let query = sqlx::query_as(
+            "SELECT key, aggregate_type, aggregate_id FROM claims WHERE key IN (SELECT value FROM json_each($1))",
+        );
+        let held: Vec<(String, String, String)> =
+            query.bind(json!(keys).to_string()).fetch_all(&mut self.connection).await?;
+        let is = |step: &ClaimStep, claim: &(String, String, String)| {
+            step.key == claim.0 && step.holder.aggregate_type == claim.1 && step.holder.aggregate_id == claim.2
+        };
+        // Lost is what another holds and does not release in this batch.
+        let lost: HashSet<&str> = held
+            .iter()
+            .filter(|claim| !batch.releases.iter().chain(&batch.takes).any(|step| is(step, claim)))
+            .map(|claim| claim.0.as_str())
+            .collect();
+        Ok(keys.iter().enumerate().filter(|(_, key)| lost.contains(*key)).map(|(index, _)| index).collect())
+    }
+
+    async fn lost_answers(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
+        let mut lost = Vec::new();
+        for (index, step) in batch.answers.iter().enumerate() {
+            let query = sqlx::query_scalar("SELECT expires_at > $2 FROM idempotency_keys WHERE key = $1");
+            let alive: Option<bool> =
+                query.bind(&step.key).bind(timestamp(batch.recorded_at)).fetch_optional(&mut self.connection).await?;
+            if alive == Some(true) {
+                lost.push(index);
+            }
+        }
+        Ok(lost)
+    }
+
+    async fn write<'a>(&mut self, batch: &'a Batch) -> JournalResult<()> {
+        if !batch.events.is_empty() {
+            self.write_events(batch).await?;
+        }
+        let claims = |steps: &'a [ClaimStep]| -> Vec<Vec<Cell<'a>>> {
+            let row = |step: &'a ClaimStep| {
+                vec![
+                    step.key.as_str().into(),
+                    step.holder.aggregate_type.into(),
+                    step.holder.aggregate_id.as_str().into(),
+                ]
+            };
+            steps.iter().map(row).collect()
+        };
+        let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN (";
+        write_rows(&mut self.connection, text, ")", claims(&batch.releases)).await?;
+        // What still stands there is the taker's own.
+        let (before, after) = (
+            "INSERT INTO claims (key, aggregate_type, aggregate_id) SELECT column1, column2, column3 FROM (",
+            ") WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = column1)",
+        );
+        write_rows(&mut self.connection, before, after, claims(&batch.takes)).await?;
+        let keys = |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), Cell::Bytes(&step.wrapped)];
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key)";
+        write_rows(&mut self.connection, text, "", batch.subject_keys.iter().map(keys).collect()).await?;
+        let answers = |step: &'a AnswerStep| {
+            vec![
+                Cell::Bytes(&step.key),
+                Cell::Bytes(&step.answer.fingerprint),
+                Cell::Bytes(&step.answer.answer),
+                Cell::Text(timestamp(step.expires_at).into()),
+            ]
+        };
+        // Only an expired answer can stand there: the check has seen to it.
+        let text = "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at)";
+        write_rows(&mut self.connection, text, "", batch.answers.iter().map(answers).collect()).await?;
+        write_documents(&mut self.connection, batch.generation, &batch.documents, &batch.counts).await
+    }
+
+    async fn write_events(&mut self, batch: &Batch) -> JournalResult<()> {
+        let recorded_at = timestamp(batch.recorded_at);
+        let events = batch.events.iter().map(|event| {
+            Ok(vec![
+                signed(event.position)?.into(),
+                recorded_at.as_str().into(),
+                event.aggregate_type.as_str().into(),
+                event.aggregate_id.as_str().into(),
+                signed(event.sequence)?.into(),
+                event.event_type.as_str().into(),
+                event.event_version.as_str().into(),
+                event.payload.as_str().into(),
+                event.metadata.as_str().into(),
+                Cell::Bytes(&event.leaf_hash),
+            ])
+        });
+        let text = format!("INSERT INTO events ({EVENT_COLUMNS})");
+        write_rows(&mut self.connection, &text, "", events.collect::<JournalResult<_>>()?).await?;
+        let streams = batch.streams.iter().map(|step| {
+            Ok(vec![
+                step.stream.aggregate_type.into(),
+                step.stream.aggregate_id.as_str().into(),
+                signed(step.to)?.into(),
+                signed(step.first_position)?.into(),
+            ])
+        });
+        let (before, after) = (
+            "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position)",
+            "ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version",
+        );
+        write_rows(&mut self.connection, before, after, streams.collect::<JournalResult<_>>()?).await?;
+        sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
+            .bind(signed(batch.expected_head + batch.events.len() as u64)?)
+            .bind(&recorded_at)
+            .bind(batch.frontier.to_bytes())
+            .execute(&mut self.connection)
+            .await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl JournalWriter for SqliteWriter {
+    async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
+        if !self.locked {
+            self.begin().await?;
+        }
+        let committed = self.check(batch).await?;
+        if committed == Committed::Yes {
+            self.write(batch).await?;
+            self.end("COMMIT").await?;
+        } else {
+            self.end("ROLLBACK").await?;
+        }
+        Ok(committed)
+    }
+
+    async fn lock(&mut self) -> JournalResult<Head> {
+        if self.locked {
+            self.unlock().await?;
+        }
+        self.begin().await?;
+        head(&sqlx::query(HEAD).fetch_one(&mut self.connection).await?)
+    }
+
+    async fn unlock(&mut self) -> JournalResult<()> {
+        if self.locked { self.end("ROLLBACK").await } else { Ok(()) }
+    }
+
+    async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>> {
+        let rows: Vec<Value> =
+            streams.iter().map(|stream| json!([stream.aggregate_type, stream.aggregate_id])).collect();
+        let text = "SELECT coalesce(s.version, 0) AS version FROM json_each($1) u \
+             LEFT JOIN streams s ON s.aggregate_type = u.value ->> 0 AND s.aggregate_id = u.value ->> 1 ORDER BY u.key";
+        let query = sqlx::query(text).bind(Value::Array(rows).to_string());
+        query.fetch_all(&mut self.connection).await?.iter().map(|row| unsigned(row, "version")).collect()
+    }
+
+    async fn documents(
+        &mut self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        let table = sql::table(collection.collection(), generation);
+        let text = format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
+        let query = sqlx::query_as(&text).bind(json!(ids).to_string());
+        Ok(query.fetch_all(&mut self.connection).await?.into_iter().collect())
+    }
+
+    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        write_documents(&mut transaction, generation, &rows.documents, &rows.counts).await?;
+        sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
+            .bind(signed(generation)?)
+            .bind(signed(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
+        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        let served: i64 =
+            sqlx::query_scalar("SELECT generation FROM journal_head").fetch_one(&mut *transaction).await?;
+        if served != signed(generation)? {
+            return Ok(false);
+        }
+        write_documents(&mut transaction, generation, &rows.documents, &rows.counts).await?;
+        let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
+             ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
+        sqlx::query(text)
+            .bind(follower)
+            .bind(signed(generation)?)
+            .bind(signed(checkpoint)?)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64> {
+        let text = "SELECT checkpoint FROM followers WHERE name = $1 AND generation = $2";
+        let query = sqlx::query_scalar(text).bind(follower).bind(signed(generation)?);
+        let checkpoint: Option<i64> = query.fetch_optional(&mut self.connection).await?;
+        u64::try_from(checkpoint.unwrap_or_default()).map_err(JournalError::corrupt)
+    }
+
+    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
+        write_documents(&mut self.connection, generation, &rows.documents, &rows.counts).await?;
+        for text in [
+            "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
+            "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
+            "UPDATE journal_head SET generation = $1",
+        ] {
+            sqlx::query(text).bind(signed(generation)?).execute(&mut self.connection).await?;
+        }
+        self.end("COMMIT").await
+    }
+}
