@@ -1,5 +1,6 @@
 //! The auditor's API, in process: pages by each filter, and states of the past, in a journal of a given size.
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -26,9 +27,9 @@ use uuid::Uuid;
 const LONG_HISTORY: u64 = 10_000;
 /// Commands under way at once while the journal is filled.
 const WRITERS: u64 = 64;
-/// Actors and organizations that share the events.
-const ACTORS: u64 = 1_000;
-const ORGANIZATIONS: u64 = 100;
+/// Actors and organizations that share the events: few enough that half of a small journal fills a page of each.
+const ACTORS: u64 = 20;
+const ORGANIZATIONS: u64 = 20;
 
 /// What is measured.
 #[derive(Debug, Clone)]
@@ -42,7 +43,7 @@ pub(crate) struct Journal {
 }
 
 struct Auditor {
-    app: AppState,
+    app: Router,
     token: String,
 }
 
@@ -71,12 +72,18 @@ pub(crate) async fn run(journal: Journal) -> anyhow::Result<()> {
     ];
     for (what, filter) in kinds {
         let filter = if filter == "x=" { String::new() } else { format!("&{filter}") };
-        let pages = (0..journal.requests).map(|n| format!("/audit/events?after={}{filter}", n * 7919 % head));
+        let pages = (0..journal.requests).map(|n| format!("/audit/events?after={}{filter}", n * 7919 % (head / 2)));
         auditor.measure(&format!("page by {what}"), pages).await?;
     }
     let both = (0..journal.requests)
-        .map(|n| format!("/audit/events?after={}&actorId=actor-7&eventType=admin.registered", n * 7919 % head));
+        .map(|n| format!("/audit/events?after={}&actorId=actor-7&eventType=admin.registered", n * 7919 % (head / 2)));
     auditor.measure("page by actor and event type", both).await?;
+    let proofs = (1..=journal.requests)
+        .map(|n| format!("/audit/proofs/inclusion?position={}&treeSize={head}", n * 7919 % head + 1));
+    auditor.measure("inclusion proof", proofs).await?;
+    let proofs =
+        (1..=journal.requests).map(|n| format!("/audit/proofs/consistency?from={}&to={head}", n * 7919 % head + 1));
+    auditor.measure("consistency proof", proofs).await?;
     let states = |n: u64| format!("/audit/admin/{long}?asOf={}", times.1 + n * 7919 % LONG_HISTORY);
     let mut cold = Histogram::<u64>::new(3)?;
     for n in 0..journal.requests.min(50) {
@@ -191,14 +198,15 @@ impl Auditor {
         };
         let token = authenticator.issue(&node, &RequestContext::system(), request).await?;
         let (passwords, publisher) = (Arc::new(PasswordHasher::new(1, 8)), PublisherStatus::default());
-        Ok(Auditor { app: AppState::new(node, authenticator, passwords, publisher, ApiSettings::default()), token })
+        let state = AppState::new(node, authenticator, passwords, publisher, ApiSettings::default());
+        Ok(Auditor { app: router(state), token })
     }
 
     /// Reads an answer to its end and says how long it was.
     async fn get(&self, path: &str, accept: &str) -> anyhow::Result<u64> {
         let request = Request::get(path).header("authorization", format!("Bearer {}", self.token));
         let request = request.header("accept", accept).body(Body::empty())?;
-        let response = router(self.app.clone()).oneshot(request).await?;
+        let response = self.app.clone().oneshot(request).await?;
         anyhow::ensure!(response.status().is_success(), "{path}: {}", response.status());
         let (mut body, mut bytes) = (response.into_body(), 0);
         while let Some(frame) = body.frame().await {

@@ -121,6 +121,21 @@ pub fn leaf_entry(event: &StoredEvent) -> String {
     entry
 }
 
+/// Hashes of many leaves, one after the other, in one buffer.
+#[derive(Debug, Default)]
+pub struct LeafHasher {
+    entry: String,
+}
+
+impl LeafHasher {
+    /// Hash of the event's leaf.
+    pub fn hash(&mut self, event: &StoredEvent) -> merkle::Hash {
+        self.entry.clear();
+        write_members(&mut self.entry, event, None);
+        merkle::leaf_hash(self.entry.as_bytes())
+    }
+}
+
 /// The sealed event as one line of canonical JSON, with its leaf hash in base64: what journal files hold. Without the
 /// member `leafHash` it is the entry of the leaf.
 pub fn write_line(line: &mut String, event: &StoredEvent) {

@@ -17,6 +17,9 @@ pub const PAGE: usize = 1_000;
 /// A person's key as it is stored: `None` once it was destroyed.
 pub type StoredKey = (String, Option<Vec<u8>>);
 
+/// A stream's version as it is stored: aggregate type, aggregate id, version.
+pub type StreamVersion = (String, String, u64);
+
 /// Reading everything, without the checks that readers of the journal rely on.
 #[async_trait]
 pub trait RawJournal: Send + Sync {
@@ -26,6 +29,9 @@ pub trait RawJournal: Send + Sync {
 
     /// The last position that stands in the table of events; 0 where there is none.
     async fn last_position(&self) -> JournalResult<u64>;
+
+    /// Sends the versions of all streams, in pages; ends early when nobody receives them.
+    async fn stream_versions(&self, pages: Sender<Vec<StreamVersion>>) -> JournalResult<()>;
 
     /// A stream that does not number its events from its first to its version without gaps, if there is one.
     async fn misnumbered(&self) -> JournalResult<Option<(String, String)>>;

@@ -11,7 +11,8 @@ use super::merkle::proofs::{self, Subtree};
 use super::merkle::{Frontier, Hash, perfect_root as root};
 use super::{Head, Journal, JournalError, JournalResult};
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -88,22 +89,37 @@ impl Tree {
     }
 
     async fn hashes(&self, ranges: &[Range<u64>]) -> JournalResult<Vec<Hash>> {
-        let mut hashes = Vec::with_capacity(ranges.len());
-        for range in ranges {
-            let parts = self.subtrees(&proofs::perfect(range)).await?;
-            hashes.push(proofs::join(&parts).ok_or_else(missing)?);
-        }
-        Ok(hashes)
+        let parts: Vec<Vec<Subtree>> = ranges.iter().map(proofs::perfect).collect();
+        let mut roots = self.subtrees(&parts.concat()).await?.into_iter();
+        let join = |part: &Vec<Subtree>| proofs::join(&roots.by_ref().take(part.len()).collect::<Vec<_>>());
+        parts.iter().map(join).collect::<Option<_>>().ok_or_else(missing)
     }
 
+    /// Subtrees of a proof lie close to each other: what they need of one tile is read at once.
     async fn subtrees(&self, subtrees: &[Subtree]) -> JournalResult<Vec<Hash>> {
-        let mut hashes = Vec::with_capacity(subtrees.len());
-        for subtree in subtrees {
-            let above = subtree.level % LEVELS_APART;
-            let nodes = (subtree.index << above)..((subtree.index + 1) << above);
-            hashes.push(root(self.nodes(subtree.level - above, nodes).await?));
+        let below: Vec<(u8, Range<u64>)> = subtrees
+            .iter()
+            .map(|subtree| {
+                let above = subtree.level % LEVELS_APART;
+                (subtree.level - above, (subtree.index << above)..((subtree.index + 1) << above))
+            })
+            .collect();
+        let mut tiles: BTreeMap<(u8, u64), Range<u64>> = BTreeMap::new();
+        for (level, nodes) in &below {
+            let tile = tiles.entry((*level, nodes.start / TILE)).or_insert_with(|| nodes.clone());
+            *tile = tile.start.min(nodes.start)..tile.end.max(nodes.end);
         }
-        Ok(hashes)
+        let read = tiles.into_iter().map(async |(key, nodes)| {
+            let hashes = self.nodes(key.0, nodes.clone()).await?;
+            Ok::<_, JournalError>((key, (nodes.start, hashes)))
+        });
+        let tiles: BTreeMap<_, _> = try_join_all(read).await?.into_iter().collect();
+        let hash = |(level, nodes): (u8, Range<u64>)| {
+            let (start, hashes) = tiles.get(&(level, nodes.start / TILE))?;
+            let at = |node: u64| usize::try_from(node - start).ok();
+            Some(root(hashes.get(at(nodes.start)?..at(nodes.end)?)?.to_vec()))
+        };
+        below.into_iter().map(hash).collect::<Option<_>>().ok_or_else(missing)
     }
 
     /// Hashes of the complete nodes `range` of a level that is a multiple of [`LEVELS_APART`].

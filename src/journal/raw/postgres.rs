@@ -1,21 +1,20 @@
 //! Everything of a journal on PostgreSQL. Events come as binary COPY: a row at a time costs the driver more than all
 //! that is done with it.
 
-use super::{ClaimRow, PAGE, RawJournal, Restore, StoredKey};
+use super::{ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
-use crate::journal::postgres::{PostgresStore, signed};
+use crate::journal::postgres::{PostgresStore, WALK_SETTINGS, signed};
 use crate::journal::{JournalError, JournalResult, StoredEvent};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures::TryStreamExt;
-use sqlx::Connection;
-use sqlx::postgres::{PgConnection, PgPoolCopyExt};
+use sqlx::postgres::PgConnection;
+use sqlx::{Connection, Executor};
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
 /// What a binary COPY begins with (PostgreSQL documentation, COPY, binary format).
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-const COLUMNS: u16 = 10;
 
 #[async_trait]
 impl RawJournal for PostgresStore {
@@ -26,27 +25,20 @@ impl RawJournal for PostgresStore {
              payload, metadata, leaf_hash FROM events WHERE position > {after} AND position <= {until} \
              ORDER BY position) TO STDOUT (FORMAT binary)"
         );
-        let mut copied = self.pool.copy_out_raw(&text).await?;
-        let mut rows = Rows::default();
-        let mut page = Vec::with_capacity(PAGE);
-        while let Some(bytes) = copied.try_next().await? {
-            rows.pending.extend_from_slice(&bytes);
-            while let Some(event) = rows.next()? {
-                page.push(event);
-                if page.len() == PAGE
-                    && pages.send(std::mem::replace(&mut page, Vec::with_capacity(PAGE))).await.is_err()
-                {
-                    return Ok(());
-                }
-            }
-        }
-        let _ = pages.send(page).await;
-        Ok(())
+        self.copy(&text, pages, event).await
     }
 
     async fn last_position(&self) -> JournalResult<u64> {
         let query = sqlx::query_scalar::<_, i64>("SELECT coalesce(max(position), 0) FROM events");
         u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
+    }
+
+    async fn stream_versions(&self, pages: Sender<Vec<StreamVersion>>) -> JournalResult<()> {
+        let text = "COPY (SELECT aggregate_type, aggregate_id, version FROM streams) TO STDOUT (FORMAT binary)";
+        self.copy(text, pages, |[aggregate_type, aggregate_id, version]| {
+            Some((text_of(aggregate_type)?, text_of(aggregate_id)?, u64::try_from(number_of(version)?).ok()?))
+        })
+        .await
     }
 
     async fn misnumbered(&self) -> JournalResult<Option<(String, String)>> {
@@ -122,6 +114,35 @@ impl RawJournal for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Sends what a binary COPY of `N` columns brings, in pages.
+    async fn copy<const N: usize, T: Send>(
+        &self,
+        text: &str,
+        pages: Sender<Vec<T>>,
+        read: impl Fn([&[u8]; N]) -> Option<T> + Send,
+    ) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        connection.execute(WALK_SETTINGS).await?;
+        let mut copied = connection.copy_out_raw(text).await?;
+        let mut rows = Rows::default();
+        let mut page = Vec::with_capacity(PAGE);
+        while let Some(bytes) = copied.try_next().await? {
+            rows.pending.extend_from_slice(&bytes);
+            while let Some(row) = rows.next(&read)? {
+                page.push(row);
+                if page.len() == PAGE
+                    && pages.send(std::mem::replace(&mut page, Vec::with_capacity(PAGE))).await.is_err()
+                {
+                    return Ok(());
+                }
+            }
+        }
+        let _ = pages.send(page).await;
+        Ok(())
+    }
+}
+
 /// Rows of a binary COPY, as far as they have arrived.
 #[derive(Default)]
 struct Rows {
@@ -136,7 +157,7 @@ fn broken() -> JournalError {
 
 impl Rows {
     /// The next row that is complete.
-    fn next(&mut self) -> JournalResult<Option<StoredEvent>> {
+    fn next<const N: usize, T>(&mut self, read: impl Fn([&[u8]; N]) -> Option<T>) -> JournalResult<Option<T>> {
         if !self.begun {
             // Signature, flags, and the length of an extension that there is none of.
             if self.pending.len() < SIGNATURE.len() + 8 {
@@ -149,9 +170,9 @@ impl Rows {
         }
         let mut cursor = Cursor(&self.pending[self.read..]);
         match cursor.row() {
-            Some(event) => {
+            Some(fields) => {
                 self.read = self.pending.len() - cursor.0.len();
-                event.map(Some)
+                read(fields).map(Some).ok_or_else(broken)
             }
             None => {
                 self.pending.drain(..self.read);
@@ -179,21 +200,27 @@ impl<'b> Cursor<'b> {
     }
 
     /// A row, or `None` if it is not complete; the end of the copy never is.
-    fn row(&mut self) -> Option<JournalResult<StoredEvent>> {
-        if u16::from_be_bytes(self.take()?) != COLUMNS {
+    fn row<const N: usize>(&mut self) -> Option<[&'b [u8]; N]> {
+        if usize::from(u16::from_be_bytes(self.take()?)) != N {
             return None;
         }
-        let mut fields = [&[][..]; COLUMNS as usize];
+        let mut fields = [&[][..]; N];
         for field in &mut fields {
             *field = self.field()?;
         }
-        Some(event(&fields).ok_or_else(broken))
+        Some(fields)
     }
 }
 
-fn event(fields: &[&[u8]; COLUMNS as usize]) -> Option<StoredEvent> {
-    let number = |field: &[u8]| Some(i64::from_be_bytes(field.try_into().ok()?));
-    let text = |field: &[u8]| Some(std::str::from_utf8(field).ok()?.to_owned());
+fn number_of(field: &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(field.try_into().ok()?))
+}
+
+fn text_of(field: &[u8]) -> Option<String> {
+    Some(std::str::from_utf8(field).ok()?.to_owned())
+}
+
+fn event(fields: [&[u8]; 10]) -> Option<StoredEvent> {
     let [
         position,
         recorded_at,
@@ -209,17 +236,17 @@ fn event(fields: &[&[u8]; COLUMNS as usize]) -> Option<StoredEvent> {
     // Microseconds since the beginning of 2000.
     let epoch = Utc.timestamp_opt(946_684_800, 0).single()?;
     Some(StoredEvent {
-        position: u64::try_from(number(position)?).ok()?,
-        recorded_at: epoch.checked_add_signed(TimeDelta::microseconds(number(recorded_at)?))?,
-        aggregate_type: text(aggregate_type)?,
-        aggregate_id: text(aggregate_id)?,
-        sequence: u64::try_from(number(sequence)?).ok()?,
-        event_type: text(event_type)?,
-        event_version: text(event_version)?,
-        payload: text(payload)?,
-        metadata: text(metadata)?,
+        position: u64::try_from(number_of(position)?).ok()?,
+        recorded_at: epoch.checked_add_signed(TimeDelta::microseconds(number_of(recorded_at)?))?,
+        aggregate_type: text_of(aggregate_type)?,
+        aggregate_id: text_of(aggregate_id)?,
+        sequence: u64::try_from(number_of(sequence)?).ok()?,
+        event_type: text_of(event_type)?,
+        event_version: text_of(event_version)?,
+        payload: text_of(payload)?,
+        metadata: text_of(metadata)?,
         // A hash of another length matches none.
-        leaf_hash: (*leaf).try_into().unwrap_or_default(),
+        leaf_hash: leaf.try_into().unwrap_or_default(),
     })
 }
 
