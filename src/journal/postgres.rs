@@ -8,6 +8,7 @@ pub(crate) use archived::leaves_of;
 use super::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StoredAnswer, StoredEvent,
     StoredSnapshot, StreamId,
+    archived::{self as archiving, StreamPage},
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
@@ -21,6 +22,7 @@ use sqlx::query::Query;
 use sqlx::{Connection, Postgres, Row};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 /// Connections for reading, at most.
@@ -171,20 +173,10 @@ impl Journal for PostgresStore {
         &self,
         stream: (&str, &str),
         after_sequence: u64,
+        until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
-             WHERE aggregate_type = $1 AND aggregate_id = $2) \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
-             AND sequence > $3 ORDER BY sequence LIMIT $4"
-        );
-        let (after, count) = (signed(after_sequence)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
-        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived(stream, after_sequence, events).await
+    ) -> JournalResult<StreamPage> {
+        self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -211,9 +203,9 @@ impl Journal for PostgresStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
-            let archived_until = self.archived_until().await?;
-            if after < archived_until {
-                return Err(JournalError::Archived { until: archived_until });
+            let archived = self.archived_for(filter, until).await?;
+            if after < archived {
+                return Err(JournalError::Archived { until: archived });
             }
             return selecting::select(self, filter, after, until, limit).await;
         }
@@ -225,11 +217,24 @@ impl Journal for PostgresStore {
     }
 
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
-        self.find_members(organization, after, until, limit).await
+        let of = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
+        match self.archived_for(&of, until).await? {
+            0 => self.find_members(organization, after, until, limit).await,
+            archived => Err(JournalError::Archived { until: archived }),
+        }
     }
 
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
-        self.find_position_at(time).await
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
+        let position = self.find_position_at(time).await?;
+        let archived_until = self.archived_until().await?;
+        if archived_until == 0 || position > archived_until {
+            return Ok(position..=position);
+        }
+        self.archived_position_at(time, archived_until).await
+    }
+
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+        archiving::archived_for(self, filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

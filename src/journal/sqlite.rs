@@ -9,6 +9,7 @@ mod selection;
 use super::{
     AnswerStep, Batch, ClaimStep, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost,
     StoredAnswer, StoredEvent, StoredSnapshot, StreamId, SubjectKeyStep,
+    archived::{self as archiving, StreamPage},
     codec::timestamp,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
@@ -27,6 +28,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row};
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -146,17 +148,10 @@ impl Journal for SqliteStore {
         &self,
         stream: (&str, &str),
         after_sequence: u64,
+        until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
-             AND sequence > $3 ORDER BY sequence LIMIT $4"
-        );
-        let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after_sequence)?);
-        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let events = query.fetch_all(&self.pool).await?.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived(stream, after_sequence, events).await
+    ) -> JournalResult<StreamPage> {
+        self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -185,9 +180,9 @@ impl Journal for SqliteStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
-            let archived_until = self.archived_until().await?;
-            if after < archived_until {
-                return Err(JournalError::Archived { until: archived_until });
+            let archived = self.archived_for(filter, until).await?;
+            if after < archived {
+                return Err(JournalError::Archived { until: archived });
             }
             return selecting::select(self, filter, after, until, limit).await;
         }
@@ -199,11 +194,24 @@ impl Journal for SqliteStore {
     }
 
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
-        self.find_members(organization, after, until, limit).await
+        let of = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
+        match self.archived_for(&of, until).await? {
+            0 => self.find_members(organization, after, until, limit).await,
+            archived => Err(JournalError::Archived { until: archived }),
+        }
     }
 
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
-        self.find_position_at(time).await
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
+        let position = self.find_position_at(time).await?;
+        let archived_until = self.archived_until().await?;
+        if archived_until == 0 || position > archived_until {
+            return Ok(position..=position);
+        }
+        self.archived_position_at(time, archived_until).await
+    }
+
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+        archiving::archived_for(self, filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

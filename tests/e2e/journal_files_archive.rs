@@ -5,33 +5,12 @@ use crate::journal_files_support::*;
 use crate::on_both_stores;
 use crate::support::*;
 use registrar::api::ApiSettings;
-use registrar::files::{ArchiveError, ExportError, Format, Selection, archive, import, verify, verify::Held};
+use registrar::files::{ArchiveError, ExportError, Format, Selection, import, verify, verify::Held};
 use registrar::followers;
 use registrar::journal::JournalError;
-use registrar::node::Node;
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
-use std::path::Path;
 use uuid::Uuid;
-
-/// Partitions of 256 positions from the next one on.
-async fn small_partitions(database: &Database) {
-    let node = database.open().await;
-    node.close().await;
-    if database.settings.database_url.is_some() {
-        let mut sql = database.sql().await;
-        sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
-        // The first was made with the tables; nothing is in it yet.
-        sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
-        sql.run("DROP TABLE events_from_1").await.unwrap();
-        sql.run("DELETE FROM event_partitions").await.unwrap();
-        sql.run("UPDATE journal_head SET partitioned_until = 0").await.unwrap();
-    }
-}
-
-async fn archived(node: &Node, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
-    archive(node, before, path, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
-}
 
 on_both_stores! {
     async fn positions_proofs_states_and_documents_stay(database) {
@@ -89,7 +68,7 @@ on_both_stores! {
             let answer = app.get(&format!("/audit/{path}")).await;
             assert_eq!(answer.status, 410, "{path}: {answer:?}");
             let problem = answer.json();
-            assert_eq!((problem["code"].as_str(), problem["detail"].as_str()), (Some("archived"), Some("events up to position 512 were archived; begin after it")));
+            assert_eq!((problem["code"].as_str(), problem["detail"].as_str()), (Some("archived"), Some("this needs events that were archived, up to position 512; lists of events can begin after it")));
         }
         assert_eq!(app.get("/audit/events/513").await.status, 200);
         assert_eq!(app.get("/audit/events?after=cursor").await.status, 400);

@@ -3,7 +3,9 @@
 use crate::support::*;
 use registrar::checkpoint::signer;
 use registrar::committer::ExpectedVersion;
-use registrar::files::{ExportError, Exported, Format, ImportError, Imported, Selection, export, import};
+use registrar::files::{
+    ArchiveError, ExportError, Exported, Format, ImportError, Imported, Selection, archive, export, import,
+};
 use registrar::followers;
 use registrar::node::Node;
 use registrar_projections::CollectionId;
@@ -77,4 +79,23 @@ pub fn copy(export: &Path, name: &str) -> PathBuf {
 
 pub fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+/// Partitions of 256 positions from the next one on.
+pub async fn small_partitions(database: &Database) {
+    let node = database.open().await;
+    node.close().await;
+    if database.settings.database_url.is_some() {
+        let mut sql = database.sql().await;
+        sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
+        // The first was made with the tables; nothing is in it yet.
+        sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
+        sql.run("DROP TABLE events_from_1").await.unwrap();
+        sql.run("DELETE FROM event_partitions").await.unwrap();
+        sql.run("UPDATE journal_head SET partitioned_until = 0").await.unwrap();
+    }
+}
+
+pub async fn archived(node: &Node, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
+    archive(node, before, path, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
 }

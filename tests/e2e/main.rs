@@ -10,6 +10,7 @@
 
 mod audit_access;
 mod audit_app;
+mod audit_archived;
 mod audit_events;
 mod audit_organizations;
 mod audit_properties;

@@ -3,7 +3,7 @@
 use super::parameters::{EventParameters, EventsParameters, Part};
 use super::stream::{self, wants_lines};
 use super::views::{Event, Page};
-use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
@@ -50,7 +50,7 @@ const NO_EVENT: ApiError = ApiError::NotFound("There is no such event");
     responses(
         (status = 200, description = "The page asked for, or the events one a line.", content(
             (Page<Event> = "application/json"), (String = "application/x-ndjson"))),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable,
     ))]
 pub(super) async fn list_events(
     State(app): State<AppState>,
@@ -63,6 +63,10 @@ pub(super) async fn list_events(
     filter.organization_id = scope.narrow(filter.organization_id)?;
     let question = question.of("events");
     let part = range.part(&app, &question.text(&scope)).await?;
+    let archived = app.node.journal.archived_for(&filter, part.until).await?;
+    if part.after < archived {
+        return Err(ApiError::Archived { until: archived });
+    }
     record(&app, &caller, "events", question.given.clone()).await?;
     let reader = Reader { app, filter, sealed, part };
     if wants_lines(&headers) {
@@ -120,7 +124,7 @@ impl Reader {
             without `leafHash`, in canonical form (RFC 8785), it is the entry of its Merkle leaf."),
     ),
     responses((status = 200, description = "The event.", body = Event),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable))]
 pub(super) async fn find_event(
     State(app): State<AppState>,
     caller: Caller,

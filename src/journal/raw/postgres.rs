@@ -96,9 +96,13 @@ impl RawJournal for PostgresStore {
              SELECT (position - 1) / 256, string_agg(leaf_hash, ''::bytea ORDER BY position) FROM events \
              WHERE position <= $1 GROUP BY 1";
         sqlx::query(leaves).bind(signed(until)?).execute(&mut *transaction).await?;
+        let organizations = "INSERT INTO archived_organizations (organization_id, first_position) \
+             SELECT metadata ->> 'organizationId', min(position) FROM events \
+             WHERE (metadata ->> 'organizationId') IS NOT NULL AND position <= $1 GROUP BY 1 ON CONFLICT DO NOTHING";
+        sqlx::query(organizations).bind(signed(until)?).execute(&mut *transaction).await?;
         sqlx::query("SELECT 1 FROM journal_head FOR UPDATE").execute(&mut *transaction).await?;
-        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
-             SELECT archived_until + 1, $1, $2, now() FROM journal_head";
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
+             SELECT archived_until + 1, $1, $2, now(), true FROM journal_head";
         sqlx::query(archived).bind(signed(until)?).bind(file).execute(&mut *transaction).await?;
         let text = "DELETE FROM event_partitions WHERE last_position <= $1 RETURNING table_name";
         let tables: Vec<String> = sqlx::query_scalar(text).bind(signed(until)?).fetch_all(&mut *transaction).await?;

@@ -135,12 +135,15 @@ impl RawJournal for SqliteStore {
         let carry = format!("WITH types AS (SELECT value FROM json_each($2)) {CARRY}");
         let carry = sqlx::query(&carry).bind(signed(until)?).bind(json!(never_loaded).to_string());
         carry.execute(&mut *transaction).await?;
-        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
-             SELECT archived_until + 1, $1, $2, $3 FROM journal_head";
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
+             SELECT archived_until + 1, $1, $2, $3, true FROM journal_head";
         let archived = sqlx::query(archived).bind(signed(until)?).bind(file).bind(timestamp(Utc::now()));
         archived.execute(&mut *transaction).await?;
         sqlx::query("DROP TRIGGER events_no_delete").execute(&mut *transaction).await?;
         for text in [
+            "INSERT INTO archived_organizations (organization_id, first_position) \
+             SELECT metadata ->> '$.organizationId', min(position) FROM events \
+             WHERE (metadata ->> '$.organizationId') IS NOT NULL AND position <= $1 GROUP BY 1 ON CONFLICT DO NOTHING",
             "INSERT INTO archived_leaves (tile, hashes) SELECT (position - 1) / 256, unhex(group_concat(hex(leaf_hash), '')) \
              FROM (SELECT position, leaf_hash FROM events WHERE position <= $1 ORDER BY position) GROUP BY 1",
             "DELETE FROM events WHERE position <= $1",
