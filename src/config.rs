@@ -221,7 +221,7 @@ impl ServeArgs {
             listen,
             public_url,
             first_administrator: self.first_administrator.resolve(secrets)?,
-            nats: given(self.nats_url).map(|urls| parse::nats(&urls, publish_personal)).transpose()?,
+            nats: nats(self.nats_url, publish_personal)?,
             publish_personal,
             reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
@@ -230,6 +230,14 @@ impl ServeArgs {
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
         })
     }
+}
+
+/// The NATS servers that the setting names, if it names some.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn nats(urls: Option<String>, publish_personal: bool) -> Result<Option<NatsSettings>, ConfigError> {
+    given(urls).map(|urls| parse::nats(&urls, publish_personal)).transpose()
 }
 
 /// The text, unless there is nothing in it.

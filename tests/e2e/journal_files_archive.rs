@@ -3,11 +3,14 @@
 use crate::ecg_app::App;
 use crate::journal_files_support::*;
 use crate::on_both_stores;
+use crate::publishing::harness::{NatsServer, Publisher, commit};
 use crate::support::*;
 use registrar::api::ApiSettings;
-use registrar::files::{ArchiveError, ExportError, Format, Selection, import, verify, verify::Held};
+use registrar::files::{ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held};
+use registrar::folding::Rows;
 use registrar::followers;
 use registrar::journal::JournalError;
+use registrar::publisher::STREAM;
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
 use uuid::Uuid;
@@ -17,6 +20,7 @@ on_both_stores! {
         small_partitions(&database).await;
         let app = App::over(filled(&database).await, ApiSettings::default()).await;
         let node = &app.state.node;
+        follow(node).await;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("archive");
         let size = node.position().await;
@@ -72,6 +76,7 @@ on_both_stores! {
         }
         assert_eq!(app.get("/audit/events/513").await.status, 200);
         assert_eq!(app.get("/audit/events?after=cursor").await.status, 400);
+        assert_eq!(app.get("/events/stream?after=511").await.status, 410);
         assert_eq!(app.get("/audit/proofs/inclusion?position=7").await.status, 200);
         let refused = export_to(node, &folder.path().join("all"), Selection::all(Format::Ndjson)).await;
         assert!(matches!(refused, Err(ExportError::Archived(512))), "{refused:?}");
@@ -97,6 +102,7 @@ on_both_stores! {
         followers::rebuild(&restored.store, &restored.vault, &|_, _| {}).await.unwrap();
         restored.close().await;
         let restored = target.open().await;
+        follow(&restored).await;
         assert_eq!((imported.position, note(&restored).await), (node.position().await, note(&node).await));
         assert_eq!(documents(&restored).await, documents(&node).await);
         let again = target_without(&parts[1..]).await;
@@ -122,6 +128,88 @@ on_both_stores! {
         archived(&node, 600, &path).await.unwrap();
         let again = archived(&node, 600, &folder.path().join("again")).await;
         assert!(matches!(again, Err(ArchiveError::Nothing { archived: 512, .. })), "{again:?}");
+    }
+
+    async fn what_a_follower_has_not_passed_stays(database) {
+        small_partitions(&database).await;
+        let node = filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (events, path) = (node.all_events().await, folder.path().join("archive"));
+        for (position, passed) in [(0, false), (511, false), (512, true)] {
+            // As far as a follower would have come.
+            let mut writer = node.journal.writer().await.unwrap();
+            let name = registrar_projections::FOLLOWING[0].name;
+            let generation = node.status().generation;
+            if position > 0 {
+                assert!(writer.follow(generation, name, &Rows::default(), position).await.unwrap());
+            }
+            drop(writer);
+            let result = archive(&node, 600, &path, None, &|_, _| {}).await;
+            if passed {
+                assert_eq!(result.unwrap(), Archived { first: 1, last: 512 });
+                continue;
+            }
+            let refused = result.unwrap_err();
+            assert!(matches!(refused, ArchiveError::Followed { position: at, last: 512, .. } if at == position), "{refused:?}");
+            let told = format!("the follower {name} still needs the events: it has come to position {position}, those up to 512 would be archived\nLet a server run");
+            assert!(refused.to_string().starts_with(&told), "{refused}");
+            assert_eq!(node.all_events().await, events);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    async fn what_is_not_published_stays(database) {
+        small_partitions(&database).await;
+        let (node, nats) = (filled(&database).await, NatsServer::start());
+        follow(&node).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (events, path, settings) = (node.all_events().await, folder.path().join("archive"), nats.settings());
+        let refuse = async || {
+            let refused = archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap_err();
+            assert_eq!(node.all_events().await, events);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+            refused
+        };
+        let refused = refuse().await;
+        assert!(matches!(refused, ArchiveError::Unpublished { position: 0, last: 512 }), "{refused:?}");
+        let told = "the events are not all published: the stream REGISTRAR ends at position 0, those up to 512 would be archived\nLet a server publish";
+        assert!(refused.to_string().starts_with(told), "{refused}");
+        assert!(nats.jetstream().await.get_stream(STREAM).await.is_err(), "asking makes no stream");
+        let publisher = Publisher::of_node(&node, settings.clone());
+        publisher.reached(events.len() as u64).await;
+        publisher.stop().await;
+        // As if it had come to the archive's end, or not quite.
+        let sequence = nats.stream().await.cached_info().state.last_sequence;
+        for gone in (512..=sequence).rev() {
+            nats.stream().await.delete_message(gone).await.unwrap();
+        }
+        let refused = refuse().await;
+        assert!(matches!(refused, ArchiveError::Unpublished { position: 511, last: 512 }), "{refused:?}");
+        nats.kill();
+        let refused = refuse().await;
+        assert!(refused.to_string().starts_with("NATS does not say how far the events are published: connecting to NATS: "), "{refused}");
+        nats.start_again();
+        let publisher = Publisher::of_node(&node, settings.clone());
+        publisher.reached(events.len() as u64).await;
+        publisher.stop().await;
+        assert_eq!(archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap(), Archived { first: 1, last: 512 });
+    }
+
+    async fn publishing_goes_on_behind_an_archive(database) {
+        small_partitions(&database).await;
+        let (node, nats) = (filled(&database).await, NatsServer::start());
+        let head = commit(&node, 768 - node.position().await).await;
+        let publisher = Publisher::of_node(&node, nats.settings());
+        publisher.reached(head).await;
+        publisher.stop().await;
+        follow(&node).await;
+        let folder = tempfile::tempdir().unwrap();
+        let done = archive(&node, u64::MAX, &folder.path().join("archive"), Some(&nats.settings()), &|_, _| {}).await.unwrap();
+        assert_eq!(done, Archived { first: 1, last: head });
+        let publisher = Publisher::of_node(&node, nats.settings());
+        let head = commit(&node, 10).await;
+        publisher.reached(head).await;
+        nats.assert_holds_every_position(head).await;
     }
 
     async fn the_guard_stands_after_an_archive(database) {

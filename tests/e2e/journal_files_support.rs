@@ -6,11 +6,13 @@ use registrar::committer::ExpectedVersion;
 use registrar::files::{
     ArchiveError, ExportError, Exported, Format, ImportError, Imported, Selection, archive, export, import,
 };
-use registrar::followers;
+use registrar::followers::{self, following};
 use registrar::node::Node;
 use registrar_projections::CollectionId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A journal of some 700 events: people with accounts, one of them renamed, readings, keys.
@@ -96,6 +98,18 @@ pub async fn small_partitions(database: &Database) {
     }
 }
 
-pub async fn archived(node: &Node, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
-    archive(node, before, path, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
+/// Archives what every follower has passed.
+pub async fn archived(node: &Arc<Node>, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
+    follow(node).await;
+    archive(node, before, path, None, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
+}
+
+/// Lets every follower come to the head.
+pub async fn follow(node: &Arc<Node>) {
+    let (shutdown, head) = (CancellationToken::new(), node.position().await);
+    following::start(node, &shutdown);
+    for projection in registrar_projections::FOLLOWING {
+        following::wait_for(node, projection, head, Duration::from_secs(30)).await.unwrap();
+    }
+    shutdown.cancel();
 }
