@@ -53,6 +53,9 @@ pub struct StoreArgs {
     // Not a path for clap, which takes an empty one for a mistake.
     #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
     pub data: Option<OsString>,
+    /// Folder where archives are looked for that are no longer where they were written [default: none]
+    #[arg(long, env = "REGISTRAR_ARCHIVES", value_name = "FOLDER", hide_env_values = true)]
+    pub archives: Option<OsString>,
 }
 
 /// What the server is known by.
@@ -165,8 +168,9 @@ impl StoreArgs {
     /// Fills in the default.
     #[must_use]
     pub fn resolve(self) -> StoreSettings {
-        let data = self.data.filter(|path| !path.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from);
-        StoreSettings { database_url: given(self.database_url), data }
+        let folder = |given: Option<OsString>| given.filter(|path| !path.is_empty()).map(PathBuf::from);
+        let data = folder(self.data).unwrap_or_else(|| PathBuf::from("data"));
+        StoreSettings { database_url: given(self.database_url), data, archives: folder(self.archives) }
     }
 }
 

@@ -161,7 +161,7 @@ async fn restore(node: &Node, files: &[PathBuf], key: Option<&NoteVerifier>) -> 
     let imported = files::import(node, files, key, &|done, total| progress.show(done, total)).await?;
     progress.finish(imported.position);
     let progress = Progress::start("rebuilding the read models");
-    followers::rebuild(&node.store, &node.vault, &|done, total| progress.show(done, total)).await?;
+    followers::rebuild(node, &|done, total| progress.show(done, total)).await?;
     progress.finish(imported.position);
     Ok(imported.position)
 }

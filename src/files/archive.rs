@@ -109,7 +109,9 @@ pub async fn archive(
     export(node, path, selection, progress).await?;
     cover(node, last).await?;
     let never_loaded: Vec<&str> = AnyAggregate::never_loaded().collect();
-    raw.detach(last, &path.display().to_string(), &never_loaded).await?;
+    // Whoever looks for the file may be somewhere else.
+    let written = std::path::absolute(path).map_err(ExportError::File)?;
+    raw.detach(last, &written.display().to_string(), &never_loaded).await?;
     Ok(Archived { first: archived + 1, last })
 }
 

@@ -17,6 +17,17 @@ pub const PAGE: usize = 1_000;
 /// A person's key as it is stored: `None` once it was destroyed.
 pub type StoredKey = (String, Option<Vec<u8>>);
 
+/// Events that were taken out of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Position of the first.
+    pub first: u64,
+    /// Position of the last.
+    pub last: u64,
+    /// The file that they were written to.
+    pub file: String,
+}
+
 /// Reading everything, without the checks that readers of the journal rely on.
 #[async_trait]
 pub trait RawJournal: Send + Sync {
@@ -49,6 +60,9 @@ pub trait RawJournal: Send + Sync {
         after: &(String, String),
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>>;
+
+    /// The archive that the event at `position` is in, if it is in one.
+    async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>>;
 
     /// Takes the events up to `until` out of the journal. Their leaf hashes stay, and so do those that snapshots do not
     /// cover, unless they are of `never_loaded` types.

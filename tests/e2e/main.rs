@@ -48,6 +48,7 @@ mod journal_answers;
 mod journal_append;
 mod journal_claims;
 mod journal_files_archive;
+mod journal_files_archived;
 mod journal_files_export;
 mod journal_files_import;
 mod journal_files_support;

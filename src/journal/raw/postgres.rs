@@ -1,7 +1,7 @@
 //! Everything of a journal on PostgreSQL. Events come as binary COPY: a row at a time costs the driver more than all
 //! that is done with it.
 
-use super::{ClaimRow, PAGE, RawJournal, Restore, StoredKey};
+use super::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey};
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::postgres::{PostgresStore, signed};
 use crate::journal::{JournalError, JournalResult, StoredEvent};
@@ -62,6 +62,17 @@ impl RawJournal for PostgresStore {
 
     async fn archived_until(&self) -> JournalResult<u64> {
         PostgresStore::archived_until(self).await
+    }
+
+    async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>> {
+        let text = "SELECT first_position, last_position, file FROM archives WHERE first_position <= $1 AND last_position >= $1";
+        let row: Option<(i64, i64, String)> =
+            sqlx::query_as(text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        row.map(|(first, last, file)| {
+            let number = |number| u64::try_from(number).map_err(JournalError::corrupt);
+            Ok(Archive { first: number(first)?, last: number(last)?, file })
+        })
+        .transpose()
     }
 
     async fn archivable(&self, before: u64) -> JournalResult<u64> {
