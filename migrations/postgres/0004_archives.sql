@@ -7,3 +7,6 @@ CREATE TABLE archived_organizations (
 
 -- Of archives from before this table nobody knows.
 ALTER TABLE archives ADD COLUMN organizations_noted boolean NOT NULL DEFAULT false;
+
+-- An auditor may ask for one of them.
+CREATE UNIQUE INDEX carried_events_position ON carried_events (position);

@@ -5,3 +5,6 @@ CREATE TABLE archived_organizations (
 ) STRICT, WITHOUT ROWID;
 
 ALTER TABLE archives ADD COLUMN organizations_noted INTEGER NOT NULL DEFAULT 0;
+
+-- An auditor may ask for one of them.
+CREATE UNIQUE INDEX carried_events_position ON carried_events (position);

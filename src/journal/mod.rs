@@ -310,6 +310,9 @@ pub trait Journal: Send + Sync {
     /// position, unless it was archived. No event that is here stands between them.
     async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>>;
 
+    /// The event at `position` if it was archived and is here all the same, since its stream is loaded from it.
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>>;
+
     /// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are
     /// none.
     async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64>;

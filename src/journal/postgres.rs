@@ -233,6 +233,13 @@ impl Journal for PostgresStore {
         self.archived_position_at(time, archived_until).await
     }
 
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
+        let position = signed(position)?;
+        let row = self.reading(|| sqlx::query(&text).bind(position).fetch_optional(&self.pool)).await?;
+        row.as_ref().map(event).transpose()
+    }
+
     async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
         archiving::archived_for(self, filter, until).await
     }

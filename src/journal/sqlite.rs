@@ -210,6 +210,12 @@ impl Journal for SqliteStore {
         self.archived_position_at(time, archived_until).await
     }
 
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
+        let row = sqlx::query(&text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        row.as_ref().map(event).transpose()
+    }
+
     async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
         archiving::archived_for(self, filter, until).await
     }

@@ -160,6 +160,8 @@ on_both_stores! {
             assert_eq!(history.len(), expected + 1);
         }
         assert_eq!(items(&app.get(&format!("{path}/history")).await.ok()).len(), 3);
+        let event = app.get(&format!("/audit/events/{}", own[0].position)).await.ok();
+        assert_eq!((&event["position"], &event["eventType"]), (&json!(own[0].position), &json!("organization.registered")));
         let renamed = app.get(&format!("{path}/diff?from={}&to={}", own[0].position, own[1].position)).await.ok();
         assert!(renamed["changes"].as_array().unwrap().iter().any(|change| change["newValue"] == "Acme CRO"), "{renamed}");
         assert_eq!(journal.refused_with(&format!("{path}?asOf={}", own[0].position - 1), &app.token, 404).await, "There was no such aggregate at that moment");

@@ -89,6 +89,10 @@ impl Journal for Faulty {
         self.inner.position_at(time).await
     }
 
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        self.inner.carried(position).await
+    }
+
     async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
         self.inner.archived_for(filter, until).await
     }

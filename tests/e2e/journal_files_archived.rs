@@ -2,6 +2,7 @@
 
 use crate::journal_files_support::*;
 use crate::on_both_stores;
+use crate::process::{Server, fail, registrar, run};
 use crate::support::*;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar::files::{History, HistoryError, archive};
@@ -179,6 +180,35 @@ on_both_stores! {
         wait_until(|| !node.needs_rebuild()).await;
         follow(&node).await;
         assert_eq!(documents(&node).await, served);
+    }
+
+    async fn the_program_tells_what_to_do_before_and_after_an_archive(database) {
+        small_partitions(&database).await;
+        let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (file, moved) = (folder.path().join("old"), elsewhere.path().join("old"));
+        let settings = &database.settings;
+        run(settings, &["seed", "--admins", "300"]);
+        let archive = ["journal", "archive", "--before", "300", "--output", file.to_str().unwrap()];
+        let told = fail(registrar(settings, &archive));
+        assert!(told.starts_with("registrar: the follower event_statistics still needs the events: it has come to position 0, those up to 256 would be archived\nLet a server run"), "{told}");
+        let server = Server::start(settings);
+        let passed = || run(settings, &["projections", "status"]).lines().any(|line| {
+            line.strip_prefix("follower event_statistics: at ").is_some_and(|at| at.parse::<u64>().unwrap() >= 256)
+        });
+        wait_until(passed).await;
+        drop(server);
+        let mut unreachable = registrar(settings, &archive);
+        unreachable.env("REGISTRAR_NATS_URL", "nats://127.0.0.1:1");
+        let told = fail(unreachable);
+        assert!(told.starts_with("registrar: NATS does not say how far the events are published: connecting to NATS"), "{told}");
+        assert_eq!(run(settings, &archive), format!("events 1 to 256 in {}\n", file.display()));
+        std::fs::rename(&file, &moved).unwrap();
+        let told = fail(registrar(settings, &["projections", "rebuild"]));
+        let expected = format!("registrar: the archive of the events 1 to 256 is missing: there is no {}\nPut it back, or name the folder it is in with --archives or REGISTRAR_ARCHIVES.\n", file.display());
+        assert!(told.ends_with(&expected), "{told}");
+        run(settings, &["projections", "rebuild", "--archives", elsewhere.path().to_str().unwrap()]);
+        let status = run(settings, &["projections", "status"]);
+        assert!(status.contains("generation 2: live"), "{status}");
     }
 
     async fn an_archive_is_found_from_wherever_it_was_written(database) {

@@ -8,8 +8,8 @@ use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
-use crate::journal::JournalResult;
 use crate::journal::selection::{EventFilter, Selection};
+use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -138,9 +138,21 @@ pub(super) async fn find_event(
         return Err(NO_EVENT);
     }
     let filter = EventFilter { organization_id: Scope::of(&caller).narrow(None)?, ..EventFilter::default() };
-    let found = app.node.journal.select(&filter, before, before + 1, 1).await?.events;
+    let found = match app.node.journal.select(&filter, before, before + 1, 1).await {
+        Err(archived @ JournalError::Archived { .. }) => {
+            vec![carried(&app, &filter, before + 1).await?.ok_or(archived)?]
+        }
+        selected => selected?.events,
+    };
     let event = Event::all(&app.node.vault, found, sealed).await?.pop().ok_or(NO_EVENT)?;
     let filters = BTreeMap::from([("position".to_owned(), event.position.to_string())]);
     record(&app, &caller, "event", filters).await?;
     Ok(At(head, Json(event)))
+}
+
+/// An archived event that is here all the same, if it may be seen.
+async fn carried(app: &AppState, filter: &EventFilter, position: u64) -> JournalResult<Option<StoredEvent>> {
+    let Some(event) = app.node.journal.carried(position).await? else { return Ok(None) };
+    let seen = filter.organization_id.is_none() || filter.organization_id == codec::organization(&event)?;
+    Ok(seen.then_some(event))
 }
