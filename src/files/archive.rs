@@ -105,12 +105,12 @@ pub async fn archive(
             return Err(ArchiveError::Unpublished { position, last });
         }
     }
+    // Whoever looks for the file may be somewhere else.
+    let written = std::path::absolute(path).map_err(ExportError::File)?;
     let selection = Selection { after: archived, until: Some(last), ..Selection::all(Format::Ndjson) };
     export(node, path, selection, progress).await?;
     cover(node, last).await?;
     let never_loaded: Vec<&str> = AnyAggregate::never_loaded().collect();
-    // Whoever looks for the file may be somewhere else.
-    let written = std::path::absolute(path).map_err(ExportError::File)?;
     raw.detach(last, &written.display().to_string(), &never_loaded).await?;
     Ok(Archived { first: archived + 1, last })
 }

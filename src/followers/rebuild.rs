@@ -92,7 +92,7 @@ async fn fold_history(
             let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
             let last = match journal.read(folder.at, left).await {
                 Err(JournalError::Archived { .. }) => {
-                    // Just now.
+                    // They were archived just now, and are in a file.
                     writer.unlock().await?;
                     continue;
                 }

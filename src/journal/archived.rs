@@ -45,8 +45,10 @@ impl Found {
         let complete = ends || begins_later || known_until >= until;
         let archived = stream.is_some_and(|(_, first_position)| first_position <= archived_until);
         if !complete && !archived {
-            let position = events.get(whole).map_or(until, |event| event.position);
-            return Err(JournalError::corrupt(format!("an event before position {position} is missing")));
+            return Err(JournalError::corrupt(match events.get(whole) {
+                Some(event) => format!("an event before position {} is missing", event.position),
+                None => format!("the events after number {} of a stream are missing", after_sequence + whole as u64),
+            }));
         }
         events.retain(|event| event.position <= until);
         let more = full && events.len() == limit;

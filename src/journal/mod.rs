@@ -277,7 +277,7 @@ pub trait Journal: Send + Sync {
     /// The end of the journal.
     async fn head(&self) -> JournalResult<Head>;
 
-    /// Events of one stream after `after_sequence`, in order, all of them.
+    /// Events of one stream after `after_sequence`, in order, all of them: `Archived` if some are not here.
     async fn stream(
         &self,
         aggregate_type: &str,

@@ -155,18 +155,9 @@ impl Journal for PostgresStore {
         aggregate_id: &str,
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
-        // From the stream's first event on, so that older partitions are not looked into.
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
-             WHERE aggregate_type = $1 AND aggregate_id = $2) \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events \
-             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
-        );
-        let after = signed(after_sequence)?;
-        let query = || sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(after);
-        let rows = self.reading(|| query().fetch_all(&self.pool)).await?;
-        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
+        let found = self.found((aggregate_type, aggregate_id), after_sequence, usize::MAX).await?;
+        let page = found.page(after_sequence, u64::MAX, usize::MAX)?;
+        page.archived.map_or(Ok(page.events), |until| Err(JournalError::Archived { until }))
     }
 
     async fn stream_page(

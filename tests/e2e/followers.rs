@@ -38,7 +38,7 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
 }
 
 async fn rebuild(node: &Node) -> u64 {
-    let generation = followers::rebuild(&node, &|_, _| {}).await.unwrap();
+    let generation = followers::rebuild(node, &|_, _| {}).await.unwrap();
     // Any read finds the swap and moves on.
     let query = Query::<AdminDocument>::sorted(&registrar_projections::admins::BY_NAME, Direction::Ascending);
     node.documents.page(query.page(0, 1)).await.unwrap();

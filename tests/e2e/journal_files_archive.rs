@@ -11,7 +11,7 @@ use registrar::folding::Rows;
 use registrar::followers;
 use registrar::journal::JournalError;
 use registrar::publisher::STREAM;
-use registrar_aggregates::admin::Admin;
+use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
 use uuid::Uuid;
 
@@ -53,6 +53,25 @@ on_both_stores! {
         assert_eq!(token[0].position, 513);
         assert_eq!(app.get("/api/ecg-admins").await.status, 200);
         verify(&fresh.store, None, &|_, _| {}).await.unwrap();
+    }
+
+    async fn a_node_that_remembers_less_than_was_archived_finds_the_rest(database) {
+        small_partitions(&database).await;
+        let (node, other) = (database.open().await, database.open().await);
+        let id = Uuid::now_v7();
+        node.admin(id, registration(id, Some("ada@example.org"))).await.unwrap();
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 1);
+        node.admin(id, rename("Augusta")).await.unwrap();
+        node.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap();
+        filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        archived(&node, 257, &folder.path().join("archive")).await.unwrap();
+        // Nothing to do is answered by what is so now, not by what it was.
+        let position = other.position().await;
+        assert_eq!(other.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap().position, position);
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap(), node.executor.state::<Admin>(&id.to_string()).await.unwrap());
+        other.admin(id, rename("Ada")).await.unwrap();
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 4);
     }
 
     async fn what_was_archived_is_told_and_never_not_found(database) {

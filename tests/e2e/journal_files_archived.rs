@@ -48,6 +48,8 @@ impl Archives {
     }
 }
 
+type Edit = Box<dyn Fn(&str) -> String>;
+
 /// What a file says at a line, changed.
 fn edited(path: &Path, line: usize, edit: impl Fn(&str) -> String) {
     let text = std::fs::read_to_string(path).unwrap();
@@ -128,7 +130,7 @@ on_both_stores! {
         let altered = |position: u64| format!("the archive {} was altered: the event at position {position} is not the one that was stored there\nUse the file as it was archived.", two.display());
         let short = |position: u64| format!("the archive {} is not whole: the event at position {position} is missing\nUse the file as it was archived.", two.display());
         let line = |text: &str| format!("{text}\n");
-        let cases: Vec<(usize, Box<dyn Fn(&str) -> String>, String)> = vec![
+        let cases: Vec<(usize, Edit, String)> = vec![
             (40, Box::new(move |text| line(&text.replacen("\"trail\":\"", "\"trail\":\"x", 1))), altered(297)),
             (41, Box::new(|_| "no event\n".into()), altered(298)),
             (42, Box::new(|_| String::new()), altered(299)),

@@ -45,7 +45,7 @@ pub async fn export_to(node: &Node, path: &Path, selection: Selection) -> Result
 /// Imports and rebuilds.
 pub async fn import_all(node: &Node, path: &Path) -> Result<Imported, ImportError> {
     let imported = import(node, &[path.to_owned()], None, &|_, _| {}).await?;
-    followers::rebuild(&node, &|_, _| {}).await.unwrap();
+    followers::rebuild(node, &|_, _| {}).await.unwrap();
     Ok(imported)
 }
 

@@ -3,7 +3,7 @@
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
 use crate::journal::archived::{ARCHIVED_POSITION_AT, Archiving, Found};
 use crate::journal::merkle::Hash;
-use crate::journal::{JournalError, JournalResult, StoredEvent};
+use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -16,27 +16,8 @@ impl PostgresStore {
         u64::try_from(self.reading(|| query().fetch_one(&self.pool)).await?).map_err(JournalError::corrupt)
     }
 
-    /// The events of a stream after a version, unless the next one was archived.
-    pub(super) async fn unless_archived(
-        &self,
-        stream: (&str, &str),
-        after_sequence: u64,
-        events: Vec<StoredEvent>,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let first = events.first().map(|event| event.sequence);
-        if first == Some(after_sequence + 1) || (first.is_none() && after_sequence > 0) {
-            return Ok(events);
-        }
-        let text = "SELECT h.archived_until FROM journal_head h JOIN streams s ON s.first_position <= h.archived_until \
-             WHERE s.aggregate_type = $1 AND s.aggregate_id = $2";
-        let query = || sqlx::query_scalar::<_, i64>(text).bind(stream.0).bind(stream.1);
-        match self.reading(|| query().fetch_optional(&self.pool)).await? {
-            Some(until) => Err(JournalError::Archived { until: u64::try_from(until).map_err(JournalError::corrupt)? }),
-            None => Ok(events),
-        }
-    }
-
-    /// A stream's events after a version, and what is to be known of it.
+    /// A stream's events after a version, and what is to be known of it. From the stream's first event on, so that older
+    /// partitions are not looked into.
     pub(super) async fn found(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<Found> {
         let text = format!(
             "SELECT h.archived_until, s.version, s.first_position, e.* FROM journal_head h \

@@ -6,7 +6,7 @@ use crate::journal::archived::{ARCHIVED_POSITION_AT, Archiving, Found};
 use crate::journal::codec::timestamp;
 use crate::journal::merkle::Hash;
 use crate::journal::postgres::leaves_of;
-use crate::journal::{JournalError, JournalResult, StoredEvent};
+use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::Row;
@@ -17,26 +17,6 @@ impl SqliteStore {
     pub(crate) async fn archived_until(&self) -> JournalResult<u64> {
         let query = sqlx::query_scalar::<_, i64>("SELECT archived_until FROM journal_head");
         u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
-    }
-
-    /// The events of a stream after a version, unless the next one was archived.
-    pub(super) async fn unless_archived(
-        &self,
-        stream: (&str, &str),
-        after_sequence: u64,
-        events: Vec<StoredEvent>,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let first = events.first().map(|event| event.sequence);
-        if first == Some(after_sequence + 1) || (first.is_none() && after_sequence > 0) {
-            return Ok(events);
-        }
-        let text = "SELECT h.archived_until FROM journal_head h JOIN streams s ON s.first_position <= h.archived_until \
-             WHERE s.aggregate_type = $1 AND s.aggregate_id = $2";
-        let query = sqlx::query_scalar::<_, i64>(text).bind(stream.0).bind(stream.1);
-        match query.fetch_optional(&self.pool).await? {
-            Some(until) => Err(JournalError::Archived { until: u64::try_from(until).map_err(JournalError::corrupt)? }),
-            None => Ok(events),
-        }
     }
 
     /// A stream's events after a version, and what is to be known of it.
