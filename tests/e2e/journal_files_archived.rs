@@ -191,8 +191,9 @@ on_both_stores! {
         let settings = &database.settings;
         run(settings, &["seed", "--admins", "300"]);
         let archive = ["journal", "archive", "--before", "300", "--output", file.to_str().unwrap()];
+        // What is logged on a slow day may stand before it.
         let told = fail(registrar(settings, &archive));
-        assert!(told.starts_with("registrar: the follower event_statistics still needs the events: it has come to position 0, those up to 256 would be archived\nLet a server run"), "{told}");
+        assert!(told.contains("registrar: the follower event_statistics still needs the events: it has come to position 0, those up to 256 would be archived\nLet a server run"), "{told}");
         let server = Server::start(settings);
         let passed = || run(settings, &["projections", "status"]).lines().any(|line| {
             line.strip_prefix("follower event_statistics: at ").is_some_and(|at| at.parse::<u64>().unwrap() >= 256)
@@ -202,7 +203,7 @@ on_both_stores! {
         let mut unreachable = registrar(settings, &archive);
         unreachable.env("REGISTRAR_NATS_URL", "nats://127.0.0.1:1");
         let told = fail(unreachable);
-        assert!(told.starts_with("registrar: NATS does not say how far the events are published: connecting to NATS"), "{told}");
+        assert!(told.contains("registrar: NATS does not say how far the events are published: connecting to NATS"), "{told}");
         assert_eq!(run(settings, &archive), format!("events 1 to 256 in {}\n", file.display()));
         std::fs::rename(&file, &moved).unwrap();
         let told = fail(registrar(settings, &["projections", "rebuild"]));
