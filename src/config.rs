@@ -53,6 +53,9 @@ pub struct StoreArgs {
     // Not a path for clap, which takes an empty one for a mistake.
     #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
     pub data: Option<OsString>,
+    /// Folder where archives are looked for that are no longer where they were written [default: none]
+    #[arg(long, env = "REGISTRAR_ARCHIVES", value_name = "FOLDER", hide_env_values = true)]
+    pub archives: Option<OsString>,
 }
 
 /// What the server is known by.
@@ -165,8 +168,9 @@ impl StoreArgs {
     /// Fills in the default.
     #[must_use]
     pub fn resolve(self) -> StoreSettings {
-        let data = self.data.filter(|path| !path.is_empty()).map_or_else(|| PathBuf::from("data"), PathBuf::from);
-        StoreSettings { database_url: given(self.database_url), data }
+        let folder = |given: Option<OsString>| given.filter(|path| !path.is_empty()).map(PathBuf::from);
+        let data = folder(self.data).unwrap_or_else(|| PathBuf::from("data"));
+        StoreSettings { database_url: given(self.database_url), data, archives: folder(self.archives) }
     }
 }
 
@@ -221,7 +225,7 @@ impl ServeArgs {
             listen,
             public_url,
             first_administrator: self.first_administrator.resolve(secrets)?,
-            nats: given(self.nats_url).map(|urls| parse::nats(&urls, publish_personal)).transpose()?,
+            nats: nats(self.nats_url, publish_personal)?,
             publish_personal,
             reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
@@ -230,6 +234,14 @@ impl ServeArgs {
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
         })
     }
+}
+
+/// The NATS servers that the setting names, if it names some.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn nats(urls: Option<String>, publish_personal: bool) -> Result<Option<NatsSettings>, ConfigError> {
+    given(urls).map(|urls| parse::nats(&urls, publish_personal)).transpose()
 }
 
 /// The text, unless there is nothing in it.

@@ -363,7 +363,17 @@ impl Executor {
         A: Decide + Clone + 'static,
         A::Event: OfDomain,
     {
-        let stored = self.journal.stream(stream.aggregate_type, &stream.aggregate_id, loaded.version).await?;
+        let (aggregate_type, aggregate_id) = (stream.aggregate_type, stream.aggregate_id.as_str());
+        let stored = match self.journal.stream(aggregate_type, aggregate_id, loaded.version).await {
+            // Another node wrote on, and what it wrote was archived since: that left a snapshot.
+            Err(archived @ JournalError::Archived { .. }) => {
+                let later = self.load_snapshot::<A>(stream).await?.filter(|(version, _)| *version > loaded.version);
+                let (version, state) = later.ok_or(archived)?;
+                loaded = Loaded { version, state, fresh: false };
+                self.journal.stream(aggregate_type, aggregate_id, version).await?
+            }
+            stored => stored?,
+        };
         for event in codec::decode(&self.vault, &stored).await? {
             if event.sequence != loaded.version + 1 {
                 return Err(JournalError::corrupt(format!("event at position {} is out of sequence", event.position)));

@@ -131,7 +131,8 @@ mod tests {
 
     async fn vault() -> (Vault, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let settings = crate::node::StoreSettings { database_url: None, data: folder.path().to_owned() };
+        let settings =
+            crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
         let journal = crate::node::Store::prepare(&settings).unwrap().journal();
         let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "here").unwrap();
         (Vault::new(&master, journal), folder)

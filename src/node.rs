@@ -44,6 +44,8 @@ pub struct StoreSettings {
     pub database_url: Option<String>,
     /// Folder of the embedded database.
     pub data: PathBuf,
+    /// Folder with archives that are no longer where they were written.
+    pub archives: Option<PathBuf>,
 }
 
 /// Why a node cannot start. Reads as what to do.
@@ -241,6 +243,8 @@ pub struct Node {
     pub heads: Heads,
     /// The store itself.
     pub store: Store,
+    /// Folder with archives that are no longer where they were written.
+    pub archives: Option<PathBuf>,
     committer: Committer,
     progress: Progress,
     rebuild: Mutex<Option<String>>,
@@ -255,10 +259,10 @@ impl Node {
     pub async fn open(settings: &StoreSettings, master: &MasterKey) -> Result<Self, OpenError> {
         let store = Store::prepare(settings)?;
         store.migrate().await?;
-        Self::start(store, master).await
+        Self::start(store, settings.archives.clone(), master).await
     }
 
-    async fn start(store: Store, master: &MasterKey) -> Result<Self, OpenError> {
+    async fn start(store: Store, archives: Option<PathBuf>, master: &MasterKey) -> Result<Self, OpenError> {
         let (journal, read_store) = (store.journal(), store.read_store());
         let vault = Arc::new(Vault::new(master, Arc::clone(&journal)));
         check_master_key(&vault, &journal).await?;
@@ -280,6 +284,7 @@ impl Node {
             vault,
             heads,
             store,
+            archives,
             committer,
             progress,
             rebuild: Mutex::new(None),

@@ -5,6 +5,7 @@
 //! folded, so that none can be shown. Values of an erased person read as erased, here too from the moment on at which
 //! the vault knows of it.
 
+use crate::journal::archived::StreamPage;
 use crate::journal::selection::EventFilter;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
 use crate::vault::Vault;
@@ -38,17 +39,6 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// The events that count.
-    #[must_use]
-    pub fn filter(&self) -> EventFilter {
-        EventFilter {
-            aggregate_type: Some(self.aggregate_type.clone()),
-            aggregate_id: Some(self.aggregate_id.clone()),
-            organization_id: self.organization.clone(),
-            ..EventFilter::default()
-        }
-    }
-
     fn sees(&self, event: &StoredEvent) -> JournalResult<bool> {
         match &self.organization {
             Some(organization) => Ok(codec::organization(event)?.as_ref() == Some(organization)),
@@ -76,9 +66,6 @@ impl Moment {
 
     /// Moves on past the next event of the stream, which counts if there is one to apply.
     fn pass(&mut self, stored: &StoredEvent, event: Option<DomainEvent>) -> JournalResult<()> {
-        if stored.sequence != self.sequence + 1 {
-            return Err(JournalError::corrupt(format!("an event before position {} is missing", stored.position)));
-        }
         self.sequence = stored.sequence;
         if let Some(event) = event {
             self.state.apply(event.masked().map_err(JournalError::corrupt)?);
@@ -129,7 +116,8 @@ impl Replays {
     /// exist.
     ///
     /// # Errors
-    /// `Unavailable`; `Corrupt` for events that are missing or cannot be read.
+    /// `Unavailable`; `Archived` if events that the answer needs were; `Corrupt` for events that are missing or cannot be
+    /// read.
     pub async fn at(&self, subject: &Subject, until: u64) -> JournalResult<Option<Moment>> {
         let Some(absent) = AnyAggregate::absent(&subject.aggregate_type) else { return Ok(None) };
         let erased = matches!(self.vault.subject_key(&subject.aggregate_id).await?, Some(None));
@@ -143,7 +131,7 @@ impl Replays {
         // Beside a state that is kept there is not much to read; with none there may be.
         let mut limit = if moment.sequence == 0 { PAGE_SIZE } else { NEAR };
         loop {
-            let (stored, more) = self.stored(subject, &moment, until, limit).await?;
+            let StreamPage { events: stored, more, .. } = self.stored(subject, moment.sequence, until, limit).await?;
             let events = codec::decode_events(&self.vault, &stored).await?;
             for (stored, event) in stored.iter().zip(events) {
                 let visible = subject.sees(stored)?;
@@ -161,19 +149,40 @@ impl Replays {
         Ok(Some(moment))
     }
 
-    /// The next events of the subject up to `until`, whoever may see them, and whether there may be more.
-    async fn stored(
-        &self,
-        subject: &Subject,
-        moment: &Moment,
-        until: u64,
-        limit: usize,
-    ) -> JournalResult<(Vec<StoredEvent>, bool)> {
+    /// Whether any event of the subject stands at or before `until`.
+    ///
+    /// # Errors
+    /// As [`Replays::at`].
+    pub async fn has_begun(&self, subject: &Subject, until: u64) -> JournalResult<bool> {
+        let (mut after, mut limit) = (0, 1);
+        loop {
+            let page = self.stored(subject, after, until, limit).await?;
+            for event in &page.events {
+                if subject.sees(event)? {
+                    return Ok(true);
+                }
+                after = event.sequence;
+            }
+            if !page.more {
+                return Ok(false);
+            }
+            limit = PAGE_SIZE;
+        }
+    }
+
+    /// The next events of the subject's stream after `sequence` up to `until`, whoever may see them. What was archived
+    /// is only passed over if none of it can be the organization's that alone counts.
+    async fn stored(&self, subject: &Subject, sequence: u64, until: u64, limit: usize) -> JournalResult<StreamPage> {
         let stream = (subject.aggregate_type.as_str(), subject.aggregate_id.as_str());
-        let mut stored = self.journal.stream_page(stream, moment.sequence, limit).await?;
-        stored.retain(|event| event.position <= until);
-        let more = stored.len() == limit;
-        Ok((stored, more))
+        let page = self.journal.stream_page(stream, sequence, until, limit).await?;
+        if let Some(archived) = page.archived {
+            let of_organization =
+                EventFilter { organization_id: subject.organization.clone(), ..EventFilter::default() };
+            if self.journal.archived_for(&of_organization, until).await? > 0 {
+                return Err(JournalError::Archived { until: archived });
+            }
+        }
+        Ok(page)
     }
 
     fn keep(&self, key: (Subject, bool), made: Kept) {
@@ -227,7 +236,8 @@ impl Walk<'_> {
     pub async fn next(&mut self, limit: usize) -> JournalResult<Vec<(Step, Value)>> {
         while !self.ended {
             let limit = limit.min(PAGE_SIZE);
-            let (stored, more) = self.replays.stored(self.subject, &self.moment, self.until, limit).await?;
+            let page = self.replays.stored(self.subject, self.moment.sequence, self.until, limit).await?;
+            let StreamPage { events: stored, more, .. } = page;
             self.ended = !more;
             let recorded = codec::decode(&self.replays.vault, &stored).await?;
             let mut steps = Vec::with_capacity(stored.len());

@@ -49,7 +49,7 @@ struct Auditor {
 
 pub(crate) async fn run(journal: Journal) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
-    let settings = StoreSettings { database_url: journal.database_url, data: folder.path().to_owned() };
+    let settings = StoreSettings { database_url: journal.database_url, data: folder.path().to_owned(), archives: None };
     let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "bench")?;
     let node = Arc::new(Node::open(&settings, &master).await?);
     let (long, times) = fill(&node, journal.events).await?;

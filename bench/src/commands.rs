@@ -38,7 +38,7 @@ fn register(id: Uuid) -> anyhow::Result<AdminCommand> {
 
 pub(crate) async fn run(database_url: Option<String>, clients: usize, admins: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
-    let settings = StoreSettings { database_url, data: folder.path().to_owned() };
+    let settings = StoreSettings { database_url, data: folder.path().to_owned(), archives: None };
     let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "bench")?;
     let node = Arc::new(Node::open(&settings, &master).await?);
     let start = Instant::now();

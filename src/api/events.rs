@@ -69,6 +69,7 @@ impl FromQuery for FromPosition {
             content_type = "text/event-stream", body = String),
         (status = 400, description = "Not a position."),
         (status = 404, description = "A position that the journal has not reached."),
+        (status = 410, description = "A position before the last event that was archived."),
     ))]
 async fn follow_events(
     State(app): State<AppState>,
@@ -81,6 +82,10 @@ async fn follow_events(
     let after = last_event_id(&headers)?.or(asked.after).unwrap_or(head);
     if after > head {
         return Err(ApiError::NotFound("The journal has not reached this position"));
+    }
+    let archived = app.node.store.raw().archived_until().await?;
+    if after < archived {
+        return Err(ApiError::Archived { until: archived });
     }
     let organization = caller.principal.organization.clone();
     let following = Following::new(feed, after, organization, standing_of(app, &caller, &headers));

@@ -18,7 +18,7 @@ struct Fixture {
 
 async fn node_in(folder: &std::path::Path) -> Node {
     let master = MasterKey::from_file(&folder.join("master.key")).expect("a key");
-    let settings = StoreSettings { database_url: None, data: folder.to_owned() };
+    let settings = StoreSettings { database_url: None, data: folder.to_owned(), archives: None };
     Node::open(&settings, &master).await.expect("a node")
 }
 

@@ -14,7 +14,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().expect("a folder");
     let master = MasterKey::from_file(&folder.path().join("master.key")).expect("a key");
-    let settings = StoreSettings { database_url: None, data: folder.path().to_owned() };
+    let settings = StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
     let node = Node::open(&settings, &master).await.expect("a node");
     Fixture { node, passwords: PasswordHasher::new(1, 8), _folder: folder }
 }

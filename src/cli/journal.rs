@@ -63,6 +63,9 @@ pub(super) struct ArchiveArgs {
     /// File to write; .checkpoint, .proofs and .keys are added to its name for those beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
+    /// NATS servers that must have the events first, separated by commas [default: none]
+    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
+    nats_url: Option<String>,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -127,9 +130,11 @@ async fn export(args: ExportArgs) -> anyhow::Result<()> {
 }
 
 async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
+    let nats = config::nats(args.nats_url, false)?;
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
     let progress = Progress::start("archiving events");
-    let archived = files::archive(&node, args.before, &args.output, &|done, total| progress.show(done, total)).await;
+    let shown = |done, total| progress.show(done, total);
+    let archived = files::archive(&node, args.before, &args.output, nats.as_ref(), &shown).await;
     node.close().await;
     let files::Archived { first, last } = archived?;
     progress.finish(last + 1 - first);
@@ -156,7 +161,7 @@ async fn restore(node: &Node, files: &[PathBuf], key: Option<&NoteVerifier>) -> 
     let imported = files::import(node, files, key, &|done, total| progress.show(done, total)).await?;
     progress.finish(imported.position);
     let progress = Progress::start("rebuilding the read models");
-    followers::rebuild(&node.store, &node.vault, &|done, total| progress.show(done, total)).await?;
+    followers::rebuild(node, &|done, total| progress.show(done, total)).await?;
     progress.finish(imported.position);
     Ok(imported.position)
 }

@@ -28,7 +28,7 @@ pub(super) async fn run(command: ProjectionsCommand) -> anyhow::Result<()> {
 
 async fn rebuild(node: &Node) -> anyhow::Result<()> {
     let progress = Progress::start("rebuilding the read models");
-    followers::rebuild(&node.store, &node.vault, &|done, total| progress.show(done, total)).await?;
+    followers::rebuild(node, &|done, total| progress.show(done, total)).await?;
     progress.finish(node.journal.head().await?.position);
     Ok(())
 }

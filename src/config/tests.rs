@@ -20,7 +20,7 @@ fn address(listen: &str, public_url: &str) -> ServeArgs {
 fn nothing_needs_to_be_set() {
     let settings = resolve(ServeArgs::default()).expect("the defaults are right");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(settings.store.data, PathBuf::from("data"));
+    assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
     assert_eq!(settings.store.database_url, None);
     assert_eq!(settings.first_administrator.email.as_str(), "admin@registrar.local");
     assert!(settings.first_administrator.password.is_none());
@@ -34,7 +34,7 @@ fn nothing_needs_to_be_set() {
 fn what_is_empty_is_not_set() {
     let empty = || text(" ");
     let args = ServeArgs {
-        store: StoreArgs { database_url: empty(), data: Some(OsString::new()) },
+        store: StoreArgs { database_url: empty(), data: Some(OsString::new()), archives: Some(OsString::new()) },
         address: AddressArgs { listen: empty(), public_url: empty() },
         first_administrator: FirstAdministratorArgs { admin_email: empty() },
         nats_url: empty(),
@@ -49,12 +49,13 @@ fn what_is_empty_is_not_set() {
     assert_eq!(settings.listen.port(), 8080);
     assert_eq!((settings.store.database_url, settings.public_url), (None, None));
     assert!(settings.nats.is_none());
-    assert_eq!(settings.store.data, PathBuf::from("data"));
+    assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
 }
 
 #[test]
 fn what_is_set_counts() {
     let args = ServeArgs {
+        store: StoreArgs { archives: Some("/mnt/archives".into()), ..StoreArgs::default() },
         publish_personal: text("TRUE"),
         reason_mandatory: text("yes"),
         trusted_proxies: text("127.0.0.1, 10.0.0.0/8,::1,"),
@@ -68,6 +69,7 @@ fn what_is_set_counts() {
     assert_eq!(settings.public_url.as_deref(), Some("https://registrar.example.org/base"));
     let networks: Vec<_> = settings.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]);
+    assert_eq!(settings.store.archives, Some(PathBuf::from("/mnt/archives")));
     assert!(settings.reason_mandatory);
     assert!(settings.publish_personal && settings.nats.is_some_and(|nats| nats.publish_personal()));
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));

@@ -1,13 +1,14 @@
-//! Taking old events out of the database into a file that still verifies.
+//! Taking old events out of the database into a file that still verifies, once nobody needs them there any more.
 //!
 //! Positions, proofs, documents and states stay as they are: leaf hashes are kept, states that would need the events
 //! get a snapshot first, and of aggregates without snapshots the events themselves are kept for loading.
 
 use super::export::{ExportError, Selection, export};
 use super::formats::Format;
-use crate::followers::Leadership;
+use crate::followers::{self, Leadership};
 use crate::journal::{JournalError, JournalResult, StoredSnapshot, codec};
 use crate::node::Node;
+use crate::publisher::{self, NatsSettings, NotAsked, STREAM};
 use registrar_aggregates::{AnyAggregate, personal};
 use serde_json::Value;
 use std::path::Path;
@@ -40,6 +41,33 @@ pub enum ArchiveError {
     /// Another process is at it.
     #[error("another process is archiving events of this database")]
     Busy,
+    /// A follower has not come so far.
+    #[error(
+        "the follower {follower} still needs the events: it has come to position {position}, those up to {last} would be archived\nLet a server run until it has passed them (`registrar projections status` tells), or archive less."
+    )]
+    Followed {
+        /// Its name.
+        follower: &'static str,
+        /// Up to where it has read.
+        position: u64,
+        /// Last position that would be archived.
+        last: u64,
+    },
+    /// The events are not published yet.
+    #[error(
+        "the events are not all published: the stream {STREAM} ends at position {position}, those up to {last} would be archived\nLet a server publish them (its /readyz tells), or archive less."
+    )]
+    Unpublished {
+        /// Up to where they are.
+        position: u64,
+        /// Last position that would be archived.
+        last: u64,
+    },
+    /// NATS does not say how far the events are published.
+    #[error(
+        "{0}\nTry again when it can be asked; leave REGISTRAR_NATS_URL out only if nothing is to be published any more."
+    )]
+    Nats(#[from] NotAsked),
     /// The file could not be written.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -51,7 +79,8 @@ pub enum ArchiveError {
 }
 
 /// Writes the events of the whole partitions before position `before` to `path`, with all that belongs to an export,
-/// and takes them out of the database. `progress` is told how many of how many events are written.
+/// and takes them out of the database. Every follower must have passed them, and they must be published to `nats` if
+/// there is one. `progress` is told how many of how many events are written.
 ///
 /// # Errors
 /// [`ArchiveError`]; nothing was taken out.
@@ -59,6 +88,7 @@ pub async fn archive(
     node: &Node,
     before: u64,
     path: &Path,
+    nats: Option<&NatsSettings>,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Archived, ArchiveError> {
     let Some(_leadership) = Leadership::try_take(&node.store, "archive").await? else { return Err(ArchiveError::Busy) };
@@ -68,12 +98,32 @@ pub async fn archive(
     if last <= archived {
         return Err(ArchiveError::Nothing { archived, before });
     }
+    check_followers(node, last).await?;
+    if let Some(nats) = nats {
+        let position = publisher::published(node, nats).await?;
+        if position < last {
+            return Err(ArchiveError::Unpublished { position, last });
+        }
+    }
+    // Whoever looks for the file may be somewhere else.
+    let written = std::path::absolute(path).map_err(ExportError::File)?;
     let selection = Selection { after: archived, until: Some(last), ..Selection::all(Format::Ndjson) };
     export(node, path, selection, progress).await?;
     cover(node, last).await?;
     let never_loaded: Vec<&str> = AnyAggregate::never_loaded().collect();
-    raw.detach(last, &path.display().to_string(), &never_loaded).await?;
+    raw.detach(last, &written.display().to_string(), &never_loaded).await?;
     Ok(Archived { first: archived + 1, last })
+}
+
+/// A follower could go on from the file, but only where that is at hand; and only that of the generation that is served
+/// says how far it is.
+async fn check_followers(node: &Node, last: u64) -> Result<(), ArchiveError> {
+    for (follower, position) in followers::status(node).await?.followers {
+        if position < last {
+            return Err(ArchiveError::Followed { follower, position, last });
+        }
+    }
+    Ok(())
 }
 
 /// Gives a snapshot to every stream whose state would need an archived event otherwise.

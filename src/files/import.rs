@@ -4,6 +4,7 @@
 //! read models are rebuilt. Snapshots and remembered answers are not journal and do not travel.
 
 use super::export::sealed_for;
+use super::lines::{self, LineError, Lines};
 use super::staged::beside;
 use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
 use crate::journal::merkle::Builder;
@@ -17,18 +18,14 @@ use registrar_aggregates::checkpoint_key::{CHECKPOINT_KEY_ID, CheckpointKeyEvent
 use registrar_aggregates::{Claim, DomainEvent};
 use registrar_projections::RecordedEvent;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Events added at a time.
 const PAGE: usize = 1_000;
 /// Keys added at a time.
 const KEYS: usize = 5_000;
-/// No line of an export is longer: a command's body has a limit far below it.
-const LINE_MAX: u64 = 64 << 20;
 
 /// Why nothing was imported. Reads as what to do; the database is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -180,36 +177,6 @@ fn read_text(path: &Path) -> Result<String, ImportError> {
     std::fs::read_to_string(path).map_err(|source| ImportError::File { path: path.to_owned(), source })
 }
 
-/// The lines of a file, each whole.
-struct Lines {
-    path: PathBuf,
-    reader: BufReader<File>,
-    number: u64,
-}
-
-impl Lines {
-    fn open(path: &Path) -> Result<Self, ImportError> {
-        let file = File::open(path).map_err(|source| ImportError::File { path: path.to_owned(), source })?;
-        Ok(Lines { path: path.to_owned(), reader: BufReader::with_capacity(1 << 18, file), number: 0 })
-    }
-
-    fn next(&mut self) -> Result<Option<String>, ImportError> {
-        let mut line = Vec::new();
-        let failed = |path: &Path, source| ImportError::File { path: path.to_owned(), source };
-        let read = io::Read::take(&mut self.reader, LINE_MAX).read_until(b'\n', &mut line);
-        if read.map_err(|source| failed(&self.path, source))? == 0 {
-            return Ok(None);
-        }
-        self.number += 1;
-        let whole = line.pop() == Some(b'\n');
-        match String::from_utf8(line) {
-            Ok(line) if whole => Ok(Some(line)),
-            Ok(_) => Err(ImportError::HalfWritten { path: self.path.clone(), line: self.number }),
-            Err(_) => Err(ImportError::NoEvent { path: self.path.clone(), line: self.number }),
-        }
-    }
-}
-
 struct Import<'a> {
     node: &'a Node,
     restore: Box<dyn Restore>,
@@ -219,36 +186,20 @@ struct Import<'a> {
     recorded_at: DateTime<Utc>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Line<'l> {
-    aggregate_id: String,
-    aggregate_type: String,
-    event_type: String,
-    event_version: String,
-    leaf_hash: String,
-    #[serde(borrow)]
-    metadata: &'l RawValue,
-    #[serde(borrow)]
-    payload: &'l RawValue,
-    position: u64,
-    recorded_at: DateTime<Utc>,
-    sequence: u64,
+/// The lines of a file.
+fn open(path: &Path) -> Result<Lines, ImportError> {
+    Lines::open(path).map_err(|source| ImportError::File { path: path.to_owned(), source })
 }
 
-fn event(line: &str) -> Option<StoredEvent> {
-    let line: Line<'_> = serde_json::from_str(line).ok()?;
-    Some(StoredEvent {
-        position: line.position,
-        recorded_at: line.recorded_at,
-        aggregate_type: line.aggregate_type,
-        aggregate_id: line.aggregate_id,
-        sequence: line.sequence,
-        event_type: line.event_type,
-        event_version: line.event_version,
-        payload: line.payload.get().to_owned(),
-        metadata: line.metadata.get().to_owned(),
-        leaf_hash: BASE64.decode(line.leaf_hash).ok()?.try_into().ok()?,
+/// The next line of a file.
+fn next(lines: &mut Lines) -> Result<Option<String>, ImportError> {
+    lines.next().map_err(|error| {
+        let (path, line) = (lines.path.clone(), lines.number);
+        match error {
+            LineError::File(source) => ImportError::File { path, source },
+            LineError::NoText => ImportError::NoEvent { path, line },
+            LineError::HalfWritten => ImportError::HalfWritten { path, line },
+        }
     })
 }
 
@@ -259,14 +210,14 @@ impl Import<'_> {
         checkpoint: &Checkpoint,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<(), ImportError> {
-        let mut lines = Lines::open(path)?;
+        let mut lines = open(path)?;
         let mut page = Vec::with_capacity(PAGE);
         let mut nodes = Vec::new();
         loop {
-            let line = lines.next()?;
+            let line = next(&mut lines)?;
             if let Some(line) = &line {
                 let no_event = || ImportError::NoEvent { path: path.to_owned(), line: lines.number };
-                let event = event(line).ok_or_else(no_event)?;
+                let event = lines::event(line).ok_or_else(no_event)?;
                 let expected = self.builder.size() + 1;
                 if event.position != expected {
                     return Err(ImportError::Gap { expected, found: event.position });
@@ -361,10 +312,10 @@ impl Import<'_> {
             End { count: u64 },
         }
         let broken = |problem: String| ImportError::Keys { path: path.to_owned(), problem };
-        let mut lines = Lines::open(path)?;
+        let mut lines = open(path)?;
         let mut page: Vec<StoredKey> = Vec::new();
         let (mut count, mut ended) = (0, false);
-        while let Some(line) = lines.next()? {
+        while let Some(line) = next(&mut lines)? {
             let bad = || broken(format!("line {} is not a key", lines.number));
             match serde_json::from_str(&line) {
                 Ok(KeyLine::Key { subject_id, wrapped_key }) if !ended => {

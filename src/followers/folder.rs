@@ -1,5 +1,6 @@
 //! Folding pages of the journal into documents, for rebuilds and followers.
 
+use crate::files::HistoryError;
 use crate::folding;
 use crate::journal::{JournalError, JournalResult, JournalWriter, StoredEvent, codec};
 use crate::read_store::parse_document;
@@ -22,6 +23,9 @@ pub(super) enum FolderError {
         /// Why not.
         reason: String,
     },
+    /// Archived events cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// The journal or the documents' store failed.
     #[error("the database failed: {0}")]
     Journal(#[from] JournalError),

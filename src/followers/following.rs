@@ -3,6 +3,7 @@
 
 use super::Leadership;
 use super::folder::{Folder, FolderError};
+use crate::files::History;
 use crate::journal::JournalError;
 use crate::node::Node;
 use registrar_projections::Projection;
@@ -48,8 +49,9 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
     let mut writer = node.journal.writer().await?;
     let checkpoint = writer.checkpoint(generation, projection.name).await?;
     let mut folder = Folder::new(&node.vault, std::slice::from_ref(projection), generation, checkpoint);
+    let mut history = History::of(node);
     loop {
-        let events = node.journal.read(folder.at, PAGE).await?;
+        let events = history.read(folder.at, PAGE).await?;
         if events.is_empty() {
             let news = tokio::time::timeout(LOOK_AROUND, node.heads.reach(folder.at + 1)).await;
             if let Ok(Err(closed)) = news {

@@ -73,7 +73,7 @@ async fn rebuild_unless_newer(node: &Node) -> Result<u64, RebuildError> {
     let noted = |done: u64, total: u64| {
         node.note_rebuild(Some(format!("rebuilding the documents: event {done} of {total}")));
     };
-    rebuild(&node.store, &node.vault, &noted).await
+    rebuild(node, &noted).await
 }
 
 /// Whether some projection of `stored` has a higher version than in `own`. Both read `name:version,...`.

@@ -4,10 +4,10 @@
 
 use super::Leadership;
 use super::folder::{Folder, FolderError};
+use crate::files::{History, HistoryError};
 use crate::journal::{Journal, JournalError, JournalResult, JournalWriter};
-use crate::node::Store;
+use crate::node::Node;
 use crate::read_store::ReadStore;
-use crate::vault::Vault;
 
 /// Events folded and written at a time.
 const PAGE: usize = 2_000;
@@ -31,23 +31,26 @@ pub enum RebuildError {
         /// Why not.
         reason: String,
     },
+    /// Archived events cannot be read.
+    #[error(transparent)]
+    History(HistoryError),
     /// The journal or the documents' store failed.
     #[error("the database failed: {0}")]
     Journal(#[from] JournalError),
 }
 
-/// Rebuilds the documents and answers the generation that is served from then on. `progress` is told how many of how
-/// many events are folded.
+/// Rebuilds the documents and answers the generation that is served from then on. Archived events are read from their
+/// files. `progress` is told how many of how many events are folded.
 ///
 /// # Errors
 /// [`RebuildError`]; the generation that was served is served on.
-pub async fn rebuild(store: &Store, vault: &Vault, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<u64, RebuildError> {
-    let Some(_leadership) = Leadership::try_take(store, "rebuild").await? else { return Err(RebuildError::Busy) };
-    let (journal, read_store) = (store.journal(), store.read_store());
-    let (generation, checkpoint) = begin(&*read_store).await?;
+pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<u64, RebuildError> {
+    let Some(_leadership) = Leadership::try_take(&node.store, "rebuild").await? else { return Err(RebuildError::Busy) };
+    let (journal, read_store) = (&*node.journal, &*node.read_store);
+    let (generation, checkpoint) = begin(read_store).await?;
     let mut writer = journal.writer().await?;
-    let mut folder = Folder::new(vault, registrar_projections::INLINE, generation, checkpoint);
-    let folded = fold_history(&*journal, &mut *writer, &mut folder, progress).await;
+    let mut folder = Folder::new(&node.vault, registrar_projections::INLINE, generation, checkpoint);
+    let folded = fold_history(journal, History::of(node), &mut *writer, &mut folder, progress).await;
     if let Err(RebuildError::NotFoldable { position, reason }) = &folded {
         read_store.fail_generation(generation, *position, reason).await?;
     }
@@ -75,6 +78,7 @@ async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
 
 async fn fold_history(
     journal: &dyn Journal,
+    mut history: History,
     writer: &mut dyn JournalWriter,
     folder: &mut Folder<'_>,
     progress: &(dyn Fn(u64, u64) + Sync),
@@ -82,10 +86,18 @@ async fn fold_history(
     loop {
         let head = journal.head().await?.position;
         progress(folder.at, head);
-        if head - folder.at.min(head) <= LAST_EVENTS_MAX {
+        // Nobody is kept waiting by files that are read.
+        if head - folder.at.min(head) <= LAST_EVENTS_MAX && folder.at >= history.archived_until().await? {
             let head = writer.lock().await?.position;
-            let last =
-                journal.read(folder.at, usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX)).await?;
+            let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
+            let last = match journal.read(folder.at, left).await {
+                Err(JournalError::Archived { .. }) => {
+                    // They were archived just now, and are in a file.
+                    writer.unlock().await?;
+                    continue;
+                }
+                last => last?,
+            };
             let rows = match folder.fold(writer, &last).await {
                 Ok(rows) => rows,
                 Err(error) => {
@@ -97,7 +109,7 @@ async fn fold_history(
             progress(head, head);
             return Ok(());
         }
-        let page = journal.read(folder.at, PAGE).await?;
+        let page = history.read(folder.at, PAGE).await?;
         let rows = folder.fold(writer, &page).await?;
         writer.build(folder.generation, &rows, folder.at).await?;
     }
@@ -107,7 +119,17 @@ impl From<FolderError> for RebuildError {
     fn from(error: FolderError) -> Self {
         match error {
             FolderError::NotFoldable { position, reason } => RebuildError::NotFoldable { position, reason },
+            FolderError::History(error) => error.into(),
             FolderError::Journal(error) => RebuildError::Journal(error),
+        }
+    }
+}
+
+impl From<HistoryError> for RebuildError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::Journal(error) => RebuildError::Journal(error),
+            error => RebuildError::History(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Folding, batching and retrying are the committer's; a store only checks and writes what it is given, all or nothing.
 
+pub mod archived;
 pub mod codec;
 pub mod merkle;
 pub mod postgres;
@@ -11,11 +12,13 @@ pub mod selection;
 pub mod sqlite;
 pub mod tree;
 
+use archived::StreamPage;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use registrar_projections::{ChangeKind, CollectionId, DocumentKey, KeyValue};
 use selection::{EventFilter, Members, Selection};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Why the journal did not do what it was asked.
@@ -274,7 +277,7 @@ pub trait Journal: Send + Sync {
     /// The end of the journal.
     async fn head(&self) -> JournalResult<Head>;
 
-    /// Events of one stream after `after_sequence`, in order, all of them.
+    /// Events of one stream after `after_sequence`, in order, all of them: `Archived` if some are not here.
     async fn stream(
         &self,
         aggregate_type: &str,
@@ -282,13 +285,15 @@ pub trait Journal: Send + Sync {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>>;
 
-    /// Up to `limit` events of one stream, named by type and id, after `after_sequence`, in order.
+    /// Up to `limit` events of one stream, named by type and id, after `after_sequence` and at or before position
+    /// `until`.
     async fn stream_page(
         &self,
         stream: (&str, &str),
         after_sequence: u64,
+        until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>>;
+    ) -> JournalResult<StreamPage>;
 
     /// Up to `limit` events after position `after`, in order, without gaps.
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
@@ -301,9 +306,16 @@ pub trait Journal: Send + Sync {
     /// looking at no more than `limit` events of the organization.
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members>;
 
-    /// Position of the last event that was recorded at `time` or before; 0, or that before the first event that is
-    /// here, where there is none.
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64>;
+    /// Between which positions the last event stands that was recorded at `time` or before, 0 where there is none: one
+    /// position, unless it was archived. No event that is here stands between them.
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>>;
+
+    /// The event at `position` if it was archived and is here all the same, since its stream is loaded from it.
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>>;
+
+    /// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are
+    /// none.
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64>;
 
     /// Who holds a claim: aggregate type and id.
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>>;

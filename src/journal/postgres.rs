@@ -8,6 +8,7 @@ pub(crate) use archived::leaves_of;
 
 use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent, StoredSnapshot,
+    archived::{self as archiving, StreamPage},
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
@@ -16,6 +17,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, Row};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use writer::PostgresWriter;
 
@@ -169,38 +171,19 @@ impl Journal for PostgresStore {
         aggregate_id: &str,
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
-        // From the stream's first event on, so that older partitions are not looked into.
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
-             WHERE aggregate_type = $1 AND aggregate_id = $2) \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events \
-             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
-        );
-        let after = signed(after_sequence)?;
-        let query = || sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(after);
-        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
-        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
+        let found = self.found((aggregate_type, aggregate_id), after_sequence, usize::MAX).await?;
+        let page = found.page(after_sequence, u64::MAX, usize::MAX)?;
+        page.archived.map_or(Ok(page.events), |until| Err(JournalError::Archived { until }))
     }
 
     async fn stream_page(
         &self,
         stream: (&str, &str),
         after_sequence: u64,
+        until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
-             WHERE aggregate_type = $1 AND aggregate_id = $2) \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
-             AND sequence > $3 ORDER BY sequence LIMIT $4"
-        );
-        let (after, count) = (signed(after_sequence)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
-        let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
-        let events = rows.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived(stream, after_sequence, events).await
+    ) -> JournalResult<StreamPage> {
+        self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -227,9 +210,9 @@ impl Journal for PostgresStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
-            let archived_until = self.archived_until().await?;
-            if after < archived_until {
-                return Err(JournalError::Archived { until: archived_until });
+            let archived = self.archived_for(filter, until).await?;
+            if after < archived {
+                return Err(JournalError::Archived { until: archived });
             }
             return selecting::select(self, filter, after, until, limit).await;
         }
@@ -241,11 +224,31 @@ impl Journal for PostgresStore {
     }
 
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
-        self.find_members(organization, after, until, limit).await
+        let of = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
+        match self.archived_for(&of, until).await? {
+            0 => self.find_members(organization, after, until, limit).await,
+            archived => Err(JournalError::Archived { until: archived }),
+        }
     }
 
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
-        self.find_position_at(time).await
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
+        let position = self.find_position_at(time).await?;
+        let archived_until = self.archived_until().await?;
+        if archived_until == 0 || position > archived_until {
+            return Ok(position..=position);
+        }
+        self.archived_position_at(time, archived_until).await
+    }
+
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
+        let position = signed(position)?;
+        let row = self.reading(|| sqlx::query(&text).bind(position).fetch_optional(&self.pool)).await?;
+        row.as_ref().map(event).transpose()
+    }
+
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+        archiving::archived_for(self, filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

@@ -20,6 +20,17 @@ pub type StoredKey = (String, Option<Vec<u8>>);
 /// A stream's version as it is stored: aggregate type, aggregate id, version.
 pub type StreamVersion = (String, String, u64);
 
+/// Events that were taken out of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Archive {
+    /// Position of the first.
+    pub first: u64,
+    /// Position of the last.
+    pub last: u64,
+    /// The file that they were written to.
+    pub file: String,
+}
+
 /// Reading everything, without the checks that readers of the journal rely on.
 #[async_trait]
 pub trait RawJournal: Send + Sync {
@@ -55,6 +66,9 @@ pub trait RawJournal: Send + Sync {
         after: &(String, String),
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>>;
+
+    /// The archive that the event at `position` is in, if it is in one.
+    async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>>;
 
     /// Takes the events up to `until` out of the journal. Their leaf hashes stay, and so do those that snapshots do not
     /// cover, unless they are of `never_loaded` types.

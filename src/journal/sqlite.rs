@@ -9,6 +9,7 @@ mod writer;
 
 use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent, StoredSnapshot,
+    archived::{self as archiving, StreamPage},
     codec::timestamp,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
@@ -23,6 +24,7 @@ use sqlx::sqlite::{
 };
 use sqlx::{Connection, Row};
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 use writer::SqliteWriter;
@@ -137,31 +139,19 @@ impl Journal for SqliteStore {
         aggregate_id: &str,
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events \
-             WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 ORDER BY sequence"
-        );
-        let query = sqlx::query(&text).bind(aggregate_type).bind(aggregate_id).bind(signed(after_sequence)?);
-        let events = query.fetch_all(&self.pool).await?.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived((aggregate_type, aggregate_id), after_sequence, events).await
+        let found = self.found((aggregate_type, aggregate_id), after_sequence, usize::MAX).await?;
+        let page = found.page(after_sequence, u64::MAX, usize::MAX)?;
+        page.archived.map_or(Ok(page.events), |until| Err(JournalError::Archived { until }))
     }
 
     async fn stream_page(
         &self,
         stream: (&str, &str),
         after_sequence: u64,
+        until: u64,
         limit: usize,
-    ) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
-             UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
-             AND sequence > $3 ORDER BY sequence LIMIT $4"
-        );
-        let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after_sequence)?);
-        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let events = query.fetch_all(&self.pool).await?.iter().map(event).collect::<JournalResult<_>>()?;
-        self.unless_archived(stream, after_sequence, events).await
+    ) -> JournalResult<StreamPage> {
+        self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -190,9 +180,9 @@ impl Journal for SqliteStore {
 
     async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
         if !filter.is_empty() {
-            let archived_until = self.archived_until().await?;
-            if after < archived_until {
-                return Err(JournalError::Archived { until: archived_until });
+            let archived = self.archived_for(filter, until).await?;
+            if after < archived {
+                return Err(JournalError::Archived { until: archived });
             }
             return selecting::select(self, filter, after, until, limit).await;
         }
@@ -204,11 +194,30 @@ impl Journal for SqliteStore {
     }
 
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
-        self.find_members(organization, after, until, limit).await
+        let of = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
+        match self.archived_for(&of, until).await? {
+            0 => self.find_members(organization, after, until, limit).await,
+            archived => Err(JournalError::Archived { until: archived }),
+        }
     }
 
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
-        self.find_position_at(time).await
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
+        let position = self.find_position_at(time).await?;
+        let archived_until = self.archived_until().await?;
+        if archived_until == 0 || position > archived_until {
+            return Ok(position..=position);
+        }
+        self.archived_position_at(time, archived_until).await
+    }
+
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
+        let row = sqlx::query(&text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        row.as_ref().map(event).transpose()
+    }
+
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+        archiving::archived_for(self, filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

@@ -1,11 +1,12 @@
 //! The connection to NATS: settings, connecting with patience, and noticing when it goes.
 
 use super::backoff::{self, Backoff};
-use super::failure::Failure;
+use super::failure::{Failure, PublishResult};
 use super::status::PublisherStatus;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
@@ -91,6 +92,18 @@ fn without_credentials(address: ServerAddr) -> Result<ServerAddr, NotANatsUrl> {
     let mut url = address.into_inner();
     url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| NotANatsUrl)?;
     ServerAddr::from_url(url).map_err(|_| NotANatsUrl)
+}
+
+/// A connection for a few questions: made at once or not at all.
+///
+/// # Errors
+/// `Nats` if it is not made within `timeout`.
+pub(super) async fn connect(settings: &NatsSettings, timeout: Duration) -> PublishResult<Client> {
+    let connected = async_nats::connect_with_options(settings.servers.as_slice(), settings.options());
+    match tokio::time::timeout(timeout, connected).await {
+        Ok(connected) => connected.map_err(Failure::nats("connecting to NATS")),
+        Err(elapsed) => Err(Failure::nats("connecting to NATS")(elapsed)),
+    }
 }
 
 /// A client that connects again by itself, and what is known of its connection.

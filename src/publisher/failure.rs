@@ -66,6 +66,11 @@ pub(super) enum Failure {
     Journal(#[from] JournalError),
 }
 
+/// How far events are published was not told.
+#[derive(Debug, thiserror::Error)]
+#[error("NATS does not say how far the events are published: {0}")]
+pub struct NotAsked(pub(super) String);
+
 impl Failure {
     /// The failure and what it came from, in one line.
     pub(super) fn chain(&self) -> String {
@@ -81,7 +86,11 @@ impl Failure {
     /// Whether somebody has to act before it can go on.
     pub(super) fn needs_operator(&self) -> bool {
         match self {
-            Failure::Unusable(_) | Failure::Ahead { .. } | Failure::Foreign { .. } | Failure::TooLarge { .. } => true,
+            Failure::Unusable(_)
+            | Failure::Ahead { .. }
+            | Failure::Foreign { .. }
+            | Failure::TooLarge { .. }
+            | Failure::Journal(JournalError::Archived { .. }) => true,
             Failure::Nats { .. }
             | Failure::Disconnected
             | Failure::Overtaken

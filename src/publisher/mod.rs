@@ -17,6 +17,7 @@ mod stream;
 
 pub use asyncapi::ASYNCAPI;
 pub use connection::{NatsSettings, NotANatsUrl};
+pub use failure::NotAsked;
 pub use feed::Feed;
 pub use status::{PublisherReport, PublisherStatus};
 pub use stream::STREAM;
@@ -66,6 +67,23 @@ pub async fn publish(
         never = status.measure() => match never {},
     }
     status.connected(false);
+}
+
+/// Position up to which the events of the node are published, as the stream itself says; 0 if there is no stream. None is
+/// made.
+///
+/// # Errors
+/// [`NotAsked`]; also if the stream is not of this journal.
+pub async fn published(node: &Node, settings: &NatsSettings) -> Result<u64, NotAsked> {
+    let asked = async {
+        let client = connection::connect(settings, API_TIMEOUT).await?;
+        let api = ContextBuilder::new().timeout(API_TIMEOUT).build(client);
+        let Some(stream) = stream::find(&api).await? else { return Ok(0) };
+        let end = stream::end(&stream).await?;
+        session::check_of_this_journal(&end, &Feed::of(node, false)).await?;
+        Ok(end.position)
+    };
+    asked.await.map_err(|failure: Failure| NotAsked(failure.chain()))
 }
 
 async fn keep_publishing(

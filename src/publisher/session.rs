@@ -195,17 +195,19 @@ impl<'a> Session<'a> {
 }
 
 /// Whether the stream is one of this journal's, up to where it ends; answers the journal's head.
-async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> PublishResult<u64> {
+pub(super) async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> PublishResult<u64> {
     let head = feed.head().await?;
     if end.position > head {
         return Err(Failure::Ahead { stream: end.position, journal: head });
     }
-    if let Some(published) = end.last.as_ref().and_then(|last| last.identity.as_ref())
-        && feed.identity(end.position).await?.as_ref() != Some(published)
-    {
-        return Err(Failure::Foreign { position: end.position });
+    let Some(published) = end.last.as_ref().and_then(|last| last.identity.as_ref()) else { return Ok(head) };
+    match feed.identity(end.position).await {
+        Ok(Some(own)) if own == *published => Ok(head),
+        Ok(_) => Err(Failure::Foreign { position: end.position }),
+        // It cannot be compared any more; the next one that is published can.
+        Err(JournalError::Archived { until }) if end.position == until => Ok(head),
+        Err(error) => Err(error.into()),
     }
-    Ok(head)
 }
 
 fn failure(error: &PublishError, position: u64) -> Failure {

@@ -4,7 +4,8 @@ use super::cloud_event::{Identity, SUBJECT_PREFIX};
 use super::failure::{Failure, PublishResult};
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{
-    Context,
+    Context, ErrorCode,
+    context::GetStreamErrorKind,
     message::StreamMessage,
     stream::{Config, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, StorageType, Stream},
 };
@@ -42,6 +43,23 @@ pub(super) async fn open(context: &Context) -> PublishResult<Stream> {
     let stream = context.get_or_create_stream(default_config()).await.map_err(Failure::nats("opening the stream"))?;
     check(&stream.cached_info().config)?;
     Ok(stream)
+}
+
+/// The stream, if there is one.
+///
+/// # Errors
+/// As [`open`].
+pub(super) async fn find(context: &Context) -> PublishResult<Option<Stream>> {
+    match context.get_stream(STREAM).await {
+        Ok(stream) => {
+            check(&stream.cached_info().config)?;
+            Ok(Some(stream))
+        }
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(told) if told.error_code() == ErrorCode::STREAM_NOT_FOUND => Ok(None),
+            _ => Err(Failure::nats("opening the stream")(error)),
+        },
+    }
 }
 
 fn default_config() -> Config {

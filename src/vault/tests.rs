@@ -16,7 +16,8 @@ fn document() -> Value {
 /// An empty journal, with the folder that it lives in.
 async fn journal() -> (Arc<dyn Journal>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::prepare(&StoreSettings { database_url: None, data: folder.path().to_owned() }).unwrap();
+    let store =
+        Store::prepare(&StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None }).unwrap();
     store.migrate().await.unwrap();
     (store.journal(), folder)
 }

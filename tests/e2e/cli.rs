@@ -30,7 +30,7 @@ async fn total(server: &Server, token: &str) -> Value {
 }
 
 fn folder(path: &std::path::Path) -> StoreSettings {
-    StoreSettings { database_url: None, data: path.to_owned() }
+    StoreSettings { database_url: None, data: path.to_owned(), archives: None }
 }
 
 on_both_stores! {

@@ -9,6 +9,7 @@ use registrar::executor::{Executor, RequestContext};
 use registrar::folding::Rows;
 use registrar::heads;
 use registrar::idempotency::{Answer, AnswerSlot};
+use registrar::journal::archived::StreamPage;
 use registrar::journal::selection::{EventFilter, Members, Selection};
 use registrar::journal::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent,
@@ -19,6 +20,7 @@ use registrar::vault::Vault;
 use registrar_aggregates::admin::Admin;
 use registrar_projections::CollectionId;
 use std::collections::{HashMap, VecDeque};
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -123,8 +125,14 @@ impl Journal for Faulty {
         self.inner.stream(aggregate_type, id, after).await
     }
 
-    async fn stream_page(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        self.inner.stream_page(stream, after, limit).await
+    async fn stream_page(
+        &self,
+        stream: (&str, &str),
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<StreamPage> {
+        self.inner.stream_page(stream, after, until, limit).await
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
@@ -139,8 +147,16 @@ impl Journal for Faulty {
         self.inner.members(organization, after, until, limit).await
     }
 
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<u64> {
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
         self.inner.position_at(time).await
+    }
+
+    async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
+        self.inner.carried(position).await
+    }
+
+    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+        self.inner.archived_for(filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {

@@ -95,7 +95,7 @@ on_both_stores! {
         assert_told_is_true(&node, &told).await;
 
         let live = dump(&node).await;
-        let generation = followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap();
+        let generation = followers::rebuild(&node, &|_, _| {}).await.unwrap();
         node.serve(generation);
         assert_eq!(dump(&node).await, live);
     }

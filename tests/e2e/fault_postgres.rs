@@ -213,7 +213,7 @@ async fn a_node_does_not_start_without_its_database_and_says_what_to_do() {
     let database = Database::postgres_at(&server.url).await;
     database.open().await.close().await;
     let open = async |url: String| {
-        let settings = StoreSettings { database_url: Some(url), data: database.settings.data.clone() };
+        let settings = StoreSettings { database_url: Some(url), data: database.settings.data.clone(), archives: None };
         let begun = Instant::now();
         let refused = Node::open(&settings, &database.master).await.err().expect("is not opened");
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());

@@ -38,7 +38,7 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
 }
 
 async fn rebuild(node: &Node) -> u64 {
-    let generation = followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap();
+    let generation = followers::rebuild(node, &|_, _| {}).await.unwrap();
     // Any read finds the swap and moves on.
     let query = Query::<AdminDocument>::sorted(&registrar_projections::admins::BY_NAME, Direction::Ascending);
     node.documents.page(query.page(0, 1)).await.unwrap();
@@ -89,7 +89,7 @@ on_both_stores! {
         let node = database.open().await;
         let held = followers::Leadership::try_take(&node.store, "rebuild").await.unwrap();
         assert!(held.is_some());
-        let refused = followers::rebuild(&node.store, &node.vault, &|_, _| {}).await;
+        let refused = followers::rebuild(&node, &|_, _| {}).await;
         assert!(matches!(refused, Err(RebuildError::Busy)));
         assert_eq!(node.read_store.generations().await.unwrap().len(), 1);
     }

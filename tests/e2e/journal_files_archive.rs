@@ -3,41 +3,24 @@
 use crate::ecg_app::App;
 use crate::journal_files_support::*;
 use crate::on_both_stores;
+use crate::publishing::harness::{NatsServer, Publisher, commit};
 use crate::support::*;
 use registrar::api::ApiSettings;
-use registrar::files::{ArchiveError, ExportError, Format, Selection, archive, import, verify, verify::Held};
+use registrar::files::{ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held};
+use registrar::folding::Rows;
 use registrar::followers;
 use registrar::journal::JournalError;
-use registrar::node::Node;
-use registrar_aggregates::admin::Admin;
+use registrar::publisher::STREAM;
+use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
-use std::path::Path;
 use uuid::Uuid;
-
-/// Partitions of 256 positions from the next one on.
-async fn small_partitions(database: &Database) {
-    let node = database.open().await;
-    node.close().await;
-    if database.settings.database_url.is_some() {
-        let mut sql = database.sql().await;
-        sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
-        // The first was made with the tables; nothing is in it yet.
-        sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
-        sql.run("DROP TABLE events_from_1").await.unwrap();
-        sql.run("DELETE FROM event_partitions").await.unwrap();
-        sql.run("UPDATE journal_head SET partitioned_until = 0").await.unwrap();
-    }
-}
-
-async fn archived(node: &Node, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
-    archive(node, before, path, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
-}
 
 on_both_stores! {
     async fn positions_proofs_states_and_documents_stay(database) {
         small_partitions(&database).await;
         let app = App::over(filled(&database).await, ApiSettings::default()).await;
         let node = &app.state.node;
+        follow(node).await;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("archive");
         let size = node.position().await;
@@ -72,6 +55,25 @@ on_both_stores! {
         verify(&fresh.store, None, &|_, _| {}).await.unwrap();
     }
 
+    async fn a_node_that_remembers_less_than_was_archived_finds_the_rest(database) {
+        small_partitions(&database).await;
+        let (node, other) = (database.open().await, database.open().await);
+        let id = Uuid::now_v7();
+        node.admin(id, registration(id, Some("ada@example.org"))).await.unwrap();
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 1);
+        node.admin(id, rename("Augusta")).await.unwrap();
+        node.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap();
+        filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        archived(&node, 257, &folder.path().join("archive")).await.unwrap();
+        // Nothing to do is answered by what is so now, not by what it was.
+        let position = other.position().await;
+        assert_eq!(other.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap().position, position);
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap(), node.executor.state::<Admin>(&id.to_string()).await.unwrap());
+        other.admin(id, rename("Ada")).await.unwrap();
+        assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 4);
+    }
+
     async fn what_was_archived_is_told_and_never_not_found(database) {
         small_partitions(&database).await;
         let app = App::over(filled(&database).await, ApiSettings::default()).await;
@@ -89,15 +91,14 @@ on_both_stores! {
             let answer = app.get(&format!("/audit/{path}")).await;
             assert_eq!(answer.status, 410, "{path}: {answer:?}");
             let problem = answer.json();
-            assert_eq!((problem["code"].as_str(), problem["detail"].as_str()), (Some("archived"), Some("events up to position 512 were archived; begin after it")));
+            assert_eq!((problem["code"].as_str(), problem["detail"].as_str()), (Some("archived"), Some("this needs events that were archived, up to position 512; lists of events can begin after it")));
         }
         assert_eq!(app.get("/audit/events/513").await.status, 200);
         assert_eq!(app.get("/audit/events?after=cursor").await.status, 400);
+        assert_eq!(app.get("/events/stream?after=511").await.status, 410);
         assert_eq!(app.get("/audit/proofs/inclusion?position=7").await.status, 200);
         let refused = export_to(node, &folder.path().join("all"), Selection::all(Format::Ndjson)).await;
         assert!(matches!(refused, Err(ExportError::Archived(512))), "{refused:?}");
-        let refused = followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap_err().to_string();
-        assert!(refused.contains("events up to position 512 were archived"), "{refused}");
     }
 
     async fn an_archive_and_the_rest_make_the_journal_again(database) {
@@ -115,9 +116,10 @@ on_both_stores! {
         let target = Database::sqlite();
         let restored = target.open().await;
         let imported = import(&restored, &parts, None, &|_, _| {}).await.unwrap();
-        followers::rebuild(&restored.store, &restored.vault, &|_, _| {}).await.unwrap();
+        followers::rebuild(&restored, &|_, _| {}).await.unwrap();
         restored.close().await;
         let restored = target.open().await;
+        follow(&restored).await;
         assert_eq!((imported.position, note(&restored).await), (node.position().await, note(&node).await));
         assert_eq!(documents(&restored).await, documents(&node).await);
         let again = target_without(&parts[1..]).await;
@@ -143,6 +145,88 @@ on_both_stores! {
         archived(&node, 600, &path).await.unwrap();
         let again = archived(&node, 600, &folder.path().join("again")).await;
         assert!(matches!(again, Err(ArchiveError::Nothing { archived: 512, .. })), "{again:?}");
+    }
+
+    async fn what_a_follower_has_not_passed_stays(database) {
+        small_partitions(&database).await;
+        let node = filled(&database).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (events, path) = (node.all_events().await, folder.path().join("archive"));
+        for (position, passed) in [(0, false), (511, false), (512, true)] {
+            // As far as a follower would have come.
+            let mut writer = node.journal.writer().await.unwrap();
+            let name = registrar_projections::FOLLOWING[0].name;
+            let generation = node.status().generation;
+            if position > 0 {
+                assert!(writer.follow(generation, name, &Rows::default(), position).await.unwrap());
+            }
+            drop(writer);
+            let result = archive(&node, 600, &path, None, &|_, _| {}).await;
+            if passed {
+                assert_eq!(result.unwrap(), Archived { first: 1, last: 512 });
+                continue;
+            }
+            let refused = result.unwrap_err();
+            assert!(matches!(refused, ArchiveError::Followed { position: at, last: 512, .. } if at == position), "{refused:?}");
+            let told = format!("the follower {name} still needs the events: it has come to position {position}, those up to 512 would be archived\nLet a server run");
+            assert!(refused.to_string().starts_with(&told), "{refused}");
+            assert_eq!(node.all_events().await, events);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        }
+    }
+
+    async fn what_is_not_published_stays(database) {
+        small_partitions(&database).await;
+        let (node, nats) = (filled(&database).await, NatsServer::start());
+        follow(&node).await;
+        let folder = tempfile::tempdir().unwrap();
+        let (events, path, settings) = (node.all_events().await, folder.path().join("archive"), nats.settings());
+        let refuse = async || {
+            let refused = archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap_err();
+            assert_eq!(node.all_events().await, events);
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+            refused
+        };
+        let refused = refuse().await;
+        assert!(matches!(refused, ArchiveError::Unpublished { position: 0, last: 512 }), "{refused:?}");
+        let told = "the events are not all published: the stream REGISTRAR ends at position 0, those up to 512 would be archived\nLet a server publish";
+        assert!(refused.to_string().starts_with(told), "{refused}");
+        assert!(nats.jetstream().await.get_stream(STREAM).await.is_err(), "asking makes no stream");
+        let publisher = Publisher::of_node(&node, settings.clone());
+        publisher.reached(events.len() as u64).await;
+        publisher.stop().await;
+        // As if it had come to the archive's end, or not quite.
+        let sequence = nats.stream().await.cached_info().state.last_sequence;
+        for gone in (512..=sequence).rev() {
+            nats.stream().await.delete_message(gone).await.unwrap();
+        }
+        let refused = refuse().await;
+        assert!(matches!(refused, ArchiveError::Unpublished { position: 511, last: 512 }), "{refused:?}");
+        nats.kill();
+        let refused = refuse().await;
+        assert!(refused.to_string().starts_with("NATS does not say how far the events are published: connecting to NATS: "), "{refused}");
+        nats.start_again();
+        let publisher = Publisher::of_node(&node, settings.clone());
+        publisher.reached(events.len() as u64).await;
+        publisher.stop().await;
+        assert_eq!(archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap(), Archived { first: 1, last: 512 });
+    }
+
+    async fn publishing_goes_on_behind_an_archive(database) {
+        small_partitions(&database).await;
+        let (node, nats) = (filled(&database).await, NatsServer::start());
+        let head = commit(&node, 768 - node.position().await).await;
+        let publisher = Publisher::of_node(&node, nats.settings());
+        publisher.reached(head).await;
+        publisher.stop().await;
+        follow(&node).await;
+        let folder = tempfile::tempdir().unwrap();
+        let done = archive(&node, u64::MAX, &folder.path().join("archive"), Some(&nats.settings()), &|_, _| {}).await.unwrap();
+        assert_eq!(done, Archived { first: 1, last: head });
+        let publisher = Publisher::of_node(&node, nats.settings());
+        let head = commit(&node, 10).await;
+        publisher.reached(head).await;
+        nats.assert_holds_every_position(head).await;
     }
 
     async fn the_guard_stands_after_an_archive(database) {

@@ -3,12 +3,16 @@
 use crate::support::*;
 use registrar::checkpoint::signer;
 use registrar::committer::ExpectedVersion;
-use registrar::files::{ExportError, Exported, Format, ImportError, Imported, Selection, export, import};
-use registrar::followers;
+use registrar::files::{
+    ArchiveError, ExportError, Exported, Format, ImportError, Imported, Selection, archive, export, import,
+};
+use registrar::followers::{self, following};
 use registrar::node::Node;
 use registrar_projections::CollectionId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// A journal of some 700 events: people with accounts, one of them renamed, readings, keys.
@@ -41,7 +45,7 @@ pub async fn export_to(node: &Node, path: &Path, selection: Selection) -> Result
 /// Imports and rebuilds.
 pub async fn import_all(node: &Node, path: &Path) -> Result<Imported, ImportError> {
     let imported = import(node, &[path.to_owned()], None, &|_, _| {}).await?;
-    followers::rebuild(&node.store, &node.vault, &|_, _| {}).await.unwrap();
+    followers::rebuild(node, &|_, _| {}).await.unwrap();
     Ok(imported)
 }
 
@@ -77,4 +81,35 @@ pub fn copy(export: &Path, name: &str) -> PathBuf {
 
 pub fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
+}
+
+/// Partitions of 256 positions from the next one on.
+pub async fn small_partitions(database: &Database) {
+    let node = database.open().await;
+    node.close().await;
+    if database.settings.database_url.is_some() {
+        let mut sql = database.sql().await;
+        sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
+        // The first was made with the tables; nothing is in it yet.
+        sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
+        sql.run("DROP TABLE events_from_1").await.unwrap();
+        sql.run("DELETE FROM event_partitions").await.unwrap();
+        sql.run("UPDATE journal_head SET partitioned_until = 0").await.unwrap();
+    }
+}
+
+/// Archives what every follower has passed.
+pub async fn archived(node: &Arc<Node>, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
+    follow(node).await;
+    archive(node, before, path, None, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
+}
+
+/// Lets every follower come to the head.
+pub async fn follow(node: &Arc<Node>) {
+    let (shutdown, head) = (CancellationToken::new(), node.position().await);
+    following::start(node, &shutdown);
+    for projection in registrar_projections::FOLLOWING {
+        following::wait_for(node, projection, head, Duration::from_secs(30)).await.unwrap();
+    }
+    shutdown.cancel();
 }

@@ -10,6 +10,7 @@
 
 mod audit_access;
 mod audit_app;
+mod audit_archived;
 mod audit_events;
 mod audit_organizations;
 mod audit_properties;
@@ -47,6 +48,7 @@ mod journal_answers;
 mod journal_append;
 mod journal_claims;
 mod journal_files_archive;
+mod journal_files_archived;
 mod journal_files_export;
 mod journal_files_import;
 mod journal_files_support;

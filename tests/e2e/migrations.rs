@@ -13,6 +13,7 @@ async fn events_get_their_position_for_a_key() {
         include_str!("../../migrations/sqlite/0001_journal.sql"),
         include_str!("../../migrations/sqlite/0002_audit.sql"),
         include_str!("../../migrations/sqlite/0003_proofs.sql"),
+        include_str!("../../migrations/sqlite/0004_archives.sql"),
     ] {
         sql.run(migration).await.unwrap();
     }
@@ -26,7 +27,7 @@ async fn events_get_their_position_for_a_key() {
     .unwrap();
     let mut before = sql.rows("events").await;
     before.sort_unstable();
-    sql.run(include_str!("../../migrations/sqlite/0004_ordered_events.sql")).await.unwrap();
+    sql.run(include_str!("../../migrations/sqlite/0005_ordered_events.sql")).await.unwrap();
     let mut after = sql.rows("events").await;
     after.sort_unstable();
     assert_eq!(after, before);

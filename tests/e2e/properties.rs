@@ -358,7 +358,7 @@ on_both_stores! {
             assert_counts_are_right(node).await;
         }
         let live = dump(&nodes[0]).await;
-        let generation = followers::rebuild(&nodes[0].store, &nodes[0].vault, &|_, _| {}).await.unwrap();
+        let generation = followers::rebuild(&nodes[0], &|_, _| {}).await.unwrap();
         nodes[0].serve(generation);
         assert_eq!(dump(&nodes[0]).await, live, "a rebuild gives other bytes");
         assert_counts_are_right(&nodes[0]).await;

@@ -52,7 +52,7 @@ impl Database {
 
     fn new(database_url: Option<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let settings = StoreSettings { database_url, data: folder.path().to_owned() };
+        let settings = StoreSettings { database_url, data: folder.path().to_owned(), archives: None };
         Database { settings, master: master(), _folder: folder }
     }
 

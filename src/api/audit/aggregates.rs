@@ -3,7 +3,7 @@
 use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, Moment, Part};
 use super::stream::{self, wants_lines};
 use super::views::{Difference, Differences, HistoryEvent, Page, State as StateView};
-use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
@@ -86,7 +86,7 @@ impl AggregatePath {
     responses(
         (status = 200, description = "The page asked for, or the events one a line.", content(
             (Page<HistoryEvent> = "application/json"), (String = "application/x-ndjson"))),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable,
     ))]
 pub(super) async fn list_history(
     State(app): State<AppState>,
@@ -99,9 +99,8 @@ pub(super) async fn list_history(
     let question = question.of(&format!("history/{}/{}", path.aggregate_type, path.aggregate_id));
     let (scope, subject) = (Scope::of(&caller), path.subject(&caller));
     let part = range.part(&app, &question.text(&scope)).await?;
-    let seen = app.node.journal.select(&subject.filter(), 0, part.head, 1).await?;
-    if seen.events.is_empty() {
-        return Err(NO_AGGREGATE);
+    if !app.replays.has_begun(&subject, part.head).await? {
+        return Err(scope.nothing(&app, part.head, NO_AGGREGATE).await);
     }
     record(&app, &caller, "history", path.filters(question.given.clone())).await?;
     let history = History { app, subject, part };
@@ -176,7 +175,7 @@ async fn position_of(app: &AppState, moment: Option<Moment>, head: u64) -> Resul
             example = "2036-01-01T00:00:00Z"),
     ),
     responses((status = 200, description = "The state right after the last event at or before that moment.",
-        body = StateView), BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+        body = StateView), BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable))]
 pub(super) async fn find_state(
     State(app): State<AppState>,
     caller: Caller,
@@ -186,7 +185,9 @@ pub(super) async fn find_state(
     let head = app.node.journal.head().await?.position;
     let until = position_of(&app, as_of, head).await?;
     let moment = app.replays.at(&path.subject(&caller), until).await?.ok_or(NO_AGGREGATE)?;
-    let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else { return Err(NOT_YET) };
+    let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else {
+        return Err(Scope::of(&caller).nothing(&app, until, NOT_YET).await);
+    };
     record(&app, &caller, "state", path.filters(given)).await?;
     Ok(At(head, Json(StateView { position, recorded_at, state })))
 }
@@ -204,7 +205,7 @@ pub(super) async fn find_state(
             example = "2036-01-01T00:00:00Z"),
     ),
     responses((status = 200, description = "What differs.", body = Differences),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable))]
 pub(super) async fn find_differences(
     State(app): State<AppState>,
     caller: Caller,
@@ -213,7 +214,7 @@ pub(super) async fn find_differences(
 ) -> Result<At<Json<Differences>>, ApiError> {
     let head = app.node.journal.head().await?.position;
     let after = match from {
-        Some(from) => from.position(&app, head).await?,
+        Some(from) => from.earliest(&app, head).await?,
         None => 0,
     };
     let until = position_of(&app, to, head).await?;
@@ -222,7 +223,9 @@ pub(super) async fn find_differences(
     }
     let subject = path.subject(&caller);
     let walk = app.replays.walk(&subject, after, until).await?.ok_or(NO_AGGREGATE)?;
-    let changes = all_differences(walk).await?.ok_or(NOT_YET)?;
+    let Some(changes) = all_differences(walk).await? else {
+        return Err(Scope::of(&caller).nothing(&app, until, NOT_YET).await);
+    };
     record(&app, &caller, "diff", path.filters(given)).await?;
     Ok(At(head, Json(Differences { changes })))
 }

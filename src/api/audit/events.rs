@@ -3,13 +3,13 @@
 use super::parameters::{EventParameters, EventsParameters, Part};
 use super::stream::{self, wants_lines};
 use super::views::{Event, Page};
-use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
-use crate::journal::JournalResult;
 use crate::journal::selection::{EventFilter, Selection};
+use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -50,7 +50,7 @@ const NO_EVENT: ApiError = ApiError::NotFound("There is no such event");
     responses(
         (status = 200, description = "The page asked for, or the events one a line.", content(
             (Page<Event> = "application/json"), (String = "application/x-ndjson"))),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable,
     ))]
 pub(super) async fn list_events(
     State(app): State<AppState>,
@@ -63,6 +63,10 @@ pub(super) async fn list_events(
     filter.organization_id = scope.narrow(filter.organization_id)?;
     let question = question.of("events");
     let part = range.part(&app, &question.text(&scope)).await?;
+    let archived = app.node.journal.archived_for(&filter, part.until).await?;
+    if part.after < archived {
+        return Err(ApiError::Archived { until: archived });
+    }
     record(&app, &caller, "events", question.given.clone()).await?;
     let reader = Reader { app, filter, sealed, part };
     if wants_lines(&headers) {
@@ -120,7 +124,7 @@ impl Reader {
             without `leafHash`, in canonical form (RFC 8785), it is the entry of its Merkle leaf."),
     ),
     responses((status = 200, description = "The event.", body = Event),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable))]
 pub(super) async fn find_event(
     State(app): State<AppState>,
     caller: Caller,
@@ -134,9 +138,21 @@ pub(super) async fn find_event(
         return Err(NO_EVENT);
     }
     let filter = EventFilter { organization_id: Scope::of(&caller).narrow(None)?, ..EventFilter::default() };
-    let found = app.node.journal.select(&filter, before, before + 1, 1).await?.events;
+    let found = match app.node.journal.select(&filter, before, before + 1, 1).await {
+        Err(archived @ JournalError::Archived { .. }) => {
+            vec![carried(&app, &filter, before + 1).await?.ok_or(archived)?]
+        }
+        selected => selected?.events,
+    };
     let event = Event::all(&app.node.vault, found, sealed).await?.pop().ok_or(NO_EVENT)?;
     let filters = BTreeMap::from([("position".to_owned(), event.position.to_string())]);
     record(&app, &caller, "event", filters).await?;
     Ok(At(head, Json(event)))
+}
+
+/// An archived event that is here all the same, if it may be seen.
+async fn carried(app: &AppState, filter: &EventFilter, position: u64) -> JournalResult<Option<StoredEvent>> {
+    let Some(event) = app.node.journal.carried(position).await? else { return Ok(None) };
+    let seen = filter.organization_id.is_none() || filter.organization_id == codec::organization(&event)?;
+    Ok(seen.then_some(event))
 }

@@ -15,7 +15,7 @@ mod reading;
 mod stream;
 mod views;
 
-pub use problems::{BadRequest, Forbidden, NotFound, Problem, Unauthorized, Unavailable};
+pub use problems::{BadRequest, Forbidden, Gone, NotFound, Problem, Unauthorized, Unavailable};
 pub use reading::{Scope, record};
 
 use crate::api::AppState;

@@ -3,7 +3,7 @@
 use super::parameters::AsOfParameters;
 use super::stream::{self, wants_lines};
 use super::views::{MemberState, Snapshot, State as StateView};
-use super::{BadRequest, Forbidden, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
+use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
@@ -40,7 +40,7 @@ const NO_ORGANIZATION: ApiError = ApiError::NotFound("There was no such organiza
     responses(
         (status = 200, description = "The organization, or what belonged to it one a line.", content(
             (Snapshot = "application/json"), (String = "application/x-ndjson"))),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable,
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable,
     ))]
 pub(super) async fn find_snapshot(
     State(app): State<AppState>,

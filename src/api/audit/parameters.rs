@@ -10,6 +10,7 @@ use crate::journal::selection::EventFilter;
 use crate::vault::Vault;
 use chrono::{DateTime, SubsecRound, Utc};
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 /// Events on a page unless the caller says otherwise.
 pub(super) const LIMIT_DEFAULT: u64 = 100;
@@ -51,27 +52,39 @@ impl Moment {
         moment
     }
 
-    /// Position of the last event at or before it, in a journal that ends at `head`.
+    /// Position of the last event at or before it, in a journal that ends at `head`. Where that was archived, the last
+    /// that it may be: for what is here that comes to the same.
     ///
     /// # Errors
     /// `NotFound` for a position beyond the head.
     pub(super) async fn position(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
+        Ok(*self.positions(app, head).await?.end())
+    }
+
+    /// As [`Moment::position`], but the first that it may be: whatever is asked for from there on is found missing.
+    ///
+    /// # Errors
+    /// As [`Moment::position`].
+    pub(super) async fn earliest(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
+        Ok(*self.positions(app, head).await?.start())
+    }
+
+    async fn positions(self, app: &AppState, head: u64) -> Result<RangeInclusive<u64>, ApiError> {
         match self {
             Moment::Position(position) if position > head => Err(BEYOND),
-            Moment::Position(position) => Ok(position),
-            Moment::Time(time) => Ok(app.node.journal.position_at(time).await?.min(head)),
+            Moment::Position(position) => Ok(position..=position),
+            Moment::Time(time) => {
+                let (first, last) = app.node.journal.position_at(time).await?.into_inner();
+                Ok(first.min(head)..=last.min(head))
+            }
         }
     }
 
-    /// Position of the last event before it.
+    /// Position of the last event before it; where that was archived, the first that it may be.
     async fn before(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
         match self {
-            Moment::Position(position) if position > head => Err(BEYOND),
-            Moment::Position(position) => Ok(position.saturating_sub(1)),
-            Moment::Time(time) => {
-                let before = time - chrono::Duration::milliseconds(1);
-                Ok(app.node.journal.position_at(before).await?.min(head))
-            }
+            Moment::Position(position) => Ok(Moment::Position(position).earliest(app, head).await?.saturating_sub(1)),
+            Moment::Time(time) => Moment::Time(time - chrono::Duration::milliseconds(1)).earliest(app, head).await,
         }
     }
 }

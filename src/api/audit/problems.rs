@@ -85,6 +85,14 @@ problem!(
     "There is no such event"
 );
 problem!(
+    Gone,
+    410,
+    "The answer needs events that were archived: they are in files, and no longer in the database.",
+    "Gone",
+    "archived",
+    "this needs events that were archived, up to position 1048576; lists of events can begin after it"
+);
+problem!(
     Unavailable,
     503,
     "The database is away; `Retry-After` says when to try again.",

@@ -3,13 +3,13 @@
 //! Nothing here tells what an event says, only digests; so unlike every other reading it is not put on record, and the
 //! journal does not grow by being watched. Whoever is narrowed to an organization gets proofs of its events only.
 
-use super::{BadRequest, Forbidden, NotFound, TAG, Unauthorized, Unavailable};
+use super::{BadRequest, Forbidden, Gone, NotFound, TAG, Unauthorized, Unavailable};
 use crate::api::AppState;
 use crate::api::common::query::{FromQuery, Parameters, Query, WHOLE_MAX};
 use crate::api::common::{ApiError, Caller};
 use crate::checkpoint;
-use crate::journal::codec;
 use crate::journal::merkle::Hash;
+use crate::journal::selection::EventFilter;
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -146,7 +146,7 @@ pub(super) async fn read_checkpoint_key(State(app): State<AppState>, _caller: Ca
             names it; all there are without."),
     ),
     responses((status = 200, description = "The proof.", body = InclusionProof),
-        BadRequest, Unauthorized, Forbidden, NotFound, Unavailable))]
+        BadRequest, Unauthorized, Forbidden, NotFound, Gone, Unavailable))]
 pub(super) async fn prove_inclusion(
     State(app): State<AppState>,
     caller: Caller,
@@ -204,10 +204,7 @@ pub(super) async fn prove_consistency(
 
 /// Tenancy goes by what the event carried when it was written.
 async fn belongs_to(app: &AppState, position: u64, organization: &str) -> Result<(), ApiError> {
-    let events = app.node.journal.read(position - 1, 1).await?;
-    let tenant = events.first().map(codec::organization).transpose()?.flatten();
-    match tenant {
-        Some(id) if id == organization => Ok(()),
-        _ => Err(ApiError::NotFound("There is no such event")),
-    }
+    let theirs = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
+    let found = app.node.journal.select(&theirs, position - 1, position, 1).await?;
+    if found.events.is_empty() { Err(ApiError::NotFound("There is no such event")) } else { Ok(()) }
 }

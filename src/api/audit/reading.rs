@@ -3,6 +3,7 @@
 use crate::api::AppState;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
+use crate::journal::selection::EventFilter;
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use std::collections::BTreeMap;
 
@@ -39,6 +40,18 @@ impl Scope {
     #[must_use]
     pub fn organization(&self) -> Option<&str> {
         self.0.as_deref()
+    }
+
+    /// Why there is nothing to show of a single thing up to position `until`: `otherwise`, unless it may have been
+    /// archived. Who is narrowed is told the same of what is not theirs and of what never was.
+    pub(super) async fn nothing(&self, app: &AppState, until: u64, otherwise: ApiError) -> ApiError {
+        let Some(organization) = self.0.clone() else { return otherwise };
+        let theirs = EventFilter { organization_id: Some(organization), ..EventFilter::default() };
+        match app.node.journal.archived_for(&theirs, until).await {
+            Ok(0) => otherwise,
+            Ok(until) => ApiError::Archived { until },
+            Err(error) => error.into(),
+        }
     }
 
     /// The organization to look for, when `asked` was asked for.

@@ -83,7 +83,7 @@ pub enum ApiError {
         reset_seconds: u64,
     },
     /// What is asked for was archived; it is in a file, and no longer here.
-    #[error("events up to position {until} were archived; begin after it")]
+    #[error("this needs events that were archived, up to position {until}; lists of events can begin after it")]
     Archived {
         /// Last archived position.
         until: u64,

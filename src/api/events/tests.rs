@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 async fn node() -> (tempfile::TempDir, Node) {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = StoreSettings { database_url: None, data: folder.path().to_owned() };
+    let settings = StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
     let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "the tests").expect("a key");
     let node = Node::open(&settings, &master).await.expect("a node");
     (folder, node)

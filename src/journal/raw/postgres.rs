@@ -1,7 +1,7 @@
 //! Everything of a journal on PostgreSQL. Events come as binary COPY: a row at a time costs the driver more than all
 //! that is done with it.
 
-use super::{ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
+use super::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::postgres::{PostgresStore, WALK_SETTINGS, signed};
 use crate::journal::{JournalError, JournalResult, StoredEvent};
@@ -56,6 +56,17 @@ impl RawJournal for PostgresStore {
         PostgresStore::archived_until(self).await
     }
 
+    async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>> {
+        let text = "SELECT first_position, last_position, file FROM archives WHERE first_position <= $1 AND last_position >= $1";
+        let row: Option<(i64, i64, String)> =
+            sqlx::query_as(text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        row.map(|(first, last, file)| {
+            let number = |number| u64::try_from(number).map_err(JournalError::corrupt);
+            Ok(Archive { first: number(first)?, last: number(last)?, file })
+        })
+        .transpose()
+    }
+
     async fn archivable(&self, before: u64) -> JournalResult<u64> {
         let text = "SELECT coalesce(max(p.last_position), 0) FROM event_partitions p, journal_head h \
              WHERE p.last_position < $1 AND p.last_position <= h.position";
@@ -88,9 +99,13 @@ impl RawJournal for PostgresStore {
              SELECT (position - 1) / 256, string_agg(leaf_hash, ''::bytea ORDER BY position) FROM events \
              WHERE position <= $1 GROUP BY 1";
         sqlx::query(leaves).bind(signed(until)?).execute(&mut *transaction).await?;
+        let organizations = "INSERT INTO archived_organizations (organization_id, first_position) \
+             SELECT metadata ->> 'organizationId', min(position) FROM events \
+             WHERE (metadata ->> 'organizationId') IS NOT NULL AND position <= $1 GROUP BY 1 ON CONFLICT DO NOTHING";
+        sqlx::query(organizations).bind(signed(until)?).execute(&mut *transaction).await?;
         sqlx::query("SELECT 1 FROM journal_head FOR UPDATE").execute(&mut *transaction).await?;
-        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
-             SELECT archived_until + 1, $1, $2, now() FROM journal_head";
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
+             SELECT archived_until + 1, $1, $2, now(), true FROM journal_head";
         sqlx::query(archived).bind(signed(until)?).bind(file).execute(&mut *transaction).await?;
         let text = "DELETE FROM event_partitions WHERE last_position <= $1 RETURNING table_name";
         let tables: Vec<String> = sqlx::query_scalar(text).bind(signed(until)?).fetch_all(&mut *transaction).await?;

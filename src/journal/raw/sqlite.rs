@@ -1,6 +1,6 @@
 //! Everything of a journal on SQLite.
 
-use super::{ClaimRow, RawJournal, Restore, StoredKey, StreamVersion};
+use super::{Archive, ClaimRow, RawJournal, Restore, StoredKey, StreamVersion};
 use crate::journal::codec::timestamp;
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::sqlite::{SqliteStore, hex, signed};
@@ -125,6 +125,17 @@ impl RawJournal for SqliteStore {
         SqliteStore::archived_until(self).await
     }
 
+    async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>> {
+        let text = "SELECT first_position, last_position, file FROM archives WHERE first_position <= $1 AND last_position >= $1";
+        let row: Option<(i64, i64, String)> =
+            sqlx::query_as(text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        row.map(|(first, last, file)| {
+            let number = |number| u64::try_from(number).map_err(JournalError::corrupt);
+            Ok(Archive { first: number(first)?, last: number(last)?, file })
+        })
+        .transpose()
+    }
+
     async fn archivable(&self, before: u64) -> JournalResult<u64> {
         let head: i64 = sqlx::query_scalar("SELECT position FROM journal_head").fetch_one(&self.pool).await?;
         let head = u64::try_from(head).map_err(JournalError::corrupt)?;
@@ -156,12 +167,15 @@ impl RawJournal for SqliteStore {
         let carry = format!("WITH types AS (SELECT value FROM json_each($2)) {CARRY}");
         let carry = sqlx::query(&carry).bind(signed(until)?).bind(json!(never_loaded).to_string());
         carry.execute(&mut *transaction).await?;
-        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at) \
-             SELECT archived_until + 1, $1, $2, $3 FROM journal_head";
+        let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
+             SELECT archived_until + 1, $1, $2, $3, true FROM journal_head";
         let archived = sqlx::query(archived).bind(signed(until)?).bind(file).bind(timestamp(Utc::now()));
         archived.execute(&mut *transaction).await?;
         sqlx::query("DROP TRIGGER events_no_delete").execute(&mut *transaction).await?;
         for text in [
+            "INSERT INTO archived_organizations (organization_id, first_position) \
+             SELECT metadata ->> '$.organizationId', min(position) FROM events \
+             WHERE (metadata ->> '$.organizationId') IS NOT NULL AND position <= $1 GROUP BY 1 ON CONFLICT DO NOTHING",
             "INSERT INTO archived_leaves (tile, hashes) SELECT (position - 1) / 256, unhex(group_concat(hex(leaf_hash), '')) \
              FROM (SELECT position, leaf_hash FROM events WHERE position <= $1 ORDER BY position) GROUP BY 1",
             "DELETE FROM events WHERE position <= $1",

@@ -1,0 +1,199 @@
+//! Reading archives: events that are no longer in the database, out of the files they went to. Each is compared with the
+//! leaf hash that the database keeps, so that a file is believed no more than the database is.
+
+use super::lines::{self, LineError, Lines};
+use crate::journal::raw::{Archive, RawJournal};
+use crate::journal::tree::TreeStore;
+use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
+use crate::node::Node;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why history cannot be read. Reads as what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum HistoryError {
+    /// No file is where it may be.
+    #[error(
+        "the archive of the events {first} to {last} is missing: there is no {looked}\nPut it back, or name the folder it is in with --archives or REGISTRAR_ARCHIVES."
+    )]
+    Missing {
+        /// First position in it.
+        first: u64,
+        /// Last position in it.
+        last: u64,
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// The file cannot be read.
+    #[error("the archive {} cannot be read: {source}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// An event in it is not what was archived.
+    #[error(
+        "the archive {} was altered: the event at position {position} is not the one that was stored there\nUse the file as it was archived.", path.display()
+    )]
+    Altered {
+        /// Which file.
+        path: PathBuf,
+        /// Position of the event.
+        position: u64,
+    },
+    /// The file ends too early.
+    #[error(
+        "the archive {} is not whole: the event at position {position} is missing\nUse the file as it was archived.", path.display()
+    )]
+    Short {
+        /// Which file.
+        path: PathBuf,
+        /// First position that is not in it.
+        position: u64,
+    },
+    /// The database failed.
+    #[error("the journal cannot be read: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// All events of a journal from the first on: those that were archived out of their files, the others out of the
+/// database. For one reader, who reads on and on.
+pub struct History {
+    journal: Arc<dyn Journal>,
+    raw: Arc<dyn RawJournal>,
+    leaves: Arc<dyn TreeStore>,
+    /// Where else the files are looked for.
+    folder: Option<PathBuf>,
+    open: Option<Open>,
+}
+
+impl History {
+    /// The history of a node's journal.
+    #[must_use]
+    pub fn of(node: &Node) -> Self {
+        let (journal, store) = (Arc::clone(&node.journal), &node.store);
+        History { journal, raw: store.raw(), leaves: store.tree_store(), folder: node.archives.clone(), open: None }
+    }
+
+    /// Position up to which events come out of files.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn archived_until(&self) -> JournalResult<u64> {
+        self.raw.archived_until().await
+    }
+
+    /// Up to `limit` events after position `after`, in order, without gaps; none at the end of the journal. There may be
+    /// fewer of them than there are: a page ends where a file does.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub async fn read(&mut self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, HistoryError> {
+        match self.journal.read(after, limit).await {
+            Err(JournalError::Archived { .. }) => self.archived(after, limit).await,
+            events => {
+                self.open = None;
+                Ok(events?)
+            }
+        }
+    }
+
+    async fn archived(&mut self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, HistoryError> {
+        let mut open = match self.open.take().filter(|open| open.goes_on_after(after)) {
+            Some(open) => open,
+            None => self.open(after).await?,
+        };
+        // Files are read where nobody else waits.
+        let read = tokio::task::spawn_blocking(move || open.read(after, limit).map(|events| (open, events)));
+        let (open, events) = read.await.map_err(JournalError::corrupt)??;
+        let leaves = self.leaves.leaves(after..after + events.len() as u64).await?;
+        if let Some((event, _)) = events.iter().zip(&leaves).find(|(event, leaf)| event.leaf_hash != **leaf) {
+            return Err(HistoryError::Altered { path: open.lines.path, position: event.position });
+        }
+        if leaves.len() < events.len() {
+            return Err(JournalError::corrupt("leaf hashes of archived events are missing").into());
+        }
+        self.open = Some(open);
+        Ok(events)
+    }
+
+    async fn open(&self, after: u64) -> Result<Open, HistoryError> {
+        let archive = self.raw.archive_of(after + 1).await?;
+        let unknown = || JournalError::corrupt(format!("no archive is known of the event at position {}", after + 1));
+        let archive = archive.ok_or_else(unknown)?;
+        let (mut looked, mut unreadable) = (Vec::new(), None);
+        for path in places(&archive.file, self.folder.as_deref()) {
+            match Lines::open(&path) {
+                Ok(lines) => return Ok(Open { at: archive.first - 1, lines, archive }),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => looked.push(path.display().to_string()),
+                Err(source) => unreadable = Some(HistoryError::File { path, source }),
+            }
+        }
+        let (first, last, looked) = (archive.first, archive.last, looked.join(" and no "));
+        Err(unreadable.unwrap_or(HistoryError::Missing { first, last, looked }))
+    }
+}
+
+/// Where an archive that was written to `file` may be.
+fn places(file: &str, folder: Option<&Path>) -> Vec<PathBuf> {
+    let written = PathBuf::from(file);
+    let moved = folder.zip(written.file_name()).map(|(folder, name)| folder.join(name));
+    let moved = moved.filter(|moved| *moved != written);
+    std::iter::once(written).chain(moved).collect()
+}
+
+/// An archive that is being read: a line for each position, in order.
+struct Open {
+    archive: Archive,
+    lines: Lines,
+    /// Position of the last line that was read.
+    at: u64,
+}
+
+impl Open {
+    fn goes_on_after(&self, after: u64) -> bool {
+        self.at <= after && after < self.archive.last
+    }
+
+    fn read(&mut self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, HistoryError> {
+        while self.at < after {
+            self.line()?;
+        }
+        let left = usize::try_from(self.archive.last - after).unwrap_or(usize::MAX);
+        (0..left.min(limit)).map(|_| self.event()).collect()
+    }
+
+    /// The next event, which is at least what its own line says.
+    fn event(&mut self) -> Result<StoredEvent, HistoryError> {
+        let line = self.line()?;
+        lines::event(&line)
+            .filter(|event| event.position == self.at && codec::leaf_hash(event) == event.leaf_hash)
+            .ok_or_else(|| HistoryError::Altered { path: self.lines.path.clone(), position: self.at })
+    }
+
+    fn line(&mut self) -> Result<String, HistoryError> {
+        let (next, path, position) = (self.lines.next(), self.lines.path.clone(), self.at + 1);
+        self.at = position;
+        match next {
+            Ok(Some(line)) => Ok(line),
+            Ok(None) | Err(LineError::HalfWritten) => Err(HistoryError::Short { path, position }),
+            Err(LineError::NoText) => Err(HistoryError::Altered { path, position }),
+            Err(LineError::File(source)) => Err(HistoryError::File { path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_looked_for_where_it_was_written_and_in_the_folder() {
+        let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(places("/a/old.ndjson", None), paths(&["/a/old.ndjson"]));
+        assert_eq!(places("/a/old.ndjson", Some(Path::new("/b"))), paths(&["/a/old.ndjson", "/b/old.ndjson"]));
+        assert_eq!(places("/a/old.ndjson", Some(Path::new("/a"))), paths(&["/a/old.ndjson"]));
+    }
+}
