@@ -1,5 +1,6 @@
 //! What is compared. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
 
+mod append;
 mod http;
 mod in_process;
 
@@ -34,6 +35,7 @@ comparisons! {
     "nodes" "Two processes on one PostgreSQL: one process" => in_process::nodes;
     "http-commands" "Commands over HTTP: stock and audited CRUD over HTTP" => http::commands;
     "http-reads" "GET by id over HTTP: a handler that answers a constant" => http::reads;
+    "append" "Appending alone: other event stores, and pgbench" => append::run;
 }
 
 /// What a comparison works with.

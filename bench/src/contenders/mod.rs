@@ -2,7 +2,14 @@
 //! everything is there; keeping it busy is done here, alike for all.
 
 pub(crate) mod crud;
+pub(crate) mod disintegrate;
+pub(crate) mod emmett;
+#[cfg(feature = "esrs")]
+pub(crate) mod esrs;
+pub(crate) mod message_db;
+pub(crate) mod npm;
 pub(crate) mod over_http;
+pub(crate) mod pgbench;
 pub(crate) mod registrar;
 pub(crate) mod spawned;
 pub(crate) mod stock;
