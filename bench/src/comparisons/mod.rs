@@ -1,8 +1,13 @@
 //! What is compared. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
 
 mod append;
+mod growth;
 mod http;
 mod in_process;
+mod journal_size;
+mod pages;
+mod rebuild;
+mod running;
 
 use crate::directories::Directories;
 use crate::options::Options;
@@ -36,6 +41,12 @@ comparisons! {
     "http-commands" "Commands over HTTP: stock and audited CRUD over HTTP" => http::commands;
     "http-reads" "GET by id over HTTP: a handler that answers a constant" => http::reads;
     "append" "Appending alone: other event stores, and pgbench" => append::run;
+    "growth" "Commands and memory as the directory grows, with a plot" => growth::run;
+    "start-up" "From start to /readyz with a large journal in place" => running::start_up;
+    "pages" "List and search pages of a large directory: of a small one" => pages::run;
+    "rebuild" "Rebuilding all read models while the server answers" => rebuild::run;
+    "memory" "Resident memory, idle and with a large directory" => running::memory;
+    "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }
 
 /// What a comparison works with.
