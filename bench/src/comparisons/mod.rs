@@ -5,6 +5,7 @@ mod growth;
 mod http;
 mod in_process;
 mod journal_size;
+mod nats;
 mod pages;
 mod rebuild;
 mod running;
@@ -46,6 +47,8 @@ comparisons! {
     "pages" "List and search pages of a large directory: of a small one" => pages::run;
     "rebuild" "Rebuilding all read models while the server answers" => rebuild::run;
     "memory" "Resident memory, idle and with a large directory" => running::memory;
+    "nats-latency" "From a commit to a subscriber on NATS" => nats::latency;
+    "nats-catch-up" "Publishing what was committed while NATS was away" => nats::catch_up;
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }
 
