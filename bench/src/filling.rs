@@ -43,10 +43,12 @@ pub(crate) async fn fill(database: &Database, events: u64) -> anyhow::Result<()>
         restore.events(&page).await?;
         restore.nodes(&nodes).await?;
     }
+    crate::progress(format_args!("deriving its streams"));
     restore.finish(&tree.frontier(), recorded_at).await?;
     crate::progress(format_args!("rebuilding its read models"));
     followers::rebuild(&node.store, &node.vault, &|_, _| {}).await?;
     node.close().await;
+    crate::progress(format_args!("vacuuming it"));
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut database.connect().await?).await?;
     sqlx::raw_sql("CHECKPOINT").execute(&mut database.connect().await?).await?;
     Ok(())

@@ -152,16 +152,25 @@ async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Resul
     }
     let (machine, json) = (report::machine(servers.folder()), options.json.clone());
     for (name, value) in &settings {
-        progress(format_args!("{name}: {value}"));
+        progress(format_args!("{name} = {value}"));
     }
     let directories = Directories::default();
     let mut bench = Bench { options, servers, directories, settings, left_out: Vec::new() };
-    let mut lines = Vec::new();
+    let (mut lines, mut failed) = (Vec::new(), Vec::new());
     for comparison in comparisons {
         progress(format_args!("== {}: {}", comparison.name, comparison.about));
-        let found = (comparison.run)(&mut bench).await.with_context(|| comparison.name)?;
-        progress(format_args!("{}", report::table(&found)));
-        lines.extend(found);
+        match (comparison.run)(&mut bench).await {
+            Ok(found) => {
+                progress(format_args!("\n{}", report::table(&found)));
+                lines.extend(found);
+            }
+            // The others' figures are worth having all the same.
+            Err(error) => {
+                progress(format_args!("{}: {error:#}", comparison.name));
+                failed.push(comparison.name);
+                bench.left_out.push(format!("{}: {error:#}", comparison.name));
+            }
+        }
     }
     let (settings, left_out) = (std::mem::take(&mut bench.settings), std::mem::take(&mut bench.left_out));
     let report = Report { began_at, machine, settings, lines, left_out };
@@ -169,6 +178,7 @@ async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Resul
     if let Some(json) = json {
         std::fs::write(&json, serde_json::to_vec_pretty(&report)?).with_context(|| json.display().to_string())?;
     }
+    anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
     Ok(())
 }
 
@@ -177,10 +187,10 @@ pub(crate) fn beside() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("no folder")?.to_owned())
 }
 
-/// How a run gets on.
+/// How a run gets on, with the time of day.
 #[expect(clippy::print_stderr, reason = "how a run gets on")]
 pub(crate) fn progress(what: std::fmt::Arguments<'_>) {
-    eprintln!("{what}");
+    eprintln!("{} {what}", Utc::now().format("%H:%M:%S"));
 }
 
 #[expect(clippy::print_stdout, reason = "the result")]

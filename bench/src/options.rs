@@ -13,7 +13,7 @@ pub(crate) struct Options {
     #[arg(long, global = true, default_value_t = 2_000)]
     pub(crate) round_ms: u64,
     /// Connections of a contender to PostgreSQL, at most: one a client up to here
-    #[arg(long, global = true, default_value_t = 64)]
+    #[arg(long, global = true, default_value_t = 16)]
     pub(crate) connections: u32,
     /// Admins in the large directory
     #[arg(long, global = true, default_value_t = 1_000_000)]
@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// File for the plot of growth, as SVG
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Also compare with Emmett, which has no licence: whoever asks for it has to know that they may use it
+    #[arg(long, global = true)]
+    pub(crate) emmett: bool,
     /// Tiny sizes: only shows that everything works; the figures mean nothing
     #[arg(long, global = true)]
     pub(crate) smoke: bool,
