@@ -9,15 +9,15 @@ use crate::contenders::{driven, emmett, npm};
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Round, Rounds, Subject};
 use crate::workload::Work;
+use std::path::PathBuf;
 
 pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
-    let packages: Vec<_> = emmett::PACKAGES.iter().copied().chain([message_db::PACKAGE]).collect();
-    let node_modules = match npm::install(&crate::beside()?, &packages).await {
-        Ok(node_modules) => Some(node_modules),
-        Err(reason) => {
-            bench.left_out.push(format!("message-db and Emmett: their packages cannot be installed here ({reason})"));
-            None
-        }
+    let message_db = installed(bench, "message-db", "bench-npm", message_db::PACKAGES).await;
+    let emmett = if bench.options.emmett {
+        installed(bench, "Emmett", "bench-npm-emmett", emmett::PACKAGES).await
+    } else {
+        bench.left_out.push("Emmett: it has no licence, so it runs only with `--emmett`".into());
+        None
     };
     if cfg!(not(feature = "esrs")) {
         bench.left_out.push("esrs: built without `--features esrs`, which needs OpenSSL's headers".into());
@@ -39,8 +39,10 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         ];
         #[cfg(feature = "esrs")]
         subjects.push(driven(crate::contenders::esrs::Esrs::open(url(2), connections).await?, work));
-        if let Some(node_modules) = &node_modules {
+        if let Some(node_modules) = &message_db {
             subjects.push(driven(MessageDb::open(url(3), connections, node_modules).await?, work));
+        }
+        if let Some(node_modules) = &emmett {
             subjects.push(emmett::start(url(4), connections, work, node_modules)?);
         }
         subjects.push(Box::new(PgBench::open(url(5), work, bench.servers.folder()).await?));
@@ -52,6 +54,12 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         found.extend(lines(what, clients, &measured)?);
     }
     Ok(found)
+}
+
+/// What a contender is made of, unless it cannot be had here.
+async fn installed(bench: &mut Bench, what: &str, folder: &str, packages: &str) -> Option<PathBuf> {
+    let installed = npm::install(folder, packages, !bench.options.smoke).await;
+    installed.map_err(|reason| bench.left_out.push(format!("{what}: {reason}"))).ok()
 }
 
 /// Every store has its line; the goal is on that of the fastest. The last one, the floor, is no store.

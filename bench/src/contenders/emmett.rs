@@ -1,4 +1,5 @@
-//! Emmett's PostgreSQL event store, driven by a small program of its own, since it is a library for Node.js.
+//! Emmett's PostgreSQL event store, driven by a small program of its own, since it is a library for Node.js. It has no
+//! licence (its README says why), so it is only installed and run for those who ask for it.
 
 use super::spawned::Spawned;
 use crate::rounds::Subject;
@@ -8,8 +9,8 @@ use std::path::Path;
 use tokio::process::Command;
 use uuid::Uuid;
 
-pub(crate) const PACKAGES: [&str; 3] =
-    ["@event-driven-io/emmett@0.42.0", "@event-driven-io/emmett-postgresql@0.42.0", "@event-driven-io/pongo@0.16.11"];
+pub(crate) const PACKAGES: &str = "@event-driven-io/emmett@0.42.0\n@event-driven-io/emmett-postgresql@0.42.0\n\
+    @event-driven-io/pongo@0.16.11\n";
 const PROGRAM: &str = include_str!("emmett.mjs");
 
 pub(crate) fn start(url: &str, connections: u32, work: Work, node_modules: &Path) -> anyhow::Result<Box<dyn Subject>> {

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::str::FromStr;
 use uuid::Uuid;
 
-pub(crate) const PACKAGE: &str = "@eventide/message-db@1.3.1";
+/// Also installed by `scripts/test`.
+pub(crate) const PACKAGES: &str = include_str!("../../npm.txt");
 
 /// What `install.sh` runs, in its order, but for the views and privileges that writing does not use.
 const FILES: &[&str] = &[
