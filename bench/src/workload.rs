@@ -24,7 +24,7 @@ pub(crate) enum Work {
     Directory,
     /// An admin with an account is registered: one event of the common kind.
     Registrations,
-    /// A note for the record: one event that touches no document and takes no claim.
+    /// A note for the record: one event whose only document is its entry in the audit trail, without a claim.
     Notes,
 }
 

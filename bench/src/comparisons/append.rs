@@ -25,9 +25,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let clients = if bench.options.smoke { 4 } else { 64 };
     let connections = bench.connections(clients);
     let mut found = Vec::new();
-    for (what, work) in
-        [("append of a registration", Work::Registrations), ("append of a note, which no document shows", Work::Notes)]
-    {
+    for (what, work) in [("append of a registration", Work::Registrations), ("append of a note", Work::Notes)] {
         let mut databases = Vec::new();
         for _ in 0..6 {
             databases.push(bench.servers.database().await?);

@@ -33,8 +33,8 @@ impl Contender for Registrar {
     fn name(&self) -> &'static str {
         match self.work {
             Work::Directory => "Registrar",
-            Work::Registrations => "Registrar (document, claim, audit entry and sealing included)",
-            Work::Notes => "Registrar (leaf hash and order included)",
+            Work::Registrations => "Registrar (with document, claim, audit entry, sealing)",
+            Work::Notes => "Registrar (with audit entry)",
         }
     }
 
@@ -59,7 +59,8 @@ impl Contender for Registrar {
     }
 }
 
-/// That positions are dense, and that every acknowledged command is in the journal and in the read model.
+/// That positions are dense, that every event has its entry in the audit trail, and that every acknowledged command is
+/// in the journal and in the read model.
 pub(crate) async fn check(
     settings: &StoreSettings,
     store: &Store,
@@ -71,11 +72,13 @@ pub(crate) async fn check(
     let commands: Vec<i64> = acknowledged.iter().map(|aggregate| i64::from(aggregate.commands)).collect();
     let dense = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM events";
     let table = format!("admins_g{}", head.generation);
-    let (count, first, last, missing, stale): (i64, i64, i64, i64, i64);
+    let audited = format!("SELECT count(*) FROM audit_entries_g{}", head.generation);
+    let (count, first, last, entries, missing, stale): (i64, i64, i64, i64, i64, i64);
     match &settings.database_url {
         Some(url) => {
             let mut connection = PgConnection::connect(url).await?;
             (count, first, last) = sqlx::query_as(dense).fetch_one(&mut connection).await?;
+            entries = sqlx::query_scalar(&audited).fetch_one(&mut connection).await?;
             let wanted = "unnest($1::text[], $2::bigint[]) w (id, commands)";
             let missing_events = format!(
                 "SELECT count(*) FROM {wanted} WHERE commands > (SELECT count(*) FROM events \
@@ -97,6 +100,7 @@ pub(crate) async fn check(
             let mut connection = SqliteConnection::connect_with(&options).await?;
             let row = sqlx::query(dense).fetch_one(&mut connection).await?;
             (count, first, last) = (row.get(0), row.get(1), row.get(2));
+            entries = sqlx::query_scalar(&audited).fetch_one(&mut connection).await?;
             let pairs: Vec<_> = ids.iter().zip(&commands).collect();
             let pairs = serde_json::to_string(&pairs)?;
             let wanted = "(SELECT value ->> 0 AS id, value ->> 1 AS commands FROM json_each(?1)) w";
@@ -116,6 +120,7 @@ pub(crate) async fn check(
     ensure!(first == 1 && count == last, "positions are not dense: {count} events from {first} to {last}");
     let head = i64::try_from(head.position).context("no position")?;
     ensure!(last >= head, "the head is at {head}, the last event at {last}");
+    ensure!(entries == count, "{count} events have {entries} entries in the audit trail");
     ensure!(missing == 0, "{missing} aggregates lack acknowledged events");
     ensure!(stale == 0, "{stale} documents do not show acknowledged events");
     Ok(())
