@@ -194,7 +194,9 @@ pub(super) async fn catch_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             (from, begun) = (publishing.status.report().position, Instant::now());
         }
         publishing.reached(head).await?;
-        ours.push((head - before) as f64 / returned.elapsed().as_secs_f64());
+        // What came with the first step that was seen is not counted, unless it was everything.
+        let (from, since) = if from < head { (from, begun) } else { (before, returned) };
+        ours.push((head - from) as f64 / since.elapsed().as_secs_f64());
         reconnecting.push(begun.duration_since(returned).as_secs_f64());
         floor.push(publish(&nats, events).await?);
     }
@@ -208,8 +210,7 @@ pub(super) async fn catch_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     bench.servers.drop(database).await?;
     let side = Side::figures("Registrar", ours);
     let waited = Side::figures("", reconnecting).figure.median;
-    let note =
-        format!("From the return of NATS until the stream holds everything, {waited:.2} s of reconnecting included.");
+    let note = format!("From the first event after the return of NATS, {waited:.2} s later, to the last one.");
     Ok(vec![
         Line::new(format!("catching up on {events} events with NATS"), "events/s", side.clone(), None)
             .goal(Some(Goal::AtLeast(50_000.0)))

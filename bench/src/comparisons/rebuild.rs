@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Reads per second, a load that leaves room for something else.
 const READS: u64 = 200;
-/// A rebuild is long; so many say enough.
+/// A rebuild is long; so many say enough, and none is begun after so long.
 const ROUNDS_MAX: usize = 3;
+const TIME_MAX: Duration = Duration::from_secs(180);
 
 pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let admins = bench.options.admins;
@@ -21,7 +22,11 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let token = directory.token().await?;
     let served = directory.serve().await?;
     let (mut rates, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
+    let started = Instant::now();
     for _ in 0..bench.options.rounds.min(ROUNDS_MAX) {
+        if started.elapsed() > TIME_MAX {
+            break;
+        }
         let over = CancellationToken::new();
         let before = tokio::spawn(reads(served.address.clone(), token.clone(), admins, over.clone()));
         tokio::time::sleep(Duration::from_millis(bench.options.round_ms * 2)).await;
