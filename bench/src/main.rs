@@ -1,13 +1,39 @@
-//! The load generator that Registrar's figures come from. Traffic stays on loopback, runs are bounded.
+//! The bench that Registrar's figures come from: what it is measured against, and how. Traffic stays on loopback, runs
+//! are bounded. It rests on the library, so that what it starts as `registrar` is what was built with it.
 
 mod audit;
+mod client;
 mod commands;
+mod comparisons;
+mod contenders;
+mod directories;
+mod filling;
 mod http;
+mod options;
+mod peers;
+mod plot;
+mod report;
+mod rounds;
+mod server;
+mod workload;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context;
+use chrono::Utc;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use comparisons::{ALL, Bench, Comparison};
+use contenders::registrar::Registrar;
+use contenders::{Driven, spawned};
+use directories::Directories;
+use options::Options;
+use registrar::node::StoreSettings;
+use report::Report;
+use server::Servers;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use workload::Work;
 
 #[derive(Parser)]
-#[command(about = "Measures Registrar")]
+#[command(name = "registrar-bench", about = "Measures Registrar")]
 struct Arguments {
     #[command(subcommand)]
     measure: Measure,
@@ -54,15 +80,120 @@ enum Measure {
         #[arg(long, default_value_t = 10_000)]
         admins: usize,
     },
+    /// Carries out commands on a database as its input says; started by the bench itself.
+    #[command(hide = true)]
+    Drive {
+        #[arg(long)]
+        database_url: String,
+        #[arg(long)]
+        data: PathBuf,
+    },
+    /// Serves what Registrar's server is compared with; started by the bench itself.
+    #[command(hide = true)]
+    Peer(peers::PeerArgs),
+}
+
+fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    if Path::new(&name).file_name().is_some_and(|name| name == server::REGISTRAR) {
+        return registrar::cli::run();
+    }
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Arguments::parse().measure {
+async fn run() -> anyhow::Result<()> {
+    let matches = command().get_matches();
+    let (name, chosen) = matches.subcommand().context("nothing to do")?;
+    let comparisons: Vec<&Comparison> =
+        ALL.iter().filter(|comparison| name == "all" || name == comparison.name).collect();
+    if !comparisons.is_empty() {
+        return compare(&comparisons, Options::from_arg_matches(chosen)?.resolve()).await;
+    }
+    match Arguments::from_arg_matches(&matches)?.measure {
         Measure::Commands { database_url, clients, admins } => commands::run(database_url, clients, admins).await,
         Measure::Audit { database_url, events, requests } => {
             audit::run(audit::Journal { database_url, events, requests }).await
         }
         Measure::Http { url, token, clients, admins } => http::run(http::Load { url, token, clients, admins }).await,
+        Measure::Drive { database_url, data } => {
+            let settings = StoreSettings { database_url: Some(database_url), data };
+            let registrar = Registrar::open(settings, Work::Directory).await?;
+            spawned::answer(&Driven::new(registrar, Work::Directory)).await
+        }
+        Measure::Peer(args) => peers::serve(args).await,
     }
+}
+
+/// The command line: what is declared above, `all`, and one sub-command a comparison.
+fn command() -> clap::Command {
+    let compared = |name, about| Options::augment_args(clap::Command::new(name)).about(about).long_about(None);
+    Arguments::command()
+        .subcommand(compared("all", "Every comparison, one after the other"))
+        .subcommands(ALL.iter().map(|comparison| compared(comparison.name, comparison.about)))
+}
+
+async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Result<()> {
+    let began_at = Utc::now();
+    let servers = Servers::start(options.folder.as_deref().unwrap_or(&beside()?))?;
+    let mut settings = report::postgres_settings(&mut servers.postgres().await?).await?;
+    settings.insert("bench".into(), format!("{} rounds of {} ms each", options.rounds, options.round_ms));
+    if options.smoke {
+        settings.insert("smoke".into(), "only shows that everything works; the figures mean nothing".into());
+    }
+    if cfg!(debug_assertions) {
+        settings.insert("build".into(), "without optimisation; the figures mean nothing".into());
+    }
+    let (machine, json) = (report::machine(servers.folder()), options.json.clone());
+    for (name, value) in &settings {
+        progress(format_args!("{name} = {value}"));
+    }
+    let directories = Directories::default();
+    let mut bench = Bench { options, servers, directories, settings, left_out: Vec::new() };
+    let (mut lines, mut failed) = (Vec::new(), Vec::new());
+    for comparison in comparisons {
+        progress(format_args!("== {}: {}", comparison.name, comparison.about));
+        match (comparison.run)(&mut bench).await {
+            Ok(found) => {
+                progress(format_args!("\n{}", report::table(&found)));
+                lines.extend(found);
+            }
+            // The others' figures are worth having all the same.
+            Err(error) => {
+                progress(format_args!("{}: {error:#}", comparison.name));
+                failed.push(comparison.name);
+                bench.left_out.push(format!("{}: {error:#}", comparison.name));
+            }
+        }
+    }
+    let (settings, left_out) = (std::mem::take(&mut bench.settings), std::mem::take(&mut bench.left_out));
+    let report = Report { began_at, machine, settings, lines, left_out };
+    tell(&report.markdown());
+    if let Some(json) = json {
+        std::fs::write(&json, serde_json::to_vec_pretty(&report)?).with_context(|| json.display().to_string())?;
+    }
+    anyhow::ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+    Ok(())
+}
+
+/// The folder of the program, which is on a disk and outside of version control.
+pub(crate) fn beside() -> anyhow::Result<PathBuf> {
+    Ok(std::env::current_exe()?.parent().context("no folder")?.to_owned())
+}
+
+/// How a run gets on, with the time of day.
+#[expect(clippy::print_stderr, reason = "how a run gets on")]
+pub(crate) fn progress(what: std::fmt::Arguments<'_>) {
+    eprintln!("{} {what}", Utc::now().format("%H:%M:%S"));
+}
+
+#[expect(clippy::print_stdout, reason = "the result")]
+fn tell(text: &str) {
+    println!("{text}");
 }

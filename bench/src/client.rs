@@ -1,0 +1,59 @@
+//! A light HTTP client: one connection, one request at a time. What generates the load shares the machine with what
+//! is measured, so it must cost little.
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+pub(crate) struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+    authorization: String,
+}
+
+impl Client {
+    /// Connects to a server on this machine.
+    pub(crate) async fn connect(address: &str, token: &str) -> anyhow::Result<Self> {
+        ensure!(address.starts_with("127.0.0.1:"), "load goes to this machine only");
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Client { sender, host: address.to_owned(), authorization: format!("Bearer {token}") })
+    }
+
+    pub(crate) async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        let mut request = Request::builder().method(method).uri(path).header(HOST, &self.host);
+        request = request.header(AUTHORIZATION, &self.authorization);
+        if body.is_some() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request.body(Full::new(body.unwrap_or_default()))?).await?;
+        let status = response.status();
+        Ok((status, response.into_body().collect().await?.to_bytes()))
+    }
+
+    /// Reads what must be there.
+    pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        let (status, body) = self.send(Method::GET, path, None).await?;
+        ensure!(status == StatusCode::OK, "GET {path}: {status} {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+}
+
+/// Connections for as many clients.
+pub(crate) async fn clients(address: &str, token: &str, count: usize) -> anyhow::Result<Vec<Client>> {
+    let connected = (0..count).map(|_| Client::connect(address, token));
+    futures::future::try_join_all(connected).await.context("cannot connect")
+}

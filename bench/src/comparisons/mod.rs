@@ -1,0 +1,87 @@
+//! What is compared. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
+
+mod append;
+mod growth;
+mod http;
+mod in_process;
+mod journal_size;
+mod nats;
+mod pages;
+mod rebuild;
+mod running;
+
+use crate::directories::Directories;
+use crate::options::Options;
+use crate::report::{Goal, Line};
+use crate::rounds::{Effort, Rounds, Subject, interleave};
+use crate::server::Servers;
+use futures::future::LocalBoxFuture;
+use std::collections::BTreeMap;
+
+/// One comparison.
+pub(crate) struct Comparison {
+    /// Its sub-command.
+    pub(crate) name: &'static str,
+    /// What it compares.
+    pub(crate) about: &'static str,
+    pub(crate) run: for<'b> fn(&'b mut Bench) -> LocalBoxFuture<'b, anyhow::Result<Vec<Line>>>,
+}
+
+macro_rules! comparisons {
+    ($($name:literal $about:literal => $run:path;)*) => {
+        /// All comparisons, in the order in which `all` runs them.
+        pub(crate) const ALL: &[Comparison] =
+            &[$(Comparison { name: $name, about: $about, run: |bench| Box::pin($run(bench)) }),*];
+    };
+}
+
+comparisons! {
+    "postgres" "Commands in process on PostgreSQL: stock cqrs-es and audited CRUD" => in_process::postgres;
+    "sqlite" "Commands in process on SQLite: stock cqrs-es" => in_process::sqlite;
+    "nodes" "Two processes on one PostgreSQL: one process" => in_process::nodes;
+    "http-commands" "Commands over HTTP: stock and audited CRUD over HTTP" => http::commands;
+    "http-reads" "GET by id over HTTP: a handler that answers a constant" => http::reads;
+    "append" "Appending alone: other event stores, and pgbench" => append::run;
+    "growth" "Commands and memory as the directory grows, with a plot" => growth::run;
+    "start-up" "From start to /readyz with a large journal in place" => running::start_up;
+    "pages" "List and search pages of a large directory: of a small one" => pages::run;
+    "rebuild" "Rebuilding all read models while the server answers" => rebuild::run;
+    "memory" "Resident memory, idle and with a large directory" => running::memory;
+    "nats-latency" "From a commit to a subscriber on NATS" => nats::latency;
+    "nats-catch-up" "Publishing what was committed while NATS was away" => nats::catch_up;
+    "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
+}
+
+/// What a comparison works with.
+pub(crate) struct Bench {
+    pub(crate) options: Options,
+    pub(crate) servers: Servers,
+    /// Filled directories, made once and used by several comparisons.
+    pub(crate) directories: Directories,
+    /// What was set, beyond what the servers tell.
+    pub(crate) settings: BTreeMap<String, String>,
+    /// What could not be had here.
+    pub(crate) left_out: Vec<String>,
+}
+
+impl Bench {
+    pub(crate) async fn measure(&self, subjects: &[Box<dyn Subject>], clients: usize) -> anyhow::Result<Vec<Rounds>> {
+        let effort = Effort { clients, time_ms: self.options.round_ms };
+        interleave(subjects, effort, self.options.rounds).await
+    }
+
+    /// Connections of a contender's pool: one a client, up to a limit.
+    pub(crate) fn connections(&self, clients: usize) -> u32 {
+        u32::try_from(clients).unwrap_or(u32::MAX).min(self.options.connections)
+    }
+
+    /// Numbers of clients, fewer in a smoke run.
+    pub(crate) fn clients(&self, clients: &[usize]) -> Vec<usize> {
+        clients.iter().copied().take(if self.options.smoke { 2 } else { usize::MAX }).collect()
+    }
+}
+
+/// The bound for a number of clients, if there is one.
+fn goal_at(goals: &[(usize, f64)], clients: usize) -> Option<Goal> {
+    goals.iter().find(|(at, _)| *at == clients).map(|(_, bound)| Goal::AtLeast(*bound))
+}

@@ -1,0 +1,186 @@
+//! Contenders behind HTTP: the same requests to all of them, over connections that are kept.
+
+use super::{Acknowledged, total};
+use crate::client::{Client, clients};
+use crate::directories::{admin_id, person_id, scattered};
+use crate::rounds::{Effort, Round, Subject, histogram, record};
+use crate::server::{Database, Served};
+use crate::workload::{RENAMED, Work};
+use anyhow::{Context, ensure};
+use async_trait::async_trait;
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use uuid::Uuid;
+
+pub(crate) const ADMINS: &str = "/api/ecg-admins";
+
+/// What the clients ask for.
+#[derive(Debug, Clone)]
+pub(crate) enum Requests {
+    /// Admins are registered and then renamed.
+    Commands,
+    /// Seeded admins below this number are renamed, to one name and to another.
+    Renames(u64),
+    /// Seeded admins below this number are read by id.
+    Reads(u64),
+    /// Paths are read, one after the other.
+    Pages(MakePath, u64),
+}
+
+/// Makes a path from a number that rises and from the number of admins.
+pub(crate) type MakePath = fn(u64, u64) -> String;
+
+/// How to find out that everything is there.
+pub(crate) enum Stored {
+    Registrar(Database),
+    /// A query for the number of commands that are stored.
+    Count(Database, &'static str),
+    /// Nothing was written.
+    Nothing,
+}
+
+pub(crate) struct OverHttp {
+    name: String,
+    served: Arc<Served>,
+    token: String,
+    requests: Requests,
+    stored: Stored,
+    step: Arc<AtomicU64>,
+    run: Uuid,
+    acknowledged: Mutex<Vec<Acknowledged>>,
+}
+
+impl OverHttp {
+    pub(crate) fn new(name: &str, served: &Arc<Served>, token: &str, requests: Requests, stored: Stored) -> Self {
+        OverHttp {
+            name: name.to_owned(),
+            served: Arc::clone(served),
+            token: token.to_owned(),
+            requests,
+            stored,
+            step: Arc::default(),
+            run: Uuid::now_v7(),
+            acknowledged: Mutex::default(),
+        }
+    }
+}
+
+/// What is needed of an admin in an answer.
+#[derive(Deserialize)]
+struct Answer {
+    id: Uuid,
+    person: AnsweredPerson,
+}
+
+/// The documented path goes by the person; contenders without persons go by the admin.
+#[derive(Deserialize)]
+struct AnsweredPerson {
+    id: Option<Uuid>,
+}
+
+fn registration() -> Bytes {
+    let body = json!({
+        "person": {"firstName": "Ada", "lastName": "Lovelace", "contactEmailAddress": "ada@example.com"},
+        "addresses": [],
+        "phoneNumbers": []
+    });
+    body.to_string().into()
+}
+
+fn renaming(to: &str) -> Bytes {
+    json!([{"op": "replace", "path": "/person/firstName", "value": to}]).to_string().into()
+}
+
+#[async_trait]
+impl Subject for OverHttp {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn round(&self, effort: Effort) -> anyhow::Result<Round> {
+        let connected = clients(&self.served.address, &self.token, effort.clients).await?;
+        let begun = Instant::now();
+        let working = connected.into_iter().map(|mut client| {
+            let (requests, step, run) = (self.requests.clone(), Arc::clone(&self.step), self.run);
+            tokio::spawn(async move {
+                let (mut latencies, mut acknowledged) = (histogram()?, Vec::new());
+                while begun.elapsed() < effort.time() {
+                    let step = step.fetch_add(1, Ordering::Relaxed);
+                    let begun = Instant::now();
+                    match &requests {
+                        Requests::Commands => acknowledged.push(commands(&mut client, &mut latencies).await?),
+                        Requests::Renames(admins) => {
+                            let number = scattered(step, *admins);
+                            // Another name every time, or nothing would change.
+                            rename(&mut client, person_id(number), &format!("Augusta {step} {run}")).await?;
+                            record(&mut latencies, begun)?;
+                            acknowledged.push(Acknowledged { id: admin_id(number), commands: 1 });
+                        }
+                        Requests::Reads(admins) => {
+                            client.get(&format!("{ADMINS}/{}", person_id(scattered(step, *admins)))).await?;
+                            record(&mut latencies, begun)?;
+                        }
+                        Requests::Pages(path, admins) => {
+                            client.get(&path(step, *admins)).await?;
+                            record(&mut latencies, begun)?;
+                        }
+                    }
+                }
+                Ok::<_, anyhow::Error>((latencies, acknowledged))
+            })
+        });
+        let mut latencies = histogram()?;
+        for client in futures::future::join_all(working).await {
+            let (measured, acknowledged) = client??;
+            latencies.add(measured)?;
+            self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(acknowledged);
+        }
+        Ok(Round::new(begun.elapsed(), latencies))
+    }
+
+    async fn check(&self) -> anyhow::Result<()> {
+        let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
+        match &self.stored {
+            Stored::Registrar(database) => {
+                let seeded = u32::from(matches!(self.requests, Requests::Renames(_)));
+                let mut commands: BTreeMap<Uuid, u32> = BTreeMap::new();
+                for aggregate in acknowledged {
+                    *commands.entry(aggregate.id).or_insert(seeded) += aggregate.commands;
+                }
+                let all: Vec<_> = commands.into_iter().map(|(id, commands)| Acknowledged { id, commands }).collect();
+                database.check(Work::Directory, &all).await
+            }
+            Stored::Count(database, query) => {
+                let stored: i64 = sqlx::query_scalar(query).fetch_one(&mut database.connect().await?).await?;
+                let total = i64::try_from(total(&acknowledged))?;
+                ensure!(stored == total, "{total} commands, {stored} stored");
+                Ok(())
+            }
+            Stored::Nothing => Ok(()),
+        }
+    }
+}
+
+async fn commands(client: &mut Client, latencies: &mut hdrhistogram::Histogram<u64>) -> anyhow::Result<Acknowledged> {
+    let begun = Instant::now();
+    let (status, body) = client.send(Method::POST, ADMINS, Some(registration())).await?;
+    ensure!(status == StatusCode::CREATED, "POST: {status} {}", String::from_utf8_lossy(&body));
+    record(latencies, begun)?;
+    let answer: Answer = serde_json::from_slice(&body).context("no admin in the answer")?;
+    let begun = Instant::now();
+    rename(client, answer.person.id.unwrap_or(answer.id), RENAMED).await?;
+    record(latencies, begun)?;
+    Ok(Acknowledged { id: answer.id, commands: 2 })
+}
+
+async fn rename(client: &mut Client, id: Uuid, to: &str) -> anyhow::Result<()> {
+    let (status, body) = client.send(Method::PATCH, &format!("{ADMINS}/{id}"), Some(renaming(to))).await?;
+    ensure!(status == StatusCode::OK, "PATCH: {status} {}", String::from_utf8_lossy(&body));
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! How much is measured.
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Sizes of a run. The defaults are those of the published figures.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Options {
+    /// Rounds of every contender, after a warm-up
+    #[arg(long, global = true, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// Length of a round, in milliseconds
+    #[arg(long, global = true, default_value_t = 2_000)]
+    pub(crate) round_ms: u64,
+    /// Connections of a contender to PostgreSQL, at most: one a client up to here
+    #[arg(long, global = true, default_value_t = 16)]
+    pub(crate) connections: u32,
+    /// Admins in the large directory
+    #[arg(long, global = true, default_value_t = 1_000_000)]
+    pub(crate) admins: u64,
+    /// Admins in the small directory
+    #[arg(long, global = true, default_value_t = 10_000)]
+    pub(crate) few_admins: u64,
+    /// Events in the huge journal
+    #[arg(long, global = true, default_value_t = 10_000_000)]
+    pub(crate) events: u64,
+    /// Events in the journal that it is compared with
+    #[arg(long, global = true, default_value_t = 100_000)]
+    pub(crate) few_events: u64,
+    /// Events committed while NATS is away
+    #[arg(long, global = true, default_value_t = 100_000)]
+    pub(crate) outage_events: u64,
+    /// Folder for the data of the servers, on a disk [default: beside the program]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) folder: Option<PathBuf>,
+    /// File for the results as JSON
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// File for the plot of growth, as SVG
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Also compare with Emmett, which has no licence: whoever asks for it has to know that they may use it
+    #[arg(long, global = true)]
+    pub(crate) emmett: bool,
+    /// Tiny sizes: only shows that everything works; the figures mean nothing
+    #[arg(long, global = true)]
+    pub(crate) smoke: bool,
+}
+
+impl Options {
+    /// What was asked for, or the tiny sizes.
+    pub(crate) fn resolve(self) -> Self {
+        if !self.smoke {
+            return self;
+        }
+        Options {
+            rounds: 1,
+            round_ms: 100,
+            admins: 300,
+            few_admins: 100,
+            events: 3_000,
+            few_events: 300,
+            outage_events: 300,
+            ..self
+        }
+    }
+}

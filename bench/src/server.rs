@@ -1,0 +1,251 @@
+//! The private servers of a run: PostgreSQL and NATS, started as the tests start them, and Registrar as a process.
+//! Everything listens on loopback, keeps its data in the folder of the run, and is ended by its process id.
+
+use crate::contenders::Acknowledged;
+use crate::contenders::registrar::check;
+use crate::workload::{Work, person};
+use anyhow::{Context, bail, ensure};
+use registrar::auth::permissions::ADMINISTRATOR;
+use registrar::auth::{Authenticator, TokenRequest};
+use registrar::executor::RequestContext;
+use registrar::node::{Node, Store, StoreSettings};
+use registrar::vault::MasterKey;
+use registrar_aggregates::admin::{Admin, AdminCommand, Registration};
+use registrar_aggregates::values::AdminId;
+use sqlx::{Connection, Executor, PgConnection};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use uuid::Uuid;
+
+/// The program is Registrar itself when it is called by this name.
+pub(crate) const REGISTRAR: &str = "registrar";
+/// Seals what a run stores, and nothing else.
+const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// How long a server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub(crate) fn master_key() -> anyhow::Result<MasterKey> {
+    Ok(MasterKey::parse(MASTER_KEY, "bench")?)
+}
+
+/// What a run has at its disposal. Dropped, everything is gone.
+pub(crate) struct Servers {
+    folder: TempDir,
+    postgres: String,
+}
+
+impl Servers {
+    /// Starts PostgreSQL in a new folder in `parent`, which must be on a disk: figures of a memory disk say nothing.
+    pub(crate) fn start(parent: &Path) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("registrar-bench-").tempdir_in(parent)?;
+        let owner = std::process::id().to_string();
+        let postgres = script("postgres", &["start", &text(folder.path()), &owner])?;
+        Ok(Servers { folder, postgres })
+    }
+
+    /// Folder of the run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A connection to the server itself.
+    pub(crate) async fn postgres(&self) -> anyhow::Result<PgConnection> {
+        Ok(PgConnection::connect(&self.postgres).await?)
+    }
+
+    /// A new database.
+    pub(crate) async fn database(&self) -> anyhow::Result<Database> {
+        let name = format!("bench_{}", Uuid::now_v7().simple());
+        self.postgres().await?.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+        let (base, _) = self.postgres.rsplit_once('/').context("no URL")?;
+        let data = self.folder.path().join(&name);
+        std::fs::create_dir(&data)?;
+        Ok(Database { url: format!("{base}/{name}"), data })
+    }
+
+    /// Deletes a database. Nobody may be using it any more who would mind.
+    pub(crate) async fn drop(&self, database: Database) -> anyhow::Result<()> {
+        let (_, name) = database.url.rsplit_once('/').context("no URL")?;
+        self.postgres().await?.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+        Ok(())
+    }
+
+    /// A folder for a SQLite database.
+    pub(crate) fn sqlite(&self) -> anyhow::Result<TempDir> {
+        Ok(tempfile::tempdir_in(self.folder.path())?)
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        // The keeper of the script would remove it too, half a second later.
+        let _ = script("postgres", &["remove", &text(self.folder.path())]);
+    }
+}
+
+/// A database of the run's PostgreSQL.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    pub(crate) url: String,
+    data: PathBuf,
+}
+
+impl Database {
+    pub(crate) fn settings(&self) -> StoreSettings {
+        StoreSettings { database_url: Some(self.url.clone()), data: self.data.clone() }
+    }
+
+    pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
+        Ok(PgConnection::connect(&self.url).await?)
+    }
+
+    /// Whether Registrar has everything there that it acknowledged.
+    pub(crate) async fn check(&self, work: Work, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
+        check(&self.settings(), &Store::prepare(&self.settings())?, work, acknowledged).await
+    }
+
+    /// A token of an administrator, valid for a day.
+    pub(crate) async fn token(&self) -> anyhow::Result<String> {
+        let node = Node::open(&self.settings(), &master_key()?).await?;
+        let authenticator = Authenticator::open(&node, "http://bench.example".into()).await?;
+        let id = Uuid::now_v7();
+        let administrator = Registration { policies: vec![ADMINISTRATOR.id.into()], ..person(id) };
+        let command = AdminCommand::Register(Box::new(administrator));
+        let context = RequestContext::system();
+        node.executor.execute::<Admin>(&context, &id.to_string(), command, None).await?;
+        let ttl = Duration::from_secs(24 * 60 * 60);
+        let request = TokenRequest { admin_id: AdminId(id), ttl, organization: None, permissions: None };
+        let token = authenticator.issue(&node, &context, request).await?;
+        node.close().await;
+        Ok(token)
+    }
+
+    /// `registrar` with these arguments on this database, and with nothing else in its environment.
+    pub(crate) fn registrar(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg0(REGISTRAR).args(arguments).env_clear().stdin(Stdio::null());
+        command.env("REGISTRAR_DATABASE_URL", &self.url).env("REGISTRAR_DATA", &self.data);
+        command.env("REGISTRAR_MASTER_KEY", MASTER_KEY).env("REGISTRAR_LOG", "error");
+        Ok(command)
+    }
+
+    /// Runs `registrar` until it ends by itself.
+    pub(crate) async fn run_registrar(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let output = tokio::process::Command::from(self.registrar(arguments)?).kill_on_drop(true).output().await?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "registrar {}: {told}", arguments.join(" "));
+        Ok(())
+    }
+
+    /// Starts `registrar serve`.
+    pub(crate) async fn serve(&self) -> anyhow::Result<Served> {
+        Served::start(self.registrar(&["serve"])?, "Registrar answers at ").await
+    }
+}
+
+/// A server on a port of its own; killed when it is dropped.
+pub(crate) struct Served {
+    child: Child,
+    /// Address and port.
+    pub(crate) address: String,
+}
+
+impl Served {
+    /// Starts a server and waits until it says where it answers, in a line that begins with `words` and a URL.
+    pub(crate) async fn start(mut command: Command, words: &str) -> anyhow::Result<Self> {
+        command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let output = child.stdout.take().context("no output")?;
+        let mut served = Served { child, address: String::new() };
+        let output = tokio::process::ChildStdout::from_std(output)?;
+        let mut lines = BufReader::new(output).lines();
+        let announced = async {
+            while let Some(line) = lines.next_line().await? {
+                if let Some(url) = line.strip_prefix(words) {
+                    return Ok(url.trim_start_matches("http://").to_owned());
+                }
+            }
+            bail!("the server ended before it answered")
+        };
+        served.address = tokio::time::timeout(PATIENCE, announced).await.context("the server does not answer")??;
+        // Whatever else it prints must not fill the pipe.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(served)
+    }
+
+    /// Memory that is resident, in MiB.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        Ok(kib.context("no VmRSS")?.trim().parse::<f64>()? / 1024.0)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A NATS server with JetStream.
+pub(crate) struct Nats {
+    folder: TempDir,
+    pub(crate) url: String,
+}
+
+impl Nats {
+    pub(crate) fn start(servers: &Servers) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir_in(servers.folder())?;
+        let url = script("nats", &["start", &text(folder.path()), &std::process::id().to_string()])?;
+        Ok(Nats { folder, url })
+    }
+
+    /// Takes it away, with its data and address kept.
+    pub(crate) fn stop(&self) -> anyhow::Result<()> {
+        script("nats", &["stop", &text(self.folder.path())]).map(drop)
+    }
+
+    pub(crate) fn start_again(&self) -> anyhow::Result<()> {
+        script("nats", &["start", &text(self.folder.path())]).map(drop)
+    }
+
+    /// What it was told, for the report.
+    pub(crate) fn configuration(&self) -> String {
+        let text = std::fs::read_to_string(self.folder.path().join("private-nats/nats.conf")).unwrap_or_default();
+        let sync = text.lines().map(str::trim).find(|line| line.starts_with("sync_interval"));
+        sync.unwrap_or("sync_interval: default, this release knows no other").to_owned()
+    }
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        let _ = script("nats", &["remove", &text(self.folder.path())]);
+    }
+}
+
+/// Path of a program of the PostgreSQL that is used.
+pub(crate) fn postgres_program(name: &str) -> anyhow::Result<PathBuf> {
+    let output =
+        Command::new("bash").args(["-c", ". \"$0\" && postgres_bin"]).arg(scripts().join("servers.sh")).output()?;
+    ensure!(output.status.success(), "no PostgreSQL found");
+    Ok(Path::new(String::from_utf8(output.stdout)?.trim()).join(name))
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts")
+}
+
+fn script(name: &str, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(scripts().join(name)).args(arguments).output()?;
+    ensure!(output.status.success(), "scripts/{name}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,134 @@
+//! What is asked of every contender: the same commands with the same values, whoever carries them out.
+
+use anyhow::Context;
+use registrar_aggregates::Decide;
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::admin::{
+    Account, Admin, AdminChange, AdminCommand, AdminEvent, Person, PersonText, Registration,
+};
+use registrar_aggregates::audit_access::AuditAccessEvent;
+use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// First name after the rename.
+pub(crate) const RENAMED: &str = "Augusta";
+/// Of the form of the real thing; hashing passwords is not what is measured.
+const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
+
+/// A kind of work, done for one fresh aggregate after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Work {
+    /// An admin with an account is registered, then renamed: two commands, two events, one document, one claim.
+    Directory,
+    /// An admin with an account is registered: one event of the common kind.
+    Registrations,
+    /// A note for the record: one event whose only document is its entry in the audit trail, without a claim.
+    Notes,
+}
+
+/// A command, ready to be carried out.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    Register(Box<Registration>),
+    Rename(Uuid),
+    Note(Uuid),
+}
+
+/// An event as stores without a domain get it.
+#[derive(Debug, Clone)]
+pub(crate) struct Fact {
+    pub(crate) aggregate_type: &'static str,
+    pub(crate) aggregate_id: Uuid,
+    pub(crate) event_type: String,
+    pub(crate) payload: Value,
+}
+
+impl Work {
+    /// The commands for the aggregate `id`, in order; each expects what the one before it left.
+    pub(crate) fn commands(self, id: Uuid) -> anyhow::Result<Vec<Command>> {
+        Ok(match self {
+            Work::Directory => vec![Command::Register(Box::new(registration(id)?)), Command::Rename(id)],
+            Work::Registrations => vec![Command::Register(Box::new(registration(id)?))],
+            Work::Notes => vec![Command::Note(id)],
+        })
+    }
+
+    /// Type of the aggregates.
+    pub(crate) fn aggregate_type(self) -> &'static str {
+        match self {
+            Work::Directory | Work::Registrations => "admin",
+            Work::Notes => "audit-access",
+        }
+    }
+}
+
+impl Command {
+    /// The aggregate it is meant for.
+    pub(crate) fn id(&self) -> Uuid {
+        match self {
+            Command::Register(registration) => registration.id.0,
+            Command::Rename(id) | Command::Note(id) => *id,
+        }
+    }
+
+    /// What the event stores append for it: the event that the domain decides on, checked as ours is.
+    pub(crate) fn fact(self) -> anyhow::Result<Fact> {
+        let aggregate_id = self.id();
+        let event = match self {
+            Command::Register(registration) => decided(&Admin::Absent, AdminCommand::Register(registration))?.into(),
+            Command::Note(_) => note(),
+            Command::Rename(_) => anyhow::bail!("stores without a domain append first events only"),
+        };
+        let event: DomainEvent = event;
+        let (aggregate_type, event_type) = (event.aggregate_type(), event.event_type());
+        Ok(Fact { aggregate_type, aggregate_id, event_type, payload: event.to_payload()? })
+    }
+}
+
+/// The one event that `command` comes to.
+pub(crate) fn decided(state: &Admin, command: AdminCommand) -> anyhow::Result<AdminEvent> {
+    state.decide(command)?.pop().context("the command changes nothing")
+}
+
+/// The rename, as a command of the domain.
+pub(crate) fn rename() -> AdminCommand {
+    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(RENAMED.into()))])
+}
+
+/// The event of a note.
+pub(crate) fn note() -> DomainEvent {
+    AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters: BTreeMap::new() }.into()
+}
+
+fn registration(id: Uuid) -> anyhow::Result<Registration> {
+    let account = Account {
+        id: AccountId(Uuid::now_v7()),
+        email: EmailAddress::parse(&format!("{id}@example.com"))?,
+        password_hash: PASSWORD_HASH.into(),
+    };
+    Ok(Registration { account: Some(account), ..person(id) })
+}
+
+/// A registration without an account: over HTTP one would cost a password hash, which is slow on purpose.
+pub(crate) fn person(id: Uuid) -> Registration {
+    Registration {
+        id: AdminId(id),
+        person_id: PersonId(Uuid::now_v7()),
+        party_id: PartyId(Uuid::now_v7()),
+        policies: vec![],
+        custom_permissions: vec![],
+        person: Person {
+            salutation: None,
+            first_name: "Ada".into(),
+            last_name: "Lovelace".into(),
+            suffix: None,
+            email_address: Some("ada@example.com".into()),
+        },
+        legacy_identifier: None,
+        addresses: vec![],
+        phone_numbers: vec![],
+        account: None,
+    }
+}
