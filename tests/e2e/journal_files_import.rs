@@ -52,6 +52,8 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(source, folder.path(), "journal").await;
         let target = other(&database).await;
+        // More of them than there are before the first event comes.
+        small_partitions(&target).await;
         let node = target.open().await;
         let imported = import_all(&node, &path).await.unwrap();
         node.close().await;

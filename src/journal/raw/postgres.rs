@@ -124,7 +124,7 @@ impl RawJournal for PostgresStore {
         sqlx::query("BEGIN").execute(&mut connection).await?;
         let head: i64 =
             sqlx::query_scalar("SELECT position FROM journal_head FOR UPDATE").fetch_one(&mut connection).await?;
-        let restore: Box<dyn Restore> = Box::new(PostgresRestore { connection });
+        let restore: Box<dyn Restore> = Box::new(PostgresRestore { connection, partitioned_until: 0 });
         Ok((head == 0).then_some(restore))
     }
 }
@@ -267,11 +267,28 @@ fn event(fields: [&[u8]; 10]) -> Option<StoredEvent> {
 
 struct PostgresRestore {
     connection: PgConnection,
+    /// Position up to which there are partitions.
+    partitioned_until: u64,
+}
+
+impl PostgresRestore {
+    /// Makes room for events up to `position`.
+    async fn partition(&mut self, position: u64) -> JournalResult<()> {
+        if position <= self.partitioned_until {
+            return Ok(());
+        }
+        sqlx::query("SELECT partition_events($1)").bind(signed(position)?).execute(&mut self.connection).await?;
+        let text = "SELECT partitioned_until FROM journal_head";
+        let until: i64 = sqlx::query_scalar(text).fetch_one(&mut self.connection).await?;
+        self.partitioned_until = u64::try_from(until).map_err(JournalError::corrupt)?;
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl Restore for PostgresRestore {
     async fn events(&mut self, events: &[StoredEvent]) -> JournalResult<()> {
+        self.partition(events.last().map_or(0, |event| event.position)).await?;
         let text = "INSERT INTO events (position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, \
              event_version, payload, metadata, leaf_hash) \
              SELECT p, r, t, i, s, et, ev, pl::json, m::json, l FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], \
