@@ -22,9 +22,6 @@ const ORGANIZATIONS: u64 = 100;
 pub(crate) async fn fill(database: &Database, events: u64) -> anyhow::Result<()> {
     crate::progress(format_args!("filling a journal with {events} events"));
     let node = Node::open(&database.settings(), &master_key()?).await?;
-    // A restore writes into the partitions that are there.
-    let partitions = sqlx::query("SELECT partition_events($1)").bind(i64::try_from(events)?);
-    partitions.execute(&mut database.connect().await?).await?;
     let Some(mut restore) = node.store.raw().restore().await? else { anyhow::bail!("the journal is not empty") };
     let (mut tree, mut recorded_at) = (Builder::default(), beginning());
     let payload = codec::canonical(&crate::workload::note().to_payload()?)?;
@@ -46,7 +43,7 @@ pub(crate) async fn fill(database: &Database, events: u64) -> anyhow::Result<()>
     crate::progress(format_args!("deriving its streams"));
     restore.finish(&tree.frontier(), recorded_at).await?;
     crate::progress(format_args!("rebuilding its read models"));
-    followers::rebuild(&node.store, &node.vault, &|_, _| {}).await?;
+    followers::rebuild(&node, &|_, _| {}).await?;
     node.close().await;
     crate::progress(format_args!("vacuuming it"));
     sqlx::raw_sql("VACUUM ANALYZE").execute(&mut database.connect().await?).await?;

@@ -123,7 +123,7 @@ async fn run() -> anyhow::Result<()> {
         }
         Measure::Http { url, token, clients, admins } => http::run(http::Load { url, token, clients, admins }).await,
         Measure::Drive { database_url, data } => {
-            let settings = StoreSettings { database_url: Some(database_url), data };
+            let settings = StoreSettings { database_url: Some(database_url), data, archives: None };
             let registrar = Registrar::open(settings, Work::Directory).await?;
             spawned::answer(&Driven::new(registrar, Work::Directory)).await
         }

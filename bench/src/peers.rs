@@ -86,7 +86,7 @@ pub(crate) async fn start(
 /// Serves a peer until the process is ended.
 #[expect(clippy::print_stdout, reason = "how the caller learns the address")]
 pub(crate) async fn serve(args: PeerArgs) -> anyhow::Result<()> {
-    let settings = StoreSettings { database_url: Some(args.guard_url), data: args.data };
+    let settings = StoreSettings { database_url: Some(args.guard_url), data: args.data, archives: None };
     let node = Arc::new(Node::open(&settings, &master_key()?).await?);
     let authenticator = Authenticator::open(&node, "http://bench.example".into()).await?.accepting_any_issuer();
     let (passwords, publisher) = (Arc::new(PasswordHasher::new(1, 1)), PublisherStatus::default());

@@ -96,7 +96,7 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn settings(&self) -> StoreSettings {
-        StoreSettings { database_url: Some(self.url.clone()), data: self.data.clone() }
+        StoreSettings { database_url: Some(self.url.clone()), data: self.data.clone(), archives: None }
     }
 
     pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {

@@ -62,7 +62,7 @@ pub(super) async fn sqlite(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let mut found = Vec::new();
     for clients in bench.clients(&[1, 16, 64]) {
         let folders = [bench.servers.sqlite()?, bench.servers.sqlite()?];
-        let settings = StoreSettings { database_url: None, data: folders[0].path().to_owned() };
+        let settings = StoreSettings { database_url: None, data: folders[0].path().to_owned(), archives: None };
         let subjects = [
             driven(Registrar::open(settings, WORK).await?, WORK),
             driven(
