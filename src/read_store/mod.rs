@@ -3,6 +3,7 @@
 //! Tables and statements are made from what a collection declares; a new read model needs no SQL. Documents are
 //! written by the committer, with their events, and by rebuilds.
 
+mod lookups;
 mod postgres;
 pub mod schema;
 pub mod sql;
@@ -11,9 +12,11 @@ mod sqlite;
 use crate::journal::{JournalError, JournalResult};
 use crate::vault::Vault;
 use async_trait::async_trait;
+use lookups::Lookups;
 use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, CollectionId, Document, Query};
 use sql::Statement;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +51,17 @@ pub struct Rows {
     pub bodies: Vec<String>,
 }
 
+/// What a store has of some documents, from one snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct LookedUp {
+    /// Position of the journal in it.
+    pub position: u64,
+    /// Generation served in it.
+    pub generation: u64,
+    /// Bodies by id, of those that there are.
+    pub bodies: HashMap<String, Arc<str>>,
+}
+
 /// A generation of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
@@ -70,6 +84,10 @@ pub struct Generation {
 pub trait ReadStore: Send + Sync {
     /// Runs a statement of [`sql`]; `None` if its generation is gone.
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
+
+    /// The documents of a generation with these ids, each id once; `None` if the generation is gone.
+    async fn look_up(&self, generation: u64, collection: CollectionId, ids: &[&str])
+    -> JournalResult<Option<LookedUp>>;
 
     /// Which way of SQL the store speaks.
     fn dialect(&self) -> sql::Dialect;
@@ -99,6 +117,7 @@ pub struct Documents {
     store: Arc<dyn ReadStore>,
     vault: Arc<Vault>,
     generation: Arc<AtomicU64>,
+    lookups: Arc<Lookups>,
 }
 
 /// Times a read is tried again because the generation was swapped under it.
@@ -108,7 +127,8 @@ impl Documents {
     /// Documents of the generation that `generation` holds; it is moved on when another one is served.
     #[must_use]
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>) -> Self {
-        Documents { store, vault, generation }
+        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation)));
+        Documents { store, vault, generation, lookups }
     }
 
     /// The document with this id.
@@ -116,8 +136,9 @@ impl Documents {
     /// # Errors
     /// `Unavailable`, `OtherGeneration`, `Corrupt`.
     pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<D>>> {
-        let rows = self.run(|generation, _| sql::find(D::COLLECTION, generation, "id", id)).await?;
-        self.first(rows).await
+        let (position, body) = self.lookups.find(D::ID, id).await?;
+        let value = self.typed(body.as_slice()).await?.into_iter().next();
+        Ok(Read { position, value })
     }
 
     /// A document whose key is `value`; of several the one with the smallest id.
@@ -136,12 +157,12 @@ impl Documents {
     pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
         let rows = self.run(|generation, dialect| sql::page(D::COLLECTION, generation, &query, dialect)).await?;
         let (position, total) = (rows.position, rows.total);
-        Ok(Read { position, value: Page { items: self.typed(rows.bodies).await?, total } })
+        Ok(Read { position, value: Page { items: self.typed(&rows.bodies).await?, total } })
     }
 
     async fn first<D: Document>(&self, rows: Rows) -> JournalResult<Read<Option<D>>> {
         let position = rows.position;
-        Ok(Read { position, value: self.typed(rows.bodies).await?.into_iter().next() })
+        Ok(Read { position, value: self.typed(&rows.bodies).await?.into_iter().next() })
     }
 
     async fn run(&self, statement: impl Fn(u64, sql::Dialect) -> Statement) -> JournalResult<Rows> {
@@ -150,36 +171,36 @@ impl Documents {
             let rows = self.store.query(&statement(generation, self.store.dialect())).await?;
             match rows {
                 Some(rows) if rows.generation == generation => return Ok(rows),
-                _ => self.follow_swap(generation).await?,
+                _ => served(&*self.store, &self.generation, generation).await?,
             }
         }
         Err(JournalError::OtherGeneration)
     }
 
-    /// Another generation is served: this release reads it if its own projections made it.
-    async fn follow_swap(&self, former: u64) -> JournalResult<()> {
-        let live = self.store.generations().await?.into_iter().find(|generation| generation.state == "live");
-        match live {
-            Some(live) if live.signature == crate::read_store::signature() => {
-                let _ = self.generation.compare_exchange(former, live.id, Ordering::AcqRel, Ordering::Acquire);
-                Ok(())
-            }
-            _ => Err(JournalError::OtherGeneration),
-        }
-    }
-
-    async fn typed<D: Document>(&self, bodies: Vec<String>) -> JournalResult<Vec<D>> {
+    async fn typed<D: Document>(&self, bodies: &[impl AsRef<str>]) -> JournalResult<Vec<D>> {
         let shapeless =
             || JournalError::corrupt(format!("a document of {} does not have its shape", D::COLLECTION.name));
         let mut values = bodies
             .iter()
-            .map(|body| serde_json::from_str(body).map_err(|_| shapeless()))
+            .map(|body| serde_json::from_str(body.as_ref()).map_err(|_| shapeless()))
             .collect::<JournalResult<Vec<serde_json::Value>>>()?;
         let keys = self.vault.keys_of(values.iter()).await?;
         for value in &mut values {
             keys.open(value).map_err(JournalError::corrupt)?;
         }
         values.into_iter().map(|value| serde_json::from_value(value).map_err(|_| shapeless())).collect()
+    }
+}
+
+/// Another generation than `former` is served: this release reads it if its own projections made it.
+async fn served(store: &dyn ReadStore, generation: &AtomicU64, former: u64) -> JournalResult<()> {
+    let live = store.generations().await?.into_iter().find(|generation| generation.state == "live");
+    match live {
+        Some(live) if live.signature == signature() => {
+            let _ = generation.compare_exchange(former, live.id, Ordering::AcqRel, Ordering::Acquire);
+            Ok(())
+        }
+        _ => Err(JournalError::OtherGeneration),
     }
 }
 

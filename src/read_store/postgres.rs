@@ -1,7 +1,7 @@
 //! Documents on PostgreSQL.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, ReadStore, Rows, schema, sql};
+use super::{Generation, LookedUp, ReadStore, Rows, schema, sql};
 use crate::journal::postgres::{PostgresStore, signed};
 use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
@@ -44,6 +44,23 @@ impl ReadStore for PostgresStore {
             rows.bodies.extend(row.try_get::<Option<String>, _>("body")?);
         }
         Ok(Some(rows))
+    }
+
+    async fn look_up(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[&str],
+    ) -> JournalResult<Option<LookedUp>> {
+        let text = sql::look_up(collection.collection(), generation, Dialect::Postgres);
+        let query = || sqlx::query_as(&text).bind(ids);
+        match self.reading(|| query().fetch_all(&self.pool)).await {
+            Ok(rows) => LookedUp::of(rows).map(Some),
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn dialect(&self) -> Dialect {

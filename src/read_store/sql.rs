@@ -64,6 +64,18 @@ pub fn find(collection: &Collection, generation: u64, key: &str, value: &str) ->
     Statement { sql, arguments }
 }
 
+/// The documents with some ids, as position, generation, id and body; of none the position and the generation alone. The
+/// ids are `$1`: an array on PostgreSQL, a JSON array on SQLite.
+#[must_use]
+pub fn look_up(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    let table = table(collection, generation);
+    let ids = match dialect {
+        Dialect::Postgres => "= ANY ($1)",
+        Dialect::Sqlite => "IN (SELECT value FROM json_each($1))",
+    };
+    format!("SELECT h.position, h.generation, d.id, d.body FROM journal_head h LEFT JOIN {table} d ON d.id {ids}")
+}
+
 /// One page of documents and the number of all that match.
 #[must_use]
 pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {

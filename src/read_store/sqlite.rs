@@ -1,11 +1,12 @@
 //! Documents on SQLite.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, ReadStore, Rows, schema, sql};
+use super::{Generation, LookedUp, ReadStore, Rows, schema, sql};
 use crate::journal::sqlite::{SqliteStore, signed};
 use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
+use serde_json::json;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, Row};
 
@@ -37,6 +38,20 @@ impl ReadStore for SqliteStore {
             rows.bodies.extend(row.try_get::<Option<String>, _>("body")?);
         }
         Ok(Some(rows))
+    }
+
+    async fn look_up(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        ids: &[&str],
+    ) -> JournalResult<Option<LookedUp>> {
+        let text = sql::look_up(collection.collection(), generation, Dialect::Sqlite);
+        match sqlx::query_as(&text).bind(json!(ids).to_string()).fetch_all(&self.pool).await {
+            Ok(rows) => LookedUp::of(rows).map(Some),
+            Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn dialect(&self) -> Dialect {

@@ -2,12 +2,14 @@
 
 use crate::on_both_stores;
 use crate::support::*;
+use futures::FutureExt;
 use registrar::node::Node;
 use registrar_aggregates::admin::{AdminCommand, Registration};
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::audit_trail::{ACTION, BY_ACTION, BY_ENTITY_ID, BY_TIME, RECORDED_AT, TRAIL, time_key};
 use registrar_projections::{AdminDocument, AuditEntry, Direction, Query};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use uuid::Uuid;
 
@@ -44,6 +46,71 @@ async fn names(node: &Node, query: Query<AdminDocument>) -> Vec<String> {
 }
 
 on_both_stores! {
+    async fn everyone_who_looks_something_up_at_once_gets_what_they_asked_for(database) {
+        const PEOPLE: usize = 20;
+        let node = database.open().await;
+        let mut ids = Vec::new();
+        for n in 0..PEOPLE {
+            ids.push(person(&node, &format!("N{n}"), "Same", "").await.to_string());
+        }
+        let look_up = |n: usize| {
+            let (node, id) = (Arc::clone(&node), ids[n % PEOPLE].clone());
+            tokio::spawn(async move {
+                match n % 10 {
+                    // Nobody has such an id, and no text in PostgreSQL.
+                    7 => assert_eq!(node.documents.find::<AdminDocument>("\0").await.unwrap().value, None),
+                    8 => assert_eq!(node.documents.find::<AdminDocument>(&format!("{id}x")).await.unwrap().value, None),
+                    // The id of one collection is none of another.
+                    9 => assert_eq!(node.documents.find::<AuditEntry>(&id).await.unwrap().value, None),
+                    _ => {
+                        let found = node.documents.find::<AdminDocument>(&id).await.unwrap();
+                        assert_eq!((found.value.unwrap().id.to_string(), found.position), (id, PEOPLE as u64));
+                    }
+                }
+            })
+        };
+        for round in futures::future::join_all((0..400).map(look_up)).await {
+            round.unwrap();
+        }
+    }
+
+    async fn who_gives_up_a_look_up_takes_it_from_nobody_else(database) {
+        let node = database.open().await;
+        let id = person(&node, "Ada", "Lovelace", "").await.to_string();
+        for _ in 0..20 {
+            let impatient = (0..20).map(|_| node.documents.find::<AdminDocument>(&id));
+            // Each is asked once for its answer, which begins the statement, and dropped.
+            impatient.for_each(|find| assert!(find.now_or_never().is_none()));
+            assert!(node.documents.find::<AdminDocument>(&id).await.unwrap().value.is_some());
+        }
+    }
+
+    async fn no_look_up_is_answered_with_what_was_so_before_it_was_asked(database) {
+        let node = database.open().await;
+        let id = person(&node, "Ada", "Lovelace", "").await;
+        let done = Arc::new(AtomicBool::new(false));
+        let readers: Vec<_> = (0..4)
+            .map(|_| {
+                let (node, done) = (Arc::clone(&node), Arc::clone(&done));
+                tokio::spawn(async move {
+                    while !done.load(Ordering::Acquire) {
+                        node.documents.find::<AdminDocument>(&id.to_string()).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for n in 0..100 {
+            let written = node.admin(id, rename(&format!("Ada{n}"))).await.unwrap().position;
+            let read = node.documents.find::<AdminDocument>(&id.to_string()).await.unwrap();
+            assert!(read.position >= written);
+            assert_eq!(read.value.unwrap().person.first_name, format!("Ada{n}"));
+        }
+        done.store(true, Ordering::Release);
+        for reader in readers {
+            reader.await.unwrap();
+        }
+    }
+
     async fn a_term_is_found_anywhere_in_names_and_e_mail_letter_case_aside(database) {
         let node = database.open().await;
         person(&node, "Ada", "Lovelace", "ada.king@example.org").await;
