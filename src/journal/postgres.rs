@@ -1,6 +1,7 @@
 //! The journal on PostgreSQL.
 
 mod archived;
+mod copy;
 mod selection;
 mod writer;
 
