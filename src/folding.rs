@@ -35,11 +35,12 @@ pub(crate) fn rows_from(
 ) -> JournalResult<Rows> {
     let mut rows = Rows::default();
     for change in documents.changes() {
-        count(&mut rows.counts, &change);
-        rows.documents.push(match written.remove(&change.key) {
+        let step = match written.remove(&change.key) {
             Some(step) => step,
             None => row(&change, keys)?,
-        });
+        };
+        count(&mut rows.counts, &change, &step);
+        rows.documents.push(step);
     }
     rows.counts.retain(|_, by| *by != 0);
     Ok(rows)
@@ -73,18 +74,19 @@ fn sealed_body(document: &AnyDocument, keys: &KeysBySubject) -> JournalResult<St
             Some(None) | None => personal::replace(&mut body, &pointers, personal::ERASED),
         }
     }
-    Ok(body.to_string())
+    serde_json::to_string(&body).map_err(JournalError::corrupt)
 }
 
-fn count(counts: &mut HashMap<String, i64>, change: &DocumentChange) {
+fn count(counts: &mut HashMap<String, i64>, change: &DocumentChange, step: &DocumentStep) {
     let collection = change.key.collection.collection();
     if collection.counted.is_empty() {
         return;
     }
-    for (document, by) in [(&change.before, -1), (&change.after, 1)] {
-        for facet in document.iter().flat_map(|document| collection.facets(&document.keys())) {
-            *counts.entry(facet).or_default() += by;
-        }
+    for facet in change.before.iter().flat_map(|document| collection.facets(&document.keys())) {
+        *counts.entry(facet).or_default() -= 1;
+    }
+    for facet in change.after.iter().flat_map(|_| collection.facets(&step.keys)) {
+        *counts.entry(facet).or_default() += 1;
     }
 }
 

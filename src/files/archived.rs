@@ -6,9 +6,11 @@ use crate::journal::raw::{Archive, RawJournal};
 use crate::journal::tree::TreeStore;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
 use crate::node::Node;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::mpsc;
 
 /// Why history cannot be read. Reads as what to do.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +69,40 @@ pub struct History {
     /// Where else the files are looked for.
     folder: Option<PathBuf>,
     open: Option<Open>,
+    ahead: Option<Ahead>,
+}
+
+/// Events that one scan of the database brings: what is read in one go ends soon, so that nothing old must be kept for
+/// it.
+const SCAN_MAX: u64 = 20_000;
+/// Fewer are read as a page: a scan takes a connection of its own.
+const SCAN_MIN: u64 = 1_000;
+/// Pages of a scan that wait for their reader.
+const PAGES_AHEAD: usize = 4;
+
+/// Events that are read while those before them are at work.
+struct Ahead {
+    pages: mpsc::Receiver<Vec<StoredEvent>>,
+    /// Events that have come and were not asked for yet.
+    left: VecDeque<StoredEvent>,
+    /// Position of the last event that was handed out.
+    at: u64,
+    until: u64,
+}
+
+impl Ahead {
+    /// Up to `limit` events, as far as they come without a gap and are readable; fewer only at the end of the scan.
+    async fn read(&mut self, limit: usize) -> Vec<StoredEvent> {
+        while self.left.len() < limit
+            && let Some(page) = self.pages.recv().await
+        {
+            self.left.extend(page);
+        }
+        let whole = |(position, event): (u64, &StoredEvent)| event.position == position && event.leaf_hash != [0; 32];
+        let readable = (self.at + 1..).zip(&self.left).take(limit).take_while(|pair| whole(*pair)).count();
+        self.at += readable as u64;
+        self.left.drain(..readable).collect()
+    }
 }
 
 impl History {
@@ -74,7 +110,14 @@ impl History {
     #[must_use]
     pub fn of(node: &Node) -> Self {
         let (journal, store) = (Arc::clone(&node.journal), &node.store);
-        History { journal, raw: store.raw(), leaves: store.tree_store(), folder: node.archives.clone(), open: None }
+        History {
+            journal,
+            raw: store.raw(),
+            leaves: store.tree_store(),
+            folder: node.archives.clone(),
+            open: None,
+            ahead: None,
+        }
     }
 
     /// Position up to which events come out of files.
@@ -98,6 +141,33 @@ impl History {
                 Ok(events?)
             }
         }
+    }
+
+    /// As [`History::read`], for one who reads all events up to `until`, which must be no later than the journal's end:
+    /// the database sends those that follow meanwhile.
+    ///
+    /// # Errors
+    /// [`HistoryError`].
+    pub async fn read_on(&mut self, after: u64, until: u64, limit: usize) -> Result<Vec<StoredEvent>, HistoryError> {
+        if self.ahead.as_ref().is_none_or(|ahead| ahead.at != after || ahead.at == ahead.until) {
+            self.ahead = None;
+            if until.saturating_sub(after) >= SCAN_MIN && after >= self.archived_until().await? {
+                let (to, (pages, receiver)) = (until.min(after + SCAN_MAX), mpsc::channel(PAGES_AHEAD));
+                let raw = Arc::clone(&self.raw);
+                // What goes wrong with it shows as events that do not come.
+                tokio::spawn(async move { raw.scan(after, to, pages).await });
+                self.ahead = Some(Ahead { pages: receiver, left: VecDeque::new(), at: after, until: to });
+            }
+        }
+        if let Some(ahead) = &mut self.ahead {
+            let events = ahead.read(limit).await;
+            if !events.is_empty() {
+                return Ok(events);
+            }
+            self.ahead = None;
+        }
+        // Archived just now, or lost: the journal says which.
+        self.read(after, limit.min(usize::try_from(until.saturating_sub(after)).unwrap_or(limit))).await
     }
 
     async fn archived(&mut self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, HistoryError> {

@@ -6,7 +6,7 @@ use crate::journal::{JournalError, JournalResult, JournalWriter, StoredEvent, co
 use crate::read_store::parse_document;
 use crate::vault::Vault;
 use registrar_projections::{AnyDocument, CollectionId, DocumentKey, FoldError, Projection, RecordedEvent, WorkingSet};
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Documents kept between pages; beyond it all are dropped and read again as needed.
@@ -32,77 +32,162 @@ pub(super) enum FolderError {
 }
 
 /// Folds pages of events into the documents of a generation.
-pub(super) struct Folder<'a> {
-    vault: &'a Vault,
+pub(super) struct Folder {
+    vault: Arc<Vault>,
     projections: &'static [Projection],
     /// The generation that the documents belong to.
     pub(super) generation: u64,
-    kept: HashMap<DocumentKey, Arc<AnyDocument>>,
+    memory: Memory,
     /// Position up to which it has folded.
     pub(super) at: u64,
 }
 
-impl<'a> Folder<'a> {
+/// Documents that need not be read from the store.
+#[derive(Default)]
+struct Memory {
+    kept: HashMap<DocumentKey, Arc<AnyDocument>>,
+    /// Pages that may not be in the store yet, with the position of the last event of each.
+    unwritten: VecDeque<(u64, Arc<WorkingSet>)>,
+}
+
+/// A page that is folded, and has to be written.
+pub(super) struct Folded {
+    documents: Arc<WorkingSet>,
+    /// Everyone whose key seals something of it.
+    subjects: HashSet<String>,
+    /// Position of the last event in it.
+    pub(super) until: u64,
+}
+
+impl Folder {
     /// A folder that goes on after position `at`.
-    pub(super) fn new(vault: &'a Vault, projections: &'static [Projection], generation: u64, at: u64) -> Self {
-        Folder { vault, projections, generation, kept: HashMap::new(), at }
+    pub(super) fn new(vault: Arc<Vault>, projections: &'static [Projection], generation: u64, at: u64) -> Self {
+        Folder { vault, projections, generation, memory: Memory::default(), at }
     }
 
-    /// Folds a page that follows the last one and answers what has to be written.
+    /// Folds a page that follows the last one and answers what has to be written before the next one is folded.
     pub(super) async fn fold(
         &mut self,
         writer: &mut dyn JournalWriter,
-        stored: &[StoredEvent],
+        stored: Vec<StoredEvent>,
     ) -> Result<folding::Rows, FolderError> {
-        let events = codec::decode(self.vault, stored).await.map_err(|error| unreadable(error, self.at))?;
-        let mut documents = self.working_set(writer, &events).await?;
-        for event in &events {
-            self.projections
-                .iter()
-                .try_for_each(|projection| (projection.fold)(event, &mut documents))
-                .map_err(|error| not_foldable(event, &error))?;
+        let events = decode(&self.vault, stored).await?;
+        let folded = self.fold_ahead(writer, events, self.at).await?;
+        let rows = folded.rows(&self.vault).await?;
+        self.memory.unwritten.clear();
+        Ok(rows)
+    }
+
+    /// Folds a page that follows the last one, when all that was folded up to position `written` is in the store.
+    pub(super) async fn fold_ahead(
+        &mut self,
+        reader: &mut dyn JournalWriter,
+        events: Vec<RecordedEvent>,
+        written: u64,
+    ) -> Result<Folded, FolderError> {
+        let mut memory = std::mem::take(&mut self.memory);
+        memory.unwritten.retain(|(until, _)| *until > written);
+        let projections = self.projections;
+        let (mut memory, events, mut documents, missing) = computed(move || {
+            let (documents, missing) = memory.recall(projections, &events);
+            (memory, events, documents, missing)
+        })
+        .await?;
+        let mut found = Vec::new();
+        for (collection, ids) in missing {
+            let bodies = reader.documents(self.generation, collection, &ids).await?;
+            found.push((collection, ids, bodies));
         }
-        let keys = self.vault.keys_by_subject(subjects(&events)).await?;
-        let rows = folding::rows(&documents, &keys)?;
+        let at = self.at;
+        let (memory, folded) = computed(move || {
+            for (collection, ids, mut bodies) in found {
+                for id in ids {
+                    let document = bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?;
+                    // What is not in the store may come to be in this very page; the fold then inserts it.
+                    documents.provide(DocumentKey { collection, id }, document.map(Arc::new));
+                }
+            }
+            for event in &events {
+                projections
+                    .iter()
+                    .try_for_each(|projection| (projection.fold)(event, &mut documents))
+                    .map_err(|error| not_foldable(event, &error))?;
+            }
+            let until = events.last().map_or(at, |event| event.position);
+            let (documents, subjects) = (Arc::new(documents), subjects(&events));
+            memory.remember(until, &documents);
+            Ok::<_, FolderError>((memory, Folded { documents, subjects, until }))
+        })
+        .await??;
+        (self.memory, self.at) = (memory, folded.until);
+        Ok(folded)
+    }
+}
+
+impl Memory {
+    /// What the folds will look at, as far as it is here, and what of it is not.
+    fn recall(
+        &self,
+        projections: &[Projection],
+        events: &[RecordedEvent],
+    ) -> (WorkingSet, HashMap<CollectionId, Vec<String>>) {
+        let mut documents = WorkingSet::default();
+        let mut missing: HashMap<CollectionId, Vec<String>> = HashMap::new();
+        let mut asked = HashSet::new();
+        for key in events.iter().flat_map(|event| projections.iter().flat_map(|projection| (projection.wants)(event))) {
+            if !asked.insert(key.clone()) {
+                continue;
+            }
+            match (self.kept.get(&key), self.unwritten.iter().rev().find(|(_, page)| page.knows(&key))) {
+                (Some(document), _) => documents.provide(key, Some(Arc::clone(document))),
+                (None, Some((_, page))) => {
+                    let document = page.current(&key);
+                    documents.provide(key, document);
+                }
+                (None, None) => missing.entry(key.collection).or_default().push(key.id),
+            }
+        }
+        (documents, missing)
+    }
+
+    fn remember(&mut self, until: u64, documents: &Arc<WorkingSet>) {
+        if self.kept.len() > KEPT_DOCUMENTS {
+            self.kept.clear();
+        }
         for change in documents.changes() {
             match change.after {
                 Some(document) if change.key.collection.collection().hot => self.kept.insert(change.key, document),
                 _ => self.kept.remove(&change.key),
             };
         }
-        if self.kept.len() > KEPT_DOCUMENTS {
-            self.kept.clear();
-        }
-        self.at = events.last().map_or(self.at, |event| event.position);
-        Ok(rows)
+        self.unwritten.push_back((until, Arc::clone(documents)));
     }
+}
 
-    async fn working_set(&self, writer: &mut dyn JournalWriter, events: &[RecordedEvent]) -> JournalResult<WorkingSet> {
-        let mut documents = WorkingSet::default();
-        let mut missing: HashMap<CollectionId, Vec<String>> = HashMap::new();
-        let mut asked = HashSet::new();
-        for key in events
-            .iter()
-            .flat_map(|event| self.projections.iter().flat_map(move |projection| (projection.wants)(event)))
-        {
-            if !asked.insert(key.clone()) {
-                continue;
-            }
-            match self.kept.get(&key) {
-                Some(document) => documents.provide(key, Some(Arc::clone(document))),
-                None => missing.entry(key.collection).or_default().push(key.id),
-            }
-        }
-        for (collection, ids) in missing {
-            let mut bodies = writer.documents(self.generation, collection, &ids).await?;
-            for id in ids {
-                let document = bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?;
-                // What is not in the store may come to be in this very page; the fold then inserts it.
-                documents.provide(DocumentKey { collection, id }, document.map(Arc::new));
-            }
-        }
-        Ok(documents)
+impl Folded {
+    /// The rows to write.
+    pub(super) async fn rows(&self, vault: &Vault) -> JournalResult<folding::Rows> {
+        let keys = vault.keys_by_subject(self.subjects.clone()).await?;
+        let documents = Arc::clone(&self.documents);
+        computed(move || folding::rows(&documents, &keys)).await?
     }
+}
+
+/// Reads what is stored of the events that follow one another.
+pub(super) async fn decode(vault: &Vault, stored: Vec<StoredEvent>) -> Result<Vec<RecordedEvent>, FolderError> {
+    let after = stored.first().map_or(0, |event| event.position - 1);
+    let parsed = computed(move || codec::parse_all(&stored).map(|parsed| (stored, parsed))).await?;
+    let decoded = async {
+        let (stored, parsed) = parsed?;
+        let keys = codec::keys_of(vault, &parsed).await?;
+        computed(move || codec::decode_parsed(&keys, &stored, parsed)).await?
+    };
+    decoded.await.map_err(|error| unreadable(error, after))
+}
+
+/// What takes long to compute is computed where nobody waits for the thread.
+async fn computed<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> JournalResult<T> {
+    tokio::task::spawn_blocking(compute).await.map_err(JournalError::corrupt)
 }
 
 /// Everyone whose key seals something of these events' documents.

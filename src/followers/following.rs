@@ -48,7 +48,7 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
     let Some(_leadership) = Leadership::try_take(&node.store, projection.name).await? else { return Ok(()) };
     let mut writer = node.journal.writer().await?;
     let checkpoint = writer.checkpoint(generation, projection.name).await?;
-    let mut folder = Folder::new(&node.vault, std::slice::from_ref(projection), generation, checkpoint);
+    let mut folder = Folder::new(Arc::clone(&node.vault), std::slice::from_ref(projection), generation, checkpoint);
     let mut history = History::of(node);
     loop {
         let events = history.read(folder.at, PAGE).await?;
@@ -62,7 +62,7 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
             }
             continue;
         }
-        let rows = folder.fold(&mut *writer, &events).await?;
+        let rows = folder.fold(&mut *writer, events).await?;
         if !writer.follow(generation, projection.name, &rows, folder.at).await? {
             return Ok(());
         }

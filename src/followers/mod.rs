@@ -4,6 +4,7 @@
 mod folder;
 pub mod following;
 pub mod leadership;
+mod pipeline;
 pub mod rebuild;
 
 pub use leadership::Leadership;

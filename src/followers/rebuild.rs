@@ -1,16 +1,17 @@
 //! Rebuilding the documents: history is folded into a new generation beside the live one, which goes on serving and
-//! taking writes; then the head is locked, the last events are folded and the generations are swapped, in one
-//! transaction. A rebuild that was cut off goes on from its checkpoint.
+//! taking writes; when that is done but for what is written meanwhile, what only queries need is indexed; then the head
+//! is locked, the last events are folded and the generations are swapped, in one transaction. A rebuild that was cut off
+//! goes on from its checkpoint.
 
 use super::Leadership;
 use super::folder::{Folder, FolderError};
+use super::pipeline::fold_until;
 use crate::files::{History, HistoryError};
-use crate::journal::{Journal, JournalError, JournalResult, JournalWriter};
+use crate::journal::{JournalError, JournalResult, JournalWriter};
 use crate::node::Node;
 use crate::read_store::ReadStore;
+use std::sync::Arc;
 
-/// Events folded and written at a time.
-const PAGE: usize = 2_000;
 /// So few events may be left when the head is locked; more would keep writers waiting.
 const LAST_EVENTS_MAX: u64 = 500;
 
@@ -46,11 +47,9 @@ pub enum RebuildError {
 /// [`RebuildError`]; the generation that was served is served on.
 pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<u64, RebuildError> {
     let Some(_leadership) = Leadership::try_take(&node.store, "rebuild").await? else { return Err(RebuildError::Busy) };
-    let (journal, read_store) = (&*node.journal, &*node.read_store);
+    let read_store = &*node.read_store;
     let (generation, checkpoint) = begin(read_store).await?;
-    let mut writer = journal.writer().await?;
-    let mut folder = Folder::new(&node.vault, registrar_projections::INLINE, generation, checkpoint);
-    let folded = fold_history(journal, History::of(node), &mut *writer, &mut folder, progress).await;
+    let folded = fold_history(node, generation, checkpoint, progress).await;
     if let Err(RebuildError::NotFoldable { position, reason }) = &folded {
         read_store.fail_generation(generation, *position, reason).await?;
     }
@@ -77,42 +76,59 @@ async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
 }
 
 async fn fold_history(
-    journal: &dyn Journal,
-    mut history: History,
-    writer: &mut dyn JournalWriter,
-    folder: &mut Folder<'_>,
+    node: &Node,
+    generation: u64,
+    checkpoint: u64,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), RebuildError> {
+    let mut writer = node.journal.writer().await?;
+    writer.relax().await?;
+    let mut folder = Folder::new(Arc::clone(&node.vault), registrar_projections::INLINE, generation, checkpoint);
+    let mut history = History::of(node);
+    let mut indexed = node.read_store.is_half_indexed(generation).await?;
+    if indexed {
+        node.read_store.index_generation(generation).await?;
+    }
     loop {
-        let head = journal.head().await?.position;
+        let head = node.journal.head().await?.position;
         progress(folder.at, head);
         // Nobody is kept waiting by files that are read.
-        if head - folder.at.min(head) <= LAST_EVENTS_MAX && folder.at >= history.archived_until().await? {
-            let head = writer.lock().await?.position;
-            let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
-            let last = match journal.read(folder.at, left).await {
-                Err(JournalError::Archived { .. }) => {
-                    // They were archived just now, and are in a file.
-                    writer.unlock().await?;
-                    continue;
-                }
-                last => last?,
-            };
-            let rows = match folder.fold(writer, &last).await {
-                Ok(rows) => rows,
-                Err(error) => {
-                    writer.unlock().await?;
-                    return Err(error.into());
-                }
-            };
-            writer.swap(folder.generation, &rows).await?;
+        if head - folder.at.min(head) > LAST_EVENTS_MAX || folder.at < history.archived_until().await? {
+            fold_until(head, node, &mut history, &mut folder, &mut *writer, progress).await?;
+        } else if !indexed {
+            node.read_store.index_generation(generation).await?;
+            indexed = true;
+        } else if let Some(head) = fold_last(node, &mut folder, &mut *writer).await? {
             progress(head, head);
             return Ok(());
         }
-        let page = history.read(folder.at, PAGE).await?;
-        let rows = folder.fold(writer, &page).await?;
-        writer.build(folder.generation, &rows, folder.at).await?;
     }
+}
+
+/// Folds the last events and swaps the generations while nobody else writes. `None`, and nothing done, if events that are
+/// not folded yet were archived just now, and are in a file.
+async fn fold_last(
+    node: &Node,
+    folder: &mut Folder,
+    writer: &mut dyn JournalWriter,
+) -> Result<Option<u64>, RebuildError> {
+    let head = writer.lock().await?.position;
+    let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
+    let last = match node.journal.read(folder.at, left).await {
+        Err(JournalError::Archived { .. }) => {
+            writer.unlock().await?;
+            return Ok(None);
+        }
+        last => last?,
+    };
+    match folder.fold(writer, last).await {
+        Ok(rows) => writer.swap(folder.generation, &rows).await?,
+        Err(error) => {
+            writer.unlock().await?;
+            return Err(error.into());
+        }
+    }
+    Ok(Some(head))
 }
 
 impl From<FolderError> for RebuildError {

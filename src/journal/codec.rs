@@ -180,8 +180,28 @@ pub fn leaf_hash(event: &StoredEvent) -> merkle::Hash {
 /// `Corrupt` for the first event that this release cannot read, `Unavailable` if keys cannot be fetched.
 pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
     let parsed = parse_all(stored)?;
-    let keys = vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await?;
-    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(&keys, event, payload, metadata)).collect()
+    let keys = keys_of(vault, &parsed).await?;
+    decode_parsed(&keys, stored, parsed)
+}
+
+/// The keys that open parsed events.
+///
+/// # Errors
+/// `Unavailable`.
+pub(crate) async fn keys_of(vault: &Vault, parsed: &[Parsed]) -> JournalResult<SubjectKeys> {
+    vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await
+}
+
+/// The second half of [`decode`].
+///
+/// # Errors
+/// As [`decode_with`].
+pub(crate) fn decode_parsed(
+    keys: &SubjectKeys,
+    stored: &[StoredEvent],
+    parsed: Vec<Parsed>,
+) -> JournalResult<Vec<RecordedEvent>> {
+    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(keys, event, payload, metadata)).collect()
 }
 
 /// What happened alone, opened, upcast and typed, in order: all that a state is made of, at half the cost of
@@ -222,11 +242,17 @@ fn decode_event(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value) -> 
 /// # Errors
 /// `Corrupt` for the first event that this release cannot read or that a key is missing for.
 pub fn decode_with(keys: &SubjectKeys, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
-    let parsed = parse_all(stored)?;
-    stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(keys, event, payload, metadata)).collect()
+    decode_parsed(keys, stored, parse_all(stored)?)
 }
 
-fn parse_all(stored: &[StoredEvent]) -> JournalResult<Vec<(Value, Value)>> {
+/// Payload and metadata of a stored event.
+pub(crate) type Parsed = (Value, Value);
+
+/// The first half of [`decode`].
+///
+/// # Errors
+/// `Corrupt` for the first event that is not JSON.
+pub(crate) fn parse_all(stored: &[StoredEvent]) -> JournalResult<Vec<Parsed>> {
     stored.iter().map(|event| Ok((parse(&event.payload, event)?, parse(&event.metadata, event)?))).collect()
 }
 

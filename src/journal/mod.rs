@@ -367,6 +367,10 @@ pub trait JournalWriter: Send {
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>>;
 
+    /// From now on what this connection commits may be lost in a crash, though never without all that was committed
+    /// after it: for documents that are built from the journal and can be again.
+    async fn relax(&mut self) -> JournalResult<()>;
+
     /// Writes documents of a generation that is being built, and how far it has got, in one transaction.
     async fn build(&mut self, generation: u64, rows: &crate::folding::Rows, checkpoint: u64) -> JournalResult<()>;
 

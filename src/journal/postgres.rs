@@ -1,6 +1,7 @@
 //! The journal on PostgreSQL.
 
 mod archived;
+mod copy;
 mod selection;
 mod writer;
 
@@ -21,9 +22,9 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use writer::PostgresWriter;
 
-/// Connections for reading documents, at most.
+/// Connections for searching documents, at most.
 const CONNECTIONS_MAX: u32 = 16;
-/// Connections for reading the journal, at most.
+/// Connections for reading the journal and documents by id, at most.
 const WALKS_MAX: u32 = 8;
 /// How long a reader waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -39,8 +40,9 @@ const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id
 #[derive(Clone)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
-    /// Of the journal every statement follows an index, in its order, as far as it must. Statistics that expect few
-    /// rows lead elsewhere: to reading all of them and sorting them, or past everything that does not fit.
+    /// Of the journal, and of documents by id, every statement follows an index, in its order, as far as it must.
+    /// Statistics that expect few rows lead elsewhere: to reading all of them and sorting them, or past everything that
+    /// does not fit.
     pub(crate) walks: PgPool,
     options: PgConnectOptions,
 }

@@ -26,7 +26,10 @@ use sqlx::{Connection, Row};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use writer::SqliteWriter;
 
 /// Connections for reading.
@@ -43,6 +46,9 @@ const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id
 pub struct SqliteStore {
     pub(crate) pool: SqlitePool,
     pub(crate) options: SqliteConnectOptions,
+    turns: Arc<Mutex<()>>,
+    /// Commits that were begun.
+    commits: Arc<AtomicU64>,
 }
 
 impl SqliteStore {
@@ -64,7 +70,17 @@ impl SqliteStore {
             // A file does not hang up.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        SqliteStore { pool, options }
+        SqliteStore { pool, options, turns: Arc::default(), commits: Arc::default() }
+    }
+
+    /// Waits until it is this one's turn to write. SQLite itself lets those who wait look again now and then, so that
+    /// whoever writes on and on, as a rebuild does, comes first for ever; here they stand in line.
+    ///
+    /// # Errors
+    /// `Unavailable` if that takes too long.
+    pub(crate) async fn turn(&self) -> JournalResult<OwnedMutexGuard<()>> {
+        let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(&self.turns).lock_owned()).await;
+        turn.map_err(JournalError::unavailable)
     }
 
     /// A connection of its own, outside the pool.
@@ -293,6 +309,6 @@ impl Journal for SqliteStore {
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
-        Ok(Box::new(SqliteWriter { connection: self.connect().await?, locked: false }))
+        Ok(Box::new(SqliteWriter::new(self.clone()).await?))
     }
 }

@@ -98,8 +98,16 @@ pub trait ReadStore: Send + Sync {
     /// Names and versions of the projections that made a generation.
     async fn signature(&self, generation: u64) -> JournalResult<Option<String>>;
 
-    /// Makes the tables of a new generation, `building`. In an empty journal without one it is live at once.
+    /// Makes the tables of a new generation, `building`, which lack what [`ReadStore::index_generation`] makes. In an
+    /// empty journal without one it is whole, and live at once.
     async fn create_generation(&self, signature: &str) -> JournalResult<u64>;
+
+    /// Makes what only queries need of a generation that is being built; goes on where it was cut off. Documents may be
+    /// written to it before it begins and after it ended, not between: see [`ReadStore::is_half_indexed`].
+    async fn index_generation(&self, generation: u64) -> JournalResult<()>;
+
+    /// Whether indexing was cut off at a point where it must be ended before more documents are written.
+    async fn is_half_indexed(&self, generation: u64) -> JournalResult<bool>;
 
     /// Notes why a generation cannot be built.
     async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()>;

@@ -9,6 +9,8 @@ use registrar_projections::CollectionId;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
+/// Sorting in memory what goes into an index is worth more than the default of 64 MB, as long as it is one at a time.
+const INDEX_MEMORY: &str = "SET maintenance_work_mem = '256MB'";
 /// Table or function that is not there.
 const UNDEFINED: [&str; 2] = ["42P01", "42883"];
 
@@ -54,7 +56,7 @@ impl ReadStore for PostgresStore {
     ) -> JournalResult<Option<LookedUp>> {
         let text = sql::look_up(collection.collection(), generation, Dialect::Postgres);
         let query = || sqlx::query_as(&text).bind(ids);
-        match self.reading(|| query().fetch_all(&self.pool)).await {
+        match self.reading(|| query().fetch_all(&self.walks)).await {
             Ok(rows) => LookedUp::of(rows).map(Some),
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
                 Ok(None)
@@ -103,7 +105,8 @@ impl ReadStore for PostgresStore {
             return u64::try_from(head.1).map_err(JournalError::corrupt);
         }
         let id = u64::try_from(latest.unwrap_or_default() + 1).map_err(JournalError::corrupt)?;
-        for statement in schema::create(id, Dialect::Postgres) {
+        let statements = if first { schema::create } else { schema::tables };
+        for statement in statements(id, Dialect::Postgres) {
             sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
         }
         sqlx::query("INSERT INTO generations (id, signature, state) VALUES ($1, $2, $3)")
@@ -117,6 +120,22 @@ impl ReadStore for PostgresStore {
         }
         transaction.commit().await?;
         Ok(id)
+    }
+
+    // One index a transaction: what is made stays made. Only the rebuild writes to these tables, so nobody is kept waiting.
+    async fn index_generation(&self, generation: u64) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        for setting in [INDEX_MEMORY, "SET synchronous_commit = off"] {
+            sqlx::query(setting).execute(&mut connection).await?;
+        }
+        for statement in schema::indexes(generation) {
+            sqlx::query(&statement).persistent(false).execute(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_half_indexed(&self, _: u64) -> JournalResult<bool> {
+        Ok(false)
     }
 
     async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()> {

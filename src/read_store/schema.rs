@@ -10,9 +10,26 @@ pub const LAYOUT: u32 = 2;
 /// more than its index entries do. PostgreSQL allows no more.
 const INLINE_BODY_MAX: u32 = 8160;
 
-/// Statements that make every table of a generation.
+/// Statements that make a generation as it is served.
 #[must_use]
 pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
+    let mut statements = tables(generation, dialect);
+    match dialect {
+        Dialect::Postgres => statements.extend(indexes(generation)),
+        Dialect::Sqlite => {
+            for search in searches(generation) {
+                statements.push(search.create);
+                statements.extend(search.triggers);
+            }
+        }
+    }
+    statements
+}
+
+/// Statements that make every table of a generation, without what can be made later at less cost: on PostgreSQL the
+/// [`indexes`], on SQLite the [`searches`].
+#[must_use]
+pub fn tables(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = vec![match dialect {
         Dialect::Postgres => format!(
             "CREATE TABLE {} (facet text COLLATE \"C\" PRIMARY KEY, documents bigint NOT NULL) WITH (fillfactor = 50)",
@@ -72,20 +89,28 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
         "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body text COLLATE \"C\" NOT NULL{columns}) \
          WITH (fillfactor = 80, toast_tuple_target = {INLINE_BODY_MAX})"
     ));
-    for index in collection.indexes {
-        if let [key] = index
-            && kind(collection, key) == Some(KeyKind::Texts)
-        {
-            statements.push(format!("CREATE INDEX {table}_{key} ON {table} USING gin ({key})"));
-        } else {
-            let (name, keys) = (index.join("_"), indexed(collection, index));
-            statements.push(format!("CREATE INDEX {table}_{name} ON {table} ({keys})"));
+}
+
+/// Statements that make the indexes of a generation on PostgreSQL, those that are there left alone.
+#[must_use]
+pub fn indexes(generation: u64) -> Vec<String> {
+    let mut statements = Vec::new();
+    for id in CollectionId::ALL {
+        let (collection, table) = (id.collection(), table(id.collection(), generation));
+        let mut make = |name: &str, on: String| {
+            statements.push(format!("CREATE INDEX IF NOT EXISTS {table}_{name} ON {table} {on}"));
+        };
+        for index in collection.indexes {
+            match index {
+                [key] if kind(collection, key) == Some(KeyKind::Texts) => make(key, format!("USING gin ({key})")),
+                _ => make(&index.join("_"), format!("({})", indexed(collection, index))),
+            }
+        }
+        for key in collection.keys.iter().filter(|key| key.kind == KeyKind::Search) {
+            make(key.name, format!("USING gin ({} gin_trgm_ops)", key.name));
         }
     }
-    for key in collection.keys.iter().filter(|key| key.kind == KeyKind::Search) {
-        let key = key.name;
-        statements.push(format!("CREATE INDEX {table}_{key} ON {table} USING gin ({key} gin_trgm_ops)"));
-    }
+    statements
 }
 
 fn kind(collection: &Collection, name: &str) -> Option<KeyKind> {
@@ -132,25 +157,63 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
                 ));
                 statements.push(format!("CREATE INDEX {table}_{name}_id ON {table}_{name} (id)"));
             }
-            KeyKind::Search => create_sqlite_search(&table, name, statements),
-            KeyKind::Text | KeyKind::Integer | KeyKind::Ordinal => {}
+            KeyKind::Search | KeyKind::Text | KeyKind::Integer | KeyKind::Ordinal => {}
         }
     }
 }
 
-/// A full-text table of trigrams over the column, kept by triggers; it holds no text of its own.
-fn create_sqlite_search(table: &str, key: &str, statements: &mut Vec<String>) {
+/// How a searchable key is kept on SQLite: a full-text table of trigrams over the column, kept by triggers; it holds no
+/// text of its own.
+#[derive(Debug)]
+pub struct Search {
+    /// Its name.
+    pub name: String,
+    /// Makes it, if it is not there; without a row.
+    pub create: String,
+    /// Takes in up to `$2` documents by number, from number `$1` on.
+    pub fill: String,
+    /// Number of the last document that it has.
+    pub filled: String,
+    /// Make the triggers.
+    pub triggers: [String; 3],
+    /// Name of the last of these.
+    pub last_trigger: String,
+}
+
+/// The searchable keys of a generation on SQLite.
+#[must_use]
+pub fn searches(generation: u64) -> Vec<Search> {
+    let keys = CollectionId::ALL.iter().flat_map(|id| {
+        let keys = id.collection().keys.iter().filter(|key| key.kind == KeyKind::Search);
+        keys.map(|key| search(&table(id.collection(), generation), key.name))
+    });
+    keys.collect()
+}
+
+fn search(table: &str, key: &str) -> Search {
     let search = format!("{table}_{key}");
-    statements.push(format!(
-        "CREATE VIRTUAL TABLE {search} USING fts5({key}, content='{table}', tokenize='trigram case_sensitive 1')"
-    ));
     let remove = format!("INSERT INTO {search}({search}, rowid, {key}) VALUES ('delete', old.rowid, old.{key});");
     let add = format!("INSERT INTO {search}(rowid, {key}) VALUES (new.rowid, new.{key});");
-    statements.push(format!("CREATE TRIGGER {search}_insert AFTER INSERT ON {table} BEGIN {add} END"));
-    statements.push(format!("CREATE TRIGGER {search}_delete AFTER DELETE ON {table} BEGIN {remove} END"));
-    statements.push(format!(
-        "CREATE TRIGGER {search}_update AFTER UPDATE OF {key} ON {table} WHEN old.{key} IS NOT new.{key} BEGIN {remove} {add} END"
-    ));
+    Search {
+        create: format!(
+            "CREATE VIRTUAL TABLE IF NOT EXISTS {search} \
+             USING fts5({key}, content='{table}', tokenize='trigram case_sensitive 1')"
+        ),
+        fill: format!(
+            "INSERT INTO {search}(rowid, {key}) SELECT number, {key} FROM {table} WHERE number > $1 ORDER BY number LIMIT $2"
+        ),
+        filled: format!("SELECT coalesce(max(id), 0) FROM {search}_docsize"),
+        triggers: [
+            format!("CREATE TRIGGER {search}_insert AFTER INSERT ON {table} BEGIN {add} END"),
+            format!("CREATE TRIGGER {search}_delete AFTER DELETE ON {table} BEGIN {remove} END"),
+            format!(
+                "CREATE TRIGGER {search}_update AFTER UPDATE OF {key} ON {table} \
+                 WHEN old.{key} IS NOT new.{key} BEGIN {remove} {add} END"
+            ),
+        ],
+        last_trigger: format!("{search}_update"),
+        name: search,
+    }
 }
 
 /// Keys of the collection with the most of them: how many key arguments a commit carries.

@@ -244,6 +244,10 @@ impl JournalWriter for FaultyWriter {
         self.inner.documents(generation, collection, ids).await
     }
 
+    async fn relax(&mut self) -> JournalResult<()> {
+        self.inner.relax().await
+    }
+
     async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
         self.inner.build(generation, rows, checkpoint).await
     }

@@ -1,22 +1,25 @@
 //! Rebuilds and followers.
 
 use crate::on_both_stores;
-use crate::support::{Database, context, registration};
+use crate::support::{Database, NodeExt, Sql, access_stream, context, registration, trail_read};
+use registrar::committer::ExpectedVersion;
 use registrar::followers::{self, RebuildError, following};
 use registrar::journal::JournalError;
 use registrar::node::Node;
+use registrar::read_store::schema;
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, ListEdit, PersonText};
 use registrar_projections::event_statistics::BY_EVENT_TYPE;
 use registrar_projections::{AdminDocument, CollectionId, Direction, EventStatistic, Query};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const INLINE: [CollectionId; 3] = [CollectionId::Admins, CollectionId::AuditEntries, CollectionId::TrailCounters];
 
-async fn change_something(node: &Node, n: u32) {
+async fn change_something(node: &Node, n: u32) -> Uuid {
     let id = Uuid::now_v7();
     let execute =
         async |command| node.executor.execute::<Admin>(&context(), &id.to_string(), command, None).await.unwrap();
@@ -27,6 +30,7 @@ async fn change_something(node: &Node, n: u32) {
     ]))
     .await;
     execute(AdminCommand::Deactivate { by: "system".into() }).await;
+    id
 }
 
 async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
@@ -46,7 +50,125 @@ async fn rebuild(node: &Node) -> u64 {
     generation
 }
 
+/// Where a rebuild is cut off.
+#[derive(Debug, Clone, Copy)]
+enum Stage {
+    InHistory,
+    BeforeIndexes,
+    BetweenIndexes,
+    BeforeSwap,
+}
+
+/// Rebuilds until `stage`, as a process that is killed there. Answers the generation that is left half built.
+async fn cut_off(database: &Database, node: &Node, stage: Stage) -> u64 {
+    let here = Notify::new();
+    let progress = |done, total| {
+        if done > 0 && (done == total || matches!(stage, Stage::InHistory)) {
+            here.notify_one();
+        }
+    };
+    tokio::select! {
+        biased;
+        () = here.notified() => {}
+        ended = followers::rebuild(node, &progress) => panic!("{ended:?}"),
+    }
+    let generations = node.read_store.generations().await.unwrap();
+    let half = generations.into_iter().find(|generation| generation.state == "building").unwrap();
+    let head = node.journal.head().await.unwrap().position;
+    assert!(half.checkpoint > 0 && (half.checkpoint < head) == matches!(stage, Stage::InHistory), "{half:?}, {head}");
+    match stage {
+        Stage::InHistory | Stage::BeforeIndexes => {}
+        Stage::BetweenIndexes => {
+            let mut sql = database.sql().await;
+            if matches!(sql, Sql::Postgres(_)) {
+                sql.run(&schema::indexes(half.id)[3]).await.unwrap();
+            } else {
+                let search = &schema::searches(half.id)[0];
+                sql.run(&search.create).await.unwrap();
+                sql.run(&search.fill.replace("$1", "0").replace("$2", "7")).await.unwrap();
+            }
+        }
+        Stage::BeforeSwap => node.read_store.index_generation(half.id).await.unwrap(),
+    }
+    half.id
+}
+
+/// Tables, indexes and triggers of a generation, as the database knows them.
+async fn catalog(database: &Database, generation: u64) -> Vec<String> {
+    let mut sql = database.sql().await;
+    let query = match sql {
+        Sql::Postgres(_) => {
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' UNION ALL \
+             SELECT table_name || '.' || column_name || ' ' || data_type FROM information_schema.columns \
+             WHERE table_schema = 'public' UNION ALL SELECT proname || ' ' || prosrc FROM pg_proc WHERE prolang <> 12"
+        }
+        Sql::Sqlite(_) => "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema",
+    };
+    let (own, all) = (format!("_g{generation}"), sql.texts(query).await);
+    let mut own: Vec<_> = all.iter().filter(|item| item.contains(&own)).map(|item| item.replace(&own, "")).collect();
+    own.sort();
+    own
+}
+
+/// Admins that are found by a part of their last name, which must be what the search index is for.
+async fn found(database: &Database, node: &Node, term: &str) -> u64 {
+    let query = Query::<AdminDocument>::sorted(&registrar_projections::admins::BY_NAME, Direction::Ascending);
+    let found = node.documents.page(query.search(&registrar_projections::admins::SEARCH, term)).await.unwrap();
+    let mut sql = database.sql().await;
+    if let Sql::Sqlite(_) = sql {
+        for search in schema::searches(node.status().generation) {
+            // With rank 1 the index is compared with the documents.
+            let check = format!("INSERT INTO {0} ({0}, rank) VALUES ('integrity-check', 1)", search.name);
+            sql.run(&check).await.unwrap();
+        }
+    }
+    found.value.total
+}
+
 on_both_stores! {
+    async fn a_rebuild_goes_on_wherever_it_was_cut_off(database) {
+        let node = database.open().await;
+        let mut admins = Vec::new();
+        for n in 0..20 {
+            admins.push(change_something(&node, n).await);
+        }
+        for n in 0..20 {
+            let events = (0..100).map(|n| trail_read(&n.to_string())).collect();
+            node.append(vec![(access_stream(&format!("r{n}")), ExpectedVersion::Any, events)]).await.unwrap();
+        }
+        let fresh = catalog(&database, 1).await;
+        for (stage, n) in [Stage::InHistory, Stage::BeforeIndexes, Stage::BetweenIndexes, Stage::BeforeSwap].into_iter().zip(1000..) {
+            let building = cut_off(&database, &node, stage).await;
+            let renamed = AdminChange::PersonText(PersonText::LastName, Some(format!("Renamed {n}")));
+            for id in &admins[..5] {
+                node.admin(*id, AdminCommand::Amend(vec![renamed.clone()])).await.unwrap();
+            }
+            change_something(&node, n).await;
+            let live = dump(&node).await;
+            while let Err(refused) = followers::rebuild(&node, &|_, _| {}).await {
+                // PostgreSQL may not have noticed yet that whoever was cut off is gone.
+                assert!(matches!(refused, RebuildError::Busy), "{stage:?}: {refused:?}");
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(found(&database, &node, &format!("renamed {n}")).await, 5, "{stage:?}");
+            assert_eq!(node.status().generation, building, "{stage:?}");
+            assert_eq!(dump(&node).await, live, "{stage:?}");
+            assert_eq!(catalog(&database, building).await, fresh, "{stage:?}");
+            assert_eq!(found(&database, &node, &format!("byron {n}")).await, 1, "{stage:?}");
+        }
+    }
+
+    async fn a_rebuilt_generation_is_made_like_a_fresh_one(database) {
+        let node = database.open().await;
+        change_something(&node, 1).await;
+        let fresh = catalog(&database, 1).await;
+        assert!(fresh.iter().filter(|item| item.contains("INDEX")).count() > 10, "{fresh:?}");
+        let generation = rebuild(&node).await;
+        assert_eq!(catalog(&database, generation).await, fresh);
+        change_something(&node, 2).await;
+        assert_eq!((found(&database, &node, "byron").await, found(&database, &node, "byron 2").await), (2, 1));
+    }
+
     async fn a_rebuild_gives_the_bytes_that_were_written_live(database) {
         let node = database.open().await;
         for n in 0..20 {

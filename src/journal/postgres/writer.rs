@@ -1,5 +1,6 @@
 //! The one that commits, on PostgreSQL.
 
+use super::copy::copy_documents;
 use super::{head, signed, unsigned};
 use crate::folding::Rows;
 use crate::journal::{
@@ -80,7 +81,7 @@ fn bind_append<'q>(query: Bound<'q>, batch: &'q Batch) -> JournalResult<Bound<'q
 
 fn bind_documents<'q>(
     query: Bound<'q>,
-    documents: &'q [DocumentStep],
+    documents: impl IntoIterator<Item = &'q DocumentStep>,
     counts: &'q HashMap<String, i64>,
 ) -> JournalResult<Bound<'q>> {
     let mut lists: BTreeMap<(CollectionId, ChangeKind), Vec<&'q DocumentStep>> = BTreeMap::new();
@@ -191,9 +192,17 @@ impl JournalWriter for PostgresWriter {
         Ok(sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await?.into_iter().collect())
     }
 
+    async fn relax(&mut self) -> JournalResult<()> {
+        sqlx::query("SET synchronous_commit = off").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
         let mut transaction = self.connection.begin().await?;
-        write_documents(&mut transaction, generation, rows).await?;
+        let (new, others): (Vec<_>, Vec<_>) = rows.documents.iter().partition(|step| step.kind == ChangeKind::Insert);
+        copy_documents(&mut transaction, generation, &new).await?;
+        let text = schema::write_statement(generation);
+        bind_documents(sqlx::query(&text), others, &rows.counts)?.execute(&mut *transaction).await?;
         sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
             .bind(signed(generation)?)
             .bind(signed(checkpoint)?)
