@@ -79,8 +79,8 @@ on_both_stores! {
         let id = person(&node, "Ada", "Lovelace", "").await.to_string();
         for _ in 0..20 {
             let impatient = (0..20).map(|_| node.documents.find::<AdminDocument>(&id));
-            // Each is asked once for its answer, which begins the statement, and dropped.
-            impatient.for_each(|find| assert!(find.now_or_never().is_none()));
+            // Each is asked once for its answer, which begins the statement, and dropped, mostly before it has one.
+            impatient.for_each(|find| drop(find.now_or_never()));
             assert!(node.documents.find::<AdminDocument>(&id).await.unwrap().value.is_some());
         }
     }
