@@ -36,10 +36,11 @@ impl SqliteWriter {
     }
 
     async fn begin(&mut self) -> JournalResult<()> {
-        self.turn = Some(self.store.turn().await?);
+        let turn = self.store.turn().await?;
         self.store.commits.fetch_add(1, Ordering::Relaxed);
+        // A transaction that does not begin keeps nobody else from theirs.
         sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
-        self.locked = true;
+        (self.turn, self.locked) = (Some(turn), true);
         Ok(())
     }
 
