@@ -1,5 +1,6 @@
 //! The auditor's API, in process: pages by each filter, and states of the past, in a journal of a given size.
 
+use crate::workload::person;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -15,8 +16,8 @@ use registrar::journal::StreamId;
 use registrar::node::{Node, StoreSettings};
 use registrar::publisher::PublisherStatus;
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Person, Registration};
-use registrar_aggregates::values::{AdminId, PartyId, PersonId};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Registration};
+use registrar_aggregates::values::AdminId;
 use registrar_aggregates::{Actor, ActorType, DomainEvent};
 use sqlx::{Connection, PgConnection};
 use std::sync::Arc;
@@ -164,29 +165,8 @@ async fn append(
     Ok(())
 }
 
-fn registration(id: Uuid, policies: Vec<String>) -> Registration {
-    Registration {
-        id: AdminId(id),
-        person_id: PersonId(Uuid::now_v7()),
-        party_id: PartyId(Uuid::now_v7()),
-        policies,
-        custom_permissions: vec![],
-        person: Person {
-            salutation: None,
-            first_name: "Ada".into(),
-            last_name: "Lovelace".into(),
-            suffix: None,
-            email_address: Some("ada@example.com".into()),
-        },
-        legacy_identifier: None,
-        addresses: vec![],
-        phone_numbers: vec![],
-        account: None,
-    }
-}
-
 fn registered(id: Uuid) -> DomainEvent {
-    AdminEvent::Registered(Box::new(registration(id, vec![]))).into()
+    AdminEvent::Registered(Box::new(person(id))).into()
 }
 
 fn amended(step: u64) -> DomainEvent {
@@ -197,7 +177,8 @@ impl Auditor {
     async fn over(node: Arc<Node>) -> anyhow::Result<Self> {
         let authenticator = Arc::new(Authenticator::open(&node, "http://registrar.bench".into()).await?);
         let id = Uuid::now_v7();
-        let register = AdminCommand::Register(Box::new(registration(id, vec![AUDITOR.id.into()])));
+        let register =
+            AdminCommand::Register(Box::new(Registration { policies: vec![AUDITOR.id.into()], ..person(id) }));
         node.executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), register, None).await?;
         let request = TokenRequest {
             admin_id: AdminId(id),

@@ -1,40 +1,15 @@
 //! Commands in process.
 
+use crate::workload::{registration, rename};
 use hdrhistogram::Histogram;
 use registrar::executor::RequestContext;
 use registrar::node::{Node, StoreSettings};
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Account, Admin, AdminChange, AdminCommand, Person, PersonText, Registration};
-use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
+use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_projections::AdminDocument;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
-
-fn register(id: Uuid) -> anyhow::Result<AdminCommand> {
-    Ok(AdminCommand::Register(Box::new(Registration {
-        id: AdminId(id),
-        person_id: PersonId(Uuid::now_v7()),
-        party_id: PartyId(Uuid::now_v7()),
-        policies: vec![],
-        custom_permissions: vec![],
-        person: Person {
-            salutation: None,
-            first_name: "Ada".into(),
-            last_name: "Lovelace".into(),
-            suffix: None,
-            email_address: Some("ada@example.com".into()),
-        },
-        legacy_identifier: None,
-        addresses: vec![],
-        phone_numbers: vec![],
-        account: Some(Account {
-            id: AccountId(Uuid::now_v7()),
-            email: EmailAddress::parse(&format!("{id}@example.com"))?,
-            password_hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo".into(),
-        }),
-    })))
-}
 
 pub(crate) async fn run(database_url: Option<String>, clients: usize, admins: usize) -> anyhow::Result<()> {
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
@@ -48,9 +23,7 @@ pub(crate) async fn run(database_url: Option<String>, clients: usize, admins: us
             let mut latencies = Histogram::<u64>::new(3)?;
             for _ in 0..admins / clients {
                 let id = Uuid::now_v7();
-                let rename =
-                    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some("Augusta".into()))]);
-                for command in [register(id)?, rename] {
+                for command in [AdminCommand::Register(Box::new(registration(id)?)), rename()] {
                     let begun = Instant::now();
                     let context = RequestContext::system();
                     let outcome = node.executor.execute::<Admin>(&context, &id.to_string(), command, None).await?;

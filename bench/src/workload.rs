@@ -102,7 +102,8 @@ pub(crate) fn note() -> DomainEvent {
     AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters: BTreeMap::new() }.into()
 }
 
-fn registration(id: Uuid) -> anyhow::Result<Registration> {
+/// A registration with an account and its e-mail.
+pub(crate) fn registration(id: Uuid) -> anyhow::Result<Registration> {
     let account = Account {
         id: AccountId(Uuid::now_v7()),
         email: EmailAddress::parse(&format!("{id}@example.com"))?,

@@ -5,10 +5,13 @@ use crate::client::Client;
 use crate::contenders::over_http::{ADMINS, MakePath, OverHttp, Requests, Stored};
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Effort, Subject};
+use anyhow::ensure;
 use hyper::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How long a server may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// After it a server that is left alone has settled.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -22,6 +25,7 @@ pub(super) async fn start_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let served = directory.serve().await?;
         let mut client = Client::connect(&served.address, "nobody").await?;
         while client.send(Method::GET, "/readyz", None).await?.0 != StatusCode::OK {
+            ensure!(begun.elapsed() < PATIENCE, "it does not get ready");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         seconds.push(begun.elapsed().as_secs_f64());

@@ -17,10 +17,12 @@ pub(crate) mod stock;
 use crate::rounds::{Effort, Round, Subject, histogram, record};
 use crate::workload::{Command, Work};
 use async_trait::async_trait;
+use hdrhistogram::Histogram;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 /// One way to carry out commands.
@@ -87,19 +89,32 @@ impl<C: Contender> Subject for Driven<C> {
                 Ok::<_, anyhow::Error>((latencies, acknowledged))
             })
         });
-        let mut latencies = histogram()?;
-        for client in futures::future::join_all(clients).await {
-            let (measured, acknowledged) = client??;
-            latencies.add(measured)?;
-            self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(acknowledged);
-        }
-        Ok(Round::new(begun.elapsed(), latencies))
+        gathered(begun, clients, &self.acknowledged).await
     }
 
     async fn check(&self) -> anyhow::Result<()> {
         let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
         self.contender.check(&acknowledged).await
     }
+}
+
+/// What one client measured, and what it was told.
+pub(crate) type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
+
+/// The round of these clients, which began at `begun`, once all have ended; what they were told is added to
+/// `acknowledged`.
+pub(crate) async fn gathered(
+    begun: Instant,
+    clients: impl Iterator<Item = JoinHandle<Measured>>,
+    acknowledged: &Mutex<Vec<Acknowledged>>,
+) -> anyhow::Result<Round> {
+    let mut latencies = histogram()?;
+    for client in futures::future::join_all(clients).await {
+        let (measured, told) = client??;
+        latencies.add(measured)?;
+        acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+    }
+    Ok(Round::new(begun.elapsed(), latencies))
 }
 
 /// A pool with all its connections made, so that no round pays for them. They are not asked before every use whether

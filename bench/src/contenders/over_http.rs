@@ -1,6 +1,6 @@
 //! Contenders behind HTTP: the same requests to all of them, over connections that are kept.
 
-use super::{Acknowledged, total};
+use super::{Acknowledged, gathered, total};
 use crate::client::{Client, clients};
 use crate::directories::{admin_id, person_id, scattered};
 use crate::rounds::{Effort, Round, Subject, histogram, record};
@@ -135,13 +135,7 @@ impl Subject for OverHttp {
                 Ok::<_, anyhow::Error>((latencies, acknowledged))
             })
         });
-        let mut latencies = histogram()?;
-        for client in futures::future::join_all(working).await {
-            let (measured, acknowledged) = client??;
-            latencies.add(measured)?;
-            self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(acknowledged);
-        }
-        Ok(Round::new(begun.elapsed(), latencies))
+        gathered(begun, working, &self.acknowledged).await
     }
 
     async fn check(&self) -> anyhow::Result<()> {
