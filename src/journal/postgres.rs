@@ -245,7 +245,7 @@ impl Journal for PostgresStore {
     async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
         let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
         let position = signed(position)?;
-        let row = self.reading(|| sqlx::query(&text).bind(position).fetch_optional(&self.pool)).await?;
+        let row = self.reading(|| sqlx::query(&text).bind(position).fetch_optional(&self.walks)).await?;
         row.as_ref().map(event).transpose()
     }
 

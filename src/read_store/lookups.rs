@@ -1,7 +1,7 @@
 //! Documents by id, many at once: look-ups that arrive while others are under way share the next statement. A look-up
 //! joins only a statement that begins after it, so nobody is answered with what was so before they asked.
 
-use super::{LookedUp, ReadStore, served};
+use super::{LookedUp, ReadStore, SWAPS_MAX, served};
 use crate::journal::{JournalError, JournalResult};
 use registrar_projections::CollectionId;
 use std::collections::HashMap;
@@ -13,8 +13,6 @@ use tokio::sync::oneshot;
 const STATEMENTS_MAX: usize = 2;
 /// Look-ups that one statement answers.
 const TOGETHER_MAX: usize = 256;
-/// Times a look-up is tried again because the generation was swapped under it.
-const SWAPS_MAX: usize = 5;
 
 /// The body of a document, if there is one, and the position that this reflects.
 pub(super) type FoundBody = (u64, Option<Arc<str>>);
