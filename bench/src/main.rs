@@ -32,6 +32,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workload::Work;
 
+/// Of all contenders that run in this program, as of the server.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(name = "registrar-bench", about = "Measures Registrar")]
 struct Arguments {
