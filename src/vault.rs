@@ -213,6 +213,12 @@ impl SubjectKeys {
         matches!(self.0.get(subject_id), Some(None))
     }
 
+    /// The keys themselves.
+    #[must_use]
+    pub fn into_inner(self) -> KeysBySubject {
+        self.0
+    }
+
     /// Opens a document in place. What belongs to an erased person reads [`ERASED`].
     ///
     /// # Errors

@@ -1,7 +1,7 @@
-//! Documents by id, many at once: look-ups that arrive while others are under way share the next statement. A look-up
+//! Documents by id or by another key, many at once: look-ups that arrive while others are under way share the next statement. A look-up
 //! joins only a statement that begins after it, so nobody is answered with what was so before they asked.
 
-use super::{LookedUp, ReadStore, SWAPS_MAX, served};
+use super::{Body, LookedUp, ReadStore, SWAPS_MAX, served};
 use crate::journal::{JournalError, JournalResult};
 use registrar_projections::CollectionId;
 use std::collections::HashMap;
@@ -14,28 +14,39 @@ const STATEMENTS_MAX: usize = 2;
 /// Look-ups that one statement answers.
 const TOGETHER_MAX: usize = 256;
 
-/// The body of a document, if there is one, and the position that this reflects.
-pub(super) type FoundBody = (u64, Option<Arc<str>>);
+/// What was looked up.
+pub(super) struct Found {
+    /// Position of the journal that it reflects.
+    pub(super) position: u64,
+    /// The document, if there is one.
+    pub(super) body: Option<Body>,
+}
 
 /// A row of [`super::sql::look_up`].
-pub(super) type Row = (i64, i64, Option<String>, Option<String>);
+pub(super) type Row = (i64, i64, Option<String>, Option<String>, Option<String>);
 
 impl LookedUp {
     pub(super) fn of(rows: Vec<Row>) -> JournalResult<Self> {
-        let mut found = LookedUp::default();
-        for (position, generation, id, body) in rows {
-            found.position = u64::try_from(position).map_err(JournalError::corrupt)?;
-            found.generation = u64::try_from(generation).map_err(JournalError::corrupt)?;
-            found.bodies.extend(id.zip(body).map(|(id, body)| (id, body.into())));
+        let mut looked_up = LookedUp::default();
+        for (position, generation, value, id, text) in rows {
+            looked_up.position = u64::try_from(position).map_err(JournalError::corrupt)?;
+            looked_up.generation = u64::try_from(generation).map_err(JournalError::corrupt)?;
+            let (Some(value), Some(id), Some(text)) = (value, id, text) else { continue };
+            if looked_up.found.get(&value).is_none_or(|other| id < other.id) {
+                looked_up.found.insert(value, Body { id, text: text.into() });
+            }
         }
-        Ok(found)
+        Ok(looked_up)
     }
 }
 
+/// What a look-up goes by: a key of a collection.
+type Key = (CollectionId, &'static str);
+
 struct Lookup {
-    collection: CollectionId,
-    id: String,
-    reply: oneshot::Sender<JournalResult<FoundBody>>,
+    by: Key,
+    value: String,
+    reply: oneshot::Sender<JournalResult<Found>>,
 }
 
 #[derive(Default)]
@@ -56,15 +67,20 @@ impl Lookups {
         Lookups { store, generation, waiting: Mutex::default() }
     }
 
-    /// The body of the document with this id.
+    /// The document whose `key`, or whose [`super::sql::ID`], is `value`.
     ///
     /// # Errors
     /// `Unavailable`, `OtherGeneration`.
-    pub(super) async fn find(self: &Arc<Self>, collection: CollectionId, id: &str) -> JournalResult<FoundBody> {
+    pub(super) async fn find(
+        self: &Arc<Self>,
+        collection: CollectionId,
+        key: &'static str,
+        value: &str,
+    ) -> JournalResult<Found> {
         let (reply, answer) = oneshot::channel();
         let begins = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.lookups.push(Lookup { collection, id: id.to_owned(), reply });
+            waiting.lookups.push(Lookup { by: (collection, key), value: value.to_owned(), reply });
             let begins = waiting.statements < STATEMENTS_MAX;
             waiting.statements += usize::from(begins);
             begins
@@ -78,29 +94,32 @@ impl Lookups {
     }
 
     async fn answer(&self, lookups: Vec<Lookup>) {
-        let mut by_collection: HashMap<CollectionId, Vec<Lookup>> = HashMap::new();
+        let mut by_key: HashMap<Key, Vec<Lookup>> = HashMap::new();
         for lookup in lookups {
-            by_collection.entry(lookup.collection).or_default().push(lookup);
+            by_key.entry(lookup.by).or_default().push(lookup);
         }
-        for (collection, lookups) in by_collection {
-            let found = self.look_up(collection, &lookups).await;
+        for (by, lookups) in by_key {
+            let looked_up = self.look_up(by, &lookups).await;
             for lookup in lookups {
-                let body = found.as_ref().map(|found| (found.position, found.bodies.get(&lookup.id).cloned()));
+                let found = looked_up.as_ref().map(|looked_up| Found {
+                    position: looked_up.position,
+                    body: looked_up.found.get(&lookup.value).cloned(),
+                });
                 // Whoever stopped waiting needs no answer.
-                let _ = lookup.reply.send(body.map_err(Clone::clone));
+                let _ = lookup.reply.send(found.map_err(Clone::clone));
             }
         }
     }
 
-    async fn look_up(&self, collection: CollectionId, lookups: &[Lookup]) -> JournalResult<LookedUp> {
-        // No id has a null character, which PostgreSQL's text cannot hold.
-        let mut ids: Vec<&str> =
-            lookups.iter().map(|lookup| lookup.id.as_str()).filter(|id| !id.contains('\0')).collect();
-        ids.sort_unstable();
-        ids.dedup();
+    async fn look_up(&self, (collection, key): Key, lookups: &[Lookup]) -> JournalResult<LookedUp> {
+        // No key has a null character, which PostgreSQL's text cannot hold.
+        let mut values: Vec<&str> =
+            lookups.iter().map(|lookup| lookup.value.as_str()).filter(|value| !value.contains('\0')).collect();
+        values.sort_unstable();
+        values.dedup();
         for _ in 0..SWAPS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
-            match self.store.look_up(generation, collection, &ids).await? {
+            match self.store.look_up(generation, collection, key, &values).await? {
                 Some(found) if found.generation == generation => return Ok(found),
                 _ => served(&*self.store, &self.generation, generation).await?,
             }

@@ -4,6 +4,7 @@
 //! written by the committer, with their events, and by rebuilds.
 
 mod lookups;
+mod opened;
 mod postgres;
 pub mod schema;
 pub mod sql;
@@ -12,7 +13,8 @@ mod sqlite;
 use crate::journal::{JournalError, JournalResult};
 use crate::vault::Vault;
 use async_trait::async_trait;
-use lookups::Lookups;
+use lookups::{Found, Lookups};
+use opened::Opened;
 use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, CollectionId, Document, Query};
 use sql::Statement;
@@ -58,8 +60,17 @@ pub struct LookedUp {
     pub position: u64,
     /// Generation served in it.
     pub generation: u64,
-    /// Bodies by id, of those that there are.
-    pub bodies: HashMap<String, Arc<str>>,
+    /// Those that there are, by the value of the key that was looked up; of several the one with the smallest id.
+    pub found: HashMap<String, Body>,
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// Its identifier.
+    pub id: String,
+    /// Its JSON, personal values sealed.
+    pub text: Arc<str>,
 }
 
 /// A generation of documents.
@@ -85,9 +96,15 @@ pub trait ReadStore: Send + Sync {
     /// Runs a statement of [`sql`]; `None` if its generation is gone.
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
 
-    /// The documents of a generation with these ids, each id once; `None` if the generation is gone.
-    async fn look_up(&self, generation: u64, collection: CollectionId, ids: &[&str])
-    -> JournalResult<Option<LookedUp>>;
+    /// The documents of a generation whose scalar `key`, or whose [`sql::ID`], is one of `values`, each value once;
+    /// `None` if the generation is gone.
+    async fn look_up(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        key: &'static str,
+        values: &[&str],
+    ) -> JournalResult<Option<LookedUp>>;
 
     /// Which way of SQL the store speaks.
     fn dialect(&self) -> sql::Dialect;
@@ -126,6 +143,7 @@ pub struct Documents {
     vault: Arc<Vault>,
     generation: Arc<AtomicU64>,
     lookups: Arc<Lookups>,
+    opened: Arc<Opened>,
 }
 
 /// Times a read is tried again because the generation was swapped under it.
@@ -136,7 +154,7 @@ impl Documents {
     #[must_use]
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>) -> Self {
         let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation)));
-        Documents { store, vault, generation, lookups }
+        Documents { store, vault, generation, lookups, opened: Arc::default() }
     }
 
     /// The document with this id.
@@ -144,9 +162,7 @@ impl Documents {
     /// # Errors
     /// `Unavailable`, `OtherGeneration`, `Corrupt`.
     pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<D>>> {
-        let (position, body) = self.lookups.find(D::ID, id).await?;
-        let value = self.typed(body.as_slice()).await?.into_iter().next();
-        Ok(Read { position, value })
+        self.look_up(sql::ID, id).await
     }
 
     /// A document whose key is `value`; of several the one with the smallest id.
@@ -154,8 +170,16 @@ impl Documents {
     /// # Errors
     /// As [`Documents::find`].
     pub async fn find_by<D: Document>(&self, key: &TextKey<D>, value: &str) -> JournalResult<Read<Option<D>>> {
-        let rows = self.run(|generation, _| sql::find(D::COLLECTION, generation, key.name(), value)).await?;
-        self.first(rows).await
+        self.look_up(key.name(), value).await
+    }
+
+    async fn look_up<D: Document>(&self, key: &'static str, value: &str) -> JournalResult<Read<Option<D>>> {
+        let Found { position, body } = self.lookups.find(D::ID, key, value).await?;
+        let value = match body {
+            None => None,
+            Some(body) => Some(self.opened.document(&self.vault, body).await?),
+        };
+        Ok(Read { position, value })
     }
 
     /// A page of documents and the number of all that match, from one snapshot.
@@ -165,12 +189,7 @@ impl Documents {
     pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
         let rows = self.run(|generation, dialect| sql::page(D::COLLECTION, generation, &query, dialect)).await?;
         let (position, total) = (rows.position, rows.total);
-        Ok(Read { position, value: Page { items: self.typed(&rows.bodies).await?, total } })
-    }
-
-    async fn first<D: Document>(&self, rows: Rows) -> JournalResult<Read<Option<D>>> {
-        let position = rows.position;
-        Ok(Read { position, value: self.typed(&rows.bodies).await?.into_iter().next() })
+        Ok(Read { position, value: Page { items: opened::read(&self.vault, &rows.bodies).await?, total } })
     }
 
     async fn run(&self, statement: impl Fn(u64, sql::Dialect) -> Statement) -> JournalResult<Rows> {
@@ -183,20 +202,6 @@ impl Documents {
             }
         }
         Err(JournalError::OtherGeneration)
-    }
-
-    async fn typed<D: Document>(&self, bodies: &[impl AsRef<str>]) -> JournalResult<Vec<D>> {
-        let shapeless =
-            || JournalError::corrupt(format!("a document of {} does not have its shape", D::COLLECTION.name));
-        let mut values = bodies
-            .iter()
-            .map(|body| serde_json::from_str(body.as_ref()).map_err(|_| shapeless()))
-            .collect::<JournalResult<Vec<serde_json::Value>>>()?;
-        let keys = self.vault.keys_of(values.iter()).await?;
-        for value in &mut values {
-            keys.open(value).map_err(JournalError::corrupt)?;
-        }
-        values.into_iter().map(|value| serde_json::from_value(value).map_err(|_| shapeless())).collect()
     }
 }
 

@@ -52,10 +52,11 @@ impl ReadStore for PostgresStore {
         &self,
         generation: u64,
         collection: CollectionId,
-        ids: &[&str],
+        key: &'static str,
+        values: &[&str],
     ) -> JournalResult<Option<LookedUp>> {
-        let text = sql::look_up(collection.collection(), generation, Dialect::Postgres);
-        let query = || sqlx::query_as(&text).bind(ids);
+        let text = sql::look_up(collection.collection(), generation, key, Dialect::Postgres);
+        let query = || sqlx::query_as(&text).bind(values);
         match self.reading(|| query().fetch_all(&self.walks)).await {
             Ok(rows) => LookedUp::of(rows).map(Some),
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {

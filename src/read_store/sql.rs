@@ -49,31 +49,22 @@ pub fn counts_table(generation: u64) -> String {
     format!("counts_g{generation}")
 }
 
-/// One document by a key.
-#[must_use]
-pub fn find(collection: &Collection, generation: u64, key: &str, value: &str) -> Statement {
-    let table = table(collection, generation);
-    let (condition, arguments) = match value.contains('\0') {
-        true => (NOTHING.to_owned(), vec![]),
-        false => (format!("{key} = $1"), vec![Argument::Text(value.to_owned())]),
-    };
-    let sql = format!(
-        "SELECT h.position, h.generation, 0 AS total, d.body FROM journal_head h \
-         LEFT JOIN (SELECT body FROM {table} WHERE {condition} ORDER BY id LIMIT 1) d ON 1 = 1"
-    );
-    Statement { sql, arguments }
-}
+/// Name of the column of the identifiers.
+pub const ID: &str = "id";
 
-/// The documents with some ids, as position, generation, id and body; of none the position and the generation alone. The
-/// ids are `$1`: an array on PostgreSQL, a JSON array on SQLite.
+/// The documents one of whose scalar keys has some values, as position, generation, value, id and body; of none the
+/// position and the generation alone. The values are `$1`: an array on PostgreSQL, a JSON array on SQLite.
 #[must_use]
-pub fn look_up(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dialect: Dialect) -> String {
     let table = table(collection, generation);
-    let ids = match dialect {
+    let values = match dialect {
         Dialect::Postgres => "= ANY ($1)",
         Dialect::Sqlite => "IN (SELECT value FROM json_each($1))",
     };
-    format!("SELECT h.position, h.generation, d.id, d.body FROM journal_head h LEFT JOIN {table} d ON d.id {ids}")
+    format!(
+        "SELECT h.position, h.generation, d.{key}, d.id, d.body FROM journal_head h \
+         LEFT JOIN {table} d ON d.{key} {values}"
+    )
 }
 
 /// One page of documents and the number of all that match.
@@ -288,11 +279,6 @@ mod tests {
             let statement = page(AuditEntry::COLLECTION, 7, &query, dialect);
             assert!(!statement.sql.contains("marked"), "{}", statement.sql);
             assert_eq!(statement.arguments.len(), 4, "{:?}", statement.arguments);
-            let found = find(AdminDocument::COLLECTION, 7, "id", "'marked");
-            assert_eq!(
-                (found.sql.contains("marked"), found.arguments),
-                (false, vec![Argument::Text("'marked".into())])
-            );
             let search = page(AdminDocument::COLLECTION, 7, &admins().search(&SEARCH, "\"marked%"), dialect);
             assert!(!search.sql.contains("marked"), "{}", search.sql);
         }

@@ -53,10 +53,11 @@ impl ReadStore for SqliteStore {
         &self,
         generation: u64,
         collection: CollectionId,
-        ids: &[&str],
+        key: &'static str,
+        values: &[&str],
     ) -> JournalResult<Option<LookedUp>> {
-        let text = sql::look_up(collection.collection(), generation, Dialect::Sqlite);
-        match sqlx::query_as(&text).bind(json!(ids).to_string()).fetch_all(&self.pool).await {
+        let text = sql::look_up(collection.collection(), generation, key, Dialect::Sqlite);
+        match sqlx::query_as(&text).bind(json!(values).to_string()).fetch_all(&self.pool).await {
             Ok(rows) => LookedUp::of(rows).map(Some),
             Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),
             Err(error) => Err(error.into()),

@@ -1,0 +1,102 @@
+//! Documents as they are read: opened and in their types. What was read lately is kept, for as long as what is stored
+//! has not changed: the store is asked every time, only decoding is spared.
+
+use super::Body;
+use crate::journal::{JournalError, JournalResult};
+use crate::vault::{KeysBySubject, SubjectKeys, Vault};
+use quick_cache::{Weighter, sync::Cache};
+use registrar_projections::{CollectionId, Document};
+use serde_json::Value;
+use std::any::Any;
+use std::sync::Arc;
+
+/// Bytes of memory that are kept, about.
+const BYTES_MAX: u64 = 32 * 1024 * 1024;
+/// Documents that are kept where each is as short as they come; how many are depends on their size.
+const DOCUMENTS_ABOUT: usize = 16_000;
+
+type Key = (CollectionId, String);
+
+/// A document that was read.
+#[derive(Clone)]
+struct Known {
+    /// What was stored, of which it was made.
+    text: Arc<str>,
+    /// The keys that opened it; no key where the person is erased.
+    keys: Arc<KeysBySubject>,
+    document: Arc<dyn Any + Send + Sync>,
+}
+
+/// Weighs what is kept in bytes; a document takes about as much as its text.
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<Key, Known> for Bytes {
+    fn weight(&self, (_, id): &Key, known: &Known) -> u64 {
+        (id.len() + 2 * known.text.len()) as u64
+    }
+}
+
+/// What was read lately.
+pub(super) struct Opened(Cache<Key, Known, Bytes>);
+
+impl Default for Opened {
+    fn default() -> Self {
+        Opened(Cache::with_weighter(DOCUMENTS_ABOUT, BYTES_MAX, Bytes))
+    }
+}
+
+impl Opened {
+    /// The document that is stored as `body`.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is none of `D`, or cannot be opened; `Unavailable` if its keys cannot be asked for.
+    pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<D> {
+        let key = (D::ID, body.id);
+        if let Some(known) = self.0.get(&key).filter(|known| known.text == body.text) {
+            // A person may have been erased since.
+            let keys = vault.keys_by_subject(known.keys.keys().cloned().collect()).await?;
+            if let Some(document) = known.document.downcast_ref::<D>().filter(|_| same(&keys, &known.keys)) {
+                return Ok(document.clone());
+            }
+        }
+        let value = parse::<D>(&body.text)?;
+        let keys = vault.keys_of(std::iter::once(&value)).await?;
+        let document: D = open(value, &keys)?;
+        let known = Known { text: body.text, keys: Arc::new(keys.into_inner()), document: Arc::new(document.clone()) };
+        self.0.insert(key, known);
+        Ok(document)
+    }
+}
+
+fn same(some: &KeysBySubject, others: &KeysBySubject) -> bool {
+    some.len() == others.len()
+        && some.iter().all(|(subject_id, key)| match (key, others.get(subject_id)) {
+            (Some(key), Some(Some(other))) => Arc::ptr_eq(key, other),
+            (None, Some(None)) => true,
+            _ => false,
+        })
+}
+
+/// The documents of a page.
+///
+/// # Errors
+/// As [`Opened::document`].
+pub(super) async fn read<D: Document>(vault: &Vault, texts: &[String]) -> JournalResult<Vec<D>> {
+    let values = texts.iter().map(|text| parse::<D>(text)).collect::<JournalResult<Vec<_>>>()?;
+    let keys = vault.keys_of(values.iter()).await?;
+    values.into_iter().map(|value| open(value, &keys)).collect()
+}
+
+fn shapeless<D: Document>() -> JournalError {
+    JournalError::corrupt(format!("a document of {} does not have its shape", D::COLLECTION.name))
+}
+
+fn parse<D: Document>(text: &str) -> JournalResult<Value> {
+    serde_json::from_str(text).map_err(|_| shapeless::<D>())
+}
+
+fn open<D: Document>(mut value: Value, keys: &SubjectKeys) -> JournalResult<D> {
+    keys.open(&mut value).map_err(JournalError::corrupt)?;
+    serde_json::from_value(value).map_err(|_| shapeless::<D>())
+}
