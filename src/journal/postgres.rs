@@ -3,6 +3,7 @@
 mod archived;
 mod copy;
 mod selection;
+mod statement;
 mod writer;
 
 pub(crate) use archived::leaves_of;

@@ -1,7 +1,7 @@
 //! The tables of a generation, made from what the collections declare.
 
 use super::sql::{Dialect, counts_table, table};
-use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind};
+use registrar_projections::{Collection, CollectionId, KeyKind};
 
 /// Raise it when tables or functions of a generation are made otherwise: the next start then rebuilds.
 pub const LAYOUT: u32 = 2;
@@ -47,9 +47,6 @@ pub fn tables(generation: u64, dialect: Dialect) -> Vec<String> {
             Dialect::Sqlite => create_sqlite(collection, generation, &mut statements),
         }
     }
-    if dialect == Dialect::Postgres {
-        statements.push(write_function(generation));
-    }
     statements
 }
 
@@ -58,6 +55,7 @@ pub fn tables(generation: u64, dialect: Dialect) -> Vec<String> {
 pub fn drop(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
+        // Generations of earlier releases were written by a function of their own.
         statements.push(format!("DROP FUNCTION IF EXISTS documents_write_g{generation}"));
     }
     statements.push(format!("DROP TABLE IF EXISTS {}", counts_table(generation)));
@@ -214,115 +212,4 @@ fn search(table: &str, key: &str) -> Search {
         last_trigger: format!("{search}_update"),
         name: search,
     }
-}
-
-/// Keys of the collection with the most of them: how many key arguments a commit carries.
-#[must_use]
-pub fn keys_max() -> usize {
-    CollectionId::ALL.iter().map(|id| id.collection().keys.len()).max().unwrap_or_default()
-}
-
-/// Arguments of `documents_write_gN`: facets with their changes; which lists of documents there are ([`operation`]),
-/// with the first and last place of each; then the documents, list after list, with one argument for each key.
-fn document_parameters() -> String {
-    let keys: String = (1..=keys_max()).map(|n| format!(", p_k{n} text[]")).collect();
-    format!(
-        "p_facets text[], p_deltas bigint[], p_operations text[], p_from int[], p_to int[], \
-         p_doc_ids text[], p_bodies text[]{keys}"
-    )
-}
-
-/// Name of a list of documents of one collection that have the same kind of change.
-#[must_use]
-pub fn operation(collection: &Collection, kind: ChangeKind) -> String {
-    let kind = match kind {
-        ChangeKind::Insert => 'i',
-        ChangeKind::Update => 'u',
-        ChangeKind::Delete => 'd',
-    };
-    format!("{}:{kind}", collection.name)
-}
-
-/// Number of arguments of `journal_append`.
-pub const APPEND_ARGUMENTS: usize = 29;
-
-/// The statement that appends and writes documents of a generation, all or nothing. Neither function is called by a
-/// third: PL/pgSQL copies every list that it is given.
-#[must_use]
-pub fn commit_statement(generation: u64) -> String {
-    let (append, documents) = (placeholders(1, APPEND_ARGUMENTS), document_placeholders(APPEND_ARGUMENTS + 1));
-    format!(
-        "SELECT a.*, CASE WHEN a.o_status = 0 THEN documents_write_g{generation}({documents}) END \
-         FROM journal_append({append}) a"
-    )
-}
-
-/// The statement that writes documents of a generation.
-#[must_use]
-pub fn write_statement(generation: u64) -> String {
-    format!("SELECT documents_write_g{generation}({})", document_placeholders(1))
-}
-
-fn document_placeholders(first: usize) -> String {
-    placeholders(first, 7 + keys_max())
-}
-
-/// `count` placeholders, from `$first` on.
-fn placeholders(first: usize, count: usize) -> String {
-    (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
-}
-
-/// The function that writes a generation's documents.
-fn write_function(generation: u64) -> String {
-    let documents: String = CollectionId::ALL.iter().map(|id| write_collection(id.collection(), generation)).collect();
-    let counts = counts_table(generation);
-    let parameters = document_parameters();
-    format!(
-        "CREATE FUNCTION documents_write_g{generation}({parameters}) RETURNS void LANGUAGE plpgsql AS $$ \
-         DECLARE v_list int; v_from int; v_to int; BEGIN \
-         IF cardinality(p_facets) > 0 THEN \
-         INSERT INTO {counts} AS c (facet, documents) SELECT * FROM unnest(p_facets, p_deltas) \
-         ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents; END IF; \
-         {documents} END $$"
-    )
-}
-
-fn write_collection(collection: &Collection, generation: u64) -> String {
-    let table = table(collection, generation);
-    let numbered: Vec<(usize, &registrar_projections::KeyColumn)> =
-        collection.keys.iter().enumerate().map(|(n, key)| (n + 1, key)).collect();
-    let columns: String = numbered.iter().map(|(_, key)| format!(", {}", key.name)).collect();
-    let value = |n: &usize, kind: KeyKind| match kind {
-        KeyKind::Text | KeyKind::Search => format!("u.k{n}"),
-        KeyKind::Integer | KeyKind::Ordinal => format!("u.k{n}::bigint"),
-        KeyKind::Texts => format!("ARRAY(SELECT json_array_elements_text(u.k{n}::json))"),
-    };
-    let values: String = numbered.iter().map(|(n, key)| format!(", {}", value(n, key.kind))).collect();
-    let assignments: String =
-        numbered.iter().map(|(n, key)| format!(", {} = {}", key.name, value(n, key.kind))).collect();
-    let lists: String = numbered.iter().map(|(n, _)| format!(", p_k{n}[v_from:v_to]")).collect();
-    let names: String = numbered.iter().map(|(n, _)| format!(", k{n}")).collect();
-    let rows = format!("unnest(p_doc_ids[v_from:v_to], p_bodies[v_from:v_to]{lists}) u (id, body{names})");
-    let on = |kind, statement: String| {
-        format!(
-            "v_list := array_position(p_operations, '{}'); IF v_list IS NOT NULL THEN \
-             v_from := p_from[v_list]; v_to := p_to[v_list]; {statement}; END IF; ",
-            operation(collection, kind)
-        )
-    };
-    [
-        on(
-            ChangeKind::Insert,
-            format!("INSERT INTO {table} (id, body{columns}) SELECT u.id, u.body{values} FROM {rows}"),
-        ),
-        on(
-            ChangeKind::Update,
-            format!("UPDATE {table} d SET body = u.body{assignments} FROM {rows} WHERE d.id = u.id"),
-        ),
-        on(
-            ChangeKind::Delete,
-            format!("DELETE FROM {table} d USING unnest(p_doc_ids[v_from:v_to]) u (id) WHERE d.id = u.id"),
-        ),
-    ]
-    .concat()
 }

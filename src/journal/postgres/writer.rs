@@ -1,19 +1,20 @@
 //! The one that commits, on PostgreSQL.
 
 use super::copy::copy_documents;
+use super::statement::{self, Statement};
 use super::{head, signed, unsigned};
 use crate::folding::Rows;
-use crate::journal::{
-    Batch, Committed, DocumentStep, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
-};
-use crate::read_store::{schema, sql};
+use crate::journal::{Batch, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId};
+use crate::read_store::sql;
 use async_trait::async_trait;
-use registrar_projections::{ChangeKind, CollectionId, KeyValue};
-use sqlx::postgres::{PgArguments, PgConnection, PgRow};
-use sqlx::query::Query;
-use sqlx::{Connection, Postgres, Row};
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use registrar_projections::{ChangeKind, CollectionId};
+use sqlx::postgres::{PgConnection, PgRow};
+use sqlx::{Connection, Row};
+use std::collections::HashMap;
+
+/// Positions beyond the head for which there is to be a partition: one that cannot be made at once fails no append as
+/// long as there is room.
+const ROOM_AHEAD: u64 = 4096;
 
 pub(super) struct PostgresWriter {
     connection: PgConnection,
@@ -23,8 +24,8 @@ pub(super) struct PostgresWriter {
 impl PostgresWriter {
     /// Makes a connection one that commits.
     pub(super) async fn new(mut connection: PgConnection) -> JournalResult<Self> {
-        // The commit is one call of a function whose statements have generic plans with index look-ups only: planning
-        // each anew, or compiling it, costs many times what it does. An acknowledged commit is on disk.
+        // The commit is one statement with a generic plan of index look-ups only: planning it anew each time, or
+        // compiling it, costs many times what it does. An acknowledged commit is on disk.
         for setting in [
             "SET jit = off",
             "SET plan_cache_mode = force_generic_plan",
@@ -39,84 +40,30 @@ impl PostgresWriter {
         }
         Ok(PostgresWriter { connection, locked: false })
     }
+
+    /// Makes partitions for the events beyond `position`, under the head lock.
+    async fn make_room(&mut self, position: u64) -> JournalResult<()> {
+        let was_locked = self.locked;
+        if !was_locked {
+            self.lock().await?;
+        }
+        sqlx::query("SELECT partition_events($1)").bind(signed(position)?).execute(&mut self.connection).await?;
+        if !was_locked {
+            sqlx::query("COMMIT").execute(&mut self.connection).await?;
+            self.locked = false;
+        }
+        Ok(())
+    }
 }
 
-type Bound<'q> = Query<'q, Postgres, PgArguments>;
-
-fn bind_append<'q>(query: Bound<'q>, batch: &'q Batch) -> JournalResult<Bound<'q>> {
-    let events = &batch.events;
-    let numbers = |numbers: Vec<u64>| numbers.into_iter().map(signed).collect::<JournalResult<Vec<i64>>>();
-    let query = query
-        .bind(signed(batch.expected_head)?)
-        .bind(signed(batch.generation)?)
-        .bind(batch.recorded_at)
-        .bind(batch.frontier.to_bytes())
-        .bind(events.iter().map(|event| event.aggregate_type.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.aggregate_id.as_str()).collect::<Vec<_>>())
-        .bind(numbers(events.iter().map(|event| event.sequence).collect())?)
-        .bind(events.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.event_version.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.payload.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.metadata.as_str()).collect::<Vec<_>>())
-        .bind(events.iter().map(|event| event.leaf_hash.as_slice()).collect::<Vec<_>>())
-        .bind(batch.streams.iter().map(|step| step.stream.aggregate_type).collect::<Vec<_>>())
-        .bind(batch.streams.iter().map(|step| step.stream.aggregate_id.as_str()).collect::<Vec<_>>())
-        .bind(numbers(batch.streams.iter().map(|step| step.from).collect())?)
-        .bind(numbers(batch.streams.iter().map(|step| step.to).collect())?)
-        .bind(numbers(batch.streams.iter().map(|step| step.first_position).collect())?);
-    let query = [&batch.takes, &batch.releases].into_iter().fold(query, |query, claims| {
-        query
-            .bind(claims.iter().map(|step| step.key.as_str()).collect::<Vec<_>>())
-            .bind(claims.iter().map(|step| step.holder.aggregate_type).collect::<Vec<_>>())
-            .bind(claims.iter().map(|step| step.holder.aggregate_id.as_str()).collect::<Vec<_>>())
-    });
-    Ok(query
-        .bind(batch.subject_keys.iter().map(|step| step.subject_id.as_str()).collect::<Vec<_>>())
-        .bind(batch.subject_keys.iter().map(|step| step.wrapped.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.key.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())
-        .bind(batch.answers.iter().map(|step| step.expires_at).collect::<Vec<_>>()))
-}
-
-fn bind_documents<'q>(
-    query: Bound<'q>,
-    documents: impl IntoIterator<Item = &'q DocumentStep>,
-    counts: &'q HashMap<String, i64>,
-) -> JournalResult<Bound<'q>> {
-    let mut lists: BTreeMap<(CollectionId, ChangeKind), Vec<&'q DocumentStep>> = BTreeMap::new();
-    for step in documents {
-        lists.entry((step.key.collection, step.kind)).or_default().push(step);
-    }
-    let (mut operations, mut from, mut to, mut end) = (Vec::new(), Vec::new(), Vec::new(), 0);
-    for ((collection, kind), steps) in &lists {
-        operations.push(schema::operation(collection.collection(), *kind));
-        from.push(end + 1);
-        end += i32::try_from(steps.len()).map_err(JournalError::corrupt)?;
-        to.push(end);
-    }
-    let steps: Vec<&DocumentStep> = lists.into_values().flatten().collect();
-    let mut query = query
-        .bind(counts.keys().map(String::as_str).collect::<Vec<_>>())
-        .bind(counts.values().copied().collect::<Vec<_>>())
-        .bind(operations)
-        .bind(from)
-        .bind(to)
-        .bind(steps.iter().map(|step| step.key.id.as_str()).collect::<Vec<_>>())
-        .bind(steps.iter().map(|step| step.body.as_str()).collect::<Vec<_>>());
-    for n in 0..schema::keys_max() {
-        let values = steps.iter().map(|step| step.keys.get(n).map(key_text).transpose());
-        query = query.bind(values.collect::<JournalResult<Vec<Option<Cow<'q, str>>>>>()?);
-    }
-    Ok(query)
-}
-
-fn key_text(value: &KeyValue) -> JournalResult<Cow<'_, str>> {
-    match value {
-        KeyValue::Text(text) => Ok(Cow::Borrowed(text)),
-        KeyValue::Integer(number) => Ok(Cow::Owned(number.to_string())),
-        KeyValue::Texts(texts) => serde_json::to_string(texts).map(Cow::Owned).map_err(JournalError::corrupt),
-    }
+/// Whether others were there between the beginning of a statement and its turn: a generation that they swapped away and
+/// dropped (`undefined_table`), or a row that they wrote and that it could not see (`unique_violation`).
+fn is_outrun(error: &sqlx::Error) -> bool {
+    let code = match error {
+        sqlx::Error::Database(error) => error.code(),
+        _ => None,
+    };
+    code.is_some_and(|code| ["42P01", "23505"].contains(&&*code))
 }
 
 fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
@@ -127,24 +74,41 @@ fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
 #[async_trait]
 impl JournalWriter for PostgresWriter {
     async fn commit(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let text = schema::commit_statement(batch.generation);
-        let query = bind_documents(bind_append(sqlx::query(&text), batch)?, &batch.documents, &batch.counts)?;
-        let row = match query.fetch_one(&mut self.connection).await {
-            Ok(row) => row,
-            // The generation was dropped after a swap: its function is gone, and the head has moved.
-            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42883") && !self.locked => {
-                return Ok(Committed::HeadMoved);
+        let end = batch.expected_head + batch.events.len() as u64;
+        let mut room_made = false;
+        let committed = loop {
+            let (text, arguments) = Statement::commit(batch)?;
+            let row = match sqlx::query_with(&text, arguments).fetch_one(&mut self.connection).await {
+                Ok(row) => row,
+                Err(error) if !self.locked && is_outrun(&error) => return Ok(Committed::HeadMoved),
+                Err(error) => return Err(error.into()),
+            };
+            match row.try_get::<i32, _>("status")? {
+                statement::WRITTEN => {
+                    let room = unsigned(&row, "room")?;
+                    if !self.locked && !batch.events.is_empty() && room < end + ROOM_AHEAD {
+                        // It is on disk, and there is room for some more: whether this succeeds is not its concern.
+                        if let Err(error) = self.make_room(end).await {
+                            tracing::warn!(error = &error as &dyn std::error::Error, "no further partition for events");
+                        }
+                    }
+                    break Committed::Yes;
+                }
+                statement::NO_ROOM if !room_made => {
+                    self.make_room(end).await?;
+                    room_made = true;
+                }
+                statement::NO_ROOM => return Err(JournalError::corrupt("there is no partition for the events")),
+                statement::HEAD_MOVED => break Committed::HeadMoved,
+                statement::LOST => {
+                    break Committed::Lost(Lost {
+                        streams: indexes(&row, "lost_streams")?,
+                        takes: indexes(&row, "lost_takes")?,
+                        answers: indexes(&row, "lost_answers")?,
+                    });
+                }
+                status => return Err(JournalError::corrupt(format!("unknown status {status}"))),
             }
-            Err(error) => return Err(error.into()),
-        };
-        let committed = match row.try_get::<i32, _>("o_status")? {
-            0 => Committed::Yes,
-            1 => Committed::HeadMoved,
-            _ => Committed::Lost(Lost {
-                streams: indexes(&row, "o_lost_streams")?,
-                takes: indexes(&row, "o_lost_takes")?,
-                answers: indexes(&row, "o_lost_answers")?,
-            }),
         };
         if self.locked {
             let end = if committed == Committed::Yes { "COMMIT" } else { "ROLLBACK" };
@@ -201,8 +165,8 @@ impl JournalWriter for PostgresWriter {
         let mut transaction = self.connection.begin().await?;
         let (new, others): (Vec<_>, Vec<_>) = rows.documents.iter().partition(|step| step.kind == ChangeKind::Insert);
         copy_documents(&mut transaction, generation, &new).await?;
-        let text = schema::write_statement(generation);
-        bind_documents(sqlx::query(&text), others, &rows.counts)?.execute(&mut *transaction).await?;
+        let (text, arguments) = Statement::write(generation, others, &rows.counts)?;
+        sqlx::query_with(&text, arguments).execute(&mut *transaction).await?;
         sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
             .bind(signed(generation)?)
             .bind(signed(checkpoint)?)
@@ -254,7 +218,7 @@ impl JournalWriter for PostgresWriter {
 }
 
 async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
-    let text = schema::write_statement(generation);
-    bind_documents(sqlx::query(&text), &rows.documents, &rows.counts)?.execute(connection).await?;
+    let (text, arguments) = Statement::write(generation, &rows.documents, &rows.counts)?;
+    sqlx::query_with(&text, arguments).execute(connection).await?;
     Ok(())
 }
