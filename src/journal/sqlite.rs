@@ -41,6 +41,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload, metadata, leaf_hash";
 
+/// Page cache of a connection that writes, in KiB (negative by SQLite's convention): what random keys touch of the
+/// indexes of some ten thousand aggregates.
+const WRITER_CACHE: &str = "-16384";
+
 /// A SQLite file with the tables of `migrations/sqlite`.
 #[derive(Clone)]
 pub struct SqliteStore {
@@ -88,7 +92,7 @@ impl SqliteStore {
     /// # Errors
     /// `Unavailable`.
     pub async fn connect(&self) -> JournalResult<SqliteConnection> {
-        Ok(SqliteConnection::connect_with(&self.options).await?)
+        Ok(SqliteConnection::connect_with(&self.options.clone().pragma("cache_size", WRITER_CACHE)).await?)
     }
 }
 
