@@ -57,6 +57,9 @@ pub(super) struct Task {
     /// A second one, to read with meanwhile.
     pub(super) scout: Option<Box<dyn JournalWriter>>,
     pub(super) known: Option<Head>,
+    /// Whether others commit as well: the last time that was looked, they had come in between. The head is locked first
+    /// then, rather than after a try that is lost.
+    contended: bool,
     pub(super) documents: Cache<DocumentKey, Arc<AnyDocument>>,
     pub(super) versions: Cache<StreamId, u64>,
 }
@@ -76,6 +79,7 @@ impl Task {
             writer: None,
             scout: None,
             known: None,
+            contended: false,
             documents: Cache::new(CACHED_DOCUMENTS),
             versions: Cache::new(CACHED_VERSIONS),
         }
@@ -85,11 +89,13 @@ impl Task {
         while intake.wait().await {
             intake.begin();
             let (jobs, attempt) = match &self.known {
-                Some(head) if self.writer.is_some() => match self.stream(head.clone(), &mut intake).await {
-                    Some(held_up) => held_up,
-                    None => continue,
-                },
-                _ => (intake.gather(0), Attempt::default()),
+                Some(head) if self.writer.is_some() && !self.contended => {
+                    match self.stream(head.clone(), &mut intake).await {
+                        Some(held_up) => held_up,
+                        None => continue,
+                    }
+                }
+                _ => (intake.gather(0), Attempt { lock_first: self.contended, ..Attempt::default() }),
             };
             let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await else { continue };
             match error {
@@ -169,6 +175,7 @@ impl Task {
             Ok(Committed::HeadMoved) => {
                 metrics::counter!("registrar_commit_head_moved_total").increment(1);
                 attempt.lock_first = true;
+                self.contended = true;
                 Verdict::Again(ready.jobs)
             }
             Ok(Committed::Lost(lost)) => {
@@ -204,6 +211,7 @@ impl Task {
             {
                 return Ok(None);
             }
+            self.contended = self.known.as_ref().is_some_and(|known| known.position != head.position);
             self.catch_up(head).await?;
         } else if self.known.is_none() {
             let head = self.journal.head().await?;
