@@ -19,10 +19,12 @@ use async_nats::jetstream::{
     publish::PublishAck,
     stream::Stream,
 };
-use futures::{StreamExt, stream::BoxStream};
+use futures::StreamExt;
 use std::collections::VecDeque;
 use std::future::IntoFuture;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// Messages sent and not acknowledged yet.
@@ -35,7 +37,33 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 type Ack = <PublishAckFuture as IntoFuture>::IntoFuture;
-type Pages<'a> = BoxStream<'a, JournalResult<Vec<CloudEvent>>>;
+type Page = JournalResult<Vec<CloudEvent>>;
+
+/// Pages of the feed, of which the next is read and rendered on another thread while one is published.
+struct Pages {
+    arriving: mpsc::Receiver<Page>,
+    /// Ends with it.
+    _reading: JoinSet<()>,
+}
+
+impl Pages {
+    fn after(feed: &Feed, position: u64) -> Self {
+        let (sender, arriving) = mpsc::channel(1);
+        let mut reading = JoinSet::new();
+        let pages = feed.after(position);
+        reading.spawn(async move {
+            let mut pages = std::pin::pin!(pages);
+            while let Some(page) = pages.next().await
+                && sender.send(page).await.is_ok()
+            {}
+        });
+        Pages { arriving, _reading: reading }
+    }
+
+    async fn next(&mut self) -> Page {
+        self.arriving.recv().await.unwrap_or_else(|| Err(JournalError::corrupt("the feed has ended")))
+    }
+}
 
 struct InFlight {
     ack: Ack,
@@ -100,7 +128,7 @@ impl<'a> Session<'a> {
 
     /// Publishes for ever; what it comes back with is what is in the way.
     pub(super) async fn publish(&mut self) -> Failure {
-        let mut pages = self.feed.after(self.position).boxed();
+        let mut pages = Pages::after(self.feed, self.position);
         loop {
             if let Err(failure) = self.step(&mut pages).await {
                 self.drain().await;
@@ -109,7 +137,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn step(&mut self, pages: &mut Pages<'_>) -> PublishResult<()> {
+    async fn step(&mut self, pages: &mut Pages) -> PublishResult<()> {
         while self.in_flight.len() < WINDOW
             && let Some(event) = self.queue.pop_front()
         {
@@ -127,8 +155,7 @@ impl<'a> Session<'a> {
             // Reading on comes first, so that the next page is there when the window opens.
             biased;
             page = pages.next(), if wanted => {
-                let page = page.unwrap_or_else(|| Err(JournalError::corrupt("the feed has ended")))?;
-                self.queue.extend(page);
+                self.queue.extend(page?);
                 Ok(())
             }
             ack = oldest => self.acknowledged(ack),
