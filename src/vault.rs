@@ -333,6 +333,15 @@ impl Vault {
         Ok(keys)
     }
 
+    /// Whether the keys that were had are still the keys of these persons, as far as that can be told from memory. Of an
+    /// erased person it cannot.
+    #[must_use]
+    pub fn are_current(&self, keys: &KeysBySubject) -> bool {
+        keys.iter().all(|(subject_id, had)| {
+            had.as_ref().zip(self.unwrapped.get(subject_id)).is_some_and(|(had, now)| Arc::ptr_eq(had, &now))
+        })
+    }
+
     async fn fetch(&self, subject_ids: Vec<String>) -> JournalResult<SubjectKeys> {
         let mut keys = HashMap::new();
         for (subject_id, wrapped) in self.journal.subject_keys(&subject_ids).await? {

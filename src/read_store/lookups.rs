@@ -22,21 +22,22 @@ pub(super) struct Found {
     pub(super) body: Option<Body>,
 }
 
-/// A row of [`super::sql::look_up`].
-pub(super) type Row = (i64, i64, Option<String>, Option<String>, Option<String>);
-
 impl LookedUp {
-    pub(super) fn of(rows: Vec<Row>) -> JournalResult<Self> {
-        let mut looked_up = LookedUp::default();
-        for (position, generation, value, id, text) in rows {
-            looked_up.position = u64::try_from(position).map_err(JournalError::corrupt)?;
-            looked_up.generation = u64::try_from(generation).map_err(JournalError::corrupt)?;
-            let (Some(value), Some(id), Some(text)) = (value, id, text) else { continue };
-            if looked_up.found.get(&value).is_none_or(|other| id < other.id) {
-                looked_up.found.insert(value, Body { id, text: text.into() });
+    /// What a snapshot has: its position and generation, and of each document the value of the key, its id and its text.
+    pub(super) fn of(
+        position: i64,
+        generation: i64,
+        documents: impl Iterator<Item = (String, String, String)>,
+    ) -> JournalResult<Self> {
+        let mut found: HashMap<String, Body> = HashMap::with_capacity(documents.size_hint().0);
+        for (value, id, text) in documents {
+            if found.get(&value).is_none_or(|other| id < other.id) {
+                found.insert(value, Body { id, text: text.into() });
             }
         }
-        Ok(looked_up)
+        let position = u64::try_from(position).map_err(JournalError::corrupt)?;
+        let generation = u64::try_from(generation).map_err(JournalError::corrupt)?;
+        Ok(LookedUp { position, generation, found })
     }
 }
 

@@ -161,7 +161,7 @@ impl Documents {
     ///
     /// # Errors
     /// `Unavailable`, `OtherGeneration`, `Corrupt`.
-    pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<D>>> {
+    pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         self.look_up(sql::ID, id).await
     }
 
@@ -169,11 +169,11 @@ impl Documents {
     ///
     /// # Errors
     /// As [`Documents::find`].
-    pub async fn find_by<D: Document>(&self, key: &TextKey<D>, value: &str) -> JournalResult<Read<Option<D>>> {
+    pub async fn find_by<D: Document>(&self, key: &TextKey<D>, value: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         self.look_up(key.name(), value).await
     }
 
-    async fn look_up<D: Document>(&self, key: &'static str, value: &str) -> JournalResult<Read<Option<D>>> {
+    async fn look_up<D: Document>(&self, key: &'static str, value: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         let Found { position, body } = self.lookups.find(D::ID, key, value).await?;
         let value = match body {
             None => None,

@@ -51,31 +51,20 @@ impl Opened {
     ///
     /// # Errors
     /// `Corrupt` if it is none of `D`, or cannot be opened; `Unavailable` if its keys cannot be asked for.
-    pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<D> {
+    pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<Arc<D>> {
         let key = (D::ID, body.id);
-        if let Some(known) = self.0.get(&key).filter(|known| known.text == body.text) {
-            // A person may have been erased since.
-            let keys = vault.keys_by_subject(known.keys.keys().cloned().collect()).await?;
-            if let Some(document) = known.document.downcast_ref::<D>().filter(|_| same(&keys, &known.keys)) {
-                return Ok(document.clone());
-            }
+        // A person may have been erased since.
+        let known = self.0.get(&key).filter(|known| known.text == body.text && vault.are_current(&known.keys));
+        if let Some(Ok(document)) = known.map(|known| known.document.downcast()) {
+            return Ok(document);
         }
         let value = parse::<D>(&body.text)?;
         let keys = vault.keys_of(std::iter::once(&value)).await?;
-        let document: D = open(value, &keys)?;
-        let known = Known { text: body.text, keys: Arc::new(keys.into_inner()), document: Arc::new(document.clone()) };
+        let document: Arc<D> = Arc::new(open(value, &keys)?);
+        let known = Known { text: body.text, keys: Arc::new(keys.into_inner()), document: Arc::clone(&document) as _ };
         self.0.insert(key, known);
         Ok(document)
     }
-}
-
-fn same(some: &KeysBySubject, others: &KeysBySubject) -> bool {
-    some.len() == others.len()
-        && some.iter().all(|(subject_id, key)| match (key, others.get(subject_id)) {
-            (Some(key), Some(Some(other))) => Arc::ptr_eq(key, other),
-            (None, Some(None)) => true,
-            _ => false,
-        })
 }
 
 /// The documents of a page.

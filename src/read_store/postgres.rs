@@ -57,8 +57,13 @@ impl ReadStore for PostgresStore {
     ) -> JournalResult<Option<LookedUp>> {
         let text = sql::look_up(collection.collection(), generation, key, Dialect::Postgres);
         let query = || sqlx::query_as(&text).bind(values);
-        match self.reading(|| query().fetch_all(&self.walks)).await {
-            Ok(rows) => LookedUp::of(rows).map(Some),
+        match self.reading(|| query().fetch_one(&self.walks)).await {
+            Ok((position, generation, values, ids, bodies)) => {
+                let [values, ids, bodies] =
+                    [values, ids, bodies].map(|list: Option<Vec<String>>| list.unwrap_or_default());
+                let documents = values.into_iter().zip(ids).zip(bodies).map(|((value, id), text)| (value, id, text));
+                LookedUp::of(position, generation, documents).map(Some)
+            }
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
                 Ok(None)
             }

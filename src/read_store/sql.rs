@@ -52,19 +52,23 @@ pub fn counts_table(generation: u64) -> String {
 /// Name of the column of the identifiers.
 pub const ID: &str = "id";
 
-/// The documents one of whose scalar keys has some values, as position, generation, value, id and body; of none the
-/// position and the generation alone. The values are `$1`: an array on PostgreSQL, a JSON array on SQLite.
+/// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
+/// something, one row: position, generation, and the values, ids and bodies as arrays, null if there are none; `$1` is an
+/// array. On SQLite a row each: position, generation, value, id and body, of none the position and the generation alone;
+/// `$1` is a JSON array.
 #[must_use]
 pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dialect: Dialect) -> String {
     let table = table(collection, generation);
-    let values = match dialect {
-        Dialect::Postgres => "= ANY ($1)",
-        Dialect::Sqlite => "IN (SELECT value FROM json_each($1))",
-    };
-    format!(
-        "SELECT h.position, h.generation, d.{key}, d.id, d.body FROM journal_head h \
-         LEFT JOIN {table} d ON d.{key} {values}"
-    )
+    match dialect {
+        Dialect::Postgres => format!(
+            "SELECT h.position, h.generation, f.* FROM journal_head h, \
+             (SELECT array_agg({key}), array_agg(id), array_agg(body) FROM {table} WHERE {key} = ANY ($1)) f"
+        ),
+        Dialect::Sqlite => format!(
+            "SELECT h.position, h.generation, d.{key}, d.id, d.body FROM journal_head h \
+             LEFT JOIN {table} d ON d.{key} IN (SELECT value FROM json_each($1))"
+        ),
+    }
 }
 
 /// One page of documents and the number of all that match.

@@ -58,7 +58,12 @@ impl ReadStore for SqliteStore {
     ) -> JournalResult<Option<LookedUp>> {
         let text = sql::look_up(collection.collection(), generation, key, Dialect::Sqlite);
         match sqlx::query_as(&text).bind(json!(values).to_string()).fetch_all(&self.pool).await {
-            Ok(rows) => LookedUp::of(rows).map(Some),
+            Ok(rows) => {
+                let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<String>)> = rows;
+                let (position, generation) = rows.first().map_or((0, 0), |row| (row.0, row.1));
+                let documents = rows.into_iter().filter_map(|(_, _, value, id, text)| Some((value?, id?, text?)));
+                LookedUp::of(position, generation, documents).map(Some)
+            }
             Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -126,7 +126,7 @@ async fn what_one_node_answered_the_other_reads_at_once() {
         let outcome = writes.admin(id, rename(&name)).await.unwrap();
         let written = outcome.document::<AdminDocument>().unwrap();
         let read = reads.documents.find::<AdminDocument>(&id.to_string()).await.unwrap();
-        assert_eq!((read.position, read.value.as_ref()), (outcome.position, Some(written)));
+        assert_eq!((read.position, read.value.as_deref()), (outcome.position, Some(written)));
         let found = Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).search(&SEARCH, &name);
         assert_eq!(reads.documents.page(found).await.unwrap().value.items, std::slice::from_ref(written));
         let trail = Query::<AuditEntry>::sorted(&BY_TIME, Direction::Descending).equal(&AGGREGATE_ID, id.to_string());

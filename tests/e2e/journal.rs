@@ -21,7 +21,7 @@ on_both_stores! {
         assert_eq!(outcome.position, 1);
         let answered = outcome.document::<AdminDocument>().unwrap();
         let read = node.documents.find::<AdminDocument>(&id.to_string()).await.unwrap();
-        assert_eq!((read.position, read.value.as_ref()), (1, Some(answered)));
+        assert_eq!((read.position, read.value.as_deref()), (1, Some(answered)));
         let outcome = node.executor.execute::<Admin>(&context(), &id.to_string(), rename("Augusta"), None).await.unwrap();
         assert_eq!(outcome.document::<AdminDocument>().unwrap().person.first_name, "Augusta");
         let query = || Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).page(0, 10);

@@ -248,7 +248,8 @@ impl NodeExt for Node {
     }
 
     async fn find(&self, id: Uuid) -> AdminDocument {
-        self.documents.find(&id.to_string()).await.unwrap().value.expect("the admin has a document")
+        let found = self.documents.find::<AdminDocument>(&id.to_string()).await.unwrap();
+        AdminDocument::clone(&found.value.expect("the admin has a document"))
     }
 
     async fn position(&self) -> u64 {

@@ -104,7 +104,7 @@ async fn tenant_of(app: &AppState, principal: &Principal) -> Result<Tenant, ApiE
     let id = principal.organization.as_deref().unwrap_or_default();
     let found = app.node.documents.find::<OrganizationDocument>(id).await?;
     let organization = found.value.ok_or_else(|| unauthenticated("the API key's organization is gone", true))?;
-    Ok(Tenant { organization: Arc::new(organization), position: found.position })
+    Ok(Tenant { organization, position: found.position })
 }
 
 fn unauthenticated(reason: &'static str, credentials_sent: bool) -> ApiError {

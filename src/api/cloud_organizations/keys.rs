@@ -23,6 +23,7 @@ use chrono::Utc;
 use registrar_aggregates::api_key::{ApiKey, ApiKeyCommand, ApiKeyError};
 use registrar_aggregates::values::ApiKeyId;
 use registrar_projections::ApiKeyDocument;
+use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -215,7 +216,7 @@ async fn delete_api_key(
 }
 
 /// The key, if it is one of the caller's organization. Whether another organization has it is not told.
-async fn find(app: &AppState, tenant: &Tenant, id: ApiKeyId) -> Result<(u64, ApiKeyDocument), ApiError> {
+async fn find(app: &AppState, tenant: &Tenant, id: ApiKeyId) -> Result<(u64, Arc<ApiKeyDocument>), ApiError> {
     let found = app.node.documents.find::<ApiKeyDocument>(&id.to_string()).await?;
     let key = found.value.filter(|key| key.organization_id == tenant.organization.id);
     Ok((found.position, key.ok_or(NOT_FOUND)?))

@@ -10,6 +10,7 @@ use registrar_projections::AdminDocument;
 use registrar_projections::admins::PERSON_ID;
 use registrar_projections::query::Direction;
 use serde_json::json;
+use std::sync::Arc;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -39,7 +40,7 @@ impl AdminPath {
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
-    pub async fn find(&self, app: &AppState) -> Result<(u64, AdminDocument), ApiError> {
+    pub async fn find(&self, app: &AppState) -> Result<(u64, Arc<AdminDocument>), ApiError> {
         let id = self.0.ok_or(NOT_FOUND)?.to_string();
         let by_person = app.node.documents.find_by(&PERSON_ID, &id).await?;
         let found = match by_person.value {

@@ -26,6 +26,7 @@ use registrar_aggregates::values::OrganizationId;
 use registrar_projections::OrganizationDocument;
 use serde::Serialize;
 use serde_json::Value;
+use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -109,7 +110,7 @@ async fn get_organization(
 ) -> Result<Response, ApiError> {
     let id = path.id()?;
     let (position, document) = find(&app, &caller, id).await?;
-    let answer = display(StatusCode::OK, &document, &OrganizationWithParts::from(&document))?;
+    let answer = display(StatusCode::OK, &document, &OrganizationWithParts::from(&*document))?;
     Ok(At(position, answer).into_response())
 }
 
@@ -286,7 +287,11 @@ async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Res
     if_match.expected(document.version)
 }
 
-async fn find(app: &AppState, caller: &Caller, id: OrganizationId) -> Result<(u64, OrganizationDocument), ApiError> {
+async fn find(
+    app: &AppState,
+    caller: &Caller,
+    id: OrganizationId,
+) -> Result<(u64, Arc<OrganizationDocument>), ApiError> {
     if !caller.principal.reaches(id) {
         return Err(NOT_FOUND);
     }
