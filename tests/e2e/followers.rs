@@ -268,3 +268,23 @@ async fn documents_of_another_release_are_served_by_nobody_until_they_are_rebuil
     .unwrap();
     assert!(find().await.unwrap().value.is_none());
 }
+
+#[tokio::test]
+async fn the_planner_knows_what_a_rebuilt_generation_holds() {
+    let database = Database::postgres().await;
+    let node = database.open().await;
+    for n in 0..20 {
+        change_something(&node, n).await;
+    }
+    // The last events are folded after that; of so few it need not know.
+    for n in 0..20 {
+        let events = (0..100).map(|n| trail_read(&n.to_string())).collect();
+        node.append(vec![(access_stream(&format!("r{n}")), ExpectedVersion::Any, events)]).await.unwrap();
+    }
+    let generation = rebuild(&node).await;
+    let mut sql = database.sql().await;
+    for table in ["admins", "audit_entries"] {
+        let known = format!("SELECT count(*) FROM pg_stats WHERE tablename = '{table}_g{generation}'");
+        assert!(sql.number(&known).await > 0, "{table}");
+    }
+}
