@@ -1,45 +1,44 @@
 //! Writing the documents of a commit or a rebuild: one statement for each collection and kind of change.
 
-use super::rows::{Cell, write_rows};
-use crate::journal::{DocumentStep, JournalResult};
+use super::rows::{Cell, Script};
+use crate::journal::DocumentStep;
 use crate::read_store::sql;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
 use serde_json::json;
-use sqlx::sqlite::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 
-pub(super) async fn write_documents(
-    connection: &mut SqliteConnection,
+/// Adds to a script what writes `documents`.
+pub(super) fn write_documents<'a>(
+    script: &mut Script<'a>,
     generation: u64,
-    documents: &[DocumentStep],
-    counts: &HashMap<String, i64>,
-) -> JournalResult<()> {
+    documents: &'a [DocumentStep],
+    counts: &'a HashMap<String, i64>,
+) {
     if !counts.is_empty() {
         let table = sql::counts_table(generation);
         let before = format!("INSERT INTO {table} (facet, documents)");
         let after = "ON CONFLICT (facet) DO UPDATE SET documents = documents + excluded.documents";
         let rows = counts.iter().map(|(facet, by)| vec![facet.as_str().into(), (*by).into()]).collect();
-        write_rows(connection, &before, after, rows).await?;
+        script.add_rows(&before, after, rows);
     }
     for id in CollectionId::ALL {
         for kind in [ChangeKind::Insert, ChangeKind::Update, ChangeKind::Delete] {
             let steps: Vec<_> =
                 documents.iter().filter(|step| step.key.collection == *id && step.kind == kind).collect();
             if !steps.is_empty() {
-                write_collection(connection, id.collection(), generation, kind, &steps).await?;
+                write_collection(script, id.collection(), generation, kind, &steps);
             }
         }
     }
-    Ok(())
 }
 
-async fn write_collection<'a>(
-    connection: &mut SqliteConnection,
+fn write_collection<'a>(
+    script: &mut Script<'a>,
     collection: &'static Collection,
     generation: u64,
     kind: ChangeKind,
     steps: &[&'a DocumentStep],
-) -> JournalResult<()> {
+) {
     let table = sql::table(collection, generation);
     let scalar: Vec<(usize, &str)> = (0..)
         .zip(collection.keys)
@@ -67,28 +66,21 @@ async fn write_collection<'a>(
         let keys = scalar.iter().map(|(n, _)| Cell::of_key(step.keys.get(*n)));
         [step.key.id.as_str().into(), step.body.as_str().into()].into_iter().chain(keys).collect()
     };
-    write_rows(connection, &before, &after, steps.iter().map(row).collect()).await?;
+    script.add_rows(&before, &after, steps.iter().map(row).collect());
     for (n, key) in (0..).zip(collection.keys).filter(|(_, key)| key.kind == KeyKind::Texts) {
-        write_values(connection, &format!("{table}_{}", key.name), n, kind, steps).await?;
+        write_values(script, &format!("{table}_{}", key.name), n, kind, steps);
     }
-    Ok(())
 }
 
 /// The values of a multi-valued key, which stand in a table of their own.
-async fn write_values(
-    connection: &mut SqliteConnection,
-    table: &str,
-    key: usize,
-    kind: ChangeKind,
-    steps: &[&DocumentStep],
-) -> JournalResult<()> {
+fn write_values<'a>(script: &mut Script<'a>, table: &str, key: usize, kind: ChangeKind, steps: &[&'a DocumentStep]) {
     if kind != ChangeKind::Insert {
         let ids: Vec<&str> = steps.iter().map(|step| step.key.id.as_str()).collect();
-        let text = format!("DELETE FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
-        sqlx::query(&text).bind(json!(ids).to_string()).execute(&mut *connection).await?;
+        let text = format!("DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))");
+        script.add(text, vec![Cell::Text(json!(ids).to_string().into())]);
     }
     let mut seen = HashSet::new();
-    let rows: Vec<Vec<Cell>> = steps
+    let rows: Vec<Vec<Cell<'a>>> = steps
         .iter()
         .flat_map(|step| match step.keys.get(key) {
             Some(KeyValue::Texts(texts)) => texts.iter().map(|text| (text.as_str(), step.key.id.as_str())).collect(),
@@ -97,5 +89,5 @@ async fn write_values(
         .filter(|pair| seen.insert(*pair))
         .map(|(text, id)| vec![text.into(), id.into()])
         .collect();
-    write_rows(connection, &format!("INSERT INTO {table} (value, id)"), "", rows).await
+    script.add_rows(&format!("INSERT INTO {table} (value, id)"), "", rows);
 }

@@ -1,7 +1,7 @@
 //! The one that commits, on SQLite.
 
 use super::documents::write_documents;
-use super::rows::{Cell, write_rows};
+use super::rows::{Cell, Script};
 use super::{EVENT_COLUMNS, HEAD, SqliteStore, head, signed, unsigned};
 use crate::folding::Rows;
 use crate::journal::codec::timestamp;
@@ -15,6 +15,7 @@ use registrar_projections::CollectionId;
 use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -110,9 +111,11 @@ impl SqliteWriter {
         Ok(lost)
     }
 
+    /// Writes a batch and commits it.
     async fn write<'a>(&mut self, batch: &'a Batch) -> JournalResult<()> {
+        let mut script = Script::default();
         if !batch.events.is_empty() {
-            self.write_events(batch).await?;
+            write_events(&mut script, batch)?;
         }
         let claims = |steps: &'a [ClaimStep]| -> Vec<Vec<Cell<'a>>> {
             let row = |step: &'a ClaimStep| {
@@ -125,69 +128,73 @@ impl SqliteWriter {
             steps.iter().map(row).collect()
         };
         let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN (";
-        write_rows(&mut self.connection, text, ")", claims(&batch.releases)).await?;
+        script.add_rows(text, ")", claims(&batch.releases));
         // What still stands there is the taker's own.
         let (before, after) = (
             "INSERT INTO claims (key, aggregate_type, aggregate_id) SELECT column1, column2, column3 FROM (",
             ") WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = column1)",
         );
-        write_rows(&mut self.connection, before, after, claims(&batch.takes)).await?;
-        let keys = |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), Cell::Bytes(&step.wrapped)];
+        script.add_rows(before, after, claims(&batch.takes));
+        let keys =
+            |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), Cell::Bytes(Cow::Borrowed(&step.wrapped))];
         let text = "INSERT INTO subject_keys (subject_id, wrapped_key)";
-        write_rows(&mut self.connection, text, "", batch.subject_keys.iter().map(keys).collect()).await?;
+        script.add_rows(text, "", batch.subject_keys.iter().map(keys).collect());
         let answers = |step: &'a AnswerStep| {
             vec![
-                Cell::Bytes(&step.key),
-                Cell::Bytes(&step.answer.fingerprint),
-                Cell::Bytes(&step.answer.answer),
+                Cell::Bytes(Cow::Borrowed(&step.key)),
+                Cell::Bytes(Cow::Borrowed(&step.answer.fingerprint)),
+                Cell::Bytes(Cow::Borrowed(&step.answer.answer)),
                 Cell::Text(timestamp(step.expires_at).into()),
             ]
         };
         // Only an expired answer can stand there: the check has seen to it.
         let text = "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at)";
-        write_rows(&mut self.connection, text, "", batch.answers.iter().map(answers).collect()).await?;
-        write_documents(&mut self.connection, batch.generation, &batch.documents, &batch.counts).await
-    }
-
-    async fn write_events(&mut self, batch: &Batch) -> JournalResult<()> {
-        let recorded_at = timestamp(batch.recorded_at);
-        let events = batch.events.iter().map(|event| {
-            Ok(vec![
-                signed(event.position)?.into(),
-                recorded_at.as_str().into(),
-                event.aggregate_type.as_str().into(),
-                event.aggregate_id.as_str().into(),
-                signed(event.sequence)?.into(),
-                event.event_type.as_str().into(),
-                event.event_version.as_str().into(),
-                event.payload.as_str().into(),
-                event.metadata.as_str().into(),
-                Cell::Bytes(&event.leaf_hash),
-            ])
-        });
-        let text = format!("INSERT INTO events ({EVENT_COLUMNS})");
-        write_rows(&mut self.connection, &text, "", events.collect::<JournalResult<_>>()?).await?;
-        let streams = batch.streams.iter().map(|step| {
-            Ok(vec![
-                step.stream.aggregate_type.into(),
-                step.stream.aggregate_id.as_str().into(),
-                signed(step.to)?.into(),
-                signed(step.first_position)?.into(),
-            ])
-        });
-        let (before, after) = (
-            "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position)",
-            "ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version",
-        );
-        write_rows(&mut self.connection, before, after, streams.collect::<JournalResult<_>>()?).await?;
-        sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
-            .bind(signed(batch.expected_head + batch.events.len() as u64)?)
-            .bind(&recorded_at)
-            .bind(batch.frontier.to_bytes())
-            .execute(&mut self.connection)
-            .await?;
+        script.add_rows(text, "", batch.answers.iter().map(answers).collect());
+        write_documents(&mut script, batch.generation, &batch.documents, &batch.counts);
+        script.add("COMMIT", vec![]);
+        script.run(&mut self.connection).await?;
+        (self.locked, self.turn) = (false, None);
         Ok(())
     }
+}
+
+fn write_events<'a>(script: &mut Script<'a>, batch: &'a Batch) -> JournalResult<()> {
+    let recorded_at = timestamp(batch.recorded_at);
+    let events = batch.events.iter().map(|event| {
+        Ok(vec![
+            signed(event.position)?.into(),
+            Cell::Text(recorded_at.clone().into()),
+            event.aggregate_type.as_str().into(),
+            event.aggregate_id.as_str().into(),
+            signed(event.sequence)?.into(),
+            event.event_type.as_str().into(),
+            event.event_version.as_str().into(),
+            event.payload.as_str().into(),
+            event.metadata.as_str().into(),
+            Cell::Bytes(Cow::Borrowed(&event.leaf_hash)),
+        ])
+    });
+    let text = format!("INSERT INTO events ({EVENT_COLUMNS})");
+    script.add_rows(&text, "", events.collect::<JournalResult<_>>()?);
+    let streams = batch.streams.iter().map(|step| {
+        Ok(vec![
+            step.stream.aggregate_type.into(),
+            step.stream.aggregate_id.as_str().into(),
+            signed(step.to)?.into(),
+            signed(step.first_position)?.into(),
+        ])
+    });
+    let (before, after) = (
+        "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position)",
+        "ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version",
+    );
+    script.add_rows(before, after, streams.collect::<JournalResult<_>>()?);
+    let head = signed(batch.expected_head + batch.events.len() as u64)?;
+    script.add(
+        "UPDATE journal_head SET position = ?, recorded_at = ?, frontier = ?",
+        vec![head.into(), Cell::Text(recorded_at.into()), Cell::Bytes(batch.frontier.to_bytes().into())],
+    );
+    Ok(())
 }
 
 #[async_trait]
@@ -199,7 +206,6 @@ impl JournalWriter for SqliteWriter {
         let committed = self.check(batch).await?;
         if committed == Committed::Yes {
             self.write(batch).await?;
-            self.end("COMMIT").await?;
         } else {
             self.end("ROLLBACK").await?;
         }
@@ -250,7 +256,7 @@ impl JournalWriter for SqliteWriter {
         let turn = self.store.turn().await?;
         let begun = Instant::now();
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        write_documents(&mut transaction, generation, &rows.documents, &rows.counts).await?;
+        write_documents_of(&mut transaction, generation, rows).await?;
         sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
             .bind(signed(generation)?)
             .bind(signed(checkpoint)?)
@@ -274,7 +280,7 @@ impl JournalWriter for SqliteWriter {
         if served != signed(generation)? {
             return Ok(false);
         }
-        write_documents(&mut transaction, generation, &rows.documents, &rows.counts).await?;
+        write_documents_of(&mut transaction, generation, rows).await?;
         let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
              ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
         sqlx::query(text)
@@ -295,7 +301,7 @@ impl JournalWriter for SqliteWriter {
     }
 
     async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
-        write_documents(&mut self.connection, generation, &rows.documents, &rows.counts).await?;
+        write_documents_of(&mut self.connection, generation, rows).await?;
         for text in [
             "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
             "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
@@ -305,4 +311,10 @@ impl JournalWriter for SqliteWriter {
         }
         self.end("COMMIT").await
     }
+}
+
+async fn write_documents_of(connection: &mut SqliteConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
+    let mut script = Script::default();
+    write_documents(&mut script, generation, &rows.documents, &rows.counts);
+    script.run(connection).await
 }
