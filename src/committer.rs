@@ -3,7 +3,8 @@
 //!
 //! While one batch is written the next is drafted, as if the first were on disk already. What it keeps in memory (the
 //! head, documents, versions) holds while the head is the one it knows. The store compares that at every commit; after
-//! a lost comparison the next try locks the head first and cannot lose again.
+//! a lost comparison the next try locks the head first and cannot lose again, and so do the next batches until nobody else
+//! was there in between.
 
 mod draft;
 mod intake;

@@ -1,5 +1,6 @@
-//! Documents by id or by another key, many at once: look-ups that arrive while others are under way share the next statement. A look-up
-//! joins only a statement that begins after it, so nobody is answered with what was so before they asked.
+//! Documents by id or by another key, many at once: look-ups that arrive while others are under way share the next
+//! statement. A look-up joins only a statement that begins after it, so nobody is answered with what was so before they
+//! asked.
 
 use super::{Body, LookedUp, ReadStore, SWAPS_MAX, served};
 use crate::journal::{JournalError, JournalResult};

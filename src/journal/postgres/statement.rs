@@ -1,8 +1,8 @@
 //! The statement that commits a batch, all or nothing: made of parts, of which a batch has those that it needs.
 //!
-//! One statement of many parts takes less than a function of many statements: PL/pgSQL copies every list that it is
-//! given, and starts and ends an executor for each statement. All parts see what was so when the statement began.
-//! While it waits for the head others may commit; but then they have moved the head, and it writes nothing.
+//! All parts see what was so when the statement began. While it waits for the head others may commit; but then they have
+//! moved the head, and it writes nothing, or they have remembered an answer, which a unique key finds (see
+//! `writer.rs`).
 
 use super::signed;
 use crate::journal::{Batch, ClaimStep, DocumentStep, JournalError, JournalResult, StreamStep};
@@ -25,7 +25,7 @@ pub(super) const NO_ROOM: i32 = 3;
 #[derive(Default)]
 pub(super) struct Statement {
     parts: Vec<String>,
-    pub(super) arguments: PgArguments,
+    arguments: PgArguments,
 }
 
 impl Statement {
@@ -49,7 +49,7 @@ impl Statement {
                 statement.argument(keys.iter().map(|step| step.subject_id.as_str()).collect::<Vec<_>>())?,
                 statement.argument(keys.iter().map(|step| step.wrapped.as_slice()).collect::<Vec<_>>())?,
             ];
-            statement.insert("new_keys", "subject_keys (subject_id, wrapped_key)", &lists);
+            statement.insert("new_keys", "subject_keys (subject_id, wrapped_key)", &lists.join(", "), "");
         }
         statement.answers(batch)?;
         statement.documents(batch.generation, &batch.documents, &batch.counts)?;
@@ -81,12 +81,14 @@ impl Statement {
         self.parts.push(format!("{name} AS ({text})"));
     }
 
-    /// A part that adds the rows of some `lists` to a table, if nothing speaks against it.
-    fn insert(&mut self, name: &str, table: &str, lists: &[String]) {
-        let lists = lists.join(", ");
+    /// A part that adds rows of some `lists` to a table, if nothing speaks against it; `after` says what becomes of those
+    /// that are there.
+    fn insert(&mut self, name: &str, table: &str, lists: &str, after: &str) {
         self.part(
             name,
-            &format!("INSERT INTO {table} SELECT u.* FROM checked, unnest({lists}) u WHERE checked.status = {WRITTEN}"),
+            &format!(
+                "INSERT INTO {table} SELECT u.* FROM checked, unnest({lists}) u WHERE checked.status = {WRITTEN}{after}"
+            ),
         );
     }
 
@@ -193,13 +195,11 @@ impl Statement {
         let to = self.numbers(batch.streams.iter().map(|step| step.to))?;
         let first = self.numbers(batch.streams.iter().map(|step| step.first_position))?;
         // Under the head lock nobody else can have written the stream; an update is what an existing one gets.
-        self.part(
+        self.insert(
             "versions",
-            &format!(
-                "INSERT INTO streams (aggregate_type, aggregate_id, version, first_position) \
-                 SELECT u.* FROM checked, unnest({streams}, {to}, {first}) u WHERE checked.status = {WRITTEN} \
-                 ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version"
-            ),
+            "streams (aggregate_type, aggregate_id, version, first_position)",
+            &format!("{streams}, {to}, {first}"),
+            " ON CONFLICT (aggregate_type, aggregate_id) DO UPDATE SET version = excluded.version",
         );
         self.part(
             "new_head",
@@ -320,13 +320,11 @@ impl Statement {
             let table = sql::counts_table(generation);
             let facets = self.argument(counts.keys().map(String::as_str).collect::<Vec<_>>())?;
             let deltas = self.argument(counts.values().copied().collect::<Vec<_>>())?;
-            self.part(
+            self.insert(
                 "counted",
-                &format!(
-                    "INSERT INTO {table} AS c (facet, documents) SELECT u.* FROM checked, unnest({facets}, {deltas}) u \
-                     WHERE checked.status = {WRITTEN} \
-                     ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents"
-                ),
+                &format!("{table} AS c (facet, documents)"),
+                &format!("{facets}, {deltas}"),
+                " ON CONFLICT (facet) DO UPDATE SET documents = c.documents + excluded.documents",
             );
         }
         Ok(())

@@ -1,14 +1,27 @@
 //! Writing the documents of a commit or a rebuild: one statement for each collection and kind of change.
 
 use super::rows::{Cell, Script};
-use crate::journal::DocumentStep;
+use crate::folding::Rows;
+use crate::journal::{DocumentStep, JournalResult};
 use crate::read_store::sql;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
 use serde_json::json;
+use sqlx::sqlite::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 
+/// Writes the documents of a rebuild or a follower.
+pub(super) async fn write_documents(
+    connection: &mut SqliteConnection,
+    generation: u64,
+    rows: &Rows,
+) -> JournalResult<()> {
+    let mut script = Script::default();
+    add_documents(&mut script, generation, &rows.documents, &rows.counts);
+    script.run(connection).await
+}
+
 /// Adds to a script what writes `documents`.
-pub(super) fn write_documents<'a>(
+pub(super) fn add_documents<'a>(
     script: &mut Script<'a>,
     generation: u64,
     documents: &'a [DocumentStep],
@@ -26,13 +39,13 @@ pub(super) fn write_documents<'a>(
             let steps: Vec<_> =
                 documents.iter().filter(|step| step.key.collection == *id && step.kind == kind).collect();
             if !steps.is_empty() {
-                write_collection(script, id.collection(), generation, kind, &steps);
+                add_collection(script, id.collection(), generation, kind, &steps);
             }
         }
     }
 }
 
-fn write_collection<'a>(
+fn add_collection<'a>(
     script: &mut Script<'a>,
     collection: &'static Collection,
     generation: u64,
@@ -68,12 +81,12 @@ fn write_collection<'a>(
     };
     script.add_rows(&before, &after, steps.iter().map(row).collect());
     for (n, key) in (0..).zip(collection.keys).filter(|(_, key)| key.kind == KeyKind::Texts) {
-        write_values(script, &format!("{table}_{}", key.name), n, kind, steps);
+        add_values(script, &format!("{table}_{}", key.name), n, kind, steps);
     }
 }
 
 /// The values of a multi-valued key, which stand in a table of their own.
-fn write_values<'a>(script: &mut Script<'a>, table: &str, key: usize, kind: ChangeKind, steps: &[&'a DocumentStep]) {
+fn add_values<'a>(script: &mut Script<'a>, table: &str, key: usize, kind: ChangeKind, steps: &[&'a DocumentStep]) {
     if kind != ChangeKind::Insert {
         let ids: Vec<&str> = steps.iter().map(|step| step.key.id.as_str()).collect();
         let text = format!("DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))");

@@ -33,6 +33,12 @@ impl<'a> From<&'a str> for Cell<'a> {
     }
 }
 
+impl<'a> From<&'a [u8]> for Cell<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Cell::Bytes(Cow::Borrowed(bytes))
+    }
+}
+
 impl From<i64> for Cell<'_> {
     fn from(number: i64) -> Self {
         Cell::Integer(number)
@@ -93,17 +99,18 @@ impl<'a> Script<'a> {
     }
 }
 
-async fn run(
+async fn run<'a>(
     connection: &mut SqliteConnection,
-    text: &str,
-    cells: impl Iterator<Item = Cell<'_>>,
+    text: &'a str,
+    cells: impl Iterator<Item = Cell<'a>>,
 ) -> JournalResult<()> {
     let mut query = sqlx::query(text);
     for cell in cells {
         query = match cell {
             Cell::Text(text) => query.bind(text),
             Cell::Integer(number) => query.bind(number),
-            Cell::Bytes(bytes) => query.bind(bytes.into_owned()),
+            Cell::Bytes(Cow::Borrowed(bytes)) => query.bind(bytes),
+            Cell::Bytes(Cow::Owned(bytes)) => query.bind(bytes),
             Cell::Null => query.bind(None::<i64>),
         };
     }

@@ -1,6 +1,6 @@
 //! The one that commits, on SQLite.
 
-use super::documents::write_documents;
+use super::documents::{add_documents, write_documents};
 use super::rows::{Cell, Script};
 use super::{EVENT_COLUMNS, HEAD, SqliteStore, head, signed, unsigned};
 use crate::folding::Rows;
@@ -15,7 +15,6 @@ use registrar_projections::CollectionId;
 use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -135,22 +134,21 @@ impl SqliteWriter {
             ") WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = column1)",
         );
         script.add_rows(before, after, claims(&batch.takes));
-        let keys =
-            |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), Cell::Bytes(Cow::Borrowed(&step.wrapped))];
+        let keys = |step: &'a SubjectKeyStep| vec![step.subject_id.as_str().into(), step.wrapped.as_slice().into()];
         let text = "INSERT INTO subject_keys (subject_id, wrapped_key)";
         script.add_rows(text, "", batch.subject_keys.iter().map(keys).collect());
         let answers = |step: &'a AnswerStep| {
             vec![
-                Cell::Bytes(Cow::Borrowed(&step.key)),
-                Cell::Bytes(Cow::Borrowed(&step.answer.fingerprint)),
-                Cell::Bytes(Cow::Borrowed(&step.answer.answer)),
+                step.key.as_slice().into(),
+                step.answer.fingerprint.as_slice().into(),
+                step.answer.answer.as_slice().into(),
                 Cell::Text(timestamp(step.expires_at).into()),
             ]
         };
         // Only an expired answer can stand there: the check has seen to it.
         let text = "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at)";
         script.add_rows(text, "", batch.answers.iter().map(answers).collect());
-        write_documents(&mut script, batch.generation, &batch.documents, &batch.counts);
+        add_documents(&mut script, batch.generation, &batch.documents, &batch.counts);
         script.add("COMMIT", vec![]);
         script.run(&mut self.connection).await?;
         (self.locked, self.turn) = (false, None);
@@ -171,7 +169,7 @@ fn write_events<'a>(script: &mut Script<'a>, batch: &'a Batch) -> JournalResult<
             event.event_version.as_str().into(),
             event.payload.as_str().into(),
             event.metadata.as_str().into(),
-            Cell::Bytes(Cow::Borrowed(&event.leaf_hash)),
+            event.leaf_hash.as_slice().into(),
         ])
     });
     let text = format!("INSERT INTO events ({EVENT_COLUMNS})");
@@ -256,7 +254,7 @@ impl JournalWriter for SqliteWriter {
         let turn = self.store.turn().await?;
         let begun = Instant::now();
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
-        write_documents_of(&mut transaction, generation, rows).await?;
+        write_documents(&mut transaction, generation, rows).await?;
         sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
             .bind(signed(generation)?)
             .bind(signed(checkpoint)?)
@@ -280,7 +278,7 @@ impl JournalWriter for SqliteWriter {
         if served != signed(generation)? {
             return Ok(false);
         }
-        write_documents_of(&mut transaction, generation, rows).await?;
+        write_documents(&mut transaction, generation, rows).await?;
         let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
              ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
         sqlx::query(text)
@@ -301,7 +299,7 @@ impl JournalWriter for SqliteWriter {
     }
 
     async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
-        write_documents_of(&mut self.connection, generation, rows).await?;
+        write_documents(&mut self.connection, generation, rows).await?;
         for text in [
             "UPDATE generations SET state = 'retired' WHERE state = 'live' AND id <> $1",
             "UPDATE generations SET state = 'live', checkpoint = (SELECT position FROM journal_head) WHERE id = $1",
@@ -311,10 +309,4 @@ impl JournalWriter for SqliteWriter {
         }
         self.end("COMMIT").await
     }
-}
-
-async fn write_documents_of(connection: &mut SqliteConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
-    let mut script = Script::default();
-    write_documents(&mut script, generation, &rows.documents, &rows.counts);
-    script.run(connection).await
 }
