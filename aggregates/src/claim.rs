@@ -32,4 +32,49 @@ impl ClaimKey {
     pub fn api_key_place(organization: crate::values::OrganizationId, place: u8) -> Self {
         ClaimKey { scope: "api-key-place", value: format!("{organization}/{place}"), field: "keys" }
     }
+
+    /// The handle of an organization, letter case aside.
+    #[must_use]
+    pub fn organization_handle(handle: &str) -> Self {
+        ClaimKey { scope: "organization-handle", value: crate::text::fold(handle), field: "name" }
+    }
+
+    /// The one move of a group of an organization that is under way.
+    #[must_use]
+    pub fn group_move(organization: crate::values::OrganizationId) -> Self {
+        ClaimKey { scope: "group-move", value: organization.to_string(), field: "task" }
+    }
+
+    /// The name of a group among its siblings, letter case aside.
+    #[must_use]
+    pub fn group_name(
+        organization: crate::values::OrganizationId,
+        parent: Option<crate::values::GroupId>,
+        name: &str,
+    ) -> Self {
+        let parent = parent.map_or_else(String::new, |parent| parent.to_string());
+        ClaimKey {
+            scope: "group-name",
+            value: format!("{organization}/{parent}/{}", crate::text::fold(name)),
+            field: "name",
+        }
+    }
+
+    /// The telephone number of a user, unique among all that are not archived.
+    #[must_use]
+    pub fn user_phone(phone: &crate::user::Phone) -> Self {
+        ClaimKey { scope: "user-phone", value: phone.as_str().to_owned(), field: "phone" }
+    }
+
+    /// The one TOTP configuration of a user that is in force.
+    #[must_use]
+    pub fn enabled_totp(user: crate::values::UserId) -> Self {
+        ClaimKey { scope: "totp-enabled", value: user.to_string(), field: "enabled" }
+    }
+
+    /// The one setting of a feature for one target.
+    #[must_use]
+    pub fn feature_setting(feature: &crate::feature::FeatureId, target: crate::feature::setting::Target) -> Self {
+        ClaimKey { scope: "feature-setting", value: format!("{feature}/{}", target.text()), field: "featureId" }
+    }
 }

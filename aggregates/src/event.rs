@@ -2,7 +2,11 @@
 
 use crate::{
     Claim, access_token::AccessTokenEvent, admin::AdminEvent, api_key::ApiKeyEvent, audit_access::AuditAccessEvent,
-    checkpoint_key::CheckpointKeyEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
+    checkin::CheckinEvent, checkpoint_key::CheckpointKeyEvent, feature::FeatureEvent, feature::setting::SettingEvent,
+    group::GroupEvent, group::placement::PlacementEvent, group::staffing::StaffingEvent, group::tree::TreeEvent,
+    individual::IndividualEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
+    session::SessionEvent, session::guard::GuardEvent, task::TaskEvent, totp::TotpEvent, user::UserEvent,
+    user::roster::RosterEvent,
 };
 use serde_json::Value;
 
@@ -268,6 +272,34 @@ domain_events! {
     ApiKey(ApiKeyEvent) of crate::api_key::ApiKey,
     /// Of the key that signs checkpoints.
     CheckpointKey(CheckpointKeyEvent) of crate::checkpoint_key::CheckpointKey,
+    /// Of a user.
+    User(UserEvent) of crate::user::User,
+    /// Of the enabled admins of an organization, or of the system.
+    Roster(RosterEvent) of crate::user::roster::Roster,
+    /// Of a session.
+    Session(SessionEvent) of crate::session::Session,
+    /// Of the guard in front of sign-in.
+    Guard(GuardEvent) of crate::session::guard::Guard,
+    /// Of a second factor.
+    Totp(TotpEvent) of crate::totp::Totp,
+    /// Of a feature.
+    Feature(FeatureEvent) of crate::feature::Feature,
+    /// Of the setting of a feature.
+    Setting(SettingEvent) of crate::feature::setting::FeatureSetting,
+    /// Of an individual.
+    Individual(IndividualEvent) of crate::individual::Individual,
+    /// Of a group.
+    Group(GroupEvent) of crate::group::Group,
+    /// Of the tree of an organization's groups.
+    Tree(TreeEvent) of crate::group::tree::Tree,
+    /// Of the places of an individual.
+    Placement(PlacementEvent) of crate::group::placement::Placement,
+    /// Of the posts of a user.
+    Staffing(StaffingEvent) of crate::group::staffing::Staffing,
+    /// Of a device telling of itself.
+    Checkin(CheckinEvent) of crate::checkin::Checkin,
+    /// Of work that goes on by itself.
+    Task(TaskEvent) of crate::task::Task,
 }
 
 /// Gives each event its name and version for the journal. A test holds the names to the `type` member that serde writes.

@@ -61,6 +61,35 @@ uuid_id!(
     ApiKeyId
 );
 
+uuid_id!(
+    /// Identifies a user: who signs in.
+    UserId
+);
+uuid_id!(
+    /// Identifies a session: a sign-in, and what follows from it.
+    SessionId
+);
+uuid_id!(
+    /// Identifies a TOTP configuration: a secret that a user's device makes codes from.
+    TotpId
+);
+uuid_id!(
+    /// Identifies the setting of a feature for somebody.
+    FeatureSettingId
+);
+uuid_id!(
+    /// Identifies an individual: whom records are about.
+    IndividualId
+);
+uuid_id!(
+    /// Identifies a group of individuals: a node of an organization's tree.
+    GroupId
+);
+uuid_id!(
+    /// Identifies a task: work that goes on after its request was answered.
+    TaskId
+);
+
 /// Why a value was refused. Reads well behind the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -110,6 +139,15 @@ pub enum Problem {
     /// Not in the IANA time zone database.
     #[error("must be a name of the IANA time zone database")]
     UnknownTimeZone,
+    /// Not an E.164 telephone number.
+    #[error("must be a telephone number with a plus sign and its country's code (E.164)")]
+    NotAPhone,
+    /// A character that identifiers do not have.
+    #[error("must consist of letters, digits, '.', '_' and '-'")]
+    NotAnIdentifier,
+    /// Not a calendar date.
+    #[error("must be a date (YYYY-MM-DD)")]
+    NotADate,
     /// Not like the published pattern.
     #[error("must be a web address")]
     NotAWebAddress,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Finds an admin by the person behind it.
 pub const PERSON_ID: TextKey<AdminDocument> = TextKey("person_id", PhantomData);
@@ -110,6 +110,9 @@ pub struct AdminDocument {
     /// The sign-in account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AdminAccount>,
+    /// Counts how often it was put out of force: sessions of another count are over.
+    #[serde(default)]
+    pub epoch: u64,
     /// Stamps of the admin as a whole.
     pub audit_info: AuditInfo,
 }
@@ -199,6 +202,7 @@ fn registered(event: &RecordedEvent, registration: &Registration) -> AdminDocume
             .account
             .as_ref()
             .map(|account| AdminAccount { id: account.id, email: account.email.clone() }),
+        epoch: 0,
         audit_info,
     }
 }
@@ -241,7 +245,10 @@ fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEve
             document.phone_numbers.retain(|entry| entry.id != *phone_number_id)
         }
         AdminEvent::Activated {} => set_active(document, event, true),
-        AdminEvent::Deactivated {} => set_active(document, event, false),
+        AdminEvent::Deactivated {} => {
+            set_active(document, event, false);
+            document.epoch += 1;
+        }
     }
 }
 

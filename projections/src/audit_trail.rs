@@ -11,16 +11,23 @@ use crate::admins::AdminDocument;
 use crate::api_keys::ApiKeyDocument;
 use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;
+use crate::features::{FeatureDocument, FeatureSettingDocument};
+use crate::groups::GroupDocument;
 use crate::organizations::OrganizationDocument;
 use crate::query::{IntegerKey, Sort, TextKey};
 use crate::recorded::RecordedEvent;
+use crate::sessions::SessionDocument;
 use crate::state_document;
+use crate::tasks::TaskDocument;
+use crate::totps::TotpDocument;
+use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use registrar_aggregates::access_token::AccessTokenEvent;
 use registrar_aggregates::admin::AdminEvent;
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
+use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::key_ring::KeyRingEvent;
 use registrar_aggregates::personal::SECRET;
 use registrar_aggregates::{ActorType, DomainEvent};
@@ -28,6 +35,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::marker::PhantomData;
 use uuid::Uuid;
+
+pub use crate::stamped::time_key;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
@@ -69,12 +78,6 @@ pub const BY_ENTITY_ID: Sort<AuditEntry> = Sort(&["entity_id", "sequence"], Phan
 pub const BY_PERSON: Sort<AuditEntry> = Sort(&["person_id", "sequence"], PhantomData);
 /// By actor, then sequence.
 pub const BY_ACTOR: Sort<AuditEntry> = Sort(&["actor_id", "sequence"], PhantomData);
-
-/// A time as keys compare it: UTC, milliseconds, fixed width.
-#[must_use]
-pub fn time_key(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
 
 /// What was done to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -263,10 +266,24 @@ pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
         DomainEvent::Admin(_) => crate::admins::wants(event),
         DomainEvent::Organization(_) => state_document::wants::<OrganizationDocument>(event),
         DomainEvent::ApiKey(_) => state_document::wants::<ApiKeyDocument>(event),
+        DomainEvent::User(_) => state_document::wants::<UserDocument>(event),
+        DomainEvent::Session(_) => state_document::wants::<SessionDocument>(event),
+        DomainEvent::Totp(_) => state_document::wants::<TotpDocument>(event),
+        DomainEvent::Feature(_) => state_document::wants::<FeatureDocument>(event),
+        DomainEvent::Setting(_) => state_document::wants::<FeatureSettingDocument>(event),
+        DomainEvent::Group(_) => state_document::wants::<GroupDocument>(event),
+        DomainEvent::Task(_) => state_document::wants::<TaskDocument>(event),
         DomainEvent::KeyRing(_)
         | DomainEvent::AccessToken(_)
         | DomainEvent::AuditAccess(_)
-        | DomainEvent::CheckpointKey(_) => vec![],
+        | DomainEvent::CheckpointKey(_)
+        | DomainEvent::Roster(_)
+        | DomainEvent::Guard(_)
+        | DomainEvent::Individual(_)
+        | DomainEvent::Tree(_)
+        | DomainEvent::Placement(_)
+        | DomainEvent::Staffing(_)
+        | DomainEvent::Checkin(_) => vec![],
     };
     wanted.push(DocumentKey::of::<TrailCounter>(event.event.aggregate_type()));
     wanted
@@ -282,6 +299,27 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         }
         DomainEvent::Organization(_) => compared::compared::<OrganizationDocument>(event, documents)?,
         DomainEvent::ApiKey(_) => compared::compared::<ApiKeyDocument>(event, documents)?,
+        DomainEvent::User(_) => compared::compared::<UserDocument>(event, documents)?,
+        DomainEvent::Session(_) => compared::compared::<SessionDocument>(event, documents)?,
+        DomainEvent::Totp(_) => compared::compared::<TotpDocument>(event, documents)?,
+        DomainEvent::Feature(_) => compared::compared::<FeatureDocument>(event, documents)?,
+        DomainEvent::Setting(_) => compared::compared::<FeatureSettingDocument>(event, documents)?,
+        DomainEvent::Group(_) => compared::compared::<GroupDocument>(event, documents)?,
+        DomainEvent::Task(_) => compared::compared::<TaskDocument>(event, documents)?,
+        DomainEvent::Roster(_) => told(event, Action::Update, "AdminRoster")?,
+        DomainEvent::Guard(_) => told(event, Action::Insert, "SignInFailure")?,
+        DomainEvent::Individual(_) => told(event, Action::Insert, "Individual")?,
+        DomainEvent::Tree(_) => told(event, Action::Update, "GroupTree")?,
+        DomainEvent::Placement(change) => {
+            let action = match change {
+                PlacementEvent::Enrolled { .. } => Action::Insert,
+                PlacementEvent::Joined { .. } | PlacementEvent::Removed { .. } => Action::Update,
+                PlacementEvent::Released { .. } => Action::Delete,
+            };
+            told(event, action, "IndividualPlacement")?
+        }
+        DomainEvent::Staffing(_) => told(event, Action::Update, "GroupStaffing")?,
+        DomainEvent::Checkin(_) => told(event, Action::Insert, "UserCheckin")?,
         DomainEvent::KeyRing(changed) => key_ring_changed(changed),
         DomainEvent::CheckpointKey(CheckpointKeyEvent::Established { key }) => Touched::new(
             Action::Insert,
@@ -363,6 +401,20 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
         reason: event.event.reason().map(str::to_owned).or_else(|| metadata.reason.clone()),
         comment: event.event.comment().map(str::to_owned).or_else(|| metadata.comment.clone()),
     }
+}
+
+/// What an event tells of itself, where no document holds a state that could be compared. None of these has personal
+/// values.
+fn told(event: &RecordedEvent, action: Action, entity: &'static str) -> Result<Touched, FoldError> {
+    let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
+    let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+    // What is there no longer was there before.
+    let gone = event.event.event_type().ends_with("removed") || event.event.event_type().ends_with("relieved");
+    let changes = told.map(|(name, value)| {
+        let path = format!("/{name}");
+        if gone { change(path, value.clone(), Value::Null) } else { change(path, Value::Null, value.clone()) }
+    });
+    Ok(Touched::new(action, entity, &event.aggregate_id, changes.collect()))
 }
 
 fn change(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {

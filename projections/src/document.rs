@@ -2,11 +2,21 @@
 
 use crate::collection::{Collection, Document, KeyValue};
 use crate::{
+    activities::ActivityDocument,
     admins::AdminDocument,
     api_keys::ApiKeyDocument,
     audit_trail::{AuditEntry, TrailCounter},
+    checkins::CheckinDocument,
     event_statistics::EventStatistic,
+    features::{FeatureDocument, FeatureSettingDocument},
+    groups::{CountDocument, GroupDocument, LogDocument, TreeDocument},
+    individuals::IndividualDocument,
     organizations::OrganizationDocument,
+    roles::RoleDocument,
+    sessions::SessionDocument,
+    tasks::TaskDocument,
+    totps::TotpDocument,
+    users::UserDocument,
 };
 use serde_json::Value;
 
@@ -110,6 +120,20 @@ collections! {
     TrailCounters(TrailCounter),
     EventStatistics(EventStatistic),
     ApiKeys(ApiKeyDocument),
+    Users(UserDocument),
+    Sessions(SessionDocument),
+    TotpConfigurations(TotpDocument),
+    UserActivities(ActivityDocument),
+    UserCheckins(CheckinDocument),
+    Roles(RoleDocument),
+    Features(FeatureDocument),
+    FeatureSettings(FeatureSettingDocument),
+    Individuals(IndividualDocument),
+    Groups(GroupDocument),
+    GroupTrees(TreeDocument),
+    GroupCounts(CountDocument),
+    GroupLogs(LogDocument),
+    Tasks(TaskDocument),
 }
 
 /// Names one document.

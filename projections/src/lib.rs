@@ -4,16 +4,27 @@
 //! the errors they name, read no clock and do no I/O, so that a rebuild gives the same bytes as the live run. A new
 //! read model is a struct, a fold and an index list, entered in [`document::AnyDocument`] and in [`INLINE`] or [`FOLLOWING`].
 
+pub mod activities;
 pub mod admins;
 pub mod api_keys;
 pub mod audit_trail;
+pub mod checkins;
 pub mod collection;
 pub mod document;
 pub mod event_statistics;
+pub mod features;
+pub mod groups;
+pub mod individuals;
 pub mod organizations;
 pub mod query;
 pub mod recorded;
+pub mod roles;
+pub mod sessions;
+pub mod stamped;
 pub mod state_document;
+pub mod tasks;
+pub mod totps;
+pub mod users;
 pub mod working_set;
 
 pub use admins::AdminDocument;
@@ -22,9 +33,11 @@ pub use audit_trail::{AuditChange, AuditEntry, TrailCounter};
 pub use collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 pub use document::{AnyDocument, CollectionId, DocumentKey};
 pub use event_statistics::EventStatistic;
+pub use individuals::IndividualDocument;
 pub use organizations::OrganizationDocument;
 pub use query::{Direction, Filter, Query};
 pub use recorded::RecordedEvent;
+pub use users::UserDocument;
 pub use working_set::{ChangeKind, DocumentChange, FoldError, WorkingSet};
 
 /// One read model: how events become documents.
@@ -60,6 +73,47 @@ pub const INLINE: &[Projection] = &[
         version: api_keys::VERSION,
         wants: state_document::wants::<ApiKeyDocument>,
         fold: state_document::fold::<ApiKeyDocument>,
+    },
+    Projection { name: "activities", version: activities::VERSION, wants: activities::wants, fold: activities::fold },
+    Projection { name: "users", version: users::VERSION, wants: users::wants, fold: users::fold },
+    Projection {
+        name: "sessions",
+        version: sessions::VERSION,
+        wants: state_document::wants::<sessions::SessionDocument>,
+        fold: state_document::fold::<sessions::SessionDocument>,
+    },
+    Projection {
+        name: "totps",
+        version: totps::VERSION,
+        wants: state_document::wants::<totps::TotpDocument>,
+        fold: state_document::fold::<totps::TotpDocument>,
+    },
+    Projection { name: "checkins", version: checkins::VERSION, wants: |_| vec![], fold: checkins::fold },
+    Projection { name: "roles", version: roles::VERSION, wants: roles::wants, fold: roles::fold },
+    Projection {
+        name: "features",
+        version: features::VERSION,
+        wants: state_document::wants::<features::FeatureDocument>,
+        fold: state_document::fold::<features::FeatureDocument>,
+    },
+    Projection {
+        name: "feature_settings",
+        version: features::VERSION,
+        wants: state_document::wants::<features::FeatureSettingDocument>,
+        fold: state_document::fold::<features::FeatureSettingDocument>,
+    },
+    Projection {
+        name: "individuals",
+        version: individuals::VERSION,
+        wants: individuals::wants,
+        fold: individuals::fold,
+    },
+    Projection { name: "groups", version: groups::VERSION, wants: groups::wants, fold: groups::fold },
+    Projection {
+        name: "tasks",
+        version: tasks::VERSION,
+        wants: state_document::wants::<tasks::TaskDocument>,
+        fold: state_document::fold::<tasks::TaskDocument>,
     },
 ];
 

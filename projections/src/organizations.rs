@@ -3,9 +3,11 @@
 use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
+use crate::stamped::time_key;
 use crate::state_document::StateDocument;
 use chrono::{DateTime, Utc};
-use registrar_aggregates::organization::{Code, OrganizationEvent, Profile};
+use registrar_aggregates::organization::tenancy::TIME_ZONE_DEFAULT;
+use registrar_aggregates::organization::{Code, OrganizationEvent, Profile, Status};
 use registrar_aggregates::text::fold as fold_text;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,7 +17,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The organization itself, for those who may see no other.
 pub const ORGANIZATION_ID: TextKey<OrganizationDocument> = TextKey("organization_id", PhantomData);
@@ -31,6 +33,18 @@ pub const MODES: TextsKey<OrganizationDocument> = TextsKey("modes", PhantomData)
 pub const COUNTRIES: TextsKey<OrganizationDocument> = TextsKey("countries", PhantomData);
 /// Entities that it is associated with, as [`text_key`] writes them; an identifier as [`id_key`] does.
 pub const ENTITIES: TextsKey<OrganizationDocument> = TextsKey("entities", PhantomData);
+/// By identifier.
+pub const BY_ID: Sort<OrganizationDocument> = Sort(&[], PhantomData);
+/// Oldest first.
+pub const BY_CREATION: Sort<OrganizationDocument> = Sort(&["created_at"], PhantomData);
+/// Time of the last change.
+pub const UPDATED_AT: TextKey<OrganizationDocument> = TextKey("updated_at", PhantomData);
+/// The handle, folded; that of one from before there were handles is its identifier.
+pub const HANDLE: TextKey<OrganizationDocument> = TextKey("handle", PhantomData);
+/// The handle.
+pub const HANDLE_SEARCH: SearchKey<OrganizationDocument> = SearchKey("handle_search", PhantomData);
+/// `true` for one that is neither put away nor retired.
+pub const ACTIVE: TextKey<OrganizationDocument> = TextKey("active", PhantomData);
 /// Name, letter case aside, then id.
 pub const BY_NAME: Sort<OrganizationDocument> = Sort(&["name"], PhantomData);
 
@@ -69,6 +83,26 @@ impl Deref for OrganizationDocument {
     }
 }
 
+impl OrganizationDocument {
+    /// Its handle; that of one from before there were handles is its identifier.
+    #[must_use]
+    pub fn handle(&self) -> String {
+        self.tenancy.handle.clone().unwrap_or_else(|| self.profile.id.to_string())
+    }
+
+    /// Whether it is neither put away nor retired.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.archived && self.status != Status::Retired
+    }
+
+    /// Its time zone, an IANA name.
+    #[must_use]
+    pub fn time_zone(&self) -> &str {
+        self.details.time_zone.as_deref().unwrap_or(TIME_ZONE_DEFAULT)
+    }
+}
+
 impl Document for OrganizationDocument {
     const COLLECTION: &'static Collection = &Collection {
         name: "organizations",
@@ -81,8 +115,22 @@ impl Document for OrganizationDocument {
             KeyColumn { name: "modes", kind: KeyKind::Texts },
             KeyColumn { name: "countries", kind: KeyKind::Texts },
             KeyColumn { name: "entities", kind: KeyKind::Texts },
+            KeyColumn { name: "created_at", kind: KeyKind::Text },
+            KeyColumn { name: "updated_at", kind: KeyKind::Text },
+            KeyColumn { name: "handle", kind: KeyKind::Text },
+            KeyColumn { name: "handle_search", kind: KeyKind::Search },
+            KeyColumn { name: "active", kind: KeyKind::Text },
         ],
-        indexes: &[&["organization_id"], &["name"], &["numbers"], &["modes"], &["countries"], &["entities"]],
+        indexes: &[
+            &["organization_id"],
+            &["name"],
+            &["numbers"],
+            &["modes"],
+            &["countries"],
+            &["entities"],
+            &["created_at"],
+            &["handle"],
+        ],
         counted: &[&[]],
         hot: true,
     };
@@ -99,6 +147,7 @@ impl Document for OrganizationDocument {
             KeyValue::Texts(ids.into_iter().collect())
         };
         let sub_type = profile.details.sub_type.iter();
+        let handle = fold_text(&self.handle());
         vec![
             KeyValue::Text(self.id()),
             KeyValue::Text(sortable(name.clone())),
@@ -116,6 +165,11 @@ impl Document for OrganizationDocument {
                     .map(|study| Uuid::try_parse(study).map_or_else(|_| text_key(study), id_key))
                     .collect(),
             ),
+            KeyValue::Text(time_key(self.created_at)),
+            KeyValue::Text(time_key(self.updated_at)),
+            KeyValue::Text(sortable(handle.clone())),
+            KeyValue::Text(handle),
+            KeyValue::Text(self.is_active().to_string()),
         ]
     }
 }

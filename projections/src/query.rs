@@ -1,6 +1,6 @@
 //! Typed queries: a key that a collection does not declare cannot be named.
 
-use crate::collection::{Document, KeyValue};
+use crate::collection::{Collection, Document, KeyValue};
 use std::marker::PhantomData;
 
 /// A scalar text key of `D` that may be filtered by.
@@ -55,6 +55,14 @@ pub enum Comparison {
     Contains,
     /// None of the values of a multi-valued key.
     Lacks,
+    /// Larger.
+    Above,
+    /// One of several texts.
+    OneOf,
+    /// None of several texts.
+    NoneOf,
+    /// At least one of several values of a multi-valued key.
+    ContainsAny,
 }
 
 /// One condition of a query.
@@ -68,6 +76,22 @@ pub struct Filter {
     pub value: KeyValue,
 }
 
+/// Documents of another collection by which a query is narrowed: those of its own documents are kept (or dropped) whose
+/// identifier is the value that the others have of a key.
+#[derive(Debug, Clone)]
+pub struct Related {
+    /// The other collection.
+    pub collection: &'static Collection,
+    /// Scalar key of the others that names documents of the query's own collection.
+    pub key: &'static str,
+    /// Conditions on the others, all of which must hold.
+    pub filters: Vec<Filter>,
+    /// Searchable key of the others and the folded text that must be part of it.
+    pub search: Option<(&'static str, String)>,
+    /// Whether what is named is kept; else it is dropped.
+    pub kept: bool,
+}
+
 /// A page of documents of one type: filters combined with and, an optional search, an order, a place.
 #[derive(Debug)]
 pub struct Query<D> {
@@ -75,6 +99,8 @@ pub struct Query<D> {
     pub filters: Vec<Filter>,
     /// Searchable key and the folded text that must be part of it.
     pub search: Option<(&'static str, String)>,
+    /// Documents of other collections that it is narrowed by.
+    pub related: Vec<Related>,
     /// Keys that the order compares; ties go by id.
     pub sort: &'static [&'static str],
     /// Direction of the order, of the ties too.
@@ -95,6 +121,7 @@ impl<D: Document> Query<D> {
         Query {
             filters: Vec::new(),
             search: None,
+            related: Vec::new(),
             sort: sort.0,
             direction,
             skip: 0,
@@ -131,6 +158,39 @@ impl<D: Document> Query<D> {
     #[must_use]
     pub fn below(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
         self.filter(key.0, Comparison::Below, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose key is larger than `value`, by code point.
+    #[must_use]
+    pub fn above(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
+        self.filter(key.0, Comparison::Above, KeyValue::Text(value.into()))
+    }
+
+    /// Keeps documents whose key is one of `values`.
+    #[must_use]
+    pub fn one_of(self, key: &TextKey<D>, values: Vec<String>) -> Self {
+        self.filter(key.0, Comparison::OneOf, KeyValue::Texts(values))
+    }
+
+    /// Keeps documents whose key is none of `values`.
+    #[must_use]
+    pub fn none_of(self, key: &TextKey<D>, values: Vec<String>) -> Self {
+        self.filter(key.0, Comparison::NoneOf, KeyValue::Texts(values))
+    }
+
+    /// Keeps documents at least one of whose values is one of `values`.
+    #[must_use]
+    pub fn contains_any(self, key: &TextsKey<D>, values: Vec<String>) -> Self {
+        self.filter(key.0, Comparison::ContainsAny, KeyValue::Texts(values))
+    }
+
+    /// Keeps documents that a document matching `others` names by its key; with `kept` false drops them. Order and place of
+    /// `others` do not matter.
+    #[must_use]
+    pub fn related<O: Document>(mut self, key: &TextKey<O>, others: Query<O>, kept: bool) -> Self {
+        let Query { filters, search, .. } = others;
+        self.related.push(Related { collection: O::COLLECTION, key: key.0, filters, search, kept });
+        self
     }
 
     /// Keeps documents one of whose values is `value`.

@@ -1,5 +1,7 @@
 //! What must hold for every type of event, of whichever aggregate.
 
+mod identity;
+
 use super::*;
 use crate::{
     admin::tests::full_events, checkpoint_key::NoteKey, key_ring::SigningKey, organization, personal, values::AdminId,
@@ -42,6 +44,7 @@ fn events() -> Vec<DomainEvent> {
     events.extend(crate::api_key::tests::full_events().into_iter().map(DomainEvent::from));
     let key = NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() };
     events.push(CheckpointKeyEvent::Established { key }.into());
+    events.extend(identity::events());
     events
 }
 
@@ -54,6 +57,7 @@ fn names() -> Vec<&'static str> {
         AuditAccessEvent::NAMES,
         ApiKeyEvent::NAMES,
         CheckpointKeyEvent::NAMES,
+        &identity::names(),
     ]
     .concat()
 }
@@ -102,7 +106,7 @@ fn no_name_is_given_twice() {
 #[test]
 fn the_names_are_those_of_the_first_release() {
     assert_eq!(
-        names(),
+        names()[..names().len() - identity::names().len()],
         [
             "admin.registered",
             "admin.grants-amended",
@@ -134,6 +138,7 @@ fn the_names_are_those_of_the_first_release() {
             "organization.study-assigned",
             "organization.study-released",
             "organization.references-amended",
+            "organization.tenancy-amended",
             "organization.deleted",
             "key-ring.key-added",
             "key-ring.key-retired",
@@ -299,15 +304,48 @@ fn keys_and_password_hashes_are_the_secrets() {
     let secrets: Vec<_> = events().iter().flat_map(|event| event.secret_fields().iter().copied()).collect();
     assert_eq!(
         secrets,
-        ["/account/passwordHash", "/key/privateKey", "/secretDigest", "/secretDigest", "/key/privateKey"]
+        [
+            "/account/passwordHash",
+            "/key/privateKey",
+            "/secretDigest",
+            "/secretDigest",
+            "/key/privateKey",
+            "/passwordHash",
+            "/passwordHash",
+            "/refreshDigest",
+            "/secret",
+        ]
     );
 }
 
 #[test]
-fn accounts_and_api_keys_claim_something() {
+fn what_must_be_unique_is_claimed() {
     let claiming: Vec<_> =
         events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
-    assert_eq!(claiming, ["admin.registered", "api-key.created", "api-key.deleted"]);
+    assert_eq!(
+        claiming,
+        [
+            "admin.registered",
+            "organization.registered",
+            "organization.deleted",
+            "api-key.created",
+            "api-key.deleted",
+            "user.created",
+            "user.email-amended",
+            "user.phone-amended",
+            "user.archived",
+            "totp-configuration.enabled",
+            "totp-configuration.disabled",
+            "feature-setting.created",
+            "feature-setting.removed",
+            "individual-group.created",
+            "individual-group.renamed",
+            "individual-group.moved",
+            "task.queued",
+            "task.finished",
+            "task.failed",
+        ]
+    );
 }
 
 /// An organization is nobody: nothing of what it is belongs to a person.
@@ -341,6 +379,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
     }
     let known = BTreeSet::from(
         [
+            "/account",
             "/account/id",
             "/address/countryCode",
             "/address/id",
@@ -350,17 +389,38 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/addresses/*/id",
             "/addresses/*/regionCode",
             "/adminId",
+            "/appVersion",
+            "/at",
+            "/classification",
+            "/contacts/phoneType",
             "/customPermissions/*",
+            "/definition/description",
+            "/definition/stage",
+            "/documents/*",
+            "/error",
             "/expiresAt",
             "/filters/searchTerm",
+            "/from",
+            "/group",
+            "/groups/*",
             "/id",
+            "/individualId",
             "/key/keyId",
             "/key/name",
             "/key/publicKey",
             "/key/verifiesUntil",
             "/keyId",
+            "/kind",
+            "/locale",
+            "/model",
             "/name",
+            "/node",
+            "/nodeType",
             "/organizationId",
+            "/origin",
+            "/osVersion",
+            "/owner/user",
+            "/parent",
             "/partyId",
             "/permissions/*",
             "/personId",
@@ -368,10 +428,31 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/phoneNumberId",
             "/phoneNumbers/*/id",
             "/policies/*",
+            "/post",
+            "/reason",
+            "/role",
             "/roles/*",
+            "/scope/organizationId",
+            "/setting/featureId",
+            "/setting/switch",
+            "/setting/target/user",
+            "/source",
+            "/state",
+            "/subject",
+            "/switch",
+            "/tags/*",
+            "/timeZone",
+            "/to",
             "/trail",
             "/type",
+            "/under",
+            "/userId",
+            "/username",
             "/verifiesUntil",
+            "/work/groupId",
+            "/work/kind",
+            "/work/organizationId",
+            "/work/to",
         ]
         .map(str::to_owned),
     );
@@ -391,7 +472,8 @@ fn a_masked_event_and_the_states_it_leads_to_show_no_secret() {
             let mut taken = personal::take(&mut payload(&event), secrets);
             taken.retain(|_, secret| secret != personal::SECRET);
             state.apply(masked);
-            let shown = state.shown().expect("it exists").to_string();
+            // What was released is not there any more, and may come again.
+            let shown = state.shown().map(|shown| shown.to_string()).unwrap_or_default();
             assert!(taken.values().all(|secret| !shown.contains(&secret.to_string())), "{shown}");
         }
     }

@@ -82,6 +82,8 @@ pub struct Content {
     pub addresses: Vec<AddressContent>,
     /// Extra values; left out they stay as they are.
     pub properties: Option<Vec<PropertyContent>>,
+    /// What a new organization is to those who sign in. One that is there already stays what it is.
+    pub tenancy: Option<super::Tenancy>,
 }
 
 /// Which part is meant.
@@ -168,6 +170,7 @@ impl Content {
             check.find(&format!("orgAddressesDetails[{index}]"), "mainPrimary", Problem::Repeated);
         }
         check.properties("properties", self.properties.as_deref().unwrap_or_default());
+        check.findings.extend(self.tenancy.iter().flat_map(super::Tenancy::problems));
         check.findings
     }
 }

@@ -2,8 +2,10 @@
 //! of the part that it opened and the reason that the part was given.
 
 use super::profile::{Address, Details, Edition, Mode, Profile, Property, Status};
+use super::tenancy::Tenancy;
 use crate::event::{EventFacts, event_names};
 use crate::values::{OrganizationAddressId, OrganizationModeId};
+use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
 
 /// Facts of an organization.
@@ -71,9 +73,23 @@ pub enum OrganizationEvent {
     /// It refers to other features and themes.
     #[serde(rename = "organization.references-amended")]
     ReferencesAmended { features: Vec<String>, themes: Vec<String>, edition: Edition },
+    /// It is something else to those who sign in.
+    #[serde(rename = "organization.tenancy-amended")]
+    TenancyAmended {
+        /// The handle before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former_handle: Option<String>,
+        tenancy: Box<Tenancy>,
+        edition: Edition,
+    },
     /// It is gone. Its identifier is never given again.
     #[serde(rename = "organization.deleted")]
-    Deleted { edition: Edition },
+    Deleted {
+        /// The handle that is free again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        handle: Option<String>,
+        edition: Edition,
+    },
 }
 
 event_names!(OrganizationEvent {
@@ -95,10 +111,30 @@ event_names!(OrganizationEvent {
     StudyAssigned => "organization.study-assigned" @ "1.0",
     StudyReleased => "organization.study-released" @ "1.0",
     ReferencesAmended => "organization.references-amended" @ "1.0",
+    TenancyAmended => "organization.tenancy-amended" @ "1.0",
     Deleted => "organization.deleted" @ "1.0",
 });
 
 impl EventFacts for OrganizationEvent {
+    fn claims(&self) -> Vec<Claim> {
+        let key = |handle: &Option<String>| handle.as_deref().map(ClaimKey::organization_handle);
+        match self {
+            OrganizationEvent::Registered(profile) => {
+                key(&profile.tenancy.handle).map(Claim::Take).into_iter().collect()
+            }
+            OrganizationEvent::TenancyAmended { former_handle, tenancy, .. } => {
+                let (former, handle) = (key(former_handle), key(&tenancy.handle));
+                // Another letter case is the same handle.
+                if former == handle {
+                    return vec![];
+                }
+                former.map(Claim::Release).into_iter().chain(handle.map(Claim::Take)).collect()
+            }
+            OrganizationEvent::Deleted { handle, .. } => key(handle).map(Claim::Release).into_iter().collect(),
+            _ => vec![],
+        }
+    }
+
     fn reason(&self) -> Option<&str> {
         self.edition().reason.as_deref()
     }
@@ -132,7 +168,8 @@ impl OrganizationEvent {
             | OrganizationEvent::StudyAssigned { edition, .. }
             | OrganizationEvent::StudyReleased { edition }
             | OrganizationEvent::ReferencesAmended { edition, .. }
-            | OrganizationEvent::Deleted { edition } => edition,
+            | OrganizationEvent::TenancyAmended { edition, .. }
+            | OrganizationEvent::Deleted { edition, .. } => edition,
         }
     }
 
@@ -157,6 +194,7 @@ impl OrganizationEvent {
             | OrganizationEvent::StudyAssigned { .. }
             | OrganizationEvent::StudyReleased { .. }
             | OrganizationEvent::ReferencesAmended { .. }
+            | OrganizationEvent::TenancyAmended { .. }
             | OrganizationEvent::Deleted { .. } => true,
         }
     }

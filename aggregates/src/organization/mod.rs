@@ -8,6 +8,7 @@ mod content;
 mod event;
 mod profile;
 mod replace;
+pub mod tenancy;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -19,6 +20,7 @@ pub use content::{
 };
 pub use event::OrganizationEvent;
 pub use profile::{Address, AddressDetails, Details, Edition, Mode, Profile, Property, Status};
+pub use tenancy::{Authorization, Tenancy, TenancyAmendment};
 
 use crate::values::{Finding, OrganizationId, Problem};
 use crate::{Decide, decide::aggregate};
@@ -104,6 +106,13 @@ pub enum OrganizationCommand {
         features: Vec<String>,
         /// All themes from now on.
         themes: Vec<String>,
+        /// When and why.
+        stamp: Stamp,
+    },
+    /// Changes what it is to those who sign in.
+    AmendTenancy {
+        /// The changes.
+        amendment: Box<TenancyAmendment>,
         /// When and why.
         stamp: Stamp,
     },
@@ -245,7 +254,11 @@ impl Record {
                 let changed = (&profile.features, &profile.themes) != (&features, &themes);
                 self.change(&stamp, vec![], changed, |edition| Event::ReferencesAmended { features, themes, edition })
             }
-            Command::Delete(stamp) => self.change(&stamp, vec![], true, |edition| Event::Deleted { edition }),
+            Command::AmendTenancy { amendment, stamp } => self.amend_tenancy(*amendment, &stamp),
+            Command::Delete(stamp) => {
+                let handle = profile.tenancy.handle.clone();
+                self.change(&stamp, vec![], true, |edition| Event::Deleted { handle, edition })
+            }
         }
     }
 

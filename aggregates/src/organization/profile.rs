@@ -2,6 +2,7 @@
 
 use super::codes::{Code, CodeList};
 use super::event::OrganizationEvent;
+use super::tenancy::Tenancy;
 use crate::values::{OrganizationAddressId, OrganizationId, OrganizationModeId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,9 @@ pub struct Profile {
     /// Themes that it refers to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub themes: Vec<String>,
+    /// What it is to those who sign in.
+    #[serde(default, skip_serializing_if = "Tenancy::is_unsaid")]
+    pub tenancy: Tenancy,
 }
 
 /// What may be done with an organization.
@@ -233,6 +237,7 @@ impl Profile {
                 self.features.clone_from(features);
                 self.themes.clone_from(themes);
             }
+            Event::TenancyAmended { tenancy, .. } => self.tenancy = (**tenancy).clone(),
             Event::Deleted { .. } => {}
         }
         if event.is_of_master_data() {

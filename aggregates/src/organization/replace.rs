@@ -50,6 +50,7 @@ pub(super) fn registered(
         study_id: None,
         features: Vec::new(),
         themes: Vec::new(),
+        tenancy: content.tenancy.clone().unwrap_or_default(),
     };
     let mut changes = Changes { start, stamp, events: Vec::new(), findings };
     changes.parts(&blank, &content);
@@ -112,7 +113,8 @@ pub(super) fn needed_by_study(profile: &Profile, event: &OrganizationEvent) -> b
         | OrganizationEvent::Restored { .. }
         | OrganizationEvent::StudyAssigned { .. }
         | OrganizationEvent::StudyReleased { .. }
-        | OrganizationEvent::ReferencesAmended { .. } => false,
+        | OrganizationEvent::ReferencesAmended { .. }
+        | OrganizationEvent::TenancyAmended { .. } => false,
     }
 }
 

@@ -109,6 +109,7 @@ fn profile() -> Profile {
         study_id: None,
         features: vec![],
         themes: vec![],
+        tenancy: Tenancy::default(),
     }
 }
 

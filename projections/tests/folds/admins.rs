@@ -138,7 +138,9 @@ fn a_removed_phone_number_is_gone() {
 
 #[test]
 fn deactivation_and_activation_are_stamped() {
-    changes(Deactivated {}, |document| (document.active, document.active_changed_at) = (false, time(2)));
+    changes(Deactivated {}, |document| {
+        (document.active, document.active_changed_at, document.epoch) = (false, time(2), 1);
+    });
     let again = given([first(), Deactivated {}, Activated {}]).admin();
     assert_eq!((again.active, again.active_changed_at, again.version), (true, time(3), 3));
     assert_eq!(again.audit_info, stamps(1, 3));

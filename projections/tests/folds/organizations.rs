@@ -3,6 +3,7 @@
 use crate::given::*;
 use registrar_aggregates::organization::{
     Address, AddressDetails, Code, CodeList, Details, Edition, Mode, OrganizationEvent, Profile, Property, Status,
+    Tenancy,
 };
 use registrar_aggregates::values::{OrganizationAddressId, OrganizationId, OrganizationModeId};
 use registrar_projections::audit_trail::Action::{Delete, Insert, Update};
@@ -57,6 +58,7 @@ fn registered() -> OrganizationEvent {
         study_id: None,
         features: vec![],
         themes: vec![],
+        tenancy: Tenancy::default(),
     }))
 }
 
@@ -95,7 +97,7 @@ fn a_document_is_the_state_and_when_it_changed() {
 
 #[test]
 fn a_deleted_organization_has_no_document_and_its_entry_tells_what_it_was() {
-    let folded = folded([OrganizationEvent::Deleted { edition: edition(2, Some("closed")) }]);
+    let folded = folded([OrganizationEvent::Deleted { handle: None, edition: edition(2, Some("closed")) }]);
     assert_eq!(document(&folded), None);
     let entry = folded.last_entry();
     assert_eq!((entry.action, entry.entity.as_str()), (Delete, "Organization"));
@@ -186,6 +188,11 @@ fn keys_stand_in_the_order_in_which_they_are_declared() {
             "sub_types" => texts(&["laboratory".into(), simple(code(CodeList::SubType, "LAB").id)]),
             "modes" => texts(&[simple(code(CodeList::Mode, "Testing").id)]),
             "countries" => texts(&[simple(code(CodeList::Country, "AUT").id)]),
+            "created_at" => text("1970-01-01T00:00:01.000Z"),
+            "updated_at" => text("1970-01-01T00:00:02.000Z"),
+            // One from before there were handles has its identifier.
+            "handle" | "handle_search" => text(&ID.to_string()),
+            "active" => text("true"),
             "entities" => texts(&[simple(Uuid::from_u128(0xCD))]),
             other => panic!("a key that no test knows: {other}"),
         };

@@ -50,7 +50,7 @@ fn an_organization_is_registered_once() {
 
 #[test]
 fn the_identifier_of_a_deleted_organization_is_not_given_again() {
-    given([registered(), OrganizationEvent::Deleted { edition: edition(2) }])
+    given([registered(), OrganizationEvent::Deleted { handle: None, edition: edition(2) }])
         .when(register(content()))
         .then_expect_error(OrganizationError::AlreadyRegistered);
 }

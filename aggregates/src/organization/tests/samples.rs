@@ -49,6 +49,17 @@ fn full_details() -> Details {
     }
 }
 
+fn full_tenancy() -> Tenancy {
+    Tenancy {
+        handle: some("acme"),
+        authorization: Authorization::Restricted,
+        classification: Some(crate::user::Classification::Customer),
+        provider_type: some("clinic"),
+        theme_id: Some(Uuid::from_u128(1)),
+        sign_in_url: some("https://acme.example.com/sign-in"),
+    }
+}
+
 pub(crate) fn full_events() -> Vec<OrganizationEvent> {
     use OrganizationEvent as Event;
     let edition = full_edition;
@@ -63,6 +74,7 @@ pub(crate) fn full_events() -> Vec<OrganizationEvent> {
             study_id: some("S1"),
             features: vec!["F1".into()],
             themes: vec!["T1".into()],
+            tenancy: full_tenancy(),
             ..profile()
         })),
         Event::Renamed { name: "Acme CRO".into(), edition: edition() },
@@ -82,7 +94,8 @@ pub(crate) fn full_events() -> Vec<OrganizationEvent> {
         Event::StudyAssigned { study_id: "S1".into(), edition: edition() },
         Event::StudyReleased { edition: edition() },
         Event::ReferencesAmended { features: vec!["F1".into()], themes: vec!["T1".into()], edition: edition() },
-        Event::Deleted { edition: edition() },
+        Event::TenancyAmended { former_handle: some("acme"), tenancy: Box::new(full_tenancy()), edition: edition() },
+        Event::Deleted { handle: some("acme"), edition: edition() },
     ]
 }
 
@@ -101,7 +114,7 @@ fn a_snapshot_gives_back_the_state_it_was_taken_of() {
         organization([]),
         organization([registered()]),
         organization(full[..5].to_vec()),
-        organization([full[0].clone(), full[18].clone()]),
+        organization([full[0].clone(), full[19].clone()]),
     ];
     for state in states {
         let snapshot = serde_json::to_value(&state).expect("JSON");
@@ -116,7 +129,7 @@ fn events_that_come_before_any_registration_leave_the_organization_absent() {
 
 #[test]
 fn nothing_brings_a_deleted_organization_back() {
-    let deleted = OrganizationEvent::Deleted { edition: edition(2) };
+    let deleted = OrganizationEvent::Deleted { handle: None, edition: edition(2) };
     let later = [registered(), deleted].into_iter().chain(full_events());
     assert_eq!(organization(later), Organization::Deleted);
 }

@@ -75,5 +75,5 @@ fn after_the_study_everything_may_be_taken_away() {
     let released = Event::StudyReleased { edition: edition(3) };
     given([with_parts, assigned, released])
         .when(Delete(stamp(4)))
-        .then_expect_events(vec![Event::Deleted { edition: edition(4) }]);
+        .then_expect_events(vec![Event::Deleted { handle: None, edition: edition(4) }]);
 }

@@ -52,9 +52,18 @@ fn a_blank_or_endless_name_is_refused() {
 }
 
 #[test]
-fn names_need_not_be_unique() {
-    use crate::EventFacts;
-    assert!(full_events().iter().all(|event| event.claims().is_empty()));
+fn names_need_not_be_unique_but_handles_must() {
+    use crate::{Claim, ClaimKey, EventFacts};
+    let acme = || ClaimKey::organization_handle("ACME");
+    let claims: Vec<_> = full_events().iter().flat_map(EventFacts::claims).collect();
+    assert_eq!(claims, [Claim::Take(acme()), Claim::Release(acme())]);
+    let renamed = |handle: &str| {
+        let tenancy = Tenancy { handle: some(handle), ..Tenancy::default() };
+        Event::TenancyAmended { former_handle: some("acme"), tenancy: Box::new(tenancy), edition: edition(2) }.claims()
+    };
+    assert_eq!(renamed("Nadir"), [Claim::Release(acme()), Claim::Take(ClaimKey::organization_handle("nadir"))]);
+    assert_eq!(renamed("Acme"), []);
+    assert_eq!(registered().claims(), []);
 }
 
 #[test]
@@ -88,7 +97,7 @@ fn references_are_set_as_a_whole() {
 
 #[test]
 fn a_deleted_organization_is_not_found() {
-    let deleted = Event::Deleted { edition: edition(2) };
+    let deleted = Event::Deleted { handle: None, edition: edition(2) };
     given([registered()]).when(Delete(stamp(2))).then_expect_events(vec![deleted.clone()]);
     for command in commands(&stamp(3)).into_iter().chain([Restore(stamp(3)), ReleaseStudy(stamp(3))]) {
         given([registered(), deleted.clone()]).when(command).then_expect_error(OrganizationError::NotFound);

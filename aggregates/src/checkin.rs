@@ -1,0 +1,138 @@
+//! What a user's device says of itself: facts that nothing is decided by.
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{Problem, UserId, check_text};
+use crate::{Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+
+/// Longest text, in characters.
+pub const TEXT_LENGTH_MAX: usize = 255;
+
+/// What a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A telephone with Android.
+    Android,
+    /// A telephone with iOS.
+    Ios,
+    /// A browser.
+    Web,
+}
+
+impl Source {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Source::Android => "android",
+            Source::Ios => "ios",
+            Source::Web => "web",
+        }
+    }
+}
+
+/// What a device says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Device {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// What it is.
+    pub source: Source,
+    /// Version of the application on it.
+    pub app_version: String,
+    /// Its model.
+    pub model: String,
+    /// Version of its system.
+    pub os_version: String,
+}
+
+/// Facts of a check-in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum CheckinEvent {
+    /// A device told of itself.
+    #[serde(rename = "user-checkin.recorded")]
+    Recorded(Device),
+}
+
+event_names!(CheckinEvent {
+    Recorded => "user-checkin.recorded" @ "1.0",
+});
+
+impl EventFacts for CheckinEvent {}
+
+/// A check-in; there is nothing to know of it.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkin {}
+
+/// Why a check-in is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CheckinError {
+    /// A text cannot be kept.
+    #[error("{field} {problem}")]
+    Unfit {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        problem: Problem,
+    },
+}
+
+impl Checkin {
+    fn evolve(&mut self, _event: CheckinEvent) {}
+}
+
+impl Decide for Checkin {
+    const LOADED: bool = false;
+
+    fn creates(_command: &Device) -> bool {
+        true
+    }
+
+    fn decide(&self, device: Device) -> Result<Vec<CheckinEvent>, CheckinError> {
+        let texts = [("appVersion", &device.app_version), ("model", &device.model), ("osVersion", &device.os_version)];
+        for (field, text) in texts {
+            let unfit = |problem| CheckinError::Unfit { field, problem };
+            check_text(text).map_err(unfit)?;
+            if text.chars().count() > TEXT_LENGTH_MAX {
+                return Err(unfit(Problem::TooLong { max: TEXT_LENGTH_MAX }));
+            }
+        }
+        Ok(vec![CheckinEvent::Recorded(device)])
+    }
+}
+
+aggregate!(Checkin, "user-checkin", Device, CheckinEvent, CheckinError);
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use cqrs_es::test::TestFramework;
+    use uuid::Uuid;
+
+    fn device(model: &str) -> Device {
+        Device {
+            user_id: UserId(Uuid::from_u128(1)),
+            source: Source::Ios,
+            app_version: "1.0".into(),
+            model: model.into(),
+            os_version: "17".into(),
+        }
+    }
+
+    /// The largest event of every type.
+    pub(crate) fn full_events() -> Vec<CheckinEvent> {
+        vec![CheckinEvent::Recorded(device("phone"))]
+    }
+
+    #[test]
+    fn what_a_device_says_is_kept_if_it_can_be() {
+        let given = || TestFramework::<Checkin>::with(()).given(vec![]);
+        given().when(device("phone")).then_expect_events(full_events());
+        let unfit = |problem| CheckinError::Unfit { field: "model", problem };
+        given().when(device("a\0b")).then_expect_error(unfit(Problem::Nul));
+        given().when(device(&"x".repeat(256))).then_expect_error(unfit(Problem::TooLong { max: 255 }));
+    }
+}

@@ -1,0 +1,206 @@
+//! Features: what can be switched on for some and off for others. The catalogue is here, who has which in [`setting`].
+
+pub mod setting;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{Problem, check_text};
+use crate::{Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Longest identifier, in characters.
+pub const ID_LENGTH_MAX: usize = 255;
+/// Longest description, in characters.
+pub const DESCRIPTION_LENGTH_MAX: usize = 1_000;
+
+/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct FeatureId(String);
+
+impl FeatureId {
+    /// Checks the form.
+    ///
+    /// # Errors
+    /// `Blank`, `TooLong`, `NotAnIdentifier`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        if text.is_empty() {
+            return Err(Problem::Blank);
+        }
+        if text.chars().count() > ID_LENGTH_MAX {
+            return Err(Problem::TooLong { max: ID_LENGTH_MAX });
+        }
+        let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if fits { Ok(FeatureId(text.to_owned())) } else { Err(Problem::NotAnIdentifier) }
+    }
+}
+
+impl fmt::Display for FeatureId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How far a feature has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// For trial among its makers.
+    Alpha,
+    /// For trial.
+    Beta,
+    /// For everybody.
+    Ga,
+}
+
+/// What a feature is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Definition {
+    /// How far it has come.
+    pub stage: Stage,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Whether it is on where nothing else is said.
+    pub global_enabled: bool,
+    /// Whether it may be set for somebody without force.
+    pub assignable: bool,
+}
+
+impl Definition {
+    /// Refuses to be set for somebody, unless it may be or is forced to.
+    ///
+    /// # Errors
+    /// `NotAssignable`.
+    pub fn check_assignable(&self, force: bool) -> Result<(), FeatureError> {
+        if self.assignable || force { Ok(()) } else { Err(FeatureError::NotAssignable) }
+    }
+}
+
+/// A feature's life.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Feature {
+    /// Never created.
+    #[default]
+    Absent,
+    /// In the catalogue.
+    Present(Definition),
+}
+
+/// What can be asked of a feature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FeatureCommand {
+    /// Creates it.
+    Create {
+        /// Its identifier.
+        id: FeatureId,
+        /// What it is.
+        definition: Definition,
+    },
+    /// Changes what is given, all of it or nothing.
+    Amend(Amendment),
+}
+
+/// Changes of a feature. What is absent stays as it is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Amendment {
+    /// Another stage.
+    pub stage: Option<Stage>,
+    /// Another description; `Some(None)` for none.
+    pub description: Option<Option<String>>,
+    /// Whether it is on where nothing else is said.
+    pub global_enabled: Option<bool>,
+    /// Whether it may be set without force.
+    pub assignable: Option<bool>,
+}
+
+/// Facts of a feature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum FeatureEvent {
+    /// It is in the catalogue.
+    #[serde(rename = "feature.created")]
+    Created {
+        /// Its identifier.
+        id: FeatureId,
+        /// What it is.
+        definition: Definition,
+    },
+    /// It is something else.
+    #[serde(rename = "feature.amended")]
+    Amended {
+        /// What it is from now on.
+        definition: Definition,
+    },
+}
+
+event_names!(FeatureEvent {
+    Created => "feature.created" @ "1.0",
+    Amended => "feature.amended" @ "1.0",
+});
+
+impl EventFacts for FeatureEvent {}
+
+/// Why a feature refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FeatureError {
+    /// There is no such feature.
+    #[error("feature not found")]
+    NotFound,
+    /// The identifier is taken.
+    #[error("feature already exists")]
+    AlreadyExists,
+    /// It may not be set for anybody without force.
+    #[error("the feature is not assignable without force")]
+    NotAssignable,
+    /// The description cannot be used.
+    #[error("description {0}")]
+    UnfitDescription(Problem),
+}
+
+impl Decide for Feature {
+    fn creates(command: &FeatureCommand) -> bool {
+        matches!(command, FeatureCommand::Create { .. })
+    }
+
+    fn decide(&self, command: FeatureCommand) -> Result<Vec<FeatureEvent>, FeatureError> {
+        match (self, command) {
+            (Feature::Absent, FeatureCommand::Create { id, definition }) => {
+                let definition = fit(definition)?;
+                Ok(vec![FeatureEvent::Created { id, definition }])
+            }
+            (Feature::Present(_), FeatureCommand::Create { .. }) => Err(FeatureError::AlreadyExists),
+            (Feature::Absent, FeatureCommand::Amend(_)) => Err(FeatureError::NotFound),
+            (Feature::Present(present), FeatureCommand::Amend(amendment)) => {
+                let definition = fit(Definition {
+                    stage: amendment.stage.unwrap_or(present.stage),
+                    description: amendment.description.unwrap_or_else(|| present.description.clone()),
+                    global_enabled: amendment.global_enabled.unwrap_or(present.global_enabled),
+                    assignable: amendment.assignable.unwrap_or(present.assignable),
+                })?;
+                Ok(if definition == *present { vec![] } else { vec![FeatureEvent::Amended { definition }] })
+            }
+        }
+    }
+}
+
+fn fit(definition: Definition) -> Result<Definition, FeatureError> {
+    let description = definition.description.as_deref().unwrap_or_default();
+    check_text(description).map_err(FeatureError::UnfitDescription)?;
+    if description.chars().count() > DESCRIPTION_LENGTH_MAX {
+        return Err(FeatureError::UnfitDescription(Problem::TooLong { max: DESCRIPTION_LENGTH_MAX }));
+    }
+    Ok(definition)
+}
+
+impl Feature {
+    fn evolve(&mut self, event: FeatureEvent) {
+        let (FeatureEvent::Created { definition, .. } | FeatureEvent::Amended { definition }) = event;
+        *self = Feature::Present(definition);
+    }
+}
+
+aggregate!(Feature, "feature", FeatureCommand, FeatureEvent, FeatureError);

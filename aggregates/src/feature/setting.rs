@@ -1,0 +1,197 @@
+//! Whether a feature is on for one user or one organization. Whoever says nothing goes by whatever stands above: the user's
+//! setting, else that of the organization, else the feature's own.
+
+use super::FeatureId;
+use crate::event::{EventFacts, event_names};
+use crate::values::{FeatureSettingId, OrganizationId, UserId};
+use crate::{Claim, ClaimKey, Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+
+/// Whom a setting is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// An organization.
+    Organization(OrganizationId),
+    /// A user, wherever they are.
+    User(UserId),
+    /// A user in one organization.
+    UserIn(UserId, OrganizationId),
+}
+
+impl Target {
+    /// A text that tells it from every other one.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Target::Organization(organization) => format!("organization/{organization}"),
+            Target::User(user) => format!("user/{user}"),
+            Target::UserIn(user, organization) => format!("user/{user}/{organization}"),
+        }
+    }
+}
+
+/// What is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// On.
+    Enabled,
+    /// Off.
+    Disabled,
+    /// Whatever stands above.
+    DontCare,
+}
+
+/// The effective state: the first that cares counts, else what holds for everybody.
+#[must_use]
+pub fn effective(said: impl IntoIterator<Item = Option<Switch>>, global: bool) -> bool {
+    said.into_iter()
+        .flatten()
+        .find_map(|switch| match switch {
+            Switch::Enabled => Some(true),
+            Switch::Disabled => Some(false),
+            Switch::DontCare => None,
+        })
+        .unwrap_or(global)
+}
+
+/// A setting's life. One that was taken away may be made again under another identifier.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FeatureSetting {
+    /// Never made.
+    #[default]
+    Absent,
+    /// There.
+    Present(Setting),
+    /// Taken away.
+    Removed,
+}
+
+/// A setting that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Setting {
+    /// Of which feature.
+    pub feature_id: FeatureId,
+    /// For whom.
+    pub target: Target,
+    /// What is said.
+    pub switch: Switch,
+}
+
+/// What can be asked of a setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettingCommand {
+    /// Makes it.
+    Create {
+        /// The setting.
+        id: FeatureSettingId,
+        /// What it is.
+        setting: Setting,
+    },
+    /// Says something else.
+    Set(Switch),
+    /// Takes it away.
+    Remove,
+}
+
+/// Facts of a setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum SettingEvent {
+    /// It was made.
+    #[serde(rename = "feature-setting.created")]
+    Created {
+        /// The setting.
+        id: FeatureSettingId,
+        /// What it is.
+        setting: Setting,
+    },
+    /// It says something else.
+    #[serde(rename = "feature-setting.switched")]
+    Switched {
+        /// What it says from now on.
+        switch: Switch,
+    },
+    /// It was taken away.
+    #[serde(rename = "feature-setting.removed")]
+    Removed {
+        /// What it was.
+        setting: Setting,
+    },
+}
+
+event_names!(SettingEvent {
+    Created => "feature-setting.created" @ "1.0",
+    Switched => "feature-setting.switched" @ "1.0",
+    Removed => "feature-setting.removed" @ "1.0",
+});
+
+impl EventFacts for SettingEvent {
+    fn claims(&self) -> Vec<Claim> {
+        let key = |setting: &Setting| ClaimKey::feature_setting(&setting.feature_id, setting.target);
+        match self {
+            SettingEvent::Created { setting, .. } => vec![Claim::Take(key(setting))],
+            SettingEvent::Removed { setting } => vec![Claim::Release(key(setting))],
+            SettingEvent::Switched { .. } => vec![],
+        }
+    }
+}
+
+/// Why a setting refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// There is no such setting, or none any more.
+    #[error("setting not found")]
+    NotFound,
+    /// The identifier is taken.
+    #[error("setting already exists")]
+    AlreadyExists,
+}
+
+impl Decide for FeatureSetting {
+    fn creates(command: &SettingCommand) -> bool {
+        matches!(command, SettingCommand::Create { .. })
+    }
+
+    fn decide(&self, command: SettingCommand) -> Result<Vec<SettingEvent>, SettingError> {
+        match (self, command) {
+            (FeatureSetting::Absent, SettingCommand::Create { id, setting }) => {
+                Ok(vec![SettingEvent::Created { id, setting }])
+            }
+            (FeatureSetting::Present(_) | FeatureSetting::Removed, SettingCommand::Create { .. }) => {
+                Err(SettingError::AlreadyExists)
+            }
+            (FeatureSetting::Present(setting), SettingCommand::Set(switch)) => {
+                Ok(if setting.switch == switch { vec![] } else { vec![SettingEvent::Switched { switch }] })
+            }
+            (FeatureSetting::Present(setting), SettingCommand::Remove) => {
+                Ok(vec![SettingEvent::Removed { setting: setting.clone() }])
+            }
+            (FeatureSetting::Absent | FeatureSetting::Removed, SettingCommand::Set(_) | SettingCommand::Remove) => {
+                Err(SettingError::NotFound)
+            }
+        }
+    }
+}
+
+impl FeatureSetting {
+    /// Whether it was made and not taken away.
+    #[must_use]
+    pub const fn is_present(&self) -> bool {
+        matches!(self, FeatureSetting::Present(_))
+    }
+
+    fn evolve(&mut self, event: SettingEvent) {
+        match (&mut *self, event) {
+            (FeatureSetting::Absent, SettingEvent::Created { setting, .. }) => *self = FeatureSetting::Present(setting),
+            (FeatureSetting::Present(setting), SettingEvent::Switched { switch }) => setting.switch = switch,
+            (FeatureSetting::Present(_), SettingEvent::Removed { .. }) => *self = FeatureSetting::Removed,
+            // What happened, happened.
+            _ => {}
+        }
+    }
+}
+
+aggregate!(FeatureSetting, "feature-setting", SettingCommand, SettingEvent, SettingError);

@@ -1,0 +1,75 @@
+//! What happens to a node of an organization's tree.
+
+use super::Node;
+use crate::event::{EventFacts, event_names};
+use crate::values::{GroupId, OrganizationId};
+use crate::{Claim, ClaimKey};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Facts of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum GroupEvent {
+    /// It was created, at the top of the tree.
+    #[serde(rename = "individual-group.created")]
+    Created(Box<Node>),
+    /// It has another name.
+    #[serde(rename = "individual-group.renamed")]
+    Renamed {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// Where it hangs; none at the top.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<GroupId>,
+        /// The name before.
+        from: String,
+        /// The name from now on.
+        to: String,
+    },
+    /// It has other tags.
+    #[serde(rename = "individual-group.tagged")]
+    Tagged {
+        /// All tags from now on.
+        tags: BTreeSet<String>,
+    },
+    /// It hangs elsewhere, and with it everything below.
+    #[serde(rename = "individual-group.moved")]
+    Moved {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// Its name.
+        name: String,
+        /// Where it was; none at the top.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<GroupId>,
+        /// Where it is; none at the top.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<GroupId>,
+    },
+}
+
+event_names!(GroupEvent {
+    Created => "individual-group.created" @ "1.0",
+    Renamed => "individual-group.renamed" @ "1.0",
+    Tagged => "individual-group.tagged" @ "1.0",
+    Moved => "individual-group.moved" @ "1.0",
+});
+
+impl EventFacts for GroupEvent {
+    fn claims(&self) -> Vec<Claim> {
+        let key = ClaimKey::group_name;
+        match self {
+            GroupEvent::Created(node) => vec![Claim::Take(key(node.organization_id, node.parent, &node.name))],
+            GroupEvent::Renamed { organization_id, parent, from, to } => {
+                let (from, to) = (key(*organization_id, *parent, from), key(*organization_id, *parent, to));
+                // Another letter case is the same name.
+                if from == to { vec![] } else { vec![Claim::Release(from), Claim::Take(to)] }
+            }
+            GroupEvent::Moved { organization_id, name, from, to } => {
+                vec![Claim::Release(key(*organization_id, *from, name)), Claim::Take(key(*organization_id, *to, name))]
+            }
+            GroupEvent::Tagged { .. } => vec![],
+        }
+    }
+}

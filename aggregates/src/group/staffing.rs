@@ -1,0 +1,177 @@
+//! Which groups of one organization a user leads or works in.
+//!
+//! The stream is `<organization>/<user>`. Whether the user is an enabled member of the organization is for whoever asks to
+//! see to; when they stop being a member, everything here ends.
+
+use crate::event::{EventFacts, event_names};
+use crate::user::Profile;
+use crate::values::{GroupId, OrganizationId, UserId};
+use crate::{Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Most places of one user in the groups of one organization, of each kind.
+pub const PLACES_MAX: usize = 1_000;
+
+/// What a user is in a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Post {
+    /// Manages the group, and all below.
+    Leader,
+    /// Works with the people in it.
+    Member,
+}
+
+/// The places of one user in one organization.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Staffing {
+    /// Groups and divisions that the user leads.
+    pub leads: BTreeSet<GroupId>,
+    /// Groups that the user works in.
+    pub works_in: BTreeSet<GroupId>,
+}
+
+/// What can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StaffingCommand {
+    /// Gives the user a post, and takes the same post elsewhere away in the same moment.
+    Appoint {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The user.
+        user_id: UserId,
+        /// The post.
+        post: Post,
+        /// The group; a division for leaders only.
+        group: GroupId,
+        /// Group where the post ends.
+        instead_of: Option<GroupId>,
+    },
+    /// Takes a post away.
+    Relieve {
+        /// The post.
+        post: Post,
+        /// The group.
+        group: GroupId,
+    },
+    /// Takes all posts away.
+    RelieveOfAll,
+}
+
+/// Facts of the posts of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum StaffingEvent {
+    /// The user has a post.
+    #[serde(rename = "group-staffing.appointed")]
+    Appointed {
+        /// The organization.
+        organization_id: OrganizationId,
+        /// The user.
+        user_id: UserId,
+        /// The post.
+        post: Post,
+        /// The group.
+        group: GroupId,
+    },
+    /// The user has a post no longer.
+    #[serde(rename = "group-staffing.relieved")]
+    Relieved {
+        /// The post.
+        post: Post,
+        /// The group.
+        group: GroupId,
+    },
+}
+
+event_names!(StaffingEvent {
+    Appointed => "group-staffing.appointed" @ "1.0",
+    Relieved => "group-staffing.relieved" @ "1.0",
+});
+
+impl EventFacts for StaffingEvent {}
+
+/// Why it is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StaffingError {
+    /// More posts than one user may have.
+    #[error("a user has {PLACES_MAX} places of a kind in the groups of an organization at most")]
+    TooManyPlaces,
+    /// The user does not count in the organization: no member, or disabled.
+    #[error("the user is no enabled member of the organization")]
+    NotEligible,
+}
+
+/// Refuses posts in an organization to a user who is no enabled member of it.
+///
+/// # Errors
+/// `NotEligible`.
+pub fn check_eligible(user: &Profile, organization: OrganizationId) -> Result<(), StaffingError> {
+    let eligible = user.state.is_enabled() && user.memberships.contains_key(&organization);
+    if eligible { Ok(()) } else { Err(StaffingError::NotEligible) }
+}
+
+/// The stream of a user in an organization.
+#[must_use]
+pub fn stream(organization: OrganizationId, user: UserId) -> String {
+    format!("{organization}/{user}")
+}
+
+impl Staffing {
+    /// The groups in which the user has a post.
+    #[must_use]
+    pub fn groups(&self, post: Post) -> &BTreeSet<GroupId> {
+        match post {
+            Post::Leader => &self.leads,
+            Post::Member => &self.works_in,
+        }
+    }
+
+    fn groups_mut(&mut self, post: Post) -> &mut BTreeSet<GroupId> {
+        match post {
+            Post::Leader => &mut self.leads,
+            Post::Member => &mut self.works_in,
+        }
+    }
+
+    fn evolve(&mut self, event: StaffingEvent) {
+        match event {
+            StaffingEvent::Appointed { post, group, .. } => self.groups_mut(post).insert(group),
+            StaffingEvent::Relieved { post, group } => self.groups_mut(post).remove(&group),
+        };
+    }
+}
+
+impl Decide for Staffing {
+    fn decide(&self, command: StaffingCommand) -> Result<Vec<StaffingEvent>, StaffingError> {
+        match command {
+            StaffingCommand::Appoint { organization_id, user_id, post, group, instead_of } => {
+                let groups = self.groups(post);
+                let relieved = instead_of.filter(|left| *left != group && groups.contains(left));
+                let mut events = Vec::new();
+                if !groups.contains(&group) {
+                    if groups.len() - usize::from(relieved.is_some()) >= PLACES_MAX {
+                        return Err(StaffingError::TooManyPlaces);
+                    }
+                    events.push(StaffingEvent::Appointed { organization_id, user_id, post, group });
+                }
+                events.extend(relieved.map(|group| StaffingEvent::Relieved { post, group }));
+                Ok(events)
+            }
+            StaffingCommand::Relieve { post, group } if self.groups(post).contains(&group) => {
+                Ok(vec![StaffingEvent::Relieved { post, group }])
+            }
+            StaffingCommand::Relieve { .. } => Ok(vec![]),
+            StaffingCommand::RelieveOfAll => {
+                let all = [Post::Leader, Post::Member].into_iter().flat_map(|post| {
+                    self.groups(post).iter().map(move |group| StaffingEvent::Relieved { post, group: *group })
+                });
+                Ok(all.collect())
+            }
+        }
+    }
+}
+
+aggregate!(Staffing, "group-staffing", StaffingCommand, StaffingEvent, StaffingError);

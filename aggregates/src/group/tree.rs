@@ -1,0 +1,109 @@
+//! How the nodes of one organization hang together: one stream an organization, so that moves come one after the other.
+//! It knows only nodes that hang somewhere; what it does not know is at the top.
+
+use crate::event::{EventFacts, event_names};
+use crate::values::GroupId;
+use crate::{Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most levels below the top.
+pub const DEPTH_MAX: usize = 64;
+
+/// The tree of an organization.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tree(BTreeMap<GroupId, GroupId>);
+
+/// What can be asked of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TreeCommand {
+    /// Hangs a node, with everything below it, under a division of the same organization; `None` for the top.
+    Hang {
+        /// The node.
+        node: GroupId,
+        /// The division. Whether it is one, and of the same organization, never changes: whoever asks has seen to it.
+        under: Option<GroupId>,
+    },
+}
+
+/// Facts of a tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum TreeEvent {
+    /// A node hangs elsewhere.
+    #[serde(rename = "group-tree.node-moved")]
+    NodeMoved {
+        /// The node.
+        node: GroupId,
+        /// Its division from now on; none for the top.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        under: Option<GroupId>,
+    },
+}
+
+event_names!(TreeEvent {
+    NodeMoved => "group-tree.node-moved" @ "1.0",
+});
+
+impl EventFacts for TreeEvent {}
+
+/// Why a tree refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TreeError {
+    /// The division is the node itself or below it.
+    #[error("a group cannot hang under itself")]
+    Cycle,
+    /// There would be too many levels.
+    #[error("a tree of groups has {DEPTH_MAX} levels at most")]
+    TooDeep,
+}
+
+impl Tree {
+    /// The division that a node hangs under; none at the top.
+    #[must_use]
+    pub fn parent(&self, node: GroupId) -> Option<GroupId> {
+        self.0.get(&node).copied()
+    }
+
+    /// The divisions above a node, nearest first.
+    pub fn ancestors(&self, node: GroupId) -> impl Iterator<Item = GroupId> {
+        std::iter::successors(self.parent(node), |node| self.parent(*node))
+    }
+
+    /// Levels of the subtree below a node.
+    fn height(&self, node: GroupId) -> usize {
+        let levels = |below: GroupId| self.ancestors(below).position(|above| above == node).map(|levels| levels + 1);
+        self.0.keys().filter_map(|below| levels(*below)).max().unwrap_or(0)
+    }
+
+    fn evolve(&mut self, event: TreeEvent) {
+        let TreeEvent::NodeMoved { node, under } = event;
+        match under {
+            Some(under) => self.0.insert(node, under),
+            None => self.0.remove(&node),
+        };
+    }
+}
+
+impl Decide for Tree {
+    const SNAPSHOT: Option<&'static [&'static str]> = Some(&[]);
+
+    fn decide(&self, command: TreeCommand) -> Result<Vec<TreeEvent>, TreeError> {
+        let TreeCommand::Hang { node, under } = command;
+        if under == self.parent(node) {
+            return Ok(vec![]);
+        }
+        if let Some(under) = under {
+            if under == node || self.ancestors(under).any(|above| above == node) {
+                return Err(TreeError::Cycle);
+            }
+            if self.ancestors(under).count() + 1 + self.height(node) > DEPTH_MAX {
+                return Err(TreeError::TooDeep);
+            }
+        }
+        Ok(vec![TreeEvent::NodeMoved { node, under }])
+    }
+}
+
+aggregate!(Tree, "group-tree", TreeCommand, TreeEvent, TreeError);

@@ -1,0 +1,156 @@
+//! What an organization is to those who sign in: its handle, and how its people work together.
+
+use super::content;
+use super::replace;
+use super::{OrganizationError, OrganizationEvent, Record, Stamp};
+use crate::user::Classification;
+use crate::values::{Finding, Problem, check_name, check_text};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Longest handle, in characters.
+pub const HANDLE_LENGTH_MAX: usize = 255;
+/// Longest kind of provider and longest web address, in characters.
+const TEXT_LENGTH_MAX: usize = 255;
+/// Time zone of an organization that names none.
+pub const TIME_ZONE_DEFAULT: &str = "UTC";
+
+/// Who sees the individuals of an organization.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Authorization {
+    /// Every provider sees every individual.
+    #[default]
+    Open,
+    /// Only those who stand in groups with them, and admins.
+    Restricted,
+}
+
+/// What an organization is to those who sign in.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tenancy {
+    /// Name that no other organization has, letter case aside. Only organizations from before there were handles have
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub handle: Option<String>,
+    /// Who sees its individuals.
+    pub authorization: Authorization,
+    /// What it counts as in reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
+    /// What kind of provider it is, in its own words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_type: Option<String>,
+    /// Its theme.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub theme_id: Option<Uuid>,
+    /// Where its providers sign in, if not here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in_url: Option<String>,
+}
+
+impl Tenancy {
+    /// Whether nothing was ever said.
+    #[must_use]
+    pub fn is_unsaid(&self) -> bool {
+        *self == Tenancy::default()
+    }
+
+    /// Everything that is wrong with it.
+    pub(super) fn problems(&self) -> Vec<Finding> {
+        let text = |value: &Option<String>, max| match value {
+            Some(text) if text.chars().count() > max => Err(Problem::TooLong { max }),
+            Some(text) => check_text(text),
+            None => Ok(()),
+        };
+        let handle =
+            self.handle.as_deref().map_or(Ok(()), check_name).and_then(|()| text(&self.handle, HANDLE_LENGTH_MAX));
+        let checked = [
+            ("handle", handle),
+            ("providerType", text(&self.provider_type, TEXT_LENGTH_MAX)),
+            ("signInUrl", text(&self.sign_in_url, TEXT_LENGTH_MAX)),
+        ];
+        let found = checked.into_iter().filter_map(|(field, checked)| Some((field, checked.err()?)));
+        found.map(|(field, problem)| Finding { field: field.to_owned(), problem }).collect()
+    }
+}
+
+/// Changes of an organization as a tenant. What is absent stays as it is.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct TenancyAmendment {
+    /// Another handle.
+    pub handle: Option<String>,
+    /// Another name for people.
+    pub name: Option<String>,
+    /// Another time zone (IANA name).
+    pub time_zone: Option<String>,
+    /// Who sees its individuals.
+    pub authorization: Option<Authorization>,
+    /// What it counts as.
+    pub classification: Option<Classification>,
+    /// What kind of provider it is.
+    pub provider_type: Option<String>,
+    /// Its theme; `Some(None)` for none.
+    pub theme_id: Option<Option<Uuid>>,
+    /// Where its providers sign in; `Some(None)` for here.
+    pub sign_in_url: Option<Option<String>>,
+}
+
+impl Record {
+    /// One event for each part that is different; all of them open one version of the master data.
+    pub(super) fn amend_tenancy(
+        &self,
+        amendment: TenancyAmendment,
+        stamp: &Stamp,
+    ) -> Result<Vec<OrganizationEvent>, OrganizationError> {
+        let profile = &self.profile;
+        let TenancyAmendment {
+            handle,
+            name,
+            time_zone,
+            authorization,
+            classification,
+            provider_type,
+            theme_id,
+            sign_in_url,
+        } = amendment;
+        let former = &profile.tenancy;
+        let tenancy = Tenancy {
+            handle: handle.map(|handle| handle.trim().to_owned()).or_else(|| former.handle.clone()),
+            authorization: authorization.unwrap_or(former.authorization),
+            classification: classification.or(former.classification),
+            provider_type: provider_type.or_else(|| former.provider_type.clone()),
+            theme_id: theme_id.unwrap_or(former.theme_id),
+            sign_in_url: sign_in_url.unwrap_or_else(|| former.sign_in_url.clone()),
+        };
+        let mut findings = stamp.problems("");
+        findings.extend(tenancy.problems());
+        findings.extend(name.as_deref().map(content::name_problems).unwrap_or_default());
+        let zone_problem = time_zone.as_ref().filter(|zone| zone.parse::<chrono_tz::Tz>().is_err());
+        findings
+            .extend(zone_problem.map(|_| Finding { field: "timeZone".to_owned(), problem: Problem::UnknownTimeZone }));
+        if !findings.is_empty() {
+            return Err(OrganizationError::Invalid(findings));
+        }
+        let start = replace::start_after(Some(self.latest), stamp.at);
+        let edition = || replace::edition(start, &stamp.remark, &super::Remark::default());
+        let mut events = Vec::new();
+        if let Some(name) = name.filter(|name| *name != profile.name) {
+            events.push(OrganizationEvent::Renamed { name, edition: edition() });
+        }
+        if time_zone.is_some() && time_zone != profile.details.time_zone {
+            let details = super::Details { time_zone, ..profile.details.clone() };
+            events.push(OrganizationEvent::DetailsAmended { details: Box::new(details), edition: edition() });
+        }
+        if tenancy != *former {
+            let former_handle = former.handle.clone();
+            events.push(OrganizationEvent::TenancyAmended {
+                former_handle,
+                tenancy: Box::new(tenancy),
+                edition: edition(),
+            });
+        }
+        Ok(events)
+    }
+}

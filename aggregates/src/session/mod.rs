@@ -1,0 +1,306 @@
+//! Sessions, and the guard in front of them.
+//!
+//! A [`Session`] is a sign-in and what follows from it. It remembers the user's epoch and the membership that it was begun
+//! in: whoever recognises a session compares them with the user as it is now, so that what ends all sessions of a user
+//! needs one event and reaches every session, however many there are (see [`crate::user`]).
+
+pub mod guard;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{OrganizationId, SessionId, UserId};
+use crate::{Decide, decide::aggregate};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a session began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// The user signed in.
+    SignIn,
+    /// A program identified itself.
+    Workload,
+    /// A program acts for the user, who did not sign in.
+    Synthetic,
+}
+
+/// What kind of account a session is of.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Account {
+    /// A user's.
+    #[default]
+    User,
+    /// An admin's; the user of the session is the admin then.
+    Admin,
+}
+
+/// Where a session acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Scope {
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// Number of the user's membership there; with another one, or none, the session is over.
+    pub membership: u64,
+}
+
+/// A session as it begins.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opening {
+    /// The session.
+    pub id: SessionId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Of what kind the account is.
+    #[serde(default)]
+    pub account: Account,
+    /// The user's epoch; in another one the session is over.
+    pub epoch: u64,
+    /// Where it acts; nowhere in particular if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// How it began.
+    pub origin: Origin,
+    /// When it is over at the latest.
+    pub expires_at: DateTime<Utc>,
+    /// Life of its access tokens that was wished for, in seconds, if it is to outlast refreshes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_secs: Option<u32>,
+    /// Digest of the refresh token, base64; one without cannot be refreshed. A secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_digest: Option<String>,
+}
+
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("scope", &self.scope)
+            .field("origin", &self.origin)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a session ended before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndReason {
+    /// The user signed out.
+    SignedOut,
+}
+
+/// Facts of a session.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum SessionEvent {
+    /// It began.
+    #[serde(rename = "session.opened")]
+    Opened(Box<Opening>),
+    /// It was given new tokens.
+    #[serde(rename = "session.refreshed")]
+    Refreshed {
+        /// Whose it is.
+        user_id: UserId,
+        /// Of what kind the account is.
+        #[serde(default)]
+        account: Account,
+    },
+    /// It acts elsewhere.
+    #[serde(rename = "session.switched")]
+    Switched {
+        /// Where.
+        scope: Scope,
+    },
+    /// It goes on in another epoch of its user, while the others end.
+    #[serde(rename = "session.renewed")]
+    Renewed {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// It is over.
+    #[serde(rename = "session.ended")]
+    Ended {
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+event_names!(SessionEvent {
+    Opened => "session.opened" @ "1.0",
+    Refreshed => "session.refreshed" @ "1.0",
+    Switched => "session.switched" @ "1.0",
+    Renewed => "session.renewed" @ "1.0",
+    Ended => "session.ended" @ "1.0",
+});
+
+/// Names the event and nothing of what it holds: part of it is a secret.
+impl fmt::Debug for SessionEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&cqrs_es::DomainEvent::event_type(self))
+    }
+}
+
+impl EventFacts for SessionEvent {
+    // A session is no person, but it has a secret.
+    const HAS_SUBJECT: bool = true;
+
+    fn personal_fields(&self) -> &'static [&'static str] {
+        self.secret_fields()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        match self {
+            SessionEvent::Opened(_) => &["/refreshDigest"],
+            SessionEvent::Refreshed { .. }
+            | SessionEvent::Switched { .. }
+            | SessionEvent::Renewed { .. }
+            | SessionEvent::Ended { .. } => &[],
+        }
+    }
+}
+
+/// A session's life.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Session {
+    /// Never begun.
+    #[default]
+    Absent,
+    /// Begun; over once its time has come.
+    Open(Box<Running>),
+    /// Over.
+    Ended,
+}
+
+/// A session that was not ended.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Running {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Of what kind the account is.
+    #[serde(default)]
+    pub account: Account,
+    /// Where it acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Scope>,
+    /// When it is over at the latest.
+    pub expires_at: DateTime<Utc>,
+    /// Digest of the refresh token. Known from events only: a state that is written down anywhere has none.
+    #[serde(skip)]
+    pub refresh_digest: Option<String>,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running")
+            .field("user_id", &self.user_id)
+            .field("scope", &self.scope)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be asked of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionCommand {
+    /// Begins it.
+    Open(Box<Opening>),
+    /// Gives it new tokens.
+    Refresh {
+        /// Digest of the refresh token that was shown.
+        digest: String,
+        /// The present moment.
+        now: DateTime<Utc>,
+    },
+    /// Lets it act elsewhere.
+    Switch {
+        /// Where.
+        scope: Scope,
+        /// The present moment.
+        now: DateTime<Utc>,
+    },
+    /// Lets it go on in another epoch of its user.
+    Renew {
+        /// The epoch.
+        epoch: u64,
+    },
+    /// Ends it.
+    End(EndReason),
+}
+
+/// Why a session refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The identifier is taken.
+    #[error("session already exists")]
+    AlreadyExists,
+    /// There is no such session, or it is over.
+    #[error("there is no such session any more")]
+    Over,
+    /// The refresh token is none of this session's.
+    #[error("the token does not belong to the session")]
+    OtherToken,
+}
+
+impl Decide for Session {
+    fn creates(command: &SessionCommand) -> bool {
+        matches!(command, SessionCommand::Open(_))
+    }
+
+    fn decide(&self, command: SessionCommand) -> Result<Vec<SessionEvent>, SessionError> {
+        use SessionCommand::{End, Open, Refresh, Renew, Switch};
+        match (self, command) {
+            (Session::Absent, Open(opening)) => Ok(vec![SessionEvent::Opened(opening)]),
+            (Session::Open(_) | Session::Ended, Open(_)) => Err(SessionError::AlreadyExists),
+            (Session::Open(running), Refresh { digest, now }) => {
+                running.check(now)?;
+                if running.refresh_digest.as_ref() != Some(&digest) {
+                    return Err(SessionError::OtherToken);
+                }
+                Ok(vec![SessionEvent::Refreshed { user_id: running.user_id, account: running.account }])
+            }
+            (Session::Open(running), Switch { scope, now }) => {
+                running.check(now)?;
+                let same = running.scope == Some(scope);
+                Ok(if same { vec![] } else { vec![SessionEvent::Switched { scope }] })
+            }
+            (Session::Open(_), Renew { epoch }) => Ok(vec![SessionEvent::Renewed { epoch }]),
+            (Session::Open(_), End(reason)) => Ok(vec![SessionEvent::Ended { reason }]),
+            (Session::Ended, End(_)) => Ok(vec![]),
+            (Session::Absent, End(_))
+            | (Session::Absent | Session::Ended, Refresh { .. } | Switch { .. } | Renew { .. }) => {
+                Err(SessionError::Over)
+            }
+        }
+    }
+}
+
+impl Running {
+    fn check(&self, now: DateTime<Utc>) -> Result<(), SessionError> {
+        if now < self.expires_at { Ok(()) } else { Err(SessionError::Over) }
+    }
+}
+
+impl Session {
+    fn evolve(&mut self, event: SessionEvent) {
+        match (&mut *self, event) {
+            (Session::Absent, SessionEvent::Opened(opening)) => {
+                let Opening { user_id, account, scope, expires_at, refresh_digest, .. } = *opening;
+                *self = Session::Open(Box::new(Running { user_id, account, scope, expires_at, refresh_digest }));
+            }
+            (Session::Open(running), SessionEvent::Switched { scope }) => running.scope = Some(scope),
+            (Session::Open(_), SessionEvent::Ended { .. }) => *self = Session::Ended,
+            // What happened, happened.
+            _ => {}
+        }
+    }
+}
+
+aggregate!(Session, "session", SessionCommand, SessionEvent, SessionError);

@@ -1,0 +1,162 @@
+//! Given, when, then for sessions and for the guard in front of them.
+
+use super::guard::{Guard, GuardCommand, GuardError, GuardEvent, Subject, WINDOW};
+use super::*;
+use chrono::TimeDelta;
+use cqrs_es::Aggregate;
+use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+use uuid::Uuid;
+
+fn given<A>(events: impl IntoIterator<Item = A::Event>) -> AggregateTestExecutor<A>
+where
+    A: Aggregate<Services = ()>,
+{
+    TestFramework::with(()).given(events.into_iter().collect())
+}
+
+/// The present moment of the tests, or so many seconds later.
+fn at(seconds: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(1_000_000 + seconds)
+}
+
+fn scope(number: u128, membership: u64) -> Scope {
+    Scope { organization_id: OrganizationId(Uuid::from_u128(number)), membership }
+}
+
+fn opening() -> Opening {
+    Opening {
+        id: SessionId(Uuid::from_u128(1)),
+        user_id: UserId(Uuid::from_u128(2)),
+        account: Account::User,
+        epoch: 3,
+        scope: Some(scope(4, 5)),
+        origin: Origin::SignIn,
+        expires_at: at(60),
+        access_secs: Some(600),
+        refresh_digest: Some("digest".into()),
+    }
+}
+
+fn opened() -> SessionEvent {
+    SessionEvent::Opened(Box::new(opening()))
+}
+
+fn refreshed() -> SessionEvent {
+    SessionEvent::Refreshed { user_id: opening().user_id, account: Account::User }
+}
+
+fn ended() -> SessionEvent {
+    SessionEvent::Ended { reason: EndReason::SignedOut }
+}
+
+fn refresh(digest: &str, seconds: i64) -> SessionCommand {
+    SessionCommand::Refresh { digest: digest.into(), now: at(seconds) }
+}
+
+fn switch(scope: Scope, seconds: i64) -> SessionCommand {
+    SessionCommand::Switch { scope, now: at(seconds) }
+}
+
+/// The largest event of every type.
+pub(crate) fn full_events() -> Vec<SessionEvent> {
+    let switched = SessionEvent::Switched { scope: scope(4, 6) };
+    vec![opened(), refreshed(), switched, SessionEvent::Renewed { epoch: 4 }, ended()]
+}
+
+#[test]
+fn a_session_begins_once() {
+    let open = || SessionCommand::Open(Box::new(opening()));
+    given::<Session>([]).when(open()).then_expect_events(vec![opened()]);
+    given::<Session>([opened()]).when(open()).then_expect_error(SessionError::AlreadyExists);
+    given::<Session>([opened(), ended()]).when(open()).then_expect_error(SessionError::AlreadyExists);
+}
+
+#[test]
+fn it_is_refreshed_by_its_own_token_until_its_time_has_come() {
+    given::<Session>([opened()]).when(refresh("digest", 59)).then_expect_events(vec![refreshed()]);
+    given::<Session>([opened()]).when(refresh("digest", 60)).then_expect_error(SessionError::Over);
+    given::<Session>([opened()]).when(refresh("other", 0)).then_expect_error(SessionError::OtherToken);
+    given::<Session>([opened(), ended()]).when(refresh("digest", 0)).then_expect_error(SessionError::Over);
+    given::<Session>([]).when(refresh("digest", 0)).then_expect_error(SessionError::Over);
+    let without = SessionEvent::Opened(Box::new(Opening { refresh_digest: None, ..opening() }));
+    given::<Session>([without]).when(refresh("digest", 0)).then_expect_error(SessionError::OtherToken);
+}
+
+#[test]
+fn it_goes_to_another_organization_and_to_another_membership() {
+    for other in [scope(7, 1), scope(4, 6)] {
+        let switched = || SessionEvent::Switched { scope: other };
+        given::<Session>([opened()]).when(switch(other, 0)).then_expect_events(vec![switched()]);
+        given::<Session>([opened(), switched()]).when(switch(other, 0)).then_expect_events(vec![]);
+        given::<Session>([opened()]).when(switch(other, 60)).then_expect_error(SessionError::Over);
+        given::<Session>([opened(), ended()]).when(switch(other, 0)).then_expect_error(SessionError::Over);
+    }
+}
+
+#[test]
+fn it_ends_once() {
+    let end = || SessionCommand::End(EndReason::SignedOut);
+    given::<Session>([opened()]).when(end()).then_expect_events(vec![ended()]);
+    given::<Session>([opened(), ended()]).when(end()).then_expect_events(vec![]);
+    given::<Session>([]).when(end()).then_expect_error(SessionError::Over);
+}
+
+#[test]
+fn nothing_that_is_printed_or_written_down_tells_a_digest() {
+    for event in full_events() {
+        assert!(!format!("{event:?}").contains("digest"), "{event:?}");
+    }
+    let mut state = Session::default();
+    state.apply(opened());
+    assert!(!format!("{state:?} {:?}", opening()).contains("digest"));
+    assert!(!serde_json::to_string(&state).expect("JSON").contains("igest"));
+}
+
+fn fail(subject: Subject, seconds: i64) -> GuardCommand {
+    GuardCommand::Fail { subject, now: at(seconds) }
+}
+
+fn failed(subject: Subject, seconds: i64, locked: bool) -> GuardEvent {
+    GuardEvent::Failed { subject, at: at(seconds), locked }
+}
+
+#[test]
+fn after_so_many_failures_nothing_is_let_through_until_the_oldest_counts_no_longer() {
+    for subject in [Subject::Name, Subject::Address] {
+        let max = i64::try_from(subject.failures_max()).expect("few");
+        let failures = |count| (0..count).map(|second| failed(subject, second, second + 1 == max));
+        given::<Guard>(failures(max - 2))
+            .when(fail(subject, max))
+            .then_expect_events(vec![failed(subject, max, false)]);
+        given::<Guard>(failures(max - 1)).when(fail(subject, max)).then_expect_events(vec![failed(subject, max, true)]);
+        let locked = || GuardError::Locked { until: at(0) + WINDOW };
+        given::<Guard>(failures(max)).when(fail(subject, max)).then_expect_error(locked());
+        let window = WINDOW.num_seconds();
+        given::<Guard>(failures(max)).when(fail(subject, window - 1)).then_expect_error(locked());
+        given::<Guard>(failures(max))
+            .when(fail(subject, window))
+            .then_expect_events(vec![failed(subject, window, true)]);
+        given::<Guard>(failures(max)).when(fail(subject, 2 * window)).then_expect_events(vec![failed(
+            subject,
+            2 * window,
+            false,
+        )]);
+    }
+}
+
+#[test]
+fn a_guard_keeps_no_more_than_counts() {
+    let mut guard = Guard::default();
+    for second in 0..10_000 {
+        guard.apply(failed(Subject::Name, 60 * second, false));
+    }
+    assert_eq!(serde_json::to_value(&guard).expect("JSON").as_array().map(Vec::len), Some(15));
+}
+
+#[test]
+fn it_goes_on_in_another_epoch_unless_it_is_over() {
+    let renew = || SessionCommand::Renew { epoch: 4 };
+    given::<Session>([opened()]).when(renew()).then_expect_events(vec![SessionEvent::Renewed { epoch: 4 }]);
+    given::<Session>([opened(), ended()]).when(renew()).then_expect_error(SessionError::Over);
+    given::<Session>([]).when(renew()).then_expect_error(SessionError::Over);
+}

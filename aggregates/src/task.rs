@@ -1,0 +1,225 @@
+//! Work that goes on after its request was answered: once begun it is done or failed, whatever dies in between.
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{GroupId, OrganizationId, TaskId};
+use crate::{Claim, ClaimKey, Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", tag = "kind")]
+pub enum Work {
+    /// A group is to hang elsewhere, with everything below it.
+    MoveGroup {
+        /// The organization; one move at a time goes on in it.
+        organization_id: OrganizationId,
+        /// The group.
+        group_id: GroupId,
+        /// The division; none for the top.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<GroupId>,
+    },
+}
+
+impl Work {
+    /// The organization that it is about.
+    #[must_use]
+    pub fn organization(self) -> OrganizationId {
+        let Work::MoveGroup { organization_id, .. } = self;
+        organization_id
+    }
+
+    fn claim(self) -> ClaimKey {
+        let Work::MoveGroup { organization_id, .. } = self;
+        ClaimKey::group_move(organization_id)
+    }
+}
+
+/// Facts of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum TaskEvent {
+    /// It is to be done.
+    #[serde(rename = "task.queued")]
+    Queued {
+        /// The task.
+        id: TaskId,
+        /// What is to be done.
+        work: Work,
+    },
+    /// Somebody is at it.
+    #[serde(rename = "task.started")]
+    Started {},
+    /// It is done.
+    #[serde(rename = "task.finished")]
+    Finished {
+        /// What was done.
+        work: Work,
+    },
+    /// It cannot be done, and nothing of it was.
+    #[serde(rename = "task.failed")]
+    Failed {
+        /// What was to be done.
+        work: Work,
+        /// Why not.
+        error: String,
+    },
+}
+
+event_names!(TaskEvent {
+    Queued => "task.queued" @ "1.0",
+    Started => "task.started" @ "1.0",
+    Finished => "task.finished" @ "1.0",
+    Failed => "task.failed" @ "1.0",
+});
+
+impl EventFacts for TaskEvent {
+    fn claims(&self) -> Vec<Claim> {
+        match self {
+            TaskEvent::Queued { work, .. } => vec![Claim::Take(work.claim())],
+            TaskEvent::Finished { work } | TaskEvent::Failed { work, .. } => vec![Claim::Release(work.claim())],
+            TaskEvent::Started {} => vec![],
+        }
+    }
+}
+
+/// A task's life.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Never queued.
+    #[default]
+    Absent,
+    /// To be done.
+    Queued(Work),
+    /// Somebody is at it; should they have died, whoever comes next.
+    Running(Work),
+    /// Done, or failed.
+    Ended,
+}
+
+/// What can be asked of a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskCommand {
+    /// Queues it.
+    Queue {
+        /// The task.
+        id: TaskId,
+        /// What is to be done.
+        work: Work,
+    },
+    /// Notes that somebody is at it.
+    Start,
+    /// Notes that it is done; committed with what was done.
+    Finish,
+    /// Notes that it cannot be done.
+    Fail {
+        /// Why not.
+        error: String,
+    },
+}
+
+/// Why a task refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TaskError {
+    /// The identifier is taken.
+    #[error("task already exists")]
+    AlreadyExists,
+    /// There is no such task.
+    #[error("task not found")]
+    NotFound,
+    /// It has ended, perhaps by somebody else's hand.
+    #[error("the task has ended")]
+    Ended,
+}
+
+impl Task {
+    fn evolve(&mut self, event: TaskEvent) {
+        *self = match (&*self, event) {
+            (_, TaskEvent::Queued { work, .. }) => Task::Queued(work),
+            (Task::Queued(work), TaskEvent::Started {}) => Task::Running(*work),
+            (state, TaskEvent::Started {}) => state.clone(),
+            (_, TaskEvent::Finished { .. } | TaskEvent::Failed { .. }) => Task::Ended,
+        };
+    }
+}
+
+impl Decide for Task {
+    fn creates(command: &TaskCommand) -> bool {
+        matches!(command, TaskCommand::Queue { .. })
+    }
+
+    fn decide(&self, command: TaskCommand) -> Result<Vec<TaskEvent>, TaskError> {
+        match (self, command) {
+            (Task::Absent, TaskCommand::Queue { id, work }) => Ok(vec![TaskEvent::Queued { id, work }]),
+            (_, TaskCommand::Queue { .. }) => Err(TaskError::AlreadyExists),
+            (Task::Absent, _) => Err(TaskError::NotFound),
+            (Task::Ended, _) => Err(TaskError::Ended),
+            (Task::Queued(_), TaskCommand::Start) => Ok(vec![TaskEvent::Started {}]),
+            (Task::Running(_), TaskCommand::Start) => Ok(vec![]),
+            (Task::Queued(work) | Task::Running(work), TaskCommand::Finish) => {
+                Ok(vec![TaskEvent::Finished { work: *work }])
+            }
+            (Task::Queued(work) | Task::Running(work), TaskCommand::Fail { error }) => {
+                Ok(vec![TaskEvent::Failed { work: *work, error }])
+            }
+        }
+    }
+}
+
+aggregate!(Task, "task", TaskCommand, TaskEvent, TaskError);
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+    use uuid::Uuid;
+
+    fn given(events: Vec<TaskEvent>) -> AggregateTestExecutor<Task> {
+        TestFramework::with(()).given(events)
+    }
+
+    fn id() -> TaskId {
+        TaskId(Uuid::from_u128(1))
+    }
+
+    fn work() -> Work {
+        Work::MoveGroup {
+            organization_id: OrganizationId(Uuid::from_u128(2)),
+            group_id: GroupId(Uuid::from_u128(3)),
+            to: Some(GroupId(Uuid::from_u128(4))),
+        }
+    }
+
+    /// The largest event of every type.
+    pub(crate) fn full_events() -> Vec<TaskEvent> {
+        vec![
+            TaskEvent::Queued { id: id(), work: work() },
+            TaskEvent::Started {},
+            TaskEvent::Finished { work: work() },
+            TaskEvent::Failed { work: work(), error: "a group cannot hang under itself".into() },
+        ]
+    }
+
+    #[test]
+    fn a_task_is_queued_started_and_ended_once() {
+        let [queued, started, finished, failed] = <[TaskEvent; 4]>::try_from(full_events()).expect("four");
+        let queue = || TaskCommand::Queue { id: id(), work: work() };
+        let fail = || TaskCommand::Fail { error: "a group cannot hang under itself".into() };
+        given(vec![]).when(queue()).then_expect_events(vec![queued.clone()]);
+        given(vec![queued.clone()]).when(queue()).then_expect_error(TaskError::AlreadyExists);
+        given(vec![queued.clone()]).when(TaskCommand::Start).then_expect_events(vec![started.clone()]);
+        let running = || vec![queued.clone(), started.clone()];
+        given(running()).when(TaskCommand::Start).then_expect_events(vec![]);
+        given(running()).when(TaskCommand::Finish).then_expect_events(vec![finished.clone()]);
+        given(running()).when(fail()).then_expect_events(vec![failed.clone()]);
+        for end in [finished, failed] {
+            let ended = || [running(), vec![end.clone()]].concat();
+            for command in [TaskCommand::Start, TaskCommand::Finish, fail()] {
+                given(ended()).when(command).then_expect_error(TaskError::Ended);
+            }
+            assert_eq!(end.claims(), [Claim::Release(work().claim())]);
+        }
+        given(vec![]).when(TaskCommand::Start).then_expect_error(TaskError::NotFound);
+        assert_eq!(queued.claims(), [Claim::Take(work().claim())]);
+    }
+}

@@ -1,0 +1,355 @@
+//! The second factor: a secret that a user's device makes codes from (TOTP, RFC 6238).
+//!
+//! Codes are compared outside, where the clock is; what comes here is the time step that a code was right for. No step is
+//! accepted twice, nor one before it (RFC 6238 5.2).
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{TotpId, UserId};
+use crate::{Claim, ClaimKey, Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Facts of a configuration.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum TotpEvent {
+    /// It was made, not in force yet.
+    #[serde(rename = "totp-configuration.created")]
+    Created {
+        /// The configuration.
+        id: TotpId,
+        /// Whose it is.
+        user_id: UserId,
+        /// The shared secret, base32. A secret.
+        secret: String,
+    },
+    /// It is in force: every sign-in needs a code.
+    #[serde(rename = "totp-configuration.enabled")]
+    Enabled {
+        /// Whose it is.
+        user_id: UserId,
+        /// Time step of the last code that it was shown with.
+        step: u64,
+    },
+    /// A code was used.
+    #[serde(rename = "totp-configuration.code-used")]
+    CodeUsed {
+        /// Its time step.
+        step: u64,
+    },
+    /// It is out of force.
+    #[serde(rename = "totp-configuration.disabled")]
+    Disabled {
+        /// Whose it is.
+        user_id: UserId,
+    },
+    /// It is gone.
+    #[serde(rename = "totp-configuration.deleted")]
+    Deleted {},
+}
+
+event_names!(TotpEvent {
+    Created => "totp-configuration.created" @ "1.0",
+    Enabled => "totp-configuration.enabled" @ "1.0",
+    CodeUsed => "totp-configuration.code-used" @ "1.0",
+    Disabled => "totp-configuration.disabled" @ "1.0",
+    Deleted => "totp-configuration.deleted" @ "1.0",
+});
+
+/// Names the event and nothing of what it holds: part of it is a secret.
+impl fmt::Debug for TotpEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&cqrs_es::DomainEvent::event_type(self))
+    }
+}
+
+impl EventFacts for TotpEvent {
+    // A configuration is no person, but it has a secret.
+    const HAS_SUBJECT: bool = true;
+
+    fn claims(&self) -> Vec<Claim> {
+        match self {
+            TotpEvent::Enabled { user_id, .. } => vec![Claim::Take(ClaimKey::enabled_totp(*user_id))],
+            TotpEvent::Disabled { user_id } => vec![Claim::Release(ClaimKey::enabled_totp(*user_id))],
+            TotpEvent::Created { .. } | TotpEvent::CodeUsed { .. } | TotpEvent::Deleted {} => vec![],
+        }
+    }
+
+    fn personal_fields(&self) -> &'static [&'static str] {
+        self.secret_fields()
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        match self {
+            TotpEvent::Created { .. } => &["/secret"],
+            TotpEvent::Enabled { .. }
+            | TotpEvent::CodeUsed { .. }
+            | TotpEvent::Disabled { .. }
+            | TotpEvent::Deleted {} => &[],
+        }
+    }
+}
+
+/// A configuration's life.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Totp {
+    /// Never made.
+    #[default]
+    Absent,
+    /// There, in force or not.
+    Present(Box<Configuration>),
+    /// Gone.
+    Deleted,
+}
+
+/// A configuration that is there.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Configuration {
+    /// Whose it is.
+    pub user_id: UserId,
+    /// Whether sign-in needs a code.
+    pub enabled: bool,
+    /// Time step of the last code that was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_step: Option<u64>,
+    /// The shared secret, base32. Known from events only: a state that is written down anywhere has none.
+    #[serde(skip)]
+    pub secret: String,
+}
+
+impl fmt::Debug for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Configuration")
+            .field("user_id", &self.user_id)
+            .field("enabled", &self.enabled)
+            .field("last_step", &self.last_step)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be asked of a configuration.
+#[derive(Clone, PartialEq, Eq)]
+pub enum TotpCommand {
+    /// Makes it.
+    Create {
+        /// The configuration.
+        id: TotpId,
+        /// Whose it is.
+        user_id: UserId,
+        /// The shared secret, base32.
+        secret: String,
+    },
+    /// Puts it in force, after two codes were right.
+    Enable {
+        /// Time steps of the codes, in the order in which they were given.
+        steps: [u64; 2],
+    },
+    /// Notes that a code was used.
+    Use {
+        /// Its time step.
+        step: u64,
+    },
+    /// Puts it out of force.
+    Disable,
+    /// Takes it away.
+    Delete,
+}
+
+impl fmt::Debug for TotpCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            TotpCommand::Create { .. } => "Create",
+            TotpCommand::Enable { .. } => "Enable",
+            TotpCommand::Use { .. } => "Use",
+            TotpCommand::Disable => "Disable",
+            TotpCommand::Delete => "Delete",
+        })
+    }
+}
+
+/// Why a configuration refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TotpError {
+    /// There is no such configuration, or none any more.
+    #[error("TOTP configuration not found")]
+    NotFound,
+    /// The identifier is taken.
+    #[error("TOTP configuration already exists")]
+    AlreadyExists,
+    /// The codes are not of one step and the next.
+    #[error("the codes are not consecutive")]
+    NotConsecutive,
+    /// The code was used before, or is older than one that was.
+    #[error("the code was used before")]
+    UsedCode,
+    /// It is not in force.
+    #[error("the TOTP configuration is not enabled")]
+    NotEnabled,
+    /// What is in force is not taken away.
+    #[error("the TOTP configuration is enabled")]
+    Enabled,
+}
+
+impl Decide for Totp {
+    fn creates(command: &TotpCommand) -> bool {
+        matches!(command, TotpCommand::Create { .. })
+    }
+
+    fn decide(&self, command: TotpCommand) -> Result<Vec<TotpEvent>, TotpError> {
+        let configuration = match (self, command) {
+            (Totp::Absent, TotpCommand::Create { id, user_id, secret }) => {
+                return Ok(vec![TotpEvent::Created { id, user_id, secret }]);
+            }
+            (Totp::Present(_) | Totp::Deleted, TotpCommand::Create { .. }) => return Err(TotpError::AlreadyExists),
+            (Totp::Absent | Totp::Deleted, _) => return Err(TotpError::NotFound),
+            (Totp::Present(configuration), command) => (configuration, command),
+        };
+        match configuration {
+            (configuration, TotpCommand::Enable { steps: [first, second] }) => {
+                if first.checked_add(1) != Some(second) {
+                    return Err(TotpError::NotConsecutive);
+                }
+                configuration.check(first)?;
+                let event = TotpEvent::Enabled { user_id: configuration.user_id, step: second };
+                Ok(if configuration.enabled { vec![] } else { vec![event] })
+            }
+            (configuration, TotpCommand::Use { step }) => {
+                if !configuration.enabled {
+                    return Err(TotpError::NotEnabled);
+                }
+                configuration.check(step)?;
+                Ok(vec![TotpEvent::CodeUsed { step }])
+            }
+            (configuration, TotpCommand::Disable) if configuration.enabled => {
+                Ok(vec![TotpEvent::Disabled { user_id: configuration.user_id }])
+            }
+            (_, TotpCommand::Disable) => Ok(vec![]),
+            (configuration, TotpCommand::Delete) if configuration.enabled => Err(TotpError::Enabled),
+            (_, TotpCommand::Delete) => Ok(vec![TotpEvent::Deleted {}]),
+            (_, TotpCommand::Create { .. }) => Err(TotpError::AlreadyExists),
+        }
+    }
+}
+
+impl Configuration {
+    fn check(&self, step: u64) -> Result<(), TotpError> {
+        if self.last_step.is_some_and(|last| step <= last) { Err(TotpError::UsedCode) } else { Ok(()) }
+    }
+}
+
+impl Totp {
+    fn evolve(&mut self, event: TotpEvent) {
+        match (&mut *self, event) {
+            (Totp::Absent, TotpEvent::Created { user_id, secret, .. }) => {
+                *self = Totp::Present(Box::new(Configuration { user_id, enabled: false, last_step: None, secret }));
+            }
+            (Totp::Present(configuration), TotpEvent::Enabled { step, .. }) => {
+                (configuration.enabled, configuration.last_step) = (true, Some(step));
+            }
+            (Totp::Present(configuration), TotpEvent::CodeUsed { step }) => configuration.last_step = Some(step),
+            (Totp::Present(configuration), TotpEvent::Disabled { .. }) => configuration.enabled = false,
+            (Totp::Present(_), TotpEvent::Deleted {}) => *self = Totp::Deleted,
+            // What happened, happened.
+            _ => {}
+        }
+    }
+}
+
+aggregate!(Totp, "totp-configuration", TotpCommand, TotpEvent, TotpError);
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use cqrs_es::Aggregate;
+    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+    use uuid::Uuid;
+
+    fn given(events: impl IntoIterator<Item = TotpEvent>) -> AggregateTestExecutor<Totp> {
+        TestFramework::with(()).given(events.into_iter().collect())
+    }
+
+    fn user_id() -> UserId {
+        UserId(Uuid::from_u128(2))
+    }
+
+    fn id() -> TotpId {
+        TotpId(Uuid::from_u128(1))
+    }
+
+    fn created() -> TotpEvent {
+        TotpEvent::Created { id: id(), user_id: user_id(), secret: "JBSWY3DP".into() }
+    }
+
+    fn create() -> TotpCommand {
+        TotpCommand::Create { id: id(), user_id: user_id(), secret: "JBSWY3DP".into() }
+    }
+
+    fn enabled(step: u64) -> TotpEvent {
+        TotpEvent::Enabled { user_id: user_id(), step }
+    }
+
+    fn disabled() -> TotpEvent {
+        TotpEvent::Disabled { user_id: user_id() }
+    }
+
+    /// The largest event of every type.
+    pub(crate) fn full_events() -> Vec<TotpEvent> {
+        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, disabled(), TotpEvent::Deleted {}]
+    }
+
+    #[test]
+    fn it_is_put_in_force_by_two_codes_one_after_the_other() {
+        given([]).when(create()).then_expect_events(vec![created()]);
+        given([created()]).when(create()).then_expect_error(TotpError::AlreadyExists);
+        given([created()]).when(TotpCommand::Enable { steps: [10, 11] }).then_expect_events(vec![enabled(11)]);
+        for steps in [[10, 10], [11, 10], [10, 12], [u64::MAX, 0]] {
+            given([created()]).when(TotpCommand::Enable { steps }).then_expect_error(TotpError::NotConsecutive);
+        }
+        given([]).when(TotpCommand::Enable { steps: [10, 11] }).then_expect_error(TotpError::NotFound);
+    }
+
+    #[test]
+    fn no_code_is_accepted_twice_nor_one_before_it() {
+        let in_force = || vec![created(), enabled(11)];
+        for step in [9, 10, 11] {
+            given(in_force()).when(TotpCommand::Use { step }).then_expect_error(TotpError::UsedCode);
+        }
+        let used = |step| TotpEvent::CodeUsed { step };
+        given(in_force()).when(TotpCommand::Use { step: 12 }).then_expect_events(vec![used(12)]);
+        given([in_force(), vec![used(12)]].concat())
+            .when(TotpCommand::Use { step: 12 })
+            .then_expect_error(TotpError::UsedCode);
+        given([created()]).when(TotpCommand::Use { step: 12 }).then_expect_error(TotpError::NotEnabled);
+        // Nor after a time out of force.
+        let again = [in_force(), vec![used(12), disabled()]].concat();
+        given(again.clone()).when(TotpCommand::Enable { steps: [12, 13] }).then_expect_error(TotpError::UsedCode);
+        given(again).when(TotpCommand::Enable { steps: [13, 14] }).then_expect_events(vec![enabled(14)]);
+    }
+
+    #[test]
+    fn what_is_in_force_is_not_taken_away() {
+        let in_force = || vec![created(), enabled(11)];
+        given(in_force()).when(TotpCommand::Delete).then_expect_error(TotpError::Enabled);
+        given(in_force()).when(TotpCommand::Disable).then_expect_events(vec![disabled()]);
+        given([created()]).when(TotpCommand::Disable).then_expect_events(vec![]);
+        given([created()]).when(TotpCommand::Delete).then_expect_events(vec![TotpEvent::Deleted {}]);
+        given([created(), TotpEvent::Deleted {}]).when(TotpCommand::Delete).then_expect_error(TotpError::NotFound);
+    }
+
+    #[test]
+    fn one_of_a_user_is_in_force() {
+        let key = || ClaimKey::enabled_totp(user_id());
+        assert_eq!(enabled(11).claims(), [Claim::Take(key())]);
+        assert_eq!(disabled().claims(), [Claim::Release(key())]);
+    }
+
+    #[test]
+    fn nothing_that_is_printed_or_written_down_tells_a_secret() {
+        let mut state = Totp::default();
+        state.apply(created());
+        let printed = format!("{:?} {state:?} {:?}", created(), create());
+        assert!(!printed.contains("JBSW"), "{printed}");
+        assert!(!serde_json::to_string(&state).expect("JSON").contains("JBSW"));
+    }
+}

@@ -1,0 +1,312 @@
+//! What a user's commands mean.
+
+use super::profile::{Membership, Profile, Role, SystemRole, UserState, Username};
+use super::{
+    Amendment, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand, UserError, UserEvent,
+};
+use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_text};
+use crate::{Decide, decide::aggregate};
+use std::collections::BTreeSet;
+
+type Decided = Result<Vec<UserEvent>, UserError>;
+
+impl Decide for User {
+    const SNAPSHOT: Option<&'static [&'static str]> = None;
+
+    fn creates(command: &UserCommand) -> bool {
+        matches!(command, UserCommand::Create(_))
+    }
+
+    fn decide(&self, command: UserCommand) -> Decided {
+        let profile = match (self, &command) {
+            (User::Absent, UserCommand::Create(_)) => None,
+            (User::Absent, _) => return Err(UserError::NotFound),
+            (User::Present(_), UserCommand::Create(_)) => return Err(UserError::AlreadyExists),
+            (User::Present(profile), UserCommand::Archive) if profile.state == UserState::Archived => {
+                return Ok(vec![]);
+            }
+            // What is at its end may still be left.
+            (
+                User::Present(profile),
+                UserCommand::Leave(_) | UserCommand::Revoke(..) | UserCommand::RevokeSystem(_),
+            ) => Some(profile),
+            (User::Present(profile), _) if profile.state == UserState::Archived => return Err(UserError::Archived),
+            (User::Present(profile), _) => Some(profile),
+        };
+        match (profile, command) {
+            (None, UserCommand::Create(creation)) => create(*creation),
+            (Some(profile), command) => decide(profile, command),
+            (None, _) => Err(UserError::NotFound),
+        }
+    }
+}
+
+fn decide(profile: &Profile, command: UserCommand) -> Decided {
+    match command {
+        UserCommand::Create(_) => Err(UserError::AlreadyExists),
+        UserCommand::Amend(amendment) => amend(profile, *amendment),
+        UserCommand::ConfirmPhone(phone) if profile.contacts.phone.as_ref() != Some(&phone) => {
+            Err(UserError::OtherPhone)
+        }
+        UserCommand::ConfirmPhone(_) => Ok(only_if(!profile.contacts.phone_verified, UserEvent::PhoneConfirmed {})),
+        UserCommand::ChangePassword { former, .. } if profile.password_hash.as_ref() != Some(&former) => {
+            Err(UserError::OtherPassword)
+        }
+        UserCommand::ChangePassword { hash, keep_sessions, .. } => {
+            let state = match profile.state {
+                UserState::ForceResetPassword => UserState::Confirmed,
+                other => other,
+            };
+            Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: !keep_sessions }])
+        }
+        UserCommand::SetPassword { hash, keep_sessions } => {
+            let state = match profile.state {
+                UserState::Confirmed => UserState::ForceResetPassword,
+                other => other,
+            };
+            Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: !keep_sessions }])
+        }
+        UserCommand::Disable { by } => disable(profile, by),
+        UserCommand::Enable => Ok(enable(profile)),
+        UserCommand::Archive => {
+            let (email, phone) = (profile.contacts.email.clone(), profile.contacts.phone.clone());
+            Ok(vec![UserEvent::Archived { email, phone }])
+        }
+        UserCommand::Join(organization) => join(profile, organization),
+        UserCommand::Leave(organization) => Ok(leave(profile, organization)),
+        UserCommand::Grant(organization, role) => {
+            let membership = profile.memberships.get(&organization).ok_or(UserError::NotAMember)?;
+            let event = UserEvent::RoleGranted { organization_id: organization, role };
+            Ok(only_if(!membership.roles.contains(&role), event))
+        }
+        UserCommand::Revoke(organization, role) => {
+            Ok(revoke(profile.memberships.get(&organization), organization, role))
+        }
+        UserCommand::GrantSystem(role) => {
+            Ok(only_if(!profile.system_roles.contains(&role), UserEvent::SystemRoleGranted { role }))
+        }
+        UserCommand::RevokeSystem(role) => Ok(revoke_system(profile, role)),
+        UserCommand::Agree(documents) => {
+            let documents: BTreeSet<_> = documents.difference(&profile.agreements).copied().collect();
+            Ok(only_if(!documents.is_empty(), UserEvent::DocumentsAgreed { documents }))
+        }
+        UserCommand::ForgetAgreements => Ok(only_if(!profile.agreements.is_empty(), UserEvent::AgreementsDeleted {})),
+        UserCommand::AddIndividual(individual) => add_individual(profile, individual),
+    }
+}
+
+fn only_if(needed: bool, event: UserEvent) -> Vec<UserEvent> {
+    if needed { vec![event] } else { vec![] }
+}
+
+fn create(mut creation: Creation) -> Decided {
+    let mut findings = Vec::new();
+    for (field, name) in [("firstName", &mut creation.names.first_name), ("lastName", &mut creation.names.last_name)] {
+        note(&mut findings, field, fit_name(name).map(|fit| *name = fit));
+    }
+    if let Some(zone) = &creation.time_zone {
+        note(&mut findings, "timeZone", check_time_zone(zone));
+    }
+    let contact = match creation.username {
+        Username::Email => creation.contacts.email.is_some(),
+        Username::Phone => creation.contacts.phone.is_some(),
+    };
+    if !findings.is_empty() {
+        return Err(UserError::Invalid(findings));
+    }
+    // Invited ones may be known by nothing yet.
+    if !contact && creation.state != UserState::Init {
+        return Err(UserError::NoSuchContact);
+    }
+    Ok(vec![UserEvent::Created(Box::new(creation))])
+}
+
+/// One event for each thing that is different.
+fn amend(profile: &Profile, amendment: Amendment) -> Decided {
+    let Amendment {
+        first_name,
+        last_name,
+        email,
+        phone,
+        username,
+        locale,
+        time_zone,
+        preferences,
+        default_organization,
+        classification,
+        birth_date,
+    } = amendment;
+    let (mut events, mut findings) = (Vec::new(), Vec::new());
+    let mut names = profile.names.clone();
+    for (field, given, name) in
+        [("firstName", first_name, &mut names.first_name), ("lastName", last_name, &mut names.last_name)]
+    {
+        if let Some(given) = given {
+            note(&mut findings, field, fit_name(&given).map(|fit| *name = fit));
+        }
+    }
+    if let Some(zone) = &time_zone {
+        note(&mut findings, "timeZone", check_time_zone(zone));
+    }
+    if !findings.is_empty() {
+        return Err(UserError::Invalid(findings));
+    }
+    let contacts = &profile.contacts;
+    let has = |contact| match contact {
+        Username::Email => email.is_some() || contacts.email.is_some(),
+        Username::Phone => phone.is_some() || contacts.phone.is_some(),
+    };
+    if username.is_some_and(|chosen| !has(chosen)) {
+        return Err(UserError::NoSuchContact);
+    }
+    if default_organization.is_some_and(|organization| !profile.memberships.contains_key(&organization)) {
+        return Err(UserError::NotAMember);
+    }
+    if names != profile.names {
+        events.push(UserEvent::NamesAmended { names });
+    }
+    if let Some(birth_date) = birth_date.filter(|date| profile.birth_date.as_ref() != Some(date)) {
+        events.push(UserEvent::BirthDateAmended { birth_date });
+    }
+    if let Some(email) = email.filter(|email| contacts.email.as_ref() != Some(email)) {
+        events.push(UserEvent::EmailAmended { former: contacts.email.clone(), email });
+    }
+    if let Some(phone) = phone.filter(|phone| contacts.phone.as_ref() != Some(phone)) {
+        events.push(UserEvent::PhoneAmended { former: contacts.phone.clone(), phone });
+    }
+    if let Some(username) = username.filter(|username| *username != profile.username) {
+        events.push(UserEvent::UsernameChosen { username });
+    }
+    // To choose what was there already is a choice all the same, once.
+    if let Some(locale) = locale.filter(|locale| (*locale, true) != (profile.locale, profile.locale_explicit)) {
+        events.push(UserEvent::LocaleChosen { locale });
+    }
+    if let Some(time_zone) =
+        time_zone.filter(|zone| (Some(zone), true) != (profile.time_zone.as_ref(), profile.time_zone_explicit))
+    {
+        events.push(UserEvent::TimeZoneChosen { time_zone });
+    }
+    if let Some(given) = preferences {
+        let mut preferences = profile.preferences.clone();
+        preferences.extend(given);
+        if preferences != profile.preferences {
+            events.push(UserEvent::PreferencesAmended { preferences });
+        }
+    }
+    if default_organization.is_some() && default_organization != profile.default_organization {
+        events.push(UserEvent::DefaultOrganizationChanged { organization_id: default_organization });
+    }
+    if let Some(classification) = classification.filter(|given| profile.classification != Some(*given)) {
+        events.push(UserEvent::Classified { classification });
+    }
+    Ok(events)
+}
+
+fn note(findings: &mut Vec<Finding>, field: &str, checked: Result<(), Problem>) {
+    if let Err(problem) = checked {
+        findings.push(Finding { field: field.to_owned(), problem });
+    }
+}
+
+/// A name may be empty, as long as nobody knows it.
+fn fit_name(name: &str) -> Result<String, Problem> {
+    let name = name.trim();
+    check_text(name)?;
+    if name.chars().count() > NAME_LENGTH_MAX {
+        return Err(Problem::TooLong { max: NAME_LENGTH_MAX });
+    }
+    Ok(name.to_owned())
+}
+
+fn check_time_zone(zone: &str) -> Result<(), Problem> {
+    zone.parse::<chrono_tz::Tz>().map(drop).map_err(|_| Problem::UnknownTimeZone)
+}
+
+fn disable(profile: &Profile, by: UserId) -> Decided {
+    if by == profile.id {
+        return Err(UserError::Oneself);
+    }
+    let state = match profile.state {
+        UserState::Disabled | UserState::RegisteredDisabled => return Ok(vec![]),
+        UserState::Init | UserState::Registered => UserState::RegisteredDisabled,
+        UserState::Confirmed | UserState::ForceResetPassword => UserState::Disabled,
+        UserState::Archived => return Err(UserError::Archived),
+    };
+    Ok(vec![UserEvent::Disabled { state }])
+}
+
+fn enable(profile: &Profile) -> Vec<UserEvent> {
+    let (disabled, otherwise) = match profile.state {
+        UserState::Disabled => (true, UserState::Confirmed),
+        UserState::RegisteredDisabled => (true, UserState::Registered),
+        other => (false, other),
+    };
+    only_if(disabled, UserEvent::Enabled { state: profile.before_disabled.unwrap_or(otherwise) })
+}
+
+fn join(profile: &Profile, organization: OrganizationId) -> Decided {
+    if profile.memberships.contains_key(&organization) {
+        return Ok(vec![]);
+    }
+    if profile.memberships.len() >= MEMBERSHIPS_MAX {
+        return Err(UserError::TooManyMemberships);
+    }
+    let mut events = vec![UserEvent::OrganizationJoined { organization_id: organization, number: profile.joined + 1 }];
+    if profile.default_organization.is_none() {
+        events.push(UserEvent::DefaultOrganizationChanged { organization_id: Some(organization) });
+    }
+    Ok(events)
+}
+
+fn leave(profile: &Profile, organization: OrganizationId) -> Vec<UserEvent> {
+    if !profile.memberships.contains_key(&organization) {
+        return vec![];
+    }
+    let mut events = vec![UserEvent::OrganizationRemoved { organization_id: organization }];
+    if profile.default_organization == Some(organization) {
+        let other = profile.memberships.keys().find(|other| **other != organization).copied();
+        events.push(UserEvent::DefaultOrganizationChanged { organization_id: other });
+    }
+    events
+}
+
+fn revoke(membership: Option<&Membership>, organization: OrganizationId, role: Role) -> Vec<UserEvent> {
+    let held = membership.is_some_and(|membership| membership.roles.contains(&role));
+    only_if(held, UserEvent::RoleRevoked { organization_id: organization, role })
+}
+
+fn revoke_system(profile: &Profile, role: SystemRole) -> Vec<UserEvent> {
+    only_if(profile.system_roles.contains(&role), UserEvent::SystemRoleRevoked { role })
+}
+
+fn add_individual(profile: &Profile, individual: IndividualId) -> Decided {
+    if profile.individuals.contains(&individual) {
+        return Ok(vec![]);
+    }
+    if profile.individuals.len() >= INDIVIDUALS_MAX {
+        return Err(UserError::TooManyIndividuals);
+    }
+    Ok(vec![UserEvent::IndividualAdded { individual_id: individual }])
+}
+
+impl User {
+    /// The profile, while there is one.
+    #[must_use]
+    pub fn profile(&self) -> Option<&Profile> {
+        match self {
+            User::Present(profile) => Some(profile),
+            User::Absent => None,
+        }
+    }
+
+    fn evolve(&mut self, event: UserEvent) {
+        match (self, event) {
+            (user, UserEvent::Created(creation)) => *user = User::Present(Box::new((*creation).into())),
+            (User::Present(profile), event) => profile.evolve(event),
+            // Nothing but a creation can come first; what happened, happened.
+            (User::Absent, _) => {}
+        }
+    }
+}
+
+aggregate!(User, "user", UserCommand, UserEvent, UserError);

@@ -1,0 +1,356 @@
+//! What happens to a user.
+
+use super::profile::{
+    BirthDate, Classification, Contacts, Locale, Names, Phone, Preferences, Profile, Role, SystemRole, UserState,
+    Username,
+};
+use crate::event::{EventFacts, event_names};
+use crate::values::{EmailAddress, IndividualId, OrganizationId, UserId};
+use crate::{Claim, ClaimKey};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use uuid::Uuid;
+
+/// A user as it is created.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Creation {
+    /// The user.
+    pub id: UserId,
+    /// Where its life begins.
+    pub state: UserState,
+    /// What it is called.
+    pub names: Names,
+    /// Date of birth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub birth_date: Option<BirthDate>,
+    /// How it is reached.
+    pub contacts: Contacts,
+    /// Which contact it signs in with.
+    pub username: Username,
+    /// Its locale until it chooses one.
+    pub locale: Locale,
+    /// Its time zone (IANA name) until it chooses one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// What it counts as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classification: Option<Classification>,
+    /// Hash of the password in PHC form, if it has one. A secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_hash: Option<String>,
+}
+
+impl fmt::Debug for Creation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Creation").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl From<Creation> for Profile {
+    fn from(creation: Creation) -> Self {
+        let Creation {
+            id,
+            state,
+            names,
+            birth_date,
+            contacts,
+            username,
+            locale,
+            time_zone,
+            classification,
+            password_hash,
+        } = creation;
+        Profile {
+            id,
+            state,
+            before_disabled: None,
+            names,
+            birth_date,
+            contacts,
+            username,
+            locale,
+            locale_explicit: false,
+            time_zone,
+            time_zone_explicit: false,
+            preferences: BTreeMap::new(),
+            classification,
+            memberships: BTreeMap::new(),
+            joined: 0,
+            default_organization: None,
+            system_roles: BTreeSet::new(),
+            individuals: Vec::new(),
+            agreements: BTreeSet::new(),
+            epoch: 0,
+            password_hash,
+        }
+    }
+}
+
+/// Facts of a user.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum UserEvent {
+    /// It was created.
+    #[serde(rename = "user.created")]
+    Created(Box<Creation>),
+    /// It is called otherwise.
+    #[serde(rename = "user.names-amended")]
+    NamesAmended {
+        /// The names from now on.
+        names: Names,
+    },
+    /// Its date of birth is another one.
+    #[serde(rename = "user.birth-date-amended")]
+    BirthDateAmended {
+        /// The date from now on.
+        birth_date: BirthDate,
+    },
+    /// It has another e-mail address, not verified yet.
+    #[serde(rename = "user.email-amended")]
+    EmailAmended {
+        /// The address before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<EmailAddress>,
+        /// The address from now on.
+        email: EmailAddress,
+    },
+    /// It has another telephone number, not verified yet.
+    #[serde(rename = "user.phone-amended")]
+    PhoneAmended {
+        /// The number before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<Phone>,
+        /// The number from now on.
+        phone: Phone,
+    },
+    /// Its telephone number was found to be its own.
+    #[serde(rename = "user.phone-confirmed")]
+    PhoneConfirmed {},
+    /// It signs in with another contact.
+    #[serde(rename = "user.username-selected")]
+    UsernameChosen {
+        /// Which.
+        username: Username,
+    },
+    /// It chose a locale.
+    #[serde(rename = "user.locale-selected")]
+    LocaleChosen {
+        /// Which.
+        locale: Locale,
+    },
+    /// It chose a time zone.
+    #[serde(rename = "user.time-zone-selected")]
+    TimeZoneChosen {
+        /// Which, by its IANA name.
+        time_zone: String,
+    },
+    /// It wishes to get something else.
+    #[serde(rename = "user.preferences-amended")]
+    PreferencesAmended {
+        /// All wishes from now on.
+        preferences: Preferences,
+    },
+    /// It counts as something else.
+    #[serde(rename = "user.classified")]
+    Classified {
+        /// As what.
+        classification: Classification,
+    },
+    /// It has another password.
+    #[serde(rename = "user.password-changed")]
+    PasswordChanged {
+        /// Its hash in PHC form. A secret.
+        password_hash: String,
+        /// Where that leaves the user.
+        state: UserState,
+        /// Whether all sessions are over.
+        ends_sessions: bool,
+    },
+    /// It must not sign in, and all sessions are over.
+    #[serde(rename = "user.disabled")]
+    Disabled {
+        /// Which way of being disabled.
+        state: UserState,
+    },
+    /// It may sign in again.
+    #[serde(rename = "user.enabled")]
+    Enabled {
+        /// Where it goes back to.
+        state: UserState,
+    },
+    /// It is at its end.
+    #[serde(rename = "user.archived")]
+    Archived {
+        /// The e-mail address that is free again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        email: Option<EmailAddress>,
+        /// The telephone number that is free again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        phone: Option<Phone>,
+    },
+    /// It is a member of an organization.
+    #[serde(rename = "user.organization-joined")]
+    OrganizationJoined {
+        /// Which.
+        organization_id: OrganizationId,
+        /// Which of the user's memberships it is.
+        number: u64,
+    },
+    /// It is a member of an organization no longer, and has no roles there.
+    #[serde(rename = "user.organization-removed")]
+    OrganizationRemoved {
+        /// Which.
+        organization_id: OrganizationId,
+    },
+    /// Its sessions begin in another organization.
+    #[serde(rename = "user.default-organization-changed")]
+    DefaultOrganizationChanged {
+        /// Which; none if it is a member of none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization_id: Option<OrganizationId>,
+    },
+    /// It has a role in an organization.
+    #[serde(rename = "user.role-granted")]
+    RoleGranted {
+        /// Where.
+        organization_id: OrganizationId,
+        /// Which.
+        role: Role,
+    },
+    /// It has a role in an organization no longer.
+    #[serde(rename = "user.role-revoked")]
+    RoleRevoked {
+        /// Where.
+        organization_id: OrganizationId,
+        /// Which.
+        role: Role,
+    },
+    /// It has a role in the whole system.
+    #[serde(rename = "user.system-role-granted")]
+    SystemRoleGranted {
+        /// Which.
+        role: SystemRole,
+    },
+    /// It has a role in the whole system no longer.
+    #[serde(rename = "user.system-role-revoked")]
+    SystemRoleRevoked {
+        /// Which.
+        role: SystemRole,
+    },
+    /// It agrees to documents.
+    #[serde(rename = "user.documents-agreed")]
+    DocumentsAgreed {
+        /// Which, each by the identifier of its version.
+        documents: BTreeSet<Uuid>,
+    },
+    /// None of its agreements counts any more.
+    #[serde(rename = "user.agreements-deleted")]
+    AgreementsDeleted {},
+    /// An individual is its own.
+    #[serde(rename = "user.individual-added")]
+    IndividualAdded {
+        /// Which.
+        individual_id: IndividualId,
+    },
+}
+
+event_names!(UserEvent {
+    Created => "user.created" @ "1.0",
+    NamesAmended => "user.names-amended" @ "1.0",
+    BirthDateAmended => "user.birth-date-amended" @ "1.0",
+    EmailAmended => "user.email-amended" @ "1.0",
+    PhoneAmended => "user.phone-amended" @ "1.0",
+    PhoneConfirmed => "user.phone-confirmed" @ "1.0",
+    UsernameChosen => "user.username-selected" @ "1.0",
+    LocaleChosen => "user.locale-selected" @ "1.0",
+    TimeZoneChosen => "user.time-zone-selected" @ "1.0",
+    PreferencesAmended => "user.preferences-amended" @ "1.0",
+    Classified => "user.classified" @ "1.0",
+    PasswordChanged => "user.password-changed" @ "1.0",
+    Disabled => "user.disabled" @ "1.0",
+    Enabled => "user.enabled" @ "1.0",
+    Archived => "user.archived" @ "1.0",
+    OrganizationJoined => "user.organization-joined" @ "1.0",
+    OrganizationRemoved => "user.organization-removed" @ "1.0",
+    DefaultOrganizationChanged => "user.default-organization-changed" @ "1.0",
+    RoleGranted => "user.role-granted" @ "1.0",
+    RoleRevoked => "user.role-revoked" @ "1.0",
+    SystemRoleGranted => "user.system-role-granted" @ "1.0",
+    SystemRoleRevoked => "user.system-role-revoked" @ "1.0",
+    DocumentsAgreed => "user.documents-agreed" @ "1.0",
+    AgreementsDeleted => "user.agreements-deleted" @ "1.0",
+    IndividualAdded => "user.individual-added" @ "1.0",
+});
+
+/// Names the event and nothing of what it holds: most of it is personal, some of it secret.
+impl fmt::Debug for UserEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&cqrs_es::DomainEvent::event_type(self))
+    }
+}
+
+impl EventFacts for UserEvent {
+    const HAS_SUBJECT: bool = true;
+
+    fn claims(&self) -> Vec<Claim> {
+        let email = |email: &Option<EmailAddress>, claim: fn(ClaimKey) -> Claim| {
+            email.as_ref().map(|email| claim(ClaimKey::account_email(email)))
+        };
+        let phone = |phone: &Option<Phone>, claim: fn(ClaimKey) -> Claim| {
+            phone.as_ref().map(|phone| claim(ClaimKey::user_phone(phone)))
+        };
+        match self {
+            UserEvent::Created(creation) => {
+                let Contacts { email: address, phone: number, .. } = &creation.contacts;
+                email(address, Claim::Take).into_iter().chain(phone(number, Claim::Take)).collect()
+            }
+            UserEvent::EmailAmended { former, email: address } => {
+                exchanged(former.as_ref().map(ClaimKey::account_email), ClaimKey::account_email(address))
+            }
+            UserEvent::PhoneAmended { former, phone: number } => {
+                exchanged(former.as_ref().map(ClaimKey::user_phone), ClaimKey::user_phone(number))
+            }
+            UserEvent::Archived { email: address, phone: number } => {
+                email(address, Claim::Release).into_iter().chain(phone(number, Claim::Release)).collect()
+            }
+            _ => vec![],
+        }
+    }
+
+    fn personal_fields(&self) -> &'static [&'static str] {
+        match self {
+            UserEvent::Created(_) => &[
+                "/names/firstName",
+                "/names/lastName",
+                "/birthDate",
+                "/contacts/email",
+                "/contacts/phone",
+                "/passwordHash",
+            ],
+            UserEvent::NamesAmended { .. } => &["/names/firstName", "/names/lastName"],
+            UserEvent::BirthDateAmended { .. } => &["/birthDate"],
+            UserEvent::EmailAmended { .. } => &["/former", "/email"],
+            UserEvent::PhoneAmended { .. } => &["/former", "/phone"],
+            UserEvent::Archived { .. } => &["/email", "/phone"],
+            UserEvent::PasswordChanged { .. } => self.secret_fields(),
+            _ => &[],
+        }
+    }
+
+    fn secret_fields(&self) -> &'static [&'static str] {
+        match self {
+            UserEvent::Created(_) | UserEvent::PasswordChanged { .. } => &["/passwordHash"],
+            _ => &[],
+        }
+    }
+}
+
+/// One key for another; another spelling of the same changes nothing.
+fn exchanged(former: Option<ClaimKey>, key: ClaimKey) -> Vec<Claim> {
+    if former.as_ref() == Some(&key) {
+        return vec![];
+    }
+    former.map(Claim::Release).into_iter().chain([Claim::Take(key)]).collect()
+}

@@ -1,0 +1,89 @@
+//! The enabled admins of one organization, or of the system: one stream each, committed with whatever makes somebody one
+//! or stops it, so that the last one cannot go, not even two at once.
+
+use crate::event::{EventFacts, event_names};
+use crate::values::{OrganizationId, UserId};
+use crate::{Decide, decide::aggregate};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// The enabled admins.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Roster(BTreeSet<UserId>);
+
+/// What can be asked of a roster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RosterCommand {
+    /// Adds an enabled admin.
+    Add(UserId),
+    /// Takes away one who is an admin no longer, or disabled.
+    Remove(UserId),
+}
+
+/// Facts of a roster.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum RosterEvent {
+    /// There is one more.
+    #[serde(rename = "admin-roster.added")]
+    Added {
+        /// Who.
+        user_id: UserId,
+    },
+    /// There is one less.
+    #[serde(rename = "admin-roster.removed")]
+    Removed {
+        /// Who.
+        user_id: UserId,
+    },
+}
+
+event_names!(RosterEvent {
+    Added => "admin-roster.added" @ "1.0",
+    Removed => "admin-roster.removed" @ "1.0",
+});
+
+impl EventFacts for RosterEvent {}
+
+/// Why a roster refuses.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RosterError {
+    /// Nobody would be left.
+    #[error("the last admin cannot be removed")]
+    LastAdmin,
+}
+
+/// The stream of an organization's roster; of the system's without one.
+#[must_use]
+pub fn stream(organization: Option<OrganizationId>) -> String {
+    organization.map_or_else(|| "system".to_owned(), |organization| organization.to_string())
+}
+
+impl Roster {
+    /// Whether somebody is on it.
+    #[must_use]
+    pub fn has(&self, user: UserId) -> bool {
+        self.0.contains(&user)
+    }
+
+    fn evolve(&mut self, event: RosterEvent) {
+        match event {
+            RosterEvent::Added { user_id } => self.0.insert(user_id),
+            RosterEvent::Removed { user_id } => self.0.remove(&user_id),
+        };
+    }
+}
+
+impl Decide for Roster {
+    fn decide(&self, command: RosterCommand) -> Result<Vec<RosterEvent>, RosterError> {
+        match command {
+            RosterCommand::Add(user_id) if !self.has(user_id) => Ok(vec![RosterEvent::Added { user_id }]),
+            RosterCommand::Remove(user_id) if self.has(user_id) && self.0.len() == 1 => Err(RosterError::LastAdmin),
+            RosterCommand::Remove(user_id) if self.has(user_id) => Ok(vec![RosterEvent::Removed { user_id }]),
+            RosterCommand::Add(_) | RosterCommand::Remove(_) => Ok(vec![]),
+        }
+    }
+}
+
+aggregate!(Roster, "admin-roster", RosterCommand, RosterEvent, RosterError);

@@ -1,0 +1,177 @@
+//! Given, when, then for every command of a user and of a roster of admins.
+
+mod amendment;
+mod belonging;
+mod life;
+mod roster;
+
+use super::*;
+use crate::values::Problem;
+use crate::{Claim, ClaimKey, EventFacts};
+use cqrs_es::Aggregate;
+use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+use serde_json::json;
+use uuid::Uuid;
+
+fn given(events: impl IntoIterator<Item = UserEvent>) -> AggregateTestExecutor<User> {
+    TestFramework::with(()).given(events.into_iter().collect())
+}
+
+/// The profile that `events` lead to.
+fn profile(events: impl IntoIterator<Item = UserEvent>) -> Profile {
+    let mut state = User::default();
+    events.into_iter().for_each(|event| state.apply(event));
+    state.profile().expect("a user").clone()
+}
+
+fn user(number: u128) -> UserId {
+    UserId(Uuid::from_u128(number))
+}
+
+fn organization(number: u128) -> OrganizationId {
+    OrganizationId(Uuid::from_u128(number))
+}
+
+fn email(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).expect("an address")
+}
+
+fn phone(text: &str) -> Phone {
+    Phone::parse(text).expect("a number")
+}
+
+fn creation() -> Creation {
+    Creation {
+        id: user(1),
+        state: UserState::Confirmed,
+        names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
+        birth_date: None,
+        contacts: Contacts { email: Some(email("ada@example.com")), email_verified: true, ..Contacts::default() },
+        username: Username::Email,
+        locale: Locale::EnUs,
+        time_zone: None,
+        classification: None,
+        password_hash: Some("hash".into()),
+    }
+}
+
+fn creation_with(edit: impl FnOnce(&mut Creation)) -> Creation {
+    let mut creation = creation();
+    edit(&mut creation);
+    creation
+}
+
+fn created() -> UserEvent {
+    UserEvent::Created(Box::new(creation()))
+}
+
+fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
+    UserEvent::Created(Box::new(creation_with(edit)))
+}
+
+fn create(creation: Creation) -> UserCommand {
+    UserCommand::Create(Box::new(creation))
+}
+
+fn archived() -> UserEvent {
+    UserEvent::Archived { email: creation().contacts.email, phone: None }
+}
+
+/// The largest event of every type.
+pub(crate) fn full_events() -> Vec<UserEvent> {
+    let organization_id = organization(1);
+    vec![
+        created_with(|creation| {
+            creation.birth_date = BirthDate::parse("1815-12-10").ok();
+            creation.contacts.phone = Phone::parse("+12025550123").ok();
+            creation.time_zone = Some("Europe/London".into());
+            creation.classification = Some(Classification::Customer);
+        }),
+        UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
+        UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
+        UserEvent::EmailAmended { former: Some(email("ada@example.com")), email: email("king@example.com") },
+        UserEvent::PhoneAmended { former: Some(phone("+12025550123")), phone: phone("+12025550124") },
+        UserEvent::PhoneConfirmed {},
+        UserEvent::UsernameChosen { username: Username::Phone },
+        UserEvent::LocaleChosen { locale: Locale::EsUs },
+        UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },
+        UserEvent::PreferencesAmended {
+            preferences: Preferences::from([(Channel::Sms, [("news".to_owned(), json!(false))].into_iter().collect())]),
+        },
+        UserEvent::Classified { classification: Classification::Carium },
+        UserEvent::PasswordChanged {
+            password_hash: "hash".into(),
+            state: UserState::ForceResetPassword,
+            ends_sessions: true,
+        },
+        UserEvent::Disabled { state: UserState::Disabled },
+        UserEvent::Enabled { state: UserState::Confirmed },
+        UserEvent::Archived { email: Some(email("king@example.com")), phone: Some(phone("+12025550124")) },
+        UserEvent::OrganizationJoined { organization_id, number: 1 },
+        UserEvent::OrganizationRemoved { organization_id },
+        UserEvent::DefaultOrganizationChanged { organization_id: Some(organization_id) },
+        UserEvent::RoleGranted { organization_id, role: Role::Admin },
+        UserEvent::RoleRevoked { organization_id, role: Role::Admin },
+        UserEvent::SystemRoleGranted { role: SystemRole::Support },
+        UserEvent::SystemRoleRevoked { role: SystemRole::Support },
+        UserEvent::DocumentsAgreed { documents: [Uuid::from_u128(7)].into() },
+        UserEvent::AgreementsDeleted {},
+        UserEvent::IndividualAdded { individual_id: IndividualId(Uuid::from_u128(9)) },
+    ]
+}
+
+#[test]
+fn nothing_that_is_printed_or_written_down_tells_what_is_personal_or_secret() {
+    for event in full_events() {
+        let printed = format!("{event:?}");
+        assert!(
+            !["hash", "Ada", "King", "example", "1815", "555"].iter().any(|told| printed.contains(told)),
+            "{printed}"
+        );
+    }
+    let profile = profile([created()]);
+    assert!(!format!("{profile:?} {:?}", creation()).contains("Ada"));
+    assert!(!serde_json::to_string(&profile).expect("JSON").contains("hash"));
+}
+
+#[test]
+fn an_erased_user_is_still_read() {
+    for event in full_events() {
+        let mut payload = serde_json::to_value(&event).expect("JSON");
+        crate::personal::replace(&mut payload, event.personal_fields(), crate::personal::ERASED);
+        assert!(serde_json::from_value::<UserEvent>(payload.clone()).is_ok(), "{payload}");
+    }
+}
+
+#[test]
+fn telephone_numbers_and_dates_of_birth_have_their_forms() {
+    for text in ["+12025550123", "+4420795000000", "+12345678", "+123456789012345"] {
+        assert_eq!(Phone::parse(text).map(|phone| phone.as_str().to_owned()), Ok(text.to_owned()));
+    }
+    for text in
+        ["", "+", "12025550123", "+02025550123", "+1202555", "+1234567890123456", "+1202555012x", "+1 2025550123"]
+    {
+        assert_eq!(Phone::parse(text), Err(Problem::NotAPhone), "{text}");
+    }
+    assert!(phone("+12025550123").is_north_american() && !phone("+442079500000").is_north_american());
+    assert!(BirthDate::parse("2000-02-29").is_ok());
+    for text in ["", "1900-02-29", "2000-1-1", "2000-01-01 ", "01-01-2000"] {
+        assert_eq!(BirthDate::parse(text), Err(Problem::NotADate), "{text}");
+    }
+}
+
+#[test]
+fn roles_have_identifiers_of_their_own_everywhere() {
+    let ids: std::collections::BTreeSet<_> = [organization(1), organization(2)]
+        .into_iter()
+        .flat_map(|organization| Role::ALL.map(|role| role.id(organization)))
+        .chain(SystemRole::ALL.map(SystemRole::id))
+        .collect();
+    assert_eq!(ids.len(), 9);
+    for role in Role::ALL {
+        assert_eq!(serde_json::to_value(role).expect("JSON"), role.name());
+    }
+    for role in SystemRole::ALL {
+        assert_eq!(serde_json::to_value(role).expect("JSON"), role.name());
+    }
+}

@@ -1,0 +1,101 @@
+use super::*;
+
+fn amend(edit: impl FnOnce(&mut Amendment)) -> UserCommand {
+    let mut amendment = Amendment::default();
+    edit(&mut amendment);
+    UserCommand::Amend(Box::new(amendment))
+}
+
+#[test]
+fn only_what_is_different_happens() {
+    given([created()]).when(amend(|_| {})).then_expect_events(vec![]);
+    given([created()])
+        .when(amend(|change| {
+            change.first_name = Some(" Ada ".into());
+            change.email = Some(email("ada@example.com"));
+            change.username = Some(Username::Email);
+            change.preferences = Some(Preferences::new());
+        }))
+        .then_expect_events(vec![]);
+    given([created()])
+        .when(amend(|change| {
+            change.last_name = Some("King".into());
+            change.birth_date = BirthDate::parse("1815-12-10").ok();
+            change.classification = Some(Classification::Customer);
+        }))
+        .then_expect_events(vec![
+            UserEvent::NamesAmended { names: Names { first_name: "Ada".into(), last_name: "King".into() } },
+            UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-10").expect("a date") },
+            UserEvent::Classified { classification: Classification::Customer },
+        ]);
+}
+
+#[test]
+fn a_choice_is_one_even_of_what_was_there_already() {
+    let chosen = || vec![UserEvent::LocaleChosen { locale: Locale::EnUs }];
+    let choose = || amend(|change| change.locale = Some(Locale::EnUs));
+    given([created()]).when(choose()).then_expect_events(chosen());
+    given([vec![created()], chosen()].concat()).when(choose()).then_expect_events(vec![]);
+    let zone = |text: &str| amend(|change| change.time_zone = Some(text.into()));
+    let zoned = || UserEvent::TimeZoneChosen { time_zone: "Europe/London".into() };
+    let at_home = || created_with(|creation| creation.time_zone = Some("Europe/London".into()));
+    given([at_home()]).when(zone("Europe/London")).then_expect_events(vec![zoned()]);
+    given([at_home(), zoned()]).when(zone("Europe/London")).then_expect_events(vec![]);
+    let problem = Finding { field: "timeZone".into(), problem: Problem::UnknownTimeZone };
+    given([at_home()]).when(zone("Nowhere")).then_expect_error(UserError::Invalid(vec![problem]));
+}
+
+#[test]
+fn a_new_contact_is_not_verified_and_frees_the_former_one() {
+    let to = |text: &str| amend(|change| change.email = Some(email(text)));
+    let amended = |text: &str| UserEvent::EmailAmended { former: Some(email("ada@example.com")), email: email(text) };
+    given([created()]).when(to("king@example.com")).then_expect_events(vec![amended("king@example.com")]);
+    assert!(!profile([created(), amended("king@example.com")]).contacts.email_verified);
+    assert_eq!(
+        amended("king@example.com").claims(),
+        [
+            Claim::Release(ClaimKey::account_email(&email("ada@example.com"))),
+            Claim::Take(ClaimKey::account_email(&email("king@example.com"))),
+        ]
+    );
+    // Another spelling of the same address is no other address to anybody else.
+    given([created()]).when(to("ADA@example.com")).then_expect_events(vec![amended("ADA@example.com")]);
+    assert_eq!(amended("ADA@example.com").claims(), []);
+}
+
+#[test]
+fn a_telephone_number_is_confirmed_if_it_is_the_users() {
+    let (one, other) = (phone("+12025550123"), phone("+12025550124"));
+    let amended = || UserEvent::PhoneAmended { former: None, phone: phone("+12025550123") };
+    given([created()]).when(amend(|change| change.phone = Some(one.clone()))).then_expect_events(vec![amended()]);
+    given([created()]).when(UserCommand::ConfirmPhone(one.clone())).then_expect_error(UserError::OtherPhone);
+    given([created(), amended()]).when(UserCommand::ConfirmPhone(other)).then_expect_error(UserError::OtherPhone);
+    let confirmed = || UserEvent::PhoneConfirmed {};
+    given([created(), amended()]).when(UserCommand::ConfirmPhone(one.clone())).then_expect_events(vec![confirmed()]);
+    given([created(), amended(), confirmed()]).when(UserCommand::ConfirmPhone(one)).then_expect_events(vec![]);
+}
+
+#[test]
+fn the_user_name_is_a_contact_that_there_is_also_one_given_at_once() {
+    let by_phone = |number: Option<&str>| {
+        amend(|change| (change.username, change.phone) = (Some(Username::Phone), number.map(phone)))
+    };
+    given([created()]).when(by_phone(None)).then_expect_error(UserError::NoSuchContact);
+    given([created()]).when(by_phone(Some("+12025550123"))).then_expect_events(vec![
+        UserEvent::PhoneAmended { former: None, phone: phone("+12025550123") },
+        UserEvent::UsernameChosen { username: Username::Phone },
+    ]);
+}
+
+#[test]
+fn preferences_are_replaced_channel_by_channel() {
+    let wishes = |wished: &str| [(wished.to_owned(), json!(true))].into_iter().collect::<serde_json::Map<_, _>>();
+    let set =
+        |channel, wished| amend(|change| change.preferences = Some(Preferences::from([(channel, wishes(wished))])));
+    let first = Preferences::from([(Channel::Email, wishes("news"))]);
+    let event = |preferences| UserEvent::PreferencesAmended { preferences };
+    given([created()]).when(set(Channel::Email, "news")).then_expect_events(vec![event(first.clone())]);
+    let mut both = first.clone();
+    both.insert(Channel::Sms, wishes("alerts"));
+    given([created(), event(first)]).when(set(Channel::Sms, "alerts")).then_expect_events(vec![event(both)]);
+}

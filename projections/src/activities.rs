@@ -1,0 +1,138 @@
+//! The `user_activities` read model: sign-ins and refreshes, one document each.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::document::DocumentKey;
+use crate::query::{Sort, TextKey};
+use crate::recorded::RecordedEvent;
+use crate::stamped::{ordinal, time_key};
+use crate::users::UserDocument;
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::session::{Account, Origin, SessionEvent};
+use registrar_aggregates::user::Classification;
+use registrar_aggregates::values::UserId;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Finds the activities of a user.
+pub const USER_ID: TextKey<ActivityDocument> = TextKey("user_id", PhantomData);
+/// Finds the activities of a kind, by its name.
+pub const KIND: TextKey<ActivityDocument> = TextKey("kind", PhantomData);
+/// When it was.
+pub const AT: TextKey<ActivityDocument> = TextKey("at", PhantomData);
+/// `true` for staff.
+pub const STAFF: TextKey<ActivityDocument> = TextKey("staff", PhantomData);
+/// Oldest first.
+pub const BY_TIME: Sort<ActivityDocument> = Sort(&["at", "position"], PhantomData);
+
+/// What a user did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activity {
+    /// Signed in.
+    #[serde(rename = "login")]
+    SignIn,
+    /// Was given new tokens.
+    #[serde(rename = "refr")]
+    Refresh,
+    /// Registered by itself.
+    #[serde(rename = "sreg")]
+    SelfRegistration,
+}
+
+impl Activity {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Activity::SignIn => "login",
+            Activity::Refresh => "refr",
+            Activity::SelfRegistration => "sreg",
+        }
+    }
+}
+
+/// Something that a user did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivityDocument {
+    /// Follows from the position.
+    pub id: Uuid,
+    /// Position of the event.
+    pub position: u64,
+    /// Who.
+    pub user_id: UserId,
+    /// What.
+    pub activity: Activity,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Whether the user was staff then.
+    pub staff: bool,
+}
+
+impl Document for ActivityDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "user_activities",
+        keys: &[
+            KeyColumn { name: "user_id", kind: KeyKind::Text },
+            KeyColumn { name: "kind", kind: KeyKind::Text },
+            KeyColumn { name: "at", kind: KeyKind::Text },
+            KeyColumn { name: "staff", kind: KeyKind::Text },
+            KeyColumn { name: "position", kind: KeyKind::Ordinal },
+        ],
+        indexes: &[&["at", "position"], &["user_id", "at", "position"]],
+        counted: &[&[], &["staff"]],
+        hot: false,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![
+            KeyValue::Text(self.user_id.to_string()),
+            KeyValue::Text(self.activity.name().to_owned()),
+            KeyValue::Text(time_key(self.at)),
+            KeyValue::Text(self.staff.to_string()),
+            ordinal(self.position),
+        ]
+    }
+}
+
+/// Who did what by an event of a session, if it was a user who did.
+fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
+    match event {
+        SessionEvent::Opened(opening) if opening.origin == Origin::SignIn && opening.account == Account::User => {
+            Some((opening.user_id, Activity::SignIn))
+        }
+        SessionEvent::Refreshed { user_id, account: Account::User } => Some((*user_id, Activity::Refresh)),
+        _ => None,
+    }
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    let DomainEvent::Session(session) = &*event.event else { return vec![] };
+    done(session).map(|(user, _)| DocumentKey::of::<UserDocument>(user.to_string())).into_iter().collect()
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let DomainEvent::Session(session) = &*event.event else { return Ok(()) };
+    let Some((user_id, activity)) = done(session) else { return Ok(()) };
+    let user = documents.need::<UserDocument>(&user_id.to_string())?;
+    let staff = user.classification == Some(Classification::Carium);
+    documents.insert(ActivityDocument {
+        id: crate::stamped::row_id(event.position, 0),
+        position: event.position,
+        user_id,
+        activity,
+        at: event.recorded_at,
+        staff,
+    })
+}

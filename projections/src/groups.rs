@@ -1,0 +1,343 @@
+//! The read models of groups: what a node is called ([`GroupDocument`]), how the nodes of an organization hang together
+//! ([`TreeDocument`]), how many individuals stand in a group ([`CountDocument`]), and who came and went ([`LogDocument`]).
+
+mod log;
+mod tree;
+
+pub use log::{AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LOG_ORGANIZATION_ID, LogDocument, Subject};
+pub use tree::TreeDocument;
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::document::DocumentKey;
+use crate::query::{SearchKey, Sort, TextKey, TextsKey};
+use crate::recorded::RecordedEvent;
+use crate::stamped::time_key;
+use crate::state_document::{self, StateDocument};
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::group::placement::PlacementEvent;
+use registrar_aggregates::group::{GroupEvent, GroupKind, NodeType, SystemGroup};
+use registrar_aggregates::organization::OrganizationEvent;
+use registrar_aggregates::text::fold as fold_text;
+use registrar_aggregates::values::{GroupId, OrganizationId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Its identifier.
+pub const ID: TextKey<GroupDocument> = TextKey("id", PhantomData);
+/// Finds the groups of an organization.
+pub const ORGANIZATION_ID: TextKey<GroupDocument> = TextKey("organization_id", PhantomData);
+/// The division that it hangs under; empty at the top.
+pub const PARENT: TextKey<GroupDocument> = TextKey("parent", PhantomData);
+/// Its kind, by name.
+pub const KIND: TextKey<GroupDocument> = TextKey("kind", PhantomData);
+/// `division` or `group`.
+pub const NODE_TYPE: TextKey<GroupDocument> = TextKey("node_type", PhantomData);
+/// `true` if nothing hangs under it.
+pub const LEAF: TextKey<GroupDocument> = TextKey("leaf", PhantomData);
+/// Its name, folded.
+pub const NAME: TextKey<GroupDocument> = TextKey("name", PhantomData);
+/// Time of the last change.
+pub const UPDATED_AT: TextKey<GroupDocument> = TextKey("updated_at", PhantomData);
+/// Itself and its organization, by their identifiers.
+pub const SCOPES: TextsKey<GroupDocument> = TextsKey("scopes", PhantomData);
+/// Its tags.
+pub const TAGS: TextsKey<GroupDocument> = TextsKey("tags", PhantomData);
+/// Its name.
+pub const SEARCH: SearchKey<GroupDocument> = SearchKey("search", PhantomData);
+/// By identifier.
+pub const BY_ID: Sort<GroupDocument> = Sort(&[], PhantomData);
+/// Oldest first.
+pub const BY_CREATION: Sort<GroupDocument> = Sort(&["created_at"], PhantomData);
+
+/// Whom a group takes in, the system's groups too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Individuals and those who work with them.
+    Regular,
+    /// No individuals.
+    ProviderOnly,
+    /// Every individual of the organization; the system's.
+    AllParticipants,
+    /// Every individual in no regular group; the system's.
+    Unassigned,
+}
+
+impl Kind {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Regular => "regular",
+            Kind::ProviderOnly => "provider_only",
+            Kind::AllParticipants => SystemGroup::AllParticipants.name(),
+            Kind::Unassigned => SystemGroup::Unassigned.name(),
+        }
+    }
+
+    /// Whether nobody but the system makes, changes and fills it.
+    #[must_use]
+    pub const fn is_system(self) -> bool {
+        matches!(self, Kind::AllParticipants | Kind::Unassigned)
+    }
+}
+
+impl From<GroupKind> for Kind {
+    fn from(kind: GroupKind) -> Self {
+        match kind {
+            GroupKind::Regular => Kind::Regular,
+            GroupKind::ProviderOnly => Kind::ProviderOnly,
+        }
+    }
+}
+
+impl From<SystemGroup> for Kind {
+    fn from(system: SystemGroup) -> Self {
+        match system {
+            SystemGroup::AllParticipants => Kind::AllParticipants,
+            SystemGroup::Unassigned => Kind::Unassigned,
+        }
+    }
+}
+
+/// A group as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GroupDocument {
+    /// The group.
+    pub id: GroupId,
+    /// The organization whose tree it is in.
+    pub organization_id: OrganizationId,
+    /// Its name.
+    pub name: String,
+    /// Whom it takes in.
+    pub kind: Kind,
+    /// Whether it holds nodes or people.
+    pub node_type: NodeType,
+    /// Marks to find it by.
+    pub tags: BTreeSet<String>,
+    /// The division that it hangs under; none at the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<GroupId>,
+    /// Nodes that hang under it.
+    pub children: u64,
+    /// Version of its stream that the document reflects; 0 of the system's groups, which have none.
+    pub version: u64,
+    /// Creation time.
+    pub created_at: DateTime<Utc>,
+    /// Time of the last change.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl GroupDocument {
+    fn of_system(system: SystemGroup, organization_id: OrganizationId, event: &RecordedEvent) -> Self {
+        GroupDocument {
+            id: system.id(organization_id),
+            organization_id,
+            name: system.name().to_owned(),
+            kind: system.into(),
+            node_type: NodeType::Group,
+            tags: BTreeSet::new(),
+            parent: None,
+            children: 0,
+            version: 0,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+        }
+    }
+}
+
+impl Document for GroupDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "groups",
+        keys: &[
+            KeyColumn { name: "created_at", kind: KeyKind::Text },
+            KeyColumn { name: "updated_at", kind: KeyKind::Text },
+            KeyColumn { name: "organization_id", kind: KeyKind::Text },
+            KeyColumn { name: "parent", kind: KeyKind::Text },
+            KeyColumn { name: "kind", kind: KeyKind::Text },
+            KeyColumn { name: "node_type", kind: KeyKind::Text },
+            KeyColumn { name: "leaf", kind: KeyKind::Text },
+            KeyColumn { name: "name", kind: KeyKind::Text },
+            KeyColumn { name: "tags", kind: KeyKind::Texts },
+            KeyColumn { name: "scopes", kind: KeyKind::Texts },
+            KeyColumn { name: "search", kind: KeyKind::Search },
+        ],
+        indexes: &[&["created_at"], &["organization_id", "created_at"], &["parent"], &["name"], &["tags"], &["scopes"]],
+        counted: &[&[]],
+        hot: true,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let name = fold_text(&self.name);
+        let node_type = match self.node_type {
+            NodeType::Division => "division",
+            NodeType::Group => "group",
+        };
+        vec![
+            KeyValue::Text(time_key(self.created_at)),
+            KeyValue::Text(time_key(self.updated_at)),
+            KeyValue::Text(self.organization_id.to_string()),
+            KeyValue::Text(self.parent.map_or_else(String::new, |parent| parent.to_string())),
+            KeyValue::Text(self.kind.name().to_owned()),
+            KeyValue::Text(node_type.to_owned()),
+            KeyValue::Text((self.children == 0).to_string()),
+            KeyValue::Text(sortable(name.clone())),
+            KeyValue::Texts(self.tags.iter().cloned().collect()),
+            KeyValue::Texts(vec![self.id.to_string(), self.organization_id.to_string()]),
+            KeyValue::Text(name),
+        ]
+    }
+}
+
+impl StateDocument for GroupDocument {
+    type Event = GroupEvent;
+    const ENTITY: &'static str = "IndividualGroup";
+    /// What hangs under it tells itself.
+    const UNLISTED: &'static [&'static str] = &["children", "version", "createdAt", "updatedAt"];
+
+    fn creates(change: &GroupEvent) -> bool {
+        matches!(change, GroupEvent::Created(_))
+    }
+
+    fn create(event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
+        let GroupEvent::Created(node) = change else { return None };
+        Some(GroupDocument {
+            id: node.id,
+            organization_id: node.organization_id,
+            name: node.name.clone(),
+            kind: node.kind.into(),
+            node_type: node.node_type,
+            tags: node.tags.clone(),
+            parent: node.parent,
+            children: 0,
+            version: event.sequence,
+            created_at: event.recorded_at,
+            updated_at: event.recorded_at,
+        })
+    }
+
+    fn change(mut self, event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
+        match change {
+            GroupEvent::Created(_) => {}
+            GroupEvent::Renamed { to, .. } => self.name.clone_from(to),
+            GroupEvent::Tagged { tags } => self.tags.clone_from(tags),
+            GroupEvent::Moved { to, .. } => self.parent = *to,
+        }
+        self.version = event.sequence;
+        self.updated_at = event.recorded_at;
+        Some(self)
+    }
+
+    fn state(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(self)
+    }
+}
+
+/// How many individuals stand in a group itself. Apart from the group, since it changes with everybody who comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountDocument {
+    /// The group.
+    pub id: GroupId,
+    /// Individuals in it.
+    pub individuals: u64,
+}
+
+impl Document for CountDocument {
+    const COLLECTION: &'static Collection =
+        &Collection { name: "group_counts", keys: &[], indexes: &[], counted: &[], hot: true };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![]
+    }
+}
+
+/// Groups whose number of individuals an event changes, and whether it grows.
+fn counted(event: &RecordedEvent, change: &PlacementEvent) -> Vec<(GroupId, bool)> {
+    log::moves(event, change).into_iter().map(|(group, change)| (group, change == Change::Add)).collect()
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    let key = |group: &GroupId| DocumentKey::of::<GroupDocument>(group.to_string());
+    match &*event.event {
+        DomainEvent::Group(change) => {
+            let mut wanted = state_document::wants::<GroupDocument>(event);
+            if let GroupEvent::Moved { from, to, .. } = change {
+                wanted.extend(from.iter().chain(to).map(key));
+            }
+            wanted
+        }
+        DomainEvent::Organization(OrganizationEvent::Deleted { .. }) => {
+            let organization = Uuid::try_parse(&event.aggregate_id).map(OrganizationId).ok();
+            let groups =
+                organization.into_iter().flat_map(|organization| SystemGroup::ALL.map(|group| group.id(organization)));
+            groups.map(|group| key(&group)).collect()
+        }
+        DomainEvent::Placement(change) => counted(event, change)
+            .into_iter()
+            .map(|(group, _)| DocumentKey::of::<CountDocument>(group.to_string()))
+            .collect(),
+        DomainEvent::Tree(_) => tree::wants(event),
+        _ => vec![],
+    }
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    match &*event.event {
+        DomainEvent::Group(change) => {
+            state_document::fold::<GroupDocument>(event, documents)?;
+            if let GroupEvent::Moved { from, to, .. } = change {
+                let mut hang = |division: &Option<GroupId>, change: fn(u64) -> u64| match division {
+                    Some(division) => documents.update::<GroupDocument>(&division.to_string(), |division| {
+                        division.children = change(division.children);
+                    }),
+                    None => Ok(()),
+                };
+                hang(from, |children| children.saturating_sub(1))?;
+                hang(to, |children| children + 1)?;
+            }
+            Ok(())
+        }
+        DomainEvent::Organization(OrganizationEvent::Registered(profile)) => SystemGroup::ALL
+            .into_iter()
+            .try_for_each(|system| documents.insert(GroupDocument::of_system(system, profile.id, event))),
+        DomainEvent::Organization(OrganizationEvent::Deleted { .. }) => {
+            wants(event).into_iter().try_for_each(|key| documents.remove::<GroupDocument>(&key.id))
+        }
+        DomainEvent::Placement(change) => {
+            for (group, grows) in counted(event, change) {
+                let id = group.to_string();
+                match documents.get::<CountDocument>(&id)? {
+                    None => documents.insert(CountDocument { id: group, individuals: u64::from(grows) })?,
+                    Some(_) => documents.update::<CountDocument>(&id, |count| {
+                        count.individuals =
+                            if grows { count.individuals + 1 } else { count.individuals.saturating_sub(1) };
+                    })?,
+                }
+            }
+            log::of_placement(event, change, documents)
+        }
+        DomainEvent::Staffing(change) => log::of_staffing(event, change, documents),
+        DomainEvent::Tree(change) => tree::fold(event, change, documents),
+        _ => Ok(()),
+    }
+}

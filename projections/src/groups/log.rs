@@ -1,0 +1,215 @@
+//! Who came to groups and who left them, a row each.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::individuals::placed;
+use crate::query::{Sort, TextKey};
+use crate::recorded::RecordedEvent;
+use crate::stamped::{row_id, time_key};
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::ActorType;
+use registrar_aggregates::group::SystemGroup;
+use registrar_aggregates::group::placement::PlacementEvent;
+use registrar_aggregates::group::staffing::{Post, StaffingEvent};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Finds the rows of a group.
+pub const GROUP_ID: TextKey<LogDocument> = TextKey("group_id", PhantomData);
+/// Finds the rows of an individual.
+pub const INDIVIDUAL_ID: TextKey<LogDocument> = TextKey("individual_id", PhantomData);
+/// Finds the rows of an organization.
+pub const LOG_ORGANIZATION_ID: TextKey<LogDocument> = TextKey("organization_id", PhantomData);
+/// When it was.
+pub const AT: TextKey<LogDocument> = TextKey("at", PhantomData);
+/// In time; to be read downwards.
+pub const LATEST_FIRST: Sort<LogDocument> = Sort(&["at"], PhantomData);
+
+/// Whether somebody came or left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// Came.
+    Add,
+    /// Left.
+    Remove,
+}
+
+impl Change {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Change::Add => "add",
+            Change::Remove => "remove",
+        }
+    }
+}
+
+/// Who came or left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Subject {
+    /// An individual.
+    Individual(IndividualId),
+    /// A user, as one who leads.
+    Leader(UserId),
+    /// A user, as one who works with the people in it.
+    Member(UserId),
+}
+
+impl Subject {
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Subject::Individual(_) => "individual",
+            Subject::Leader(_) => "leader",
+            Subject::Member(_) => "member",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Author {
+    /// Somebody, by the identifier that events name them by.
+    Somebody(String),
+    /// The system.
+    System,
+}
+
+/// Somebody came to a group or left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogDocument {
+    /// Follows from the position.
+    pub id: Uuid,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// The group.
+    pub group_id: GroupId,
+    /// Who.
+    pub subject: Subject,
+    /// Which way.
+    pub change: Change,
+    /// By whom.
+    pub author: Author,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Document for LogDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "group_logs",
+        keys: &[
+            KeyColumn { name: "at", kind: KeyKind::Text },
+            KeyColumn { name: "group_id", kind: KeyKind::Text },
+            KeyColumn { name: "individual_id", kind: KeyKind::Text },
+            KeyColumn { name: "organization_id", kind: KeyKind::Text },
+        ],
+        indexes: &[&["group_id", "at"], &["individual_id", "at"], &["organization_id", "at"]],
+        counted: &[],
+        hot: false,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let individual = match self.subject {
+            Subject::Individual(individual) => individual.to_string(),
+            Subject::Leader(_) | Subject::Member(_) => String::new(),
+        };
+        vec![
+            KeyValue::Text(time_key(self.at)),
+            KeyValue::Text(self.group_id.to_string()),
+            KeyValue::Text(individual),
+            KeyValue::Text(self.organization_id.to_string()),
+        ]
+    }
+}
+
+/// The groups, the system's too, that an individual comes to and leaves by an event.
+pub(super) fn moves(event: &RecordedEvent, change: &PlacementEvent) -> Vec<(GroupId, Change)> {
+    let Some((organization, _)) = placed(event) else { return vec![] };
+    let unassigned = SystemGroup::Unassigned.id(organization);
+    let all = SystemGroup::AllParticipants.id(organization);
+    match change {
+        PlacementEvent::Enrolled { .. } => vec![(all, Change::Add), (unassigned, Change::Add)],
+        PlacementEvent::Joined { group, first } => {
+            let left = first.then_some((unassigned, Change::Remove));
+            std::iter::once((*group, Change::Add)).chain(left).collect()
+        }
+        PlacementEvent::Removed { group, last } => {
+            let came = last.then_some((unassigned, Change::Add));
+            std::iter::once((*group, Change::Remove)).chain(came).collect()
+        }
+        PlacementEvent::Released { groups } => {
+            let unassigned = groups.is_empty().then_some(unassigned);
+            let left = groups.iter().copied().chain(unassigned).chain([all]);
+            left.map(|group| (group, Change::Remove)).collect()
+        }
+    }
+}
+
+pub(super) fn of_placement(
+    event: &RecordedEvent,
+    change: &PlacementEvent,
+    documents: &mut WorkingSet,
+) -> Result<(), FoldError> {
+    let Some((organization, individual)) = placed(event) else { return Ok(()) };
+    let is_system = |group| SystemGroup::of(group, organization).is_some();
+    let rows = moves(event, change).into_iter().map(|(group, change)| {
+        let author = if is_system(group) { Author::System } else { author(event) };
+        (group, Subject::Individual(individual), change, author)
+    });
+    insert(event, organization, rows, documents)
+}
+
+pub(super) fn of_staffing(
+    event: &RecordedEvent,
+    change: &StaffingEvent,
+    documents: &mut WorkingSet,
+) -> Result<(), FoldError> {
+    let Some((organization, user)) = event.aggregate_id.split_once('/') else { return Ok(()) };
+    let (Ok(organization), Ok(user)) = (Uuid::try_parse(organization), Uuid::try_parse(user)) else { return Ok(()) };
+    let (post, group, change) = match change {
+        StaffingEvent::Appointed { post, group, .. } => (post, *group, Change::Add),
+        StaffingEvent::Relieved { post, group } => (post, *group, Change::Remove),
+    };
+    let subject = match post {
+        Post::Leader => Subject::Leader(UserId(user)),
+        Post::Member => Subject::Member(UserId(user)),
+    };
+    insert(event, OrganizationId(organization), std::iter::once((group, subject, change, author(event))), documents)
+}
+
+fn author(event: &RecordedEvent) -> Author {
+    let actor = &event.metadata.actor;
+    if actor.kind == ActorType::System { Author::System } else { Author::Somebody(actor.id.clone()) }
+}
+
+fn insert(
+    event: &RecordedEvent,
+    organization_id: OrganizationId,
+    rows: impl Iterator<Item = (GroupId, Subject, Change, Author)>,
+    documents: &mut WorkingSet,
+) -> Result<(), FoldError> {
+    for (number, (group_id, subject, change, author)) in (0..).zip(rows) {
+        documents.insert(LogDocument {
+            id: row_id(event.position, number),
+            organization_id,
+            group_id,
+            subject,
+            change,
+            author,
+            at: event.recorded_at,
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! How the nodes of one organization hang together.
+
+use crate::collection::{Collection, Document, KeyValue};
+use crate::document::DocumentKey;
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::group::tree::TreeEvent;
+use registrar_aggregates::values::GroupId;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The tree of an organization, under the organization's identifier. It knows only nodes that hang somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TreeDocument {
+    /// The organization.
+    pub organization: String,
+    /// Divisions by what hangs under them.
+    pub parents: BTreeMap<GroupId, GroupId>,
+}
+
+impl TreeDocument {
+    /// The divisions above a node, nearest first.
+    pub fn ancestors(&self, node: GroupId) -> impl Iterator<Item = GroupId> + '_ {
+        std::iter::successors(self.parents.get(&node).copied(), |node| self.parents.get(node).copied())
+    }
+
+    /// The nodes themselves and everything below them.
+    #[must_use]
+    pub fn subtrees(&self, roots: impl IntoIterator<Item = GroupId>) -> BTreeSet<GroupId> {
+        let mut found: BTreeSet<_> = roots.into_iter().collect();
+        if found.is_empty() {
+            return found;
+        }
+        let mut children: BTreeMap<GroupId, Vec<GroupId>> = BTreeMap::new();
+        for (child, parent) in &self.parents {
+            children.entry(*parent).or_default().push(*child);
+        }
+        let mut open: Vec<_> = found.iter().copied().collect();
+        while let Some(node) = open.pop() {
+            for child in children.get(&node).into_iter().flatten() {
+                if found.insert(*child) {
+                    open.push(*child);
+                }
+            }
+        }
+        found
+    }
+}
+
+impl Document for TreeDocument {
+    const COLLECTION: &'static Collection =
+        &Collection { name: "group_trees", keys: &[], indexes: &[], counted: &[], hot: true };
+
+    fn id(&self) -> String {
+        self.organization.clone()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![]
+    }
+}
+
+pub(super) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    vec![DocumentKey::of::<TreeDocument>(&event.aggregate_id)]
+}
+
+pub(super) fn fold(event: &RecordedEvent, change: &TreeEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let TreeEvent::NodeMoved { node, under } = change;
+    let organization = &event.aggregate_id;
+    if documents.get::<TreeDocument>(organization)?.is_none() {
+        documents.insert(TreeDocument { organization: organization.clone(), parents: BTreeMap::new() })?;
+    }
+    documents.update::<TreeDocument>(organization, |tree| match under {
+        Some(under) => {
+            tree.parents.insert(*node, *under);
+        }
+        None => {
+            tree.parents.remove(node);
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn subtrees_and_ancestors_follow_from_the_parents() {
+        let group = |number| GroupId(Uuid::from_u128(number));
+        let parents = [(2, 1), (3, 1), (4, 3), (6, 5)].map(|(child, parent)| (group(child), group(parent)));
+        let tree = TreeDocument { organization: String::new(), parents: parents.into() };
+        let set = |numbers: &[u128]| numbers.iter().map(|number| group(*number)).collect::<BTreeSet<_>>();
+        assert_eq!(tree.subtrees([group(1)]), set(&[1, 2, 3, 4]));
+        assert_eq!(tree.subtrees([group(3), group(5)]), set(&[3, 4, 5, 6]));
+        assert_eq!(tree.subtrees([group(9)]), set(&[9]));
+        assert!(tree.subtrees([]).is_empty());
+        assert_eq!(tree.ancestors(group(4)).collect::<Vec<_>>(), [group(3), group(1)]);
+        assert_eq!(tree.ancestors(group(1)).count(), 0);
+    }
+}

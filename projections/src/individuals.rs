@@ -1,0 +1,143 @@
+//! The `individuals` read model: one document an individual, with its owner and its places in the groups of
+//! organizations, so that one look tells who may see it.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::document::DocumentKey;
+use crate::query::{Sort, TextKey, TextsKey};
+use crate::recorded::RecordedEvent;
+use crate::stamped::time_key;
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::group::SystemGroup;
+use registrar_aggregates::group::placement::PlacementEvent;
+use registrar_aggregates::individual::{IndividualEvent, Owner};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Its identifier.
+pub const ID: TextKey<IndividualDocument> = TextKey("id", PhantomData);
+/// Its owner, as [`owner_key`] writes it.
+pub const OWNER: TextKey<IndividualDocument> = TextKey("owner", PhantomData);
+/// Its groups, the system's too, and its owner as [`owner_key`] writes it.
+pub const SCOPES: TextsKey<IndividualDocument> = TextsKey("scopes", PhantomData);
+/// Oldest first.
+pub const BY_CREATION: Sort<IndividualDocument> = Sort(&["created_at"], PhantomData);
+/// By identifier.
+pub const BY_ID: Sort<IndividualDocument> = Sort(&[], PhantomData);
+
+/// An owner as keys hold it.
+#[must_use]
+pub fn owner_key(owner: Owner) -> String {
+    match owner {
+        Owner::User(user) => format!("user:{user}"),
+        Owner::Organization(organization) => format!("organization:{organization}"),
+    }
+}
+
+/// An individual as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IndividualDocument {
+    /// The individual.
+    pub id: IndividualId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// When it was recorded.
+    pub created_at: DateTime<Utc>,
+    /// The organizations that it is one of, each with the regular groups that it is in there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub places: BTreeMap<OrganizationId, BTreeSet<GroupId>>,
+}
+
+impl IndividualDocument {
+    /// Every group that it is in, the system's too.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
+        self.places.iter().flat_map(|(organization, groups)| {
+            let unassigned = groups.is_empty().then(|| SystemGroup::Unassigned.id(*organization));
+            let all = SystemGroup::AllParticipants.id(*organization);
+            std::iter::once(all).chain(unassigned).chain(groups.iter().copied())
+        })
+    }
+}
+
+impl Document for IndividualDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "individuals",
+        keys: &[
+            KeyColumn { name: "created_at", kind: KeyKind::Text },
+            KeyColumn { name: "owner", kind: KeyKind::Text },
+            KeyColumn { name: "scopes", kind: KeyKind::Texts },
+        ],
+        indexes: &[&["created_at"], &["owner"], &["scopes"]],
+        counted: &[&[]],
+        hot: true,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        let scopes = self.groups().map(|group| group.to_string()).chain([owner_key(self.owner)]);
+        vec![
+            KeyValue::Text(time_key(self.created_at)),
+            KeyValue::Text(owner_key(self.owner)),
+            KeyValue::Texts(scopes.collect()),
+        ]
+    }
+}
+
+/// The organization and the individual that a stream of places is about.
+pub(crate) fn placed(event: &RecordedEvent) -> Option<(OrganizationId, IndividualId)> {
+    let (organization, individual) = event.aggregate_id.split_once('/')?;
+    Some((OrganizationId(Uuid::try_parse(organization).ok()?), IndividualId(Uuid::try_parse(individual).ok()?)))
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    match &*event.event {
+        DomainEvent::Placement(_) => placed(event)
+            .map(|(_, individual)| DocumentKey::of::<IndividualDocument>(individual.to_string()))
+            .into_iter()
+            .collect(),
+        _ => vec![],
+    }
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    match &*event.event {
+        DomainEvent::Individual(IndividualEvent::Recorded { id, owner }) => documents.insert(IndividualDocument {
+            id: *id,
+            owner: *owner,
+            created_at: event.recorded_at,
+            places: BTreeMap::new(),
+        }),
+        DomainEvent::Placement(change) => {
+            let Some((organization, individual)) = placed(event) else { return Ok(()) };
+            documents.update::<IndividualDocument>(&individual.to_string(), |document| {
+                let groups = document.places.entry(organization).or_default();
+                match change {
+                    PlacementEvent::Enrolled { .. } => {}
+                    PlacementEvent::Joined { group, .. } => {
+                        groups.insert(*group);
+                    }
+                    PlacementEvent::Removed { group, .. } => {
+                        groups.remove(group);
+                    }
+                    PlacementEvent::Released { .. } => {
+                        document.places.remove(&organization);
+                    }
+                }
+            })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,79 @@
+//! The `roles` read model: the built-in roles of every organization, so that a role is found by its identifier. Those of
+//! the system are the same everywhere and stand in the domain.
+
+use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::document::DocumentKey;
+use crate::query::{Sort, TextKey};
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::organization::OrganizationEvent;
+use registrar_aggregates::user::Role;
+use registrar_aggregates::values::OrganizationId;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// Finds the roles of an organization.
+pub const ORGANIZATION_ID: TextKey<RoleDocument> = TextKey("organization_id", PhantomData);
+/// By name.
+pub const BY_NAME: Sort<RoleDocument> = Sort(&["name"], PhantomData);
+
+/// A role of an organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RoleDocument {
+    /// Its identifier.
+    pub id: Uuid,
+    /// The organization.
+    pub organization_id: OrganizationId,
+    /// What it is.
+    pub role: Role,
+}
+
+impl Document for RoleDocument {
+    const COLLECTION: &'static Collection = &Collection {
+        name: "roles",
+        keys: &[
+            KeyColumn { name: "organization_id", kind: KeyKind::Text },
+            KeyColumn { name: "name", kind: KeyKind::Text },
+        ],
+        indexes: &[&["organization_id", "name"]],
+        counted: &[],
+        hot: false,
+    };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![KeyValue::Text(self.organization_id.to_string()), KeyValue::Text(self.role.name().to_owned())]
+    }
+}
+
+/// Documents that the fold looks at.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    let DomainEvent::Organization(OrganizationEvent::Deleted { .. }) = &*event.event else { return vec![] };
+    let Ok(organization) = Uuid::try_parse(&event.aggregate_id).map(OrganizationId) else { return vec![] };
+    Role::ALL.map(|role| DocumentKey::of::<RoleDocument>(role.id(organization).to_string())).into()
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    match &*event.event {
+        DomainEvent::Organization(OrganizationEvent::Registered(profile)) => {
+            let organization_id = profile.id;
+            Role::ALL.into_iter().try_for_each(|role| {
+                documents.insert(RoleDocument { id: role.id(organization_id), organization_id, role })
+            })
+        }
+        DomainEvent::Organization(OrganizationEvent::Deleted { .. }) => {
+            wants(event).into_iter().try_for_each(|key| documents.remove::<RoleDocument>(&key.id))
+        }
+        _ => Ok(()),
+    }
+}
