@@ -1,5 +1,9 @@
 //! The one path of every command: load, decide, commit, and again if another writer was first.
 
+mod together;
+
+pub use together::{Joint, Together};
+
 use crate::committer::{Append, Committer, ExpectedVersion, NewEvent, StreamAppend};
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, SubjectKeyStep, codec};
@@ -398,6 +402,14 @@ impl Executor {
         for event in events {
             state.apply(event);
         }
+        self.keep(stream, before, version, state);
+    }
+
+    /// Keeps a state in memory, and now and then a snapshot of it.
+    fn keep<A>(&self, stream: &StreamId, before: u64, version: u64, state: A)
+    where
+        A: Decide + Clone + 'static,
+    {
         if let Some(personal) = A::SNAPSHOT
             && version / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY
         {
@@ -418,8 +430,10 @@ impl Executor {
         tokio::spawn(async move {
             let Some(mut payload) = state else { return };
             let saved = async {
-                let Some(Some(key)) = vault.subject_key(&stream.aggregate_id).await? else { return Ok(()) };
-                key.seal(&mut payload, personal, "snapshot")?;
+                if !personal.is_empty() {
+                    let Some(Some(key)) = vault.subject_key(&stream.aggregate_id).await? else { return Ok(()) };
+                    key.seal(&mut payload, personal, "snapshot")?;
+                }
                 let snapshot = StoredSnapshot { last_sequence, payload: payload.to_string() };
                 journal.save_snapshot(stream.aggregate_type, &stream.aggregate_id, snapshot).await
             };

@@ -13,6 +13,7 @@ mod sqlite;
 use crate::journal::{JournalError, JournalResult};
 use crate::vault::Vault;
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use lookups::{Found, Lookups};
 use opened::Opened;
 use registrar_projections::query::TextKey;
@@ -190,6 +191,24 @@ impl Documents {
         let rows = self.run(|generation, dialect| sql::page(D::COLLECTION, generation, &query, dialect)).await?;
         let (position, total) = (rows.position, rows.total);
         Ok(Read { position, value: Page { items: opened::read(&self.vault, &rows.bodies).await?, total } })
+    }
+
+    /// Identifiers of a page of documents and the number of all that match, from one snapshot.
+    ///
+    /// # Errors
+    /// As [`Documents::find`].
+    pub async fn ids<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<String>>> {
+        let rows = self.run(|generation, dialect| sql::ids(D::COLLECTION, generation, &query, dialect)).await?;
+        Ok(Read { position: rows.position, value: Page { items: rows.bodies, total: rows.total } })
+    }
+
+    /// The documents with these ids, in their order; what is not there is left out.
+    ///
+    /// # Errors
+    /// As [`Documents::find`].
+    pub async fn find_all<D: Document>(&self, ids: impl IntoIterator<Item = String>) -> JournalResult<Vec<Arc<D>>> {
+        let found = ids.into_iter().map(|id| async move { self.find::<D>(&id).await });
+        Ok(try_join_all(found).await?.into_iter().filter_map(|read| read.value).collect())
     }
 
     async fn run(&self, statement: impl Fn(u64, sql::Dialect) -> Statement) -> JournalResult<Rows> {

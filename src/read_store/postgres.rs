@@ -25,6 +25,7 @@ impl ReadStore for PostgresStore {
             statement.arguments.iter().fold(sqlx::query(&statement.sql), |query, argument| match argument {
                 Argument::Text(text) => query.bind(text),
                 Argument::Integer(number) => query.bind(number),
+                Argument::Texts(texts) => query.bind(texts),
             })
         };
         let found = match self.reading(|| query().fetch_all(&self.pool)).await {

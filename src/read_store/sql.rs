@@ -23,6 +23,8 @@ pub enum Argument {
     Text(String),
     /// Whole number.
     Integer(i64),
+    /// Any number of texts: an array on PostgreSQL, a JSON array on SQLite.
+    Texts(Vec<String>),
 }
 
 /// SQL with its arguments, `$1` first. Columns: position, generation, total, body.
@@ -74,9 +76,27 @@ pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dial
 /// One page of documents and the number of all that match.
 #[must_use]
 pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+    // Bodies are looked up for the page alone: what is passed over is passed over in the index.
+    let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(collection, generation));
+    page_of(&body, collection, generation, query, dialect)
+}
+
+/// The same with identifiers in place of the documents.
+#[must_use]
+pub fn ids<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+    page_of("p.id", collection, generation, query, dialect)
+}
+
+fn page_of<D: Document>(
+    what: &str,
+    collection: &Collection,
+    generation: u64,
+    query: &Query<D>,
+    dialect: Dialect,
+) -> Statement {
     let table = table(collection, generation);
     let mut arguments = Arguments(Vec::new());
-    let condition = condition(collection, &table, query, dialect, &mut arguments);
+    let condition = condition(collection, generation, query, dialect, &mut arguments);
     let total = match counted_facet(collection, query) {
         _ if !query.counts => "0".to_owned(),
         Some(facet) => {
@@ -94,12 +114,12 @@ pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query
     let columns = query.sort.iter().chain(id);
     let order =
         |alias: &str| columns.clone().map(|key| format!("{alias}.{key} {direction}")).collect::<Vec<_>>().join(", ");
-    let keys = columns.clone().map(|key| format!("d.{key}")).collect::<Vec<_>>().join(", ");
+    let keys = query.sort.iter().map(|key| format!(", d.{key}")).collect::<String>();
     let take = arguments.integer(query.take);
     let skip = arguments.integer(query.skip);
     let sql = format!(
-        "SELECT h.position, h.generation, {total} AS total, p.body FROM journal_head h \
-         LEFT JOIN (SELECT d.body, {keys} FROM {table} d WHERE {condition} \
+        "SELECT h.position, h.generation, {total} AS total, {what} AS body FROM journal_head h \
+         LEFT JOIN (SELECT d.id{keys} FROM {table} d WHERE {condition} \
          ORDER BY {} LIMIT {take} OFFSET {skip}) p ON 1 = 1 ORDER BY {}",
         order("d"),
         order("p"),
@@ -119,6 +139,11 @@ impl Arguments {
         self.push(Argument::Text(text))
     }
 
+    fn texts(&mut self, texts: &[String]) -> String {
+        // No stored text has the character, and PostgreSQL takes none that has.
+        self.push(Argument::Texts(texts.iter().filter(|text| !text.contains('\0')).cloned().collect()))
+    }
+
     fn integer(&mut self, number: u64) -> String {
         self.push(Argument::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
     }
@@ -126,18 +151,38 @@ impl Arguments {
 
 fn condition<D: Document>(
     collection: &Collection,
-    table: &str,
+    generation: u64,
     query: &Query<D>,
     dialect: Dialect,
     arguments: &mut Arguments,
 ) -> String {
-    let mut condition = String::from("1 = 1");
-    for filter in &query.filters {
-        let _ = write!(condition, " AND {}", comparison(table, filter, dialect, arguments));
+    let mut condition = narrowed(collection, generation, &query.filters, query.search.as_ref(), dialect, arguments);
+    for related in &query.related {
+        let (others, key) = (table(related.collection, generation), related.key);
+        let on_them =
+            narrowed(related.collection, generation, &related.filters, related.search.as_ref(), dialect, arguments);
+        let operator = if related.kept { "IN" } else { "NOT IN" };
+        let _ = write!(condition, " AND d.id {operator} (SELECT d.{key} FROM {others} d WHERE {on_them})");
     }
-    if let Some((key, term)) = &query.search {
+    condition
+}
+
+fn narrowed(
+    collection: &Collection,
+    generation: u64,
+    filters: &[Filter],
+    term: Option<&(&'static str, String)>,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let table = table(collection, generation);
+    let mut condition = String::from("1 = 1");
+    for filter in filters {
+        let _ = write!(condition, " AND {}", comparison(&table, filter, dialect, arguments));
+    }
+    if let Some((key, term)) = term {
         debug_assert!(collection.keys.iter().any(|column| column.name == *key && column.kind == KeyKind::Search));
-        let _ = write!(condition, " AND {}", search(table, key, term, dialect, arguments));
+        let _ = write!(condition, " AND {}", search(&table, key, term, dialect, arguments));
     }
     condition
 }
@@ -149,20 +194,47 @@ fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Ar
     {
         return beside_nul(key, before, filter.comparison, arguments);
     }
+    if let KeyValue::Texts(texts) = &filter.value {
+        return among(table, key, texts, filter.comparison, dialect, arguments);
+    }
     let value = match &filter.value {
         KeyValue::Integer(number) => arguments.push(Argument::Integer(*number)),
         KeyValue::Text(text) => arguments.text(text.clone()),
-        KeyValue::Texts(texts) => arguments.text(texts.first().cloned().unwrap_or_default()),
+        KeyValue::Texts(_) => return NOTHING.to_owned(),
     };
     let operator = match filter.comparison {
         Comparison::Equal => "=",
         Comparison::AtLeast => ">=",
         Comparison::AtMost => "<=",
         Comparison::Below => "<",
+        Comparison::Above => ">",
+        Comparison::OneOf | Comparison::NoneOf | Comparison::ContainsAny => return NOTHING.to_owned(),
         Comparison::Contains => return contains(table, key, &value, dialect),
         Comparison::Lacks => return format!("NOT ({})", contains(table, key, &value, dialect)),
     };
     format!("d.{key} {operator} {value}")
+}
+
+/// A comparison with several texts.
+fn among(
+    table: &str,
+    key: &str,
+    texts: &[String],
+    comparison: Comparison,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let texts = arguments.texts(texts);
+    match (comparison, dialect) {
+        (Comparison::ContainsAny, Dialect::Postgres) => format!("d.{key} && {texts}::text[]"),
+        (Comparison::ContainsAny, Dialect::Sqlite) => {
+            format!("d.id IN (SELECT id FROM {table}_{key} WHERE value IN (SELECT value FROM json_each({texts})))")
+        }
+        (Comparison::NoneOf, Dialect::Postgres) => format!("NOT (d.{key} = ANY ({texts}))"),
+        (Comparison::NoneOf, Dialect::Sqlite) => format!("d.{key} NOT IN (SELECT value FROM json_each({texts}))"),
+        (_, Dialect::Postgres) => format!("d.{key} = ANY ({texts})"),
+        (_, Dialect::Sqlite) => format!("d.{key} IN (SELECT value FROM json_each({texts}))"),
+    }
 }
 
 fn contains(table: &str, key: &str, value: &str, dialect: Dialect) -> String {
@@ -177,8 +249,9 @@ fn contains(table: &str, key: &str, value: &str, dialect: Dialect) -> String {
 fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut Arguments) -> String {
     let operator = match comparison {
         Comparison::Equal | Comparison::Contains => return NOTHING.to_owned(),
-        Comparison::Lacks => return "1 = 1".to_owned(),
-        Comparison::AtLeast => ">",
+        Comparison::OneOf | Comparison::ContainsAny => return NOTHING.to_owned(),
+        Comparison::Lacks | Comparison::NoneOf => return "1 = 1".to_owned(),
+        Comparison::AtLeast | Comparison::Above => ">",
         Comparison::AtMost | Comparison::Below => "<=",
     };
     format!("d.{key} {operator} {}", arguments.text(before.to_owned()))

@@ -31,6 +31,7 @@ impl ReadStore for SqliteStore {
             query = match argument {
                 Argument::Text(text) => query.bind(text),
                 Argument::Integer(number) => query.bind(number),
+                Argument::Texts(texts) => query.bind(json!(texts).to_string()),
             };
         }
         let found = match query.fetch_all(&self.pool).await {
