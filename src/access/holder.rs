@@ -1,0 +1,189 @@
+//! Who holds grants, and what follows from being who they are.
+
+use registrar_aggregates::user::{Role, SystemRole};
+use registrar_aggregates::values::{GroupId, OrganizationId, UserId};
+use registrar_projections::{Query, UserDocument, users};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Somebody who may hold grants. Who is disabled or archived holds none.
+#[derive(Debug, Clone, Default)]
+pub struct Holder {
+    /// Whether every grant is held.
+    everything: bool,
+    /// An organization that is administered by somebody who is no user.
+    administers: Option<OrganizationId>,
+    user: Option<Arc<UserDocument>>,
+}
+
+static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
+
+impl Holder {
+    /// A user, by what its document says now.
+    #[must_use]
+    pub fn user(user: Arc<UserDocument>) -> Self {
+        if !user.state.is_enabled() {
+            return Holder::default();
+        }
+        let everything = user.system_roles.contains(&SystemRole::Admin);
+        Holder { everything, administers: None, user: Some(user) }
+    }
+
+    /// Somebody who administers the whole system and is no user.
+    #[must_use]
+    pub fn of_everything() -> Self {
+        Holder { everything: true, ..Holder::default() }
+    }
+
+    /// Somebody who administers an organization and is no user.
+    #[must_use]
+    pub fn of_organization(organization: OrganizationId) -> Self {
+        Holder { administers: Some(organization), ..Holder::default() }
+    }
+
+    /// Whether every grant is held.
+    #[must_use]
+    pub fn holds_everything(&self) -> bool {
+        self.everything
+    }
+
+    /// The user that it is.
+    #[must_use]
+    pub fn as_user(&self) -> Option<&Arc<UserDocument>> {
+        self.user.as_ref()
+    }
+
+    /// Its identifier as a user.
+    #[must_use]
+    pub fn user_id(&self) -> Option<UserId> {
+        self.user.as_ref().map(|user| user.profile.id)
+    }
+
+    /// Whether it has a role in the whole system.
+    #[must_use]
+    pub fn has_system_role(&self, role: SystemRole) -> bool {
+        self.user.as_ref().is_some_and(|user| user.system_roles.contains(&role))
+    }
+
+    /// The organizations that it is a member of.
+    pub fn organizations(&self) -> impl Iterator<Item = OrganizationId> + '_ {
+        let memberships = self.user.iter().flat_map(|user| user.memberships.keys().copied());
+        memberships.chain(self.administers)
+    }
+
+    /// Whether it belongs to an organization.
+    #[must_use]
+    pub fn is_member(&self, organization: OrganizationId) -> bool {
+        self.administers == Some(organization)
+            || self.user.as_ref().is_some_and(|user| user.memberships.contains_key(&organization))
+    }
+
+    /// Whether it administers an organization.
+    #[must_use]
+    pub fn is_admin(&self, organization: OrganizationId) -> bool {
+        self.everything || self.administers == Some(organization) || self.acts_as(Role::Admin, organization)
+    }
+
+    /// Whether it administers any organization.
+    #[must_use]
+    pub fn is_admin_anywhere(&self) -> bool {
+        self.everything || self.organizations().any(|organization| self.is_admin(organization))
+    }
+
+    /// Whether it works with the people of an organization.
+    #[must_use]
+    pub fn is_provider(&self, organization: OrganizationId) -> bool {
+        self.acts_as(Role::Provider, organization)
+    }
+
+    /// The groups and divisions that it leads in an organization.
+    #[must_use]
+    pub fn leads(&self, organization: OrganizationId) -> &BTreeSet<GroupId> {
+        self.posts(organization).map_or(&NOTHING, |posts| &posts.leads)
+    }
+
+    /// The groups that it works in.
+    #[must_use]
+    pub fn works_in(&self, organization: OrganizationId) -> &BTreeSet<GroupId> {
+        self.posts(organization).map_or(&NOTHING, |posts| &posts.works_in)
+    }
+
+    /// Whether it leads a group of an organization, or works in it.
+    #[must_use]
+    pub fn stands_in(&self, organization: OrganizationId, group: GroupId) -> bool {
+        self.leads(organization).contains(&group) || self.works_in(organization).contains(&group)
+    }
+
+    /// Whether it sees another user: itself, and those of its organizations; who only takes part in one sees those who
+    /// work there.
+    #[must_use]
+    pub fn sees(&self, other: &UserDocument) -> bool {
+        let shares = |organization: OrganizationId| {
+            other.memberships.get(&organization).is_some_and(|theirs| {
+                self.sees_all_of(organization) || theirs.roles.iter().any(|role| *role != Role::Member)
+            })
+        };
+        self.everything
+            || self.user_id() == Some(other.profile.id)
+            || self.has_system_role(SystemRole::Service)
+            || self.has_system_role(SystemRole::Support)
+            || self.organizations().any(shares)
+    }
+
+    /// Only users that it [sees](Holder::sees).
+    #[must_use]
+    pub fn only_seen(&self, query: Query<UserDocument>) -> Query<UserDocument> {
+        if self.everything || self.has_system_role(SystemRole::Service) || self.has_system_role(SystemRole::Support) {
+            return query;
+        }
+        let mut places: Vec<_> = self.user_id().map(users::being).into_iter().collect();
+        for organization in self.organizations() {
+            if self.sees_all_of(organization) {
+                places.push(users::member_of(organization));
+            } else {
+                let working = Role::ALL.into_iter().filter(|role| *role != Role::Member);
+                places.extend(working.map(|role| users::holding(role.id(organization))));
+            }
+        }
+        query.contains_any(&users::PLACES, places)
+    }
+
+    /// Whether it may change another user's account: an admin of one of the user's organizations, but not that of somebody
+    /// with a role in the whole system.
+    #[must_use]
+    pub fn manages(&self, other: &UserDocument) -> bool {
+        let shares = |organization: &OrganizationId| self.is_admin(*organization);
+        self.everything || other.system_roles.is_empty() && other.memberships.keys().any(shares)
+    }
+
+    /// Whether it is a program, or administers the system: they may ask what anybody may.
+    #[must_use]
+    pub fn is_service(&self) -> bool {
+        self.everything || self.has_system_role(SystemRole::Service)
+    }
+
+    /// Whether it may ask what a user may. Everybody may ask about themselves.
+    #[must_use]
+    pub fn may_ask_about(&self, user: UserId) -> bool {
+        self.user_id() == Some(user) || self.is_service()
+    }
+
+    /// Whether it sees every user of an organization.
+    #[must_use]
+    pub fn sees_all_of(&self, organization: OrganizationId) -> bool {
+        self.is_admin(organization)
+            || self.is_provider(organization)
+            || self.has_system_role(SystemRole::Service)
+            || self.has_system_role(SystemRole::Support)
+    }
+
+    fn acts_as(&self, role: Role, organization: OrganizationId) -> bool {
+        self.user.as_ref().is_some_and(|user| user.acts_as(role, organization))
+    }
+
+    fn posts(&self, organization: OrganizationId) -> Option<&registrar_aggregates::group::staffing::Staffing> {
+        // Who left holds no post, even if one was given in the moment of leaving.
+        let user = self.user.as_ref().filter(|user| user.memberships.contains_key(&organization))?;
+        user.posts.get(&organization)
+    }
+}

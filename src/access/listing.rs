@@ -1,0 +1,310 @@
+//! What somebody may do something with, and who may do something with it, as lists.
+
+use super::{Access, AccessQuery, Holder, Operation, Resource};
+use crate::journal::JournalResult;
+use crate::read_store::Page;
+use registrar_aggregates::group::SystemGroup;
+use registrar_aggregates::individual::Owner;
+use registrar_aggregates::user::{Role, SystemRole};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use registrar_projections::groups::{self, GroupDocument};
+use registrar_projections::{
+    Direction, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations, users,
+};
+use std::collections::BTreeSet;
+
+/// Part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Most that are answered.
+    pub limit: u64,
+    /// Passed over.
+    pub offset: u64,
+}
+
+impl Access {
+    /// Whether something of its kind may be done with at least one.
+    pub(super) async fn allows_any(&self, holder: &Holder, query: &AccessQuery) -> JournalResult<bool> {
+        let part = Part { limit: 1, offset: 0 };
+        Ok(self.list(holder, query, &[], None, part).await?.is_some_and(|page| page.total > 0))
+    }
+
+    /// Identifiers of what the open query asks for, cut by what the others ask. `None` if the open one names nothing that
+    /// can be listed.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn list(
+        &self,
+        holder: &Holder,
+        open: &AccessQuery,
+        others: &[AccessQuery],
+        organization: Option<OrganizationId>,
+        part: Part,
+    ) -> JournalResult<Option<Page<String>>> {
+        let nothing = || Ok(Some(Page { items: vec![], total: 0 }));
+        let mut within = Vec::new();
+        for other in others {
+            match (&other.resource, other.operation) {
+                (Resource::Group(Some(group)), Operation::Contain)
+                    if matches!(open.resource, Resource::Individual(None) | Resource::Group(None)) =>
+                {
+                    within.push(*group);
+                }
+                // What holds for one open query holds for another within it: so it ends.
+                _ if Box::pin(self.allows(holder, other)).await? => {}
+                _ => return nothing(),
+            }
+        }
+        match open.resource {
+            Resource::Individual(None) => {
+                let Some(mut query) = self.individuals(holder, organization).await? else { return nothing() };
+                for group in within {
+                    query = self.inside(query, group).await?;
+                }
+                Ok(Some(self.documents.ids(query.page(part.offset, part.limit)).await?.value))
+            }
+            Resource::Organization(None) => {
+                let query = Query::<OrganizationDocument>::sorted(&organizations::BY_ID, Direction::Ascending);
+                let mut query = query.page(part.offset, part.limit);
+                if let Some(organization) = organization {
+                    query = query.equal(&organizations::ORGANIZATION_ID, organization.to_string());
+                }
+                if !holder.holds_everything() {
+                    let held = holder.organizations().filter(|organization| match open.operation {
+                        Operation::Read => true,
+                        Operation::Write => holder.is_admin(*organization),
+                        Operation::Contain => false,
+                    });
+                    query = query.one_of(&organizations::ORGANIZATION_ID, held.map(|id| id.to_string()).collect());
+                }
+                Ok(Some(self.documents.ids(query).await?.value))
+            }
+            Resource::Group(None) => {
+                let mut query = match open.operation {
+                    Operation::Contain => {
+                        let around = self.groups_around_primary(holder).await?;
+                        let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending);
+                        query.one_of(&groups::ID, around.iter().map(ToString::to_string).collect())
+                    }
+                    operation => {
+                        let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending);
+                        self.only_groups(query, holder, operation).await?
+                    }
+                };
+                if let Some(organization) = organization {
+                    query = query.equal(&groups::ORGANIZATION_ID, organization.to_string());
+                }
+                for group in within {
+                    let below = self.below(group).await?;
+                    query = query.one_of(&groups::ID, below.iter().map(ToString::to_string).collect());
+                }
+                Ok(Some(self.documents.ids(query.page(part.offset, part.limit)).await?.value))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The individuals that the holder may look at and change, by identifier; `None` for none.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn individuals(
+        &self,
+        holder: &Holder,
+        organization: Option<OrganizationId>,
+    ) -> JournalResult<Option<Query<IndividualDocument>>> {
+        let mut query = Query::<IndividualDocument>::sorted(&individuals::BY_ID, Direction::Ascending);
+        if let Some(organization) = organization {
+            query = query.contains(&individuals::SCOPES, SystemGroup::AllParticipants.id(organization).to_string());
+        }
+        if holder.holds_everything() {
+            return Ok(Some(query));
+        }
+        let mut scopes: Vec<String> =
+            holder.user_id().map(|user| individuals::owner_key(Owner::User(user))).into_iter().collect();
+        for own in holder.organizations().filter(|own| organization.is_none_or(|organization| organization == *own)) {
+            if holder.is_admin(own) || holder.is_provider(own) && self.is_open(own).await? {
+                scopes.push(SystemGroup::AllParticipants.id(own).to_string());
+                continue;
+            }
+            let groups = self.groups_led(holder, own).await?;
+            scopes.extend(groups.iter().chain(holder.works_in(own)).map(ToString::to_string));
+        }
+        Ok((!scopes.is_empty()).then(|| query.contains_any(&individuals::SCOPES, scopes)))
+    }
+
+    /// Only those inside a group or below it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn inside(
+        &self,
+        query: Query<IndividualDocument>,
+        group: GroupId,
+    ) -> JournalResult<Query<IndividualDocument>> {
+        let below = self.below(group).await?;
+        Ok(query.contains_any(&individuals::SCOPES, below.iter().map(ToString::to_string).collect()))
+    }
+
+    /// A group and everything below it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn below(&self, group: GroupId) -> JournalResult<BTreeSet<GroupId>> {
+        let Some(document) = self.documents.find::<GroupDocument>(&group.to_string()).await?.value else {
+            return Ok([group].into());
+        };
+        let tree = self.tree(document.organization_id).await?;
+        Ok(tree.map_or_else(|| [group].into(), |tree| tree.subtrees([group])))
+    }
+
+    /// Whether somebody who asks a question may name a group in it. Those who ask for others may name any.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn may_name_group(&self, asker: &Holder, group: GroupId) -> JournalResult<bool> {
+        Ok(asker.is_service() || self.group(asker, group, Operation::Read).await?)
+    }
+
+    /// The groups that a user leads and everything below them, as far as somebody who asks may name them.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn led_by(&self, leader: &UserDocument, asker: &Holder) -> JournalResult<Vec<String>> {
+        let mut led = BTreeSet::new();
+        for (organization, posts) in leader.posts.iter().filter(|(_, posts)| !posts.leads.is_empty()) {
+            let tree = self.tree(*organization).await?;
+            led.extend(tree.map_or_else(|| posts.leads.clone(), |tree| tree.subtrees(posts.leads.iter().copied())));
+        }
+        let led = led.iter().map(ToString::to_string).collect();
+        if asker.is_service() {
+            return Ok(led);
+        }
+        let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending).one_of(&groups::ID, led);
+        let query = self.only_groups(query, asker, Operation::Read).await?.uncounted();
+        Ok(self.documents.ids(query).await?.value.items)
+    }
+
+    /// Only groups with which the holder may do something.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn only_groups(
+        &self,
+        query: Query<GroupDocument>,
+        holder: &Holder,
+        operation: Operation,
+    ) -> JournalResult<Query<GroupDocument>> {
+        if holder.holds_everything() {
+            return Ok(query);
+        }
+        let mut scopes = Vec::new();
+        for organization in holder.organizations() {
+            let reads = operation == Operation::Read;
+            if holder.is_admin(organization)
+                || reads && holder.is_provider(organization) && self.is_open(organization).await?
+            {
+                scopes.push(organization.to_string());
+                continue;
+            }
+            let groups = self.groups_led(holder, organization).await?;
+            scopes.extend(groups.iter().map(ToString::to_string));
+            if reads {
+                scopes.extend(holder.works_in(organization).iter().map(ToString::to_string));
+            }
+        }
+        Ok(query.contains_any(&groups::SCOPES, scopes))
+    }
+
+    /// Users who may do something with at least one of some individuals.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn accessors_of_individuals(
+        &self,
+        individuals: &[IndividualId],
+        organization: Option<OrganizationId>,
+        part: Part,
+    ) -> JournalResult<Page<String>> {
+        let ids = individuals.iter().map(ToString::to_string);
+        let mut places = BTreeSet::new();
+        for individual in self.documents.find_all::<IndividualDocument>(ids).await? {
+            if let Owner::User(owner) = individual.owner {
+                places.insert(users::being(owner));
+            }
+            for (organization, groups) in &individual.places {
+                places.insert(users::holding(Role::Admin.id(*organization)));
+                if self.is_open(*organization).await? {
+                    places.insert(users::holding(Role::Provider.id(*organization)));
+                }
+                places.extend(groups.iter().flat_map(|group| [users::leading(*group), users::working_in(*group)]));
+                if let Some(tree) = self.tree(*organization).await? {
+                    let above = groups.iter().flat_map(|group| tree.ancestors(*group));
+                    places.extend(above.map(users::leading));
+                }
+            }
+            places.insert(users::holding(SystemRole::Admin.id()));
+        }
+        self.accessors(places, organization, part).await
+    }
+
+    /// Users who may do something with at least one of some organizations.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn accessors_of_organizations(
+        &self,
+        organizations: &[OrganizationId],
+        operation: Operation,
+        organization: Option<OrganizationId>,
+        part: Part,
+    ) -> JournalResult<Page<String>> {
+        let ids = organizations.iter().map(ToString::to_string);
+        let mut places = BTreeSet::new();
+        for found in self.documents.find_all::<OrganizationDocument>(ids).await? {
+            places.insert(match operation {
+                Operation::Read => users::member_of(found.profile.id),
+                Operation::Write | Operation::Contain => users::holding(Role::Admin.id(found.profile.id)),
+            });
+            places.insert(users::holding(SystemRole::Admin.id()));
+        }
+        self.accessors(places, organization, part).await
+    }
+
+    async fn accessors(
+        &self,
+        places: BTreeSet<String>,
+        organization: Option<OrganizationId>,
+        part: Part,
+    ) -> JournalResult<Page<String>> {
+        let query = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending)
+            .contains_any(&users::PLACES, places.into_iter().collect())
+            .equal(&users::ENABLED, "true")
+            .page(part.offset, part.limit);
+        let query = match organization {
+            Some(organization) => query.contains(&users::PLACES, users::member_of(organization)),
+            None => query,
+        };
+        Ok(self.documents.ids(query).await?.value)
+    }
+
+    async fn groups_led(&self, holder: &Holder, organization: OrganizationId) -> JournalResult<BTreeSet<GroupId>> {
+        let leads = holder.leads(organization);
+        if leads.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let tree = self.tree(organization).await?;
+        Ok(tree.map_or_else(|| leads.clone(), |tree| tree.subtrees(leads.iter().copied())))
+    }
+
+    async fn groups_around_primary(&self, holder: &Holder) -> JournalResult<BTreeSet<GroupId>> {
+        let Some(individual) = holder.as_user().and_then(|user| user.individuals.first()) else {
+            return Ok(BTreeSet::new());
+        };
+        match self.documents.find::<IndividualDocument>(&individual.to_string()).await?.value {
+            Some(individual) => self.groups_around(&individual).await,
+            None => Ok(BTreeSet::new()),
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Who may do what with individuals, organizations, groups and the system: one place decides, for all dialects.
+//!
+//! Grants are derived and never stored: each follows from documents that were written with the events they follow from,
+//! so that an answer reflects every change that was committed before the question. What one has to look at for a decision
+//! is a handful of documents, whatever the size of the directory: the user (with roles and posts), the individual (with its
+//! groups), and where it matters the organization and the tree of its groups.
+
+mod holder;
+mod listing;
+mod query;
+
+pub use holder::Holder;
+pub use listing::Part;
+pub use query::{AccessQuery, Operation, Resource};
+
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use futures::future::try_join_all;
+use registrar_aggregates::individual::Owner;
+use registrar_aggregates::organization::Authorization;
+use registrar_aggregates::user::SystemRole;
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use registrar_projections::groups::{GroupDocument, TreeDocument};
+use registrar_projections::tasks::TaskDocument;
+use registrar_projections::{IndividualDocument, OrganizationDocument, UserDocument};
+use std::sync::Arc;
+
+/// Decides.
+#[derive(Clone)]
+pub struct Access {
+    documents: Documents,
+}
+
+impl Access {
+    /// Decides by these documents.
+    #[must_use]
+    pub fn new(documents: Documents) -> Self {
+        Access { documents }
+    }
+
+    /// Whether all that is asked may be done.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn allows_all(&self, holder: &Holder, queries: &[AccessQuery]) -> JournalResult<bool> {
+        let answers = try_join_all(queries.iter().map(|query| self.allows(holder, query))).await?;
+        Ok(answers.into_iter().all(|allowed| allowed))
+    }
+
+    /// Whether what is asked may be done. What does not exist is denied.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn allows(&self, holder: &Holder, query: &AccessQuery) -> JournalResult<bool> {
+        match &query.resource {
+            _ if query.is_open() => self.allows_any(holder, query).await,
+            Resource::Individual(Some(individual)) => self.individual(holder, *individual).await,
+            Resource::Organization(Some(organization)) => {
+                self.organization(holder, *organization, query.operation).await
+            }
+            Resource::Group(Some(group)) if query.operation == Operation::Contain => {
+                self.contains(holder, *group).await
+            }
+            Resource::Group(Some(group)) => self.group(holder, *group, query.operation).await,
+            Resource::System(name) => Ok(system(holder, name)),
+            Resource::Application => Ok(holder.holds_everything()),
+            Resource::Individual(None) | Resource::Organization(None) | Resource::Group(None) => Ok(false),
+        }
+    }
+
+    /// Whether an individual may be looked at and changed, which go together.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn individual(&self, holder: &Holder, individual: IndividualId) -> JournalResult<bool> {
+        match self.documents.find::<IndividualDocument>(&individual.to_string()).await?.value {
+            Some(document) => self.individual_as(holder, &document).await,
+            None => Ok(false),
+        }
+    }
+
+    /// The same, of one whose document is at hand.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn individual_as(&self, holder: &Holder, individual: &IndividualDocument) -> JournalResult<bool> {
+        let own = matches!(individual.owner, Owner::User(owner) if Some(owner) == holder.user_id());
+        let at_once = individual.places.iter().any(|(organization, groups)| {
+            holder.is_admin(*organization) || groups.iter().any(|group| holder.stands_in(*organization, *group))
+        });
+        // One that an organization owns is among its own, as is said when it is recorded.
+        if own || at_once || holder.holds_everything() {
+            return Ok(true);
+        }
+        for (organization, groups) in &individual.places {
+            if holder.is_provider(*organization) && self.is_open(*organization).await? {
+                return Ok(true);
+            }
+            let leads = holder.leads(*organization);
+            if !leads.is_empty()
+                && !groups.is_empty()
+                && let Some(tree) = self.tree(*organization).await?
+                && groups.iter().any(|group| tree.ancestors(*group).any(|above| leads.contains(&above)))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether something may be done with an organization.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn organization(
+        &self,
+        holder: &Holder,
+        organization: OrganizationId,
+        operation: Operation,
+    ) -> JournalResult<bool> {
+        let granted = match operation {
+            Operation::Read => holder.is_member(organization) || holder.holds_everything(),
+            Operation::Write => holder.is_admin(organization),
+            Operation::Contain => false,
+        };
+        Ok(granted && self.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value.is_some())
+    }
+
+    /// Whether something may be done with a group.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn group(&self, holder: &Holder, group: GroupId, operation: Operation) -> JournalResult<bool> {
+        match self.documents.find::<GroupDocument>(&group.to_string()).await?.value {
+            Some(group) => self.group_as(holder, &group, operation).await,
+            None => Ok(false),
+        }
+    }
+
+    /// The same, of one whose document is at hand.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn group_as(&self, holder: &Holder, group: &GroupDocument, operation: Operation) -> JournalResult<bool> {
+        let organization = group.organization_id;
+        if holder.is_admin(organization) || holder.leads(organization).contains(&group.id) {
+            return Ok(true);
+        }
+        let reads = operation == Operation::Read;
+        if reads
+            && (holder.works_in(organization).contains(&group.id)
+                || holder.is_provider(organization) && self.is_open(organization).await?)
+        {
+            return Ok(true);
+        }
+        self.leads_above(holder, group).await
+    }
+
+    /// Whether a division above the group is led by the holder.
+    async fn leads_above(&self, holder: &Holder, group: &GroupDocument) -> JournalResult<bool> {
+        let leads = holder.leads(group.organization_id);
+        if leads.is_empty() || group.parent.is_none() {
+            return Ok(false);
+        }
+        let tree = self.tree(group.organization_id).await?;
+        Ok(tree.is_some_and(|tree| tree.ancestors(group.id).any(|above| leads.contains(&above))))
+    }
+
+    /// Whether the holder's primary individual is in the group or below it.
+    async fn contains(&self, holder: &Holder, group: GroupId) -> JournalResult<bool> {
+        let Some(individual) = holder.as_user().and_then(|user| user.individuals.first()) else { return Ok(false) };
+        let Some(individual) = self.documents.find::<IndividualDocument>(&individual.to_string()).await?.value else {
+            return Ok(false);
+        };
+        Ok(self.groups_around(&individual).await?.contains(&group))
+    }
+
+    /// The groups that an individual is in, and the divisions above them.
+    pub(crate) async fn groups_around(
+        &self,
+        individual: &IndividualDocument,
+    ) -> JournalResult<std::collections::BTreeSet<GroupId>> {
+        let mut around: std::collections::BTreeSet<_> = individual.groups().collect();
+        for (organization, groups) in individual.places.iter().filter(|(_, groups)| !groups.is_empty()) {
+            if let Some(tree) = self.tree(*organization).await? {
+                around.extend(groups.iter().flat_map(|group| tree.ancestors(*group)));
+            }
+        }
+        Ok(around)
+    }
+
+    /// Whether a task may be looked at: by whoever started it, and by admins of the organization that it is about.
+    #[must_use]
+    pub fn task(&self, holder: &Holder, task: &TaskDocument) -> bool {
+        let own = holder.user_id().is_some_and(|user| user.to_string() == task.started_by);
+        own || holder.is_admin(task.work.organization())
+    }
+
+    /// Whether every provider of the organization sees every individual of it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn is_open(&self, organization: OrganizationId) -> JournalResult<bool> {
+        let found = self.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
+        Ok(found.is_some_and(|found| found.tenancy.authorization == Authorization::Open))
+    }
+
+    /// How the groups of an organization hang together; nothing while none hangs anywhere.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn tree(&self, organization: OrganizationId) -> JournalResult<Option<Arc<TreeDocument>>> {
+        Ok(self.documents.find::<TreeDocument>(&organization.to_string()).await?.value)
+    }
+
+    /// Whoever `user` is, as a holder; nobody for a user that there is not.
+    #[must_use]
+    pub fn holder_of(user: Option<Arc<UserDocument>>) -> Holder {
+        user.map_or_else(Holder::default, Holder::user)
+    }
+}
+
+/// Whether a part of the system is among what a role carries: each carries its own name.
+fn system(holder: &Holder, name: &str) -> bool {
+    let carried = |role: SystemRole| role.name().strip_prefix("system.").is_some_and(|carried| carried == name);
+    holder.holds_everything() || SystemRole::ALL.into_iter().any(|role| carried(role) && holder.has_system_role(role))
+}
