@@ -1,0 +1,209 @@
+//! Which features are on for whom: settings of users and organizations, made, changed and taken away.
+
+use super::{DirectoryError, Refusal, lift};
+use crate::executor::{ExecuteError, Outcome, RequestContext};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use registrar_aggregates::feature::setting::{
+    FeatureSetting, Setting, SettingCommand, SettingError, Switch, Target, effective,
+};
+use registrar_aggregates::feature::{FeatureError, FeatureId};
+use registrar_aggregates::values::{FeatureSettingId, OrganizationId, UserId};
+use registrar_projections::features::{
+    FEATURE_ID, FeatureDocument, FeatureSettingDocument, ORGANIZATION_ID, SETTINGS_BY_CREATION, TARGET, USER_ID,
+};
+use registrar_projections::{Direction, Query, UserDocument};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// Times that settings are looked up anew because somebody else made one of them in between.
+const RETRIES_MAX: usize = 8;
+
+/// Makes a setting.
+///
+/// # Errors
+/// `NotAssignable` without force; `AlreadyExists`.
+pub async fn create(
+    node: &Node,
+    context: &RequestContext,
+    setting: Setting,
+    force: bool,
+) -> Result<Outcome, DirectoryError> {
+    check_assignable(node, &setting.feature_id, force).await?;
+    let context = within(context, setting.target);
+    let id = FeatureSettingId(Uuid::now_v7());
+    let command = SettingCommand::Create { id, setting };
+    match node.executor.execute::<FeatureSetting>(&context, &id.to_string(), command, None).await {
+        Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })) => {
+            Err(Refusal::Setting(SettingError::AlreadyExists).into())
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Has a setting say something else.
+///
+/// # Errors
+/// `NotAssignable` without force; `NotFound` if it was taken away meanwhile.
+pub async fn switch(
+    node: &Node,
+    context: &RequestContext,
+    setting: &FeatureSettingDocument,
+    switch: Switch,
+    force: bool,
+) -> Result<Outcome, DirectoryError> {
+    check_assignable(node, &setting.setting.feature_id, force).await?;
+    let context = within(context, setting.setting.target);
+    let (id, command) = (setting.id.to_string(), SettingCommand::Set(switch));
+    Ok(node.executor.execute::<FeatureSetting>(&context, &id, command, None).await?)
+}
+
+/// Says the same of a feature for some users, wherever they are: what they have is switched, what they lack is made.
+///
+/// # Errors
+/// `NotAssignable` without force.
+pub async fn assign(
+    node: &Node,
+    context: &RequestContext,
+    feature: &FeatureId,
+    users: &[UserId],
+    switch: Switch,
+    force: bool,
+) -> Result<Outcome, DirectoryError> {
+    check_assignable(node, feature, force).await?;
+    for _ in 0..RETRIES_MAX {
+        let settings = settings_of(node, feature, users).await?.into_iter();
+        let known: HashMap<Target, FeatureSettingId> = settings.map(|found| (found.setting.target, found.id)).collect();
+        let known = &known;
+        let done = node.executor.execute_together(context, |together| {
+            Box::pin(async move {
+                for target in users.iter().copied().map(Target::User) {
+                    let known = known.get(&target).copied();
+                    let present = match known {
+                        Some(id) => together.state::<FeatureSetting>(&id.to_string()).await?.is_present(),
+                        None => false,
+                    };
+                    let (id, command) = match known.filter(|_| present) {
+                        Some(id) => (id, SettingCommand::Set(switch)),
+                        None => {
+                            let id = FeatureSettingId(Uuid::now_v7());
+                            let setting = Setting { feature_id: feature.clone(), target, switch };
+                            (id, SettingCommand::Create { id, setting })
+                        }
+                    };
+                    together.execute::<FeatureSetting>(&id.to_string(), command).await.map_err(lift)?;
+                }
+                Ok(())
+            })
+        });
+        match done.await {
+            // Somebody else was faster with a setting of one of them, which is there now.
+            Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })) => {}
+            Ok(((), outcome)) => return Ok(outcome),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(JournalError::VersionConflict.into())
+}
+
+/// Takes every setting of a feature away that some users have, wherever they have it, so that what their organizations
+/// and the feature itself say counts again.
+///
+/// # Errors
+/// Only those of the journal; users without one are passed over.
+pub async fn unassign(
+    node: &Node,
+    context: &RequestContext,
+    feature: &FeatureId,
+    users: &[UserId],
+) -> Result<Outcome, DirectoryError> {
+    let settings = settings_of(node, feature, users).await?;
+    let settings = &settings;
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            for setting in settings {
+                let id = setting.id.to_string();
+                if together.state::<FeatureSetting>(&id).await?.is_present() {
+                    together.execute::<FeatureSetting>(&id, SettingCommand::Remove).await.map_err(lift)?;
+                }
+            }
+            Ok::<_, ExecuteError<Refusal>>(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// What is said of features for somebody: the settings that count first come first.
+pub struct Said(Vec<HashMap<FeatureId, Switch>>);
+
+impl Said {
+    /// What is said for a user within an organization, which counts only if the user belongs to it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn for_user(
+        node: &Node,
+        user: &UserDocument,
+        organization: Option<OrganizationId>,
+    ) -> JournalResult<Self> {
+        let id = user.profile.id;
+        let organization = organization.filter(|organization| user.memberships.contains_key(organization));
+        let all = read(node, settings().equal(&USER_ID, id.to_string())).await?;
+        let level = |target: Target| {
+            let of_target = all.iter().filter(|found| found.setting.target == target);
+            of_target.map(|found| (found.setting.feature_id.clone(), found.setting.switch)).collect::<HashMap<_, _>>()
+        };
+        let mut levels: Vec<_> =
+            organization.map(|organization| level(Target::UserIn(id, organization))).into_iter().collect();
+        levels.push(level(Target::User(id)));
+        if let Some(organization) = organization {
+            levels.extend(Said::for_organization(node, organization).await?.0);
+        }
+        Ok(Said(levels))
+    }
+
+    /// What is said for an organization.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn for_organization(node: &Node, organization: OrganizationId) -> JournalResult<Self> {
+        let query = settings().equal(&TARGET, "organization").equal(&ORGANIZATION_ID, organization.to_string());
+        let said = read(node, query).await?.into_iter();
+        Ok(Said(vec![said.map(|found| (found.setting.feature_id.clone(), found.setting.switch)).collect()]))
+    }
+
+    /// Whether a feature is on.
+    #[must_use]
+    pub fn is_on(&self, feature: &FeatureDocument) -> bool {
+        effective(self.0.iter().map(|level| level.get(&feature.id).copied()), feature.definition.global_enabled)
+    }
+}
+
+fn settings() -> Query<FeatureSettingDocument> {
+    Query::sorted(&SETTINGS_BY_CREATION, Direction::Ascending).uncounted()
+}
+
+async fn read(node: &Node, query: Query<FeatureSettingDocument>) -> JournalResult<Vec<FeatureSettingDocument>> {
+    Ok(node.documents.page(query).await?.value.items)
+}
+
+/// The settings of a feature that some users have, general ones and those within organizations.
+async fn settings_of(node: &Node, feature: &FeatureId, users: &[UserId]) -> JournalResult<Vec<FeatureSettingDocument>> {
+    let users = users.iter().map(ToString::to_string).collect();
+    read(node, settings().equal(&FEATURE_ID, feature.to_string()).one_of(&USER_ID, users)).await
+}
+
+/// By the document and not by the aggregate in memory, which another node may have overtaken.
+async fn check_assignable(node: &Node, feature: &FeatureId, force: bool) -> Result<(), DirectoryError> {
+    let found = node.documents.find::<FeatureDocument>(&feature.to_string()).await?.value;
+    let checked = found.ok_or(FeatureError::NotFound).and_then(|found| found.definition.check_assignable(force));
+    Ok(checked.map_err(Refusal::from)?)
+}
+
+/// What is set for or within an organization is the organization's.
+fn within(context: &RequestContext, target: Target) -> RequestContext {
+    match target {
+        Target::Organization(organization) | Target::UserIn(_, organization) => context.within(organization),
+        Target::User(_) => context.clone(),
+    }
+}

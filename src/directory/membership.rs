@@ -1,0 +1,400 @@
+//! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
+//! individuals and the posts of users, all in one commit.
+
+use super::{DirectoryError, Refusal, lift, refused};
+use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
+use crate::node::Node;
+use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
+use registrar_aggregates::group::staffing::{self, Staffing, StaffingCommand};
+use registrar_aggregates::individual::{Individual, IndividualCommand, Owner};
+use registrar_aggregates::session::{Session, SessionCommand};
+use registrar_aggregates::user::roster::{self, Roster, RosterCommand};
+use registrar_aggregates::user::{Creation, Profile, Role, SystemRole, User, UserCommand, UserError};
+use registrar_aggregates::values::{IndividualId, OrganizationId, SessionId, UserId};
+use uuid::Uuid;
+
+type Step<T> = Result<T, ExecuteError<Refusal>>;
+/// What was done.
+pub type Done = Result<Outcome, DirectoryError>;
+
+/// What a new user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Something in an organization; without a role a mere member.
+    Member(OrganizationId, Option<Role>),
+    /// Something in the whole system.
+    System(SystemRole),
+    /// Something in the whole system and a member of an organization.
+    SystemIn(OrganizationId, SystemRole),
+}
+
+/// Creates a user with its part.
+///
+/// # Errors
+/// Refusals of the user; `ClaimTaken` for a contact that somebody else has.
+pub async fn create(node: &Node, context: &RequestContext, creation: Creation, part: Option<Part>) -> Done {
+    let (id, individual, creation) = (creation.id, IndividualId(Uuid::now_v7()), &creation);
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            execute(together, id, UserCommand::Create(Box::new(creation.clone()))).await?;
+            match part {
+                Some(Part::Member(organization, role)) => join_as(together, id, organization, role, individual).await,
+                Some(Part::System(role)) => grant_system_as(together, id, role).await,
+                Some(Part::SystemIn(organization, role)) => {
+                    join_as(together, id, organization, None, individual).await?;
+                    grant_system_as(together, id, role).await
+                }
+                None => Ok(()),
+            }
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Makes a user a member of an organization, and gives a role there if one is named.
+///
+/// # Errors
+/// Refusals of the user.
+pub async fn join(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    organization: OrganizationId,
+    role: Option<Role>,
+) -> Done {
+    let individual = IndividualId(Uuid::now_v7());
+    let context = context.within(organization);
+    let done = node.executor.execute_together(&context, |together| {
+        Box::pin(async move { join_as(together, user, organization, role, individual).await })
+    });
+    Ok(done.await?.1)
+}
+
+/// Gives a member of an organization a role there.
+///
+/// # Errors
+/// `NotAMember`, and other refusals of the user.
+pub async fn grant(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+) -> Done {
+    let individual = IndividualId(Uuid::now_v7());
+    let context = context.within(organization);
+    let done = node.executor.execute_together(&context, |together| {
+        Box::pin(async move { grant_as(together, user, organization, role, individual).await })
+    });
+    Ok(done.await?.1)
+}
+
+/// Takes a role in an organization away.
+///
+/// # Errors
+/// `LastAdmin`.
+pub async fn revoke(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+) -> Done {
+    let context = context.within(organization);
+    let done = node.executor.execute_together(&context, |together| {
+        Box::pin(async move { revoke_as(together, user, organization, role).await })
+    });
+    Ok(done.await?.1)
+}
+
+/// Gives a role in the whole system.
+///
+/// # Errors
+/// Refusals of the user.
+pub async fn grant_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
+    let done = node
+        .executor
+        .execute_together(context, |together| Box::pin(async move { grant_system_as(together, user, role).await }));
+    Ok(done.await?.1)
+}
+
+/// Takes a role in the whole system away.
+///
+/// # Errors
+/// `LastAdmin`.
+pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let held = profile(together, user).await?.system_roles.contains(&role);
+            if held && role == SystemRole::Admin {
+                on_roster(together, None, RosterCommand::Remove(user)).await?;
+            }
+            execute(together, user, UserCommand::RevokeSystem(role)).await
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Ends a membership with its roles, the posts of the user, and the places of its individuals.
+///
+/// # Errors
+/// `LastAdmin`; `NotAMember`.
+pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organization: OrganizationId) -> Done {
+    let context = context.within(organization);
+    let done = node.executor.execute_together(&context, |together| {
+        Box::pin(async move {
+            let Some(membership) = profile(together, user).await?.memberships.get(&organization).cloned() else {
+                return refused(UserError::NotAMember);
+            };
+            for role in membership.roles {
+                revoke_as(together, user, organization, role).await?;
+            }
+            let posts = staffing::stream(organization, user);
+            together.execute::<Staffing>(&posts, StaffingCommand::RelieveOfAll).await.map_err(lift)?;
+            execute(together, user, UserCommand::Leave(organization)).await
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Blocks a user.
+///
+/// # Errors
+/// `Oneself`, `Archived`, `LastAdmin`.
+pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: UserId) -> Done {
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let before = profile(together, user).await?;
+            execute(together, user, UserCommand::Disable { by }).await?;
+            if before.state.is_enabled() {
+                for roster in rosters(&before) {
+                    on_roster(together, roster, RosterCommand::Remove(user)).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Lets a user in again.
+///
+/// # Errors
+/// `Archived`.
+pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done {
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let before = profile(together, user).await?;
+            execute(together, user, UserCommand::Enable).await?;
+            if !before.state.is_enabled() {
+                for roster in rosters(&before) {
+                    on_roster(together, roster, RosterCommand::Add(user)).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Ends a user for good.
+///
+/// # Errors
+/// `LastAdmin`.
+pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Done {
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let before = profile(together, user).await?;
+            execute(together, user, UserCommand::Archive).await?;
+            if before.state.is_enabled() {
+                for roster in rosters(&before) {
+                    on_roster(together, roster, RosterCommand::Remove(user)).await?;
+                }
+            }
+            Ok(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Notes an individual and whose it is. One that a user owns counts as one of every organization that the user takes part
+/// in.
+///
+/// # Errors
+/// `OtherOwner`; refusals of the user who owns it.
+pub async fn record_individual(node: &Node, context: &RequestContext, individual: IndividualId, owner: Owner) -> Done {
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let command = IndividualCommand::Record { id: individual, owner };
+            let new = together.execute::<Individual>(&individual.to_string(), command).await.map_err(lift)?;
+            match owner {
+                _ if !new => Ok(()),
+                Owner::Organization(organization) => enroll(together, organization, individual).await,
+                Owner::User(user) => {
+                    execute(together, user, UserCommand::AddIndividual(individual)).await?;
+                    for organization in taking_part(&profile(together, user).await?) {
+                        enroll(together, organization, individual).await?;
+                    }
+                    Ok(())
+                }
+            }
+        })
+    });
+    Ok(done.await?.1)
+}
+
+async fn join_as(
+    together: &mut Together<'_>,
+    user: UserId,
+    organization: OrganizationId,
+    role: Option<Role>,
+    individual: IndividualId,
+) -> Step<()> {
+    execute(together, user, UserCommand::Join(organization)).await?;
+    match role {
+        Some(role) => grant_as(together, user, organization, role, individual).await,
+        None => Ok(()),
+    }
+}
+
+async fn grant_as(
+    together: &mut Together<'_>,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+    individual: IndividualId,
+) -> Step<()> {
+    execute(together, user, UserCommand::Grant(organization, role)).await?;
+    let now = profile(together, user).await?;
+    match role {
+        Role::Admin if now.state.is_enabled() => {
+            on_roster(together, Some(organization), RosterCommand::Add(user)).await
+        }
+        Role::Admin | Role::Provider => Ok(()),
+        Role::Member => {
+            if now.individuals.is_empty() {
+                let command = IndividualCommand::Record { id: individual, owner: Owner::User(user) };
+                together.execute::<Individual>(&individual.to_string(), command).await.map_err(lift)?;
+                execute(together, user, UserCommand::AddIndividual(individual)).await?;
+                return enroll(together, organization, individual).await;
+            }
+            for individual in now.individuals {
+                enroll(together, organization, individual).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+async fn revoke_as(together: &mut Together<'_>, user: UserId, organization: OrganizationId, role: Role) -> Step<()> {
+    let before = profile(together, user).await?;
+    let held = before.memberships.get(&organization).is_some_and(|membership| membership.roles.contains(&role));
+    execute(together, user, UserCommand::Revoke(organization, role)).await?;
+    match role {
+        Role::Admin if held && before.state.is_enabled() => {
+            on_roster(together, Some(organization), RosterCommand::Remove(user)).await
+        }
+        Role::Member if held => {
+            for individual in before.individuals {
+                let places = placement::stream(organization, individual);
+                together.execute::<Placement>(&places, PlacementCommand::Release).await.map_err(lift)?;
+            }
+            Ok(())
+        }
+        Role::Admin | Role::Provider | Role::Member => Ok(()),
+    }
+}
+
+async fn grant_system_as(together: &mut Together<'_>, user: UserId, role: SystemRole) -> Step<()> {
+    execute(together, user, UserCommand::GrantSystem(role)).await?;
+    if role == SystemRole::Admin && profile(together, user).await?.state.is_enabled() {
+        on_roster(together, None, RosterCommand::Add(user)).await?;
+    }
+    Ok(())
+}
+
+async fn enroll(together: &mut Together<'_>, organization: OrganizationId, individual: IndividualId) -> Step<()> {
+    let places = placement::stream(organization, individual);
+    let command = PlacementCommand::Enroll { organization_id: organization, individual_id: individual };
+    together.execute::<Placement>(&places, command).await.map_err(lift)?;
+    Ok(())
+}
+
+async fn on_roster(
+    together: &mut Together<'_>,
+    organization: Option<OrganizationId>,
+    command: RosterCommand,
+) -> Step<()> {
+    together.execute::<Roster>(&roster::stream(organization), command).await.map_err(lift)?;
+    Ok(())
+}
+
+async fn execute(together: &mut Together<'_>, user: UserId, command: UserCommand) -> Step<()> {
+    together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
+    Ok(())
+}
+
+async fn profile(together: &mut Together<'_>, user: UserId) -> Step<Profile> {
+    match together.state::<User>(&user.to_string()).await?.profile() {
+        Some(profile) => Ok(profile.clone()),
+        None => refused(UserError::NotFound),
+    }
+}
+
+/// The rosters that an enabled user stands on.
+fn rosters(profile: &Profile) -> Vec<Option<OrganizationId>> {
+    let organizations = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Admin));
+    let system = profile.system_roles.contains(&SystemRole::Admin).then_some(None);
+    organizations.map(|(organization, _)| Some(*organization)).chain(system).collect()
+}
+
+/// The organizations that a user takes part in.
+fn taking_part(profile: &Profile) -> Vec<OrganizationId> {
+    let taking = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
+    taking.map(|(organization, _)| *organization).collect()
+}
+
+/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the one
+/// that asks goes on.
+///
+/// # Errors
+/// `OtherPassword` if somebody was faster.
+pub async fn change_password(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    session: Option<SessionId>,
+    former: String,
+    hash: String,
+    keep_sessions: bool,
+) -> Done {
+    let (former, hash) = (&former, &hash);
+    let done = node.executor.execute_together(context, |together| {
+        Box::pin(async move {
+            let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
+            execute(together, user, command).await?;
+            let epoch = profile(together, user).await?.epoch;
+            if let Some(session) = session.filter(|_| !keep_sessions) {
+                let command = SessionCommand::Renew { epoch };
+                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
+            }
+            Ok(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Sets another password for somebody, who has to change it at the next sign-in.
+///
+/// # Errors
+/// `Archived`.
+pub async fn set_password(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    hash: String,
+    keep_sessions: bool,
+) -> Done {
+    let command = UserCommand::SetPassword { hash, keep_sessions };
+    Ok(node.executor.execute::<User>(context, &user.to_string(), command, None).await?)
+}

@@ -1,0 +1,163 @@
+//! What is done with users, groups and what belongs to them, where it touches several aggregates: each is one commit, all
+//! of it or nothing, and the same for whichever dialect or command line asks.
+
+pub mod features;
+pub mod groups;
+pub mod membership;
+pub mod moves;
+pub mod organizations;
+pub mod passwords;
+pub mod second_factor;
+pub mod sessions;
+pub mod sign_in;
+
+use crate::executor::ExecuteError;
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use registrar_aggregates::checkin::CheckinError;
+use registrar_aggregates::feature::FeatureError;
+use registrar_aggregates::feature::setting::SettingError;
+use registrar_aggregates::group::GroupError;
+use registrar_aggregates::group::placement::PlacementError;
+use registrar_aggregates::group::staffing::StaffingError;
+use registrar_aggregates::group::tree::TreeError;
+use registrar_aggregates::individual::IndividualError;
+use registrar_aggregates::organization::OrganizationError;
+use registrar_aggregates::session::SessionError;
+use registrar_aggregates::session::guard::GuardError;
+use registrar_aggregates::task::TaskError;
+use registrar_aggregates::totp::TotpError;
+use registrar_aggregates::user::roster::RosterError;
+use registrar_aggregates::user::{Phone, UserError};
+use registrar_aggregates::values::{EmailAddress, UserId};
+use registrar_aggregates::{ClaimKey, user};
+use registrar_projections::UserDocument;
+use std::sync::Arc;
+
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $variant:ident($error:ty),)*) => {
+        /// Why one of the aggregates refused.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Refusal {
+            $($(#[$doc])* #[error(transparent)] $variant(#[from] $error),)*
+        }
+
+        $(impl From<ExecuteError<$error>> for DirectoryError {
+            fn from(error: ExecuteError<$error>) -> Self {
+                match error {
+                    ExecuteError::Refused(refused) => DirectoryError::Refused(refused.into()),
+                    ExecuteError::Journal(error) => DirectoryError::Journal(error),
+                }
+            }
+        })*
+    };
+}
+
+refusals! {
+    /// A user.
+    User(UserError),
+    /// The roster of admins.
+    Roster(RosterError),
+    /// A session.
+    Session(SessionError),
+    /// The guard in front of sign-in.
+    Guard(GuardError),
+    /// A second factor.
+    Totp(TotpError),
+    /// A feature.
+    Feature(FeatureError),
+    /// A setting of a feature.
+    Setting(SettingError),
+    /// An individual.
+    Individual(IndividualError),
+    /// A group.
+    Group(GroupError),
+    /// The tree of an organization.
+    Tree(TreeError),
+    /// The places of an individual.
+    Placement(PlacementError),
+    /// The posts of a user.
+    Staffing(StaffingError),
+    /// An organization.
+    Organization(OrganizationError),
+    /// A task.
+    Task(TaskError),
+    /// A check-in.
+    Checkin(CheckinError),
+}
+
+/// Why something was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DirectoryError {
+    /// An aggregate refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The journal did.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<ExecuteError<Refusal>> for DirectoryError {
+    fn from(error: ExecuteError<Refusal>) -> Self {
+        match error {
+            ExecuteError::Refused(refused) => DirectoryError::Refused(refused),
+            ExecuteError::Journal(error) => DirectoryError::Journal(error),
+        }
+    }
+}
+
+/// An aggregate's refusal as one of several.
+fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: ExecuteError<E>) -> ExecuteError<Refusal> {
+    match error {
+        ExecuteError::Refused(refused) => ExecuteError::Refused(refused.into()),
+        ExecuteError::Journal(error) => ExecuteError::Journal(error),
+    }
+}
+
+fn refused<T>(refusal: impl Into<Refusal>) -> Result<T, ExecuteError<Refusal>> {
+    Err(ExecuteError::Refused(refusal.into()))
+}
+
+/// Whoever signs in with an e-mail address: the type of the aggregate and its identifier.
+///
+/// # Errors
+/// `Unavailable`.
+pub async fn account_of(node: &Node, email: &EmailAddress) -> JournalResult<Option<(String, String)>> {
+    node.journal.claim_holder(&node.vault.claim(&ClaimKey::account_email(email))).await
+}
+
+/// The user with an e-mail address.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_by_email(node: &Node, email: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
+    match account_of(node, &email).await? {
+        Some((kind, id)) if kind == <user::User as cqrs_es::Aggregate>::TYPE => user_by_text(node, &id).await,
+        _ => Ok(None),
+    }
+}
+
+/// The user with a telephone number.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_by_phone(node: &Node, phone: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    let Ok(phone) = Phone::parse(phone) else { return Ok(None) };
+    match node.journal.claim_holder(&node.vault.claim(&ClaimKey::user_phone(&phone))).await? {
+        Some((_, id)) => user_by_text(node, &id).await,
+        None => Ok(None),
+    }
+}
+
+/// The user with an identifier.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_by_id(node: &Node, id: UserId) -> JournalResult<Option<Arc<UserDocument>>> {
+    user_by_text(node, &id.to_string()).await
+}
+
+async fn user_by_text(node: &Node, id: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    Ok(node.documents.find::<UserDocument>(id).await?.value)
+}

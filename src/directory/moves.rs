@@ -1,0 +1,139 @@
+//! Moves of groups. Whoever asks for one gets a task, which is carried out in the background: the group hangs elsewhere,
+//! with everything below it, in the same commit in which the task ends.
+//!
+//! A task that was queued is on disk. Whichever node finds it open carries it out, should the one that queued it be gone;
+//! two that are at it do not disturb each other, since only one can end it.
+
+use super::groups::{GroupRef, changeable};
+use super::membership::Done;
+use super::{DirectoryError, Refusal, lift, refused};
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use registrar_aggregates::Decide;
+use registrar_aggregates::group::tree::{Tree, TreeCommand};
+use registrar_aggregates::group::{Group, GroupCommand, GroupError, SystemGroup};
+use registrar_aggregates::task::{Task, TaskCommand, TaskError, Work};
+use registrar_aggregates::values::{GroupId, TaskId};
+use registrar_projections::tasks::{self, TaskDocument};
+use registrar_projections::{Direction, Query};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a node looks for tasks that nobody is at.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// Open tasks that are looked at in one go.
+const PAGE: u64 = 100;
+/// Why a move fails when another group has the name there.
+const NAME_TAKEN: &str = "another group there has the name already";
+
+/// Queues a move of a group to under a division, or to the top, if it can be made as things are.
+///
+/// # Errors
+/// `OfTheSystem`, `OtherOrganization`, `NotADivision`, `Cycle`, `TooDeep`; `ClaimTaken` while another group of the
+/// organization is on its way.
+pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Done {
+    let organization = group.organization;
+    let context = context.within(organization);
+    let done = node.executor.execute_together(&context, |together| {
+        Box::pin(async move {
+            changeable(together, group).await?;
+            if let Some(to) = to {
+                if SystemGroup::of(to, organization).is_some() {
+                    return refused(GroupError::NotADivision);
+                }
+                match together.state::<Group>(&to.to_string()).await?.node() {
+                    Some(division) => division.check_holds_nodes_of(organization).or_else(refused)?,
+                    None => return refused(GroupError::NotFound),
+                }
+            }
+            // Not carried out yet: what it comes to is for the tree to say again when its turn has come.
+            let hang = TreeCommand::Hang { node: group.id, under: to };
+            together.state::<Tree>(&organization.to_string()).await?.decide(hang).or_else(refused)?;
+            let work = Work::MoveGroup { organization_id: organization, group_id: group.id, to };
+            let queue = TaskCommand::Queue { id: task, work };
+            together.execute::<Task>(&task.to_string(), queue).await.map_err(lift)?;
+            Ok(())
+        })
+    });
+    Ok(done.await?.1)
+}
+
+/// Carries out a task, unless it has ended. May be called at any time, by any number at once.
+///
+/// # Errors
+/// What kept it from being ended; it is still open then. That a move cannot be made is none: the task fails.
+pub async fn carry_out(node: &Node, task: TaskId) -> Result<(), DirectoryError> {
+    match attempt(node, task).await {
+        // Somebody else was at it, and is done.
+        Err(DirectoryError::Refused(Refusal::Task(TaskError::Ended))) => Ok(()),
+        other => other,
+    }
+}
+
+/// Carries out all tasks that are open.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`: what is open cannot be found out.
+pub async fn resume(node: &Node) -> JournalResult<()> {
+    let query = Query::<TaskDocument>::sorted(&tasks::BY_CREATION, Direction::Ascending).equal(&tasks::OPEN, "true");
+    for task in node.documents.page(query.uncounted().page(0, PAGE)).await?.value.items {
+        note(task.id, carry_out(node, task.id).await);
+    }
+    Ok(())
+}
+
+/// Carries out a task in the background.
+pub fn begin(node: &Arc<Node>, task: TaskId) {
+    let node = Arc::clone(node);
+    tokio::spawn(async move { note(task, carry_out(&node, task).await) });
+}
+
+/// Carries out what is open, now and then, for as long as the server runs: what a node left behind that stopped, and what
+/// could not be done when the database was away.
+pub async fn keep_up(node: Arc<Node>) {
+    loop {
+        if !node.needs_rebuild()
+            && let Err(error) = resume(&node).await
+        {
+            tracing::warn!(error = &error as &dyn Error, "open tasks could not be looked for");
+        }
+        tokio::time::sleep(LOOK_AROUND).await;
+    }
+}
+
+fn note(task: TaskId, done: Result<(), DirectoryError>) {
+    if let Err(error) = done {
+        tracing::warn!(%task, error = &error as &dyn Error, "a task is still open");
+    }
+}
+
+async fn attempt(node: &Node, task: TaskId) -> Result<(), DirectoryError> {
+    let id = &task.to_string();
+    let (_, state) = node.executor.state::<Task>(id).await?;
+    let (Task::Queued(work) | Task::Running(work)) = state else { return Ok(()) };
+    let mut context = RequestContext::system().within(work.organization());
+    let started = node.executor.execute::<Task>(&context, id, TaskCommand::Start, None).await?;
+    context.metadata.causation = started.events.first().map(|event| event.position);
+
+    let Work::MoveGroup { organization_id, group_id, to } = work;
+    let moved = node.executor.execute_together(&context, |together| {
+        Box::pin(async move {
+            together.execute::<Task>(id, TaskCommand::Finish).await.map_err(lift)?;
+            let hang = TreeCommand::Hang { node: group_id, under: to };
+            together.execute::<Tree>(&organization_id.to_string(), hang).await.map_err(lift)?;
+            let hang = GroupCommand::Hang { under: to };
+            together.execute::<Group>(&group_id.to_string(), hang).await.map_err(lift)?;
+            Ok::<_, ExecuteError<Refusal>>(())
+        })
+    });
+    let error = match moved.await.map_err(DirectoryError::from) {
+        Ok(_) => return Ok(()),
+        Err(DirectoryError::Refused(refusal @ (Refusal::Tree(_) | Refusal::Group(_)))) => refusal.to_string(),
+        Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => NAME_TAKEN.to_owned(),
+        Err(other) => return Err(other),
+    };
+    node.executor.execute::<Task>(&context, id, TaskCommand::Fail { error }, None).await?;
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made of
+//! what is known of its owner. Nothing is asked of its characters.
+
+use registrar_aggregates::text;
+use registrar_aggregates::user::Profile;
+use sha1::{Digest, Sha1};
+use std::time::Duration;
+use zxcvbn::{Entropy, Score, zxcvbn};
+
+/// Shortest password, in characters.
+pub const LENGTH_MIN: usize = 8;
+/// Longest password, in characters.
+pub const LENGTH_MAX: usize = 255;
+/// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any case of
+/// letters.
+const GUESSES_MIN: u64 = 10_000;
+/// Longest answer of the look-up that is read.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Why a password is refused. Reads well behind the name of the field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Weak {
+    /// Too few characters.
+    #[error("must have at least {LENGTH_MIN} characters")]
+    Short,
+    /// Too many characters.
+    #[error("must not have more than {LENGTH_MAX} characters")]
+    Long,
+    /// It is tried first.
+    #[error("is too easily guessed")]
+    Guessable,
+    /// It stands in a list of passwords that were stolen somewhere.
+    #[error("was found among passwords that were stolen elsewhere")]
+    Pwned,
+}
+
+/// How strong a password is, and what would make it stronger.
+pub struct Strength {
+    /// From 0 to 4.
+    pub value: u8,
+    /// A word for it.
+    pub label: &'static str,
+    /// What would help.
+    pub suggestions: Vec<String>,
+}
+
+/// How strong a password is that nothing else is known of.
+#[must_use]
+pub fn strength(password: &str) -> Strength {
+    let entropy = zxcvbn(password, &["registrar"]);
+    let (value, label) = match entropy.score() {
+        Score::Zero => (0, "weak"),
+        Score::One => (1, "weak"),
+        Score::Two => (2, "fair"),
+        Score::Three => (3, "good"),
+        _ => (4, "strong"),
+    };
+    Strength { value, label, suggestions: suggestions(&entropy) }
+}
+
+fn suggestions(entropy: &Entropy) -> Vec<String> {
+    let Some(feedback) = entropy.feedback() else { return vec![] };
+    let warning = feedback.warning().map(|warning| warning.to_string());
+    warning.into_iter().chain(feedback.suggestions().iter().map(ToString::to_string)).collect()
+}
+
+/// Checks a password of somebody.
+///
+/// # Errors
+/// `Short`, `Long`, `Guessable`.
+pub fn check(password: &str, owner: Option<&Profile>) -> Result<(), Weak> {
+    match password.chars().count() {
+        length if length < LENGTH_MIN => return Err(Weak::Short),
+        length if length > LENGTH_MAX => return Err(Weak::Long),
+        _ => {}
+    }
+    let words = owner.map(words).unwrap_or_default();
+    let known: Vec<_> = words.iter().map(String::as_str).chain(["registrar"]).collect();
+    // A word of the owner's own does not become another one by what stands around it.
+    let bare = text::fold(password.trim_matches(|c: char| !c.is_alphabetic()));
+    let own = known.iter().any(|word| text::fold(word.trim_matches(|c: char| !c.is_alphabetic())) == bare);
+    if own || zxcvbn(password, &known).guesses() < GUESSES_MIN { Err(Weak::Guessable) } else { Ok(()) }
+}
+
+/// What is known of a user, in the words that a password might be made of.
+fn words(profile: &Profile) -> Vec<String> {
+    let email = profile.contacts.email.as_ref().map(|email| email.as_str()).unwrap_or_default();
+    let phone = profile.contacts.phone.as_ref().map(|phone| phone.as_str()).unwrap_or_default();
+    let parts = email.split(['@', '.', '_', '-', '+']);
+    let names = [&profile.names.first_name, &profile.names.last_name];
+    let all = names.into_iter().map(String::as_str).chain([email, phone]).chain(parts);
+    all.filter(|word| word.chars().count() > 2).map(str::to_owned).collect()
+}
+
+/// Asks how often a password was found among stolen ones, without telling it: of its SHA-1 digest the first five digits are
+/// sent, and what is answered is searched here (k-anonymity, as of the service Have I Been Pwned).
+#[derive(Debug, Clone)]
+pub struct Pwned {
+    client: http_client::Client,
+    url: String,
+}
+
+/// Why it could not be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum PwnedError {
+    /// The service did not answer as it should.
+    #[error("the service that knows stolen passwords does not answer")]
+    Unreachable(#[from] http_client::Error),
+    /// The service answered something else.
+    #[error("the service that knows stolen passwords answers {0}")]
+    Refused(u16),
+    /// The answer has no end.
+    #[error("the service that knows stolen passwords answers too much")]
+    TooLong,
+}
+
+impl Pwned {
+    /// Asks at `url`, to which the five digits are added.
+    ///
+    /// # Errors
+    /// `Unreachable` if no client can be made.
+    pub fn at(url: &str) -> Result<Self, PwnedError> {
+        // Fails where there is a provider already, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = http_client::Client::builder().timeout(PATIENCE).build()?;
+        Ok(Pwned { client, url: url.trim_end_matches('/').to_owned() })
+    }
+
+    /// How often the password was found.
+    ///
+    /// # Errors
+    /// Whatever keeps the service from answering.
+    pub async fn times(&self, password: &str) -> Result<u64, PwnedError> {
+        let digest = crate::journal::sqlite::hex(&Sha1::digest(password.as_bytes())).to_uppercase();
+        let (prefix, rest) = digest.split_at(5);
+        // Padding hides from the length of the answer which part was asked for.
+        let request = self.client.get(format!("{}/{prefix}", self.url)).header("Add-Padding", "true");
+        let mut response = request.send().await?;
+        if !response.status().is_success() {
+            return Err(PwnedError::Refused(response.status().as_u16()));
+        }
+        let mut text = Vec::new();
+        while let Some(part) = response.chunk().await? {
+            text.extend_from_slice(&part);
+            if text.len() > ANSWER_BYTES_MAX {
+                return Err(PwnedError::TooLong);
+            }
+        }
+        Ok(found(&String::from_utf8_lossy(&text), rest))
+    }
+}
+
+/// The number beside a digest's rest, in lines of `rest:number`.
+fn found(answer: &str, rest: &str) -> u64 {
+    let lines = answer.lines().filter_map(|line| line.trim().split_once(':'));
+    let mut counts = lines.filter(|(one, _)| one.eq_ignore_ascii_case(rest)).map(|(_, count)| count.trim().parse());
+    counts.find_map(Result::ok).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_everybody_tries_first_is_refused() {
+        for common in
+            ["password", "Password1", "12345678", "qwertyuiop", "iloveyou", "football1", "PASSWORD", "sunshine"]
+        {
+            assert_eq!(check(common, None), Err(Weak::Guessable), "{common}");
+        }
+        assert_eq!(check("short 1", None), Err(Weak::Short));
+        assert_eq!(check(&"long ".repeat(60), None), Err(Weak::Long));
+        for fit in ["correct horse battery staple", "gJ7#pQ2!", &"λόγος φως ".repeat(7)] {
+            assert_eq!(check(fit, None), Ok(()), "{fit}");
+        }
+    }
+
+    #[test]
+    fn strength_has_five_steps() {
+        let values: Vec<_> =
+            ["password", "tr0ub4dor&3", "correct horse battery staple"].map(|password| strength(password).value).into();
+        assert!(values.is_sorted() && values[0] == 0 && values[2] == 4, "{values:?}");
+        assert!(!strength("password").suggestions.is_empty());
+    }
+
+    #[test]
+    fn the_answer_of_the_look_up_is_searched_line_by_line() {
+        let answer = "0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n00D4F6E8FA6EECAD2A3AA415EEC418D38EC:2\r\nPADDING:0";
+        assert_eq!(found(answer, "00d4f6e8fa6eecad2a3aa415eec418d38ec"), 2);
+        assert_eq!(found(answer, "011053FD0102E94D6AE2F8B83D76FAF94F6"), 0);
+        assert_eq!(found("<html>", "0018A45C4D1DEF81644B54AB7F969B88D65"), 0);
+    }
+}

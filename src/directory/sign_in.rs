@@ -1,0 +1,336 @@
+//! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. Whoever
+//! fails learns the same, in the same time, whether there is such a name or not.
+
+use super::sessions::{Draft, Opened, Origins, Person, Wish};
+use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_phone};
+use crate::auth::{Authenticator, Busy, PasswordHasher};
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use crate::service_documents::ServiceDocuments;
+use chrono::{DateTime, Utc};
+use registrar_aggregates::admin::Admin;
+use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subject};
+use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
+use registrar_aggregates::user::{Role, User, UserCommand, UserState, Username};
+use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
+use registrar_projections::{AdminDocument, OrganizationDocument, UserDocument};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// What was shown to sign in with.
+pub struct Credentials {
+    /// E-mail address or telephone number.
+    pub username: String,
+    /// Password.
+    pub password: Zeroizing<String>,
+    /// Code of the second factor.
+    pub code: Option<String>,
+    /// Documents that are agreed to with this.
+    pub agreements: BTreeSet<Uuid>,
+    /// Whether a person sits there, who can be asked to agree to documents.
+    pub interactive: bool,
+}
+
+/// What signing in came to.
+pub enum SignedIn {
+    /// A session was opened.
+    Here(Box<(Opened, Person)>),
+    /// The account signs in elsewhere, at this address.
+    Elsewhere(String),
+}
+
+/// Why nobody was signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Wrong name or wrong password; which of them is nobody's business.
+    #[error("wrong user name or password")]
+    BadCredentials,
+    /// The second factor is needed.
+    #[error("a code of the second factor is needed")]
+    CodeNeeded,
+    /// The code is wrong, or was used before.
+    #[error("the code is wrong, or was used before")]
+    BadCode,
+    /// The account is disabled.
+    #[error("the account is disabled")]
+    Disabled,
+    /// The contact of the account was never confirmed.
+    #[error("the account is not confirmed yet")]
+    Unconfirmed,
+    /// Another password must be set first.
+    #[error("another password must be set first")]
+    ResetNeeded,
+    /// Documents must be agreed to first.
+    #[error("documents must be agreed to first")]
+    AgreementsNeeded(Vec<Uuid>),
+    /// One of the documents that are agreed to is none.
+    #[error("there is no such document")]
+    NoSuchDocument(Uuid),
+    /// Too many failures.
+    #[error(transparent)]
+    Locked(#[from] GuardError),
+    /// Too many passwords are checked at the moment.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+    /// It could not be found out, or not be recorded.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+impl From<JournalError> for SignInError {
+    fn from(error: JournalError) -> Self {
+        SignInError::Directory(error.into())
+    }
+}
+
+/// What signing in needs of the server.
+pub struct Desk<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Compares passwords.
+    pub passwords: &'a PasswordHasher,
+    /// Signs tokens.
+    pub authenticator: &'a Authenticator,
+    /// What must be agreed to.
+    pub documents: &'a ServiceDocuments,
+}
+
+impl Desk<'_> {
+    /// Signs somebody in.
+    ///
+    /// # Errors
+    /// [`SignInError`]. A failure is counted, nothing else is stored.
+    pub async fn sign_in(
+        &self,
+        context: &RequestContext,
+        origins: &Origins,
+        credentials: Credentials,
+        wish: &Wish,
+    ) -> Result<SignedIn, SignInError> {
+        let now = Utc::now();
+        let guards = Guards::new(self.node, &credentials.username, origins);
+        guards.check(self.node, now).await?;
+        let account = self.find(&credentials.username).await?;
+        let hash = match &account {
+            Some(person) => self.password_hash(person).await?,
+            None => None,
+        };
+        if let Some(url) = self.elsewhere(account.as_ref()).await?.filter(|_| hash.is_none()) {
+            return Ok(SignedIn::Elsewhere(url));
+        }
+        let right = self.passwords.verify(credentials.password.clone(), hash).await?;
+        let Some(person) = account.filter(|_| right) else {
+            return Err(self.failed(context, &guards, SignInError::BadCredentials).await);
+        };
+        if let Some(url) = self.elsewhere(Some(&person)).await? {
+            return Ok(SignedIn::Elsewhere(url));
+        }
+        check_state(&person)?;
+        let factor = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
+            Factor::NotNeeded => None,
+            Factor::Used(id, step) => Some((id, step)),
+            Factor::Missing => return Err(SignInError::CodeNeeded),
+            Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
+        };
+        let agreements = self.agreements(&person, &credentials)?;
+        // Failures that were counted while the password was compared count before it.
+        guards.check(self.node, Utc::now()).await?;
+        let draft = Draft::new(self.node, &person, wish, now);
+        let own = person.context(context, draft.id(), origins);
+        let (user, agreements, opening) = (&person.id().to_string(), &agreements, &draft);
+        let done = self.node.executor.execute_together(&own, |together| {
+            Box::pin(async move {
+                if let Some((id, step)) = factor {
+                    together.execute::<Totp>(&id.to_string(), TotpCommand::Use { step }).await.map_err(lift)?;
+                }
+                if !agreements.is_empty() {
+                    together.execute::<User>(user, UserCommand::Agree(agreements.clone())).await.map_err(lift)?;
+                }
+                opening.open(together).await
+            })
+        });
+        match done.await {
+            Ok(_) => {}
+            // Somebody else used the same code in the same moment.
+            Err(ExecuteError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
+                return Err(self.failed(context, &guards, SignInError::BadCode).await);
+            }
+            Err(error) => return Err(DirectoryError::from(error).into()),
+        }
+        let opened = draft.sign(self.node, self.authenticator, now).await?;
+        Ok(SignedIn::Here(Box::new((opened, person))))
+    }
+
+    /// Whether a password is that of somebody who is signed in already. Counted like a sign-in.
+    ///
+    /// # Errors
+    /// `BadCredentials`, `Locked`, `Busy`, `Directory`.
+    pub async fn confirm(
+        &self,
+        context: &RequestContext,
+        person: &Person,
+        password: Zeroizing<String>,
+    ) -> Result<Option<String>, SignInError> {
+        let guards = Guards::new(self.node, &person.id().to_string(), &Origins::default());
+        guards.check(self.node, Utc::now()).await?;
+        let hash = self.password_hash(person).await?;
+        if self.passwords.verify(password, hash.clone()).await? {
+            return Ok(hash);
+        }
+        Err(self.failed(context, &guards, SignInError::BadCredentials).await)
+    }
+
+    async fn failed(&self, context: &RequestContext, guards: &Guards, error: SignInError) -> SignInError {
+        tracing::info!(target: "registrar::security", reason = %error, "a sign-in failed");
+        match guards.fail(self.node, context).await {
+            Ok(()) => error,
+            Err(locked) => locked,
+        }
+    }
+
+    /// Whoever signs in with a name, at present.
+    async fn find(&self, username: &str) -> JournalResult<Option<Person>> {
+        let (node, username) = (self.node, username.trim());
+        if username.starts_with('+') {
+            let user = user_by_phone(node, username).await?;
+            return Ok(user.filter(|user| user.username == Username::Phone).map(Person::User));
+        }
+        let Ok(email) = EmailAddress::parse(username) else { return Ok(None) };
+        let Some((kind, id)) = account_of(node, &email).await? else { return Ok(None) };
+        if kind == <Admin as cqrs_es::Aggregate>::TYPE {
+            let admin = node.documents.find::<AdminDocument>(&id).await?.value;
+            return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
+        }
+        let user = node.documents.find::<UserDocument>(&id).await?.value;
+        Ok(user.filter(|user| user.username == Username::Email).map(Person::User))
+    }
+
+    async fn password_hash(&self, person: &Person) -> JournalResult<Option<String>> {
+        match person {
+            Person::User(user) => {
+                let (_, state) = self.node.executor.state::<User>(&user.profile.id.to_string()).await?;
+                Ok(state.profile().and_then(|profile| profile.password_hash.clone()))
+            }
+            Person::Admin(admin) => {
+                let (_, state) = self.node.executor.state::<Admin>(&admin.id.to_string()).await?;
+                let account = state.profile().and_then(|profile| profile.account.as_ref());
+                Ok(account.map(|account| account.password_hash.clone()))
+            }
+        }
+    }
+
+    /// Where somebody signs in, if the organization that they work for by default wants it done elsewhere.
+    async fn elsewhere(&self, person: Option<&Person>) -> JournalResult<Option<String>> {
+        let Some(Person::User(user)) = person else { return Ok(None) };
+        let works = |organization| user.acts_as(Role::Provider, organization);
+        let Some(organization) = user.default_organization.filter(|organization| works(*organization)) else {
+            return Ok(None);
+        };
+        let found = self.node.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
+        Ok(found.and_then(|found| found.tenancy.sign_in_url.clone()))
+    }
+
+    async fn second_factor(&self, person: &Person, code: Option<&str>, now: DateTime<Utc>) -> JournalResult<Factor> {
+        let Person::User(user) = person else { return Ok(Factor::NotNeeded) };
+        let configurations = second_factor::of_user(self.node, user.profile.id).await?;
+        let Some(enabled) = configurations.into_iter().find(|configuration| configuration.enabled) else {
+            return Ok(Factor::NotNeeded);
+        };
+        let Some(code) = code else { return Ok(Factor::Missing) };
+        let step = second_factor::step_of(self.node, enabled.id, code.trim(), now).await?;
+        Ok(step.map_or(Factor::Wrong, |step| Factor::Used(enabled.id, step)))
+    }
+
+    /// Documents that are agreed to with this sign-in, if nothing is missing then.
+    fn agreements(&self, person: &Person, credentials: &Credentials) -> Result<BTreeSet<Uuid>, SignInError> {
+        let Person::User(user) = person else { return Ok(BTreeSet::new()) };
+        if let Some(unknown) = credentials.agreements.iter().find(|id| !self.documents.has(**id)) {
+            return Err(SignInError::NoSuchDocument(*unknown));
+        }
+        let missing = self.documents.missing(user, &credentials.agreements);
+        if credentials.interactive && !missing.is_empty() {
+            return Err(SignInError::AgreementsNeeded(missing));
+        }
+        Ok(credentials.agreements.clone())
+    }
+}
+
+enum Factor {
+    NotNeeded,
+    Missing,
+    Wrong,
+    Used(TotpId, u64),
+}
+
+/// Told only to those who know the password.
+fn check_state(person: &Person) -> Result<(), SignInError> {
+    let Person::User(user) = person else { return Ok(()) };
+    match user.state {
+        UserState::Confirmed => Ok(()),
+        UserState::Init | UserState::Registered => Err(SignInError::Unconfirmed),
+        UserState::ForceResetPassword => Err(SignInError::ResetNeeded),
+        UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => Err(SignInError::Disabled),
+    }
+}
+
+/// The guards of a name and of an address, each under a digest.
+struct Guards(Vec<(Subject, String)>);
+
+impl Guards {
+    fn new(node: &Node, username: &str, origins: &Origins) -> Self {
+        let stream = |subject: &str, text: &str| {
+            crate::journal::sqlite::hex(&node.vault.digest("sign-in-guard", &[subject.as_bytes(), text.as_bytes()]))
+        };
+        // Spellings of one name are one name.
+        let name =
+            EmailAddress::parse(username).map_or_else(|_| username.trim().to_owned(), |email| email.comparable());
+        let mut guards = vec![(Subject::Name, stream("name", &name))];
+        guards.extend(origins.ip_address.as_ref().map(|address| (Subject::Address, stream("address", address))));
+        Guards(guards)
+    }
+
+    async fn check(&self, node: &Node, now: DateTime<Utc>) -> Result<(), SignInError> {
+        for (subject, stream) in &self.0 {
+            let (_, guard) = node.executor.state::<Guard>(stream).await?;
+            guard.check(*subject, now)?;
+        }
+        Ok(())
+    }
+
+    async fn fail(&self, node: &Node, context: &RequestContext) -> Result<(), SignInError> {
+        let now = Utc::now();
+        // Who failed is not known, whoever they said they are.
+        let mut context = RequestContext { answer: None, ..context.clone() };
+        context.metadata = registrar_aggregates::Metadata::system(context.metadata.request_id);
+        let done = node.executor.execute_together(&context, |together| {
+            Box::pin(async move {
+                for (subject, stream) in &self.0 {
+                    let command = GuardCommand::Fail { subject: *subject, now };
+                    together.execute::<Guard>(stream, command).await.map_err(lift)?;
+                }
+                Ok::<_, ExecuteError<Refusal>>(())
+            })
+        });
+        match done.await {
+            Ok(_) => Ok(()),
+            Err(ExecuteError::Refused(Refusal::Guard(locked))) => Err(locked.into()),
+            Err(error) => Err(DirectoryError::from(error).into()),
+        }
+    }
+}
+
+/// The account with an identifier, whichever kind it is.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn person(node: &Node, id: UserId) -> JournalResult<Option<Person>> {
+    if let Some(user) = user_by_id(node, id).await? {
+        return Ok(Some(Person::User(user)));
+    }
+    let admin: Option<Arc<AdminDocument>> =
+        node.documents.find::<AdminDocument>(&AdminId(id.0).to_string()).await?.value;
+    Ok(admin.map(Person::Admin))
+}
