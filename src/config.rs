@@ -7,9 +7,12 @@
 mod parse;
 
 use crate::auth::Rate;
+use crate::directory::passwords::Pwned;
 use crate::node::StoreSettings;
 use crate::publisher::NatsSettings;
+use crate::service_documents::ServiceDocuments;
 use crate::vault::{MasterKey, MasterKeyError};
+use crate::workloads::Workloads;
 use chrono::Weekday;
 use chrono_tz::Tz;
 use clap::Args;
@@ -110,6 +113,15 @@ pub struct ServeArgs {
     /// Time zone of calendar periods, such as Europe/Vienna [default: UTC]
     #[arg(long, env = "REGISTRAR_TIME_ZONE", value_name = "ZONE", hide_env_values = true)]
     pub time_zone: Option<String>,
+    /// File with the programs that may act as service accounts, a JSON array [default: none]
+    #[arg(long, env = "REGISTRAR_WORKLOADS", value_name = "FILE", hide_env_values = true)]
+    pub workloads: Option<OsString>,
+    /// File with the documents that people agree to before they go on, a JSON array [default: none]
+    #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
+    pub service_documents: Option<OsString>,
+    /// Service that is asked for stolen passwords, such as https://api.pwnedpasswords.com/range [default: none]
+    #[arg(long, env = "REGISTRAR_PWNED_URL", value_name = "URL", hide_env_values = true)]
+    pub pwned_url: Option<String>,
 }
 
 /// The secrets among the variables.
@@ -154,6 +166,12 @@ pub struct ServeSettings {
     pub week_start: Weekday,
     /// Time zone of calendar periods.
     pub time_zone: Tz,
+    /// Programs that may act as service accounts.
+    pub workloads: Workloads,
+    /// Documents that people agree to.
+    pub service_documents: ServiceDocuments,
+    /// Who knows stolen passwords.
+    pub pwned: Option<Pwned>,
 }
 
 /// Whom an empty journal gets as administrator.
@@ -232,6 +250,9 @@ impl ServeArgs {
             api_key_rate: given(self.api_key_rate).map_or(Ok(Rate::default()), |rate| parse::rate(&rate))?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
+            workloads: file("REGISTRAR_WORKLOADS", self.workloads, Workloads::read)?,
+            service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
+            pwned: given(self.pwned_url).map(|url| parse::pwned(&url)).transpose()?,
         })
     }
 }
@@ -242,6 +263,16 @@ impl ServeArgs {
 /// [`ConfigError`].
 pub fn nats(urls: Option<String>, publish_personal: bool) -> Result<Option<NatsSettings>, ConfigError> {
     given(urls).map(|urls| parse::nats(&urls, publish_personal)).transpose()
+}
+
+/// What a file holds, if one is named.
+fn file<T: Default>(
+    name: &'static str,
+    path: Option<OsString>,
+    read: fn(&Path) -> Result<T, String>,
+) -> Result<T, ConfigError> {
+    let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else { return Ok(T::default()) };
+    read(&path).map_err(|problem| ConfigError::new(name, format!("{} cannot be used: {problem}", path.display())))
 }
 
 /// The text, unless there is nothing in it.

@@ -53,7 +53,7 @@ pub enum IssueError {
 
 /// Recognises principals by their bearer tokens.
 pub struct Authenticator {
-    issuer: String,
+    pub(super) issuer: String,
     checks_issuer: bool,
     keys: KeyCache,
     verified: Cache<[u8; 32], Arc<Verified>>,
@@ -97,6 +97,9 @@ impl Authenticator {
         let verified = self.verify(node, token, now).await?;
         let claims = &verified.claims;
         claims.check(self.checks_issuer.then_some(self.issuer.as_str()), now)?;
+        if let Some(session) = &claims.sid {
+            return super::sessions::recognise(node, claims, session, now).await;
+        }
         let document = node.documents.find::<AdminDocument>(&claims.sub).await?.value;
         let document = document
             .filter(|document| document.active)
@@ -154,6 +157,8 @@ impl Authenticator {
             permissions: request
                 .permissions
                 .map(|list| list.iter().map(|permission| permission.name().to_owned()).collect()),
+            sid: None,
+            additional: std::collections::BTreeMap::new(),
         };
         let token = tokens::sign(&claims, key).map_err(JournalError::corrupt)?;
         let issue = Issue {

@@ -11,6 +11,7 @@ mod keys;
 pub mod passwords;
 pub mod permissions;
 pub mod rate_limit;
+mod sessions;
 mod tokens;
 
 pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
@@ -18,12 +19,16 @@ pub use keys::rotate;
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};
+pub use sessions::{ACCESS_SECS_MAX, Identity, SessionTokens, Signing, is_live, is_reserved};
 
+use crate::access::Holder;
 use crate::journal::JournalError;
 use registrar_aggregates::api_key::Key;
-use registrar_aggregates::values::{AdminId, OrganizationId};
+use registrar_aggregates::user::SystemRole;
+use registrar_aggregates::values::{AdminId, OrganizationId, SessionId};
 use registrar_aggregates::{Actor, ActorType};
-use registrar_projections::AdminDocument;
+use registrar_projections::{AdminDocument, UserDocument};
+use std::sync::Arc;
 
 /// Somebody who was recognised.
 #[derive(Debug, Clone)]
@@ -34,6 +39,9 @@ pub struct Principal {
     pub admin_id: Option<AdminId>,
     /// The only organization it reaches; all of them without.
     pub organization: Option<String>,
+    /// The session in which it acts; none for a token that was issued by itself.
+    pub session: Option<SessionId>,
+    user: Option<Arc<UserDocument>>,
     permissions: Permissions,
 }
 
@@ -52,7 +60,7 @@ impl Principal {
             permissions = permissions.within_an_organization();
         }
         let actor = Actor { kind: ActorType::User, id: document.id.to_string(), name: Some(document.full_name()) };
-        Principal { actor, admin_id: Some(document.id), organization, permissions }
+        Principal { actor, admin_id: Some(document.id), organization, session: None, user: None, permissions }
     }
 
     /// Whoever holds an API key: reaches its organization, with the permissions of its roles.
@@ -60,7 +68,56 @@ impl Principal {
     pub fn of_key(key: &Key) -> Self {
         let permissions = key.roles.iter().flat_map(|role| Permissions::of_role(*role).iter()).collect();
         let actor = Actor { kind: ActorType::Api, id: key.id.to_string(), name: Some(key.name.clone()) };
-        Principal { actor, admin_id: None, organization: Some(key.organization_id.to_string()), permissions }
+        let organization = Some(key.organization_id.to_string());
+        Principal { actor, admin_id: None, organization, session: None, user: None, permissions }
+    }
+
+    /// A user in a session. It reaches the organization that the session acts in, with what its roles there allow; who
+    /// administers the system reaches every one.
+    #[must_use]
+    pub fn of_user(user: Arc<UserDocument>, session: SessionId, scope: Option<OrganizationId>) -> Self {
+        let kind = match () {
+            () if user.system_roles.contains(&SystemRole::Support) => ActorType::Support,
+            () if user.system_roles.contains(&SystemRole::Service) => ActorType::Api,
+            () => ActorType::User,
+        };
+        let actor = Actor { kind, id: user.profile.id.to_string(), name: Some(user.full_name()) };
+        let organization = scope.map(|scope| scope.to_string());
+        let roles = scope.and_then(|scope| user.memberships.get(&scope)).map(|membership| &membership.roles);
+        let permissions = match roles {
+            _ if user.system_roles.contains(&SystemRole::Admin) => Permissions::ALL,
+            Some(roles) => roles.iter().flat_map(|role| Permissions::of_member(*role).iter()).collect(),
+            None => Permissions::NONE,
+        };
+        let reaches = if permissions == Permissions::ALL { None } else { organization };
+        Principal {
+            actor,
+            admin_id: None,
+            organization: reaches,
+            session: Some(session),
+            user: Some(user),
+            permissions,
+        }
+    }
+
+    /// The same principal in a session of its own.
+    #[must_use]
+    pub fn in_session(self, session: SessionId) -> Self {
+        Principal { session: Some(session), ..self }
+    }
+
+    /// What it holds among users, individuals and groups.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        if let Some(user) = &self.user {
+            return Holder::user(Arc::clone(user));
+        }
+        let own = self.organization.as_deref().map(uuid::Uuid::try_parse);
+        match own {
+            None if self.may(Permission::IdentityAdmin) => Holder::of_everything(),
+            Some(Ok(own)) if self.may(Permission::OrganizationsWrite) => Holder::of_organization(OrganizationId(own)),
+            _ => Holder::default(),
+        }
     }
 
     /// Whether it holds `permission`.

@@ -1,6 +1,7 @@
 //! What there is to be allowed, and the built-in policies that allow it.
 
 use registrar_aggregates::api_key::Role;
+use registrar_aggregates::user::Role as MemberRole;
 use std::fmt;
 use std::str::FromStr;
 
@@ -48,6 +49,8 @@ permissions! {
     ApiKeysRead => "api-keys.read",
     /// Makes, changes and deletes the API keys of an organization.
     ApiKeysWrite => "api-keys.write",
+    /// Holds every grant among users, individuals and groups.
+    IdentityAdmin => "identity.admin",
 }
 
 impl Permission {
@@ -59,6 +62,7 @@ impl Permission {
             | Permission::EcgAdminsCreate
             | Permission::EcgAdminsUpdate
             | Permission::EcgAdminsAudit
+            | Permission::IdentityAdmin
             // The feed carries the events of every organization.
             | Permission::EventsRead => true,
             Permission::AuditRead
@@ -133,6 +137,22 @@ impl Permissions {
             ]),
             Role::Developer => Permissions::of(&[Permission::OrganizationsRead, Permission::OrganizationsAudit]),
             Role::QueryEndpoints => Permissions::NONE,
+        }
+    }
+
+    /// What a role grants to a member of an organization, within it.
+    #[must_use]
+    pub const fn of_member(role: MemberRole) -> Self {
+        match role {
+            MemberRole::Admin => Permissions::of(&[
+                Permission::OrganizationsRead,
+                Permission::OrganizationsWrite,
+                Permission::OrganizationsAudit,
+                Permission::AuditRead,
+                Permission::ApiKeysRead,
+                Permission::ApiKeysWrite,
+            ]),
+            MemberRole::Provider | MemberRole::Member => Permissions::of(&[Permission::OrganizationsRead]),
         }
     }
 

@@ -13,6 +13,7 @@ use registrar_aggregates::key_ring::{KeyRing, SigningKey};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// Whom our tokens are meant for.
@@ -43,6 +44,12 @@ pub(super) struct Claims {
     /// The only permissions it carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) permissions: Option<Vec<String>>,
+    /// The session that it belongs to; it counts as long as that does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) sid: Option<String>,
+    /// What else it says, to whoever asked for it; nothing here goes by it.
+    #[serde(flatten)]
+    pub(super) additional: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,7 +177,7 @@ pub(super) fn generate_key() -> Result<SigningKey, BrokenKey> {
 ///
 /// # Errors
 /// `BrokenKey`.
-pub(super) fn sign(claims: &Claims, key: &SigningKey) -> Result<String, BrokenKey> {
+pub(super) fn sign<C: Serialize>(claims: &C, key: &SigningKey) -> Result<String, BrokenKey> {
     let private = Zeroizing::new(BASE64.decode(&key.private_key).map_err(|_| BrokenKey)?);
     let signing = ed25519_dalek::SigningKey::from_pkcs8_der(&private).map_err(|_| BrokenKey)?;
     let header = Header { alg: ALGORITHM.into(), kid: key.key_id.clone(), typ: Some("JWT".into()), crit: None };

@@ -2,6 +2,7 @@
 
 use super::ConfigError;
 use crate::auth::Rate;
+use crate::directory::passwords::Pwned;
 use crate::publisher::NatsSettings;
 use axum::http::Uri;
 use chrono::Weekday;
@@ -29,6 +30,15 @@ pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
 pub(super) fn nats(urls: &str, publish_personal: bool) -> Result<NatsSettings, ConfigError> {
     NatsSettings::parse(urls, publish_personal)
         .map_err(|_| ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
+}
+
+pub(super) fn pwned(text: &str) -> Result<Pwned, ConfigError> {
+    let refused = || {
+        let problem = format!("must look like https://api.pwnedpasswords.com/range, not {text:?}");
+        ConfigError::new("REGISTRAR_PWNED_URL", problem)
+    };
+    let usable = text.parse::<Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
+    if usable { Pwned::at(text).map_err(|_| refused()) } else { Err(refused()) }
 }
 
 pub(super) fn truth(name: &'static str, text: &str) -> Result<bool, ConfigError> {

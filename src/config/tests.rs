@@ -44,6 +44,9 @@ fn what_is_empty_is_not_set() {
         api_key_rate: empty(),
         week_start: empty(),
         time_zone: empty(),
+        workloads: None,
+        service_documents: None,
+        pwned_url: None,
     };
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);

@@ -14,6 +14,8 @@ fn claims() -> Claims {
         exp: 4_600,
         organization: None,
         permissions: None,
+        sid: None,
+        additional: BTreeMap::new(),
     }
 }
 

@@ -1,0 +1,203 @@
+//! Tokens of sessions: whoever shows one is recognised as long as the session goes on, which the documents tell on every
+//! request; and the tokens that a session is given.
+
+use super::tokens::{self, Claims};
+use super::{AuthError, Authenticator, Principal, keys};
+use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
+use chrono::{DateTime, Utc};
+use registrar_aggregates::session::Account;
+use registrar_aggregates::user::Profile;
+use registrar_aggregates::values::{OrganizationId, SessionId};
+use registrar_projections::sessions::SessionDocument;
+use registrar_projections::{AdminDocument, UserDocument};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Longest life of an access token, in seconds.
+pub const ACCESS_SECS_MAX: u32 = 3_600;
+/// Whom id tokens are meant for: programs that want to know who signed in. Nothing is allowed by one.
+const ID_AUDIENCE: &str = "registrar-clients";
+
+const OVER: AuthError = AuthError::Unauthenticated("the session is over");
+
+/// Recognises the bearer of a session's token.
+pub(super) async fn recognise(
+    node: &Node,
+    claims: &Claims,
+    session: &str,
+    now: DateTime<Utc>,
+) -> Result<Principal, AuthError> {
+    let documents = &node.documents;
+    let (found, user) =
+        tokio::try_join!(documents.find::<SessionDocument>(session), documents.find::<UserDocument>(&claims.sub))?;
+    let session = found.value.filter(|session| session.state.user_id.to_string() == claims.sub).ok_or(OVER)?;
+    let scope = session.state.scope.map(|scope| scope.organization_id);
+    match session.state.account {
+        Account::User => {
+            let user = user.value.ok_or(OVER)?;
+            if !is_live(&session, &user, now) {
+                return Err(OVER);
+            }
+            Ok(Principal::of_user(user, session.state.id, scope))
+        }
+        Account::Admin => {
+            let admin = documents.find::<AdminDocument>(&claims.sub).await?.value.ok_or(OVER)?;
+            if now >= session.state.expires_at || !admin.active || admin.epoch != session.state.epoch {
+                return Err(OVER);
+            }
+            let organization = scope.map(|scope| scope.to_string());
+            Ok(Principal::new(&admin, organization, None).in_session(session.state.id))
+        }
+    }
+}
+
+/// Whether a user's session goes on: its time has not come, its user is enabled and in the epoch that it belongs to, and a
+/// member of the organization that it acts in without having left in between.
+#[must_use]
+pub fn is_live(session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
+    let session = &session.state;
+    let member = session.scope.is_none_or(|scope| {
+        let membership = user.memberships.get(&scope.organization_id);
+        membership.is_some_and(|membership| membership.number == scope.membership)
+    });
+    now < session.expires_at && user.state.is_enabled() && user.epoch == session.epoch && member
+}
+
+/// For whom tokens are signed.
+#[derive(Debug, Clone)]
+pub struct Signing {
+    /// Identifier of the user or admin.
+    pub subject: String,
+    /// The session.
+    pub session: SessionId,
+    /// Where it acts.
+    pub organization: Option<OrganizationId>,
+    /// Life of the tokens, in seconds.
+    pub seconds: u32,
+    /// What the access token says besides.
+    pub additional: BTreeMap<String, Value>,
+    /// What the id token says of whoever signed in.
+    pub identity: Identity,
+}
+
+/// Who signed in, in the words of OpenID Connect Core 1.0, section 5.1.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    email_verified: bool,
+    given_name: String,
+    family_name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zoneinfo: Option<String>,
+}
+
+impl From<&Profile> for Identity {
+    fn from(profile: &Profile) -> Self {
+        Identity {
+            email: profile.contacts.email.as_ref().map(ToString::to_string),
+            email_verified: profile.contacts.email_verified,
+            given_name: profile.names.first_name.clone(),
+            family_name: profile.names.last_name.clone(),
+            zoneinfo: profile.time_zone.clone(),
+        }
+    }
+}
+
+impl From<&AdminDocument> for Identity {
+    fn from(admin: &AdminDocument) -> Self {
+        Identity {
+            email: admin.account.as_ref().map(|account| account.email.to_string()),
+            email_verified: true,
+            given_name: admin.person.first_name.clone(),
+            family_name: admin.person.last_name.clone(),
+            zoneinfo: None,
+        }
+    }
+}
+
+/// Tokens of a session.
+#[derive(Clone)]
+pub struct SessionTokens {
+    /// Shown with every request.
+    pub access: String,
+    /// Tells a program who signed in.
+    pub id: String,
+}
+
+#[derive(Serialize)]
+struct IdClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: &'a str,
+    sid: String,
+    iat: i64,
+    exp: i64,
+    #[serde(flatten)]
+    identity: &'a Identity,
+}
+
+impl Authenticator {
+    /// Signs the tokens of a session. That it was opened or refreshed is on record already.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn sign_session(
+        &self,
+        node: &Node,
+        signing: &Signing,
+        now: DateTime<Utc>,
+    ) -> JournalResult<SessionTokens> {
+        let ring = keys::ring(node).await?;
+        let key = ring.signing().ok_or_else(|| JournalError::corrupt("the key ring has no key that signs"))?;
+        let (iat, exp) = (now.timestamp(), now.timestamp() + i64::from(signing.seconds));
+        let access = Claims {
+            iss: self.issuer.clone(),
+            aud: tokens::AUDIENCE.to_owned(),
+            sub: signing.subject.clone(),
+            jti: uuid::Uuid::now_v7().to_string(),
+            iat,
+            exp,
+            organization: signing.organization.map(|organization| organization.to_string()),
+            permissions: None,
+            sid: Some(signing.session.to_string()),
+            additional: signing.additional.clone(),
+        };
+        let id = IdClaims {
+            iss: &self.issuer,
+            aud: ID_AUDIENCE,
+            sub: &signing.subject,
+            sid: signing.session.to_string(),
+            iat,
+            exp,
+            identity: &signing.identity,
+        };
+        Ok(SessionTokens {
+            access: tokens::sign(&access, key).map_err(JournalError::corrupt)?,
+            id: tokens::sign(&id, key).map_err(JournalError::corrupt)?,
+        })
+    }
+}
+
+/// Names of claims that nobody else may set.
+#[must_use]
+pub fn is_reserved(claim: &str) -> bool {
+    const RESERVED: [&str; 13] = [
+        "iss",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "iat",
+        "jti",
+        "sid",
+        "organization",
+        "permissions",
+        "roles",
+        "scope",
+        "azp",
+    ];
+    RESERVED.contains(&claim)
+}
