@@ -1,6 +1,7 @@
 //! Registrar's server: everything that touches the world. The rules are in `registrar-aggregates`, the read models in
 //! `registrar-projections`; here they are stored, served and published.
 
+pub mod access;
 pub mod api;
 pub mod auth;
 pub mod bootstrap;
@@ -8,6 +9,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod committer;
 pub mod config;
+pub mod directory;
 pub mod executor;
 pub mod files;
 pub mod folding;
@@ -19,5 +21,7 @@ pub mod node;
 pub mod publisher;
 pub mod read_store;
 pub mod replay;
+pub mod service_documents;
 pub mod telemetry;
 pub mod vault;
+pub mod workloads;

@@ -8,12 +8,16 @@ pub mod docs;
 pub mod ecg_admins;
 pub mod events;
 pub mod health;
+pub mod identity;
 pub mod site_organizations;
 
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
+use crate::directory::passwords::Pwned;
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
 use crate::replay::Replays;
+use crate::service_documents::ServiceDocuments;
+use crate::workloads::Workloads;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
@@ -62,6 +66,12 @@ pub struct ApiSettings {
     pub reason_mandatory: bool,
     /// How often an API key may ask, on each node.
     pub api_key_rate: Rate,
+    /// Documents that people agree to before they go on.
+    pub service_documents: ServiceDocuments,
+    /// Programs that identify themselves by the cluster that they run in.
+    pub workloads: Workloads,
+    /// Who knows stolen passwords; nobody is asked without.
+    pub pwned: Option<Pwned>,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -85,7 +95,7 @@ impl AppState {
 
 /// Names of the OpenAPI documents, each at `/openapi/<name>.json`.
 pub const DOCUMENTS: &[&str] =
-    &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "audit", "registrar"];
+    &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "identity", "audit", "registrar"];
 
 /// Everything that is served.
 pub fn router(state: AppState) -> Router {
@@ -109,6 +119,9 @@ pub fn openapi(name: &str) -> Option<OpenApi> {
 }
 
 fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
+    if name == "identity" {
+        return identity::document().map(identity::routes::routes);
+    }
     let (title, description, components, routes) = match name {
         "ecg-admins" => (
             "ECG Organizations API - ECG Admins",

@@ -188,11 +188,24 @@ fn kind(entry: &AuditEntry) -> Option<ActivityType> {
     match (entry.trail.as_str(), entry.action) {
         ("organization", Action::Insert) => Some(ActivityType::CreateOrganization),
         ("organization", Action::Update) => changes(entry, "/name").then_some(ActivityType::OrganizationUpdateName),
+        ("user", Action::Update) => membership(entry),
         ("api-key", Action::Insert) => Some(ActivityType::KeyCreate),
         ("api-key", Action::Update) => Some(ActivityType::OpenapiKeyUpdate),
         ("api-key", Action::Delete) => Some(ActivityType::KeyDelete),
         _ => None,
     }
+}
+
+/// What became of a user's membership in the organization of the entry.
+fn membership(entry: &AuditEntry) -> Option<ActivityType> {
+    let own = format!("/memberships/{}/", entry.organization_id.as_deref()?);
+    let mut within = entry.changes.iter().filter_map(|change| Some((change.path.strip_prefix(&own)?, change)));
+    within.find_map(|(part, change)| match part.split('/').next()? {
+        "number" if change.old_value.is_null() => Some(ActivityType::OrganizationMemberAdd),
+        "number" if change.new_value.is_null() => Some(ActivityType::OrganizationMemberDelete),
+        "roles" => Some(ActivityType::OrganizationMemberUpdateRole),
+        _ => None,
+    })
 }
 
 fn key_update(entry: &AuditEntry) -> Option<KeyUpdateType> {

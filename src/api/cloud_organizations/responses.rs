@@ -97,6 +97,12 @@ pub enum ActivityType {
     CreateOrganization,
     /// It has another name.
     OrganizationUpdateName,
+    /// Somebody is a member of it.
+    OrganizationMemberAdd,
+    /// Somebody is a member of it no longer.
+    OrganizationMemberDelete,
+    /// A member has other roles in it.
+    OrganizationMemberUpdateRole,
     /// A key was created.
     KeyCreate,
     /// A key was deleted.

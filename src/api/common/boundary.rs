@@ -7,7 +7,7 @@ use crate::api::common::client::{self, REQUEST_ID};
 use crate::api::common::error::{self, Shape};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -129,8 +129,8 @@ pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
 }
 
 /// Answers for paths that nothing knows.
-pub async fn no_such_path() -> ApiError {
-    ApiError::NoSuchPath
+pub async fn no_such_path(uri: Uri) -> Result<Response, ApiError> {
+    crate::api::identity::routes::with_slash(&uri).ok_or(ApiError::NoSuchPath)
 }
 
 /// Answers for methods that a path does not have.

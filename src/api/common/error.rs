@@ -4,8 +4,10 @@
 //! shape of the request's dialect. So no handler knows the shape, and the chain of causes is logged in one place.
 
 mod bodies;
+mod wrong;
 
 pub use bodies::ErrorDto;
+pub use wrong::{Source, Wrong};
 
 use crate::auth::{AuthError, Busy};
 use crate::journal::JournalError;
@@ -48,6 +50,21 @@ pub enum ApiError {
     /// The same, with each field apart from what is wrong with it.
     #[error("{} finding(s)", .0.len())]
     InvalidFields(Vec<(String, String)>),
+    /// The same, with each place in the request that is wrong.
+    #[error("{} finding(s)", .0.len())]
+    Wrong(Vec<Wrong>),
+    /// A refusal that programs tell by a code of its own.
+    #[error("{detail}")]
+    Refused {
+        /// HTTP status.
+        status: StatusCode,
+        /// The code.
+        code: &'static str,
+        /// What a client may read.
+        detail: &'static str,
+        /// What else programs need, if anything.
+        meta: Option<serde_json::Value>,
+    },
     /// The change collides with what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -116,6 +133,10 @@ impl ApiError {
             ApiError::NoSuchPath | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Invalid(_) | ApiError::InvalidFields(_) => StatusCode::BAD_REQUEST,
+            // What contradicts what is there weighs only as long as nothing else is wrong.
+            ApiError::Wrong(wrong) if wrong.iter().all(|one| one.contradicts) => StatusCode::CONFLICT,
+            ApiError::Wrong(_) => StatusCode::BAD_REQUEST,
+            ApiError::Refused { status, .. } => *status,
             ApiError::Conflict(_) | ApiError::VersionConflict | ApiError::AlreadyAnswered => StatusCode::CONFLICT,
             ApiError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
@@ -136,7 +157,8 @@ impl ApiError {
             ApiError::Forbidden => "forbidden",
             ApiError::NoSuchPath | ApiError::NotFound(_) => "not-found",
             ApiError::NoSuchMethod => "method-not-allowed",
-            ApiError::Invalid(_) | ApiError::InvalidFields(_) => "invalid",
+            ApiError::Invalid(_) | ApiError::InvalidFields(_) | ApiError::Wrong(_) => "invalid",
+            ApiError::Refused { code, .. } => code,
             ApiError::Conflict(_) => "conflict",
             ApiError::VersionConflict | ApiError::AlreadyAnswered => "concurrent-change",
             ApiError::PreconditionFailed => "precondition-failed",
@@ -155,6 +177,7 @@ impl ApiError {
         match self {
             ApiError::Invalid(findings) => findings.clone(),
             ApiError::InvalidFields(fields) => fields.iter().map(|(field, wrong)| format!("{field} {wrong}")).collect(),
+            ApiError::Wrong(wrong) => wrong.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         }
     }
@@ -166,10 +189,11 @@ impl ApiError {
             ApiError::Forbidden => "Forbidden resource".to_owned(),
             ApiError::NoSuchPath => "There is nothing at this path".to_owned(),
             ApiError::NoSuchMethod => "This path has no such method".to_owned(),
-            ApiError::Invalid(_) | ApiError::InvalidFields(_) => self.findings().join("; "),
+            ApiError::Invalid(_) | ApiError::InvalidFields(_) | ApiError::Wrong(_) => self.findings().join("; "),
             ApiError::Unavailable(_) => "Service temporarily unavailable, try again".to_owned(),
             ApiError::Internal(_) => "Internal server error".to_owned(),
             ApiError::NotFound(_)
+            | ApiError::Refused { .. }
             | ApiError::Conflict(_)
             | ApiError::VersionConflict
             | ApiError::PreconditionFailed
@@ -282,6 +306,8 @@ pub enum Shape {
     Site,
     /// `{"status", "error", "requestId"}`.
     Cloud,
+    /// `{"errors": [{"code", "detail", "source", "status"}]}` (JSON:API).
+    Identity,
     /// Problem details (RFC 9457) with the members `code`, `findings` and `requestId`.
     Native,
 }
@@ -298,6 +324,8 @@ impl Shape {
         // Paths of the other dialect under /v1 end with a slash.
         } else if within("/v1/organizations") && !path.ends_with('/') {
             Shape::Cloud
+        } else if within("/v1") || within("/v2") {
+            Shape::Identity
         } else {
             Shape::Native
         }
@@ -314,6 +342,7 @@ pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Respons
         Shape::Ecg => ("application/json", bodies::ecg_body(&error)),
         Shape::Site => ("application/json", bodies::site_body(&error)),
         Shape::Cloud => ("application/json", bodies::cloud_body(&error, request_id)),
+        Shape::Identity => ("application/vnd.api+json", bodies::identity_body(&error)),
         Shape::Native => ("application/problem+json", bodies::native_body(&error, request_id)),
     };
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -65,7 +65,8 @@ pub async fn guard(permission: Permission, mut request: Request, next: Next) -> 
         return ApiError::internal("the guard stands outside the boundary").into_response();
     };
     let known = app.node.heads.position();
-    let mut response = match admit(&app, permission, request.headers(), facts).await {
+    let may = |principal: &Principal| principal.may(permission);
+    let mut response = match admit(&app, permission.name(), may, request.headers(), facts).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -76,9 +77,14 @@ pub async fn guard(permission: Permission, mut request: Request, next: Next) -> 
     response
 }
 
-async fn admit(
+/// The caller of a request, if it may what is `named`.
+///
+/// # Errors
+/// `Unauthenticated`, `Forbidden`; `PayloadTooLarge` by what the headers say; `Unavailable`.
+pub async fn admit(
     app: &AppState,
-    permission: Permission,
+    named: &str,
+    may: impl FnOnce(&Principal) -> bool,
     headers: &HeaderMap,
     facts: RequestFacts,
 ) -> Result<Caller, ApiError> {
@@ -93,8 +99,8 @@ async fn admit(
         }
         Err(unavailable) => return Err(unavailable.into()),
     };
-    if !principal.may(permission) {
-        tracing::warn!(target: "registrar::security", actor = principal.actor.id, %permission, "denied");
+    if !may(&principal) {
+        tracing::warn!(target: "registrar::security", actor = principal.actor.id, permission = named, "denied");
         return Err(ApiError::Forbidden);
     }
     check_length(headers)?;

@@ -55,10 +55,28 @@ pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
     findings.or(value, T::BETWEEN)
 }
 
-fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
+/// Whether the content type is one of those that are accepted.
+#[must_use]
+pub fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     let Some(Ok(sent)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let essence = sent.split(';').next().unwrap_or_default().trim();
     accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
+}
+
+/// Reads JSON of any shape, with everything that is wrong with it.
+///
+/// # Errors
+/// What is wrong: one thing if it is no JSON at all.
+pub fn value(bytes: &[u8]) -> Result<Value, Vec<String>> {
+    let mut findings = Findings::default();
+    match parse(bytes, "", &mut findings).and_then(|value| findings.or(Some(value), " ")) {
+        Ok(value) => Ok(value),
+        Err(ApiError::Invalid(findings)) => Err(findings),
+        Err(ApiError::InvalidFields(fields)) => {
+            Err(fields.into_iter().map(|(field, wrong)| format!("{field} {wrong}")).collect())
+        }
+        Err(_) => Err(vec!["is not valid JSON".to_owned()]),
+    }
 }
 
 fn parse(bytes: &[u8], root: &str, findings: &mut Findings) -> Result<Value, ApiError> {

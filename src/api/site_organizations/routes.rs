@@ -13,6 +13,7 @@ use crate::api::common::query::Parameters;
 use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::Permission;
+use crate::directory::organizations;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::idempotency::Answer;
 use axum::Json;
@@ -81,8 +82,8 @@ async fn create_organization(
         slot.answer_with(created);
     }
     let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
-    let command = OrganizationCommand::Register { id, content: Box::new(request.content), stamp };
-    let outcome = execute(&app, &context, id, command, None, &spelling).await?;
+    let registered = organizations::register(&app.node, &context, id, request.content, stamp).await;
+    let outcome = told(registered, None, &spelling)?;
     let answer = created(&outcome).ok_or_else(|| ApiError::internal("a registration left no document"))?;
     Ok(At(outcome.position, answer).into_response())
 }
@@ -319,8 +320,20 @@ async fn execute(
     expected: Option<u64>,
     spelling: &Spelling,
 ) -> Result<Outcome, ApiError> {
-    let outcome = app.node.executor.execute::<Organization>(context, &id.to_string(), command, expected).await;
-    outcome.map_err(|error| match error {
+    told(
+        app.node.executor.execute::<Organization>(context, &id.to_string(), command, expected).await,
+        expected,
+        spelling,
+    )
+}
+
+/// What came of a command, in the words of this dialect.
+fn told(
+    done: Result<Outcome, ExecuteError<OrganizationError>>,
+    expected: Option<u64>,
+    spelling: &Spelling,
+) -> Result<Outcome, ApiError> {
+    done.map_err(|error| match error {
         ExecuteError::Refused(refused) => match refused {
             OrganizationError::NotFound => NOT_FOUND,
             OrganizationError::Invalid(findings) => spelling.refused(&findings),

@@ -1,6 +1,6 @@
 //! The bodies of errors, one shape a dialect.
 
-use super::ApiError;
+use super::{ApiError, Source};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
@@ -111,4 +111,45 @@ pub(super) fn native_body(error: &ApiError, request_id: &str) -> String {
         body["findings"] = json!(error.findings());
     }
     body.to_string()
+}
+
+/// One error for each place that is wrong.
+pub(super) fn identity_body(error: &ApiError) -> String {
+    let status = error.status().as_u16();
+    let one = |detail: String| json!({ "code": identity_code(error), "detail": detail, "status": status });
+    let errors: Vec<_> = match error {
+        ApiError::Wrong(wrong) => wrong
+            .iter()
+            .map(|wrong| {
+                let mut told = one(wrong.to_string());
+                told["source"] = match &wrong.source {
+                    Source::Pointer(pointer) => json!({ "pointer": pointer }),
+                    Source::Parameter(parameter) => json!({ "parameter": parameter }),
+                };
+                told
+            })
+            .collect(),
+        ApiError::Invalid(_) | ApiError::InvalidFields(_) => error.findings().into_iter().map(one).collect(),
+        ApiError::Refused { meta: Some(meta), .. } => {
+            let mut told = one(error.detail());
+            told["meta"] = meta.clone();
+            vec![told]
+        }
+        other => vec![one(other.detail())],
+    };
+    json!({ "errors": errors }).to_string()
+}
+
+/// The dialect's own words for what all dialects share.
+fn identity_code(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Invalid(_) | ApiError::InvalidFields(_) => "validation-error",
+        ApiError::Wrong(_) if error.status() == StatusCode::CONFLICT => "conflict",
+        ApiError::Wrong(_) => "validation-error",
+        ApiError::VersionConflict | ApiError::AlreadyAnswered => "conflict",
+        ApiError::PayloadTooLarge { .. } => "too-large",
+        ApiError::IdempotencyKeyReused => "idempotency-mismatch",
+        ApiError::TooManyRequests { .. } => "rate-limited",
+        other => other.code(),
+    }
 }

@@ -1,0 +1,401 @@
+//! The shapes of the dialect, as they are published: what each operation takes is read from there and not written down a
+//! second time, so that an operation costs its meaning only.
+//!
+//! Everything wrong with a request is found at once. Nothing that was sent is repeated in an answer, since it may be
+//! personal.
+
+use crate::api::common::error::{Source, Wrong};
+use axum::http::Method;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{LazyLock, OnceLock};
+
+/// Most things that are told to be wrong; who sends more than that learns no more from the rest.
+const FINDINGS_MAX: usize = 50;
+/// Longest name that is repeated to the client, in characters.
+const NAME_LENGTH_MAX: usize = 200;
+
+/// The published operations.
+pub static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
+    let document = serde_json::from_str(include_str!("contract.json")).expect("the contract is JSON");
+    Contract::of(&document).expect("the contract says what its operations take")
+});
+
+/// Operations by their identifiers.
+pub struct Contract(HashMap<String, Operation>);
+
+/// What an operation takes.
+pub struct Operation {
+    /// Its identifier.
+    pub id: String,
+    /// Its method.
+    pub method: Method,
+    /// Its path, with parameters in braces.
+    pub path: String,
+    /// The groups of operations that it belongs to.
+    pub tags: Vec<String>,
+    parameters: Vec<Parameter>,
+    body: Option<Body>,
+}
+
+struct Parameter {
+    name: String,
+    required: bool,
+    kind: Kind,
+    default: Option<Value>,
+    shape: Shape,
+}
+
+/// How the text of a parameter is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Integer,
+    Boolean,
+    /// May be given again and again.
+    Texts,
+}
+
+struct Body {
+    required: bool,
+    shape: Shape,
+}
+
+/// What a request brought, checked against its operation; parameters that were left out have their defaults.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Arguments(Map<String, Value>);
+
+impl Arguments {
+    /// A text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    /// Texts; none if there are none.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Whether a parameter was given, or has a default.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// True or false.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<bool> {
+        self.0.get(name).and_then(Value::as_bool)
+    }
+
+    /// A number from 0 up.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.0.get(name).and_then(Value::as_u64)
+    }
+}
+
+impl Contract {
+    fn of(document: &Value) -> Option<Self> {
+        let components = document.get("components")?;
+        let mut operations = HashMap::new();
+        for (path, item) in document.get("paths")?.as_object()? {
+            for (method, operation) in item.as_object()? {
+                let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
+                let Some(id) = operation.get("operationId").and_then(Value::as_str) else { continue };
+                let tags = operation.get("tags").and_then(Value::as_array).into_iter().flatten();
+                let tags = tags.filter_map(Value::as_str).map(str::to_owned).collect();
+                let declared = [item.get("parameters"), operation.get("parameters")];
+                let declared = declared.into_iter().flatten().filter_map(Value::as_array).flatten();
+                let parameters = declared.filter_map(|parameter| Parameter::of(parameter, components)).collect();
+                let body = operation.get("requestBody").and_then(|body| Body::of(body, components));
+                let (id, path) = (id.to_owned(), path.clone());
+                operations.insert(id.clone(), Operation { id, method, path, tags, parameters, body });
+            }
+        }
+        Some(Contract(operations))
+    }
+
+    /// The operation with this identifier.
+    #[must_use]
+    pub fn operation(&self, id: &str) -> Option<&Operation> {
+        self.0.get(id)
+    }
+
+    /// All operations.
+    pub fn operations(&self) -> impl Iterator<Item = &Operation> {
+        self.0.values()
+    }
+}
+
+/// A schema, made ready for use when it is first used: most operations of a server are called rarely.
+struct Shape {
+    /// The schema with what it refers to.
+    schema: Value,
+    validator: OnceLock<Validator>,
+}
+
+impl Shape {
+    fn new(schema: &Value, components: &Value) -> Self {
+        let mut schemas = Map::new();
+        gather(schema, components, &mut schemas);
+        let schema = json!({ "allOf": [schema], "components": { "schemas": schemas } });
+        Shape { schema, validator: OnceLock::new() }
+    }
+
+    fn validator(&self) -> &Validator {
+        self.validator.get_or_init(|| {
+            let options = jsonschema::options()
+                .should_validate_formats(true)
+                .with_format("uuid", |text: &str| text.len() == 36 && uuid::Uuid::try_parse(text).is_ok())
+                .with_format("date", |text: &str| super::times::parse_date(text).is_some())
+                .with_format("datetime", |text: &str| super::times::parse(text).is_some())
+                .with_format("timezone", |text: &str| text.parse::<chrono_tz::Tz>().is_ok())
+                .with_format("email", |text: &str| registrar_aggregates::values::EmailAddress::parse(text).is_ok())
+                .with_format("phonenumberE164", |text: &str| registrar_aggregates::user::Phone::parse(text).is_ok())
+                .with_format("phonenumberE164_us", |text: &str| {
+                    registrar_aggregates::user::Phone::parse(text).is_ok_and(|phone| phone.is_north_american())
+                });
+            options.build(&self.schema).expect("the contract has schemas only; a test makes all of them ready")
+        })
+    }
+}
+
+/// What a schema refers to, and what that refers to.
+fn gather(schema: &Value, components: &Value, gathered: &mut Map<String, Value>) {
+    match schema {
+        Value::Object(members) => {
+            if let Some(name) = members.get("$ref").and_then(Value::as_str).and_then(|text| text.rsplit('/').next())
+                && !gathered.contains_key(name)
+                && let Some(referred) = components.get("schemas").and_then(|schemas| schemas.get(name))
+            {
+                gathered.insert(name.to_owned(), referred.clone());
+                gather(referred, components, gathered);
+            }
+            members.values().for_each(|member| gather(member, components, gathered));
+        }
+        Value::Array(items) => items.iter().for_each(|item| gather(item, components, gathered)),
+        _ => {}
+    }
+}
+
+impl Parameter {
+    /// A parameter of the query.
+    fn of(declared: &Value, components: &Value) -> Option<Self> {
+        if declared.get("in").and_then(Value::as_str) != Some("query") {
+            return None;
+        }
+        let schema = declared.get("schema")?;
+        let kind = match schema.get("type").and_then(Value::as_str) {
+            Some("integer") => Kind::Integer,
+            Some("boolean") => Kind::Boolean,
+            Some("array") => Kind::Texts,
+            _ => Kind::Text,
+        };
+        Some(Parameter {
+            name: declared.get("name")?.as_str()?.to_owned(),
+            required: declared.get("required").and_then(Value::as_bool) == Some(true),
+            kind,
+            default: schema.get("default").cloned(),
+            shape: Shape::new(schema, components),
+        })
+    }
+
+    fn read(&self, given: Vec<String>) -> Result<Value, &'static str> {
+        if self.kind == Kind::Texts {
+            return Ok(given.into());
+        }
+        let [text] = <[String; 1]>::try_from(given).map_err(|_| "must not be given more than once")?;
+        match self.kind {
+            Kind::Integer => {
+                let digits = text.strip_prefix('-').unwrap_or(&text);
+                let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+                let number = whole.then(|| text.parse::<i64>().ok()).flatten();
+                number.map(Value::from).ok_or("must be a whole number")
+            }
+            Kind::Boolean => match text.as_str() {
+                "true" => Ok(true.into()),
+                "false" => Ok(false.into()),
+                _ => Err("must be true or false"),
+            },
+            Kind::Text | Kind::Texts => Ok(text.into()),
+        }
+    }
+}
+
+impl Body {
+    fn of(declared: &Value, components: &Value) -> Option<Self> {
+        let mut schema = declared.get("content")?.as_object()?.values().next()?.get("schema")?.clone();
+        // An object of which nothing is said is an empty one.
+        if schema == json!({ "type": "object" }) {
+            schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
+        }
+        let required = declared.get("required").and_then(Value::as_bool) == Some(true);
+        Some(Body { required, shape: Shape::new(&schema, components) })
+    }
+}
+
+impl Operation {
+    #[cfg(test)]
+    fn make_ready(&self) {
+        self.parameters
+            .iter()
+            .map(|parameter| &parameter.shape)
+            .chain(self.body.iter().map(|body| &body.shape))
+            .for_each(|shape| {
+                shape.validator();
+            });
+    }
+
+    /// Reads the query of a request.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn arguments(&self, query: &str) -> Result<Arguments, Vec<Wrong>> {
+        let mut wrong = Vec::new();
+        let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decoded(name), decoded(value)) {
+                (Some(name), Some(value)) => given.entry(name).or_default().push(value),
+                (name, _) => {
+                    let name = name.unwrap_or_default();
+                    wrong.push(Wrong::at(parameter(&name), "is not encoded as it must be"));
+                }
+            }
+        }
+        let mut arguments = Map::new();
+        for declared in &self.parameters {
+            let Some(values) = given.remove(&declared.name) else {
+                if declared.required {
+                    wrong.push(Wrong::at(parameter(&declared.name), "is needed"));
+                }
+                arguments.extend(declared.default.clone().map(|default| (declared.name.clone(), default)));
+                continue;
+            };
+            match declared.read(values) {
+                Ok(value) => {
+                    let found = declared.shape.validator().iter_errors(&value);
+                    wrong.extend(found.flat_map(|error| details(&error)).map(|(_, detail)| {
+                        // Of a list the element does not matter: it has one name.
+                        Wrong::at(parameter(&declared.name), detail)
+                    }));
+                    arguments.insert(declared.name.clone(), value);
+                }
+                Err(detail) => wrong.push(Wrong::at(parameter(&declared.name), detail)),
+            }
+        }
+        wrong.extend(given.keys().map(|name| Wrong::at(parameter(name), "is no parameter of this operation")));
+        told(wrong).map_or(Ok(Arguments(arguments)), Err)
+    }
+
+    /// Checks a body; `None` where there is none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check_body(&self, body: Option<&Value>) -> Result<(), Vec<Wrong>> {
+        let wrong = match (&self.body, body) {
+            (None, _) => vec![],
+            (Some(declared), None) if declared.required => {
+                vec![Wrong::at(Source::Pointer(String::new()), "is needed")]
+            }
+            (Some(_), None) => vec![],
+            (Some(declared), Some(body)) => {
+                declared.shape.validator().iter_errors(body).flat_map(|error| of_body(&error)).collect()
+            }
+        };
+        told(wrong).map_or(Ok(()), Err)
+    }
+}
+
+/// Decodes a name or value; nothing for what is not UTF-8, has a `%` without two hexadecimal digits, or U+0000.
+fn decoded(text: &str) -> Option<String> {
+    let complete =
+        text.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
+    let text = text.replace('+', " ");
+    let decoded = percent_decode_str(&text).decode_utf8().ok()?;
+    (complete && !decoded.contains('\0')).then(|| decoded.into_owned())
+}
+
+fn parameter(name: &str) -> Source {
+    Source::Parameter(name.chars().take(NAME_LENGTH_MAX).collect())
+}
+
+fn told(mut wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
+    let mut seen = Vec::new();
+    wrong.retain(|one| {
+        let new = !seen.contains(one);
+        seen.push(one.clone());
+        new
+    });
+    wrong.truncate(FINDINGS_MAX);
+    (!wrong.is_empty()).then_some(wrong)
+}
+
+/// What an error of a body is, as it is told.
+fn of_body(error: &ValidationError<'_>) -> Vec<Wrong> {
+    let told = details(error).into_iter().map(|(pointer, detail)| {
+        let contradicts = matches!(error.kind(), ValidationErrorKind::Constant { .. }) && pointer == "/data/type";
+        Wrong { source: Source::Pointer(pointer.chars().take(NAME_LENGTH_MAX).collect()), detail, contradicts }
+    });
+    told.collect()
+}
+
+/// Where and what an error is. An alternative that comes closest speaks for all.
+fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
+    use ValidationErrorKind as Kind;
+    let at = error.instance_path().as_str().to_owned();
+    let one = |detail: String| vec![(at.clone(), detail)];
+    match error.kind() {
+        Kind::Required { property } => {
+            vec![(format!("{at}/{}", escaped(property.as_str().unwrap_or_default())), "is needed".to_owned())]
+        }
+        Kind::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|name| (format!("{at}/{}", escaped(name)), "is not known".to_owned())).collect()
+        }
+        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+            let closest = context.iter().min_by_key(|errors| errors.len());
+            match closest {
+                Some(errors) if !errors.is_empty() => errors.iter().flat_map(details).collect(),
+                _ => one("has none of the allowed forms".to_owned()),
+            }
+        }
+        Kind::OneOfMultipleValid { .. } => one("has two of the allowed forms at once".to_owned()),
+        Kind::Constant { .. } | Kind::Enum { .. } => one("is none of the allowed values".to_owned()),
+        Kind::Format { format } => one(format!("must be {}", named(format))),
+        Kind::MaxItems { limit } => one(format!("must not have more than {limit} elements")),
+        Kind::MinItems { limit } => one(format!("must have at least {limit} element(s)")),
+        Kind::MaxLength { limit } => one(format!("must not be longer than {limit} characters")),
+        Kind::MinLength { limit } => one(format!("must have at least {limit} character(s)")),
+        Kind::Maximum { limit } => one(format!("must not be greater than {limit}")),
+        Kind::Minimum { limit } => one(format!("must not be less than {limit}")),
+        Kind::UniqueItems => one("must not have the same element twice".to_owned()),
+        Kind::Type { .. } => one("is not of the type that it must be".to_owned()),
+        _ => one("is not as it must be".to_owned()),
+    }
+}
+
+/// A member's name within a JSON Pointer (RFC 6901 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+fn named(format: &str) -> &str {
+    match format {
+        "uuid" => "a UUID",
+        "date" => "a date (YYYY-MM-DD)",
+        "datetime" => "a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)",
+        "timezone" => "a name of the IANA time zone database",
+        "email" => "an e-mail address",
+        "phonenumberE164" => "an E.164 telephone number",
+        "phonenumberE164_us" => "an E.164 telephone number of the country code 1",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests;

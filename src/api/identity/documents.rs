@@ -1,0 +1,160 @@
+//! JSON:API documents, as far as the dialect has them: a resource or a page of them, with its attributes.
+
+use crate::api::common::error::{Source, Wrong};
+use axum::body::Body;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// Content type of documents.
+pub const DOCUMENT: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
+/// Content type of everything else.
+const PLAIN: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A resource.
+#[derive(Debug, Clone, Serialize)]
+pub struct Resource {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    attributes: Value,
+}
+
+impl Resource {
+    /// A resource of a type, with its identifier and attributes.
+    #[must_use]
+    pub fn new(kind: &'static str, id: impl ToString, attributes: Value) -> Self {
+        Resource { kind, id: Some(Value::String(id.to_string())), attributes }
+    }
+
+    /// A resource whose identifier is a number.
+    #[must_use]
+    pub fn numbered(kind: &'static str, id: u64, attributes: Value) -> Self {
+        Resource { kind, id: Some(id.into()), attributes }
+    }
+
+    /// A row that has no identifier of its own.
+    #[must_use]
+    pub fn row(kind: &'static str, attributes: Value) -> Self {
+        Resource { kind, id: None, attributes }
+    }
+}
+
+/// Which part of a list is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Most rows.
+    pub limit: u64,
+    /// Rows passed over.
+    pub offset: u64,
+}
+
+impl Window {
+    /// What a list says about itself.
+    #[must_use]
+    pub fn meta(self, total: u64) -> Value {
+        json!({ "page[limit]": self.limit, "page[offset]": self.offset, "page[total]": total })
+    }
+}
+
+/// An answer of the dialect.
+#[derive(Debug)]
+pub enum Reply {
+    /// One resource.
+    One(StatusCode, Resource),
+    /// A page of resources.
+    Page(Vec<Resource>, Window, u64),
+    /// A list without an own document: whatever is answered, with what the list says about itself.
+    Plain(StatusCode, Value),
+    /// Nothing at all.
+    Empty,
+}
+
+impl Reply {
+    /// A resource that was asked for.
+    #[must_use]
+    pub fn found(resource: Resource) -> Self {
+        Reply::One(StatusCode::OK, resource)
+    }
+
+    /// A resource after a command, whether it was created or not.
+    #[must_use]
+    pub fn created(resource: Resource) -> Self {
+        Reply::One(StatusCode::CREATED, resource)
+    }
+
+    /// Null after a command.
+    #[must_use]
+    pub fn done() -> Self {
+        Reply::Plain(StatusCode::CREATED, Value::Null)
+    }
+
+    /// Any JSON after a command.
+    #[must_use]
+    pub fn said(value: Value) -> Self {
+        Reply::Plain(StatusCode::CREATED, value)
+    }
+
+    /// Status, content type and body.
+    #[must_use]
+    pub fn parts(&self) -> (StatusCode, HeaderValue, Value) {
+        match self {
+            Reply::One(status, resource) => (*status, DOCUMENT, json!({ "data": resource })),
+            Reply::Page(resources, window, total) => {
+                (StatusCode::OK, DOCUMENT, json!({ "data": resources, "meta": window.meta(*total) }))
+            }
+            Reply::Plain(status, value) => (*status, PLAIN, value.clone()),
+            Reply::Empty => (StatusCode::NO_CONTENT, PLAIN, Value::Null),
+        }
+    }
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let (status, content_type, body) = self.parts();
+        if status == StatusCode::NO_CONTENT {
+            return status.into_response();
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response
+    }
+}
+
+/// The attributes of a document that was sent, whose shape is known to be right. An identifier in it must be that of the
+/// path.
+///
+/// # Errors
+/// What contradicts the path.
+pub fn attributes(body: Value, id: Option<&str>) -> Result<Map<String, Value>, Wrong> {
+    let Value::Object(mut body) = body else { return Ok(Map::new()) };
+    let Some(Value::Object(mut data)) = body.remove("data") else { return Ok(Map::new()) };
+    let sent = data.get("id").and_then(Value::as_str);
+    if let (Some(sent), Some(id)) = (sent, id)
+        && !sent.eq_ignore_ascii_case(id)
+    {
+        let source = Source::Pointer("/data/id".to_owned());
+        return Err(Wrong { contradicts: true, ..Wrong::at(source, "is not that of the path") });
+    }
+    match data.remove("attributes") {
+        Some(Value::Object(attributes)) => Ok(attributes),
+        _ => Ok(Map::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_in_the_body_is_that_of_the_path() {
+        let body = |id: &str| json!({ "data": { "type": "users", "id": id, "attributes": { "tz": "Europe/Paris" } } });
+        assert_eq!(attributes(body("A"), Some("a")).expect("the same").len(), 1);
+        assert!(attributes(body("b"), Some("a")).expect_err("another one").contradicts);
+        assert_eq!(attributes(json!(null), Some("a")).expect("nothing").len(), 0);
+    }
+}

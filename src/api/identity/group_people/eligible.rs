@@ -1,0 +1,163 @@
+//! Who could come to a group.
+
+use super::super::call::{Answered, Call};
+use super::super::documents::{Reply, Window};
+use super::super::groups::writable;
+use super::super::people;
+use crate::api::common::ApiError;
+use crate::directory::groups::{Taking, only_taking};
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use axum::http::StatusCode;
+use registrar_aggregates::group::staffing::Post;
+use registrar_aggregates::values::{GroupId, OrganizationId};
+use registrar_projections::groups::{self, CountDocument, GroupDocument};
+use registrar_projections::{Direction, IndividualDocument, Query, UserDocument, individuals, users};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// What is asked for.
+struct Wanted {
+    organization: OrganizationId,
+    /// Nodes that somebody could come to; not empty.
+    nodes: BTreeSet<GroupId>,
+    window: Window,
+    member_type: String,
+}
+
+/// Some of the people, and how many there are.
+type People = (Vec<Value>, u64);
+
+/// Users or individuals of the organization whom the caller sees and who are not yet in the group as what they would come
+/// as. With `for-children` those who are not yet in all nodes of the group's subtree that could take them, itself included:
+/// for each of them there is a node to go to. Where nothing can take anybody, nobody is eligible.
+pub(in crate::api::identity) async fn list_eligible(call: Call) -> Answered {
+    let (group, window) = (writable(&call).await?, call.window()?);
+    let member_type = call.arguments.text("member-type").unwrap_or("leader").to_owned();
+    let taking = match member_type.as_str() {
+        "individual" => Taking::Individuals,
+        "member" => Taking::Users(Post::Member),
+        _ => Taking::Users(Post::Leader),
+    };
+    let nodes = nodes(&call, &group, taking).await?;
+    let invited = call.arguments.text("filter[registration-invite]");
+    let (people, total) = if nodes.is_empty() || invited.is_some_and(|state| state != people::INVITATION) {
+        (vec![], 0)
+    } else {
+        let wanted = Wanted { organization: group.organization_id, nodes, window, member_type };
+        match taking {
+            Taking::Individuals => individuals(&call, &wanted).await?,
+            Taking::Users(post) => users(&call, &wanted, post).await?,
+        }
+    };
+    Ok(Reply::Plain(StatusCode::OK, json!({ "data": people, "meta": window.meta(total) })))
+}
+
+/// The nodes that somebody could come to.
+async fn nodes(call: &Call, group: &GroupDocument, taking: Taking) -> JournalResult<BTreeSet<GroupId>> {
+    let below = match call.arguments.flag("for-children") {
+        Some(true) => call.access().below(group.id).await?,
+        _ => [group.id].into(),
+    };
+    let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending)
+        .one_of(&groups::ID, below.iter().map(ToString::to_string).collect())
+        .uncounted();
+    let nodes = call.app.node.documents.page(only_taking(query, taking)).await?.value.items;
+    Ok(nodes.iter().map(|node| node.id).collect())
+}
+
+async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiError> {
+    let documents = &call.app.node.documents;
+    let mut query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
+        .equal(&users::ENABLED, "true")
+        .contains(&users::PLACES, users::member_of(wanted.organization))
+        .search(&users::SEARCH, text(call));
+    if let Some(verified) = call.arguments.flag("filter[verified]") {
+        query = query.equal(&users::VERIFIED, verified.to_string());
+    }
+    query = match wanted.only_node() {
+        Some(node) => query.lacks(&users::PLACES, place(post, node)),
+        None => query.none_of(&users::ID, users_in_all(documents, wanted, post).await?),
+    };
+    let query = call.holder.only_seen(query).page(wanted.window.offset, wanted.window.limit);
+    let page = documents.page(query).await?.value;
+    let people = page.items.iter().map(|user| people::eligible_user(user, &wanted.member_type));
+    Ok((people.collect(), page.total))
+}
+
+async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
+    let documents = &call.app.node.documents;
+    let Some(seen) = call.access().individuals(&call.holder, Some(wanted.organization)).await? else {
+        return Ok((vec![], 0));
+    };
+    let mut query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending);
+    query.filters = seen.filters;
+    // Names and contacts are those of the user whose primary individual it is.
+    let everybody = || Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending);
+    if !text(call).trim().is_empty() {
+        let named = everybody().search(&users::SEARCH, text(call));
+        query = query.related(&users::PRIMARY_INDIVIDUAL, named, true);
+    }
+    if let Some(verified) = call.arguments.flag("filter[verified]") {
+        query = query.related(&users::PRIMARY_INDIVIDUAL, everybody().equal(&users::VERIFIED, "true"), verified);
+    }
+    query = match wanted.only_node() {
+        Some(node) => query.lacks(&individuals::SCOPES, node.to_string()),
+        None => query.none_of(&individuals::ID, individuals_in_all(documents, wanted).await?),
+    };
+    let page = documents.page(query.page(wanted.window.offset, wanted.window.limit)).await?.value;
+    let persons = people::persons(documents, &page.items).await?;
+    let people = page.items.iter().map(|individual| {
+        let person = persons.get(&individual.id).map(AsRef::as_ref);
+        people::eligible_individual(individual, person, &wanted.member_type)
+    });
+    Ok((people.collect(), page.total))
+}
+
+/// Users who have the post in every node already. There are few in any one.
+async fn users_in_all(documents: &Documents, wanted: &Wanted, post: Post) -> JournalResult<Vec<String>> {
+    let Some(first) = wanted.nodes.first() else { return Ok(vec![]) };
+    let query = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending)
+        .contains(&users::PLACES, place(post, *first))
+        .uncounted();
+    let found = documents.page(query).await?.value.items.into_iter().filter(|user| {
+        let posts = user.posts.get(&wanted.organization);
+        posts.is_some_and(|posts| wanted.nodes.is_subset(posts.groups(post)))
+    });
+    Ok(found.map(|user| user.profile.id.to_string()).collect())
+}
+
+/// Individuals that are in every node already, looked for where the fewest are.
+async fn individuals_in_all(documents: &Documents, wanted: &Wanted) -> JournalResult<Vec<String>> {
+    let counts = documents.find_all::<CountDocument>(wanted.nodes.iter().map(ToString::to_string)).await?;
+    let Some(fewest) = counts.iter().min_by_key(|count| count.individuals) else { return Ok(vec![]) };
+    // Where nobody ever was there is no count.
+    if fewest.individuals == 0 || counts.len() < wanted.nodes.len() {
+        return Ok(vec![]);
+    }
+    let query = Query::<IndividualDocument>::sorted(&individuals::BY_ID, Direction::Ascending)
+        .contains(&individuals::SCOPES, fewest.id.to_string())
+        .uncounted();
+    let found = documents.page(query).await?.value.items.into_iter().filter(|individual| {
+        let groups = individual.places.get(&wanted.organization);
+        groups.is_some_and(|groups| wanted.nodes.is_subset(groups))
+    });
+    Ok(found.map(|individual| individual.id.to_string()).collect())
+}
+
+impl Wanted {
+    fn only_node(&self) -> Option<GroupId> {
+        self.nodes.first().copied().filter(|_| self.nodes.len() == 1)
+    }
+}
+
+fn text(call: &Call) -> &str {
+    call.arguments.text("filter[text]").unwrap_or_default()
+}
+
+fn place(post: Post, group: GroupId) -> String {
+    match post {
+        Post::Leader => users::leading(group),
+        Post::Member => users::working_in(group),
+    }
+}

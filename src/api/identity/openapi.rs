@@ -1,0 +1,55 @@
+//! The OpenAPI document of the dialect: the published contract, as far as it is offered.
+
+use super::routes::{Gate, ROUTES};
+use crate::api::common::routes::{PERMISSION, PUBLIC};
+use serde_json::{Value, json};
+
+/// Paths and operations that are offered, with who may call them; `None` never, since a test reads it.
+#[must_use]
+pub fn document() -> Option<utoipa::openapi::OpenApi> {
+    let mut document: Value = serde_json::from_str(include_str!("contract.json")).ok()?;
+    let paths = document.get_mut("paths")?.as_object_mut()?;
+    for item in paths.values_mut() {
+        let Some(item) = item.as_object_mut() else { continue };
+        item.retain(|_, operation| {
+            let Some(id) = operation.get("operationId").and_then(Value::as_str) else { return true };
+            let Some(route) = ROUTES.iter().find(|route| route.operation == id) else { return false };
+            match route.gate {
+                Gate::Public => {
+                    operation[PUBLIC] = json!(true);
+                    operation["security"] = json!([]);
+                }
+                gate => operation[PERMISSION] = json!(gate.name()),
+            }
+            true
+        });
+    }
+    paths.retain(|_, item| {
+        item.as_object().is_some_and(|item| item.values().any(|part| part.get("operationId").is_some()))
+    });
+    document["info"] = json!({
+        "title": "Identity service",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": include_str!("description.md"),
+    });
+    // Without these a client that is made from the document sends no token.
+    let bearer = json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" });
+    document["components"]["securitySchemes"] = json!({ "bearerAuth": bearer });
+    document["security"] = json!([{ "bearerAuth": [] }]);
+    enumerate(&mut document);
+    serde_json::from_value(document).ok()
+}
+
+/// Writes every constant as the only value there is: utoipa, which keeps the document, knows no other way to say it.
+fn enumerate(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            if let Some(constant) = members.remove("const") {
+                members.insert("enum".to_owned(), json!([constant]));
+            }
+            members.values_mut().for_each(enumerate);
+        }
+        Value::Array(items) => items.iter_mut().for_each(enumerate),
+        _ => {}
+    }
+}

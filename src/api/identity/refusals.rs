@@ -1,0 +1,158 @@
+//! How refusals of the domain read in this dialect.
+
+use super::call::Call;
+use crate::api::common::ApiError;
+use crate::api::common::error::{Source, Wrong};
+use crate::directory::{DirectoryError, Refusal};
+use crate::journal::JournalError;
+use axum::http::StatusCode;
+use registrar_aggregates::feature::FeatureError;
+use registrar_aggregates::group::GroupError;
+use registrar_aggregates::organization::OrganizationError;
+use registrar_aggregates::session::SessionError;
+use registrar_aggregates::session::guard::GuardError;
+use registrar_aggregates::totp::TotpError;
+use registrar_aggregates::user::UserError;
+use registrar_aggregates::values::Finding;
+
+/// There is no such user, or none that the caller may see.
+pub(super) const NO_USER: ApiError = ApiError::NotFound("User not found");
+/// There is no such organization, or none that the caller may see.
+pub(super) const NO_ORGANIZATION: ApiError = ApiError::NotFound("Organization not found");
+/// There is no such group, or none that the caller may see.
+pub(super) const NO_GROUP: ApiError = ApiError::NotFound("Group not found");
+/// There is no such individual, or none that the caller may see.
+pub(super) const NO_INDIVIDUAL: ApiError = ApiError::NotFound("Individual not found");
+/// There is no such role, or none that the caller may see.
+pub(super) const NO_ROLE: ApiError = ApiError::NotFound("Role not found");
+/// There is no such feature.
+pub(super) const NO_FEATURE: ApiError = ApiError::NotFound("Feature not found");
+/// There is no such setting, or none that the caller may see.
+pub(super) const NO_SETTING: ApiError = ApiError::NotFound("Setting not found");
+
+/// An attribute of the document that was sent is wrong.
+pub(super) fn attribute(name: &str, detail: impl Into<String>) -> ApiError {
+    ApiError::Wrong(vec![Wrong::attribute(name, detail)])
+}
+
+/// A member of the plain body that was sent is wrong.
+pub(super) fn member(name: &str, detail: impl Into<String>) -> ApiError {
+    ApiError::Wrong(vec![Wrong::at(Source::Pointer(format!("/{name}")), detail)])
+}
+
+/// A parameter of the query is wrong.
+pub(super) fn parameter(name: &str, detail: impl Into<String>) -> ApiError {
+    ApiError::Wrong(vec![Wrong::parameter(name, detail)])
+}
+
+/// A refusal with a code of its own.
+pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static str) -> ApiError {
+    ApiError::Refused { status, code, detail, meta: None }
+}
+
+/// What a field of the domain is called in documents of this dialect.
+fn attribute_name(field: &str) -> &str {
+    match field {
+        "firstName" => "first-name",
+        "lastName" => "last-name",
+        "timeZone" => "tz",
+        "handle" => "name",
+        "providerType" => "provider-type",
+        "account.email" => "email",
+        "organization.name" => "display-name",
+        other => other,
+    }
+}
+
+fn findings(findings: &[Finding]) -> ApiError {
+    let wrong =
+        findings.iter().map(|finding| Wrong::attribute(attribute_name(&finding.field), finding.problem.to_string()));
+    ApiError::Wrong(wrong.collect())
+}
+
+impl From<DirectoryError> for ApiError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
+                ApiError::Conflict(format!("{} is taken already", attribute_name(field)))
+            }
+            DirectoryError::Journal(error) => error.into(),
+            DirectoryError::Refused(refused) => refused.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let conflict = |refusal: &dyn std::fmt::Display| ApiError::Conflict(refusal.to_string());
+        match &refusal {
+            Refusal::User(error) => match error {
+                UserError::NotFound => NO_USER,
+                UserError::Invalid(found) => findings(found),
+                UserError::NoSuchContact => attribute("username", error.to_string()),
+                UserError::NotAMember => attribute("default-organization-id", "is none of the user's"),
+                UserError::AlreadyExists
+                | UserError::Archived
+                | UserError::OtherPhone
+                | UserError::OtherPassword
+                | UserError::Oneself
+                | UserError::TooManyMemberships
+                | UserError::TooManyIndividuals => conflict(&refusal),
+            },
+            Refusal::Organization(OrganizationError::NotFound) => NO_ORGANIZATION,
+            Refusal::Organization(OrganizationError::Invalid(found)) => findings(found),
+            Refusal::Group(GroupError::NotFound) => NO_GROUP,
+            Refusal::Group(GroupError::UnfitName(problem)) => attribute("name", problem.to_string()),
+            Refusal::Group(error @ (GroupError::UnfitTag(_) | GroupError::TooManyTags)) => {
+                attribute("tags", error.to_string())
+            }
+            Refusal::Feature(FeatureError::NotFound) => NO_FEATURE,
+            Refusal::Feature(FeatureError::UnfitDescription(problem)) => attribute("description", problem.to_string()),
+            Refusal::Setting(registrar_aggregates::feature::setting::SettingError::NotFound) => NO_SETTING,
+            Refusal::Session(SessionError::Over | SessionError::OtherToken) => {
+                ApiError::Unauthenticated { credentials_sent: true }
+            }
+            Refusal::Guard(GuardError::Locked { until }) => {
+                let seconds = (*until - chrono::Utc::now()).num_seconds() + 1;
+                ApiError::TooManyRequests { reset_seconds: u64::try_from(seconds).unwrap_or(1).max(1) }
+            }
+            Refusal::Totp(TotpError::NotFound) => ApiError::NotFound("TOTP configuration not found"),
+            Refusal::Totp(TotpError::NotConsecutive | TotpError::UsedCode) => refused(
+                StatusCode::BAD_REQUEST,
+                "totp-invalid",
+                "the codes are wrong, not consecutive, or were used before",
+            ),
+            Refusal::Checkin(error) => {
+                let registrar_aggregates::checkin::CheckinError::Unfit { field, problem } = error;
+                let name = match *field {
+                    "appVersion" => "app-version",
+                    "osVersion" => "os-version",
+                    other => other,
+                };
+                attribute(name, problem.to_string())
+            }
+            Refusal::Roster(_)
+            | Refusal::Session(_)
+            | Refusal::Totp(_)
+            | Refusal::Feature(_)
+            | Refusal::Setting(_)
+            | Refusal::Individual(_)
+            | Refusal::Group(_)
+            | Refusal::Tree(_)
+            | Refusal::Placement(_)
+            | Refusal::Staffing(_)
+            | Refusal::Organization(_)
+            | Refusal::Task(_) => conflict(&refusal),
+        }
+    }
+}
+
+impl Call {
+    /// What someone is refused who sees the thing and may not do that with it.
+    #[must_use]
+    pub(super) fn forbidden(&self) -> ApiError {
+        let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
+        tracing::warn!(target: "registrar::security", actor, "denied");
+        ApiError::Forbidden
+    }
+}

@@ -1,0 +1,236 @@
+//! The operations that are offered: each by its published identifier, with who may call it and what carries it out. Paths,
+//! parameters and bodies are those of the contract.
+
+use super::call::{Answered, Call};
+use super::contract::{CONTRACT, Operation};
+use super::{
+    access, activities, checkins, features, group_people, groups, individuals, memberships, organizations, passwords,
+    roles, sessions, tasks, totp, users,
+};
+use crate::access::Holder;
+use crate::api::AppState;
+use crate::api::common::boundary::RequestFacts;
+use crate::api::common::{ApiError, freshness, guard, idempotency};
+use crate::auth::Principal;
+use axum::extract::Request;
+use axum::http::header::LOCATION;
+use axum::http::{StatusCode, Uri};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+use futures::future::BoxFuture;
+use registrar_aggregates::user::SystemRole;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+/// Who may call an operation at all; what exactly they may is decided by what it is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gate {
+    /// Anybody.
+    Public,
+    /// Whoever is recognised.
+    Session,
+    /// Whoever administers something, and programs.
+    Admin,
+}
+
+impl Gate {
+    /// As the OpenAPI document names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Gate::Public => "public",
+            Gate::Session => "identity.session",
+            Gate::Admin => "identity.administration",
+        }
+    }
+
+    fn admits(self, holder: &Holder) -> bool {
+        match self {
+            Gate::Public | Gate::Session => true,
+            Gate::Admin => {
+                holder.is_admin_anywhere()
+                    || holder.has_system_role(SystemRole::Service)
+                    || holder.has_system_role(SystemRole::Support)
+            }
+        }
+    }
+}
+
+type Handler = fn(Call) -> BoxFuture<'static, Answered>;
+
+/// An operation that is offered.
+pub struct Route {
+    /// Its published identifier.
+    pub operation: &'static str,
+    /// Who may call it.
+    pub gate: Gate,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($($operation:literal: $gate:ident => $module:ident::$handler:ident,)*) => {
+        /// Every operation that is offered.
+        pub const ROUTES: &[Route] = &[
+            $(Route {
+                operation: $operation,
+                gate: Gate::$gate,
+                handler: |call| Box::pin($module::$handler(call)),
+            },)*
+        ];
+    };
+}
+
+routes! {
+    "login": Public => sessions::login,
+    "refresh-token": Public => sessions::refresh,
+    "authenticate": Session => sessions::authenticate,
+    "get-session": Session => sessions::get,
+    "switch-user-organization": Session => sessions::switch,
+    "create-synthetic-user-token": Admin => sessions::create_synthetic,
+    "internal-auth-v1": Public => sessions::internal_v1,
+    "internal-auth": Public => sessions::internal,
+    "check-password-strength": Public => passwords::strength,
+    "list-totp-configurations": Session => totp::list,
+    "create-totp-configuration": Session => totp::create,
+    "enable-totp-configuration": Session => totp::enable,
+    "disable-totp-configuration": Session => totp::disable,
+    "delete-totp-configuration": Session => totp::delete,
+    "list-users": Session => users::list,
+    "get-user": Session => users::get,
+    "update-user": Session => users::update,
+    "change-user-email": Session => users::change_email,
+    "change-user-password": Session => passwords::change,
+    "confirm-user-phone": Admin => users::confirm_phone,
+    "disable-user": Admin => users::disable,
+    "enable-user": Admin => users::enable,
+    "delete-user-service-document-agreements": Admin => users::forget_agreements,
+    "list-organizations": Session => organizations::list,
+    "create-organization": Admin => organizations::create,
+    "get-organization": Session => organizations::get,
+    "update-organization": Admin => organizations::update,
+    "add-organization-user": Admin => memberships::add,
+    "remove-organization-user": Admin => memberships::remove,
+    "list-user-organizations": Session => memberships::list,
+    "create-user-organization": Admin => memberships::create,
+    "list-roles": Session => roles::list,
+    "list-role-users": Admin => roles::list_users,
+    "create-role-user": Admin => roles::create_user,
+    "add-role-user": Admin => roles::add_user,
+    "remove-role-user": Admin => roles::remove_user,
+    "list-features": Session => features::list,
+    "create-feature": Admin => features::create,
+    "get-feature": Session => features::get,
+    "update-feature": Admin => features::update,
+    "add-feature-users": Admin => features::add_users,
+    "remove-feature-users": Admin => features::remove_users,
+    "list-organization-features": Admin => features::list_organization,
+    "create-organization-feature": Admin => features::create_organization,
+    "get-organization-feature": Admin => features::get_organization,
+    "update-organization-feature": Admin => features::update_organization,
+    "list-user-features": Session => features::list_user,
+    "create-user-feature": Admin => features::create_user,
+    "get-user-feature": Session => features::get_user,
+    "update-user-feature": Admin => features::update_user,
+    "list-individual-groups-v1": Session => groups::list_v1,
+    "list-individual-groups": Session => groups::list,
+    "create-individual-group": Session => groups::create,
+    "get-individual-group-v1": Session => groups::get_v1,
+    "get-individual-group": Session => groups::get,
+    "update-individual-group": Session => groups::update,
+    "move-individual-group": Session => groups::start_move,
+    "add-group-individuals": Session => group_people::add_individuals,
+    "remove-group-individuals": Session => group_people::remove_individuals,
+    "add-group-leaders": Session => group_people::add_leaders,
+    "remove-group-leaders": Session => group_people::remove_leaders,
+    "add-group-members": Session => group_people::add_members,
+    "remove-group-members": Session => group_people::remove_members,
+    "list-eligible-group-members": Session => group_people::list_eligible,
+    "list-individual-group-individuals": Session => group_people::list_individuals,
+    "list-individual-group-leaders": Session => group_people::list_leaders,
+    "list-individual-group-logs": Session => group_people::list_logs,
+    "create-individual": Admin => individuals::create,
+    "get-individual": Session => individuals::get,
+    "check-resource-access": Session => access::check,
+    "bulk-check-resource-access": Admin => access::check_bulk,
+    "list-accessible-resources": Session => access::list_resources,
+    "list-authz-individuals": Session => access::list_individuals,
+    "list-resource-accessors": Admin => access::list_accessors,
+    "get-authz-user-status": Session => access::status,
+    "list-user-activities": Admin => activities::list,
+    "list-user-checkins": Session => checkins::list,
+    "create-user-checkin": Session => checkins::create,
+    "logout": Session => sessions::logout,
+    "get-task": Session => tasks::get,
+}
+
+/// Everything that is served, described by `document`.
+pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
+    let mut router = OpenApiRouter::with_openapi(document);
+    for route in ROUTES {
+        let Some(operation) = CONTRACT.operation(route.operation) else { continue };
+        let Ok(filter) = MethodFilter::try_from(operation.method.clone()) else { continue };
+        let (gate, handler) = (route.gate, route.handler);
+        let methods = on(filter, move |request: Request| carry_out(operation, handler, request))
+            .route_layer(from_fn(idempotency::remember))
+            .route_layer(from_fn(move |request, next| admit(gate, request, next)));
+        router = router.route(&operation.path, methods);
+    }
+    router
+}
+
+async fn carry_out(operation: &'static Operation, handler: Handler, request: Request) -> Response {
+    match Call::read(operation, request).await {
+        Ok(call) => Call::respond(handler(call).await),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn admit(gate: Gate, mut request: Request, next: Next) -> Response {
+    let extensions = request.extensions();
+    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
+    else {
+        return ApiError::internal("the guard stands outside the boundary").into_response();
+    };
+    let known = app.node.heads.position();
+    let (heads, writes) = (app.node.heads.clone(), !request.method().is_safe());
+    if gate == Gate::Public {
+        let mut response = match guard::check_length(request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
+        };
+        freshness::note_position(&mut response, heads.position());
+        return response;
+    }
+    let may = |principal: &Principal| gate.admits(&principal.holder());
+    let mut response = match guard::admit(&app, gate.name(), may, request.headers(), facts).await {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    // A read reflects what was known before it, at least; a write what it brought about.
+    freshness::note_position(&mut response, if writes { heads.position() } else { known });
+    response
+}
+
+/// The same path with its slash, if one that nothing knows lacks nothing else; method and body stay (RFC 9110, section
+/// 15.4.9).
+#[must_use]
+pub fn with_slash(uri: &Uri) -> Option<Response> {
+    let path = format!("{}/", uri.path());
+    let known = |template: &str| {
+        template.split('/').count() == path.split('/').count()
+            && template
+                .split('/')
+                .zip(path.split('/'))
+                .all(|(part, sent)| if part.starts_with('{') { !sent.is_empty() } else { part == sent })
+    };
+    let offered = ROUTES.iter().filter_map(|route| CONTRACT.operation(route.operation));
+    let known = !uri.path().ends_with('/') && offered.into_iter().any(|operation| known(&operation.path));
+    known.then(|| {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        (StatusCode::PERMANENT_REDIRECT, [(LOCATION, format!("{path}{query}"))]).into_response()
+    })
+}
