@@ -6,6 +6,7 @@ mod failure;
 mod journal;
 mod keys;
 mod openapi;
+mod organization;
 mod output;
 mod progress;
 mod projections;
@@ -13,6 +14,7 @@ mod seed;
 mod serve;
 mod start;
 mod token;
+mod user;
 
 use crate::config::{ServeArgs, StoreArgs};
 use crate::telemetry;
@@ -50,6 +52,12 @@ enum Command {
     /// API keys of organizations
     #[command(subcommand)]
     ApiKey(api_key::ApiKeyCommand),
+    /// Users: people and programs that sign in
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Organizations
+    #[command(subcommand)]
+    Organization(organization::OrganizationCommand),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -74,7 +82,12 @@ impl Command {
             }
             // What PostgreSQL finds worth noting about migrations is not what was asked for.
             Command::Journal(_) => "info,sqlx::postgres::notice=warn",
-            Command::Token(_) | Command::ApiKey(_) | Command::Keys(_) | Command::Openapi(_) => "warn",
+            Command::Token(_)
+            | Command::ApiKey(_)
+            | Command::User(_)
+            | Command::Organization(_)
+            | Command::Keys(_)
+            | Command::Openapi(_) => "warn",
         }
     }
 
@@ -84,6 +97,8 @@ impl Command {
             Command::Migrate(args) => start::migrate(args).await,
             Command::Token(command) => token::run(command).await,
             Command::ApiKey(command) => api_key::run(command).await,
+            Command::User(command) => user::run(command).await,
+            Command::Organization(command) => organization::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
             Command::Journal(command) => Box::pin(journal::run(command)).await,

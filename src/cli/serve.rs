@@ -7,6 +7,7 @@ use crate::api::ecg_admins::periods::Calendar;
 use crate::api::{self, ApiSettings, AppState};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{Secrets, ServeArgs, ServeSettings};
+use crate::directory::moves;
 use crate::followers;
 use crate::node::Node;
 use crate::publisher::{self, PublisherStatus};
@@ -47,6 +48,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
     let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
     background.spawn(shutdown.clone().run_until_cancelled_owned(keep_up(metrics.clone())));
+    background.spawn(shutdown.clone().run_until_cancelled_owned(moves::keep_up(Arc::clone(&node))));
     followers::following::start(&node, &shutdown);
     if let Some(nats) = settings.nats.clone() {
         background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));
@@ -59,6 +61,9 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         publish_personal: settings.publish_personal,
         reason_mandatory: settings.reason_mandatory,
         api_key_rate: settings.api_key_rate,
+        service_documents: settings.service_documents,
+        workloads: settings.workloads,
+        pwned: settings.pwned,
         metrics: Some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);

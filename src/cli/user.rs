@@ -1,0 +1,140 @@
+//! `registrar user`.
+
+use super::{output, start};
+use crate::auth::{PasswordHasher, passwords};
+use crate::config::{Secrets, StoreArgs};
+use crate::directory::membership::{self, Part};
+use crate::directory::passwords as rules;
+use crate::directory::{user_by_email, user_by_id};
+use crate::executor::RequestContext;
+use anyhow::{Context, bail, ensure};
+use clap::{Args, Subcommand};
+use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role, SystemRole, UserState, Username};
+use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
+use registrar_projections::OrganizationDocument;
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UserCommand {
+    /// Creates a user who may sign in and prints {"id","email","password"}, and nothing else
+    Create(CreateArgs),
+    /// Ends a user for good: no sign-in any more, contacts free for others, history kept
+    Archive(ArchiveArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// E-mail address to sign in with
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    email: EmailAddress,
+    /// The organization that the user shall belong to; roles of the system need none
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    organization: Option<OrganizationId>,
+    /// org.admin, org.provider, org.member, system.admin, system.support or system.service
+    #[arg(long, value_name = "ROLE", value_parser = role)]
+    role: AnyRole,
+    /// First name
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    first_name: String,
+    /// Last name
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    last_name: String,
+    /// Password [default: generated]
+    #[arg(long, value_name = "TEXT")]
+    password: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ArchiveArgs {
+    /// E-mail address of the user
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    email: EmailAddress,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AnyRole {
+    Organization(Role),
+    System(SystemRole),
+}
+
+fn email(text: &str) -> Result<EmailAddress, String> {
+    EmailAddress::parse(text).map_err(|problem| problem.to_string())
+}
+
+fn organization(text: &str) -> Result<OrganizationId, String> {
+    Uuid::try_parse(text).map(OrganizationId).map_err(|_| "must be a UUID".into())
+}
+
+fn role(text: &str) -> Result<AnyRole, String> {
+    let of_organization = Role::ALL.into_iter().map(|role| (role.name(), AnyRole::Organization(role)));
+    let of_system = SystemRole::ALL.into_iter().map(|role| (role.name(), AnyRole::System(role)));
+    let all: Vec<_> = of_organization.chain(of_system).collect();
+    let found = all.iter().find(|(name, _)| *name == text).map(|(_, role)| *role);
+    let names = || all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("must be one of {}", names()))
+}
+
+pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
+    match command {
+        UserCommand::Create(args) => create(args).await,
+        UserCommand::Archive(args) => archive(args).await,
+    }
+}
+
+async fn create(args: CreateArgs) -> anyhow::Result<()> {
+    let CreateArgs { email, organization, role, first_name, last_name, password, store } = args;
+    let part = match (role, organization) {
+        (AnyRole::Organization(role), Some(organization)) => Part::Member(organization, Some(role)),
+        (AnyRole::Organization(role), None) => {
+            bail!("{} is a role in an organization: --organization is needed", role.name())
+        }
+        (AnyRole::System(role), None) => Part::System(role),
+        (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
+    };
+    let password = password.map_or_else(passwords::generate, Zeroizing::new);
+    rules::check(&password, None).map_err(|weak| anyhow::anyhow!("the password {weak}"))?;
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    if let Some(organization) = organization {
+        let found = node.documents.find::<OrganizationDocument>(&organization.to_string()).await?;
+        ensure!(found.value.is_some(), "there is no organization {organization}");
+    }
+    let hash = PasswordHasher::for_this_machine().hash(password.clone()).await?;
+    let id = UserId(Uuid::now_v7());
+    let creation = Creation {
+        id,
+        state: UserState::Confirmed,
+        names: Names { first_name, last_name },
+        birth_date: None,
+        contacts: Contacts { email: Some(email.clone()), email_verified: true, ..Contacts::default() },
+        username: Username::Email,
+        locale: Locale::default(),
+        time_zone: None,
+        classification: None,
+        password_hash: Some(hash),
+    };
+    let context = match organization {
+        Some(organization) => RequestContext::system().within(organization),
+        None => RequestContext::system(),
+    };
+    membership::create(&node, &context, creation, Some(part)).await.context("the user was not created")?;
+    let printed = json!({ "id": id, "email": email, "password": *password });
+    node.close().await;
+    Ok(output::line(printed)?)
+}
+
+async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
+    let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
+    let user = user_by_email(&node, args.email.as_str()).await?.context("there is no such user")?;
+    let id = user.profile.id;
+    membership::archive(&node, &RequestContext::system(), id).await.context("the user was not archived")?;
+    let archived = user_by_id(&node, id).await?.context("there is no such user")?;
+    let printed = json!({ "id": id, "state": archived.state });
+    node.close().await;
+    Ok(output::line(printed)?)
+}
