@@ -5,10 +5,13 @@ use crate::on_both_stores;
 use crate::support::request_of;
 use chrono::{DateTime, TimeDelta, Utc};
 use registrar::committer::ExpectedVersion;
+use registrar::directory::membership;
 use registrar::executor::RequestContext;
 use registrar::journal::StreamId;
 use registrar_aggregates::api_key::{ApiKeyEvent, Role};
 use registrar_aggregates::organization::{Organization, OrganizationCommand, Stamp};
+use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role as MemberRole, UserState, Username};
+use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_aggregates::{Actor, ActorType};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -48,6 +51,34 @@ on_both_stores! {
         assert_eq!(cloud.read(&one).await, *activity);
         // Reading logs nothing.
         assert_eq!(cloud.read(&cloud.path("/activities")).await, activities);
+    }
+
+    async fn who_comes_goes_and_gets_other_roles_is_logged(database) {
+        let cloud = Cloud::open(&database).await;
+        let (node, acme) = (cloud.node(), OrganizationId(cloud.acme));
+        let creation = Creation {
+            id: UserId(Uuid::now_v7()),
+            state: UserState::Confirmed,
+            names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
+            birth_date: None,
+            contacts: Contacts { email: EmailAddress::parse("ada@example.com").ok(), ..Contacts::default() },
+            username: Username::Email,
+            locale: Locale::default(),
+            time_zone: None,
+            classification: None,
+            password_hash: None,
+        };
+        let (id, context) = (creation.id, RequestContext::system());
+        membership::create(node, &context, creation, None).await.unwrap();
+        let before = types(&cloud.read(&cloud.path("/activities")).await).len();
+        membership::join(node, &context, id, acme, Some(MemberRole::Provider)).await.unwrap();
+        membership::revoke(node, &context, id, acme, MemberRole::Provider).await.unwrap();
+        membership::leave(node, &context, id, acme).await.unwrap();
+        let activities = cloud.read(&cloud.path("/activities")).await;
+        let told = types(&activities);
+        let expected = ["delete", "update_role", "update_role", "add"].map(|what| format!("organization_member_{what}"));
+        assert_eq!(told[..told.len() - before], expected);
+        assert!(!activities.to_string().contains("Lovelace") && !activities.to_string().contains("ada@example.com"));
     }
 
     async fn each_kind_of_change_has_its_type_newest_first(database) {

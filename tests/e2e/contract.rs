@@ -1,6 +1,7 @@
 //! The OpenAPI document that the code makes agrees with the published one: the same operations, parameters, bodies,
 //! answers and schemas. Texts and examples may differ.
 
+use registrar::api::identity::routes::ROUTES;
 use registrar::api::openapi;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -49,6 +50,42 @@ fn the_cloud_organizations_document_agrees_with_the_contract() {
     let ours = serde_json::to_value(openapi("cloud-organizations").unwrap()).unwrap();
     let differences = differences(&contract, &ours);
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
+}
+
+/// What is not offered yet is left out; signing out and tasks come on top, since the contract is of no use without them.
+#[test]
+fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
+    let contract: Value = serde_json::from_str(include_str!("../contracts/identity.openapi.json")).unwrap();
+    let ours = serde_json::to_value(openapi("identity").unwrap()).unwrap();
+    let (known, differences): (Vec<_>, Vec<_>) =
+        differences(&offered(contract), &ours).into_iter().partition(|found| {
+            // utoipa, which keeps the document, knows no alternatives beside members, and no object without one.
+            let lost = found.ends_with(
+                r#"attributes.anyOf: contract [{"required":["email"]},{"required":["user-id"]}], ours null"#,
+            );
+            lost || found.ends_with("attributes.properties: contract {}, ours null")
+        });
+    let added = [
+        "paths: /v1/logout/ only ours",
+        "paths: /v1/tasks/{id}/ only ours",
+        "schemas: Task only ours",
+        "schemas: TaskDocument only ours",
+    ];
+    assert_eq!(differences, added);
+    assert_eq!(known.len(), 6, "{known:?}");
+}
+
+/// The identity contract with the operations that have a route.
+pub fn offered(mut contract: Value) -> Value {
+    let paths = contract["paths"].as_object_mut().unwrap();
+    for item in paths.values_mut() {
+        item.as_object_mut().unwrap().retain(|member, operation| {
+            let id = operation["operationId"].as_str();
+            !METHODS.contains(&member.as_str()) || ROUTES.iter().any(|route| Some(route.operation) == id)
+        });
+    }
+    paths.retain(|_, item| METHODS.iter().any(|method| item.get(method).is_some()));
+    contract
 }
 
 /// A comparison that finds nothing wrong with anything would pass as well.
@@ -104,7 +141,10 @@ fn operation(document: &Value, item: &Value, method: &str) -> Option<Value> {
     for parameter in [&item["parameters"], &operation["parameters"]].into_iter().filter_map(Value::as_array).flatten() {
         let parameter = resolved(document, parameter);
         let name = format!("{} in {}", parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
-        parameters.insert(name, plain(parameter));
+        let mut parameter = plain(parameter);
+        // What is not said to be required is not.
+        parameter.as_object_mut().unwrap().entry("required").or_insert(json!(false));
+        parameters.insert(name, parameter);
     }
     let responses = object(&operation["responses"])
         .map(|(status, response)| (status.clone(), plain(&resolved(document, response)["content"])));
@@ -182,7 +222,16 @@ fn plain(value: &Value) -> Value {
                 let anything = *name == "items" && **value == json!({});
                 !(text || anything || name.starts_with("x-"))
             });
-            Value::Object(kept.map(|(name, value)| (name.clone(), sorted(name, plain(value)))).collect())
+            let plain = kept.map(|(name, value)| match name.as_str() {
+                // A constant is the only value there is.
+                "const" => ("enum".to_owned(), json!([plain(value)])),
+                _ => (name.clone(), sorted(name, plain(value))),
+            });
+            let mut plain: Map<_, _> = plain.collect();
+            if members.get("const").is_some_and(Value::is_string) {
+                plain.entry("type").or_insert(json!("string"));
+            }
+            Value::Object(plain)
         }
         Value::Array(items) => Value::Array(items.iter().map(plain).collect()),
         Value::Number(number) => json!(number.as_f64()),

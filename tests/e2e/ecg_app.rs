@@ -1,6 +1,7 @@
 //! The HTTP API in process, over a fresh database: JSON in, JSON out.
 
 use crate::support::{Database, context};
+use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use registrar::api::{ApiSettings, AppState, router};
@@ -23,6 +24,7 @@ pub const NOBODY: &str = "3f0c9e6a-0000-4000-8000-000000000000";
 /// A server, and the administrator who calls it.
 pub struct App {
     pub state: AppState,
+    routes: Router,
     pub token: String,
     /// Identifier of the calling admin.
     pub caller: String,
@@ -106,7 +108,7 @@ impl Call<'_> {
             Some(token) => self.request.header("authorization", format!("Bearer {token}")),
             None => self.request,
         };
-        let response = router(self.app.state.clone()).oneshot(request.body(self.body).unwrap()).await.unwrap();
+        let response = self.app.routes.clone().oneshot(request.body(self.body).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
@@ -122,7 +124,8 @@ impl App {
         let authenticator = Arc::new(Authenticator::open(&node, ISSUER.into()).await.unwrap());
         let passwords = Arc::new(PasswordHasher::new(1, 8));
         let state = AppState::new(node, authenticator, passwords, PublisherStatus::default(), settings);
-        let mut app = App { state, token: String::new(), caller: String::new() };
+        let routes = router(state.clone());
+        let mut app = App { state, routes, token: String::new(), caller: String::new() };
         app.caller = app.register(vec![ADMINISTRATOR.id.into()]).await.to_string();
         app.token = app.token_of(&app.caller, None).await;
         app

@@ -43,6 +43,7 @@ mod fault_nodes;
 mod fault_postgres;
 mod fault_processes;
 mod followers;
+mod identity_stock;
 mod journal;
 mod journal_answers;
 mod journal_append;

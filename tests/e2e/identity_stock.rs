@@ -1,0 +1,72 @@
+//! Stock clients sign in to the real program and read what it tells on NATS.
+
+use crate::process::{Server, registrar, run};
+use crate::publishing::harness::NatsServer;
+use crate::support::Database;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const ADMIN_PASSWORD: &str = "the first one, who lets others in";
+const EMAIL: &str = "ada.lovelace@unmistakable.example";
+const PASSWORD: &str = "correct horse battery staple";
+const NAME: &str = "Unmistakable-Lovelace";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
+    let (database, nats) = (Database::sqlite(), NatsServer::start());
+    let mut command = registrar(&database.settings, &["serve"]);
+    command.env("REGISTRAR_NATS_URL", &nats.url).env("REGISTRAR_ADMIN_PASSWORD", ADMIN_PASSWORD);
+    let server = Server::spawn(command);
+    let organization = organization(&server.url).await;
+    let arguments = ["user", "create", "--organization", &organization, "--role", "org.provider"];
+    let person = ["--email", EMAIL, "--password", PASSWORD, "--last-name", NAME];
+    let user: Value =
+        serde_json::from_str(&run(&database.settings, &[arguments.as_slice(), &person].concat())).unwrap();
+    let user = user["id"].as_str().unwrap();
+
+    let clients = folder().join("identity_stock/stock_clients.py");
+    let told = python(&clients, &[&server.url, &nats.url, user, EMAIL, PASSWORD, NAME]).await;
+    // Of the user, of the first session, of the second one, of second factors.
+    let expected = [
+        "user.created user.organization-joined user.default-organization-changed user.role-granted user.password-changed",
+        "session.opened",
+        "session.opened session.refreshed session.renewed session.ended",
+        "totp-configuration.created totp-configuration.enabled totp-configuration.code-used",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+
+    // And all of it is as the AsyncAPI document says.
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/asyncapi.json");
+    let reader = folder().join("publishing/stock_client.py");
+    python(&reader, &[&nats.url, document.to_str().unwrap()]).await;
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log:?}");
+}
+
+/// A new organization, made by the first administrator.
+async fn organization(url: &str) -> String {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let credentials = json!({ "username": "admin@registrar.local", "password": ADMIN_PASSWORD });
+    let answer = client.post(format!("{url}/v1/login/")).json(&credentials).send().await.unwrap();
+    let session: Value = answer.error_for_status().unwrap().json().await.unwrap();
+    let token = session["access-token"].as_str().unwrap();
+    let creation = json!({ "data": { "type": "organizations", "attributes": { "name": "Acme" } } });
+    let request = client.post(format!("{url}/v1/organizations/")).bearer_auth(token).json(&creation);
+    let made: Value = request.send().await.unwrap().error_for_status().unwrap().json().await.unwrap();
+    made["data"]["id"].as_str().unwrap().to_owned()
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e")
+}
+
+/// Runs a script with the clients that `scripts/requirements.txt` names, and with nothing else in its environment.
+async fn python(script: &Path, arguments: &[&str]) -> String {
+    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
+    let mut command = Command::new(format!("{venv}/bin/python"));
+    command.env_clear().arg(script).args(arguments);
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}

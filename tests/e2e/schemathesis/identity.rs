@@ -1,0 +1,273 @@
+//! What the identity dialect refuses although the schemas of the contract allow it.
+
+use super::{Dialect, Request, Rule, Served};
+use crate::process::{Server, registrar, run};
+use crate::support::Database;
+use registrar::api::identity::routes::ROUTES;
+use registrar_aggregates::user::Role;
+use registrar_aggregates::values::OrganizationId;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha512};
+use uuid::Uuid;
+
+pub(super) const IDENTITY: Dialect = Dialect {
+    contract: include_str!("../../contracts/identity.openapi.json"),
+    file: "identity.openapi.json",
+    document: "identity",
+    rules: &RULES,
+    messages,
+    excused: &[],
+    scarce: &SCARCE,
+    serve,
+};
+
+const SCARCE: [(&str, usize, usize); 3] = [
+    // Only codes of the moment put a device in force; the stock clients have them.
+    ("POST /v1/mfa-totp/{id}/enable/", 10, 0),
+    // One who was taken away is not there any more.
+    ("POST /v1/organizations/{id}/remove-user/", 10, 1),
+    // Nothing but an identifier makes few cases.
+    ("DELETE /v1/mfa-totp/{id}/", 5, 1),
+];
+
+const PASSWORD: &str = "correct horse battery staple";
+/// What the workload shows, and its SHA-512.
+const TOKEN: &str = "a workload's token";
+
+/// A server with one of everything, for somebody who administers the system and belongs to an organization.
+fn serve(database: &Database) -> Served {
+    person(database, "root", None, "system.admin");
+    let service = person(database, "service", None, "system.service");
+    let digest: String = Sha512::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
+    let workloads = database.settings.data.join("workloads.json");
+    let workload = json!([{ "namespace": "clinic", "name": "records", "token-sha512": digest, "user": service }]);
+    std::fs::write(&workloads, workload.to_string()).unwrap();
+    let mut command = registrar(&database.settings, &["serve"]);
+    command.env("REGISTRAR_WORKLOADS", workloads);
+    let server = Server::spawn(command);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (token, mut known) = runtime.block_on(populate(database, &server.url));
+    known["workload"] = json!({ "namespace": "clinic", "sa-name": "records", "sa-token-sha512": digest });
+    known["workload-token"] = json!(TOKEN);
+    known["password"] = json!(PASSWORD);
+    let offered = ROUTES.iter().map(|route| route.operation).collect::<Vec<_>>().join(" ");
+    let variables = vec![
+        ("REGISTRAR_URL", server.url.clone()),
+        ("REGISTRAR_TOKEN", token.clone()),
+        ("REGISTRAR_TEST_OFFERED", offered),
+        ("REGISTRAR_TEST_KNOWN", known.to_string()),
+    ];
+    Served { server, authorization: format!("Bearer {token}"), variables }
+}
+
+/// Creates `name@example.com`; the identifier.
+fn person(database: &Database, name: &str, organization: Option<&str>, role: &str) -> Value {
+    let email = format!("{name}@example.com");
+    let mut arguments = vec!["user", "create", "--email", &email, "--password", PASSWORD, "--role", role];
+    arguments.extend(organization.into_iter().flat_map(|organization| ["--organization", organization]));
+    serde_json::from_str::<Value>(&run(&database.settings, &arguments)).unwrap()["id"].clone()
+}
+
+/// Somebody who asks the server for this and that.
+struct Client<'s> {
+    url: &'s str,
+    token: String,
+}
+
+impl<'s> Client<'s> {
+    async fn signed_in(url: &'s str, email: &str) -> (Self, Value) {
+        let nobody = Client { url, token: "none".into() };
+        let session = nobody.send("POST", "login/", &json!({ "username": email, "password": PASSWORD })).await;
+        (Client { url, token: session["access-token"].as_str().unwrap().into() }, session)
+    }
+
+    async fn send(&self, method: &str, path: &str, body: &Value) -> Value {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.request(method.parse().unwrap(), format!("{}/v1/{path}", self.url));
+        let answer = request.bearer_auth(&self.token).json(body).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
+    /// Creates a resource; its identifier.
+    async fn create(&self, kind: &str, attributes: Value) -> Value {
+        let body = json!({ "data": { "type": kind, "attributes": attributes } });
+        self.send("POST", &format!("{kind}/"), &body).await["data"]["id"].clone()
+    }
+
+    async fn feature(&self, id: &str) -> Value {
+        let feature = json!({ "id": id, "stage": "alpha", "global-enabled": false, "assignable": true });
+        self.create("features", feature).await
+    }
+}
+
+/// The token of the caller, and what is there, by what it is.
+async fn populate(database: &Database, url: &str) -> (String, Value) {
+    let (root, _) = Client::signed_in(url, "root@example.com").await;
+    let organization = root.create("organizations", json!({ "name": "Acme" })).await;
+    let of = organization.as_str().unwrap();
+    let member = |name: &str, role: &str| person(database, name, Some(of), role);
+    let caller = member("caller", "system.admin");
+    member("admin", "org.admin");
+    let (provider, participant) = (member("provider", "org.provider"), member("participant", "org.member"));
+    // Those to whom what happens would be in the way of everything else.
+    let (leaver, phoned) = (member("leaver", "org.provider"), member("phoned", "org.provider"));
+    let phone = json!({ "data": { "type": "users", "id": phoned, "attributes": { "phone": "+12025550123" } } });
+    root.send("PATCH", &format!("users/{}/", phoned.as_str().unwrap()), &phone).await;
+
+    let (client, session) = Client::signed_in(url, "caller@example.com").await;
+    let group = |name: &str, kind: &str| {
+        let attributes = json!({ "name": name, "organization-id": of, "type": "regular", "node-type": kind });
+        client.create("individual-groups", attributes)
+    };
+    let feature = client.feature("known").await;
+    let mut spare = vec![];
+    for number in 0..40 {
+        spare.push(client.feature(&format!("spare-{number}")).await);
+    }
+    let setting = |whose: &str, id: &Value| json!({ "feature-name": "known", whose: id, "state": "enabled" });
+    let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
+    let known = json!({
+        "caller": caller,
+        "user": provider,
+        "leaver": leaver,
+        "phoned": phoned,
+        "organization": organization,
+        "individual": client.create("individuals", owned).await,
+        "role": Role::Member.id(OrganizationId(of.parse().unwrap())),
+        "group": group("Ward", "group").await,
+        "other-group": group("Other ward", "group").await,
+        "division": group("North", "division").await,
+        "feature": feature,
+        "spare-features": spare,
+        "organization-feature": client.create("organization-features", setting("organization-id", &organization)).await,
+        "user-feature": client.create("user-features", setting("user-id", &participant)).await,
+        "session": session["session-id"],
+        "refresh-token": session["refresh-token"],
+    });
+    (client.token, known)
+}
+
+fn messages(answer: &Value) -> Option<Vec<String>> {
+    answer["errors"].as_array()?.iter().map(|error| error["detail"].as_str().map(str::to_owned)).collect()
+}
+
+fn writes(request: &Request) -> bool {
+    request.operation.starts_with("POST ") || request.operation.starts_with("PATCH ")
+}
+
+/// A rule for whose breaking any body can be the reason.
+const fn rule(name: &'static str, end: &'static str) -> Rule {
+    Rule { name, message: ("", end), deserved: writes }
+}
+
+/// That what a body names must be there, and be seen by the caller.
+const fn named(end: &'static str) -> Rule {
+    rule("what is named is there", end)
+}
+
+/// Commands that say nothing but themselves.
+const EMPTY: [&str; 4] = ["/mfa-totp/", "/disable/", "/enable/", "/delete-service-document-agreements/"];
+
+const RULES: [Rule; 46] = [
+    Rule {
+        name: "U+0000 is not stored",
+        message: ("", " must not contain the character U+0000"),
+        deserved: |request| request.body.contains(r"\u0000"),
+    },
+    Rule {
+        name: "U+0000 is not stored, so it is not looked for either",
+        message: ("", " is not encoded as it must be"),
+        deserved: |request| request.uri.contains("%00"),
+    },
+    Rule {
+        name: "a time is compared in a way that the list knows",
+        message: ("filter[cmp-", " and a time"),
+        deserved: |request| request.uri.contains("filter%5Bcmp-"),
+    },
+    Rule {
+        name: "pages are at most so long",
+        message: ("page[limit] must be a number from 0 to ", ""),
+        deserved: |request| request.query("page[limit]").is_some(),
+    },
+    Rule {
+        name: "rows are counted in 63 bits, and none is before the first",
+        message: ("page[offset] must be a ", ""),
+        deserved: |request| {
+            request
+                .query("page[offset]")
+                .is_some_and(|offset| offset.parse::<i64>().is_err() || offset.starts_with('-'))
+        },
+    },
+    Rule {
+        name: "a limit is a number of 64 bits",
+        message: ("page[limit] must be a whole number", ""),
+        deserved: |request| request.query("page[limit]").is_some_and(|limit| limit.parse::<i64>().is_err()),
+    },
+    Rule {
+        name: "there are two types of account",
+        message: ("filter[account-type] must be one of the following values: ", ""),
+        deserved: |request| request.query("filter[account-type]").is_some(),
+    },
+    Rule {
+        name: "a log is that of something",
+        message: ("individual-group-id or another scope is needed", ""),
+        deserved: |request| request.operation == "GET /v1/individual-group-logs/",
+    },
+    Rule {
+        name: "telephone numbers are E.164",
+        message: ("filter[phone-number] must be an E.164 telephone number", ""),
+        deserved: |request| request.query("filter[phone-number]").is_some(),
+    },
+    Rule {
+        name: "what may be accessed is of one type",
+        message: ("/access-query must have exactly one query for a group, individual or organization without an ", ""),
+        deserved: |request| request.operation == "POST /v1/authz-get-accessible-resources/",
+    },
+    Rule {
+        name: "a command that says nothing but itself has no members",
+        message: ("/", " is not known"),
+        deserved: |request| EMPTY.iter().any(|end| request.operation.ends_with(end)),
+    },
+    Rule {
+        name: "a command that says nothing but itself has an empty body",
+        message: ("body is not as it must be", ""),
+        deserved: |request| EMPTY.iter().any(|end| request.operation.ends_with(end)),
+    },
+    Rule { name: "tags are words", message: ("/data/attributes/tags a tag ", ""), deserved: writes },
+    rule("telephone numbers are E.164", " must be an E.164 telephone number"),
+    rule(
+        "telephone numbers that are confirmed are American",
+        " must be an E.164 telephone number of the country code 1",
+    ),
+    rule("time zones are those of the database", " must be a name of the IANA time zone database"),
+    rule("addresses are those of e-mail", "email must be an email"),
+    rule("addresses are those of e-mail", "email must not be longer than 254 characters"),
+    rule("there are two locales", "locale must be en_US or es_US"),
+    rule("names are not blank", "name should not be empty"),
+    rule("features are named plainly", "/data/attributes/id must consist of letters, digits, '.', '_' and '-'"),
+    rule("a user is named once", "user-id or email is needed, and not both"),
+    rule("users are named in one way", " is needed, and not both"),
+    rule("passwords are not guessed", "/new-password must have at least 8 characters"),
+    rule("passwords are not guessed", "/new-password is too easily guessed"),
+    rule("passwords are not guessed", "/new-password must be another one"),
+    rule("texts have a greatest length", " characters"),
+    rule("one signs in with what there is", "/data/attributes/username the user has no such contact"),
+    rule("claims of ours are not made by others", " is reserved, or given twice"),
+    rule("divisions hold groups, groups hold people", " the group takes no individuals"),
+    named(" names no theme"),
+    named(" names no document"),
+    named(" names no group"),
+    named(" names no group of the organization"),
+    named(" names no organization"),
+    named(" names no user"),
+    named(" is no user"),
+    named(" is no feature"),
+    named(" is no organization"),
+    named(" names no individual of the organization"),
+    named(" names no enabled member of the organization"),
+    named(" names no member of the role's organization"),
+    named(" is neither a user nor an organization"),
+    named(" names none of the user's organizations"),
+    named(" is none of the user's"),
+    named(" names no role of the organization"),
+];

@@ -1,0 +1,401 @@
+//! Questions of access, by example. That the answers are right whatever happened is shown in `access_properties`.
+
+mod people;
+
+use crate::app::{Identity, Person, ids};
+use crate::on_both_stores;
+use registrar::directory::groups::{self, GroupRef, NewGroup};
+use registrar::directory::membership;
+use registrar::directory::moves;
+use registrar::executor::RequestContext;
+use registrar_aggregates::group::staffing::Post;
+use registrar_aggregates::group::{GroupKind, NodeType};
+use registrar_aggregates::user::Role;
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, TaskId, UserId};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+const CHECK: &str = "/v1/authz-resource-access/";
+const BULK: &str = "/v1/bulk-authz-resource-access/";
+const RESOURCES: &str = "/v1/authz-get-accessible-resources/";
+const INDIVIDUALS: &str = "/v1/authz-individuals/";
+const ACCESSORS: &str = "/v1/authz-resource-accessors/";
+
+fn question(user: Uuid, queries: &[String]) -> Value {
+    json!({ "user-id": user, "access-query": queries })
+}
+
+fn bulk(users: &[Uuid], queries: &[String], individually: bool) -> Value {
+    json!({ "multi-user-ids": { "user-ids": users, "access-query": queries, "individually": individually } })
+}
+
+impl Identity {
+    /// Whether somebody may, as the service account hears it.
+    async fn may(&self, user: &Person, queries: &[String]) -> bool {
+        let answer = self.post(&self.service, CHECK, &question(user.id, queries)).await;
+        answer["allow"].as_bool().unwrap()
+    }
+
+    async fn listed(&self, caller: &Person, body: &Value) -> BTreeSet<String> {
+        found(&self.post(caller, RESOURCES, body).await)
+    }
+
+    /// Individuals on which somebody holds a grant, as somebody hears it.
+    async fn people(&self, caller: &Person, user: &Person, query: &str) -> BTreeSet<String> {
+        let path = format!("{INDIVIDUALS}?operation=read&user-id={}&{query}", user.id);
+        found(&self.get(caller, &path).await)
+    }
+
+    async fn accessors(&self, query: &str) -> BTreeSet<String> {
+        ids(&self.get(&self.service, &format!("{ACCESSORS}?{query}")).await).into_iter().collect()
+    }
+
+    async fn node_of_tree(&self, organization: Uuid, name: &str, node_type: NodeType) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = NewGroup {
+            group: GroupRef { organization: OrganizationId(organization), id: GroupId(id) },
+            name: name.into(),
+            kind: GroupKind::Regular,
+            node_type,
+            tags: BTreeSet::new(),
+            individuals: BTreeSet::new(),
+            leaders: BTreeSet::new(),
+        };
+        groups::create(self.node(), &RequestContext::system(), &new).await.unwrap();
+        id
+    }
+
+    async fn hang(&self, organization: Uuid, group: Uuid, under: Uuid) {
+        let (node, task) = (self.node(), TaskId(Uuid::now_v7()));
+        let group = GroupRef { organization: OrganizationId(organization), id: GroupId(group) };
+        moves::queue(node, &RequestContext::system(), task, group, Some(GroupId(under))).await.unwrap();
+        moves::carry_out(node, task).await.unwrap();
+    }
+
+    async fn put(&self, organization: Uuid, group: Uuid, individual: Uuid) {
+        let group = GroupRef { organization: OrganizationId(organization), id: GroupId(group) };
+        let individuals = BTreeSet::from([IndividualId(individual)]);
+        groups::add_individuals(self.node(), &RequestContext::system(), group, &individuals, None).await.unwrap();
+    }
+
+    async fn appoint(&self, organization: Uuid, group: Uuid, post: Post, user: &Person) {
+        let group = GroupRef { organization: OrganizationId(organization), id: GroupId(group) };
+        let users = BTreeSet::from([UserId(user.id)]);
+        groups::appoint(self.node(), &RequestContext::system(), group, post, &users, None).await.unwrap();
+    }
+
+    async fn refused_everywhere(&self, caller: &Person, user: Uuid) -> Vec<Value> {
+        let queries = ["individual::read".to_owned()];
+        vec![
+            self.post_refused(caller, CHECK, &question(user, &queries), 403, "forbidden").await,
+            self.post_refused(caller, RESOURCES, &question(user, &queries), 403, "forbidden").await,
+            self.get_refused(caller, &format!("{INDIVIDUALS}?operation=read&user-id={user}"), 403, "forbidden").await,
+        ]
+    }
+}
+
+fn found(answer: &Value) -> BTreeSet<String> {
+    let ids = answer["resource-ids"].as_array().unwrap();
+    assert!(answer["meta"]["page[total]"].as_u64().unwrap() >= ids.len() as u64);
+    ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect()
+}
+
+fn set(ids: &[Uuid]) -> BTreeSet<String> {
+    ids.iter().map(ToString::to_string).collect()
+}
+
+fn individual(id: Uuid, operation: &str) -> String {
+    format!("individual:{id}:{operation}")
+}
+
+/// A group under a division of `Other`, which is restricted: who leads which, and who is in it.
+struct Clinic {
+    division: Uuid,
+    ward: Uuid,
+    head: Person,
+    nurse: Person,
+    patient: Person,
+    /// In no group.
+    visitor: Person,
+}
+
+impl Clinic {
+    async fn open(it: &Identity) -> Self {
+        let head = it.person("head", it.other, Some(Role::Provider)).await;
+        let nurse = it.person("nurse", it.other, Some(Role::Provider)).await;
+        let patient = it.person("patient", it.other, Some(Role::Member)).await;
+        let visitor = it.person("visitor", it.other, Some(Role::Member)).await;
+        let division = it.node_of_tree(it.other, "Division", NodeType::Division).await;
+        let ward = it.node_of_tree(it.other, "Ward", NodeType::Group).await;
+        it.hang(it.other, ward, division).await;
+        it.put(it.other, ward, patient.individual.unwrap()).await;
+        it.appoint(it.other, division, Post::Leader, &head).await;
+        it.appoint(it.other, ward, Post::Member, &nurse).await;
+        Clinic { division, ward, head, nurse, patient, visitor }
+    }
+}
+
+on_both_stores! {
+    async fn grants_follow_from_what_people_are(database) {
+        let it = Identity::open(&database).await;
+        let clinic = Clinic::open(&it).await;
+        let patient = clinic.patient.individual.unwrap();
+        for operation in ["read", "write"] {
+            let open = [individual(it.participant.individual.unwrap(), operation)];
+            for (user, allowed) in [
+                (&it.participant, true), (&it.provider, true), (&it.admin, true), (&it.system, true),
+                (&it.other_admin, false), (&clinic.nurse, false), (&it.service, false),
+            ] {
+                assert_eq!(it.may(user, &open).await, allowed, "{} {operation}", user.email);
+            }
+            let restricted = [individual(patient, operation)];
+            for (user, allowed) in [
+                (&clinic.patient, true), (&clinic.nurse, true), (&clinic.head, true), (&it.other_admin, true),
+                (&clinic.visitor, false), (&it.provider, false), (&it.admin, false),
+            ] {
+                assert_eq!(it.may(user, &restricted).await, allowed, "{} {operation}", user.email);
+            }
+            let alone = [individual(clinic.visitor.individual.unwrap(), operation)];
+            assert!(!it.may(&clinic.nurse, &alone).await && !it.may(&clinic.head, &alone).await);
+        }
+        let (division, ward) = (clinic.division, clinic.ward);
+        for (query, who) in [
+            (format!("group:{ward}:read"), vec![&clinic.head, &clinic.nurse, &it.other_admin]),
+            (format!("group:{ward}:write"), vec![&clinic.head, &it.other_admin]),
+            (format!("group:{division}:read"), vec![&clinic.head, &it.other_admin]),
+            (format!("group:{division}:contain"), vec![&clinic.patient]),
+            (format!("group:{ward}:contain"), vec![&clinic.patient]),
+            (format!("organization:{}:read", it.other), vec![
+                &clinic.head, &clinic.nurse, &clinic.patient, &clinic.visitor, &it.other_admin,
+            ]),
+            (format!("organization:{}:write", it.other), vec![&it.other_admin]),
+            ("system:service:read".into(), vec![&it.service]),
+            ("app.diary:1:read".into(), vec![]),
+            (format!("individual:{}:read", Uuid::now_v7()), vec![]),
+            (format!("group:{}:read", Uuid::now_v7()), vec![]),
+            (format!("organization:{}:read", Uuid::now_v7()), vec![]),
+        ] {
+            let everybody = [
+                &clinic.head, &clinic.nurse, &clinic.patient, &clinic.visitor, &it.other_admin, &it.provider, &it.admin,
+                &it.participant, &it.service,
+            ];
+            for user in everybody {
+                let expected = who.iter().any(|one| one.id == user.id);
+                assert_eq!(it.may(user, std::slice::from_ref(&query)).await, expected, "{} {query}", user.email);
+            }
+        }
+        for query in ["system:service:read", "system:anything:write", "app.diary:1:read"] {
+            assert!(it.may(&it.system, &[query.into()]).await, "{query}");
+        }
+    }
+
+    async fn all_queries_must_hold(database) {
+        let it = Identity::open(&database).await;
+        let own = individual(it.participant.individual.unwrap(), "read");
+        let member = format!("organization:{}:read", it.acme);
+        let admin = format!("organization:{}:write", it.acme);
+        assert!(it.may(&it.participant, &[own.clone(), member.clone()]).await);
+        assert!(!it.may(&it.participant, &[own, member, admin]).await);
+        // Without an identifier: at least one.
+        for (query, expected) in [
+            ("individual::read", true),
+            ("organization::write", false),
+            ("group::contain", true),
+            ("group::write", false),
+        ] {
+            assert_eq!(it.may(&it.participant, &[query.into()]).await, expected, "{query}");
+        }
+        assert!(!it.may(&it.other_admin, &["individual::read".into()]).await);
+    }
+
+    async fn what_was_committed_counts_at_once(database) {
+        let it = Identity::open(&database).await;
+        let query = [individual(it.participant.individual.unwrap(), "read")];
+        let context = RequestContext::system();
+        let (provider, by) = (UserId(it.provider.id), UserId(it.admin.id));
+        membership::disable(it.node(), &context, provider, by).await.unwrap();
+        assert!(!it.may(&it.provider, &query).await);
+        membership::enable(it.node(), &context, provider).await.unwrap();
+        assert!(it.may(&it.provider, &query).await);
+        membership::leave(it.node(), &context, provider, OrganizationId(it.acme)).await.unwrap();
+        assert!(!it.may(&it.provider, &query).await);
+    }
+
+    async fn people_ask_about_themselves_and_programs_about_anybody(database) {
+        let it = Identity::open(&database).await;
+        let queries = ["individual::read".to_owned()];
+        for caller in [&it.participant, &it.provider, &it.admin] {
+            assert_eq!(it.post(caller, CHECK, &question(caller.id, &queries)).await["allow"], true);
+        }
+        for caller in [&it.service, &it.system] {
+            assert_eq!(it.post(caller, CHECK, &question(it.provider.id, &queries)).await["allow"], true);
+            assert_eq!(it.post(caller, CHECK, &question(Uuid::now_v7(), &queries)).await["allow"], false);
+        }
+        let foreign = it.refused_everywhere(&it.admin, it.participant.id).await;
+        assert_eq!(foreign, it.refused_everywhere(&it.admin, Uuid::now_v7()).await);
+        let body = bulk(&[it.admin.id], &queries, false);
+        let accessors = format!("{ACCESSORS}?resource-type=organization&operation=read&resource-id={}", it.acme);
+        for caller in [&it.admin, &it.provider] {
+            it.post_refused(caller, BULK, &body, 403, "forbidden").await;
+            it.get_refused(caller, &accessors, 403, "forbidden").await;
+        }
+    }
+
+    async fn what_is_no_query_is_refused(database) {
+        let it = Identity::open(&database).await;
+        let id = Uuid::now_v7();
+        for wrong in [
+            "individual".to_owned(), format!("individual:{id}:contain"), format!("person:{id}:read"),
+            "individual:1:read".into(),
+            "group::delete".into(), format!("individual:{id}:read:"), "app.:1:read".into(), String::new(),
+        ] {
+            let queries = ["individual::read".to_owned(), wrong];
+            for (path, body, pointer) in [
+                (CHECK, question(id, &queries), "/access-query/1"),
+                (RESOURCES, question(id, &queries), "/access-query/1"),
+                (BULK, bulk(&[id], &queries, true), "/multi-user-ids/access-query/1"),
+            ] {
+                let error = it.post_refused(&it.service, path, &body, 400, "validation-error").await;
+                assert_eq!(error["source"]["pointer"], pointer, "{queries:?}");
+            }
+        }
+        let query = || "individual::read".to_owned();
+        let many: Vec<_> = (0..1_001).map(|_| Uuid::now_v7()).collect();
+        for (path, body) in [
+            (CHECK, question(id, &[])),
+            (CHECK, question(id, &vec![query(); 101])),
+            (CHECK, json!({ "access-query": ["individual::read"] })),
+            (BULK, bulk(&[], &[query()], false)),
+            (BULK, bulk(&[id], &[], false)),
+            (BULK, bulk(&many, &[query()], false)),
+            // Exactly one must leave open what is listed.
+            (RESOURCES, question(id, &[individual(id, "read")])),
+            (RESOURCES, question(id, &["system::read".into()])),
+            (RESOURCES, question(id, &[query(), "group::read".into()])),
+        ] {
+            it.post_refused(&it.service, path, &body, 400, "validation-error").await;
+        }
+        let mut long = question(id, &[query()]);
+        long["page[limit]"] = json!(100_001);
+        it.post_refused(&it.service, RESOURCES, &long, 400, "validation-error").await;
+    }
+
+    async fn many_users_are_asked_about_at_once(database) {
+        let it = Identity::open(&database).await;
+        let own = individual(it.participant.individual.unwrap(), "read");
+        let admin = format!("organization:{}:write", it.acme);
+        let (queries, unknown) = ([own.clone(), admin.clone()], Uuid::now_v7());
+        let users = [it.admin.id, it.participant.id, unknown, it.admin.id];
+        let verdict = |queries: &[String], allow: bool, user: Uuid| {
+            json!({ "access-query": queries, "allow": allow, "user-id": user })
+        };
+        let answer = it.post(&it.service, BULK, &bulk(&users, &queries, false)).await;
+        let expected = [(true, it.admin.id), (false, it.participant.id), (false, unknown)];
+        assert_eq!(answer, json!({ "access-queries": expected.map(|(allow, user)| verdict(&queries, allow, user)) }));
+        let answer = it.post(&it.service, BULK, &bulk(&users, &queries, true)).await;
+        let mut expected = vec![];
+        let allowed =
+            [(it.admin.id, [true, true]), (it.participant.id, [true, false]), (unknown, [false, false])];
+        for (user, allowed) in allowed {
+            expected.push(verdict(std::slice::from_ref(&own), allowed[0], user));
+            expected.push(verdict(std::slice::from_ref(&admin), allowed[1], user));
+        }
+        assert_eq!(answer, json!({ "access-queries": expected }));
+    }
+
+    async fn what_may_be_accessed_is_listed(database) {
+        let it = Identity::open(&database).await;
+        let clinic = Clinic::open(&it).await;
+        let all = |user: &Person| question(user.id, &["individual::read".into()]);
+        let patient = clinic.patient.individual.unwrap();
+        let visitor = clinic.visitor.individual.unwrap();
+        assert_eq!(it.listed(&it.service, &all(&clinic.nurse)).await, set(&[patient]));
+        assert_eq!(it.listed(&clinic.head, &all(&clinic.head)).await, set(&[patient]));
+        assert_eq!(it.listed(&it.service, &all(&it.other_admin)).await, set(&[patient, visitor]));
+        assert!(it.listed(&it.service, &question(Uuid::now_v7(), &["individual::read".into()])).await.is_empty());
+        let everything = it.listed(&it.service, &all(&it.system)).await;
+        assert_eq!(everything, set(&[patient, visitor, it.participant.individual.unwrap()]));
+
+        let mut within = all(&it.system);
+        within["organization-id"] = json!(it.acme);
+        assert_eq!(it.listed(&it.service, &within).await, set(&[it.participant.individual.unwrap()]));
+        for group in [clinic.ward, clinic.division] {
+            let inside = question(it.other_admin.id, &["individual::write".into(), format!("group:{group}:contain")]);
+            assert_eq!(it.listed(&it.other_admin, &inside).await, set(&[patient]));
+        }
+        let groups = question(clinic.head.id, &["group::write".into()]);
+        assert_eq!(it.listed(&clinic.head, &groups).await, set(&[clinic.ward, clinic.division]));
+        let inside = question(clinic.head.id, &["group::write".into(), format!("group:{}:contain", clinic.ward)]);
+        assert_eq!(it.listed(&clinic.head, &inside).await, set(&[clinic.ward]));
+        let organizations = question(it.admin.id, &["organization::write".into()]);
+        assert_eq!(it.listed(&it.admin, &organizations).await, set(&[it.acme]));
+        // What the others ask for must hold all the same.
+        let both = question(it.other_admin.id, &["individual::read".into(), format!("organization:{}:write", it.acme)]);
+        assert!(it.listed(&it.service, &both).await.is_empty());
+
+        let mut page = all(&it.other_admin);
+        page["page[limit]"] = json!(1);
+        let first = it.post(&it.service, RESOURCES, &page).await;
+        page["page[offset]"] = json!(1);
+        let second = it.post(&it.service, RESOURCES, &page).await;
+        assert_eq!(second["meta"], json!({ "page[limit]": 1, "page[offset]": 1, "page[total]": 2 }));
+        assert_eq!(&found(&first) | &found(&second), set(&[patient, visitor]));
+    }
+
+    async fn those_who_have_access_are_listed(database) {
+        let it = Identity::open(&database).await;
+        let clinic = Clinic::open(&it).await;
+        let (patient, participant) = (clinic.patient.individual.unwrap(), it.participant.individual.unwrap());
+        let of = |id: Uuid| format!("resource-type=individual&operation=read&resource-id={id}");
+        let around = set(&[clinic.patient.id, clinic.nurse.id, clinic.head.id, it.other_admin.id, it.system.id]);
+        assert_eq!(it.accessors(&of(patient)).await, around);
+        let two = format!("{}&resource-id={participant}&resource-id={}", of(patient), Uuid::now_v7());
+        let open = set(&[it.participant.id, it.provider.id, it.admin.id, it.system.id]);
+        assert_eq!(it.accessors(&two).await, &around | &open);
+        assert_eq!(it.accessors(&format!("{two}&organization-id={}", it.acme)).await, &open - &set(&[it.system.id]));
+        assert!(it.accessors(&of(Uuid::now_v7())).await.is_empty());
+        let acme = it.acme;
+        let organization = |operation| format!("resource-type=organization&operation={operation}&resource-id={acme}");
+        assert_eq!(it.accessors(&organization("read")).await, open);
+        assert_eq!(it.accessors(&organization("write")).await, set(&[it.admin.id, it.system.id]));
+        let page = it.get(&it.service, &format!("{ACCESSORS}?{}&page[limit]=1&page[offset]=1", of(patient))).await;
+        assert_eq!(page["meta"], json!({ "page[limit]": 1, "page[offset]": 1, "page[total]": 5 }));
+        assert_eq!(ids(&page).len(), 1);
+
+        let many: Vec<_> = (0..51).map(|_| format!("resource-id={}", Uuid::now_v7())).collect();
+        for query in [
+            format!("resource-type=individual&operation=read&{}", many.join("&")),
+            "resource-type=individual&operation=read".into(),
+            format!("resource-type=group&operation=read&resource-id={patient}"),
+            format!("resource-type=individual&operation=contain&resource-id={patient}"),
+            format!("{}&page[limit]=100001", of(patient)),
+        ] {
+            it.get_refused(&it.service, &format!("{ACCESSORS}?{query}"), 400, "validation-error").await;
+        }
+    }
+
+    async fn grants_are_never_behind_what_happened(database) {
+        let it = Identity::open(&database).await;
+        let path = |user: &str| format!("/v1/authz-user-status/{user}/");
+        let status = async |caller: &Person, user: Uuid| it.get(caller, &path(&user.to_string())).await;
+        let before = status(&it.service, it.provider.id).await;
+        assert_eq!(before["data"]["type"], "authz-user-status");
+        assert_eq!(before["data"]["id"], json!(it.provider.id));
+        assert_eq!(before["data"]["attributes"]["up-to-date"], true);
+        assert_eq!(status(&it.provider, it.provider.id).await, before);
+        let context = RequestContext::system();
+        let (user, organization) = (UserId(it.provider.id), OrganizationId(it.acme));
+        let granted = membership::grant(it.node(), &context, user, organization, Role::Admin).await.unwrap();
+        let at = granted.events[0].recorded_at.format("%Y-%m-%d %H:%M:%S").to_string();
+        let shown = status(&it.service, it.provider.id).await["data"]["attributes"].clone();
+        assert_eq!(shown, json!({ "last-populated-at": at, "latest-event-at": at, "up-to-date": true }));
+
+        for id in [Uuid::now_v7().to_string(), "nonsense".into()] {
+            it.get_refused(&it.service, &path(&id), 404, "not-found").await;
+            it.get_refused(&it.admin, &path(&id), 404, "not-found").await;
+        }
+        it.get_refused(&it.admin, &path(&it.participant.id.to_string()), 403, "forbidden").await;
+        it.get_refused(&it.other_admin, &path(&it.participant.id.to_string()), 404, "not-found").await;
+    }
+}

@@ -1,0 +1,266 @@
+//! The rules of access in their plainest form: events make sets, and a grant is a sentence about them.
+
+use registrar::access::Operation;
+use registrar::journal::codec;
+use registrar::node::Node;
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::group::placement::PlacementEvent;
+use registrar_aggregates::group::staffing::{Post, StaffingEvent};
+use registrar_aggregates::group::{GroupEvent, NodeType, SystemGroup};
+use registrar_aggregates::individual::{IndividualEvent, Owner};
+use registrar_aggregates::organization::{Authorization, OrganizationEvent};
+use registrar_aggregates::user::{Role, SystemRole, UserEvent};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+/// A user as the events tell.
+#[derive(Default)]
+pub struct Person {
+    pub blocked: bool,
+    pub member_of: BTreeSet<OrganizationId>,
+    pub roles: BTreeSet<(OrganizationId, Role)>,
+    pub administers_all: bool,
+    /// The first one is the primary one.
+    pub individuals: Vec<IndividualId>,
+}
+
+/// Everything that grants follow from.
+#[derive(Default)]
+pub struct World {
+    pub users: BTreeMap<UserId, Person>,
+    /// Whether each is open.
+    pub organizations: BTreeMap<OrganizationId, bool>,
+    pub owners: BTreeMap<IndividualId, Owner>,
+    /// The regular groups of each organization.
+    pub groups: BTreeMap<GroupId, OrganizationId>,
+    /// Those of them that hold nodes.
+    pub divisions: BTreeSet<GroupId>,
+    pub parents: BTreeMap<GroupId, GroupId>,
+    pub inside: BTreeSet<(OrganizationId, IndividualId, GroupId)>,
+    pub leads: BTreeSet<(UserId, GroupId)>,
+    pub works: BTreeSet<(UserId, GroupId)>,
+}
+
+fn uuid(text: &str) -> Uuid {
+    Uuid::try_parse(text).unwrap()
+}
+
+impl World {
+    pub async fn read(node: &Node) -> Self {
+        let stored = node.journal.read(0, usize::MAX).await.unwrap();
+        let mut world = World::default();
+        for recorded in codec::decode(&node.vault, &stored).await.unwrap() {
+            world.happen(&recorded.aggregate_id, &recorded.event);
+        }
+        world
+    }
+
+    fn happen(&mut self, stream: &str, event: &DomainEvent) {
+        match event {
+            DomainEvent::User(event) => {
+                let user = self.users.entry(UserId(uuid(stream))).or_default();
+                match event {
+                    UserEvent::Disabled { .. } | UserEvent::Archived { .. } => user.blocked = true,
+                    UserEvent::Enabled { .. } => user.blocked = false,
+                    UserEvent::OrganizationJoined { organization_id, .. } => {
+                        user.member_of.insert(*organization_id);
+                    }
+                    UserEvent::OrganizationRemoved { organization_id } => {
+                        user.member_of.remove(organization_id);
+                        user.roles.retain(|(organization, _)| organization != organization_id);
+                    }
+                    UserEvent::RoleGranted { organization_id, role } => {
+                        user.roles.insert((*organization_id, *role));
+                    }
+                    UserEvent::RoleRevoked { organization_id, role } => {
+                        user.roles.remove(&(*organization_id, *role));
+                    }
+                    UserEvent::SystemRoleGranted { role } => user.administers_all |= *role == SystemRole::Admin,
+                    UserEvent::SystemRoleRevoked { role } => user.administers_all &= *role != SystemRole::Admin,
+                    UserEvent::IndividualAdded { individual_id } => user.individuals.push(*individual_id),
+                    _ => {}
+                }
+            }
+            DomainEvent::Organization(OrganizationEvent::Registered(profile)) => {
+                self.organizations.insert(profile.id, profile.tenancy.authorization == Authorization::Open);
+            }
+            DomainEvent::Organization(OrganizationEvent::TenancyAmended { tenancy, .. }) => {
+                let open = tenancy.authorization == Authorization::Open;
+                self.organizations.insert(OrganizationId(uuid(stream)), open);
+            }
+            DomainEvent::Individual(IndividualEvent::Recorded { id, owner }) => {
+                self.owners.insert(*id, *owner);
+            }
+            DomainEvent::Group(GroupEvent::Created(node)) => {
+                self.groups.insert(node.id, node.organization_id);
+                if node.node_type == NodeType::Division {
+                    self.divisions.insert(node.id);
+                }
+            }
+            DomainEvent::Group(GroupEvent::Moved { to, .. }) => {
+                let group = GroupId(uuid(stream));
+                match to {
+                    Some(to) => self.parents.insert(group, *to),
+                    None => self.parents.remove(&group),
+                };
+            }
+            DomainEvent::Placement(event) => {
+                let (organization, individual) = stream.split_once('/').unwrap();
+                let (organization, individual) = (OrganizationId(uuid(organization)), IndividualId(uuid(individual)));
+                match event {
+                    PlacementEvent::Enrolled { .. } => {}
+                    PlacementEvent::Joined { group, .. } => {
+                        self.inside.insert((organization, individual, *group));
+                    }
+                    PlacementEvent::Removed { group, .. } => {
+                        self.inside.remove(&(organization, individual, *group));
+                    }
+                    PlacementEvent::Released { .. } => {
+                        self.inside.retain(|(there, one, _)| (*there, *one) != (organization, individual));
+                    }
+                }
+            }
+            DomainEvent::Staffing(event) => {
+                let user = UserId(uuid(stream.split_once('/').unwrap().1));
+                let (post, group, stands) = match event {
+                    StaffingEvent::Appointed { post, group, .. } => (post, *group, true),
+                    StaffingEvent::Relieved { post, group } => (post, *group, false),
+                };
+                let places = if *post == Post::Leader { &mut self.leads } else { &mut self.works };
+                if stands {
+                    places.insert((user, group))
+                } else {
+                    places.remove(&(user, group))
+                };
+            }
+            _ => {}
+        }
+    }
+
+    /// The user, if it holds anything at all.
+    pub fn active(&self, user: UserId) -> Option<&Person> {
+        self.users.get(&user).filter(|person| !person.blocked)
+    }
+
+    fn has(&self, user: UserId, organization: OrganizationId, role: Role) -> bool {
+        self.active(user).is_some_and(|person| person.administers_all || person.roles.contains(&(organization, role)))
+    }
+
+    fn is_admin(&self, user: UserId, organization: OrganizationId) -> bool {
+        self.has(user, organization, Role::Admin)
+    }
+
+    fn sees_all_in(&self, user: UserId, organization: OrganizationId) -> bool {
+        self.organizations[&organization] && self.has(user, organization, Role::Provider)
+    }
+
+    /// The organizations that an individual is one of: the one that owns it, or those that its owner takes part in.
+    pub fn is_of(&self, individual: IndividualId, organization: OrganizationId) -> bool {
+        match self.owners.get(&individual) {
+            Some(Owner::Organization(owner)) => *owner == organization,
+            Some(Owner::User(owner)) => {
+                self.users.get(owner).is_some_and(|owner| owner.roles.contains(&(organization, Role::Member)))
+            }
+            None => false,
+        }
+    }
+
+    pub fn in_regular_groups(&self, individual: IndividualId, organization: OrganizationId) -> BTreeSet<GroupId> {
+        let inside = self.inside.iter().filter(|(there, one, _)| (*there, *one) == (organization, individual));
+        inside.map(|(_, _, group)| *group).collect()
+    }
+
+    /// The groups that an individual is in, those of the system too.
+    fn groups_of(&self, individual: IndividualId) -> BTreeSet<GroupId> {
+        let mut groups = BTreeSet::new();
+        for organization in self.organizations.keys().filter(|organization| self.is_of(individual, **organization)) {
+            let regular = self.in_regular_groups(individual, *organization);
+            groups.insert(SystemGroup::AllParticipants.id(*organization));
+            if regular.is_empty() {
+                groups.insert(SystemGroup::Unassigned.id(*organization));
+            }
+            groups.extend(regular);
+        }
+        groups
+    }
+
+    /// Whether a node is another one or stands below it.
+    pub fn is_under(&self, mut node: GroupId, above: GroupId) -> bool {
+        loop {
+            if node == above {
+                return true;
+            }
+            match self.parents.get(&node) {
+                Some(parent) => node = *parent,
+                None => return false,
+            }
+        }
+    }
+
+    pub fn is_inside(&self, individual: IndividualId, group: GroupId) -> bool {
+        self.groups_of(individual).into_iter().any(|inside| self.is_under(inside, group))
+    }
+
+    fn leads_at_or_above(&self, user: UserId, group: GroupId) -> bool {
+        self.active(user).is_some() && self.leads.iter().any(|(one, led)| *one == user && self.is_under(group, *led))
+    }
+
+    fn works_in(&self, user: UserId, group: GroupId) -> bool {
+        self.active(user).is_some() && self.works.contains(&(user, group))
+    }
+
+    /// Whether a user may look at an individual through what it is in an organization.
+    pub fn through(&self, user: UserId, individual: IndividualId, organization: OrganizationId) -> bool {
+        self.is_of(individual, organization)
+            && (self.is_admin(user, organization)
+                || self.sees_all_in(user, organization)
+                || self
+                    .in_regular_groups(individual, organization)
+                    .into_iter()
+                    .any(|group| self.leads_at_or_above(user, group) || self.works_in(user, group)))
+    }
+
+    pub fn owns(&self, user: UserId, individual: IndividualId) -> bool {
+        self.active(user).is_some() && self.owners.get(&individual) == Some(&Owner::User(user))
+    }
+
+    pub fn individual(&self, user: UserId, individual: IndividualId) -> bool {
+        let everything = self.active(user).is_some_and(|person| person.administers_all);
+        self.owners.contains_key(&individual)
+            && (everything
+                || self.owns(user, individual)
+                || self.organizations.keys().any(|organization| self.through(user, individual, *organization)))
+    }
+
+    pub fn organization(&self, user: UserId, organization: OrganizationId, operation: Operation) -> bool {
+        let Some(person) = self.active(user) else { return false };
+        self.organizations.contains_key(&organization)
+            && match operation {
+                Operation::Read => person.administers_all || person.member_of.contains(&organization),
+                Operation::Write => self.is_admin(user, organization),
+                Operation::Contain => false,
+            }
+    }
+
+    /// Every group with its organization, those of the system too.
+    pub fn all_groups(&self) -> BTreeMap<GroupId, OrganizationId> {
+        let system = self
+            .organizations
+            .keys()
+            .flat_map(|organization| SystemGroup::ALL.map(|group| (group.id(*organization), *organization)));
+        system.chain(self.groups.iter().map(|(group, organization)| (*group, *organization))).collect()
+    }
+
+    pub fn group(&self, user: UserId, group: GroupId, operation: Operation) -> bool {
+        let Some(organization) = self.all_groups().get(&group).copied() else { return false };
+        let writes = self.is_admin(user, organization) || self.leads_at_or_above(user, group);
+        match operation {
+            Operation::Write => writes,
+            Operation::Read => writes || self.works_in(user, group) || self.sees_all_in(user, organization),
+            Operation::Contain => self.active(user).is_some_and(|person| {
+                person.individuals.first().is_some_and(|individual| self.is_inside(*individual, group))
+            }),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A server with organizations, people of every kind, and their tokens.
+
+use crate::ecg_app::{Answer, App, Call};
+use crate::shapes;
+use crate::support::Database;
+use chrono::Utc;
+use registrar::api::ApiSettings;
+use registrar::directory::membership::{self, Part};
+use registrar::directory::sessions::{self, Person as Whose, Wish};
+use registrar::directory::{organizations, user_by_id};
+use registrar::executor::RequestContext;
+use registrar::node::Node;
+use registrar_aggregates::individual::Owner;
+use registrar_aggregates::organization::{Authorization, Content, Stamp, Tenancy};
+use registrar_aggregates::session::Origin;
+use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role, SystemRole, UserState, Username};
+use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId, UserId};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A server with two organizations: `Acme`, which is open, and `Other`, which is restricted; and somebody of every kind.
+pub struct Identity {
+    pub app: App,
+    pub acme: Uuid,
+    pub other: Uuid,
+    /// Administers the system; a user.
+    pub system: Person,
+    /// A service account.
+    pub service: Person,
+    /// Administers Acme.
+    pub admin: Person,
+    /// Works for Acme.
+    pub provider: Person,
+    /// Takes part in Acme.
+    pub participant: Person,
+    /// Administers Other.
+    pub other_admin: Person,
+}
+
+/// A user with a session.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub id: Uuid,
+    pub email: String,
+    /// The primary individual, of participants.
+    pub individual: Option<Uuid>,
+    pub token: String,
+}
+
+/// What every user of these tests signs in with. Its hash is cheap, so that tests need not wait for it.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+impl Identity {
+    pub async fn open(database: &Database) -> Self {
+        Self::with(database, ApiSettings::default()).await
+    }
+
+    pub async fn with(database: &Database, settings: ApiSettings) -> Self {
+        let app = App::over(database.open().await, settings).await;
+        let acme = organize(&app.state.node, "Acme", Authorization::Open).await;
+        let other = organize(&app.state.node, "Other", Authorization::Restricted).await;
+        let system = person(&app, "system@example.com", Some(Part::System(SystemRole::Admin))).await;
+        let service = person(&app, "service@example.com", Some(Part::System(SystemRole::Service))).await;
+        let of = |organization, role| Some(Part::Member(OrganizationId(organization), Some(role)));
+        let admin = person(&app, "admin@example.com", of(acme, Role::Admin)).await;
+        let provider = person(&app, "provider@example.com", of(acme, Role::Provider)).await;
+        let participant = person(&app, "participant@example.com", of(acme, Role::Member)).await;
+        let other_admin = person(&app, "admin@other.example.com", of(other, Role::Admin)).await;
+        Identity { app, acme, other, system, service, admin, provider, participant, other_admin }
+    }
+
+    pub fn node(&self) -> &Node {
+        &self.app.state.node
+    }
+
+    /// One more user; `name@example.com`.
+    pub async fn person(&self, name: &str, organization: Uuid, role: Option<Role>) -> Person {
+        let part = Part::Member(OrganizationId(organization), role);
+        person(&self.app, &format!("{name}@example.com"), Some(part)).await
+    }
+
+    /// One more user, of whichever kind.
+    pub async fn person_as(&self, email: &str, part: Option<Part>) -> Person {
+        person(&self.app, email, part).await
+    }
+
+    /// One more organization.
+    pub async fn organization(&self, name: &str, authorization: Authorization) -> Uuid {
+        organize(self.node(), name, authorization).await
+    }
+
+    /// One more individual that an organization owns.
+    pub async fn individual(&self, organization: Uuid) -> Uuid {
+        let id = Uuid::now_v7();
+        let owner = Owner::Organization(OrganizationId(organization));
+        let context = RequestContext::system();
+        membership::record_individual(self.node(), &context, IndividualId(id), owner).await.unwrap();
+        id
+    }
+
+    pub fn call(&self, caller: &Person, method: &str, path: &str) -> Call<'_> {
+        self.app.call(method, path).token(Some(&caller.token))
+    }
+
+    /// The body of a read that goes well.
+    pub async fn get(&self, caller: &Person, path: &str) -> Value {
+        let answer = self.call(caller, "GET", path).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        shapes::check("GET", path, &answer);
+        answer.json()
+    }
+
+    /// The body of a command that goes well.
+    pub async fn post(&self, caller: &Person, path: &str, body: &Value) -> Value {
+        let answer = self.call(caller, "POST", path).json(body).send().await;
+        assert_eq!(answer.status, 201, "{answer:?}");
+        shapes::check("POST", path, &answer);
+        answer.json()
+    }
+
+    /// The body of a partial change that goes well.
+    pub async fn patch(&self, caller: &Person, path: &str, body: &Value) -> Value {
+        let answer = self.call(caller, "PATCH", path).json(body).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        shapes::check("PATCH", path, &answer);
+        answer.json()
+    }
+
+    pub async fn head(&self) -> u64 {
+        self.app.head().await
+    }
+
+    /// Sends a request that must be refused and must leave no trace; the first error of the answer.
+    pub async fn refused(&self, call: Call<'_>, status: u16, code: &str) -> Value {
+        let before = self.head().await;
+        let error = refusal(&call.send().await, status, code);
+        assert_eq!(self.head().await, before, "something was stored: {error}");
+        error
+    }
+
+    /// A read that must be refused.
+    pub async fn get_refused(&self, caller: &Person, path: &str, status: u16, code: &str) -> Value {
+        self.refused(self.call(caller, "GET", path), status, code).await
+    }
+
+    /// A command that must be refused.
+    pub async fn post_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
+        self.refused(self.call(caller, "POST", path).json(body), status, code).await
+    }
+
+    /// A partial change that must be refused.
+    pub async fn patch_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
+        self.refused(self.call(caller, "PATCH", path).json(body), status, code).await
+    }
+}
+
+/// The first error of an answer, after a look at its shape.
+#[track_caller]
+pub fn refusal(answer: &Answer, status: u16, code: &str) -> Value {
+    assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/vnd.api+json");
+    let body = answer.json();
+    let errors = body["errors"].as_array().unwrap_or_else(|| panic!("no errors: {body}"));
+    for error in errors {
+        assert_eq!(error["status"], status, "{body}");
+        assert!(error["code"].is_string() && error["detail"].is_string(), "{body}");
+    }
+    assert_eq!(errors[0]["code"], code, "{body}");
+    errors[0].clone()
+}
+
+/// Identifiers of the rows of a list, in their order.
+pub fn ids(list: &Value) -> Vec<String> {
+    let rows = list["data"].as_array().unwrap_or_else(|| panic!("no list: {list}"));
+    rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+pub async fn organize(node: &Node, name: &str, authorization: Authorization) -> Uuid {
+    let id = OrganizationId(Uuid::now_v7());
+    let tenancy = Some(Tenancy { authorization, ..Tenancy::default() });
+    let content = Content { name: name.into(), tenancy, ..Content::default() };
+    let context = RequestContext::system().within(id);
+    organizations::register(node, &context, id, content, Stamp::at(Utc::now())).await.unwrap();
+    id.0
+}
+
+/// A creation with nothing but an e-mail address.
+pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
+    let (first, _) = email.split_once('@').unwrap();
+    Creation {
+        id: UserId(Uuid::now_v7()),
+        state: UserState::Confirmed,
+        names: Names { first_name: first.into(), last_name: "Example".into() },
+        birth_date: None,
+        contacts: Contacts {
+            email: Some(EmailAddress::parse(email).unwrap()),
+            email_verified: true,
+            ..Contacts::default()
+        },
+        username: Username::Email,
+        locale: Locale::EnUs,
+        time_zone: None,
+        classification: None,
+        password_hash,
+    }
+}
+
+async fn person(app: &App, email: &str, part: Option<Part>) -> Person {
+    let node = &app.state.node;
+    let creation = creation(email, None);
+    let id = creation.id;
+    membership::create(node, &RequestContext::system(), creation, part).await.unwrap();
+    let user = user_by_id(node, id).await.unwrap().unwrap();
+    let individual = user.individuals.first().map(|individual| individual.0);
+    Person { id: id.0, email: email.into(), individual, token: token(app, id.0).await }
+}
+
+/// A token of one more session of a user.
+pub async fn token(app: &App, user: Uuid) -> String {
+    let node = &app.state.node;
+    let user = user_by_id(node, UserId(user)).await.unwrap().unwrap();
+    let (whose, wish) = (Whose::User(user), Wish::plain(Origin::SignIn));
+    let opened = sessions::open(node, &app.state.authenticator, &RequestContext::system(), &whose, &wish).await;
+    opened.unwrap().tokens.access
+}
+
+/// Registers an admin with an account who holds everything; the person behind it.
+pub async fn register_admin(node: &Node, email: &str, password_hash: &str) -> Uuid {
+    use registrar_aggregates::admin::{Admin, AdminCommand};
+    let id = Uuid::now_v7();
+    let mut registration = crate::support::registered(id, Some(email));
+    registration.policies = vec![registrar::auth::permissions::ADMINISTRATOR.id.to_owned()];
+    if let Some(account) = &mut registration.account {
+        account.password_hash = password_hash.to_owned();
+    }
+    let person = registration.person_id.0;
+    let command = AdminCommand::Register(Box::new(registration));
+    node.executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), command, None).await.unwrap();
+    person
+}

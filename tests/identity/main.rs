@@ -1,0 +1,37 @@
+//! End-to-end tests of the identity dialect, over HTTP in process, on both stores.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::large_futures,
+    unreachable_pub,
+    dead_code,
+    missing_docs,
+    reason = "a test that cannot go on may panic; nobody reads its API, and not every binary uses all of the support"
+)]
+
+#[path = "../e2e/ecg_app.rs"]
+mod ecg_app;
+#[path = "../e2e/support.rs"]
+mod support;
+
+mod access;
+mod access_properties;
+mod app;
+mod checkins;
+mod coverage;
+mod features;
+mod group_eligible;
+mod group_lists;
+mod group_logs;
+mod group_people;
+mod groups;
+mod individuals;
+mod memberships;
+mod moves;
+mod organizations;
+mod passwords;
+mod sessions;
+mod shapes;
+mod sign_in;
+mod totp;
+mod users;

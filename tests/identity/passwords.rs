@@ -1,0 +1,148 @@
+//! Passwords over HTTP: judged, changed by their owner, set by support.
+
+use crate::app::{Identity, PASSWORD, Person, refusal};
+use crate::on_both_stores;
+use crate::shapes;
+use crate::sign_in::{attempt, sign_in, with_password};
+use registrar::api::ApiSettings;
+use registrar::directory::membership::Part;
+use registrar::directory::passwords::Pwned;
+use registrar_aggregates::user::{Role, SystemRole};
+use serde_json::{Value, json};
+use sha1::{Digest, Sha1};
+use uuid::Uuid;
+
+const STRENGTH: &str = "/v1/password-strength/";
+const NEW: &str = "another horse entirely, quite blue";
+
+fn path(id: Uuid) -> String {
+    format!("/v1/users/{id}/change-password/")
+}
+
+async fn ada(identity: &Identity) -> Person {
+    let id = with_password(identity, "ada@example.com", Role::Provider, |_| {}).await;
+    let info = sign_in(identity, "ada@example.com").await;
+    let token = info["access-token"].as_str().unwrap().to_owned();
+    Person { id, email: "ada@example.com".into(), individual: None, token }
+}
+
+fn credentials(password: &str) -> Value {
+    json!({ "username": "ada@example.com", "password": password })
+}
+
+/// A service that knows one stolen password, and whether it was asked for it in the clear.
+async fn stolen(password: &str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    let digest: String = Sha1::digest(password).iter().map(|byte| format!("{byte:02X}")).collect();
+    let asked: std::sync::Arc<std::sync::Mutex<Vec<String>>> = Default::default();
+    let seen = asked.clone();
+    let service = axum::Router::new().route(
+        "/range/{prefix}",
+        axum::routing::get(move |axum::extract::Path(prefix): axum::extract::Path<String>| async move {
+            let known = if digest.starts_with(&prefix) { format!("{}:42\r\n", &digest[5..]) } else { String::new() };
+            seen.lock().unwrap().push(prefix);
+            format!("0018A45C4D1DEF81644B54AB7F969B88D65:1\r\n{known}")
+        }),
+    );
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/range", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    (url, asked)
+}
+
+on_both_stores! {
+    async fn a_password_is_judged_and_not_kept(database) {
+        let identity = Identity::open(&database).await;
+        let head = identity.head().await;
+        let judge = async |body: Value| {
+            let answer = identity.app.call("POST", STRENGTH).token(None).json(&body).send().await;
+            shapes::check("POST", STRENGTH, &answer);
+            answer.ok()
+        };
+        let weak = judge(json!({ "password": "password1" })).await;
+        assert_eq!((&weak["strength"]["value"], &weak["pwned"]["times"]), (&json!(0), &json!(-1)));
+        assert!(!weak["suggestions"].as_array().unwrap().is_empty());
+        assert_eq!(judge(json!({ "password": NEW, "check-pwned": true })).await["strength"]["value"], 4);
+        assert_eq!(identity.head().await, head);
+        for wrong in [json!({ "password": "" }), json!({ "password": "x".repeat(256) }), json!({}), json!({ "password": 1 })] {
+            identity.refused(identity.app.call("POST", STRENGTH).token(None).json(&wrong), 400, "validation-error").await;
+        }
+    }
+
+    async fn stolen_passwords_are_looked_up_without_being_told(database) {
+        let (url, asked) = stolen(NEW).await;
+        let settings = ApiSettings { pwned: Pwned::at(&url).ok(), ..ApiSettings::default() };
+        let identity = Identity::with(&database, settings).await;
+        let judge = async |password: &str| {
+            let body = json!({ "password": password, "check-pwned": true });
+            identity.app.call("POST", STRENGTH).token(None).json(&body).send().await.ok()["pwned"]["times"].clone()
+        };
+        assert_eq!(judge(NEW).await, 42);
+        assert_eq!(judge("something else altogether").await, 0);
+        assert!(asked.lock().unwrap().iter().all(|prefix| prefix.len() == 5));
+        let ada = ada(&identity).await;
+        let body = json!({ "old-password": PASSWORD, "new-password": NEW });
+        identity.post_refused(&ada, &path(ada.id), &body, 400, "validation-error").await;
+    }
+
+    async fn a_service_that_is_away_keeps_nobody_from_anything(database) {
+        let settings = ApiSettings { pwned: Pwned::at("http://127.0.0.1:9/range").ok(), ..ApiSettings::default() };
+        let identity = Identity::with(&database, settings).await;
+        let body = json!({ "password": NEW, "check-pwned": true });
+        let judged = identity.app.call("POST", STRENGTH).token(None).json(&body).send().await.ok();
+        assert_eq!(judged["pwned"]["times"], -1);
+        let ada = ada(&identity).await;
+        identity.post(&ada, &path(ada.id), &json!({ "old-password": PASSWORD, "new-password": NEW })).await;
+    }
+
+    async fn who_changes_the_password_goes_on_and_the_other_sessions_end(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let other = sign_in(&identity, "ada@example.com").await["access-token"].as_str().unwrap().to_owned();
+        let body = json!({ "old-password": PASSWORD, "new-password": NEW });
+        assert_eq!(identity.post(&ada, &path(ada.id), &body).await, json!(null));
+        identity.get(&ada, "/v1/organizations/").await;
+        let read = identity.app.call("GET", "/v1/organizations/").token(Some(&other)).send().await;
+        refusal(&read, 401, "unauthenticated");
+        refusal(&attempt(&identity, &credentials(PASSWORD)).await, 401, "bad-credentials");
+        let kept = attempt(&identity, &credentials(NEW)).await.ok()["access-token"].as_str().unwrap().to_owned();
+        let body = json!({ "old-password": NEW, "new-password": PASSWORD, "maintain-active-sessions": true });
+        identity.post(&ada, &path(ada.id), &body).await;
+        assert_eq!(identity.app.call("GET", "/v1/organizations/").token(Some(&kept)).send().await.status, 200);
+    }
+
+    async fn passwords_that_will_not_do_are_refused(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let body = |old: &str, new: &str| json!({ "old-password": old, "new-password": new });
+        for weak in ["short", "password1", "Ada@example.com", "registrar", PASSWORD, &"x".repeat(256), "example1"] {
+            let error = identity.post_refused(&ada, &path(ada.id), &body(PASSWORD, weak), 400, "validation-error").await;
+            assert!(!error.to_string().contains(weak), "{error}");
+        }
+        let half = json!({ "new-password": NEW });
+        identity.post_refused(&ada, &path(ada.id), &half, 400, "validation-error").await;
+        // A wrong one counts as a failure, which is all that is recorded.
+        let answer = identity.call(&ada, "POST", &path(ada.id)).json(&body("wrong", NEW)).send().await;
+        refusal(&answer, 403, "bad-credentials");
+        identity.post_refused(&identity.admin, &path(ada.id), &body(PASSWORD, NEW), 403, "forbidden").await;
+        identity.post_refused(&identity.other_admin, &path(ada.id), &body(PASSWORD, NEW), 404, "not-found").await;
+        sign_in(&identity, "ada@example.com").await;
+    }
+
+    async fn support_sets_a_password_that_must_be_changed(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let support = identity.person_as("support@example.com", Some(Part::System(SystemRole::Support))).await;
+        let body = json!({ "context": "carium-support", "new-password": NEW });
+        for caller in [&identity.admin, &ada] {
+            identity.post_refused(caller, &path(ada.id), &body, 403, "forbidden").await;
+        }
+        let weak = json!({ "context": "carium-support", "new-password": "password1" });
+        identity.post_refused(&support, &path(ada.id), &weak, 400, "validation-error").await;
+        identity.post_refused(&support, &path(identity.system.id), &body, 403, "forbidden").await;
+        identity.post(&support, &path(ada.id), &body).await;
+        let read = identity.call(&ada, "GET", "/v1/organizations/").send().await;
+        refusal(&read, 401, "unauthenticated");
+        refusal(&attempt(&identity, &credentials(NEW)).await, 403, "password-reset-required");
+        refusal(&attempt(&identity, &credentials(PASSWORD)).await, 401, "bad-credentials");
+    }
+}

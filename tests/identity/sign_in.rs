@@ -1,0 +1,289 @@
+//! Signing in over HTTP: whom it lets in, whom not, and that nobody learns from a refusal whether there is such a name.
+
+use crate::app::{Identity, PASSWORD, creation, refusal};
+use crate::ecg_app::Answer;
+use crate::on_both_stores;
+use crate::shapes;
+use crate::support::Database;
+use registrar::api::ApiSettings;
+use registrar::directory::membership::{self, Part};
+use registrar::directory::organizations;
+use registrar::executor::RequestContext;
+use registrar::service_documents::ServiceDocument;
+use registrar_aggregates::organization::TenancyAmendment;
+use registrar_aggregates::user::{Phone, Role, UserState, Username};
+use registrar_aggregates::values::{OrganizationId, UserId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+const LOGIN: &str = "/v1/login/";
+
+/// Creates somebody with a password, with whatever else is changed, in Acme.
+pub async fn with_password(
+    identity: &Identity,
+    email: &str,
+    role: Role,
+    edit: impl FnOnce(&mut registrar_aggregates::user::Creation),
+) -> Uuid {
+    let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
+    let mut creation = creation(email, Some(hash));
+    edit(&mut creation);
+    let (id, part) = (creation.id.0, Part::Member(OrganizationId(identity.acme), Some(role)));
+    membership::create(identity.node(), &RequestContext::system(), creation, Some(part)).await.unwrap();
+    id
+}
+
+pub async fn attempt(identity: &Identity, body: &Value) -> Answer {
+    let answer = identity.app.call("POST", LOGIN).token(None).json(body).send().await;
+    shapes::check("POST", LOGIN, &answer);
+    answer
+}
+
+/// Signs in and answers what came of it.
+pub async fn sign_in(identity: &Identity, email: &str) -> Value {
+    let answer = attempt(identity, &json!({ "username": email, "password": PASSWORD })).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.json()
+}
+
+fn credentials(name: &str, password: &str) -> Value {
+    json!({ "username": name, "password": password })
+}
+
+on_both_stores! {
+    async fn who_signs_in_gets_tokens_and_a_profile(database) {
+        let identity = Identity::open(&database).await;
+        let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let info = sign_in(&identity, " ADA@example.com ").await;
+        assert_eq!(info["user-id"], json!(id));
+        assert_eq!((&info["email"], &info["username"]), (&json!("ada@example.com"), &json!("ada@example.com")));
+        assert_eq!(info["organizations"], json!([identity.acme]));
+        assert_eq!(info["multi-organization"], false);
+        let token = info["access-token"].as_str().unwrap();
+        let who = identity.app.call("POST", "/v1/authenticate/").token(Some(token)).json(&json!({})).send().await;
+        shapes::check("POST", "/v1/authenticate/", &who);
+        let who = who.ok();
+        assert_eq!(who["data"]["user-id"], json!(id));
+        assert_eq!(who["data"]["roles"], json!(["org.provider"]));
+        assert_eq!(who["data"]["organization-id"], json!(identity.acme));
+        assert_eq!(who["data"]["session-id"], info["session-id"]);
+        // It is on record, with the last time in the account.
+        let user = identity.get(&identity.admin, &format!("/v1/users/{id}/")).await;
+        assert!(user["data"]["attributes"]["last-login-time"].is_string());
+        let activities = identity.get(&identity.system, &format!("/v1/user-activities/?filter[user-id]={id}")).await;
+        assert_eq!(activities["data"][0]["attributes"]["event-type"], "login");
+    }
+
+    async fn wrong_names_and_wrong_passwords_read_alike(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let mut texts = vec![];
+        for name in ["ada@example.com", "nobody@example.com", "no address", "", "+12025550123"] {
+            let answer = attempt(&identity, &credentials(name, "wrong")).await;
+            refusal(&answer, 401, "bad-credentials");
+            texts.push(answer.text);
+        }
+        texts.dedup();
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        for body in [json!({}), json!({ "username": "a" }), json!({ "username": 1, "password": "b" })] {
+            identity.refused(identity.app.call("POST", LOGIN).token(None).json(&body), 400, "validation-error").await;
+        }
+        let mut lifetimes = credentials("ada@example.com", PASSWORD);
+        for (name, value) in [
+            ("access-token-expiration-seconds", json!(0)), ("access-token-expiration-seconds", json!(3601)),
+            ("refresh-token-expiration-seconds", json!(0)), ("refresh-token-expiration-seconds", json!("1")),
+        ] {
+            lifetimes[name] = value;
+            identity.refused(identity.app.call("POST", LOGIN).token(None).json(&lifetimes), 400, "validation-error").await;
+            lifetimes.as_object_mut().unwrap().remove(name);
+        }
+    }
+
+    async fn only_who_may_sign_in_does_and_only_who_knows_the_password_learns_why_not(database) {
+        let identity = Identity::open(&database).await;
+        for (name, state, code) in [
+            ("init", UserState::Init, "forbidden"),
+            ("registered", UserState::Registered, "forbidden"),
+            ("reset", UserState::ForceResetPassword, "password-reset-required"),
+            ("disabled", UserState::Disabled, "account-disabled"),
+            ("never", UserState::RegisteredDisabled, "account-disabled"),
+        ] {
+            let email = format!("{name}@example.com");
+            with_password(&identity, &email, Role::Provider, |creation| creation.state = state).await;
+            let call = identity.app.call("POST", LOGIN).token(None).json(&credentials(&email, PASSWORD));
+            identity.refused(call, 403, code).await;
+            refusal(&attempt(&identity, &credentials(&email, "wrong")).await, 401, "bad-credentials");
+        }
+        let gone = with_password(&identity, "gone@example.com", Role::Provider, |_| {}).await;
+        membership::archive(identity.node(), &RequestContext::system(), UserId(gone)).await.unwrap();
+        refusal(&attempt(&identity, &credentials("gone@example.com", PASSWORD)).await, 401, "bad-credentials");
+        // The address is free for somebody else.
+        with_password(&identity, "gone@example.com", Role::Provider, |_| {}).await;
+        sign_in(&identity, "gone@example.com").await;
+    }
+
+    async fn one_signs_in_with_the_contact_that_one_chose(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |creation| {
+            creation.contacts.phone = Phone::parse("+12025550123").ok();
+            creation.contacts.phone_verified = true;
+            creation.username = Username::Phone;
+        }).await;
+        let answer = attempt(&identity, &credentials("+12025550123", PASSWORD)).await;
+        assert_eq!(answer.ok()["username"], "+12025550123");
+        refusal(&attempt(&identity, &credentials("ada@example.com", PASSWORD)).await, 401, "bad-credentials");
+    }
+
+    async fn after_ten_failures_a_name_is_locked_whether_there_is_such_a_name_or_not(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        for name in ["ada@example.com", "nobody@example.com"] {
+            for _ in 0..10 {
+                refusal(&attempt(&identity, &credentials(name, "wrong")).await, 401, "bad-credentials");
+            }
+            let before = identity.head().await;
+            let locked = attempt(&identity, &credentials(name, PASSWORD)).await;
+            refusal(&locked, 429, "rate-limited");
+            let seconds: u64 = locked.header("retry-after").parse().unwrap();
+            assert!((1..=900).contains(&seconds), "{seconds}");
+            assert_eq!(identity.head().await, before);
+        }
+        // Another spelling of the name is the same name.
+        refusal(&attempt(&identity, &credentials("Ada@Example.com", PASSWORD)).await, 429, "rate-limited");
+        with_password(&identity, "grace@example.com", Role::Provider, |_| {}).await;
+        sign_in(&identity, "grace@example.com").await;
+    }
+
+    async fn after_sixty_failures_an_address_is_locked(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let from = |address: &str, body: &Value| {
+            identity.app.call("POST", LOGIN).token(None).peer(&format!("{address}:4711")).json(body)
+        };
+        for number in 0..60 {
+            let answer = from("192.0.2.1", &credentials(&format!("{number}@example.com"), "wrong")).send().await;
+            refusal(&answer, 401, "bad-credentials");
+        }
+        let right = credentials("ada@example.com", PASSWORD);
+        refusal(&from("192.0.2.1", &right).send().await, 429, "rate-limited");
+        assert_eq!(from("192.0.2.2", &right).send().await.status, 201);
+    }
+
+    async fn many_guesses_at_once_are_ten_at_most(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let guess = credentials("ada@example.com", "wrong");
+        let guesses = futures::future::join_all((0..24).map(|_| attempt(&identity, &guess))).await;
+        let wrong = guesses.iter().filter(|answer| answer.status == 401).count();
+        assert!(wrong <= 10, "{wrong} guesses were judged");
+        assert!(guesses.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())));
+    }
+
+    async fn binding_documents_are_agreed_to_before_one_goes_on(database) {
+        let document = |name: &str, version, binding, organization_id| ServiceDocument {
+            id: Uuid::now_v7(), name: name.into(), version, binding, organization_id,
+        };
+        let terms = [document("terms", 1, true, None), document("terms", 2, true, None)];
+        let notice = document("notice", 1, false, None);
+        let foreign = document("other", 1, true, Some(Uuid::now_v7()));
+        let documents = terms.iter().chain([&notice, &foreign]).cloned().collect();
+        let settings = ApiSettings { service_documents: documents, ..ApiSettings::default() };
+        let identity = Identity::with(&database, settings).await;
+        let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let mut body = credentials("ada@example.com", PASSWORD);
+        let call = |body: &Value| identity.app.call("POST", LOGIN).token(None).json(body);
+        let error = identity.refused(call(&body), 403, "agreements-required").await;
+        assert_eq!(error["meta"]["service-document-ids"], json!([terms[1].id]));
+        // The former version does not do.
+        body["service-document-agreements"] = json!([terms[0].id]);
+        identity.refused(call(&body), 400, "validation-error").await;
+        // A program is not asked.
+        body = credentials("ada@example.com", PASSWORD);
+        body["interactive"] = json!(false);
+        let refresh = attempt(&identity, &body).await.ok()["refresh-token"].clone();
+        let again = json!({ "refresh-token": refresh, "interactive": true });
+        let refreshing = || identity.app.call("POST", "/v1/refresh-token/").token(None).json(&again);
+        identity.refused(refreshing(), 403, "agreements-required").await;
+        body["interactive"] = json!(true);
+        body["service-document-agreements"] = json!([terms[1].id, notice.id]);
+        assert_eq!(attempt(&identity, &body).await.status, 201);
+        let info = sign_in(&identity, "ada@example.com").await;
+        assert_eq!(refreshing().send().await.status, 201);
+        // Nobody but staff forgets, and only for themselves.
+        let forget = format!("/v1/users/{id}/delete-service-document-agreements/");
+        let token = info["access-token"].as_str().unwrap().to_owned();
+        let own = identity.app.call("POST", &forget).token(Some(&token)).json(&json!({}));
+        identity.refused(own, 403, "forbidden").await;
+        identity.post_refused(&identity.admin, &forget, &json!({}), 403, "forbidden").await;
+        let system = format!("/v1/users/{}/delete-service-document-agreements/", identity.system.id);
+        identity.post(&identity.system, &system, &json!({})).await;
+    }
+
+    async fn who_signs_in_elsewhere_is_sent_there(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        with_password(&identity, "patient@example.com", Role::Member, |_| {}).await;
+        let url = "https://idp.example.org/start";
+        let amendment = TenancyAmendment { sign_in_url: Some(Some(url.into())), ..TenancyAmendment::default() };
+        organizations::amend(identity.node(), &RequestContext::system(), OrganizationId(identity.acme), amendment)
+            .await
+            .unwrap();
+        let head = identity.head().await;
+        let sent = attempt(&identity, &credentials("ada@example.com", PASSWORD)).await.ok();
+        assert_eq!(sent, json!({ "redirect-url": url }));
+        assert_eq!(identity.head().await, head);
+        refusal(&attempt(&identity, &credentials("ada@example.com", "wrong")).await, 401, "bad-credentials");
+        // One without a password has no other way.
+        let sent = attempt(&identity, &credentials("provider@example.com", "any")).await.ok();
+        assert_eq!(sent, json!({ "redirect-url": url }));
+        // Those who take part sign in here.
+        sign_in(&identity, "patient@example.com").await;
+    }
+
+    async fn an_admin_with_an_account_signs_in_until_deactivated(database) {
+        let identity = Identity::open(&database).await;
+        let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
+        let id = crate::app::register_admin(identity.node(), "root@example.com", &hash).await;
+        let info = sign_in(&identity, "root@example.com").await;
+        let token = info["access-token"].as_str().unwrap().to_owned();
+        let read = || identity.app.call("GET", "/v1/organizations/").token(Some(&token));
+        assert_eq!(read().send().await.ok()["meta"]["page[total]"], 2);
+        let refresh = json!({ "refresh-token": info["refresh-token"] });
+        let refreshing = || identity.app.call("POST", "/v1/refresh-token/").token(None).json(&refresh);
+        assert_eq!(refreshing().send().await.status, 201);
+        identity.app.call("POST", &format!("/api/ecg-admins/{id}/deactivate")).send().await.ok();
+        refusal(&read().send().await, 401, "unauthenticated");
+        identity.refused(refreshing(), 401, "unauthenticated").await;
+        refusal(&attempt(&identity, &credentials("root@example.com", PASSWORD)).await, 401, "bad-credentials");
+        // What was over stays over.
+        identity.app.call("POST", &format!("/api/ecg-admins/{id}/activate")).send().await.ok();
+        refusal(&read().send().await, 401, "unauthenticated");
+        sign_in(&identity, "root@example.com").await;
+    }
+
+    async fn nothing_of_a_sign_in_is_kept_in_the_clear(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        let call = |body: &Value| identity.app.call("POST", LOGIN).token(None).peer("192.0.2.77:4711").json(body);
+        refusal(&call(&credentials("ada@example.com", "a wrong guess")).send().await, 401, "bad-credentials");
+        let info = call(&credentials("ada@example.com", PASSWORD)).send().await.ok();
+        let refresh = info["refresh-token"].as_str().unwrap();
+        let stored = stored(&database).await;
+        for secret in [PASSWORD, "a wrong guess", refresh, refresh.split('.').nth(1).unwrap(), "192.0.2.77", "argon2id"] {
+            assert!(!stored.contains(secret), "{secret} is stored in the clear");
+        }
+    }
+}
+
+/// Everything that the journal and the audit trail hold, as it is stored.
+async fn stored(database: &Database) -> String {
+    let mut sql = database.sql().await;
+    let mut all = String::new();
+    for table in sql.tables().await {
+        if table == "events" || table.starts_with("events_") || table.starts_with("audit_entries") {
+            all.push_str(&sql.rows(&table).await.join("\n"));
+        }
+    }
+    all
+}

@@ -1,0 +1,158 @@
+//! The second factor over HTTP, with codes made as any device makes them.
+
+use crate::app::{Identity, PASSWORD, Person, refusal};
+use crate::on_both_stores;
+use crate::sign_in::{attempt, sign_in, with_password};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chrono::Utc;
+use registrar_aggregates::user::Role;
+use serde_json::{Value, json};
+use totp_rs::{Builder, Secret};
+use uuid::Uuid;
+
+const ROOT: &str = "/v1/mfa-totp/";
+
+async fn ada(identity: &Identity) -> Person {
+    let id = with_password(identity, "ada@example.com", Role::Provider, |_| {}).await;
+    let info = sign_in(identity, "ada@example.com").await;
+    let token = info["access-token"].as_str().unwrap().to_owned();
+    Person { id, email: "ada@example.com".into(), individual: None, token }
+}
+
+/// The code of a secret, so many steps from now.
+fn code(secret: &str, steps: i64) -> String {
+    let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build().unwrap();
+    totp.generate(u64::try_from(Utc::now().timestamp() + steps * 30).unwrap()).to_string()
+}
+
+struct Device {
+    path: String,
+    secret: String,
+}
+
+async fn device(identity: &Identity, person: &Person) -> Device {
+    let made = identity.post(person, ROOT, &json!({})).await;
+    let id = made["data"]["id"].as_str().unwrap();
+    let secret = made["data"]["attributes"]["secret"]["shared-secret-key"].as_str().unwrap().to_owned();
+    Device { path: format!("{ROOT}{id}/"), secret }
+}
+
+fn enabling(device: &Device) -> Value {
+    json!({ "password": PASSWORD, "codes": [code(&device.secret, -1), code(&device.secret, 0)] })
+}
+
+fn credentials(code: Option<&str>) -> Value {
+    let mut body = json!({ "username": "ada@example.com", "password": PASSWORD });
+    if let Some(code) = code {
+        body["totp-code"] = json!(code);
+    }
+    body
+}
+
+on_both_stores! {
+    async fn a_device_is_put_in_force_and_asked_for_at_every_sign_in(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let made = identity.post(&ada, ROOT, &json!({})).await;
+        let shown = &made["data"]["attributes"]["secret"];
+        assert_eq!((&made["data"]["attributes"]["enabled"], &made["data"]["attributes"]["user-id"]), (&json!(false), &json!(ada.id)));
+        let uri = shown["provisioning-uri"].as_str().unwrap();
+        let secret = shown["shared-secret-key"].as_str().unwrap();
+        assert!(uri.starts_with("otpauth://totp/Registrar:ada%40example.com?") && uri.contains(secret), "{uri}");
+        let image = BASE64_STANDARD.decode(shown["provisioning-qrcode"]["contents-base64"].as_str().unwrap()).unwrap();
+        assert!(image.starts_with(b"\x89PNG") && shown["provisioning-qrcode"]["width"].as_u64().unwrap() > 100);
+        // Not in force yet: nobody is asked.
+        sign_in(&identity, "ada@example.com").await;
+
+        let device = device(&identity, &ada).await;
+        let enabled = identity.post(&ada, &format!("{}enable/", device.path), &enabling(&device)).await;
+        let attributes = &enabled["data"]["attributes"];
+        assert_eq!((&attributes["enabled"], &attributes["secret"]), (&json!(true), &json!(null)));
+        assert!(attributes["enabled-at"].is_string());
+        let call = |body: &Value| identity.app.call("POST", "/v1/login/").token(None).json(body);
+        identity.refused(call(&credentials(None)), 401, "totp-required").await;
+        // The codes that it was shown with are used up.
+        refusal(&attempt(&identity, &credentials(Some(&code(&device.secret, 0)))).await, 401, "totp-invalid");
+        let next = code(&device.secret, 1);
+        assert_eq!(attempt(&identity, &credentials(Some(&next))).await.status, 201);
+        refusal(&attempt(&identity, &credentials(Some(&next))).await, 401, "totp-invalid");
+        for wrong in ["000000", "", "abcdef", "1234567"] {
+            refusal(&attempt(&identity, &credentials(Some(wrong))).await, 401, "totp-invalid");
+        }
+        let listed = identity.get(&ada, ROOT).await;
+        assert_eq!(listed["data"].as_array().unwrap().len(), 1);
+        assert!(listed["data"][0]["attributes"]["last-used"].is_string());
+        assert!(!listed.to_string().contains(&device.secret));
+    }
+
+    async fn one_code_opens_one_session_however_many_try_it_at_once(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let device = device(&identity, &ada).await;
+        identity.post(&ada, &format!("{}enable/", device.path), &enabling(&device)).await;
+        let body = credentials(Some(&code(&device.secret, 1)));
+        let answers = futures::future::join_all((0..6).map(|_| attempt(&identity, &body))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+    }
+
+    async fn what_is_needed_to_put_it_in_force(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let device = device(&identity, &ada).await;
+        let path = format!("{}enable/", device.path);
+        let with = |codes: Value| json!({ "password": PASSWORD, "codes": codes });
+        let (before, now) = (code(&device.secret, -1), code(&device.secret, 0));
+        for codes in [json!([now, before]), json!([now, now]), json!(["000000", "111111"]), json!([code(&device.secret, -9), code(&device.secret, -8)])] {
+            identity.post_refused(&ada, &path, &with(codes), 400, "totp-invalid").await;
+        }
+        for codes in [json!([now]), json!([before, now, now]), json!("x"), json!([])] {
+            identity.post_refused(&ada, &path, &with(codes), 400, "validation-error").await;
+        }
+        let wrong = json!({ "password": "wrong", "codes": [before, now] });
+        refusal(&identity.call(&ada, "POST", &path).json(&wrong).send().await, 403, "bad-credentials");
+        identity.post_refused(&identity.provider, &path, &enabling(&device), 404, "not-found").await;
+        let unknown = format!("{ROOT}{}/enable/", Uuid::now_v7());
+        identity.post_refused(&ada, &unknown, &enabling(&device), 404, "not-found").await;
+        identity.post(&ada, &path, &enabling(&device)).await;
+        identity.post_refused(&ada, ROOT, &json!({}), 409, "conflict").await;
+        identity.post_refused(&ada, ROOT, &json!({ "secret": "x" }), 400, "validation-error").await;
+    }
+
+    async fn it_is_put_out_of_force_and_taken_away(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let device = device(&identity, &ada).await;
+        identity.post(&ada, &format!("{}enable/", device.path), &enabling(&device)).await;
+        identity.refused(identity.call(&ada, "DELETE", &device.path), 409, "conflict").await;
+        let disable = format!("{}disable/", device.path);
+        let wrong = identity.call(&ada, "POST", &disable).json(&json!({ "password": "wrong" })).send().await;
+        refusal(&wrong, 403, "bad-credentials");
+        identity.post_refused(&identity.provider, &disable, &json!({ "password": PASSWORD }), 404, "not-found").await;
+        let disabled = identity.post(&ada, &disable, &json!({ "password": PASSWORD })).await;
+        // What was in force keeps its secret to itself.
+        assert_eq!((&disabled["data"]["attributes"]["enabled"], &disabled["data"]["attributes"]["secret"]), (&json!(false), &json!(null)));
+        let head = identity.head().await;
+        identity.post(&ada, &disable, &json!({ "password": PASSWORD })).await;
+        assert_eq!(identity.head().await, head);
+        sign_in(&identity, "ada@example.com").await;
+        identity.refused(identity.call(&identity.provider, "DELETE", &device.path), 404, "not-found").await;
+        assert_eq!(identity.call(&ada, "DELETE", &device.path).send().await.status, 204);
+        identity.refused(identity.call(&ada, "DELETE", &device.path), 404, "not-found").await;
+        assert_eq!(identity.get(&ada, ROOT).await["data"], json!([]));
+    }
+
+    async fn admins_look_and_see_no_secret(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let device = device(&identity, &ada).await;
+        let listed = identity.get(&identity.admin, &format!("{ROOT}?filter[user-id]={}", ada.id)).await;
+        assert_eq!(listed["data"][0]["attributes"]["secret"], json!(null));
+        assert!(identity.get(&ada, ROOT).await.to_string().contains(&device.secret));
+        for caller in [&identity.provider, &identity.other_admin] {
+            identity.get_refused(caller, &format!("{ROOT}?filter[user-id]={}", ada.id), 403, "forbidden").await;
+        }
+        identity.get_refused(&ada, &format!("{ROOT}?filter[user-id]={}", Uuid::now_v7()), 403, "forbidden").await;
+        identity.get_refused(&ada, &format!("{ROOT}?filter[user-id]=x"), 400, "validation-error").await;
+    }
+}
