@@ -16,7 +16,7 @@ use crate::executor::Outcome;
 use crate::heads::HeadSender;
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
-use crate::read_store::ReadStore;
+use crate::read_store::{ReadStore, Recent};
 use crate::vault::{KeysBySubject, Vault};
 use intake::Intake;
 use registrar_aggregates::{Claim, DomainEvent, Metadata};
@@ -92,6 +92,8 @@ pub struct Progress {
     pub heads: HeadSender,
     /// Generation of documents that is served.
     pub generation: Arc<AtomicU64>,
+    /// Look-ups of documents that are good for as long as no commit has changed them.
+    pub recent: Arc<Recent>,
 }
 
 impl Progress {

@@ -269,7 +269,8 @@ impl Node {
         let generation = served_generation(&*journal, &*read_store).await?;
         let position = journal.head().await?.position;
         let (sender, heads) = heads::channel(position);
-        let progress = Progress { heads: sender, generation: Arc::new(AtomicU64::new(generation)) };
+        let generation = Arc::new(AtomicU64::new(generation));
+        let progress = Progress { heads: sender, generation, recent: Arc::default() };
         let (committer, _) =
             Committer::start(Arc::clone(&journal), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
         let background = CancellationToken::new();
@@ -278,7 +279,12 @@ impl Node {
         extend_tree(store.tree(), heads.clone(), background.clone());
         Ok(Node {
             executor: Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault)),
-            documents: Documents::new(Arc::clone(&read_store), Arc::clone(&vault), Arc::clone(&progress.generation)),
+            documents: Documents::new(
+                Arc::clone(&read_store),
+                Arc::clone(&vault),
+                Arc::clone(&progress.generation),
+                Arc::clone(&progress.recent),
+            ),
             journal,
             read_store,
             vault,

@@ -126,7 +126,7 @@ async fn checked(State(app): State<AppState>, headers: HeaderMap, request: Reque
         Method::PATCH => Permission::EcgAdminsUpdate,
         _ => Permission::EcgAdminsRead,
     };
-    match app.authenticator.authenticate(&app.node, authorization).await {
+    match app.authenticator.authenticate(&app.node, &app.node.documents, authorization).await {
         Ok(principal) if principal.may(permission) => next.run(request).await,
         Ok(_) => StatusCode::FORBIDDEN.into_response(),
         Err(_) => StatusCode::UNAUTHORIZED.into_response(),

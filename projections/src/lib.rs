@@ -125,6 +125,15 @@ pub const FOLLOWING: &[Projection] = &[Projection {
     fold: event_statistics::fold,
 }];
 
+/// Collections that the projections of [`FOLLOWING`] write, and none of [`INLINE`].
+const FOLLOWED: &[CollectionId] = &[CollectionId::EventStatistics];
+
+/// Whether documents of a collection are written some time after the events that they follow from, rather than with them.
+#[must_use]
+pub fn is_followed(collection: CollectionId) -> bool {
+    FOLLOWED.contains(&collection)
+}
+
 /// Documents that the inline projections look at when they fold `event`.
 #[must_use]
 pub fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {

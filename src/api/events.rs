@@ -126,7 +126,7 @@ fn standing_of(app: AppState, caller: &Caller, headers: &HeaderMap) -> AskStandi
     Box::new(move || {
         let (app, authorization, organization) = (app.clone(), authorization.clone(), organization.clone());
         Box::pin(async move {
-            match app.authenticator.authenticate(&app.node, authorization.as_deref()).await {
+            match app.authenticator.authenticate(&app.node, &app.node.documents, authorization.as_deref()).await {
                 Ok(now) if now.may(Permission::EventsRead) && now.organization == organization => Standing::Welcome,
                 Ok(_) | Err(AuthError::Unauthenticated(_)) => Standing::Gone,
                 Err(AuthError::Unavailable(_)) => Standing::Unknown,

@@ -6,6 +6,7 @@ use super::{AuthError, Permission, Principal};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
+use crate::read_store::Documents;
 use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 use registrar_aggregates::access_token::{AccessToken, Issue};
@@ -86,21 +87,26 @@ impl Authenticator {
         self
     }
 
-    /// Recognises the bearer of the token in an `Authorization` header.
+    /// Recognises the bearer of the token in an `Authorization` header, by what `documents` say.
     ///
     /// # Errors
     /// `Unauthenticated` without a token that is believed now, of an admin who is in force now. `Unavailable` when
     /// the database cannot be asked.
-    pub async fn authenticate(&self, node: &Node, authorization: Option<&str>) -> Result<Principal, AuthError> {
+    pub async fn authenticate(
+        &self,
+        node: &Node,
+        documents: &Documents,
+        authorization: Option<&str>,
+    ) -> Result<Principal, AuthError> {
         let token = authorization.and_then(bearer).ok_or(AuthError::Unauthenticated("a bearer token is needed"))?;
         let now = Utc::now();
         let verified = self.verify(node, token, now).await?;
         let claims = &verified.claims;
         claims.check(self.checks_issuer.then_some(self.issuer.as_str()), now)?;
         if let Some(session) = &claims.sid {
-            return super::sessions::recognise(node, claims, session, now).await;
+            return super::sessions::recognise(documents, claims, session, now).await;
         }
-        let document = node.documents.find::<AdminDocument>(&claims.sub).await?.value;
+        let document = documents.find::<AdminDocument>(&claims.sub).await?.value;
         let document = document
             .filter(|document| document.active)
             .ok_or(AuthError::Unauthenticated("the token's admin is not active"))?;

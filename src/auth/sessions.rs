@@ -5,6 +5,7 @@ use super::tokens::{self, Claims};
 use super::{AuthError, Authenticator, Principal, keys};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
+use crate::read_store::Documents;
 use chrono::{DateTime, Utc};
 use registrar_aggregates::session::Account;
 use registrar_aggregates::user::Profile;
@@ -24,12 +25,11 @@ const OVER: AuthError = AuthError::Unauthenticated("the session is over");
 
 /// Recognises the bearer of a session's token.
 pub(super) async fn recognise(
-    node: &Node,
+    documents: &Documents,
     claims: &Claims,
     session: &str,
     now: DateTime<Utc>,
 ) -> Result<Principal, AuthError> {
-    let documents = &node.documents;
     let (found, user) =
         tokio::try_join!(documents.find::<SessionDocument>(session), documents.find::<UserDocument>(&claims.sub))?;
     let session = found.value.filter(|session| session.state.user_id.to_string() == claims.sub).ok_or(OVER)?;

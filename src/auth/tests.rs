@@ -66,7 +66,7 @@ impl Fixture {
     }
 
     async fn ask(&self, token: &str) -> Result<Principal, AuthError> {
-        self.authenticator.authenticate(&self.node, Some(&format!("Bearer {token}"))).await
+        self.authenticator.authenticate(&self.node, &self.node.documents, Some(&format!("Bearer {token}"))).await
     }
 }
 
@@ -96,13 +96,19 @@ async fn the_bearer_of_a_token_is_its_admin() {
 async fn who_brings_no_bearer_token_is_nobody() {
     let fixture = fixture(&[], &[]).await;
     let token = fixture.issue(fixture.request()).await;
-    let ask = async |header: Option<&str>| reason(fixture.authenticator.authenticate(&fixture.node, header).await);
+    let ask = async |header: Option<&str>| {
+        reason(fixture.authenticator.authenticate(&fixture.node, &fixture.node.documents, header).await)
+    };
     for header in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic YTpi"), Some(&*token)] {
         assert_eq!(ask(header).await, "a bearer token is needed", "{header:?}");
     }
     assert_eq!(ask(Some("Bearer x")).await, "the token is malformed");
     let lower = format!("bearer  {token} ");
-    fixture.authenticator.authenticate(&fixture.node, Some(&lower)).await.expect("the scheme's letter case is free");
+    fixture
+        .authenticator
+        .authenticate(&fixture.node, &fixture.node.documents, Some(&lower))
+        .await
+        .expect("the scheme's letter case is free");
 }
 
 #[tokio::test]
@@ -194,7 +200,7 @@ async fn tokens_outlive_a_rotation_and_new_ones_are_known_at_once_on_every_node(
     }
     for token in [&before, &after[0], &after[1]] {
         fixture.ask(token).await.expect("known here");
-        elsewhere.authenticate(&other, Some(&format!("Bearer {token}"))).await.expect("known there");
+        elsewhere.authenticate(&other, &other.documents, Some(&format!("Bearer {token}"))).await.expect("known there");
     }
     let keys = elsewhere.jwks(&other).await.expect("keys");
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(3));
@@ -223,9 +229,12 @@ async fn a_token_of_another_issuer_counts_only_where_the_server_has_no_name() {
     let fixture = fixture(&[], &[]).await;
     let named = Authenticator::open(&fixture.node, "https://other.example.com".into()).await.expect("opened");
     let token = format!("Bearer {}", fixture.issue(fixture.request()).await);
-    assert_eq!(reason(named.authenticate(&fixture.node, Some(&token)).await), "the token is not meant for this server");
+    assert_eq!(
+        reason(named.authenticate(&fixture.node, &fixture.node.documents, Some(&token)).await),
+        "the token is not meant for this server"
+    );
     let unnamed = named.accepting_any_issuer();
-    unnamed.authenticate(&fixture.node, Some(&token)).await.expect("the key is ours");
+    unnamed.authenticate(&fixture.node, &fixture.node.documents, Some(&token)).await.expect("the key is ours");
 }
 
 #[tokio::test]

@@ -52,7 +52,8 @@ async fn an_empty_journal_gets_an_administrator_who_can_do_everything() {
     let request =
         TokenRequest { admin_id: admin.id, ttl: Duration::from_secs(60), organization: None, permissions: None };
     let token = authenticator.issue(&node, &RequestContext::system(), request).await.expect("issued");
-    let principal = authenticator.authenticate(&node, Some(&format!("Bearer {token}"))).await.expect("recognised");
+    let principal =
+        authenticator.authenticate(&node, &node.documents, Some(&format!("Bearer {token}"))).await.expect("recognised");
     assert!(Permission::ALL.iter().all(|&permission| principal.may(permission)));
 }
 

@@ -140,6 +140,7 @@ impl Task {
             self.versions.insert(stream.clone(), *version);
         }
         let position = built.head.position;
+        self.progress.recent.note(built.batch.expected_head, position, &built.batch.documents);
         self.progress.advance(position);
         self.known = Some(built.head.clone());
         metrics::counter!("registrar_commits_total").increment(1);

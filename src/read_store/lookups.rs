@@ -1,8 +1,9 @@
 //! Documents by id or by another key, many at once: look-ups that arrive while others are under way share the next
 //! statement. A look-up joins only a statement that begins after it, so nobody is answered with what was so before they
-//! asked.
+//! asked. Where all of them were made lately, the statement asks for no more than where the journal ends.
 
-use super::{Body, LookedUp, ReadStore, SWAPS_MAX, served};
+use super::recent::{By, Recent};
+use super::{Body, LookedUp, Moment, ReadStore, SWAPS_MAX, served};
 use crate::journal::{JournalError, JournalResult};
 use registrar_projections::CollectionId;
 use std::collections::HashMap;
@@ -17,8 +18,8 @@ const TOGETHER_MAX: usize = 256;
 
 /// What was looked up.
 pub(super) struct Found {
-    /// Position of the journal that it reflects.
-    pub(super) position: u64,
+    /// A moment since the look-up began, which it reflects.
+    pub(super) moment: Moment,
     /// The document, if there is one.
     pub(super) body: Option<Body>,
 }
@@ -36,17 +37,12 @@ impl LookedUp {
                 found.insert(value, Body { id, text: text.into() });
             }
         }
-        let position = u64::try_from(position).map_err(JournalError::corrupt)?;
-        let generation = u64::try_from(generation).map_err(JournalError::corrupt)?;
-        Ok(LookedUp { position, generation, found })
+        Ok(LookedUp { moment: Moment::of(position, generation)?, found })
     }
 }
 
-/// What a look-up goes by: a key of a collection.
-type Key = (CollectionId, &'static str);
-
 struct Lookup {
-    by: Key,
+    by: By,
     value: String,
     reply: oneshot::Sender<JournalResult<Found>>,
 }
@@ -61,15 +57,17 @@ struct Waiting {
 pub(super) struct Lookups {
     store: Arc<dyn ReadStore>,
     generation: Arc<AtomicU64>,
+    recent: Arc<Recent>,
     waiting: Mutex<Waiting>,
 }
 
 impl Lookups {
-    pub(super) fn new(store: Arc<dyn ReadStore>, generation: Arc<AtomicU64>) -> Self {
-        Lookups { store, generation, waiting: Mutex::default() }
+    pub(super) fn new(store: Arc<dyn ReadStore>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
+        Lookups { store, generation, recent, waiting: Mutex::default() }
     }
 
-    /// The document whose `key`, or whose [`super::sql::ID`], is `value`.
+    /// The document whose `key`, or whose [`super::sql::ID`], is `value`. What was so at `enough` will do; without it
+    /// what is so now.
     ///
     /// # Errors
     /// `Unavailable`, `OtherGeneration`.
@@ -78,7 +76,12 @@ impl Lookups {
         collection: CollectionId,
         key: &'static str,
         value: &str,
+        enough: Option<Moment>,
     ) -> JournalResult<Found> {
+        let known = enough.and_then(|moment| Some((moment, self.recent.find((collection, key), value, moment)?)));
+        if let Some((moment, body)) = known {
+            return Ok(Found { moment, body });
+        }
         let (reply, answer) = oneshot::channel();
         let begins = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,24 +99,48 @@ impl Lookups {
     }
 
     async fn answer(&self, lookups: Vec<Lookup>) {
-        let mut by_key: HashMap<Key, Vec<Lookup>> = HashMap::new();
+        let (known, mut unknown): (Vec<_>, Vec<_>) =
+            lookups.into_iter().partition(|lookup| self.recent.may_have(lookup.by, &lookup.value));
+        let moment = if unknown.is_empty() {
+            match self.store.moment().await {
+                Ok(moment) => Some(moment),
+                Err(error) => return known.into_iter().for_each(|lookup| lookup.answer(Err(error.clone()))),
+            }
+        } else {
+            self.look_up_all(std::mem::take(&mut unknown)).await
+        };
+        for lookup in known {
+            let found = moment.and_then(|moment| Some((moment, self.recent.find(lookup.by, &lookup.value, moment)?)));
+            match found {
+                Some((moment, body)) => lookup.answer(Ok(Found { moment, body })),
+                None => unknown.push(lookup),
+            }
+        }
+        self.look_up_all(unknown).await;
+    }
+
+    /// Answers from the store, a statement for each key, and says when the first was carried out.
+    async fn look_up_all(&self, lookups: Vec<Lookup>) -> Option<Moment> {
+        let mut by_key: HashMap<By, Vec<Lookup>> = HashMap::new();
         for lookup in lookups {
             by_key.entry(lookup.by).or_default().push(lookup);
         }
+        let mut first = None;
         for (by, lookups) in by_key {
             let looked_up = self.look_up(by, &lookups).await;
+            first = first.or(looked_up.as_ref().ok().map(|looked_up| looked_up.moment));
             for lookup in lookups {
                 let found = looked_up.as_ref().map(|looked_up| Found {
-                    position: looked_up.position,
+                    moment: looked_up.moment,
                     body: looked_up.found.get(&lookup.value).cloned(),
                 });
-                // Whoever stopped waiting needs no answer.
-                let _ = lookup.reply.send(found.map_err(Clone::clone));
+                lookup.answer(found.map_err(Clone::clone));
             }
         }
+        first
     }
 
-    async fn look_up(&self, (collection, key): Key, lookups: &[Lookup]) -> JournalResult<LookedUp> {
+    async fn look_up(&self, (collection, key): By, lookups: &[Lookup]) -> JournalResult<LookedUp> {
         // No key has a null character, which PostgreSQL's text cannot hold.
         let mut values: Vec<&str> =
             lookups.iter().map(|lookup| lookup.value.as_str()).filter(|value| !value.contains('\0')).collect();
@@ -122,11 +149,21 @@ impl Lookups {
         for _ in 0..SWAPS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             match self.store.look_up(generation, collection, key, &values).await? {
-                Some(found) if found.generation == generation => return Ok(found),
+                Some(found) if found.moment.generation == generation => {
+                    self.recent.keep((collection, key), &values, &found);
+                    return Ok(found);
+                }
                 _ => served(&*self.store, &self.generation, generation).await?,
             }
         }
         Err(JournalError::OtherGeneration)
+    }
+}
+
+impl Lookup {
+    fn answer(self, found: JournalResult<Found>) {
+        // Whoever stopped waiting needs no answer.
+        let _ = self.reply.send(found);
     }
 }
 

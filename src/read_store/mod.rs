@@ -6,6 +6,7 @@
 mod lookups;
 mod opened;
 mod postgres;
+mod recent;
 pub mod schema;
 pub mod sql;
 mod sqlite;
@@ -16,12 +17,13 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use lookups::{Found, Lookups};
 use opened::Opened;
+pub use recent::Recent;
 use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, CollectionId, Document, Query};
 use sql::Statement;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// A value with the position of the journal that it reflects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +32,24 @@ pub struct Read<T> {
     pub position: u64,
     /// The answer.
     pub value: T,
+}
+
+/// A moment in the life of the documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Position at which the journal ended.
+    pub position: u64,
+    /// Generation that was served.
+    pub generation: u64,
+}
+
+impl Moment {
+    /// A moment as the stores tell it.
+    fn of(position: i64, generation: i64) -> JournalResult<Self> {
+        let [position, generation] =
+            [position, generation].map(|number| u64::try_from(number).map_err(JournalError::corrupt));
+        Ok(Moment { position: position?, generation: generation? })
+    }
 }
 
 /// A page of documents.
@@ -57,10 +77,8 @@ pub struct Rows {
 /// What a store has of some documents, from one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct LookedUp {
-    /// Position of the journal in it.
-    pub position: u64,
-    /// Generation served in it.
-    pub generation: u64,
+    /// When it was taken.
+    pub moment: Moment,
     /// Those that there are, by the value of the key that was looked up; of several the one with the smallest id.
     pub found: HashMap<String, Body>,
 }
@@ -107,6 +125,9 @@ pub trait ReadStore: Send + Sync {
         values: &[&str],
     ) -> JournalResult<Option<LookedUp>>;
 
+    /// The present moment.
+    async fn moment(&self) -> JournalResult<Moment>;
+
     /// Which way of SQL the store speaks.
     fn dialect(&self) -> sql::Dialect;
 
@@ -145,17 +166,27 @@ pub struct Documents {
     generation: Arc<AtomicU64>,
     lookups: Arc<Lookups>,
     opened: Arc<Opened>,
+    /// What was so then will do, once it is known; without it what is so at each question.
+    enough: Option<Arc<OnceLock<Moment>>>,
 }
 
 /// Times a read is tried again because the generation was swapped under it.
 const SWAPS_MAX: usize = 5;
 
 impl Documents {
-    /// Documents of the generation that `generation` holds; it is moved on when another one is served.
+    /// Documents of the generation that `generation` holds; it is moved on when another one is served. `recent` is told of
+    /// the commits of the same node.
     #[must_use]
-    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>) -> Self {
-        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation)));
-        Documents { store, vault, generation, lookups, opened: Arc::default() }
+    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
+        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), recent));
+        Documents { store, vault, generation, lookups, opened: Arc::default(), enough: None }
+    }
+
+    /// The same for one request: its look-ups reflect everything that was committed before this call, and whatever this
+    /// node commits meanwhile, but only the first of them has to ask the store where the journal ends.
+    #[must_use]
+    pub fn of_now(&self) -> Self {
+        Documents { enough: Some(Arc::default()), ..self.clone() }
     }
 
     /// The document with this id.
@@ -175,12 +206,18 @@ impl Documents {
     }
 
     async fn look_up<D: Document>(&self, key: &'static str, value: &str) -> JournalResult<Read<Option<Arc<D>>>> {
-        let Found { position, body } = self.lookups.find(D::ID, key, value).await?;
+        let enough = self.enough.as_ref();
+        let known = enough.and_then(|enough| enough.get().copied());
+        let Found { moment, body } = self.lookups.find(D::ID, key, value, known).await?;
+        if let Some(enough) = enough {
+            // The first that is known: all of them came after the request.
+            let _ = enough.set(moment);
+        }
         let value = match body {
             None => None,
             Some(body) => Some(self.opened.document(&self.vault, body).await?),
         };
-        Ok(Read { position, value })
+        Ok(Read { position: moment.position, value })
     }
 
     /// A page of documents and the number of all that match, from one snapshot.

@@ -1,7 +1,7 @@
 //! Documents on PostgreSQL.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, LookedUp, ReadStore, Rows, schema, sql};
+use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::postgres::{PostgresStore, signed};
 use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
@@ -70,6 +70,12 @@ impl ReadStore for PostgresStore {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn moment(&self) -> JournalResult<Moment> {
+        let query = || sqlx::query_as(sql::MOMENT);
+        let (position, generation) = self.reading(|| query().fetch_one(&self.walks)).await?;
+        Moment::of(position, generation)
     }
 
     fn dialect(&self) -> Dialect {

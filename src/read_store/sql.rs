@@ -54,6 +54,9 @@ pub fn counts_table(generation: u64) -> String {
 /// Name of the column of the identifiers.
 pub const ID: &str = "id";
 
+/// The end of the journal and the generation that is served.
+pub const MOMENT: &str = "SELECT position, generation FROM journal_head";
+
 /// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
 /// something, one row: position, generation, and the values, ids and bodies as arrays, null if there are none; `$1` is an
 /// array. On SQLite a row each: position, generation, value, id and body, of none the position and the generation alone;

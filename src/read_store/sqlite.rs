@@ -1,7 +1,7 @@
 //! Documents on SQLite.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, LookedUp, ReadStore, Rows, schema, sql};
+use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::sqlite::{SqliteStore, signed};
 use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
@@ -68,6 +68,11 @@ impl ReadStore for SqliteStore {
             Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn moment(&self) -> JournalResult<Moment> {
+        let (position, generation) = sqlx::query_as(sql::MOMENT).fetch_one(&self.pool).await?;
+        Moment::of(position, generation)
     }
 
     fn dialect(&self) -> Dialect {

@@ -273,8 +273,8 @@ fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
 fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
     let journal: Arc<dyn Journal> = Arc::new(Faulty { inner: Arc::clone(&node.journal), plan: plan.clone() });
     let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
-    let progress =
-        Progress { heads: heads::channel(0).0, generation: Arc::new(AtomicU64::new(node.status().generation)) };
+    let generation = Arc::new(AtomicU64::new(node.status().generation));
+    let progress = Progress { heads: heads::channel(0).0, generation, recent: Arc::default() };
     let (committer, _) =
         Committer::start(Arc::clone(&journal), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
     Executor::new(committer, journal, vault)

@@ -1,9 +1,11 @@
 //! What collections declare, and queries over it.
 
-use crate::given::{given, registered, registration};
+use crate::given::{ADMIN, Recorder, given, registered, registration};
 use registrar_projections::admins::{BY_NAME, POLICIES, SEARCH};
 use registrar_projections::collection::{KEY_LENGTH_MAX, sortable};
-use registrar_projections::{AdminDocument, CollectionId, Direction, KeyKind, Query};
+use registrar_projections::{
+    AdminDocument, CollectionId, Direction, FOLLOWING, INLINE, KeyKind, Projection, Query, is_followed,
+};
 use std::collections::HashSet;
 
 #[test]
@@ -82,4 +84,17 @@ fn the_signature_names_every_projection_with_its_version() {
         assert!(!name.is_empty() && version.parse::<u32>().is_ok_and(|version| version > 0), "{part}");
     }
     assert!(signature.contains("admins:") && signature.contains("audit_trail:"));
+}
+
+#[test]
+fn collections_are_written_either_with_the_events_or_behind_them() {
+    let event = Recorder::default().record(&ADMIN.to_string(), registered(registration()));
+    let written = |projections: &[Projection]| -> HashSet<CollectionId> {
+        let wanted = projections.iter().flat_map(|projection| (projection.wants)(&event));
+        wanted.map(|key| key.collection).collect()
+    };
+    assert!(written(INLINE).into_iter().all(|collection| !is_followed(collection)));
+    let behind = written(FOLLOWING);
+    let followed = CollectionId::ALL.iter().copied().filter(|collection| is_followed(*collection));
+    assert_eq!(followed.collect::<HashSet<_>>(), behind);
 }

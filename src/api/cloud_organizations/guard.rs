@@ -87,7 +87,7 @@ async fn admit(
         return Err(ApiError::Forbidden);
     }
     check_length(&parts.headers)?;
-    Ok((Caller::new(principal, facts), tenant))
+    Ok((Caller::new(principal, facts, app.node.documents.of_now()), tenant))
 }
 
 async fn recognise(app: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {

@@ -23,17 +23,18 @@ impl<T: IntoResponse> IntoResponse for At<T> {
     }
 }
 
-/// Waits until the node has reached the position that the request asks for, if it asks for one.
+/// Waits until the node has reached the position that the request asks for, and says whether it asks for one.
 ///
 /// # Errors
 /// `Invalid` for what is no position; `Unavailable` if it is not reached within five seconds.
-pub async fn await_position(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(position) = headers.get(MIN_POSITION) else { return Ok(()) };
+pub async fn await_position(app: &AppState, headers: &HeaderMap) -> Result<bool, ApiError> {
+    let Some(position) = headers.get(MIN_POSITION) else { return Ok(false) };
     let digits = position.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let position = digits
         .and_then(|digits| digits.parse().ok())
         .ok_or_else(|| ApiError::invalid("Registrar-Min-Position must be a position"))?;
-    app.node.wait_for(position, WAIT_MAX).await.map_err(ApiError::from)
+    app.node.wait_for(position, WAIT_MAX).await?;
+    Ok(true)
 }
 
 /// Notes the position on an answer that does not say it itself, such as a refusal.

@@ -6,6 +6,7 @@ use crate::api::common::{ApiError, freshness};
 use crate::auth::{Permission, Principal};
 use crate::executor::RequestContext;
 use crate::idempotency::AnswerSlot;
+use crate::read_store::Documents;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -22,12 +23,15 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What is recorded with whatever the call changes.
     pub context: RequestContext,
+    /// Documents as of the request, for whatever it reads; what it reads after it changed something elsewhere, by way of
+    /// another node, is asked of the node's own.
+    pub documents: Documents,
 }
 
 impl Caller {
     /// The caller of a request.
     #[must_use]
-    pub fn new(principal: Principal, facts: RequestFacts) -> Self {
+    pub fn new(principal: Principal, facts: RequestFacts, documents: Documents) -> Self {
         let metadata = Metadata {
             actor: principal.actor.clone(),
             organization_id: principal.organization.clone(),
@@ -38,7 +42,7 @@ impl Caller {
             reason: None,
             comment: None,
         };
-        Caller { principal: Arc::new(principal), context: RequestContext { metadata, answer: None } }
+        Caller { principal: Arc::new(principal), context: RequestContext { metadata, answer: None }, documents }
     }
 
     /// Where the answer is remembered, for a request with an idempotency key.
@@ -91,7 +95,8 @@ pub async fn admit(
     let credentials = headers.get(AUTHORIZATION);
     // What is no text is no token either, but it was sent.
     let authorization = credentials.map(|value| value.to_str().unwrap_or("Bearer"));
-    let principal = match app.authenticator.authenticate(&app.node, authorization).await {
+    let documents = app.node.documents.of_now();
+    let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
         Err(crate::auth::AuthError::Unauthenticated(reason)) => {
             tracing::info!(target: "registrar::security", reason, "not authenticated");
@@ -104,8 +109,9 @@ pub async fn admit(
         return Err(ApiError::Forbidden);
     }
     check_length(headers)?;
-    freshness::await_position(app, headers).await?;
-    Ok(Caller::new(principal, facts))
+    let waited = freshness::await_position(app, headers).await?;
+    let documents = if waited { app.node.documents.of_now() } else { documents };
+    Ok(Caller::new(principal, facts, documents))
 }
 
 /// A body that says it is too long is not waited for.

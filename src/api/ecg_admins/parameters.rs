@@ -1,9 +1,9 @@
 //! Path and query parameters: read, described, and, for the path, looked up.
 
 use super::trails::{TrailParameters, words_of_trails};
-use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::query::{FromQuery, PageParameters, Query, TAKE_DEFAULT, TAKE_MAX};
+use crate::read_store::Documents;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 use registrar_projections::AdminDocument;
@@ -40,12 +40,12 @@ impl AdminPath {
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
-    pub async fn find(&self, app: &AppState) -> Result<(u64, Arc<AdminDocument>), ApiError> {
+    pub async fn find(&self, documents: &Documents) -> Result<(u64, Arc<AdminDocument>), ApiError> {
         let id = self.0.ok_or(NOT_FOUND)?.to_string();
-        let by_person = app.node.documents.find_by(&PERSON_ID, &id).await?;
+        let by_person = documents.find_by(&PERSON_ID, &id).await?;
         let found = match by_person.value {
             Some(_) => by_person,
-            None => app.node.documents.find::<AdminDocument>(&id).await?,
+            None => documents.find::<AdminDocument>(&id).await?,
         };
         Ok((found.position, found.value.ok_or(NOT_FOUND)?))
     }

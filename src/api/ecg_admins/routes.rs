@@ -133,8 +133,8 @@ async fn list_all_ecg_admin_audit_trails(
     params(AdminPath),
     responses((status = 200, description = "The admin.", body = EcgAdminDisplayModel), Unauthorized, Forbidden, NotFound)
 )]
-async fn get_ecg_admin(State(app): State<AppState>, path: AdminPath) -> Result<Response, ApiError> {
-    let (position, admin) = path.find(&app).await?;
+async fn get_ecg_admin(caller: Caller, path: AdminPath) -> Result<Response, ApiError> {
+    let (position, admin) = path.find(&caller.documents).await?;
     Ok(At(position, display(StatusCode::OK, &admin)?).into_response())
 }
 
@@ -163,7 +163,7 @@ async fn patch_ecg_admin(
     if_match: IfMatch,
     Body(PatchEcgAdmin(changes)): Body<PatchEcgAdmin>,
 ) -> Result<Response, ApiError> {
-    let (_, admin) = path.find(&app).await?;
+    let (_, admin) = path.find(&caller.documents).await?;
     let expected = if_match.expected(admin.version)?;
     if let Some(slot) = caller.slot() {
         slot.answer_with(amended);
@@ -176,7 +176,7 @@ async fn patch_ecg_admin(
         return Ok(At(outcome.position, answer).into_response());
     }
     // Nothing was different. What was read before may be older than what the decision saw.
-    let (position, admin) = path.find(&app).await?;
+    let (position, admin) = path.find(&app.node.documents).await?;
     Ok(At(position, display(StatusCode::OK, &admin)?).into_response())
 }
 
@@ -249,7 +249,7 @@ async fn list_ecg_admin_audit_trails(
     path: AdminPath,
     Parameters(parameters): Parameters<TrailParameters>,
 ) -> Result<At<Json<PagedAuditTrails>>, ApiError> {
-    let (_, admin) = path.find(&app).await?;
+    let (_, admin) = path.find(&caller.documents).await?;
     trail(&app, &caller, &parameters, Some(&admin.id.to_string())).await
 }
 
@@ -275,7 +275,7 @@ async fn switch(
     if_match: &IfMatch,
     command: AdminCommand,
 ) -> Result<Response, ApiError> {
-    let (_, admin) = path.find(app).await?;
+    let (_, admin) = path.find(&caller.documents).await?;
     let expected = if_match.expected(admin.version)?;
     if let Some(slot) = caller.slot() {
         slot.answer_with(|_| switched().ok());

@@ -82,7 +82,8 @@ impl Call {
     /// Who decides about access.
     #[must_use]
     pub(super) fn access(&self) -> Access {
-        Access::new(self.app.node.documents.clone())
+        let documents = self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents);
+        Access::new(documents.clone())
     }
 
     /// The caller as a user; 403 for one who is none.

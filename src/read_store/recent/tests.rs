@@ -1,0 +1,209 @@
+//! What is remembered against a store that keeps every state it was ever in: whatever is answered must have been so at
+//! the moment that was asked about, or later.
+
+use super::*;
+use proptest::prelude::*;
+use registrar_projections::{AdminDocument, ChangeKind, Document, DocumentKey};
+use std::collections::{BTreeMap, HashMap};
+
+const PERSON: &str = "person_id";
+const DOCUMENTS: u8 = 3;
+const VALUES: u8 = 3;
+/// Look-ups are for one of these.
+const LAST_MOMENTS: usize = 3;
+
+fn admins() -> CollectionId {
+    CollectionId::Admins
+}
+
+fn by(key: &'static str) -> By {
+    (admins(), key)
+}
+
+/// Documents by number: the value of their key, and the commit that wrote them.
+type State = BTreeMap<u8, (u8, u64)>;
+
+fn id(document: u8) -> String {
+    format!("document-{document}")
+}
+
+fn value(value: u8) -> String {
+    format!("value-{value}")
+}
+
+fn body(document: u8, (key, commit): (u8, u64)) -> Body {
+    Body { id: id(document), text: format!("{key} by {commit}").into() }
+}
+
+/// What a look-up finds in a state.
+fn looked_up(state: &State, key: &str, sought: u8) -> Option<Body> {
+    if key == sql::ID {
+        return state.get(&sought).map(|found| body(sought, *found));
+    }
+    // Of several the one with the smallest identifier.
+    state.iter().find(|(_, (value, _))| *value == sought).map(|(document, found)| body(*document, *found))
+}
+
+fn step(document: u8, change: Option<u8>) -> DocumentStep {
+    let key = DocumentKey { collection: admins(), id: id(document) };
+    let Some(to) = change else {
+        return DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), keys: Vec::new() };
+    };
+    let keys = AdminDocument::COLLECTION.keys.iter().map(|column| {
+        let text = if column.name == PERSON { value(to) } else { String::new() };
+        if column.kind == KeyKind::Texts { KeyValue::Texts(vec![]) } else { KeyValue::Text(text) }
+    });
+    DocumentStep { kind: ChangeKind::Update, key, body: String::new(), keys: keys.collect() }
+}
+
+/// What may happen.
+#[derive(Debug, Clone)]
+enum Happening {
+    /// A commit; of this node's own a note is on its way.
+    Commit { own: bool, document: u8, change: Option<u8> },
+    /// A note arrives. They arrive in order.
+    Note,
+    /// A note gets lost.
+    LoseNote,
+    /// Another generation of documents is served.
+    Swap,
+    /// The store is asked; the answer is on its way.
+    Ask { by_id: bool, sought: u8 },
+    /// One of the answers that are on their way arrives.
+    Answer(prop::sample::Index),
+    /// A moment is asked for.
+    Moment,
+    /// Something is looked up that was so at one of the moments that were asked for.
+    LookUp { by_id: bool, sought: u8, moment: prop::sample::Index },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        8 => (prop::bool::weighted(0.95), 0..DOCUMENTS, prop::option::weighted(0.8, 0..VALUES))
+            .prop_map(|(own, document, change)| Happening::Commit { own, document, change }),
+        8 => Just(Happening::Note),
+        1 => Just(Happening::LoseNote),
+        1 => Just(Happening::Swap),
+        10 => (any::<bool>(), 0..DOCUMENTS).prop_map(|(by_id, sought)| Happening::Ask { by_id, sought }),
+        12 => any::<prop::sample::Index>().prop_map(Happening::Answer),
+        8 => Just(Happening::Moment),
+        16 => (any::<bool>(), 0..DOCUMENTS, any::<prop::sample::Index>())
+            .prop_map(|(by_id, sought, moment)| Happening::LookUp { by_id, sought, moment }),
+    ]
+}
+
+fn key(by_id: bool, sought: u8) -> (&'static str, String) {
+    if by_id { (sql::ID, id(sought)) } else { (PERSON, value(sought)) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_remembered_that_is_no_longer_so(happenings in prop::collection::vec(happening(), 1..150)) {
+        let recent = Recent::default();
+        let mut states: Vec<State> = vec![State::new()];
+        let mut generation = 1;
+        let (mut notes, mut answers, mut moments) = (Vec::new(), Vec::new(), vec![Moment { position: 0, generation }]);
+        for happening in happenings {
+            let position = states.len() as u64 - 1;
+            match happening {
+                Happening::Commit { own, document, change } => {
+                    let mut state = states[states.len() - 1].clone();
+                    match change {
+                        Some(value) => state.insert(document, (value, position + 1)),
+                        None => state.remove(&document),
+                    };
+                    states.push(state);
+                    if own {
+                        notes.push((position, position + 1, step(document, change)));
+                    }
+                }
+                Happening::Note => {
+                    if !notes.is_empty() {
+                        let (from, to, step) = notes.remove(0);
+                        recent.note(from, to, &[step]);
+                    }
+                }
+                Happening::LoseNote => {
+                    if !notes.is_empty() {
+                        notes.remove(0);
+                    }
+                }
+                Happening::Swap => generation += 1,
+                Happening::Ask { by_id, sought } => {
+                    let (key, text) = key(by_id, sought);
+                    let found = looked_up(&states[states.len() - 1], key, sought);
+                    let found: HashMap<_, _> = found.map(|body| (text.clone(), body)).into_iter().collect();
+                    answers.push((by(key), text, LookedUp { moment: Moment { position, generation }, found }));
+                }
+                Happening::Answer(which) => {
+                    if !answers.is_empty() {
+                        let (by, text, looked_up) = answers.swap_remove(which.index(answers.len()));
+                        recent.keep(by, &[&text], &looked_up);
+                    }
+                }
+                Happening::Moment => moments.push(Moment { position, generation }),
+                Happening::LookUp { by_id, sought, moment } => {
+                    let from = moments.len().saturating_sub(LAST_MOMENTS);
+                    let moment = moments[from + moment.index(moments.len() - from)];
+                    let (key, text) = key(by_id, sought);
+                    if let Some(found) = recent.find(by(key), &text, moment) {
+                        let found = found.map(|body| body.text);
+                        let from = usize::try_from(moment.position).unwrap();
+                        let was = |state: &State| looked_up(state, key, sought).map(|body| body.text) == found;
+                        prop_assert!(states[from..].iter().any(was), "{key} {text} at {moment:?}: {found:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn found(position: u64, value: &str, body: Option<Body>) -> LookedUp {
+    let moment = Moment { position, generation: 1 };
+    LookedUp { moment, found: body.map(|body| (value.to_owned(), body)).into_iter().collect() }
+}
+
+fn text(recent: &Recent, key: &'static str, sought: &str, position: u64) -> Option<Option<String>> {
+    let found = recent.find(by(key), sought, Moment { position, generation: 1 })?;
+    Some(found.map(|body| body.text.to_string()))
+}
+
+#[test]
+fn what_no_commit_has_touched_is_remembered() {
+    let recent = Recent::default();
+    recent.note(0, 5, &[]);
+    recent.keep(by(sql::ID), &["document-1"], &found(5, "document-1", Some(body(1, (1, 5)))));
+    recent.keep(by(PERSON), &["value-2"], &found(5, "value-2", Some(body(2, (2, 5)))));
+    recent.keep(by(PERSON), &["value-0"], &found(5, "value-0", None));
+    recent.note(5, 6, &[step(0, Some(1))]);
+    assert_eq!(text(&recent, sql::ID, "document-1", 6), Some(Some("1 by 5".into())));
+    assert_eq!(text(&recent, sql::ID, "document-2", 6), Some(Some("2 by 5".into())), "found by its key");
+    assert_eq!(text(&recent, PERSON, "value-2", 6), Some(Some("2 by 5".into())));
+    assert_eq!(text(&recent, PERSON, "value-0", 6), Some(None));
+    // Of a later moment nothing is known.
+    assert_eq!(text(&recent, sql::ID, "document-1", 7), None);
+    recent.note(6, 7, &[step(1, Some(0))]);
+    assert_eq!(text(&recent, sql::ID, "document-1", 7), None);
+    assert_eq!(text(&recent, PERSON, "value-0", 7), None);
+    assert_eq!(text(&recent, PERSON, "value-2", 7), Some(Some("2 by 5".into())));
+}
+
+#[test]
+fn what_another_node_has_come_between_is_not() {
+    let recent = Recent::default();
+    recent.note(0, 5, &[]);
+    recent.keep(by(sql::ID), &["document-1"], &found(5, "document-1", Some(body(1, (1, 5)))));
+    recent.note(6, 7, &[]);
+    assert_eq!(text(&recent, sql::ID, "document-1", 6), None);
+    assert_eq!(text(&recent, sql::ID, "document-1", 7), None);
+}
+
+#[test]
+fn what_follows_behind_the_commits_is_not_remembered() {
+    let recent = Recent::default();
+    let by = (CollectionId::EventStatistics, sql::ID);
+    recent.keep(by, &["a"], &found(0, "a", None));
+    assert!(recent.find(by, "a", Moment { position: 0, generation: 1 }).is_none());
+}
