@@ -33,7 +33,21 @@ pub enum Part {
 /// # Errors
 /// Refusals of the user; `ClaimTaken` for a contact that somebody else has.
 pub async fn create(node: &Node, context: &RequestContext, creation: Creation, part: Option<Part>) -> Done {
-    let (id, individual, creation) = (creation.id, IndividualId(Uuid::now_v7()), &creation);
+    create_as(node, context, creation, part, IndividualId(Uuid::now_v7())).await
+}
+
+/// The same, with this individual if its part asks for one.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_as(
+    node: &Node,
+    context: &RequestContext,
+    creation: Creation,
+    part: Option<Part>,
+    individual: IndividualId,
+) -> Done {
+    let (id, creation) = (creation.id, &creation);
     let done = node.executor.execute_together(context, |together| {
         Box::pin(async move {
             execute(together, id, UserCommand::Create(Box::new(creation.clone()))).await?;

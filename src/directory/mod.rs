@@ -107,7 +107,7 @@ impl From<ExecuteError<Refusal>> for DirectoryError {
 }
 
 /// An aggregate's refusal as one of several.
-fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: ExecuteError<E>) -> ExecuteError<Refusal> {
+pub(crate) fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: ExecuteError<E>) -> ExecuteError<Refusal> {
     match error {
         ExecuteError::Refused(refused) => ExecuteError::Refused(refused.into()),
         ExecuteError::Journal(error) => ExecuteError::Journal(error),

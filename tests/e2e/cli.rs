@@ -5,7 +5,7 @@ use crate::process::{PATIENCE, Server, fail, registrar, run};
 use crate::support::Database;
 use axum::body::Bytes;
 use registrar::node::StoreSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -81,6 +81,39 @@ on_both_stores! {
         assert!(status.contains("generation 2: live"), "{status}");
         let server = Server::start(&database.settings);
         assert_eq!(total(&server, &token).await, 301);
+    }
+
+    async fn seeded_users_stand_in_a_tree_of_groups(database) {
+        let seed = || run(&database.settings, &["seed", "--users", "60", "--groups", "40"]);
+        assert!(seed().starts_with("First administrator: "));
+        let verified = || run(&database.settings, &["journal", "verify"]);
+        let before = verified();
+        assert_eq!(seed(), "");
+        assert_eq!(verified(), before);
+        let server = Server::start(&database.settings);
+        let token = token(&database, &[]);
+        let ask = async |request: reqwest::RequestBuilder| -> Value {
+            let answer = request.bearer_auth(&token).send().await.unwrap();
+            let (status, body) = (answer.status(), answer.text().await.unwrap());
+            assert!(status.is_success(), "{status} {body}");
+            serde_json::from_str(&body).unwrap()
+        };
+        let client = reqwest::Client::new();
+        let list = |path: &str| client.get(format!("{}{path}?page%5Blimit%5D=100", server.url));
+        let users = ask(list("/v1/users/").query(&[("filter[include-participants]", "true")])).await;
+        assert_eq!(users["meta"]["page[total]"], 60);
+        let groups = ask(list("/v2/individual-groups/")).await;
+        let groups = groups["data"].as_array().unwrap();
+        let of_type = |node_type: &str| groups.iter().filter(|group| group["attributes"]["node-type"] == node_type).count();
+        assert_eq!((of_type("division"), of_type("group")), (7, 33));
+        let division = groups.iter().find(|group| group["attributes"]["name"] == "Division 0").unwrap();
+        let division = ("individual-group-id", division["id"].as_str().unwrap());
+        let leaders = ask(list("/v1/individual-group-leaders/").query(&[division])).await;
+        let leader = &leaders["data"][0]["attributes"]["leader"]["id"];
+        let question = json!({ "user-id": leader, "access-query": ["individual::read"] });
+        let seen = ask(client.post(format!("{}/v1/authz-get-accessible-resources/", server.url)).json(&question)).await;
+        let seen = seen["meta"]["page[total]"].as_u64().unwrap();
+        assert!((1..53).contains(&seen), "{seen}");
     }
 }
 

@@ -1,70 +1,16 @@
-//! `registrar seed`: fictitious people, always the same ones.
+//! Admins without permissions, who cannot sign in.
 
-use super::progress::Progress;
-use super::start;
-use crate::auth::PasswordHasher;
-use crate::config::{FirstAdministratorArgs, Secrets, StoreArgs};
+use super::{CONCURRENCY, id, name};
+use crate::cli::progress::Progress;
 use crate::executor::{ExecuteError, RequestContext};
 use crate::node::Node;
-use clap::Args;
 use futures::{StreamExt, TryStreamExt};
 use registrar_aggregates::admin::{
     Address, AddressDetails, Admin, AdminCommand, AdminError, Person, PhoneNumber, PhoneNumberDetails, Registration,
 };
 use registrar_aggregates::values::{AddressId, AdminId, CountryCode, PartyId, PersonId, PhoneNumberId};
-use uuid::Uuid;
 
-/// Commands under way at a time: enough to fill the batches of the committer.
-const CONCURRENCY: usize = 128;
-/// Ids are made from it and the number, so that seeding again adds only what is missing.
-const NAMESPACE: Uuid = Uuid::from_u128(0x8f4f_2c0e_91b6_4b5e_a3c1_6f0d_2a77_5e01);
-
-const FIRST_NAMES: [&str; 16] = [
-    "Ada", "Björn", "Chiara", "Dmitri", "Emeka", "Fatima", "Grace", "Hiro", "Ingrid", "José", "Keira", "Liang", "Maya",
-    "Noor", "Olga", "Pablo",
-];
-const LAST_NAMES: [&str; 16] = [
-    "Abbott",
-    "Bianchi",
-    "Castro",
-    "Dubois",
-    "Eriksen",
-    "Fischer",
-    "García",
-    "Haddad",
-    "Ivanova",
-    "Jansen",
-    "Kowalski",
-    "Lindqvist",
-    "Müller",
-    "Nakamura",
-    "Okafor",
-    "Petrov",
-];
-
-#[derive(Debug, Args)]
-pub(super) struct SeedArgs {
-    /// How many fictitious admins there are to be; they hold no permissions and cannot sign in
-    #[arg(long, value_name = "NUMBER")]
-    admins: u64,
-    #[command(flatten)]
-    store: StoreArgs,
-    #[command(flatten)]
-    first_administrator: FirstAdministratorArgs,
-}
-
-pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
-    let secrets = Secrets::from_env();
-    let first = args.first_administrator.resolve(&secrets)?;
-    let node = start::open(&args.store.resolve(), &secrets).await?;
-    // Once anybody is registered the journal is not empty any more, and nobody would be made who can sign in.
-    start::first_administrator(&node, &PasswordHasher::for_this_machine(), &first).await?;
-    let seeded = admins(&node, args.admins).await;
-    node.close().await;
-    seeded
-}
-
-async fn admins(node: &Node, count: u64) -> anyhow::Result<()> {
+pub(super) async fn register_all(node: &Node, count: u64) -> anyhow::Result<()> {
     let progress = Progress::start("registering admins");
     let context = RequestContext::system();
     let mut registered =
@@ -88,8 +34,8 @@ async fn register(node: &Node, context: &RequestContext, number: u64) -> anyhow:
 }
 
 fn admin(number: u64) -> Registration {
-    let id = |what: &str| Uuid::new_v5(&NAMESPACE, format!("{what}/{number}").as_bytes());
-    let name = |names: &[&str; 16], number: u64| names[(number % 16) as usize].to_owned();
+    let id = |what: &str| id(what, number);
+    let (first_name, last_name) = name(number);
     Registration {
         id: AdminId(id("admin")),
         person_id: PersonId(id("person")),
@@ -98,8 +44,8 @@ fn admin(number: u64) -> Registration {
         custom_permissions: Vec::new(),
         person: Person {
             salutation: None,
-            first_name: name(&FIRST_NAMES, number),
-            last_name: name(&LAST_NAMES, number / 16),
+            first_name,
+            last_name,
             suffix: None,
             email_address: Some(format!("admin{number}@example.com")),
         },

@@ -1,0 +1,88 @@
+//! `registrar seed`: fictitious people, always the same ones.
+
+mod admins;
+mod people;
+
+use super::start;
+use crate::auth::PasswordHasher;
+use crate::config::{FirstAdministratorArgs, Secrets, StoreArgs};
+use crate::node::Node;
+use clap::Args;
+use uuid::Uuid;
+
+/// Commands under way at a time: enough to fill the batches of the committer.
+const CONCURRENCY: usize = 128;
+/// Ids are made from it and the number, so that seeding again adds only what is missing.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8f4f_2c0e_91b6_4b5e_a3c1_6f0d_2a77_5e01);
+
+const FIRST_NAMES: [&str; 16] = [
+    "Ada", "Björn", "Chiara", "Dmitri", "Emeka", "Fatima", "Grace", "Hiro", "Ingrid", "José", "Keira", "Liang", "Maya",
+    "Noor", "Olga", "Pablo",
+];
+const LAST_NAMES: [&str; 16] = [
+    "Abbott",
+    "Bianchi",
+    "Castro",
+    "Dubois",
+    "Eriksen",
+    "Fischer",
+    "García",
+    "Haddad",
+    "Ivanova",
+    "Jansen",
+    "Kowalski",
+    "Lindqvist",
+    "Müller",
+    "Nakamura",
+    "Okafor",
+    "Petrov",
+];
+
+#[derive(Debug, Args)]
+pub(super) struct SeedArgs {
+    /// How many fictitious admins there are to be; they hold no permissions and cannot sign in
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    admins: u64,
+    /// How many fictitious users there are to be, in an organization of their own; they have no password
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    users: u64,
+    /// How many groups the users' organization is to have, in a tree whose divisions have five children each; every user
+    /// who takes part is in ten of them
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    groups: u64,
+    #[command(flatten)]
+    store: StoreArgs,
+    #[command(flatten)]
+    first_administrator: FirstAdministratorArgs,
+}
+
+pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
+    let SeedArgs { admins, users, groups, store, first_administrator } = args;
+    let secrets = Secrets::from_env();
+    let first = first_administrator.resolve(&secrets)?;
+    let node = start::open(&store.resolve(), &secrets).await?;
+    // Once anybody is registered the journal is not empty any more, and nobody would be made who can sign in.
+    start::first_administrator(&node, &PasswordHasher::for_this_machine(), &first).await?;
+    let seeded = all(&node, admins, users, groups).await;
+    node.close().await;
+    seeded
+}
+
+async fn all(node: &Node, admins: u64, users: u64, groups: u64) -> anyhow::Result<()> {
+    admins::register_all(node, admins).await?;
+    if users > 0 || groups > 0 {
+        people::create_all(node, users, groups).await?;
+    }
+    Ok(())
+}
+
+/// The identifier of something fictitious.
+fn id(what: &str, number: u64) -> Uuid {
+    Uuid::new_v5(&NAMESPACE, format!("{what}/{number}").as_bytes())
+}
+
+/// The first and the last name of somebody fictitious.
+fn name(number: u64) -> (String, String) {
+    let name = |names: &[&str; 16], number: u64| names[(number % 16) as usize].to_owned();
+    (name(&FIRST_NAMES, number), name(&LAST_NAMES, number / 16))
+}
