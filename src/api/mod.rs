@@ -28,14 +28,18 @@ use common::idempotency::Turns;
 use ecg_admins::periods::Calendar;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
+use std::ops::Deref;
 use std::sync::Arc;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
-/// Everything that handlers need. Cloning is cheap.
+/// Everything that handlers need. Cloning is cheap: it is done several times a request.
 #[derive(Clone)]
-pub struct AppState {
+pub struct AppState(Arc<Parts>);
+
+/// What an [`AppState`] holds.
+pub struct Parts {
     /// Carries out commands and answers queries.
     pub node: Arc<Node>,
     /// Knows who is asking.
@@ -45,12 +49,20 @@ pub struct AppState {
     /// How publishing goes.
     pub publisher: PublisherStatus,
     /// How this deployment serves.
-    pub settings: Arc<ApiSettings>,
+    pub settings: ApiSettings,
     /// Counts the requests of API keys.
-    pub limiter: Arc<RateLimiter>,
+    pub limiter: RateLimiter,
     /// States of the past.
-    pub replays: Arc<Replays>,
-    turns: Arc<Turns>,
+    pub replays: Replays,
+    turns: Turns,
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
 }
 
 /// How a deployment serves HTTP.
@@ -86,10 +98,10 @@ impl AppState {
         publisher: PublisherStatus,
         settings: ApiSettings,
     ) -> Self {
-        let replays = Arc::new(Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault)));
-        let limiter = Arc::new(RateLimiter::new(settings.api_key_rate));
-        let (settings, turns) = (Arc::new(settings), Arc::default());
-        AppState { node, authenticator, passwords, publisher, settings, limiter, replays, turns }
+        let replays = Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault));
+        let limiter = RateLimiter::new(settings.api_key_rate);
+        let turns = Turns::default();
+        AppState(Arc::new(Parts { node, authenticator, passwords, publisher, settings, limiter, replays, turns }))
     }
 }
 

@@ -24,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::Utc;
 use registrar_aggregates::organization::{self, OrganizationCommand, OrganizationError, Stamp};
 use registrar_projections::OrganizationDocument;
+use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -151,7 +152,7 @@ async fn list_activities(
     tenant: Tenant,
     Parameters(period): Parameters<Period>,
 ) -> Result<Response, ApiError> {
-    let log = Log::new(app.node, tenant.organization.id, period);
+    let log = Log::new(Arc::clone(&app.node), tenant.organization.id, period);
     let (position, body) = log.body(request_id(&caller)).await?;
     Ok(At(position, ([(CONTENT_TYPE, "application/json")], body)).into_response())
 }
