@@ -50,6 +50,13 @@ impl Client {
         ensure!(status == StatusCode::OK, "GET {path}: {status} {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
+
+    /// Sends what must be accepted.
+    pub(crate) async fn post(&mut self, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let (status, answer) = self.send(Method::POST, path, Some(body)).await?;
+        ensure!(status.is_success(), "POST {path}: {status} {}", String::from_utf8_lossy(&answer));
+        Ok(answer)
+    }
 }
 
 /// Connections for as many clients.

@@ -21,6 +21,15 @@ pub(crate) struct Options {
     /// Admins in the small directory
     #[arg(long, global = true, default_value_t = 10_000)]
     pub(crate) few_admins: u64,
+    /// Users in the organization whose members are looked for
+    #[arg(long, global = true, default_value_t = 1_000_000)]
+    pub(crate) users: u64,
+    /// Users in the organization with groups, by whose places access is decided
+    #[arg(long, global = true, default_value_t = 102_000)]
+    pub(crate) placed_users: u64,
+    /// Groups of theirs; a fifth of them are divisions, which one user each leads
+    #[arg(long, global = true, default_value_t = 10_000)]
+    pub(crate) groups: u64,
     /// Events in the huge journal
     #[arg(long, global = true, default_value_t = 10_000_000)]
     pub(crate) events: u64,
@@ -58,6 +67,9 @@ impl Options {
             round_ms: 100,
             admins: 300,
             few_admins: 100,
+            users: 100,
+            placed_users: 150,
+            groups: 160,
             events: 3_000,
             few_events: 300,
             outage_events: 300,

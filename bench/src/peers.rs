@@ -2,7 +2,7 @@
 //! in a process of its own, as Registrar does.
 
 use crate::contenders::crud::{Crud, Style};
-use crate::contenders::over_http::ADMINS;
+use crate::contenders::over_http::{ACCESS, ADMINS};
 use crate::contenders::stock::{AdminView, StockPostgres};
 use crate::server::{Database, Served, master_key};
 use crate::workload::person;
@@ -104,7 +104,8 @@ pub(crate) async fn serve(args: PeerArgs) -> anyhow::Result<()> {
         }
         Peer::Constant => {
             let answer = Bytes::from("x".repeat(args.size));
-            Router::new().route(&format!("{ADMINS}/{{id}}"), get(constant)).with_state(answer)
+            let routes = Router::new().route(&format!("{ADMINS}/{{id}}"), get(constant));
+            routes.route(ACCESS, post(constant)).with_state(answer)
         }
     };
     let mut router = router.route_layer(from_fn_with_state(app.clone(), checked));

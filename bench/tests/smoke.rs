@@ -38,6 +38,10 @@ comparisons! {
     memory_is_measured: "memory",
     latency_to_nats_is_measured: "nats-latency",
     catching_up_with_nats_is_measured: "nats-catch-up",
+    access_checks_are_compared: "access",
+    memberships_are_compared: "memberships",
+    signing_in_is_measured: "sign-in",
+    lists_of_users_are_measured: "users",
     journals_of_two_sizes_are_compared: "journal-size",
 }
 

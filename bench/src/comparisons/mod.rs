@@ -3,12 +3,14 @@
 mod append;
 mod growth;
 mod http;
+mod identity;
 mod in_process;
 mod journal_size;
 mod nats;
 mod pages;
 mod rebuild;
 mod running;
+mod steady;
 
 use crate::directories::Directories;
 use crate::options::Options;
@@ -49,6 +51,10 @@ comparisons! {
     "memory" "Resident memory, idle and with a large directory" => running::memory;
     "nats-latency" "From a commit to a subscriber on NATS" => nats::latency;
     "nats-catch-up" "Publishing what was committed while NATS was away" => nats::catch_up;
+    "access" "Single access checks: a handler that answers a constant; lists of what a leader may see" => identity::access;
+    "memberships" "Putting somebody into a large group: into a small one" => identity::memberships;
+    "sign-in" "Sign-ins, and what they do to others" => identity::sign_in;
+    "users" "Filters and searches among the members of a large organization" => identity::users;
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }
 

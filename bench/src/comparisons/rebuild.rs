@@ -1,17 +1,12 @@
 //! Rebuilding all read models beside a server that goes on answering.
 
 use super::Bench;
-use crate::client::Client;
-use crate::contenders::over_http::ADMINS;
-use crate::directories::{person_id, scattered};
+use super::steady::{READS, reads};
 use crate::report::{Goal, Line, Side};
-use crate::rounds::{Round, Rounds, histogram, record};
+use crate::rounds::Rounds;
 use std::time::{Duration, Instant};
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// Reads per second, a load that leaves room for something else.
-const READS: u64 = 200;
 /// A rebuild is long; so many say enough, and none is begun after so long.
 const ROUNDS_MAX: usize = 3;
 const TIME_MAX: Duration = Duration::from_secs(180);
@@ -53,21 +48,4 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             .goal(Some(Goal::AtMost(2.0)))
             .note(format!("{READS} reads a second.")),
     ])
-}
-
-/// Reads at a steady rate until it is over. A late answer delays the next request, and that counts as its latency.
-async fn reads(address: String, token: String, admins: u64, over: CancellationToken) -> anyhow::Result<Round> {
-    let mut client = Client::connect(&address, &token).await?;
-    let (mut latencies, started) = (histogram()?, Instant::now());
-    let mut ticks = interval(Duration::from_micros(1_000_000 / READS));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for step in 0.. {
-        let due = tokio::select! {
-            () = over.cancelled() => break,
-            due = ticks.tick() => due,
-        };
-        client.get(&format!("{ADMINS}/{}", person_id(scattered(step, admins)))).await?;
-        record(&mut latencies, due.into_std())?;
-    }
-    Ok(Round::new(started.elapsed(), latencies))
 }

@@ -19,6 +19,7 @@ use std::time::Instant;
 use uuid::Uuid;
 
 pub(crate) const ADMINS: &str = "/api/ecg-admins";
+pub(crate) const ACCESS: &str = "/v1/authz-resource-access/";
 
 /// What the clients ask for.
 #[derive(Debug, Clone)]
@@ -31,10 +32,15 @@ pub(crate) enum Requests {
     Reads(u64),
     /// Paths are read, one after the other.
     Pages(MakePath, u64),
+    /// Requests are sent, those that belong together one after the other.
+    Sent(MakeRequests, u64),
 }
 
 /// Makes a path from a number that rises and from the number of admins.
 pub(crate) type MakePath = fn(u64, u64) -> String;
+
+/// Makes requests that belong together from a number that rises and from the size of the directory.
+pub(crate) type MakeRequests = fn(u64, u64) -> Vec<(String, serde_json::Value)>;
 
 /// How to find out that everything is there.
 pub(crate) enum Stored {
@@ -129,6 +135,13 @@ impl Subject for OverHttp {
                         Requests::Pages(path, admins) => {
                             client.get(&path(step, *admins)).await?;
                             record(&mut latencies, begun)?;
+                        }
+                        Requests::Sent(requests, size) => {
+                            for (path, body) in requests(step, *size) {
+                                let begun = Instant::now();
+                                client.post(&path, body.to_string().into()).await?;
+                                record(&mut latencies, begun)?;
+                            }
                         }
                     }
                 }

@@ -1,0 +1,34 @@
+//! A light and steady load beside something else, for what that does to it.
+
+use crate::client::Client;
+use crate::contenders::over_http::ADMINS;
+use crate::directories::{person_id, scattered};
+use crate::rounds::{Round, histogram, record};
+use std::time::{Duration, Instant};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Reads per second, a load that leaves room for something else.
+pub(super) const READS: u64 = 200;
+
+/// Reads at a steady rate until it is over. A late answer delays the next request, and that counts as its latency.
+pub(super) async fn reads(
+    address: String,
+    token: String,
+    admins: u64,
+    over: CancellationToken,
+) -> anyhow::Result<Round> {
+    let mut client = Client::connect(&address, &token).await?;
+    let (mut latencies, started) = (histogram()?, Instant::now());
+    let mut ticks = interval(Duration::from_micros(1_000_000 / READS));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    for step in 0.. {
+        let due = tokio::select! {
+            () = over.cancelled() => break,
+            due = ticks.tick() => due,
+        };
+        client.get(&format!("{ADMINS}/{}", person_id(scattered(step, admins)))).await?;
+        record(&mut latencies, due.into_std())?;
+    }
+    Ok(Round::new(started.elapsed(), latencies))
+}
