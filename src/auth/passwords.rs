@@ -1,14 +1,16 @@
 //! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
 //!
 //! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
-//! away at once: waiting longer than a client does would only waste the work.
+//! away at once: waiting longer than a client does would only waste the work. Those that run use all cores, as far as nothing
+//! else does.
 
 use crate::vault::random;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
 /// Memory of one hash (OWASP's minimum for argon2id with two passes).
@@ -29,32 +31,39 @@ const GENERATED_LENGTH: usize = 24;
 #[error("too many passwords are being checked at the moment")]
 pub struct Busy;
 
-/// Hashes passwords, a bounded number at a time.
+/// Hashes passwords, a bounded number at a time, on threads that give way to everything else.
 #[derive(Debug)]
 pub struct PasswordHasher {
-    /// Those that are hashed.
-    workers: Arc<Semaphore>,
+    /// Closed when the pool goes: the threads end then.
+    jobs: mpsc::Sender<Job>,
     /// Those that are hashed and those that wait.
     seats: Arc<Semaphore>,
 }
 
+type Job = Box<dyn FnOnce() + Send>;
+
 impl PasswordHasher {
     /// A pool in which `workers` hashes run, at least one, and `waiting_max` wait.
+    ///
+    /// # Panics
+    /// If the system has no thread left.
     #[must_use]
     pub fn new(workers: usize, waiting_max: usize) -> Self {
         let workers = workers.max(1);
-        PasswordHasher {
-            workers: Arc::new(Semaphore::new(workers)),
-            seats: Arc::new(Semaphore::new(workers + waiting_max)),
+        let (jobs, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..workers {
+            let queue = Arc::clone(&queue);
+            std::thread::spawn(move || work(&queue));
         }
+        PasswordHasher { jobs, seats: Arc::new(Semaphore::new(workers + waiting_max)) }
     }
 
-    /// A pool that leaves one core to everything else, where there is another, and lets about a second's work wait.
+    /// A pool with a thread for each core, in which about a second's work may wait.
     #[must_use]
     pub fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let workers = cores.saturating_sub(1).max(1);
-        PasswordHasher::new(workers, workers * 32)
+        PasswordHasher::new(cores, cores * 32)
     }
 
     /// Hashes a password with a salt of its own, as a PHC string.
@@ -76,20 +85,44 @@ impl PasswordHasher {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Busy)?;
-        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(|_| Busy)?;
-        let done = tokio::task::spawn_blocking(move || {
+        let (done, result) = oneshot::channel();
+        let job = move || {
+            let result = catch_unwind(AssertUnwindSafe(work));
             // Held by the work itself: a client that hangs up does not end a hash that runs.
-            let _held = (seat, worker);
-            work()
-        });
-        match done.await {
-            Ok(result) => Ok(result),
-            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // The server is going down and starts nothing any more.
+            drop(seat);
+            // Nobody may be there to see it.
+            let _ = done.send(result);
+        };
+        self.jobs.send(Box::new(job)).map_err(|_| Busy)?;
+        match result.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(panic)) => resume_unwind(panic),
+            // The pool is gone.
             Err(_) => Err(Busy),
         }
     }
 }
+
+/// Does what comes until the pool goes.
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    give_way();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = next else { return };
+        job();
+    }
+}
+
+/// Lets every other thread come first: requests are answered in the meantime, and hashes take what is left over, which is
+/// at least a tenth.
+#[cfg(target_os = "linux")]
+fn give_way() {
+    // Of this thread alone, on Linux. Where it is not allowed, hashes compete with the rest.
+    let _ = rustix::process::setpriority_process(None, 10);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 fn argon2() -> Argon2<'static> {
     let params =
