@@ -1,6 +1,6 @@
 //! The `user_activities` read model: sign-ins and refreshes, one document each.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
 use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
@@ -85,7 +85,7 @@ impl Document for ActivityDocument {
             KeyColumn { name: "position", kind: KeyKind::Ordinal },
         ],
         indexes: &[&["at", "position"], &["user_id", "at", "position"]],
-        counted: &[&[], &["staff"]],
+        counted: &[Counted::by(&[]), Counted::by(&["staff"])],
         hot: false,
     };
 

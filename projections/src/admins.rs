@@ -1,6 +1,6 @@
 //! The `admins` read model: one document an admin, as it is now.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
 use crate::document::DocumentKey;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -135,7 +135,7 @@ impl Document for AdminDocument {
             KeyColumn { name: "policies", kind: KeyKind::Texts },
         ],
         indexes: &[&["person_id"], &["name"], &["policies"]],
-        counted: &[&[]],
+        counted: &[Counted::by(&[])],
         hot: true,
     };
 

@@ -9,7 +9,7 @@ pub mod diff;
 
 use crate::admins::AdminDocument;
 use crate::api_keys::ApiKeyDocument;
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;
 use crate::features::{FeatureDocument, FeatureSettingDocument};
 use crate::groups::GroupDocument;
@@ -193,7 +193,7 @@ impl Document for AuditEntry {
             &["aggregate_id", "recorded_at", "sequence"],
             &["organization_id", "recorded_at", "position"],
         ],
-        counted: &[&["trail"], &["trail", "action"]],
+        counted: &[Counted::by(&["trail"]), Counted::by(&["trail", "action"])],
         hot: false,
     };
 

@@ -11,9 +11,8 @@ pub struct Collection {
     pub keys: &'static [KeyColumn],
     /// Lists of keys that are indexed together, each followed by the document's id unless it ends in an ordinal.
     pub indexes: &'static [&'static [&'static str]],
-    /// Lists of scalar keys for whose combinations of values the number of documents is kept. The empty list counts
-    /// the whole collection.
-    pub counted: &'static [&'static [&'static str]],
+    /// What the number of documents is kept for.
+    pub counted: &'static [Counted],
     /// Whether folds come back to a document soon after it was written, so that it is worth keeping in memory.
     pub hot: bool,
 }
@@ -44,16 +43,58 @@ impl Collection {
     pub fn facets(&self, values: &[KeyValue]) -> Vec<String> {
         let value_of = |name: &str| {
             let index = self.keys.iter().position(|key| key.name == name)?;
-            match values.get(index)? {
-                KeyValue::Text(text) => Some(text.as_str()),
-                KeyValue::Integer(_) | KeyValue::Texts(_) => None,
-            }
+            values.get(index)
         };
-        self.counted
-            .iter()
-            .map(|keys| self.facet(keys.iter().map(|key| (*key, value_of(key).unwrap_or_default()))))
-            .collect()
+        let text_of = |name| match value_of(name) {
+            Some(KeyValue::Text(text)) => text.as_str(),
+            Some(KeyValue::Integer(_) | KeyValue::Texts(_)) | None => "",
+        };
+        let mut facets = Vec::new();
+        for counted in self.counted {
+            let scalars = || counted.keys.iter().map(|key| (*key, text_of(key)));
+            match counted.each.map(|each| (each, value_of(each.key))) {
+                None => facets.push(self.facet(scalars())),
+                Some((each, Some(KeyValue::Texts(texts)))) => {
+                    let counted = texts.iter().filter(|text| text.starts_with(each.prefix));
+                    facets.extend(counted.map(|text| self.facet(scalars().chain([(each.key, text.as_str())]))));
+                }
+                Some(_) => {}
+            }
+        }
+        facets
     }
+}
+
+/// Documents whose number is kept for each combination of values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    /// Scalar keys.
+    pub keys: &'static [&'static str],
+    /// One more key, of which a document has several values and counts with each.
+    pub each: Option<Each>,
+}
+
+impl Counted {
+    /// By some scalar keys; the whole collection by none.
+    #[must_use]
+    pub const fn by(keys: &'static [&'static str]) -> Self {
+        Counted { keys, each: None }
+    }
+
+    /// And by each of the texts of `key` that begin with `prefix`. A document must not have one of them twice.
+    #[must_use]
+    pub const fn each(self, key: &'static str, prefix: &'static str) -> Self {
+        Counted { each: Some(Each { key, prefix }), ..self }
+    }
+}
+
+/// Texts of a key, as far as they are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Each {
+    /// The key.
+    pub key: &'static str,
+    /// What those that are counted begin with.
+    pub prefix: &'static str,
 }
 
 /// One declared key.

@@ -1,6 +1,6 @@
 //! The catalogue of features, and who has which.
 
-use crate::collection::{Collection, KeyColumn, KeyKind, KeyValue};
+use crate::collection::{Collection, Counted, KeyColumn, KeyKind, KeyValue};
 use crate::query::{Sort, TextKey};
 use crate::stamped::{Kept, Stamped};
 use registrar_aggregates::feature::setting::{Setting, SettingEvent, Target};
@@ -64,7 +64,7 @@ impl Kept for CatalogueEntry {
             KeyColumn { name: "assignable", kind: KeyKind::Text },
         ],
         indexes: &[&["created_at"]],
-        counted: &[&[], &["assignable"]],
+        counted: &[Counted::by(&[]), Counted::by(&["assignable"])],
         hot: false,
     };
 
@@ -110,7 +110,7 @@ impl Kept for SettingEntry {
             &["user_id", "created_at"],
             &["organization_id", "created_at"],
         ],
-        counted: &[&["target"]],
+        counted: &[Counted::by(&["target"])],
         hot: false,
     };
 

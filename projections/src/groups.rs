@@ -7,7 +7,7 @@ mod tree;
 pub use log::{AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LOG_ORGANIZATION_ID, LogDocument, Subject};
 pub use tree::TreeDocument;
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -172,7 +172,7 @@ impl Document for GroupDocument {
             KeyColumn { name: "search", kind: KeyKind::Search },
         ],
         indexes: &[&["created_at"], &["organization_id", "created_at"], &["parent"], &["name"], &["tags"], &["scopes"]],
-        counted: &[&[]],
+        counted: &[Counted::by(&[])],
         hot: true,
     };
 

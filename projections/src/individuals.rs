@@ -1,7 +1,7 @@
 //! The `individuals` read model: one document an individual, with its owner and its places in the groups of
 //! organizations, so that one look tells who may see it.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
 use crate::query::{Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -76,7 +76,7 @@ impl Document for IndividualDocument {
             KeyColumn { name: "scopes", kind: KeyKind::Texts },
         ],
         indexes: &[&["created_at"], &["owner"], &["scopes"]],
-        counted: &[&[]],
+        counted: &[Counted::by(&[])],
         hot: true,
     };
 

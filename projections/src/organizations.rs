@@ -1,6 +1,6 @@
 //! The `organizations` read model: one document an organization, as it is now. All dialects translate from it.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
@@ -131,7 +131,7 @@ impl Document for OrganizationDocument {
             &["created_at"],
             &["handle"],
         ],
-        counted: &[&[]],
+        counted: &[Counted::by(&[])],
         hot: true,
     };
 

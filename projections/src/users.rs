@@ -2,7 +2,7 @@
 //! its posts in groups.
 
 use crate::activities;
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
 use crate::document::DocumentKey;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -24,7 +24,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Finds users by a number of identifiers.
 pub const ID: TextKey<UserDocument> = TextKey("id", PhantomData);
@@ -71,6 +71,9 @@ pub const BY_FIRST_NAME: Sort<UserDocument> = Sort(&["first_name"], PhantomData)
 /// By last name.
 pub const BY_LAST_NAME: Sort<UserDocument> = Sort(&["last_name"], PhantomData);
 
+/// What [`member_of`] begins with.
+const MEMBER_OF: &str = "in:";
+
 /// Place of one user alone.
 #[must_use]
 pub fn being(user: UserId) -> String {
@@ -80,7 +83,7 @@ pub fn being(user: UserId) -> String {
 /// Place of the members of an organization.
 #[must_use]
 pub fn member_of(organization: OrganizationId) -> String {
-    format!("in:{organization}")
+    format!("{MEMBER_OF}{organization}")
 }
 
 /// Place of those who hold a role, by the role's identifier.
@@ -240,7 +243,13 @@ impl Document for UserDocument {
             &["primary_individual"],
             &["places"],
         ],
-        counted: &[&[], &["enabled", "verified", "participant"]],
+        counted: &[
+            Counted::by(&[]),
+            Counted::by(&["enabled", "verified"]),
+            Counted::by(&["enabled", "verified", "participant"]),
+            Counted::by(&["enabled", "verified"]).each("places", MEMBER_OF),
+            Counted::by(&["enabled", "verified", "participant"]).each("places", MEMBER_OF),
+        ],
         hot: true,
     };
 

@@ -21,8 +21,10 @@ fn unsigned(row: &PgRow, column: &str) -> JournalResult<u64> {
 #[async_trait]
 impl ReadStore for PostgresStore {
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
+        let planned_anew = statement.arguments.iter().any(Argument::is_long);
         let query = || {
-            statement.arguments.iter().fold(sqlx::query(&statement.sql), |query, argument| match argument {
+            let query = sqlx::query(&statement.sql).persistent(!planned_anew);
+            statement.arguments.iter().fold(query, |query, argument| match argument {
                 Argument::Text(text) => query.bind(text),
                 Argument::Integer(number) => query.bind(number),
                 Argument::Texts(texts) => query.bind(texts),

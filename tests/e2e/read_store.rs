@@ -4,6 +4,7 @@ use crate::on_both_stores;
 use crate::support::*;
 use futures::FutureExt;
 use registrar::node::Node;
+use registrar::read_store::sql::SOUGHT_BY_INDEX_MAX;
 use registrar_aggregates::admin::{AdminCommand, Registration};
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
@@ -167,6 +168,25 @@ on_both_stores! {
         }
     }
 
+    async fn an_address_is_found_by_any_part_and_as_a_whole(database) {
+        let node = database.open().await;
+        person(&node, "Hopper", "G", "grace@example.com").await;
+        person(&node, "Grace", "H", "hopper@example.com").await;
+        person(&node, "Hopper", "J", "hopper@example.org").await;
+        person(&node, "Bea", "Shopper", "shopper@example.com").await;
+        for (term, names) in [
+            ("hopper@example.com", vec!["Bea Shopper", "Grace H"]),
+            ("HOPPER@", vec!["Bea Shopper", "Grace H", "Hopper J"]),
+            ("shopper@example.com", vec!["Bea Shopper"]),
+            ("opper@e", vec!["Bea Shopper", "Grace H", "Hopper J"]),
+            ("r@example.org", vec!["Hopper J"]),
+            ("@example.org", vec!["Hopper J"]),
+            ("hopper@@", vec![]), ("hopper@example.c%", vec![]), ("hopp_r@example.com", vec![]), ("hopper@example.comm", vec![]),
+        ] {
+            assert_eq!(found(&node, term).await, names, "{term}");
+        }
+    }
+
     async fn a_search_goes_with_what_the_document_says_now(database) {
         let node = database.open().await;
         let id = person(&node, "Ada", "Lovelace", "").await;
@@ -266,6 +286,17 @@ on_both_stores! {
         }
         let both = by_name().contains(&POLICIES, "p1").contains(&POLICIES, "p2");
         assert_eq!(names(&node, both).await, ["0 Lovelace"]);
+        // However many values may be the one, and however often the store is asked.
+        for others in [0, 1, SOUGHT_BY_INDEX_MAX, 5_000, 5_001, 5_002, 5_003, 5_004, 5_005, 5_006] {
+            let any = |with: &str| {
+                let sought = (0..others).map(|n| format!("other{n}")).chain([with.to_owned()]).collect();
+                by_name().contains_any(&POLICIES, sought)
+            };
+            assert_eq!(names(&node, any("p2")).await, ["0 Lovelace", "1 Lovelace"], "{others}");
+            assert_eq!(names(&node, any("p")).await, Vec::<String>::new(), "{others}");
+            let page = node.documents.page(any("p1").page(1, 1)).await.unwrap().value;
+            assert_eq!((page.total, page.items.len()), (2, 1));
+        }
     }
 
     async fn totals_are_the_number_of_documents(database) {

@@ -214,6 +214,29 @@ on_both_stores! {
         assert_eq!(sorted(ids(&identity.get(system, &own).await)), those(&[admin, provider]));
     }
 
+    async fn the_members_of_an_organization_are_counted_as_they_come_and_go(database) {
+        let identity = Identity::open(&database).await;
+        let Identity { system, admin, provider, participant, acme, .. } = &identity;
+        // Of the first the number is kept, the second makes it be counted.
+        let totals = async || {
+            let mut totals = Vec::new();
+            for participants in ["false", "true"] {
+                let list = format!("{ROOT}?organization-id={acme}&filter[include-participants]={participants}");
+                for list in [list.clone(), format!("{list}&filter[cmp-last-modified-time]=%3E2000-01-01T00:00:00Z")] {
+                    totals.push(identity.get(system, &list).await["meta"]["page[total]"].as_u64().unwrap());
+                }
+            }
+            totals
+        };
+        assert_eq!(totals().await, [2, 2, 3, 3]);
+        execute(&identity, participant.id, UserCommand::Disable { by: UserId(system.id) }).await;
+        assert_eq!(totals().await, [2, 2, 2, 2]);
+        execute(&identity, participant.id, UserCommand::Enable).await;
+        let leaves = json!({ "data": { "type": "organizations", "attributes": { "user-id": provider.id } } });
+        identity.post(admin, &format!("/v1/organizations/{acme}/remove-user/"), &leaves).await;
+        assert_eq!(totals().await, [1, 1, 2, 2]);
+    }
+
     async fn every_filter_of_the_list(database) {
         let identity = Identity::open(&database).await;
         let Identity { system, service, admin, provider, participant, other_admin, .. } = &identity;

@@ -7,7 +7,7 @@ use crate::working_set::{FoldError, WorkingSet};
 use registrar_aggregates::group::tree::TreeEvent;
 use registrar_aggregates::values::GroupId;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The tree of an organization, under the organization's identifier. It knows only nodes that hang somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,16 @@ impl TreeDocument {
     /// The divisions above a node, nearest first.
     pub fn ancestors(&self, node: GroupId) -> impl Iterator<Item = GroupId> + '_ {
         std::iter::successors(self.parents.get(&node).copied(), |node| self.parents.get(node).copied())
+    }
+
+    /// Whether one of some nodes has one of `divisions` above it.
+    #[must_use]
+    pub fn are_below(&self, nodes: impl IntoIterator<Item = GroupId>, divisions: &BTreeSet<GroupId>) -> bool {
+        // Where the ways up meet, the rest was seen.
+        let mut seen = HashSet::new();
+        let mut above =
+            |node| self.ancestors(node).take_while(|above| seen.insert(*above)).any(|a| divisions.contains(&a));
+        nodes.into_iter().any(&mut above)
     }
 
     /// The nodes themselves and everything below them.

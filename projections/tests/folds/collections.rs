@@ -16,8 +16,13 @@ fn every_index_and_count_names_keys_of_its_collection() {
         for key in collection.indexes.iter().copied().flatten() {
             assert!(kind(key).is_some_and(|kind| kind != KeyKind::Search), "{}: {key}", collection.name);
         }
-        for key in collection.counted.iter().copied().flatten() {
-            assert_eq!(kind(key), Some(KeyKind::Text), "{}: {key}", collection.name);
+        for counted in collection.counted {
+            for key in counted.keys {
+                assert_eq!(kind(key), Some(KeyKind::Text), "{}: {key}", collection.name);
+            }
+            if let Some(each) = counted.each {
+                assert_eq!(kind(each.key), Some(KeyKind::Texts), "{}: {}", collection.name, each.key);
+            }
         }
     }
 }
