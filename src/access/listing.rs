@@ -123,15 +123,26 @@ impl Access {
         }
         let mut scopes: Vec<String> =
             holder.user_id().map(|user| individuals::owner_key(Owner::User(user))).into_iter().collect();
+        // Whom one sees is one's own or takes part in one's organization. That is in what follows too, but says in a word
+        // or two where to look.
+        let mut somewhere = scopes.clone();
         for own in holder.organizations().filter(|own| organization.is_none_or(|organization| organization == *own)) {
+            let all = SystemGroup::AllParticipants.id(own).to_string();
+            somewhere.push(all.clone());
             if holder.is_admin(own) || holder.is_provider(own) && self.is_open(own).await? {
-                scopes.push(SystemGroup::AllParticipants.id(own).to_string());
+                scopes.push(all);
                 continue;
             }
             let groups = self.groups_led(holder, own).await?;
             scopes.extend(groups.iter().chain(holder.works_in(own)).map(ToString::to_string));
         }
-        Ok((!scopes.is_empty()).then(|| query.contains_any(&individuals::SCOPES, scopes)))
+        if scopes.is_empty() {
+            return Ok(None);
+        }
+        if scopes != somewhere {
+            query = query.contains_any(&individuals::SCOPES, somewhere);
+        }
+        Ok(Some(query.contains_any(&individuals::SCOPES, scopes)))
     }
 
     /// Only those inside a group or below it.

@@ -100,7 +100,7 @@ impl Access {
             if !leads.is_empty()
                 && !groups.is_empty()
                 && let Some(tree) = self.tree(*organization).await?
-                && groups.iter().any(|group| tree.ancestors(*group).any(|above| leads.contains(&above)))
+                && tree.are_below(groups.iter().copied(), leads)
             {
                 return Ok(true);
             }
