@@ -25,7 +25,7 @@ pub(super) async fn ring(node: &Node) -> JournalResult<KeyRing> {
 }
 
 /// Sees to it that there is a key to sign with. Nodes that start at once end up with the same one.
-pub(super) async fn establish(node: &Node, context: &RequestContext) -> JournalResult<()> {
+pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalResult<()> {
     if ring(node).await?.signing().is_some() {
         return Ok(());
     }

@@ -7,7 +7,7 @@
 
 pub mod api_keys;
 mod authenticator;
-mod keys;
+pub(crate) mod keys;
 pub mod passwords;
 pub mod permissions;
 pub mod rate_limit;

@@ -1,9 +1,10 @@
 //! What all commands on a database begin with.
 
 use super::output;
-use crate::auth::PasswordHasher;
+use crate::auth::{PasswordHasher, keys};
 use crate::bootstrap;
 use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
+use crate::executor::RequestContext;
 use crate::node::{Node, OpenError, Store, StoreSettings};
 use crate::vault::MasterKey;
 use std::path::Path;
@@ -59,5 +60,8 @@ pub(super) async fn first_administrator(
         let (email, password) = (made.email, &*made.password);
         output::line(format_args!("First administrator: {email}\nPassword, shown this once: {password}"))?;
     }
+    // Later it might be too late: nothing can be committed while a newer release rebuilds the documents, and a server does
+    // not start without a key.
+    keys::establish(node, &RequestContext::system()).await?;
     Ok(())
 }

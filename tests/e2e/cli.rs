@@ -83,6 +83,19 @@ on_both_stores! {
         assert_eq!(total(&server, &token).await, 301);
     }
 
+    async fn what_an_earlier_release_seeded_is_rebuilt_and_served(database) {
+        run(&database.settings, &["seed", "--admins", "20"]);
+        database.sql().await.run("UPDATE generations SET signature = 'admins:0'").await.unwrap();
+        let server = Server::start(&database.settings);
+        let ready = async || reqwest::get(format!("{}/readyz", server.url)).await.unwrap().status() == 200;
+        tokio::time::timeout(PATIENCE, async {
+            while !ready().await {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }).await.unwrap();
+        assert_eq!(total(&server, &token(&database, &[])).await, 21);
+    }
+
     async fn seeded_users_stand_in_a_tree_of_groups(database) {
         let seed = || run(&database.settings, &["seed", "--users", "60", "--groups", "40"]);
         assert!(seed().starts_with("First administrator: "));
