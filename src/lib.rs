@@ -18,6 +18,7 @@ pub mod heads;
 pub mod idempotency;
 pub mod journal;
 pub mod node;
+mod priority;
 pub mod publisher;
 pub mod read_store;
 pub mod replay;

@@ -1,9 +1,9 @@
 //! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
 //!
 //! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
-//! away at once: waiting longer than a client does would only waste the work. Those that run use all cores, as far as nothing
-//! else does.
+//! away at once: waiting longer than a client does would only waste the work.
 
+use crate::priority::give_way;
 use crate::vault::random;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
@@ -59,11 +59,13 @@ impl PasswordHasher {
         PasswordHasher { jobs, seats: Arc::new(Semaphore::new(workers + waiting_max)) }
     }
 
-    /// A pool with a thread for each core, in which about a second's work may wait.
+    /// A pool that leaves one core to everything else, where there is another, and lets about a second's work wait.
+    /// Requests come first anyway, but only when the turn of a hash is over, some milliseconds at each of their steps.
     #[must_use]
     pub fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        PasswordHasher::new(cores, cores * 32)
+        let workers = cores.saturating_sub(1).max(1);
+        PasswordHasher::new(workers, workers * 32)
     }
 
     /// Hashes a password with a salt of its own, as a PHC string.
@@ -112,17 +114,6 @@ fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
         job();
     }
 }
-
-/// Lets every other thread come first: requests are answered in the meantime, and hashes take what is left over, which is
-/// at least a tenth.
-#[cfg(target_os = "linux")]
-fn give_way() {
-    // Of this thread alone, on Linux. Where it is not allowed, hashes compete with the rest.
-    let _ = rustix::process::setpriority_process(None, 10);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
 
 fn argon2() -> Argon2<'static> {
     let params =

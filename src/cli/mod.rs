@@ -17,6 +17,7 @@ mod token;
 mod user;
 
 use crate::config::{ServeArgs, StoreArgs};
+use crate::priority::give_way;
 use crate::telemetry;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -91,6 +92,11 @@ impl Command {
         }
     }
 
+    /// Whether it takes long and nobody waits for it as for an answer, beside servers that people do wait for.
+    fn can_wait(&self) -> bool {
+        matches!(self, Command::Projections(_) | Command::Journal(_))
+    }
+
     async fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Serve(args) => serve::serve(*args).await,
@@ -124,6 +130,9 @@ pub fn run() -> ExitCode {
 
 fn try_run(command: Command) -> anyhow::Result<()> {
     let _telemetry = telemetry::start(command.log_level())?;
+    if command.can_wait() {
+        give_way();
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(command.run());
     // A hash, say, that nobody waits for any more is not waited for.

@@ -6,11 +6,13 @@ use crate::journal::postgres::{PostgresStore, signed};
 use crate::journal::{JournalError, JournalResult};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
-use sqlx::Row;
 use sqlx::postgres::PgRow;
+use sqlx::{Executor, Row};
 
 /// Sorting in memory what goes into an index is worth more than the default of 64 MB, as long as it is one at a time.
-const INDEX_MEMORY: &str = "SET maintenance_work_mem = '256MB'";
+/// A server answers meanwhile: several processes at one index take all cores of a small machine, and end no sooner there.
+const INDEX_SETTINGS: &str = "SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0; \
+     SET synchronous_commit = off";
 /// Table or function that is not there.
 const UNDEFINED: [&str; 2] = ["42P01", "42883"];
 
@@ -140,9 +142,7 @@ impl ReadStore for PostgresStore {
     // One index a transaction: what is made stays made. Only the rebuild writes to these tables, so nobody is kept waiting.
     async fn index_generation(&self, generation: u64) -> JournalResult<()> {
         let mut connection = self.connect().await?;
-        for setting in [INDEX_MEMORY, "SET synchronous_commit = off"] {
-            sqlx::query(setting).execute(&mut connection).await?;
-        }
+        connection.execute(INDEX_SETTINGS).await?;
         for statement in schema::indexes(generation) {
             sqlx::query(&statement).persistent(false).execute(&mut connection).await?;
         }
