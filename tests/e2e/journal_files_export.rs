@@ -177,13 +177,13 @@ on_both_stores! {
         let path = folder.path().join("journal");
         let file = path.to_str().unwrap();
         let printed = run(&database.settings, &["journal", "export", "--output", file]);
-        assert_eq!(printed, format!("5 events of 5 in {file}\n"));
+        assert_eq!(printed, format!("6 events of 6 in {file}\n"));
         let key = run(&database.settings, &["journal", "key"]);
         let note = std::fs::read_to_string(with(&path, ".checkpoint")).unwrap();
         let (events, proofs) = (lines(&path), lines(&with(&path, ".proofs")));
         assert_eq!(verify_alone(&events[2], &proofs[2], &note, key.trim()), Ok(3));
         let checked = ["journal", "verify", "--checkpoint", &format!("{file}.checkpoint"), "--key", key.trim()];
-        assert!(run(&database.settings, &checked).starts_with("5 events, root "));
+        assert!(run(&database.settings, &checked).starts_with("6 events, root "));
         let told = fail(registrar(&database.settings, &["journal", "export", "--output", file]));
         assert!(told.contains("is there already"), "{told}");
         let told = fail(registrar(&database.settings, &["journal", "export", "--output", file, "--after", "9"]));
