@@ -146,10 +146,11 @@ impl ReadStore for PostgresStore {
         for statement in schema::indexes(generation) {
             sqlx::query(&statement).persistent(false).execute(&mut connection).await?;
         }
-        // Without a word on what is in them the planner goes through a million documents for a page of ten, until the
-        // server comes round to looking by itself.
+        // Without a word on what is in them the planner goes through a million documents for a page of ten, and without a
+        // note that everybody sees a document each one that a page passes over is read, until the server comes round to
+        // looking by itself.
         for id in CollectionId::ALL {
-            let text = format!("ANALYZE {}", sql::table(id.collection(), generation));
+            let text = format!("VACUUM (ANALYZE) {}", sql::table(id.collection(), generation));
             sqlx::query(&text).persistent(false).execute(&mut connection).await?;
         }
         Ok(())
