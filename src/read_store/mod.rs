@@ -18,8 +18,10 @@ use futures::future::try_join_all;
 use lookups::{Found, Lookups};
 use opened::Opened;
 pub use recent::Recent;
+pub use recent::totals::LONG;
+use recent::totals::TotalOf;
 use registrar_projections::query::TextKey;
-use registrar_projections::{AnyDocument, CollectionId, Document, Query};
+use registrar_projections::{AnyDocument, Collection, CollectionId, Document, Query};
 use sql::Statement;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +74,12 @@ pub struct Rows {
     pub total: u64,
     /// Bodies of the documents, in order.
     pub bodies: Vec<String>,
+}
+
+impl Rows {
+    fn moment(&self) -> Moment {
+        Moment { position: self.position, generation: self.generation }
+    }
 }
 
 /// What a store has of some documents, from one snapshot.
@@ -165,10 +173,14 @@ pub struct Documents {
     vault: Arc<Vault>,
     generation: Arc<AtomicU64>,
     lookups: Arc<Lookups>,
+    recent: Arc<Recent>,
     opened: Arc<Opened>,
     /// What was so then will do, once it is known; without it what is so at each question.
     enough: Option<Arc<OnceLock<Moment>>>,
 }
+
+/// Makes the statement of a list.
+type MakeList<D> = fn(&Collection, u64, &Query<D>, sql::Dialect) -> Statement;
 
 /// Times a read is tried again because the generation was swapped under it.
 const SWAPS_MAX: usize = 5;
@@ -178,8 +190,8 @@ impl Documents {
     /// the commits of the same node.
     #[must_use]
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
-        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), recent));
-        Documents { store, vault, generation, lookups, opened: Arc::default(), enough: None }
+        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), Arc::clone(&recent)));
+        Documents { store, vault, generation, lookups, recent, opened: Arc::default(), enough: None }
     }
 
     /// The same for one request: its look-ups reflect everything that was committed before this call, and whatever this
@@ -225,7 +237,7 @@ impl Documents {
     /// # Errors
     /// As [`Documents::find`].
     pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
-        let rows = self.run(|generation, dialect| sql::page(D::COLLECTION, generation, &query, dialect)).await?;
+        let rows = self.list(query, sql::page).await?;
         let (position, total) = (rows.position, rows.total);
         Ok(Read { position, value: Page { items: opened::read(&self.vault, &rows.bodies).await?, total } })
     }
@@ -235,8 +247,29 @@ impl Documents {
     /// # Errors
     /// As [`Documents::find`].
     pub async fn ids<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<String>>> {
-        let rows = self.run(|generation, dialect| sql::ids(D::COLLECTION, generation, &query, dialect)).await?;
+        let rows = self.list(query, sql::ids).await?;
         Ok(Read { position: rows.position, value: Page { items: rows.bodies, total: rows.total } })
+    }
+
+    async fn list<D: Document>(&self, mut query: Query<D>, statement: MakeList<D>) -> JournalResult<Rows> {
+        let counted = query.counts.then(|| TotalOf::by(&query)).flatten();
+        if let Some(counted) = counted.as_ref().filter(|counted| self.recent.may_have_total(counted)) {
+            query.counts = false;
+            let rows = self.rows(&query, statement).await?;
+            if let Some(total) = self.recent.total(counted, rows.moment()) {
+                return Ok(Rows { total, ..rows });
+            }
+            query.counts = true;
+        }
+        let rows = self.rows(&query, statement).await?;
+        if let Some(counted) = counted {
+            self.recent.keep_total(counted, rows.moment(), rows.total);
+        }
+        Ok(rows)
+    }
+
+    async fn rows<D: Document>(&self, query: &Query<D>, statement: MakeList<D>) -> JournalResult<Rows> {
+        self.run(|generation, dialect| statement(D::COLLECTION, generation, query, dialect)).await
     }
 
     /// The documents with these ids, in their order; what is not there is left out.

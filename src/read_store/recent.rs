@@ -5,6 +5,8 @@
 //! else moved the end, be it another node or a commit that was never noted, makes everything older worthless. So nothing
 //! rests on every commit being noted, or on its being noted in time.
 
+pub(super) mod totals;
+
 use super::{Body, LookedUp, Moment, sql};
 use crate::journal::DocumentStep;
 use quick_cache::{Equivalent, Weighter, unsync::Cache};
@@ -12,6 +14,7 @@ use registrar_projections::collection::{KeyKind, KeyValue};
 use registrar_projections::{CollectionId, is_followed};
 use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use totals::Totals;
 
 /// Bytes of memory that are kept, about.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
@@ -79,6 +82,7 @@ struct State {
     /// Keys other than the identifier that somebody has looked up by.
     used: Vec<By>,
     entries: Cache<Key, Entry, Bytes>,
+    totals: Totals,
 }
 
 /// What was looked up lately.
@@ -87,7 +91,7 @@ pub struct Recent(Mutex<State>);
 impl Default for Recent {
     fn default() -> Self {
         let entries = Cache::with_weighter(LOOKUPS_ABOUT, BYTES_MAX, Bytes);
-        Recent(Mutex::new(State { since: 0, noted: 0, used: Vec::new(), entries }))
+        Recent(Mutex::new(State { since: 0, noted: 0, used: Vec::new(), entries, totals: Totals::default() }))
     }
 }
 
@@ -181,6 +185,7 @@ impl Recent {
             }
         }
         state.used = used;
+        state.totals.note(to, changed.iter().map(|step| step.key.collection));
         if from > state.noted {
             state.since = from;
         }

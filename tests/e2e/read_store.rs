@@ -4,8 +4,9 @@ use crate::on_both_stores;
 use crate::support::*;
 use futures::FutureExt;
 use registrar::node::Node;
+use registrar::read_store::LONG;
 use registrar::read_store::sql::SOUGHT_BY_INDEX_MAX;
-use registrar_aggregates::admin::{AdminCommand, Registration};
+use registrar_aggregates::admin::{AdminChange, AdminCommand, ListEdit, Registration};
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::audit_trail::{ACTION, BY_ACTION, BY_ENTITY_ID, BY_TIME, RECORDED_AT, TRAIL, time_key};
@@ -297,6 +298,40 @@ on_both_stores! {
             let page = node.documents.page(any("p1").page(1, 1)).await.unwrap().value;
             assert_eq!((page.total, page.items.len()), (2, 1));
         }
+    }
+
+    async fn the_total_of_a_long_list_is_always_that_of_now(database) {
+        let node = database.open().await;
+        let registered = (0..LONG).map(|n| with(&node, move |registration| {
+            registration.person.first_name = format!("{n:04}");
+            registration.policies = vec!["p".to_owned()];
+        }));
+        let ids = futures::future::join_all(registered).await;
+        let totals = async || {
+            let mut found = Vec::new();
+            // Page by page, once more, and by somebody who remembers nothing.
+            for (documents, skip) in [(&node.documents, 0), (&node.documents, 500), (&node.documents.of_now(), 10), (&database.open().await.documents, 0)] {
+                let page = documents.page(by_name().contains(&POLICIES, "p").page(skip, 2)).await.unwrap().value;
+                assert_eq!(page.items.len(), 2);
+                let listed = documents.ids(by_name().contains(&POLICIES, "p").page(skip, 1)).await.unwrap().value;
+                assert_eq!(listed.items[0], page.items[0].id.to_string());
+                found.extend([page.total, listed.total]);
+            }
+            found.dedup();
+            found
+        };
+        assert_eq!(totals().await, [LONG]);
+        with(&node, |registration| registration.policies = vec!["q".to_owned()]).await;
+        assert_eq!(totals().await, [LONG]);
+        with(&node, |registration| registration.policies = vec!["p".to_owned()]).await;
+        assert_eq!(totals().await, [LONG + 1]);
+        // Of what another node does nothing is known here.
+        let other = database.open().await;
+        with(&other, |registration| registration.policies = vec!["p".to_owned()]).await;
+        assert_eq!(totals().await, [LONG + 2]);
+        let unlisted = AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Set(vec![]))]);
+        other.admin(ids[0], unlisted).await.unwrap();
+        assert_eq!(totals().await, [LONG + 1]);
     }
 
     async fn totals_are_the_number_of_documents(database) {

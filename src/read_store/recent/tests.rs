@@ -1,9 +1,11 @@
 //! What is remembered against a store that keeps every state it was ever in: whatever is answered must have been so at
 //! the moment that was asked about, or later.
 
+use super::totals::{LONG, TotalOf};
 use super::*;
 use proptest::prelude::*;
-use registrar_projections::{AdminDocument, ChangeKind, Document, DocumentKey};
+use registrar_projections::admins::{BY_NAME, POLICIES};
+use registrar_projections::{AdminDocument, ChangeKind, Direction, Document, DocumentKey, Query};
 use std::collections::{BTreeMap, HashMap};
 
 const PERSON: &str = "person_id";
@@ -44,6 +46,25 @@ fn looked_up(state: &State, key: &str, sought: u8) -> Option<Body> {
     state.iter().find(|(_, (value, _))| *value == sought).map(|(document, found)| body(*document, *found))
 }
 
+/// A total; shorter lists are not worth remembering.
+fn total(state: &State) -> u64 {
+    LONG + state.len() as u64
+}
+
+fn query() -> Query<AdminDocument> {
+    Query::sorted(&BY_NAME, Direction::Ascending).contains(&POLICIES, "p")
+}
+
+fn total_of() -> TotalOf {
+    TotalOf::by(&query()).expect("its total is remembered")
+}
+
+/// Something in another collection.
+fn elsewhere() -> DocumentStep {
+    let key = DocumentKey { collection: CollectionId::Organizations, id: id(0) };
+    DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), keys: Vec::new() }
+}
+
 fn step(document: u8, change: Option<u8>) -> DocumentStep {
     let key = DocumentKey { collection: admins(), id: id(document) };
     let Some(to) = change else {
@@ -61,6 +82,8 @@ fn step(document: u8, change: Option<u8>) -> DocumentStep {
 enum Happening {
     /// A commit; of this node's own a note is on its way.
     Commit { own: bool, document: u8, change: Option<u8> },
+    /// A commit that changes documents of another collection.
+    CommitElsewhere,
     /// A note arrives. They arrive in order.
     Note,
     /// A note gets lost.
@@ -71,8 +94,14 @@ enum Happening {
     Ask { by_id: bool, sought: u8 },
     /// One of the answers that are on their way arrives.
     Answer(prop::sample::Index),
+    /// The store is asked for a total, as above.
+    AskTotal,
+    /// One of the totals that are on their way arrives.
+    AnswerTotal(prop::sample::Index),
     /// A moment is asked for.
     Moment,
+    /// The total at one of the moments that were asked for.
+    Total(prop::sample::Index),
     /// Something is looked up that was so at one of the moments that were asked for.
     LookUp { by_id: bool, sought: u8, moment: prop::sample::Index },
 }
@@ -81,12 +110,16 @@ fn happening() -> impl Strategy<Value = Happening> {
     prop_oneof![
         8 => (prop::bool::weighted(0.95), 0..DOCUMENTS, prop::option::weighted(0.8, 0..VALUES))
             .prop_map(|(own, document, change)| Happening::Commit { own, document, change }),
-        8 => Just(Happening::Note),
+        3 => Just(Happening::CommitElsewhere),
+        10 => Just(Happening::Note),
         1 => Just(Happening::LoseNote),
         1 => Just(Happening::Swap),
         10 => (any::<bool>(), 0..DOCUMENTS).prop_map(|(by_id, sought)| Happening::Ask { by_id, sought }),
         12 => any::<prop::sample::Index>().prop_map(Happening::Answer),
+        4 => Just(Happening::AskTotal),
+        4 => any::<prop::sample::Index>().prop_map(Happening::AnswerTotal),
         8 => Just(Happening::Moment),
+        8 => any::<prop::sample::Index>().prop_map(Happening::Total),
         16 => (any::<bool>(), 0..DOCUMENTS, any::<prop::sample::Index>())
             .prop_map(|(by_id, sought, moment)| Happening::LookUp { by_id, sought, moment }),
     ]
@@ -104,7 +137,8 @@ proptest! {
         let recent = Recent::default();
         let mut states: Vec<State> = vec![State::new()];
         let mut generation = 1;
-        let (mut notes, mut answers, mut moments) = (Vec::new(), Vec::new(), vec![Moment { position: 0, generation }]);
+        let (mut notes, mut answers, mut totals) = (Vec::new(), Vec::new(), Vec::new());
+        let mut moments = vec![Moment { position: 0, generation }];
         for happening in happenings {
             let position = states.len() as u64 - 1;
             match happening {
@@ -141,6 +175,25 @@ proptest! {
                     if !answers.is_empty() {
                         let (by, text, looked_up) = answers.swap_remove(which.index(answers.len()));
                         recent.keep(by, &[&text], &looked_up);
+                    }
+                }
+                Happening::CommitElsewhere => {
+                    states.push(states[states.len() - 1].clone());
+                    notes.push((position, position + 1, elsewhere()));
+                }
+                Happening::AskTotal => totals.push((Moment { position, generation }, total(&states[states.len() - 1]))),
+                Happening::AnswerTotal(which) => {
+                    if !totals.is_empty() {
+                        let (at, total) = totals.swap_remove(which.index(totals.len()));
+                        recent.keep_total(total_of(), at, total);
+                    }
+                }
+                Happening::Total(moment) => {
+                    let from = moments.len().saturating_sub(LAST_MOMENTS);
+                    let moment = moments[from + moment.index(moments.len() - from)];
+                    if let Some(known) = recent.total(&total_of(), moment) {
+                        let was = &states[usize::try_from(moment.position).unwrap()];
+                        prop_assert_eq!(known, total(was), "at {:?}", moment);
                     }
                 }
                 Happening::Moment => moments.push(Moment { position, generation }),
@@ -206,4 +259,37 @@ fn what_follows_behind_the_commits_is_not_remembered() {
     let by = (CollectionId::EventStatistics, sql::ID);
     recent.keep(by, &["a"], &found(0, "a", None));
     assert!(recent.find(by, "a", Moment { position: 0, generation: 1 }).is_none());
+}
+
+#[test]
+fn a_total_is_that_of_its_query_until_its_collection_changes() {
+    let recent = Recent::default();
+    let at = |position| Moment { position, generation: 1 };
+    recent.note(0, 5, &[]);
+    recent.keep_total(total_of(), at(5), LONG);
+    assert_eq!(recent.total(&total_of(), at(5)), Some(LONG));
+    assert!(recent.may_have_total(&total_of()));
+    let other = TotalOf::by(&query().contains(&POLICIES, "q")).unwrap();
+    assert_eq!(recent.total(&other, at(5)), None);
+    // It is the same on every page.
+    let page = TotalOf::by(&query().page(70, 7)).unwrap();
+    recent.note(5, 6, &[elsewhere()]);
+    assert_eq!(recent.total(&page, at(6)), Some(LONG));
+    assert_eq!(recent.total(&page, at(7)), None);
+    recent.note(6, 7, &[step(1, Some(0))]);
+    assert_eq!(recent.total(&page, at(7)), None);
+    assert!(!recent.may_have_total(&page));
+    recent.keep_total(page.clone(), at(7), LONG - 1);
+    assert_eq!(recent.total(&page, at(7)), None, "not worth it");
+}
+
+#[test]
+fn totals_that_depend_on_other_collections_are_not_remembered() {
+    let related = query().related(&registrar_projections::admins::PERSON_ID, query(), true);
+    assert!(TotalOf::by(&related).is_none());
+    let followed = Query::<registrar_projections::EventStatistic>::sorted(
+        &registrar_projections::event_statistics::BY_EVENT_TYPE,
+        Direction::Ascending,
+    );
+    assert!(TotalOf::by(&followed).is_none());
 }

@@ -1,0 +1,91 @@
+//! How many documents long lists had, for as long as it is certain that they have as many still.
+//!
+//! Whoever turns the pages of a list asks for its total with each of them, and what no index counts has to be gone through
+//! for it, all of it. A total is that of another moment too if nothing of its collection has changed from one to the other.
+
+use super::{Recent, State};
+use crate::read_store::Moment;
+use quick_cache::unsync::Cache;
+use registrar_projections::{CollectionId, Document, Query, is_followed};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+
+/// Shorter lists are gone through again.
+pub const LONG: u64 = 1_000;
+/// Totals that are kept.
+const TOTALS_MAX: usize = 1_000;
+
+/// What is counted: documents of a collection that fulfil the conditions of a query, wherever its page begins.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::read_store) struct TotalOf {
+    collection: CollectionId,
+    conditions: [u8; 32],
+}
+
+impl TotalOf {
+    /// What a query counts, if that changes with commits to its own collection alone.
+    pub(in crate::read_store) fn by<D: Document>(query: &Query<D>) -> Option<Self> {
+        if !query.related.is_empty() || is_followed(D::ID) {
+            return None;
+        }
+        // There may be thousands of values; what tells one text from the next is escaped within them.
+        let conditions = Sha256::digest(format!("{:?}", (&query.filters, &query.search))).into();
+        Some(TotalOf { collection: D::ID, conditions })
+    }
+}
+
+pub(super) struct Totals {
+    entries: Cache<TotalOf, (Moment, u64)>,
+    /// Last noted commit that changed something of a collection.
+    changed: HashMap<CollectionId, u64>,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Totals { entries: Cache::new(TOTALS_MAX), changed: HashMap::new() }
+    }
+}
+
+impl Totals {
+    pub(super) fn note(&mut self, to: u64, changed: impl Iterator<Item = CollectionId>) {
+        self.changed.extend(changed.map(|collection| (collection, to)));
+    }
+}
+
+impl State {
+    fn total(&self, counted: &TotalOf, now: Moment) -> Option<u64> {
+        let (at, total) = *self.totals.entries.get(counted)?;
+        let (first, last) = (at.position.min(now.position), at.position.max(now.position));
+        let unchanged = || {
+            let changed = self.totals.changed.get(&counted.collection);
+            first >= self.since && last <= self.noted && changed.is_none_or(|changed| *changed <= first)
+        };
+        (at.generation == now.generation && (first == last || unchanged())).then_some(total)
+    }
+}
+
+impl Recent {
+    /// The total at a moment, where it is certain.
+    pub(in crate::read_store) fn total(&self, counted: &TotalOf, now: Moment) -> Option<u64> {
+        self.state().total(counted, now)
+    }
+
+    /// Whether the total is likely to be known of the next moment that the store tells.
+    pub(in crate::read_store) fn may_have_total(&self, counted: &TotalOf) -> bool {
+        let state = self.state();
+        let known = state.totals.entries.peek(counted).map(|(at, _)| *at);
+        known.is_some_and(|at| {
+            let position = at.position.max(state.noted);
+            state.total(counted, Moment { position, ..at }).is_some()
+        })
+    }
+
+    /// Keeps the total of a long list.
+    pub(in crate::read_store) fn keep_total(&self, counted: TotalOf, at: Moment, total: u64) {
+        let mut state = self.state();
+        let later = state.totals.entries.peek(&counted).is_some_and(|(known, _)| known.position > at.position);
+        if total >= LONG && !later {
+            state.totals.entries.insert(counted, (at, total));
+        }
+    }
+}
