@@ -66,6 +66,14 @@ impl Directories {
         self.0.insert(Contents::admins(admins), database);
     }
 
+    /// Gives their room back. Whoever needs one of them again seeds it again.
+    pub(crate) async fn let_go(&mut self, servers: &Servers) -> anyhow::Result<()> {
+        for database in std::mem::take(&mut self.0).into_values() {
+            servers.drop(database).await?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn get(&self, admins: u64) -> Option<Database> {
         self.0.get(&Contents::admins(admins)).cloned()
     }
