@@ -19,7 +19,7 @@ use futures::future::try_join_all;
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::SystemRole;
-use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::groups::{GroupDocument, TreeDocument};
 use registrar_projections::tasks::TaskDocument;
 use registrar_projections::{IndividualDocument, OrganizationDocument, UserDocument};
@@ -211,6 +211,14 @@ impl Access {
     /// `Unavailable`, `Corrupt`.
     pub async fn tree(&self, organization: OrganizationId) -> JournalResult<Option<Arc<TreeDocument>>> {
         Ok(self.documents.find::<TreeDocument>(&organization.to_string()).await?.value)
+    }
+
+    /// Whoever has this identifier, as a holder; nobody if there is no such user.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn holder(&self, user: UserId) -> JournalResult<Holder> {
+        Ok(Self::holder_of(self.documents.find::<UserDocument>(&user.to_string()).await?.value))
     }
 
     /// Whoever `user` is, as a holder; nobody for a user that there is not.

@@ -5,7 +5,7 @@ use super::call::{Answered, Call, Members};
 use super::documents::{Reply, Resource as Document, Window};
 use super::refusals::{NO_USER, parameter};
 use super::times;
-use crate::access::{Access, AccessQuery, Holder, Operation, Part, Resource};
+use crate::access::{AccessQuery, Holder, Operation, Part, Resource};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::directory::user_by_id;
@@ -56,9 +56,9 @@ pub(super) async fn check_bulk(call: Call) -> Answered {
         let detail = format!("must not name more than {USERS_MAX} users");
         return Err(ApiError::Wrong(vec![Wrong::at(Source::Pointer("/multi-user-ids/user-ids".to_owned()), detail)]));
     }
-    let (node, access) = (&call.app.node, &call.access());
+    let access = &call.access();
     let verdicts = stream::iter(users).map(|user| async move {
-        let holder = Access::holder_of(user_by_id(node, UserId(user)).await?);
+        let holder = access.holder(UserId(user)).await?;
         let verdict = |texts: &[String], allow| json!({ "access-query": texts, "allow": allow, "user-id": user });
         if !individually {
             return JournalResult::Ok(vec![verdict(texts, access.allows_all(&holder, queries).await?)]);
@@ -189,7 +189,7 @@ async fn subject(call: &Call, user: Option<Uuid>) -> Result<Holder, ApiError> {
     if !call.holder.may_ask_about(user) {
         return Err(call.forbidden());
     }
-    Ok(Access::holder_of(user_by_id(&call.app.node, user).await?))
+    Ok(call.access().holder(user).await?)
 }
 
 /// The queries of a question that stands at `place` of the body.
