@@ -1,7 +1,7 @@
 //! Which features are on for whom: settings of users and organizations, made, changed and taken away.
 
-use super::{DirectoryError, Refusal, lift};
-use crate::executor::{ExecuteError, Outcome, RequestContext};
+use super::{DirectoryError, Done, Refusal, commit, lift};
+use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use registrar_aggregates::feature::setting::{
@@ -23,12 +23,7 @@ const RETRIES_MAX: usize = 8;
 ///
 /// # Errors
 /// `NotAssignable` without force; `AlreadyExists`.
-pub async fn create(
-    node: &Node,
-    context: &RequestContext,
-    setting: Setting,
-    force: bool,
-) -> Result<Outcome, DirectoryError> {
+pub async fn create(node: &Node, context: &RequestContext, setting: Setting, force: bool) -> Done {
     check_assignable(node, &setting.feature_id, force).await?;
     let context = within(context, setting.target);
     let id = FeatureSettingId(Uuid::now_v7());
@@ -51,7 +46,7 @@ pub async fn switch(
     setting: &FeatureSettingDocument,
     switch: Switch,
     force: bool,
-) -> Result<Outcome, DirectoryError> {
+) -> Done {
     check_assignable(node, &setting.setting.feature_id, force).await?;
     let context = within(context, setting.setting.target);
     let (id, command) = (setting.id.to_string(), SettingCommand::Set(switch));
@@ -69,7 +64,7 @@ pub async fn assign(
     users: &[UserId],
     switch: Switch,
     force: bool,
-) -> Result<Outcome, DirectoryError> {
+) -> Done {
     check_assignable(node, feature, force).await?;
     for _ in 0..RETRIES_MAX {
         let settings = settings_of(node, feature, users).await?.into_iter();
@@ -111,15 +106,10 @@ pub async fn assign(
 ///
 /// # Errors
 /// Only those of the journal; users without one are passed over.
-pub async fn unassign(
-    node: &Node,
-    context: &RequestContext,
-    feature: &FeatureId,
-    users: &[UserId],
-) -> Result<Outcome, DirectoryError> {
+pub async fn unassign(node: &Node, context: &RequestContext, feature: &FeatureId, users: &[UserId]) -> Done {
     let settings = settings_of(node, feature, users).await?;
     let settings = &settings;
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             for setting in settings {
                 let id = setting.id.to_string();
@@ -129,8 +119,8 @@ pub async fn unassign(
             }
             Ok::<_, ExecuteError<Refusal>>(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// What is said of features for somebody: the settings that count first come first.

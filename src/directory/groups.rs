@@ -1,7 +1,6 @@
 //! Groups and the people in them: what touches the group, the tree, and everybody who comes or leaves, in one commit.
 
-use super::membership::Done;
-use super::{Refusal, lift, refused};
+use super::{Done, Refusal, commit, lift, refused};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::JournalResult;
 use crate::node::Node;
@@ -68,7 +67,7 @@ pub struct Amendment {
 /// Refusals of the group, and of those who are to stand in it; `ClaimTaken` for a name that is taken at the top.
 pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Done {
     let context = context.within(new.group.organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             let command = GroupCommand::Create {
                 id: new.group.id,
@@ -84,8 +83,8 @@ pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Do
             }
             appoint_all(together, new.group, Post::Leader, &new.leaders, None).await
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Changes a group. Those who lead it already need not be eligible to go on.
@@ -94,7 +93,7 @@ pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Do
 /// Refusals of the group and of new leaders; `ClaimTaken` for a name that one of its siblings has.
 pub async fn amend(node: &Node, context: &RequestContext, group: GroupRef, amendment: &Amendment) -> Done {
     let context = context.within(group.organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             changeable(together, group).await?;
             let command = GroupCommand::Amend { name: amendment.name.clone(), tags: amendment.tags.clone() };
@@ -105,8 +104,8 @@ pub async fn amend(node: &Node, context: &RequestContext, group: GroupRef, amend
             relieve_all(together, group, Post::Leader, &(&present - leaders)).await?;
             appoint_all(together, group, Post::Leader, &(leaders - &present), None).await
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Puts individuals of the organization into a group, and takes them out of another one in the same moment.
@@ -121,10 +120,8 @@ pub async fn add_individuals(
     instead_of: Option<GroupId>,
 ) -> Done {
     let context = context.within(group.organization);
-    let done = node.executor.execute_together(&context, |together| {
-        Box::pin(async move { join_all(together, group, individuals, instead_of).await })
-    });
-    Ok(done.await?.1)
+    commit(node, &context, |together| Box::pin(async move { join_all(together, group, individuals, instead_of).await }))
+        .await
 }
 
 /// Takes individuals out of a group; those who are not in it are passed over.
@@ -138,7 +135,7 @@ pub async fn remove_individuals(
     individuals: &BTreeSet<IndividualId>,
 ) -> Done {
     let context = context.within(group.organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             changeable(together, group).await?.check_takes_individuals().or_else(refused)?;
             for individual in individuals {
@@ -148,8 +145,8 @@ pub async fn remove_individuals(
             }
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Gives users a post in a group, and takes the same post in another one away in the same moment.
@@ -165,10 +162,10 @@ pub async fn appoint(
     instead_of: Option<GroupId>,
 ) -> Done {
     let context = context.within(group.organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move { appoint_all(together, group, post, users, instead_of).await })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Takes the post of users in a group away; those who do not have it are passed over.
@@ -183,10 +180,7 @@ pub async fn relieve(
     users: &BTreeSet<UserId>,
 ) -> Done {
     let context = context.within(group.organization);
-    let done = node.executor.execute_together(&context, |together| {
-        Box::pin(async move { relieve_all(together, group, post, users).await })
-    });
-    Ok(done.await?.1)
+    commit(node, &context, |together| Box::pin(async move { relieve_all(together, group, post, users).await })).await
 }
 
 /// Those who lead a group, the disabled ones too.

@@ -1,8 +1,8 @@
 //! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
 //! individuals and the posts of users, all in one commit.
 
-use super::{DirectoryError, Refusal, lift, refused};
-use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
+use super::{Done, Refusal, commit, lift, refused};
+use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::node::Node;
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
 use registrar_aggregates::group::staffing::{self, Staffing, StaffingCommand};
@@ -14,8 +14,6 @@ use registrar_aggregates::values::{IndividualId, OrganizationId, SessionId, User
 use uuid::Uuid;
 
 type Step<T> = Result<T, ExecuteError<Refusal>>;
-/// What was done.
-pub type Done = Result<Outcome, DirectoryError>;
 
 /// What a new user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +46,7 @@ pub async fn create_as(
     individual: IndividualId,
 ) -> Done {
     let (id, creation) = (creation.id, &creation);
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             execute(together, id, UserCommand::Create(Box::new(creation.clone()))).await?;
             match part {
@@ -61,8 +59,8 @@ pub async fn create_as(
                 None => Ok(()),
             }
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Makes a user a member of an organization, and gives a role there if one is named.
@@ -78,10 +76,10 @@ pub async fn join(
 ) -> Done {
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move { join_as(together, user, organization, role, individual).await })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Gives a member of an organization a role there.
@@ -97,10 +95,10 @@ pub async fn grant(
 ) -> Done {
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move { grant_as(together, user, organization, role, individual).await })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Takes a role in an organization away.
@@ -115,10 +113,8 @@ pub async fn revoke(
     role: Role,
 ) -> Done {
     let context = context.within(organization);
-    let done = node.executor.execute_together(&context, |together| {
-        Box::pin(async move { revoke_as(together, user, organization, role).await })
-    });
-    Ok(done.await?.1)
+    commit(node, &context, |together| Box::pin(async move { revoke_as(together, user, organization, role).await }))
+        .await
 }
 
 /// Gives a role in the whole system.
@@ -126,10 +122,7 @@ pub async fn revoke(
 /// # Errors
 /// Refusals of the user.
 pub async fn grant_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
-    let done = node
-        .executor
-        .execute_together(context, |together| Box::pin(async move { grant_system_as(together, user, role).await }));
-    Ok(done.await?.1)
+    commit(node, context, |together| Box::pin(async move { grant_system_as(together, user, role).await })).await
 }
 
 /// Takes a role in the whole system away.
@@ -137,7 +130,7 @@ pub async fn grant_system(node: &Node, context: &RequestContext, user: UserId, r
 /// # Errors
 /// `LastAdmin`.
 pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let held = profile(together, user).await?.system_roles.contains(&role);
             if held && role == SystemRole::Admin {
@@ -145,8 +138,8 @@ pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, 
             }
             execute(together, user, UserCommand::RevokeSystem(role)).await
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Ends a membership with its roles, the posts of the user, and the places of its individuals.
@@ -155,7 +148,7 @@ pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, 
 /// `LastAdmin`; `NotAMember`.
 pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organization: OrganizationId) -> Done {
     let context = context.within(organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             let Some(membership) = profile(together, user).await?.memberships.get(&organization).cloned() else {
                 return refused(UserError::NotAMember);
@@ -167,8 +160,8 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
             together.execute::<Staffing>(&posts, StaffingCommand::RelieveOfAll).await.map_err(lift)?;
             execute(together, user, UserCommand::Leave(organization)).await
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Blocks a user.
@@ -176,7 +169,7 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
 /// # Errors
 /// `Oneself`, `Archived`, `LastAdmin`.
 pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: UserId) -> Done {
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Disable { by }).await?;
@@ -187,8 +180,8 @@ pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: Us
             }
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Lets a user in again.
@@ -196,7 +189,7 @@ pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: Us
 /// # Errors
 /// `Archived`.
 pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done {
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Enable).await?;
@@ -207,8 +200,8 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
             }
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Ends a user for good.
@@ -216,7 +209,7 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
 /// # Errors
 /// `LastAdmin`.
 pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Done {
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Archive).await?;
@@ -227,8 +220,8 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
             }
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Notes an individual and whose it is. One that a user owns counts as one of every organization that the user takes part
@@ -237,7 +230,7 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
 /// # Errors
 /// `OtherOwner`; refusals of the user who owns it.
 pub async fn record_individual(node: &Node, context: &RequestContext, individual: IndividualId, owner: Owner) -> Done {
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let command = IndividualCommand::Record { id: individual, owner };
             let new = together.execute::<Individual>(&individual.to_string(), command).await.map_err(lift)?;
@@ -253,8 +246,8 @@ pub async fn record_individual(node: &Node, context: &RequestContext, individual
                 }
             }
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 async fn join_as(
@@ -383,7 +376,7 @@ pub async fn change_password(
     keep_sessions: bool,
 ) -> Done {
     let (former, hash) = (&former, &hash);
-    let done = node.executor.execute_together(context, |together| {
+    commit(node, context, |together| {
         Box::pin(async move {
             let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
             execute(together, user, command).await?;
@@ -394,8 +387,8 @@ pub async fn change_password(
             }
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Sets another password for somebody, who has to change it at the next sign-in.

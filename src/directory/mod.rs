@@ -11,9 +11,10 @@ pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
 
-use crate::executor::ExecuteError;
+use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
+use futures::future::BoxFuture;
 use registrar_aggregates::checkin::CheckinError;
 use registrar_aggregates::feature::FeatureError;
 use registrar_aggregates::feature::setting::SettingError;
@@ -116,6 +117,17 @@ pub(crate) fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: Execut
 
 fn refused<T>(refusal: impl Into<Refusal>) -> Result<T, ExecuteError<Refusal>> {
     Err(ExecuteError::Refused(refusal.into()))
+}
+
+/// What comes of commands that answer with nothing but where they stand in the journal.
+pub type Done = Result<Outcome, DirectoryError>;
+
+/// Carries out what `decide` decides about several aggregates, in one commit.
+async fn commit<'n, T, F>(node: &'n Node, context: &RequestContext, decide: F) -> Done
+where
+    F: for<'t> Fn(&'t mut Together<'n>) -> BoxFuture<'t, Result<T, ExecuteError<Refusal>>>,
+{
+    Ok(node.executor.execute_together(context, decide).await?.1)
 }
 
 /// Whoever signs in with an e-mail address: the type of the aggregate and its identifier.

@@ -5,8 +5,7 @@
 //! two that are at it do not disturb each other, since only one can end it.
 
 use super::groups::{GroupRef, changeable};
-use super::membership::Done;
-use super::{DirectoryError, Refusal, lift, refused};
+use super::{DirectoryError, Done, Refusal, commit, lift, refused};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -36,7 +35,7 @@ const NAME_TAKEN: &str = "another group there has the name already";
 pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Done {
     let organization = group.organization;
     let context = context.within(organization);
-    let done = node.executor.execute_together(&context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             changeable(together, group).await?;
             if let Some(to) = to {
@@ -56,8 +55,8 @@ pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: G
             together.execute::<Task>(&task.to_string(), queue).await.map_err(lift)?;
             Ok(())
         })
-    });
-    Ok(done.await?.1)
+    })
+    .await
 }
 
 /// Carries out a task, unless it has ended. May be called at any time, by any number at once.

@@ -1,6 +1,6 @@
 //! Registering organizations: each gets a handle that no other one has.
 
-use super::DirectoryError;
+use super::Done;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
@@ -54,7 +54,7 @@ pub async fn amend(
     context: &RequestContext,
     id: OrganizationId,
     amendment: registrar_aggregates::organization::TenancyAmendment,
-) -> Result<Outcome, DirectoryError> {
+) -> Done {
     let stamp = Stamp::at(chrono::Utc::now());
     let command = OrganizationCommand::AmendTenancy { amendment: Box::new(amendment), stamp };
     Ok(node.executor.execute::<Organization>(&context.within(id), &id.to_string(), command, None).await?)

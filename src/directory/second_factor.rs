@@ -1,7 +1,7 @@
 //! The second factor: one-time passwords by time (TOTP, RFC 6238), of six digits and thirty seconds as every client has
 //! them. Clocks may differ by one step.
 
-use super::{DirectoryError, Refusal, lift};
+use super::{DirectoryError, Done, Refusal, lift};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -110,13 +110,7 @@ impl Provisioning {
 ///
 /// # Errors
 /// `NotConsecutive`, `UsedCode`; `ClaimTaken` if the user has another one in force.
-pub async fn enable(
-    node: &Node,
-    context: &RequestContext,
-    id: TotpId,
-    codes: [&str; 2],
-    now: DateTime<Utc>,
-) -> Result<Outcome, DirectoryError> {
+pub async fn enable(node: &Node, context: &RequestContext, id: TotpId, codes: [&str; 2], now: DateTime<Utc>) -> Done {
     let secret = secret(node, id).await?;
     let steps = secret.as_deref().and_then(|secret| consecutive(secret, codes, now));
     // No two steps are the same as one another and one after the other.
@@ -128,7 +122,7 @@ pub async fn enable(
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Result<Outcome, DirectoryError> {
+pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Done {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Disable, None).await?)
 }
 
@@ -136,7 +130,7 @@ pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Resul
 ///
 /// # Errors
 /// `NotFound`, `Enabled`.
-pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Result<Outcome, DirectoryError> {
+pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Done {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Delete, None).await?)
 }
 
