@@ -189,6 +189,7 @@ pub(super) async fn sign_in(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let (mut rates, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     subject.round(effort).await?;
     for _ in 0..bench.options.rounds {
+        // As long without sign-ins as with them.
         quiet.push(beside(&served, &token, contents.admins, tokio::time::sleep(effort.time())).await?.0);
         let (others, signed_in) = beside(&served, &token, contents.admins, subject.round(effort)).await?;
         busy.push(others);
