@@ -5,7 +5,7 @@ mod log;
 mod tree;
 
 pub use log::{AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LOG_ORGANIZATION_ID, LogDocument, Subject};
-pub use tree::TreeDocument;
+pub use tree::{Parents, TreeDocument};
 
 use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;

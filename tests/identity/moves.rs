@@ -16,11 +16,11 @@ use registrar_aggregates::group::tree::{Tree, TreeCommand};
 use registrar_aggregates::task::{Task, TaskCommand};
 use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{GroupId, OrganizationId, TaskId, UserId};
-use registrar_projections::groups::{self, GroupDocument, TreeDocument};
+use registrar_projections::groups::{self, GroupDocument, Parents, TreeDocument};
 use registrar_projections::tasks::{self, TaskDocument};
 use registrar_projections::{Direction, Query};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
@@ -287,7 +287,7 @@ async fn check_tree(identity: &Identity) {
     let all = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending)
         .equal(&groups::ORGANIZATION_ID, identity.acme.to_string());
     let all = documents.page(all).await.unwrap().value.items;
-    let told: BTreeMap<_, _> = all.iter().filter_map(|group| Some((group.id, group.parent?))).collect();
+    let told: Parents = all.iter().filter_map(|group| Some((group.id, group.parent?))).collect();
     assert_eq!(told, parents, "groups and tree tell the same");
     for group in &all {
         let children = parents.values().filter(|parent| **parent == group.id).count();

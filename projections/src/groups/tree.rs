@@ -4,10 +4,11 @@ use crate::collection::{Collection, Document, KeyValue};
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
+use foldhash::fast::RandomState;
 use registrar_aggregates::group::tree::TreeEvent;
 use registrar_aggregates::values::GroupId;
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use serde::{Deserialize, Serialize, Serializer};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The tree of an organization, under the organization's identifier. It knows only nodes that hang somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +17,16 @@ pub struct TreeDocument {
     /// The organization.
     pub organization: String,
     /// Divisions by what hangs under them.
-    pub parents: BTreeMap<GroupId, GroupId>,
+    #[serde(serialize_with = "sorted")]
+    pub parents: Parents,
+}
+
+/// Who decides about access goes up this way for every question.
+pub type Parents = HashMap<GroupId, GroupId, RandomState>;
+
+/// The same tree is the same text.
+fn sorted<S: Serializer>(parents: &Parents, serializer: S) -> Result<S::Ok, S::Error> {
+    parents.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 impl TreeDocument {
@@ -29,7 +39,7 @@ impl TreeDocument {
     #[must_use]
     pub fn are_below(&self, nodes: impl IntoIterator<Item = GroupId>, divisions: &BTreeSet<GroupId>) -> bool {
         // Where the ways up meet, the rest was seen.
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_hasher(RandomState::default());
         let mut above =
             |node| self.ancestors(node).take_while(|above| seen.insert(*above)).any(|a| divisions.contains(&a));
         nodes.into_iter().any(&mut above)
@@ -79,7 +89,7 @@ pub(super) fn fold(event: &RecordedEvent, change: &TreeEvent, documents: &mut Wo
     let TreeEvent::NodeMoved { node, under } = change;
     let organization = &event.aggregate_id;
     if documents.get::<TreeDocument>(organization)?.is_none() {
-        documents.insert(TreeDocument { organization: organization.clone(), parents: BTreeMap::new() })?;
+        documents.insert(TreeDocument { organization: organization.clone(), parents: Parents::default() })?;
     }
     documents.update::<TreeDocument>(organization, |tree| match under {
         Some(under) => {
@@ -97,10 +107,19 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
+    fn a_tree_is_written_in_the_order_of_its_nodes() {
+        let group = |number| GroupId(Uuid::from_u128(number));
+        let parents = (1..100).map(|number| (group(number), group(0))).collect();
+        let text = serde_json::to_string(&TreeDocument { organization: "o".to_owned(), parents }).unwrap();
+        let written: Vec<_> = text.split('"').filter(|part| part.len() == 36).step_by(2).collect();
+        assert!(written.len() == 99 && written.is_sorted(), "{text}");
+    }
+
+    #[test]
     fn subtrees_and_ancestors_follow_from_the_parents() {
         let group = |number| GroupId(Uuid::from_u128(number));
         let parents = [(2, 1), (3, 1), (4, 3), (6, 5)].map(|(child, parent)| (group(child), group(parent)));
-        let tree = TreeDocument { organization: String::new(), parents: parents.into() };
+        let tree = TreeDocument { organization: String::new(), parents: parents.into_iter().collect() };
         let set = |numbers: &[u128]| numbers.iter().map(|number| group(*number)).collect::<BTreeSet<_>>();
         assert_eq!(tree.subtrees([group(1)]), set(&[1, 2, 3, 4]));
         assert_eq!(tree.subtrees([group(3), group(5)]), set(&[3, 4, 5, 6]));
@@ -108,5 +127,7 @@ mod tests {
         assert!(tree.subtrees([]).is_empty());
         assert_eq!(tree.ancestors(group(4)).collect::<Vec<_>>(), [group(3), group(1)]);
         assert_eq!(tree.ancestors(group(1)).count(), 0);
+        assert!(tree.are_below([group(9), group(4)], &set(&[7, 1])));
+        assert!(!tree.are_below([group(1), group(4)], &set(&[4, 5])));
     }
 }
