@@ -2,6 +2,7 @@
 
 mod archived;
 mod copy;
+mod kept;
 mod selection;
 mod statement;
 mod writer;
@@ -16,6 +17,7 @@ use super::{
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use kept::Kept;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, Row};
 use std::collections::HashMap;
@@ -23,10 +25,12 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 use writer::PostgresWriter;
 
+/// Connections for what is done now and then, at most.
+const CONNECTIONS_MAX: u32 = 4;
 /// Connections for searching documents, at most.
-const CONNECTIONS_MAX: u32 = 16;
+const SEARCHES_MAX: usize = 16;
 /// Connections for reading the journal and documents by id, at most.
-const WALKS_MAX: u32 = 8;
+const WALKS_MAX: usize = 8;
 /// How long a reader waits for a connection before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an idle connection is taken to live without being asked.
@@ -40,11 +44,14 @@ const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id
 /// A PostgreSQL database with the tables of `migrations/postgres`.
 #[derive(Clone)]
 pub struct PostgresStore {
+    /// For what is done now and then.
     pub(crate) pool: PgPool,
+    /// For searching documents.
+    pub(crate) searches: Kept,
     /// Of the journal, and of documents by id, every statement follows an index, in its order, as far as it must.
     /// Statistics that expect few rows lead elsewhere: to reading all of them and sorting them, or past everything that
     /// does not fit.
-    pub(crate) walks: PgPool,
+    pub(crate) walks: Kept,
     options: PgConnectOptions,
 }
 
@@ -54,22 +61,11 @@ const SETTINGS: &str = "SET jit = off";
 pub(crate) const WALK_SETTINGS: &str = "SET jit = off; SET enable_bitmapscan = off; SET enable_sort = off; \
      SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
 
-/// Connections with these settings; none is made yet.
-fn pool(options: &PgConnectOptions, connections_max: u32, settings: &'static str) -> PgPool {
+fn pool(options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
-        .max_connections(connections_max)
+        .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // Asking before every use would double the round trips; one that has just been used is taken to live.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_connect(move |connection, _| Box::pin(async move { connection.execute(settings).await.map(drop) }))
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(SETTINGS).await.map(drop) }))
         .connect_lazy_with(options.clone())
 }
 
@@ -78,8 +74,9 @@ impl PostgresStore {
     #[must_use]
     pub fn new(options: PgConnectOptions) -> Self {
         PostgresStore {
-            pool: pool(&options, CONNECTIONS_MAX, SETTINGS),
-            walks: pool(&options, WALKS_MAX, WALK_SETTINGS),
+            pool: pool(&options),
+            searches: Kept::new(options.clone(), SETTINGS, SEARCHES_MAX),
+            walks: Kept::new(options.clone(), WALK_SETTINGS, WALKS_MAX),
             options,
         }
     }
@@ -95,7 +92,7 @@ impl PostgresStore {
         }
     }
 
-    /// Reads, and again if the connection was broken: after the database was started anew all in the pool are, and
+    /// Reads, and again if the connection was broken: after the database was started anew all that were kept are, and
     /// those that were used a moment ago are not asked first.
     pub(crate) async fn reading<T, F>(&self, read: impl Fn() -> F) -> sqlx::Result<T>
     where
@@ -105,7 +102,7 @@ impl PostgresStore {
         loop {
             match read().await {
                 Err(error) if is_broken(&error) && begun.elapsed() < ACQUIRE_TIMEOUT => {
-                    // Each failure takes a broken one out of the pool; a network that is gone fails as fast.
+                    // Each failure costs a broken one; a network that is gone fails as fast.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 done => return done,
@@ -114,12 +111,11 @@ impl PostgresStore {
     }
 }
 
-/// Whether a connection was ended, by an administrator, a crash or the line. A pool that cannot make another one says
-/// that it timed out.
+/// Whether a connection was ended, by an administrator, a crash or the line, or not made yet by a server that starts.
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02")),
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| matches!(&*code, "57P01" | "57P02" | "57P03")),
         _ => false,
     }
 }

@@ -32,7 +32,7 @@ impl ReadStore for PostgresStore {
                 Argument::Texts(texts) => query.bind(texts),
             })
         };
-        let found = match self.reading(|| query().fetch_all(&self.pool)).await {
+        let found = match self.reading(|| query().fetch_all(&self.searches)).await {
             Ok(found) => found,
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {
                 return Ok(None);
@@ -88,7 +88,7 @@ impl ReadStore for PostgresStore {
 
     async fn generations(&self) -> JournalResult<Vec<Generation>> {
         let text = "SELECT id, signature, state, checkpoint, error_position, error FROM generations ORDER BY id";
-        let rows = self.reading(|| sqlx::query(text).fetch_all(&self.pool)).await?;
+        let rows = self.reading(|| sqlx::query(text).fetch_all(&self.searches)).await?;
         rows.iter()
             .map(|row| {
                 let error_position: Option<i64> = row.try_get("error_position")?;

@@ -10,6 +10,7 @@ use registrar_aggregates::admin::{AdminChange, AdminCommand, ListEdit, Registrat
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::audit_trail::{ACTION, BY_ACTION, BY_ENTITY_ID, BY_TIME, RECORDED_AT, TRAIL, time_key};
+use registrar_projections::document::HasCollection;
 use registrar_projections::{AdminDocument, AuditEntry, Direction, Query};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,29 @@ async fn names(node: &Node, query: Query<AdminDocument>) -> Vec<String> {
 }
 
 on_both_stores! {
+    async fn a_look_up_that_was_given_up_is_no_answer_to_the_next(database) {
+        let node = database.open().await;
+        let people = [person(&node, "Ada", "Same", "").await, person(&node, "Grace", "Same", "").await];
+        let [given_up, asked] = people.map(|id| id.to_string());
+        let generation = node.read_store.moment().await.unwrap().generation;
+        for steps in (0..12).cycle().take(120) {
+            {
+                let wanted = [given_up.as_str()];
+                let mut look_up = node.read_store.look_up(generation, AdminDocument::ID, "id", &wanted);
+                for _ in 0..steps {
+                    if futures::poll!(&mut look_up).is_ready() {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            }
+            let found = node.read_store.look_up(generation, AdminDocument::ID, "id", &[&asked]).await.unwrap().unwrap();
+            assert_eq!(found.found.keys().collect::<Vec<_>>(), [&asked]);
+            assert_eq!(node.read_store.moment().await.unwrap(), found.moment);
+        }
+        node.close().await;
+    }
+
     async fn everyone_who_looks_something_up_at_once_gets_what_they_asked_for(database) {
         const PEOPLE: usize = 20;
         let node = database.open().await;
