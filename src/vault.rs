@@ -244,6 +244,12 @@ impl SubjectKeys {
     }
 }
 
+/// Whether a document with this text may have something sealed in it; one that has not needs no key.
+#[must_use]
+pub(crate) fn may_be_sealed(text: &str) -> bool {
+    text.contains(SEALED_MEMBER)
+}
+
 fn mark_erased(value: &mut Value) {
     match value {
         Value::String(text) if text == SEALED => ERASED.clone_into(text),
@@ -308,8 +314,8 @@ impl Vault {
     ///
     /// # Errors
     /// As [`Vault::subject_key`].
-    pub async fn keys_of<'a>(&self, documents: impl Iterator<Item = &'a Value>) -> JournalResult<SubjectKeys> {
-        Ok(SubjectKeys(self.keys_by_subject(documents.flat_map(subjects).cloned().collect()).await?))
+    pub async fn keys_of<'a>(&self, documents: impl IntoIterator<Item = &'a Value>) -> JournalResult<SubjectKeys> {
+        Ok(SubjectKeys(self.keys_by_subject(documents.into_iter().flat_map(subjects).cloned().collect()).await?))
     }
 
     /// Keys by person, for all of `subject_ids`; absent where there never was one.

@@ -100,6 +100,11 @@ pub struct Body {
     pub text: Arc<str>,
 }
 
+/// Whether two texts are the same. One at the same place need not be looked through, which comparing them would do.
+fn are_same(one: &Arc<str>, other: &Arc<str>) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
 /// A generation of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {

@@ -1,9 +1,9 @@
 //! Documents as they are read: opened and in their types. What was read lately is kept, for as long as what is stored
 //! has not changed: the store is asked every time, only decoding is spared.
 
-use super::Body;
+use super::{Body, are_same};
 use crate::journal::{JournalError, JournalResult};
-use crate::vault::{KeysBySubject, SubjectKeys, Vault};
+use crate::vault::{self, KeysBySubject, SubjectKeys, Vault};
 use quick_cache::{Weighter, sync::Cache};
 use registrar_projections::{CollectionId, Document};
 use serde_json::Value;
@@ -54,7 +54,8 @@ impl Opened {
     pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<Arc<D>> {
         let key = (D::ID, body.id);
         // A person may have been erased since.
-        let known = self.0.get(&key).filter(|known| known.text == body.text && vault.are_current(&known.keys));
+        let known =
+            self.0.get(&key).filter(|known| are_same(&known.text, &body.text) && vault.are_current(&known.keys));
         if let Some(known) = known
             && let Ok(document) = Arc::clone(&known.document).downcast()
         {
@@ -64,9 +65,9 @@ impl Opened {
             }
             return Ok(document);
         }
-        let value = parse::<D>(&body.text)?;
-        let keys = vault.keys_of(std::iter::once(&value)).await?;
-        let document: Arc<D> = Arc::new(open(value, &keys)?);
+        let stored = Stored::<D>::parse(&body.text)?;
+        let keys = vault.keys_of(stored.sealed()).await?;
+        let document = Arc::new(stored.open(&keys)?);
         let known = Known { text: body.text, keys: Arc::new(keys.into_inner()), document: Arc::clone(&document) as _ };
         self.0.insert(key, known);
         Ok(document)
@@ -78,20 +79,47 @@ impl Opened {
 /// # Errors
 /// As [`Opened::document`].
 pub(super) async fn read<D: Document>(vault: &Vault, texts: &[String]) -> JournalResult<Vec<D>> {
-    let values = texts.iter().map(|text| parse::<D>(text)).collect::<JournalResult<Vec<_>>>()?;
-    let keys = vault.keys_of(values.iter()).await?;
-    values.into_iter().map(|value| open(value, &keys)).collect()
+    let stored = texts.iter().map(|text| Stored::<D>::parse(text)).collect::<JournalResult<Vec<_>>>()?;
+    let keys = vault.keys_of(stored.iter().filter_map(Stored::sealed)).await?;
+    stored.into_iter().map(|stored| stored.open(&keys)).collect()
+}
+
+/// A document as it was stored.
+enum Stored<D> {
+    /// Nothing of it is sealed, so that its text is what it is made of.
+    Plain(D),
+    /// Something of it may be.
+    Sealed(Value),
+}
+
+impl<D: Document> Stored<D> {
+    fn parse(text: &str) -> JournalResult<Self> {
+        let parsed = match vault::may_be_sealed(text) {
+            true => serde_json::from_str(text).map(Stored::Sealed),
+            false => serde_json::from_str(text).map(Stored::Plain),
+        };
+        parsed.map_err(|_| shapeless::<D>())
+    }
+
+    /// What has to be opened.
+    fn sealed(&self) -> Option<&Value> {
+        match self {
+            Stored::Plain(_) => None,
+            Stored::Sealed(value) => Some(value),
+        }
+    }
+
+    fn open(self, keys: &SubjectKeys) -> JournalResult<D> {
+        match self {
+            Stored::Plain(document) => Ok(document),
+            Stored::Sealed(mut value) => {
+                keys.open(&mut value).map_err(JournalError::corrupt)?;
+                serde_json::from_value(value).map_err(|_| shapeless::<D>())
+            }
+        }
+    }
 }
 
 fn shapeless<D: Document>() -> JournalError {
     JournalError::corrupt(format!("a document of {} does not have its shape", D::COLLECTION.name))
-}
-
-fn parse<D: Document>(text: &str) -> JournalResult<Value> {
-    serde_json::from_str(text).map_err(|_| shapeless::<D>())
-}
-
-fn open<D: Document>(mut value: Value, keys: &SubjectKeys) -> JournalResult<D> {
-    keys.open(&mut value).map_err(JournalError::corrupt)?;
-    serde_json::from_value(value).map_err(|_| shapeless::<D>())
 }

@@ -7,7 +7,7 @@
 
 pub(super) mod totals;
 
-use super::{Body, LookedUp, Moment, sql};
+use super::{Body, LookedUp, Moment, are_same, sql};
 use crate::journal::DocumentStep;
 use quick_cache::{Equivalent, Weighter, unsync::Cache};
 use registrar_projections::collection::{KeyKind, KeyValue};
@@ -17,9 +17,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use totals::Totals;
 
 /// Bytes of memory that are kept, about.
-const BYTES_MAX: u64 = 32 * 1024 * 1024;
+const BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Look-ups that are kept where each is as short as they come; how many are depends on their size.
-const LOOKUPS_ABOUT: usize = 32_000;
+const LOOKUPS_ABOUT: usize = 64_000;
 /// What is taken by a look-up beside its texts.
 const OVERHEAD_BYTES: usize = 128;
 
@@ -128,7 +128,7 @@ impl Recent {
             // What has taken the value since would be known of; what has lost it is known of by its identifier alone.
             let sought = Sought { by: (by.0, sql::ID), value: &body.id };
             let own = state.entries.get(&sought).filter(|entry| state.holds(entry, now))?;
-            own.body.as_ref().filter(|own| own.text == body.text)?;
+            own.body.as_ref().filter(|own| are_same(&own.text, &body.text))?;
         }
         Some(Some(body.clone()))
     }

@@ -42,6 +42,7 @@ async fn what_was_sealed_opens_to_the_same_and_shows_nothing_meanwhile() {
     let (key, _) = Vault::new(&master(), journal).new_subject("p");
     let mut sealed = sealed_by(&key, document(), "c");
     let text = sealed.to_string();
+    assert!(may_be_sealed(&text) && !may_be_sealed(&json!({"name": "Ada"}).to_string()));
     assert!(!text.contains("Ada") && !text.contains("London"), "{text}");
     assert_eq!(
         (&sealed["name"], &sealed["addresses"][1]["city"], &sealed["kept"]),
