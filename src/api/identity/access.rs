@@ -8,7 +8,6 @@ use super::times;
 use crate::access::{AccessQuery, Holder, Operation, Part, Resource};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
-use crate::directory::user_by_id;
 use crate::journal::JournalResult;
 use axum::http::StatusCode;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -115,7 +114,7 @@ pub(super) async fn list_individuals(call: Call) -> Answered {
         query = access.inside(query, group).await?;
     }
     if let Some(leader) = call.uuid("filter[group-members-with-leader-id]") {
-        let leader = user_by_id(&call.app.node, UserId(leader)).await?.filter(|leader| call.holder.sees(leader));
+        let leader = call.user_by_id(UserId(leader)).await?.filter(|leader| call.holder.sees(leader));
         let Some(leader) = leader else { return nothing() };
         query = query.contains_any(&individuals::SCOPES, access.led_by(&leader, &call.holder).await?);
     }
@@ -133,7 +132,7 @@ pub(super) async fn list_individuals(call: Call) -> Answered {
         let people = all_people().equal(&users::REGISTERED, "true");
         query = query.related(&users::PRIMARY_INDIVIDUAL, people, registered);
     }
-    let found = call.app.node.documents.ids(query.page(window.offset, window.limit)).await?.value;
+    let found = call.documents().ids(query.page(window.offset, window.limit)).await?.value;
     Ok(Reply::Plain(StatusCode::OK, ids(&found.items, window, found.total)))
 }
 
@@ -170,7 +169,7 @@ pub(super) async fn list_accessors(call: Call) -> Answered {
 /// by what they are, and are compared all the same.
 pub(super) async fn status(call: Call) -> Answered {
     let id = UserId(call.path_id(NO_USER)?);
-    let user = user_by_id(&call.app.node, id).await?.ok_or(NO_USER)?;
+    let user = call.user_by_id(id).await?.ok_or(NO_USER)?;
     if !call.holder.may_ask_about(id) {
         return Err(if call.holder.sees(&user) { call.forbidden() } else { NO_USER });
     }

@@ -32,7 +32,7 @@ pub(super) async fn list(call: Call) -> Answered {
             Relation::Since => query.at_least(&AT, time),
         };
     }
-    let page = call.app.node.documents.page(query).await?.value;
+    let page = call.documents().page(query).await?.value;
     Ok(Reply::Page(page.items.iter().map(resource).collect(), window, page.total))
 }
 

@@ -10,6 +10,8 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::{ApiError, Caller, json};
 use crate::executor::{Outcome, RequestContext};
 use crate::idempotency::Answer;
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::HeaderMap;
@@ -79,11 +81,24 @@ impl Call {
         Ok(Call { app, context, facts, caller, holder, arguments, body, path_id })
     }
 
+    /// The documents, as of when the caller was let in or later.
+    #[must_use]
+    pub(super) fn documents(&self) -> &Documents {
+        self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents)
+    }
+
+    /// The user with an identifier.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn user_by_id(&self, id: UserId) -> JournalResult<Option<Arc<UserDocument>>> {
+        Ok(self.documents().find::<UserDocument>(&id.to_string()).await?.value)
+    }
+
     /// Who decides about access.
     #[must_use]
     pub(super) fn access(&self) -> Access {
-        let documents = self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents);
-        Access::new(documents.clone())
+        Access::new(self.documents().clone())
     }
 
     /// The caller as a user; 403 for one who is none.

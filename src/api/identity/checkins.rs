@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// Those of the user whose the individual is; of one that an organization owns there are none.
 pub(super) async fn list(call: Call) -> Answered {
     let window = call.window()?;
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let id = call.uuid("individual-id").unwrap_or_default().to_string();
     let found = documents.find::<IndividualDocument>(&id).await?.value;
     let individual = found.ok_or_else(|| call.forbidden())?;
@@ -70,7 +70,7 @@ async fn latest(call: &Call, user: UserId) -> JournalResult<Vec<CheckinDocument>
     let sources = [Source::Android, Source::Ios, Source::Web].map(Source::name).into_iter();
     let latest = sources.filter(|source| asked.is_none_or(|asked| asked == *source)).map(|source| {
         let query = of(user, Direction::Descending).equal(&SOURCE, source).uncounted().page(0, 1);
-        call.app.node.documents.page(query)
+        call.documents().page(query)
     });
     let mut latest: Vec<_> = try_join_all(latest).await?.into_iter().flat_map(|read| read.value.items).collect();
     latest.sort_by(|one, other| (one.created_at, &one.id).cmp(&(other.created_at, &other.id)));

@@ -14,8 +14,8 @@ use super::times;
 use crate::access::Operation;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
+use crate::directory::DirectoryError;
 use crate::directory::features::{self, Said};
-use crate::directory::{DirectoryError, user_by_id};
 use crate::executor::Outcome;
 use registrar_aggregates::feature::setting::Switch;
 use registrar_aggregates::feature::{Amendment, Definition, Feature, FeatureCommand, FeatureId, Stage};
@@ -38,7 +38,7 @@ pub(super) async fn list(call: Call) -> Answered {
     if let Some(assignable) = call.arguments.flag("filter[assignable]") {
         query = query.equal(&ASSIGNABLE, assignable.to_string());
     }
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let subjects = subjects(&call).await?;
     if subjects.is_empty() {
         let page = documents.page(query.page(window.offset, window.limit)).await?.value;
@@ -66,7 +66,7 @@ async fn subjects(call: &Call) -> Result<Vec<Said>, ApiError> {
     let mut users: Vec<Arc<UserDocument>> = Vec::new();
     let mut organizations = Vec::new();
     if let Some(user) = call.uuid("filter[user-id]") {
-        let found = user_by_id(node, UserId(user)).await?.filter(|user| call.holder.sees(user));
+        let found = call.user_by_id(UserId(user)).await?.filter(|user| call.holder.sees(user));
         users.push(found.ok_or_else(|| call.forbidden())?);
     }
     if let Some(individual) = call.uuid("filter[individual-id]") {
@@ -76,7 +76,7 @@ async fn subjects(call: &Call) -> Result<Vec<Said>, ApiError> {
             return Err(call.forbidden());
         }
         match individual.owner {
-            Owner::User(owner) => users.extend(user_by_id(node, owner).await?),
+            Owner::User(owner) => users.extend(call.user_by_id(owner).await?),
             Owner::Organization(owner) => organizations.push(owner),
         }
     }
@@ -102,7 +102,7 @@ async fn session_organization(call: &Call) -> Result<Option<OrganizationId>, Api
     let Some(session) = call.caller.as_ref().and_then(|caller| caller.principal.session) else {
         return Ok(call.organization());
     };
-    let found = call.app.node.documents.find::<SessionDocument>(&session.to_string()).await?.value;
+    let found = call.documents().find::<SessionDocument>(&session.to_string()).await?.value;
     Ok(found.and_then(|session| session.state.scope).map(|scope| scope.organization_id))
 }
 
@@ -187,7 +187,7 @@ fn remembered(call: &Call, feature: &FeatureDocument) -> Reply {
 
 /// The users that a body names by identifier or by e-mail address, each once.
 async fn named_users(call: &Call) -> Result<Vec<UserId>, ApiError> {
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let (name, given) = match (call.body.texts("user-ids"), call.body.texts("user-emails")) {
         (Some(ids), _) => ("user-ids", ids),
         (None, emails) => ("user-emails", emails.unwrap_or_default()),
@@ -232,7 +232,7 @@ async fn named_users(call: &Call) -> Result<Vec<UserId>, ApiError> {
 
 /// The feature of the path.
 async fn find(call: &Call) -> Result<Arc<FeatureDocument>, ApiError> {
-    call.app.node.documents.find::<FeatureDocument>(call.path_text()).await?.value.ok_or(NO_FEATURE)
+    call.documents().find::<FeatureDocument>(call.path_text()).await?.value.ok_or(NO_FEATURE)
 }
 
 /// Features and who has which are for those who administer the system.

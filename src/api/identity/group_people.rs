@@ -29,7 +29,7 @@ pub(super) async fn list_individuals(call: Call) -> Answered {
     let query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending)
         .contains(&individuals::SCOPES, group.id.to_string())
         .page(window.offset, window.limit);
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let page = documents.page(query).await?.value;
     let persons = people::persons(documents, &page.items).await?;
     let rows = page.items.iter().map(|individual| {
@@ -45,7 +45,7 @@ pub(super) async fn list_leaders(call: Call) -> Answered {
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::leading(group.id))
         .page(window.offset, window.limit);
-    let page = call.app.node.documents.page(query).await?.value;
+    let page = call.documents().page(query).await?.value;
     let rows = page.items.iter().map(|user| {
         let attributes = json!({ "individual-group-id": group.id, "leader": people::leader_ref(user) });
         Resource::row("individual-group-leaders", attributes)
@@ -121,7 +121,7 @@ async fn listed(call: &Call) -> Result<Arc<GroupDocument>, ApiError> {
 /// The group that people are to leave: one of the same organization that the caller may change as well.
 async fn left(call: &Call, group: &GroupDocument) -> Result<Option<GroupId>, ApiError> {
     let Some(id) = call.body.uuid("remove-from-group") else { return Ok(None) };
-    let found = call.app.node.documents.find::<GroupDocument>(&id.to_string()).await?.value;
+    let found = call.documents().find::<GroupDocument>(&id.to_string()).await?.value;
     if let Some(left) = found.filter(|left| left.organization_id == group.organization_id)
         && call.access().group_as(&call.holder, &left, Operation::Write).await?
     {

@@ -13,7 +13,7 @@ use super::refusals::{NO_GROUP, attribute, member};
 use crate::access::{Access, Operation};
 use crate::api::common::ApiError;
 use crate::directory::groups::{self, Amendment, GroupRef, NewGroup};
-use crate::directory::{DirectoryError, Refusal, moves, user_by_id};
+use crate::directory::{DirectoryError, Refusal, moves};
 use crate::executor::Outcome;
 use crate::journal::JournalError;
 use registrar_aggregates::group::{GroupError, GroupKind, NodeType};
@@ -127,7 +127,7 @@ pub(super) async fn readable(call: &Call, id: Uuid) -> Result<Arc<GroupDocument>
 /// # Errors
 /// `Unavailable`.
 pub(super) async fn seen(call: &Call, id: Uuid) -> Result<Option<Arc<GroupDocument>>, ApiError> {
-    let Some(group) = call.app.node.documents.find::<GroupDocument>(&id.to_string()).await?.value else {
+    let Some(group) = call.documents().find::<GroupDocument>(&id.to_string()).await?.value else {
         return Ok(None);
     };
     let readable = call.access().group_as(&call.holder, &group, Operation::Read).await?;
@@ -151,9 +151,9 @@ pub(super) async fn after(
     shown: Shown,
 ) -> Result<super::documents::Resource, ApiError> {
     if let Some(user) = call.holder.user_id() {
-        call.holder = Access::holder_of(user_by_id(&call.app.node, user).await?);
+        call.holder = Access::holder_of(call.user_by_id(user).await?);
     }
-    let group = call.app.node.documents.find::<GroupDocument>(&group.to_string()).await?.value.ok_or(NO_GROUP)?;
+    let group = call.documents().find::<GroupDocument>(&group.to_string()).await?.value.ok_or(NO_GROUP)?;
     let shown = view::full(&call, std::slice::from_ref(&*group), shown).await?;
     shown.into_iter().next().ok_or(NO_GROUP)
 }

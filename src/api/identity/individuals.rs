@@ -4,7 +4,7 @@ use super::call::{Answered, Call, Members};
 use super::documents::{Reply, Resource};
 use super::refusals::{NO_INDIVIDUAL, attribute};
 use crate::api::common::ApiError;
-use crate::directory::{membership, user_by_id};
+use crate::directory::membership;
 use crate::executor::Outcome;
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
@@ -19,8 +19,8 @@ pub(super) async fn create(mut call: Call) -> Answered {
     let needed = |name| attributes.uuid(name).ok_or_else(|| attribute(name, "is needed"));
     let (id, owner) = (IndividualId(needed("individual-id")?), needed("owner-id")?);
     let key = owner.to_string();
-    let organization = call.app.node.documents.find::<OrganizationDocument>(&key);
-    let (user, organization) = futures::try_join!(user_by_id(&call.app.node, UserId(owner)), organization)?;
+    let organization = call.documents().find::<OrganizationDocument>(&key);
+    let (user, organization) = futures::try_join!(call.user_by_id(UserId(owner)), organization)?;
     let owner = match (user, organization.value) {
         (Some(user), _) => Owner::User(user.profile.id),
         (None, Some(organization)) => Owner::Organization(organization.profile.id),
@@ -38,7 +38,7 @@ pub(super) async fn create(mut call: Call) -> Answered {
 
 pub(super) async fn get(call: Call) -> Answered {
     let id = call.path_id(NO_INDIVIDUAL)?.to_string();
-    let found = call.app.node.documents.find::<IndividualDocument>(&id).await?.value.ok_or(NO_INDIVIDUAL)?;
+    let found = call.documents().find::<IndividualDocument>(&id).await?.value.ok_or(NO_INDIVIDUAL)?;
     if !call.access().individual_as(&call.holder, &found).await? {
         return Err(NO_INDIVIDUAL);
     }

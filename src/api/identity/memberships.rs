@@ -5,10 +5,9 @@ use super::documents::{Reply, Resource, Window};
 use super::organizations::{found, seen};
 use super::refusals::{NO_USER, attribute};
 use super::roles;
-use super::sessions::named_user;
+use super::sessions::{existing_user, named_user};
 use super::users::Organizations;
-use crate::api::common::ApiError;
-use crate::directory::{DirectoryError, Refusal, membership, user_by_id};
+use crate::directory::{DirectoryError, Refusal, membership};
 use registrar_aggregates::user::UserError;
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::query::{Direction, Query};
@@ -22,7 +21,7 @@ pub(super) async fn add(mut call: Call) -> Answered {
         return Err(call.forbidden());
     }
     let attributes = call.attributes()?;
-    let user = named_user(&call, &attributes).await?;
+    let user = existing_user(&call, &attributes).await?;
     let role = match attributes.uuid("role-id") {
         Some(id) => {
             let role = roles::of_organization(&call, id).await?.filter(|role| role.organization_id == organization);
@@ -42,12 +41,8 @@ pub(super) async fn remove(mut call: Call) -> Answered {
         return Err(call.forbidden());
     }
     let attributes = call.attributes()?;
-    let user = match named_user(&call, &attributes).await {
-        Ok(user) => user,
-        // Who is not there is no member, whichever way they are named.
-        Err(ApiError::Wrong(wrong)) if wrong.iter().all(|one| one.detail == "names no user") => return Err(NO_USER),
-        Err(error) => return Err(error),
-    };
+    // Who is not there is no member, whichever way they are named.
+    let user = named_user(&call, &attributes).await?.ok_or(NO_USER)?;
     call.remember(|_| Some(Reply::done()));
     match membership::leave(&call.app.node, &call.context, user.profile.id, organization).await {
         Ok(_) => Ok(Reply::done()),
@@ -70,14 +65,14 @@ pub(super) async fn create(mut call: Call) -> Answered {
         return Err(call.forbidden());
     }
     let user = match attributes.uuid("user-id").map(UserId) {
-        Some(id) => user_by_id(node, id).await?.filter(|user| call.holder.sees(user)),
+        Some(id) => call.user_by_id(id).await?.filter(|user| call.holder.sees(user)),
         None => None,
     };
     let user = user.ok_or_else(|| attribute("user-id", "names no user"))?;
     let outcome = membership::join(node, &call.context, user.profile.id, organization.profile.id, None).await?;
     let joined = match outcome.document::<UserDocument>() {
         Some(joined) => joined.clone(),
-        None => (*user_by_id(node, user.profile.id).await?.ok_or(NO_USER)?).clone(),
+        None => (*call.user_by_id(user.profile.id).await?.ok_or(NO_USER)?).clone(),
     };
     let organizations = Organizations::named(&call, [organization.profile.id].into()).await?;
     let pair = pair(&joined, organization.profile.id, &organizations);
@@ -91,7 +86,7 @@ pub(super) async fn list(call: Call) -> Answered {
     let organization = call.uuid("organization-id").map(OrganizationId);
     let user = match call.uuid("user-id").map(UserId) {
         Some(id) if !call.is(id) => {
-            let other = user_by_id(node, id).await?.filter(|other| call.holder.manages(other));
+            let other = call.user_by_id(id).await?.filter(|other| call.holder.manages(other));
             Some(other.ok_or_else(|| call.forbidden())?)
         }
         None if organization.is_some() => None,

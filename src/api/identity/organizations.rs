@@ -30,7 +30,7 @@ pub(super) async fn seen(call: &Call, id: OrganizationId) -> Result<Option<Arc<O
     if !call.holder.holds_everything() && !call.holder.is_member(id) {
         return Ok(None);
     }
-    Ok(call.app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value)
+    Ok(call.documents().find::<OrganizationDocument>(&id.to_string()).await?.value)
 }
 
 /// Organizations of the caller; all of them for who administers the system.
@@ -53,7 +53,7 @@ pub(super) async fn list(call: Call) -> Answered {
     }
     let comparisons = call.comparisons("filter[cmp-last-modified-time]", false)?;
     query = compared(query, &organizations::UPDATED_AT, &comparisons);
-    let page = call.app.node.documents.page(query.page(window.offset, window.limit)).await?.value;
+    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
     Ok(Reply::Page(page.items.iter().map(resource).collect(), window, page.total))
 }
 

@@ -4,10 +4,10 @@ use super::call::{Answered, Call, Members};
 use super::documents::Reply;
 use super::refusals::{NO_USER, member, refused};
 use crate::api::common::ApiError;
+use crate::directory::membership;
 use crate::directory::passwords::{self, Weak};
 use crate::directory::sessions::Person;
 use crate::directory::sign_in::SignInError;
-use crate::directory::{membership, user_by_id};
 use axum::http::StatusCode;
 use registrar_aggregates::user::SystemRole;
 use registrar_aggregates::values::UserId;
@@ -48,7 +48,7 @@ async fn judged(password: Zeroizing<String>) -> Result<passwords::Strength, ApiE
 pub(super) async fn change(call: Call) -> Answered {
     let node = &call.app.node;
     let id = UserId(call.path_id(NO_USER)?);
-    let user = user_by_id(node, id).await?.filter(|user| call.holder.sees(user)).ok_or(NO_USER)?;
+    let user = call.user_by_id(id).await?.filter(|user| call.holder.sees(user)).ok_or(NO_USER)?;
     let new = Zeroizing::new(call.body.text("new-password").unwrap_or_default().to_owned());
     let keep = call.body.flag("maintain-active-sessions");
     let by_support = call.body.get("context").is_some();

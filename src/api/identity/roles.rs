@@ -4,10 +4,10 @@ use super::call::{Answered, Call, Members};
 use super::documents::{Reply, Resource, Window};
 use super::memberships::part;
 use super::refusals::{NO_ROLE, attribute};
-use super::sessions::named_user;
+use super::sessions::existing_user;
 use super::users::Organizations;
 use crate::api::common::ApiError;
-use crate::directory::{DirectoryError, Refusal, membership, user_by_id};
+use crate::directory::{DirectoryError, Refusal, membership};
 use crate::executor::Outcome;
 use registrar_aggregates::user::{SystemRole, UserError};
 use registrar_aggregates::values::OrganizationId;
@@ -33,7 +33,7 @@ pub(super) async fn list(call: Call) -> Answered {
             }
             let query = Query::<RoleDocument>::sorted(&roles::BY_NAME, Direction::Ascending)
                 .equal(&roles::ORGANIZATION_ID, organization.to_string());
-            let found = call.app.node.documents.page(query.page(0, 100)).await?.value.items;
+            let found = call.documents().page(query.page(0, 100)).await?.value.items;
             let organizations = Organizations::named(&call, [organization].into()).await?;
             let reference = organizations.get(organization).map_or(
                 Value::Null,
@@ -59,7 +59,7 @@ fn resource(id: Uuid, name: &str, organization: Option<OrganizationId>, referenc
 
 /// A role of an organization, by its identifier.
 pub(super) async fn of_organization(call: &Call, id: Uuid) -> Result<Option<Arc<RoleDocument>>, ApiError> {
-    Ok(call.app.node.documents.find::<RoleDocument>(&id.to_string()).await?.value)
+    Ok(call.documents().find::<RoleDocument>(&id.to_string()).await?.value)
 }
 
 /// Any role.
@@ -134,7 +134,7 @@ pub(super) async fn list_users(call: Call) -> Answered {
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::holding(role.id()))
         .page(window.offset, window.limit);
-    let page = call.app.node.documents.page(query).await?.value;
+    let page = call.documents().page(query).await?.value;
     let rows = page.items.iter().map(|user| assignment(&role, user));
     Ok(Reply::Page(rows.collect(), window, page.total))
 }
@@ -147,11 +147,11 @@ pub(super) async fn create_user(mut call: Call) -> Answered {
         None => None,
     };
     let role = named.filter(|role| role.is_managed(&call)).ok_or_else(|| call.forbidden())?;
-    let user = named_user(&call, &attributes).await?;
+    let user = existing_user(&call, &attributes).await?;
     let outcome = role.grant(&call, &user).await?;
     let user = match outcome.document::<UserDocument>() {
         Some(user) => user.clone(),
-        None => (*user_by_id(&call.app.node, user.profile.id).await?.ok_or(super::refusals::NO_USER)?).clone(),
+        None => (*call.user_by_id(user.profile.id).await?.ok_or(super::refusals::NO_USER)?).clone(),
     };
     Ok(Reply::created(assignment(&role, &user)))
 }
@@ -160,7 +160,7 @@ pub(super) async fn create_user(mut call: Call) -> Answered {
 pub(super) async fn add_user(mut call: Call) -> Answered {
     let role = in_path(&call).await?;
     let attributes = call.attributes()?;
-    let user = named_user(&call, &attributes).await?;
+    let user = existing_user(&call, &attributes).await?;
     call.remember(|_| Some(Reply::done()));
     role.grant(&call, &user).await?;
     Ok(Reply::done())
@@ -170,7 +170,7 @@ pub(super) async fn add_user(mut call: Call) -> Answered {
 pub(super) async fn remove_user(mut call: Call) -> Answered {
     let role = in_path(&call).await?;
     let attributes = call.attributes()?;
-    let user = named_user(&call, &attributes).await?;
+    let user = existing_user(&call, &attributes).await?;
     call.remember(|_| Some(Reply::done()));
     let (node, context, id) = (&call.app.node, &call.context, user.profile.id);
     match &role {

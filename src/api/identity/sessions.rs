@@ -9,7 +9,7 @@ use crate::api::common::error::{Source, Wrong};
 use crate::auth::is_reserved;
 use crate::directory::sessions::{self, Live, Opened, Origins, Person, SESSION_SECS, Wish};
 use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
-use crate::directory::{user_by_email, user_by_id};
+use crate::directory::user_by_email;
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use registrar_aggregates::session::Origin;
@@ -159,7 +159,7 @@ pub(super) async fn switch(call: Call) -> Answered {
     let node = &call.app.node;
     let id = UserId(call.path_id(NO_USER)?);
     if !call.is(id) {
-        let other = user_by_id(node, id).await?.filter(|other| call.holder.sees(other));
+        let other = call.user_by_id(id).await?.filter(|other| call.holder.sees(other));
         return Err(if other.is_some() { call.forbidden() } else { NO_USER });
     }
     let live = call.session().await?.ok_or_else(|| call.forbidden())?;
@@ -190,7 +190,7 @@ pub(super) async fn create_synthetic(call: Call) -> Answered {
         }
     }
     let user = match data.uuid("user-id") {
-        Some(id) => user_by_id(node, UserId(id)).await?.filter(|user| user.state.is_enabled()),
+        Some(id) => call.user_by_id(UserId(id)).await?.filter(|user| user.state.is_enabled()),
         None => None,
     };
     let user = user.ok_or_else(|| wrong("user-id", "names no user"))?;
@@ -263,7 +263,7 @@ fn stranger(_: &Call) -> ApiError {
 }
 
 async fn enabled(call: &Call, user: UserId) -> Result<Option<Arc<UserDocument>>, ApiError> {
-    Ok(user_by_id(&call.app.node, user).await?.filter(|user| user.state.is_enabled()))
+    Ok(call.user_by_id(user).await?.filter(|user| user.state.is_enabled()))
 }
 
 async fn open_for_program(
@@ -377,15 +377,20 @@ impl From<SignInError> for ApiError {
 pub(super) async fn named_user(
     call: &Call,
     attributes: &serde_json::Map<String, Value>,
-) -> Result<Arc<UserDocument>, ApiError> {
-    let node = &call.app.node;
-    let nobody = |name: &str| super::refusals::attribute(name, "names no user");
+) -> Result<Option<Arc<UserDocument>>, ApiError> {
     match (attributes.uuid("user-id"), attributes.text("email")) {
-        (Some(id), None) => {
-            let user = user_by_id(node, UserId(id)).await?.filter(|user| call.holder.sees(user));
-            user.ok_or_else(|| nobody("user-id"))
-        }
-        (None, Some(email)) => user_by_email(node, email).await?.ok_or_else(|| nobody("email")),
+        (Some(id), None) => Ok(call.user_by_id(UserId(id)).await?.filter(|user| call.holder.sees(user))),
+        (None, Some(email)) => Ok(user_by_email(&call.app.node, email).await?),
         _ => Err(super::refusals::attribute("user-id", "or email is needed, and not both")),
     }
+}
+
+/// The same, where there must be one.
+pub(super) async fn existing_user(
+    call: &Call,
+    attributes: &serde_json::Map<String, Value>,
+) -> Result<Arc<UserDocument>, ApiError> {
+    let name = if attributes.text("email").is_some() { "email" } else { "user-id" };
+    let user = named_user(call, attributes).await?;
+    user.ok_or_else(|| super::refusals::attribute(name, "names no user"))
 }

@@ -12,7 +12,7 @@ const NO_TASK: ApiError = ApiError::NotFound("Task not found");
 
 pub(super) async fn get(call: Call) -> Answered {
     let id = call.path_id(NO_TASK)?;
-    let task = call.app.node.documents.find::<TaskDocument>(&id.to_string()).await?.value;
+    let task = call.documents().find::<TaskDocument>(&id.to_string()).await?.value;
     let task = task.filter(|task| call.access().task(&call.holder, task)).ok_or(NO_TASK)?;
     let attributes = json!({
         "state": task.state.name(),

@@ -5,8 +5,8 @@ use super::documents::{Reply, Resource, Window};
 use super::passwords::confirmed;
 use super::times;
 use crate::api::common::ApiError;
+use crate::directory::second_factor;
 use crate::directory::sessions::{self, Person};
-use crate::directory::{second_factor, user_by_id};
 use crate::executor::Outcome;
 use chrono::Utc;
 use registrar_aggregates::values::{TotpId, UserId};
@@ -23,7 +23,7 @@ pub(super) async fn list(call: Call) -> Answered {
     let node = &call.app.node;
     let user = match call.uuid("filter[user-id]").map(UserId) {
         Some(other) if !call.is(other) => {
-            let other = user_by_id(node, other).await?.filter(|other| call.holder.manages(other));
+            let other = call.user_by_id(other).await?.filter(|other| call.holder.manages(other));
             other.ok_or_else(|| call.forbidden())?
         }
         _ => call.user()?.clone(),
@@ -88,7 +88,7 @@ fn password(call: &Call) -> Zeroizing<String> {
 async fn own(call: &Call) -> Result<(TotpId, std::sync::Arc<UserDocument>), ApiError> {
     let id = TotpId(call.path_id(NO_CONFIGURATION)?);
     let user = call.user().map_err(|_| NO_CONFIGURATION)?.clone();
-    let found = call.app.node.documents.find::<TotpDocument>(&id.to_string()).await?.value;
+    let found = call.documents().find::<TotpDocument>(&id.to_string()).await?.value;
     match found {
         Some(document) if document.user_id == user.profile.id => Ok((id, user)),
         _ => Err(NO_CONFIGURATION),
@@ -104,7 +104,7 @@ async fn answer(call: &Call, outcome: &Outcome, user: &UserDocument) -> Answered
     let document = match changed {
         Some(document) => document,
         None => {
-            let found = call.app.node.documents.find::<TotpDocument>(call.path_text()).await?.value;
+            let found = call.documents().find::<TotpDocument>(call.path_text()).await?.value;
             (*found.ok_or(NO_CONFIGURATION)?).clone()
         }
     };

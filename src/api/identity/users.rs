@@ -9,7 +9,7 @@ use super::call::{Answered, Call, Members};
 use super::documents::Reply;
 use super::refusals::{NO_USER, attribute, member};
 use crate::api::common::ApiError;
-use crate::directory::{DirectoryError, Refusal, membership, user_by_id};
+use crate::directory::{DirectoryError, Refusal, membership};
 use crate::executor::Outcome;
 use registrar_aggregates::user::{
     Amendment, BirthDate, Classification, Locale, Phone, Preferences, User, UserCommand, UserError, Username,
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The user in the path, if the caller may see it.
 pub(super) async fn found(call: &Call) -> Result<Arc<UserDocument>, ApiError> {
     let id = UserId(call.path_id(NO_USER)?);
-    let user = user_by_id(&call.app.node, id).await?.filter(|user| call.holder.sees(user));
+    let user = call.user_by_id(id).await?.filter(|user| call.holder.sees(user));
     user.ok_or(NO_USER)
 }
 
@@ -36,7 +36,7 @@ async fn managed(call: &Call) -> Result<Arc<UserDocument>, ApiError> {
 pub(super) async fn list(call: Call) -> Answered {
     let window = call.window()?;
     let query = filters::query(&call).await?.page(window.offset, window.limit);
-    let page = call.app.node.documents.page(query).await?.value;
+    let page = call.documents().page(query).await?.value;
     let organizations = Organizations::of(&call, page.items.iter()).await?;
     let rows = page.items.iter().map(|user| shown::resource(&call, user, &organizations));
     Ok(Reply::Page(rows.collect(), window, page.total))
@@ -109,7 +109,7 @@ async fn answer(
 ) -> Answered {
     let user = match outcome.document::<UserDocument>() {
         Some(user) => Arc::new(user.clone()),
-        None => user_by_id(&call.app.node, id).await?.ok_or(NO_USER)?,
+        None => call.user_by_id(id).await?.ok_or(NO_USER)?,
     };
     let organizations = Organizations::of(call, std::iter::once(&*user)).await?;
     Ok(reply(shown::resource(call, &user, &organizations)))

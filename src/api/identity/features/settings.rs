@@ -7,7 +7,7 @@ use crate::api::common::error::Wrong;
 use crate::api::identity::call::{Answered, Call, Members};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::api::identity::refusals::{NO_SETTING, attribute};
-use crate::directory::{features, user_by_email, user_by_id};
+use crate::directory::{features, user_by_email};
 use crate::executor::Outcome;
 use crate::journal::JournalResult;
 use axum::http::StatusCode;
@@ -41,7 +41,7 @@ pub(in crate::api::identity) async fn list_organization(call: Call) -> Answered 
         None => query.one_of(&ORGANIZATION_ID, administered(&call)),
     };
     let window = call.window()?;
-    let page = call.app.node.documents.page(query.page(window.offset, window.limit)).await?.value;
+    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
     let around = Around::of(&call, &page.items).await?;
     let resources = page.items.iter().map(|setting| around.resource(setting));
     Ok(Reply::Page(resources.collect(), window, page.total))
@@ -98,7 +98,7 @@ pub(in crate::api::identity) async fn list_user(call: Call) -> Answered {
         None => query.equal(&USER_ID, call.user()?.profile.id.to_string()),
     };
     let window = call.window()?;
-    let page = call.app.node.documents.page(query.page(window.offset, window.limit)).await?.value;
+    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
     let around = Around::of(&call, &page.items).await?;
     let resources = page.items.iter().map(|setting| around.resource(setting));
     Ok(Reply::Page(resources.collect(), window, page.total))
@@ -107,10 +107,9 @@ pub(in crate::api::identity) async fn list_user(call: Call) -> Answered {
 pub(in crate::api::identity) async fn create_user(mut call: Call) -> Answered {
     check_administers(&call)?;
     let attributes = call.attributes()?;
-    let node = &call.app.node;
     let feature = feature(&call, &attributes).await?;
     let user = match attributes.uuid("user-id") {
-        Some(user) => user_by_id(node, UserId(user)).await?,
+        Some(user) => call.user_by_id(UserId(user)).await?,
         None => None,
     };
     let organization = organization(&call, &attributes).await?;
@@ -161,7 +160,7 @@ async fn named(call: &Call) -> Result<Option<Vec<UserId>>, ApiError> {
     let email = call.arguments.text("user-email");
     let found = match (id, email) {
         (None, None) => return Ok(None),
-        (Some(id), None) => user_by_id(node, id).await?,
+        (Some(id), None) => call.user_by_id(id).await?,
         (_, Some(email)) => user_by_email(node, email).await?.filter(|user| id.is_none_or(|id| id == user.profile.id)),
     };
     match found {
@@ -189,7 +188,7 @@ async fn of_user(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
         Target::User(user) | Target::UserIn(user, _) if call.is(user) => true,
         Target::UserIn(_, organization) => call.holder.is_admin(organization),
         Target::User(user) => {
-            let user = user_by_id(&call.app.node, user).await?;
+            let user = call.user_by_id(user).await?;
             user.is_some_and(|user| call.holder.manages(&user))
         }
     };
@@ -198,7 +197,7 @@ async fn of_user(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
 
 async fn find(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
     let id = call.path_id(NO_SETTING)?.to_string();
-    call.app.node.documents.find::<FeatureSettingDocument>(&id).await?.value.ok_or(NO_SETTING)
+    call.documents().find::<FeatureSettingDocument>(&id).await?.value.ok_or(NO_SETTING)
 }
 
 async fn show(call: &Call, setting: &FeatureSettingDocument) -> Answered {
@@ -238,7 +237,7 @@ async fn switch(mut call: Call, setting: &FeatureSettingDocument) -> Answered {
 /// The feature that attributes name.
 async fn feature(call: &Call, attributes: &Map<String, Value>) -> JournalResult<Option<Arc<FeatureDocument>>> {
     let name = attributes.text("feature-name").unwrap_or_default();
-    Ok(call.app.node.documents.find::<FeatureDocument>(name).await?.value)
+    Ok(call.documents().find::<FeatureDocument>(name).await?.value)
 }
 
 /// The organization that attributes name.
@@ -247,7 +246,7 @@ async fn organization(
     attributes: &Map<String, Value>,
 ) -> JournalResult<Option<Arc<OrganizationDocument>>> {
     match attributes.uuid("organization-id") {
-        Some(id) => Ok(call.app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value),
+        Some(id) => Ok(call.documents().find::<OrganizationDocument>(&id.to_string()).await?.value),
         None => Ok(None),
     }
 }
@@ -277,7 +276,7 @@ impl Around {
                 Target::User(user) | Target::UserIn(user, _) => users.insert(user.to_string()),
             };
         }
-        let documents = &call.app.node.documents;
+        let documents = call.documents();
         let (features, users, organizations) = futures::try_join!(
             documents.find_all::<FeatureDocument>(features),
             documents.find_all::<UserDocument>(users),

@@ -62,12 +62,12 @@ async fn nodes(call: &Call, group: &GroupDocument, taking: Taking) -> JournalRes
     let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending)
         .one_of(&groups::ID, below.iter().map(ToString::to_string).collect())
         .uncounted();
-    let nodes = call.app.node.documents.page(only_taking(query, taking)).await?.value.items;
+    let nodes = call.documents().page(only_taking(query, taking)).await?.value.items;
     Ok(nodes.iter().map(|node| node.id).collect())
 }
 
 async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiError> {
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let mut query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .equal(&users::ENABLED, "true")
         .contains(&users::PLACES, users::member_of(wanted.organization))
@@ -86,7 +86,7 @@ async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiEr
 }
 
 async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
-    let documents = &call.app.node.documents;
+    let documents = call.documents();
     let Some(seen) = call.access().individuals(&call.holder, Some(wanted.organization)).await? else {
         return Ok((vec![], 0));
     };

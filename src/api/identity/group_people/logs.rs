@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub(in crate::api::identity) async fn list_logs(call: Call) -> Answered {
     let window = call.window()?;
     let query = scoped(&call).await?.page(window.offset, window.limit);
-    let page = call.app.node.documents.page(query).await?.value;
+    let page = call.documents().page(query).await?.value;
     Ok(Reply::Page(page.items.iter().map(row).collect(), window, page.total))
 }
 
@@ -59,7 +59,7 @@ async fn scoped(call: &Call) -> Result<Query<LogDocument>, ApiError> {
     }
     let managed = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending).uncounted();
     let managed = access.only_groups(managed, holder, Operation::Write).await?;
-    let managed = call.app.node.documents.ids(managed).await?.value.items;
+    let managed = call.documents().ids(managed).await?.value.items;
     if individuals.is_empty() || managed.is_empty() {
         return Err(call.forbidden());
     }

@@ -77,7 +77,7 @@ pub(in crate::api::identity) async fn individuals(
 ) -> Result<BTreeSet<IndividualId>, ApiError> {
     let (access, holder) = (&call.access(), &call.holder);
     let ids: BTreeSet<_> = named.people.iter().map(ToString::to_string).collect();
-    let found = call.app.node.documents.find_all::<IndividualDocument>(ids).await?;
+    let found = call.documents().find_all::<IndividualDocument>(ids).await?;
     let own = found.into_iter().filter(|individual| individual.places.contains_key(&organization));
     let seen = own.map(|individual| async move {
         let seen = access.individual_as(holder, &individual).await?;
@@ -100,7 +100,7 @@ pub(in crate::api::identity) async fn users(
     present: &BTreeSet<UserId>,
 ) -> Result<BTreeSet<UserId>, ApiError> {
     let ids: BTreeSet<_> = named.people.iter().map(ToString::to_string).collect();
-    let found = call.app.node.documents.find_all::<UserDocument>(ids).await?;
+    let found = call.documents().find_all::<UserDocument>(ids).await?;
     let fits = |user: &UserDocument| present.contains(&user.profile.id) || eligible(call, organization, user);
     let fit: BTreeSet<_> = found.iter().filter(|user| fits(user)).map(|user| user.profile.id).collect();
     let wrong = indices(&named.people, |id| !fit.contains(&UserId(*id)));

@@ -32,7 +32,7 @@ async fn page(call: &Call) -> Result<(Vec<GroupDocument>, Window, u64), ApiError
     let query = by_itself(call, query)?;
     let Some(query) = by_others(call, query).await? else { return Ok((vec![], window, 0)) };
     let query = call.access().only_groups(query, &call.holder, Operation::Read).await?;
-    let page = call.app.node.documents.page(query.page(window.offset, window.limit)).await?.value;
+    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
     Ok((page.items, window, page.total))
 }
 
@@ -85,7 +85,7 @@ async fn by_others(call: &Call, mut query: Query<GroupDocument>) -> Result<Optio
         query = query.equal(&groups::PARENT, parent.to_string());
     }
     if let Some(leader) = call.uuid("filter[leader-id]") {
-        let leader = call.app.node.documents.find::<UserDocument>(&leader.to_string()).await?.value;
+        let leader = call.documents().find::<UserDocument>(&leader.to_string()).await?.value;
         let Some(leader) = leader.filter(|leader| call.holder.sees(leader)) else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(leader.posts.values().flat_map(|posts| &posts.leads).copied()));
     }
@@ -110,7 +110,7 @@ async fn by_others(call: &Call, mut query: Query<GroupDocument>) -> Result<Optio
 
 async fn seen_individual(call: &Call, id: Uuid) -> Result<Option<Arc<IndividualDocument>>, ApiError> {
     let id = IndividualId(id);
-    let Some(found) = call.app.node.documents.find::<IndividualDocument>(&id.to_string()).await?.value else {
+    let Some(found) = call.documents().find::<IndividualDocument>(&id.to_string()).await?.value else {
         return Ok(None);
     };
     let seen = call.access().individual_as(&call.holder, &found).await?;

@@ -35,7 +35,7 @@ pub(in crate::api::identity) struct Shown {
 
 /// Groups without their people.
 pub(super) async fn summaries(call: &Call, groups: &[GroupDocument]) -> Result<Vec<Resource>, ApiError> {
-    let around = Around::of(&call.app.node.documents, groups).await?;
+    let around = Around::of(call.documents(), groups).await?;
     let resources = groups.iter().map(|group| Resource::new(GROUPS, group.id, around.summary(group).into()));
     Ok(resources.collect())
 }
@@ -46,7 +46,7 @@ pub(in crate::api::identity) async fn full(
     groups: &[GroupDocument],
     shown: Shown,
 ) -> Result<Vec<Resource>, ApiError> {
-    let (documents, access) = (&call.app.node.documents, call.access());
+    let (documents, access) = (call.documents(), call.access());
     let around = Around::of(documents, groups).await?;
     let staff = staff(documents, groups, shown.members).await?;
     let (leaders, members) =

@@ -28,7 +28,7 @@ impl Organizations {
     /// Those with these identifiers.
     pub(in crate::api::identity) async fn named(call: &Call, ids: BTreeSet<OrganizationId>) -> Result<Self, ApiError> {
         let ids = ids.iter().map(ToString::to_string);
-        let found = call.app.node.documents.find_all::<OrganizationDocument>(ids).await?;
+        let found = call.documents().find_all::<OrganizationDocument>(ids).await?;
         Ok(Organizations(found.into_iter().map(|found| (found.profile.id, found)).collect()))
     }
 
