@@ -7,17 +7,16 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
 use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres};
-use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use std::{fmt, io};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 /// Connections with the same settings, made as they are needed. What is asked of them is asked of one of them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Kept(Arc<Connections>);
 
-#[derive(Debug)]
 struct Connections {
     options: PgConnectOptions,
     settings: &'static str,
@@ -76,6 +75,13 @@ impl Kept {
         let mut connection = PgConnection::connect_with(&self.0.options).await?;
         connection.execute(self.0.settings).await?;
         Ok(connection)
+    }
+}
+
+/// Without the options, of which the password is one.
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Kept").finish_non_exhaustive()
     }
 }
 
