@@ -51,7 +51,7 @@ pub(super) async fn memory(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
 
         let served = Arc::new(directory.serve().await?);
         let effort = Effort { clients: if bench.options.smoke { 2 } else { 64 }, time_ms: bench.options.round_ms };
-        let pages: MakePath = |step, _| format!("{ADMINS}?skip={}&take=100", step % 100 * 100);
+        let pages: MakePath = |step, _| format!("{ADMINS}?skip={}&take=100", step % 100);
         for requests in [Requests::Reads(admins), Requests::Renames(admins), Requests::Pages(pages, admins)] {
             let stored = Stored::Registrar(directory.clone());
             let subject = OverHttp::new("Registrar", &served, &token, requests, stored);
