@@ -19,7 +19,7 @@ pub struct Holder {
 static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
 
 impl Holder {
-    /// A user, by what its document says now.
+    /// A user, as [found](super::find_user) now.
     #[must_use]
     pub fn user(user: Arc<UserDocument>) -> Self {
         if !user.state.is_enabled() {

@@ -5,6 +5,7 @@ use crate::journal::JournalResult;
 use crate::read_store::Page;
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::individual::Owner;
+use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use registrar_projections::groups::{self, GroupDocument};
@@ -245,8 +246,9 @@ impl Access {
                 places.insert(users::being(owner));
             }
             for (organization, groups) in &individual.places {
+                let Some(found) = self.organization_of(*organization).await? else { continue };
                 places.insert(users::holding(Role::Admin.id(*organization)));
-                if self.is_open(*organization).await? {
+                if found.tenancy.authorization == Authorization::Open {
                     places.insert(users::holding(Role::Provider.id(*organization)));
                 }
                 places.extend(groups.iter().flat_map(|group| [users::leading(*group), users::working_in(*group)]));

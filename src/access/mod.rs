@@ -8,10 +8,12 @@
 mod holder;
 mod listing;
 mod query;
+mod standing;
 
 pub use holder::Holder;
 pub use listing::Part;
 pub use query::{AccessQuery, Operation, Resource};
+pub use standing::find_user;
 
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
@@ -22,7 +24,7 @@ use registrar_aggregates::user::SystemRole;
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::groups::{GroupDocument, TreeDocument};
 use registrar_projections::tasks::TaskDocument;
-use registrar_projections::{IndividualDocument, OrganizationDocument, UserDocument};
+use registrar_projections::{IndividualDocument, OrganizationDocument};
 use std::sync::Arc;
 
 /// Decides.
@@ -123,7 +125,7 @@ impl Access {
             Operation::Write => holder.is_admin(organization),
             Operation::Contain => false,
         };
-        Ok(granted && self.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value.is_some())
+        Ok(granted && self.organization_of(organization).await?.is_some())
     }
 
     /// Whether something may be done with a group.
@@ -201,8 +203,12 @@ impl Access {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub async fn is_open(&self, organization: OrganizationId) -> JournalResult<bool> {
-        let found = self.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
+        let found = self.organization_of(organization).await?;
         Ok(found.is_some_and(|found| found.tenancy.authorization == Authorization::Open))
+    }
+
+    async fn organization_of(&self, id: OrganizationId) -> JournalResult<Option<Arc<OrganizationDocument>>> {
+        Ok(self.documents.find::<OrganizationDocument>(&id.to_string()).await?.value)
     }
 
     /// How the groups of an organization hang together; nothing while none hangs anywhere.
@@ -218,13 +224,8 @@ impl Access {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub async fn holder(&self, user: UserId) -> JournalResult<Holder> {
-        Ok(Self::holder_of(self.documents.find::<UserDocument>(&user.to_string()).await?.value))
-    }
-
-    /// Whoever `user` is, as a holder; nobody for a user that there is not.
-    #[must_use]
-    pub fn holder_of(user: Option<Arc<UserDocument>>) -> Holder {
-        user.map_or_else(Holder::default, Holder::user)
+        let user = find_user(&self.documents, &user.to_string()).await?;
+        Ok(user.map_or_else(Holder::default, Holder::user))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::tokens::{self, Claims};
 use super::{AuthError, Authenticator, Principal, keys};
+use crate::access::find_user;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
@@ -31,12 +32,12 @@ pub(super) async fn recognise(
     now: DateTime<Utc>,
 ) -> Result<Principal, AuthError> {
     let (found, user) =
-        tokio::try_join!(documents.find::<SessionDocument>(session), documents.find::<UserDocument>(&claims.sub))?;
+        tokio::try_join!(documents.find::<SessionDocument>(session), find_user(documents, &claims.sub))?;
     let session = found.value.filter(|session| session.state.user_id.to_string() == claims.sub).ok_or(OVER)?;
     let scope = session.state.scope.map(|scope| scope.organization_id);
     match session.state.account {
         Account::User => {
-            let user = user.value.ok_or(OVER)?;
+            let user = user.ok_or(OVER)?;
             if !is_live(&session, &user, now) {
                 return Err(OVER);
             }

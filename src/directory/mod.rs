@@ -11,6 +11,7 @@ pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
 
+use crate::access::find_user;
 use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -138,38 +139,34 @@ pub async fn account_of(node: &Node, email: &EmailAddress) -> JournalResult<Opti
     node.journal.claim_holder(&node.vault.claim(&ClaimKey::account_email(email))).await
 }
 
-/// The user with an e-mail address.
+/// The user with an e-mail address, as they stand now.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn user_by_email(node: &Node, email: &str) -> JournalResult<Option<Arc<UserDocument>>> {
     let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
     match account_of(node, &email).await? {
-        Some((kind, id)) if kind == <user::User as cqrs_es::Aggregate>::TYPE => user_by_text(node, &id).await,
+        Some((kind, id)) if kind == <user::User as cqrs_es::Aggregate>::TYPE => find_user(&node.documents, &id).await,
         _ => Ok(None),
     }
 }
 
-/// The user with a telephone number.
+/// The user with a telephone number, as they stand now.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn user_by_phone(node: &Node, phone: &str) -> JournalResult<Option<Arc<UserDocument>>> {
     let Ok(phone) = Phone::parse(phone) else { return Ok(None) };
     match node.journal.claim_holder(&node.vault.claim(&ClaimKey::user_phone(&phone))).await? {
-        Some((_, id)) => user_by_text(node, &id).await,
+        Some((_, id)) => find_user(&node.documents, &id).await,
         None => Ok(None),
     }
 }
 
-/// The user with an identifier.
+/// The user with an identifier, as they stand now.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn user_by_id(node: &Node, id: UserId) -> JournalResult<Option<Arc<UserDocument>>> {
-    user_by_text(node, &id.to_string()).await
-}
-
-async fn user_by_text(node: &Node, id: &str) -> JournalResult<Option<Arc<UserDocument>>> {
-    Ok(node.documents.find::<UserDocument>(id).await?.value)
+    find_user(&node.documents, &id.to_string()).await
 }

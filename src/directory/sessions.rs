@@ -1,6 +1,7 @@
 //! Sessions: opened, given new tokens, moved to another organization, ended.
 
 use super::{DirectoryError, Refusal, lift};
+use crate::access::find_user;
 use crate::auth::{Authenticator, Identity, Principal, SessionTokens, Signing, is_live};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
@@ -268,7 +269,7 @@ pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResu
     let owner = session.state.user_id.to_string();
     let person = match session.state.account {
         Account::User => {
-            let user = documents.find::<UserDocument>(&owner).await?.value;
+            let user = find_user(documents, &owner).await?;
             user.filter(|user| is_live(&session, user, now)).map(Person::User)
         }
         Account::Admin => {

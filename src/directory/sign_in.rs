@@ -3,6 +3,7 @@
 
 use super::sessions::{Draft, Opened, Origins, Person, Wish};
 use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_phone};
+use crate::access::find_user;
 use crate::auth::{Authenticator, Busy, PasswordHasher};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
@@ -14,7 +15,7 @@ use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subj
 use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
 use registrar_aggregates::user::{Role, User, UserCommand, UserState, Username};
 use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
-use registrar_projections::{AdminDocument, OrganizationDocument, UserDocument};
+use registrar_projections::{AdminDocument, OrganizationDocument};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -204,7 +205,7 @@ impl Desk<'_> {
             let admin = node.documents.find::<AdminDocument>(&id).await?.value;
             return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
         }
-        let user = node.documents.find::<UserDocument>(&id).await?.value;
+        let user = find_user(&node.documents, &id).await?;
         Ok(user.filter(|user| user.username == Username::Email).map(Person::User))
     }
 

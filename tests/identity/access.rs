@@ -4,12 +4,14 @@ mod people;
 
 use crate::app::{Identity, Person, ids};
 use crate::on_both_stores;
+use chrono::Utc;
 use registrar::directory::groups::{self, GroupRef, NewGroup};
 use registrar::directory::membership;
 use registrar::directory::moves;
 use registrar::executor::RequestContext;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
+use registrar_aggregates::organization::{Authorization, Organization, OrganizationCommand, Stamp};
 use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, TaskId, UserId};
 use serde_json::{Value, json};
@@ -220,6 +222,55 @@ on_both_stores! {
         assert!(it.may(&it.provider, &query).await);
         membership::leave(it.node(), &context, provider, OrganizationId(it.acme)).await.unwrap();
         assert!(!it.may(&it.provider, &query).await);
+    }
+
+    async fn who_was_in_an_organization_that_was_deleted_holds_nothing_there(database) {
+        let it = Identity::open(&database).await;
+        let context = RequestContext::system();
+        let gone = it.organization("Gone", Authorization::Open).await;
+        let admin = it.person("chief", gone, Some(Role::Admin)).await;
+        let provider = it.person("nurse", gone, Some(Role::Provider)).await;
+        let patient = it.person("patient", gone, Some(Role::Member)).await;
+        let ward = it.node_of_tree(gone, "Ward", NodeType::Group).await;
+        let individual_id = patient.individual.unwrap();
+        it.put(gone, ward, individual_id).await;
+        it.appoint(gone, ward, Post::Leader, &provider).await;
+        // One who is somewhere else too, and signed in there.
+        let both = &it.provider;
+        membership::join(it.node(), &context, UserId(both.id), OrganizationId(gone), Some(Role::Admin)).await.unwrap();
+
+        let staff = [&admin, &provider, both];
+        let queries =
+            [individual(individual_id, "read"), format!("group:{ward}:write"), format!("organization:{gone}:read")];
+        let accessors = format!("resource-type=individual&operation=read&resource-id={individual_id}");
+        let groups = question(provider.id, &["group::write".to_owned()]);
+        for user in staff {
+            assert!(it.may(user, &queries).await, "{}", user.email);
+            assert!(it.people(&it.service, user, "").await.contains(&individual_id.to_string()));
+        }
+        assert_eq!(it.accessors(&accessors).await, set(&[admin.id, provider.id, both.id, patient.id, it.system.id]));
+        assert_eq!(it.listed(&it.service, &groups).await, set(&[ward]));
+
+        let delete = OrganizationCommand::Delete(Stamp::at(Utc::now()));
+        it.node().executor.execute::<Organization>(&context, &gone.to_string(), delete, None).await.unwrap();
+        for user in staff {
+            for query in &queries {
+                assert!(!it.may(user, std::slice::from_ref(query)).await, "{} {query}", user.email);
+            }
+            assert!(!it.people(&it.service, user, "").await.contains(&individual_id.to_string()));
+        }
+        assert!(it.may(&patient, &queries[..1]).await, "it is their own");
+        assert_eq!(it.accessors(&accessors).await, set(&[patient.id, it.system.id]));
+        assert!(it.listed(&it.service, &groups).await.is_empty());
+        // Sessions there are over; elsewhere they go on, and who signs in again does so nowhere.
+        let own = |user: &Person| format!("/v1/users/{}/", user.id);
+        it.get_refused(&admin, &own(&admin), 401, "unauthenticated").await;
+        let shown = it.get(both, &own(both)).await;
+        assert_eq!(shown["data"]["attributes"]["organization-ids"], json!([it.acme]));
+        let again = Person { token: crate::app::token(&it.app, admin.id).await, ..admin };
+        let shown = it.get(&again, &own(&again)).await;
+        assert_eq!(shown["data"]["attributes"]["organization-count"], 0);
+        assert_eq!(shown["data"]["attributes"]["default-organization-id"], Value::Null);
     }
 
     async fn people_ask_about_themselves_and_programs_about_anybody(database) {

@@ -10,7 +10,6 @@ use acts::{Act, Stage, act};
 use futures::future::{join_all, try_join_all};
 use proptest::test_runner::{Config, TestRunner};
 use registrar::access::{Access, AccessQuery, Holder, Operation, Part, Resource};
-use registrar::directory::user_by_id;
 use registrar::node::Node;
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use std::collections::BTreeSet;
@@ -26,7 +25,7 @@ fn texts<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {
 }
 
 async fn holder(node: &Node, user: UserId) -> Holder {
-    Access::holder_of(user_by_id(node, user).await.unwrap())
+    Access::new(node.documents.clone()).holder(user).await.unwrap()
 }
 
 async fn listed(

@@ -3,7 +3,7 @@
 use super::contract::{Arguments, Operation};
 use super::documents::{Reply, Window};
 use super::times::Comparison;
-use crate::access::{Access, Holder};
+use crate::access::{Access, Holder, find_user};
 use crate::api::AppState;
 use crate::api::common::boundary::{RequestFacts, read_body};
 use crate::api::common::error::{Source, Wrong};
@@ -87,12 +87,12 @@ impl Call {
         self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents)
     }
 
-    /// The user with an identifier.
+    /// The user with an identifier, as they stand now.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable`, `Corrupt`.
     pub(super) async fn user_by_id(&self, id: UserId) -> JournalResult<Option<Arc<UserDocument>>> {
-        Ok(self.documents().find::<UserDocument>(&id.to_string()).await?.value)
+        find_user(self.documents(), &id.to_string()).await
     }
 
     /// Who decides about access.

@@ -10,7 +10,7 @@ use super::call::{Answered, Call, Members};
 use super::documents::Reply;
 use super::group_people::named::{self, Named};
 use super::refusals::{NO_GROUP, attribute, member};
-use crate::access::{Access, Operation};
+use crate::access::Operation;
 use crate::api::common::ApiError;
 use crate::directory::groups::{self, Amendment, GroupRef, NewGroup};
 use crate::directory::{DirectoryError, Refusal, moves};
@@ -151,7 +151,7 @@ pub(super) async fn after(
     shown: Shown,
 ) -> Result<super::documents::Resource, ApiError> {
     if let Some(user) = call.holder.user_id() {
-        call.holder = Access::holder_of(call.user_by_id(user).await?);
+        call.holder = call.access().holder(user).await?;
     }
     let group = call.documents().find::<GroupDocument>(&group.to_string()).await?.value.ok_or(NO_GROUP)?;
     let shown = view::full(&call, std::slice::from_ref(&*group), shown).await?;

@@ -7,11 +7,11 @@ use super::view::{self, Shown};
 use crate::access::Operation;
 use crate::api::common::ApiError;
 use crate::directory::groups::{Taking, only_taking};
-use registrar_aggregates::values::{GroupId, IndividualId};
+use registrar_aggregates::values::{GroupId, IndividualId, UserId};
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::stamped::time_key;
 use registrar_projections::users::name_key;
-use registrar_projections::{Direction, IndividualDocument, Query, UserDocument};
+use registrar_projections::{Direction, IndividualDocument, Query};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -85,7 +85,7 @@ async fn by_others(call: &Call, mut query: Query<GroupDocument>) -> Result<Optio
         query = query.equal(&groups::PARENT, parent.to_string());
     }
     if let Some(leader) = call.uuid("filter[leader-id]") {
-        let leader = call.documents().find::<UserDocument>(&leader.to_string()).await?.value;
+        let leader = call.user_by_id(UserId(leader)).await?;
         let Some(leader) = leader.filter(|leader| call.holder.sees(leader)) else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(leader.posts.values().flat_map(|posts| &posts.leads).copied()));
     }

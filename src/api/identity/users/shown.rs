@@ -118,6 +118,9 @@ fn attributes(call: &Call, user: &UserDocument, organizations: &Organizations) -
     let contacts = &user.contacts;
     let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(times::write);
     let grants = times::write(user.grants_at);
+    // One that is in a list is shown as it was stored; what was deleted is nobody's organization any more.
+    let own: Vec<_> = user.memberships.keys().filter(|id| organizations.get(**id).is_some()).collect();
+    let default = user.default_organization.filter(|id| own.contains(&id));
     let admin = current(call).is_some_and(|organization| user.acts_as(Role::Admin, organization));
     let shared = user.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
     let shared_with: Vec<_> = shared
@@ -149,7 +152,7 @@ fn attributes(call: &Call, user: &UserDocument, organizations: &Organizations) -
         "communication-preferences": user.preferences,
         "date-created": times::write(user.created_at),
         "date-last-modified": times::write(user.updated_at),
-        "default-organization-id": user.default_organization,
+        "default-organization-id": default,
         "email": contacts.email,
         "email-verified": contacts.email_verified,
         "enabled": user.state.is_enabled(),
@@ -160,9 +163,9 @@ fn attributes(call: &Call, user: &UserDocument, organizations: &Organizations) -
         "locale": user.locale,
         "locale-explicit": user.locale_explicit,
         "organization-admin": admin,
-        "organization-count": user.memberships.len(),
-        "organization-id": user.default_organization,
-        "organization-ids": user.memberships.keys().collect::<Vec<_>>(),
+        "organization-count": own.len(),
+        "organization-id": default,
+        "organization-ids": own,
         "organization-logo-url": null,
         "phone": contacts.phone,
         "phone-type": contacts.phone_type,
