@@ -11,12 +11,14 @@ use crate::rounds::{Effort, Round, Rounds, Subject};
 use crate::server::{Database, Served, master_key};
 use registrar::directory::groups::{self, GroupRef, NewGroup};
 use registrar::executor::RequestContext;
+use registrar::followers::following;
 use registrar::node::Node;
 use registrar_aggregates::group::{GroupKind, NodeType};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const USERS: &str = "/v1/users/?filter%5Binclude-participants%5D=true";
@@ -27,6 +29,8 @@ const PASSWORD: &str = "correct horse battery staple 7";
 const SIGN_INS: usize = 16;
 /// Members that are not put into the large group beforehand.
 const LEFT_OUT: u64 = 2_000;
+/// How long followers may take to pass what was seeded.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(300);
 /// Individuals that are put into it in one commit.
 const PLACED_TOGETHER: usize = 500;
 
@@ -54,6 +58,18 @@ fn check(step: u64, users: u64) -> Vec<(String, Value)> {
     vec![(ACCESS.into(), json!({"user-id": leader, "access-query": [query]}))]
 }
 
+/// Waits until what follows behind the commits has passed everything that was seeded: it takes a core as long.
+async fn followed(directory: &Database) -> anyhow::Result<()> {
+    crate::progress(format_args!("waiting for the followers"));
+    let node = Node::open(&directory.settings(), &master_key()?).await?;
+    let head = node.journal.head().await?.position;
+    for projection in registrar_projections::FOLLOWING {
+        following::wait_for(&node, projection, head, FOLLOWED_WITHIN).await?;
+    }
+    node.close().await;
+    Ok(())
+}
+
 /// A page of those whom the first leader sees: about half of all.
 fn resources(step: u64, users: u64) -> Vec<(String, Value)> {
     let (leader, offset) = (seeded_id("user", 0), step % 10 * (users / 20 / 10));
@@ -71,6 +87,7 @@ pub(super) async fn access(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let directory = bench.directories.with(&bench.servers, contents).await?;
     let token = directory.token().await?;
     let served = Arc::new(directory.serve().await?);
+    followed(&directory).await?;
     let mut client = Client::connect(&served.address, &token).await?;
     let (path, body) = check(0, users).remove(0);
     let size = client.post(&path, body.to_string().into()).await?.len();
