@@ -130,6 +130,18 @@ impl Holder {
             || self.organizations().any(shares)
     }
 
+    /// Whether it sees every user there is.
+    #[must_use]
+    pub fn sees_everybody(&self) -> bool {
+        self.everything || self.has_system_role(SystemRole::Service) || self.has_system_role(SystemRole::Support)
+    }
+
+    /// Whether it sees an organization at all.
+    #[must_use]
+    pub fn sees_organization(&self, organization: OrganizationId) -> bool {
+        self.sees_everybody() || self.is_member(organization)
+    }
+
     /// Only users that it [sees](Holder::sees).
     #[must_use]
     pub fn only_seen(&self, query: Query<UserDocument>) -> Query<UserDocument> {

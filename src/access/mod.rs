@@ -8,6 +8,7 @@
 mod holder;
 mod listing;
 mod query;
+pub mod resource;
 mod standing;
 
 pub use holder::Holder;

@@ -30,9 +30,13 @@ use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
+
+/// Look-ups of addresses that a caller does not see: enough for an admin who adds people by hand, too few to try a list.
+const ADDRESS_LOOKUPS: Rate = Rate { requests: 30, window: Duration::from_secs(60 * 60) };
 
 /// Everything that handlers need. Cloning is cheap: it is done several times a request.
 #[derive(Clone)]
@@ -52,6 +56,8 @@ pub struct Parts {
     pub settings: ApiSettings,
     /// Counts the requests of API keys.
     pub limiter: RateLimiter,
+    /// Counts the look-ups of addresses that callers do not see.
+    pub lookups: RateLimiter,
     /// States of the past.
     pub replays: Replays,
     turns: Turns,
@@ -100,8 +106,18 @@ impl AppState {
     ) -> Self {
         let replays = Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault));
         let limiter = RateLimiter::new(settings.api_key_rate);
-        let turns = Turns::default();
-        AppState(Arc::new(Parts { node, authenticator, passwords, publisher, settings, limiter, replays, turns }))
+        let (lookups, turns) = (RateLimiter::new(ADDRESS_LOOKUPS), Turns::default());
+        AppState(Arc::new(Parts {
+            node,
+            authenticator,
+            passwords,
+            publisher,
+            settings,
+            limiter,
+            lookups,
+            replays,
+            turns,
+        }))
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn run(command: OrganizationCommand) -> anyhow::Result<()> {
     }
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let amendment = TenancyAmendment { sign_in_url: Some(url.clone()), ..TenancyAmendment::default() };
-    let amended = organizations::amend(&node, &RequestContext::system(), organization, amendment).await;
+    let amended = organizations::amend(&node, &RequestContext::system(), organization, amendment, None).await;
     amended.with_context(|| format!("organization {organization} was not changed"))?;
     node.close().await;
     Ok(output::line(json!({ "organizationId": organization, "signInUrl": url }))?)

@@ -39,18 +39,20 @@ pub async fn create(node: &Node, context: &RequestContext, setting: Setting, for
 /// Has a setting say something else.
 ///
 /// # Errors
-/// `NotAssignable` without force; `NotFound` if it was taken away meanwhile.
+/// `NotAssignable` without force; `NotFound` if it was taken away meanwhile; `VersionConflict` where it is not at the
+/// `expected` version.
 pub async fn switch(
     node: &Node,
     context: &RequestContext,
     setting: &FeatureSettingDocument,
     switch: Switch,
     force: bool,
+    expected: Option<u64>,
 ) -> Done {
     check_assignable(node, &setting.setting.feature_id, force).await?;
     let context = within(context, setting.setting.target);
     let (id, command) = (setting.id.to_string(), SettingCommand::Set(switch));
-    Ok(node.executor.execute::<FeatureSetting>(&context, &id, command, None).await?)
+    Ok(node.executor.execute::<FeatureSetting>(&context, &id, command, expected).await?)
 }
 
 /// Says the same of a feature for some users, wherever they are: what they have is switched, what they lack is made.

@@ -2,7 +2,7 @@
 
 use super::{Done, Refusal, commit, lift, refused};
 use crate::executor::{ExecuteError, RequestContext, Together};
-use crate::journal::JournalResult;
+use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
 use registrar_aggregates::group::staffing::{self, Post, Staffing, StaffingCommand, StaffingError};
@@ -90,12 +90,22 @@ pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Do
 /// Changes a group. Those who lead it already need not be eligible to go on.
 ///
 /// # Errors
-/// Refusals of the group and of new leaders; `ClaimTaken` for a name that one of its siblings has.
-pub async fn amend(node: &Node, context: &RequestContext, group: GroupRef, amendment: &Amendment) -> Done {
+/// Refusals of the group and of new leaders; `ClaimTaken` for a name that one of its siblings has; `VersionConflict` where
+/// the group is not at the `expected` version.
+pub async fn amend(
+    node: &Node,
+    context: &RequestContext,
+    group: GroupRef,
+    amendment: &Amendment,
+    expected: Option<u64>,
+) -> Done {
     let context = context.within(group.organization);
     commit(node, &context, |together| {
         Box::pin(async move {
             changeable(together, group).await?;
+            if expected.is_some_and(|expected| together.version::<Group>(&group.id.to_string()) != Some(expected)) {
+                return Err(JournalError::VersionConflict.into());
+            }
             let command = GroupCommand::Amend { name: amendment.name.clone(), tags: amendment.tags.clone() };
             together.execute::<Group>(&group.id.to_string(), command).await.map_err(lift)?;
             let Some(leaders) = &amendment.leaders else { return Ok(()) };

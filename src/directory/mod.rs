@@ -1,6 +1,7 @@
 //! What is done with users, groups and what belongs to them, where it touches several aggregates: each is one commit, all
 //! of it or nothing, and the same for whichever dialect or command line asks.
 
+pub mod accounts;
 pub mod features;
 pub mod groups;
 pub mod membership;

@@ -48,16 +48,18 @@ pub async fn register(
 /// Changes of an organization as a tenant.
 ///
 /// # Errors
-/// Refusals of the organization; `ClaimTaken` for a handle that another one has.
+/// Refusals of the organization; `ClaimTaken` for a handle that another one has; `VersionConflict` where it is not at the
+/// `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
     id: OrganizationId,
     amendment: registrar_aggregates::organization::TenancyAmendment,
+    expected: Option<u64>,
 ) -> Done {
     let stamp = Stamp::at(chrono::Utc::now());
     let command = OrganizationCommand::AmendTenancy { amendment: Box::new(amendment), stamp };
-    Ok(node.executor.execute::<Organization>(&context.within(id), &id.to_string(), command, None).await?)
+    Ok(node.executor.execute::<Organization>(&context.within(id), &id.to_string(), command, expected).await?)
 }
 
 /// A handle made from a name: letters and digits, folded, with hyphens for everything else.

@@ -57,6 +57,14 @@ impl Together<'_> {
         state.ok_or_else(|| JournalError::corrupt("an aggregate is of another type than its stream"))
     }
 
+    /// The version of a stream that was looked at, before any events of this act.
+    #[must_use]
+    pub fn version<A: Decide>(&self, id: &str) -> Option<u64> {
+        let mut parts = self.parts.iter();
+        let part = parts.find(|part| part.stream.aggregate_type == A::TYPE && part.stream.aggregate_id == id);
+        part.map(|part| part.version)
+    }
+
     /// Carries out `command` on the aggregate `id`, and tells whether anything came of it.
     ///
     /// # Errors

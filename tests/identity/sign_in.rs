@@ -226,7 +226,7 @@ on_both_stores! {
         with_password(&identity, "patient@example.com", Role::Member, |_| {}).await;
         let url = "https://idp.example.org/start";
         let amendment = TenancyAmendment { sign_in_url: Some(Some(url.into())), ..TenancyAmendment::default() };
-        organizations::amend(identity.node(), &RequestContext::system(), OrganizationId(identity.acme), amendment)
+        organizations::amend(identity.node(), &RequestContext::system(), OrganizationId(identity.acme), amendment, None)
             .await
             .unwrap();
         let head = identity.head().await;

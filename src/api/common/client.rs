@@ -48,6 +48,15 @@ pub fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> 
     Some(address)
 }
 
+/// The network that an address belongs to, as text: the /24 of IPv4 and the /56 of IPv6, which is about one household or
+/// site. A text that is no address is a network of its own.
+#[must_use]
+pub fn network(address: &str) -> String {
+    let Ok(address) = address.parse::<IpAddr>() else { return address.to_owned() };
+    let prefix = if address.is_ipv4() { 24 } else { 56 };
+    IpNet::new(address, prefix).map_or_else(|_| address.to_string(), |network| network.trunc().to_string())
+}
+
 /// An address as proxies write it: bare, or with a port.
 fn parse(text: &str) -> Option<IpAddr> {
     let bare = text.trim_start_matches('[').trim_end_matches(']');

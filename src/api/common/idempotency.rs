@@ -6,6 +6,7 @@
 
 use crate::api::AppState;
 use crate::api::common::boundary::{RequestFacts, read_body};
+use crate::api::common::client;
 use crate::api::common::error::{self, carried};
 use crate::api::common::{ApiError, Caller};
 use crate::idempotency::{Answer, AnswerSlot};
@@ -51,20 +52,36 @@ pub async fn remember(request: Request, next: Next) -> Response {
     answer_once(request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
+/// The slot of a request without a caller.
+#[derive(Clone)]
+pub struct PublicSlot(pub Arc<AnswerSlot>);
+
 async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?.to_owned();
     let (mut parts, body) = request.into_parts();
     let missing = || ApiError::internal("idempotency stands outside the guard");
     let app = parts.extensions.get::<AppState>().cloned().ok_or_else(missing)?;
     let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
-    let mut caller = parts.extensions.remove::<Caller>().ok_or_else(missing)?;
+    let caller = parts.extensions.remove::<Caller>();
 
     let body = read_body(body).await?;
-    let actor = caller.principal.actor.id.as_bytes();
-    let scope = [actor, parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), key.as_bytes()];
-    let digest = app.node.vault.digest("idempotency-key", &scope);
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let fingerprint = app.node.vault.digest("idempotency-body", &[query, &body]).to_vec();
+    let (method, path) = (parts.method.as_str().as_bytes(), parts.uri.path().as_bytes());
+    let digest = match &caller {
+        Some(caller) => {
+            let actor = caller.principal.actor.id.as_bytes();
+            app.node.vault.digest("idempotency-key", &[actor, method, path, key.as_bytes()])
+        }
+        // Nobody is known whose key it could be. A client of the same network that happens to use the same key for
+        // something else is answered by itself, and learns nothing unless it sends the very same body.
+        None => {
+            let network = facts.ip_address.as_deref().map(client::network).unwrap_or_default();
+            let scope = [network.as_bytes(), method, path, key.as_bytes(), &fingerprint];
+            app.node.vault.digest("idempotency-key-public", &scope)
+        }
+    };
+    let public = caller.is_none();
     let asked = Asked { app, digest, fingerprint };
 
     let turn = asked.app.turns.of(digest);
@@ -73,13 +90,22 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
         return Ok(answer);
     }
     let slot = Arc::new(AnswerSlot::new(digest.to_vec(), asked.fingerprint.clone(), Utc::now() + KEPT));
-    caller.context.answer = Some(Arc::clone(&slot));
-    parts.extensions.insert(caller);
+    match caller {
+        Some(mut caller) => {
+            caller.context.answer = Some(Arc::clone(&slot));
+            parts.extensions.insert(caller);
+        }
+        None => {
+            parts.extensions.insert(PublicSlot(Arc::clone(&slot)));
+        }
+    }
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if let Some(ApiError::AlreadyAnswered) = carried(&response) {
         return asked.remembered().await?.ok_or(ApiError::VersionConflict);
     }
-    if slot.is_remembered() || !worth_remembering(response.status()) {
+    let status = response.status();
+    // Refusals of strangers are not kept: they cost nothing to repeat, and keeping them would let anybody fill the store.
+    if slot.is_remembered() || !worth_remembering(status) || public && !status.is_success() {
         return Ok(response);
     }
     // The error is written here, since what is remembered is what the client sees.

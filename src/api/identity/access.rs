@@ -1,10 +1,11 @@
 //! Questions of access: whether, with what, and who. What is granted to whom is decided by [`crate::access`]; here it
 //! is asked.
 
-use super::call::{Answered, Call, Members};
+use super::call::{Answered, Call, Narrow, Parameters, Plain};
 use super::documents::{Reply, Resource as Document, Window};
-use super::refusals::{NO_USER, parameter};
+use super::refusals::parameter;
 use super::times;
+use crate::access::resource::UserAct;
 use crate::access::{AccessQuery, Holder, Operation, Part, Resource};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
@@ -16,6 +17,7 @@ use registrar_aggregates::user::{BirthDate, Phone};
 use registrar_aggregates::values::{EmailAddress, GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::individuals::{self, owner_key};
 use registrar_projections::{Direction, Query, UserDocument, users};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -31,24 +33,105 @@ const LIMIT: u64 = 5_000;
 /// Users of one question that are looked at at once.
 const AT_ONCE: usize = 32;
 
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Question {
+    user_id: UserId,
+    access_query: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ManyQuestions {
+    multi_user_ids: Questions,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Questions {
+    user_ids: Vec<UserId>,
+    access_query: Vec<String>,
+    #[serde(default)]
+    individually: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ListQuestion {
+    user_id: UserId,
+    access_query: Vec<String>,
+    organization_id: Option<OrganizationId>,
+    #[serde(rename = "page[limit]", default = "limit")]
+    limit: u64,
+    #[serde(rename = "page[offset]", default)]
+    offset: u64,
+}
+
+fn limit() -> u64 {
+    LIMIT
+}
+
+#[derive(Deserialize)]
+pub(super) struct IndividualFilters {
+    #[serde(rename = "user-id")]
+    user: UserId,
+    #[serde(rename = "filter[organization-id]")]
+    organization: Option<OrganizationId>,
+    #[serde(rename = "filter[group-id]")]
+    group: Option<GroupId>,
+    #[serde(rename = "filter[group-members-with-leader-id]")]
+    leader: Option<UserId>,
+    #[serde(rename = "filter[exclude-owner-ids]")]
+    without_owners: Option<Vec<Uuid>>,
+    #[serde(rename = "filter[registered]")]
+    registered: Option<bool>,
+    #[serde(flatten)]
+    people: PeopleFilters,
+}
+
+/// Filters by what is known of the people behind individuals.
+#[derive(Deserialize)]
+struct PeopleFilters {
+    #[serde(rename = "filter[account-type]")]
+    account_type: Option<String>,
+    #[serde(rename = "filter[first-name]")]
+    first_name: Option<String>,
+    #[serde(rename = "filter[last-name]")]
+    last_name: Option<String>,
+    #[serde(rename = "filter[email]")]
+    email: Option<String>,
+    #[serde(rename = "filter[phone]")]
+    phone: Option<String>,
+    #[serde(rename = "filter[birth-date]")]
+    born: Option<String>,
+    #[serde(rename = "filter[email-verified]")]
+    email_verified: Option<bool>,
+    #[serde(rename = "filter[phone-verified]")]
+    phone_verified: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct AccessorFilters {
+    resource_type: String,
+    resource_id: Vec<Uuid>,
+    operation: String,
+    organization_id: Option<OrganizationId>,
+}
+
 /// Whether a user may do everything that is asked.
-pub(super) async fn check(call: Call) -> Answered {
-    let holder = subject(&call, call.body.uuid("user-id")).await?;
-    let queries = queries(&call.body, "")?;
+pub(super) async fn check(call: Call, Plain(asked): Plain<Question>) -> Answered {
+    let holder = subject(&call, asked.user_id).await?;
+    let queries = queries(&asked.access_query, "")?;
     let allow = call.access().allows_all(&holder, &queries).await?;
     Ok(Reply::said(json!({ "allow": allow })))
 }
 
 /// The same of many users: of each one all queries together, or each by itself.
-pub(super) async fn check_bulk(call: Call) -> Answered {
-    if !call.holder.is_service() {
-        return Err(call.forbidden());
-    }
-    let asked = call.body.get("multi-user-ids").unwrap_or(&Value::Null);
-    let queries = &queries(asked, "/multi-user-ids")?;
-    let texts = &asked.texts("access-query").unwrap_or_default();
-    let individually = asked.flag("individually");
-    let mut users = asked.uuids("user-ids").unwrap_or_default();
+pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -> Answered {
+    call.require(call.holder.is_service())?;
+    let Questions { user_ids: mut users, access_query: texts, individually } = asked.multi_user_ids;
+    let (queries, texts) = (&queries(&texts, "/multi-user-ids")?, &texts);
     let mut seen = BTreeSet::new();
     users.retain(|user| seen.insert(*user));
     if users.len() > USERS_MAX {
@@ -57,7 +140,7 @@ pub(super) async fn check_bulk(call: Call) -> Answered {
     }
     let access = &call.access();
     let verdicts = stream::iter(users).map(|user| async move {
-        let holder = access.holder(UserId(user)).await?;
+        let holder = access.holder(user).await?;
         let verdict = |texts: &[String], allow| json!({ "access-query": texts, "allow": allow, "user-id": user });
         if !individually {
             return JournalResult::Ok(vec![verdict(texts, access.allows_all(&holder, queries).await?)]);
@@ -73,18 +156,17 @@ pub(super) async fn check_bulk(call: Call) -> Answered {
 }
 
 /// With what of a kind a user may do something.
-pub(super) async fn list_resources(call: Call) -> Answered {
-    let holder = subject(&call, call.body.uuid("user-id")).await?;
-    let queries = queries(&call.body, "")?;
+pub(super) async fn list_resources(call: Call, Plain(asked): Plain<ListQuestion>) -> Answered {
+    let holder = subject(&call, asked.user_id).await?;
+    let queries = queries(&asked.access_query, "")?;
     let (open, others): (Vec<_>, Vec<_>) = queries.into_iter().partition(AccessQuery::is_open);
     let [open] = <[AccessQuery; 1]>::try_from(open).map_err(|_| {
         let detail = "must have exactly one query for a group, individual or organization without an identifier";
         ApiError::Wrong(vec![Wrong::at(Source::Pointer("/access-query".to_owned()), detail)])
     })?;
-    let number = |name, default| call.body.get(name).and_then(Value::as_u64).unwrap_or(default);
-    let window = Window { limit: number("page[limit]", LIMIT), offset: number("page[offset]", 0) };
+    let window = Window { limit: asked.limit, offset: asked.offset };
     let nothing = || Ok(Reply::said(ids(&[], window, 0)));
-    let (access, organization) = (call.access(), call.body.uuid("organization-id").map(OrganizationId));
+    let (access, organization) = (call.access(), asked.organization_id);
     for other in &others {
         if let (Resource::Group(Some(group)), Operation::Contain) = (&other.resource, other.operation)
             && !access.may_name_group(&call.holder, *group).await?
@@ -99,62 +181,50 @@ pub(super) async fn list_resources(call: Call) -> Answered {
 
 /// The individuals with whom a user may do something, narrowed by what is known of the people behind them. Reading and
 /// changing an individual go together, so that the answer is the same for both.
-pub(super) async fn list_individuals(call: Call) -> Answered {
-    let holder = subject(&call, call.uuid("user-id")).await?;
+pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<IndividualFilters>) -> Answered {
+    let holder = subject(&call, asked.user).await?;
     let window = call.window_up_to(LIMIT_MAX)?;
     let nothing = || Ok(Reply::Plain(StatusCode::OK, ids(&[], window, 0)));
     let access = call.access();
-    let organization = call.uuid("filter[organization-id]").map(OrganizationId);
-    let people = people(&call)?;
-    let Some(mut query) = access.individuals(&holder, organization).await? else { return nothing() };
-    if let Some(group) = call.uuid("filter[group-id]").map(GroupId) {
+    let people = people(asked.people)?;
+    let Some(mut query) = access.individuals(&holder, asked.organization).await? else { return nothing() };
+    if let Some(group) = asked.group {
         if !access.may_name_group(&call.holder, group).await? {
             return nothing();
         }
         query = access.inside(query, group).await?;
     }
-    if let Some(leader) = call.uuid("filter[group-members-with-leader-id]") {
-        let leader = call.user_by_id(UserId(leader)).await?.filter(|leader| call.holder.sees(leader));
-        let Some(leader) = leader else { return nothing() };
+    if let Some(leader) = asked.leader {
+        let Some(leader) = call.seen::<UserDocument>(leader).await? else { return nothing() };
         query = query.contains_any(&individuals::SCOPES, access.led_by(&leader, &call.holder).await?);
     }
-    if let Some(owners) = call.uuids("filter[exclude-owner-ids]") {
-        let owners = owners.iter().filter_map(|owner| Uuid::try_parse(owner).ok());
-        let either = owners.flat_map(|id| [Owner::User(UserId(id)), Owner::Organization(OrganizationId(id))]);
-        query = query.none_of(&individuals::OWNER, either.map(owner_key).collect());
-    }
-    if let Some(people) = people {
-        query = query.related(&users::PRIMARY_INDIVIDUAL, people, true);
-    }
-    if let Some(registered) = call.arguments.flag("filter[registered]") {
-        // Nobody has registered for an individual without a user of its own: it is left when those are taken away who
-        // have.
-        let people = all_people().equal(&users::REGISTERED, "true");
-        query = query.related(&users::PRIMARY_INDIVIDUAL, people, registered);
-    }
+    let either = |id| [Owner::User(UserId(id)), Owner::Organization(OrganizationId(id))].map(owner_key);
+    query = query
+        .when(asked.without_owners, |query, owners| {
+            query.none_of(&individuals::OWNER, owners.into_iter().flat_map(either).collect())
+        })
+        .when(people, |query, people| query.related(&users::PRIMARY_INDIVIDUAL, people, true))
+        // An individual without a user of its own is not registered: it is left when the registered are taken away.
+        .when(asked.registered, |query, registered| {
+            let people = all_people().equal(&users::REGISTERED, "true");
+            query.related(&users::PRIMARY_INDIVIDUAL, people, registered)
+        });
     let found = call.documents().ids(query.page(window.offset, window.limit)).await?.value;
     Ok(Reply::Plain(StatusCode::OK, ids(&found.items, window, found.total)))
 }
 
-/// Who may do something with at least one of some resources.
-pub(super) async fn list_accessors(call: Call) -> Answered {
-    if !call.holder.is_service() {
-        return Err(call.forbidden());
-    }
+/// The users who may do something with at least one of some resources.
+pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<AccessorFilters>) -> Answered {
+    call.require(call.holder.is_service())?;
     let window = call.window_up_to(LIMIT_MAX)?;
-    let organization = call.uuid("organization-id").map(OrganizationId);
-    let resources = call.arguments.texts("resource-id").filter_map(|id| Uuid::try_parse(id).ok());
-    let access = call.access();
-    let found = if call.arguments.text("resource-type") == Some("organization") {
-        let operation = match call.arguments.text("operation") {
-            Some("write") => Operation::Write,
-            _ => Operation::Read,
-        };
-        let resources: Vec<_> = resources.map(OrganizationId).collect();
-        access.accessors_of_organizations(&resources, operation, organization, part(window)).await?
+    let (access, within) = (call.access(), asked.organization_id);
+    let found = if asked.resource_type == "organization" {
+        let operation = if asked.operation == "write" { Operation::Write } else { Operation::Read };
+        let resources: Vec<_> = asked.resource_id.into_iter().map(OrganizationId).collect();
+        access.accessors_of_organizations(&resources, operation, within, part(window)).await?
     } else {
-        let resources: Vec<_> = resources.map(IndividualId).collect();
-        access.accessors_of_individuals(&resources, organization, part(window)).await?
+        let resources: Vec<_> = asked.resource_id.into_iter().map(IndividualId).collect();
+        access.accessors_of_individuals(&resources, within, part(window)).await?
     };
     let users: Vec<_> = found.items.iter().map(|id| json!({ "id": id })).collect();
     let answer = json!({ "data": users, "meta": window.meta(found.total) });
@@ -168,32 +238,24 @@ pub(super) async fn list_accessors(call: Call) -> Answered {
 /// at the same time the moment as of which its grants are known, and they are never behind it. Both times are the same
 /// by what they are, and are compared all the same.
 pub(super) async fn status(call: Call) -> Answered {
-    let id = UserId(call.path_id(NO_USER)?);
-    let user = call.user_by_id(id).await?.ok_or(NO_USER)?;
-    if !call.holder.may_ask_about(id) {
-        return Err(if call.holder.sees(&user) { call.forbidden() } else { NO_USER });
-    }
+    let user = call.load::<UserDocument>(UserAct::Ask).await?;
     let (populated, latest) = (user.grants_at, user.grants_at);
     let attributes = json!({
         "last-populated-at": times::write(populated),
         "latest-event-at": times::write(latest),
         "up-to-date": populated >= latest,
     });
-    Ok(Reply::found(Document::new("authz-user-status", id, attributes)))
+    Ok(Reply::found(Document::new("authz-user-status", user.profile.id, attributes)))
 }
 
 /// The user that is asked about, if the caller may; one that there is not holds nothing.
-async fn subject(call: &Call, user: Option<Uuid>) -> Result<Holder, ApiError> {
-    let user = UserId(user.unwrap_or_default());
-    if !call.holder.may_ask_about(user) {
-        return Err(call.forbidden());
-    }
+async fn subject(call: &Call, user: UserId) -> Result<Holder, ApiError> {
+    call.require(call.holder.may_ask_about(user))?;
     Ok(call.access().holder(user).await?)
 }
 
 /// The queries of a question that stands at `place` of the body.
-fn queries(asked: &Value, place: &str) -> Result<Vec<AccessQuery>, ApiError> {
-    let texts = asked.texts("access-query").unwrap_or_default();
+fn queries(texts: &[String], place: &str) -> Result<Vec<AccessQuery>, ApiError> {
     if texts.len() > QUERIES_MAX {
         let (source, detail) =
             (format!("{place}/access-query"), format!("must not have more than {QUERIES_MAX} elements"));
@@ -206,7 +268,7 @@ fn queries(asked: &Value, place: &str) -> Result<Vec<AccessQuery>, ApiError> {
             Some(query) => queries.push(query),
             None => {
                 let source = Source::Pointer(format!("{place}/access-query/{index}"));
-                wrong.push(Wrong::at(source, "is no type:id:operation"));
+                wrong.push(Wrong::at(source, "must be type:id:operation"));
             }
         }
     }
@@ -217,32 +279,28 @@ fn all_people() -> Query<UserDocument> {
     Query::sorted(&users::BY_ID, Direction::Ascending)
 }
 
-/// What is asked of the people behind individuals; nothing if nothing is.
-fn people(call: &Call) -> Result<Option<Query<UserDocument>>, ApiError> {
-    let text = |name| call.arguments.text(name);
-    let account_type = match text("filter[account-type]") {
+/// The query for the people behind individuals; `None` if nothing is asked of them.
+fn people(asked: PeopleFilters) -> Result<Option<Query<UserDocument>>, ApiError> {
+    let participant = match asked.account_type.as_deref() {
         None => None,
-        Some("provider") => Some("false"),
-        Some("regular") => Some("true"),
-        Some(_) => {
-            return Err(parameter("filter[account-type]", "must be one of the following values: provider, regular"));
-        }
+        Some("provider") => Some(Some("false".to_owned())),
+        Some("regular") => Some(Some("true".to_owned())),
+        Some(_) => return Err(parameter("filter[account-type]", "must be one of provider, regular")),
     };
-    // What has not the form of a contact is nobody's.
-    let email =
-        text("filter[email]").map(|email| EmailAddress::parse(email).map(|email| users::email_key(&email)).ok());
-    let phone = text("filter[phone]").map(|phone| Phone::parse(phone).map(|phone| phone.as_str().to_owned()).ok());
-    let born = text("filter[birth-date]").map(|date| BirthDate::parse(date).map(|date| date.as_str().to_owned()).ok());
-    let flag = |name| call.arguments.flag(name).map(|flag| Some(flag.to_string()));
+    // A text without the form of a contact is nobody's.
+    let email = asked.email.map(|email| EmailAddress::parse(&email).map(|email| users::email_key(&email)).ok());
+    let phone = asked.phone.map(|phone| Phone::parse(&phone).map(|phone| phone.as_str().to_owned()).ok());
+    let born = asked.born.map(|date| BirthDate::parse(&date).map(|date| date.as_str().to_owned()).ok());
+    let (name, flag) = (|name: String| Some(users::name_key(&name)), |flag: bool| Some(flag.to_string()));
     let asked = [
-        (&users::FIRST_NAME, text("filter[first-name]").map(|name| Some(users::name_key(name)))),
-        (&users::LAST_NAME, text("filter[last-name]").map(|name| Some(users::name_key(name)))),
+        (&users::FIRST_NAME, asked.first_name.map(name)),
+        (&users::LAST_NAME, asked.last_name.map(name)),
         (&users::EMAIL, email),
         (&users::PHONE, phone),
         (&users::BIRTH_DATE, born),
-        (&users::EMAIL_VERIFIED, flag("filter[email-verified]")),
-        (&users::PHONE_VERIFIED, flag("filter[phone-verified]")),
-        (&users::PARTICIPANT, account_type.map(|participant| Some(participant.to_owned()))),
+        (&users::EMAIL_VERIFIED, asked.email_verified.map(flag)),
+        (&users::PHONE_VERIFIED, asked.phone_verified.map(flag)),
+        (&users::PARTICIPANT, participant),
     ];
     let mut people = None;
     for (key, value) in asked {

@@ -1,72 +1,69 @@
-//! What devices told of themselves.
+//! Check-ins: devices with which users were there.
 
-use super::call::{Answered, Call, Members};
+use super::call::{Answered, Attributes, Call, Narrow, Parameters};
 use super::documents::{Reply, Resource};
-use super::refusals::attribute;
 use super::times;
 use crate::api::common::ApiError;
 use crate::directory::DirectoryError;
-use crate::executor::Outcome;
 use crate::journal::JournalResult;
 use futures::future::try_join_all;
 use registrar_aggregates::checkin::{Checkin, Device, Source};
 use registrar_aggregates::individual::Owner;
-use registrar_aggregates::values::UserId;
+use registrar_aggregates::values::{IndividualId, UserId};
 use registrar_projections::checkins::{BY_CREATION, CheckinDocument, SOURCE, USER_ID};
 use registrar_projections::{Direction, IndividualDocument, Query};
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-/// Those of the user whose the individual is; of one that an organization owns there are none.
-pub(super) async fn list(call: Call) -> Answered {
-    let window = call.window()?;
-    let documents = call.documents();
-    let id = call.uuid("individual-id").unwrap_or_default().to_string();
-    let found = documents.find::<IndividualDocument>(&id).await?.value;
-    let individual = found.ok_or_else(|| call.forbidden())?;
-    if !call.access().individual_as(&call.holder, &individual).await? {
-        return Err(call.forbidden());
-    }
-    let Owner::User(user) = individual.owner else {
-        return Ok(Reply::Page(vec![], window, 0));
-    };
-    if call.arguments.flag("summary") == Some(true) {
-        let latest = latest(&call, user).await?;
-        let total = latest.len() as u64;
-        let shown = latest.iter().skip(window.offset.try_into().unwrap_or(usize::MAX));
-        let shown = shown.take(window.limit.try_into().unwrap_or(usize::MAX)).map(resource);
-        return Ok(Reply::Page(shown.collect(), window, total));
-    }
-    let mut query = of(user, Direction::Ascending).page(window.offset, window.limit);
-    if let Some(source) = call.arguments.text("filter[source]") {
-        query = query.equal(&SOURCE, source);
-    }
-    let page = documents.page(query).await?.value;
-    Ok(Reply::Page(page.items.iter().map(resource).collect(), window, page.total))
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    #[serde(rename = "individual-id")]
+    individual: IndividualId,
+    #[serde(rename = "filter[source]")]
+    source: Option<String>,
+    #[serde(default)]
+    summary: bool,
 }
 
-pub(super) async fn create(mut call: Call) -> Answered {
-    let user_id = call.user()?.profile.id;
-    let attributes = call.attributes()?;
-    let text = |name| attributes.text(name).unwrap_or_default().to_owned();
-    let device = Device {
-        user_id,
-        source: attributes.word("source").ok_or_else(|| attribute("source", "is none of the allowed values"))?,
-        app_version: text("app-version"),
-        model: text("model"),
-        os_version: text("os-version"),
-    };
-    let answer = |outcome: &Outcome| outcome.document::<CheckinDocument>().map(|found| Reply::created(resource(found)));
-    call.remember(answer);
-    let id = Uuid::now_v7().to_string();
-    let outcome = call.app.node.executor.execute::<Checkin>(&call.context, &id, device, None).await;
-    let outcome = outcome.map_err(DirectoryError::from)?;
-    answer(&outcome).ok_or_else(|| ApiError::internal("a check-in was recorded without a document"))
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct NewCheckin {
+    source: Source,
+    app_version: String,
+    model: String,
+    os_version: String,
+}
+
+/// Check-ins of the user whose the individual is; an individual that an organization owns has none.
+pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+    let individual = call.seen::<IndividualDocument>(wanted.individual).await?.ok_or_else(|| call.forbidden())?;
+    let Owner::User(user) = individual.owner else { return call.nothing() };
+    if wanted.summary {
+        let latest = latest(&call, user, wanted.source.as_deref()).await?;
+        return call.part(latest.iter().map(resource).collect());
+    }
+    let query = of(user, Direction::Ascending).when(wanted.source, |query, source| query.equal(&SOURCE, source));
+    call.list(query, resource).await
+}
+
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewCheckin>) -> Answered {
+    let NewCheckin { source, app_version, model, os_version } = new;
+    let device = Device { user_id: call.user()?.profile.id, source, app_version, model, os_version };
+    let recorded = call
+        .commit_rendered(
+            |outcome| outcome.document::<CheckinDocument>().map(|found| Reply::created(resource(found))),
+            |node, context| async move {
+                let id = Uuid::now_v7().to_string();
+                Ok::<_, DirectoryError>(node.executor.execute::<Checkin>(context, &id, device, None).await?)
+            },
+        )
+        .await?;
+    recorded.ok_or_else(|| ApiError::internal("a check-in was recorded without a document"))
 }
 
 /// The latest check-in of each kind of device that is asked for, oldest first.
-async fn latest(call: &Call, user: UserId) -> JournalResult<Vec<CheckinDocument>> {
-    let asked = call.arguments.text("filter[source]");
+async fn latest(call: &Call, user: UserId, asked: Option<&str>) -> JournalResult<Vec<CheckinDocument>> {
     let sources = [Source::Android, Source::Ios, Source::Web].map(Source::name).into_iter();
     let latest = sources.filter(|source| asked.is_none_or(|asked| asked == *source)).map(|source| {
         let query = of(user, Direction::Descending).equal(&SOURCE, source).uncounted().page(0, 1);
@@ -83,16 +80,13 @@ fn of(user: UserId, direction: Direction) -> Query<CheckinDocument> {
 
 fn resource(checkin: &CheckinDocument) -> Resource {
     let device = &checkin.device;
-    Resource::new(
-        "user-checkins",
-        &checkin.id,
-        json!({
-            "app-version": device.app_version,
-            "created-time": times::write(checkin.created_at),
-            "model": device.model,
-            "os-version": device.os_version,
-            "source": device.source,
-            "user-id": device.user_id,
-        }),
-    )
+    let attributes = json!({
+        "app-version": device.app_version,
+        "created-time": times::write(checkin.created_at),
+        "model": device.model,
+        "os-version": device.os_version,
+        "source": device.source,
+        "user-id": device.user_id,
+    });
+    Resource::new("user-checkins", &checkin.id, attributes)
 }

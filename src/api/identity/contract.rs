@@ -75,27 +75,16 @@ impl Arguments {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// Texts; none if there are none.
-    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
-        self.0.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
-    }
-
-    /// Whether a parameter was given, or has a default.
-    #[must_use]
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
-    /// True or false.
-    #[must_use]
-    pub fn flag(&self, name: &str) -> Option<bool> {
-        self.0.get(name).and_then(Value::as_bool)
-    }
-
     /// A number from 0 up.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(Value::as_u64)
+    }
+
+    /// All of them as one object, to be decoded.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.clone())
     }
 }
 
@@ -212,10 +201,13 @@ impl Parameter {
         let [text] = <[String; 1]>::try_from(given).map_err(|_| "must not be given more than once")?;
         match self.kind {
             Kind::Integer => {
-                let digits = text.strip_prefix('-').unwrap_or(&text);
-                let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-                let number = whole.then(|| text.parse::<i64>().ok()).flatten();
-                number.map(Value::from).ok_or("must be a whole number")
+                let whole = text.split_once('.').map_or(&*text, |(whole, rest)| {
+                    // A whole number may be written with a point, as clients do that know numbers of one kind only.
+                    if !rest.is_empty() && rest.bytes().all(|digit| digit == b'0') { whole } else { "" }
+                });
+                let digits = whole.strip_prefix('-').unwrap_or(whole);
+                let number = digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| whole.parse::<i64>().ok());
+                number.flatten().map(Value::from).ok_or("must be a whole number")
             }
             Kind::Boolean => match text.as_str() {
                 "true" => Ok(true.into()),
@@ -272,7 +264,7 @@ impl Operation {
         for declared in &self.parameters {
             let Some(values) = given.remove(&declared.name) else {
                 if declared.required {
-                    wrong.push(Wrong::at(parameter(&declared.name), "is needed"));
+                    wrong.push(Wrong::at(parameter(&declared.name), "is required"));
                 }
                 arguments.extend(declared.default.clone().map(|default| (declared.name.clone(), default)));
                 continue;
@@ -289,26 +281,48 @@ impl Operation {
                 Err(detail) => wrong.push(Wrong::at(parameter(&declared.name), detail)),
             }
         }
-        wrong.extend(given.keys().map(|name| Wrong::at(parameter(name), "is no parameter of this operation")));
-        told(wrong).map_or(Ok(Arguments(arguments)), Err)
+        wrong.extend(given.keys().take(FINDINGS_MAX).map(|name| Wrong::at(parameter(name), "is an unknown parameter")));
+        reported(wrong).map_or(Ok(Arguments(arguments)), Err)
     }
 
-    /// Checks a body; `None` where there is none.
+    /// Checks a body; `None` where there is none. Whole numbers that are written with a point or an exponent are answered as
+    /// whole numbers.
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn check_body(&self, body: Option<&Value>) -> Result<(), Vec<Wrong>> {
-        let wrong = match (&self.body, body) {
+    pub fn body(&self, body: Option<Value>) -> Result<Value, Vec<Wrong>> {
+        let wrong = match (&self.body, &body) {
             (None, _) => vec![],
             (Some(declared), None) if declared.required => {
-                vec![Wrong::at(Source::Pointer(String::new()), "is needed")]
+                vec![Wrong::at(Source::Pointer(String::new()), "is required")]
             }
             (Some(_), None) => vec![],
             (Some(declared), Some(body)) => {
-                declared.shape.validator().iter_errors(body).flat_map(|error| of_body(&error)).collect()
+                let errors = declared.shape.validator().iter_errors(body);
+                errors.flat_map(|error| of_body(&error)).take(FINDINGS_MAX).collect()
             }
         };
-        told(wrong).map_or(Ok(()), Err)
+        let mut body = body.unwrap_or_default();
+        whole_numbers(&mut body);
+        reported(wrong).map_or(Ok(body), Err)
+    }
+}
+
+/// Turns every number that is whole and exact as a floating-point number into a whole number.
+fn whole_numbers(value: &mut Value) {
+    /// Largest whole number up to which floating-point numbers are exact.
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(float) = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT_MAX) {
+                #[expect(clippy::cast_possible_truncation, reason = "it is whole and within the exact range")]
+                let whole = float as i64;
+                *value = whole.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        _ => {}
     }
 }
 
@@ -325,15 +339,15 @@ fn parameter(name: &str) -> Source {
     Source::Parameter(name.chars().take(NAME_LENGTH_MAX).collect())
 }
 
-fn told(mut wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
-    let mut seen = Vec::new();
-    wrong.retain(|one| {
-        let new = !seen.contains(one);
-        seen.push(one.clone());
-        new
-    });
-    wrong.truncate(FINDINGS_MAX);
-    (!wrong.is_empty()).then_some(wrong)
+/// The findings that are reported: each once, and no more than a client can use.
+fn reported(wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
+    let mut reported: Vec<Wrong> = Vec::new();
+    for one in wrong.into_iter().take(FINDINGS_MAX) {
+        if !reported.contains(&one) {
+            reported.push(one);
+        }
+    }
+    (!reported.is_empty()).then_some(reported)
 }
 
 /// What an error of a body is, as it is told.
@@ -352,11 +366,13 @@ fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
     let one = |detail: String| vec![(at.clone(), detail)];
     match error.kind() {
         Kind::Required { property } => {
-            vec![(format!("{at}/{}", escaped(property.as_str().unwrap_or_default())), "is needed".to_owned())]
+            vec![(format!("{at}/{}", escaped(property.as_str().unwrap_or_default())), "is required".to_owned())]
         }
-        Kind::AdditionalProperties { unexpected } => {
-            unexpected.iter().map(|name| (format!("{at}/{}", escaped(name)), "is not known".to_owned())).collect()
-        }
+        Kind::AdditionalProperties { unexpected } => unexpected
+            .iter()
+            .take(FINDINGS_MAX)
+            .map(|name| (format!("{at}/{}", escaped(name)), "is not known".to_owned()))
+            .collect(),
         Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
             let closest = context.iter().min_by_key(|errors| errors.len());
             match closest {
@@ -365,7 +381,11 @@ fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
             }
         }
         Kind::OneOfMultipleValid { .. } => one("has two of the allowed forms at once".to_owned()),
-        Kind::Constant { .. } | Kind::Enum { .. } => one("is none of the allowed values".to_owned()),
+        Kind::Constant { expected_value } => one(format!("must be {}", word(expected_value))),
+        Kind::Enum { options } => {
+            let words: Vec<_> = options.as_array().into_iter().flatten().map(word).collect();
+            one(format!("must be one of {}", words.join(", ")))
+        }
         Kind::Format { format } => one(format!("must be {}", named(format))),
         Kind::MaxItems { limit } => one(format!("must not have more than {limit} elements")),
         Kind::MinItems { limit } => one(format!("must have at least {limit} element(s)")),
@@ -377,6 +397,11 @@ fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
         Kind::Type { .. } => one("is not of the type that it must be".to_owned()),
         _ => one("is not as it must be".to_owned()),
     }
+}
+
+/// A value of the contract as messages name it.
+fn word(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// A member's name within a JSON Pointer (RFC 6901 3).

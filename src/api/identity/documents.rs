@@ -1,12 +1,12 @@
 //! JSON:API documents, as far as the dialect has them: a resource or a page of them, with its attributes.
 
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::precondition::entity_tag;
 use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Content type of documents.
 pub const DOCUMENT: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
@@ -21,25 +21,33 @@ pub struct Resource {
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Value>,
     attributes: Value,
+    #[serde(skip)]
+    version: Option<u64>,
 }
 
 impl Resource {
     /// A resource of a type, with its identifier and attributes.
     #[must_use]
     pub fn new(kind: &'static str, id: impl ToString, attributes: Value) -> Self {
-        Resource { kind, id: Some(Value::String(id.to_string())), attributes }
+        Resource { kind, id: Some(Value::String(id.to_string())), attributes, version: None }
     }
 
     /// A resource whose identifier is a number.
     #[must_use]
     pub fn numbered(kind: &'static str, id: u64, attributes: Value) -> Self {
-        Resource { kind, id: Some(id.into()), attributes }
+        Resource { kind, id: Some(id.into()), attributes, version: None }
     }
 
     /// A row that has no identifier of its own.
     #[must_use]
     pub fn row(kind: &'static str, attributes: Value) -> Self {
-        Resource { kind, id: None, attributes }
+        Resource { kind, id: None, attributes, version: None }
+    }
+
+    /// The same at a version, which is its entity tag where it is answered by itself.
+    #[must_use]
+    pub fn at(self, version: u64) -> Self {
+        Resource { version: Some(version), ..self }
     }
 }
 
@@ -61,7 +69,7 @@ impl Window {
 }
 
 /// An answer of the dialect.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Reply {
     /// One resource.
     One(StatusCode, Resource),
@@ -98,6 +106,15 @@ impl Reply {
         Reply::Plain(StatusCode::CREATED, value)
     }
 
+    /// The entity tag of a resource that has versions.
+    #[must_use]
+    pub fn entity_tag(&self) -> Option<String> {
+        match self {
+            Reply::One(_, resource) => resource.version.map(entity_tag),
+            Reply::Page(..) | Reply::Plain(..) | Reply::Empty => None,
+        }
+    }
+
     /// Status, content type and body.
     #[must_use]
     pub fn parts(&self) -> (StatusCode, HeaderValue, Value) {
@@ -118,43 +135,13 @@ impl IntoResponse for Reply {
         if status == StatusCode::NO_CONTENT {
             return status.into_response();
         }
+        let tag = self.entity_tag().and_then(|tag| HeaderValue::try_from(tag).ok());
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = status;
+        if let Some(tag) = tag {
+            response.headers_mut().insert(ETAG, tag);
+        }
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         response
-    }
-}
-
-/// The attributes of a document that was sent, whose shape is known to be right. An identifier in it must be that of the
-/// path.
-///
-/// # Errors
-/// What contradicts the path.
-pub fn attributes(body: Value, id: Option<&str>) -> Result<Map<String, Value>, Wrong> {
-    let Value::Object(mut body) = body else { return Ok(Map::new()) };
-    let Some(Value::Object(mut data)) = body.remove("data") else { return Ok(Map::new()) };
-    let sent = data.get("id").and_then(Value::as_str);
-    if let (Some(sent), Some(id)) = (sent, id)
-        && !sent.eq_ignore_ascii_case(id)
-    {
-        let source = Source::Pointer("/data/id".to_owned());
-        return Err(Wrong { contradicts: true, ..Wrong::at(source, "is not that of the path") });
-    }
-    match data.remove("attributes") {
-        Some(Value::Object(attributes)) => Ok(attributes),
-        _ => Ok(Map::new()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_identifier_in_the_body_is_that_of_the_path() {
-        let body = |id: &str| json!({ "data": { "type": "users", "id": id, "attributes": { "tz": "Europe/Paris" } } });
-        assert_eq!(attributes(body("A"), Some("a")).expect("the same").len(), 1);
-        assert!(attributes(body("b"), Some("a")).expect_err("another one").contradicts);
-        assert_eq!(attributes(json!(null), Some("a")).expect("nothing").len(), 0);
     }
 }

@@ -12,6 +12,7 @@ mod group_people;
 mod groups;
 mod individuals;
 mod memberships;
+mod named;
 mod openapi;
 mod organizations;
 mod passwords;

@@ -17,8 +17,8 @@ use zeroize::Zeroizing;
 
 /// How strong a password is. Nothing of it is kept.
 pub(super) async fn strength(call: Call) -> Answered {
-    let password = Zeroizing::new(call.body.text("password").unwrap_or_default().to_owned());
-    let asked = call.body.flag("check-pwned");
+    let password = Zeroizing::new(call.body().text("password").unwrap_or_default().to_owned());
+    let asked = call.body().flag("check-pwned");
     let (times, message) = match &call.app.settings.pwned {
         Some(pwned) if asked => match pwned.times(&password).await {
             Ok(0) => (0, "not found among stolen passwords"),
@@ -49,9 +49,9 @@ pub(super) async fn change(call: Call) -> Answered {
     let node = &call.app.node;
     let id = UserId(call.path_id(NO_USER)?);
     let user = call.user_by_id(id).await?.filter(|user| call.holder.sees(user)).ok_or(NO_USER)?;
-    let new = Zeroizing::new(call.body.text("new-password").unwrap_or_default().to_owned());
-    let keep = call.body.flag("maintain-active-sessions");
-    let by_support = call.body.get("context").is_some();
+    let new = Zeroizing::new(call.body().text("new-password").unwrap_or_default().to_owned());
+    let keep = call.body().flag("maintain-active-sessions");
+    let by_support = call.body().get("context").is_some();
     if by_support {
         if !call.holder.has_system_role(SystemRole::Support) && !call.holder.holds_everything() {
             return Err(call.forbidden());
@@ -62,13 +62,13 @@ pub(super) async fn change(call: Call) -> Answered {
         }
         let hash = accepted(&call, new, &user).await?;
         call.remember(|_| Some(Reply::done()));
-        membership::set_password(node, &call.context, id, hash, keep).await?;
+        membership::set_password(node, call.context(), id, hash, keep).await?;
         return Ok(Reply::done());
     }
     if !call.is(id) {
         return Err(call.forbidden());
     }
-    let old = Zeroizing::new(call.body.text("old-password").unwrap_or_default().to_owned());
+    let old = Zeroizing::new(call.body().text("old-password").unwrap_or_default().to_owned());
     let unchanged = *old == *new;
     let former = confirmed(&call, Person::User(user.clone()), old).await?;
     if unchanged {
@@ -77,7 +77,7 @@ pub(super) async fn change(call: Call) -> Answered {
     let hash = accepted(&call, new, &user).await?;
     let session = call.caller.as_ref().and_then(|caller| caller.principal.session);
     call.remember(|_| Some(Reply::done()));
-    membership::change_password(node, &call.context, id, session, former, hash, keep).await?;
+    membership::change_password(node, call.context(), id, session, former, hash, keep).await?;
     Ok(Reply::done())
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn change(call: Call) -> Answered {
 /// 403 for a wrong one.
 pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<String>) -> Result<String, ApiError> {
     let wrong = || refused(StatusCode::FORBIDDEN, "bad-credentials", "the password is wrong");
-    match call.desk().confirm(&call.context, &person, password).await {
+    match call.desk().confirm(call.context(), &person, password).await {
         Ok(Some(hash)) => Ok(hash),
         Ok(None) | Err(SignInError::BadCredentials) => Err(wrong()),
         Err(error) => Err(error.into()),

@@ -1,9 +1,10 @@
-//! People as groups show them: individuals, and users who lead or work there.
+//! People as groups show them: individuals, and users who lead or work there. Personal values are shown to the few whose
+//! account or care is the viewer's business.
 
-use crate::journal::JournalResult;
-use crate::read_store::Documents;
+use super::call::Call;
+use crate::api::common::ApiError;
 use registrar_aggregates::individual::Owner;
-use registrar_aggregates::values::IndividualId;
+use registrar_aggregates::values::{IndividualId, UserId};
 use registrar_projections::{IndividualDocument, UserDocument};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
@@ -12,28 +13,74 @@ use std::sync::Arc;
 /// How far everybody's invitation is, as long as nobody is invited.
 pub(super) const INVITATION: &str = "none";
 
-/// Users behind individuals.
-pub(super) type Persons = HashMap<IndividualId, Arc<UserDocument>>;
+/// Users of whom a viewer may know personal values.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Personal(BTreeSet<UserId>);
 
-/// The users behind those of the individuals that are somebody's primary one. Of any other individual no more is known
-/// here than whose it is.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub(super) async fn persons(documents: &Documents, individuals: &[IndividualDocument]) -> JournalResult<Persons> {
-    let owners: BTreeSet<String> = individuals
-        .iter()
-        .filter_map(|individual| match individual.owner {
-            Owner::User(user) => Some(user.to_string()),
-            Owner::Organization(_) => None,
-        })
-        .collect();
-    let users = documents.find_all::<UserDocument>(owners).await?;
-    Ok(users.into_iter().filter_map(|user| Some((*user.individuals.first()?, user))).collect())
+impl Personal {
+    /// Those of some users.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn of(call: &Call, users: &[UserDocument]) -> Result<Self, ApiError> {
+        Ok(Personal(call.access().personal(&call.holder, users).await?))
+    }
+
+    /// The same by identifier.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn among(call: &Call, users: &BTreeSet<UserId>) -> Result<Self, ApiError> {
+        let users = call.documents().find_all::<UserDocument>(users.iter().map(ToString::to_string)).await?;
+        let users: Vec<_> = users.iter().map(|user| UserDocument::clone(user)).collect();
+        Personal::of(call, &users).await
+    }
+
+    fn knows(&self, user: &UserDocument) -> bool {
+        self.0.contains(&user.profile.id)
+    }
+}
+
+/// Users behind individuals.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Persons(HashMap<IndividualId, Arc<UserDocument>>);
+
+impl Persons {
+    /// The users behind those of the individuals that are somebody's primary one. Of any other individual no more is known
+    /// here than whose it is. A viewer who may look at an individual may know the person behind it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn behind(call: &Call, individuals: &[IndividualDocument]) -> Result<Self, ApiError> {
+        let owners: BTreeSet<String> = individuals
+            .iter()
+            .filter_map(|individual| match individual.owner {
+                Owner::User(user) => Some(user.to_string()),
+                Owner::Organization(_) => None,
+            })
+            .collect();
+        let users = call.documents().find_all::<UserDocument>(owners).await?;
+        Ok(Persons(users.into_iter().filter_map(|user| Some((*user.individuals.first()?, user))).collect()))
+    }
+
+    fn get(&self, individual: IndividualId) -> Option<&UserDocument> {
+        self.0.get(&individual).map(AsRef::as_ref)
+    }
+
+    /// An individual of a group.
+    pub(super) fn individual(&self, individual: &IndividualDocument) -> Value {
+        group_individual(individual, self.get(individual.id))
+    }
+
+    /// An individual that could come to a group.
+    pub(super) fn eligible(&self, individual: &IndividualDocument, member_type: &str) -> Value {
+        let (id, person) = (json!(individual.id), self.get(individual.id));
+        eligible(id.clone(), id, person, preferences(person), member_type)
+    }
 }
 
 /// An individual of a group; `person` is the user behind it.
-pub(super) fn group_individual(individual: &IndividualDocument, person: Option<&UserDocument>) -> Value {
+fn group_individual(individual: &IndividualDocument, person: Option<&UserDocument>) -> Value {
     let (owner_type, owner) = match individual.owner {
         Owner::User(user) => ("user", user.to_string()),
         Owner::Organization(organization) => ("organization", organization.to_string()),
@@ -57,7 +104,8 @@ pub(super) fn group_individual(individual: &IndividualDocument, person: Option<&
 }
 
 /// A user who works with the people of a group.
-pub(super) fn group_member(user: &UserDocument) -> Value {
+pub(super) fn group_member(user: &UserDocument, personal: &Personal) -> Value {
+    let known = personal.knows(user);
     let contacts = &user.contacts;
     json!({
         "id": user.profile.id,
@@ -68,15 +116,15 @@ pub(super) fn group_member(user: &UserDocument) -> Value {
         "phone-verified": contacts.phone_verified,
         "verified": user.is_verified(),
         "registration-invite": INVITATION,
-        "individual-id": user.individuals.first(),
-        "communication-preferences": user.preferences,
+        "individual-id": user.individuals.first().filter(|_| known),
+        "communication-preferences": preferences(Some(user).filter(|_| known)),
         "created-by-id": null,
     })
 }
 
 /// A user who leads a group.
-pub(super) fn group_leader(user: &UserDocument) -> Value {
-    let mut leader = group_member(user);
+pub(super) fn group_leader(user: &UserDocument, personal: &Personal) -> Value {
+    let mut leader = group_member(user, personal);
     leader["enabled"] = user.state.is_enabled().into();
     leader
 }
@@ -91,21 +139,20 @@ pub(super) fn leader_ref(user: &UserDocument) -> Value {
     })
 }
 
-/// Somebody who could come to a group, as `member_type`; `id` is what it is added by.
-pub(super) fn eligible_user(user: &UserDocument, member_type: &str) -> Value {
-    eligible(json!(user.profile.id), json!(user.individuals.first()), Some(user), member_type)
+/// A user who could come to a group as `member_type`.
+pub(super) fn eligible_user(user: &UserDocument, personal: &Personal, member_type: &str) -> Value {
+    let known = Some(user).filter(|user| personal.knows(user));
+    let individual = json!(known.and_then(|user| user.individuals.first()));
+    eligible(json!(user.profile.id), individual, Some(user), preferences(known), member_type)
 }
 
-/// An individual that could come to a group; `person` is the user behind it.
-pub(super) fn eligible_individual(
-    individual: &IndividualDocument,
+fn eligible(
+    id: Value,
+    individual: Value,
     person: Option<&UserDocument>,
+    preferences: Value,
     member_type: &str,
 ) -> Value {
-    eligible(json!(individual.id), json!(individual.id), person, member_type)
-}
-
-fn eligible(id: Value, individual: Value, person: Option<&UserDocument>, member_type: &str) -> Value {
     json!({
         "id": id,
         "individual-id": individual,
@@ -115,7 +162,7 @@ fn eligible(id: Value, individual: Value, person: Option<&UserDocument>, member_
         "email-verified": person.is_some_and(|person| person.contacts.email_verified),
         "phone-verified": person.is_some_and(|person| person.contacts.phone_verified),
         "verified": person.is_some_and(UserDocument::is_verified),
-        "communication-preferences": preferences(person),
+        "communication-preferences": preferences,
         "member-type": member_type,
     })
 }

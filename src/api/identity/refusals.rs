@@ -1,6 +1,5 @@
 //! How refusals of the domain read in this dialect.
 
-use super::call::Call;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::directory::{DirectoryError, Refusal};
@@ -74,7 +73,8 @@ impl From<DirectoryError> for ApiError {
     fn from(error: DirectoryError) -> Self {
         match error {
             DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
-                ApiError::Conflict(format!("{} is taken already", attribute_name(field)))
+                let wrong = Wrong::attribute(attribute_name(field), "is taken already");
+                ApiError::Wrong(vec![Wrong { contradicts: true, ..wrong }])
             }
             DirectoryError::Journal(error) => error.into(),
             DirectoryError::Refused(refused) => refused.into(),
@@ -144,15 +144,5 @@ impl From<Refusal> for ApiError {
             | Refusal::Organization(_)
             | Refusal::Task(_) => conflict(&refusal),
         }
-    }
-}
-
-impl Call {
-    /// What someone is refused who sees the thing and may not do that with it.
-    #[must_use]
-    pub(super) fn forbidden(&self) -> ApiError {
-        let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
-        tracing::warn!(target: "registrar::security", actor, "denied");
-        ApiError::Forbidden
     }
 }

@@ -1,7 +1,7 @@
 //! The operations that are offered: each by its published identifier, with who may call it and what carries it out. Paths,
 //! parameters and bodies are those of the contract.
 
-use super::call::{Answered, Call};
+use super::call::{Answered, Call, Handler};
 use super::contract::{CONTRACT, Operation};
 use super::{
     access, activities, checkins, features, group_people, groups, individuals, memberships, organizations, passwords,
@@ -57,7 +57,7 @@ impl Gate {
     }
 }
 
-type Handler = fn(Call) -> BoxFuture<'static, Answered>;
+type Run = fn(Call) -> BoxFuture<'static, Answered>;
 
 /// An operation that is offered.
 pub struct Route {
@@ -65,7 +65,7 @@ pub struct Route {
     pub operation: &'static str,
     /// Who may call it.
     pub gate: Gate,
-    handler: Handler,
+    run: Run,
 }
 
 macro_rules! routes {
@@ -75,7 +75,7 @@ macro_rules! routes {
             $(Route {
                 operation: $operation,
                 gate: Gate::$gate,
-                handler: |call| Box::pin($module::$handler(call)),
+                run: |call| Handler::run($module::$handler, call),
             },)*
         ];
     };
@@ -170,8 +170,8 @@ pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
     for route in ROUTES {
         let Some(operation) = CONTRACT.operation(route.operation) else { continue };
         let Ok(filter) = MethodFilter::try_from(operation.method.clone()) else { continue };
-        let (gate, handler) = (route.gate, route.handler);
-        let methods = on(filter, move |request: Request| carry_out(operation, handler, request))
+        let (gate, run) = (route.gate, route.run);
+        let methods = on(filter, move |request: Request| carry_out(operation, run, request))
             .route_layer(from_fn(idempotency::remember))
             .route_layer(from_fn(move |request, next| admit(gate, request, next)));
         router = router.route(&operation.path, methods);
@@ -179,9 +179,9 @@ pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
     router
 }
 
-async fn carry_out(operation: &'static Operation, handler: Handler, request: Request) -> Response {
+async fn carry_out(operation: &'static Operation, run: Run, request: Request) -> Response {
     match Call::read(operation, request).await {
-        Ok(call) => Call::respond(handler(call).await),
+        Ok(call) => Call::respond(run(call).await),
         Err(error) => error.into_response(),
     }
 }

@@ -9,7 +9,6 @@ use crate::api::common::error::{Source, Wrong};
 use crate::auth::is_reserved;
 use crate::directory::sessions::{self, Live, Opened, Origins, Person, SESSION_SECS, Wish};
 use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
-use crate::directory::user_by_email;
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use registrar_aggregates::session::Origin;
@@ -55,7 +54,7 @@ impl Call {
 
 /// Tokens for name and password.
 pub(super) async fn login(call: Call) -> Answered {
-    let body = &call.body;
+    let body = call.body();
     let number = |name: &str| body.get(name).and_then(Value::as_u64);
     let wish = Wish {
         access_secs: number("access-token-expiration-seconds")
@@ -72,7 +71,7 @@ pub(super) async fn login(call: Call) -> Answered {
         agreements: body.uuids("service-document-agreements").unwrap_or_default().into_iter().collect(),
         interactive: body.get("interactive").and_then(Value::as_bool).unwrap_or(true),
     };
-    match call.desk().sign_in(&call.context, &call.origins(), credentials, &wish).await? {
+    match call.desk().sign_in(call.context(), &call.origins(), credentials, &wish).await? {
         SignedIn::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
         SignedIn::Here(signed_in) => {
             let (opened, person) = *signed_in;
@@ -84,17 +83,17 @@ pub(super) async fn login(call: Call) -> Answered {
 /// New tokens for a refresh token.
 pub(super) async fn refresh(call: Call) -> Answered {
     let node = &call.app.node;
-    let token = Zeroizing::new(call.body.text("refresh-token").unwrap_or_default().to_owned());
+    let token = Zeroizing::new(call.body().text("refresh-token").unwrap_or_default().to_owned());
     let live = sessions::find_by_refresh_token(node, &token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
     if let Person::User(user) = &live.person
-        && call.body.flag("interactive")
+        && call.body().flag("interactive")
     {
         let missing = call.app.settings.service_documents.missing(user, &Default::default());
         if !missing.is_empty() {
             return Err(SignInError::AgreementsNeeded(missing).into());
         }
     }
-    let context = live.person.context(&call.context, live.session.state.id, &call.origins());
+    let context = live.person.context(call.context(), live.session.state.id, &call.origins());
     let opened = sessions::refresh(node, &call.app.authenticator, &context, &live, &token).await?;
     Ok(Reply::said(login_info(&opened, &live.person)))
 }
@@ -148,7 +147,7 @@ pub(super) async fn get(call: Call) -> Answered {
         return Err(NO_SESSION);
     }
     let mut attributes = json!({ "expiration-time": times::write(session.expires_at), "user-id": session.user_id });
-    if call.arguments.flag("include-login-info") == Some(true) {
+    if call.flag_argument("include-login-info") {
         attributes["login-info"] = profile(&live.person, session.id);
     }
     Ok(Reply::found(Resource::new("sessions", session.id, attributes)))
@@ -163,10 +162,10 @@ pub(super) async fn switch(call: Call) -> Answered {
         return Err(if other.is_some() { call.forbidden() } else { NO_USER });
     }
     let live = call.session().await?.ok_or_else(|| call.forbidden())?;
-    let organization = call.body.uuid("organization-id").map(OrganizationId).ok_or_else(|| call.forbidden())?;
-    let set_default = call.body.flag("set-default");
+    let organization = call.body().uuid("organization-id").map(OrganizationId).ok_or_else(|| call.forbidden())?;
+    let set_default = call.body().flag("set-default");
     let switched =
-        sessions::switch(node, &call.app.authenticator, &call.context, &live, organization, set_default).await?;
+        sessions::switch(node, &call.app.authenticator, call.context(), &live, organization, set_default).await?;
     let opened = switched.ok_or_else(|| call.forbidden())?;
     Ok(Reply::said(json!({
         "access-token": opened.tokens.access, "id-token": opened.tokens.id, "refresh-token": "",
@@ -179,7 +178,7 @@ pub(super) async fn create_synthetic(call: Call) -> Answered {
         return Err(call.forbidden());
     }
     let node = &call.app.node;
-    let data = call.body.get("data").cloned().unwrap_or_default();
+    let data = call.body().get("data").cloned().unwrap_or_default();
     let at = |name: &str| Source::Pointer(format!("/data/{name}"));
     let wrong = |name: &str, detail: &str| ApiError::Wrong(vec![Wrong::at(at(name), detail)]);
     let mut additional = BTreeMap::new();
@@ -209,7 +208,7 @@ pub(super) async fn create_synthetic(call: Call) -> Answered {
     };
     let now = Utc::now();
     let person = Person::User(user);
-    let opened = sessions::open(node, &call.app.authenticator, &call.context, &person, &wish).await?;
+    let opened = sessions::open(node, &call.app.authenticator, call.context(), &person, &wish).await?;
     let expires = now + TimeDelta::seconds(i64::from(opened.access_secs));
     Ok(Reply::said(json!({ "data": {
         "access-token": opened.tokens.access,
@@ -221,7 +220,7 @@ pub(super) async fn create_synthetic(call: Call) -> Answered {
 
 /// Tokens of a service account, for a program that shows the digest of its token.
 pub(super) async fn internal_v1(call: Call) -> Answered {
-    let body = &call.body;
+    let body = call.body();
     let text = |name: &str| body.text(name).unwrap_or_default();
     let workload = call.app.settings.workloads.by_digest(text("namespace"), text("sa-name"), text("sa-token-sha512"));
     let user = match workload.and_then(|workload| workload.user()) {
@@ -273,7 +272,7 @@ async fn open_for_program(
 ) -> Result<(Opened, Arc<UserDocument>), ApiError> {
     let person = Person::User(Arc::clone(&user));
     let wish = Wish { refreshable, ..Wish::plain(Origin::Workload) };
-    let context = person.context(&call.context, SessionId(Uuid::nil()), &call.origins());
+    let context = person.context(call.context(), SessionId(Uuid::nil()), &call.origins());
     let opened = sessions::open(&call.app.node, &call.app.authenticator, &context, &person, &wish).await?;
     Ok((opened, user))
 }
@@ -283,7 +282,7 @@ pub(super) async fn logout(call: Call) -> Answered {
     let session = call.caller.as_ref().and_then(|caller| caller.principal.session);
     let session = session.ok_or_else(|| ApiError::Conflict("the token belongs to no session".to_owned()))?;
     call.remember(|_| Some(Reply::done()));
-    sessions::end(&call.app.node, &call.context, session).await?;
+    sessions::end(&call.app.node, call.context(), session).await?;
     Ok(Reply::done())
 }
 
@@ -370,27 +369,4 @@ impl From<SignInError> for ApiError {
             SignInError::Directory(error) => error.into(),
         }
     }
-}
-
-/// The user that a document names by identifier or by e-mail address, just one of them. By identifier only somebody whom
-/// the caller sees; by address anybody.
-pub(super) async fn named_user(
-    call: &Call,
-    attributes: &serde_json::Map<String, Value>,
-) -> Result<Option<Arc<UserDocument>>, ApiError> {
-    match (attributes.uuid("user-id"), attributes.text("email")) {
-        (Some(id), None) => Ok(call.user_by_id(UserId(id)).await?.filter(|user| call.holder.sees(user))),
-        (None, Some(email)) => Ok(user_by_email(&call.app.node, email).await?),
-        _ => Err(super::refusals::attribute("user-id", "or email is needed, and not both")),
-    }
-}
-
-/// The same, where there must be one.
-pub(super) async fn existing_user(
-    call: &Call,
-    attributes: &serde_json::Map<String, Value>,
-) -> Result<Arc<UserDocument>, ApiError> {
-    let name = if attributes.text("email").is_some() { "email" } else { "user-id" };
-    let user = named_user(call, attributes).await?;
-    user.ok_or_else(|| super::refusals::attribute(name, "names no user"))
 }

@@ -10,13 +10,19 @@ pub fn write(time: DateTime<Utc>) -> String {
     time.format(FORMAT).to_string()
 }
 
-/// Reads a time: as it is written, in UTC, or RFC 3339. What it says beyond milliseconds is cut off.
+/// Reads a time: as it is written, in UTC, or RFC 3339. Parts of a millisecond are cut off; a time that an offset moves out
+/// of the years 0 to 9999 is the first or last moment of them, so that times compare as their texts do.
 #[must_use]
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
-    let written =
-        NaiveDateTime::parse_from_str(text, FORMAT).ok().filter(|_| text.len() == 19).map(|time| time.and_utc());
-    let time = written.or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc)))?;
-    Some(time.trunc_subsecs(3))
+    let written = NaiveDateTime::parse_from_str(text, FORMAT).ok().map(|time| time.and_utc());
+    let written = written.filter(|time| write(*time) == text);
+    let rfc3339 = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc));
+    let time = written.or_else(rfc3339)?.trunc_subsecs(3);
+    let edge = |year, month, day, hour, minute, second| {
+        NaiveDate::from_ymd_opt(year, month, day)?.and_hms_milli_opt(hour, minute, second, 999 * (second / 59))
+    };
+    let (first, last) = (edge(0, 1, 1, 0, 0, 0)?.and_utc(), edge(9999, 12, 31, 23, 59, 59)?.and_utc());
+    Some(time.clamp(first, last))
 }
 
 /// Reads a calendar date, `YYYY-MM-DD`.
@@ -58,7 +64,9 @@ impl Comparison {
         if !with_equality && matches!(relation, Relation::Until | Relation::Since) {
             return None;
         }
-        Some(Comparison { relation, time: parse(rest)? })
+        // A date is its first moment.
+        let date = || Some(parse_date(rest)?.and_hms_opt(0, 0, 0)?.and_utc());
+        Some(Comparison { relation, time: parse(rest).or_else(date)? })
     }
 
     /// Whether `time` is as the comparison says, in milliseconds.
@@ -105,6 +113,9 @@ mod tests {
             ("<=2024-01-01 00:00:00", [true, true, false]),
             (">2024-01-01 00:00:00", [false, false, true]),
             (">=2024-01-01T00:00:00Z", [false, true, true]),
+            (">=2024-01-01", [false, true, true]),
+            ("<9999-12-31T23:59:59-01:00", [true, true, true]),
+            (">0000-01-01T00:00:00+01:00", [true, true, true]),
         ] {
             let comparison = Comparison::parse(text, true).expect("a comparison");
             assert_eq!([before, same, after].map(|time| comparison.holds(time)), holds, "{text}");
@@ -117,6 +128,10 @@ mod tests {
             "< 2024-01-01 00:00:00",
             "<yesterday",
             "<<2024-01-01 00:00:00",
+            "<+2024-01-1 00:00:0",
+            "<-001-01-01 00:00:00",
+            "<-0001-01-01",
+            "<2024-1-31",
         ] {
             assert_eq!(Comparison::parse(wrong, true), None, "{wrong}");
         }

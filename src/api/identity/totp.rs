@@ -44,17 +44,17 @@ pub(super) async fn create(call: Call) -> Answered {
     if former.iter().any(|former| former.enabled) {
         return Err(ApiError::Conflict("a configuration is enabled already".to_owned()));
     }
-    let (_, outcome) = second_factor::create(node, &call.context, user.profile.id, &former).await?;
+    let (_, outcome) = second_factor::create(node, call.context(), user.profile.id, &former).await?;
     answer(&call, &outcome, &user).await
 }
 
 /// In force from now on.
 pub(super) async fn enable(call: Call) -> Answered {
     let (id, user) = own(&call).await?;
-    let codes = call.body.texts("codes").unwrap_or_default();
+    let codes = call.body().texts("codes").unwrap_or_default();
     let [first, second] = codes.as_slice() else { return Err(NO_CONFIGURATION) };
     confirmed(&call, Person::User(user.clone()), password(&call)).await?;
-    let enabled = second_factor::enable(&call.app.node, &call.context, id, [first, second], Utc::now()).await;
+    let enabled = second_factor::enable(&call.app.node, call.context(), id, [first, second], Utc::now()).await;
     let outcome = enabled.map_err(|error| {
         if sessions::is_taken(&error) {
             ApiError::Conflict("another configuration is enabled".to_owned())
@@ -69,19 +69,19 @@ pub(super) async fn enable(call: Call) -> Answered {
 pub(super) async fn disable(call: Call) -> Answered {
     let (id, user) = own(&call).await?;
     confirmed(&call, Person::User(user.clone()), password(&call)).await?;
-    let outcome = second_factor::disable(&call.app.node, &call.context, id).await?;
+    let outcome = second_factor::disable(&call.app.node, call.context(), id).await?;
     answer(&call, &outcome, &user).await
 }
 
 /// Gone.
 pub(super) async fn delete(call: Call) -> Answered {
     let (id, _) = own(&call).await?;
-    second_factor::delete(&call.app.node, &call.context, id).await?;
+    second_factor::delete(&call.app.node, call.context(), id).await?;
     Ok(Reply::Empty)
 }
 
 fn password(call: &Call) -> Zeroizing<String> {
-    Zeroizing::new(call.body.text("password").unwrap_or_default().to_owned())
+    Zeroizing::new(call.body().text("password").unwrap_or_default().to_owned())
 }
 
 /// The configuration in the path, which must be the caller's.

@@ -3,180 +3,144 @@
 pub(super) mod filters;
 mod shown;
 
-pub(super) use shown::{Organizations, display_name};
+pub(super) use shown::{Viewer, display_name};
 
-use super::call::{Answered, Call, Members};
+use super::call::{Answered, Attributes, Call, Nothing, Parameters, Parsed, Plain};
 use super::documents::Reply;
-use super::refusals::{NO_USER, attribute, member};
+use super::refusals::attribute;
+use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::directory::{DirectoryError, Refusal, membership};
-use crate::executor::Outcome;
-use registrar_aggregates::user::{
-    Amendment, BirthDate, Classification, Locale, Phone, Preferences, User, UserCommand, UserError, Username,
-};
+use crate::directory::{DirectoryError, Done, accounts, membership};
+use crate::executor::RequestContext;
+use crate::node::Node;
+use filters::Wanted;
+use registrar_aggregates::user::{Amendment, Classification, Locale, Phone, Preferences, Username};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_projections::UserDocument;
-use serde_json::{Map, Value};
+use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
-/// The user in the path, if the caller may see it.
-pub(super) async fn found(call: &Call) -> Result<Arc<UserDocument>, ApiError> {
-    let id = UserId(call.path_id(NO_USER)?);
-    let user = call.user_by_id(id).await?.filter(|user| call.holder.sees(user));
-    user.ok_or(NO_USER)
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Changes {
+    first_name: Option<String>,
+    last_name: Option<String>,
+    email: Option<Parsed<EmailAddress>>,
+    phone: Option<Parsed<Phone>>,
+    username: Option<Username>,
+    locale: Option<String>,
+    tz: Option<String>,
+    communication_preferences: Option<Value>,
+    default_organization_id: Option<OrganizationId>,
+    classification: Option<Classification>,
 }
 
-/// The user in the path, if the caller administers it.
-async fn managed(call: &Call) -> Result<Arc<UserDocument>, ApiError> {
-    let user = found(call).await?;
-    if call.holder.manages(&user) { Ok(user) } else { Err(call.forbidden()) }
+#[derive(Deserialize)]
+pub(super) struct Email {
+    email: Parsed<EmailAddress>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct PhoneNumber {
+    phone_number: Parsed<Phone>,
 }
 
 /// Users that the caller may see.
-pub(super) async fn list(call: Call) -> Answered {
-    let window = call.window()?;
-    let query = filters::query(&call).await?.page(window.offset, window.limit);
-    let page = call.documents().page(query).await?.value;
-    let organizations = Organizations::of(&call, page.items.iter()).await?;
-    let rows = page.items.iter().map(|user| shown::resource(&call, user, &organizations));
-    Ok(Reply::Page(rows.collect(), window, page.total))
+pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+    let Some(query) = filters::query(&call, wanted).await? else { return call.nothing() };
+    let page = call.page(query).await?;
+    let viewer = Viewer::of(&call, &page.items).await?;
+    Ok(page.show(|user| viewer.resource(user)))
 }
 
 /// One user.
-pub(super) async fn get(call: Call) -> Answered {
-    let user = found(&call).await?;
-    let organizations = Organizations::of(&call, std::iter::once(&*user)).await?;
-    Ok(Reply::found(shown::detail(&call, &user, &organizations)))
+pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::See).await?;
+    let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?;
+    Ok(Reply::found(viewer.detail(&user, &details)))
 }
 
 /// Partial change.
-pub(super) async fn update(mut call: Call) -> Answered {
-    let user = found(&call).await?;
-    if !call.is(user.profile.id) && !call.holder.manages(&user) {
-        return Err(call.forbidden());
-    }
-    let attributes = call.attributes()?;
-    if attributes.contains_key("classification") && !call.holder.holds_everything() {
-        return Err(call.forbidden());
-    }
-    let amendment = amendment(&attributes)?;
-    let command = UserCommand::Amend(Box::new(amendment));
-    let (id, context) = (user.profile.id.to_string(), call.context.clone());
-    let outcome = call.app.node.executor.execute::<User>(&context, &id, command, None).await;
-    let outcome = outcome.map_err(DirectoryError::from)?;
-    answer(&call, &outcome, user.profile.id, Reply::found).await
-}
-
-fn amendment(attributes: &Map<String, Value>) -> Result<Amendment, ApiError> {
-    let wrong = |name: &str, problem: registrar_aggregates::values::Problem| attribute(name, problem.to_string());
-    let text = |name: &str| attributes.text(name).map(str::to_owned);
-    let email = text("email").map(|email| EmailAddress::parse(&email).map_err(|problem| wrong("email", problem)));
-    let phone = text("phone").map(|phone| Phone::parse(&phone).map_err(|problem| wrong("phone", problem)));
-    let locale = match attributes.text("locale") {
-        Some(_) => {
-            Some(attributes.word::<Locale>("locale").ok_or_else(|| attribute("locale", "must be en_US or es_US"))?)
-        }
-        None => None,
-    };
-    let preferences = match attributes.get("communication-preferences") {
-        Some(preferences) => {
-            let read = serde_json::from_value::<Preferences>(preferences.clone());
-            Some(read.map_err(|_| attribute("communication-preferences", "has a channel that there is not"))?)
-        }
-        None => None,
-    };
-    Ok(Amendment {
-        first_name: text("first-name"),
-        last_name: text("last-name"),
-        email: email.transpose()?,
-        phone: phone.transpose()?,
-        username: attributes.word::<Username>("username"),
-        locale,
-        time_zone: text("tz"),
-        preferences,
-        default_organization: attributes.uuid("default-organization-id").map(OrganizationId),
-        classification: attributes.word::<Classification>("classification"),
-        birth_date: text("birth-date").and_then(|date| BirthDate::parse(&date).ok()),
+pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::Change).await?;
+    call.require(changes.classification.is_none() || call.holder.holds_everything())?;
+    let expected = call.expected(user.version)?;
+    let amendment = changes.amendment()?;
+    commit(&call, &user, Reply::found, |node, context| {
+        accounts::amend(node, context, user.profile.id, amendment, expected)
     })
+    .await
 }
 
-/// The user as a command left it; read again where nothing was different.
-async fn answer(
-    call: &Call,
-    outcome: &Outcome,
-    id: UserId,
-    reply: fn(super::documents::Resource) -> Reply,
-) -> Answered {
-    let user = match outcome.document::<UserDocument>() {
-        Some(user) => Arc::new(user.clone()),
-        None => call.user_by_id(id).await?.ok_or(NO_USER)?,
-    };
-    let organizations = Organizations::of(call, std::iter::once(&*user)).await?;
-    Ok(reply(shown::resource(call, &user, &organizations)))
+impl Changes {
+    fn amendment(self) -> Result<Amendment, ApiError> {
+        let locale = self.locale.map(|locale| serde_json::from_value::<Locale>(Value::String(locale))).transpose();
+        let preferences = self.communication_preferences.map(serde_json::from_value::<Preferences>).transpose();
+        Ok(Amendment {
+            first_name: self.first_name,
+            last_name: self.last_name,
+            email: self.email.map(|Parsed(email)| email),
+            phone: self.phone.map(|Parsed(phone)| phone),
+            username: self.username,
+            locale: locale.map_err(|_| attribute("locale", "must be one of en_US, es_US"))?,
+            time_zone: self.tz,
+            preferences: preferences.map_err(|_| {
+                attribute("communication-preferences", "must hold objects by channel: email, mobile, sms, voice, web")
+            })?,
+            default_organization: self.default_organization_id,
+            classification: self.classification,
+            birth_date: None,
+        })
+    }
 }
 
 /// Another e-mail address.
-pub(super) async fn change_email(call: Call) -> Answered {
-    let user = found(&call).await?;
-    if !call.is(user.profile.id) && !call.holder.manages(&user) {
-        return Err(call.forbidden());
-    }
-    let email = EmailAddress::parse(call.body.text("email").unwrap_or_default());
-    let email = email.map_err(|problem| member("email", problem.to_string()))?;
-    let command = UserCommand::Amend(Box::new(Amendment { email: Some(email), ..Amendment::default() }));
-    call.remember(|_| Some(Reply::done()));
-    execute(&call, user.profile.id, command).await?;
-    Ok(Reply::done())
+pub(super) async fn change_email(call: Call, Plain(Email { email: Parsed(email) }): Plain<Email>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::Change).await?;
+    let amendment = Amendment { email: Some(email), ..Amendment::default() };
+    call.commit(Reply::done(), |node, context| accounts::amend(node, context, user.profile.id, amendment, None)).await
 }
 
-/// The telephone number was found to be the user's.
-pub(super) async fn confirm_phone(call: Call) -> Answered {
-    let user = found(&call).await?;
-    if !call.holder.manages(&user) && !call.holder.is_service() {
-        return Err(call.forbidden());
-    }
-    let phone = Phone::parse(call.body.text("phone-number").unwrap_or_default());
-    let phone = phone.map_err(|problem| member("phone-number", problem.to_string()))?;
-    call.remember(|_| Some(Reply::done()));
-    execute(&call, user.profile.id, UserCommand::ConfirmPhone(phone)).await?;
-    Ok(Reply::done())
+/// The word of an admin or a program that the telephone number is the user's.
+pub(super) async fn confirm_phone(call: Call, Plain(number): Plain<PhoneNumber>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::ConfirmPhone).await?;
+    let PhoneNumber { phone_number: Parsed(phone) } = number;
+    call.commit(Reply::done(), |node, context| accounts::confirm_phone(node, context, user.profile.id, phone)).await
 }
 
 /// Blocks sign-in.
-pub(super) async fn disable(call: Call) -> Answered {
-    let user = managed(&call).await?;
+pub(super) async fn disable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::Administer).await?;
     let admin = call.caller.as_ref().and_then(|caller| caller.principal.admin_id).map(|admin| UserId(admin.0));
     let by = call.holder.user_id().or(admin).ok_or_else(|| call.forbidden())?;
-    let outcome = membership::disable(&call.app.node, &call.context, user.profile.id, by).await?;
-    answer(&call, &outcome, user.profile.id, Reply::created).await
+    commit(&call, &user, Reply::created, |node, context| membership::disable(node, context, user.profile.id, by)).await
 }
 
 /// Allows sign-in again.
-pub(super) async fn enable(call: Call) -> Answered {
-    let user = managed(&call).await?;
-    let outcome = membership::enable(&call.app.node, &call.context, user.profile.id).await?;
-    answer(&call, &outcome, user.profile.id, Reply::created).await
+pub(super) async fn enable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::Administer).await?;
+    commit(&call, &user, Reply::created, |node, context| membership::enable(node, context, user.profile.id)).await
 }
 
 /// Staff forget their own agreements, so that they are asked again.
-pub(super) async fn forget_agreements(call: Call) -> Answered {
-    let user = found(&call).await?;
-    let staff = user.classification == Some(Classification::Carium) || !user.system_roles.is_empty();
-    if !call.is(user.profile.id) || !staff {
-        return Err(call.forbidden());
-    }
-    call.remember(|_| Some(Reply::done()));
-    execute(&call, user.profile.id, UserCommand::ForgetAgreements).await?;
-    Ok(Reply::done())
+pub(super) async fn forget_agreements(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    let user = call.load::<UserDocument>(UserAct::ForgetAgreements).await?;
+    call.commit(Reply::done(), |node, context| accounts::forget_agreements(node, context, user.profile.id)).await
 }
 
-async fn execute(call: &Call, id: UserId, command: UserCommand) -> Result<Outcome, ApiError> {
-    let done = call.app.node.executor.execute::<User>(&call.context, &id.to_string(), command, None).await;
-    done.map_err(|error| match DirectoryError::from(error) {
-        // Of a plain command there are no attributes.
-        DirectoryError::Refused(Refusal::User(UserError::Archived)) => {
-            ApiError::Conflict("the user is archived".into())
-        }
-        error => error.into(),
-    })
+/// Carries out an act on an account that is answered with the user, as the caller sees it.
+async fn commit<'c, Act>(
+    call: &'c Call,
+    user: &Arc<UserDocument>,
+    reply: fn(super::documents::Resource) -> Reply,
+    act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
+) -> Answered
+where
+    Act: Future<Output = Done>,
+{
+    let viewer = Arc::new(Viewer::of(call, std::slice::from_ref(&**user)).await?);
+    let resource = move |user: &UserDocument| viewer.resource(user);
+    call.commit_document::<UserDocument, DirectoryError, Act>(user.profile.id.to_string(), reply, resource, act).await
 }

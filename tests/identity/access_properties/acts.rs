@@ -196,7 +196,7 @@ impl Stage {
             }
             Act::Authorize(o, authorization) => {
                 let amendment = TenancyAmendment { authorization: Some(*authorization), ..TenancyAmendment::default() };
-                organizations::amend(node, context, organization(*o)?, amendment).await
+                organizations::amend(node, context, organization(*o)?, amendment, None).await
             }
             Act::CreateGroup(g, o, kind, node_type) => {
                 let new = NewGroup {

@@ -1,14 +1,12 @@
 //! Settings of features as resources of their own: those of organizations, and those of users.
 
-use super::check_administers;
-use crate::access::Operation;
+use crate::access::resource::{CatalogueAct, Guarded, OrganizationAct, UserAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::Wrong;
-use crate::api::identity::call::{Answered, Call, Members};
+use crate::api::identity::call::{Answered, Attributes, Call, Narrow, Parameters};
 use crate::api::identity::documents::{Reply, Resource};
-use crate::api::identity::refusals::{NO_SETTING, attribute};
+use crate::api::identity::refusals::NO_SETTING;
 use crate::directory::{features, user_by_email};
-use crate::executor::Outcome;
 use crate::journal::JournalResult;
 use axum::http::StatusCode;
 use registrar_aggregates::feature::setting::{Setting, Switch, Target};
@@ -17,133 +15,109 @@ use registrar_projections::features::{
     FEATURE_ID, FeatureDocument, FeatureSettingDocument, ORGANIZATION_ID, SETTINGS_BY_CREATION, TARGET, USER_ID,
 };
 use registrar_projections::{Direction, Document, OrganizationDocument, Query, UserDocument};
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 type Settings = Query<FeatureSettingDocument>;
 
-/// The answer to a change of a setting.
-fn done() -> Reply {
-    Reply::Plain(StatusCode::OK, Value::Null)
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct OrganizationFilters {
+    #[serde(rename = "filter[feature-name]")]
+    feature: Option<String>,
+    #[serde(rename = "organization-id")]
+    organization: Option<OrganizationId>,
 }
 
-pub(in crate::api::identity) async fn list_organization(call: Call) -> Answered {
-    let query = settings(&call, "organization");
-    let query = match call.uuid("organization-id").map(OrganizationId) {
-        Some(organization) => {
-            if !call.access().organization(&call.holder, organization, Operation::Write).await? {
-                return Err(call.forbidden());
-            }
-            query.equal(&ORGANIZATION_ID, organization.to_string())
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct UserFilters {
+    #[serde(rename = "filter[feature-name]")]
+    feature: Option<String>,
+    #[serde(rename = "filter[organization-id]")]
+    within: Option<OrganizationId>,
+    #[serde(rename = "user-id")]
+    user: Option<UserId>,
+    #[serde(rename = "user-email")]
+    email: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::api::identity) struct NewOrganizationSetting {
+    feature_name: String,
+    organization_id: OrganizationId,
+    state: Switch,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::api::identity) struct NewUserSetting {
+    feature_name: String,
+    user_id: UserId,
+    organization_id: Option<OrganizationId>,
+    state: Switch,
+    #[serde(default)]
+    force: bool,
+}
+
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Change {
+    state: Switch,
+    #[serde(default)]
+    force: bool,
+}
+
+pub(in crate::api::identity) async fn list_organization(
+    call: Call,
+    Parameters(filters): Parameters<OrganizationFilters>,
+) -> Answered {
+    let query = settings("organization", filters.feature);
+    let query = match filters.organization {
+        Some(id) => {
+            let found = call.rightful::<OrganizationDocument>(&id.to_string(), OrganizationAct::Administer).await?;
+            query.equal(&ORGANIZATION_ID, found.ok_or_else(|| call.forbidden())?.profile.id.to_string())
         }
         None if call.holder.holds_everything() => query,
         None => query.one_of(&ORGANIZATION_ID, administered(&call)),
     };
-    let window = call.window()?;
-    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
-    let around = Around::of(&call, &page.items).await?;
-    let resources = page.items.iter().map(|setting| around.resource(setting));
-    Ok(Reply::Page(resources.collect(), window, page.total))
+    list(&call, query).await
 }
 
-pub(in crate::api::identity) async fn create_organization(mut call: Call) -> Answered {
-    check_administers(&call)?;
-    let attributes = call.attributes()?;
-    let feature = feature(&call, &attributes).await?;
-    let organization = organization(&call, &attributes).await?;
-    let (Some(feature), Some(organization)) = (&feature, &organization) else {
-        let wrong = [
-            feature.is_none().then(|| Wrong::attribute("feature-name", "is no feature")),
-            organization.is_none().then(|| Wrong::attribute("organization-id", "is no organization")),
-        ];
-        return Err(ApiError::Wrong(wrong.into_iter().flatten().collect()));
-    };
-    let target = Target::Organization(organization.profile.id);
-    let around = Around::new([feature], [], [organization]);
-    create(&call, &attributes, feature, target, around).await
-}
-
-pub(in crate::api::identity) async fn get_organization(call: Call) -> Answered {
-    let setting = of_organization(&call).await?;
-    show(&call, &setting).await
-}
-
-pub(in crate::api::identity) async fn update_organization(call: Call) -> Answered {
-    let setting = of_organization(&call).await?;
-    switch(call, &setting).await
-}
-
-pub(in crate::api::identity) async fn list_user(call: Call) -> Answered {
-    let mut query = settings(&call, "user");
-    let within = call.uuid("filter[organization-id]").map(OrganizationId);
-    if let Some(organization) = within {
-        query = query.equal(&ORGANIZATION_ID, organization.to_string());
-    }
-    let query = match named(&call).await? {
-        Some(users) => {
-            let oneself = users.iter().all(|user| call.is(*user));
-            let query = query.one_of(&USER_ID, users.iter().map(ToString::to_string).collect());
-            if oneself || call.holder.holds_everything() {
+pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters): Parameters<UserFilters>) -> Answered {
+    let query = settings("user", filters.feature)
+        .when(filters.within, |query, within| query.equal(&ORGANIZATION_ID, within.to_string()));
+    let query = match subject(&call, filters.user, filters.email.as_deref()).await? {
+        Subject::Named(user) => {
+            let query = query.equal(&USER_ID, user.to_string());
+            if call.is(user) || call.holder.holds_everything() {
                 query
             } else {
-                // What holds elsewhere is for those who administer that.
-                let elsewhere = administered(&call).into_iter().chain([String::new()]);
-                query.one_of(&ORGANIZATION_ID, elsewhere.collect())
+                // Settings within other organizations are for those who administer these.
+                let own = administered(&call).into_iter().chain([String::new()]);
+                query.one_of(&ORGANIZATION_ID, own.collect())
             }
         }
-        None if call.holder.holds_everything() => query,
-        // Of an organization its admins see those of everybody; whoever asks for nobody in particular sees their own.
-        None if within.is_some_and(|organization| call.holder.is_admin(organization)) => query,
-        None => query.equal(&USER_ID, call.user()?.profile.id.to_string()),
+        Subject::Unknown => return call.nothing(),
+        Subject::Anybody if call.holder.holds_everything() => query,
+        // Of an organization its admins see those of everybody; others see their own.
+        Subject::Anybody if filters.within.is_some_and(|within| call.holder.is_admin(within)) => query,
+        Subject::Anybody => query.equal(&USER_ID, call.user()?.profile.id.to_string()),
     };
-    let window = call.window()?;
-    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
-    let around = Around::of(&call, &page.items).await?;
-    let resources = page.items.iter().map(|setting| around.resource(setting));
-    Ok(Reply::Page(resources.collect(), window, page.total))
+    list(&call, query).await
 }
 
-pub(in crate::api::identity) async fn create_user(mut call: Call) -> Answered {
-    check_administers(&call)?;
-    let attributes = call.attributes()?;
-    let feature = feature(&call, &attributes).await?;
-    let user = match attributes.uuid("user-id") {
-        Some(user) => call.user_by_id(UserId(user)).await?,
-        None => None,
-    };
-    let organization = organization(&call, &attributes).await?;
-    let elsewhere = attributes.text("organization-id").is_some() && organization.is_none();
-    let (Some(feature), Some(user), false) = (&feature, &user, elsewhere) else {
-        let wrong = [
-            feature.is_none().then(|| Wrong::attribute("feature-name", "is no feature")),
-            user.is_none().then(|| Wrong::attribute("user-id", "is no user")),
-            elsewhere.then(|| Wrong::attribute("organization-id", "is no organization")),
-        ];
-        return Err(ApiError::Wrong(wrong.into_iter().flatten().collect()));
-    };
-    let id = user.profile.id;
-    let target = organization.map_or(Target::User(id), |within| Target::UserIn(id, within.profile.id));
-    let around = Around::new([feature], [user], []);
-    create(&call, &attributes, feature, target, around).await
+async fn list(call: &Call, query: Settings) -> Answered {
+    let page = call.page(query).await?;
+    let related = Related::of(call, &page.items).await?;
+    Ok(page.show(|setting| related.resource(setting)))
 }
 
-pub(in crate::api::identity) async fn get_user(call: Call) -> Answered {
-    let setting = of_user(&call).await?;
-    show(&call, &setting).await
-}
-
-pub(in crate::api::identity) async fn update_user(call: Call) -> Answered {
-    let setting = of_user(&call).await?;
-    switch(call, &setting).await
-}
-
-fn settings(call: &Call, target: &str) -> Settings {
+fn settings(target: &str, feature: Option<String>) -> Settings {
     let query = Settings::sorted(&SETTINGS_BY_CREATION, Direction::Ascending).equal(&TARGET, target);
-    match call.arguments.text("filter[feature-name]") {
-        Some(feature) => query.equal(&FEATURE_ID, feature),
-        None => query,
-    }
+    query.when(feature, |query, feature| query.equal(&FEATURE_ID, feature))
 }
 
 /// The organizations that the caller administers, as keys hold them.
@@ -152,119 +126,171 @@ fn administered(call: &Call) -> Vec<String> {
     own.map(|organization| organization.to_string()).collect()
 }
 
-/// Whom a list is about, if it is about somebody: oneself, or a user whom the caller manages. Named twice, it is one
-/// and the same, or nobody.
-async fn named(call: &Call) -> Result<Option<Vec<UserId>>, ApiError> {
-    let node = &call.app.node;
-    let id = call.uuid("user-id").map(UserId);
-    let email = call.arguments.text("user-email");
+/// The user that a list is about.
+enum Subject {
+    Named(UserId),
+    Unknown,
+    Anybody,
+}
+
+/// A user named twice is one and the same, or none.
+async fn subject(call: &Call, id: Option<UserId>, email: Option<&str>) -> Result<Subject, ApiError> {
     let found = match (id, email) {
-        (None, None) => return Ok(None),
-        (Some(id), None) => call.user_by_id(id).await?,
-        (_, Some(email)) => user_by_email(node, email).await?.filter(|user| id.is_none_or(|id| id == user.profile.id)),
-    };
-    match found {
-        Some(user) if call.is(user.profile.id) || call.holder.manages(&user) => Ok(Some(vec![user.profile.id])),
-        // Whoever sees everybody learns that there is nobody.
-        None if call.holder.holds_everything() => Ok(Some(vec![])),
-        _ => Err(call.forbidden()),
-    }
-}
-
-/// The setting of the path, if it is an organization's and the caller may look at it.
-async fn of_organization(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
-    let setting = find(call).await?;
-    match setting.setting.target {
-        Target::Organization(organization) if call.holder.is_admin(organization) => Ok(setting),
-        _ => Err(NO_SETTING),
-    }
-}
-
-/// The setting of the path, if it is a user's and the caller may look at it.
-async fn of_user(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
-    let setting = find(call).await?;
-    let seen = match setting.setting.target {
-        Target::Organization(_) => false,
-        Target::User(user) | Target::UserIn(user, _) if call.is(user) => true,
-        Target::UserIn(_, organization) => call.holder.is_admin(organization),
-        Target::User(user) => {
-            let user = call.user_by_id(user).await?;
-            user.is_some_and(|user| call.holder.manages(&user))
+        (None, None) => return Ok(Subject::Anybody),
+        (Some(id), None) => call.rightful::<UserDocument>(&id.to_string(), UserAct::Change).await?,
+        (_, Some(email)) => {
+            let user = user_by_email(&call.app.node, email).await?;
+            let user = user.filter(|user| id.is_none_or(|id| id == user.profile.id));
+            match user {
+                Some(user) if call.may(&*user, UserAct::Change).await? => Some(user),
+                _ => None,
+            }
         }
     };
-    if seen { Ok(setting) } else { Err(NO_SETTING) }
+    match found {
+        Some(user) => Ok(Subject::Named(user.profile.id)),
+        // Those who see everybody learn that there is no such user.
+        None if call.holder.holds_everything() => Ok(Subject::Unknown),
+        None => Err(call.forbidden()),
+    }
 }
 
-async fn find(call: &Call) -> Result<Arc<FeatureSettingDocument>, ApiError> {
-    let id = call.path_id(NO_SETTING)?.to_string();
-    call.documents().find::<FeatureSettingDocument>(&id).await?.value.ok_or(NO_SETTING)
+pub(in crate::api::identity) async fn create_organization(
+    call: Call,
+    Attributes(new): Attributes<NewOrganizationSetting>,
+) -> Answered {
+    call.require(call.holder.holds_everything())?;
+    let feature = call.seen::<FeatureDocument>(&new.feature_name).await?;
+    let organization = call.seen::<OrganizationDocument>(new.organization_id).await?;
+    check([
+        ("feature-name", feature.is_some(), FeatureDocument::NAMES_NONE),
+        ("organization-id", organization.is_some(), OrganizationDocument::NAMES_NONE),
+    ])?;
+    let related = Related::new(&feature, &None, &organization);
+    create(&call, feature, new.state, Target::Organization(new.organization_id), new.force, related).await
 }
 
-async fn show(call: &Call, setting: &FeatureSettingDocument) -> Answered {
-    let around = Around::of(call, std::slice::from_ref(setting)).await?;
-    Ok(Reply::found(around.resource(setting)))
+pub(in crate::api::identity) async fn create_user(call: Call, Attributes(new): Attributes<NewUserSetting>) -> Answered {
+    call.require(call.holder.holds_everything())?;
+    let feature = call.seen::<FeatureDocument>(&new.feature_name).await?;
+    let user = call.seen::<UserDocument>(new.user_id).await?;
+    let organization = match new.organization_id {
+        Some(id) => call.seen::<OrganizationDocument>(id).await?,
+        None => None,
+    };
+    check([
+        ("feature-name", feature.is_some(), FeatureDocument::NAMES_NONE),
+        ("user-id", user.is_some(), UserDocument::NAMES_NONE),
+        ("organization-id", organization.is_some() || new.organization_id.is_none(), OrganizationDocument::NAMES_NONE),
+    ])?;
+    let target = match new.organization_id {
+        Some(within) => Target::UserIn(new.user_id, within),
+        None => Target::User(new.user_id),
+    };
+    let related = Related::new(&feature, &user, &None);
+    create(&call, feature, new.state, target, new.force, related).await
+}
+
+/// Tells every attribute that names nothing.
+fn check<const N: usize>(attributes: [(&str, bool, &str); N]) -> Result<(), ApiError> {
+    let wrong = attributes.into_iter().filter(|(_, fits, _)| !fits);
+    let wrong: Vec<_> = wrong.map(|(name, _, detail)| Wrong::attribute(name, detail)).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(ApiError::Wrong(wrong)) }
 }
 
 async fn create(
     call: &Call,
-    attributes: &Map<String, Value>,
-    feature: &FeatureDocument,
+    feature: Option<Arc<FeatureDocument>>,
+    switch: Switch,
     target: Target,
-    around: Around,
+    force: bool,
+    related: Related,
 ) -> Answered {
-    let switch = attributes.word("state").ok_or_else(|| attribute("state", "is none of the allowed values"))?;
+    let feature = feature.ok_or(ApiError::NotFound(FeatureDocument::NOT_FOUND))?;
     let setting = Setting { feature_id: feature.id.clone(), target, switch };
-    let around = Arc::new(around);
-    let answer = move |outcome: &Outcome| {
-        outcome.document::<FeatureSettingDocument>().map(|found| Reply::created(around.resource(found)))
-    };
-    call.remember(answer.clone());
-    let force = attributes.flag("force");
-    let outcome = features::create(&call.app.node, &call.context, setting, force).await?;
-    answer(&outcome).ok_or_else(|| ApiError::internal("a setting was made without a document"))
+    let related = Arc::new(related);
+    let created = call
+        .commit_rendered(
+            move |outcome| {
+                let made = outcome.document::<FeatureSettingDocument>();
+                made.map(|made| Reply::created(related.resource(made)))
+            },
+            |node, context| features::create(node, context, setting, force),
+        )
+        .await?;
+    created.ok_or_else(|| ApiError::internal("a setting was made without a document"))
 }
 
-async fn switch(mut call: Call, setting: &FeatureSettingDocument) -> Answered {
-    check_administers(&call)?;
-    let attributes = call.attributes()?;
-    let state: Option<Switch> = attributes.word("state");
-    let state = state.ok_or_else(|| attribute("state", "is none of the allowed values"))?;
-    call.remember(|_| Some(done()));
-    features::switch(&call.app.node, &call.context, setting, state, attributes.flag("force")).await?;
-    Ok(done())
+pub(in crate::api::identity) async fn get_organization(call: Call) -> Answered {
+    show(&call, is_organizations).await
 }
 
-/// The feature that attributes name.
-async fn feature(call: &Call, attributes: &Map<String, Value>) -> JournalResult<Option<Arc<FeatureDocument>>> {
-    let name = attributes.text("feature-name").unwrap_or_default();
-    Ok(call.documents().find::<FeatureDocument>(name).await?.value)
+pub(in crate::api::identity) async fn get_user(call: Call) -> Answered {
+    show(&call, is_users).await
 }
 
-/// The organization that attributes name.
-async fn organization(
+pub(in crate::api::identity) async fn update_organization(
+    call: Call,
+    Attributes(change): Attributes<Change>,
+) -> Answered {
+    switch(&call, change, is_organizations).await
+}
+
+pub(in crate::api::identity) async fn update_user(call: Call, Attributes(change): Attributes<Change>) -> Answered {
+    switch(&call, change, is_users).await
+}
+
+fn is_organizations(target: Target) -> bool {
+    matches!(target, Target::Organization(_))
+}
+
+fn is_users(target: Target) -> bool {
+    !is_organizations(target)
+}
+
+/// The setting of the path, of the kind that the path is for.
+async fn load(
     call: &Call,
-    attributes: &Map<String, Value>,
-) -> JournalResult<Option<Arc<OrganizationDocument>>> {
-    match attributes.uuid("organization-id") {
-        Some(id) => Ok(call.documents().find::<OrganizationDocument>(&id.to_string()).await?.value),
-        None => Ok(None),
+    act: CatalogueAct,
+    kind: fn(Target) -> bool,
+) -> Result<Arc<FeatureSettingDocument>, ApiError> {
+    // A setting of the other kind is not found, whatever the caller may.
+    let setting = call.load::<FeatureSettingDocument>(CatalogueAct::See).await?;
+    if !kind(setting.setting.target) {
+        return Err(NO_SETTING);
     }
+    call.require(call.may(&*setting, act).await?)?;
+    Ok(setting)
 }
 
-/// What settings tell of the things that they are about.
-struct Around {
+async fn show(call: &Call, kind: fn(Target) -> bool) -> Answered {
+    let setting = load(call, CatalogueAct::See, kind).await?;
+    let related = Related::of(call, std::slice::from_ref(&*setting)).await?;
+    Ok(Reply::found(related.resource(&setting)))
+}
+
+async fn switch(call: &Call, change: Change, kind: fn(Target) -> bool) -> Answered {
+    let setting = load(call, CatalogueAct::Change, kind).await?;
+    let expected = call.expected(setting.version)?;
+    let done = Reply::Plain(StatusCode::OK, Value::Null);
+    call.commit(done, |node, context| features::switch(node, context, &setting, change.state, change.force, expected))
+        .await
+}
+
+/// Features, users and organizations referenced by a page of settings.
+struct Related {
     features: HashMap<String, Arc<FeatureDocument>>,
     users: HashMap<String, Arc<UserDocument>>,
     organizations: HashMap<String, Arc<OrganizationDocument>>,
 }
 
-impl Around {
-    fn new<'d>(
-        features: impl IntoIterator<Item = &'d Arc<FeatureDocument>>,
-        users: impl IntoIterator<Item = &'d Arc<UserDocument>>,
-        organizations: impl IntoIterator<Item = &'d Arc<OrganizationDocument>>,
+impl Related {
+    fn new(
+        feature: &Option<Arc<FeatureDocument>>,
+        user: &Option<Arc<UserDocument>>,
+        organization: &Option<Arc<OrganizationDocument>>,
     ) -> Self {
-        Around { features: by_id(features), users: by_id(users), organizations: by_id(organizations) }
+        Related { features: by_id(feature), users: by_id(user), organizations: by_id(organization) }
     }
 
     async fn of(call: &Call, settings: &[FeatureSettingDocument]) -> JournalResult<Self> {
@@ -282,7 +308,7 @@ impl Around {
             documents.find_all::<UserDocument>(users),
             documents.find_all::<OrganizationDocument>(organizations),
         )?;
-        Ok(Around::new(&features, &users, &organizations))
+        Ok(Related { features: by_id(&features), users: by_id(&users), organizations: by_id(&organizations) })
     }
 
     fn resource(&self, document: &FeatureSettingDocument) -> Resource {
@@ -300,7 +326,7 @@ impl Around {
                     "organization-name": found.map(|found| found.handle()).unwrap_or_default(),
                     "state": setting.switch,
                 });
-                return Resource::new("organization-features", document.id, attributes);
+                return Resource::new("organization-features", document.id, attributes).at(document.version);
             }
             Target::User(user) => (user, None),
             Target::UserIn(user, organization) => (user, Some(organization)),
@@ -314,7 +340,7 @@ impl Around {
             "user-email": found.and_then(|found| found.contacts.email.as_ref()).map(EmailAddress::as_str),
             "user-id": user,
         });
-        Resource::new("user-features", document.id, attributes)
+        Resource::new("user-features", document.id, attributes).at(document.version)
     }
 }
 

@@ -1,9 +1,9 @@
-//! Who could come to a group.
+//! People who could come to a group.
 
-use super::super::call::{Answered, Call};
+use super::super::call::{Answered, Call, Parameters};
 use super::super::documents::{Reply, Window};
-use super::super::groups::writable;
-use super::super::people;
+use super::super::people::{INVITATION, Personal, Persons, eligible_user};
+use crate::access::resource::GroupAct;
 use crate::api::common::ApiError;
 use crate::directory::groups::{Taking, only_taking};
 use crate::journal::JournalResult;
@@ -13,16 +13,31 @@ use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::values::{GroupId, OrganizationId};
 use registrar_projections::groups::{self, CountDocument, GroupDocument};
 use registrar_projections::{Direction, IndividualDocument, Query, UserDocument, individuals, users};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// What is asked for.
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Filters {
+    #[serde(rename = "member-type")]
+    member_type: String,
+    #[serde(default, rename = "for-children")]
+    for_children: bool,
+    #[serde(default, rename = "filter[text]")]
+    text: String,
+    #[serde(rename = "filter[verified]")]
+    verified: Option<bool>,
+    #[serde(rename = "filter[registration-invite]")]
+    invite: Option<String>,
+}
+
+/// The people that are asked for.
 struct Wanted {
     organization: OrganizationId,
     /// Nodes that somebody could come to; not empty.
     nodes: BTreeSet<GroupId>,
     window: Window,
-    member_type: String,
+    filters: Filters,
 }
 
 /// Some of the people, and how many there are.
@@ -31,20 +46,18 @@ type People = (Vec<Value>, u64);
 /// Users or individuals of the organization whom the caller sees and who are not yet in the group as what they would come
 /// as. With `for-children` those who are not yet in all nodes of the group's subtree that could take them, itself included:
 /// for each of them there is a node to go to. Where nothing can take anybody, nobody is eligible.
-pub(in crate::api::identity) async fn list_eligible(call: Call) -> Answered {
-    let (group, window) = (writable(&call).await?, call.window()?);
-    let member_type = call.arguments.text("member-type").unwrap_or("leader").to_owned();
-    let taking = match member_type.as_str() {
+pub(in crate::api::identity) async fn list_eligible(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
+    let (group, window) = (call.load::<GroupDocument>(GroupAct::Change).await?, call.window()?);
+    let taking = match filters.member_type.as_str() {
         "individual" => Taking::Individuals,
         "member" => Taking::Users(Post::Member),
         _ => Taking::Users(Post::Leader),
     };
-    let nodes = nodes(&call, &group, taking).await?;
-    let invited = call.arguments.text("filter[registration-invite]");
-    let (people, total) = if nodes.is_empty() || invited.is_some_and(|state| state != people::INVITATION) {
+    let nodes = nodes(&call, &group, taking, filters.for_children).await?;
+    let (people, total) = if nodes.is_empty() || filters.invite.as_deref().is_some_and(|state| state != INVITATION) {
         (vec![], 0)
     } else {
-        let wanted = Wanted { organization: group.organization_id, nodes, window, member_type };
+        let wanted = Wanted { organization: group.organization_id, nodes, window, filters };
         match taking {
             Taking::Individuals => individuals(&call, &wanted).await?,
             Taking::Users(post) => users(&call, &wanted, post).await?,
@@ -54,11 +67,13 @@ pub(in crate::api::identity) async fn list_eligible(call: Call) -> Answered {
 }
 
 /// The nodes that somebody could come to.
-async fn nodes(call: &Call, group: &GroupDocument, taking: Taking) -> JournalResult<BTreeSet<GroupId>> {
-    let below = match call.arguments.flag("for-children") {
-        Some(true) => call.access().below(group.id).await?,
-        _ => [group.id].into(),
-    };
+async fn nodes(
+    call: &Call,
+    group: &GroupDocument,
+    taking: Taking,
+    for_children: bool,
+) -> JournalResult<BTreeSet<GroupId>> {
+    let below = if for_children { call.access().below(group.id).await? } else { [group.id].into() };
     let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending)
         .one_of(&groups::ID, below.iter().map(ToString::to_string).collect())
         .uncounted();
@@ -71,8 +86,8 @@ async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiEr
     let mut query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .equal(&users::ENABLED, "true")
         .contains(&users::PLACES, users::member_of(wanted.organization))
-        .search(&users::SEARCH, text(call));
-    if let Some(verified) = call.arguments.flag("filter[verified]") {
+        .search(&users::SEARCH, &wanted.filters.text);
+    if let Some(verified) = wanted.filters.verified {
         query = query.equal(&users::VERIFIED, verified.to_string());
     }
     query = match wanted.only_node() {
@@ -81,7 +96,8 @@ async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiEr
     };
     let query = call.holder.only_seen(query).page(wanted.window.offset, wanted.window.limit);
     let page = documents.page(query).await?.value;
-    let people = page.items.iter().map(|user| people::eligible_user(user, &wanted.member_type));
+    let personal = Personal::of(call, &page.items).await?;
+    let people = page.items.iter().map(|user| eligible_user(user, &personal, &wanted.filters.member_type));
     Ok((people.collect(), page.total))
 }
 
@@ -94,11 +110,11 @@ async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
     query.filters = seen.filters;
     // Names and contacts are those of the user whose primary individual it is.
     let everybody = || Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending);
-    if !text(call).trim().is_empty() {
-        let named = everybody().search(&users::SEARCH, text(call));
+    if !&wanted.filters.text.trim().is_empty() {
+        let named = everybody().search(&users::SEARCH, &wanted.filters.text);
         query = query.related(&users::PRIMARY_INDIVIDUAL, named, true);
     }
-    if let Some(verified) = call.arguments.flag("filter[verified]") {
+    if let Some(verified) = wanted.filters.verified {
         query = query.related(&users::PRIMARY_INDIVIDUAL, everybody().equal(&users::VERIFIED, "true"), verified);
     }
     query = match wanted.only_node() {
@@ -106,11 +122,8 @@ async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
         None => query.none_of(&individuals::ID, individuals_in_all(documents, wanted).await?),
     };
     let page = documents.page(query.page(wanted.window.offset, wanted.window.limit)).await?.value;
-    let persons = people::persons(documents, &page.items).await?;
-    let people = page.items.iter().map(|individual| {
-        let person = persons.get(&individual.id).map(AsRef::as_ref);
-        people::eligible_individual(individual, person, &wanted.member_type)
-    });
+    let persons = Persons::behind(call, &page.items).await?;
+    let people = page.items.iter().map(|individual| persons.eligible(individual, &wanted.filters.member_type));
     Ok((people.collect(), page.total))
 }
 
@@ -149,10 +162,6 @@ impl Wanted {
     fn only_node(&self) -> Option<GroupId> {
         self.nodes.first().copied().filter(|_| self.nodes.len() == 1)
     }
-}
-
-fn text(call: &Call) -> &str {
-    call.arguments.text("filter[text]").unwrap_or_default()
 }
 
 fn place(post: Post, group: GroupId) -> String {

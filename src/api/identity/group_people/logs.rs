@@ -1,73 +1,76 @@
-//! The log of who came to groups and who left them.
+//! The log of those who came to groups and left them.
 
-use super::super::call::{Answered, Call};
-use super::super::documents::{Reply, Resource};
+use super::super::call::{Answered, Call, Parameters};
+use super::super::documents::Resource;
 use super::super::refusals::parameter;
 use super::super::times;
 use crate::access::Operation;
+use crate::access::resource::{GroupAct, OrganizationAct};
 use crate::api::common::ApiError;
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use registrar_projections::groups::{self, Author, GroupDocument, LogDocument, Subject};
-use registrar_projections::{Direction, Query};
+use registrar_projections::{Direction, IndividualDocument, OrganizationDocument, Query};
+use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-pub(in crate::api::identity) async fn list_logs(call: Call) -> Answered {
-    let window = call.window()?;
-    let query = scoped(&call).await?.page(window.offset, window.limit);
-    let page = call.documents().page(query).await?.value;
-    Ok(Reply::Page(page.items.iter().map(row).collect(), window, page.total))
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Scope {
+    #[serde(rename = "individual-group-id")]
+    group: Option<GroupId>,
+    #[serde(rename = "organization-id")]
+    organization: Option<OrganizationId>,
+    #[serde(rename = "individual-id")]
+    individual: Option<IndividualId>,
+    #[serde(rename = "filter[individual-id]")]
+    only: Option<IndividualId>,
 }
 
-/// What is asked for, newest first. Every identifier that is given must be of something that the caller sees, and one of
-/// them of something whose log they may read: a group they manage, an organization they administer, or an individual, of
-/// which they then get what happened in groups that they manage.
-async fn scoped(call: &Call) -> Result<Query<LogDocument>, ApiError> {
-    let group = call.uuid("individual-group-id").map(GroupId);
-    let organization = call.uuid("organization-id").map(OrganizationId);
-    let individuals = [call.uuid("individual-id"), call.uuid("filter[individual-id]")];
-    let individuals: Vec<_> = individuals.into_iter().flatten().map(IndividualId).collect();
-    if group.is_none() && organization.is_none() && individuals.is_empty() {
-        return Err(parameter("individual-group-id", "or another scope is needed"));
-    }
-    let (access, holder) = (call.access(), &call.holder);
-    let mut query = Query::<LogDocument>::sorted(&groups::LATEST_FIRST, Direction::Descending);
-    let mut readable = false;
-    if let Some(group) = group {
-        // A log is read by those who manage the group, so that who may only look at it has no other way to it either.
-        if !access.group(holder, group, Operation::Write).await? {
-            return Err(call.forbidden());
+pub(in crate::api::identity) async fn list_logs(call: Call, Parameters(scope): Parameters<Scope>) -> Answered {
+    call.list(scope.query(&call).await?, row).await
+}
+
+impl Scope {
+    /// The rows that are asked for, newest first. Every identifier that is given must be of something that the caller sees,
+    /// and one of them of something whose log they may read: a group they manage, an organization they administer, or an
+    /// individual, of which they then get what happened in groups that they manage.
+    async fn query(&self, call: &Call) -> Result<Query<LogDocument>, ApiError> {
+        let individuals: Vec<_> = [self.individual, self.only].into_iter().flatten().collect();
+        if self.group.is_none() && self.organization.is_none() && individuals.is_empty() {
+            return Err(parameter("individual-group-id", "or another scope is required"));
         }
-        readable = true;
-        query = query.equal(&groups::GROUP_ID, group.to_string());
-    }
-    if let Some(organization) = organization {
-        if !access.organization(holder, organization, Operation::Read).await? {
-            return Err(call.forbidden());
+        let mut query = Query::<LogDocument>::sorted(&groups::LATEST_FIRST, Direction::Descending);
+        let mut readable = false;
+        let unseen = || call.forbidden();
+        if let Some(group) = self.group {
+            // A log is read by those who manage the group. Who may only look at it has no other way to it either.
+            let group =
+                call.rightful::<GroupDocument>(&group.to_string(), GroupAct::Change).await?.ok_or_else(unseen)?;
+            readable = true;
+            query = query.equal(&groups::GROUP_ID, group.id.to_string());
         }
-        readable |= access.organization(holder, organization, Operation::Write).await?;
-        query = query.equal(&groups::LOG_ORGANIZATION_ID, organization.to_string());
-    }
-    for individual in &individuals {
-        if !access.individual(holder, *individual).await? {
-            return Err(call.forbidden());
+        if let Some(organization) = self.organization {
+            let found = call.seen::<OrganizationDocument>(organization).await?.ok_or_else(unseen)?;
+            readable |= call.may(&*found, OrganizationAct::Administer).await?;
+            query = query.equal(&groups::LOG_ORGANIZATION_ID, organization.to_string());
         }
-        query = query.equal(&groups::INDIVIDUAL_ID, individual.to_string());
+        for individual in &individuals {
+            call.seen::<IndividualDocument>(*individual).await?.ok_or_else(unseen)?;
+            query = query.equal(&groups::INDIVIDUAL_ID, individual.to_string());
+        }
+        if readable {
+            return Ok(query);
+        }
+        let managed = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending).uncounted();
+        let managed = call.access().only_groups(managed, &call.holder, Operation::Write).await?;
+        let managed = call.documents().ids(managed).await?.value.items;
+        call.require(!individuals.is_empty() && !managed.is_empty())?;
+        Ok(query.one_of(&groups::GROUP_ID, managed))
     }
-    if readable {
-        return Ok(query);
-    }
-    let managed = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending).uncounted();
-    let managed = access.only_groups(managed, holder, Operation::Write).await?;
-    let managed = call.documents().ids(managed).await?.value.items;
-    if individuals.is_empty() || managed.is_empty() {
-        return Err(call.forbidden());
-    }
-    Ok(query.one_of(&groups::GROUP_ID, managed))
 }
 
 fn row(row: &LogDocument) -> Resource {
-    // The system, and whoever is named by something else than a UUID, is nobody in particular.
+    // The system, and an author who is named by something else than a UUID, has the nil UUID.
     let author = match &row.author {
         Author::Somebody(id) => Uuid::try_parse(id).unwrap_or_default(),
         Author::System => Uuid::nil(),

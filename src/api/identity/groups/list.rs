@@ -1,105 +1,114 @@
-//! The lists of groups: what narrows them.
+//! The lists of groups, and their filters.
 
-use super::super::call::{Answered, Call};
-use super::super::documents::{Reply, Window};
-use super::super::times::{Comparison, Relation};
-use super::view::{self, Shown};
+use super::super::call::{Answered, Call, Narrow, Parameters, Parsed, compared};
+use super::super::times::Comparison;
+use super::view::{self, People};
 use crate::access::Operation;
 use crate::api::common::ApiError;
 use crate::directory::groups::{Taking, only_taking};
-use registrar_aggregates::values::{GroupId, IndividualId, UserId};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::groups::{self, GroupDocument};
-use registrar_projections::stamped::time_key;
 use registrar_projections::users::name_key;
-use registrar_projections::{Direction, IndividualDocument, Query};
-use std::sync::Arc;
-use uuid::Uuid;
+use registrar_projections::{Direction, IndividualDocument, Query, UserDocument};
+use serde::Deserialize;
 
-pub(in crate::api::identity) async fn list(call: Call) -> Answered {
-    let (groups, window, total) = page(&call).await?;
-    Ok(Reply::Page(view::summaries(&call, &groups).await?, window, total))
+/// Whether a group is active is no question, as long as every one is.
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Wanted {
+    #[serde(rename = "type")]
+    kinds: Vec<String>,
+    #[serde(rename = "organization-id")]
+    organization: Option<OrganizationId>,
+    name: Option<String>,
+    ids: Option<Vec<GroupId>>,
+    #[serde(rename = "filter[exclude-ids]")]
+    without: Option<Vec<GroupId>>,
+    #[serde(rename = "filter[node-type]")]
+    node_type: Option<String>,
+    #[serde(rename = "filter[tree-node-type]")]
+    tree_node_type: Option<String>,
+    #[serde(default, rename = "filter[tags]")]
+    tags: Vec<String>,
+    #[serde(rename = "filter[text]")]
+    text: Option<String>,
+    #[serde(default, rename = "filter[cmp-last-modified-time]")]
+    modified: Vec<Parsed<Comparison>>,
+    #[serde(rename = "filter[parent-group-id]")]
+    parent: Option<GroupId>,
+    #[serde(rename = "filter[leader-id]")]
+    leader: Option<UserId>,
+    #[serde(rename = "filter[individual-id]")]
+    individual: Option<IndividualId>,
+    #[serde(rename = "exclude[individual-id]")]
+    without_individual: Option<IndividualId>,
+    #[serde(rename = "filter[eligible-individual-id]")]
+    eligible: Option<IndividualId>,
+    #[serde(default, rename = "with-individuals")]
+    with_individuals: bool,
 }
 
-pub(in crate::api::identity) async fn list_v1(call: Call) -> Answered {
-    let individuals = call.arguments.flag("with-individuals").unwrap_or_default();
-    let (groups, window, total) = page(&call).await?;
-    Ok(Reply::Page(view::full(&call, &groups, Shown { individuals, members: true }).await?, window, total))
+pub(in crate::api::identity) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+    let Some(query) = query(&call, wanted).await? else { return call.nothing() };
+    let page = call.page(query).await?;
+    let rows = view::summaries(&call, &page.items).await?;
+    Ok(page.with(rows))
 }
 
-async fn page(call: &Call) -> Result<(Vec<GroupDocument>, Window, u64), ApiError> {
-    let window = call.window()?;
+pub(in crate::api::identity) async fn list_v1(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+    let people = People { individuals: wanted.with_individuals, members: true };
+    let Some(query) = query(&call, wanted).await? else { return call.nothing() };
+    let page = call.page(query).await?;
+    let rows = view::full(&call, &page.items, people).await?;
+    Ok(page.with(rows))
+}
+
+/// The query for the groups that the caller may read; `None` if it can find nothing.
+async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<GroupDocument>>, ApiError> {
     let query = Query::<GroupDocument>::sorted(&groups::BY_CREATION, Direction::Ascending);
-    let query = by_itself(call, query)?;
-    let Some(query) = by_others(call, query).await? else { return Ok((vec![], window, 0)) };
-    let query = call.access().only_groups(query, &call.holder, Operation::Read).await?;
-    let page = call.documents().page(query.page(window.offset, window.limit)).await?.value;
-    Ok((page.items, window, page.total))
+    let Some(query) = by_others(call, query, &wanted).await? else { return Ok(None) };
+    Ok(Some(call.access().only_groups(by_itself(query, wanted), &call.holder, Operation::Read).await?))
 }
 
-/// Filters that say something of the group itself. Whether it is active is no question, as long as every one is.
-fn by_itself(call: &Call, mut query: Query<GroupDocument>) -> Result<Query<GroupDocument>, ApiError> {
-    let arguments = &call.arguments;
-    query = query.one_of(&groups::KIND, arguments.texts("type").map(str::to_owned).collect());
-    if let Some(organization) = call.uuid("organization-id") {
-        query = query.equal(&groups::ORGANIZATION_ID, organization.to_string());
-    }
-    if let Some(node_type) = arguments.text("filter[node-type]") {
-        query = query.equal(&groups::NODE_TYPE, node_type);
-    }
-    if let Some(tree_node_type) = arguments.text("filter[tree-node-type]") {
-        query = query.equal(&groups::LEAF, (tree_node_type == "leaf").to_string());
-    }
-    for tag in arguments.texts("filter[tags]") {
-        query = query.contains(&groups::TAGS, tag);
-    }
-    if let Some(text) = arguments.text("filter[text]") {
-        query = query.search(&groups::SEARCH, text);
-    }
-    if let Some(name) = arguments.text("name") {
-        query = query.equal(&groups::NAME, name_key(name.trim()));
-    }
-    if let Some(ids) = call.uuids("ids") {
-        query = query.one_of(&groups::ID, ids);
-    }
-    if let Some(ids) = call.uuids("filter[exclude-ids]") {
-        query = query.none_of(&groups::ID, ids);
-    }
-    for Comparison { relation, time } in call.comparisons("filter[cmp-last-modified-time]", true)? {
-        let (key, time) = (&groups::UPDATED_AT, time_key(time));
-        query = match relation {
-            Relation::Before => query.below(key, time),
-            Relation::Until => query.at_most(key, time),
-            Relation::After => query.above(key, time),
-            Relation::Since => query.at_least(key, time),
-        };
-    }
-    Ok(query)
+/// Filters that say something of the group itself.
+fn by_itself(query: Query<GroupDocument>, wanted: Wanted) -> Query<GroupDocument> {
+    let tags = wanted.tags.into_iter().fold(query, |query, tag| query.contains(&groups::TAGS, tag));
+    let query = tags
+        .one_of(&groups::KIND, wanted.kinds)
+        .when(wanted.organization, |query, id| query.equal(&groups::ORGANIZATION_ID, id.to_string()))
+        .when(wanted.node_type, |query, node_type| query.equal(&groups::NODE_TYPE, node_type))
+        .when(wanted.tree_node_type, |query, kind| query.equal(&groups::LEAF, (kind == "leaf").to_string()))
+        .when(wanted.text, |query, text| query.search(&groups::SEARCH, &text))
+        .when(wanted.name, |query, name| query.equal(&groups::NAME, name_key(name.trim())))
+        .when(wanted.ids, |query, ids| query.one_of(&groups::ID, texts(ids)))
+        .when(wanted.without, |query, ids| query.none_of(&groups::ID, texts(ids)));
+    compared(query, &groups::UPDATED_AT, wanted.modified.into_iter().map(|Parsed(comparison)| comparison))
 }
 
-/// Filters that name something else. What the caller does not see is as if it were not there: `None` if nothing is left.
-async fn by_others(call: &Call, mut query: Query<GroupDocument>) -> Result<Option<Query<GroupDocument>>, ApiError> {
-    if let Some(parent) = call.uuid("filter[parent-group-id]") {
-        if !call.access().group(&call.holder, GroupId(parent), Operation::Read).await? {
-            return Ok(None);
-        }
-        query = query.equal(&groups::PARENT, parent.to_string());
+/// Filters that name something else. What the caller does not see is as if it did not exist: `None` if nothing is left.
+async fn by_others(
+    call: &Call,
+    mut query: Query<GroupDocument>,
+    wanted: &Wanted,
+) -> Result<Option<Query<GroupDocument>>, ApiError> {
+    if let Some(parent) = wanted.parent {
+        let Some(parent) = call.seen::<GroupDocument>(parent).await? else { return Ok(None) };
+        query = query.equal(&groups::PARENT, parent.id.to_string());
     }
-    if let Some(leader) = call.uuid("filter[leader-id]") {
-        let leader = call.user_by_id(UserId(leader)).await?;
-        let Some(leader) = leader.filter(|leader| call.holder.sees(leader)) else { return Ok(None) };
+    if let Some(leader) = wanted.leader {
+        let Some(leader) = call.seen::<UserDocument>(leader).await? else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(leader.posts.values().flat_map(|posts| &posts.leads).copied()));
     }
-    if let Some(individual) = call.uuid("filter[individual-id]") {
-        let Some(individual) = seen_individual(call, individual).await? else { return Ok(None) };
+    if let Some(individual) = wanted.individual {
+        let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(individual.groups()));
     }
-    if let Some(individual) = call.uuid("exclude[individual-id]")
-        && let Some(individual) = seen_individual(call, individual).await?
+    if let Some(individual) = wanted.without_individual
+        && let Some(individual) = call.seen::<IndividualDocument>(individual).await?
     {
         query = query.none_of(&groups::ID, texts(individual.groups()));
     }
-    if let Some(individual) = call.uuid("filter[eligible-individual-id]") {
-        let Some(individual) = seen_individual(call, individual).await? else { return Ok(None) };
+    if let Some(individual) = wanted.eligible {
+        let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
         let organizations = individual.places.keys().map(ToString::to_string).collect();
         query = only_taking(query, Taking::Individuals)
             .one_of(&groups::ORGANIZATION_ID, organizations)
@@ -108,15 +117,6 @@ async fn by_others(call: &Call, mut query: Query<GroupDocument>) -> Result<Optio
     Ok(Some(query))
 }
 
-async fn seen_individual(call: &Call, id: Uuid) -> Result<Option<Arc<IndividualDocument>>, ApiError> {
-    let id = IndividualId(id);
-    let Some(found) = call.documents().find::<IndividualDocument>(&id.to_string()).await?.value else {
-        return Ok(None);
-    };
-    let seen = call.access().individual_as(&call.holder, &found).await?;
-    Ok(seen.then_some(found))
-}
-
-fn texts(groups: impl Iterator<Item = GroupId>) -> Vec<String> {
-    groups.map(|group| group.to_string()).collect()
+fn texts(groups: impl IntoIterator<Item = GroupId>) -> Vec<String> {
+    groups.into_iter().map(|group| group.to_string()).collect()
 }

@@ -1,101 +1,234 @@
 //! Groups as they are shown. What many groups need is gathered for all of them together.
 
-use super::super::call::Call;
-use super::super::documents::Resource;
-use super::super::people::{self, Persons};
+use super::super::call::{Answered, Call};
+use super::super::documents::{Reply, Resource};
+use super::super::people::{self, Personal, Persons};
 use super::super::times;
-use crate::access::Operation;
+use crate::access::resource::GroupAct;
 use crate::api::common::ApiError;
+use crate::directory::{DirectoryError, Done};
+use crate::executor::{Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
+use crate::node::Node;
 use crate::read_store::Documents;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use registrar_aggregates::group::NodeType;
 use registrar_aggregates::group::staffing::Post;
-use registrar_aggregates::values::{GroupId, OrganizationId};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
+use registrar_projections::document::HasCollection;
 use registrar_projections::groups::{CountDocument, GroupDocument, TreeDocument};
 use registrar_projections::{Direction, IndividualDocument, Query, UserDocument, individuals, users};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Type of the resources.
-pub(super) const GROUPS: &str = "individual-groups";
+const GROUPS: &str = "individual-groups";
 /// Numbers that are counted at a time.
 const COUNTS_AT_A_TIME: usize = 4;
 
-/// Who of a group is shown besides its leaders.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::api::identity) struct Shown {
+/// The people of a group that are shown besides its leaders.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(in crate::api::identity) struct People {
     /// Its individuals.
+    #[serde(default, rename = "with-individuals")]
     pub(in crate::api::identity) individuals: bool,
     /// Its members.
+    #[serde(default, rename = "with-members")]
     pub(in crate::api::identity) members: bool,
 }
 
 /// Groups without their people.
 pub(super) async fn summaries(call: &Call, groups: &[GroupDocument]) -> Result<Vec<Resource>, ApiError> {
-    let around = Around::of(call.documents(), groups).await?;
-    let resources = groups.iter().map(|group| Resource::new(GROUPS, group.id, around.summary(group).into()));
+    let related = Related::of(call.documents(), groups).await?;
+    let resources = groups.iter().map(|group| resource(group, related.summary(group)));
     Ok(resources.collect())
 }
 
-/// Groups with their people, each as the caller of `call` sees it.
-pub(in crate::api::identity) async fn full(
-    call: &Call,
-    groups: &[GroupDocument],
-    shown: Shown,
-) -> Result<Vec<Resource>, ApiError> {
-    let (documents, access) = (call.documents(), call.access());
-    let around = Around::of(documents, groups).await?;
+/// Groups with their people, each as the caller sees it.
+pub(super) async fn full(call: &Call, groups: &[GroupDocument], shown: People) -> Result<Vec<Resource>, ApiError> {
+    let documents = call.documents();
+    let related = Related::of(documents, groups).await?;
     let staff = staff(documents, groups, shown.members).await?;
-    let (leaders, members) =
-        (by_group(&staff, |user| posts(user, Post::Leader)), by_group(&staff, |user| posts(user, Post::Member)));
+    let personal = Personal::of(call, &staff).await?;
+    let leaders = by_group(&staff, |user| posts(user, Post::Leader));
+    let members = by_group(&staff, |user| posts(user, Post::Member));
     let individuals = if shown.individuals { individuals(documents, groups).await? } else { vec![] };
-    let persons = people::persons(documents, &individuals).await?;
+    let persons = Persons::behind(call, &individuals).await?;
     let inside = by_group(&individuals, |individual| individual.groups().collect());
-    let writable = groups.iter().map(|group| access.group_as(&call.holder, group, Operation::Write));
-    let writable = try_join_all(writable).await?;
+    let writable = try_join_all(groups.iter().map(|group| call.may(group, GroupAct::Change))).await?;
     let resources = groups.iter().zip(writable).map(|(group, writable)| {
-        let mut attributes = around.summary(group);
-        lead(&mut attributes, in_group(&leaders, group), writable);
+        let mut attributes = related.summary(group);
+        lead(&mut attributes, in_group(&leaders, group), writable, &personal);
         if shown.members {
-            let members = in_group(&members, group).iter().map(|user| people::group_member(user));
-            attributes.insert("members".into(), members.collect());
+            work(&mut attributes, in_group(&members, group), &personal);
         }
         if shown.individuals {
             fill(&mut attributes, in_group(&inside, group), &persons);
         }
-        Resource::new(GROUPS, group.id, attributes.into())
+        resource(group, attributes)
     });
     Ok(resources.collect())
 }
 
-/// A group that was created this moment, with the leaders it has; whoever created it may change it.
-pub(super) fn created<'a>(
-    group: &GroupDocument,
-    leaders: impl IntoIterator<Item = &'a UserDocument>,
-    individuals: u64,
-) -> Resource {
-    let around = Around { counts: [(group.id, individuals)].into(), ..Around::default() };
-    let mut attributes = around.summary(group);
-    let mut leaders: Vec<_> = leaders.into_iter().collect();
+/// A group that was created this moment, with the leaders it has; its creator may change it.
+pub(super) fn created(outcome: &Outcome, individuals: u64, personal: &Personal) -> Option<Resource> {
+    let group = outcome.document::<GroupDocument>()?;
+    let related = Related { counts: [(group.id, individuals)].into(), ..Related::default() };
+    let mut attributes = related.summary(group);
+    let mut leaders: Vec<_> = outcome.documents.iter().filter_map(|document| UserDocument::unwrap(document)).collect();
     leaders.sort_by_key(|user| (user.created_at, user.profile.id));
-    lead(&mut attributes, &leaders, true);
-    Resource::new(GROUPS, group.id, attributes.into())
+    lead(&mut attributes, &leaders, true, personal);
+    Some(resource(group, attributes))
 }
 
-fn lead(attributes: &mut Map<String, Value>, leaders: &[&UserDocument], writable: bool) {
+/// A group with all that is needed to show it after a change, whichever people come or leave with that. What the change
+/// leaves is laid over it, so that the answer can be committed with the events.
+pub(in crate::api::identity) struct Prepared {
+    group: GroupDocument,
+    shown: People,
+    related: Related,
+    staff: BTreeMap<UserId, UserDocument>,
+    individuals: BTreeMap<IndividualId, IndividualDocument>,
+    persons: Persons,
+    personal: Personal,
+    /// The user who calls, with the groups whose leaders may change this one; `None` for those who may anyway.
+    leader: Option<(UserId, BTreeSet<GroupId>)>,
+    writable: bool,
+}
+
+impl Prepared {
+    /// A group before a change that `users` and `named` individuals come or leave with.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(in crate::api::identity) async fn of(
+        call: &Call,
+        group: &GroupDocument,
+        shown: People,
+        users: &BTreeSet<UserId>,
+        named: &BTreeSet<IndividualId>,
+    ) -> Result<Self, ApiError> {
+        let (documents, groups) = (call.documents(), std::slice::from_ref(group));
+        let mut staff = staff(documents, groups, shown.members).await?;
+        let involved = documents.find_all::<UserDocument>(users.iter().map(ToString::to_string)).await?;
+        staff.extend(involved.iter().map(|user| UserDocument::clone(user)));
+        let mut individuals = if shown.individuals { individuals(documents, groups).await? } else { vec![] };
+        if shown.individuals {
+            let named = named.iter().map(ToString::to_string);
+            let named = documents.find_all::<IndividualDocument>(named).await?;
+            individuals.extend(named.iter().map(|individual| IndividualDocument::clone(individual)));
+        }
+        let organization = group.organization_id;
+        let leader = match call.holder.user_id().filter(|_| !call.holder.is_admin(organization)) {
+            Some(user) => {
+                let tree = call.access().tree(organization).await?;
+                let above = tree.iter().flat_map(|tree| tree.ancestors(group.id)).collect::<BTreeSet<_>>();
+                Some((user, above.into_iter().chain([group.id]).collect()))
+            }
+            None => None,
+        };
+        Ok(Prepared {
+            group: group.clone(),
+            shown,
+            related: Related::of(documents, groups).await?,
+            persons: Persons::behind(call, &individuals).await?,
+            personal: Personal::of(call, &staff).await?,
+            staff: staff.into_iter().map(|user| (user.profile.id, user)).collect(),
+            individuals: individuals.into_iter().map(|individual| (individual.id, individual)).collect(),
+            leader,
+            writable: call.may(group, GroupAct::Change).await?,
+        })
+    }
+
+    /// Carries out the change and answers with the group.
+    ///
+    /// # Errors
+    /// Those of the act.
+    pub(in crate::api::identity) async fn commit<'c, Act>(
+        self,
+        call: &'c Call,
+        reply: fn(Resource) -> Reply,
+        act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
+    ) -> Answered
+    where
+        Act: Future<Output = Done>,
+    {
+        let prepared = Arc::new(self);
+        let rendered =
+            call.commit_rendered::<DirectoryError, _>(move |outcome| Some(reply(prepared.after(outcome))), act);
+        rendered.await?.ok_or_else(|| ApiError::internal("a group was not shown after its change"))
+    }
+
+    fn after(&self, outcome: &Outcome) -> Resource {
+        let groups = changed::<GroupDocument>(outcome);
+        let group = groups.into_iter().find(|group| group.id == self.group.id).unwrap_or(&self.group);
+        let mut attributes = self.related.summary(group);
+        let counts = changed::<CountDocument>(outcome);
+        if let Some(count) = counts.iter().find(|count| count.id == group.id) {
+            attributes.insert("individuals-count".into(), count.individuals.into());
+        }
+        let mut staff: BTreeMap<_, _> = self.staff.iter().map(|(id, user)| (*id, user)).collect();
+        staff.extend(changed::<UserDocument>(outcome).into_iter().map(|user| (user.profile.id, user)));
+        let writable = match &self.leader {
+            Some((user, of)) => match staff.get(user) {
+                Some(user) => posts(user, Post::Leader).iter().any(|group| of.contains(group)),
+                None => self.writable,
+            },
+            None => self.writable,
+        };
+        let with = |post| in_order(staff.values().copied(), move |user| posts(user, post).contains(&group.id));
+        lead(&mut attributes, &with(Post::Leader), writable, &self.personal);
+        if self.shown.members {
+            work(&mut attributes, &with(Post::Member), &self.personal);
+        }
+        if self.shown.individuals {
+            let mut all: BTreeMap<_, _> = self.individuals.iter().map(|(id, one)| (*id, one)).collect();
+            all.extend(changed::<IndividualDocument>(outcome).into_iter().map(|one| (one.id, one)));
+            let mut inside: Vec<_> =
+                all.into_values().filter(|one| one.groups().any(|inside| inside == group.id)).collect();
+            inside.sort_by_key(|one| (one.created_at, one.id));
+            fill(&mut attributes, &inside, &self.persons);
+        }
+        resource(group, attributes)
+    }
+}
+
+fn changed<D: HasCollection>(outcome: &Outcome) -> Vec<&D> {
+    outcome.documents.iter().filter_map(|document| D::unwrap(document)).collect()
+}
+
+/// Users as lists show them, oldest first.
+fn in_order<'u>(
+    users: impl Iterator<Item = &'u UserDocument>,
+    wanted: impl Fn(&UserDocument) -> bool,
+) -> Vec<&'u UserDocument> {
+    let mut users: Vec<_> = users.filter(|user| wanted(user)).collect();
+    users.sort_by_key(|user| (user.created_at, user.profile.id));
+    users
+}
+
+fn resource(group: &GroupDocument, attributes: Map<String, Value>) -> Resource {
+    Resource::new(GROUPS, group.id, attributes.into()).at(group.version)
+}
+
+fn lead(attributes: &mut Map<String, Value>, leaders: &[&UserDocument], writable: bool, personal: &Personal) {
     attributes.insert("leader-ids".into(), leaders.iter().map(|user| json!(user.profile.id)).collect());
-    attributes.insert("leaders".into(), leaders.iter().map(|user| people::group_leader(user)).collect());
+    let shown = leaders.iter().map(|user| people::group_leader(user, personal));
+    attributes.insert("leaders".into(), shown.collect());
     attributes.insert("self-can-write".into(), writable.into());
+}
+
+fn work(attributes: &mut Map<String, Value>, members: &[&UserDocument], personal: &Personal) {
+    let shown = members.iter().map(|user| people::group_member(user, personal));
+    attributes.insert("members".into(), shown.collect());
 }
 
 fn fill(attributes: &mut Map<String, Value>, individuals: &[&IndividualDocument], persons: &Persons) {
     attributes.insert("individual-ids".into(), individuals.iter().map(|individual| json!(individual.id)).collect());
-    let shown = individuals
-        .iter()
-        .map(|individual| people::group_individual(individual, persons.get(&individual.id).map(AsRef::as_ref)));
+    let shown = individuals.iter().map(|individual| persons.individual(individual));
     attributes.insert("individuals".into(), shown.collect());
 }
 
@@ -136,19 +269,19 @@ async fn individuals(documents: &Documents, groups: &[GroupDocument]) -> Journal
     Ok(documents.page(query).await?.value.items)
 }
 
-/// What is to be known around groups.
+/// Names of parents and numbers of individuals of some groups.
 #[derive(Default)]
-struct Around {
+struct Related {
     names: HashMap<GroupId, String>,
     counts: HashMap<GroupId, u64>,
 }
 
-impl Around {
+impl Related {
     async fn of(documents: &Documents, groups: &[GroupDocument]) -> JournalResult<Self> {
         let parents: BTreeSet<_> = groups.iter().filter_map(|group| group.parent).collect();
         let parents = documents.find_all::<GroupDocument>(parents.iter().map(ToString::to_string)).await?;
         let names = parents.into_iter().map(|parent| (parent.id, parent.name.clone())).collect();
-        Ok(Around { names, counts: counts(documents, groups).await? })
+        Ok(Related { names, counts: counts(documents, groups).await? })
     }
 
     fn summary(&self, group: &GroupDocument) -> Map<String, Value> {

@@ -1,101 +1,109 @@
 //! Which users a list is of.
 
-use super::shown::current;
 use crate::api::common::ApiError;
-use crate::api::identity::call::Call;
-use crate::api::identity::refusals::parameter;
-use crate::api::identity::times::{Comparison, Relation};
-use chrono::{DateTime, Utc};
-use registrar_aggregates::user::Role;
-use registrar_aggregates::values::{EmailAddress, OrganizationId};
-use registrar_projections::query::{Direction, Query, TextKey};
-use registrar_projections::stamped::time_key;
-use registrar_projections::{Document, UserDocument, users};
+use crate::api::identity::call::{Call, Narrow, Parsed, Strict, compared};
+use crate::api::identity::times::Comparison;
+use registrar_aggregates::user::{Classification, Role};
+use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId};
+use registrar_projections::query::{Direction, Query};
+use registrar_projections::{OrganizationDocument, UserDocument, users};
+use serde::Deserialize;
 
 /// Nothing that is stored has this value.
-const NOBODY: &str = "-";
+const NO_KEY: &str = "-";
 
-/// The query that a list asks for, without its page.
-pub(super) async fn query(call: &Call) -> Result<Query<UserDocument>, ApiError> {
-    let arguments = &call.arguments;
-    let organization = call.uuid("organization-id").map(OrganizationId);
-    if let Some(organization) = organization
-        && !call.holder.is_member(organization)
-        && !call.holder.sees_all_of(organization)
-    {
-        return Err(call.forbidden());
-    }
-    let mut query = sorted(call);
-    if let Some(organization) = organization {
-        query = query.contains(&users::PLACES, users::member_of(organization));
-    }
-    if !organization.is_some_and(|organization| call.holder.sees_all_of(organization)) {
-        query = call.holder.only_seen(query);
-    }
-    if let Some(shared) = call.uuid("shared-with-id").map(OrganizationId) {
-        query = query.contains(&users::PLACES, users::holding(Role::Member.id(shared)));
-    }
-    if arguments.flag("filter[organization-admin]") == Some(true) {
-        let role = current(call).map(|organization| Role::Admin.id(organization));
-        query = query.contains(&users::PLACES, role.map_or_else(|| NOBODY.to_owned(), users::holding));
-    }
-    for (name, key) in [("filter[email-verified]", &users::EMAIL_VERIFIED), ("filter[enabled]", &users::ENABLED)] {
-        if let Some(flag) = arguments.flag(name) {
-            query = query.equal(key, flag.to_string());
-        }
-    }
-    let includes = |name: &str| arguments.flag(name) == Some(true);
-    // Who asks for those that are out of force sees them, whichever way it was asked.
-    if !includes("filter[include-inactive]") && arguments.flag("filter[enabled]").is_none() {
-        query = query.equal(&users::ENABLED, "true");
-    }
-    if !includes("filter[include-unverified]") && arguments.flag("filter[email-verified]").is_none() {
-        query = query.equal(&users::VERIFIED, "true");
-    }
-    if !includes("filter[include-participants]") {
-        query = query.equal(&users::PARTICIPANT, "false");
-    }
-    if arguments.flag("filter[include-tester]") == Some(false) {
-        query = query.none_of(&users::CLASSIFICATION, vec!["customer_test".to_owned()]);
-    }
-    if let Some(classification) = arguments.text("filter[classification]") {
-        query = query.equal(&users::CLASSIFICATION, classification);
-    }
-    if let Some(email) = arguments.text("email") {
-        query = query.equal(&users::EMAIL, email_key(email));
-    }
-    if let Some(phone) = arguments.text("filter[phone-number]") {
-        query = query.equal(&users::PHONE, phone);
-    }
-    if let Some(username) = arguments.text("filter[username]") {
-        query = if username.starts_with('+') {
-            query.equal(&users::PHONE, username)
-        } else {
-            query.equal(&users::EMAIL, email_key(username))
-        };
-    }
-    if let Some(individuals) = call.uuids("filter[primary-individual-ids]") {
-        query = query.one_of(&users::PRIMARY_INDIVIDUAL, individuals);
-    }
-    // Nobody was invited yet.
-    if arguments.has("filter[registration-invite]")
-        && !arguments.texts("filter[registration-invite]").any(|one| one == "none")
-    {
-        query = query.one_of(&users::ID, vec![]);
-    }
-    let comparisons = call.comparisons("filter[cmp-last-modified-time]", false)?;
-    query = compared(query, &users::UPDATED_AT, &comparisons);
-    if let Some(text) = arguments.text("text") {
-        query = query.search(&users::SEARCH, text);
-    }
-    if arguments.texts("sort-by").count() > 1 {
-        return Err(parameter("sort-by", "must not have more than one key"));
-    }
-    Ok(query)
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Wanted {
+    #[serde(rename = "organization-id")]
+    organization: Option<OrganizationId>,
+    #[serde(rename = "shared-with-id")]
+    shared_with: Option<OrganizationId>,
+    email: Option<String>,
+    text: Option<String>,
+    #[serde(default, rename = "sort-by")]
+    sort_by: Vec<String>,
+    #[serde(rename = "filter[organization-admin]")]
+    admins: Option<bool>,
+    #[serde(rename = "filter[email-verified]")]
+    email_verified: Option<bool>,
+    #[serde(rename = "filter[enabled]")]
+    enabled: Option<bool>,
+    #[serde(rename = "filter[include-inactive]")]
+    include_inactive: bool,
+    #[serde(rename = "filter[include-unverified]")]
+    include_unverified: bool,
+    #[serde(rename = "filter[include-participants]")]
+    include_participants: bool,
+    #[serde(rename = "filter[include-tester]")]
+    include_tester: Option<bool>,
+    #[serde(rename = "filter[classification]")]
+    classification: Option<Classification>,
+    #[serde(rename = "filter[phone-number]")]
+    phone: Option<String>,
+    #[serde(rename = "filter[username]")]
+    username: Option<String>,
+    #[serde(rename = "filter[primary-individual-ids]")]
+    primary_individuals: Option<Vec<IndividualId>>,
+    #[serde(rename = "filter[registration-invite]")]
+    invite: Option<Vec<String>>,
+    #[serde(default, rename = "filter[cmp-last-modified-time]")]
+    modified: Vec<Parsed<Strict>>,
 }
 
-fn sorted(call: &Call) -> Query<UserDocument> {
-    let key = call.arguments.texts("sort-by").next().unwrap_or_default();
+/// The query that a list asks for, without its page; `None` if it can find nothing.
+pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<UserDocument>>, ApiError> {
+    let mut query = sorted(&wanted);
+    let mut seen_whole = false;
+    if let Some(organization) = wanted.organization {
+        call.seen::<OrganizationDocument>(organization).await?.ok_or_else(|| call.forbidden())?;
+        query = query.contains(&users::PLACES, users::member_of(organization));
+        seen_whole = call.holder.sees_all_of(organization);
+    }
+    if !seen_whole {
+        query = call.holder.only_seen(query);
+    }
+    if let Some(shared) = wanted.shared_with {
+        if call.seen::<OrganizationDocument>(shared).await?.is_none() {
+            return Ok(None);
+        }
+        query = query.contains(&users::PLACES, users::holding(Role::Member.id(shared)));
+    }
+    if wanted.admins == Some(true) {
+        let role = call.current_organization().map(|organization| users::holding(Role::Admin.id(organization)));
+        query = query.contains(&users::PLACES, role.unwrap_or_else(|| NO_KEY.to_owned()));
+    }
+    // Nobody was invited yet.
+    if wanted.invite.is_some_and(|states| !states.iter().any(|state| state == "none")) {
+        return Ok(None);
+    }
+    // An explicit filter overrides the default of enabled and of verified users only.
+    let only = |given: Option<bool>, included: bool| (!included && given.is_none()).then_some("true");
+    query = query
+        .when(wanted.email_verified, |query, flag| query.equal(&users::EMAIL_VERIFIED, flag.to_string()))
+        .when(wanted.enabled, |query, flag| query.equal(&users::ENABLED, flag.to_string()))
+        .when(only(wanted.enabled, wanted.include_inactive), |query, flag| query.equal(&users::ENABLED, flag))
+        .when(only(wanted.email_verified, wanted.include_unverified), |query, flag| query.equal(&users::VERIFIED, flag))
+        .when((!wanted.include_participants).then_some("false"), |query, flag| query.equal(&users::PARTICIPANT, flag))
+        .when(wanted.include_tester.filter(|included| !included), |query, _| {
+            query.none_of(&users::CLASSIFICATION, vec![Classification::CustomerTest.name().to_owned()])
+        })
+        .when(wanted.classification, |query, classification| query.equal(&users::CLASSIFICATION, classification.name()))
+        .when(wanted.email, |query, email| query.equal(&users::EMAIL, email_key(&email)))
+        .when(wanted.phone, |query, phone| query.equal(&users::PHONE, phone))
+        .when(wanted.username, |query, username| match username.strip_prefix('+') {
+            Some(_) => query.equal(&users::PHONE, username),
+            None => query.equal(&users::EMAIL, email_key(&username)),
+        })
+        .when(wanted.primary_individuals, |query, individuals| {
+            query.one_of(&users::PRIMARY_INDIVIDUAL, individuals.iter().map(ToString::to_string).collect())
+        })
+        .when(wanted.text, |query, text| query.search(&users::SEARCH, &text));
+    let modified = wanted.modified.into_iter().map(|Parsed(Strict(comparison))| -> Comparison { comparison });
+    Ok(Some(compared(query, &users::UPDATED_AT, modified)))
+}
+
+fn sorted(wanted: &Wanted) -> Query<UserDocument> {
+    let key = wanted.sort_by.first().map(String::as_str).unwrap_or_default();
     let (direction, key) = match key.strip_prefix('-') {
         Some(key) => (Direction::Descending, key),
         None => (Direction::Ascending, key),
@@ -111,24 +119,5 @@ fn sorted(call: &Call) -> Query<UserDocument> {
 }
 
 fn email_key(text: &str) -> String {
-    EmailAddress::parse(text).map_or_else(|_| NOBODY.to_owned(), |email| users::email_key(&email))
-}
-
-/// Only documents whose time is as the comparisons say.
-pub(in crate::api::identity) fn compared<D: Document>(
-    mut query: Query<D>,
-    key: &TextKey<D>,
-    comparisons: &[Comparison],
-) -> Query<D> {
-    let text = |time: DateTime<Utc>| time_key(time);
-    for comparison in comparisons {
-        let time = text(comparison.time);
-        query = match comparison.relation {
-            Relation::Before => query.below(key, time),
-            Relation::Until => query.at_most(key, time),
-            Relation::After => query.above(key, time),
-            Relation::Since => query.at_least(key, time),
-        };
-    }
-    query
+    EmailAddress::parse(text).map_or_else(|_| NO_KEY.to_owned(), |email| users::email_key(&email))
 }

@@ -1,31 +1,25 @@
-//! Users as they are shown.
+//! Users as a viewer may know them.
 
 use crate::api::common::ApiError;
 use crate::api::identity::call::Call;
 use crate::api::identity::documents::Resource;
 use crate::api::identity::times;
-use registrar_aggregates::user::Role;
-use registrar_aggregates::values::OrganizationId;
+use registrar_aggregates::user::{Role, Username};
+use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::{OrganizationDocument, UserDocument};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use uuid::Uuid;
 
 /// Organizations that are named beside something, by their identifiers.
 pub(in crate::api::identity) struct Organizations(BTreeMap<OrganizationId, Arc<OrganizationDocument>>);
 
 impl Organizations {
-    /// Those that users are members of.
-    pub(in crate::api::identity) async fn of<'u>(
-        call: &Call,
-        users: impl Iterator<Item = &'u UserDocument>,
-    ) -> Result<Self, ApiError> {
-        let ids: BTreeSet<_> = users.flat_map(|user| user.memberships.keys().copied()).collect();
-        Self::named(call, ids).await
-    }
-
-    /// Those with these identifiers.
+    /// Those of some identifiers that exist.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
     pub(in crate::api::identity) async fn named(call: &Call, ids: BTreeSet<OrganizationId>) -> Result<Self, ApiError> {
         let ids = ids.iter().map(ToString::to_string);
         let found = call.documents().find_all::<OrganizationDocument>(ids).await?;
@@ -38,32 +32,185 @@ impl Organizations {
     }
 }
 
-/// The organization that is the current one for the caller of a list or of a single user.
-pub(super) fn current(call: &Call) -> Option<OrganizationId> {
-    let named = call.arguments.text("organization-id").and_then(|id| Uuid::try_parse(id).ok()).map(OrganizationId);
-    named.or_else(|| call.organization()).or_else(|| call.holder.as_user().and_then(|user| user.default_organization))
+/// More of a user that a request may ask for.
+#[derive(Deserialize)]
+pub(in crate::api::identity) struct Details {
+    #[serde(rename = "organization-id")]
+    organization: Option<OrganizationId>,
+    #[serde(rename = "with-roles")]
+    roles: bool,
+    #[serde(rename = "with-signups")]
+    sign_ups: bool,
 }
 
-/// A user in a list.
-pub(super) fn resource(call: &Call, user: &UserDocument, organizations: &Organizations) -> Resource {
-    Resource::new("users", user.profile.id, attributes(call, user, organizations))
+/// The limits of a viewer's knowledge of some users: memberships of organizations that the viewer sees, and personal values
+/// of the few whose account or care is the viewer's business.
+pub(in crate::api::identity) struct Viewer {
+    organizations: Organizations,
+    personal: BTreeSet<UserId>,
+    current: Option<OrganizationId>,
 }
 
-/// A user by itself.
-pub(super) fn detail(call: &Call, user: &UserDocument, organizations: &Organizations) -> Resource {
-    let mut attributes = attributes(call, user, organizations);
-    let known = user.memberships.keys().filter_map(|id| organizations.get(*id));
-    attributes["organizations"] = known.map(reference).collect();
-    if call.arguments.flag("with-roles") == Some(true) {
-        let only = call.uuid("organization-id").map(OrganizationId);
-        attributes["roles"] = roles(user, organizations, only);
+impl Viewer {
+    /// What the caller may know of `users`.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(in crate::api::identity) async fn of(call: &Call, users: &[UserDocument]) -> Result<Self, ApiError> {
+        let memberships = users.iter().flat_map(|user| user.memberships.keys().copied());
+        let seen = memberships.filter(|organization| call.holder.sees_organization(*organization)).collect();
+        let organizations = Organizations::named(call, seen).await?;
+        let personal = call.access().personal(&call.holder, users).await?;
+        Ok(Viewer { organizations, personal, current: call.current_organization() })
     }
-    if call.arguments.flag("with-signups") == Some(true) {
-        // There is no sign-up that could be on record.
-        attributes["onboarding-requests"] = json!([]);
-        attributes["org-code-signup-requests"] = json!([]);
+
+    /// The same with one more organization that is known to be seen.
+    pub(in crate::api::identity) fn with(mut self, organization: Arc<OrganizationDocument>) -> Self {
+        self.organizations.0.insert(organization.profile.id, organization);
+        self
     }
-    Resource::new("users", user.profile.id, attributes)
+
+    /// A user's membership, as a pair.
+    pub(in crate::api::identity) fn pair(&self, user: &UserDocument, organization: OrganizationId) -> Resource {
+        let found = self.organizations.get(organization);
+        let attributes = json!({
+            "user-id": user.profile.id,
+            "organization-id": organization,
+            "organization-name": found.map(OrganizationDocument::handle).unwrap_or_default(),
+            "organization-display-name": found.map(|found| found.name.clone()).unwrap_or_default(),
+            "organization-count": self.memberships(user).count(),
+        });
+        Resource::new("user-organizations", format!("{}_{organization}", user.profile.id), attributes)
+    }
+
+    /// A user in a list, or after a change.
+    pub(in crate::api::identity) fn resource(&self, user: &UserDocument) -> Resource {
+        Resource::new("users", user.profile.id, self.attributes(user)).at(user.version)
+    }
+
+    /// A user by itself.
+    pub(super) fn detail(&self, user: &UserDocument, details: &Details) -> Resource {
+        let mut attributes = self.attributes(user);
+        attributes["organizations"] = self.memberships(user).map(|(organization, _)| reference(organization)).collect();
+        if details.roles {
+            attributes["roles"] = self.roles(user, details.organization);
+        }
+        if details.sign_ups {
+            // There is no sign-up that could be on record.
+            attributes["onboarding-requests"] = json!([]);
+            attributes["org-code-signup-requests"] = json!([]);
+        }
+        Resource::new("users", user.profile.id, attributes).at(user.version)
+    }
+
+    /// The memberships that the viewer knows of, with the roles there.
+    pub(in crate::api::identity) fn memberships<'v>(
+        &'v self,
+        user: &'v UserDocument,
+    ) -> impl Iterator<Item = (&'v OrganizationDocument, &'v BTreeSet<Role>)> {
+        let memberships = user.memberships.iter();
+        memberships.filter_map(|(id, membership)| Some((self.organizations.get(*id)?, &membership.roles)))
+    }
+
+    fn roles(&self, user: &UserDocument, only: Option<OrganizationId>) -> Value {
+        let within =
+            self.memberships(user).filter(|(organization, _)| only.is_none_or(|only| only == organization.profile.id));
+        let own = within.flat_map(|(organization, roles)| {
+            let id = organization.profile.id;
+            roles.iter().map(move |role| {
+                json!({
+                    "id": role.id(id),
+                    "name": role.name(),
+                    "display-name": display_name(role.name()),
+                    "organization-id": id,
+                    "organization-name": organization.handle(),
+                    "organization-display-name": organization.name,
+                })
+            })
+        });
+        let system = user.system_roles.iter().filter(|_| only.is_none()).map(|role| {
+            json!({
+                "id": role.id(),
+                "name": role.name(),
+                "display-name": display_name(role.name()),
+                "organization-id": null,
+                "organization-name": null,
+                "organization-display-name": null,
+            })
+        });
+        own.chain(system).collect()
+    }
+
+    fn attributes(&self, user: &UserDocument) -> Value {
+        let contacts = &user.contacts;
+        let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(times::write);
+        let grants = times::write(user.grants_at);
+        let personal = self.personal.contains(&user.profile.id);
+        let own: Vec<_> = self.memberships(user).map(|(organization, _)| organization.profile.id).collect();
+        let default = user.default_organization.filter(|id| own.contains(id));
+        let admin = self
+            .current
+            .is_some_and(|organization| own.contains(&organization) && user.acts_as(Role::Admin, organization));
+        let shared = self.memberships(user).filter(|(_, roles)| roles.contains(&Role::Member));
+        let shared_with: Vec<_> = shared
+            .map(|(organization, _)| {
+                let mut shared = reference(organization);
+                shared["type"] = json!("organization");
+                shared["contact-message"] = Value::Null;
+                shared
+            })
+            .collect();
+        let individuals = if personal { user.individuals.as_slice() } else { &[] };
+        let dependants: Vec<_> = individuals
+            .iter()
+            .skip(1)
+            .map(|id| {
+                // Of a dependant nothing is kept here but whose it is.
+                json!({ "id": id, "first-name": "", "last-name": "", "birth-date": null, "organization-logo-url": null })
+            })
+            .collect();
+        let username = if personal || user.username == Username::Email { user.username_text() } else { "" };
+        json!({
+            "additional-individuals": dependants,
+            "authz-last-event-time": grants,
+            "authz-last-populated-time": grants,
+            "auto-confirm": false,
+            "auto-sign-up": false,
+            "birth-date": user.birth_date.as_ref().filter(|_| personal).map(|date| date.as_str()),
+            "classification": user.classification,
+            "communication-preferences": if personal { json!(user.preferences) } else { json!({}) },
+            "date-created": times::write(user.created_at),
+            "date-last-modified": times::write(user.updated_at),
+            "default-organization-id": default,
+            "email": contacts.email,
+            "email-verified": contacts.email_verified,
+            "enabled": user.state.is_enabled(),
+            "first-name": user.names.first_name,
+            "last-login-time": time(user.last_login_at.filter(|_| personal)),
+            "last-modified-time": times::write(user.updated_at),
+            "last-name": user.names.last_name,
+            "locale": user.locale,
+            "locale-explicit": user.locale_explicit,
+            "organization-admin": admin,
+            "organization-count": own.len(),
+            "organization-id": default,
+            "organization-ids": own,
+            "organization-logo-url": null,
+            "phone": contacts.phone.as_ref().filter(|_| personal),
+            "phone-type": if personal { contacts.phone_type } else { Default::default() },
+            "phone-verified": personal && contacts.phone_verified,
+            "primary-individual-id": individuals.first(),
+            "registered": user.is_registered(),
+            "registration-completed-time": time(user.completed_at),
+            "registration-invite": "none",
+            "shared-with": shared_with,
+            "state": user.state,
+            "status": null,
+            "tz": user.time_zone,
+            "tz-explicit": user.time_zone_explicit,
+            "username": username,
+        })
+    }
 }
 
 fn reference(organization: &OrganizationDocument) -> Value {
@@ -72,34 +219,6 @@ fn reference(organization: &OrganizationDocument) -> Value {
         "name": organization.handle(),
         "display-name": organization.name,
     })
-}
-
-fn roles(user: &UserDocument, organizations: &Organizations, only: Option<OrganizationId>) -> Value {
-    let within = user.memberships.iter().filter(|(id, _)| only.is_none_or(|only| only == **id));
-    let own = within.flat_map(|(id, membership)| {
-        let organization = organizations.get(*id);
-        membership.roles.iter().map(move |role| {
-            json!({
-                "id": role.id(*id),
-                "name": role.name(),
-                "display-name": display_name(role.name()),
-                "organization-id": id,
-                "organization-name": organization.map(OrganizationDocument::handle),
-                "organization-display-name": organization.map(|organization| &organization.name),
-            })
-        })
-    });
-    let system = user.system_roles.iter().filter(|_| only.is_none()).map(|role| {
-        json!({
-            "id": role.id(),
-            "name": role.name(),
-            "display-name": display_name(role.name()),
-            "organization-id": null,
-            "organization-name": null,
-            "organization-display-name": null,
-        })
-    });
-    own.chain(system).collect()
 }
 
 /// What a role is called for people.
@@ -112,73 +231,4 @@ pub(in crate::api::identity) fn display_name(role: &str) -> &'static str {
         "system.support" => "Support",
         _ => "Service account",
     }
-}
-
-fn attributes(call: &Call, user: &UserDocument, organizations: &Organizations) -> Value {
-    let contacts = &user.contacts;
-    let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(times::write);
-    let grants = times::write(user.grants_at);
-    // One that is in a list is shown as it was stored; what was deleted is nobody's organization any more.
-    let own: Vec<_> = user.memberships.keys().filter(|id| organizations.get(**id).is_some()).collect();
-    let default = user.default_organization.filter(|id| own.contains(&id));
-    let admin = current(call).is_some_and(|organization| user.acts_as(Role::Admin, organization));
-    let shared = user.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
-    let shared_with: Vec<_> = shared
-        .filter_map(|(id, _)| organizations.get(*id))
-        .map(|organization| {
-            let mut shared = reference(organization);
-            shared["type"] = json!("organization");
-            shared["contact-message"] = Value::Null;
-            shared
-        })
-        .collect();
-    let dependants: Vec<_> = user
-        .individuals
-        .iter()
-        .skip(1)
-        .map(|id| {
-            // Of a dependant nothing is kept here but whose it is.
-            json!({ "id": id, "first-name": "", "last-name": "", "birth-date": null, "organization-logo-url": null })
-        })
-        .collect();
-    json!({
-        "additional-individuals": dependants,
-        "authz-last-event-time": grants,
-        "authz-last-populated-time": grants,
-        "auto-confirm": false,
-        "auto-sign-up": false,
-        "birth-date": user.birth_date.as_ref().map(|date| date.as_str()),
-        "classification": user.classification,
-        "communication-preferences": user.preferences,
-        "date-created": times::write(user.created_at),
-        "date-last-modified": times::write(user.updated_at),
-        "default-organization-id": default,
-        "email": contacts.email,
-        "email-verified": contacts.email_verified,
-        "enabled": user.state.is_enabled(),
-        "first-name": user.names.first_name,
-        "last-login-time": time(user.last_login_at),
-        "last-modified-time": times::write(user.updated_at),
-        "last-name": user.names.last_name,
-        "locale": user.locale,
-        "locale-explicit": user.locale_explicit,
-        "organization-admin": admin,
-        "organization-count": own.len(),
-        "organization-id": default,
-        "organization-ids": own,
-        "organization-logo-url": null,
-        "phone": contacts.phone,
-        "phone-type": contacts.phone_type,
-        "phone-verified": contacts.phone_verified,
-        "primary-individual-id": user.individuals.first(),
-        "registered": user.is_registered(),
-        "registration-completed-time": time(user.completed_at),
-        "registration-invite": "none",
-        "shared-with": shared_with,
-        "state": user.state,
-        "status": null,
-        "tz": user.time_zone,
-        "tz-explicit": user.time_zone_explicit,
-        "username": user.username_text(),
-    })
 }

@@ -1,0 +1,386 @@
+//! The right of a caller on one thing, decided once for every dialect: unseen, seen, or allowed.
+//!
+//! A dialect asks for a thing together with the act; it turns [`Right::Unseen`] into its "not found" and [`Right::Seen`]
+//! into its "forbidden", so that no handler can look something up without asking whether it may.
+
+use super::{Access, Holder, Operation, find_user};
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use futures::future::try_join_all;
+use registrar_aggregates::feature::setting::Target;
+use registrar_aggregates::user::{Classification, Role, SystemRole};
+use registrar_aggregates::values::{OrganizationId, UserId};
+use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
+use registrar_projections::groups::GroupDocument;
+use registrar_projections::roles::RoleDocument;
+use registrar_projections::tasks::TaskDocument;
+use registrar_projections::totps::TotpDocument;
+use registrar_projections::{Document, IndividualDocument, OrganizationDocument, UserDocument};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// How far a caller's right on a thing goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Right {
+    /// The thing is as unknown as one that does not exist.
+    Unseen,
+    /// The thing may be looked at; the act is not allowed.
+    Seen,
+    /// The act is allowed.
+    Allowed,
+}
+
+impl Right {
+    /// The right that follows from seeing a thing and from being allowed the act.
+    #[must_use]
+    pub fn of(seen: bool, allowed: bool) -> Self {
+        match (seen, allowed) {
+            (false, _) => Right::Unseen,
+            (true, false) => Right::Seen,
+            (true, true) => Right::Allowed,
+        }
+    }
+}
+
+/// A thing that is looked up together with the right to do something with it.
+pub trait Guarded: Sized + Send + Sync + 'static {
+    /// What can be done with it.
+    type Act: Copy + Send;
+    /// The act of looking at it.
+    const SEE: Self::Act;
+    /// Told where a path names none.
+    const NOT_FOUND: &'static str;
+    /// Told where a query or a body names none, behind the name of the member.
+    const NAMES_NONE: &'static str;
+
+    /// The key that a text of a request names; `None` if nothing can have such a name.
+    fn key(text: &str) -> Option<String> {
+        let id = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
+        id.map(|id| id.to_string())
+    }
+
+    /// Looks it up.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    fn find(documents: &Documents, key: &str) -> impl Future<Output = JournalResult<Option<Arc<Self>>>> + Send;
+
+    /// The holder's right to `act` on it.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    fn right(
+        &self,
+        access: &Access,
+        holder: &Holder,
+        act: Self::Act,
+    ) -> impl Future<Output = JournalResult<Right>> + Send;
+}
+
+async fn document<D: Document>(documents: &Documents, key: &str) -> JournalResult<Option<Arc<D>>> {
+    Ok(documents.find::<D>(key).await?.value)
+}
+
+/// Acts on a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserAct {
+    /// Looking at the account, as far as the viewer may.
+    See,
+    /// Acts that only the person does.
+    Own,
+    /// Changes of the account: by the person, or by those who administer it.
+    Change,
+    /// Acts on somebody's account by those who administer it.
+    Administer,
+    /// The word of an admin or a program that a telephone number is the person's.
+    ConfirmPhone,
+    /// A password that support sets.
+    SetPassword,
+    /// Asking what the user may do.
+    Ask,
+    /// Forgetting one's own agreements, a test aid of staff.
+    ForgetAgreements,
+}
+
+impl Guarded for UserDocument {
+    type Act = UserAct;
+    const SEE: UserAct = UserAct::See;
+    const NOT_FOUND: &'static str = "User not found";
+    const NAMES_NONE: &'static str = "names no user";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        find_user(documents, key).await
+    }
+
+    async fn right(&self, _: &Access, holder: &Holder, act: UserAct) -> JournalResult<Right> {
+        let own = holder.user_id() == Some(self.profile.id);
+        let allowed = match act {
+            UserAct::See => true,
+            UserAct::Own => own,
+            UserAct::Change => own || holder.manages(self),
+            UserAct::Administer => holder.manages(self),
+            UserAct::ConfirmPhone => holder.manages(self) || holder.is_service(),
+            // Those who administer the system are helped by others who do.
+            UserAct::SetPassword => {
+                holder.holds_everything()
+                    || holder.has_system_role(SystemRole::Support) && !self.system_roles.contains(&SystemRole::Admin)
+            }
+            UserAct::Ask => holder.may_ask_about(self.profile.id),
+            UserAct::ForgetAgreements => {
+                own && (self.classification == Some(Classification::Carium) || !self.system_roles.is_empty())
+            }
+        };
+        Ok(Right::of(holder.sees(self), allowed))
+    }
+}
+
+impl Access {
+    /// Those of some users whose birth date, telephone number, last sign-in, individuals and preferences the viewer may
+    /// know: the person, those who administer the account, those who hold a grant on the primary individual, and system
+    /// roles.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn personal(&self, viewer: &Holder, users: &[UserDocument]) -> JournalResult<BTreeSet<UserId>> {
+        let known = users.iter().map(|user| async move {
+            let id = user.profile.id;
+            let known = viewer.sees_everybody()
+                || viewer.user_id() == Some(id)
+                || viewer.manages(user)
+                || match user.individuals.first() {
+                    Some(individual) => self.individual(viewer, *individual).await?,
+                    None => false,
+                };
+            JournalResult::Ok(known.then_some(id))
+        });
+        Ok(try_join_all(known).await?.into_iter().flatten().collect())
+    }
+}
+
+/// Acts on an organization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganizationAct {
+    /// Looking at it.
+    See,
+    /// What its admins do.
+    Administer,
+    /// What only those do who administer the system.
+    Govern,
+}
+
+impl Guarded for OrganizationDocument {
+    type Act = OrganizationAct;
+    const SEE: OrganizationAct = OrganizationAct::See;
+    const NOT_FOUND: &'static str = "Organization not found";
+    const NAMES_NONE: &'static str = "names no organization";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, _: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
+        let id = self.profile.id;
+        let allowed = match act {
+            OrganizationAct::See => true,
+            OrganizationAct::Administer => holder.is_admin(id),
+            OrganizationAct::Govern => holder.holds_everything(),
+        };
+        Ok(Right::of(holder.is_member(id) || holder.holds_everything(), allowed))
+    }
+}
+
+/// Acts on a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupAct {
+    /// Looking at it.
+    See,
+    /// Changing it and who is in it.
+    Change,
+    /// Hanging it elsewhere in the tree, for admins of the organization.
+    Move,
+}
+
+impl Guarded for GroupDocument {
+    type Act = GroupAct;
+    const SEE: GroupAct = GroupAct::See;
+    const NOT_FOUND: &'static str = "Group not found";
+    const NAMES_NONE: &'static str = "names no group";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, access: &Access, holder: &Holder, act: GroupAct) -> JournalResult<Right> {
+        if !access.group_as(holder, self, Operation::Read).await? {
+            return Ok(Right::Unseen);
+        }
+        let allowed = match act {
+            GroupAct::See => true,
+            GroupAct::Change => access.group_as(holder, self, Operation::Write).await?,
+            GroupAct::Move => access.organization(holder, self.organization_id, Operation::Write).await?,
+        };
+        Ok(Right::of(true, allowed))
+    }
+}
+
+impl Guarded for IndividualDocument {
+    type Act = ();
+    const SEE: () = ();
+    const NOT_FOUND: &'static str = "Individual not found";
+    const NAMES_NONE: &'static str = "names no individual";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        Ok(Right::of(access.individual_as(holder, self).await?, true))
+    }
+}
+
+/// A role, of an organization or of the whole system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnyRole {
+    /// In an organization.
+    Organization(OrganizationId, Role),
+    /// In the whole system.
+    System(SystemRole),
+}
+
+impl AnyRole {
+    /// Its identifier.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        match self {
+            AnyRole::Organization(organization, role) => role.id(*organization),
+            AnyRole::System(role) => role.id(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            AnyRole::Organization(_, role) => role.name(),
+            AnyRole::System(role) => role.name(),
+        }
+    }
+}
+
+/// Acts on a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoleAct {
+    /// Knowing that it exists.
+    See,
+    /// Giving and taking it, and listing its holders.
+    Administer,
+}
+
+impl Guarded for AnyRole {
+    type Act = RoleAct;
+    const SEE: RoleAct = RoleAct::See;
+    const NOT_FOUND: &'static str = "Role not found";
+    const NAMES_NONE: &'static str = "names no role";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        if let Some(role) = SystemRole::ALL.into_iter().find(|role| role.id().to_string() == key) {
+            return Ok(Some(Arc::new(AnyRole::System(role))));
+        }
+        let found = document::<RoleDocument>(documents, key).await?;
+        Ok(found.map(|found| Arc::new(AnyRole::Organization(found.organization_id, found.role))))
+    }
+
+    async fn right(&self, _: &Access, holder: &Holder, act: RoleAct) -> JournalResult<Right> {
+        let (seen, administers) = match self {
+            AnyRole::Organization(organization, _) => {
+                (holder.is_member(*organization) || holder.holds_everything(), holder.is_admin(*organization))
+            }
+            AnyRole::System(_) => (true, holder.holds_everything()),
+        };
+        Ok(Right::of(seen, act == RoleAct::See || administers))
+    }
+}
+
+/// Acts on what belongs to the system and is looked at by more people than change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CatalogueAct {
+    /// Looking at it.
+    See,
+    /// Changing it, for those who administer the system.
+    Change,
+}
+
+impl Guarded for FeatureDocument {
+    type Act = CatalogueAct;
+    const SEE: CatalogueAct = CatalogueAct::See;
+    const NOT_FOUND: &'static str = "Feature not found";
+    const NAMES_NONE: &'static str = "names no feature";
+
+    /// Features are named by their own texts.
+    fn key(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, _: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
+        Ok(Right::of(true, act == CatalogueAct::See || holder.holds_everything()))
+    }
+}
+
+impl Guarded for FeatureSettingDocument {
+    type Act = CatalogueAct;
+    const SEE: CatalogueAct = CatalogueAct::See;
+    const NOT_FOUND: &'static str = "Setting not found";
+    const NAMES_NONE: &'static str = "names no setting";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, access: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
+        let own = |user: UserId| holder.user_id() == Some(user);
+        let seen = match self.setting.target {
+            Target::User(user) | Target::UserIn(user, _) if own(user) => true,
+            Target::Organization(organization) | Target::UserIn(_, organization) => holder.is_admin(organization),
+            Target::User(user) => {
+                let user = find_user(&access.documents, &user.to_string()).await?;
+                user.is_some_and(|user| holder.manages(&user))
+            }
+        };
+        Ok(Right::of(seen, act == CatalogueAct::See || holder.holds_everything()))
+    }
+}
+
+impl Guarded for TotpDocument {
+    type Act = ();
+    const SEE: () = ();
+    const NOT_FOUND: &'static str = "TOTP configuration not found";
+    const NAMES_NONE: &'static str = "names no TOTP configuration";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        Ok(Right::of(holder.user_id() == Some(self.user_id), true))
+    }
+}
+
+impl Guarded for TaskDocument {
+    type Act = ();
+    const SEE: () = ();
+    const NOT_FOUND: &'static str = "Task not found";
+    const NAMES_NONE: &'static str = "names no task";
+
+    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+        document(documents, key).await
+    }
+
+    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        Ok(Right::of(access.task(holder, self), true))
+    }
+}

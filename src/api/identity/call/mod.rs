@@ -1,0 +1,226 @@
+//! A call of an operation: the caller, the request, and the ways to answer it.
+
+mod decode;
+mod legacy;
+mod list;
+mod load;
+mod write;
+
+pub(super) use decode::{Attributes, Handler, Nothing, Parameters, Parsed, Plain, Strict, nullable};
+pub(super) use legacy::Members;
+pub(super) use list::{Narrow, compared, whole};
+
+use super::contract::{Arguments, Operation};
+use super::documents::Reply;
+use crate::access::{Access, Holder, find_user};
+use crate::api::AppState;
+use crate::api::common::boundary::{RequestFacts, read_body};
+use crate::api::common::error::{Source, Wrong};
+use crate::api::common::idempotency::PublicSlot;
+use crate::api::common::precondition::IfMatch;
+use crate::api::common::{ApiError, Caller, json};
+use crate::executor::RequestContext;
+use crate::idempotency::Answer;
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
+use registrar_projections::UserDocument;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
+
+/// Content types of bodies: plain, and of documents.
+const CONTENT_TYPES: [&str; 2] = ["application/json", "application/vnd.api+json"];
+
+/// The answer of a handler.
+pub(super) type Answered = Result<Reply, ApiError>;
+
+/// A call, checked against the published shape of its operation.
+pub(super) struct Call {
+    /// The server.
+    pub(super) app: AppState,
+    /// The request as it is known from outside.
+    pub(super) facts: RequestFacts,
+    /// The caller; public operations have none.
+    pub(super) caller: Option<Caller>,
+    /// The grants of the caller.
+    pub(super) holder: Holder,
+    operation: &'static str,
+    /// Recorded with every change; only [`write`] hands it out.
+    context: RequestContext,
+    arguments: Arguments,
+    /// The body; null if there is none.
+    body: Value,
+    /// Whether the body is plain JSON and no document.
+    plain: bool,
+    path_id: Option<String>,
+    if_match: IfMatch,
+}
+
+impl Call {
+    /// Reads a request and checks it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub(super) async fn read(operation: &'static Operation, request: Request) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let missing = || ApiError::internal("an operation stands outside the boundary");
+        let app = parts.extensions.get::<AppState>().cloned().ok_or_else(missing)?;
+        let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
+        let caller = parts.extensions.get::<Caller>().cloned();
+        let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| ApiError::NoSuchPath)?;
+        let path_id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
+        let if_match = IfMatch::parse(parts.headers.get_all(IF_MATCH).iter().map(|value| value.as_bytes()))?;
+        let arguments = operation.arguments(parts.uri.query().unwrap_or_default());
+        let body = operation.body(read_json(&parts.headers, body).await?);
+        let (arguments, body) = match (arguments, body) {
+            (Ok(arguments), Ok(body)) => (arguments, body),
+            (Err(mut wrong), Err(more)) => {
+                wrong.extend(more);
+                return Err(ApiError::Wrong(wrong));
+            }
+            (Err(wrong), Ok(_)) | (Ok(_), Err(wrong)) => return Err(ApiError::Wrong(wrong)),
+        };
+        let context = match &caller {
+            Some(caller) => caller.context.clone(),
+            None => anonymous(&facts, parts.extensions.get::<PublicSlot>()),
+        };
+        let holder = caller.as_ref().map(|caller| caller.principal.holder()).unwrap_or_default();
+        let operation = operation.id.as_str();
+        Ok(Call { app, facts, caller, holder, operation, context, arguments, body, plain: false, path_id, if_match })
+    }
+
+    /// The documents, as of when the caller was let in or later.
+    #[must_use]
+    pub(super) fn documents(&self) -> &Documents {
+        self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents)
+    }
+
+    /// The user with an identifier, as they stand now.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn user_by_id(&self, id: UserId) -> JournalResult<Option<Arc<UserDocument>>> {
+        find_user(self.documents(), &id.to_string()).await
+    }
+
+    /// Who decides about access.
+    #[must_use]
+    pub(super) fn access(&self) -> Access {
+        Access::new(self.documents().clone())
+    }
+
+    /// The caller as a user; 403 for one who is none.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub(super) fn user(&self) -> Result<&Arc<UserDocument>, ApiError> {
+        self.holder.as_user().ok_or(ApiError::Forbidden)
+    }
+
+    /// Whether the caller is this user.
+    #[must_use]
+    pub(super) fn is(&self, user: UserId) -> bool {
+        self.holder.user_id() == Some(user)
+    }
+
+    /// The organization in which the caller acts at present.
+    #[must_use]
+    pub(super) fn organization(&self) -> Option<OrganizationId> {
+        let own = self.caller.as_ref()?.principal.organization.as_deref()?;
+        Uuid::try_parse(own).ok().map(OrganizationId)
+    }
+
+    /// The identifier in the path as it was sent.
+    #[must_use]
+    pub(super) fn path_text(&self) -> &str {
+        self.path_id.as_deref().unwrap_or_default()
+    }
+
+    /// The current organization: the one that the query names, else that of the session, else the caller's default.
+    #[must_use]
+    pub(super) fn current_organization(&self) -> Option<OrganizationId> {
+        let named = self.arguments.text("organization-id").and_then(|id| Uuid::try_parse(id).ok()).map(OrganizationId);
+        let default = || self.holder.as_user().and_then(|user| user.default_organization);
+        named.or_else(|| self.organization()).or_else(default)
+    }
+
+    /// Counts the look-up of an address that the caller does not see.
+    ///
+    /// # Errors
+    /// `TooManyRequests` beyond what a caller may look up. Those who see everybody learn nothing by it.
+    pub(super) fn count_lookup(&self) -> Result<(), ApiError> {
+        if self.holder.sees_everybody() {
+            return Ok(());
+        }
+        let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
+        self.app.lookups.accept(actor, Instant::now()).map_err(|exceeded| {
+            tracing::warn!(target: "registrar::security", actor, "looks up too many addresses");
+            ApiError::TooManyRequests { reset_seconds: exceeded.reset.as_secs().max(1) }
+        })
+    }
+
+    /// The session that the caller acts in.
+    #[must_use]
+    pub(super) fn session_id(&self) -> Option<SessionId> {
+        self.caller.as_ref()?.principal.session
+    }
+}
+
+impl Reply {
+    /// The reply as it is remembered.
+    #[must_use]
+    pub(super) fn to_answer(&self) -> Answer {
+        let (status, content_type, body) = self.parts();
+        let content_type = content_type.to_str().unwrap_or_default().to_owned();
+        let tag = self.entity_tag().map(|tag| (ETAG.to_string(), tag));
+        Answer {
+            status: status.as_u16(),
+            headers: std::iter::once((CONTENT_TYPE.to_string(), content_type)).chain(tag).collect(),
+            body: if status == StatusCode::NO_CONTENT { String::new() } else { body.to_string() },
+        }
+    }
+}
+
+/// The circumstances of a call without a caller: the system acts. The client's address is personal, and no key could seal
+/// it.
+fn anonymous(facts: &RequestFacts, slot: Option<&PublicSlot>) -> RequestContext {
+    let mut context = RequestContext::system();
+    context.metadata.request_id.clone_from(&facts.request_id);
+    context.answer = slot.map(|slot| Arc::clone(&slot.0));
+    context
+}
+
+/// The body; `None` if there is none, which a null is not.
+async fn read_json(headers: &HeaderMap, body: Body) -> Result<Option<Value>, ApiError> {
+    let typed = headers.contains_key(CONTENT_TYPE);
+    let unsupported = ApiError::UnsupportedMediaType { expected: CONTENT_TYPES[0] };
+    if typed && !json::has_type(headers, &CONTENT_TYPES) {
+        return Err(unsupported);
+    }
+    let bytes = read_body(body).await?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    if !typed {
+        return Err(unsupported);
+    }
+    let nowhere = || Source::Pointer(String::new());
+    json::value(&bytes).map(Some).map_err(|findings| {
+        let wrong = findings.into_iter().map(|finding| Wrong::at(nowhere(), finding));
+        ApiError::Wrong(wrong.collect())
+    })
+}
+
+impl Call {
+    /// An answer as it goes out.
+    pub(super) fn respond(answered: Answered) -> axum::response::Response {
+        answered.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
+    }
+}

@@ -1,0 +1,160 @@
+//! Writes: a command or a process is carried out together with its answer, so that a request with an idempotency key is
+//! remembered if and only if its events are stored. The circumstances of a request are handed out here and nowhere else,
+//! so that no handler can write past it.
+
+use super::{Answered, Call};
+use crate::access::resource::Guarded;
+use crate::api::common::ApiError;
+use crate::api::common::error::{Source, Wrong};
+use crate::api::common::precondition::IfMatch;
+use crate::api::identity::documents::{Reply, Resource};
+use crate::directory::DirectoryError;
+use crate::directory::sessions::Person;
+use crate::directory::sign_in::SignInError;
+use crate::executor::{ExecuteError, Outcome, RequestContext};
+use crate::node::Node;
+use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
+use registrar_projections::Document;
+use registrar_projections::document::HasCollection;
+use std::future::Future;
+use zeroize::Zeroizing;
+
+impl Call {
+    /// Carries out a write whose answer is known before.
+    ///
+    /// # Errors
+    /// Those of the act. Nothing is stored then.
+    pub(in crate::api::identity) async fn commit<'c, T, E, Act>(
+        &'c self,
+        reply: Reply,
+        act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
+    ) -> Answered
+    where
+        Act: Future<Output = Result<T, E>>,
+        ApiError: From<E>,
+    {
+        let again = reply.clone();
+        self.remember(move |_| Some(again.clone()));
+        act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into()))?;
+        Ok(reply)
+    }
+
+    /// Carries out a write that is answered from what it leaves; `None` where nothing was different.
+    ///
+    /// # Errors
+    /// As [`Call::commit`].
+    pub(in crate::api::identity) async fn commit_rendered<'c, E, Act>(
+        &'c self,
+        render: impl Fn(&Outcome) -> Option<Reply> + Clone + Send + Sync + 'static,
+        act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
+    ) -> Result<Option<Reply>, ApiError>
+    where
+        Act: Future<Output = Result<Outcome, E>>,
+        ApiError: From<E>,
+    {
+        self.remember(render.clone());
+        let outcome = act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into()))?;
+        Ok(render(&outcome))
+    }
+
+    /// Carries out a write that is answered with the document `key` as it leaves it. Where nothing was different the
+    /// document is read again: what was read before may be older than what the decision saw.
+    ///
+    /// # Errors
+    /// As [`Call::commit`]; `NotFound` if the document is gone by then.
+    pub(in crate::api::identity) async fn commit_document<'c, D, E, Act>(
+        &'c self,
+        key: String,
+        reply: fn(Resource) -> Reply,
+        resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
+        act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
+    ) -> Answered
+    where
+        D: Document + HasCollection + Guarded,
+        Act: Future<Output = Result<Outcome, E>>,
+        ApiError: From<E>,
+    {
+        let (shown, wanted) = (resource.clone(), key.clone());
+        let render = move |outcome: &Outcome| {
+            let mut changed = outcome.documents.iter().filter_map(|document| D::unwrap(document));
+            changed.find(|document| document.id() == wanted).map(|document| reply(shown(document)))
+        };
+        match self.commit_rendered(render, act).await? {
+            Some(reply) => Ok(reply),
+            None => {
+                let found = D::find(&self.app.node.documents, &key).await?;
+                found.map(|found| reply(resource(&found))).ok_or(ApiError::NotFound(D::NOT_FOUND))
+            }
+        }
+    }
+
+    /// Carries out a command on one aggregate and answers with its document, which has the same identifier.
+    ///
+    /// # Errors
+    /// As [`Call::commit_document`]; `PreconditionFailed` if the client named another version than `version`.
+    pub(in crate::api::identity) async fn execute<A, D>(
+        &self,
+        id: String,
+        version: Option<u64>,
+        command: A::Command,
+        reply: fn(Resource) -> Reply,
+        resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
+    ) -> Answered
+    where
+        A: Decide + Clone + 'static,
+        A::Command: Clone,
+        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
+        A::Error: 'static,
+        D: Document + HasCollection + Guarded,
+        DirectoryError: From<ExecuteError<A::Error>>,
+    {
+        let expected = match version {
+            Some(version) => self.expected(version)?,
+            None => None,
+        };
+        self.commit_document::<D, DirectoryError, _>(id.clone(), reply, resource, |node, context| async move {
+            Ok(node.executor.execute::<A>(context, &id, command, expected).await?)
+        })
+        .await
+    }
+
+    /// The version that a command must meet, if the client named one.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` if `current` is none of those that the client named.
+    pub(in crate::api::identity) fn expected(&self, current: u64) -> Result<Option<u64>, ApiError> {
+        self.if_match.expected(current)
+    }
+
+    /// The refusal of a write. A lost race is a failed precondition where the client named a version.
+    fn refused(&self, error: ApiError) -> ApiError {
+        match error {
+            ApiError::VersionConflict if self.if_match != IfMatch::Any => ApiError::PreconditionFailed,
+            // The domain names attributes; members of a plain body have the same names.
+            ApiError::Wrong(wrong) if self.plain => ApiError::Wrong(wrong.into_iter().map(in_plain_body).collect()),
+            error => error,
+        }
+    }
+
+    /// Compares a password with that of somebody who is signed in. A wrong one is counted, and nothing else is stored.
+    ///
+    /// # Errors
+    /// Those of [`crate::directory::sign_in::Desk::confirm`].
+    pub(in crate::api::identity) async fn confirm(
+        &self,
+        person: &Person,
+        password: Zeroizing<String>,
+    ) -> Result<Option<String>, SignInError> {
+        self.desk().confirm(&self.context, person, password).await
+    }
+}
+
+fn in_plain_body(wrong: Wrong) -> Wrong {
+    match &wrong.source {
+        Source::Pointer(pointer) => match pointer.strip_prefix("/data/attributes") {
+            Some(member) => Wrong { source: Source::Pointer(member.to_owned()), ..wrong },
+            None => wrong,
+        },
+        Source::Parameter(_) => wrong,
+    }
+}

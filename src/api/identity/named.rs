@@ -1,0 +1,232 @@
+//! People that a request names, by identifier or by e-mail address: the one place where addresses are looked up. A person
+//! whom the caller does not see is told exactly as one that does not exist, by the place in the request.
+
+use super::call::Call;
+use super::refusals::attribute;
+use crate::access::resource::Guarded;
+use crate::api::common::ApiError;
+use crate::api::common::error::{Source, Wrong};
+use crate::directory::user_by_email;
+use crate::journal::JournalResult;
+use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use registrar_aggregates::group::staffing::check_eligible;
+use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
+use registrar_projections::{IndividualDocument, UserDocument};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Most people that one request names: what is done with them is one commit.
+const NAMED_MAX: usize = 1_000;
+/// Most people that are told to be wrong.
+const FINDINGS_MAX: usize = 50;
+/// Look-ups by e-mail address at a time.
+const LOOKUPS_AT_A_TIME: usize = 8;
+
+/// One user, named in just one way.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct OneUser {
+    user_id: Option<UserId>,
+    email: Option<String>,
+}
+
+impl OneUser {
+    /// The user that is named, if there is one that the caller may name.
+    ///
+    /// # Errors
+    /// `Wrong` if it is named in both ways or in none; `TooManyRequests`; `Unavailable`.
+    pub(super) async fn find(&self, call: &Call) -> Result<Option<Arc<UserDocument>>, ApiError> {
+        match (self.user_id, &self.email) {
+            (Some(id), None) => Ok(call.seen::<UserDocument>(id).await?),
+            (None, Some(email)) => by_address(call, email).await,
+            _ => Err(attribute("user-id", "or email is required, and not both")),
+        }
+    }
+
+    /// The same, where there must be one.
+    ///
+    /// # Errors
+    /// `Wrong` besides if there is none.
+    pub(super) async fn existing(&self, call: &Call) -> Result<Arc<UserDocument>, ApiError> {
+        let name = if self.email.is_some() { "email" } else { "user-id" };
+        self.find(call).await?.ok_or_else(|| attribute(name, UserDocument::NAMES_NONE))
+    }
+}
+
+/// The user whose verified address this is. Whom the caller does not see, or who does not exist, counts as a look-up.
+async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>>, ApiError> {
+    let found = user_by_email(&call.app.node, email).await?;
+    if !found.as_ref().is_some_and(|user| call.holder.sees(user)) {
+        call.count_lookup()?;
+    }
+    Ok(found)
+}
+
+/// Several users, all named in one way.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Users {
+    user_ids: Option<Vec<UserId>>,
+    user_emails: Option<Vec<String>>,
+}
+
+/// Names of people in their order, each with the user behind it.
+struct Resolved {
+    member: &'static str,
+    users: Vec<Option<Arc<UserDocument>>>,
+}
+
+impl Users {
+    /// Looks all of them up, each once.
+    async fn resolve(&self, call: &Call) -> Result<Resolved, ApiError> {
+        match (&self.user_ids, &self.user_emails) {
+            (Some(ids), _) => {
+                bounded("/user-ids", ids.len())?;
+                let found = by_id(call, ids.iter().copied()).await?;
+                let users = ids.iter().map(|id| found.get(id).cloned()).collect();
+                Ok(Resolved { member: "user-ids", users })
+            }
+            (None, emails) => {
+                let emails = emails.as_deref().unwrap_or_default();
+                bounded("/user-emails", emails.len())?;
+                let distinct: BTreeSet<_> = emails.iter().cloned().collect();
+                let looked_up = stream::iter(distinct).map(|email| async move {
+                    let user = by_address(call, &email).await?;
+                    Ok::<_, ApiError>((email, user))
+                });
+                let found: BTreeMap<_, _> = looked_up.buffer_unordered(LOOKUPS_AT_A_TIME).try_collect().await?;
+                let users = emails.iter().map(|email| found.get(email).cloned().flatten()).collect();
+                Ok(Resolved { member: "user-emails", users })
+            }
+        }
+    }
+
+    /// Users that must exist, in their order, each once.
+    ///
+    /// # Errors
+    /// `Wrong` for each name that is none's; `Unavailable`.
+    pub(super) async fn existing(&self, call: &Call) -> Result<Vec<UserId>, ApiError> {
+        let resolved = self.resolve(call).await?;
+        resolved.fit(&format!("/{}", resolved.member), UserDocument::NAMES_NONE, |_| true)?;
+        let mut seen = BTreeSet::new();
+        Ok(resolved.ids().filter(|id| seen.insert(*id)).collect())
+    }
+
+    /// Users who may have a post in an organization.
+    ///
+    /// # Errors
+    /// `Wrong` for each who may not, or whom the caller does not see; `Unavailable`.
+    pub(super) async fn eligible(
+        &self,
+        call: &Call,
+        organization: OrganizationId,
+    ) -> Result<BTreeSet<UserId>, ApiError> {
+        let resolved = self.resolve(call).await?;
+        resolved.fit(&format!("/{}", resolved.member), INELIGIBLE, |user| eligible(call, organization, user))?;
+        Ok(resolved.ids().collect())
+    }
+
+    /// The users as far as they are known: for taking something away, which tells nobody who is known.
+    ///
+    /// # Errors
+    /// `Wrong` for too many; `Unavailable`.
+    pub(super) async fn known(&self, call: &Call) -> Result<BTreeSet<UserId>, ApiError> {
+        if let Some(ids) = &self.user_ids {
+            bounded("/user-ids", ids.len())?;
+            return Ok(ids.iter().copied().collect());
+        }
+        Ok(self.resolve(call).await?.ids().collect())
+    }
+}
+
+const INELIGIBLE: &str = "names no enabled member of the organization with the role for it";
+
+impl Resolved {
+    fn ids(&self) -> impl Iterator<Item = UserId> + '_ {
+        self.users.iter().flatten().map(|user| user.profile.id)
+    }
+
+    fn fit(&self, pointer: &str, detail: &str, fits: impl Fn(&UserDocument) -> bool) -> Result<(), ApiError> {
+        let fit = |user: &Option<Arc<UserDocument>>| user.as_ref().is_some_and(|user| fits(user));
+        report(pointer, detail, self.users.iter().map(fit))
+    }
+}
+
+/// Leaders of a group in the attributes of a document: users who may have a post there, and whoever leads it already.
+///
+/// # Errors
+/// `Wrong` for each who may not; `Unavailable`.
+pub(super) async fn leaders(
+    call: &Call,
+    organization: OrganizationId,
+    ids: &[UserId],
+    present: &BTreeSet<UserId>,
+) -> Result<BTreeSet<UserId>, ApiError> {
+    const POINTER: &str = "/data/attributes/leader-ids";
+    bounded(POINTER, ids.len())?;
+    let found = by_id(call, ids.iter().copied()).await?;
+    let fits =
+        |id: &UserId| present.contains(id) || found.get(id).is_some_and(|user| eligible(call, organization, user));
+    report(POINTER, INELIGIBLE, ids.iter().map(fits))?;
+    Ok(ids.iter().copied().collect())
+}
+
+/// Individuals of an organization.
+///
+/// # Errors
+/// `Wrong` at `pointer` for each that is none, or none that the caller sees; `Unavailable`.
+pub(super) async fn individuals(
+    call: &Call,
+    organization: OrganizationId,
+    pointer: &str,
+    ids: &[IndividualId],
+) -> Result<BTreeSet<IndividualId>, ApiError> {
+    bounded(pointer, ids.len())?;
+    let distinct: BTreeSet<_> = ids.iter().map(ToString::to_string).collect();
+    let found = call.documents().find_all::<IndividualDocument>(distinct).await?;
+    let own = found.into_iter().filter(|individual| individual.places.contains_key(&organization));
+    let seen = own.map(|individual| async move {
+        let seen = call.may(&*individual, ()).await?;
+        JournalResult::Ok(seen.then_some(individual.id))
+    });
+    let fit: BTreeSet<_> = try_join_all(seen).await?.into_iter().flatten().collect();
+    report(pointer, "names no individual of the organization", ids.iter().map(|id| fit.contains(id)))?;
+    Ok(fit)
+}
+
+/// Refuses lists that are too long for one commit.
+///
+/// # Errors
+/// `Wrong`.
+pub(super) fn bounded(pointer: &str, length: usize) -> Result<(), ApiError> {
+    if length <= NAMED_MAX {
+        return Ok(());
+    }
+    let detail = format!("must not have more than {NAMED_MAX} elements");
+    Err(ApiError::Wrong(vec![Wrong::at(Source::Pointer(pointer.to_owned()), detail)]))
+}
+
+async fn by_id(
+    call: &Call,
+    ids: impl Iterator<Item = UserId>,
+) -> Result<BTreeMap<UserId, Arc<UserDocument>>, ApiError> {
+    let distinct: BTreeSet<_> = ids.collect();
+    let found = distinct.into_iter().map(|id| async move {
+        let user = call.seen::<UserDocument>(id).await?;
+        JournalResult::Ok(user.map(|user| (id, user)))
+    });
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
+}
+
+fn eligible(call: &Call, organization: OrganizationId, user: &UserDocument) -> bool {
+    call.holder.sees(user) && check_eligible(user, organization).is_ok()
+}
+
+fn report(pointer: &str, detail: &str, fits: impl Iterator<Item = bool>) -> Result<(), ApiError> {
+    let wrong = fits.enumerate().filter(|(_, fit)| !fit).take(FINDINGS_MAX);
+    let wrong: Vec<_> =
+        wrong.map(|(index, _)| Wrong::at(Source::Pointer(format!("{pointer}/{index}")), detail)).collect();
+    if wrong.is_empty() { Ok(()) } else { Err(ApiError::Wrong(wrong)) }
+}
