@@ -231,7 +231,8 @@ impl StateDocument for GroupDocument {
 
     fn change(mut self, event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
         match change {
-            GroupEvent::Created(_) => {}
+            // Its leaders stand with the users.
+            GroupEvent::Created(_) | GroupEvent::LeadersReplaced { .. } => {}
             GroupEvent::Renamed { to, .. } => self.name.clone_from(to),
             GroupEvent::Tagged { tags } => self.tags.clone_from(tags),
             GroupEvent::Moved { to, .. } => self.parent = *to,

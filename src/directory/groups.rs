@@ -109,8 +109,11 @@ pub async fn amend(
             let command = GroupCommand::Amend { name: amendment.name.clone(), tags: amendment.tags.clone() };
             together.execute::<Group>(&group.id.to_string(), command).await.map_err(lift)?;
             let Some(leaders) = &amendment.leaders else { return Ok(()) };
-            // Asked for anew whenever this is decided anew: somebody else may have changed them meanwhile.
+            // Asked for anew whenever this is decided anew: another replacement may have changed them meanwhile. Two of them
+            // change the group itself, so that one comes after the other.
             let present = leaders_of(node, group.id).await?;
+            let command = GroupCommand::ReplaceLeaders { present: present.clone(), leaders: leaders.clone() };
+            together.execute::<Group>(&group.id.to_string(), command).await.map_err(lift)?;
             relieve_all(together, group, Post::Leader, &(&present - leaders)).await?;
             appoint_all(together, group, Post::Leader, &(leaders - &present), None).await
         })

@@ -2,7 +2,7 @@
 
 use super::Node;
 use crate::event::{EventFacts, event_names};
-use crate::values::{GroupId, OrganizationId};
+use crate::values::{GroupId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -33,6 +33,13 @@ pub enum GroupEvent {
         /// All tags from now on.
         tags: BTreeSet<String>,
     },
+    /// Others lead it. The posts themselves are the users' and change in the same commit; this makes one replacement come
+    /// after the other.
+    #[serde(rename = "individual-group.leaders-replaced")]
+    LeadersReplaced {
+        /// Exactly those who lead it from now on.
+        leaders: BTreeSet<UserId>,
+    },
     /// It hangs elsewhere, and with it everything below.
     #[serde(rename = "individual-group.moved")]
     Moved {
@@ -53,6 +60,7 @@ event_names!(GroupEvent {
     Created => "individual-group.created" @ "1.0",
     Renamed => "individual-group.renamed" @ "1.0",
     Tagged => "individual-group.tagged" @ "1.0",
+    LeadersReplaced => "individual-group.leaders-replaced" @ "1.0",
     Moved => "individual-group.moved" @ "1.0",
 });
 
@@ -69,7 +77,7 @@ impl EventFacts for GroupEvent {
             GroupEvent::Moved { organization_id, name, from, to } => {
                 vec![Claim::Release(key(*organization_id, *from, name)), Claim::Take(key(*organization_id, *to, name))]
             }
-            GroupEvent::Tagged { .. } => vec![],
+            GroupEvent::Tagged { .. } | GroupEvent::LeadersReplaced { .. } => vec![],
         }
     }
 }

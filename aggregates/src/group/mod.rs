@@ -15,7 +15,7 @@ pub mod tree;
 
 pub use event::GroupEvent;
 
-use crate::values::{GroupId, OrganizationId, Problem, check_name};
+use crate::values::{GroupId, OrganizationId, Problem, UserId, check_name};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use staffing::Post;
@@ -141,6 +141,13 @@ pub enum GroupCommand {
         /// Other marks.
         tags: Option<BTreeSet<String>>,
     },
+    /// Notes that others lead it. Whether they may is for [`staffing`] to say, with which it is committed.
+    ReplaceLeaders {
+        /// Those who lead it by now.
+        present: BTreeSet<UserId>,
+        /// Exactly those who are to lead it.
+        leaders: BTreeSet<UserId>,
+    },
     /// Notes where it hangs. Whether it may is for [`tree::Tree`] to say, with which it is committed.
     Hang {
         /// The division; none for the top.
@@ -231,8 +238,15 @@ impl Decide for Group {
                 Ok(vec![GroupEvent::Created(Box::new(node))])
             }
             (Group::Present(_), GroupCommand::Create { .. }) => Err(GroupError::AlreadyExists),
-            (Group::Absent, GroupCommand::Amend { .. } | GroupCommand::Hang { .. }) => Err(GroupError::NotFound),
+            (
+                Group::Absent,
+                GroupCommand::Amend { .. } | GroupCommand::ReplaceLeaders { .. } | GroupCommand::Hang { .. },
+            ) => Err(GroupError::NotFound),
             (Group::Present(node), GroupCommand::Amend { name, tags }) => amend(node, name, tags),
+            (Group::Present(_), GroupCommand::ReplaceLeaders { present, leaders }) if present == leaders => Ok(vec![]),
+            (Group::Present(_), GroupCommand::ReplaceLeaders { leaders, .. }) => {
+                Ok(vec![GroupEvent::LeadersReplaced { leaders }])
+            }
             (Group::Present(node), GroupCommand::Hang { under }) if under == node.parent => Ok(vec![]),
             (Group::Present(node), GroupCommand::Hang { under }) => Ok(vec![GroupEvent::Moved {
                 organization_id: node.organization_id,
@@ -297,6 +311,8 @@ impl Group {
             (Group::Present(node), GroupEvent::Renamed { to, .. }) => node.name = to,
             (Group::Present(node), GroupEvent::Tagged { tags }) => node.tags = tags,
             (Group::Present(node), GroupEvent::Moved { to, .. }) => node.parent = to,
+            // Who leads it is told by the users' posts.
+            (Group::Present(_), GroupEvent::LeadersReplaced { .. }) => {}
             // Nothing but a creation can come first; what happened, happened.
             (Group::Absent, _) => {}
         }

@@ -73,6 +73,23 @@ fn only_what_is_different_happens() {
 }
 
 #[test]
+fn replaced_leaders_are_noted_where_others_lead() {
+    let replace = |present: &[u128], leaders: &[u128]| {
+        let users = |ids: &[u128]| ids.iter().map(|id| UserId(Uuid::from_u128(*id))).collect();
+        GroupCommand::ReplaceLeaders { present: users(present), leaders: users(leaders) }
+    };
+    let replaced = |leaders: &[u128]| GroupEvent::LeadersReplaced {
+        leaders: leaders.iter().map(|id| UserId(Uuid::from_u128(*id))).collect(),
+    };
+    given::<Group>([created()]).when(replace(&[1], &[1])).then_expect_events(vec![]);
+    given::<Group>([created()]).when(replace(&[1], &[2, 3])).then_expect_events(vec![replaced(&[2, 3])]);
+    // Those who lead it by now are told by their posts, not by the replacement before.
+    given::<Group>([created(), replaced(&[2])]).when(replace(&[1], &[2])).then_expect_events(vec![replaced(&[2])]);
+    given::<Group>([]).when(replace(&[], &[1])).then_expect_error(GroupError::NotFound);
+    assert_eq!(replaced(&[1]).claims(), []);
+}
+
+#[test]
 fn what_is_not_there_is_not_changed() {
     given::<Group>([]).when(rename("n")).then_expect_error(GroupError::NotFound);
     given::<Group>([]).when(GroupCommand::Hang { under: Some(group(2)) }).then_expect_error(GroupError::NotFound);
