@@ -67,6 +67,9 @@ pub struct StreamAppend {
 pub struct Append {
     /// Each stream once. None at all where only an answer is remembered.
     pub streams: Vec<StreamAppend>,
+    /// Versions of the streams that the command was decided by and does not change, each once; 0 for one that must not
+    /// exist yet.
+    pub reads: Vec<(StreamId, u64)>,
     /// Shared by all events.
     pub metadata: Arc<Metadata>,
     /// The same as canonical JSON, sealed.
@@ -126,7 +129,8 @@ impl Committer {
     /// Stores what a command brings and answers once it is on disk.
     ///
     /// # Errors
-    /// `VersionConflict`, `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was stored. `Unavailable`: nothing
+    /// `VersionConflict`, also of a stream that was only read; `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was
+    /// stored. `Unavailable`: nothing
     /// is known to be stored.
     pub async fn append(&self, append: Append) -> JournalResult<Outcome> {
         let (reply, answer) = oneshot::channel();

@@ -6,17 +6,19 @@ pub use together::{Joint, Together};
 
 use crate::committer::{Append, Committer, ExpectedVersion, NewEvent, StreamAppend};
 use crate::idempotency::AnswerSlot;
-use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, SubjectKeyStep, codec};
+use crate::journal::{
+    Journal, JournalError, JournalResult, PAYLOAD_BYTES_MAX, StoredSnapshot, StreamId, SubjectKeyStep, codec,
+};
 use crate::vault::{SubjectKey, Vault};
 use quick_cache::sync::Cache;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
 use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
 use std::any::Any;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 /// Times a command is decided anew after another writer was first.
 const RETRIES_MAX: usize = 16;
@@ -123,7 +125,7 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` with the aggregate's reason; `Journal` with `VersionConflict`, `ClaimTaken`, `AlreadyAnswered`,
-    /// `Unavailable` and the rest of [`JournalError`]. Nothing is stored then.
+    /// `EventTooLarge`, `Unavailable` and the rest of [`JournalError`]. Nothing is stored then.
     pub async fn execute<A>(
         &self,
         context: &RequestContext,
@@ -177,7 +179,7 @@ impl Executor {
                 Err(JournalError::VersionConflict) if expected.is_none() => {
                     // Losers go on one by one, or many writers of one stream would keep losing to each other.
                     if turn.is_none() {
-                        turn = Some(self.turn(&stream).lock().await);
+                        turn = Some(self.turns[self.turn(&stream)].lock().await);
                     }
                     self.aggregates.remove(&stream);
                     loaded = self.load(&stream).await?;
@@ -231,6 +233,16 @@ impl Executor {
         context: &RequestContext,
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
     ) -> JournalResult<Outcome> {
+        self.append_reading(context, streams, Vec::new()).await
+    }
+
+    /// The same, unless one of the streams that were read has another version by then.
+    async fn append_reading(
+        &self,
+        context: &RequestContext,
+        streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
+        reads: Vec<(StreamId, u64)>,
+    ) -> JournalResult<Outcome> {
         let mut keys = Keys::default();
         let metadata = self.seal_metadata(&context.metadata, &mut keys).await?;
         let mut appends = Vec::with_capacity(streams.len());
@@ -259,6 +271,7 @@ impl Executor {
             .collect();
         let append = Append {
             streams: appends,
+            reads,
             metadata: Arc::new(context.metadata.clone()),
             metadata_text: metadata,
             subject_keys: keys.new,
@@ -306,7 +319,11 @@ impl Executor {
                 &event.event_type(),
             )?;
         }
-        codec::canonical(&payload)
+        let payload = codec::canonical(&payload)?;
+        if payload.len() > PAYLOAD_BYTES_MAX {
+            return Err(JournalError::EventTooLarge { event_type: event.event_type(), bytes: payload.len() });
+        }
+        Ok(payload)
     }
 
     async fn seal_metadata(&self, metadata: &Metadata, keys: &mut Keys) -> JournalResult<String> {
@@ -325,8 +342,18 @@ impl Executor {
         codec::canonical(&value)
     }
 
-    fn turn(&self, stream: &StreamId) -> &Mutex<()> {
-        &self.turns[self.hasher.hash_one(stream) as usize % TURNS]
+    fn turn(&self, stream: &StreamId) -> usize {
+        self.hasher.hash_one(stream) as usize % TURNS
+    }
+
+    /// The turns of several streams, always taken in the same order.
+    async fn turns(&self, streams: impl Iterator<Item = &StreamId>) -> Vec<MutexGuard<'_, ()>> {
+        let turns: BTreeSet<usize> = streams.map(|stream| self.turn(stream)).collect();
+        let mut taken = Vec::with_capacity(turns.len());
+        for turn in turns {
+            taken.push(self.turns[turn].lock().await);
+        }
+        taken
     }
 
     async fn unchanged(&self) -> JournalResult<Outcome> {

@@ -305,6 +305,7 @@ impl Node {
         let metadata = RequestContext::system().metadata;
         let last = Append {
             streams: Vec::new(),
+            reads: Vec::new(),
             metadata: Arc::new(metadata),
             metadata_text: String::new(),
             subject_keys: Vec::new(),

@@ -4,7 +4,8 @@ use super::{ExpectedVersion, Job};
 use crate::executor::Outcome;
 use crate::folding;
 use crate::journal::{
-    Batch, ClaimStep, DocumentStep, Head, JournalError, JournalResult, StoredEvent, StreamId, StreamStep, codec,
+    Batch, ClaimStep, DocumentStep, Head, JournalError, JournalResult, ReadStep, StoredEvent, StreamId, StreamStep,
+    codec,
 };
 use crate::vault::{KeysBySubject, Vault};
 use chrono::{DateTime, SubsecRound, Utc};
@@ -23,8 +24,9 @@ pub(super) struct Built {
     pub(super) documents: HashMap<DocumentKey, Option<Arc<AnyDocument>>>,
     /// New versions of the streams of which nothing was expected.
     pub(super) open_versions: HashMap<StreamId, u64>,
-    /// By index into the batch's streams, takes and answers: whose they are.
+    /// By index into the batch's streams, reads, takes and answers: whose they are. Those of answers ascend.
     pub(super) stream_owners: Vec<StreamOwner>,
+    pub(super) read_owners: Vec<usize>,
     pub(super) take_owners: Vec<(usize, &'static str)>,
     pub(super) answer_owners: Vec<usize>,
 }
@@ -39,6 +41,8 @@ pub(super) struct Ready {
     pub(super) jobs: Vec<Job>,
     /// One for each job, in order.
     pub(super) outcomes: Vec<Outcome>,
+    /// Jobs that are not in it, since their events cannot be folded upon what was known.
+    pub(super) unfolded: Vec<(Job, FoldError)>,
     /// Shared with the task that writes it.
     pub(super) built: Arc<Built>,
 }
@@ -72,6 +76,9 @@ fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
 pub(super) struct Draft {
     /// Those who are in it.
     pub(super) jobs: Vec<Job>,
+    /// Those whose events could not be folded. Either they lose by version anyway, which only the store can tell, or they
+    /// are wrong.
+    pub(super) unfolded: Vec<(Job, FoldError)>,
     outcomes: Vec<Outcome>,
     head: Head,
     batch: Batch,
@@ -82,6 +89,7 @@ pub(super) struct Draft {
     versions: HashMap<StreamId, u64>,
     stream_index: HashMap<StreamId, usize>,
     stream_owners: Vec<StreamOwner>,
+    read_owners: Vec<usize>,
     take_owners: Vec<(usize, &'static str)>,
     answer_owners: Vec<usize>,
 }
@@ -95,6 +103,7 @@ impl Draft {
             Batch { expected_head: head.position, generation: head.generation, recorded_at, ..Batch::default() };
         Draft {
             jobs: Vec::new(),
+            unfolded: Vec::new(),
             outcomes: Vec::new(),
             head,
             batch,
@@ -104,6 +113,7 @@ impl Draft {
             versions: HashMap::new(),
             stream_index: HashMap::new(),
             stream_owners: Vec::new(),
+            read_owners: Vec::new(),
             take_owners: Vec::new(),
             answer_owners: Vec::new(),
         }
@@ -145,7 +155,7 @@ impl Draft {
         self.documents.provide(key, document);
     }
 
-    /// Adds jobs. One whose events cannot be folded is answered and leaves no trace.
+    /// Adds jobs. One whose events cannot be folded is set aside and leaves no trace.
     ///
     /// # Errors
     /// `Corrupt` if something cannot be written as JSON, which cannot happen; the draft is of no use then, but has all
@@ -172,8 +182,7 @@ impl Draft {
         let changed = match folded {
             Ok(changed) => changed,
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "events were refused by a projection");
-                let _ = job.reply.send(Err(JournalError::NotFoldable(error)));
+                self.unfolded.push((job, error));
                 return Ok(());
             }
         };
@@ -247,6 +256,10 @@ impl Draft {
                 self.batch.events.push(stored);
             }
         }
+        for (stream, version) in &job.append.reads {
+            self.batch.reads.push(ReadStep { stream: stream.clone(), version: *version });
+            self.read_owners.push(index);
+        }
         self.add_claims(job, index);
         self.batch.subject_keys.extend(job.append.subject_keys.iter().cloned());
     }
@@ -296,14 +309,21 @@ impl Draft {
         }
     }
 
+    /// All who were added.
+    pub(super) fn into_jobs(self) -> Vec<Job> {
+        let mut jobs = self.jobs;
+        jobs.extend(self.unfolded.into_iter().map(|(job, _)| job));
+        jobs
+    }
+
     /// Ends it.
     ///
     /// # Errors
     /// Its jobs, if something cannot be written as JSON, which cannot happen.
     pub(super) fn finish(mut self) -> Result<Ready, (Vec<Job>, JournalError)> {
-        let rows = match folding::rows_from(&self.documents, &self.keys, self.rows) {
+        let rows = match folding::rows_from(&self.documents, &self.keys, std::mem::take(&mut self.rows)) {
             Ok(rows) => rows,
-            Err(error) => return Err((self.jobs, error)),
+            Err(error) => return Err((self.into_jobs(), error)),
         };
         self.batch.documents = rows.documents;
         self.batch.counts = rows.counts;
@@ -317,9 +337,10 @@ impl Draft {
             documents: self.documents.changes().map(|change| (change.key, change.after)).collect(),
             open_versions: self.versions,
             stream_owners: self.stream_owners,
+            read_owners: self.read_owners,
             take_owners: self.take_owners,
             answer_owners: self.answer_owners,
         };
-        Ok(Ready { jobs: self.jobs, outcomes: self.outcomes, built: Arc::new(built) })
+        Ok(Ready { jobs: self.jobs, outcomes: self.outcomes, unfolded: self.unfolded, built: Arc::new(built) })
     }
 }

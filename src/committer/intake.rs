@@ -80,9 +80,11 @@ impl Intake {
 }
 
 /// What stands in a batch, and what waits for it: no stream, claim or answer stands there twice, unless nothing is
-/// expected of the stream.
+/// expected of the stream. A stream that changes is read by no other job of the batch, since reads are compared with what
+/// the batch before left; a stream that does not may be read by many.
 #[derive(Default)]
 struct Marks {
+    read: HashSet<StreamId>,
     exact: HashSet<StreamId>,
     open: HashSet<StreamId>,
     claims: HashSet<String>,
@@ -96,11 +98,14 @@ impl Marks {
         let answer = job.append.answer.as_ref().map(|slot| slot.key());
         let claims = || streams.iter().flat_map(|append| &append.events).flat_map(|event| &event.claims);
         let collides = answer.is_some_and(|key| self.answers.contains(key))
+            || job.append.reads.iter().any(|(read, _)| self.exact.contains(read) || self.open.contains(read))
             || streams.iter().any(|append| {
                 self.exact.contains(&append.stream)
+                    || self.read.contains(&append.stream)
                     || (append.expected != ExpectedVersion::Any && self.open.contains(&append.stream))
             })
             || claims().any(|(_, digest)| self.claims.contains(digest));
+        self.read.extend(job.append.reads.iter().map(|(read, _)| read.clone()));
         self.answers.extend(answer.map(<[u8]>::to_vec));
         self.claims.extend(claims().map(|(_, digest)| digest.clone()));
         for append in streams {
@@ -151,19 +156,31 @@ mod tests {
         append(stream, ExpectedVersion::Exact(0), &[claim])
     }
 
-    fn intake(jobs: Vec<(Vec<StreamAppend>, Option<&str>)>) -> (Intake, mpsc::Sender<Job>) {
+    fn job(streams: Vec<StreamAppend>, answer: Option<&str>) -> Job {
+        let append = Append {
+            streams,
+            reads: Vec::new(),
+            metadata: Arc::new(Metadata::system("r")),
+            metadata_text: String::new(),
+            subject_keys: Vec::new(),
+            keys: Default::default(),
+            answer: answer.map(|key| Arc::new(AnswerSlot::new(key.into(), vec![], chrono::Utc::now()))),
+        };
+        Job { append, reply: oneshot::channel().0 }
+    }
+
+    /// A job that rests on a stream and changes others.
+    fn reading(read: &str, streams: Vec<StreamAppend>) -> Job {
+        let mut job = job(streams, None);
+        job.append.reads = vec![(StreamId { aggregate_type: "admin", aggregate_id: read.into() }, 1)];
+        job
+    }
+
+    fn intake(jobs: Vec<Job>) -> (Intake, mpsc::Sender<Job>) {
         let (sender, queue) = mpsc::channel(jobs.len());
-        for (number, (streams, answer)) in (0_usize..).zip(jobs) {
-            let answer = answer.map(|key| Arc::new(AnswerSlot::new(key.into(), vec![], chrono::Utc::now())));
-            let append = Append {
-                streams,
-                metadata: Arc::new(Metadata::system("r")),
-                metadata_text: number.to_string(),
-                subject_keys: Vec::new(),
-                keys: Default::default(),
-                answer,
-            };
-            sender.try_send(Job { append, reply: oneshot::channel().0 }).ok().unwrap();
+        for (number, mut job) in (0_usize..).zip(jobs) {
+            job.append.metadata_text = number.to_string();
+            sender.try_send(job).ok().unwrap();
         }
         (Intake::new(queue), sender)
     }
@@ -173,7 +190,7 @@ mod tests {
     }
 
     /// The numbers of the jobs that each batch takes, one batch after the other.
-    fn batches(jobs: Vec<(Vec<StreamAppend>, Option<&str>)>) -> Vec<Vec<usize>> {
+    fn batches(jobs: Vec<Job>) -> Vec<Vec<usize>> {
         let (mut intake, _sender) = intake(jobs);
         let mut batches = Vec::new();
         loop {
@@ -188,7 +205,7 @@ mod tests {
     }
 
     fn streams(jobs: Vec<StreamAppend>) -> Vec<Vec<usize>> {
-        batches(jobs.into_iter().map(|append| (vec![append], None)).collect())
+        batches(jobs.into_iter().map(|append| job(vec![append], None)).collect())
     }
 
     #[test]
@@ -215,8 +232,12 @@ mod tests {
 
     #[test]
     fn an_answer_stands_once_in_a_batch_even_without_events() {
-        let jobs =
-            vec![(vec![exact("a")], Some("k")), (vec![], Some("k")), (vec![exact("b")], Some("l")), (vec![], None)];
+        let jobs = vec![
+            job(vec![exact("a")], Some("k")),
+            job(vec![], Some("k")),
+            job(vec![exact("b")], Some("l")),
+            job(vec![], None),
+        ];
         assert_eq!(batches(jobs), [vec![0, 2, 3], vec![1]]);
     }
 
@@ -224,7 +245,35 @@ mod tests {
     fn nothing_overtakes_what_waits_for_the_same_stream() {
         // The second waits for `a`, so the third, which would fit, must wait for `b`.
         let jobs = vec![vec![exact("a")], vec![open("a"), open("b")], vec![open("b")], vec![open("c")]];
-        assert_eq!(batches(jobs.into_iter().map(|streams| (streams, None)).collect()), [vec![0, 3], vec![1, 2]]);
+        assert_eq!(batches(jobs.into_iter().map(|streams| job(streams, None)).collect()), [vec![0, 3], vec![1, 2]]);
+    }
+
+    #[test]
+    fn jobs_that_only_read_a_stream_share_a_batch() {
+        let jobs = vec![reading("a", vec![exact("b")]), reading("a", vec![open("c")]), reading("a", vec![])];
+        assert_eq!(batches(jobs), [[0, 1, 2]]);
+    }
+
+    #[test]
+    fn a_stream_is_not_read_in_the_batch_that_changes_it() {
+        let read_then_changed = vec![reading("a", vec![exact("b")]), job(vec![exact("a")], None)];
+        assert_eq!(batches(read_then_changed), [[0], [1]]);
+        let read_then_added_to = vec![reading("a", vec![exact("b")]), job(vec![open("a")], None)];
+        assert_eq!(batches(read_then_added_to), [[0], [1]]);
+        let changed_then_read =
+            vec![job(vec![exact("a"), open("b")], None), reading("a", vec![]), reading("b", vec![])];
+        assert_eq!(batches(changed_then_read), [vec![0], vec![1, 2]]);
+        // Each would be decided by what the other one changes.
+        let skewed = vec![reading("a", vec![exact("b")]), reading("b", vec![exact("a")])];
+        assert_eq!(batches(skewed), [[0], [1]]);
+    }
+
+    #[test]
+    fn no_change_overtakes_what_waits_to_read_the_same_stream() {
+        let jobs = vec![job(vec![exact("a")], None), reading("b", vec![exact("a")]), job(vec![exact("b")], None)];
+        assert_eq!(batches(jobs), [[0], [1], [2]]);
+        let jobs = vec![job(vec![exact("a")], None), reading("b", vec![exact("a")]), reading("b", vec![exact("c")])];
+        assert_eq!(batches(jobs), [vec![0, 2], vec![1]]);
     }
 
     #[test]
@@ -235,7 +284,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_batch_grows_by_what_arrives_and_what_is_given_back_comes_first() {
-        let jobs = [exact("a"), exact("a"), exact("b"), exact("c")].map(|append| (vec![append], None));
+        let jobs = [exact("a"), exact("a"), exact("b"), exact("c")].map(|append| job(vec![append], None));
         let (mut intake, sender) = intake(jobs.into());
         intake.begin();
         let first = intake.gather(0);

@@ -124,7 +124,7 @@ impl Task {
 
     /// A batch is on disk: remembers what it left and answers those who wait.
     pub(super) fn committed(&mut self, ready: Ready) {
-        let Ready { jobs, outcomes, built } = ready;
+        let Ready { jobs, outcomes, built, .. } = ready;
         for (key, document) in &built.documents {
             match document {
                 Some(document) if key.collection.collection().hot => {
@@ -145,8 +145,10 @@ impl Task {
         self.known = Some(built.head.clone());
         metrics::counter!("registrar_commits_total").increment(1);
         metrics::histogram!("registrar_commit_batch_size").record(jobs.len() as f64);
-        for (job, mut outcome) in jobs.into_iter().zip(outcomes) {
-            if let Some(slot) = &job.append.answer {
+        for (index, (job, mut outcome)) in jobs.into_iter().zip(outcomes).enumerate() {
+            if let Some(slot) = &job.append.answer
+                && built.answer_owners.binary_search(&index).is_ok()
+            {
                 slot.set_remembered();
             }
             outcome.position = position;

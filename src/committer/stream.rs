@@ -41,7 +41,7 @@ impl Next {
 
     /// All who are in it or wait for it.
     fn into_jobs(self) -> Vec<Job> {
-        let mut jobs = self.draft.jobs;
+        let mut jobs = self.draft.into_jobs();
         jobs.extend(self.waiting.into_iter().flat_map(|(waiting, _)| waiting));
         jobs
     }
@@ -57,6 +57,10 @@ impl Task {
             self.complete(&mut next).await;
             if let Some(error) = next.failed.take() {
                 return Some((next.into_jobs(), self.forgive(&error)));
+            }
+            // They are looked at one by one, which takes the connection that commits.
+            if !next.draft.unfolded.is_empty() {
+                return Some((next.into_jobs(), Attempt::default()));
             }
             if next.draft.jobs.is_empty() {
                 return None;

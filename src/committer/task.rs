@@ -2,14 +2,16 @@
 
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
-use super::{ExpectedVersion, Job, Progress};
+use super::{Append, ExpectedVersion, Job, Progress};
 use crate::executor::Outcome;
 use crate::journal::{Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId};
 use crate::read_store::ReadStore;
 use crate::vault::Vault;
+use chrono::Utc;
 use quick_cache::unsync::Cache;
-use registrar_projections::{AnyDocument, DocumentKey};
-use std::collections::HashMap;
+use registrar_aggregates::Claim;
+use registrar_projections::{AnyDocument, DocumentKey, FoldError};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +64,8 @@ pub(super) struct Task {
     contended: bool,
     pub(super) documents: Cache<DocumentKey, Arc<AnyDocument>>,
     pub(super) versions: Cache<StreamId, u64>,
+    /// Jobs that left their batch since their events could not be folded, not answered yet.
+    unfolded: VecDeque<Job>,
 }
 
 impl Task {
@@ -82,6 +86,7 @@ impl Task {
             contended: false,
             documents: Cache::new(CACHED_DOCUMENTS),
             versions: Cache::new(CACHED_VERSIONS),
+            unfolded: VecDeque::new(),
         }
     }
 
@@ -97,31 +102,43 @@ impl Task {
                 }
                 _ => (intake.gather(0), Attempt { lock_first: self.contended, ..Attempt::default() }),
             };
-            let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await else { continue };
-            match error {
-                // One of them is what the database cannot take; alone it takes no other with it.
-                JournalError::Corrupt(_) if jobs.len() > 1 => {
-                    for job in jobs {
-                        if let Err(alone) = self.commit(vec![job], Attempt::default()).await {
-                            refuse(alone.jobs, &alone.error);
+            if let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await {
+                match error {
+                    // One of them is what the database cannot take; alone it takes no other with it.
+                    JournalError::Corrupt(_) if jobs.len() > 1 => {
+                        for job in jobs {
+                            self.commit_alone(job, Attempt::default()).await;
                         }
                     }
+                    // It was not there twice in a row: those behind need not find that out batch by batch.
+                    JournalError::Unavailable(_) => {
+                        let unfolded = std::mem::take(&mut self.unfolded);
+                        refuse(jobs.into_iter().chain(unfolded).chain(intake.drain()), &error);
+                    }
+                    error => refuse(jobs, &error),
                 }
-                // It was not there twice in a row: those behind need not find that out batch by batch.
-                JournalError::Unavailable(_) => refuse(jobs.into_iter().chain(intake.drain()), &error),
-                error => refuse(jobs, &error),
             }
+            // Each by itself and under the lock: neither another job nor another node may be why it cannot be folded.
+            while let Some(job) = self.unfolded.pop_front() {
+                self.commit_alone(job, Attempt { lock_first: true, ..Attempt::default() }).await;
+            }
+        }
+    }
+
+    async fn commit_alone(&mut self, job: Job, attempt: Attempt) {
+        if let Err(alone) = self.commit(vec![job], attempt).await {
+            refuse(alone.jobs, &alone.error);
         }
     }
 
     /// Commits these jobs, answering everyone but those whom it returns.
     async fn commit(&mut self, mut jobs: Vec<Job>, mut attempt: Attempt) -> Result<(), Uncommitted> {
         while !jobs.is_empty() {
-            let ready = match bounded(self.prepare(&mut jobs, &attempt)).await {
+            let mut ready = match bounded(self.prepare(&mut jobs, &attempt)).await {
                 Ok(Some(ready)) => ready,
                 Ok(None) => {
                     if let Some((built, outcomes)) = attempt.doubtful.take() {
-                        self.committed(Ready { jobs, outcomes, built });
+                        self.committed(Ready { jobs, outcomes, built, unfolded: Vec::new() });
                     }
                     break;
                 }
@@ -137,6 +154,15 @@ impl Task {
                 }
             };
             attempt.doubtful = None;
+            let alone = attempt.lock_first && ready.jobs.is_empty() && ready.unfolded.len() == 1;
+            for (job, error) in std::mem::take(&mut ready.unfolded) {
+                if alone {
+                    let why = self.why_unfolded(&job, error).await;
+                    let _ = job.reply.send(Err(why));
+                } else {
+                    self.unfolded.push_back(job);
+                }
+            }
             if ready.jobs.is_empty() {
                 break;
             }
@@ -224,7 +250,7 @@ impl Task {
             missing.find(&mut **writer).await?.provide(&mut draft);
         }
         if let Err(error) = draft.add_all(std::mem::take(jobs), &self.vault) {
-            *jobs = draft.jobs;
+            *jobs = draft.into_jobs();
             return Err(error);
         }
         match draft.finish() {
@@ -234,6 +260,53 @@ impl Task {
                 Err(error)
             }
         }
+    }
+
+    /// Why the events of a job cannot be folded upon the locked end of the journal: it has lost to another one, or what it
+    /// brings is wrong.
+    async fn why_unfolded(&mut self, job: &Job, error: FoldError) -> JournalError {
+        match bounded(self.lost(job)).await {
+            Ok(Some(lost)) => lost,
+            Ok(None) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "events were refused by a projection");
+                JournalError::NotFoldable(error)
+            }
+            Err(error) => {
+                self.disconnect();
+                error
+            }
+        }
+    }
+
+    /// What a job loses by, compared one condition after the other, in the order in which losers of a batch are told.
+    async fn lost(&mut self, job: &Job) -> JournalResult<Option<JournalError>> {
+        let Append { streams, reads, answer, .. } = &job.append;
+        if let Some(slot) = answer
+            && self.journal.answer(slot.key(), Utc::now()).await?.is_some()
+        {
+            return Ok(Some(JournalError::AlreadyAnswered));
+        }
+        let changed = streams.iter().filter_map(|append| match append.expected {
+            ExpectedVersion::Exact(version) => Some((append.stream.clone(), version)),
+            ExpectedVersion::Any => None,
+        });
+        let (compared, expected): (Vec<StreamId>, Vec<u64>) = changed.chain(reads.iter().cloned()).unzip();
+        if let Some(writer) = &mut self.writer
+            && writer.versions(&compared).await? != expected
+        {
+            return Ok(Some(JournalError::VersionConflict));
+        }
+        for append in streams {
+            for (claim, digest) in append.events.iter().flat_map(|event| &event.claims) {
+                if let Claim::Take(key) = claim
+                    && let Some((aggregate_type, aggregate_id)) = self.journal.claim_holder(digest).await?
+                    && (aggregate_type != append.stream.aggregate_type || aggregate_id != append.stream.aggregate_id)
+                {
+                    return Ok(Some(JournalError::ClaimTaken { field: key.field }));
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &Built, lost: &Lost) {
@@ -251,6 +324,9 @@ impl Task {
                     self.versions.remove(&built.batch.streams[index].stream);
                 }
             }
+        }
+        for &index in &lost.reads {
+            verdicts.entry(built.read_owners[index]).or_insert(JournalError::VersionConflict);
         }
         for &index in &lost.takes {
             let (job, field) = built.take_owners[index];

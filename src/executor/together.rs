@@ -43,7 +43,7 @@ where
 }
 
 impl Together<'_> {
-    /// The aggregate `id` as it is by now.
+    /// The aggregate `id` as it is by now. What is decided counts only if it is still so at the commit.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -118,8 +118,9 @@ where
 }
 
 impl Executor {
-    /// Carries out what `decide` decides about several aggregates, in one commit. It may be called again: when another
-    /// writer was first, and when it refuses by what memory says.
+    /// Carries out what `decide` decides about several aggregates, in one commit, if every aggregate that it looked at is
+    /// at that moment as it was seen. It may be called again: when another writer was first, and when it refuses by what
+    /// others have overtaken.
     ///
     /// # Errors
     /// What `decide` answers; `Journal` as [`Executor::execute`]. Nothing is stored then.
@@ -137,25 +138,26 @@ impl Executor {
         F: for<'t> Fn(&'t mut Together<'e>) -> BoxFuture<'t, Result<T, ExecuteError<E>>>,
     {
         let mut fresh = false;
+        let mut turns = Vec::new();
         for _ in 0..RETRIES_MAX {
             let mut together = Together { executor: self, fresh, parts: Vec::new() };
             let decided = decide(&mut together).await;
             let Together { parts, .. } = together;
-            let from_memory = parts.iter().any(|part| !part.fresh);
-            let (changed, unchanged): (Vec<_>, Vec<_>) = parts.into_iter().partition(|part| !part.events.is_empty());
+            let nothing_to_do = parts.iter().all(|part| part.events.is_empty());
             match decided {
-                // A refusal, or finding nothing to do, must not rest on memory that another node has overtaken.
-                Err(ExecuteError::Refused(_)) if from_memory => fresh = true,
+                // A refusal, or finding nothing to do, must not rest on what others have overtaken: no commit compares it.
+                Err(ExecuteError::Refused(_)) if self.is_overtaken(&parts).await? => fresh = true,
+                Ok(_) if nothing_to_do && self.is_overtaken(&parts).await? => fresh = true,
                 Err(error) => return Err(error),
-                // So must what stays as it is while other parts change, since no version of it is compared at the commit.
-                Ok(_) if unchanged.iter().any(|part| !part.fresh) => fresh = true,
-                Ok(_) if changed.is_empty() && from_memory => fresh = true,
-                Ok(answer) if changed.is_empty() => return Ok((answer, self.unchanged().await?)),
+                Ok(answer) if nothing_to_do => return Ok((answer, self.unchanged().await?)),
                 Ok(answer) => {
+                    let (changed, unchanged): (Vec<_>, Vec<_>) =
+                        parts.into_iter().partition(|part| !part.events.is_empty());
                     let streams = changed
                         .iter()
                         .map(|part| (part.stream.clone(), ExpectedVersion::Exact(part.version), part.events.clone()));
-                    match self.append(context, streams.collect()).await {
+                    let reads = unchanged.iter().map(|part| (part.stream.clone(), part.version));
+                    match self.append_reading(context, streams.collect(), reads.collect()).await {
                         Ok(outcome) => {
                             changed.into_iter().for_each(|part| (part.keep)(self, part));
                             return Ok((answer, outcome));
@@ -168,11 +170,31 @@ impl Executor {
                                 return Err(error.into());
                             }
                             fresh = true;
+                            // Losers that write the same streams go on one by one, or they would keep losing to each other.
+                            if turns.is_empty() {
+                                turns = self.turns(changed.iter().map(|part| &part.stream)).await;
+                            }
                         }
                     }
                 }
             }
         }
         Err(JournalError::VersionConflict.into())
+    }
+
+    /// Whether a stream that was decided by has moved on. If none has, there was one moment at which all of them were as
+    /// they were seen: after the last was loaded, and before the first is looked at here.
+    async fn is_overtaken(&self, parts: &[Part]) -> JournalResult<bool> {
+        if let [Part { fresh: true, .. }] = parts {
+            return Ok(false);
+        }
+        for Part { stream, version, .. } in parts {
+            match self.journal.stream(stream.aggregate_type, &stream.aggregate_id, *version).await {
+                Ok(later) if later.is_empty() => {}
+                Ok(_) | Err(JournalError::Archived { .. }) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
     }
 }

@@ -21,6 +21,10 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+/// Longest payload of one event, sealed and in canonical form. Together with its metadata an event then fits into a message
+/// of NATS, which takes 1 MB unless told otherwise.
+pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+
 /// Why the journal did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
@@ -39,6 +43,14 @@ pub enum JournalError {
     /// The event does not fit the read models.
     #[error("the event cannot be folded")]
     NotFoldable(#[source] registrar_projections::FoldError),
+    /// The stored form of the event is longer than [`PAYLOAD_BYTES_MAX`].
+    #[error("the event {event_type} would take {bytes} bytes, more than {PAYLOAD_BYTES_MAX}")]
+    EventTooLarge {
+        /// Name of the event.
+        event_type: String,
+        /// Length of its payload, sealed.
+        bytes: usize,
+    },
     /// The database cannot be reached or gives no answer; nothing is known to be stored.
     #[error("the database is not available")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
@@ -178,6 +190,15 @@ pub struct StreamStep {
     pub first_position: u64,
 }
 
+/// A stream that a command of a batch decided by and does not change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadStep {
+    /// Which stream.
+    pub stream: StreamId,
+    /// Version it must have, 0 for none yet.
+    pub version: u64,
+}
+
 /// A unique key that a batch takes or releases.
 #[derive(Debug, Clone)]
 pub struct ClaimStep {
@@ -235,6 +256,8 @@ pub struct Batch {
     pub events: Vec<StoredEvent>,
     /// Streams, each once.
     pub streams: Vec<StreamStep>,
+    /// Streams of which only the version is compared. None of them is among `streams`.
+    pub reads: Vec<ReadStep>,
     /// Claims taken, each key once. Taking what one holds already is no conflict.
     pub takes: Vec<ClaimStep>,
     /// Claims released, each key once, before any is taken. What another holds stays as it is.
@@ -254,10 +277,21 @@ pub struct Batch {
 pub struct Lost {
     /// Streams at another version.
     pub streams: Vec<usize>,
+    /// Streams that were only read, at another version.
+    pub reads: Vec<usize>,
     /// Claims that others hold.
     pub takes: Vec<usize>,
     /// Idempotency keys that have been answered.
     pub answers: Vec<usize>,
+}
+
+impl Lost {
+    /// Places in the batch's streams and in its reads, out of places in both, one after the other.
+    fn told_apart(places: Vec<usize>, batch: &Batch) -> (Vec<usize>, Vec<usize>) {
+        let changed = batch.streams.len();
+        let (streams, reads): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| *place < changed);
+        (streams, reads.into_iter().map(|place| place - changed).collect())
+    }
 }
 
 /// How a commit ended.

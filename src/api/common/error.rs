@@ -255,6 +255,13 @@ impl From<JournalError> for ApiError {
             JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
             JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
             JournalError::Archived { until } => ApiError::Archived { until },
+            JournalError::EventTooLarge { .. } => ApiError::Refused {
+                // Not 413: the body is within its bounds, what it would make of the resource is not.
+                status: StatusCode::BAD_REQUEST,
+                code: "too-large",
+                detail: "the change is too large: what is stored of it must not be longer than 262144 bytes",
+                meta: None,
+            },
             JournalError::Unavailable(_) | JournalError::OtherGeneration => {
                 ApiError::Unavailable(Some(Box::new(error)))
             }

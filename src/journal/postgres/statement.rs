@@ -5,7 +5,7 @@
 //! `writer.rs`).
 
 use super::signed;
-use crate::journal::{Batch, ClaimStep, DocumentStep, JournalError, JournalResult, StreamStep};
+use crate::journal::{Batch, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId};
 use crate::read_store::sql;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
 use sqlx::postgres::PgArguments;
@@ -31,12 +31,12 @@ pub(super) struct Statement {
 impl Statement {
     /// The statement that commits `batch`. Its row has `status`, and if it is [`WRITTEN`] or [`NO_ROOM`] how far there
     /// is room for events (`room`), if it is [`LOST`] the places of what was lost (`lost_streams`, `lost_takes`,
-    /// `lost_answers`).
+    /// `lost_answers`). Reads count as streams that stand behind those that change.
     pub(super) fn commit(batch: &Batch) -> JournalResult<(String, PgArguments)> {
         let mut statement = Statement::default();
         let head = statement.argument(signed(batch.expected_head)?)?;
         let end = statement.argument(signed(batch.expected_head + batch.events.len() as u64)?)?;
-        let streams = statement.streams(&batch.streams)?;
+        let streams = statement.streams(batch.streams.iter().map(|step| &step.stream))?;
         let (takes, releases) = (statement.steps(&batch.takes)?, statement.steps(&batch.releases)?);
         statement.conditions(batch, &head, &end, streams.as_deref(), takes.as_deref(), releases.as_deref())?;
         if let Some(streams) = &streams {
@@ -109,12 +109,11 @@ impl Statement {
         let generation = self.argument(signed(batch.generation)?)?;
         self.part("head", "SELECT position, generation, partitioned_until FROM journal_head FOR UPDATE");
         let mut lists = ["NULL::bigint[]"; 3];
-        if let Some(streams) = streams {
-            let from = self.numbers(batch.streams.iter().map(|step| step.from))?;
+        if let Some(versions) = self.versions(batch, streams)? {
             self.part(
                 "other_versions",
                 &format!(
-                    "SELECT array_agg(u.n - 1) AS list FROM unnest({streams}, {from}) WITH ORDINALITY u (t, i, v, n) \
+                    "SELECT array_agg(u.n - 1) AS list FROM unnest({versions}) WITH ORDINALITY u (t, i, v, n) \
                      LEFT JOIN streams s ON s.aggregate_type = u.t AND s.aggregate_id = u.i \
                      WHERE coalesce(s.version, 0) <> u.v"
                 ),
@@ -165,6 +164,25 @@ impl Statement {
              partitioned_until AS room, lost_streams, lost_takes, lost_answers FROM found)"
         ));
         Ok(())
+    }
+
+    /// Types, identifiers and expected versions of the streams that a batch changes or rests on, as three lists; of none,
+    /// nothing.
+    fn versions(&mut self, batch: &Batch, streams: Option<&str>) -> JournalResult<Option<String>> {
+        let changed = match streams {
+            Some(streams) => Some(format!("{streams}, {}", self.numbers(batch.streams.iter().map(|step| step.from))?)),
+            None => None,
+        };
+        let Some(reads) = self.streams(batch.reads.iter().map(|step| &step.stream))? else { return Ok(changed) };
+        let reads = format!("{reads}, {}", self.numbers(batch.reads.iter().map(|step| step.version))?);
+        Ok(Some(match changed {
+            Some(changed) => {
+                let lists: Vec<_> =
+                    changed.split(", ").zip(reads.split(", ")).map(|(one, more)| format!("{one} || {more}")).collect();
+                lists.join(", ")
+            }
+            None => reads,
+        }))
     }
 
     fn events(&mut self, batch: &Batch, head: &str, end: &str, streams: &str) -> JournalResult<()> {
@@ -379,12 +397,13 @@ impl Statement {
     }
 
     /// Types and identifiers of streams, as two lists; of none, nothing.
-    fn streams(&mut self, streams: &[StreamStep]) -> JournalResult<Option<String>> {
-        if streams.is_empty() {
+    fn streams<'s>(&mut self, streams: impl Iterator<Item = &'s StreamId>) -> JournalResult<Option<String>> {
+        let (types, ids): (Vec<_>, Vec<_>) =
+            streams.map(|stream| (stream.aggregate_type, stream.aggregate_id.as_str())).unzip();
+        if types.is_empty() {
             return Ok(None);
         }
-        let types = self.argument(streams.iter().map(|step| step.stream.aggregate_type).collect::<Vec<_>>())?;
-        let ids = self.argument(streams.iter().map(|step| step.stream.aggregate_id.as_str()).collect::<Vec<_>>())?;
+        let (types, ids) = (self.argument(types)?, self.argument(ids)?);
         Ok(Some(format!("{types}, {ids}")))
     }
 

@@ -101,8 +101,10 @@ impl JournalWriter for PostgresWriter {
                 statement::NO_ROOM => return Err(JournalError::corrupt("there is no partition for the events")),
                 statement::HEAD_MOVED => break Committed::HeadMoved,
                 statement::LOST => {
+                    let (streams, reads) = Lost::told_apart(indexes(&row, "lost_streams")?, batch);
                     break Committed::Lost(Lost {
-                        streams: indexes(&row, "lost_streams")?,
+                        streams,
+                        reads,
                         takes: indexes(&row, "lost_takes")?,
                         answers: indexes(&row, "lost_answers")?,
                     });

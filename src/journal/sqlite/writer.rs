@@ -57,22 +57,24 @@ impl SqliteWriter {
         if position != signed(batch.expected_head)? || generation != signed(batch.generation)? {
             return Ok(Committed::HeadMoved);
         }
-        let lost = Lost {
-            streams: self.lost_streams(batch).await?,
-            takes: self.lost_takes(batch).await?,
-            answers: self.lost_answers(batch).await?,
-        };
+        let (streams, reads) = Lost::told_apart(self.lost_streams(batch).await?, batch);
+        let lost =
+            Lost { streams, reads, takes: self.lost_takes(batch).await?, answers: self.lost_answers(batch).await? };
         Ok(if lost == Lost::default() { Committed::Yes } else { Committed::Lost(lost) })
     }
 
+    /// Places of what is at another version, in the batch's streams and behind them its reads.
     async fn lost_streams(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
-        let streams: Vec<StreamId> = batch.streams.iter().map(|step| step.stream.clone()).collect();
+        let changed = batch.streams.iter().map(|step| (&step.stream, step.from));
+        let expected = changed.chain(batch.reads.iter().map(|step| (&step.stream, step.version)));
+        let (streams, expected): (Vec<StreamId>, Vec<u64>) =
+            expected.map(|(stream, version)| (stream.clone(), version)).unzip();
         if streams.is_empty() {
             return Ok(Vec::new());
         }
         let versions = self.versions(&streams).await?;
-        let steps = batch.streams.iter().zip(versions).enumerate();
-        Ok(steps.filter(|(_, (step, version))| step.from != *version).map(|(index, _)| index).collect())
+        let versions = expected.into_iter().zip(versions).enumerate();
+        Ok(versions.filter(|(_, (expected, version))| expected != version).map(|(index, _)| index).collect())
     }
 
     async fn lost_takes(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
