@@ -26,6 +26,7 @@ mod cloud_outage;
 mod cloud_secrets;
 mod committer;
 mod committer_doubt;
+mod committer_races;
 mod contract;
 mod ecg_app;
 mod ecg_create;

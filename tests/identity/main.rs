@@ -30,6 +30,7 @@ mod memberships;
 mod moves;
 mod organizations;
 mod passwords;
+mod races;
 mod sessions;
 mod shapes;
 mod sign_in;

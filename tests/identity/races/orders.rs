@@ -1,0 +1,343 @@
+//! Directory processes at once end as some order of them does, one after the other.
+//!
+//! Every case has a world of its own: an organization with two groups and people of every kind. All cases are played while
+//! commits wait, so that each command is decided before any of the others is committed. What they come to is compared with
+//! the same acts in every order, in worlds of their own.
+
+use crate::app::{creation, organize};
+use crate::on_both_stores;
+use crate::support::Database;
+use futures::future::join_all;
+use futures::stream::{self, StreamExt};
+use registrar::directory::groups::{self, Amendment, GroupRef, NewGroup};
+use registrar::directory::membership::{self, Part};
+use registrar::directory::{DirectoryError, Done, user_by_id};
+use registrar::executor::RequestContext;
+use registrar::node::Node;
+use registrar_aggregates::group::staffing::Post;
+use registrar_aggregates::group::{GroupKind, NodeType};
+use registrar_aggregates::organization::Authorization;
+use registrar_aggregates::user::Role;
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
+use registrar_projections::IndividualDocument;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Worlds that are made at the same time.
+const AT_ONCE: usize = 48;
+/// How long commits wait for all commands to be decided. Nothing relies on it.
+const GATHERING: Duration = Duration::from_millis(500);
+
+/// People, by what they are at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Who {
+    /// An admin.
+    Admin,
+    /// Another admin.
+    Second,
+    /// A provider who leads the first group.
+    Leader,
+    /// One with an individual in the first group.
+    Member,
+    /// One who does not belong to the organization.
+    Stranger,
+    /// A provider who is disabled.
+    Off,
+}
+
+const EVERYBODY: [Who; 6] = [Who::Admin, Who::Second, Who::Leader, Who::Member, Who::Stranger, Who::Off];
+
+/// A process.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Join(Who),
+    Leave(Who),
+    Grant(Who, Role),
+    Revoke(Who, Role),
+    Appoint(Who, Post, usize),
+    Relieve(Who, Post, usize),
+    Disable(Who),
+    Enable(Who),
+    Archive(Who),
+    Replace(&'static [Who], usize),
+    Put(usize),
+    Take(usize),
+}
+
+const ACTS: [Act; 20] = [
+    Act::Join(Who::Stranger),
+    Act::Leave(Who::Admin),
+    Act::Leave(Who::Leader),
+    Act::Leave(Who::Member),
+    Act::Grant(Who::Leader, Role::Admin),
+    Act::Grant(Who::Stranger, Role::Member),
+    Act::Revoke(Who::Second, Role::Admin),
+    Act::Revoke(Who::Member, Role::Member),
+    Act::Appoint(Who::Admin, Post::Leader, 0),
+    Act::Appoint(Who::Leader, Post::Member, 1),
+    Act::Appoint(Who::Off, Post::Leader, 0),
+    Act::Relieve(Who::Leader, Post::Leader, 0),
+    Act::Disable(Who::Admin),
+    Act::Enable(Who::Off),
+    Act::Archive(Who::Leader),
+    Act::Replace(&[Who::Second], 0),
+    Act::Replace(&[Who::Leader, Who::Admin], 0),
+    Act::Replace(&[], 0),
+    Act::Put(1),
+    Act::Take(0),
+];
+
+const TRIPLES: [[Act; 3]; 6] = [
+    [Act::Leave(Who::Leader), Act::Appoint(Who::Leader, Post::Member, 1), Act::Relieve(Who::Leader, Post::Leader, 0)],
+    [Act::Leave(Who::Admin), Act::Revoke(Who::Second, Role::Admin), Act::Grant(Who::Leader, Role::Admin)],
+    [Act::Replace(&[Who::Second], 0), Act::Replace(&[Who::Admin], 0), Act::Leave(Who::Admin)],
+    [Act::Disable(Who::Admin), Act::Disable(Who::Second), Act::Appoint(Who::Admin, Post::Leader, 0)],
+    [Act::Put(1), Act::Take(0), Act::Leave(Who::Member)],
+    [Act::Enable(Who::Off), Act::Appoint(Who::Off, Post::Leader, 0), Act::Leave(Who::Off)],
+];
+
+/// An organization with its people.
+struct World {
+    nodes: Vec<Arc<Node>>,
+    organization: OrganizationId,
+    groups: [GroupId; 2],
+    people: BTreeMap<Who, UserId>,
+    individual: IndividualId,
+}
+
+fn context() -> RequestContext {
+    RequestContext::system()
+}
+
+impl World {
+    async fn create(nodes: &[Arc<Node>]) -> Self {
+        let node = &nodes[0];
+        let organization =
+            OrganizationId(organize(node, &format!("Clinic {}", Uuid::now_v7()), Authorization::Open).await);
+        let individual = IndividualId(Uuid::now_v7());
+        let people = EVERYBODY.map(|who| async move {
+            let role = match who {
+                Who::Admin | Who::Second => Some(Role::Admin),
+                Who::Leader | Who::Off => Some(Role::Provider),
+                Who::Member => Some(Role::Member),
+                Who::Stranger => None,
+            };
+            let creation = creation(&format!("{}@example.com", Uuid::now_v7()), None);
+            let (id, part) = (creation.id, role.map(|role| Part::Member(organization, Some(role))));
+            membership::create_as(node, &context(), creation, part, individual).await.unwrap();
+            (who, id)
+        });
+        let people: BTreeMap<Who, UserId> = join_all(people).await.into_iter().collect();
+        let groups = [GroupId(Uuid::now_v7()), GroupId(Uuid::now_v7())];
+        let world = World { nodes: nodes.to_vec(), organization, groups, people, individual };
+        let created = [0, 1].map(|n| {
+            let new = NewGroup {
+                group: world.group(n),
+                name: format!("Ward {n}"),
+                kind: GroupKind::Regular,
+                node_type: NodeType::Group,
+                tags: Default::default(),
+                individuals: std::iter::repeat_n(individual, usize::from(n == 0)).collect(),
+                leaders: std::iter::repeat_n(world.people[&Who::Leader], usize::from(n == 0)).collect(),
+            };
+            async move { groups::create(node, &context(), &new).await.unwrap() }
+        });
+        let context_of_disabling = context();
+        let disabled =
+            membership::disable(node, &context_of_disabling, world.people[&Who::Off], world.people[&Who::Admin]);
+        let (_, disabled) = futures::join!(join_all(created), disabled);
+        disabled.unwrap();
+        world
+    }
+
+    fn group(&self, n: usize) -> GroupRef {
+        GroupRef { organization: self.organization, id: self.groups[n] }
+    }
+
+    /// Whether it was carried out rather than refused; nothing else may happen.
+    async fn play(&self, node: &Node, act: Act) -> bool {
+        match self.done(node, act).await {
+            Ok(_) => true,
+            Err(DirectoryError::Refused(_)) => false,
+            Err(error) => panic!("{act:?}: {error:?}"),
+        }
+    }
+
+    async fn done(&self, node: &Node, act: Act) -> Done {
+        let (context, organization) = (&context(), self.organization);
+        let id = |who: Who| self.people[&who];
+        // Not one of those who are acted upon.
+        let by = UserId(Uuid::nil());
+        match act {
+            Act::Join(who) => membership::join(node, context, id(who), organization, None).await,
+            Act::Leave(who) => membership::leave(node, context, id(who), organization).await,
+            Act::Grant(who, role) => membership::grant(node, context, id(who), organization, role).await,
+            Act::Revoke(who, role) => membership::revoke(node, context, id(who), organization, role).await,
+            Act::Appoint(who, post, n) => {
+                groups::appoint(node, context, self.group(n), post, &[id(who)].into(), None).await
+            }
+            Act::Relieve(who, post, n) => groups::relieve(node, context, self.group(n), post, &[id(who)].into()).await,
+            Act::Disable(who) => membership::disable(node, context, id(who), by).await,
+            Act::Enable(who) => membership::enable(node, context, id(who)).await,
+            Act::Archive(who) => membership::archive(node, context, id(who)).await,
+            Act::Replace(leaders, n) => {
+                let leaders = Some(leaders.iter().map(|who| id(*who)).collect());
+                groups::amend(node, context, self.group(n), &Amendment { leaders, ..Amendment::default() }).await
+            }
+            Act::Put(n) => groups::add_individuals(node, context, self.group(n), &[self.individual].into(), None).await,
+            Act::Take(n) => groups::remove_individuals(node, context, self.group(n), &[self.individual].into()).await,
+        }
+    }
+
+    /// What the documents tell of everybody, without identifiers and times.
+    async fn told(&self, node: &Node) -> String {
+        let groups = |ids: Vec<GroupId>| {
+            ids.iter().map(|id| self.groups.iter().position(|group| group == id)).collect::<Vec<_>>()
+        };
+        let mut told = String::new();
+        for (who, id) in &self.people {
+            let user = user_by_id(node, *id).await.unwrap().unwrap();
+            let roles = user.memberships.get(&self.organization).map(|membership| membership.roles.clone());
+            let posts = user.posts.get(&self.organization).cloned().unwrap_or_default();
+            let (leads, works) =
+                (groups(posts.leads.into_iter().collect()), groups(posts.works_in.into_iter().collect()));
+            let enabled = user.state.is_enabled();
+            writeln!(told, "{who:?}: enabled {enabled}, roles {roles:?}, leads {leads:?}, works in {works:?}").unwrap();
+            for individual in &user.individuals {
+                let found = node.documents.find::<IndividualDocument>(&individual.to_string()).await.unwrap();
+                let places = found.value.and_then(|individual| individual.places.get(&self.organization).cloned());
+                let places = places.map(|places| groups(places.into_iter().collect()));
+                writeln!(told, "  an individual in {places:?}").unwrap();
+            }
+        }
+        told
+    }
+}
+
+/// What acts come to: whether each was carried out, and what the documents tell afterwards.
+type End = (Vec<bool>, String);
+
+/// Every order of so many things.
+fn orders(count: usize) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![vec![]];
+    }
+    let shorter = orders(count - 1);
+    shorter
+        .iter()
+        .flat_map(|order| {
+            (0..count).map(|at| {
+                let mut order = order.clone();
+                order.insert(at, count - 1);
+                order
+            })
+        })
+        .collect()
+}
+
+/// What comes of acts one after the other.
+async fn in_order(nodes: &[Arc<Node>], acts: &[Act], order: Vec<usize>) -> End {
+    let world = World::create(nodes).await;
+    let mut done = vec![false; acts.len()];
+    for n in order {
+        done[n] = world.play(&nodes[0], acts[n]).await;
+    }
+    (done, world.told(&nodes[0]).await)
+}
+
+/// Plays the acts of each case at once, and compares what came of them with every order of them.
+async fn check(nodes: &[Arc<Node>], cases: Vec<Vec<Act>>) {
+    let serial = cases.iter().flat_map(|acts| orders(acts.len()).into_iter().map(move |order| (acts, order)));
+    let ends: Vec<(&Vec<Act>, End)> = stream::iter(serial)
+        .map(|(acts, order)| async move { (acts, in_order(nodes, acts, order).await) })
+        .buffered(AT_ONCE)
+        .collect()
+        .await;
+    let worlds: Vec<World> = stream::iter(&cases).map(|_| World::create(nodes)).buffered(AT_ONCE).collect().await;
+
+    let mut holder = nodes[0].journal.writer().await.unwrap();
+    holder.lock().await.unwrap();
+    let played = cases.iter().zip(&worlds).map(|(acts, world)| {
+        join_all(acts.iter().enumerate().map(|(n, act)| world.play(&nodes[n % nodes.len()], *act)))
+    });
+    let mut played = std::pin::pin!(join_all(played));
+    let early = tokio::time::timeout(GATHERING, played.as_mut()).await;
+    holder.unlock().await.unwrap();
+    let played = match early {
+        Ok(played) => played,
+        Err(_) => played.await,
+    };
+    let mut of_case = ends.into_iter().peekable();
+    for ((acts, world), done) in cases.iter().zip(&worlds).zip(played) {
+        let end = (done, world.told(&nodes[0]).await);
+        let mut serial = Vec::new();
+        while let Some((_, serial_end)) = of_case.next_if(|(of, _)| std::ptr::eq(*of, acts)) {
+            serial.push(serial_end);
+        }
+        assert!(serial.contains(&end), "{acts:?} came to\n{end:?}\nand in every order to\n{serial:#?}");
+    }
+}
+
+fn pairs() -> Vec<Vec<Act>> {
+    (0..ACTS.len()).flat_map(|n| ACTS[n..].iter().map(move |other| vec![ACTS[n], *other])).collect()
+}
+
+fn triples() -> Vec<Vec<Act>> {
+    TRIPLES.iter().map(|acts| acts.to_vec()).collect()
+}
+
+async fn nodes(database: &Database, count: usize) -> Vec<Arc<Node>> {
+    join_all((0..count).map(|_| database.open())).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pairs_of_two_nodes_end_as_in_some_order() {
+    let database = Database::postgres().await;
+    check(&nodes(&database, 2).await, pairs()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn triples_of_two_nodes_end_as_in_some_order() {
+    let database = Database::postgres().await;
+    check(&nodes(&database, 2).await, triples()).await;
+}
+
+on_both_stores! {
+    async fn pairs_end_as_in_some_order(database) {
+        check(&nodes(&database, 1).await, pairs()).await;
+    }
+
+    async fn triples_end_as_in_some_order(database) {
+        check(&nodes(&database, 1).await, triples()).await;
+    }
+
+    async fn no_post_comes_back_with_one_who_left_while_it_was_given(database) {
+        let nodes = nodes(&database, 2).await;
+        let worlds: Vec<World> =
+            stream::iter(0..48).map(|_| World::create(&nodes)).buffered(AT_ONCE).collect().await;
+        let mut holder = nodes[0].journal.writer().await.unwrap();
+        holder.lock().await.unwrap();
+        let played = worlds.iter().enumerate().map(|(n, world)| {
+            let (one, other) = (&nodes[n % 2], &nodes[n / 2 % 2]);
+            let (given, left) = (Act::Appoint(Who::Second, Post::Leader, 0), Act::Leave(Who::Second));
+            async move { futures::join!(world.play(one, given), world.play(other, left)) }
+        });
+        let mut played = std::pin::pin!(join_all(played));
+        let early = tokio::time::timeout(GATHERING, played.as_mut()).await;
+        holder.unlock().await.unwrap();
+        let played = match early {
+            Ok(played) => played,
+            Err(_) => played.await,
+        };
+        assert!(played.iter().all(|(_, left)| *left));
+        for world in &worlds {
+            assert!(world.play(&nodes[0], Act::Join(Who::Second)).await);
+            let user = user_by_id(&nodes[0], world.people[&Who::Second]).await.unwrap().unwrap();
+            let posts = user.posts.get(&world.organization).cloned().unwrap_or_default();
+            assert!(posts.leads.is_empty() && posts.works_in.is_empty(), "{posts:?}");
+        }
+    }
+}
