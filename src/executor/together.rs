@@ -148,6 +148,10 @@ impl Executor {
                 // A refusal, or finding nothing to do, must not rest on what others have overtaken: no commit compares it.
                 Err(ExecuteError::Refused(_)) if self.is_overtaken(&parts).await? => fresh = true,
                 Ok(_) if nothing_to_do && self.is_overtaken(&parts).await? => fresh = true,
+                // So must a version that the client named.
+                Err(ExecuteError::Journal(JournalError::VersionConflict)) if self.is_overtaken(&parts).await? => {
+                    fresh = true;
+                }
                 Err(error) => return Err(error),
                 Ok(answer) if nothing_to_do => return Ok((answer, self.unchanged().await?)),
                 Ok(answer) => {
