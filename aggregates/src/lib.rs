@@ -32,4 +32,4 @@ pub mod values;
 pub use claim::{Claim, ClaimKey};
 pub use decide::Decide;
 pub use event::{AnyAggregate, DomainEvent, EventFacts, OfDomain, UnknownEvent};
-pub use metadata::{Actor, ActorType, Metadata};
+pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};

@@ -1,5 +1,6 @@
 //! Who caused an event, from where, in which request and why.
 
+use crate::values::SessionId;
 use serde::{Deserialize, Serialize};
 
 /// What kind of principal acted.
@@ -37,12 +38,28 @@ impl Actor {
     }
 }
 
+/// The principal that an actor acts for. Without a name: it is not the one who acts, and its key seals nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnBehalfOf {
+    /// Kind of principal.
+    #[serde(rename = "type")]
+    pub kind: ActorType,
+    /// Stable identifier.
+    pub id: String,
+}
+
 /// The circumstances of an event. Every event of one command shares them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// Who.
     pub actor: Actor,
+    /// The principal that the actor represents, where it acts for another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_behalf_of: Option<OnBehalfOf>,
+    /// Session in which it acts; none for tokens without a session, API keys and the server itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// Tenant the event belongs to, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
@@ -74,6 +91,8 @@ impl Metadata {
     pub fn system(request_id: impl Into<String>) -> Self {
         Metadata {
             actor: Actor::system(),
+            on_behalf_of: None,
+            session: None,
             organization_id: None,
             ip_address: None,
             user_agent: None,
@@ -103,6 +122,8 @@ mod tests {
     fn full() -> Metadata {
         Metadata {
             actor: Actor { kind: ActorType::User, id: "a1".into(), name: Some("personal-name".into()) },
+            on_behalf_of: Some(OnBehalfOf { kind: ActorType::User, id: "u1".into() }),
+            session: Some(SessionId(uuid::Uuid::from_u128(1))),
             organization_id: Some("o1".into()),
             ip_address: Some("personal-address".into()),
             user_agent: Some("personal-agent".into()),
@@ -128,6 +149,14 @@ mod tests {
             written,
             json!({"actor": {"type": "system", "id": "system", "name": "Registrar"}, "requestId": "r1"})
         );
+    }
+
+    #[test]
+    fn metadata_without_session_is_read_and_written_as_before() {
+        let before = json!({"actor": {"type": "user", "id": "a1"}, "organizationId": "o1", "requestId": "r1"});
+        let metadata: Metadata = serde_json::from_value(before.clone()).expect("the former shape");
+        assert_eq!((&metadata.on_behalf_of, metadata.session), (&None, None));
+        assert_eq!(serde_json::to_value(metadata).expect("JSON"), before);
     }
 
     #[test]

@@ -167,6 +167,8 @@ struct Envelope<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     organization: Option<&'a str>,
     actor: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    onbehalfof: Option<&'a str>,
     data: &'a RawValue,
 }
 
@@ -176,6 +178,8 @@ struct Envelope<'a> {
 struct Circumstances<'a> {
     #[serde(borrow)]
     actor: ActingId<'a>,
+    #[serde(borrow, default)]
+    on_behalf_of: Option<ActingId<'a>>,
     #[serde(borrow, default)]
     organization_id: Option<Cow<'a, str>>,
 }
@@ -201,6 +205,7 @@ fn envelope(event: &StoredEvent, data: &str) -> JournalResult<CloudEvent> {
         sequence: &event.sequence.to_string(),
         organization: circumstances.organization_id.as_deref(),
         actor: &circumstances.actor.id,
+        onbehalfof: circumstances.on_behalf_of.as_ref().map(|represented| &*represented.id),
         data: serde_json::from_str(data).map_err(|_| unreadable(event))?,
     };
     Ok(CloudEvent {

@@ -51,6 +51,8 @@ impl Recorder {
 pub fn metadata(number: u64) -> Metadata {
     Metadata {
         actor: Actor { kind: ActorType::User, id: format!("actor-{number}"), name: Some(format!("Actor {number}")) },
+        on_behalf_of: None,
+        session: None,
         organization_id: Some(format!("organization-{number}")),
         ip_address: Some(format!("203.0.113.{number}")),
         user_agent: Some(format!("agent/{number}")),

@@ -58,6 +58,12 @@ pub(super) struct Event {
 pub(super) struct Circumstances {
     /// Who.
     actor: ActorView,
+    /// The principal that the actor represents, where it acts for another one.
+    #[schema(nullable = false)]
+    on_behalf_of: Option<OnBehalfOfView>,
+    /// Session in which it acts; absent for tokens without one, API keys and the server itself.
+    #[schema(nullable = false)]
+    session: Option<uuid::Uuid>,
     /// Tenant that the event carried when it was written.
     #[schema(nullable = false)]
     organization_id: Option<String>,
@@ -93,6 +99,18 @@ pub(super) struct ActorView {
     /// Name, as it was then.
     #[schema(nullable = false)]
     name: Option<String>,
+}
+
+/// For whom an actor acts.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase", as = OnBehalfOf)]
+#[expect(dead_code, reason = "only described; what is written is the domain's own")]
+pub(super) struct OnBehalfOfView {
+    /// `user`, `api` or `support`.
+    #[schema(rename = "type")]
+    kind: String,
+    /// Stable identifier.
+    id: String,
 }
 
 impl Event {

@@ -34,6 +34,8 @@ impl Caller {
     pub fn new(principal: Principal, facts: RequestFacts, documents: Documents) -> Self {
         let metadata = Metadata {
             actor: principal.actor.clone(),
+            on_behalf_of: principal.on_behalf_of.clone(),
+            session: principal.session,
             organization_id: principal.organization.clone(),
             ip_address: facts.ip_address,
             user_agent: facts.user_agent,

@@ -55,6 +55,16 @@ async fn the_envelope_is_a_cloud_event_with_text_extensions() {
 }
 
 #[tokio::test]
+async fn the_envelope_tells_for_whom_the_actor_acts() {
+    let mut metadata = metadata();
+    metadata["onBehalfOf"] = json!({"type": "user", "id": "u2"});
+    metadata["session"] = json!("5b7ae66c-1df0-4a8f-b8a4-9a3fd9a52a3c");
+    let (_, json) = rendered(stored(&json!({"type": "admin.person-amended"}), &metadata)).await;
+    assert_eq!((&json["actor"], &json["onbehalfof"]), (&json!("u1"), &json!("u2")));
+    assert!(json.get("session").is_none());
+}
+
+#[tokio::test]
 async fn what_is_sealed_reads_redacted_and_its_box_is_gone() {
     let payload = json!({
         "type": "admin.person-amended", "person": {"firstName": "[sealed]", "salutation": 1},
