@@ -72,6 +72,12 @@ impl ClaimKey {
         ClaimKey { scope: "totp-enabled", value: user.to_string(), field: "enabled" }
     }
 
+    /// The one TOTP configuration of a user that is in the making.
+    #[must_use]
+    pub fn pending_totp(user: crate::values::UserId) -> Self {
+        ClaimKey { scope: "totp-pending", value: user.to_string(), field: "enabled" }
+    }
+
     /// The one setting of a feature for one target.
     #[must_use]
     pub fn feature_setting(feature: &crate::feature::FeatureId, target: crate::feature::setting::Target) -> Self {

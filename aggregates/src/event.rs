@@ -32,6 +32,12 @@ pub trait EventFacts: cqrs_es::DomainEvent {
         &[]
     }
 
+    /// Whether it changes an address, a password, a second factor or a role. Principals that act for another one do none
+    /// of that: the executor refuses to append such an event on behalf of somebody.
+    fn own_act(&self) -> bool {
+        false
+    }
+
     /// Why just this happened, where the caller gave it a reason of its own; else that of the whole command counts.
     fn reason(&self) -> Option<&str> {
         None
@@ -134,6 +140,12 @@ macro_rules! domain_events {
             #[must_use]
             pub fn secret_fields(&self) -> &'static [&'static str] {
                 match self { $(DomainEvent::$variant(event) => event.secret_fields(),)* }
+            }
+
+            /// See [`EventFacts::own_act`].
+            #[must_use]
+            pub fn own_act(&self) -> bool {
+                match self { $(DomainEvent::$variant(event) => event.own_act(),)* }
             }
 
             /// See [`EventFacts::reason`].

@@ -13,9 +13,22 @@ pub fn fold(text: &str) -> String {
     caseless::default_case_fold_str(&text.nfc().collect::<String>()).nfc().collect()
 }
 
+/// The form in which passwords are hashed: NFKC, so that one typed on another keyboard is the same (RFC 8265, NIST SP
+/// 800-63B 3.1.1.2).
+#[must_use]
+pub fn compatible(text: &str) -> String {
+    text.nfkc().collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{compatible, fold};
+
+    #[test]
+    fn passwords_that_look_alike_have_one_form() {
+        assert_eq!(compatible("pa\u{308}ssword \u{fb01}"), compatible("p\u{e4}ssword fi"));
+        assert_eq!(compatible("Plain"), "Plain");
+    }
 
     #[test]
     fn case_and_composition_do_not_matter() {

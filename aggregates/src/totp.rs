@@ -45,7 +45,11 @@ pub enum TotpEvent {
     },
     /// It is gone.
     #[serde(rename = "totp-configuration.deleted")]
-    Deleted {},
+    Deleted {
+        /// Whose place for a configuration in the making is free again; absent for one that was in force before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_id: Option<UserId>,
+    },
 }
 
 event_names!(TotpEvent {
@@ -69,9 +73,25 @@ impl EventFacts for TotpEvent {
 
     fn claims(&self) -> Vec<Claim> {
         match self {
-            TotpEvent::Enabled { user_id, .. } => vec![Claim::Take(ClaimKey::enabled_totp(*user_id))],
+            TotpEvent::Created { user_id, .. } => vec![Claim::Take(ClaimKey::pending_totp(*user_id))],
+            TotpEvent::Enabled { user_id, .. } => {
+                vec![Claim::Release(ClaimKey::pending_totp(*user_id)), Claim::Take(ClaimKey::enabled_totp(*user_id))]
+            }
             TotpEvent::Disabled { user_id } => vec![Claim::Release(ClaimKey::enabled_totp(*user_id))],
-            TotpEvent::Created { .. } | TotpEvent::CodeUsed { .. } | TotpEvent::Deleted {} => vec![],
+            TotpEvent::Deleted { user_id } => {
+                user_id.map(|user_id| Claim::Release(ClaimKey::pending_totp(user_id))).into_iter().collect()
+            }
+            TotpEvent::CodeUsed { .. } => vec![],
+        }
+    }
+
+    fn own_act(&self) -> bool {
+        match self {
+            TotpEvent::Created { .. }
+            | TotpEvent::Enabled { .. }
+            | TotpEvent::Disabled { .. }
+            | TotpEvent::Deleted { .. } => true,
+            TotpEvent::CodeUsed { .. } => false,
         }
     }
 
@@ -85,7 +105,7 @@ impl EventFacts for TotpEvent {
             TotpEvent::Enabled { .. }
             | TotpEvent::CodeUsed { .. }
             | TotpEvent::Disabled { .. }
-            | TotpEvent::Deleted {} => &[],
+            | TotpEvent::Deleted { .. } => &[],
         }
     }
 }
@@ -226,13 +246,20 @@ impl Decide for Totp {
             }
             (_, TotpCommand::Disable) => Ok(vec![]),
             (configuration, TotpCommand::Delete) if configuration.enabled => Err(TotpError::Enabled),
-            (_, TotpCommand::Delete) => Ok(vec![TotpEvent::Deleted {}]),
+            (configuration, TotpCommand::Delete) => {
+                Ok(vec![TotpEvent::Deleted { user_id: configuration.pending_of() }])
+            }
             (_, TotpCommand::Create { .. }) => Err(TotpError::AlreadyExists),
         }
     }
 }
 
 impl Configuration {
+    /// Its user, as long as it was never in force.
+    fn pending_of(&self) -> Option<UserId> {
+        self.last_step.is_none().then_some(self.user_id)
+    }
+
     fn check(&self, step: u64) -> Result<(), TotpError> {
         if self.last_step.is_some_and(|last| step <= last) { Err(TotpError::UsedCode) } else { Ok(()) }
     }
@@ -249,7 +276,7 @@ impl Totp {
             }
             (Totp::Present(configuration), TotpEvent::CodeUsed { step }) => configuration.last_step = Some(step),
             (Totp::Present(configuration), TotpEvent::Disabled { .. }) => configuration.enabled = false,
-            (Totp::Present(_), TotpEvent::Deleted {}) => *self = Totp::Deleted,
+            (Totp::Present(_), TotpEvent::Deleted { .. }) => *self = Totp::Deleted,
             // What happened, happened.
             _ => {}
         }
@@ -293,9 +320,13 @@ pub(crate) mod tests {
         TotpEvent::Disabled { user_id: user_id() }
     }
 
+    fn deleted() -> TotpEvent {
+        TotpEvent::Deleted { user_id: Some(user_id()) }
+    }
+
     /// The largest event of every type.
     pub(crate) fn full_events() -> Vec<TotpEvent> {
-        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, disabled(), TotpEvent::Deleted {}]
+        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, disabled(), deleted()]
     }
 
     #[test]
@@ -333,15 +364,28 @@ pub(crate) mod tests {
         given(in_force()).when(TotpCommand::Delete).then_expect_error(TotpError::Enabled);
         given(in_force()).when(TotpCommand::Disable).then_expect_events(vec![disabled()]);
         given([created()]).when(TotpCommand::Disable).then_expect_events(vec![]);
-        given([created()]).when(TotpCommand::Delete).then_expect_events(vec![TotpEvent::Deleted {}]);
-        given([created(), TotpEvent::Deleted {}]).when(TotpCommand::Delete).then_expect_error(TotpError::NotFound);
+        given([created()]).when(TotpCommand::Delete).then_expect_events(vec![deleted()]);
+        let former = [in_force(), vec![disabled()]].concat();
+        given(former).when(TotpCommand::Delete).then_expect_events(vec![TotpEvent::Deleted { user_id: None }]);
+        given([created(), deleted()]).when(TotpCommand::Delete).then_expect_error(TotpError::NotFound);
     }
 
     #[test]
     fn one_of_a_user_is_in_force() {
         let key = || ClaimKey::enabled_totp(user_id());
-        assert_eq!(enabled(11).claims(), [Claim::Take(key())]);
+        assert!(enabled(11).claims().contains(&Claim::Take(key())));
         assert_eq!(disabled().claims(), [Claim::Release(key())]);
+    }
+
+    #[test]
+    fn one_of_a_user_is_in_the_making() {
+        let key = || ClaimKey::pending_totp(user_id());
+        assert_eq!(created().claims(), [Claim::Take(key())]);
+        assert!(enabled(11).claims().contains(&Claim::Release(key())));
+        assert_eq!(deleted().claims(), [Claim::Release(key())]);
+        let former: TotpEvent =
+            serde_json::from_str(r#"{"type":"totp-configuration.deleted"}"#).expect("the former shape");
+        assert_eq!(former.claims(), []);
     }
 
     #[test]

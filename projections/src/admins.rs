@@ -110,7 +110,7 @@ pub struct AdminDocument {
     /// The sign-in account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AdminAccount>,
-    /// Counts how often it was put out of force: sessions of another count are over.
+    /// Counts how often it was put out of force or got another password: sessions of another count are over.
     #[serde(default)]
     pub epoch: u64,
     /// Stamps of the admin as a whole.
@@ -244,6 +244,7 @@ fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEve
         AdminEvent::PhoneNumberRemoved { phone_number_id } => {
             document.phone_numbers.retain(|entry| entry.id != *phone_number_id)
         }
+        AdminEvent::PasswordChanged { ends_sessions, .. } => document.epoch += u64::from(*ends_sessions),
         AdminEvent::Activated {} => set_active(document, event, true),
         AdminEvent::Deactivated {} => {
             set_active(document, event, false);

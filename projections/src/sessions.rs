@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Finds the sessions of a user.
 pub const USER_ID: TextKey<SessionDocument> = TextKey("user_id", PhantomData);
@@ -67,7 +67,7 @@ impl Kept for SessionEntry {
     fn change(mut self, event: &SessionEvent) -> Option<Self> {
         match event {
             SessionEvent::Opened(_) | SessionEvent::Refreshed { .. } => {}
-            SessionEvent::Switched { scope } => self.0.scope = Some(*scope),
+            SessionEvent::Switched { scope, .. } => self.0.scope = Some(*scope),
             SessionEvent::Renewed { epoch } => self.0.epoch = *epoch,
             SessionEvent::Ended { .. } => return None,
         }

@@ -168,6 +168,14 @@ pub enum AdminEvent {
         /// Which.
         phone_number_id: PhoneNumberId,
     },
+    /// The account has another password.
+    #[serde(rename = "admin.password-changed")]
+    PasswordChanged {
+        /// Its hash in PHC form. A secret.
+        password_hash: String,
+        /// Whether all sessions are over.
+        ends_sessions: bool,
+    },
     /// The admin was put in force.
     #[serde(rename = "admin.activated")]
     Activated {},
@@ -187,6 +195,7 @@ event_names!(AdminEvent {
     PhoneNumberAdded => "admin.phone-number-added" @ "1.0",
     PhoneNumberAmended => "admin.phone-number-amended" @ "1.0",
     PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0",
+    PasswordChanged => "admin.password-changed" @ "1.0",
     Activated => "admin.activated" @ "1.0",
     Deactivated => "admin.deactivated" @ "1.0",
 });
@@ -210,8 +219,26 @@ impl EventFacts for AdminEvent {
             | AdminEvent::PhoneNumberAdded { .. }
             | AdminEvent::PhoneNumberAmended { .. }
             | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::PasswordChanged { .. }
             | AdminEvent::Activated {}
             | AdminEvent::Deactivated {} => vec![],
+        }
+    }
+
+    fn own_act(&self) -> bool {
+        match self {
+            AdminEvent::GrantsAmended { .. } | AdminEvent::PasswordChanged { .. } => true,
+            AdminEvent::Registered(_)
+            | AdminEvent::PersonAmended { .. }
+            | AdminEvent::PartyAmended { .. }
+            | AdminEvent::AddressAdded { .. }
+            | AdminEvent::AddressAmended { .. }
+            | AdminEvent::AddressRemoved { .. }
+            | AdminEvent::PhoneNumberAdded { .. }
+            | AdminEvent::PhoneNumberAmended { .. }
+            | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::Activated {}
+            | AdminEvent::Deactivated {} => false,
         }
     }
 
@@ -247,6 +274,7 @@ impl EventFacts for AdminEvent {
             AdminEvent::PhoneNumberAdded { .. } | AdminEvent::PhoneNumberAmended { .. } => {
                 &["/phoneNumber/phoneNumber", "/phoneNumber/extension"]
             }
+            AdminEvent::PasswordChanged { .. } => self.secret_fields(),
             AdminEvent::GrantsAmended { .. }
             | AdminEvent::AddressRemoved { .. }
             | AdminEvent::PhoneNumberRemoved { .. }
@@ -258,6 +286,7 @@ impl EventFacts for AdminEvent {
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
             AdminEvent::Registered(_) => &["/account/passwordHash"],
+            AdminEvent::PasswordChanged { .. } => &["/passwordHash"],
             AdminEvent::GrantsAmended { .. }
             | AdminEvent::PersonAmended { .. }
             | AdminEvent::PartyAmended { .. }

@@ -30,7 +30,7 @@ pub enum Admin {
 }
 
 /// What can be asked of an admin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum AdminCommand {
     /// Registers a new admin, in force at once.
     Register(Box<Registration>),
@@ -43,6 +43,28 @@ pub enum AdminCommand {
         /// Identifier of the actor who asks; nobody may lock themselves out.
         by: String,
     },
+    /// Sets another password of the account, after the former one was shown.
+    ChangePassword {
+        /// The hash that the former password was right for.
+        former: String,
+        /// The hash of the password from now on.
+        hash: String,
+        /// Whether sessions go on.
+        keep_sessions: bool,
+    },
+}
+
+/// Hashes of passwords are not printed.
+impl std::fmt::Debug for AdminCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            AdminCommand::Register(registration) => f.debug_tuple("Register").field(registration).finish(),
+            AdminCommand::Amend(changes) => f.debug_tuple("Amend").field(changes).finish(),
+            AdminCommand::Activate => f.write_str("Activate"),
+            AdminCommand::Deactivate { by } => f.debug_struct("Deactivate").field("by", by).finish(),
+            AdminCommand::ChangePassword { .. } => f.write_str("ChangePassword"),
+        }
+    }
 }
 
 /// Why an admin refuses.
@@ -63,6 +85,12 @@ pub enum AdminError {
     /// Callers may not put themselves out of force.
     #[error("admins cannot deactivate themselves")]
     OwnDeactivation,
+    /// There is no account, or the admin is out of force.
+    #[error("the admin has no account that signs in")]
+    NoAccount,
+    /// The password was changed meanwhile.
+    #[error("the password was changed meanwhile")]
+    OtherPassword,
 }
 
 impl Decide for Admin {
@@ -78,18 +106,24 @@ impl Decide for Admin {
 
     fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {
         use Admin::{Absent, Active, Inactive};
-        use AdminCommand::{Activate, Amend, Deactivate, Register};
+        use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, Register};
         match (self, command) {
             (Absent, Register(registration)) => {
                 registration.check()?;
                 Ok(vec![AdminEvent::Registered(Box::new(registration.normalised()))])
             }
-            (Absent, Amend(_) | Activate | Deactivate { .. }) => Err(AdminError::NotFound),
+            (Absent, Amend(_) | Activate | Deactivate { .. } | ChangePassword { .. }) => Err(AdminError::NotFound),
             (Active(_) | Inactive(_), Register(_)) => Err(AdminError::AlreadyRegistered),
             (Active(profile) | Inactive(profile), Amend(changes)) => Ok(amend::amend(profile, changes)?),
             (Active(profile), Deactivate { by }) if by == profile.id.to_string() => Err(AdminError::OwnDeactivation),
             (Active(_), Deactivate { .. }) => Ok(vec![AdminEvent::Deactivated {}]),
             (Inactive(_), Activate) => Ok(vec![AdminEvent::Activated {}]),
+            (Active(profile), ChangePassword { former, hash, keep_sessions }) => match &profile.account {
+                None => Err(AdminError::NoAccount),
+                Some(account) if account.password_hash != former => Err(AdminError::OtherPassword),
+                Some(_) => Ok(vec![AdminEvent::PasswordChanged { password_hash: hash, ends_sessions: !keep_sessions }]),
+            },
+            (Inactive(_), ChangePassword { .. }) => Err(AdminError::NoAccount),
             // Asking twice is no error: the caller already has what it wants.
             (Active(_), Activate) | (Inactive(_), Deactivate { .. }) => Ok(vec![]),
         }

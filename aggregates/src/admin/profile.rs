@@ -265,6 +265,11 @@ impl Profile {
             AdminEvent::PhoneNumberRemoved { phone_number_id } => {
                 self.phone_numbers.retain(|entry| entry.id != phone_number_id)
             }
+            AdminEvent::PasswordChanged { password_hash, .. } => {
+                if let Some(account) = &mut self.account {
+                    account.password_hash = password_hash;
+                }
+            }
             // A registration comes once and being in force is the state's, not the profile's.
             AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => {}
         }

@@ -13,7 +13,11 @@ use crate::values::{OrganizationId, SessionId, UserId};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::fmt;
+
+/// Most refresh tokens of a session that are good at once; beyond that the oldest goes.
+pub const REFRESH_TOKENS_MAX: usize = 16;
 
 /// How a session began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +52,17 @@ pub struct Scope {
     pub membership: u64,
 }
 
+/// The principal that opened a session for somebody else and acts in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Opener {
+    /// Identifier of the user or admin.
+    pub id: UserId,
+    /// Of what kind the account is.
+    #[serde(default)]
+    pub account: Account,
+}
+
 /// A session as it begins.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +81,12 @@ pub struct Opening {
     pub scope: Option<Scope>,
     /// How it began.
     pub origin: Origin,
+    /// The one that acts in it for its user; absent where the user acts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Opener>,
+    /// The organization whose own sign-in opened it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub via: Option<OrganizationId>,
     /// When it is over at the latest.
     pub expires_at: DateTime<Utc>,
     /// Life of its access tokens that was wished for, in seconds, if it is to outlast refreshes.
@@ -117,6 +138,9 @@ pub enum SessionEvent {
     Switched {
         /// Where.
         scope: Scope,
+        /// Digest of a further refresh token, base64. A secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refresh_digest: Option<String>,
     },
     /// It goes on in another epoch of its user, while the others end.
     #[serde(rename = "session.renewed")]
@@ -157,11 +181,8 @@ impl EventFacts for SessionEvent {
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
-            SessionEvent::Opened(_) => &["/refreshDigest"],
-            SessionEvent::Refreshed { .. }
-            | SessionEvent::Switched { .. }
-            | SessionEvent::Renewed { .. }
-            | SessionEvent::Ended { .. } => &[],
+            SessionEvent::Opened(_) | SessionEvent::Switched { .. } => &["/refreshDigest"],
+            SessionEvent::Refreshed { .. } | SessionEvent::Renewed { .. } | SessionEvent::Ended { .. } => &[],
         }
     }
 }
@@ -192,9 +213,10 @@ pub struct Running {
     pub scope: Option<Scope>,
     /// When it is over at the latest.
     pub expires_at: DateTime<Utc>,
-    /// Digest of the refresh token. Known from events only: a state that is written down anywhere has none.
+    /// Digests of its refresh tokens, oldest first. Known from events only: a state that is written down anywhere has
+    /// none.
     #[serde(skip)]
-    pub refresh_digest: Option<String>,
+    pub refresh_digests: VecDeque<String>,
 }
 
 impl fmt::Debug for Running {
@@ -223,6 +245,8 @@ pub enum SessionCommand {
     Switch {
         /// Where.
         scope: Scope,
+        /// Digest of a further refresh token. One that has none at all gets none.
+        digest: Option<String>,
         /// The present moment.
         now: DateTime<Utc>,
     },
@@ -261,15 +285,16 @@ impl Decide for Session {
             (Session::Open(_) | Session::Ended, Open(_)) => Err(SessionError::AlreadyExists),
             (Session::Open(running), Refresh { digest, now }) => {
                 running.check(now)?;
-                if running.refresh_digest.as_ref() != Some(&digest) {
+                if !running.refresh_digests.contains(&digest) {
                     return Err(SessionError::OtherToken);
                 }
                 Ok(vec![SessionEvent::Refreshed { user_id: running.user_id, account: running.account }])
             }
-            (Session::Open(running), Switch { scope, now }) => {
+            (Session::Open(running), Switch { scope, digest, now }) => {
                 running.check(now)?;
-                let same = running.scope == Some(scope);
-                Ok(if same { vec![] } else { vec![SessionEvent::Switched { scope }] })
+                let refresh_digest = digest.filter(|_| running.is_refreshable());
+                let same = running.scope == Some(scope) && refresh_digest.is_none();
+                Ok(if same { vec![] } else { vec![SessionEvent::Switched { scope, refresh_digest }] })
             }
             (Session::Open(_), Renew { epoch }) => Ok(vec![SessionEvent::Renewed { epoch }]),
             (Session::Open(_), End(reason)) => Ok(vec![SessionEvent::Ended { reason }]),
@@ -283,6 +308,19 @@ impl Decide for Session {
 }
 
 impl Running {
+    /// Whether it can be given new tokens for a refresh token.
+    #[must_use]
+    pub fn is_refreshable(&self) -> bool {
+        !self.refresh_digests.is_empty()
+    }
+
+    fn keep(&mut self, digest: Option<String>) {
+        self.refresh_digests.extend(digest);
+        while self.refresh_digests.len() > REFRESH_TOKENS_MAX {
+            self.refresh_digests.pop_front();
+        }
+    }
+
     fn check(&self, now: DateTime<Utc>) -> Result<(), SessionError> {
         if now < self.expires_at { Ok(()) } else { Err(SessionError::Over) }
     }
@@ -293,9 +331,13 @@ impl Session {
         match (&mut *self, event) {
             (Session::Absent, SessionEvent::Opened(opening)) => {
                 let Opening { user_id, account, scope, expires_at, refresh_digest, .. } = *opening;
-                *self = Session::Open(Box::new(Running { user_id, account, scope, expires_at, refresh_digest }));
+                let refresh_digests = refresh_digest.into_iter().collect();
+                *self = Session::Open(Box::new(Running { user_id, account, scope, expires_at, refresh_digests }));
             }
-            (Session::Open(running), SessionEvent::Switched { scope }) => running.scope = Some(scope),
+            (Session::Open(running), SessionEvent::Switched { scope, refresh_digest }) => {
+                running.scope = Some(scope);
+                running.keep(refresh_digest);
+            }
             (Session::Open(_), SessionEvent::Ended { .. }) => *self = Session::Ended,
             // What happened, happened.
             _ => {}

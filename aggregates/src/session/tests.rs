@@ -31,6 +31,8 @@ fn opening() -> Opening {
         epoch: 3,
         scope: Some(scope(4, 5)),
         origin: Origin::SignIn,
+        by: Some(Opener { id: UserId(Uuid::from_u128(8)), account: Account::User }),
+        via: Some(OrganizationId(Uuid::from_u128(4))),
         expires_at: at(60),
         access_secs: Some(600),
         refresh_digest: Some("digest".into()),
@@ -54,13 +56,16 @@ fn refresh(digest: &str, seconds: i64) -> SessionCommand {
 }
 
 fn switch(scope: Scope, seconds: i64) -> SessionCommand {
-    SessionCommand::Switch { scope, now: at(seconds) }
+    SessionCommand::Switch { scope, digest: None, now: at(seconds) }
+}
+
+fn switched(scope: Scope, digest: Option<&str>) -> SessionEvent {
+    SessionEvent::Switched { scope, refresh_digest: digest.map(str::to_owned) }
 }
 
 /// The largest event of every type.
 pub(crate) fn full_events() -> Vec<SessionEvent> {
-    let switched = SessionEvent::Switched { scope: scope(4, 6) };
-    vec![opened(), refreshed(), switched, SessionEvent::Renewed { epoch: 4 }, ended()]
+    vec![opened(), refreshed(), switched(scope(4, 6), Some("digest")), SessionEvent::Renewed { epoch: 4 }, ended()]
 }
 
 #[test]
@@ -85,12 +90,51 @@ fn it_is_refreshed_by_its_own_token_until_its_time_has_come() {
 #[test]
 fn it_goes_to_another_organization_and_to_another_membership() {
     for other in [scope(7, 1), scope(4, 6)] {
-        let switched = || SessionEvent::Switched { scope: other };
-        given::<Session>([opened()]).when(switch(other, 0)).then_expect_events(vec![switched()]);
-        given::<Session>([opened(), switched()]).when(switch(other, 0)).then_expect_events(vec![]);
+        given::<Session>([opened()]).when(switch(other, 0)).then_expect_events(vec![switched(other, None)]);
+        given::<Session>([opened(), switched(other, None)]).when(switch(other, 0)).then_expect_events(vec![]);
         given::<Session>([opened()]).when(switch(other, 60)).then_expect_error(SessionError::Over);
         given::<Session>([opened(), ended()]).when(switch(other, 0)).then_expect_error(SessionError::Over);
     }
+}
+
+#[test]
+fn a_switch_gives_a_further_refresh_token_and_the_one_before_stays_good() {
+    let to = || SessionCommand::Switch { scope: scope(7, 1), digest: Some("further".into()), now: at(0) };
+    let further = || switched(scope(7, 1), Some("further"));
+    given::<Session>([opened()]).when(to()).then_expect_events(vec![further()]);
+    for digest in ["digest", "further"] {
+        given::<Session>([opened(), further()]).when(refresh(digest, 0)).then_expect_events(vec![refreshed()]);
+    }
+    // One that cannot be refreshed stays so.
+    let without = || SessionEvent::Opened(Box::new(Opening { refresh_digest: None, ..opening() }));
+    given::<Session>([without()]).when(to()).then_expect_events(vec![switched(scope(7, 1), None)]);
+    given::<Session>([without(), switched(scope(7, 1), None)]).when(to()).then_expect_events(vec![]);
+}
+
+#[test]
+fn of_too_many_refresh_tokens_the_oldest_goes() {
+    let further = |number: usize| switched(scope(4, 5), Some(&number.to_string()));
+    let events = || std::iter::once(opened()).chain((1..=REFRESH_TOKENS_MAX).map(further)).collect::<Vec<_>>();
+    given::<Session>(events()).when(refresh("digest", 0)).then_expect_error(SessionError::OtherToken);
+    for digest in ["1".to_owned(), REFRESH_TOKENS_MAX.to_string()] {
+        given::<Session>(events()).when(refresh(&digest, 0)).then_expect_events(vec![refreshed()]);
+    }
+}
+
+#[test]
+fn events_of_former_releases_are_read() {
+    let opened: SessionEvent = serde_json::from_str(
+        r#"{"type":"session.opened","id":"00000000-0000-0000-0000-000000000001",
+            "userId":"00000000-0000-0000-0000-000000000002","epoch":3,"origin":"synthetic",
+            "expiresAt":"2026-01-01T00:00:00Z","refreshDigest":"digest"}"#,
+    )
+    .expect("the former shape");
+    let SessionEvent::Opened(opening) = &opened else { panic!("{opened:?}") };
+    assert_eq!((opening.by, opening.via), (None, None));
+    let text = r#"{"type":"session.switched","scope":{"organizationId":"00000000-0000-0000-0000-000000000004","membership":6}}"#;
+    let event: SessionEvent = serde_json::from_str(text).expect("the former shape");
+    assert_eq!(event, switched(scope(4, 6), None));
+    assert_eq!(serde_json::to_string(&event).expect("JSON"), text);
 }
 
 #[test]

@@ -339,6 +339,36 @@ impl EventFacts for UserEvent {
         }
     }
 
+    fn own_act(&self) -> bool {
+        match self {
+            UserEvent::EmailAmended { .. }
+            | UserEvent::PhoneAmended { .. }
+            | UserEvent::PhoneConfirmed {}
+            | UserEvent::UsernameChosen { .. }
+            | UserEvent::PasswordChanged { .. }
+            | UserEvent::RoleGranted { .. }
+            | UserEvent::RoleRevoked { .. }
+            | UserEvent::SystemRoleGranted { .. }
+            | UserEvent::SystemRoleRevoked { .. } => true,
+            UserEvent::Created(_)
+            | UserEvent::NamesAmended { .. }
+            | UserEvent::BirthDateAmended { .. }
+            | UserEvent::LocaleChosen { .. }
+            | UserEvent::TimeZoneChosen { .. }
+            | UserEvent::PreferencesAmended { .. }
+            | UserEvent::Classified { .. }
+            | UserEvent::Disabled { .. }
+            | UserEvent::Enabled { .. }
+            | UserEvent::Archived { .. }
+            | UserEvent::OrganizationJoined { .. }
+            | UserEvent::OrganizationRemoved { .. }
+            | UserEvent::DefaultOrganizationChanged { .. }
+            | UserEvent::DocumentsAgreed { .. }
+            | UserEvent::AgreementsDeleted {}
+            | UserEvent::IndividualAdded { .. } => false,
+        }
+    }
+
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
             UserEvent::Created(_) | UserEvent::PasswordChanged { .. } => &["/passwordHash"],

@@ -84,6 +84,8 @@ pub(super) fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &Admi
             number(Update, &phone_number.id.to_string(), Some(&phone_number.details))
         }
         AdminEvent::PhoneNumberRemoved { phone_number_id } => number(Delete, &phone_number_id.to_string(), None),
+        // Neither the former nor the new hash is told, only that there is another one.
+        AdminEvent::PasswordChanged { .. } => admin(vec![change("/account/password", Value::Null, json!(SECRET))]),
         AdminEvent::Activated {} => {
             admin(active_changes(Some((before.active, before.active_changed_at)), (true, event.recorded_at)))
         }

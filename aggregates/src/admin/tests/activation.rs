@@ -102,3 +102,24 @@ fn a_snapshot_gives_back_the_state_it_was_taken_of() {
         assert_eq!(serde_json::from_value::<Admin>(snapshot).expect("its own shape"), state);
     }
 }
+
+fn with_account() -> AdminEvent {
+    registered_with(|registration| registration.account = Some(account()))
+}
+
+fn change_password(former: &str) -> AdminCommand {
+    AdminCommand::ChangePassword { former: former.into(), hash: "another".into(), keep_sessions: false }
+}
+
+#[test]
+fn an_admin_in_force_changes_the_password_that_was_shown() {
+    let hash = account().password_hash;
+    let changed = || AdminEvent::PasswordChanged { password_hash: "another".into(), ends_sessions: true };
+    given([with_account()]).when(change_password(&hash)).then_expect_events(vec![changed()]);
+    given([with_account(), changed()]).when(change_password(&hash)).then_expect_error(AdminError::OtherPassword);
+    given([with_account(), changed()]).when(change_password("another")).then_expect_events(vec![changed()]);
+    given([with_account(), deactivated()]).when(change_password(&hash)).then_expect_error(AdminError::NoAccount);
+    given([registered()]).when(change_password(&hash)).then_expect_error(AdminError::NoAccount);
+    given([]).when(change_password(&hash)).then_expect_error(AdminError::NotFound);
+    assert!(!format!("{:?}", change_password("secret")).contains("secret"));
+}

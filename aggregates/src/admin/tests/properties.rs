@@ -116,7 +116,10 @@ fn misfit(profile: &Profile, event: &AdminEvent) -> Option<&'static str> {
         AdminEvent::PhoneNumberAmended { phone_number } => has_number(phone_number.id),
         AdminEvent::PhoneNumberRemoved { phone_number_id } => has_number(*phone_number_id),
         AdminEvent::GrantsAmended { .. } | AdminEvent::PersonAmended { .. } | AdminEvent::PartyAmended { .. } => true,
-        AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => {
+        AdminEvent::Registered(_)
+        | AdminEvent::PasswordChanged { .. }
+        | AdminEvent::Activated {}
+        | AdminEvent::Deactivated {} => {
             return Some("not an amendment");
         }
     };
@@ -126,7 +129,10 @@ fn misfit(profile: &Profile, event: &AdminEvent) -> Option<&'static str> {
 /// The record that an event of an amendment is about.
 fn record(event: &AdminEvent) -> (&'static str, Option<Uuid>) {
     match event {
-        AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => ("whole", None),
+        AdminEvent::Registered(_)
+        | AdminEvent::PasswordChanged { .. }
+        | AdminEvent::Activated {}
+        | AdminEvent::Deactivated {} => ("whole", None),
         AdminEvent::GrantsAmended { .. } => ("grants", None),
         AdminEvent::PersonAmended { .. } => ("person", None),
         AdminEvent::PartyAmended { .. } => ("party", None),
