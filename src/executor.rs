@@ -56,6 +56,13 @@ impl RequestContext {
         RequestContext { metadata: Metadata::system(uuid::Uuid::now_v7().to_string()), answer: None }
     }
 
+    /// Whether the actor represents another principal. Such actors change no address, password, second factor or role:
+    /// [`Executor::append`] refuses the events.
+    #[must_use]
+    pub fn acts_for_another(&self) -> bool {
+        self.metadata.on_behalf_of.is_some()
+    }
+
     /// The circumstances of a command on something that belongs to an organization: its events are the
     /// organization's, unless they are another one's already.
     #[must_use]
@@ -227,7 +234,8 @@ impl Executor {
     /// Appends events to several streams, all of them or none.
     ///
     /// # Errors
-    /// As [`Executor::execute`], without refusals.
+    /// As [`Executor::execute`], without refusals. `ActingForAnother` for an event that nobody causes on behalf of
+    /// another: every change passes here, so no operation can forget to ask.
     pub async fn append(
         &self,
         context: &RequestContext,
@@ -243,6 +251,10 @@ impl Executor {
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
         reads: Vec<(StreamId, u64)>,
     ) -> JournalResult<Outcome> {
+        let own = || streams.iter().flat_map(|(_, _, events)| events).any(DomainEvent::own_act);
+        if context.acts_for_another() && own() {
+            return Err(JournalError::ActingForAnother);
+        }
         let mut keys = Keys::default();
         let metadata = self.seal_metadata(&context.metadata, &mut keys).await?;
         let mut appends = Vec::with_capacity(streams.len());

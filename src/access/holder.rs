@@ -1,7 +1,7 @@
 //! Who holds grants, and what follows from being who they are.
 
 use registrar_aggregates::user::{Role, SystemRole};
-use registrar_aggregates::values::{GroupId, OrganizationId, UserId};
+use registrar_aggregates::values::{AdminId, GroupId, OrganizationId, UserId};
 use registrar_projections::{Query, UserDocument, users};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ pub struct Holder {
     /// An organization that is administered by somebody who is no user.
     administers: Option<OrganizationId>,
     user: Option<Arc<UserDocument>>,
+    /// The account of an admin, who is no user.
+    admin: Option<UserId>,
 }
 
 static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
@@ -26,7 +28,7 @@ impl Holder {
             return Holder::default();
         }
         let everything = user.system_roles.contains(&SystemRole::Admin);
-        Holder { everything, administers: None, user: Some(user) }
+        Holder { everything, user: Some(user), ..Holder::default() }
     }
 
     /// Somebody who administers the whole system and is no user.
@@ -39,6 +41,18 @@ impl Holder {
     #[must_use]
     pub fn of_organization(organization: OrganizationId) -> Self {
         Holder { administers: Some(organization), ..Holder::default() }
+    }
+
+    /// The same as the owner of an account that is no user's.
+    #[must_use]
+    pub fn with_account(self, admin: AdminId) -> Self {
+        Holder { admin: Some(UserId(admin.0)), ..self }
+    }
+
+    /// Identifier of the account, of a user or an admin.
+    #[must_use]
+    pub fn account_id(&self) -> Option<UserId> {
+        self.user_id().or(self.admin)
     }
 
     /// Whether every grant is held.

@@ -366,7 +366,7 @@ impl Guarded for TotpDocument {
     }
 
     async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
-        Ok(Right::of(holder.user_id() == Some(self.user_id), true))
+        Ok(Right::of(holder.account_id() == Some(self.user_id), true))
     }
 }
 

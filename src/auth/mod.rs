@@ -10,6 +10,7 @@ mod authenticator;
 pub(crate) mod keys;
 pub mod passwords;
 pub mod permissions;
+pub(crate) mod places;
 pub mod rate_limit;
 mod sessions;
 mod tokens;
@@ -19,14 +20,14 @@ pub use keys::rotate;
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};
-pub use sessions::{ACCESS_SECS_MAX, Identity, SessionTokens, Signing, is_live, is_reserved};
+pub use sessions::{ACCESS_SECS_MAX, Acting, Identity, SessionTokens, Signing, acting, is_reserved};
 
 use crate::access::Holder;
 use crate::journal::JournalError;
 use registrar_aggregates::api_key::Key;
 use registrar_aggregates::user::SystemRole;
 use registrar_aggregates::values::{AdminId, OrganizationId, SessionId};
-use registrar_aggregates::{Actor, ActorType};
+use registrar_aggregates::{Actor, ActorType, OnBehalfOf};
 use registrar_projections::{AdminDocument, UserDocument};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ use std::sync::Arc;
 pub struct Principal {
     /// Recorded with everything that it does.
     pub actor: Actor,
+    /// The user whose rights it has, where the actor acts for another one.
+    pub on_behalf_of: Option<OnBehalfOf>,
     /// The admin that it is; none for an API key.
     pub admin_id: Option<AdminId>,
     /// The only organization it reaches; all of them without.
@@ -60,7 +63,15 @@ impl Principal {
             permissions = permissions.within_an_organization();
         }
         let actor = Actor { kind: ActorType::User, id: document.id.to_string(), name: Some(document.full_name()) };
-        Principal { actor, admin_id: Some(document.id), organization, session: None, user: None, permissions }
+        Principal {
+            actor,
+            on_behalf_of: None,
+            admin_id: Some(document.id),
+            organization,
+            session: None,
+            user: None,
+            permissions,
+        }
     }
 
     /// Whoever holds an API key: reaches its organization, with the permissions of its roles.
@@ -69,7 +80,7 @@ impl Principal {
         let permissions = key.roles.iter().flat_map(|role| Permissions::of_role(*role).iter()).collect();
         let actor = Actor { kind: ActorType::Api, id: key.id.to_string(), name: Some(key.name.clone()) };
         let organization = Some(key.organization_id.to_string());
-        Principal { actor, admin_id: None, organization, session: None, user: None, permissions }
+        Principal { actor, on_behalf_of: None, admin_id: None, organization, session: None, user: None, permissions }
     }
 
     /// A user in a session. It reaches the organization that the session acts in, with what its roles there allow; who
@@ -92,6 +103,7 @@ impl Principal {
         let reaches = if permissions == Permissions::ALL { None } else { organization };
         Principal {
             actor,
+            on_behalf_of: None,
             admin_id: None,
             organization: reaches,
             session: Some(session),
@@ -106,6 +118,25 @@ impl Principal {
         Principal { session: Some(session), ..self }
     }
 
+    /// The same rights, used by `actor`.
+    #[must_use]
+    pub fn acted_by(self, actor: Actor) -> Self {
+        let represented = OnBehalfOf { kind: self.actor.kind, id: self.actor.id };
+        Principal { actor, on_behalf_of: Some(represented), ..self }
+    }
+
+    /// Whether the actor acts for another one. Such principals change no address, password, second factor or role.
+    #[must_use]
+    pub fn acts_for_another(&self) -> bool {
+        self.on_behalf_of.is_some()
+    }
+
+    /// Identifier of the one whose rights it has: of the represented user, else of the actor.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        self.on_behalf_of.as_ref().map_or(&self.actor.id, |represented| &represented.id)
+    }
+
     /// What it holds among users, individuals and groups.
     #[must_use]
     pub fn holder(&self) -> Holder {
@@ -113,10 +144,14 @@ impl Principal {
             return Holder::user(Arc::clone(user));
         }
         let own = self.organization.as_deref().map(uuid::Uuid::try_parse);
-        match own {
+        let holder = match own {
             None if self.may(Permission::IdentityAdmin) => Holder::of_everything(),
             Some(Ok(own)) if self.may(Permission::OrganizationsWrite) => Holder::of_organization(OrganizationId(own)),
             _ => Holder::default(),
+        };
+        match self.admin_id {
+            Some(admin) => holder.with_account(admin),
+            None => holder,
         }
     }
 

@@ -1,5 +1,9 @@
 //! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
 //!
+//! What is hashed is the NFKC form, so that a password set on one keyboard is the same on another. Hashes of former
+//! releases are of the raw text: it is compared too, where it differs. How often is compared follows from what was typed
+//! alone, and never from whether there is a hash or which form was right, so that time tells neither.
+//!
 //! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
 //! away at once: waiting longer than a client does would only waste the work.
 
@@ -8,6 +12,7 @@ use crate::vault::random;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
+use registrar_aggregates::text;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::{Semaphore, oneshot};
@@ -122,6 +127,7 @@ fn argon2() -> Argon2<'static> {
 }
 
 fn hash(password: &str) -> String {
+    let password = Zeroizing::new(text::compatible(password));
     let salt = random::<16>();
     let hash = argon2().hash_password_with_salt(password.as_bytes(), &salt);
     hash.expect("argon2 refuses only passwords of 4 GiB and more").to_string()
@@ -131,7 +137,13 @@ fn verify(password: &str, hash: Option<&str>) -> bool {
     let known = hash.and_then(|hash| PasswordHash::new(hash).ok());
     let is_known = known.is_some();
     let hash = known.unwrap_or_else(|| PasswordHash::new(UNKNOWN).expect("the constant is a PHC string"));
-    argon2().verify_password(password.as_bytes(), &hash).is_ok() && is_known
+    let is_right = |form: &str| argon2().verify_password(form.as_bytes(), &hash).is_ok();
+    let compatible = Zeroizing::new(text::compatible(password));
+    let mut right = is_right(&compatible);
+    if compatible.as_str() != password {
+        right |= is_right(password);
+    }
+    right && is_known
 }
 
 /// A password that nobody can guess and anybody can type: 24 letters and digits, 139 bits.
@@ -165,6 +177,27 @@ mod tests {
         assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
         assert_eq!(pool.verify(password("correct horse"), Some(hash.clone())).await, Ok(true));
         assert_eq!(pool.verify(password("correct horsf"), Some(hash)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_a_password_is_right() {
+        let pool = PasswordHasher::new(1, 1);
+        let composed = "p\u{e4}sswort \u{fb01}";
+        let decomposed = "pa\u{308}sswort fi";
+        let hash = pool.hash(password(composed)).await.expect("not busy");
+        for spelling in [composed, decomposed] {
+            assert_eq!(pool.verify(password(spelling), Some(hash.clone())).await, Ok(true), "{spelling}");
+        }
+        assert_eq!(pool.verify(password("passwort fi"), Some(hash)).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn hashes_of_the_raw_text_stay_right() {
+        let pool = PasswordHasher::new(1, 1);
+        let decomposed = "pa\u{308}sswort";
+        let raw = argon2().hash_password_with_salt(decomposed.as_bytes(), &[7; 16]).expect("short").to_string();
+        assert_eq!(pool.verify(password(decomposed), Some(raw.clone())).await, Ok(true));
+        assert_eq!(pool.verify(password("passwort"), Some(raw)).await, Ok(false));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! Tokens of sessions: whoever shows one is recognised as long as the session goes on, which the documents tell on every
 //! request; and the tokens that a session is given.
 
+use super::places::{self, Place};
 use super::tokens::{self, Claims};
 use super::{AuthError, Authenticator, Principal, keys};
 use crate::access::find_user;
@@ -8,14 +9,16 @@ use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
 use chrono::{DateTime, Utc};
-use registrar_aggregates::session::Account;
-use registrar_aggregates::user::Profile;
-use registrar_aggregates::values::{OrganizationId, SessionId};
+use registrar_aggregates::Actor;
+use registrar_aggregates::session::{Account, Opener, Origin};
+use registrar_aggregates::user::{Profile, SystemRole};
+use registrar_aggregates::values::{AdminId, OrganizationId, SessionId};
 use registrar_projections::sessions::SessionDocument;
 use registrar_projections::{AdminDocument, UserDocument};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Longest life of an access token, in seconds.
 pub const ACCESS_SECS_MAX: u32 = 3_600;
@@ -38,10 +41,12 @@ pub(super) async fn recognise(
     match session.state.account {
         Account::User => {
             let user = user.ok_or(OVER)?;
-            if !is_live(&session, &user, now) {
-                return Err(OVER);
-            }
-            Ok(Principal::of_user(user, session.state.id, scope))
+            let Acting { rights, by } = acting(documents, &session, &user, now).await?.ok_or(OVER)?;
+            let principal = Principal::of_user(rights, session.state.id, scope);
+            Ok(match by {
+                Some(actor) => principal.acted_by(actor),
+                None => principal,
+            })
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&claims.sub).await?.value.ok_or(OVER)?;
@@ -54,10 +59,70 @@ pub(super) async fn recognise(
     }
 }
 
+/// A user in a session that goes on.
+#[derive(Debug, Clone)]
+pub struct Acting {
+    /// The user as rights go by it in this session (see [`places::counting`]).
+    pub rights: Arc<UserDocument>,
+    /// The one that acts, where it is not the user.
+    pub by: Option<Actor>,
+}
+
+/// The user in a session; `None` for a session that is over. Over is also a session in an organization that was retired,
+/// was deleted, or has a sign-in of its own that the session was not opened by; and one for another whose opener is out of
+/// force, or whose user holds a system role by now.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn acting(
+    documents: &Documents,
+    session: &SessionDocument,
+    user: &Arc<UserDocument>,
+    now: DateTime<Utc>,
+) -> JournalResult<Option<Acting>> {
+    let state = &session.state;
+    if !is_live(session, user, now) {
+        return Ok(None);
+    }
+    if let Some(scope) = state.scope
+        && !matches!(places::place(documents, user, scope.organization_id, state.via).await?, Place::Usable)
+    {
+        return Ok(None);
+    }
+    let by = match (state.by, state.origin) {
+        (Some(opener), _) => {
+            let actor = opener_of(documents, opener).await?.filter(|_| user.system_roles.is_empty());
+            let Some(actor) = actor else { return Ok(None) };
+            Some(actor)
+        }
+        // Those of former releases do not say who acts; they live for an hour at most.
+        (None, Origin::Synthetic) => return Ok(None),
+        (None, Origin::SignIn | Origin::Workload) => None,
+    };
+    Ok(Some(Acting { rights: places::counting(documents, user, state.via).await?, by }))
+}
+
+/// The one that opened a session for another and may still do so.
+async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Option<Actor>> {
+    match opener.account {
+        Account::User => {
+            let user = find_user(documents, &opener.id.to_string()).await?;
+            let roles = [SystemRole::Service, SystemRole::Admin];
+            let may = |user: &Arc<UserDocument>| {
+                user.state.is_enabled() && roles.iter().any(|role| user.system_roles.contains(role))
+            };
+            Ok(user.filter(may).map(|user| Principal::of_user(user, SessionId(uuid::Uuid::nil()), None).actor))
+        }
+        Account::Admin => {
+            let admin = documents.find::<AdminDocument>(&AdminId(opener.id.0).to_string()).await?.value;
+            Ok(admin.filter(|admin| admin.active).map(|admin| Principal::new(&admin, None, None).actor))
+        }
+    }
+}
+
 /// Whether a user's session goes on: its time has not come, its user is enabled and in the epoch that it belongs to, and a
 /// member of the organization that it acts in without having left in between.
-#[must_use]
-pub fn is_live(session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
+fn is_live(session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
     let session = &session.state;
     let member = session.scope.is_none_or(|scope| {
         let membership = user.memberships.get(&scope.organization_id);
@@ -141,7 +206,8 @@ struct IdClaims<'a> {
 }
 
 impl Authenticator {
-    /// Signs the tokens of a session. That it was opened or refreshed is on record already.
+    /// Signs the tokens of a session, before it is opened, refreshed or switched, so that the answer is committed with
+    /// that. Tokens of a session that was never opened are harmless: each request looks the session up.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.

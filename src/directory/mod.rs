@@ -17,6 +17,7 @@ use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use futures::future::BoxFuture;
+use registrar_aggregates::admin::AdminError;
 use registrar_aggregates::checkin::CheckinError;
 use registrar_aggregates::feature::FeatureError;
 use registrar_aggregates::feature::setting::SettingError;
@@ -61,6 +62,8 @@ refusals! {
     User(UserError),
     /// The roster of admins.
     Roster(RosterError),
+    /// An admin.
+    Admin(AdminError),
     /// A session.
     Session(SessionError),
     /// The guard in front of sign-in.
@@ -119,6 +122,16 @@ pub(crate) fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: Execut
 
 fn refused<T>(refusal: impl Into<Refusal>) -> Result<T, ExecuteError<Refusal>> {
     Err(ExecuteError::Refused(refusal.into()))
+}
+
+/// Refuses what is not done on behalf of another: changes of addresses, passwords, second factors and roles. The executor
+/// refuses their events in any case (see [`crate::executor::Executor::append`]); asked at once, nothing is looked up,
+/// compared or counted before.
+///
+/// # Errors
+/// `ActingForAnother`.
+pub fn own_acts_only(context: &RequestContext) -> Result<(), DirectoryError> {
+    if context.acts_for_another() { Err(JournalError::ActingForAnother.into()) } else { Ok(()) }
 }
 
 /// What comes of commands that answer with nothing but where they stand in the journal.

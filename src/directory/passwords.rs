@@ -1,14 +1,19 @@
 //! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made of
 //! what is known of its owner. Nothing is asked of its characters.
 
+use crate::auth::Permissions;
 use registrar_aggregates::text;
 use registrar_aggregates::user::Profile;
+use registrar_projections::AdminDocument;
 use sha1::{Digest, Sha1};
 use std::time::Duration;
+use zeroize::Zeroizing;
 use zxcvbn::{Entropy, Score, zxcvbn};
 
 /// Shortest password, in characters.
 pub const LENGTH_MIN: usize = 8;
+/// Shortest password of holders of system roles and platform-wide permissions, in characters.
+pub const LENGTH_MIN_PRIVILEGED: usize = 12;
 /// Longest password, in characters.
 pub const LENGTH_MAX: usize = 255;
 /// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any case of
@@ -22,8 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Weak {
     /// Too few characters.
-    #[error("must have at least {LENGTH_MIN} characters")]
-    Short,
+    #[error("must have at least {0} characters")]
+    Short(usize),
     /// Too many characters.
     #[error("must not have more than {LENGTH_MAX} characters")]
     Long,
@@ -65,18 +70,67 @@ fn suggestions(entropy: &Entropy) -> Vec<String> {
     warning.into_iter().chain(feedback.suggestions().iter().map(ToString::to_string)).collect()
 }
 
-/// Checks a password of somebody.
+/// What is asked of a password, by whose it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Whether its owner holds a system role or a platform-wide permission.
+    pub privileged: bool,
+    /// Words that are known of its owner: names, addresses, numbers.
+    pub words: Vec<String>,
+}
+
+impl From<&Profile> for Rules {
+    fn from(user: &Profile) -> Self {
+        Rules { privileged: !user.system_roles.is_empty(), words: words(user) }
+    }
+}
+
+impl From<&AdminDocument> for Rules {
+    fn from(admin: &AdminDocument) -> Self {
+        let permissions = Permissions::granted(&admin.policies, &admin.custom_permissions);
+        let email = admin.account.as_ref().map(|account| account.email.as_str()).unwrap_or_default();
+        let names = [admin.person.first_name.as_str(), admin.person.last_name.as_str()];
+        Rules::of_admin(permissions, names, email)
+    }
+}
+
+impl Rules {
+    /// Those of an admin with these permissions, names and address.
+    #[must_use]
+    pub fn of_admin(permissions: Permissions, [first_name, last_name]: [&str; 2], email: &str) -> Self {
+        Rules {
+            privileged: permissions != permissions.within_an_organization(),
+            words: known([first_name, last_name], email, ""),
+        }
+    }
+
+    /// Shortest password, in characters.
+    #[must_use]
+    pub fn length_min(&self) -> usize {
+        if self.privileged { LENGTH_MIN_PRIVILEGED } else { LENGTH_MIN }
+    }
+}
+
+/// Checks a password of a user, or of somebody that nothing is known of.
+///
+/// # Errors
+/// As [`check_by`].
+pub fn check(password: &str, owner: Option<&Profile>) -> Result<(), Weak> {
+    check_by(password, &owner.map(Rules::from).unwrap_or_default())
+}
+
+/// Checks a password. It is looked at in the form in which it is hashed (see [`text::compatible`]).
 ///
 /// # Errors
 /// `Short`, `Long`, `Guessable`.
-pub fn check(password: &str, owner: Option<&Profile>) -> Result<(), Weak> {
+pub fn check_by(password: &str, rules: &Rules) -> Result<(), Weak> {
+    let password = &*Zeroizing::new(text::compatible(password));
     match password.chars().count() {
-        length if length < LENGTH_MIN => return Err(Weak::Short),
+        length if length < rules.length_min() => return Err(Weak::Short(rules.length_min())),
         length if length > LENGTH_MAX => return Err(Weak::Long),
         _ => {}
     }
-    let words = owner.map(words).unwrap_or_default();
-    let known: Vec<_> = words.iter().map(String::as_str).chain(["registrar"]).collect();
+    let known: Vec<_> = rules.words.iter().map(String::as_str).chain(["registrar"]).collect();
     // A word of the owner's own does not become another one by what stands around it.
     let bare = text::fold(password.trim_matches(|c: char| !c.is_alphabetic()));
     let own = known.iter().any(|word| text::fold(word.trim_matches(|c: char| !c.is_alphabetic())) == bare);
@@ -87,9 +141,12 @@ pub fn check(password: &str, owner: Option<&Profile>) -> Result<(), Weak> {
 fn words(profile: &Profile) -> Vec<String> {
     let email = profile.contacts.email.as_ref().map(|email| email.as_str()).unwrap_or_default();
     let phone = profile.contacts.phone.as_ref().map(|phone| phone.as_str()).unwrap_or_default();
+    known([&profile.names.first_name, &profile.names.last_name], email, phone)
+}
+
+fn known(names: [&str; 2], email: &str, phone: &str) -> Vec<String> {
     let parts = email.split(['@', '.', '_', '-', '+']);
-    let names = [&profile.names.first_name, &profile.names.last_name];
-    let all = names.into_iter().map(String::as_str).chain([email, phone]).chain(parts);
+    let all = names.into_iter().chain([email, phone]).chain(parts);
     all.filter(|word| word.chars().count() > 2).map(str::to_owned).collect()
 }
 
@@ -169,11 +226,23 @@ mod tests {
         {
             assert_eq!(check(common, None), Err(Weak::Guessable), "{common}");
         }
-        assert_eq!(check("short 1", None), Err(Weak::Short));
+        assert_eq!(check("short 1", None), Err(Weak::Short(8)));
         assert_eq!(check(&"long ".repeat(60), None), Err(Weak::Long));
         for fit in ["correct horse battery staple", "gJ7#pQ2!", &"λόγος φως ".repeat(7)] {
             assert_eq!(check(fit, None), Ok(()), "{fit}");
         }
+    }
+
+    #[test]
+    fn holders_of_much_need_longer_passwords() {
+        let privileged = Rules { privileged: true, words: vec![] };
+        assert_eq!(check_by("gJ7#pQ2!xyz", &privileged), Err(Weak::Short(12)));
+        assert_eq!(check_by("gJ7#pQ2!xyzw", &privileged), Ok(()));
+        assert_eq!(check_by("gJ7#pQ2!xyz", &Rules::default()), Ok(()));
+        let everything = Rules::of_admin(Permissions::ALL, ["Ada", "Lovelace"], "ada@example.com");
+        assert!(everything.privileged);
+        assert!(!Rules::of_admin(Permissions::NONE, ["Ada", "Lovelace"], "ada@example.com").privileged);
+        assert_eq!(check_by("ada@example.com", &everything), Err(Weak::Guessable));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The second factor: one-time passwords by time (TOTP, RFC 6238), of six digits and thirty seconds as every client has
 //! them. Clocks may differ by one step.
 
-use super::{DirectoryError, Done, Refusal, lift};
-use crate::executor::{ExecuteError, Outcome, RequestContext};
+use super::{Done, commit, lift, refused};
+use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use registrar_aggregates::totp::{Totp, TotpCommand};
+use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::totps::{self, TotpDocument};
 use registrar_projections::{Direction, Query};
@@ -24,6 +24,8 @@ const SECRET_BYTES: usize = 20;
 const STEP: u64 = 30;
 /// Most configurations of a user that are looked at; there are never more than one in force and one in the making.
 const CONFIGURATIONS_MAX: u64 = 100;
+/// Most tries to take the place of a configuration that another request makes at the same time.
+const TRIES_MAX: usize = 16;
 
 /// What a device needs, shown until the configuration is in force.
 pub struct Provisioning {
@@ -48,30 +50,68 @@ pub async fn of_user(node: &Node, user: UserId) -> JournalResult<Vec<TotpDocumen
     Ok(node.documents.page(query).await?.value.items)
 }
 
-/// Makes a configuration with a fresh secret, not in force; one that was in the making before is taken away.
+/// A configuration before it is recorded: what a device needs is known before the commit, and can be committed with it.
+pub struct Draft {
+    /// The configuration.
+    pub id: TotpId,
+    secret: Zeroizing<String>,
+}
+
+impl Draft {
+    /// One with a fresh secret.
+    #[must_use]
+    pub fn fresh() -> Self {
+        let bytes = Zeroizing::new(crate::vault::random::<SECRET_BYTES>());
+        Draft { id: TotpId(Uuid::now_v7()), secret: Zeroizing::new(Secret::from(bytes.to_vec()).to_base32()) }
+    }
+
+    /// What a device needs of it.
+    ///
+    /// # Errors
+    /// `Corrupt`; a fresh secret is always one.
+    pub fn provisioning(&self, account: &str) -> JournalResult<Provisioning> {
+        provisioning_of(&self.secret, account)
+    }
+}
+
+/// Records a configuration, not in force; those that were in the making or out of force before are taken away. Of several
+/// at once each takes the place of the one before, since a user has one place for a configuration in the making.
 ///
 /// # Errors
-/// The journal's; that the user has one in force is for the caller to see to, and for enabling to refuse.
-pub async fn create(
-    node: &Node,
-    context: &RequestContext,
-    user: UserId,
-    former: &[TotpDocument],
-) -> Result<(TotpId, Outcome), DirectoryError> {
-    let id = TotpId(Uuid::now_v7());
-    let bytes = Zeroizing::new(crate::vault::random::<SECRET_BYTES>());
-    let secret = &Secret::from(bytes.to_vec()).to_base32();
-    let done = node.executor.execute_together(context, |together| {
+/// `Enabled` if the user has one in force; `ClaimTaken` after too many lost races.
+pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: &Draft) -> Done {
+    let mut lost = None;
+    for _ in 0..TRIES_MAX {
+        let former = of_user(node, user).await?;
+        match replace(node, context, user, draft, &former).await {
+            Err(error) if super::sessions::is_taken(&error) => lost = Some(error),
+            done => return done,
+        }
+    }
+    Err(lost.unwrap_or(JournalError::VersionConflict.into()))
+}
+
+async fn replace(node: &Node, context: &RequestContext, user: UserId, draft: &Draft, former: &[TotpDocument]) -> Done {
+    commit(node, context, |together| {
         Box::pin(async move {
-            for former in former.iter().filter(|former| !former.enabled) {
-                together.execute::<Totp>(&former.id.to_string(), TotpCommand::Delete).await.map_err(lift)?;
+            for former in former {
+                let former = former.id.to_string();
+                match together.state::<Totp>(&former).await? {
+                    Totp::Present(configuration) if configuration.enabled => return refused(TotpError::Enabled),
+                    Totp::Present(_) => {
+                        together.execute::<Totp>(&former, TotpCommand::Delete).await.map_err(lift)?;
+                    }
+                    // Another request took it away.
+                    Totp::Absent | Totp::Deleted => {}
+                }
             }
-            let command = TotpCommand::Create { id, user_id: user, secret: secret.clone() };
-            together.execute::<Totp>(&id.to_string(), command).await.map_err(lift)?;
-            Ok::<_, ExecuteError<Refusal>>(())
+            let secret = draft.secret.to_string();
+            let command = TotpCommand::Create { id: draft.id, user_id: user, secret };
+            together.execute::<Totp>(&draft.id.to_string(), command).await.map_err(lift)?;
+            Ok(())
         })
-    });
-    Ok((id, done.await?.1))
+    })
+    .await
 }
 
 /// What a device needs of a configuration that is not in force; `None` for one that is or was, whose secret stays hidden.
@@ -85,17 +125,21 @@ pub async fn provisioning(node: &Node, id: TotpId, account: &str) -> JournalResu
     if configuration.last_step.is_some() {
         return Ok(None);
     }
+    provisioning_of(&configuration.secret, account).map(Some)
+}
+
+fn provisioning_of(secret: &str, account: &str) -> JournalResult<Provisioning> {
     let account = account.replace(':', " ");
-    let totp = generator(&configuration.secret, Some(&account)).ok_or_else(broken)?;
+    let totp = generator(secret, Some(&account)).ok_or_else(broken)?;
     let uri = totp.to_url().map_err(|_| broken())?;
     let image = totp.to_qr_png().map_err(|_| broken())?;
     let size = size_of(&image).ok_or_else(broken)?;
-    Ok(Some(Provisioning {
-        secret: Zeroizing::new(configuration.secret.clone()),
+    Ok(Provisioning {
+        secret: Zeroizing::new(secret.to_owned()),
         uri: Zeroizing::new(uri),
         image: Zeroizing::new(image),
         size,
-    }))
+    })
 }
 
 impl Provisioning {

@@ -1,17 +1,21 @@
 //! Sessions: opened, given new tokens, moved to another organization, ended.
 
-use super::{DirectoryError, Refusal, lift};
+mod prepared;
+
+pub(super) use prepared::prepare_at;
+pub use prepared::{Prepared, prepare, refresh, switch};
+
+use super::{DirectoryError, Done, commit, lift};
 use crate::access::find_user;
-use crate::auth::{Authenticator, Identity, Principal, SessionTokens, Signing, is_live};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use crate::auth::places::{self, Place};
+use crate::auth::{Authenticator, Identity, Principal, SessionTokens, acting};
+use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
-use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, TimeDelta, Utc};
-use registrar_aggregates::session::{
-    Account, EndReason, Opening, Origin, Scope, Session, SessionCommand, SessionError,
-};
+use crate::read_store::Documents;
+use chrono::{DateTime, Utc};
+use registrar_aggregates::admin::{Admin, AdminCommand};
+use registrar_aggregates::session::{Account, EndReason, Opener, Origin, Scope, Session, SessionCommand, SessionError};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use registrar_projections::sessions::SessionDocument;
 use registrar_projections::{AdminDocument, UserDocument};
@@ -47,7 +51,9 @@ impl Person {
         }
     }
 
-    fn account(&self) -> Account {
+    /// Of what kind its account is.
+    #[must_use]
+    pub fn account(&self) -> Account {
         match self {
             Person::User(_) => Account::User,
             Person::Admin(_) => Account::Admin,
@@ -61,19 +67,44 @@ impl Person {
         }
     }
 
-    /// The organization that its sessions begin in.
-    #[must_use]
-    pub fn default_organization(&self) -> Option<OrganizationId> {
-        match self {
-            Person::User(user) => user.default_organization,
-            Person::Admin(_) => None,
-        }
-    }
-
-    fn scope(&self, organization: Option<OrganizationId>) -> Option<Scope> {
-        let (Person::User(user), Some(organization_id)) = (self, organization) else { return None };
+    fn scope(&self, organization_id: OrganizationId) -> Option<Scope> {
+        let Person::User(user) = self else { return None };
         let membership = user.memberships.get(&organization_id)?.number;
         Some(Scope { organization_id, membership })
+    }
+
+    /// Where a session begins: in the organization that is wished for, else in the default one, else in the oldest
+    /// membership, each if sessions can act there. Deleted organizations count as none; of retired ones only the person
+    /// without another one is told.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn begins(&self, documents: &Documents, wish: &Wish) -> JournalResult<Beginning> {
+        let Person::User(user) = self else { return Ok(Beginning::At(None)) };
+        let mut candidates: Vec<_> = match wish.organization {
+            Some(wished) => vec![wished],
+            None => user.memberships.keys().copied().collect(),
+        };
+        let default = user.default_organization;
+        candidates.sort_by_key(|organization| {
+            let number = user.memberships.get(organization).map(|membership| membership.number);
+            (Some(*organization) != default, number)
+        });
+        let mut retired = false;
+        for organization in candidates {
+            let Some(scope) = self.scope(organization) else { continue };
+            match places::place(documents, user, organization, wish.via).await? {
+                Place::Usable => return Ok(Beginning::At(Some(scope))),
+                Place::SignInElsewhere(url) => return Ok(Beginning::Elsewhere(url)),
+                Place::Retired => retired = true,
+                Place::Gone => {}
+            }
+        }
+        Ok(match wish.organization {
+            _ if retired && (wish.organization.is_some() || user.system_roles.is_empty()) => Beginning::Retired,
+            Some(_) => Beginning::Nowhere,
+            None => Beginning::At(None),
+        })
     }
 
     fn identity(&self) -> Identity {
@@ -85,18 +116,36 @@ impl Person {
 
     /// The circumstances of what it does itself, beyond those of the request.
     #[must_use]
-    pub fn context(&self, context: &RequestContext, session: SessionId, facts: &Origins) -> RequestContext {
+    pub fn context(
+        &self,
+        context: &RequestContext,
+        (session, organization): (SessionId, Option<OrganizationId>),
+        facts: &Origins,
+    ) -> RequestContext {
         let principal = match self {
-            Person::User(user) => Principal::of_user(Arc::clone(user), session, self.default_organization()),
+            Person::User(user) => Principal::of_user(Arc::clone(user), session, organization),
             Person::Admin(admin) => Principal::new(admin, None, None),
         };
         let mut context = context.clone();
         context.metadata.actor = principal.actor;
+        context.metadata.session = Some(session);
         context.metadata.organization_id = principal.organization;
         context.metadata.ip_address.clone_from(&facts.ip_address);
         context.metadata.user_agent.clone_from(&facts.user_agent);
         context
     }
+}
+
+/// Where a session begins.
+pub(super) enum Beginning {
+    /// Here; in no organization if none is named.
+    At(Option<Scope>),
+    /// At the sign-in of the organization, which is at this address.
+    Elsewhere(String),
+    /// All its organizations are retired.
+    Retired,
+    /// In the organization that was wished for, which is none of its own.
+    Nowhere,
 }
 
 /// Where a request came from. Personal; kept only with acts of somebody whose key can seal it.
@@ -125,6 +174,10 @@ pub struct Wish {
     pub refreshable: bool,
     /// What its access token says besides.
     pub additional: BTreeMap<String, Value>,
+    /// The one that acts in it, where it is not its user.
+    pub by: Option<Opener>,
+    /// The organization whose own sign-in opens it.
+    pub via: Option<OrganizationId>,
 }
 
 impl Wish {
@@ -139,6 +192,8 @@ impl Wish {
             session_secs: SESSION_SECS,
             refreshable: true,
             additional: BTreeMap::new(),
+            by: None,
+            via: None,
         }
     }
 }
@@ -157,98 +212,41 @@ pub struct Opened {
     pub access_secs: u32,
 }
 
-/// A session in the making, to be opened with whatever else is decided.
-pub struct Draft {
-    opening: Opening,
-    refresh_token: Option<Zeroizing<String>>,
-    access_secs: u32,
-    signing: Signing,
+/// Why a session does not begin, or does not go to an organization.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOpened {
+    /// The organization has a sign-in of its own, at this address.
+    #[error("the organization has a sign-in of its own")]
+    SignInElsewhere(String),
+    /// The organization is retired.
+    #[error("the organization is retired")]
+    Retired,
+    /// The organization is none of the user's.
+    #[error("the user is not a member of the organization")]
+    NotAMember,
+    /// It could not be found out or recorded.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
 }
 
-impl Draft {
-    /// A session of `person` as wished for.
-    #[must_use]
-    pub fn new(node: &Node, person: &Person, wish: &Wish, now: DateTime<Utc>) -> Self {
-        let id = SessionId(Uuid::now_v7());
-        let scope = person.scope(wish.organization.or_else(|| person.default_organization()));
-        let session_secs = wish.session_secs.clamp(1, SESSION_SECS_MAX);
-        let life = TimeDelta::seconds(i64::try_from(session_secs).unwrap_or(i64::MAX / 1_000));
-        let access_secs = wish.access_secs.clamp(1, ACCESS_SECS);
-        let refresh_token = wish.refreshable.then(|| {
-            let secret = Zeroizing::new(crate::vault::random::<32>());
-            Zeroizing::new(format!("{id}.{}", BASE64_URL_SAFE_NO_PAD.encode(*secret)))
-        });
-        let opening = Opening {
-            id,
-            user_id: person.id(),
-            account: person.account(),
-            epoch: person.epoch(),
-            scope,
-            origin: wish.origin,
-            expires_at: now + life,
-            access_secs: wish.sticky.then_some(access_secs),
-            refresh_digest: refresh_token.as_ref().map(|token| digest(node, token)),
-        };
-        let signing = Signing {
-            subject: person.id().to_string(),
-            session: id,
-            organization: scope.map(|scope| scope.organization_id),
-            seconds: access_secs,
-            additional: wish.additional.clone(),
-            identity: person.identity(),
-        };
-        Draft { opening, refresh_token, access_secs, signing }
+impl From<JournalError> for NotOpened {
+    fn from(error: JournalError) -> Self {
+        NotOpened::Directory(error.into())
     }
-
-    /// Its identifier.
-    #[must_use]
-    pub fn id(&self) -> SessionId {
-        self.opening.id
-    }
-
-    /// Opens it together with whatever else is decided.
-    pub(super) async fn open(&self, together: &mut Together<'_>) -> Result<(), ExecuteError<Refusal>> {
-        let command = SessionCommand::Open(Box::new(self.opening.clone()));
-        together.execute::<Session>(&self.opening.id.to_string(), command).await.map_err(lift)?;
-        Ok(())
-    }
-
-    /// Signs its tokens, after it was opened.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Corrupt`.
-    pub async fn sign(self, node: &Node, authenticator: &Authenticator, now: DateTime<Utc>) -> JournalResult<Opened> {
-        let tokens = authenticator.sign_session(node, &self.signing, now).await?;
-        Ok(Opened {
-            id: self.opening.id,
-            organization: self.signing.organization,
-            tokens,
-            refresh_token: self.refresh_token,
-            access_secs: self.access_secs,
-        })
-    }
-}
-
-fn digest(node: &Node, refresh_token: &str) -> String {
-    BASE64_STANDARD.encode(node.vault.digest("refresh-token", &[refresh_token.as_bytes()]))
 }
 
 /// Opens a session for somebody who was recognised some other way than by signing in.
 ///
 /// # Errors
-/// `Unavailable`, and the rest of the journal's.
+/// As [`prepare`] and [`Prepared::commit`].
 pub async fn open(
     node: &Node,
     authenticator: &Authenticator,
     context: &RequestContext,
     person: &Person,
     wish: &Wish,
-) -> Result<Opened, DirectoryError> {
-    let now = Utc::now();
-    let draft = Draft::new(node, person, wish, now);
-    let opening = &draft;
-    node.executor.execute_together(context, |together| Box::pin(async move { opening.open(together).await })).await?;
-    Ok(draft.sign(node, authenticator, now).await?)
+) -> Result<Opened, NotOpened> {
+    Ok(prepare(node, authenticator, person, wish).await?.commit(node, context).await?)
 }
 
 /// A session that goes on, with whoever it is of.
@@ -270,7 +268,10 @@ pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResu
     let person = match session.state.account {
         Account::User => {
             let user = find_user(documents, &owner).await?;
-            user.filter(|user| is_live(&session, user, now)).map(Person::User)
+            match user {
+                Some(user) => acting(documents, &session, &user, now).await?.map(|_| Person::User(user)),
+                None => None,
+            }
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&owner).await?.value;
@@ -295,77 +296,6 @@ pub async fn find_by_refresh_token(node: &Node, token: &str, now: DateTime<Utc>)
     }
 }
 
-/// Gives a session new tokens.
-///
-/// # Errors
-/// `Over`, `OtherToken`.
-pub async fn refresh(
-    node: &Node,
-    authenticator: &Authenticator,
-    context: &RequestContext,
-    live: &Live,
-    token: &str,
-) -> Result<Opened, DirectoryError> {
-    let now = Utc::now();
-    let id = live.session.state.id;
-    let command = SessionCommand::Refresh { digest: digest(node, token), now };
-    node.executor.execute::<Session>(context, &id.to_string(), command, None).await?;
-    let organization = live.session.state.scope.map(|scope| scope.organization_id);
-    sign(node, authenticator, live, organization, now).await
-}
-
-/// Lets a session act in another organization that its user is a member of, and gives it tokens for there.
-///
-/// # Errors
-/// `Over`; `None` if the user is no member of the organization.
-pub async fn switch(
-    node: &Node,
-    authenticator: &Authenticator,
-    context: &RequestContext,
-    live: &Live,
-    organization: OrganizationId,
-    set_default: bool,
-) -> Result<Option<Opened>, DirectoryError> {
-    let now = Utc::now();
-    let Some(scope) = live.person.scope(Some(organization)) else { return Ok(None) };
-    let (session, user) = (&live.session.state.id.to_string(), &live.person.id().to_string());
-    node.executor
-        .execute_together(context, |together| {
-            Box::pin(async move {
-                let command = SessionCommand::Switch { scope, now };
-                together.execute::<Session>(session, command).await.map_err(lift)?;
-                if set_default {
-                    use registrar_aggregates::user::{Amendment, User, UserCommand};
-                    let amendment = Amendment { default_organization: Some(organization), ..Amendment::default() };
-                    together.execute::<User>(user, UserCommand::Amend(Box::new(amendment))).await.map_err(lift)?;
-                }
-                Ok::<_, ExecuteError<Refusal>>(())
-            })
-        })
-        .await?;
-    Ok(Some(sign(node, authenticator, live, Some(organization), now).await?))
-}
-
-async fn sign(
-    node: &Node,
-    authenticator: &Authenticator,
-    live: &Live,
-    organization: Option<OrganizationId>,
-    now: DateTime<Utc>,
-) -> Result<Opened, DirectoryError> {
-    let access_secs = live.session.state.access_secs.unwrap_or(ACCESS_SECS);
-    let signing = Signing {
-        subject: live.person.id().to_string(),
-        session: live.session.state.id,
-        organization,
-        seconds: access_secs,
-        additional: BTreeMap::new(),
-        identity: live.person.identity(),
-    };
-    let tokens = authenticator.sign_session(node, &signing, now).await?;
-    Ok(Opened { id: signing.session, organization, tokens, refresh_token: None, access_secs })
-}
-
 /// Ends a session.
 ///
 /// # Errors
@@ -383,4 +313,35 @@ pub async fn end(node: &Node, context: &RequestContext, id: SessionId) -> Result
 /// Whether the journal says that another one holds what was to be unique.
 pub(crate) fn is_taken(error: &DirectoryError) -> bool {
     matches!(error, DirectoryError::Journal(JournalError::ClaimTaken { .. }))
+}
+
+/// Sets another password of an admin's account after the former one was shown. The admin's other sessions end unless they
+/// are to be kept; the one that asks goes on.
+///
+/// # Errors
+/// `NoAccount`; `OtherPassword` if another request was faster.
+pub async fn change_admin_password(
+    node: &Node,
+    context: &RequestContext,
+    admin: &AdminDocument,
+    session: Option<SessionId>,
+    former: String,
+    hash: String,
+    keep_sessions: bool,
+) -> Done {
+    let (id, former, hash) = (&admin.id.to_string(), &former, &hash);
+    // Were the admin put out of force meanwhile, the session would be over in any case.
+    let epoch = admin.epoch + 1;
+    commit(node, context, |together| {
+        Box::pin(async move {
+            let command = AdminCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
+            together.execute::<Admin>(id, command).await.map_err(lift)?;
+            if let Some(session) = session.filter(|_| !keep_sessions) {
+                let command = SessionCommand::Renew { epoch };
+                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
+            }
+            Ok(())
+        })
+    })
+    .await
 }

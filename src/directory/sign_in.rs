@@ -1,7 +1,7 @@
 //! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. Whoever
 //! fails learns the same, in the same time, whether there is such a name or not.
 
-use super::sessions::{Draft, Opened, Origins, Person, Wish};
+use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
 use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_phone};
 use crate::access::find_user;
 use crate::auth::{Authenticator, Busy, PasswordHasher};
@@ -13,9 +13,9 @@ use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subject};
 use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
-use registrar_aggregates::user::{Role, User, UserCommand, UserState, Username};
+use registrar_aggregates::user::{User, UserCommand, UserState, Username};
 use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
-use registrar_projections::{AdminDocument, OrganizationDocument};
+use registrar_projections::AdminDocument;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -64,6 +64,9 @@ pub enum SignInError {
     /// Another password must be set first.
     #[error("another password must be set first")]
     ResetNeeded,
+    /// All organizations of the account are retired.
+    #[error("the organization is retired")]
+    OrganizationRetired,
     /// Documents must be agreed to first.
     #[error("documents must be agreed to first")]
     AgreementsNeeded(Vec<Uuid>),
@@ -79,6 +82,17 @@ pub enum SignInError {
     /// It could not be found out, or not be recorded.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
+}
+
+impl From<NotOpened> for SignInError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::Directory(error) => SignInError::Directory(error),
+            NotOpened::Retired => SignInError::OrganizationRetired,
+            // Where a session begins is settled before it is prepared.
+            NotOpened::SignInElsewhere(_) | NotOpened::NotAMember => SignInError::BadCredentials,
+        }
+    }
 }
 
 impl From<JournalError> for SignInError {
@@ -100,7 +114,8 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Signs somebody in.
+    /// Signs somebody in. `before` is shown what will be answered before it is committed, so that the answer can be
+    /// committed with it.
     ///
     /// # Errors
     /// [`SignInError`]. A failure is counted, nothing else is stored.
@@ -110,6 +125,7 @@ impl Desk<'_> {
         origins: &Origins,
         credentials: Credentials,
         wish: &Wish,
+        before: impl Fn(&Opened, &Person) + Send + Sync,
     ) -> Result<SignedIn, SignInError> {
         let now = Utc::now();
         let guards = Guards::new(self.node, &credentials.username, origins);
@@ -119,17 +135,26 @@ impl Desk<'_> {
             Some(person) => self.password_hash(person).await?,
             None => None,
         };
-        if let Some(url) = self.elsewhere(account.as_ref()).await?.filter(|_| hash.is_none()) {
-            return Ok(SignedIn::Elsewhere(url));
+        let beginning = match &account {
+            Some(person) => person.begins(&self.node.documents, wish).await?,
+            None => Beginning::Nowhere,
+        };
+        if let (Beginning::Elsewhere(url), None) = (&beginning, &hash) {
+            return Ok(SignedIn::Elsewhere(url.clone()));
         }
         let right = self.passwords.verify(credentials.password.clone(), hash).await?;
         let Some(person) = account.filter(|_| right) else {
             return Err(self.failed(context, &guards, SignInError::BadCredentials).await);
         };
-        if let Some(url) = self.elsewhere(Some(&person)).await? {
+        if let Beginning::Elsewhere(url) = beginning {
             return Ok(SignedIn::Elsewhere(url));
         }
         check_state(&person)?;
+        let scope = match beginning {
+            Beginning::At(scope) => scope,
+            Beginning::Retired => return Err(SignInError::OrganizationRetired),
+            Beginning::Elsewhere(_) | Beginning::Nowhere => None,
+        };
         let factor = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
             Factor::NotNeeded => None,
             Factor::Used(id, step) => Some((id, step)),
@@ -139,9 +164,11 @@ impl Desk<'_> {
         let agreements = self.agreements(&person, &credentials)?;
         // Failures that were counted while the password was compared count before it.
         guards.check(self.node, Utc::now()).await?;
-        let draft = Draft::new(self.node, &person, wish, now);
-        let own = person.context(context, draft.id(), origins);
-        let (user, agreements, opening) = (&person.id().to_string(), &agreements, &draft);
+        let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?;
+        let opened = prepared.opened();
+        let own = person.context(context, (opened.id, opened.organization), origins);
+        before(opened, &person);
+        let (user, agreements, opening) = (&person.id().to_string(), &agreements, &prepared);
         let done = self.node.executor.execute_together(&own, |together| {
             Box::pin(async move {
                 if let Some((id, step)) = factor {
@@ -150,7 +177,7 @@ impl Desk<'_> {
                 if !agreements.is_empty() {
                     together.execute::<User>(user, UserCommand::Agree(agreements.clone())).await.map_err(lift)?;
                 }
-                opening.open(together).await
+                opening.carry_out(together).await
             })
         });
         match done.await {
@@ -161,8 +188,7 @@ impl Desk<'_> {
             }
             Err(error) => return Err(DirectoryError::from(error).into()),
         }
-        let opened = draft.sign(self.node, self.authenticator, now).await?;
-        Ok(SignedIn::Here(Box::new((opened, person))))
+        Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }
 
     /// Whether a password is that of somebody who is signed in already. Counted like a sign-in.
@@ -223,20 +249,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Where somebody signs in, if the organization that they work for by default wants it done elsewhere.
-    async fn elsewhere(&self, person: Option<&Person>) -> JournalResult<Option<String>> {
-        let Some(Person::User(user)) = person else { return Ok(None) };
-        let works = |organization| user.acts_as(Role::Provider, organization);
-        let Some(organization) = user.default_organization.filter(|organization| works(*organization)) else {
-            return Ok(None);
-        };
-        let found = self.node.documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
-        Ok(found.and_then(|found| found.tenancy.sign_in_url.clone()))
-    }
-
     async fn second_factor(&self, person: &Person, code: Option<&str>, now: DateTime<Utc>) -> JournalResult<Factor> {
-        let Person::User(user) = person else { return Ok(Factor::NotNeeded) };
-        let configurations = second_factor::of_user(self.node, user.profile.id).await?;
+        let configurations = second_factor::of_user(self.node, person.id()).await?;
         let Some(enabled) = configurations.into_iter().find(|configuration| configuration.enabled) else {
             return Ok(Factor::NotNeeded);
         };

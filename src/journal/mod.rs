@@ -40,6 +40,9 @@ pub enum JournalError {
     /// The same idempotency key was committed by another request meanwhile.
     #[error("a request with this idempotency key was just carried out")]
     AlreadyAnswered,
+    /// The actor represents another principal, and the events change an address, a password, a second factor or a role.
+    #[error("this is not done on behalf of another")]
+    ActingForAnother,
     /// The event does not fit the read models.
     #[error("the event cannot be folded")]
     NotFoldable(#[source] registrar_projections::FoldError),

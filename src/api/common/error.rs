@@ -254,6 +254,7 @@ impl From<JournalError> for ApiError {
             JournalError::VersionConflict => ApiError::VersionConflict,
             JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
             JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
+            JournalError::ActingForAnother => ApiError::Forbidden,
             JournalError::Archived { until } => ApiError::Archived { until },
             JournalError::EventTooLarge { .. } => ApiError::Refused {
                 // Not 413: the body is within its bounds, what it would make of the resource is not.

@@ -70,8 +70,10 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
     let (method, path) = (parts.method.as_str().as_bytes(), parts.uri.path().as_bytes());
     let digest = match &caller {
         Some(caller) => {
-            let actor = caller.principal.actor.id.as_bytes();
-            app.node.vault.digest("idempotency-key", &[actor, method, path, key.as_bytes()])
+            let principal = &caller.principal;
+            let represented = if principal.acts_for_another() { principal.subject() } else { "" };
+            let scope = [principal.actor.id.as_bytes(), represented.as_bytes(), method, path, key.as_bytes()];
+            app.node.vault.digest("idempotency-key", &scope)
         }
         // Nobody is known whose key it could be. A client of the same network that happens to use the same key for
         // something else is answered by itself, and learns nothing unless it sends the very same body.

@@ -318,7 +318,10 @@ fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
             AdminError::NotFound => NOT_FOUND,
             AdminError::Invalid(findings) => ApiError::Invalid(findings.iter().map(ToString::to_string).collect()),
             AdminError::AmendmentRefused(refused) => ApiError::invalid(patch::refusal(&refused)),
-            AdminError::AlreadyRegistered | AdminError::OwnDeactivation => ApiError::Conflict(refused.to_string()),
+            AdminError::AlreadyRegistered
+            | AdminError::OwnDeactivation
+            | AdminError::NoAccount
+            | AdminError::OtherPassword => ApiError::Conflict(refused.to_string()),
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

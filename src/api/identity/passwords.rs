@@ -1,26 +1,47 @@
 //! Passwords: how strong one is, and setting another one.
 
-use super::call::{Answered, Call, Members};
+use super::call::{Answered, Call, Plain, Secret};
 use super::documents::Reply;
-use super::refusals::{NO_USER, member, refused};
+use super::refusals::{member, refused};
+use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::directory::membership;
-use crate::directory::passwords::{self, Weak};
-use crate::directory::sessions::Person;
+use crate::directory::passwords::{self, Rules, Weak};
+use crate::directory::sessions::{self, Person};
 use crate::directory::sign_in::SignInError;
 use axum::http::StatusCode;
-use registrar_aggregates::user::SystemRole;
-use registrar_aggregates::values::UserId;
-use registrar_projections::UserDocument;
+use registrar_aggregates::text;
+use registrar_projections::{AdminDocument, UserDocument};
+use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Candidate {
+    password: Secret,
+    #[serde(default)]
+    check_pwned: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Change {
+    new_password: Secret,
+    /// The former password, shown by the person.
+    old_password: Option<Secret>,
+    /// Given by support.
+    context: Option<String>,
+    #[serde(default)]
+    maintain_active_sessions: bool,
+}
+
 /// How strong a password is. Nothing of it is kept.
-pub(super) async fn strength(call: Call) -> Answered {
-    let password = Zeroizing::new(call.body().text("password").unwrap_or_default().to_owned());
-    let asked = call.body().flag("check-pwned");
+pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> Answered {
+    let Secret(password) = candidate.password;
     let (times, message) = match &call.app.settings.pwned {
-        Some(pwned) if asked => match pwned.times(&password).await {
+        Some(pwned) if candidate.check_pwned => match pwned.times(&password).await {
             Ok(0) => (0, "not found among stolen passwords"),
             Ok(times) => (i64::try_from(times).unwrap_or(i64::MAX), "found among stolen passwords"),
             Err(error) => {
@@ -44,41 +65,53 @@ async fn judged(password: Zeroizing<String>) -> Result<passwords::Strength, ApiE
     judged.map_err(ApiError::internal)
 }
 
-/// Another password: the user's own after the former one, or by support, to be changed at the next sign-in.
-pub(super) async fn change(call: Call) -> Answered {
-    let node = &call.app.node;
-    let id = UserId(call.path_id(NO_USER)?);
-    let user = call.user_by_id(id).await?.filter(|user| call.holder.sees(user)).ok_or(NO_USER)?;
-    let new = Zeroizing::new(call.body().text("new-password").unwrap_or_default().to_owned());
-    let keep = call.body().flag("maintain-active-sessions");
-    let by_support = call.body().get("context").is_some();
+/// Another password: the person's own after the former one, or by support, to be changed at the next sign-in.
+pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered {
+    if let Ok(Person::Admin(admin)) = call.account().await
+        && admin.id.to_string().eq_ignore_ascii_case(call.path_text())
+    {
+        return change_of_admin(&call, admin, change).await;
+    }
+    let by_support = change.context.is_some();
+    let act = if by_support { UserAct::SetPassword } else { UserAct::Own };
+    let user = call.load::<UserDocument>(act).await?;
+    call.own_acts_only()?;
+    let (id, keep, rules) = (user.profile.id, change.maintain_active_sessions, Rules::from(&user.profile));
     if by_support {
-        if !call.holder.has_system_role(SystemRole::Support) && !call.holder.holds_everything() {
-            return Err(call.forbidden());
-        }
-        // Who administers the system is helped by others who do.
-        if user.system_roles.contains(&SystemRole::Admin) && !call.holder.holds_everything() {
-            return Err(call.forbidden());
-        }
-        let hash = accepted(&call, new, &user).await?;
-        call.remember(|_| Some(Reply::done()));
-        membership::set_password(node, call.context(), id, hash, keep).await?;
-        return Ok(Reply::done());
+        let hash = accepted(&call, change.new_password.0, rules).await?;
+        return call
+            .commit(Reply::done(), |node, context| membership::set_password(node, context, id, hash, keep))
+            .await;
     }
-    if !call.is(id) {
-        return Err(call.forbidden());
-    }
-    let old = Zeroizing::new(call.body().text("old-password").unwrap_or_default().to_owned());
-    let unchanged = *old == *new;
-    let former = confirmed(&call, Person::User(user.clone()), old).await?;
+    let (former, hash) = another(&call, Person::User(user), change, rules).await?;
+    let session = call.session_id();
+    call.commit(Reply::done(), |node, context| {
+        membership::change_password(node, context, id, session, former, hash, keep)
+    })
+    .await
+}
+
+/// The same for an admin with an account, who is helped by no one as support would.
+async fn change_of_admin(call: &Call, admin: Arc<AdminDocument>, change: Change) -> Answered {
+    call.require(change.context.is_none())?;
+    let (keep, rules) = (change.maintain_active_sessions, Rules::from(&*admin));
+    let (former, hash) = another(call, Person::Admin(Arc::clone(&admin)), change, rules).await?;
+    let session = call.session_id();
+    call.commit(Reply::done(), |node, context| async move {
+        sessions::change_admin_password(node, context, &admin, session, former, hash, keep).await
+    })
+    .await
+}
+
+/// The hashes of the former password, which must be right, and of the new one, which must be another.
+async fn another(call: &Call, person: Person, change: Change, rules: Rules) -> Result<(String, String), ApiError> {
+    let (Secret(old), Secret(new)) = (change.old_password.unwrap_or_default(), change.new_password);
+    let unchanged = text::compatible(&old) == text::compatible(&new);
+    let former = confirmed(call, person, old).await?;
     if unchanged {
         return Err(member("new-password", "must be another one"));
     }
-    let hash = accepted(&call, new, &user).await?;
-    let session = call.caller.as_ref().and_then(|caller| caller.principal.session);
-    call.remember(|_| Some(Reply::done()));
-    membership::change_password(node, call.context(), id, session, former, hash, keep).await?;
-    Ok(Reply::done())
+    Ok((former, accepted(call, new, rules).await?))
 }
 
 /// The hash that a password was right for.
@@ -87,7 +120,7 @@ pub(super) async fn change(call: Call) -> Answered {
 /// 403 for a wrong one.
 pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<String>) -> Result<String, ApiError> {
     let wrong = || refused(StatusCode::FORBIDDEN, "bad-credentials", "the password is wrong");
-    match call.desk().confirm(call.context(), &person, password).await {
+    match call.confirm(&person, password).await {
         Ok(Some(hash)) => Ok(hash),
         Ok(None) | Err(SignInError::BadCredentials) => Err(wrong()),
         Err(error) => Err(error.into()),
@@ -95,10 +128,10 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
 }
 
 /// The hash of a password that the rules accept.
-async fn accepted(call: &Call, password: Zeroizing<String>, user: &UserDocument) -> Result<String, ApiError> {
+async fn accepted(call: &Call, password: Zeroizing<String>, rules: Rules) -> Result<String, ApiError> {
     let weak = |weak: Weak| member("new-password", weak.to_string());
-    let (checked, profile) = (password.clone(), user.profile.clone());
-    let checked = tokio::task::spawn_blocking(move || passwords::check(&checked, Some(&profile))).await;
+    let checked = password.clone();
+    let checked = tokio::task::spawn_blocking(move || passwords::check_by(&checked, &rules)).await;
     checked.map_err(ApiError::internal)?.map_err(weak)?;
     if let Some(pwned) = &call.app.settings.pwned {
         match pwned.times(&password).await {

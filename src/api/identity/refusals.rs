@@ -1,5 +1,6 @@
 //! How refusals of the domain read in this dialect.
 
+use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::directory::{DirectoryError, Refusal};
@@ -13,21 +14,17 @@ use registrar_aggregates::session::guard::GuardError;
 use registrar_aggregates::totp::TotpError;
 use registrar_aggregates::user::UserError;
 use registrar_aggregates::values::Finding;
+use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
+use registrar_projections::groups::GroupDocument;
+use registrar_projections::totps::TotpDocument;
+use registrar_projections::{OrganizationDocument, UserDocument};
 
-/// There is no such user, or none that the caller may see.
-pub(super) const NO_USER: ApiError = ApiError::NotFound("User not found");
-/// There is no such organization, or none that the caller may see.
-pub(super) const NO_ORGANIZATION: ApiError = ApiError::NotFound("Organization not found");
-/// There is no such group, or none that the caller may see.
-pub(super) const NO_GROUP: ApiError = ApiError::NotFound("Group not found");
-/// There is no such individual, or none that the caller may see.
-pub(super) const NO_INDIVIDUAL: ApiError = ApiError::NotFound("Individual not found");
-/// There is no such role, or none that the caller may see.
-pub(super) const NO_ROLE: ApiError = ApiError::NotFound("Role not found");
-/// There is no such feature.
-pub(super) const NO_FEATURE: ApiError = ApiError::NotFound("Feature not found");
-/// There is no such setting, or none that the caller may see.
-pub(super) const NO_SETTING: ApiError = ApiError::NotFound("Setting not found");
+/// The user is unknown, or not seen by the caller.
+pub(super) const NO_USER: ApiError = ApiError::NotFound(UserDocument::NOT_FOUND);
+/// The setting is unknown, or not seen by the caller.
+pub(super) const NO_SETTING: ApiError = ApiError::NotFound(FeatureSettingDocument::NOT_FOUND);
+/// The session is over, unknown, or another person's.
+pub(super) const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
 
 /// An attribute of the document that was sent is wrong.
 pub(super) fn attribute(name: &str, detail: impl Into<String>) -> ApiError {
@@ -99,14 +96,14 @@ impl From<Refusal> for ApiError {
                 | UserError::TooManyMemberships
                 | UserError::TooManyIndividuals => conflict(&refusal),
             },
-            Refusal::Organization(OrganizationError::NotFound) => NO_ORGANIZATION,
+            Refusal::Organization(OrganizationError::NotFound) => ApiError::NotFound(OrganizationDocument::NOT_FOUND),
             Refusal::Organization(OrganizationError::Invalid(found)) => findings(found),
-            Refusal::Group(GroupError::NotFound) => NO_GROUP,
+            Refusal::Group(GroupError::NotFound) => ApiError::NotFound(GroupDocument::NOT_FOUND),
             Refusal::Group(GroupError::UnfitName(problem)) => attribute("name", problem.to_string()),
             Refusal::Group(error @ (GroupError::UnfitTag(_) | GroupError::TooManyTags)) => {
                 attribute("tags", error.to_string())
             }
-            Refusal::Feature(FeatureError::NotFound) => NO_FEATURE,
+            Refusal::Feature(FeatureError::NotFound) => ApiError::NotFound(FeatureDocument::NOT_FOUND),
             Refusal::Feature(FeatureError::UnfitDescription(problem)) => attribute("description", problem.to_string()),
             Refusal::Setting(registrar_aggregates::feature::setting::SettingError::NotFound) => NO_SETTING,
             Refusal::Session(SessionError::Over | SessionError::OtherToken) => {
@@ -116,7 +113,7 @@ impl From<Refusal> for ApiError {
                 let seconds = (*until - chrono::Utc::now()).num_seconds() + 1;
                 ApiError::TooManyRequests { reset_seconds: u64::try_from(seconds).unwrap_or(1).max(1) }
             }
-            Refusal::Totp(TotpError::NotFound) => ApiError::NotFound("TOTP configuration not found"),
+            Refusal::Totp(TotpError::NotFound) => ApiError::NotFound(TotpDocument::NOT_FOUND),
             Refusal::Totp(TotpError::NotConsecutive | TotpError::UsedCode) => refused(
                 StatusCode::BAD_REQUEST,
                 "totp-invalid",
@@ -131,7 +128,8 @@ impl From<Refusal> for ApiError {
                 };
                 attribute(name, problem.to_string())
             }
-            Refusal::Roster(_)
+            Refusal::Admin(_)
+            | Refusal::Roster(_)
             | Refusal::Session(_)
             | Refusal::Totp(_)
             | Refusal::Feature(_)

@@ -1,262 +1,317 @@
-//! Signing in and out, and what sessions are given.
+//! Signing in and out, and the tokens of sessions.
 
-use super::call::{Answered, Call, Members};
+use super::call::{Answered, Attributes, Call, Nothing, Parameters, Plain, Secret};
 use super::documents::{Reply, Resource};
-use super::refusals::{NO_USER, member, refused};
+use super::refusals::{NO_SESSION, member, refused};
 use super::times;
+use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::auth::is_reserved;
-use crate::directory::sessions::{self, Live, Opened, Origins, Person, SESSION_SECS, Wish};
-use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
+use crate::directory::sessions::{self, Live, NotOpened, Opened, Person, SESSION_SECS, Wish};
+use crate::directory::sign_in::{Credentials, SignInError, SignedIn};
+use crate::journal::JournalResult;
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
-use registrar_aggregates::session::Origin;
+use registrar_aggregates::session::{Opener, Origin};
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use registrar_projections::UserDocument;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-/// Life of a token for somebody who did not sign in, if nobody says otherwise, in seconds.
-const SYNTHETIC_SECS: u64 = 1_800;
+/// Life of a synthetic token that names none, in seconds.
+const SYNTHETIC_SECS: u32 = 1_800;
 
-const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
 const NOT_SIGNED_IN: ApiError = ApiError::Unauthenticated { credentials_sent: true };
 
-impl Call {
-    /// Where signing in is decided.
-    pub(super) fn desk(&self) -> Desk<'_> {
-        Desk {
-            node: &self.app.node,
-            passwords: &self.app.passwords,
-            authenticator: &self.app.authenticator,
-            documents: &self.app.settings.service_documents,
-        }
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct SignIn {
+    username: String,
+    password: Secret,
+    totp_code: Option<String>,
+    #[serde(default)]
+    service_document_agreements: BTreeSet<Uuid>,
+    #[serde(default = "yes")]
+    interactive: bool,
+    access_token_expiration_seconds: Option<u32>,
+    refresh_token_expiration_seconds: Option<u64>,
+    #[serde(default)]
+    sticky_access_token_expiration: bool,
+}
 
-    fn origins(&self) -> Origins {
-        Origins { ip_address: self.facts.ip_address.clone(), user_agent: self.facts.user_agent.clone() }
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Refresh {
+    refresh_token: Secret,
+    #[serde(default)]
+    interactive: bool,
+}
 
-    /// The session that the caller acts in, with whoever that is.
-    async fn session(&self) -> Result<Option<Live>, ApiError> {
-        let id = self.caller.as_ref().and_then(|caller| caller.principal.session);
-        match id {
-            Some(id) => Ok(sessions::find(&self.app.node, id, Utc::now()).await?),
-            None => Ok(None),
-        }
-    }
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Details {
+    #[serde(default)]
+    include_login_info: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Switch {
+    organization_id: OrganizationId,
+    #[serde(default)]
+    set_default: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Synthetic {
+    data: SyntheticToken,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SyntheticToken {
+    user_id: UserId,
+    organization_id: Option<OrganizationId>,
+    expiration_secs: Option<u32>,
+    #[serde(default)]
+    additional_claims: Vec<AdditionalClaim>,
+}
+
+#[derive(Deserialize)]
+struct AdditionalClaim {
+    claim: String,
+    value: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ShownDigest {
+    namespace: String,
+    sa_name: String,
+    sa_token_sha512: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ShownToken {
+    token: Secret,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Tokens for name and password.
-pub(super) async fn login(call: Call) -> Answered {
-    let body = call.body();
-    let number = |name: &str| body.get(name).and_then(Value::as_u64);
+pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
     let wish = Wish {
-        access_secs: number("access-token-expiration-seconds")
-            .and_then(|secs| u32::try_from(secs).ok())
-            .unwrap_or(sessions::ACCESS_SECS),
-        sticky: body.flag("sticky-access-token-expiration"),
-        session_secs: number("refresh-token-expiration-seconds").unwrap_or(SESSION_SECS),
+        access_secs: asked.access_token_expiration_seconds.unwrap_or(sessions::ACCESS_SECS),
+        sticky: asked.sticky_access_token_expiration,
+        session_secs: asked.refresh_token_expiration_seconds.unwrap_or(SESSION_SECS),
         ..Wish::plain(Origin::SignIn)
     };
     let credentials = Credentials {
-        username: body.text("username").unwrap_or_default().to_owned(),
-        password: Zeroizing::new(body.text("password").unwrap_or_default().to_owned()),
-        code: body.text("totp-code").map(str::to_owned),
-        agreements: body.uuids("service-document-agreements").unwrap_or_default().into_iter().collect(),
-        interactive: body.get("interactive").and_then(Value::as_bool).unwrap_or(true),
+        username: asked.username,
+        password: asked.password.0,
+        code: asked.totp_code,
+        agreements: asked.service_document_agreements,
+        interactive: asked.interactive,
     };
-    match call.desk().sign_in(call.context(), &call.origins(), credentials, &wish).await? {
+    let reply = |opened: &Opened, person: &Person| Reply::said(login_info(opened, person));
+    match call.sign_in(credentials, &wish, reply).await? {
         SignedIn::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
-        SignedIn::Here(signed_in) => {
-            let (opened, person) = *signed_in;
-            Ok(Reply::said(login_info(&opened, &person)))
-        }
+        SignedIn::Here(signed_in) => Ok(reply(&signed_in.0, &signed_in.1)),
     }
 }
 
 /// New tokens for a refresh token.
-pub(super) async fn refresh(call: Call) -> Answered {
-    let node = &call.app.node;
-    let token = Zeroizing::new(call.body().text("refresh-token").unwrap_or_default().to_owned());
-    let live = sessions::find_by_refresh_token(node, &token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
+pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answered {
+    let (node, token) = (&call.app.node, &asked.refresh_token.0);
+    let live = sessions::find_by_refresh_token(node, token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
     if let Person::User(user) = &live.person
-        && call.body().flag("interactive")
+        && asked.interactive
     {
         let missing = call.app.settings.service_documents.missing(user, &Default::default());
         if !missing.is_empty() {
             return Err(SignInError::AgreementsNeeded(missing).into());
         }
     }
-    let context = live.person.context(call.context(), live.session.state.id, &call.origins());
-    let opened = sessions::refresh(node, &call.app.authenticator, &context, &live, &token).await?;
-    Ok(Reply::said(login_info(&opened, &live.person)))
+    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token).await?;
+    let opened = prepared.opened();
+    let (acts_in, reply) = ((opened.id, opened.organization), Reply::said(login_info(opened, &live.person)));
+    let origins = call.origins();
+    call.commit(reply, |node, context| async move {
+        prepared.commit(node, &live.person.context(context, acts_in, &origins)).await
+    })
+    .await
 }
 
-/// Who the bearer is.
-pub(super) async fn authenticate(call: Call) -> Answered {
+/// The bearer of the token.
+pub(super) async fn authenticate(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     let caller = call.caller.as_ref().ok_or(NOT_SIGNED_IN)?;
-    let principal = &caller.principal;
-    let organization = call.organization();
-    let session = principal.session.map_or_else(Uuid::nil, |session| session.0);
-    let (email, roles) = match call.holder.as_user() {
-        Some(user) => {
-            let email = user.contacts.email.as_ref().map(ToString::to_string).unwrap_or_default();
-            let here = acting_organization(&call).await?.or(organization);
-            let own = here.and_then(|here| user.memberships.get(&here)).into_iter().flat_map(|own| &own.roles);
-            let roles: Vec<_> =
-                own.map(|role| role.name()).chain(user.system_roles.iter().map(|role| role.name())).collect();
-            let data = json!({
-                "user-id": user.profile.id, "session-id": session, "email": email, "roles": roles, "organization-id": here,
-            });
-            return Ok(Reply::said(json!({ "data": data })));
-        }
-        None => {
-            let role = match organization {
-                Some(organization) if call.holder.is_admin(organization) => Some(Role::Admin.name()),
-                None if call.holder.holds_everything() => Some(SystemRole::Admin.name()),
-                _ => None,
-            };
-            (String::new(), role.into_iter().collect::<Vec<_>>())
-        }
+    let session = call.session_id().map_or_else(Uuid::nil, |session| session.0);
+    let said = |user: UserId, email: Option<String>, roles: Vec<&str>, organization: Option<OrganizationId>| {
+        let data = json!({
+            "user-id": user, "session-id": session, "email": email.unwrap_or_default(), "roles": roles,
+            "organization-id": organization,
+        });
+        Reply::said(json!({ "data": data }))
     };
-    let data = json!({
-        "user-id": principal.admin_id, "session-id": session, "email": email, "roles": roles, "organization-id": organization,
-    });
-    Ok(Reply::said(json!({ "data": data })))
+    let organization = call.organization();
+    if let Some(user) = call.holder.as_user() {
+        let here = acting_organization(&call).await?.or(organization);
+        let own = here.and_then(|here| user.memberships.get(&here)).into_iter().flat_map(|own| &own.roles);
+        let system = user.system_roles.iter().map(|role| role.name());
+        let roles = own.map(|role| role.name()).chain(system).collect();
+        return Ok(said(user.profile.id, user.contacts.email.as_ref().map(ToString::to_string), roles, here));
+    }
+    let role = match organization {
+        Some(organization) if call.holder.is_admin(organization) => Some(Role::Admin.name()),
+        None if call.holder.holds_everything() => Some(SystemRole::Admin.name()),
+        _ => None,
+    };
+    let email = match call.account().await {
+        Ok(Person::Admin(admin)) => admin.account.as_ref().map(|account| account.email.to_string()),
+        Ok(Person::User(_)) | Err(_) => None,
+    };
+    let admin = caller.principal.admin_id.map_or_else(Uuid::nil, |admin| admin.0);
+    Ok(said(UserId(admin), email, role.into_iter().collect(), organization))
 }
 
-/// Where the caller's session acts, which also those have who reach every organization.
-async fn acting_organization(call: &Call) -> Result<Option<OrganizationId>, ApiError> {
-    let live = call.session().await?;
+/// The organization of the caller's session, also of those who reach every organization.
+async fn acting_organization(call: &Call) -> JournalResult<Option<OrganizationId>> {
+    let live = session(call).await?;
     Ok(live.and_then(|live| live.session.state.scope).map(|scope| scope.organization_id))
 }
 
+/// The session that the caller acts in, with its owner.
+async fn session(call: &Call) -> JournalResult<Option<Live>> {
+    match call.session_id() {
+        Some(id) => sessions::find(&call.app.node, id, Utc::now()).await,
+        None => Ok(None),
+    }
+}
+
 /// A live session.
-pub(super) async fn get(call: Call) -> Answered {
-    let id = SessionId(call.path_id(NO_SESSION)?);
-    let live = sessions::find(&call.app.node, id, Utc::now()).await?.ok_or(NO_SESSION)?;
+pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) -> Answered {
+    let id = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok()).ok_or(NO_SESSION)?;
+    let live = sessions::find(&call.app.node, SessionId(id), Utc::now()).await?.ok_or(NO_SESSION)?;
     let session = &live.session.state;
-    let owner = call.caller.as_ref().is_some_and(|caller| caller.principal.actor.id == session.user_id.to_string());
+    let owner = call.caller.as_ref().is_some_and(|caller| caller.principal.subject() == session.user_id.to_string());
     if !owner && !call.holder.is_service() {
         return Err(NO_SESSION);
     }
     let mut attributes = json!({ "expiration-time": times::write(session.expires_at), "user-id": session.user_id });
-    if call.flag_argument("include-login-info") {
+    if details.include_login_info {
         attributes["login-info"] = profile(&live.person, session.id);
     }
     Ok(Reply::found(Resource::new("sessions", session.id, attributes)))
 }
 
 /// Tokens of the same session for another organization.
-pub(super) async fn switch(call: Call) -> Answered {
-    let node = &call.app.node;
-    let id = UserId(call.path_id(NO_USER)?);
-    if !call.is(id) {
-        let other = call.user_by_id(id).await?.filter(|other| call.holder.sees(other));
-        return Err(if other.is_some() { call.forbidden() } else { NO_USER });
-    }
-    let live = call.session().await?.ok_or_else(|| call.forbidden())?;
-    let organization = call.body().uuid("organization-id").map(OrganizationId).ok_or_else(|| call.forbidden())?;
-    let set_default = call.body().flag("set-default");
-    let switched =
-        sessions::switch(node, &call.app.authenticator, call.context(), &live, organization, set_default).await?;
-    let opened = switched.ok_or_else(|| call.forbidden())?;
-    Ok(Reply::said(json!({
-        "access-token": opened.tokens.access, "id-token": opened.tokens.id, "refresh-token": "",
-    })))
+pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered {
+    call.load::<UserDocument>(UserAct::Own).await?;
+    let live = session(&call).await?.ok_or_else(|| call.forbidden())?;
+    let (node, authenticator) = (&call.app.node, &call.app.authenticator);
+    let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await?;
+    let opened = prepared.opened();
+    // A session without refresh token goes on without.
+    let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
+    let reply = Reply::said(json!({
+        "access-token": opened.tokens.access, "id-token": opened.tokens.id, "refresh-token": refresh,
+    }));
+    call.commit(reply, |node, context| prepared.commit(node, context)).await
 }
 
-/// A token for somebody who does not sign in.
-pub(super) async fn create_synthetic(call: Call) -> Answered {
-    if !call.holder.is_service() {
-        return Err(call.forbidden());
-    }
-    let node = &call.app.node;
-    let data = call.body().get("data").cloned().unwrap_or_default();
-    let at = |name: &str| Source::Pointer(format!("/data/{name}"));
-    let wrong = |name: &str, detail: &str| ApiError::Wrong(vec![Wrong::at(at(name), detail)]);
+/// A token for a user who does not sign in.
+pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>) -> Answered {
+    call.require(call.holder.is_service() && !call.acts_for_another())?;
+    let opener = call.account().await.map_err(|_| call.forbidden())?;
+    let SyntheticToken { user_id, organization_id: organization, expiration_secs, additional_claims } = asked.data;
+    let wrong =
+        |name: &str, detail: &str| ApiError::Wrong(vec![Wrong::at(Source::Pointer(format!("/data/{name}")), detail)]);
     let mut additional = BTreeMap::new();
-    for (index, claim) in data.get("additional-claims").and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let (name, value) = (claim.text("claim").unwrap_or_default(), claim.text("value").unwrap_or_default());
-        if is_reserved(name) || additional.insert(name.to_owned(), json!(value)).is_some() {
-            return Err(wrong(&format!("additional-claims/{index}/claim"), "is reserved, or given twice"));
+    for (index, AdditionalClaim { claim, value }) in additional_claims.into_iter().enumerate() {
+        if is_reserved(&claim) || additional.insert(claim, json!(value)).is_some() {
+            return Err(wrong(&format!("additional-claims/{index}/claim"), "must not be reserved or given twice"));
         }
     }
-    let user = match data.uuid("user-id") {
-        Some(id) => call.user_by_id(UserId(id)).await?.filter(|user| user.state.is_enabled()),
-        None => None,
-    };
-    let user = user.ok_or_else(|| wrong("user-id", "names no user"))?;
-    let organization = data.uuid("organization-id").map(OrganizationId);
+    let user = enabled(&call, user_id).await?.ok_or_else(|| wrong("user-id", UserDocument::NAMES_NONE))?;
+    // A program that acts as one of these would hold what it was never given.
+    call.require(user.system_roles.is_empty())?;
+    let no_membership = || wrong("organization-id", "names none of the user's organizations");
     if organization.is_some_and(|organization| !user.memberships.contains_key(&organization)) {
-        return Err(wrong("organization-id", "names none of the user's organizations"));
+        return Err(no_membership());
     }
-    let seconds = data.get("expiration-secs").and_then(Value::as_u64).unwrap_or(SYNTHETIC_SECS);
+    let seconds = expiration_secs.unwrap_or(SYNTHETIC_SECS);
     let wish = Wish {
         organization,
-        access_secs: u32::try_from(seconds).unwrap_or(sessions::ACCESS_SECS),
-        session_secs: seconds,
+        access_secs: seconds,
+        session_secs: u64::from(seconds),
         refreshable: false,
         additional,
+        by: Some(Opener { id: opener.id(), account: opener.account() }),
         ..Wish::plain(Origin::Synthetic)
     };
-    let now = Utc::now();
-    let person = Person::User(user);
-    let opened = sessions::open(node, &call.app.authenticator, call.context(), &person, &wish).await?;
-    let expires = now + TimeDelta::seconds(i64::from(opened.access_secs));
-    Ok(Reply::said(json!({ "data": {
+    let (now, person) = (Utc::now(), Person::User(user));
+    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await;
+    let prepared = prepared.map_err(|error| match error {
+        NotOpened::NotAMember => no_membership(),
+        error => error.into(),
+    })?;
+    let opened = prepared.opened();
+    let reply = Reply::said(json!({ "data": {
         "access-token": opened.tokens.access,
         "expiration-secs": opened.access_secs,
-        "expiration-time": times::write(expires),
+        "expiration-time": times::write(now + TimeDelta::seconds(i64::from(opened.access_secs))),
         "session-id": opened.id,
-    }})))
+    }}));
+    call.commit(reply, |node, context| prepared.commit(node, context)).await
 }
 
 /// Tokens of a service account, for a program that shows the digest of its token.
-pub(super) async fn internal_v1(call: Call) -> Answered {
-    let body = call.body();
-    let text = |name: &str| body.text(name).unwrap_or_default();
-    let workload = call.app.settings.workloads.by_digest(text("namespace"), text("sa-name"), text("sa-token-sha512"));
+pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) -> Answered {
+    let ShownDigest { namespace, sa_name, sa_token_sha512 } = shown;
+    let workload = call.app.settings.workloads.by_digest(&namespace, &sa_name, &sa_token_sha512);
     let user = match workload.and_then(|workload| workload.user()) {
         Some(user) => enabled(&call, user).await?,
         None => None,
     };
-    let Some(user) = user else { return Err(stranger(&call)) };
-    let (opened, user) = open_for_program(&call, user, true).await?;
-    let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
-    Ok(Reply::said(json!({
-        "access-token": opened.tokens.access,
-        "id-token": opened.tokens.id,
-        "refresh-token": refresh,
-        "token-type": "Bearer",
-        "expires-in": opened.access_secs,
-        "email": user.contacts.email,
-        "user-id": user.profile.id,
-        "username": user.username_text(),
-    })))
+    let user = user.ok_or_else(unknown_workload)?;
+    open_for_program(&call, &user, true, |opened| {
+        let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
+        Reply::said(json!({
+            "access-token": opened.tokens.access,
+            "id-token": opened.tokens.id,
+            "refresh-token": refresh,
+            "token-type": "Bearer",
+            "expires-in": opened.access_secs,
+            "email": user.contacts.email,
+            "user-id": user.profile.id,
+            "username": user.username_text(),
+        }))
+    })
+    .await
 }
 
 /// An access token of a service account, for a program that shows its token.
-pub(super) async fn internal(mut call: Call) -> Answered {
-    let attributes = call.attributes()?;
-    let token = Zeroizing::new(attributes.text("token").unwrap_or_default().to_owned());
-    let Some(workload) = call.app.settings.workloads.by_token(&token) else { return Err(stranger(&call)) };
+pub(super) async fn internal(call: Call, Attributes(shown): Attributes<ShownToken>) -> Answered {
+    let workload = call.app.settings.workloads.by_token(&shown.token.0).ok_or_else(unknown_workload)?;
     let user = match workload.user() {
         Some(user) => enabled(&call, user).await?.ok_or_else(|| call.forbidden())?,
         None => return Err(call.forbidden()),
     };
-    let (opened, _) = open_for_program(&call, user, false).await?;
-    let attributes = json!({ "access-token": opened.tokens.access });
-    Ok(Reply::created(Resource::new("internal-auths", opened.id, attributes)))
+    open_for_program(&call, &user, false, |opened| {
+        let attributes = json!({ "access-token": opened.tokens.access });
+        Reply::created(Resource::new("internal-auths", opened.id, attributes))
+    })
+    .await
 }
 
-fn stranger(_: &Call) -> ApiError {
+fn unknown_workload() -> ApiError {
     tracing::info!(target: "registrar::security", reason = "no such workload", "a sign-in failed");
     refused(StatusCode::UNAUTHORIZED, "bad-credentials", "no such workload, or another token")
 }
@@ -265,25 +320,30 @@ async fn enabled(call: &Call, user: UserId) -> Result<Option<Arc<UserDocument>>,
     Ok(call.user_by_id(user).await?.filter(|user| user.state.is_enabled()))
 }
 
+/// Opens a session for a program and answers with its tokens.
 async fn open_for_program(
     call: &Call,
-    user: Arc<UserDocument>,
+    user: &Arc<UserDocument>,
     refreshable: bool,
-) -> Result<(Opened, Arc<UserDocument>), ApiError> {
-    let person = Person::User(Arc::clone(&user));
+    reply: impl Fn(&Opened) -> Reply,
+) -> Answered {
+    let person = Person::User(Arc::clone(user));
     let wish = Wish { refreshable, ..Wish::plain(Origin::Workload) };
-    let context = person.context(call.context(), SessionId(Uuid::nil()), &call.origins());
-    let opened = sessions::open(&call.app.node, &call.app.authenticator, &context, &person, &wish).await?;
-    Ok((opened, user))
+    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await?;
+    let opened = prepared.opened();
+    let (acts_in, reply) = ((opened.id, opened.organization), reply(opened));
+    let origins = call.origins();
+    call.commit(reply, |node, context| async move {
+        prepared.commit(node, &person.context(context, acts_in, &origins)).await
+    })
+    .await
 }
 
 /// Ends the session.
-pub(super) async fn logout(call: Call) -> Answered {
-    let session = call.caller.as_ref().and_then(|caller| caller.principal.session);
+pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    let session = call.session_id();
     let session = session.ok_or_else(|| ApiError::Conflict("the token belongs to no session".to_owned()))?;
-    call.remember(|_| Some(Reply::done()));
-    sessions::end(&call.app.node, call.context(), session).await?;
-    Ok(Reply::done())
+    call.commit(Reply::done(), |node, context| sessions::end(node, context, session)).await
 }
 
 /// Tokens with the profile.
@@ -340,6 +400,22 @@ fn profile(person: &Person, session: SessionId) -> Value {
     }
 }
 
+impl From<NotOpened> for ApiError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::SignInElsewhere(url) => ApiError::Refused {
+                status: StatusCode::FORBIDDEN,
+                code: "sso-required",
+                detail: "the organization has a sign-in of its own",
+                meta: Some(json!({ "redirect-url": url })),
+            },
+            NotOpened::Retired => refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired"),
+            NotOpened::NotAMember => ApiError::Forbidden,
+            NotOpened::Directory(error) => error.into(),
+        }
+    }
+}
+
 impl From<SignInError> for ApiError {
     fn from(error: SignInError) -> Self {
         match error {
@@ -357,6 +433,7 @@ impl From<SignInError> for ApiError {
             SignInError::ResetNeeded => {
                 refused(StatusCode::FORBIDDEN, "password-reset-required", "another password must be set first")
             }
+            SignInError::OrganizationRetired => NotOpened::Retired.into(),
             SignInError::AgreementsNeeded(documents) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,
                 code: "agreements-required",

@@ -1,135 +1,174 @@
-//! The second factor of a user: made, put in force, put out of force, taken away.
+//! Second factors of accounts: made, put in force, put out of force, taken away.
 
-use super::call::{Answered, Call, Members};
-use super::documents::{Reply, Resource, Window};
+use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret, whole};
+use super::documents::{Reply, Resource};
 use super::passwords::confirmed;
 use super::times;
+use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::directory::second_factor;
+use crate::directory::second_factor::{self, Provisioning};
 use crate::directory::sessions::{self, Person};
-use crate::executor::Outcome;
+use crate::directory::{DirectoryError, Done};
+use crate::executor::{Outcome, RequestContext};
+use crate::node::Node;
 use chrono::Utc;
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::UserDocument;
 use registrar_projections::totps::TotpDocument;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 const TYPE: &str = "mfa-totp";
-const NO_CONFIGURATION: ApiError = ApiError::NotFound("TOTP configuration not found");
 
-/// The configurations of the caller, or of somebody whom the caller administers.
-pub(super) async fn list(call: Call) -> Answered {
-    let node = &call.app.node;
-    let user = match call.uuid("filter[user-id]").map(UserId) {
-        Some(other) if !call.is(other) => {
-            let other = call.user_by_id(other).await?.filter(|other| call.holder.manages(other));
-            other.ok_or_else(|| call.forbidden())?
+#[derive(Deserialize)]
+pub(super) struct Filters {
+    #[serde(rename = "filter[user-id]")]
+    user: Option<UserId>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Enabling {
+    codes: [String; 2],
+    password: Secret,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Password {
+    password: Secret,
+}
+
+/// The configurations of the caller, or of a user whose account the caller administers.
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
+    let own = call.account().await;
+    let person = match (filters.user, own) {
+        (None, own) => own?,
+        (Some(id), Ok(own)) if own.id() == id => own,
+        (Some(other), _) => {
+            let other = call.rightful::<UserDocument>(&other.to_string(), UserAct::Administer).await?;
+            Person::User(other.ok_or_else(|| call.forbidden())?)
         }
-        _ => call.user()?.clone(),
     };
-    let own = call.is(user.profile.id);
+    // The secret is for its owner alone, and for no program that acts for them.
+    let own = call.account().await.is_ok_and(|own| own.id() == person.id()) && !call.acts_for_another();
     let mut rows = Vec::new();
-    for document in second_factor::of_user(node, user.profile.id).await? {
-        rows.push(resource(&call, &document, &user, own).await?);
+    for document in second_factor::of_user(&call.app.node, person.id()).await? {
+        let secret = if own { secret(&call, &document, &person).await? } else { Value::Null };
+        rows.push(resource(&document, secret));
     }
-    let total = rows.len() as u64;
-    Ok(Reply::Page(rows, Window { limit: total, offset: 0 }, total))
+    Ok(whole(rows))
 }
 
 /// A configuration with a fresh secret.
-pub(super) async fn create(call: Call) -> Answered {
-    let (node, user) = (&call.app.node, call.user()?.clone());
-    let former = second_factor::of_user(node, user.profile.id).await?;
-    if former.iter().any(|former| former.enabled) {
-        return Err(ApiError::Conflict("a configuration is enabled already".to_owned()));
-    }
-    let (_, outcome) = second_factor::create(node, call.context(), user.profile.id, &former).await?;
-    answer(&call, &outcome, &user).await
+pub(super) async fn create(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    call.own_acts_only()?;
+    let person = call.account().await?;
+    let draft = second_factor::Draft::fresh();
+    let secret = shown(&draft.provisioning(&account_name(&person))?);
+    let made = call
+        .commit_rendered(
+            move |outcome| changed(outcome, secret.clone()),
+            |node, context| async { second_factor::create(node, context, person.id(), &draft).await.map_err(taken) },
+        )
+        .await?;
+    made.ok_or_else(|| ApiError::internal("a configuration was made without a document"))
 }
 
 /// In force from now on.
-pub(super) async fn enable(call: Call) -> Answered {
-    let (id, user) = own(&call).await?;
-    let codes = call.body().texts("codes").unwrap_or_default();
-    let [first, second] = codes.as_slice() else { return Err(NO_CONFIGURATION) };
-    confirmed(&call, Person::User(user.clone()), password(&call)).await?;
-    let enabled = second_factor::enable(&call.app.node, call.context(), id, [first, second], Utc::now()).await;
-    let outcome = enabled.map_err(|error| {
-        if sessions::is_taken(&error) {
-            ApiError::Conflict("another configuration is enabled".to_owned())
-        } else {
-            error.into()
-        }
-    })?;
-    answer(&call, &outcome, &user).await
+pub(super) async fn enable(
+    call: Call,
+    Plain(Enabling { codes, password: Secret(password) }): Plain<Enabling>,
+) -> Answered {
+    change(&call, password, |node, context, id| async move {
+        let [first, second] = &codes;
+        second_factor::enable(node, context, id, [first, second], Utc::now()).await
+    })
+    .await
 }
 
 /// Out of force.
-pub(super) async fn disable(call: Call) -> Answered {
-    let (id, user) = own(&call).await?;
-    confirmed(&call, Person::User(user.clone()), password(&call)).await?;
-    let outcome = second_factor::disable(&call.app.node, call.context(), id).await?;
-    answer(&call, &outcome, &user).await
+pub(super) async fn disable(call: Call, Plain(Password { password: Secret(password) }): Plain<Password>) -> Answered {
+    change(&call, password, second_factor::disable).await
+}
+
+/// Carries out an act of the owner, who shows the password.
+async fn change<'c, Act>(
+    call: &'c Call,
+    password: Zeroizing<String>,
+    act: impl FnOnce(&'c Node, &'c RequestContext, TotpId) -> Act,
+) -> Answered
+where
+    Act: Future<Output = Done>,
+{
+    call.own_acts_only()?;
+    let document = call.load::<TotpDocument>(()).await?;
+    let person = call.account().await?;
+    confirmed(call, person.clone(), password).await?;
+    let id = document.id;
+    let reply = call
+        .commit_rendered(
+            // A configuration that is or was in force has no secret to show.
+            |outcome| changed(outcome, Value::Null),
+            |node, context| async move { act(node, context, id).await.map_err(taken) },
+        )
+        .await?;
+    match reply {
+        Some(reply) => Ok(reply),
+        None => Ok(Reply::created(resource(&document, secret(call, &document, &person).await?))),
+    }
 }
 
 /// Gone.
 pub(super) async fn delete(call: Call) -> Answered {
-    let (id, _) = own(&call).await?;
-    second_factor::delete(&call.app.node, call.context(), id).await?;
-    Ok(Reply::Empty)
+    call.own_acts_only()?;
+    let id = call.load::<TotpDocument>(()).await?.id;
+    call.commit(Reply::Empty, |node, context| second_factor::delete(node, context, id)).await
 }
 
-fn password(call: &Call) -> Zeroizing<String> {
-    Zeroizing::new(call.body().text("password").unwrap_or_default().to_owned())
+/// The configuration as a commit leaves it. Of a replacement the former one is gone.
+fn changed(outcome: &Outcome, secret: Value) -> Option<Reply> {
+    outcome.document::<TotpDocument>().map(|document| Reply::created(resource(document, secret)))
 }
 
-/// The configuration in the path, which must be the caller's.
-async fn own(call: &Call) -> Result<(TotpId, std::sync::Arc<UserDocument>), ApiError> {
-    let id = TotpId(call.path_id(NO_CONFIGURATION)?);
-    let user = call.user().map_err(|_| NO_CONFIGURATION)?.clone();
-    let found = call.documents().find::<TotpDocument>(&id.to_string()).await?.value;
-    match found {
-        Some(document) if document.user_id == user.profile.id => Ok((id, user)),
-        _ => Err(NO_CONFIGURATION),
+fn taken(error: DirectoryError) -> ApiError {
+    if sessions::is_taken(&error) {
+        ApiError::Conflict("another configuration is enabled, or was just made".to_owned())
+    } else {
+        error.into()
     }
 }
 
-async fn answer(call: &Call, outcome: &Outcome, user: &UserDocument) -> Answered {
-    let changed = outcome.documents.iter().find_map(|document| match &**document {
-        registrar_projections::AnyDocument::TotpConfigurations(document) => Some(document.clone()),
-        _ => None,
-    });
-    // Nothing was different: what was found is what there is.
-    let document = match changed {
-        Some(document) => document,
-        None => {
-            let found = call.documents().find::<TotpDocument>(call.path_text()).await?.value;
-            (*found.ok_or(NO_CONFIGURATION)?).clone()
-        }
-    };
-    Ok(Reply::created(resource(call, &document, user, true).await?))
+/// The name that a device shows.
+fn account_name(person: &Person) -> String {
+    match person {
+        Person::User(user) => user.username_text().to_owned(),
+        Person::Admin(admin) => admin.account.as_ref().map(|account| account.email.to_string()).unwrap_or_default(),
+    }
 }
 
-/// Only its owner sees the secret, and only as long as it is not in force.
-async fn resource(call: &Call, document: &TotpDocument, user: &UserDocument, own: bool) -> Result<Resource, ApiError> {
-    let secret = if own && !document.enabled {
-        let shown = second_factor::provisioning(&call.app.node, document.id, user.username_text()).await?;
-        shown.map_or(Value::Null, |shown| {
-            json!({
-                "shared-secret-key": shown.secret.as_str(),
-                "provisioning-uri": shown.uri.as_str(),
-                "provisioning-qrcode": {
-                    "contents-base64": shown.image_text(),
-                    "mimetype": "image/png",
-                    "width": shown.size.0,
-                    "height": shown.size.1,
-                },
-            })
-        })
-    } else {
-        Value::Null
-    };
+/// The secret for its owner, only as long as it was never in force.
+async fn secret(call: &Call, document: &TotpDocument, person: &Person) -> Result<Value, ApiError> {
+    if document.enabled {
+        return Ok(Value::Null);
+    }
+    let known = second_factor::provisioning(&call.app.node, document.id, &account_name(person)).await?;
+    Ok(known.as_ref().map_or(Value::Null, shown))
+}
+
+fn shown(provisioning: &Provisioning) -> Value {
+    json!({
+        "shared-secret-key": provisioning.secret.as_str(),
+        "provisioning-uri": provisioning.uri.as_str(),
+        "provisioning-qrcode": {
+            "contents-base64": provisioning.image_text(),
+            "mimetype": "image/png",
+            "width": provisioning.size.0,
+            "height": provisioning.size.1,
+        },
+    })
+}
+
+fn resource(document: &TotpDocument, secret: Value) -> Resource {
     let attributes = json!({
         "user-id": document.user_id,
         "enabled": document.enabled,
@@ -138,5 +177,5 @@ async fn resource(call: &Call, document: &TotpDocument, user: &UserDocument, own
         "last-used": document.used_at.map(times::write),
         "secret": secret,
     });
-    Ok(Resource::new(TYPE, document.id, attributes))
+    Resource::new(TYPE, document.id, attributes)
 }

@@ -14,6 +14,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
+use zeroize::Zeroizing;
 
 /// Marks messages that are meant for clients. All others may repeat what was sent.
 const RULE: &str = "rule: ";
@@ -143,6 +144,16 @@ pub(in crate::api::identity) struct Strict(pub(in crate::api::identity) Comparis
 impl Parse for Strict {
     fn parse(text: &str) -> Result<Self, String> {
         Comparison::parse(text, false).map(Strict).ok_or_else(|| "must be < or > and a time".to_owned())
+    }
+}
+
+/// A secret, which is wiped from memory when it is no longer needed.
+#[derive(Default)]
+pub(in crate::api::identity) struct Secret(pub(in crate::api::identity) Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|secret| Secret(Zeroizing::new(secret)))
     }
 }
 

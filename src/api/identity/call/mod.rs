@@ -1,13 +1,11 @@
 //! A call of an operation: the caller, the request, and the ways to answer it.
 
 mod decode;
-mod legacy;
 mod list;
 mod load;
 mod write;
 
-pub(super) use decode::{Attributes, Handler, Nothing, Parameters, Parsed, Plain, Strict, nullable};
-pub(super) use legacy::Members;
+pub(super) use decode::{Attributes, Handler, Nothing, Parameters, Parsed, Plain, Secret, Strict, nullable};
 pub(super) use list::{Narrow, compared, whole};
 
 use super::contract::{Arguments, Operation};
@@ -19,6 +17,8 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::idempotency::PublicSlot;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::{ApiError, Caller, json};
+use crate::directory::own_acts_only;
+use crate::directory::sessions::{Origins, Person};
 use crate::executor::RequestContext;
 use crate::idempotency::Answer;
 use crate::journal::JournalResult;
@@ -29,7 +29,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
-use registrar_projections::UserDocument;
+use registrar_projections::{AdminDocument, UserDocument};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
@@ -164,6 +164,39 @@ impl Call {
             tracing::warn!(target: "registrar::security", actor, "looks up too many addresses");
             ApiError::TooManyRequests { reset_seconds: exceeded.reset.as_secs().max(1) }
         })
+    }
+
+    /// The caller as the owner of an account: a user, or an admin.
+    ///
+    /// # Errors
+    /// `Forbidden` for programs with an API key; `Unavailable`.
+    pub(super) async fn account(&self) -> Result<Person, ApiError> {
+        if let Some(user) = self.holder.as_user() {
+            return Ok(Person::User(Arc::clone(user)));
+        }
+        let admin = self.caller.as_ref().and_then(|caller| caller.principal.admin_id).ok_or(ApiError::Forbidden)?;
+        let admin = self.documents().find::<AdminDocument>(&admin.to_string()).await?.value;
+        admin.map(Person::Admin).ok_or(ApiError::Forbidden)
+    }
+
+    /// Whether the caller acts for somebody else.
+    #[must_use]
+    pub(super) fn acts_for_another(&self) -> bool {
+        self.context.acts_for_another()
+    }
+
+    /// Refuses callers that act for somebody else: what follows changes an address, a password, a second factor or a role.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub(super) fn own_acts_only(&self) -> Result<(), ApiError> {
+        own_acts_only(&self.context).map_err(|_| self.forbidden())
+    }
+
+    /// Where the request came from, for acts of people whose key can seal it.
+    #[must_use]
+    pub(super) fn origins(&self) -> Origins {
+        Origins { ip_address: self.facts.ip_address.clone(), user_agent: self.facts.user_agent.clone() }
     }
 
     /// The session that the caller acts in.

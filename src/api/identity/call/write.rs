@@ -9,8 +9,8 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::precondition::IfMatch;
 use crate::api::identity::documents::{Reply, Resource};
 use crate::directory::DirectoryError;
-use crate::directory::sessions::Person;
-use crate::directory::sign_in::SignInError;
+use crate::directory::sessions::{Opened, Person, Wish};
+use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
@@ -136,16 +136,49 @@ impl Call {
         }
     }
 
+    /// Signs somebody in; the answer is committed with the session.
+    ///
+    /// # Errors
+    /// Those of [`Desk::sign_in`].
+    pub(in crate::api::identity) async fn sign_in(
+        &self,
+        credentials: Credentials,
+        wish: &Wish,
+        reply: impl Fn(&Opened, &Person) -> Reply + Send + Sync,
+    ) -> Result<SignedIn, SignInError> {
+        let before = |opened: &Opened, person: &Person| {
+            let reply = reply(opened, person);
+            self.remember(move |_| Some(reply.clone()));
+        };
+        self.desk().sign_in(&self.context, &self.origins(), credentials, wish, before).await
+    }
+
     /// Compares a password with that of somebody who is signed in. A wrong one is counted, and nothing else is stored.
     ///
     /// # Errors
-    /// Those of [`crate::directory::sign_in::Desk::confirm`].
+    /// Those of [`Desk::confirm`].
     pub(in crate::api::identity) async fn confirm(
         &self,
         person: &Person,
         password: Zeroizing<String>,
     ) -> Result<Option<String>, SignInError> {
         self.desk().confirm(&self.context, person, password).await
+    }
+
+    fn desk(&self) -> Desk<'_> {
+        Desk {
+            node: &self.app.node,
+            passwords: &self.app.passwords,
+            authenticator: &self.app.authenticator,
+            documents: &self.app.settings.service_documents,
+        }
+    }
+
+    /// Has the answer remembered with the events that it comes with, for a request with an idempotency key.
+    fn remember(&self, answer: impl Fn(&Outcome) -> Option<Reply> + Send + Sync + 'static) {
+        if let Some(slot) = self.context.answer.as_deref() {
+            slot.answer_with(move |outcome| answer(outcome).map(|reply| reply.to_answer()));
+        }
     }
 }
 

@@ -1,0 +1,82 @@
+//! Organizations as places that sessions act in: which of them can be entered, and what a membership is worth.
+//!
+//! An organization may have a sign-in of its own. Its staff (admins and providers) act there only in sessions that were
+//! opened by that sign-in; in every other session their membership gives nothing. Participants are not concerned.
+
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use futures::future::try_join_all;
+use registrar_aggregates::organization::Status;
+use registrar_aggregates::user::Role;
+use registrar_aggregates::values::OrganizationId;
+use registrar_projections::{OrganizationDocument, UserDocument};
+use std::sync::Arc;
+
+/// Whether a session can act in an organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It can.
+    Usable,
+    /// It has to be opened at this address.
+    SignInElsewhere(String),
+    /// The organization is retired.
+    Retired,
+    /// The organization was deleted, or never was.
+    Gone,
+}
+
+/// Whether a session of `user` that was opened by the sign-in of `via` can act in an organization.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub(crate) async fn place(
+    documents: &Documents,
+    user: &UserDocument,
+    organization: OrganizationId,
+    via: Option<OrganizationId>,
+) -> JournalResult<Place> {
+    let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
+    Ok(match found {
+        None => Place::Gone,
+        Some(found) if found.archived => Place::Gone,
+        Some(found) if found.status == Status::Retired => Place::Retired,
+        Some(found) => match &found.tenancy.sign_in_url {
+            Some(url) if via != Some(organization) && is_staff(user, organization) => {
+                Place::SignInElsewhere(url.clone())
+            }
+            Some(_) | None => Place::Usable,
+        },
+    })
+}
+
+/// The user as rights go by it in a session that was opened by the sign-in of `via`: without memberships of staff in
+/// organizations with another sign-in of their own. System roles stay.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub(crate) async fn counting(
+    documents: &Documents,
+    user: &Arc<UserDocument>,
+    via: Option<OrganizationId>,
+) -> JournalResult<Arc<UserDocument>> {
+    let staff = user.memberships.keys().copied().filter(|organization| is_staff(user, *organization));
+    let others = staff.filter(|organization| via != Some(*organization));
+    let bound = try_join_all(others.map(|organization| async move {
+        let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
+        let bound = found.is_some_and(|found| found.tenancy.sign_in_url.is_some());
+        Ok::<_, crate::journal::JournalError>(bound.then_some(organization))
+    }))
+    .await?;
+    let mut bound = bound.into_iter().flatten().peekable();
+    if bound.peek().is_none() {
+        return Ok(Arc::clone(user));
+    }
+    let mut rights = (**user).clone();
+    bound.for_each(|organization| drop(rights.profile.memberships.remove(&organization)));
+    Ok(Arc::new(rights))
+}
+
+fn is_staff(user: &UserDocument, organization: OrganizationId) -> bool {
+    let roles = user.memberships.get(&organization).map(|membership| &membership.roles);
+    roles.is_some_and(|roles| roles.contains(&Role::Admin) || roles.contains(&Role::Provider))
+}

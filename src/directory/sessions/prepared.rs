@@ -1,0 +1,210 @@
+//! What happens to a session, with the tokens that are answered: signed first, committed then.
+//!
+//! So the answer is known before the commit and can be committed with it. A token of a session that was never opened, or of
+//! a switch that never happened, is harmless: the session is looked up on each request, and acts where its document says.
+
+use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, SESSION_SECS_MAX, Wish};
+use crate::auth::{Authenticator, Signing, places};
+use crate::directory::{DirectoryError, Refusal, lift};
+use crate::executor::{ExecuteError, RequestContext, Together};
+use crate::node::Node;
+use base64::Engine;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use chrono::{DateTime, TimeDelta, Utc};
+use registrar_aggregates::session::{Opening, Scope, Session, SessionCommand, SessionError};
+use registrar_aggregates::user::{Amendment, User, UserCommand};
+use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+/// A session with its tokens signed and nothing committed yet.
+pub struct Prepared {
+    opened: Opened,
+    command: SessionCommand,
+    /// Whose default organization becomes that of the session.
+    default_of: Option<UserId>,
+}
+
+impl Prepared {
+    /// What is answered once it is committed.
+    #[must_use]
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Carries it out, together with whatever else is decided.
+    pub(in crate::directory) async fn carry_out(
+        &self,
+        together: &mut Together<'_>,
+    ) -> Result<(), ExecuteError<Refusal>> {
+        let session = self.opened.id.to_string();
+        together.execute::<Session>(&session, self.command.clone()).await.map_err(lift)?;
+        if let Some(user) = self.default_of {
+            let amendment = Amendment { default_organization: self.opened.organization, ..Amendment::default() };
+            let command = UserCommand::Amend(Box::new(amendment));
+            together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
+        }
+        Ok(())
+    }
+
+    /// Commits it.
+    ///
+    /// # Errors
+    /// `Over`, `OtherToken`; the journal's. The tokens are good for nothing then.
+    pub async fn commit(self, node: &Node, context: &RequestContext) -> Result<Opened, DirectoryError> {
+        let prepared = &self;
+        let done = node
+            .executor
+            .execute_together(context, |together| Box::pin(async move { prepared.carry_out(together).await }));
+        done.await?;
+        Ok(self.into_opened())
+    }
+
+    /// What is answered, after somebody else committed it.
+    pub(in crate::directory) fn into_opened(self) -> Opened {
+        self.opened
+    }
+}
+
+/// Prepares a session of `person` as wished for.
+///
+/// # Errors
+/// `SignInElsewhere`, `Retired`, `NotAMember` by the organization that it would begin in; `Directory`.
+pub async fn prepare(
+    node: &Node,
+    authenticator: &Authenticator,
+    person: &Person,
+    wish: &Wish,
+) -> Result<Prepared, NotOpened> {
+    let scope = match person.begins(&node.documents, wish).await? {
+        Beginning::At(scope) => scope,
+        Beginning::Elsewhere(url) => return Err(NotOpened::SignInElsewhere(url)),
+        Beginning::Retired => return Err(NotOpened::Retired),
+        Beginning::Nowhere => return Err(NotOpened::NotAMember),
+    };
+    prepare_at(node, authenticator, person, wish, scope).await
+}
+
+/// Prepares a session that begins in `scope`.
+pub(in crate::directory) async fn prepare_at(
+    node: &Node,
+    authenticator: &Authenticator,
+    person: &Person,
+    wish: &Wish,
+    scope: Option<Scope>,
+) -> Result<Prepared, NotOpened> {
+    let now = Utc::now();
+    let id = SessionId(Uuid::now_v7());
+    let session_secs = wish.session_secs.clamp(1, SESSION_SECS_MAX);
+    let life = TimeDelta::seconds(i64::try_from(session_secs).unwrap_or(i64::MAX / 1_000));
+    let access_secs = wish.access_secs.clamp(1, ACCESS_SECS);
+    let refresh_token = wish.refreshable.then(|| refresh_token(id));
+    let opening = Opening {
+        id,
+        user_id: person.id(),
+        account: person.account(),
+        epoch: person.epoch(),
+        scope,
+        origin: wish.origin,
+        by: wish.by,
+        via: wish.via,
+        expires_at: now + life,
+        access_secs: wish.sticky.then_some(access_secs),
+        refresh_digest: refresh_token.as_ref().map(|token| digest(node, token)),
+    };
+    let signing = Signing {
+        subject: person.id().to_string(),
+        session: id,
+        organization: scope.map(|scope| scope.organization_id),
+        seconds: access_secs,
+        additional: wish.additional.clone(),
+        identity: person.identity(),
+    };
+    let opened = sign(node, authenticator, signing, refresh_token, now).await?;
+    Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None })
+}
+
+/// Prepares new tokens for a session.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`; whether the token belongs to the session is decided at the commit.
+pub async fn refresh(
+    node: &Node,
+    authenticator: &Authenticator,
+    live: &Live,
+    token: &str,
+) -> Result<Prepared, DirectoryError> {
+    let now = Utc::now();
+    let organization = live.session.state.scope.map(|scope| scope.organization_id);
+    let opened = sign(node, authenticator, live.signing(organization), None, now).await?;
+    let command = SessionCommand::Refresh { digest: digest(node, token), now };
+    Ok(Prepared { opened, command, default_of: None })
+}
+
+/// Prepares a session's going to another organization that its user is a member of, with tokens for there: a further
+/// refresh token too, if the session has one.
+///
+/// # Errors
+/// `NotAMember`, `SignInElsewhere`, `Retired`; `Directory` with `Over`.
+pub async fn switch(
+    node: &Node,
+    authenticator: &Authenticator,
+    live: &Live,
+    organization: OrganizationId,
+    set_default: bool,
+) -> Result<Prepared, NotOpened> {
+    let now = Utc::now();
+    let (Person::User(user), Some(scope)) = (&live.person, live.person.scope(organization)) else {
+        return Err(NotOpened::NotAMember);
+    };
+    let session = &live.session.state;
+    match places::place(&node.documents, user, organization, session.via).await? {
+        places::Place::Usable => {}
+        places::Place::SignInElsewhere(url) => return Err(NotOpened::SignInElsewhere(url)),
+        places::Place::Retired => return Err(NotOpened::Retired),
+        places::Place::Gone => return Err(NotOpened::NotAMember),
+    }
+    let (_, Session::Open(running)) = node.executor.state::<Session>(&session.id.to_string()).await? else {
+        return Err(DirectoryError::Refused(SessionError::Over.into()).into());
+    };
+    let refresh_token = running.is_refreshable().then(|| refresh_token(session.id));
+    let digest = refresh_token.as_ref().map(|token| digest(node, token));
+    let opened = sign(node, authenticator, live.signing(Some(organization)), refresh_token, now).await?;
+    let default_of = set_default.then(|| live.person.id());
+    Ok(Prepared { opened, command: SessionCommand::Switch { scope, digest, now }, default_of })
+}
+
+impl Live {
+    fn signing(&self, organization: Option<OrganizationId>) -> Signing {
+        Signing {
+            subject: self.person.id().to_string(),
+            session: self.session.state.id,
+            organization,
+            seconds: self.session.state.access_secs.unwrap_or(ACCESS_SECS),
+            additional: BTreeMap::new(),
+            identity: self.person.identity(),
+        }
+    }
+}
+
+async fn sign(
+    node: &Node,
+    authenticator: &Authenticator,
+    signing: Signing,
+    refresh_token: Option<Zeroizing<String>>,
+    now: DateTime<Utc>,
+) -> Result<Opened, DirectoryError> {
+    let tokens = authenticator.sign_session(node, &signing, now).await?;
+    let Signing { session, organization, seconds, .. } = signing;
+    Ok(Opened { id: session, organization, tokens, refresh_token, access_secs: seconds })
+}
+
+fn refresh_token(session: SessionId) -> Zeroizing<String> {
+    let secret = Zeroizing::new(crate::vault::random::<32>());
+    Zeroizing::new(format!("{session}.{}", BASE64_URL_SAFE_NO_PAD.encode(*secret)))
+}
+
+fn digest(node: &Node, refresh_token: &str) -> String {
+    BASE64_STANDARD.encode(node.vault.digest("refresh-token", &[refresh_token.as_bytes()]))
+}
