@@ -14,6 +14,7 @@ pub mod claim;
 pub mod decide;
 pub mod event;
 pub mod feature;
+pub mod granting;
 pub mod group;
 pub mod individual;
 pub mod key_ring;

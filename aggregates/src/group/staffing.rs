@@ -1,10 +1,11 @@
 //! Which groups of one organization a user leads or works in.
 //!
-//! The stream is `<organization>/<user>`. Whether the user is an enabled member of the organization is for whoever asks to
-//! see to; when they stop being a member, everything here ends.
+//! The stream is `<organization>/<user>`. A post needs a role that [works](carries_posts) in the organization. The process
+//! that appoints checks this with [`check_eligible`]; the process that takes the last such role away, ends the membership
+//! or archives the user ends everything here.
 
 use crate::event::{EventFacts, event_names};
-use crate::user::Profile;
+use crate::user::{Membership, Profile, Role};
 use crate::values::{GroupId, OrganizationId, UserId};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -99,17 +100,32 @@ pub enum StaffingError {
     /// More posts than one user may have.
     #[error("a user has {PLACES_MAX} places of a kind in the groups of an organization at most")]
     TooManyPlaces,
-    /// The user does not count in the organization: no member, or disabled.
-    #[error("the user is no enabled member of the organization")]
+    /// The user does not work in the organization: no member, disabled, or neither provider nor admin.
+    #[error("the user is no enabled provider or admin of the organization")]
     NotEligible,
 }
 
-/// Refuses posts in an organization to a user who is no enabled member of it.
+/// Roles that posts need: one of them is enough.
+pub const CARRYING: [Role; 2] = [Role::Provider, Role::Admin];
+
+/// Whether a membership has a role that posts need.
+#[must_use]
+pub fn carries_posts(membership: &Membership) -> bool {
+    CARRYING.iter().any(|role| membership.roles.contains(role))
+}
+
+/// Whether a user may keep posts in an organization. Disabled users keep them.
+#[must_use]
+pub fn keeps_posts(user: &Profile, organization: OrganizationId) -> bool {
+    user.memberships.get(&organization).is_some_and(carries_posts)
+}
+
+/// Refuses posts in an organization to a user who is no enabled provider or admin of it.
 ///
 /// # Errors
 /// `NotEligible`.
 pub fn check_eligible(user: &Profile, organization: OrganizationId) -> Result<(), StaffingError> {
-    let eligible = user.state.is_enabled() && user.memberships.contains_key(&organization);
+    let eligible = user.state.is_enabled() && keeps_posts(user, organization);
     if eligible { Ok(()) } else { Err(StaffingError::NotEligible) }
 }
 

@@ -138,6 +138,9 @@ pub enum OrganizationError {
     /// An active study needs what would be taken away.
     #[error("the organization takes part in an active study")]
     ActiveStudy,
+    /// Nothing is added to a retired organization.
+    #[error("the organization is retired")]
+    Retired,
 }
 
 impl Decide for Organization {
@@ -186,6 +189,19 @@ impl Organization {
         match self {
             Organization::Present(record) => Some(&record.profile),
             Organization::Absent | Organization::Deleted => None,
+        }
+    }
+
+    /// Refuses additions to an organization that is not there or retired: members, roles, groups, people in groups,
+    /// individuals.
+    ///
+    /// # Errors
+    /// `NotFound`, `Retired`.
+    pub fn check_takes_additions(&self) -> Result<(), OrganizationError> {
+        match self.profile() {
+            None => Err(OrganizationError::NotFound),
+            Some(profile) if profile.status == Status::Retired => Err(OrganizationError::Retired),
+            Some(_) => Ok(()),
         }
     }
 

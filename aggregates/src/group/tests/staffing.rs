@@ -1,8 +1,8 @@
 use super::*;
 use crate::group::staffing::{
-    PLACES_MAX, Post, Staffing, StaffingCommand, StaffingError, StaffingEvent, check_eligible,
+    PLACES_MAX, Post, Staffing, StaffingCommand, StaffingError, StaffingEvent, check_eligible, keeps_posts,
 };
-use crate::user::{Contacts, Creation, Locale, Membership, Names, Profile, UserState, Username};
+use crate::user::{Contacts, Creation, Locale, Membership, Names, Profile, Role, UserState, Username};
 use crate::values::UserId;
 
 fn user() -> UserId {
@@ -70,8 +70,29 @@ fn posts_of_one_user_have_their_number() {
 }
 
 #[test]
-fn only_enabled_members_of_an_organization_have_posts_there() {
-    let creation = |state| Creation {
+fn only_enabled_providers_and_admins_of_an_organization_are_given_posts_there() {
+    let other = OrganizationId(Uuid::from_u128(0xB));
+    let eligible = |profile: &Profile| check_eligible(profile, organization());
+    for role in [Role::Provider, Role::Admin] {
+        let works = [(organization(), set([role])), (other, set([]))];
+        assert_eq!(eligible(&profile(UserState::Confirmed, works.clone())), Ok(()), "{role:?}");
+        // Disabled users keep posts and are not given any.
+        let disabled = profile(UserState::Disabled, works);
+        assert_eq!(eligible(&disabled), Err(StaffingError::NotEligible), "{role:?}");
+        assert!(keeps_posts(&disabled, organization()));
+        let elsewhere = profile(UserState::Confirmed, [(other, set([role]))]);
+        assert_eq!(eligible(&elsewhere), Err(StaffingError::NotEligible), "{role:?}");
+        assert!(!keeps_posts(&elsewhere, organization()));
+    }
+    for roles in [set([]), set([Role::Member])] {
+        let takes_part = profile(UserState::Confirmed, [(organization(), roles)]);
+        assert_eq!(eligible(&takes_part), Err(StaffingError::NotEligible));
+        assert!(!keeps_posts(&takes_part, organization()));
+    }
+}
+
+fn profile(state: UserState, memberships: impl IntoIterator<Item = (OrganizationId, BTreeSet<Role>)>) -> Profile {
+    let creation = Creation {
         id: user(),
         state,
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
@@ -83,13 +104,6 @@ fn only_enabled_members_of_an_organization_have_posts_there() {
         classification: None,
         password_hash: None,
     };
-    let profile = |state, memberships: &[OrganizationId]| Profile {
-        memberships: memberships.iter().map(|id| (*id, Membership { number: 1, roles: set([]) })).collect(),
-        ..creation(state).into()
-    };
-    let other = OrganizationId(Uuid::from_u128(0xB));
-    let eligible = |profile: &Profile| check_eligible(profile, organization());
-    assert_eq!(eligible(&profile(UserState::Confirmed, &[organization(), other])), Ok(()));
-    assert_eq!(eligible(&profile(UserState::Confirmed, &[other])), Err(StaffingError::NotEligible));
-    assert_eq!(eligible(&profile(UserState::Disabled, &[organization()])), Err(StaffingError::NotEligible));
+    let memberships = memberships.into_iter().map(|(id, roles)| (id, Membership { number: 1, roles }));
+    Profile { memberships: memberships.collect(), ..creation.into() }
 }

@@ -137,3 +137,15 @@ fn reasons_and_comments_have_their_limits() {
     let refusal = invalid([("reason", Problem::TooLong { max: 255 }), ("comment", Problem::TooLong { max: 2048 })]);
     given([registered()]).when(Delete(Stamp { remark, ..stamp(2) })).then_expect_error(refusal);
 }
+
+#[test]
+fn nothing_is_added_to_an_organization_that_is_retired_or_not_there() {
+    let retired = || Event::StatusChanged { status: Status::Retired, edition: edition(2), grounds: None };
+    assert_eq!(organization([registered()]).check_takes_additions(), Ok(()));
+    assert_eq!(organization([registered(), retired()]).check_takes_additions(), Err(OrganizationError::Retired));
+    let active = Event::StatusChanged { status: Status::Active, edition: edition(3), grounds: None };
+    assert_eq!(organization([registered(), retired(), active]).check_takes_additions(), Ok(()));
+    let deleted = || Event::Deleted { handle: None, edition: edition(3) };
+    assert_eq!(organization([registered(), deleted()]).check_takes_additions(), Err(OrganizationError::NotFound));
+    assert_eq!(Organization::Absent.check_takes_additions(), Err(OrganizationError::NotFound));
+}
