@@ -7,6 +7,7 @@ use crate::{
     api_keys::ApiKeyDocument,
     audit_trail::{AuditEntry, TrailCounter},
     checkins::CheckinDocument,
+    deleted_organizations::DeletedOrganizationDocument,
     event_statistics::EventStatistic,
     features::{FeatureDocument, FeatureSettingDocument},
     groups::{CountDocument, GroupDocument, LogDocument, TreeDocument},
@@ -134,6 +135,7 @@ collections! {
     GroupCounts(CountDocument),
     GroupLogs(LogDocument),
     Tasks(TaskDocument),
+    DeletedOrganizations(DeletedOrganizationDocument),
 }
 
 /// Names one document.

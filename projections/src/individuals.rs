@@ -59,9 +59,14 @@ pub struct IndividualDocument {
 impl IndividualDocument {
     /// Every group that it is in, the system's too.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
-        self.places.iter().flat_map(|(organization, groups)| {
-            let unassigned = groups.is_empty().then(|| SystemGroup::Unassigned.id(*organization));
-            let all = SystemGroup::AllParticipants.id(*organization);
+        self.places.keys().flat_map(|organization| self.groups_in(*organization))
+    }
+
+    /// The groups of one organization that it is in, the system's too.
+    pub fn groups_in(&self, organization: OrganizationId) -> impl Iterator<Item = GroupId> + '_ {
+        self.places.get(&organization).into_iter().flat_map(move |groups| {
+            let unassigned = groups.is_empty().then(|| SystemGroup::Unassigned.id(organization));
+            let all = SystemGroup::AllParticipants.id(organization);
             std::iter::once(all).chain(unassigned).chain(groups.iter().copied())
         })
     }

@@ -10,6 +10,7 @@ pub mod api_keys;
 pub mod audit_trail;
 pub mod checkins;
 pub mod collection;
+pub mod deleted_organizations;
 pub mod document;
 pub mod event_statistics;
 pub mod features;
@@ -89,6 +90,12 @@ pub const INLINE: &[Projection] = &[
         fold: state_document::fold::<totps::TotpDocument>,
     },
     Projection { name: "checkins", version: checkins::VERSION, wants: |_| vec![], fold: checkins::fold },
+    Projection {
+        name: "deleted_organizations",
+        version: deleted_organizations::VERSION,
+        wants: |_| vec![],
+        fold: deleted_organizations::fold,
+    },
     Projection { name: "roles", version: roles::VERSION, wants: roles::wants, fold: roles::fold },
     Projection {
         name: "features",

@@ -11,7 +11,7 @@ use crate::state_document::{self, StateDocument};
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::DomainEvent;
-use registrar_aggregates::group::staffing::{Post, Staffing, StaffingEvent};
+use registrar_aggregates::group::staffing::{Post, Staffing, StaffingEvent, keeps_posts};
 use registrar_aggregates::session::{Account, Origin, SessionEvent};
 use registrar_aggregates::text::fold as fold_text;
 use registrar_aggregates::user::{Profile, Role, UserEvent, UserState, Username};
@@ -24,7 +24,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Finds users by a number of identifiers.
 pub const ID: TextKey<UserDocument> = TextKey("id", PhantomData);
@@ -195,15 +195,26 @@ impl UserDocument {
         format!("{} {}", self.names.first_name, self.names.last_name).trim().to_owned()
     }
 
+    /// Its posts in organizations where it has a role that posts need. Others are not in force: they were given before
+    /// posts needed a role.
+    pub fn standing_posts(&self) -> impl Iterator<Item = (OrganizationId, &Staffing)> {
+        let posts = self.posts.iter().map(|(organization, posts)| (*organization, posts));
+        posts.filter(|(organization, _)| keeps_posts(&self.profile, *organization))
+    }
+
+    /// The same in one organization.
+    #[must_use]
+    pub fn standing_posts_in(&self, organization: OrganizationId) -> Option<&Staffing> {
+        self.posts.get(&organization).filter(|_| keeps_posts(&self.profile, organization))
+    }
+
     fn places(&self) -> Vec<String> {
         let memberships = self.memberships.iter().flat_map(|(organization, membership)| {
             let roles = membership.roles.iter().map(|role| holding(role.id(*organization)));
             std::iter::once(member_of(*organization)).chain(roles)
         });
         let system = self.system_roles.iter().map(|role| holding(role.id()));
-        // Who left holds no post, even if one was given in the moment of leaving.
-        let held = self.posts.iter().filter(|(organization, _)| self.memberships.contains_key(organization));
-        let posts = held.flat_map(|(_, staffing)| {
+        let posts = self.standing_posts().flat_map(|(_, staffing)| {
             let leads = staffing.leads.iter().copied().map(leading);
             leads.chain(staffing.works_in.iter().copied().map(working_in))
         });

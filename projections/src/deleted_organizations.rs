@@ -1,0 +1,51 @@
+//! The `deleted_organizations` read model: one document an organization that was deleted. Groups and individuals of such an
+//! organization are not removed with it, since there may be more of them than one commit can write; lists that would show
+//! those of every organization leave them out by it.
+
+use crate::collection::{Collection, Document, KeyValue};
+use crate::query::Sort;
+use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::organization::OrganizationEvent;
+use registrar_aggregates::values::OrganizationId;
+use serde::{Deserialize, Serialize};
+use std::marker::PhantomData;
+use uuid::Uuid;
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// By identifier.
+pub const BY_ID: Sort<DeletedOrganizationDocument> = Sort(&[], PhantomData);
+
+/// An organization that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedOrganizationDocument {
+    /// The organization.
+    pub id: OrganizationId,
+}
+
+impl Document for DeletedOrganizationDocument {
+    const COLLECTION: &'static Collection =
+        &Collection { name: "deleted_organizations", keys: &[], indexes: &[], counted: &[], hot: false };
+
+    fn id(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn keys(&self) -> Vec<KeyValue> {
+        vec![]
+    }
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let DomainEvent::Organization(OrganizationEvent::Deleted { .. }) = &*event.event else { return Ok(()) };
+    match Uuid::try_parse(&event.aggregate_id) {
+        Ok(id) => documents.insert(DeletedOrganizationDocument { id: OrganizationId(id) }),
+        // The identifiers of organizations are UUIDs.
+        Err(_) => Ok(()),
+    }
+}
