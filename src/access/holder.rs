@@ -1,5 +1,8 @@
 //! Who holds grants, and what follows from being who they are.
 
+use super::standing::home_of;
+use registrar_aggregates::granting::Granter;
+use registrar_aggregates::group::staffing::Staffing;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{AdminId, GroupId, OrganizationId, UserId};
 use registrar_projections::{Query, UserDocument, users};
@@ -10,18 +13,19 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct Holder {
     /// Whether every grant is held.
-    everything: bool,
+    pub(super) everything: bool,
     /// An organization that is administered by somebody who is no user.
-    administers: Option<OrganizationId>,
-    user: Option<Arc<UserDocument>>,
+    pub(super) administers: Option<OrganizationId>,
+    pub(super) user: Option<Arc<UserDocument>>,
     /// The account of an admin, who is no user.
-    admin: Option<UserId>,
+    pub(super) admin: Option<UserId>,
 }
 
 static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
 
 impl Holder {
-    /// A user, as [found](super::find_user) now.
+    /// A user, as [found](super::find_acting_user) now: what the document says is held, so that it must not say what the
+    /// user is in organizations that were deleted or are retired. [`Holder::standing`] drops these.
     #[must_use]
     pub fn user(user: Arc<UserDocument>) -> Self {
         if !user.state.is_enabled() {
@@ -104,10 +108,12 @@ impl Holder {
         self.everything || self.organizations().any(|organization| self.is_admin(organization))
     }
 
-    /// Whether it works with the people of an organization.
+    /// Whether it works with the people of an organization, as its admins do too.
     #[must_use]
     pub fn is_provider(&self, organization: OrganizationId) -> bool {
-        self.acts_as(Role::Provider, organization)
+        self.administers == Some(organization)
+            || self.acts_as(Role::Provider, organization)
+            || self.acts_as(Role::Admin, organization)
     }
 
     /// The groups and divisions that it leads in an organization.
@@ -174,12 +180,35 @@ impl Holder {
         query.contains_any(&users::PLACES, places)
     }
 
-    /// Whether it may change another user's account: an admin of one of the user's organizations, but not that of somebody
-    /// with a role in the whole system.
+    /// Whether it may change another user's account: system admins, and admins of the account's home organization. Accounts
+    /// of people with a role in the whole system are for system admins alone.
     #[must_use]
-    pub fn manages(&self, other: &UserDocument) -> bool {
-        let shares = |organization: &OrganizationId| self.is_admin(*organization);
-        self.everything || other.system_roles.is_empty() && other.memberships.keys().any(shares)
+    pub fn manages_account(&self, other: &UserDocument) -> bool {
+        self.everything || other.system_roles.is_empty() && self.administers_home(other)
+    }
+
+    /// Whether it administers the home organization of a user.
+    pub(super) fn administers_home(&self, other: &UserDocument) -> bool {
+        home_of(other).is_some_and(|home| self.is_admin(home))
+    }
+
+    /// Whether it may change what people are in an organization: roles, posts, membership.
+    #[must_use]
+    pub fn manages_membership(&self, organization: OrganizationId) -> bool {
+        self.is_admin(organization)
+    }
+
+    /// Whether it sets passwords for people who cannot sign in.
+    #[must_use]
+    pub fn supports(&self) -> bool {
+        self.everything || self.has_system_role(SystemRole::Support)
+    }
+
+    /// What it may give to others.
+    #[must_use]
+    pub fn granter(&self) -> Granter {
+        let administers = self.organizations().filter(|organization| self.is_admin(*organization));
+        Granter::new(self.user_id(), self.everything, administers.collect())
     }
 
     /// Whether it is a program, or administers the system: they may ask what anybody may.
@@ -207,9 +236,7 @@ impl Holder {
         self.user.as_ref().is_some_and(|user| user.acts_as(role, organization))
     }
 
-    fn posts(&self, organization: OrganizationId) -> Option<&registrar_aggregates::group::staffing::Staffing> {
-        // Who left holds no post, even if one was given in the moment of leaving.
-        let user = self.user.as_ref().filter(|user| user.memberships.contains_key(&organization))?;
-        user.posts.get(&organization)
+    fn posts(&self, organization: OrganizationId) -> Option<&Staffing> {
+        self.user.as_ref().and_then(|user| user.standing_posts_in(organization))
     }
 }

@@ -1,5 +1,6 @@
 //! What somebody may do something with, and who may do something with it, as lists.
 
+use super::standing::is_in_force;
 use super::{Access, AccessQuery, Holder, Operation, Resource};
 use crate::journal::JournalResult;
 use crate::read_store::Page;
@@ -8,6 +9,7 @@ use registrar_aggregates::individual::Owner;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use registrar_projections::deleted_organizations::{self, DeletedOrganizationDocument};
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::{
     Direction, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations, users,
@@ -117,10 +119,17 @@ impl Access {
     ) -> JournalResult<Option<Query<IndividualDocument>>> {
         let mut query = Query::<IndividualDocument>::sorted(&individuals::BY_ID, Direction::Ascending);
         if let Some(organization) = organization {
+            if self.organization_of(organization).await?.is_none() {
+                return Ok(None);
+            }
             query = query.contains(&individuals::SCOPES, SystemGroup::AllParticipants.id(organization).to_string());
         }
         if holder.holds_everything() {
-            return Ok(Some(query));
+            let deleted = self.deleted_organizations().await?;
+            let owned =
+                deleted.into_iter().map(|organization| individuals::owner_key(Owner::Organization(organization)));
+            let owned: Vec<_> = owned.collect();
+            return Ok(Some(if owned.is_empty() { query } else { query.none_of(&individuals::OWNER, owned) }));
         }
         let mut scopes: Vec<String> =
             holder.user_id().map(|user| individuals::owner_key(Owner::User(user))).into_iter().collect();
@@ -159,7 +168,7 @@ impl Access {
         Ok(query.contains_any(&individuals::SCOPES, below.iter().map(ToString::to_string).collect()))
     }
 
-    /// A group and everything below it.
+    /// A group and everything below it; nothing of an organization that was deleted.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -167,6 +176,9 @@ impl Access {
         let Some(document) = self.documents.find::<GroupDocument>(&group.to_string()).await?.value else {
             return Ok([group].into());
         };
+        if self.organization_of(document.organization_id).await?.is_none() {
+            return Ok(BTreeSet::new());
+        }
         let tree = self.tree(document.organization_id).await?;
         Ok(tree.map_or_else(|| [group].into(), |tree| tree.subtrees([group])))
     }
@@ -185,8 +197,8 @@ impl Access {
     /// `Unavailable`, `Corrupt`.
     pub async fn led_by(&self, leader: &UserDocument, asker: &Holder) -> JournalResult<Vec<String>> {
         let mut led = BTreeSet::new();
-        for (organization, posts) in leader.posts.iter().filter(|(_, posts)| !posts.leads.is_empty()) {
-            let tree = self.tree(*organization).await?;
+        for (organization, posts) in leader.standing_posts().filter(|(_, posts)| !posts.leads.is_empty()) {
+            let tree = self.tree(organization).await?;
             led.extend(tree.map_or_else(|| posts.leads.clone(), |tree| tree.subtrees(posts.leads.iter().copied())));
         }
         let led = led.iter().map(ToString::to_string).collect();
@@ -209,7 +221,9 @@ impl Access {
         operation: Operation,
     ) -> JournalResult<Query<GroupDocument>> {
         if holder.holds_everything() {
-            return Ok(query);
+            let deleted = self.deleted_organizations().await?;
+            let deleted: Vec<_> = deleted.iter().map(ToString::to_string).collect();
+            return Ok(if deleted.is_empty() { query } else { query.none_of(&groups::ORGANIZATION_ID, deleted) });
         }
         let mut scopes = Vec::new();
         for organization in holder.organizations() {
@@ -242,11 +256,15 @@ impl Access {
         let ids = individuals.iter().map(ToString::to_string);
         let mut places = BTreeSet::new();
         for individual in self.documents.find_all::<IndividualDocument>(ids).await? {
+            if !self.is_known(&individual).await? {
+                continue;
+            }
             if let Owner::User(owner) = individual.owner {
                 places.insert(users::being(owner));
             }
             for (organization, groups) in &individual.places {
-                let Some(found) = self.organization_of(*organization).await? else { continue };
+                let found = self.organization_of(*organization).await?.filter(|found| is_in_force(Some(found)));
+                let Some(found) = found else { continue };
                 places.insert(users::holding(Role::Admin.id(*organization)));
                 if found.tenancy.authorization == Authorization::Open {
                     places.insert(users::holding(Role::Provider.id(*organization)));
@@ -276,10 +294,12 @@ impl Access {
         let ids = organizations.iter().map(ToString::to_string);
         let mut places = BTreeSet::new();
         for found in self.documents.find_all::<OrganizationDocument>(ids).await? {
-            places.insert(match operation {
-                Operation::Read => users::member_of(found.profile.id),
-                Operation::Write | Operation::Contain => users::holding(Role::Admin.id(found.profile.id)),
-            });
+            if is_in_force(Some(&found)) {
+                places.insert(match operation {
+                    Operation::Read => users::member_of(found.profile.id),
+                    Operation::Write | Operation::Contain => users::holding(Role::Admin.id(found.profile.id)),
+                });
+            }
             places.insert(users::holding(SystemRole::Admin.id()));
         }
         self.accessors(places, organization, part).await
@@ -291,6 +311,11 @@ impl Access {
         organization: Option<OrganizationId>,
         part: Part,
     ) -> JournalResult<Page<String>> {
+        if let Some(organization) = organization
+            && self.organization_of(organization).await?.is_none()
+        {
+            return Ok(Page { items: vec![], total: 0 });
+        }
         let query = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending)
             .contains_any(&users::PLACES, places.into_iter().collect())
             .equal(&users::ENABLED, "true")
@@ -300,6 +325,14 @@ impl Access {
             None => query,
         };
         Ok(self.documents.ids(query).await?.value)
+    }
+
+    /// Organizations that were deleted. Groups and individuals of theirs may be left, which lists of everything leave out:
+    /// one statement more for such a list, and a condition with as many values as there were deletions.
+    async fn deleted_organizations(&self) -> JournalResult<Vec<OrganizationId>> {
+        let query = Query::<DeletedOrganizationDocument>::sorted(&deleted_organizations::BY_ID, Direction::Ascending);
+        let found = self.documents.page(query.uncounted()).await?.value.items;
+        Ok(found.into_iter().map(|deleted| deleted.id).collect())
     }
 
     async fn groups_led(&self, holder: &Holder, organization: OrganizationId) -> JournalResult<BTreeSet<GroupId>> {

@@ -4,9 +4,14 @@
 //! so that an answer reflects every change that was committed before the question. What one has to look at for a decision
 //! is a handful of documents, whatever the size of the directory: the user (with roles and posts), the individual (with its
 //! groups), and where it matters the organization and the tree of its groups.
+//!
+//! An organization that was deleted has no document, and with it everything of it is unknown to everybody: its groups, trees
+//! and tasks, the individuals that it owned, and the places of others there. A holder belongs to no such organization, so
+//! that only grants of holders of everything look the organization up.
 
 mod holder;
 mod listing;
+mod personal;
 mod query;
 pub mod resource;
 mod standing;
@@ -14,7 +19,7 @@ mod standing;
 pub use holder::Holder;
 pub use listing::Part;
 pub use query::{AccessQuery, Operation, Resource};
-pub use standing::find_user;
+pub use standing::{find_acting_user, find_user, home_of, standing_users};
 
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
@@ -92,8 +97,11 @@ impl Access {
             holder.is_admin(*organization) || groups.iter().any(|group| holder.stands_in(*organization, *group))
         });
         // One that an organization owns is among its own, as is said when it is recorded.
-        if own || at_once || holder.holds_everything() {
+        if own || at_once && !holder.holds_everything() {
             return Ok(true);
+        }
+        if holder.holds_everything() {
+            return self.is_known(individual).await;
         }
         for (organization, groups) in &individual.places {
             if holder.is_provider(*organization) && self.is_open(*organization).await? {
@@ -109,6 +117,14 @@ impl Access {
             }
         }
         Ok(false)
+    }
+
+    /// Whether the organization that owns an individual still exists. Individuals of users are always known.
+    async fn is_known(&self, individual: &IndividualDocument) -> JournalResult<bool> {
+        match individual.owner {
+            Owner::User(_) => Ok(true),
+            Owner::Organization(owner) => Ok(self.organization_of(owner).await?.is_some()),
+        }
     }
 
     /// Whether something may be done with an organization.
@@ -146,6 +162,9 @@ impl Access {
     /// `Unavailable`, `Corrupt`.
     pub async fn group_as(&self, holder: &Holder, group: &GroupDocument, operation: Operation) -> JournalResult<bool> {
         let organization = group.organization_id;
+        if holder.holds_everything() {
+            return Ok(self.organization_of(organization).await?.is_some());
+        }
         if holder.is_admin(organization) || holder.leads(organization).contains(&group.id) {
             return Ok(true);
         }
@@ -183,20 +202,29 @@ impl Access {
         &self,
         individual: &IndividualDocument,
     ) -> JournalResult<std::collections::BTreeSet<GroupId>> {
-        let mut around: std::collections::BTreeSet<_> = individual.groups().collect();
-        for (organization, groups) in individual.places.iter().filter(|(_, groups)| !groups.is_empty()) {
-            if let Some(tree) = self.tree(*organization).await? {
+        let mut around = std::collections::BTreeSet::new();
+        for (organization, groups) in &individual.places {
+            if self.organization_of(*organization).await?.is_none() {
+                continue;
+            }
+            around.extend(individual.groups_in(*organization));
+            if !groups.is_empty()
+                && let Some(tree) = self.tree(*organization).await?
+            {
                 around.extend(groups.iter().flat_map(|group| tree.ancestors(*group)));
             }
         }
         Ok(around)
     }
 
-    /// Whether a task may be looked at: by whoever started it, and by admins of the organization that it is about.
-    #[must_use]
-    pub fn task(&self, holder: &Holder, task: &TaskDocument) -> bool {
+    /// Whether a task may be looked at: by the user who started it, and by admins of the organization that it is about.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn task(&self, holder: &Holder, task: &TaskDocument) -> JournalResult<bool> {
+        let organization = task.work.organization();
         let own = holder.user_id().is_some_and(|user| user.to_string() == task.started_by);
-        own || holder.is_admin(task.work.organization())
+        Ok((own || holder.is_admin(organization)) && self.organization_of(organization).await?.is_some())
     }
 
     /// Whether every provider of the organization sees every individual of it.
@@ -225,7 +253,7 @@ impl Access {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub async fn holder(&self, user: UserId) -> JournalResult<Holder> {
-        let user = find_user(&self.documents, &user.to_string()).await?;
+        let user = find_acting_user(&self.documents, &user.to_string()).await?;
         Ok(user.map_or_else(Holder::default, Holder::user))
     }
 }

@@ -118,9 +118,9 @@ impl Guarded for UserDocument {
         let allowed = match act {
             UserAct::See => true,
             UserAct::Own => own,
-            UserAct::Change => own || holder.manages(self),
-            UserAct::Administer => holder.manages(self),
-            UserAct::ConfirmPhone => holder.manages(self) || holder.is_service(),
+            UserAct::Change => own || holder.manages_account(self),
+            UserAct::Administer => holder.manages_account(self),
+            UserAct::ConfirmPhone => holder.manages_account(self) || holder.is_service(),
             // Those who administer the system are helped by others who do.
             UserAct::SetPassword => {
                 holder.holds_everything()
@@ -132,29 +132,6 @@ impl Guarded for UserDocument {
             }
         };
         Ok(Right::of(holder.sees(self), allowed))
-    }
-}
-
-impl Access {
-    /// Those of some users whose birth date, telephone number, last sign-in, individuals and preferences the viewer may
-    /// know: the person, those who administer the account, those who hold a grant on the primary individual, and system
-    /// roles.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Corrupt`.
-    pub async fn personal(&self, viewer: &Holder, users: &[UserDocument]) -> JournalResult<BTreeSet<UserId>> {
-        let known = users.iter().map(|user| async move {
-            let id = user.profile.id;
-            let known = viewer.sees_everybody()
-                || viewer.user_id() == Some(id)
-                || viewer.manages(user)
-                || match user.individuals.first() {
-                    Some(individual) => self.individual(viewer, *individual).await?,
-                    None => false,
-                };
-            JournalResult::Ok(known.then_some(id))
-        });
-        Ok(try_join_all(known).await?.into_iter().flatten().collect())
     }
 }
 
@@ -186,7 +163,7 @@ impl Guarded for OrganizationDocument {
             OrganizationAct::Administer => holder.is_admin(id),
             OrganizationAct::Govern => holder.holds_everything(),
         };
-        Ok(Right::of(holder.is_member(id) || holder.holds_everything(), allowed))
+        Ok(Right::of(holder.sees_organization(id), allowed))
     }
 }
 
@@ -294,7 +271,7 @@ impl Guarded for AnyRole {
     async fn right(&self, _: &Access, holder: &Holder, act: RoleAct) -> JournalResult<Right> {
         let (seen, administers) = match self {
             AnyRole::Organization(organization, _) => {
-                (holder.is_member(*organization) || holder.holds_everything(), holder.is_admin(*organization))
+                (holder.sees_organization(*organization), holder.is_admin(*organization))
             }
             AnyRole::System(_) => (true, holder.holds_everything()),
         };
@@ -348,7 +325,7 @@ impl Guarded for FeatureSettingDocument {
             Target::Organization(organization) | Target::UserIn(_, organization) => holder.is_admin(organization),
             Target::User(user) => {
                 let user = find_user(&access.documents, &user.to_string()).await?;
-                user.is_some_and(|user| holder.manages(&user))
+                user.is_some_and(|user| holder.manages_account(&user))
             }
         };
         Ok(Right::of(seen, act == CatalogueAct::See || holder.holds_everything()))
@@ -381,6 +358,6 @@ impl Guarded for TaskDocument {
     }
 
     async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
-        Ok(Right::of(access.task(holder, self), true))
+        Ok(Right::of(access.task(holder, self).await?, true))
     }
 }

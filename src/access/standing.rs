@@ -1,40 +1,120 @@
-//! What users are in organizations, as far as these still exist.
+//! What users are in organizations, as far as these still exist; and what they hold there, as long as these are not retired.
 
+use super::Holder;
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use futures::future::try_join_all;
+use registrar_aggregates::organization::Status;
+use registrar_aggregates::user::Profile;
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// The user with an identifier, without what they were in organizations that were deleted. Nobody leaves an organization
-/// because it is deleted: there may be more members than one commit can see off, and none of them may hold anything there
-/// from that commit on.
+/// The home organization of a user, whose admins may change the account.
+#[must_use]
+pub fn home_of(user: &Profile) -> Option<OrganizationId> {
+    oldest_membership(user)
+}
+
+fn oldest_membership(user: &Profile) -> Option<OrganizationId> {
+    let oldest = user.memberships.iter().min_by_key(|(_, membership)| membership.number);
+    oldest.map(|(organization, _)| *organization)
+}
+
+/// The user with an identifier, as they are to be shown: without what they were in organizations that were deleted. Nobody
+/// leaves an organization because it is deleted, since there may be more members than one commit can write; a member whose
+/// default organization it was gets the oldest remaining one.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn find_user(documents: &Documents, id: &str) -> JournalResult<Option<Arc<UserDocument>>> {
     let Some(user) = documents.find::<UserDocument>(id).await?.value else { return Ok(None) };
-    let deleted = deleted(documents, user.memberships.keys().copied()).await?;
-    if deleted.is_empty() {
-        return Ok(Some(user));
-    }
-    let mut user = UserDocument::clone(&user);
-    user.profile.memberships.retain(|organization, _| !deleted.contains(organization));
-    user.profile.default_organization =
-        user.default_organization.filter(|organization| !deleted.contains(organization));
-    Ok(Some(Arc::new(user)))
+    standing_user(documents, user).await.map(Some)
 }
 
-/// Those organizations that there are no more.
-async fn deleted(
+/// The same for users whose documents are at hand, in their order.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn standing_users(
     documents: &Documents,
-    organizations: impl Iterator<Item = OrganizationId>,
+    users: impl IntoIterator<Item = Arc<UserDocument>>,
+) -> JournalResult<Vec<Arc<UserDocument>>> {
+    try_join_all(users.into_iter().map(|user| standing_user(documents, user))).await
+}
+
+async fn standing_user(documents: &Documents, user: Arc<UserDocument>) -> JournalResult<Arc<UserDocument>> {
+    let deleted = where_none_holds(documents, &user, |found| found.is_some()).await?;
+    Ok(without(user, &deleted))
+}
+
+/// The user with an identifier, as they act: also without what they are in organizations that are retired, where nobody
+/// holds anything but by a role in the whole system.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn find_acting_user(documents: &Documents, id: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    let Some(user) = documents.find::<UserDocument>(id).await?.value else { return Ok(None) };
+    acting_user(documents, user).await.map(Some)
+}
+
+async fn acting_user(documents: &Documents, user: Arc<UserDocument>) -> JournalResult<Arc<UserDocument>> {
+    let ended = where_none_holds(documents, &user, is_in_force).await?;
+    Ok(without(user, &ended))
+}
+
+impl Holder {
+    /// The holder without what it is in organizations that were deleted or are retired. Look-ups are those of the
+    /// organizations that it belongs to, which are cached.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn standing(self, documents: &Documents) -> JournalResult<Self> {
+        let user = match self.user {
+            Some(user) => Some(acting_user(documents, user).await?),
+            None => None,
+        };
+        let administers = match self.administers {
+            Some(organization) if is_in_force(find(documents, organization).await?.as_deref()) => Some(organization),
+            Some(_) | None => None,
+        };
+        Ok(Holder { user, administers, ..self })
+    }
+}
+
+/// Whether people hold anything in an organization by what they are there.
+pub(super) fn is_in_force(organization: Option<&OrganizationDocument>) -> bool {
+    organization.is_some_and(|found| found.status != Status::Retired)
+}
+
+async fn find(documents: &Documents, organization: OrganizationId) -> JournalResult<Option<Arc<OrganizationDocument>>> {
+    Ok(documents.find::<OrganizationDocument>(&organization.to_string()).await?.value)
+}
+
+/// Organizations of a user for which `counts` is false.
+async fn where_none_holds(
+    documents: &Documents,
+    user: &UserDocument,
+    counts: fn(Option<&OrganizationDocument>) -> bool,
 ) -> JournalResult<BTreeSet<OrganizationId>> {
-    let looked_up = organizations.map(|organization| async move {
-        let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
-        JournalResult::Ok(found.is_none().then_some(organization))
+    let looked_up = user.memberships.keys().map(|organization| async move {
+        let found = find(documents, *organization).await?;
+        JournalResult::Ok((!counts(found.as_deref())).then_some(*organization))
     });
     Ok(try_join_all(looked_up).await?.into_iter().flatten().collect())
+}
+
+/// The user without what they are in some organizations. Posts end with the membership.
+fn without(user: Arc<UserDocument>, organizations: &BTreeSet<OrganizationId>) -> Arc<UserDocument> {
+    if organizations.is_empty() {
+        return user;
+    }
+    let mut user = Arc::unwrap_or_clone(user);
+    user.profile.memberships.retain(|organization, _| !organizations.contains(organization));
+    user.posts.retain(|organization, _| !organizations.contains(organization));
+    if user.default_organization.is_some_and(|default| organizations.contains(&default)) {
+        user.profile.default_organization = oldest_membership(&user);
+    }
+    Arc::new(user)
 }

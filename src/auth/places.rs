@@ -49,8 +49,9 @@ pub(crate) async fn place(
     })
 }
 
-/// The user as rights go by it in a session that was opened by the sign-in of `via`: without memberships of staff in
-/// organizations with another sign-in of their own. System roles stay.
+/// The user as rights go by it in a session that was opened by the sign-in of `via`: without memberships in organizations
+/// that were deleted or are retired, and without those of staff in organizations with another sign-in of their own. System
+/// roles stay.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -59,20 +60,16 @@ pub(crate) async fn counting(
     user: &Arc<UserDocument>,
     via: Option<OrganizationId>,
 ) -> JournalResult<Arc<UserDocument>> {
-    let staff = user.memberships.keys().copied().filter(|organization| is_staff(user, *organization));
-    let others = staff.filter(|organization| via != Some(*organization));
-    let bound = try_join_all(others.map(|organization| async move {
-        let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
-        let bound = found.is_some_and(|found| found.tenancy.sign_in_url.is_some());
-        Ok::<_, crate::journal::JournalError>(bound.then_some(organization))
-    }))
-    .await?;
-    let mut bound = bound.into_iter().flatten().peekable();
-    if bound.peek().is_none() {
+    let looked_up = try_join_all(user.memberships.keys().copied().map(|organization| async move {
+        let found = place(documents, user, organization, via).await?;
+        JournalResult::Ok((found != Place::Usable).then_some(organization))
+    }));
+    let mut lost = looked_up.await?.into_iter().flatten().peekable();
+    if lost.peek().is_none() {
         return Ok(Arc::clone(user));
     }
     let mut rights = (**user).clone();
-    bound.for_each(|organization| drop(rights.profile.memberships.remove(&organization)));
+    lost.for_each(|organization| drop(rights.profile.memberships.remove(&organization)));
     Ok(Arc::new(rights))
 }
 

@@ -1,5 +1,6 @@
 //! Groups and the people in them: what touches the group, the tree, and everybody who comes or leaves, in one commit.
 
+use super::standing::{check_takes_additions, exists};
 use super::{Done, Refusal, commit, lift, refused};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
@@ -46,7 +47,7 @@ pub struct NewGroup {
     pub tags: BTreeSet<String>,
     /// Individuals of the organization.
     pub individuals: BTreeSet<IndividualId>,
-    /// Enabled members of the organization.
+    /// Enabled providers and admins of the organization.
     pub leaders: BTreeSet<UserId>,
 }
 
@@ -61,14 +62,16 @@ pub struct Amendment {
     pub leaders: Option<BTreeSet<UserId>>,
 }
 
-/// Creates a group at the top of its organization's tree. Whether the organization is there is for whoever asks to see to.
+/// Creates a group at the top of its organization's tree.
 ///
 /// # Errors
-/// Refusals of the group, and of those who are to stand in it; `ClaimTaken` for a name that is taken at the top.
+/// Refusals of an organization that takes no additions, of the group, and of those who are to stand in it; `ClaimTaken` for
+/// a name that is taken at the top.
 pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Done {
     let context = context.within(new.group.organization);
     commit(node, &context, |together| {
         Box::pin(async move {
+            check_takes_additions(together, new.group.organization).await?;
             let command = GroupCommand::Create {
                 id: new.group.id,
                 organization_id: new.group.organization,
@@ -124,7 +127,7 @@ pub async fn amend(
 /// Puts individuals of the organization into a group, and takes them out of another one in the same moment.
 ///
 /// # Errors
-/// `OfTheSystem`, also of the group that they leave; `TakesNoIndividuals`, `NotEnrolled`, `TooManyGroups`.
+/// `OfTheSystem`, also of the group that they leave; `Retired`, `TakesNoIndividuals`, `NotEnrolled`, `TooManyGroups`.
 pub async fn add_individuals(
     node: &Node,
     context: &RequestContext,
@@ -137,10 +140,10 @@ pub async fn add_individuals(
         .await
 }
 
-/// Takes individuals out of a group; those who are not in it are passed over.
+/// Takes individuals out of a group; those who are not in it are passed over, all of them where a group takes none.
 ///
 /// # Errors
-/// `OfTheSystem`, `TakesNoIndividuals`.
+/// `OfTheSystem`.
 pub async fn remove_individuals(
     node: &Node,
     context: &RequestContext,
@@ -150,7 +153,7 @@ pub async fn remove_individuals(
     let context = context.within(group.organization);
     commit(node, &context, |together| {
         Box::pin(async move {
-            changeable(together, group).await?.check_takes_individuals().or_else(refused)?;
+            changeable(together, group).await?;
             for individual in individuals {
                 let places = placement::stream(group.organization, *individual);
                 let command = PlacementCommand::Leave { group: group.id };
@@ -165,7 +168,7 @@ pub async fn remove_individuals(
 /// Gives users a post in a group, and takes the same post in another one away in the same moment.
 ///
 /// # Errors
-/// `OfTheSystem`, also of the group where the post ends; `TakesNoMembers`, `NotEligible`, `TooManyPlaces`.
+/// `OfTheSystem`, also of the group where the post ends; `Retired`, `TakesNoMembers`, `NotEligible`, `TooManyPlaces`.
 pub async fn appoint(
     node: &Node,
     context: &RequestContext,
@@ -181,10 +184,11 @@ pub async fn appoint(
     .await
 }
 
-/// Takes the post of users in a group away; those who do not have it are passed over.
+/// Takes the post of users in a group away; those who do not have it are passed over, all of them where a group has no such
+/// post.
 ///
 /// # Errors
-/// `OfTheSystem`, `TakesNoMembers`.
+/// `OfTheSystem`.
 pub async fn relieve(
     node: &Node,
     context: &RequestContext,
@@ -229,10 +233,13 @@ pub fn only_taking(query: Query<GroupDocument>, taking: Taking) -> Query<GroupDo
     }
 }
 
-/// What is known of a group that is not the system's.
+/// What is known of a group that is not the system's. Groups of an organization that was deleted are unknown.
 pub(super) async fn changeable(together: &mut Together<'_>, group: GroupRef) -> Step<group::Node> {
     if SystemGroup::of(group.id, group.organization).is_some() {
         return refused(GroupError::OfTheSystem);
+    }
+    if !exists(together, group.organization).await? {
+        return refused(GroupError::NotFound);
     }
     match together.state::<Group>(&group.id.to_string()).await?.node() {
         Some(node) => Ok(node.clone()),
@@ -247,6 +254,7 @@ async fn join_all(
     instead_of: Option<GroupId>,
 ) -> Step<()> {
     changeable(together, group).await?.check_takes_individuals().or_else(refused)?;
+    check_takes_additions(together, group.organization).await?;
     left(together, group, instead_of).await?;
     for individual in individuals {
         let places = placement::stream(group.organization, *individual);
@@ -264,6 +272,9 @@ async fn appoint_all(
     instead_of: Option<GroupId>,
 ) -> Step<()> {
     changeable(together, group).await?.check_has(post).or_else(refused)?;
+    if !users.is_empty() {
+        check_takes_additions(together, group.organization).await?;
+    }
     left(together, group, instead_of).await?;
     for user in users {
         match together.state::<User>(&user.to_string()).await?.profile() {
@@ -284,7 +295,7 @@ async fn appoint_all(
 }
 
 async fn relieve_all(together: &mut Together<'_>, group: GroupRef, post: Post, users: &BTreeSet<UserId>) -> Step<()> {
-    changeable(together, group).await?.check_has(post).or_else(refused)?;
+    changeable(together, group).await?;
     for user in users {
         let posts = staffing::stream(group.organization, *user);
         let command = StaffingCommand::Relieve { post, group: group.id };

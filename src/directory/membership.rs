@@ -1,14 +1,18 @@
 //! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
 //! individuals and the posts of users, all in one commit.
 
+use super::granting::{check_granter, end_posts, end_posts_not_in_force};
+use super::rosters::{on_roster, rosters};
+use super::standing::{check_takes_additions, exists};
 use super::{Done, Refusal, commit, lift, refused};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::node::Node;
+use registrar_aggregates::granting::{Grant, Granter};
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
-use registrar_aggregates::group::staffing::{self, Staffing, StaffingCommand};
+use registrar_aggregates::group::staffing::{CARRYING, keeps_posts};
 use registrar_aggregates::individual::{Individual, IndividualCommand, Owner};
 use registrar_aggregates::session::{Session, SessionCommand};
-use registrar_aggregates::user::roster::{self, Roster, RosterCommand};
+use registrar_aggregates::user::roster::RosterCommand;
 use registrar_aggregates::user::{Creation, Profile, Role, SystemRole, User, UserCommand, UserError};
 use registrar_aggregates::values::{IndividualId, OrganizationId, SessionId, UserId};
 use uuid::Uuid;
@@ -66,10 +70,11 @@ pub async fn create_as(
 /// Makes a user a member of an organization, and gives a role there if one is named.
 ///
 /// # Errors
-/// Refusals of the user.
+/// Refusals of the granter, the user, and an organization that takes no additions.
 pub async fn join(
     node: &Node,
     context: &RequestContext,
+    granter: &Granter,
     user: UserId,
     organization: OrganizationId,
     role: Option<Role>,
@@ -77,7 +82,14 @@ pub async fn join(
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
     commit(node, &context, |together| {
-        Box::pin(async move { join_as(together, user, organization, role, individual).await })
+        Box::pin(async move {
+            check_granter(together, granter, Grant::Membership(organization), user).await?;
+            if let Some(role) = role {
+                check_granter(together, granter, Grant::Role(organization, role), user).await?;
+                end_posts_not_in_force(together, user, organization, role).await?;
+            }
+            join_as(together, user, organization, role, individual).await
+        })
     })
     .await
 }
@@ -85,10 +97,11 @@ pub async fn join(
 /// Gives a member of an organization a role there.
 ///
 /// # Errors
-/// `NotAMember`, and other refusals of the user.
+/// `NotAMember`, and other refusals of the granter, of the user, and of an organization that takes no additions.
 pub async fn grant(
     node: &Node,
     context: &RequestContext,
+    granter: &Granter,
     user: UserId,
     organization: OrganizationId,
     role: Role,
@@ -96,12 +109,16 @@ pub async fn grant(
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
     commit(node, &context, |together| {
-        Box::pin(async move { grant_as(together, user, organization, role, individual).await })
+        Box::pin(async move {
+            check_granter(together, granter, Grant::Role(organization, role), user).await?;
+            end_posts_not_in_force(together, user, organization, role).await?;
+            grant_as(together, user, organization, role, individual).await
+        })
     })
     .await
 }
 
-/// Takes a role in an organization away.
+/// Takes a role in an organization away. With the last role that posts need end the posts there.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -120,9 +137,21 @@ pub async fn revoke(
 /// Gives a role in the whole system.
 ///
 /// # Errors
-/// Refusals of the user.
-pub async fn grant_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
-    commit(node, context, |together| Box::pin(async move { grant_system_as(together, user, role).await })).await
+/// Refusals of the granter and of the user.
+pub async fn grant_system(
+    node: &Node,
+    context: &RequestContext,
+    granter: &Granter,
+    user: UserId,
+    role: SystemRole,
+) -> Done {
+    commit(node, context, |together| {
+        Box::pin(async move {
+            check_granter(together, granter, Grant::System(role), user).await?;
+            grant_system_as(together, user, role).await
+        })
+    })
+    .await
 }
 
 /// Takes a role in the whole system away.
@@ -156,8 +185,7 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
             for role in membership.roles {
                 revoke_as(together, user, organization, role).await?;
             }
-            let posts = staffing::stream(organization, user);
-            together.execute::<Staffing>(&posts, StaffingCommand::RelieveOfAll).await.map_err(lift)?;
+            end_posts(together, user, organization).await?;
             execute(together, user, UserCommand::Leave(organization)).await
         })
     })
@@ -204,7 +232,7 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
     .await
 }
 
-/// Ends a user for good.
+/// Ends a user for good, and their posts in every organization.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -218,6 +246,9 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
                     on_roster(together, roster, RosterCommand::Remove(user)).await?;
                 }
             }
+            for organization in before.memberships.into_keys() {
+                end_posts(together, user, organization).await?;
+            }
             Ok(())
         })
     })
@@ -225,10 +256,10 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
 }
 
 /// Notes an individual and whose it is. One that a user owns counts as one of every organization that the user takes part
-/// in.
+/// in, retired ones too, where it adds nothing to what the user is there.
 ///
 /// # Errors
-/// `OtherOwner`; refusals of the user who owns it.
+/// `OtherOwner`; refusals of the user or the organization that is to own it.
 pub async fn record_individual(node: &Node, context: &RequestContext, individual: IndividualId, owner: Owner) -> Done {
     commit(node, context, |together| {
         Box::pin(async move {
@@ -236,7 +267,10 @@ pub async fn record_individual(node: &Node, context: &RequestContext, individual
             let new = together.execute::<Individual>(&individual.to_string(), command).await.map_err(lift)?;
             match owner {
                 _ if !new => Ok(()),
-                Owner::Organization(organization) => enroll(together, organization, individual).await,
+                Owner::Organization(organization) => {
+                    check_takes_additions(together, organization).await?;
+                    enroll(together, organization, individual).await
+                }
                 Owner::User(user) => {
                     execute(together, user, UserCommand::AddIndividual(individual)).await?;
                     for organization in taking_part(&profile(together, user).await?) {
@@ -257,6 +291,7 @@ async fn join_as(
     role: Option<Role>,
     individual: IndividualId,
 ) -> Step<()> {
+    check_takes_additions(together, organization).await?;
     execute(together, user, UserCommand::Join(organization)).await?;
     match role {
         Some(role) => grant_as(together, user, organization, role, individual).await,
@@ -271,6 +306,7 @@ async fn grant_as(
     role: Role,
     individual: IndividualId,
 ) -> Step<()> {
+    check_takes_additions(together, organization).await?;
     execute(together, user, UserCommand::Grant(organization, role)).await?;
     let now = profile(together, user).await?;
     match role {
@@ -297,6 +333,9 @@ async fn revoke_as(together: &mut Together<'_>, user: UserId, organization: Orga
     let before = profile(together, user).await?;
     let held = before.memberships.get(&organization).is_some_and(|membership| membership.roles.contains(&role));
     execute(together, user, UserCommand::Revoke(organization, role)).await?;
+    if held && CARRYING.contains(&role) && !keeps_posts(&profile(together, user).await?, organization) {
+        end_posts(together, user, organization).await?;
+    }
     match role {
         Role::Admin if held && before.state.is_enabled() => {
             on_roster(together, Some(organization), RosterCommand::Remove(user)).await
@@ -321,18 +360,12 @@ async fn grant_system_as(together: &mut Together<'_>, user: UserId, role: System
 }
 
 async fn enroll(together: &mut Together<'_>, organization: OrganizationId, individual: IndividualId) -> Step<()> {
+    if !exists(together, organization).await? {
+        return Ok(());
+    }
     let places = placement::stream(organization, individual);
     let command = PlacementCommand::Enroll { organization_id: organization, individual_id: individual };
     together.execute::<Placement>(&places, command).await.map_err(lift)?;
-    Ok(())
-}
-
-async fn on_roster(
-    together: &mut Together<'_>,
-    organization: Option<OrganizationId>,
-    command: RosterCommand,
-) -> Step<()> {
-    together.execute::<Roster>(&roster::stream(organization), command).await.map_err(lift)?;
     Ok(())
 }
 
@@ -341,18 +374,11 @@ async fn execute(together: &mut Together<'_>, user: UserId, command: UserCommand
     Ok(())
 }
 
-async fn profile(together: &mut Together<'_>, user: UserId) -> Step<Profile> {
+pub(super) async fn profile(together: &mut Together<'_>, user: UserId) -> Step<Profile> {
     match together.state::<User>(&user.to_string()).await?.profile() {
         Some(profile) => Ok(profile.clone()),
         None => refused(UserError::NotFound),
     }
-}
-
-/// The rosters that an enabled user stands on.
-fn rosters(profile: &Profile) -> Vec<Option<OrganizationId>> {
-    let organizations = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Admin));
-    let system = profile.system_roles.contains(&SystemRole::Admin).then_some(None);
-    organizations.map(|(organization, _)| Some(*organization)).chain(system).collect()
 }
 
 /// The organizations that a user takes part in.

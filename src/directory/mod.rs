@@ -3,14 +3,17 @@
 
 pub mod accounts;
 pub mod features;
+mod granting;
 pub mod groups;
 pub mod membership;
 pub mod moves;
 pub mod organizations;
 pub mod passwords;
+mod rosters;
 pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
+mod standing;
 
 use crate::access::find_user;
 use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
@@ -21,6 +24,7 @@ use registrar_aggregates::admin::AdminError;
 use registrar_aggregates::checkin::CheckinError;
 use registrar_aggregates::feature::FeatureError;
 use registrar_aggregates::feature::setting::SettingError;
+use registrar_aggregates::granting::GrantError;
 use registrar_aggregates::group::GroupError;
 use registrar_aggregates::group::placement::PlacementError;
 use registrar_aggregates::group::staffing::StaffingError;
@@ -74,6 +78,8 @@ refusals! {
     Feature(FeatureError),
     /// A setting of a feature.
     Setting(SettingError),
+    /// A granter.
+    Granting(GrantError),
     /// An individual.
     Individual(IndividualError),
     /// A group.

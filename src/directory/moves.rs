@@ -120,6 +120,8 @@ async fn attempt(node: &Node, task: TaskId) -> Result<(), DirectoryError> {
     let moved = node.executor.execute_together(&context, |together| {
         Box::pin(async move {
             together.execute::<Task>(id, TaskCommand::Finish).await.map_err(lift)?;
+            // The organization may have been deleted meanwhile.
+            changeable(together, GroupRef { organization: organization_id, id: group_id }).await?;
             let hang = TreeCommand::Hang { node: group_id, under: to };
             together.execute::<Tree>(&organization_id.to_string(), hang).await.map_err(lift)?;
             let hang = GroupCommand::Hang { under: to };

@@ -203,7 +203,8 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>) -> Api
             }
             OrganizationError::AlreadyRegistered
             | OrganizationError::Superseded(_)
-            | OrganizationError::ActiveStudy => ApiError::Conflict(refused.to_string()),
+            | OrganizationError::ActiveStudy
+            | OrganizationError::Retired => ApiError::Conflict(refused.to_string()),
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -49,7 +49,9 @@ pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) 
         },
         None => None,
     };
-    call.commit(Reply::done(), |node, context| membership::join(node, context, user, organization, role)).await
+    let granter = call.holder.granter();
+    call.commit(Reply::done(), |node, context| membership::join(node, context, &granter, user, organization, role))
+        .await
 }
 
 /// Removes a user with everything that they are there. Everybody may leave by themselves.
@@ -76,12 +78,12 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> 
     let organization = call.named::<OrganizationDocument>(at("organization-id"), id, act).await?;
     let user = call.named::<UserDocument>(at("user-id"), new.user_id, UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?.with(organization);
-    let viewer = Arc::new(viewer);
+    let (viewer, granter) = (Arc::new(viewer), call.holder.granter());
     call.commit_document::<UserDocument, DirectoryError, _>(
         user.profile.id.to_string(),
         Reply::created,
         move |joined| viewer.pair(joined, id),
-        |node, context| membership::join(node, context, user.profile.id, id, None),
+        |node, context| membership::join(node, context, &granter, user.profile.id, id, None),
     )
     .await
 }

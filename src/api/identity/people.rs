@@ -23,7 +23,7 @@ impl Personal {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub(super) async fn of(call: &Call, users: &[UserDocument]) -> Result<Self, ApiError> {
-        Ok(Personal(call.access().personal(&call.holder, users).await?))
+        Ok(Personal(call.access().only_personal(&call.holder, users).await?))
     }
 
     /// The same by identifier.

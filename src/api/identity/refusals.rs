@@ -98,6 +98,7 @@ impl From<Refusal> for ApiError {
             },
             Refusal::Organization(OrganizationError::NotFound) => ApiError::NotFound(OrganizationDocument::NOT_FOUND),
             Refusal::Organization(OrganizationError::Invalid(found)) => findings(found),
+            Refusal::Granting(_) => ApiError::Forbidden,
             Refusal::Group(GroupError::NotFound) => ApiError::NotFound(GroupDocument::NOT_FOUND),
             Refusal::Group(GroupError::UnfitName(problem)) => attribute("name", problem.to_string()),
             Refusal::Group(error @ (GroupError::UnfitTag(_) | GroupError::TooManyTags)) => {

@@ -10,6 +10,7 @@ use crate::api::common::ApiError;
 use crate::directory::{DirectoryError, Done, Refusal, membership};
 use crate::executor::RequestContext;
 use crate::node::Node;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::user::{SystemRole, UserError};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::query::{Direction, Query};
@@ -80,12 +81,12 @@ pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assign
 pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> Answered {
     let role = administered(&call, new.role_id).await?;
     let user = new.user.existing(&call).await?.profile.id;
-    let shown = role.clone();
+    let (shown, granter) = (role.clone(), call.holder.granter());
     call.commit_document::<UserDocument, ApiError, _>(
         user.to_string(),
         Reply::created,
         move |user| assignment(&shown, user),
-        |node, context| grant(node, context, &role, user),
+        |node, context| grant(node, context, &granter, &role, user),
     )
     .await
 }
@@ -94,7 +95,8 @@ pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssig
 pub(super) async fn add_user(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
-    call.commit(Reply::done(), |node, context| grant(node, context, &role, user)).await
+    let granter = call.holder.granter();
+    call.commit(Reply::done(), |node, context| grant(node, context, &granter, &role, user)).await
 }
 
 /// Takes a role away.
@@ -113,12 +115,15 @@ async fn administered(call: &Call, id: Uuid) -> Result<AnyRole, ApiError> {
 async fn grant(
     node: &Node,
     context: &RequestContext,
+    granter: &Granter,
     role: &AnyRole,
     user: UserId,
 ) -> Result<crate::executor::Outcome, ApiError> {
     let granted = match role {
-        AnyRole::Organization(organization, role) => membership::grant(node, context, user, *organization, *role).await,
-        AnyRole::System(role) => membership::grant_system(node, context, user, *role).await,
+        AnyRole::Organization(organization, role) => {
+            membership::grant(node, context, granter, user, *organization, *role).await
+        }
+        AnyRole::System(role) => membership::grant_system(node, context, granter, user, *role).await,
     };
     granted.map_err(|error| match error {
         DirectoryError::Refused(Refusal::User(UserError::NotAMember)) => {

@@ -110,7 +110,7 @@ routes! {
     "get-organization": Session => organizations::get,
     "update-organization": Admin => organizations::update,
     "add-organization-user": Admin => memberships::add,
-    "remove-organization-user": Admin => memberships::remove,
+    "remove-organization-user": Session => memberships::remove,
     "list-user-organizations": Session => memberships::list,
     "create-user-organization": Admin => memberships::create,
     "list-roles": Session => roles::list,

@@ -346,6 +346,7 @@ fn told(
             OrganizationError::ActiveStudy => {
                 ApiError::Conflict("The organization takes part in an active study".into())
             }
+            OrganizationError::Retired => ApiError::Conflict("The organization is retired".into()),
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -9,7 +9,7 @@ use crate::directory::groups::{Taking, only_taking};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use axum::http::StatusCode;
-use registrar_aggregates::group::staffing::Post;
+use registrar_aggregates::group::staffing::{CARRYING, Post};
 use registrar_aggregates::values::{GroupId, OrganizationId};
 use registrar_projections::groups::{self, CountDocument, GroupDocument};
 use registrar_projections::{Direction, IndividualDocument, Query, UserDocument, individuals, users};
@@ -85,7 +85,7 @@ async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiEr
     let documents = call.documents();
     let mut query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .equal(&users::ENABLED, "true")
-        .contains(&users::PLACES, users::member_of(wanted.organization))
+        .contains_any(&users::PLACES, CARRYING.map(|role| users::holding(role.id(wanted.organization))).into())
         .search(&users::SEARCH, &wanted.filters.text);
     if let Some(verified) = wanted.filters.verified {
         query = query.equal(&users::VERIFIED, verified.to_string());

@@ -96,7 +96,7 @@ async fn by_others(
     }
     if let Some(leader) = wanted.leader {
         let Some(leader) = call.seen::<UserDocument>(leader).await? else { return Ok(None) };
-        query = query.one_of(&groups::ID, texts(leader.posts.values().flat_map(|posts| &posts.leads).copied()));
+        query = query.one_of(&groups::ID, texts(leader.standing_posts().flat_map(|(_, posts)| &posts.leads).copied()));
     }
     if let Some(individual) = wanted.individual {
         let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };

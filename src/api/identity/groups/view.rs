@@ -248,7 +248,7 @@ fn in_group<'a, D>(people: &'a HashMap<GroupId, Vec<&'a D>>, group: &GroupDocume
 }
 
 fn posts(user: &UserDocument, post: Post) -> Vec<GroupId> {
-    user.posts.values().flat_map(|posts| posts.groups(post)).copied().collect()
+    user.standing_posts().flat_map(|(_, posts)| posts.groups(post)).copied().collect()
 }
 
 /// Those who lead the groups, and on demand those who work in them, oldest first.

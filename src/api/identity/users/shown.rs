@@ -60,7 +60,7 @@ impl Viewer {
         let memberships = users.iter().flat_map(|user| user.memberships.keys().copied());
         let seen = memberships.filter(|organization| call.holder.sees_organization(*organization)).collect();
         let organizations = Organizations::named(call, seen).await?;
-        let personal = call.access().personal(&call.holder, users).await?;
+        let personal = call.access().only_personal(&call.holder, users).await?;
         Ok(Viewer { organizations, personal, current: call.current_organization() })
     }
 
