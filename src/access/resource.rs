@@ -6,7 +6,6 @@
 use super::{Access, Holder, Operation, find_user};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
-use futures::future::try_join_all;
 use registrar_aggregates::feature::setting::Target;
 use registrar_aggregates::user::{Classification, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -16,7 +15,6 @@ use registrar_projections::roles::RoleDocument;
 use registrar_projections::tasks::TaskDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::{Document, IndividualDocument, OrganizationDocument, UserDocument};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use uuid::Uuid;
 

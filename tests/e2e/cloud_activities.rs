@@ -9,6 +9,7 @@ use registrar::directory::membership;
 use registrar::executor::RequestContext;
 use registrar::journal::StreamId;
 use registrar_aggregates::api_key::{ApiKeyEvent, Role};
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::organization::{Organization, OrganizationCommand, Stamp};
 use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role as MemberRole, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
@@ -71,7 +72,7 @@ on_both_stores! {
         let (id, context) = (creation.id, RequestContext::system());
         membership::create(node, &context, creation, None).await.unwrap();
         let before = types(&cloud.read(&cloud.path("/activities")).await).len();
-        membership::join(node, &context, id, acme, Some(MemberRole::Provider)).await.unwrap();
+        membership::join(node, &context, &Granter::system(), id, acme, Some(MemberRole::Provider)).await.unwrap();
         membership::revoke(node, &context, id, acme, MemberRole::Provider).await.unwrap();
         membership::leave(node, &context, id, acme).await.unwrap();
         let activities = cloud.read(&cloud.path("/activities")).await;

@@ -9,6 +9,7 @@ use registrar::directory::groups::{self, GroupRef, NewGroup};
 use registrar::directory::membership;
 use registrar::directory::moves;
 use registrar::executor::RequestContext;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
 use registrar_aggregates::organization::{Authorization, Organization, OrganizationCommand, Stamp};
@@ -237,7 +238,7 @@ on_both_stores! {
         it.appoint(gone, ward, Post::Leader, &provider).await;
         // One who is somewhere else too, and signed in there.
         let both = &it.provider;
-        membership::join(it.node(), &context, UserId(both.id), OrganizationId(gone), Some(Role::Admin)).await.unwrap();
+        membership::join(it.node(), &context, &Granter::system(), UserId(both.id), OrganizationId(gone), Some(Role::Admin)).await.unwrap();
 
         let staff = [&admin, &provider, both];
         let queries =
@@ -437,7 +438,7 @@ on_both_stores! {
         assert_eq!(status(&it.provider, it.provider.id).await, before);
         let context = RequestContext::system();
         let (user, organization) = (UserId(it.provider.id), OrganizationId(it.acme));
-        let granted = membership::grant(it.node(), &context, user, organization, Role::Admin).await.unwrap();
+        let granted = membership::grant(it.node(), &context, &Granter::system(), user, organization, Role::Admin).await.unwrap();
         let at = granted.events[0].recorded_at.format("%Y-%m-%d %H:%M:%S").to_string();
         let shown = status(&it.service, it.provider.id).await["data"]["attributes"].clone();
         assert_eq!(shown, json!({ "last-populated-at": at, "latest-event-at": at, "up-to-date": true }));

@@ -3,6 +3,7 @@
 //! it. Nothing of `src/access` and of the read models is used for that.
 
 mod acts;
+mod tenants;
 mod world;
 
 use crate::support::Database;
@@ -49,6 +50,7 @@ async fn listed(
 /// Compares the engine with the world: question by question, as lists, and the other way round.
 async fn compare(node: &Node, stage: &Stage) {
     let world = World::read(node).await;
+    assert_eq!(world.posts_without_role(), []);
     let access = Access::new(node.documents.clone());
     let individuals: BTreeSet<_> = world.owners.keys().copied().chain(stage.owned.iter().copied()).collect();
     let groups: BTreeSet<_> = world.all_groups().into_keys().chain(stage.groups.iter().copied()).collect();
@@ -129,7 +131,10 @@ async fn compare(node: &Node, stage: &Stage) {
 
     // Who has access is the inverse of what one has access to.
     for organization in std::iter::once(None).chain(stage.organizations.iter().copied().map(Some)) {
-        let members = |user: &&UserId| organization.is_none_or(|one| world.users[user].member_of.contains(&one));
+        let members = |user: &&UserId| {
+            organization
+                .is_none_or(|one| world.organizations.contains_key(&one) && world.users[user].member_of.contains(&one))
+        };
         let asked = individuals.iter().map(async |individual| {
             let found = access.accessors_of_individuals(&[*individual], organization, ALL).await.unwrap();
             let may = stage.users.iter().filter(members).filter(|user| world.individual(**user, *individual));

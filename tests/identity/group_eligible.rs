@@ -4,9 +4,13 @@ use crate::app::{Identity, Person};
 use crate::ecg_app::NOBODY;
 use crate::groups::{V1, new_group_with, system_group};
 use crate::on_both_stores;
+use registrar::directory::membership;
+use registrar::executor::RequestContext;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::Role;
+use registrar_aggregates::values::{OrganizationId, UserId};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -32,20 +36,22 @@ on_both_stores! {
         let identity = Identity::open(&database).await;
         let (admin, provider, participant) = (&identity.admin, &identity.provider, &identity.participant);
         let (own, owned) = (participant.individual.unwrap(), identity.individual(identity.acme).await);
+        let colleague = &identity.person("colleague", identity.acme, Some(Role::Provider)).await;
         let gone = identity.person("gone", identity.acme, Some(Role::Provider)).await;
         identity.shut_out(&gone).await;
         let ward = identity.new_node("Ward 7", &json!({"leader-ids": [provider.id], "individual-ids": [owned]})).await;
         identity.staffed(&ward, "add-members", &json!({"user-ids": [admin.id]})).await;
-        assert_eq!(identity.eligible(admin, &ward, "").await, of(&[admin, participant]));
-        assert_eq!(identity.eligible(admin, &ward, "member-type=leader").await, of(&[admin, participant]));
-        assert_eq!(identity.eligible(admin, &ward, "member-type=member").await, of(&[provider, participant]));
+        // Users come to groups to work there, which participants do not.
+        assert_eq!(identity.eligible(admin, &ward, "").await, of(&[admin, colleague]));
+        assert_eq!(identity.eligible(admin, &ward, "member-type=leader").await, of(&[admin, colleague]));
+        assert_eq!(identity.eligible(admin, &ward, "member-type=member").await, of(&[provider, colleague]));
         assert_eq!(identity.eligible(admin, &ward, "member-type=individual").await, texts(&[own]));
 
         let list = identity.get(admin, &format!("{V1}{ward}/eligible-members/?page[limit]=1&page[offset]=1")).await;
         assert_eq!(list, json!({
             "data": [{
-                "id": participant.id, "individual-id": own, "first-name": "participant", "last-name": "Example",
-                "email": "participant@example.com", "email-verified": true, "phone-verified": false, "verified": true,
+                "id": colleague.id, "individual-id": null, "first-name": "colleague", "last-name": "Example",
+                "email": "colleague@example.com", "email-verified": true, "phone-verified": false, "verified": true,
                 "communication-preferences": {}, "member-type": "leader",
             }],
             "meta": {"page[limit]": 1, "page[offset]": 1, "page[total]": 2},
@@ -59,16 +65,16 @@ on_both_stores! {
 
     async fn eligible_people_are_narrowed_by_what_they_are(database) {
         let identity = Identity::open(&database).await;
-        let (admin, provider, participant) = (&identity.admin, &identity.provider, &identity.participant);
-        let (own, owned) = (participant.individual.unwrap(), identity.individual(identity.acme).await);
+        let (admin, provider) = (&identity.admin, &identity.provider);
+        let (own, owned) = (identity.participant.individual.unwrap(), identity.individual(identity.acme).await);
         let ward = identity.ward("Ward 7").await;
         for (query, expected) in [
             ("filter[text]=PROV", of(&[provider])),
-            ("filter[text]=example", of(&[admin, provider, participant])),
+            ("filter[text]=example", of(&[admin, provider])),
             ("filter[text]=nobody", vec![]),
-            ("filter[verified]=true", of(&[admin, provider, participant])),
+            ("filter[verified]=true", of(&[admin, provider])),
             ("filter[verified]=false", vec![]),
-            ("filter[registration-invite]=none", of(&[admin, provider, participant])),
+            ("filter[registration-invite]=none", of(&[admin, provider])),
             ("filter[registration-invite]=sent", vec![]),
             ("member-type=individual", texts(&[own, owned])),
             ("member-type=individual&filter[text]=", texts(&[own, owned])),
@@ -94,8 +100,8 @@ on_both_stores! {
         let north = identity.new_division("North").await;
         let staff = identity.new_node("Staff", &json!({"type": "provider_only"})).await;
         for (group, member_type, count) in [
-            (&north, "leader", 3), (&north, "member", 0), (&north, "individual", 0),
-            (&staff, "leader", 3), (&staff, "member", 3), (&staff, "individual", 0),
+            (&north, "leader", 2), (&north, "member", 0), (&north, "individual", 0),
+            (&staff, "leader", 2), (&staff, "member", 2), (&staff, "individual", 0),
             (&system_group(SystemGroup::Unassigned, identity.acme), "individual", 0),
             (&system_group(SystemGroup::AllParticipants, identity.acme), "leader", 0),
         ] {
@@ -119,8 +125,8 @@ on_both_stores! {
             identity.eligible(admin, &north, &format!("for-children=true&member-type={member_type}")).await
         };
         assert_eq!(all("individual").await, texts(&[owned]));
-        assert_eq!(all("leader").await, of(&[provider, &identity.participant]));
-        assert_eq!(all("member").await.len(), 3);
+        assert_eq!(all("leader").await, of(&[provider]));
+        assert_eq!(all("member").await.len(), 2);
         let single = "for-children=true&member-type=individual";
         assert_eq!(identity.eligible(admin, &ward, single).await, texts(&[]));
         let empty = identity.ward("Ward 9").await;
@@ -135,6 +141,9 @@ on_both_stores! {
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;
         let leader = identity.person("leader", closed, Some(Role::Provider)).await;
         let lay = identity.person("lay", closed, Some(Role::Member)).await;
+        let (context, granter, organization) = (RequestContext::system(), Granter::system(), OrganizationId(closed));
+        let user = UserId(lay.id);
+        membership::grant(identity.node(), &context, &granter, user, organization, Role::Provider).await.unwrap();
         let [seen, unseen] = [identity.individual(closed).await, identity.individual(closed).await];
         let create = async |name: &str, more: Value| {
             let body = new_group_with(closed, name, &more);
@@ -147,11 +156,11 @@ on_both_stores! {
         let everybody = texts(&[lay.individual.unwrap(), seen, unseen]);
         assert_eq!(identity.eligible(&admin, &ward, individuals).await, everybody);
         assert_eq!(identity.eligible(&leader, &ward, "member-type=member").await, of(&[&admin, &leader, &lay]));
-        // Who only takes part sees those who work there, and themselves.
-        assert_eq!(identity.eligible(&lay, &ward, "member-type=member").await, of(&[&admin, &leader, &lay]));
+        // Participants are not eligible.
         let other = identity.person("other", closed, Some(Role::Member)).await;
-        assert_eq!(identity.eligible(&lay, &ward, "member-type=member").await, of(&[&admin, &leader, &lay]));
-        assert_eq!(identity.eligible(&leader, &ward, "member-type=member").await, of(&[&admin, &leader, &lay, &other]));
+        for caller in [&lay, &leader] {
+            assert_eq!(identity.eligible(caller, &ward, "member-type=member").await, of(&[&admin, &leader, &lay]));
+        }
 
         let path = format!("{V1}{ward}/eligible-members/");
         let unknown = path.replace(&ward, NOBODY);

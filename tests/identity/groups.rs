@@ -143,7 +143,7 @@ on_both_stores! {
             let error = refused(&acme(json!({"leader-ids": [user]})), 400, "validation-error").await;
             assert_eq!(error["source"]["pointer"], "/data/attributes/leader-ids/0");
             let detail = error["detail"].as_str().unwrap();
-            assert!(detail.ends_with("names no enabled member of the organization"), "{error}");
+            assert!(detail.ends_with("names no enabled provider or admin of the organization"), "{error}");
         }
         for organization in [identity.other.to_string(), NOBODY.to_owned()] {
             let error = refused(&acme(json!({"organization-id": organization})), 400, "validation-error").await;

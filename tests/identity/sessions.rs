@@ -9,6 +9,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use registrar::api::ApiSettings;
 use registrar::directory::membership::{self, Part};
 use registrar::executor::RequestContext;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use serde_json::{Value, json};
@@ -133,7 +134,7 @@ on_both_stores! {
         let removal = json!({ "data": { "type": "organizations", "attributes": { "user-id": id } } });
         identity.post(&identity.admin, &format!("/v1/organizations/{}/remove-user/", identity.acme), &removal).await;
         before.is_over(&identity).await;
-        membership::join(node, &system, UserId(id), OrganizationId(identity.acme), Some(Role::Provider)).await.unwrap();
+        membership::join(node, &system, &Granter::system(), UserId(id), OrganizationId(identity.acme), Some(Role::Provider)).await.unwrap();
         before.is_over(&identity).await;
         let before = signed_in(&identity, "ada@example.com").await;
         before.goes_on(&identity).await;
@@ -165,7 +166,7 @@ on_both_stores! {
         let path = format!("/v1/users/{id}/switch-organization/");
         let to = |organization: Uuid, set_default: bool| json!({ "organization-id": organization, "set-default": set_default });
         identity.post_refused(&session.person, &path, &to(identity.other, false), 403, "forbidden").await;
-        membership::join(node, &RequestContext::system(), UserId(id), other, Some(Role::Admin)).await.unwrap();
+        membership::join(node, &RequestContext::system(), &Granter::system(), UserId(id), other, Some(Role::Admin)).await.unwrap();
         let tokens = identity.post(&session.person, &path, &to(identity.other, false)).await;
         let switched = Person { token: tokens["access-token"].as_str().unwrap().into(), ..session.person.clone() };
         let who = identity.post(&switched, "/v1/authenticate/", &json!({})).await;

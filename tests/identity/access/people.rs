@@ -6,6 +6,7 @@ use crate::on_both_stores;
 use registrar::directory::membership::{self, Part};
 use registrar::directory::user_by_id;
 use registrar::executor::RequestContext;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::NodeType;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::user::{BirthDate, Names, Phone, Role, UserState};
@@ -55,7 +56,7 @@ on_both_stores! {
         // Works there as well as taking part.
         let both = it.person("both", it.acme, Some(Role::Member)).await;
         let (worker, context) = (UserId(both.id), RequestContext::system());
-        membership::grant(it.node(), &context, worker, OrganizationId(it.acme), Role::Provider).await.unwrap();
+        membership::grant(it.node(), &context, &Granter::system(), worker, OrganizationId(it.acme), Role::Provider).await.unwrap();
         let both = both.individual.unwrap();
 
         for (filter, expected) in [

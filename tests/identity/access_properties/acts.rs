@@ -2,16 +2,20 @@
 
 use super::world::World;
 use crate::app::{creation, organize};
+use chrono::Utc;
 use proptest::prelude::*;
 use registrar::directory::groups::{self, GroupRef, NewGroup};
 use registrar::directory::{DirectoryError, membership, moves, organizations};
-use registrar::executor::RequestContext;
+use registrar::executor::{Outcome, RequestContext};
 use registrar::journal::JournalError;
 use registrar::node::Node;
+use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
 use registrar_aggregates::individual::Owner;
-use registrar_aggregates::organization::{Authorization, TenancyAmendment};
+use registrar_aggregates::organization::{
+    Authorization, Content, Organization, OrganizationCommand, Stamp, Status, TenancyAmendment,
+};
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, TaskId, UserId};
 use std::collections::BTreeSet;
@@ -37,6 +41,9 @@ pub enum Act {
     OwnedByUser(usize, usize),
     OwnedByOrganization(usize, usize),
     Authorize(usize, Authorization),
+    Retire(usize),
+    Reinstate(usize),
+    Delete,
     CreateGroup(usize, usize, GroupKind, NodeType),
     Move(usize, Option<usize>),
     Put(usize, usize, Option<usize>),
@@ -67,6 +74,9 @@ pub fn act() -> impl Strategy<Value = Act> {
         4 => (0..OWNED, n()).prop_map(|(i, u)| Act::OwnedByUser(i, u)),
         3 => (0..OWNED, n()).prop_map(|(i, o)| Act::OwnedByOrganization(i, o)),
         3 => (n(), authorization).prop_map(|(o, a)| Act::Authorize(o, a)),
+        2 => n().prop_map(Act::Retire),
+        3 => n().prop_map(Act::Reinstate),
+        1 => Just(Act::Delete),
         3 => (0..GROUPS, n(), kind, node_type).prop_map(|(g, o, k, t)| Act::CreateGroup(g, o, k, t)),
         8 => (n(), proptest::option::weighted(0.8, n())).prop_map(|(g, d)| Act::Move(g, d)),
         16 => (n(), n(), instead()).prop_map(|(g, i, f)| Act::Put(g, i, f)),
@@ -74,6 +84,15 @@ pub fn act() -> impl Strategy<Value = Act> {
         14 => (n(), n(), post(), instead()).prop_map(|(g, u, p, f)| Act::Appoint(g, u, p, f)),
         3 => n().prop_map(Act::Relieve),
     ]
+}
+
+async fn change(
+    node: &Node,
+    organization: OrganizationId,
+    command: OrganizationCommand,
+) -> Result<Outcome, DirectoryError> {
+    let context = RequestContext::system().within(organization);
+    Ok(node.executor.execute::<Organization>(&context, &organization.to_string(), command, None).await?)
 }
 
 /// The one that a number means among what there is.
@@ -118,7 +137,7 @@ impl Stage {
         let users = [
             (0, 1, Some(Role::Admin)),
             (1, 1, provider),
-            (2, 1, None),
+            (2, 1, provider),
             (3, 1, member),
             (4, 2, provider),
             (5, 1, member),
@@ -161,10 +180,12 @@ impl Stage {
         let memberships =
             world.users.iter().flat_map(|(user, person)| person.member_of.iter().map(|one| (*user, *one)));
         let done = match act {
-            Act::Join(u, o, role) => membership::join(node, context, user(*u)?, organization(*o)?, *role).await,
+            Act::Join(u, o, role) => {
+                membership::join(node, context, &Granter::system(), user(*u)?, organization(*o)?, *role).await
+            }
             Act::Grant(m, role) => {
                 let (user, organization) = pick(memberships, *m)?;
-                membership::grant(node, context, user, organization, *role).await
+                membership::grant(node, context, &Granter::system(), user, organization, *role).await
             }
             Act::Revoke(r) => {
                 let held = world.users.iter().flat_map(|(user, person)| person.roles.iter().map(|role| (*user, *role)));
@@ -175,7 +196,9 @@ impl Stage {
                 let (user, organization) = pick(memberships, *m)?;
                 membership::leave(node, context, user, organization).await
             }
-            Act::GrantSystem(u) => membership::grant_system(node, context, user(*u)?, SystemRole::Admin).await,
+            Act::GrantSystem(u) => {
+                membership::grant_system(node, context, &Granter::system(), user(*u)?, SystemRole::Admin).await
+            }
             Act::RevokeSystem(u) => {
                 let held = world.users.iter().filter(|(_, person)| person.administers_all).map(|(user, _)| *user);
                 membership::revoke_system(node, context, pick(held, *u)?, SystemRole::Admin).await
@@ -197,6 +220,21 @@ impl Stage {
             Act::Authorize(o, authorization) => {
                 let amendment = TenancyAmendment { authorization: Some(*authorization), ..TenancyAmendment::default() };
                 organizations::amend(node, context, organization(*o)?, amendment, None).await
+            }
+            Act::Retire(o) => {
+                let command = OrganizationCommand::Retire { grounds: None, stamp: Stamp::at(Utc::now()) };
+                change(node, organization(*o)?, command).await
+            }
+            Act::Reinstate(o) => {
+                let organization = pick(world.retired.iter().copied(), *o)?;
+                let content = Content { name: "Again".into(), status: Some(Status::Active), ..Content::default() };
+                let (content, stamp) = (Box::new(content), Stamp::at(Utc::now()));
+                change(node, organization, OrganizationCommand::Replace { content, stamp }).await
+            }
+            // Of one only, since it never comes back.
+            Act::Delete => {
+                let command = OrganizationCommand::Delete(Stamp::at(Utc::now()));
+                change(node, *self.organizations.last()?, command).await
             }
             Act::CreateGroup(g, o, kind, node_type) => {
                 let new = NewGroup {

@@ -8,7 +8,7 @@ use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::group::staffing::{Post, StaffingEvent};
 use registrar_aggregates::group::{GroupEvent, NodeType, SystemGroup};
 use registrar_aggregates::individual::{IndividualEvent, Owner};
-use registrar_aggregates::organization::{Authorization, OrganizationEvent};
+use registrar_aggregates::organization::{Authorization, OrganizationEvent, Status};
 use registrar_aggregates::user::{Role, SystemRole, UserEvent};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +18,7 @@ use uuid::Uuid;
 #[derive(Default)]
 pub struct Person {
     pub blocked: bool,
+    pub archived: bool,
     pub member_of: BTreeSet<OrganizationId>,
     pub roles: BTreeSet<(OrganizationId, Role)>,
     pub administers_all: bool,
@@ -29,8 +30,9 @@ pub struct Person {
 #[derive(Default)]
 pub struct World {
     pub users: BTreeMap<UserId, Person>,
-    /// Whether each is open.
+    /// Whether each is open. Those that were deleted are not there.
     pub organizations: BTreeMap<OrganizationId, bool>,
+    pub retired: BTreeSet<OrganizationId>,
     pub owners: BTreeMap<IndividualId, Owner>,
     /// The regular groups of each organization.
     pub groups: BTreeMap<GroupId, OrganizationId>,
@@ -61,7 +63,8 @@ impl World {
             DomainEvent::User(event) => {
                 let user = self.users.entry(UserId(uuid(stream))).or_default();
                 match event {
-                    UserEvent::Disabled { .. } | UserEvent::Archived { .. } => user.blocked = true,
+                    UserEvent::Disabled { .. } => user.blocked = true,
+                    UserEvent::Archived { .. } => (user.blocked, user.archived) = (true, true),
                     UserEvent::Enabled { .. } => user.blocked = false,
                     UserEvent::OrganizationJoined { organization_id, .. } => {
                         user.member_of.insert(*organization_id);
@@ -88,6 +91,17 @@ impl World {
             DomainEvent::Organization(OrganizationEvent::TenancyAmended { tenancy, .. }) => {
                 let open = tenancy.authorization == Authorization::Open;
                 self.organizations.insert(OrganizationId(uuid(stream)), open);
+            }
+            DomainEvent::Organization(OrganizationEvent::StatusChanged { status, .. }) => {
+                let organization = OrganizationId(uuid(stream));
+                if *status == Status::Retired {
+                    self.retired.insert(organization)
+                } else {
+                    self.retired.remove(&organization)
+                };
+            }
+            DomainEvent::Organization(OrganizationEvent::Deleted { .. }) => {
+                self.organizations.remove(&OrganizationId(uuid(stream)));
             }
             DomainEvent::Individual(IndividualEvent::Recorded { id, owner }) => {
                 self.owners.insert(*id, *owner);
@@ -144,7 +158,45 @@ impl World {
     }
 
     fn has(&self, user: UserId, organization: OrganizationId, role: Role) -> bool {
-        self.active(user).is_some_and(|person| person.administers_all || person.roles.contains(&(organization, role)))
+        self.active(user).is_some_and(|person| person.administers_all || self.holds(person, organization, role))
+    }
+
+    /// Whether people are anything in an organization: it is there and not retired.
+    fn is_in_force(&self, organization: OrganizationId) -> bool {
+        self.organizations.contains_key(&organization) && !self.retired.contains(&organization)
+    }
+
+    /// Whether a user has a role. Admins are providers too.
+    fn holds(&self, person: &Person, organization: OrganizationId, role: Role) -> bool {
+        let has = |role| person.roles.contains(&(organization, role));
+        self.is_in_force(organization) && (has(role) || role == Role::Provider && has(Role::Admin))
+    }
+
+    /// Whether the posts of a user in an organization are in force.
+    fn works_for(&self, user: UserId, organization: OrganizationId) -> bool {
+        self.active(user).is_some_and(|person| self.holds(person, organization, Role::Provider))
+    }
+
+    fn post_in_force(&self, user: UserId, group: GroupId) -> bool {
+        self.groups.get(&group).is_some_and(|organization| self.works_for(user, *organization))
+    }
+
+    /// Whether an individual is one that there is: its owner was not deleted.
+    fn is_known(&self, individual: IndividualId) -> bool {
+        match self.owners.get(&individual) {
+            Some(Owner::Organization(owner)) => self.organizations.contains_key(owner),
+            Some(Owner::User(_)) => true,
+            None => false,
+        }
+    }
+
+    /// Posts of users who have no role that posts need.
+    pub fn posts_without_role(&self) -> Vec<(UserId, GroupId)> {
+        let has = |user: &UserId, group: &GroupId| {
+            let roles = [Role::Provider, Role::Admin].map(|role| (self.groups[group], role));
+            roles.iter().any(|role| self.users[user].roles.contains(role)) && !self.users[user].archived
+        };
+        self.leads.iter().chain(&self.works).filter(|(user, group)| !has(user, group)).copied().collect()
     }
 
     fn is_admin(&self, user: UserId, organization: OrganizationId) -> bool {
@@ -152,11 +204,14 @@ impl World {
     }
 
     fn sees_all_in(&self, user: UserId, organization: OrganizationId) -> bool {
-        self.organizations[&organization] && self.has(user, organization, Role::Provider)
+        self.organizations.get(&organization) == Some(&true) && self.has(user, organization, Role::Provider)
     }
 
     /// The organizations that an individual is one of: the one that owns it, or those that its owner takes part in.
     pub fn is_of(&self, individual: IndividualId, organization: OrganizationId) -> bool {
+        if !self.organizations.contains_key(&organization) {
+            return false;
+        }
         match self.owners.get(&individual) {
             Some(Owner::Organization(owner)) => *owner == organization,
             Some(Owner::User(owner)) => {
@@ -203,11 +258,12 @@ impl World {
     }
 
     fn leads_at_or_above(&self, user: UserId, group: GroupId) -> bool {
-        self.active(user).is_some() && self.leads.iter().any(|(one, led)| *one == user && self.is_under(group, *led))
+        let mut led = self.leads.iter().filter(|(one, led)| *one == user && self.is_under(group, *led));
+        led.any(|(_, led)| self.post_in_force(user, *led))
     }
 
     fn works_in(&self, user: UserId, group: GroupId) -> bool {
-        self.active(user).is_some() && self.works.contains(&(user, group))
+        self.post_in_force(user, group) && self.works.contains(&(user, group))
     }
 
     /// Whether a user may look at an individual through what it is in an organization.
@@ -227,7 +283,7 @@ impl World {
 
     pub fn individual(&self, user: UserId, individual: IndividualId) -> bool {
         let everything = self.active(user).is_some_and(|person| person.administers_all);
-        self.owners.contains_key(&individual)
+        self.is_known(individual)
             && (everything
                 || self.owns(user, individual)
                 || self.organizations.keys().any(|organization| self.through(user, individual, *organization)))
@@ -237,7 +293,9 @@ impl World {
         let Some(person) = self.active(user) else { return false };
         self.organizations.contains_key(&organization)
             && match operation {
-                Operation::Read => person.administers_all || person.member_of.contains(&organization),
+                Operation::Read => {
+                    person.administers_all || self.is_in_force(organization) && person.member_of.contains(&organization)
+                }
                 Operation::Write => self.is_admin(user, organization),
                 Operation::Contain => false,
             }
@@ -249,7 +307,8 @@ impl World {
             .organizations
             .keys()
             .flat_map(|organization| SystemGroup::ALL.map(|group| (group.id(*organization), *organization)));
-        system.chain(self.groups.iter().map(|(group, organization)| (*group, *organization))).collect()
+        let own = self.groups.iter().filter(|(_, organization)| self.organizations.contains_key(organization));
+        system.chain(own.map(|(group, organization)| (*group, *organization))).collect()
     }
 
     pub fn group(&self, user: UserId, group: GroupId, operation: Operation) -> bool {
