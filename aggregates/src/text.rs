@@ -20,14 +20,68 @@ pub fn compatible(text: &str) -> String {
     text.nfkc().collect()
 }
 
+/// Whether a character is a format character (general category Cf of Unicode 16), a line or paragraph separator, or a
+/// filler: nothing to see, or something that turns what is seen. A name with one looks like the name without it. Names
+/// need none of them; variation selectors, which choose between shapes of what is seen, are none.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0001}'
+            | '\u{e0020}'..='\u{e007f}'
+    )
+}
+
+/// Whether a character embeds, overrides or isolates a direction of reading.
+#[must_use]
+pub fn is_override(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{compatible, fold};
+    use super::{compatible, fold, is_invisible, is_override};
 
     #[test]
     fn passwords_that_look_alike_have_one_form() {
         assert_eq!(compatible("pa\u{308}ssword \u{fb01}"), compatible("p\u{e4}ssword fi"));
         assert_eq!(compatible("Plain"), "Plain");
+    }
+
+    #[test]
+    fn format_characters_are_invisible_and_letters_marks_and_emoji_are_not() {
+        for c in "\u{ad}\u{200b}\u{200d}\u{200f}\u{2028}\u{202a}\u{202e}\u{2060}\u{2065}\u{206f}\u{61c}\u{180e}\u{feff}"
+            .chars()
+        {
+            assert!(is_invisible(c), "{}", c.escape_unicode());
+        }
+        for c in "aß李é\u{301}\u{fe0f}❤🏽\u{a0}\u{3000}\u{2019}-' \u{930}\u{94d}".chars() {
+            assert!(!is_invisible(c), "{}", c.escape_unicode());
+        }
+        assert!((0..=0x0010_ffff).filter_map(char::from_u32).filter(|c| is_override(*c)).all(is_invisible));
     }
 
     #[test]

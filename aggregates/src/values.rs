@@ -1,5 +1,6 @@
 //! Domain values: what is well formed, once for all who use it.
 
+use crate::text;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use unicode_normalization::UnicodeNormalization;
@@ -100,6 +101,12 @@ pub enum Problem {
     /// A character that no store keeps.
     #[error("must not contain the character U+0000")]
     Nul,
+    /// A character in a name or address that is not seen, so that two of them look alike.
+    #[error("must not contain invisible or bidirectional control characters")]
+    Invisible,
+    /// A character in a text that turns the order in which it is read.
+    #[error("must not contain characters that override the direction of the text")]
+    Override,
     /// Not an e-mail address (RFC 5321 dot-string at a domain).
     #[error("must be an email")]
     NotAnEmail,
@@ -130,6 +137,27 @@ pub enum Problem {
         /// Longest allowed, in characters.
         max: usize,
     },
+    /// More bytes than are stored.
+    #[error("must not be larger than {max} bytes as JSON")]
+    TooLarge {
+        /// Most allowed, in bytes.
+        max: usize,
+    },
+    /// More members than are stored.
+    #[error("must not have more than {max} members in all")]
+    TooManyMembers {
+        /// Most allowed.
+        max: usize,
+    },
+    /// Deeper nesting than is stored.
+    #[error("must not be nested deeper than {max} levels")]
+    TooDeep {
+        /// Most levels allowed.
+        max: usize,
+    },
+    /// A number that not every reader of JSON has.
+    #[error("must not have numbers beyond 2^53")]
+    InexactNumber,
     /// Not in the code list.
     #[error("is not in the code list")]
     UnknownCode,
@@ -178,20 +206,37 @@ pub struct Finding {
     pub problem: Problem,
 }
 
-/// Refuses text that a store could not keep.
+/// Refuses text that a store could not keep, or that would be read otherwise than it is written.
 ///
 /// # Errors
-/// `Nul` for text with U+0000, which PostgreSQL cannot store.
+/// `Nul` for text with U+0000, which PostgreSQL cannot store; `Override` for bidirectional embeddings, overrides and
+/// isolates. Joiners and marks are part of many scripts and stay.
 pub fn check_text(text: &str) -> Result<(), Problem> {
-    if text.contains('\0') { Err(Problem::Nul) } else { Ok(()) }
+    match text.chars().find(|c| *c == '\0' || text::is_override(*c)) {
+        Some('\0') => Err(Problem::Nul),
+        Some(_) => Err(Problem::Override),
+        None => Ok(()),
+    }
 }
 
-/// Refuses a name that is blank or could not be kept.
+/// Refuses what people tell things apart by, if it has characters that they do not see.
 ///
 /// # Errors
-/// `Blank`, `Nul`.
+/// `Nul`, `Invisible`.
+pub fn check_visible(text: &str) -> Result<(), Problem> {
+    match text.chars().find(|c| *c == '\0' || text::is_invisible(*c)) {
+        Some('\0') => Err(Problem::Nul),
+        Some(_) => Err(Problem::Invisible),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a name that is blank, could not be kept, or looks like another one.
+///
+/// # Errors
+/// `Blank`, `Nul`, `Invisible`.
 pub fn check_name(name: &str) -> Result<(), Problem> {
-    if name.trim().is_empty() { Err(Problem::Blank) } else { check_text(name) }
+    if name.trim().is_empty() { Err(Problem::Blank) } else { check_visible(name) }
 }
 
 /// An e-mail address that someone signs in with, as it was given.
@@ -206,7 +251,7 @@ impl EmailAddress {
     /// Checks the form: a dot-string, an `@`, a domain name (RFC 5321 4.1.2); surrounding space is dropped.
     ///
     /// # Errors
-    /// `NotAnEmail`, `TooLong`.
+    /// `NotAnEmail`, `TooLong`, `Invisible`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let text = text.trim();
         if text.chars().count() > Self::LENGTH_MAX {
@@ -224,7 +269,11 @@ impl EmailAddress {
         let local_ok = local.len() <= 64 && local.split('.').all(atom);
         let domain_ok = idna::domain_to_ascii_strict(domain)
             .is_ok_and(|ascii| ascii.len() <= 253 && ascii.split('.').all(|label| !label.is_empty()));
-        if local_ok && domain_ok { Ok(EmailAddress(text.to_owned())) } else { Err(Problem::NotAnEmail) }
+        if !local_ok || !domain_ok {
+            return Err(Problem::NotAnEmail);
+        }
+        check_visible(text)?;
+        Ok(EmailAddress(text.to_owned()))
     }
 
     /// The form under which two spellings are the same address: NFC, lower case, domain in its ASCII form.

@@ -15,7 +15,7 @@ pub const ID_LENGTH_MAX: usize = 255;
 /// Longest description, in characters.
 pub const DESCRIPTION_LENGTH_MAX: usize = 1_000;
 
-/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`.
+/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`; neither `.` nor `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FeatureId(String);
@@ -32,7 +32,9 @@ impl FeatureId {
         if text.chars().count() > ID_LENGTH_MAX {
             return Err(Problem::TooLong { max: ID_LENGTH_MAX });
         }
-        let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        // Clients resolve `.` and `..` away from a path, so that nothing of that name could be reached.
+        let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+            && !matches!(text, "." | "..");
         if fits { Ok(FeatureId(text.to_owned())) } else { Err(Problem::NotAnIdentifier) }
     }
 }

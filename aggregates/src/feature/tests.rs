@@ -44,7 +44,7 @@ fn identifiers_have_their_form() {
     }
     assert_eq!(FeatureId::parse(""), Err(Problem::Blank));
     assert_eq!(FeatureId::parse(&format!("{longest}a")), Err(Problem::TooLong { max: ID_LENGTH_MAX }));
-    for text in ["a b", "a/b", "ä", "a\0", "a:b"] {
+    for text in ["a b", "a/b", "ä", "a\0", "a:b", ".", ".."] {
         assert_eq!(FeatureId::parse(text), Err(Problem::NotAnIdentifier), "{text}");
     }
 }

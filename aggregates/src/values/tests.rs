@@ -18,6 +18,14 @@ fn malformed_addresses_are_refused() {
 }
 
 #[test]
+fn an_address_that_looks_like_another_one_is_refused() {
+    for text in ["a\u{200b}da@x.org", "ada\u{202e}@x.org", "ada@x\u{ad}y.org", "ad\u{180e}a@x.org", "a\u{feff}da@x.org"]
+    {
+        assert_eq!(EmailAddress::parse(text), Err(Problem::Invisible), "{text:?}");
+    }
+}
+
+#[test]
 fn the_sample_address_of_the_contract_is_accepted() {
     assert!(EmailAddress::parse("string@gmail.com").is_ok());
 }
@@ -273,6 +281,9 @@ fn names_are_neither_blank_nor_unstorable() {
     for name in ["A", " Ada ", "李", "O'Neill-Ødegård"] {
         assert_eq!(check_name(name), Ok(()), "{name:?}");
     }
+    for name in ["A\u{200b}da", "Ada\u{202e}", "\u{feff}Ada", "A\u{ad}da", "\u{200d}"] {
+        assert_eq!(check_name(name), Err(Problem::Invisible), "{name:?}");
+    }
 }
 
 #[test]
@@ -280,6 +291,10 @@ fn texts_may_be_empty_but_not_unstorable() {
     assert_eq!(check_text(""), Ok(()));
     assert_eq!(check_text("any\u{1}\u{7f}\u{10ffff}"), Ok(()));
     assert_eq!(check_text("\0"), Err(Problem::Nul));
+    assert_eq!(check_text("read \u{202e}backwards"), Err(Problem::Override));
+    assert_eq!(check_text("isolated \u{2066}text\u{2069}"), Err(Problem::Override));
+    // Joiners and marks belong to scripts and emoji.
+    assert_eq!(check_text("می\u{200c}خواهم 👩\u{200d}👧 \u{200e}"), Ok(()));
 }
 
 #[test]
