@@ -1,10 +1,13 @@
 //! What a user's commands mean.
 
-use super::profile::{Membership, Profile, Role, SystemRole, UserState, Username};
+use super::contacts::{Contacts, Username};
+use super::home::Home;
+use super::profile::{Membership, Profile, Role, SystemRole, UserState};
 use super::{
     Amendment, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand, UserError, UserEvent,
+    preferences,
 };
-use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_text};
+use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_visible};
 use crate::{Decide, decide::aggregate};
 use std::collections::BTreeSet;
 
@@ -28,7 +31,11 @@ impl Decide for User {
             // What is at its end may still be left.
             (
                 User::Present(profile),
-                UserCommand::Leave(_) | UserCommand::Revoke(..) | UserCommand::RevokeSystem(_),
+                UserCommand::Leave(_)
+                | UserCommand::Revoke(..)
+                | UserCommand::RevokeSystem(_)
+                | UserCommand::RevertEmail(_)
+                | UserCommand::RevertPhone(_),
             ) => Some(profile),
             (User::Present(profile), _) if profile.state == UserState::Archived => return Err(UserError::Archived),
             (User::Present(profile), _) => Some(profile),
@@ -45,10 +52,10 @@ fn decide(profile: &Profile, command: UserCommand) -> Decided {
     match command {
         UserCommand::Create(_) => Err(UserError::AlreadyExists),
         UserCommand::Amend(amendment) => amend(profile, *amendment),
-        UserCommand::ConfirmPhone(phone) if profile.contacts.phone.as_ref() != Some(&phone) => {
-            Err(UserError::OtherPhone)
-        }
-        UserCommand::ConfirmPhone(_) => Ok(only_if(!profile.contacts.phone_verified, UserEvent::PhoneConfirmed {})),
+        UserCommand::ConfirmEmail(email) => profile.contacts.confirm_email(&email),
+        UserCommand::ConfirmPhone(phone) => profile.contacts.confirm_phone(&phone),
+        UserCommand::RevertEmail(email) => Ok(profile.contacts.revert_email(&email)),
+        UserCommand::RevertPhone(phone) => Ok(profile.contacts.revert_phone(&phone)),
         UserCommand::ChangePassword { former, .. } if profile.password_hash.as_ref() != Some(&former) => {
             Err(UserError::OtherPassword)
         }
@@ -68,10 +75,7 @@ fn decide(profile: &Profile, command: UserCommand) -> Decided {
         }
         UserCommand::Disable { by } => disable(profile, by),
         UserCommand::Enable => Ok(enable(profile)),
-        UserCommand::Archive => {
-            let (email, phone) = (profile.contacts.email.clone(), profile.contacts.phone.clone());
-            Ok(vec![UserEvent::Archived { email, phone }])
-        }
+        UserCommand::Archive => Ok(vec![profile.contacts.archive()]),
         UserCommand::Join(organization) => join(profile, organization),
         UserCommand::Leave(organization) => Ok(leave(profile, organization)),
         UserCommand::Grant(organization, role) => {
@@ -118,6 +122,9 @@ fn create(mut creation: Creation) -> Decided {
     if !contact && creation.state != UserState::Init {
         return Err(UserError::NoSuchContact);
     }
+    creation.home.get_or_insert(Home::SYSTEM);
+    // Nothing waits before there was something else.
+    creation.contacts = Contacts { verified_email: None, verified_phone: None, ..creation.contacts };
     Ok(vec![UserEvent::Created(Box::new(creation))])
 }
 
@@ -131,7 +138,7 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
         username,
         locale,
         time_zone,
-        preferences,
+        preferences: wishes,
         default_organization,
         classification,
         birth_date,
@@ -147,6 +154,11 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     }
     if let Some(zone) = &time_zone {
         note(&mut findings, "timeZone", check_time_zone(zone));
+    }
+    let mut wished = profile.preferences.clone();
+    if let Some(given) = wishes.filter(|given| !given.is_empty()) {
+        let merged = preferences::merged(&wished, given);
+        note(&mut findings, "communicationPreferences", merged.map(|merged| wished = merged));
     }
     if !findings.is_empty() {
         return Err(UserError::Invalid(findings));
@@ -168,12 +180,8 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     if let Some(birth_date) = birth_date.filter(|date| profile.birth_date.as_ref() != Some(date)) {
         events.push(UserEvent::BirthDateAmended { birth_date });
     }
-    if let Some(email) = email.filter(|email| contacts.email.as_ref() != Some(email)) {
-        events.push(UserEvent::EmailAmended { former: contacts.email.clone(), email });
-    }
-    if let Some(phone) = phone.filter(|phone| contacts.phone.as_ref() != Some(phone)) {
-        events.push(UserEvent::PhoneAmended { former: contacts.phone.clone(), phone });
-    }
+    events.extend(email.and_then(|email| contacts.amend_email(email)));
+    events.extend(phone.and_then(|phone| contacts.amend_phone(phone)));
     if let Some(username) = username.filter(|username| *username != profile.username) {
         events.push(UserEvent::UsernameChosen { username });
     }
@@ -186,12 +194,8 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     {
         events.push(UserEvent::TimeZoneChosen { time_zone });
     }
-    if let Some(given) = preferences {
-        let mut preferences = profile.preferences.clone();
-        preferences.extend(given);
-        if preferences != profile.preferences {
-            events.push(UserEvent::PreferencesAmended { preferences });
-        }
+    if wished != profile.preferences {
+        events.push(UserEvent::PreferencesAmended { preferences: wished });
     }
     if default_organization.is_some() && default_organization != profile.default_organization {
         events.push(UserEvent::DefaultOrganizationChanged { organization_id: default_organization });
@@ -211,7 +215,7 @@ fn note(findings: &mut Vec<Finding>, field: &str, checked: Result<(), Problem>) 
 /// A name may be empty, as long as nobody knows it.
 fn fit_name(name: &str) -> Result<String, Problem> {
     let name = name.trim();
-    check_text(name)?;
+    check_visible(name)?;
     if name.chars().count() > NAME_LENGTH_MAX {
         return Err(Problem::TooLong { max: NAME_LENGTH_MAX });
     }
@@ -263,9 +267,12 @@ fn leave(profile: &Profile, organization: OrganizationId) -> Vec<UserEvent> {
         return vec![];
     }
     let mut events = vec![UserEvent::OrganizationRemoved { organization_id: organization }];
+    let heir = profile.heir(organization);
     if profile.default_organization == Some(organization) {
-        let other = profile.memberships.keys().find(|other| **other != organization).copied();
-        events.push(UserEvent::DefaultOrganizationChanged { organization_id: other });
+        events.push(UserEvent::DefaultOrganizationChanged { organization_id: heir });
+    }
+    if profile.home() == Some(organization) {
+        events.push(UserEvent::HomeChanged { organization_id: heir });
     }
     events
 }

@@ -1,9 +1,9 @@
 //! What happens to a user.
 
-use super::profile::{
-    BirthDate, Classification, Contacts, Locale, Names, Phone, Preferences, Profile, Role, SystemRole, UserState,
-    Username,
-};
+use super::contacts::{Contacts, Phone, Username};
+use super::home::Home;
+use super::preferences::Preferences;
+use super::profile::{BirthDate, Classification, Locale, Names, Profile, Role, SystemRole, UserState};
 use crate::event::{EventFacts, event_names};
 use crate::values::{EmailAddress, IndividualId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey};
@@ -25,6 +25,9 @@ pub struct Creation {
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
+    /// Whose account it is. Every new user has one; events from before homes were recorded say nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// How it is reached.
     pub contacts: Contacts,
     /// Which contact it signs in with.
@@ -55,6 +58,7 @@ impl From<Creation> for Profile {
             state,
             names,
             birth_date,
+            home,
             contacts,
             username,
             locale,
@@ -68,6 +72,7 @@ impl From<Creation> for Profile {
             before_disabled: None,
             names,
             birth_date,
+            home,
             contacts,
             username,
             locale,
@@ -110,24 +115,37 @@ pub enum UserEvent {
     /// It has another e-mail address, not verified yet.
     #[serde(rename = "user.email-amended")]
     EmailAmended {
-        /// The address before.
+        /// The address before, if it is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<EmailAddress>,
         /// The address from now on.
         email: EmailAddress,
+        /// The last verified address, which stays the user's until the new one is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<EmailAddress>,
     },
     /// It has another telephone number, not verified yet.
     #[serde(rename = "user.phone-amended")]
     PhoneAmended {
-        /// The number before.
+        /// The number before, if it is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<Phone>,
         /// The number from now on.
         phone: Phone,
+        /// The last verified number, which stays the user's until the new one is confirmed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept: Option<Phone>,
     },
     /// Its telephone number was found to be its own.
     #[serde(rename = "user.phone-confirmed")]
-    PhoneConfirmed {},
+    PhoneConfirmed {
+        /// The verified number before, which is free now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<Phone>,
+        /// Whether all sessions are over.
+        #[serde(default)]
+        ends_sessions: bool,
+    },
     /// It signs in with another contact.
     #[serde(rename = "user.username-selected")]
     UsernameChosen {
@@ -189,6 +207,12 @@ pub enum UserEvent {
         /// The telephone number that is free again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phone: Option<Phone>,
+        /// The verified address that was kept beside it, free again as well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_email: Option<EmailAddress>,
+        /// The verified number that was kept beside it, free again as well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        kept_phone: Option<Phone>,
     },
     /// It is a member of an organization.
     #[serde(rename = "user.organization-joined")]
@@ -254,6 +278,40 @@ pub enum UserEvent {
         /// Which.
         individual_id: IndividualId,
     },
+    /// Its e-mail address was found to be its own.
+    #[serde(rename = "user.email-confirmed")]
+    EmailConfirmed {
+        /// The verified address before, which is free now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<EmailAddress>,
+        /// The address.
+        email: EmailAddress,
+        /// Whether all sessions are over.
+        ends_sessions: bool,
+    },
+    /// It has its verified e-mail address again.
+    #[serde(rename = "user.email-restored")]
+    EmailRestored {
+        /// The address that waited, which is free now.
+        former: EmailAddress,
+        /// The address from now on.
+        email: EmailAddress,
+    },
+    /// It has its verified telephone number again.
+    #[serde(rename = "user.phone-restored")]
+    PhoneRestored {
+        /// The number that waited, which is free now.
+        former: Phone,
+        /// The number from now on.
+        phone: Phone,
+    },
+    /// It is another organization's account.
+    #[serde(rename = "user.home-changed")]
+    HomeChanged {
+        /// Whose; none for the system.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        organization_id: Option<OrganizationId>,
+    },
 }
 
 event_names!(UserEvent {
@@ -282,6 +340,10 @@ event_names!(UserEvent {
     DocumentsAgreed => "user.documents-agreed" @ "1.0",
     AgreementsDeleted => "user.agreements-deleted" @ "1.0",
     IndividualAdded => "user.individual-added" @ "1.0",
+    EmailConfirmed => "user.email-confirmed" @ "1.0",
+    EmailRestored => "user.email-restored" @ "1.0",
+    PhoneRestored => "user.phone-restored" @ "1.0",
+    HomeChanged => "user.home-changed" @ "1.0",
 });
 
 /// Names the event and nothing of what it holds: most of it is personal, some of it secret.
@@ -306,16 +368,43 @@ impl EventFacts for UserEvent {
                 let Contacts { email: address, phone: number, .. } = &creation.contacts;
                 email(address, Claim::Take).into_iter().chain(phone(number, Claim::Take)).collect()
             }
-            UserEvent::EmailAmended { former, email: address } => {
+            UserEvent::EmailAmended { former, email: address, .. } => {
                 exchanged(former.as_ref().map(ClaimKey::account_email), ClaimKey::account_email(address))
             }
-            UserEvent::PhoneAmended { former, phone: number } => {
+            UserEvent::PhoneAmended { former, phone: number, .. } => {
                 exchanged(former.as_ref().map(ClaimKey::user_phone), ClaimKey::user_phone(number))
             }
-            UserEvent::Archived { email: address, phone: number } => {
-                email(address, Claim::Release).into_iter().chain(phone(number, Claim::Release)).collect()
+            UserEvent::EmailConfirmed { former, .. } => email(former, Claim::Release).into_iter().collect(),
+            UserEvent::PhoneConfirmed { former, .. } => phone(former, Claim::Release).into_iter().collect(),
+            UserEvent::EmailRestored { former, .. } => vec![Claim::Release(ClaimKey::account_email(former))],
+            UserEvent::PhoneRestored { former, .. } => vec![Claim::Release(ClaimKey::user_phone(former))],
+            UserEvent::Archived { email: address, phone: number, kept_email, kept_phone } => {
+                let emails = [address, kept_email].into_iter().filter_map(|address| email(address, Claim::Release));
+                emails
+                    .chain([number, kept_phone].into_iter().filter_map(|number| phone(number, Claim::Release)))
+                    .collect()
             }
-            _ => vec![],
+            UserEvent::NamesAmended { .. }
+            | UserEvent::BirthDateAmended { .. }
+            | UserEvent::UsernameChosen { .. }
+            | UserEvent::LocaleChosen { .. }
+            | UserEvent::TimeZoneChosen { .. }
+            | UserEvent::PreferencesAmended { .. }
+            | UserEvent::Classified { .. }
+            | UserEvent::PasswordChanged { .. }
+            | UserEvent::Disabled { .. }
+            | UserEvent::Enabled { .. }
+            | UserEvent::OrganizationJoined { .. }
+            | UserEvent::OrganizationRemoved { .. }
+            | UserEvent::DefaultOrganizationChanged { .. }
+            | UserEvent::RoleGranted { .. }
+            | UserEvent::RoleRevoked { .. }
+            | UserEvent::SystemRoleGranted { .. }
+            | UserEvent::SystemRoleRevoked { .. }
+            | UserEvent::DocumentsAgreed { .. }
+            | UserEvent::AgreementsDeleted {}
+            | UserEvent::IndividualAdded { .. }
+            | UserEvent::HomeChanged { .. } => vec![],
         }
     }
 
@@ -331,11 +420,31 @@ impl EventFacts for UserEvent {
             ],
             UserEvent::NamesAmended { .. } => &["/names/firstName", "/names/lastName"],
             UserEvent::BirthDateAmended { .. } => &["/birthDate"],
-            UserEvent::EmailAmended { .. } => &["/former", "/email"],
-            UserEvent::PhoneAmended { .. } => &["/former", "/phone"],
-            UserEvent::Archived { .. } => &["/email", "/phone"],
+            UserEvent::EmailAmended { .. } => &["/former", "/email", "/kept"],
+            UserEvent::PhoneAmended { .. } => &["/former", "/phone", "/kept"],
+            UserEvent::EmailConfirmed { .. } | UserEvent::EmailRestored { .. } => &["/former", "/email"],
+            UserEvent::PhoneConfirmed { .. } => &["/former"],
+            UserEvent::PhoneRestored { .. } => &["/former", "/phone"],
+            UserEvent::Archived { .. } => &["/email", "/phone", "/keptEmail", "/keptPhone"],
             UserEvent::PasswordChanged { .. } => self.secret_fields(),
-            _ => &[],
+            UserEvent::UsernameChosen { .. }
+            | UserEvent::LocaleChosen { .. }
+            | UserEvent::TimeZoneChosen { .. }
+            | UserEvent::PreferencesAmended { .. }
+            | UserEvent::Classified { .. }
+            | UserEvent::Disabled { .. }
+            | UserEvent::Enabled { .. }
+            | UserEvent::OrganizationJoined { .. }
+            | UserEvent::OrganizationRemoved { .. }
+            | UserEvent::DefaultOrganizationChanged { .. }
+            | UserEvent::RoleGranted { .. }
+            | UserEvent::RoleRevoked { .. }
+            | UserEvent::SystemRoleGranted { .. }
+            | UserEvent::SystemRoleRevoked { .. }
+            | UserEvent::DocumentsAgreed { .. }
+            | UserEvent::AgreementsDeleted {}
+            | UserEvent::IndividualAdded { .. }
+            | UserEvent::HomeChanged { .. } => &[],
         }
     }
 

@@ -5,18 +5,21 @@
 //! something that happens to the user needs no event of theirs: each remembers the [`Profile::epoch`] of the user that
 //! it began in, and in an organization the [`Membership::number`] as well.
 
+mod contacts;
 mod decide;
 mod event;
+mod home;
+mod preferences;
 mod profile;
 pub mod roster;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use contacts::{Contacts, Phone, PhoneType, SignInName, Username};
 pub use event::{Creation, UserEvent};
-pub use profile::{
-    BirthDate, Channel, Classification, Contacts, Locale, Membership, Names, Phone, PhoneType, Preferences, Profile,
-    Role, SystemRole, UserState, Username,
-};
+pub use home::Home;
+pub use preferences::{Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences};
+pub use profile::{BirthDate, Classification, Locale, Membership, Names, Profile, Role, SystemRole, UserState};
 
 use crate::values::{EmailAddress, Finding, IndividualId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
@@ -47,8 +50,16 @@ pub enum UserCommand {
     Create(Box<Creation>),
     /// Changes what is given, all of it or nothing.
     Amend(Box<Amendment>),
-    /// Notes that the telephone number was found to be the user's.
+    /// Notes that the e-mail address, the one that is shown, was found to be the user's. The verified one before is free
+    /// then, and all sessions end.
+    ConfirmEmail(EmailAddress),
+    /// Notes that the telephone number, the one that is shown, was found to be the user's. The verified one before is free
+    /// then, and all sessions end.
     ConfirmPhone(Phone),
+    /// Puts the verified e-mail address back, if this one still waits.
+    RevertEmail(EmailAddress),
+    /// Puts the verified telephone number back, if this one still waits.
+    RevertPhone(Phone),
     /// Sets another password after the former one was given.
     ChangePassword {
         /// Hash that the given password was compared with: another one by now means that somebody was faster.
@@ -142,6 +153,9 @@ pub enum UserError {
     /// The default organization is none of the user's.
     #[error("the user is not a member of the organization")]
     NotAMember,
+    /// The address is not the user's current one.
+    #[error("the e-mail address is another one")]
+    OtherEmail,
     /// The number is not the user's current one.
     #[error("the telephone number is another one")]
     OtherPhone,

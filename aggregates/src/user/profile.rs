@@ -1,10 +1,12 @@
 //! What is known of a user.
 
+use super::contacts::{Contacts, Username};
 use super::event::UserEvent;
-use crate::values::{EmailAddress, IndividualId, OrganizationId, Problem, UserId};
+use super::home::Home;
+use super::preferences::Preferences;
+use crate::values::{IndividualId, OrganizationId, Problem, UserId};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use uuid::Uuid;
@@ -47,37 +49,6 @@ pub struct Names {
     pub last_name: String,
 }
 
-/// A telephone number as it is dialled from anywhere (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Phone(String);
-
-impl Phone {
-    /// Checks the form.
-    ///
-    /// # Errors
-    /// `NotAPhone`.
-    pub fn parse(text: &str) -> Result<Self, Problem> {
-        let digits = text.strip_prefix('+').ok_or(Problem::NotAPhone)?;
-        let fits = (8..=15).contains(&digits.len())
-            && digits.bytes().all(|digit| digit.is_ascii_digit())
-            && !digits.starts_with('0');
-        if fits { Ok(Phone(text.to_owned())) } else { Err(Problem::NotAPhone) }
-    }
-
-    /// The number as it is written.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is one of the North American plan.
-    #[must_use]
-    pub fn is_north_american(&self) -> bool {
-        self.0.len() == 12 && self.0.starts_with("+1")
-    }
-}
-
 /// A date of birth, `YYYY-MM-DD`. A text, since that of an erased person is none that is in the calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -98,51 +69,6 @@ impl BirthDate {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// What kind of line a telephone number is; empty text as long as nobody knows.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PhoneType {
-    /// Not known.
-    #[default]
-    #[serde(rename = "")]
-    Unknown,
-    /// Fixed.
-    Landline,
-    /// Mobile.
-    Mobile,
-    /// Over the Internet.
-    Voip,
-}
-
-/// How a user is reached, and which of it was found to be theirs.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Contacts {
-    /// E-mail address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<EmailAddress>,
-    /// Whether it is known to be the user's.
-    pub email_verified: bool,
-    /// Telephone number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<Phone>,
-    /// Kind of its line.
-    #[serde(default)]
-    pub phone_type: PhoneType,
-    /// Whether it is known to be the user's.
-    pub phone_verified: bool,
-}
-
-/// Which contact a user signs in with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Username {
-    /// The e-mail address.
-    Email,
-    /// The telephone number.
-    Phone,
 }
 
 /// Language and country in which a user is addressed.
@@ -180,25 +106,6 @@ impl Classification {
         }
     }
 }
-
-/// A way of reaching a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Channel {
-    /// E-mail.
-    Email,
-    /// Notices on a telephone.
-    Mobile,
-    /// Text messages.
-    Sms,
-    /// Calls.
-    Voice,
-    /// Notices in a browser.
-    Web,
-}
-
-/// What a user wishes to get on each channel, in the words of whoever sends it.
-pub type Preferences = BTreeMap<Channel, Map<String, Value>>;
 
 /// A role in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -296,6 +203,9 @@ pub struct Profile {
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
+    /// Whose account it is; absent as long as one from before homes were recorded has joined no organization.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<Home>,
     /// How it is reached.
     pub contacts: Contacts,
     /// Which contact it signs in with.
@@ -360,16 +270,18 @@ impl Profile {
             UserEvent::Created(_) => {}
             UserEvent::NamesAmended { names } => self.names = names,
             UserEvent::BirthDateAmended { birth_date } => self.birth_date = Some(birth_date),
-            UserEvent::EmailAmended { email, .. } => {
-                self.contacts.email = Some(email);
-                self.contacts.email_verified = false;
+            UserEvent::EmailAmended { email, kept, .. } => self.contacts.has_email(email, false, kept),
+            UserEvent::PhoneAmended { phone, kept, .. } => self.contacts.has_phone(phone, false, kept),
+            UserEvent::EmailConfirmed { email, ends_sessions, .. } => {
+                self.contacts.has_email(email, true, None);
+                self.epoch += u64::from(ends_sessions);
             }
-            UserEvent::PhoneAmended { phone, .. } => {
-                self.contacts.phone = Some(phone);
-                self.contacts.phone_type = PhoneType::Unknown;
-                self.contacts.phone_verified = false;
+            UserEvent::PhoneConfirmed { ends_sessions, .. } => {
+                (self.contacts.phone_verified, self.contacts.verified_phone) = (true, None);
+                self.epoch += u64::from(ends_sessions);
             }
-            UserEvent::PhoneConfirmed {} => self.contacts.phone_verified = true,
+            UserEvent::EmailRestored { email, .. } => self.contacts.has_email(email, true, None),
+            UserEvent::PhoneRestored { phone, .. } => self.contacts.has_phone(phone, true, None),
             UserEvent::UsernameChosen { username } => self.username = username,
             UserEvent::LocaleChosen { locale } => (self.locale, self.locale_explicit) = (locale, true),
             UserEvent::TimeZoneChosen { time_zone } => {
@@ -394,11 +306,17 @@ impl Profile {
             UserEvent::OrganizationJoined { organization_id, number } => {
                 self.memberships.insert(organization_id, Membership { number, roles: BTreeSet::new() });
                 self.joined = number;
+                self.settle(Home::of(organization_id));
             }
             UserEvent::OrganizationRemoved { organization_id } => {
+                // An event of its own says so as well, but none did before homes were recorded.
+                if self.home() == Some(organization_id) {
+                    self.home = Some(Home { organization_id: self.heir(organization_id) });
+                }
                 self.memberships.remove(&organization_id);
             }
             UserEvent::DefaultOrganizationChanged { organization_id } => self.default_organization = organization_id,
+            UserEvent::HomeChanged { organization_id } => self.home = Some(Home { organization_id }),
             UserEvent::RoleGranted { organization_id, role } => {
                 if let Some(membership) = self.memberships.get_mut(&organization_id) {
                     membership.roles.insert(role);
@@ -411,6 +329,7 @@ impl Profile {
             }
             UserEvent::SystemRoleGranted { role } => {
                 self.system_roles.insert(role);
+                self.settle(Home::SYSTEM);
             }
             UserEvent::SystemRoleRevoked { role } => {
                 self.system_roles.remove(&role);

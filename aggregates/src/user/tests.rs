@@ -2,7 +2,11 @@
 
 mod amendment;
 mod belonging;
+mod claims;
+mod contacts;
+mod home;
 mod life;
+mod preferences;
 mod roster;
 
 use super::*;
@@ -46,6 +50,7 @@ fn creation() -> Creation {
         state: UserState::Confirmed,
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
+        home: Some(Home::SYSTEM),
         contacts: Contacts { email: Some(email("ada@example.com")), email_verified: true, ..Contacts::default() },
         username: Username::Email,
         locale: Locale::EnUs,
@@ -74,7 +79,7 @@ fn create(creation: Creation) -> UserCommand {
 }
 
 fn archived() -> UserEvent {
-    UserEvent::Archived { email: creation().contacts.email, phone: None }
+    UserEvent::Archived { email: creation().contacts.email, phone: None, kept_email: None, kept_phone: None }
 }
 
 /// The largest event of every type.
@@ -89,9 +94,17 @@ pub(crate) fn full_events() -> Vec<UserEvent> {
         }),
         UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
         UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
-        UserEvent::EmailAmended { former: Some(email("ada@example.com")), email: email("king@example.com") },
-        UserEvent::PhoneAmended { former: Some(phone("+12025550123")), phone: phone("+12025550124") },
-        UserEvent::PhoneConfirmed {},
+        UserEvent::EmailAmended {
+            former: Some(email("byron@example.com")),
+            email: email("king@example.com"),
+            kept: Some(email("ada@example.com")),
+        },
+        UserEvent::PhoneAmended {
+            former: Some(phone("+12025550125")),
+            phone: phone("+12025550124"),
+            kept: Some(phone("+12025550123")),
+        },
+        UserEvent::PhoneConfirmed { former: Some(phone("+12025550123")), ends_sessions: true },
         UserEvent::UsernameChosen { username: Username::Phone },
         UserEvent::LocaleChosen { locale: Locale::EsUs },
         UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },
@@ -106,7 +119,12 @@ pub(crate) fn full_events() -> Vec<UserEvent> {
         },
         UserEvent::Disabled { state: UserState::Disabled },
         UserEvent::Enabled { state: UserState::Confirmed },
-        UserEvent::Archived { email: Some(email("king@example.com")), phone: Some(phone("+12025550124")) },
+        UserEvent::Archived {
+            email: Some(email("king@example.com")),
+            phone: Some(phone("+12025550124")),
+            kept_email: Some(email("ada@example.com")),
+            kept_phone: Some(phone("+12025550123")),
+        },
         UserEvent::OrganizationJoined { organization_id, number: 1 },
         UserEvent::OrganizationRemoved { organization_id },
         UserEvent::DefaultOrganizationChanged { organization_id: Some(organization_id) },
@@ -117,6 +135,14 @@ pub(crate) fn full_events() -> Vec<UserEvent> {
         UserEvent::DocumentsAgreed { documents: [Uuid::from_u128(7)].into() },
         UserEvent::AgreementsDeleted {},
         UserEvent::IndividualAdded { individual_id: IndividualId(Uuid::from_u128(9)) },
+        UserEvent::EmailConfirmed {
+            former: Some(email("ada@example.com")),
+            email: email("king@example.com"),
+            ends_sessions: true,
+        },
+        UserEvent::EmailRestored { former: email("king@example.com"), email: email("ada@example.com") },
+        UserEvent::PhoneRestored { former: phone("+12025550124"), phone: phone("+12025550123") },
+        UserEvent::HomeChanged { organization_id: Some(organization_id) },
     ]
 }
 

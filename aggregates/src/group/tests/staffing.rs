@@ -97,6 +97,7 @@ fn profile(state: UserState, memberships: impl IntoIterator<Item = (Organization
         state,
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
+        home: None,
         contacts: Contacts::default(),
         username: Username::Email,
         locale: Locale::EnUs,

@@ -46,43 +46,13 @@ fn a_choice_is_one_even_of_what_was_there_already() {
 }
 
 #[test]
-fn a_new_contact_is_not_verified_and_frees_the_former_one() {
-    let to = |text: &str| amend(|change| change.email = Some(email(text)));
-    let amended = |text: &str| UserEvent::EmailAmended { former: Some(email("ada@example.com")), email: email(text) };
-    given([created()]).when(to("king@example.com")).then_expect_events(vec![amended("king@example.com")]);
-    assert!(!profile([created(), amended("king@example.com")]).contacts.email_verified);
-    assert_eq!(
-        amended("king@example.com").claims(),
-        [
-            Claim::Release(ClaimKey::account_email(&email("ada@example.com"))),
-            Claim::Take(ClaimKey::account_email(&email("king@example.com"))),
-        ]
-    );
-    // Another spelling of the same address is no other address to anybody else.
-    given([created()]).when(to("ADA@example.com")).then_expect_events(vec![amended("ADA@example.com")]);
-    assert_eq!(amended("ADA@example.com").claims(), []);
-}
-
-#[test]
-fn a_telephone_number_is_confirmed_if_it_is_the_users() {
-    let (one, other) = (phone("+12025550123"), phone("+12025550124"));
-    let amended = || UserEvent::PhoneAmended { former: None, phone: phone("+12025550123") };
-    given([created()]).when(amend(|change| change.phone = Some(one.clone()))).then_expect_events(vec![amended()]);
-    given([created()]).when(UserCommand::ConfirmPhone(one.clone())).then_expect_error(UserError::OtherPhone);
-    given([created(), amended()]).when(UserCommand::ConfirmPhone(other)).then_expect_error(UserError::OtherPhone);
-    let confirmed = || UserEvent::PhoneConfirmed {};
-    given([created(), amended()]).when(UserCommand::ConfirmPhone(one.clone())).then_expect_events(vec![confirmed()]);
-    given([created(), amended(), confirmed()]).when(UserCommand::ConfirmPhone(one)).then_expect_events(vec![]);
-}
-
-#[test]
 fn the_user_name_is_a_contact_that_there_is_also_one_given_at_once() {
     let by_phone = |number: Option<&str>| {
         amend(|change| (change.username, change.phone) = (Some(Username::Phone), number.map(phone)))
     };
     given([created()]).when(by_phone(None)).then_expect_error(UserError::NoSuchContact);
     given([created()]).when(by_phone(Some("+12025550123"))).then_expect_events(vec![
-        UserEvent::PhoneAmended { former: None, phone: phone("+12025550123") },
+        UserEvent::PhoneAmended { former: None, phone: phone("+12025550123"), kept: None },
         UserEvent::UsernameChosen { username: Username::Phone },
     ]);
 }

@@ -113,7 +113,12 @@ fn what_ends_sessions_begins_an_epoch_and_nothing_else_does() {
 #[test]
 fn who_is_archived_frees_their_contacts_and_is_changed_no_more() {
     let both = || created_with(|creation| creation.contacts.phone = Some(phone("+12025550123")));
-    let archived = || UserEvent::Archived { email: Some(email("ada@example.com")), phone: Some(phone("+12025550123")) };
+    let archived = || UserEvent::Archived {
+        email: Some(email("ada@example.com")),
+        phone: Some(phone("+12025550123")),
+        kept_email: None,
+        kept_phone: None,
+    };
     given([both()]).when(UserCommand::Archive).then_expect_events(vec![archived()]);
     given([both(), archived()]).when(UserCommand::Archive).then_expect_events(vec![]);
     for command in [

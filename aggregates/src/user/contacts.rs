@@ -1,0 +1,250 @@
+//! How a user is reached. A new address is the user's from the moment that it is given, so that nobody else takes it, but
+//! it waits: until it is confirmed the last verified one stays the user's as well, and stays what the user signs in with.
+
+use super::UserError;
+use super::event::UserEvent;
+use super::profile::Profile;
+use crate::ClaimKey;
+use crate::values::{EmailAddress, Problem};
+use serde::{Deserialize, Serialize};
+
+/// A telephone number as it is dialled from anywhere (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Phone(String);
+
+impl Phone {
+    /// Checks the form.
+    ///
+    /// # Errors
+    /// `NotAPhone`.
+    pub fn parse(text: &str) -> Result<Self, Problem> {
+        let digits = text.strip_prefix('+').ok_or(Problem::NotAPhone)?;
+        let fits = (8..=15).contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_digit())
+            && !digits.starts_with('0');
+        if fits { Ok(Phone(text.to_owned())) } else { Err(Problem::NotAPhone) }
+    }
+
+    /// The number as it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is one of the North American plan.
+    #[must_use]
+    pub fn is_north_american(&self) -> bool {
+        self.0.len() == 12 && self.0.starts_with("+1")
+    }
+}
+
+/// What kind of line a telephone number is; empty text as long as nobody knows.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhoneType {
+    /// Not known.
+    #[default]
+    #[serde(rename = "")]
+    Unknown,
+    /// Fixed.
+    Landline,
+    /// Mobile.
+    Mobile,
+    /// Over the Internet.
+    Voip,
+}
+
+/// How a user is reached, and which of it was found to be theirs.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Contacts {
+    /// E-mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<EmailAddress>,
+    /// Whether it is known to be the user's.
+    pub email_verified: bool,
+    /// The last verified address, kept while another one waits for its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_email: Option<EmailAddress>,
+    /// Telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<Phone>,
+    /// Kind of its line.
+    #[serde(default)]
+    pub phone_type: PhoneType,
+    /// Whether it is known to be the user's.
+    pub phone_verified: bool,
+    /// The last verified number, kept while another one waits for its confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_phone: Option<Phone>,
+}
+
+/// Which contact a user signs in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Username {
+    /// The e-mail address.
+    Email,
+    /// The telephone number.
+    Phone,
+}
+
+/// What a user signs in with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SignInName<'a> {
+    /// An e-mail address.
+    Email(&'a EmailAddress),
+    /// A telephone number.
+    Phone(&'a Phone),
+}
+
+impl<'a> SignInName<'a> {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'a str {
+        match self {
+            SignInName::Email(email) => email.as_str(),
+            SignInName::Phone(phone) => phone.as_str(),
+        }
+    }
+
+    /// The claim by which it is the user's alone.
+    #[must_use]
+    pub fn claim(self) -> ClaimKey {
+        match self {
+            SignInName::Email(email) => ClaimKey::account_email(email),
+            SignInName::Phone(phone) => ClaimKey::user_phone(phone),
+        }
+    }
+}
+
+impl Contacts {
+    /// The e-mail address that is known to be the user's: the shown one, or the one that is kept while another waits.
+    #[must_use]
+    pub fn proven_email(&self) -> Option<&EmailAddress> {
+        if self.email_verified { self.email.as_ref() } else { self.verified_email.as_ref() }
+    }
+
+    /// The telephone number that is known to be the user's: the shown one, or the one that is kept while another waits.
+    #[must_use]
+    pub fn proven_phone(&self) -> Option<&Phone> {
+        if self.phone_verified { self.phone.as_ref() } else { self.verified_phone.as_ref() }
+    }
+
+    /// The e-mail address that waits for its confirmation while a verified one is kept.
+    #[must_use]
+    pub fn waiting_email(&self) -> Option<&EmailAddress> {
+        self.email.as_ref().filter(|_| !self.email_verified && self.verified_email.is_some())
+    }
+
+    /// The telephone number that waits for its confirmation while a verified one is kept.
+    #[must_use]
+    pub fn waiting_phone(&self) -> Option<&Phone> {
+        self.phone.as_ref().filter(|_| !self.phone_verified && self.verified_phone.is_some())
+    }
+
+    /// What another e-mail address changes. The same one in other letters is no change.
+    pub(super) fn amend_email(&self, email: EmailAddress) -> Option<UserEvent> {
+        if self.email.as_ref().is_some_and(|shown| is_same(shown, &email)) {
+            return None;
+        }
+        let (former, kept) = match (self.email_verified, &self.verified_email) {
+            (true, _) => (None, self.email.clone()),
+            (false, Some(kept)) if is_same(kept, &email) => return self.restore_email(),
+            (false, kept) => (self.email.clone(), kept.clone()),
+        };
+        Some(UserEvent::EmailAmended { former, email, kept })
+    }
+
+    /// What another telephone number changes.
+    pub(super) fn amend_phone(&self, phone: Phone) -> Option<UserEvent> {
+        if self.phone.as_ref() == Some(&phone) {
+            return None;
+        }
+        let (former, kept) = match (self.phone_verified, &self.verified_phone) {
+            (true, _) => (None, self.phone.clone()),
+            (false, Some(kept)) if *kept == phone => return self.restore_phone(),
+            (false, kept) => (self.phone.clone(), kept.clone()),
+        };
+        Some(UserEvent::PhoneAmended { former, phone, kept })
+    }
+
+    pub(super) fn confirm_email(&self, email: &EmailAddress) -> Result<Vec<UserEvent>, UserError> {
+        let shown = self.email.as_ref().filter(|shown| is_same(shown, email)).ok_or(UserError::OtherEmail)?;
+        if self.email_verified {
+            return Ok(vec![]);
+        }
+        let former = self.verified_email.clone();
+        Ok(vec![UserEvent::EmailConfirmed { former, email: shown.clone(), ends_sessions: true }])
+    }
+
+    pub(super) fn confirm_phone(&self, phone: &Phone) -> Result<Vec<UserEvent>, UserError> {
+        if self.phone.as_ref() != Some(phone) {
+            return Err(UserError::OtherPhone);
+        }
+        if self.phone_verified {
+            return Ok(vec![]);
+        }
+        Ok(vec![UserEvent::PhoneConfirmed { former: self.verified_phone.clone(), ends_sessions: true }])
+    }
+
+    /// Another address than the one that waits is left alone.
+    pub(super) fn revert_email(&self, email: &EmailAddress) -> Vec<UserEvent> {
+        let waits = self.waiting_email().is_some_and(|waiting| is_same(waiting, email));
+        self.restore_email().filter(|_| waits).into_iter().collect()
+    }
+
+    /// Another number than the one that waits is left alone.
+    pub(super) fn revert_phone(&self, phone: &Phone) -> Vec<UserEvent> {
+        let waits = self.waiting_phone() == Some(phone);
+        self.restore_phone().filter(|_| waits).into_iter().collect()
+    }
+
+    fn restore_email(&self) -> Option<UserEvent> {
+        Some(UserEvent::EmailRestored { former: self.email.clone()?, email: self.verified_email.clone()? })
+    }
+
+    fn restore_phone(&self) -> Option<UserEvent> {
+        Some(UserEvent::PhoneRestored { former: self.phone.clone()?, phone: self.verified_phone.clone()? })
+    }
+
+    /// Frees everything.
+    pub(super) fn archive(&self) -> UserEvent {
+        UserEvent::Archived {
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+            kept_email: self.verified_email.clone(),
+            kept_phone: self.verified_phone.clone(),
+        }
+    }
+
+    pub(super) fn has_email(&mut self, email: EmailAddress, verified: bool, kept: Option<EmailAddress>) {
+        (self.email, self.email_verified, self.verified_email) = (Some(email), verified, kept);
+    }
+
+    pub(super) fn has_phone(&mut self, phone: Phone, verified: bool, kept: Option<Phone>) {
+        (self.phone, self.phone_verified, self.verified_phone) = (Some(phone), verified, kept);
+        self.phone_type = PhoneType::Unknown;
+    }
+}
+
+impl Profile {
+    /// What the user signs in with: the verified address of the chosen contact, else that of the other one. One of whom
+    /// nothing is verified yet signs in with the chosen contact as it is; an address that waits is never a name.
+    #[must_use]
+    pub fn sign_in_name(&self) -> Option<SignInName<'_>> {
+        let contacts = &self.contacts;
+        let email = contacts.proven_email().map(SignInName::Email);
+        let phone = contacts.proven_phone().map(SignInName::Phone);
+        match self.username {
+            Username::Email => email.or(phone).or(contacts.email.as_ref().map(SignInName::Email)),
+            Username::Phone => phone.or(email).or(contacts.phone.as_ref().map(SignInName::Phone)),
+        }
+    }
+}
+
+/// Whether two spellings are one address.
+fn is_same(one: &EmailAddress, other: &EmailAddress) -> bool {
+    one.comparable() == other.comparable()
+}
