@@ -1,6 +1,7 @@
 //! What a collection of documents declares: its name, its keys, what is indexed, what is counted.
 
 use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
 
 /// A named set of documents of one type.
 #[derive(Debug)]
@@ -145,6 +146,23 @@ pub const KEY_LENGTH_MAX: usize = 512;
 pub fn sortable(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(KEY_LENGTH_MAX));
     text
+}
+
+/// A text that is compared for equality as well as sorted by: like [`sortable`], but texts that differ beyond the cut differ
+/// still, since the digest of the whole follows. No text of a document is taken for another one's, as each that is long
+/// enough to have a digest has one.
+#[must_use]
+pub fn exact(text: String) -> String {
+    if text.len() <= KEY_LENGTH_MAX {
+        return text;
+    }
+    let digest = Sha256::digest(&text);
+    let mut key = sortable(text);
+    key.push(SEPARATOR);
+    for byte in &digest[..16] {
+        key.push_str(&format!("{byte:02x}"));
+    }
+    key
 }
 
 /// A document: a typed value that a fold writes and queries answer.

@@ -7,7 +7,7 @@ mod tree;
 pub use log::{AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LOG_ORGANIZATION_ID, LogDocument, Subject};
 pub use tree::{Parents, TreeDocument};
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, exact};
 use crate::document::DocumentKey;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
@@ -28,7 +28,7 @@ use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Its identifier.
 pub const ID: TextKey<GroupDocument> = TextKey("id", PhantomData);
@@ -194,7 +194,7 @@ impl Document for GroupDocument {
             KeyValue::Text(self.kind.name().to_owned()),
             KeyValue::Text(node_type.to_owned()),
             KeyValue::Text((self.children == 0).to_string()),
-            KeyValue::Text(sortable(name.clone())),
+            KeyValue::Text(exact(name.clone())),
             KeyValue::Texts(self.tags.iter().cloned().collect()),
             KeyValue::Texts(vec![self.id.to_string(), self.organization_id.to_string()]),
             KeyValue::Text(name),

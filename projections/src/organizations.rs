@@ -1,6 +1,6 @@
 //! The `organizations` read model: one document an organization, as it is now. All dialects translate from it.
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, exact};
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
@@ -17,7 +17,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The organization itself, for those who may see no other.
 pub const ORGANIZATION_ID: TextKey<OrganizationDocument> = TextKey("organization_id", PhantomData);
@@ -57,7 +57,7 @@ pub fn id_key(id: Uuid) -> String {
 /// A text as keys hold it.
 #[must_use]
 pub fn text_key(text: &str) -> String {
-    sortable(fold_text(text))
+    exact(fold_text(text))
 }
 
 /// An organization as it is now. Members of the profile are its own.
@@ -150,7 +150,7 @@ impl Document for OrganizationDocument {
         let handle = fold_text(&self.handle());
         vec![
             KeyValue::Text(self.id()),
-            KeyValue::Text(sortable(name.clone())),
+            KeyValue::Text(exact(name.clone())),
             KeyValue::Text(name),
             KeyValue::Texts(
                 profile.details.number.iter().map(|number| text_key(number)).chain([id_key(profile.id.0)]).collect(),
@@ -167,7 +167,7 @@ impl Document for OrganizationDocument {
             ),
             KeyValue::Text(time_key(self.created_at)),
             KeyValue::Text(time_key(self.updated_at)),
-            KeyValue::Text(sortable(handle.clone())),
+            KeyValue::Text(exact(handle.clone())),
             KeyValue::Text(handle),
             KeyValue::Text(self.is_active().to_string()),
         ]

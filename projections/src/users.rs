@@ -1,10 +1,17 @@
 //! The `users` read model: one document a user, with everything that tells what it may: state, memberships, roles, and
 //! its posts in groups.
 
+mod keys;
+
+pub use keys::{
+    BIRTH_DATE, BY_CREATION, BY_EMAIL, BY_FIRST_NAME, BY_ID, BY_LAST_NAME, BY_WAITING, CLASSIFICATION, EMAIL,
+    EMAIL_VERIFIED, ENABLED, FIRST_NAME, ID, LAST_NAME, PARTICIPANT, PHONE, PHONE_VERIFIED, PLACES, PRIMARY_INDIVIDUAL,
+    REGISTERED, SEARCH, UPDATED_AT, VERIFIED, VERIFIED_EMAIL, WAITING_SINCE,
+};
+
 use crate::activities;
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
+use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, exact};
 use crate::document::DocumentKey;
-use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
 use crate::state_document::{self, StateDocument};
@@ -14,62 +21,16 @@ use registrar_aggregates::DomainEvent;
 use registrar_aggregates::group::staffing::{Post, Staffing, StaffingEvent, keeps_posts};
 use registrar_aggregates::session::{Account, Origin, SessionEvent};
 use registrar_aggregates::text::fold as fold_text;
-use registrar_aggregates::user::{Profile, Role, UserEvent, UserState, Username};
+use registrar_aggregates::user::{Profile, Role, SignInName, UserEvent, UserState};
 use registrar_aggregates::values::{EmailAddress, GroupId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 3;
-
-/// Finds users by a number of identifiers.
-pub const ID: TextKey<UserDocument> = TextKey("id", PhantomData);
-/// Time of the last change.
-pub const UPDATED_AT: TextKey<UserDocument> = TextKey("updated_at", PhantomData);
-/// The e-mail address as [`email_key`] writes it; empty without one.
-pub const EMAIL: TextKey<UserDocument> = TextKey("email", PhantomData);
-/// The telephone number; empty without one.
-pub const PHONE: TextKey<UserDocument> = TextKey("phone", PhantomData);
-/// First name, folded.
-pub const FIRST_NAME: TextKey<UserDocument> = TextKey("first_name", PhantomData);
-/// Last name, folded.
-pub const LAST_NAME: TextKey<UserDocument> = TextKey("last_name", PhantomData);
-/// Date of birth; empty without one.
-pub const BIRTH_DATE: TextKey<UserDocument> = TextKey("birth_date", PhantomData);
-/// `true` for one that is neither disabled nor archived.
-pub const ENABLED: TextKey<UserDocument> = TextKey("enabled", PhantomData);
-/// `true` for one whose sign-in contact is known to be its own.
-pub const VERIFIED: TextKey<UserDocument> = TextKey("verified", PhantomData);
-/// `true` if the e-mail address is known to be its own.
-pub const EMAIL_VERIFIED: TextKey<UserDocument> = TextKey("email_verified", PhantomData);
-/// `true` if the telephone number is known to be its own.
-pub const PHONE_VERIFIED: TextKey<UserDocument> = TextKey("phone_verified", PhantomData);
-/// `true` for one that has individuals and works for no organization.
-pub const PARTICIPANT: TextKey<UserDocument> = TextKey("participant", PhantomData);
-/// `true` for one that has set a password and confirmed it.
-pub const REGISTERED: TextKey<UserDocument> = TextKey("registered", PhantomData);
-/// What it counts as; empty as long as nobody said.
-pub const CLASSIFICATION: TextKey<UserDocument> = TextKey("classification", PhantomData);
-/// Its primary individual; empty without one.
-pub const PRIMARY_INDIVIDUAL: TextKey<UserDocument> = TextKey("primary_individual", PhantomData);
-/// Where it belongs and what it is there, as [`member_of`], [`holding`], [`leading`] and [`working_in`] write it.
-pub const PLACES: TextsKey<UserDocument> = TextsKey("places", PhantomData);
-/// Names, e-mail address and telephone number.
-pub const SEARCH: SearchKey<UserDocument> = SearchKey("search", PhantomData);
-/// Oldest first.
-pub const BY_CREATION: Sort<UserDocument> = Sort(&["created_at"], PhantomData);
-/// By identifier.
-pub const BY_ID: Sort<UserDocument> = Sort(&[], PhantomData);
-/// By e-mail address.
-pub const BY_EMAIL: Sort<UserDocument> = Sort(&["email"], PhantomData);
-/// By first name.
-pub const BY_FIRST_NAME: Sort<UserDocument> = Sort(&["first_name"], PhantomData);
-/// By last name.
-pub const BY_LAST_NAME: Sort<UserDocument> = Sort(&["last_name"], PhantomData);
 
 /// What [`member_of`] begins with.
 const MEMBER_OF: &str = "in:";
@@ -107,13 +68,13 @@ pub fn working_in(group: GroupId) -> String {
 /// An e-mail address as the key holds it.
 #[must_use]
 pub fn email_key(email: &EmailAddress) -> String {
-    sortable(email.comparable())
+    exact(email.comparable())
 }
 
 /// A name as keys hold it.
 #[must_use]
 pub fn name_key(name: &str) -> String {
-    sortable(fold_text(name))
+    exact(fold_text(name))
 }
 
 /// A user as it is now. Members of the profile are its own.
@@ -133,6 +94,12 @@ pub struct UserDocument {
     /// When it could sign in for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
+    /// Since when its e-mail address waits for confirmation while a verified one is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_waiting_since: Option<DateTime<Utc>>,
+    /// Since when its telephone number does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone_waiting_since: Option<DateTime<Utc>>,
     /// When it last signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<DateTime<Utc>>,
@@ -163,13 +130,10 @@ impl UserDocument {
         !self.individuals.is_empty() && !works && self.system_roles.is_empty()
     }
 
-    /// Whether the contact that it signs in with is known to be its own.
+    /// Whether a contact is known to be its own; one that is kept beside a waiting one counts.
     #[must_use]
     pub fn is_verified(&self) -> bool {
-        match self.username {
-            Username::Email => self.contacts.email_verified,
-            Username::Phone => self.contacts.phone_verified,
-        }
+        self.contacts.proven_email().is_some() || self.contacts.proven_phone().is_some()
     }
 
     /// Whether it has set a password and confirmed it.
@@ -181,12 +145,7 @@ impl UserDocument {
     /// What it signs in with; empty if it has no such contact.
     #[must_use]
     pub fn username_text(&self) -> &str {
-        let contacts = &self.contacts;
-        match self.username {
-            Username::Email => contacts.email.as_ref().map(EmailAddress::as_str),
-            Username::Phone => contacts.phone.as_ref().map(registrar_aggregates::user::Phone::as_str),
-        }
-        .unwrap_or_default()
+        self.sign_in_name().map_or("", SignInName::as_str)
     }
 
     /// First name, a space, last name, as far as they are known.
@@ -235,6 +194,8 @@ impl Document for UserDocument {
             KeyColumn { name: "birth_date", kind: KeyKind::Text },
             KeyColumn { name: "enabled", kind: KeyKind::Text },
             KeyColumn { name: "verified", kind: KeyKind::Text },
+            KeyColumn { name: "verified_email", kind: KeyKind::Text },
+            KeyColumn { name: "waiting_since", kind: KeyKind::Text },
             KeyColumn { name: "email_verified", kind: KeyKind::Text },
             KeyColumn { name: "phone_verified", kind: KeyKind::Text },
             KeyColumn { name: "participant", kind: KeyKind::Text },
@@ -249,6 +210,8 @@ impl Document for UserDocument {
             &["updated_at"],
             &["email"],
             &["phone"],
+            &["verified_email"],
+            &["waiting_since"],
             &["first_name"],
             &["last_name"],
             &["primary_individual"],
@@ -281,11 +244,13 @@ impl Document for UserDocument {
             text(time_key(self.updated_at)),
             text(email.map(email_key).unwrap_or_default()),
             text(phone.to_owned()),
-            text(sortable(first.clone())),
-            text(sortable(last.clone())),
+            text(exact(first.clone())),
+            text(exact(last.clone())),
             text(self.birth_date.as_ref().map_or_else(String::new, |date| date.as_str().to_owned())),
             flag(self.state.is_enabled()),
             flag(self.is_verified()),
+            text(contacts.proven_email().map(email_key).unwrap_or_default()),
+            text(self.waiting_since().map(time_key).unwrap_or_default()),
             flag(contacts.email_verified),
             flag(contacts.phone_verified),
             flag(self.is_participant()),
@@ -301,8 +266,15 @@ impl Document for UserDocument {
 impl StateDocument for UserDocument {
     type Event = UserEvent;
     const ENTITY: &'static str = "User";
-    const PERSONAL: &'static [&'static str] =
-        &["/names/firstName", "/names/lastName", "/birthDate", "/contacts/email", "/contacts/phone"];
+    const PERSONAL: &'static [&'static str] = &[
+        "/names/firstName",
+        "/names/lastName",
+        "/birthDate",
+        "/contacts/email",
+        "/contacts/verifiedEmail",
+        "/contacts/phone",
+        "/contacts/verifiedPhone",
+    ];
     /// Counters that mean nothing to people.
     const UNLISTED: &'static [&'static str] = &["epoch", "joined"];
 
@@ -319,6 +291,8 @@ impl StateDocument for UserDocument {
             updated_at: event.recorded_at,
             grants_at: event.recorded_at,
             completed_at: None,
+            email_waiting_since: None,
+            phone_waiting_since: None,
             last_login_at: None,
             assignments: BTreeMap::new(),
             posts: BTreeMap::new(),
@@ -331,6 +305,7 @@ impl StateDocument for UserDocument {
         self.profile.password_hash = None;
         self.version = event.sequence;
         self.updated_at = event.recorded_at;
+        self.note_waiting(event.recorded_at, change);
         match change {
             UserEvent::RoleGranted { organization_id, role } => {
                 self.assignments.insert(role.id(*organization_id), event.position);
@@ -353,8 +328,26 @@ impl StateDocument for UserDocument {
             | UserEvent::Disabled { .. }
             | UserEvent::Enabled { .. }
             | UserEvent::Archived { .. }
+            | UserEvent::HomeChanged { .. }
             | UserEvent::IndividualAdded { .. } => {}
-            _ => return Some(self.completed(event)),
+            UserEvent::Created(_)
+            | UserEvent::NamesAmended { .. }
+            | UserEvent::BirthDateAmended { .. }
+            | UserEvent::EmailAmended { .. }
+            | UserEvent::EmailConfirmed { .. }
+            | UserEvent::EmailRestored { .. }
+            | UserEvent::PhoneAmended { .. }
+            | UserEvent::PhoneConfirmed { .. }
+            | UserEvent::PhoneRestored { .. }
+            | UserEvent::UsernameChosen { .. }
+            | UserEvent::LocaleChosen { .. }
+            | UserEvent::TimeZoneChosen { .. }
+            | UserEvent::PreferencesAmended { .. }
+            | UserEvent::Classified { .. }
+            | UserEvent::PasswordChanged { .. }
+            | UserEvent::DefaultOrganizationChanged { .. }
+            | UserEvent::DocumentsAgreed { .. }
+            | UserEvent::AgreementsDeleted {} => return Some(self.completed(event)),
         }
         self.grants_at = event.recorded_at;
         Some(self)
@@ -366,6 +359,25 @@ impl StateDocument for UserDocument {
 }
 
 impl UserDocument {
+    /// Since when a contact waits, the longer of both.
+    fn waiting_since(&self) -> Option<DateTime<Utc>> {
+        self.email_waiting_since.into_iter().chain(self.phone_waiting_since).min()
+    }
+
+    /// Another address begins another wait.
+    fn note_waiting(&mut self, now: DateTime<Utc>, change: &UserEvent) {
+        let contacts = &self.profile.contacts;
+        let since = |former: Option<DateTime<Utc>>, waits: bool, amended: bool| match (waits, former) {
+            (false, _) => None,
+            (true, Some(former)) if !amended => Some(former),
+            (true, _) => Some(now),
+        };
+        let email_amended = matches!(change, UserEvent::EmailAmended { .. });
+        let phone_amended = matches!(change, UserEvent::PhoneAmended { .. });
+        self.email_waiting_since = since(self.email_waiting_since, contacts.waiting_email().is_some(), email_amended);
+        self.phone_waiting_since = since(self.phone_waiting_since, contacts.waiting_phone().is_some(), phone_amended);
+    }
+
     fn completed(mut self, event: &RecordedEvent) -> Self {
         if self.completed_at.is_none() && self.profile.state == UserState::Confirmed {
             self.completed_at = Some(event.recorded_at);

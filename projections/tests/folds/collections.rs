@@ -2,7 +2,7 @@
 
 use crate::given::{ADMIN, Recorder, given, registered, registration};
 use registrar_projections::admins::{BY_NAME, POLICIES, SEARCH};
-use registrar_projections::collection::{KEY_LENGTH_MAX, sortable};
+use registrar_projections::collection::{KEY_LENGTH_MAX, exact, sortable};
 use registrar_projections::{
     AdminDocument, CollectionId, Direction, FOLLOWING, INLINE, KeyKind, Projection, Query, is_followed,
 };
@@ -59,6 +59,21 @@ fn a_text_is_cut_between_characters() {
     let odd = sortable(format!("a{}", "ä".repeat(KEY_LENGTH_MAX)));
     assert_eq!(odd.len(), KEY_LENGTH_MAX - 1);
     assert!(odd.ends_with('ä'));
+}
+
+#[test]
+fn texts_that_differ_beyond_the_cut_have_different_keys() {
+    let [one, other] = ["a", "b"].map(|end| format!("{}{end}", "ä".repeat(KEY_LENGTH_MAX)));
+    assert_eq!(sortable(one.clone()), sortable(other.clone()));
+    assert_ne!(exact(one.clone()), exact(other.clone()));
+    assert_eq!(exact(one.clone()), exact(one.clone()));
+    // Order is that of the texts, as far as they are kept.
+    assert!(exact(one.clone()).starts_with(&sortable(one.clone())) && exact(one.clone()).len() < KEY_LENGTH_MAX + 64);
+    for short in ["short".to_owned(), "a".repeat(KEY_LENGTH_MAX)] {
+        assert_eq!(exact(short.clone()), short);
+    }
+    // A text that looks like a key is none.
+    assert_ne!(exact(exact(one.clone())), exact(one));
 }
 
 #[test]
