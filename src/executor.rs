@@ -11,6 +11,7 @@ use crate::journal::{
 };
 use crate::vault::{SubjectKey, Vault};
 use quick_cache::sync::Cache;
+use registrar_aggregates::values::OrganizationId;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
 use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
@@ -63,12 +64,18 @@ impl RequestContext {
         self.metadata.on_behalf_of.is_some()
     }
 
-    /// The circumstances of a command on something that belongs to an organization: its events are the
-    /// organization's, unless they are another one's already.
+    /// The circumstances of a command on something that belongs to an organization: its events are the organization's,
+    /// whichever organization the caller acts in.
     #[must_use]
-    pub fn within(&self, organization: registrar_aggregates::values::OrganizationId) -> Self {
+    pub fn within(&self, organization: OrganizationId) -> Self {
+        self.belonging_to(Some(organization))
+    }
+
+    /// The same for something that may belong to the system.
+    #[must_use]
+    pub fn belonging_to(&self, organization: Option<OrganizationId>) -> Self {
         let mut context = self.clone();
-        context.metadata.organization_id.get_or_insert_with(|| organization.to_string());
+        context.metadata.organization_id = organization.map(|organization| organization.to_string());
         context
     }
 }

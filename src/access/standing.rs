@@ -5,7 +5,7 @@ use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use futures::future::try_join_all;
 use registrar_aggregates::organization::Status;
-use registrar_aggregates::user::Profile;
+use registrar_aggregates::user::{Home, Profile};
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use std::collections::BTreeSet;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The home organization of a user, whose admins may change the account.
 #[must_use]
 pub fn home_of(user: &Profile) -> Option<OrganizationId> {
-    oldest_membership(user)
+    user.home()
 }
 
 fn oldest_membership(user: &Profile) -> Option<OrganizationId> {
@@ -113,6 +113,9 @@ fn without(user: Arc<UserDocument>, organizations: &BTreeSet<OrganizationId>) ->
     let mut user = Arc::unwrap_or_clone(user);
     user.profile.memberships.retain(|organization, _| !organizations.contains(organization));
     user.posts.retain(|organization, _| !organizations.contains(organization));
+    if user.home().is_some_and(|home| organizations.contains(&home)) {
+        user.profile.home = Some(oldest_membership(&user).map_or(Home::SYSTEM, Home::of));
+    }
     if user.default_organization.is_some_and(|default| organizations.contains(&default)) {
         user.profile.default_organization = oldest_membership(&user);
     }

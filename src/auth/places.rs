@@ -38,7 +38,6 @@ pub(crate) async fn place(
     let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
     Ok(match found {
         None => Place::Gone,
-        Some(found) if found.archived => Place::Gone,
         Some(found) if found.status == Status::Retired => Place::Retired,
         Some(found) => match &found.tenancy.sign_in_url {
             Some(url) if via != Some(organization) && is_staff(user, organization) => {

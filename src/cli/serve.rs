@@ -7,7 +7,7 @@ use crate::api::ecg_admins::periods::Calendar;
 use crate::api::{self, ApiSettings, AppState};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{Secrets, ServeArgs, ServeSettings};
-use crate::directory::moves;
+use crate::directory::{accounts, moves};
 use crate::followers;
 use crate::node::Node;
 use crate::publisher::{self, PublisherStatus};
@@ -49,6 +49,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
     background.spawn(shutdown.clone().run_until_cancelled_owned(keep_up(metrics.clone())));
     background.spawn(shutdown.clone().run_until_cancelled_owned(moves::keep_up(Arc::clone(&node))));
+    background.spawn(shutdown.clone().run_until_cancelled_owned(accounts::keep_up(Arc::clone(&node))));
     followers::following::start(&node, &shutdown);
     if let Some(nats) = settings.nats.clone() {
         background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));

@@ -3,13 +3,15 @@
 use super::{output, start};
 use crate::auth::{PasswordHasher, passwords};
 use crate::config::{Secrets, StoreArgs};
+use crate::directory::accounts::{self, Contact};
 use crate::directory::membership::{self, Part};
 use crate::directory::passwords as rules;
-use crate::directory::{user_by_email, user_by_id};
+use crate::directory::{user_by_id, user_by_sign_in_name, user_who_holds};
 use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
-use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role, SystemRole, UserState, Username};
+use registrar_aggregates::ClaimKey;
+use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Phone, Role, SystemRole, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_projections::OrganizationDocument;
 use serde_json::json;
@@ -22,6 +24,8 @@ pub(super) enum UserCommand {
     Create(CreateArgs),
     /// Ends a user for good: no sign-in any more, contacts free for others, history kept
     Archive(ArchiveArgs),
+    /// Confirms by hand that an address is its user's, and ends all sessions of the user; prints {"id","email"} or {"id","phone"}
+    ConfirmContact(ConfirmArgs),
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +61,25 @@ pub(super) struct ArchiveArgs {
     store: StoreArgs,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct ConfirmArgs {
+    #[command(flatten)]
+    contact: ContactArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ContactArgs {
+    /// E-mail address that waits for its confirmation
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    email: Option<EmailAddress>,
+    /// Telephone number that waits for its confirmation
+    #[arg(long, value_name = "NUMBER", value_parser = phone)]
+    phone: Option<Phone>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AnyRole {
     Organization(Role),
@@ -65,6 +88,10 @@ enum AnyRole {
 
 fn email(text: &str) -> Result<EmailAddress, String> {
     EmailAddress::parse(text).map_err(|problem| problem.to_string())
+}
+
+fn phone(text: &str) -> Result<Phone, String> {
+    Phone::parse(text).map_err(|problem| problem.to_string())
 }
 
 fn organization(text: &str) -> Result<OrganizationId, String> {
@@ -84,6 +111,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
     match command {
         UserCommand::Create(args) => create(args).await,
         UserCommand::Archive(args) => archive(args).await,
+        UserCommand::ConfirmContact(args) => confirm_contact(args).await,
     }
 }
 
@@ -111,6 +139,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         state: UserState::Confirmed,
         names: Names { first_name, last_name },
         birth_date: None,
+        home: None,
         contacts: Contacts { email: Some(email.clone()), email_verified: true, ..Contacts::default() },
         username: Username::Email,
         locale: Locale::default(),
@@ -130,11 +159,41 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
 
 async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
-    let user = user_by_email(&node, args.email.as_str()).await?.context("there is no such user")?;
+    let user = user_by_sign_in_name(&node, args.email.as_str()).await?.context("there is no such user")?;
     let id = user.profile.id;
     membership::archive(&node, &RequestContext::system(), id).await.context("the user was not archived")?;
     let archived = user_by_id(&node, id).await?.context("there is no such user")?;
     let printed = json!({ "id": id, "state": archived.state });
+    node.close().await;
+    Ok(output::line(printed)?)
+}
+
+async fn confirm_contact(args: ConfirmArgs) -> anyhow::Result<()> {
+    let ConfirmArgs { contact: ContactArgs { email, phone }, store } = args;
+    let (contact, key) = match (email, phone) {
+        (Some(email), _) => (Contact::Email(email.clone()), ClaimKey::account_email(&email)),
+        (None, Some(phone)) => (Contact::Phone(phone.clone()), ClaimKey::user_phone(&phone)),
+        (None, None) => bail!("--email or --phone is needed"),
+    };
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let user = user_who_holds(&node, &key).await?.context("there is no user with this address")?;
+    let (id, contacts) = (user.profile.id, &user.contacts);
+    let (shown, verified) = match contact {
+        Contact::Email(_) => (contacts.email.as_ref().map(ClaimKey::account_email), contacts.email_verified),
+        Contact::Phone(_) => (contacts.phone.as_ref().map(ClaimKey::user_phone), contacts.phone_verified),
+    };
+    ensure!(
+        shown.as_ref() == Some(&key) && !verified,
+        "the address does not wait for its confirmation: it is verified"
+    );
+    let context = RequestContext::system();
+    accounts::confirm_contact(&node, &context, id, None, contact.clone())
+        .await
+        .context("the address was not confirmed")?;
+    let printed = match contact {
+        Contact::Email(email) => json!({ "id": id, "email": email }),
+        Contact::Phone(phone) => json!({ "id": id, "phone": phone }),
+    };
     node.close().await;
     Ok(output::line(printed)?)
 }

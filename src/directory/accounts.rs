@@ -1,16 +1,40 @@
-//! Accounts: changes of what somebody is called, how they are reached, and what they agree to.
+//! What is done with an account itself, as opposed to its memberships: its events are those of its home, whichever
+//! organization the caller acts in.
 
-use super::Done;
-use crate::executor::RequestContext;
+use super::{DirectoryError, Done, Refusal, commit, lift, user_by_id};
+use crate::executor::{ExecuteError, RequestContext};
+use crate::journal::JournalResult;
 use crate::node::Node;
+use chrono::{DateTime, TimeDelta, Utc};
+use registrar_aggregates::session::{Session, SessionCommand};
 use registrar_aggregates::user::{Amendment, Phone, User, UserCommand};
-use registrar_aggregates::values::UserId;
+use registrar_aggregates::values::{EmailAddress, SessionId, UserId};
+use registrar_projections::{Direction, Query, UserDocument, stamped::time_key, users};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Changes an account.
+/// How long an address may wait for its confirmation.
+pub const WAIT_MAX: TimeDelta = TimeDelta::days(1);
+/// How often a node looks for addresses that wait too long.
+const LOOK_AROUND: Duration = Duration::from_secs(60);
+/// Users that are looked at in one go.
+const PAGE: u64 = 100;
+
+/// An address of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Contact {
+    /// By e-mail.
+    Email(EmailAddress),
+    /// By telephone.
+    Phone(Phone),
+}
+
+/// Changes a user. A new address waits for its confirmation while there is a verified one.
 ///
 /// # Errors
-/// Refusals of the user; `ClaimTaken` for a contact that another account has; `VersionConflict` where the account is not at
-/// the `expected` version.
+/// Refusals of the user; `ClaimTaken` for an address that another account has, be it one that waits; `VersionConflict` where
+/// the account is not at the `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
@@ -18,23 +42,118 @@ pub async fn amend(
     amendment: Amendment,
     expected: Option<u64>,
 ) -> Done {
+    let context = at_home(node, context, user).await?;
     let command = UserCommand::Amend(Box::new(amendment));
-    Ok(node.executor.execute::<User>(context, &user.to_string(), command, expected).await?)
+    Ok(node.executor.execute::<User>(&context, &user.to_string(), command, expected).await?)
 }
 
-/// Notes that the telephone number was found to be the user's.
+/// Notes that the address that is shown was found to be the user's. All sessions end but the one that asks.
 ///
 /// # Errors
-/// `OtherPhone`, `Archived`.
-pub async fn confirm_phone(node: &Node, context: &RequestContext, user: UserId, phone: Phone) -> Done {
-    let command = UserCommand::ConfirmPhone(phone);
-    Ok(node.executor.execute::<User>(context, &user.to_string(), command, None).await?)
+/// `OtherEmail`, `OtherPhone`; other refusals of the user.
+pub async fn confirm_contact(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    session: Option<SessionId>,
+    contact: Contact,
+) -> Done {
+    let context = at_home(node, context, user).await?;
+    let (id, contact) = (&user.to_string(), &contact);
+    commit(node, &context, |together| {
+        Box::pin(async move {
+            let command = match contact.clone() {
+                Contact::Email(email) => UserCommand::ConfirmEmail(email),
+                Contact::Phone(phone) => UserCommand::ConfirmPhone(phone),
+            };
+            let confirmed = together.execute::<User>(id, command).await.map_err(lift)?;
+            let epoch = together.state::<User>(id).await?.profile().map(|profile| profile.epoch);
+            if let (true, Some(session), Some(epoch)) = (confirmed, session, epoch) {
+                let command = SessionCommand::Renew { epoch };
+                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
+            }
+            Ok::<_, ExecuteError<Refusal>>(())
+        })
+    })
+    .await
 }
 
-/// Forgets every agreement, so that the user is asked again.
+/// Forgets every agreement of a user, so that they are asked again.
 ///
 /// # Errors
-/// `Archived`.
+/// Refusals of the user.
 pub async fn forget_agreements(node: &Node, context: &RequestContext, user: UserId) -> Done {
-    Ok(node.executor.execute::<User>(context, &user.to_string(), UserCommand::ForgetAgreements, None).await?)
+    execute(node, context, user, UserCommand::ForgetAgreements).await
+}
+
+/// Puts the verified address back wherever another one has waited for `wait` or longer, and tells of how many users. May be
+/// called at any time, by any number at once: an address that was confirmed or replaced meanwhile is left alone.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`: which wait cannot be found out. One that cannot be put back is logged and still waits.
+pub async fn revert_overdue(node: &Node, wait: TimeDelta) -> JournalResult<usize> {
+    let until = Utc::now() - wait;
+    let (mut reverted, mut passed) = (0, 0);
+    loop {
+        let query = Query::<UserDocument>::sorted(&users::BY_WAITING, Direction::Ascending)
+            .above(&users::WAITING_SINCE, "")
+            .at_most(&users::WAITING_SINCE, time_key(until));
+        // Those that were put back wait no more, so that the others move up.
+        let page = node.documents.page(query.uncounted().page(passed, PAGE)).await?.value.items;
+        for user in &page {
+            match revert(node, user, until).await {
+                Ok(true) => reverted += 1,
+                // Another node was faster, or the person was.
+                Ok(false) => passed += 1,
+                Err(error) => {
+                    passed += 1;
+                    let user = user.profile.id;
+                    tracing::warn!(%user, error = &error as &dyn Error, "an address that waits too long was not put back");
+                }
+            }
+        }
+        if (page.len() as u64) < PAGE {
+            return Ok(reverted);
+        }
+    }
+}
+
+/// Puts back what waits too long, now and then, for as long as the server runs.
+pub async fn keep_up(node: Arc<Node>) {
+    loop {
+        if !node.needs_rebuild()
+            && let Err(error) = revert_overdue(&node, WAIT_MAX).await
+        {
+            tracing::warn!(error = &error as &dyn Error, "addresses that wait too long could not be looked for");
+        }
+        tokio::time::sleep(LOOK_AROUND).await;
+    }
+}
+
+/// Whether anything was put back.
+async fn revert(node: &Node, user: &UserDocument, until: DateTime<Utc>) -> Result<bool, DirectoryError> {
+    let overdue = |since: Option<DateTime<Utc>>| since.is_some_and(|since| since <= until);
+    let email = user.contacts.waiting_email().filter(|_| overdue(user.email_waiting_since)).cloned();
+    let phone = user.contacts.waiting_phone().filter(|_| overdue(user.phone_waiting_since)).cloned();
+    let commands = email.map(UserCommand::RevertEmail).into_iter().chain(phone.map(UserCommand::RevertPhone));
+    let mut reverted = false;
+    for command in commands {
+        let outcome = execute(node, &RequestContext::system(), user.profile.id, command).await?;
+        reverted |= !outcome.events.is_empty();
+    }
+    Ok(reverted)
+}
+
+async fn execute(node: &Node, context: &RequestContext, user: UserId, command: UserCommand) -> Done {
+    let context = at_home(node, context, user).await?;
+    Ok(node.executor.execute::<User>(&context, &user.to_string(), command, None).await?)
+}
+
+/// The circumstances of an act on an account. Accounts of admins, who are no users, belong to the system.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub(super) async fn at_home(node: &Node, context: &RequestContext, user: UserId) -> JournalResult<RequestContext> {
+    let home = user_by_id(node, user).await?.and_then(|user| user.home());
+    Ok(context.belonging_to(home))
 }

@@ -1,6 +1,7 @@
 //! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
 //! individuals and the posts of users, all in one commit.
 
+use super::accounts::at_home;
 use super::granting::{check_granter, end_posts, end_posts_not_in_force};
 use super::rosters::{on_roster, rosters};
 use super::standing::{check_takes_additions, exists};
@@ -13,7 +14,7 @@ use registrar_aggregates::group::staffing::{CARRYING, keeps_posts};
 use registrar_aggregates::individual::{Individual, IndividualCommand, Owner};
 use registrar_aggregates::session::{Session, SessionCommand};
 use registrar_aggregates::user::roster::RosterCommand;
-use registrar_aggregates::user::{Creation, Profile, Role, SystemRole, User, UserCommand, UserError};
+use registrar_aggregates::user::{Creation, Home, Profile, Role, SystemRole, User, UserCommand, UserError};
 use registrar_aggregates::values::{IndividualId, OrganizationId, SessionId, UserId};
 use uuid::Uuid;
 
@@ -30,7 +31,17 @@ pub enum Part {
     SystemIn(OrganizationId, SystemRole),
 }
 
-/// Creates a user with its part.
+impl Part {
+    /// Whose account it is that is created with the part.
+    fn home(self) -> Home {
+        match self {
+            Part::Member(organization, _) | Part::SystemIn(organization, _) => Home::of(organization),
+            Part::System(_) => Home::SYSTEM,
+        }
+    }
+}
+
+/// Creates a user with its part, whose organization is the home of the account.
 ///
 /// # Errors
 /// Refusals of the user; `ClaimTaken` for a contact that somebody else has.
@@ -45,10 +56,11 @@ pub async fn create(node: &Node, context: &RequestContext, creation: Creation, p
 pub async fn create_as(
     node: &Node,
     context: &RequestContext,
-    creation: Creation,
+    mut creation: Creation,
     part: Option<Part>,
     individual: IndividualId,
 ) -> Done {
+    creation.home = part.map(Part::home).or(creation.home);
     let (id, creation) = (creation.id, &creation);
     commit(node, context, |together| {
         Box::pin(async move {
@@ -145,7 +157,8 @@ pub async fn grant_system(
     user: UserId,
     role: SystemRole,
 ) -> Done {
-    commit(node, context, |together| {
+    let context = at_home(node, context, user).await?;
+    commit(node, &context, |together| {
         Box::pin(async move {
             check_granter(together, granter, Grant::System(role), user).await?;
             grant_system_as(together, user, role).await
@@ -159,7 +172,8 @@ pub async fn grant_system(
 /// # Errors
 /// `LastAdmin`.
 pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
-    commit(node, context, |together| {
+    let context = at_home(node, context, user).await?;
+    commit(node, &context, |together| {
         Box::pin(async move {
             let held = profile(together, user).await?.system_roles.contains(&role);
             if held && role == SystemRole::Admin {
@@ -197,7 +211,8 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
 /// # Errors
 /// `Oneself`, `Archived`, `LastAdmin`.
 pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: UserId) -> Done {
-    commit(node, context, |together| {
+    let context = at_home(node, context, user).await?;
+    commit(node, &context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Disable { by }).await?;
@@ -217,7 +232,8 @@ pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: Us
 /// # Errors
 /// `Archived`.
 pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done {
-    commit(node, context, |together| {
+    let context = at_home(node, context, user).await?;
+    commit(node, &context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Enable).await?;
@@ -237,7 +253,8 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
 /// # Errors
 /// `LastAdmin`.
 pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Done {
-    commit(node, context, |together| {
+    let context = at_home(node, context, user).await?;
+    commit(node, &context, |together| {
         Box::pin(async move {
             let before = profile(together, user).await?;
             execute(together, user, UserCommand::Archive).await?;
@@ -261,7 +278,11 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
 /// # Errors
 /// `OtherOwner`; refusals of the user or the organization that is to own it.
 pub async fn record_individual(node: &Node, context: &RequestContext, individual: IndividualId, owner: Owner) -> Done {
-    commit(node, context, |together| {
+    let context = match owner {
+        Owner::Organization(organization) => context.within(organization),
+        Owner::User(user) => at_home(node, context, user).await?,
+    };
+    commit(node, &context, |together| {
         Box::pin(async move {
             let command = IndividualCommand::Record { id: individual, owner };
             let new = together.execute::<Individual>(&individual.to_string(), command).await.map_err(lift)?;
@@ -401,8 +422,9 @@ pub async fn change_password(
     hash: String,
     keep_sessions: bool,
 ) -> Done {
+    let context = at_home(node, context, user).await?;
     let (former, hash) = (&former, &hash);
-    commit(node, context, |together| {
+    commit(node, &context, |together| {
         Box::pin(async move {
             let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
             execute(together, user, command).await?;
@@ -428,6 +450,7 @@ pub async fn set_password(
     hash: String,
     keep_sessions: bool,
 ) -> Done {
+    let context = at_home(node, context, user).await?;
     let command = UserCommand::SetPassword { hash, keep_sessions };
-    Ok(node.executor.execute::<User>(context, &user.to_string(), command, None).await?)
+    Ok(node.executor.execute::<User>(&context, &user.to_string(), command, None).await?)
 }

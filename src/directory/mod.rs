@@ -36,7 +36,7 @@ use registrar_aggregates::session::guard::GuardError;
 use registrar_aggregates::task::TaskError;
 use registrar_aggregates::totp::TotpError;
 use registrar_aggregates::user::roster::RosterError;
-use registrar_aggregates::user::{Phone, UserError};
+use registrar_aggregates::user::{Phone, SignInName, UserError};
 use registrar_aggregates::values::{EmailAddress, UserId};
 use registrar_aggregates::{ClaimKey, user};
 use registrar_projections::UserDocument;
@@ -159,27 +159,57 @@ pub async fn account_of(node: &Node, email: &EmailAddress) -> JournalResult<Opti
     node.journal.claim_holder(&node.vault.claim(&ClaimKey::account_email(email))).await
 }
 
-/// The user with an e-mail address, as they stand now.
+/// The user whose e-mail address was found to be this one: the shown address if it is verified, or the one that is kept
+/// while another waits. People who are named by an address are looked up by this, so that an address which its owner never
+/// confirmed names nobody.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-pub async fn user_by_email(node: &Node, email: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+pub async fn user_by_verified_email(node: &Node, email: &str) -> JournalResult<Option<Arc<UserDocument>>> {
     let Ok(email) = EmailAddress::parse(email) else { return Ok(None) };
-    match account_of(node, &email).await? {
+    let key = ClaimKey::account_email(&email);
+    let holder = user_who_holds(node, &key).await?;
+    Ok(holder.filter(|user| user.contacts.proven_email().map(ClaimKey::account_email).as_ref() == Some(&key)))
+}
+
+/// The user whose telephone number was found to be this one, like [`user_by_verified_email`].
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_by_verified_phone(node: &Node, phone: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    let Ok(phone) = Phone::parse(phone) else { return Ok(None) };
+    let holder = user_who_holds(node, &ClaimKey::user_phone(&phone)).await?;
+    Ok(holder.filter(|user| user.contacts.proven_phone() == Some(&phone)))
+}
+
+/// The user who signs in with a name, as [`Profile::sign_in_name`](registrar_aggregates::user::Profile::sign_in_name) says;
+/// an address that waits for its confirmation is no name.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_by_sign_in_name(node: &Node, name: &str) -> JournalResult<Option<Arc<UserDocument>>> {
+    let Some(key) = address_key(name) else { return Ok(None) };
+    let holder = user_who_holds(node, &key).await?;
+    Ok(holder.filter(|user| user.sign_in_name().map(SignInName::claim).as_ref() == Some(&key)))
+}
+
+/// The user who holds an address, verified or not. For acts on the address itself; it does not name a person.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn user_who_holds(node: &Node, address: &ClaimKey) -> JournalResult<Option<Arc<UserDocument>>> {
+    match node.journal.claim_holder(&node.vault.claim(address)).await? {
         Some((kind, id)) if kind == <user::User as cqrs_es::Aggregate>::TYPE => find_user(&node.documents, &id).await,
         _ => Ok(None),
     }
 }
 
-/// The user with a telephone number, as they stand now.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub async fn user_by_phone(node: &Node, phone: &str) -> JournalResult<Option<Arc<UserDocument>>> {
-    let Ok(phone) = Phone::parse(phone) else { return Ok(None) };
-    match node.journal.claim_holder(&node.vault.claim(&ClaimKey::user_phone(&phone))).await? {
-        Some((_, id)) => find_user(&node.documents, &id).await,
-        None => Ok(None),
+/// The claim of a text that is an e-mail address or a telephone number.
+fn address_key(text: &str) -> Option<ClaimKey> {
+    let text = text.trim();
+    match text.starts_with('+') {
+        true => Phone::parse(text).ok().map(|phone| ClaimKey::user_phone(&phone)),
+        false => EmailAddress::parse(text).ok().map(|email| ClaimKey::account_email(&email)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The second factor: one-time passwords by time (TOTP, RFC 6238), of six digits and thirty seconds as every client has
 //! them. Clocks may differ by one step.
 
+use super::accounts::at_home;
 use super::{Done, commit, lift, refused};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
@@ -80,6 +81,7 @@ impl Draft {
 /// # Errors
 /// `Enabled` if the user has one in force; `ClaimTaken` after too many lost races.
 pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: &Draft) -> Done {
+    let context = &at_home(node, context, user).await?;
     let mut lost = None;
     for _ in 0..TRIES_MAX {
         let former = of_user(node, user).await?;

@@ -2,8 +2,7 @@
 //! fails learns the same, in the same time, whether there is such a name or not.
 
 use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
-use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_phone};
-use crate::access::find_user;
+use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_sign_in_name};
 use crate::auth::{Authenticator, Busy, PasswordHasher};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
@@ -13,7 +12,7 @@ use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subject};
 use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
-use registrar_aggregates::user::{User, UserCommand, UserState, Username};
+use registrar_aggregates::user::{User, UserCommand, UserState};
 use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
 use registrar_projections::AdminDocument;
 use std::collections::BTreeSet;
@@ -221,18 +220,15 @@ impl Desk<'_> {
     /// Whoever signs in with a name, at present.
     async fn find(&self, username: &str) -> JournalResult<Option<Person>> {
         let (node, username) = (self.node, username.trim());
-        if username.starts_with('+') {
-            let user = user_by_phone(node, username).await?;
-            return Ok(user.filter(|user| user.username == Username::Phone).map(Person::User));
-        }
-        let Ok(email) = EmailAddress::parse(username) else { return Ok(None) };
-        let Some((kind, id)) = account_of(node, &email).await? else { return Ok(None) };
-        if kind == <Admin as cqrs_es::Aggregate>::TYPE {
+        let account = match EmailAddress::parse(username) {
+            Ok(email) => account_of(node, &email).await?,
+            Err(_) => None,
+        };
+        if let Some((_, id)) = account.filter(|(kind, _)| kind == <Admin as cqrs_es::Aggregate>::TYPE) {
             let admin = node.documents.find::<AdminDocument>(&id).await?.value;
             return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
         }
-        let user = find_user(&node.documents, &id).await?;
-        Ok(user.filter(|user| user.username == Username::Email).map(Person::User))
+        Ok(user_by_sign_in_name(node, username).await?.map(Person::User))
     }
 
     async fn password_hash(&self, person: &Person) -> JournalResult<Option<String>> {

@@ -192,6 +192,7 @@ pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
         state: UserState::Confirmed,
         names: Names { first_name: first.into(), last_name: "Example".into() },
         birth_date: None,
+        home: None,
         contacts: Contacts {
             email: Some(EmailAddress::parse(email).unwrap()),
             email_verified: true,

@@ -452,7 +452,10 @@ impl EventFacts for UserEvent {
         match self {
             UserEvent::EmailAmended { .. }
             | UserEvent::PhoneAmended { .. }
-            | UserEvent::PhoneConfirmed {}
+            | UserEvent::PhoneConfirmed { .. }
+            | UserEvent::EmailConfirmed { .. }
+            | UserEvent::EmailRestored { .. }
+            | UserEvent::PhoneRestored { .. }
             | UserEvent::UsernameChosen { .. }
             | UserEvent::PasswordChanged { .. }
             | UserEvent::RoleGranted { .. }
@@ -474,7 +477,8 @@ impl EventFacts for UserEvent {
             | UserEvent::DefaultOrganizationChanged { .. }
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {}
-            | UserEvent::IndividualAdded { .. } => false,
+            | UserEvent::IndividualAdded { .. }
+            | UserEvent::HomeChanged { .. } => false,
         }
     }
 

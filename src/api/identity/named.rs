@@ -6,7 +6,7 @@ use super::refusals::attribute;
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
-use crate::directory::user_by_email;
+use crate::directory::user_by_verified_email;
 use crate::journal::JournalResult;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -57,7 +57,7 @@ impl OneUser {
 
 /// The user whose verified address this is. Whom the caller does not see, or who does not exist, counts as a look-up.
 async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>>, ApiError> {
-    let found = user_by_email(&call.app.node, email).await?;
+    let found = user_by_verified_email(&call.app.node, email).await?;
     if !found.as_ref().is_some_and(|user| call.holder.sees(user)) {
         call.count_lookup()?;
     }

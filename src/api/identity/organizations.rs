@@ -8,10 +8,8 @@ use crate::access::resource::OrganizationAct;
 use crate::directory::{DirectoryError, organizations as directory};
 use chrono::Utc;
 use registrar_aggregates::organization::{Authorization, Content, Details, Stamp, Tenancy, TenancyAmendment};
-use registrar_aggregates::text;
 use registrar_aggregates::user::Classification;
 use registrar_aggregates::values::{OrganizationId, Problem};
-use registrar_projections::collection::sortable;
 use registrar_projections::query::{Direction, Query};
 use registrar_projections::{OrganizationDocument, organizations};
 use serde::Deserialize;
@@ -57,7 +55,7 @@ pub(super) struct Changes {
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let mut query = Query::<OrganizationDocument>::sorted(&organizations::BY_CREATION, Direction::Ascending)
         .when((!wanted.include_inactive).then_some("true"), |query, flag| query.equal(&organizations::ACTIVE, flag))
-        .when(wanted.name, |query, name| query.equal(&organizations::HANDLE, sortable(text::fold(&name))))
+        .when(wanted.name, |query, name| query.equal(&organizations::HANDLE, organizations::text_key(&name)))
         .when(wanted.part, |query, part| query.search(&organizations::HANDLE_SEARCH, &part));
     if !call.holder.sees_everybody() {
         let own = call.holder.organizations().map(|organization| organization.to_string());

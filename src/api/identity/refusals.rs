@@ -52,6 +52,7 @@ fn attribute_name(field: &str) -> &str {
         "firstName" => "first-name",
         "lastName" => "last-name",
         "timeZone" => "tz",
+        "communicationPreferences" => "communication-preferences",
         "handle" => "name",
         "providerType" => "provider-type",
         "account.email" => "email",
@@ -90,6 +91,7 @@ impl From<Refusal> for ApiError {
                 UserError::NotAMember => attribute("default-organization-id", "is none of the user's"),
                 UserError::AlreadyExists
                 | UserError::Archived
+                | UserError::OtherEmail
                 | UserError::OtherPhone
                 | UserError::OtherPassword
                 | UserError::Oneself

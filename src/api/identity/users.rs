@@ -10,7 +10,8 @@ use super::documents::Reply;
 use super::refusals::attribute;
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::directory::{DirectoryError, Done, accounts, membership};
+use crate::directory::accounts::{self, Contact};
+use crate::directory::{DirectoryError, Done, membership};
 use crate::executor::RequestContext;
 use crate::node::Node;
 use filters::Wanted;
@@ -107,7 +108,10 @@ pub(super) async fn change_email(call: Call, Plain(Email { email: Parsed(email) 
 pub(super) async fn confirm_phone(call: Call, Plain(number): Plain<PhoneNumber>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::ConfirmPhone).await?;
     let PhoneNumber { phone_number: Parsed(phone) } = number;
-    call.commit(Reply::done(), |node, context| accounts::confirm_phone(node, context, user.profile.id, phone)).await
+    call.commit(Reply::done(), |node, context| {
+        accounts::confirm_contact(node, context, user.profile.id, None, Contact::Phone(phone))
+    })
+    .await
 }
 
 /// Blocks sign-in.

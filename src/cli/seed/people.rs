@@ -144,6 +144,7 @@ fn creation(user: UserId, number: u64) -> Creation {
         state: UserState::Confirmed,
         names: Names { first_name, last_name },
         birth_date: None,
+        home: None,
         contacts: Contacts {
             email: EmailAddress::parse(&format!("user{number}@example.com")).ok(),
             email_verified: true,

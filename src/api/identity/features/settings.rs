@@ -6,7 +6,7 @@ use crate::api::common::error::Wrong;
 use crate::api::identity::call::{Answered, Attributes, Call, Narrow, Parameters};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::api::identity::refusals::NO_SETTING;
-use crate::directory::{features, user_by_email};
+use crate::directory::{features, user_by_verified_email};
 use crate::journal::JournalResult;
 use axum::http::StatusCode;
 use registrar_aggregates::feature::setting::{Setting, Switch, Target};
@@ -139,7 +139,7 @@ async fn subject(call: &Call, id: Option<UserId>, email: Option<&str>) -> Result
         (None, None) => return Ok(Subject::Anybody),
         (Some(id), None) => call.rightful::<UserDocument>(&id.to_string(), UserAct::Change).await?,
         (_, Some(email)) => {
-            let user = user_by_email(&call.app.node, email).await?;
+            let user = user_by_verified_email(&call.app.node, email).await?;
             let user = user.filter(|user| id.is_none_or(|id| id == user.profile.id));
             match user {
                 Some(user) if call.may(&*user, UserAct::Change).await? => Some(user),
