@@ -178,22 +178,22 @@ async fn confirm_contact(args: ConfirmArgs) -> anyhow::Result<()> {
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let user = user_who_holds(&node, &key).await?.context("there is no user with this address")?;
     let (id, contacts) = (user.profile.id, &user.contacts);
-    let (shown, verified) = match contact {
-        Contact::Email(_) => (contacts.email.as_ref().map(ClaimKey::account_email), contacts.email_verified),
-        Contact::Phone(_) => (contacts.phone.as_ref().map(ClaimKey::user_phone), contacts.phone_verified),
+    let (shown, verified, printed) = match contact {
+        Contact::Email(_) => {
+            let email = contacts.email.as_ref();
+            (email.map(ClaimKey::account_email), contacts.email_verified, json!({ "id": id, "email": email }))
+        }
+        Contact::Phone(_) => {
+            let phone = contacts.phone.as_ref();
+            (phone.map(ClaimKey::user_phone), contacts.phone_verified, json!({ "id": id, "phone": phone }))
+        }
     };
     ensure!(
         shown.as_ref() == Some(&key) && !verified,
         "the address does not wait for its confirmation: it is verified"
     );
     let context = RequestContext::system();
-    accounts::confirm_contact(&node, &context, id, None, contact.clone())
-        .await
-        .context("the address was not confirmed")?;
-    let printed = match contact {
-        Contact::Email(email) => json!({ "id": id, "email": email }),
-        Contact::Phone(phone) => json!({ "id": id, "phone": phone }),
-    };
+    accounts::confirm_contact(&node, &context, id, None, contact).await.context("the address was not confirmed")?;
     node.close().await;
     Ok(output::line(printed)?)
 }

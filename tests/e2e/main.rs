@@ -16,6 +16,7 @@ mod audit_organizations;
 mod audit_properties;
 mod audit_states;
 mod cli;
+mod cli_accounts;
 mod cloud_activities;
 mod cloud_app;
 mod cloud_cli;

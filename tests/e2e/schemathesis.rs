@@ -114,7 +114,26 @@ impl Request {
     fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
+
+    /// Whether a text of the body has such a character.
+    fn has(&self, kind: fn(char) -> bool) -> bool {
+        self.json().to_string().contains(kind)
+    }
 }
+
+/// Names and addresses have nothing that is not seen, and no text turns the direction in which it is read.
+const NOT_SEEN: [Rule; 2] = [
+    Rule {
+        name: "names and addresses have nothing that is not seen",
+        message: ("", " must not contain invisible or bidirectional control characters"),
+        deserved: |request| request.has(registrar_aggregates::text::is_invisible),
+    },
+    Rule {
+        name: "no text turns the direction in which it is read",
+        message: ("", " must not contain characters that override the direction of the text"),
+        deserved: |request| request.has(registrar_aggregates::text::is_override),
+    },
+];
 
 /// What a run reports.
 #[derive(Default)]
@@ -191,7 +210,7 @@ fn rules(dialect: &Dialect, request: &Request, answer: &str) -> Option<Vec<&'sta
     let messages = (dialect.messages)(&answer).filter(|messages| !messages.is_empty())?;
     let rule = |message: &String| {
         let fits = |(start, end): (&str, &str)| message.starts_with(start) && message.ends_with(end);
-        dialect.rules.iter().find(|rule| fits(rule.message) && (rule.deserved)(request))
+        dialect.rules.iter().chain(&NOT_SEEN).find(|rule| fits(rule.message) && (rule.deserved)(request))
     };
     messages.iter().map(rule).collect()
 }

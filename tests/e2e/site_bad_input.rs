@@ -215,7 +215,7 @@ on_both_stores! {
 
     async fn text_that_means_something_elsewhere_is_text_here(database) {
         let app = App::open(&database).await;
-        for name in ["'; DROP TABLE organizations_g1; --", "${jndi:ldap://x}", "<script>alert(1)</script>", "%s%n", "𝕏\u{202e}\u{7f}"] {
+        for name in ["'; DROP TABLE organizations_g1; --", "${jndi:ldap://x}", "<script>alert(1)</script>", "%s%n", "𝕏\u{7f}"] {
             let id = app.organize(&named(name)).await;
             assert_eq!(app.organization(&id).await["name"], json!(name));
             let body = with(&named("Acme"), "/properties", json!([{"propertyName": name, "propertyValue": name}]));

@@ -9,4 +9,5 @@ mod collections;
 mod diff;
 mod given;
 mod organizations;
+mod users;
 mod working_set;

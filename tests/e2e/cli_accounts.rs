@@ -1,0 +1,73 @@
+//! Accounts by command line, beside a running server.
+
+use crate::on_both_stores;
+use crate::process::{Server, fail, registrar, run};
+use crate::support::Database;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+const ADMIN: &str = "admin@registrar.local";
+
+async fn post(server: &Server, path: &str, token: Option<&str>, body: &Value) -> reqwest::Response {
+    let request = reqwest::Client::new().post(format!("{}{path}", server.url)).json(body);
+    token.into_iter().fold(request, |request, token| request.bearer_auth(token)).send().await.unwrap()
+}
+
+async fn sign_in(server: &Server, name: &str, password: &str) -> reqwest::Response {
+    post(server, "/v1/login/", None, &json!({ "username": name, "password": password })).await
+}
+
+fn refused(database: &Database, arguments: &[&str]) -> String {
+    fail(registrar(&database.settings, &[&["user", "confirm-contact"], arguments].concat()))
+}
+
+on_both_stores! {
+    async fn an_address_is_confirmed_by_hand(database) {
+        let server = Server::start(&database.settings);
+        let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support"];
+        let ada: Value = serde_json::from_str(&run(&database.settings, &create)).unwrap();
+        let (id, password) = (ada["id"].as_str().unwrap(), ada["password"].as_str().unwrap());
+        let session: Value = sign_in(&server, "ada@example.com", password).await.json().await.unwrap();
+        let token = session["access-token"].as_str().unwrap();
+        let change = format!("/v1/users/{id}/change-email/");
+        let changed = post(&server, &change, Some(token), &json!({ "email": "king@example.com" })).await;
+        assert_eq!(changed.status(), StatusCode::CREATED);
+        assert_eq!(sign_in(&server, "king@example.com", password).await.status(), StatusCode::UNAUTHORIZED);
+
+        let kept = refused(&database, &["--email", "ada@example.com"]);
+        assert!(kept.starts_with("registrar: the address does not wait for its confirmation"), "{kept}");
+        for unknown in [["--email", "nobody@example.com"], ["--email", ADMIN], ["--phone", "+12025550123"]] {
+            let told = refused(&database, &unknown);
+            assert!(told.starts_with("registrar: there is no user with this address"), "{told}");
+        }
+        let printed = run(&database.settings, &["user", "confirm-contact", "--email", "King@example.com"]);
+        let printed: Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(printed, json!({ "id": id, "email": "king@example.com" }));
+        let again = refused(&database, &["--email", "king@example.com"]);
+        assert!(again.starts_with("registrar: the address does not wait for its confirmation"), "{again}");
+
+        // All sessions are over, and the new address is the name.
+        let ended = post(&server, "/v1/authenticate/", Some(token), &json!({})).await;
+        assert_eq!(ended.status(), StatusCode::UNAUTHORIZED);
+        assert_eq!(sign_in(&server, "ada@example.com", password).await.status(), StatusCode::UNAUTHORIZED);
+        let session: Value = sign_in(&server, "king@example.com", password).await.json().await.unwrap();
+        let token = session["access-token"].as_str().unwrap();
+
+        // A number of which nothing was verified before waits for it too.
+        let body = json!({ "data": { "type": "users", "id": id, "attributes": { "phone": "+12025550123" } } });
+        let request = reqwest::Client::new().patch(format!("{}/v1/users/{id}/", server.url)).bearer_auth(token).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
+        let printed = run(&database.settings, &["user", "confirm-contact", "--phone", "+12025550123"]);
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), json!({ "id": id, "phone": "+12025550123" }));
+
+        // It is on record as the act of the system.
+        let reader = run(&database.settings, &["token", "create", "--admin", ADMIN]);
+        let request = reqwest::Client::new().get(format!("{}/audit/events?aggregateType=user", server.url));
+        let events: Value = request.bearer_auth(reader.trim_end()).send().await.unwrap().json().await.unwrap();
+        let events = events["items"].as_array().unwrap();
+        for name in ["user.email-confirmed", "user.phone-confirmed"] {
+            let event = events.iter().find(|event| event["eventType"] == name).unwrap();
+            assert_eq!(event["metadata"]["actor"]["type"], "system", "{event}");
+        }
+    }
+}
