@@ -124,9 +124,9 @@ on_both_stores! {
             let list = it.get(&it.system, &format!("/v1/user-features/?user-id={}", it.provider.id)).await;
             assert!(ids(&list).len() <= 1, "{list}");
             let events = events_since(&it, head).await;
-            let made = events.iter().filter(|name| name.ends_with("created")).count();
-            let gone = events.iter().filter(|name| name.ends_with("removed")).count();
-            assert!(made >= gone || head > 0, "{events:?}");
+            let count = |end: &str| events.iter().filter(|name| name.ends_with(end)).count();
+            // Two users; what is left over from the round before is taken first.
+            assert!(count("created").abs_diff(count("removed")) <= 2, "{events:?}");
         }
     }
 
@@ -158,9 +158,7 @@ on_both_stores! {
         it.patch(&it.admin, &path(&group), &same).await;
         assert_eq!(it.head().await, head);
         it.patch(&it.admin, &path(&group), &change(&group, &json!({ "leader-ids": [it.admin.id] }))).await;
-        let expected = ["individual-group.leaders-replaced", "group-post.relieved", "group-post.appointed"];
-        let mut events = events_since(&it, head).await;
-        assert_eq!(events.remove(0), expected[0]);
-        assert_eq!(events.len(), 2, "{events:?}");
+        let events = events_since(&it, head).await;
+        assert_eq!((events[0].as_str(), events.len()), ("individual-group.leaders-replaced", 3), "{events:?}");
     }
 }

@@ -67,30 +67,27 @@ enum Act {
     Take(usize),
 }
 
-const ACTS: [Act; 20] = [
+const ACTS: [Act; 15] = [
     Act::Join(Who::Stranger),
-    Act::Leave(Who::Admin),
     Act::Leave(Who::Leader),
     Act::Leave(Who::Member),
     Act::Grant(Who::Leader, Role::Admin),
-    Act::Grant(Who::Stranger, Role::Member),
     Act::Revoke(Who::Second, Role::Admin),
-    Act::Revoke(Who::Member, Role::Member),
     Act::Appoint(Who::Admin, Post::Leader, 0),
     Act::Appoint(Who::Leader, Post::Member, 1),
-    Act::Appoint(Who::Off, Post::Leader, 0),
     Act::Relieve(Who::Leader, Post::Leader, 0),
     Act::Disable(Who::Admin),
     Act::Enable(Who::Off),
     Act::Archive(Who::Leader),
     Act::Replace(&[Who::Second], 0),
     Act::Replace(&[Who::Leader, Who::Admin], 0),
-    Act::Replace(&[], 0),
     Act::Put(1),
     Act::Take(0),
 ];
 
-const TRIPLES: [[Act; 3]; 6] = [
+const TRIPLES: [[Act; 3]; 8] = [
+    [Act::Join(Who::Stranger), Act::Grant(Who::Stranger, Role::Member), Act::Appoint(Who::Stranger, Post::Leader, 0)],
+    [Act::Revoke(Who::Member, Role::Member), Act::Put(1), Act::Replace(&[], 0)],
     [Act::Leave(Who::Leader), Act::Appoint(Who::Leader, Post::Member, 1), Act::Relieve(Who::Leader, Post::Leader, 0)],
     [Act::Leave(Who::Admin), Act::Revoke(Who::Second, Role::Admin), Act::Grant(Who::Leader, Role::Admin)],
     [Act::Replace(&[Who::Second], 0), Act::Replace(&[Who::Admin], 0), Act::Leave(Who::Admin)],
