@@ -142,9 +142,8 @@ impl World {
             };
             async move { groups::create(node, &context(), &new).await.unwrap() }
         });
-        let context_of_disabling = context();
-        let disabled =
-            membership::disable(node, &context_of_disabling, world.people[&Who::Off], world.people[&Who::Admin]);
+        let circumstances = context();
+        let disabled = membership::disable(node, &circumstances, world.people[&Who::Off], world.people[&Who::Admin]);
         let (_, disabled) = futures::join!(join_all(created), disabled);
         disabled.unwrap();
         world
