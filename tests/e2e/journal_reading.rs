@@ -238,7 +238,7 @@ on_both_stores! {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();
-        let long: String = "Ünïcödé \"and\" more ".chars().cycle().take(1_000_000).collect();
+        let long: String = "Ünïcödé \"and\" more ".chars().cycle().take(100_000).collect();
         node.admin(id, rename(&long)).await.unwrap();
         assert_eq!(node.find(id).await.person.first_name, long.trim());
         let events = node.all_events().await;
