@@ -16,6 +16,7 @@ mod support;
 
 mod access;
 mod access_properties;
+mod acting;
 mod addresses;
 mod app;
 mod checkins;

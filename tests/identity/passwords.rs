@@ -145,4 +145,49 @@ on_both_stores! {
         refusal(&attempt(&identity, &credentials(NEW)).await, 403, "password-reset-required");
         refusal(&attempt(&identity, &credentials(PASSWORD)).await, 401, "bad-credentials");
     }
+
+    async fn a_password_is_right_however_its_letters_are_composed(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let (composed, decomposed) = ("gr\u{fc}ne pferde \u{fc}berall", "gru\u{308}ne pferde u\u{308}berall");
+        identity.post(&ada, &path(ada.id), &json!({ "old-password": PASSWORD, "new-password": composed })).await;
+        assert_eq!(attempt(&identity, &credentials(decomposed)).await.status, 201);
+        let same = json!({ "old-password": decomposed, "new-password": composed });
+        let error = identity.post_refused(&ada, &path(ada.id), &same, 400, "validation-error").await;
+        assert_eq!(error["source"]["pointer"], "/new-password");
+    }
+
+    async fn an_admin_with_an_account_changes_its_password(database) {
+        let identity = Identity::open(&database).await;
+        let hash = identity.app.state.passwords.hash(zeroize::Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
+        crate::app::register_admin(identity.node(), "root@example.com", &hash).await;
+        let info = sign_in(&identity, "root@example.com").await;
+        let other = sign_in(&identity, "root@example.com").await["access-token"].as_str().unwrap().to_owned();
+        let id: Uuid = info["user-id"].as_str().unwrap().parse().unwrap();
+        let token = info["access-token"].as_str().unwrap().to_owned();
+        let root = Person { id, email: "root@example.com".into(), individual: None, token };
+        let body = |old: &str, new: &str| json!({ "old-password": old, "new-password": new });
+        // Eleven characters are too few for one who may do everything.
+        let error = identity.post_refused(&root, &path(id), &body(PASSWORD, "gJ7#pQ2!xyz"), 400, "validation-error").await;
+        assert!(error["detail"].as_str().unwrap().contains("12"), "{error}");
+        let wrong = identity.call(&root, "POST", &path(id)).json(&body("wrong", NEW)).send().await;
+        refusal(&wrong, 403, "bad-credentials");
+        let support = json!({ "context": "carium-support", "new-password": NEW });
+        identity.post_refused(&root, &path(id), &support, 403, "forbidden").await;
+        assert_eq!(identity.post(&root, &path(id), &body(PASSWORD, NEW)).await, json!(null));
+        identity.get(&root, "/v1/organizations/").await;
+        refusal(&identity.app.call("GET", "/v1/organizations/").token(Some(&other)).send().await, 401, "unauthenticated");
+        let login = |password: &str| json!({ "username": "root@example.com", "password": password });
+        refusal(&attempt(&identity, &login(PASSWORD)).await, 401, "bad-credentials");
+        assert_eq!(attempt(&identity, &login(NEW)).await.status, 201);
+    }
+
+    async fn holders_of_system_roles_need_twelve_characters(database) {
+        let identity = Identity::open(&database).await;
+        let support = identity.person_as("support@example.com", Some(Part::System(SystemRole::Support))).await;
+        let body = json!({ "context": "carium-support", "new-password": "gJ7#pQ2!xyz" });
+        identity.post_refused(&identity.system, &path(support.id), &body, 400, "validation-error").await;
+        let body = json!({ "context": "carium-support", "new-password": "gJ7#pQ2!xyzw" });
+        identity.post(&identity.system, &path(support.id), &body).await;
+    }
 }

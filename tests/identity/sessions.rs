@@ -106,6 +106,18 @@ on_both_stores! {
             assert_eq!(life(&again["access-token"]), refreshed_life);
         }
         assert_eq!(life(&sign_in(&identity, "ada@example.com").await["access-token"]), 3600);
+        // A whole number may have a point; what is none, or too large, is refused and not replaced.
+        let login = |name: &str, seconds: &str| {
+            let body = format!(r#"{{"username":"ada@example.com","password":"{PASSWORD}","{name}":{seconds}}}"#);
+            identity.app.call("POST", "/v1/login/").token(None).header("content-type", "application/json").bytes(body)
+        };
+        let (access, refresh) = ("access-token-expiration-seconds", "refresh-token-expiration-seconds");
+        let info = login(access, "60.0").send().await.ok();
+        assert_eq!(life(&info["access-token"]), 60);
+        for (name, seconds) in [(access, "1.5"), (refresh, "1.5"), (refresh, "18446744073709551616"), (refresh, "1e300")] {
+            let error = identity.refused(login(name, seconds), 400, "validation-error").await;
+            assert_eq!(error["source"]["pointer"], format!("/{name}"));
+        }
     }
 
     async fn a_session_ends_when_its_user_signs_out(database) {
@@ -178,6 +190,12 @@ on_both_stores! {
         identity.post(&switched, &path, &to(identity.other, true)).await;
         let user = identity.get(&switched, &format!("/v1/users/{id}/")).await;
         assert_eq!(user["data"]["attributes"]["default-organization-id"], json!(identity.other));
+        // A further refresh token of the same session; the one before stays good.
+        for token in [&tokens["refresh-token"], &session.info["refresh-token"]] {
+            let body = json!({ "refresh-token": token });
+            let refreshed = identity.app.call("POST", "/v1/refresh-token/").token(None).json(&body).send().await.ok();
+            assert_eq!(refreshed["session-id"], session.info["session-id"]);
+        }
         let foreign = format!("/v1/users/{}/switch-organization/", identity.admin.id);
         identity.post_refused(&session.person, &foreign, &to(identity.acme, false), 403, "forbidden").await;
         let unknown = format!("/v1/users/{}/switch-organization/", Uuid::now_v7());

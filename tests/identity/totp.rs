@@ -142,6 +142,70 @@ on_both_stores! {
         assert_eq!(identity.get(&ada, ROOT).await["data"], json!([]));
     }
 
+    async fn of_four_made_at_once_one_stays(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let answers = futures::future::join_all((0..4).map(|_| {
+            identity.call(&ada, "POST", ROOT).json(&json!({})).send()
+        }))
+        .await;
+        assert!(answers.iter().all(|answer| [201, 409].contains(&answer.status.as_u16())), "{answers:?}");
+        assert!(answers.iter().any(|answer| answer.status == 201));
+        assert_eq!(identity.get(&ada, ROOT).await["data"].as_array().unwrap().len(), 1);
+        // The next one takes its place and can be put in force.
+        let device = device(&identity, &ada).await;
+        identity.post(&ada, &format!("{}enable/", device.path), &enabling(&device)).await;
+        identity.post(&ada, &format!("{}disable/", device.path), &json!({ "password": PASSWORD })).await;
+        identity.post(&ada, ROOT, &json!({})).await;
+        assert_eq!(identity.get(&ada, ROOT).await["data"].as_array().unwrap().len(), 1);
+    }
+
+    async fn answers_are_committed_with_what_they_answer(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let twice = async |method: &str, path: &str, body: Option<Value>, key: &str| {
+            let send = || {
+                let call = identity.call(&ada, method, path).header("idempotency-key", key);
+                match &body {
+                    Some(body) => call.json(body),
+                    None => call,
+                }
+            };
+            let (first, again) = (send().send().await, send().send().await);
+            assert!(first.status.is_success(), "{first:?}");
+            assert_eq!((first.status, &first.text), (again.status, &again.text));
+            assert_eq!(again.header("idempotency-replayed"), "true");
+            first.text
+        };
+        let made: Value = serde_json::from_str(&twice("POST", ROOT, Some(json!({})), "a").await).unwrap();
+        let secret = made["data"]["attributes"]["secret"]["shared-secret-key"].as_str().unwrap().to_owned();
+        let device = Device { path: format!("{ROOT}{}/", made["data"]["id"].as_str().unwrap()), secret };
+        twice("POST", &format!("{}enable/", device.path), Some(enabling(&device)), "b").await;
+        twice("POST", &format!("{}disable/", device.path), Some(json!({ "password": PASSWORD })), "c").await;
+        twice("DELETE", &device.path, None, "d").await;
+    }
+
+    async fn an_admin_with_an_account_has_a_second_factor_too(database) {
+        let identity = Identity::open(&database).await;
+        let hash = identity.app.state.passwords.hash(zeroize::Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
+        crate::app::register_admin(identity.node(), "root@example.com", &hash).await;
+        let info = sign_in(&identity, "root@example.com").await;
+        let id: Uuid = info["user-id"].as_str().unwrap().parse().unwrap();
+        let token = info["access-token"].as_str().unwrap().to_owned();
+        let root = Person { id, email: "root@example.com".into(), individual: None, token };
+        let who = identity.post(&root, "/v1/authenticate/", &json!({})).await;
+        assert_eq!(who["data"]["email"], "root@example.com");
+        let device = device(&identity, &root).await;
+        assert_eq!(identity.get(&root, ROOT).await["data"][0]["attributes"]["user-id"], json!(id));
+        identity.post(&root, &format!("{}enable/", device.path), &enabling(&device)).await;
+        let mut body = json!({ "username": "root@example.com", "password": PASSWORD });
+        identity.refused(identity.app.call("POST", "/v1/login/").token(None).json(&body), 401, "totp-required").await;
+        body["totp-code"] = json!(code(&device.secret, 1));
+        assert_eq!(attempt(&identity, &body).await.status, 201);
+        // Whose it is not, finds nothing.
+        identity.post_refused(&identity.system, &format!("{}disable/", device.path), &json!({ "password": PASSWORD }), 404, "not-found").await;
+    }
+
     async fn admins_look_and_see_no_secret(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
