@@ -2,7 +2,7 @@
 //! them. Clocks may differ by one step.
 
 use super::accounts::at_home;
-use super::{Done, commit, lift, refused};
+use super::{DirectoryError, Done, commit, lift, refused};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -86,7 +86,10 @@ pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: 
     for _ in 0..TRIES_MAX {
         let former = of_user(node, user).await?;
         match replace(node, context, user, draft, &former).await {
-            Err(error) if super::sessions::is_taken(&error) => lost = Some(error),
+            // Of two that replace the same one in one batch, the second finds nothing to take away.
+            Err(error @ DirectoryError::Journal(JournalError::ClaimTaken { .. } | JournalError::NotFoldable(_))) => {
+                lost = Some(error);
+            }
             done => return done,
         }
     }

@@ -3,6 +3,8 @@
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
+use crate::directory::sessions::NotOpened;
+use crate::directory::sign_in::SignInError;
 use crate::directory::{DirectoryError, Refusal};
 use crate::journal::JournalError;
 use axum::http::StatusCode;
@@ -18,6 +20,7 @@ use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
+use serde_json::json;
 
 /// The user is unknown, or not seen by the caller.
 pub(super) const NO_USER: ApiError = ApiError::NotFound(UserDocument::NOT_FOUND);
@@ -144,6 +147,54 @@ impl From<Refusal> for ApiError {
             | Refusal::Staffing(_)
             | Refusal::Organization(_)
             | Refusal::Task(_) => conflict(&refusal),
+        }
+    }
+}
+
+impl From<NotOpened> for ApiError {
+    fn from(error: NotOpened) -> Self {
+        match error {
+            NotOpened::SignInElsewhere(url) => ApiError::Refused {
+                status: StatusCode::FORBIDDEN,
+                code: "sso-required",
+                detail: "the organization has a sign-in of its own",
+                meta: Some(json!({ "redirect-url": url })),
+            },
+            NotOpened::Retired => refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired"),
+            NotOpened::NotAMember => ApiError::Forbidden,
+            NotOpened::Directory(error) => error.into(),
+        }
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::BadCredentials => {
+                refused(StatusCode::UNAUTHORIZED, "bad-credentials", "wrong user name or password")
+            }
+            SignInError::CodeNeeded => {
+                refused(StatusCode::UNAUTHORIZED, "totp-required", "a code of the second factor is needed")
+            }
+            SignInError::BadCode => {
+                refused(StatusCode::UNAUTHORIZED, "totp-invalid", "the code is wrong, or was used before")
+            }
+            SignInError::Disabled => refused(StatusCode::FORBIDDEN, "account-disabled", "the account is disabled"),
+            SignInError::Unconfirmed => refused(StatusCode::FORBIDDEN, "forbidden", "the account is not confirmed yet"),
+            SignInError::ResetNeeded => {
+                refused(StatusCode::FORBIDDEN, "password-reset-required", "another password must be set first")
+            }
+            SignInError::OrganizationRetired => NotOpened::Retired.into(),
+            SignInError::AgreementsNeeded(documents) => ApiError::Refused {
+                status: StatusCode::FORBIDDEN,
+                code: "agreements-required",
+                detail: "documents must be agreed to first",
+                meta: Some(json!({ "service-document-ids": documents })),
+            },
+            SignInError::NoSuchDocument(_) => member("service-document-agreements", "names no document"),
+            SignInError::Locked(locked) => crate::directory::Refusal::from(locked).into(),
+            SignInError::Busy(busy) => busy.into(),
+            SignInError::Directory(error) => error.into(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::call::{Answered, Attributes, Call, Nothing, Parameters, Plain, Secret};
 use super::documents::{Reply, Resource};
-use super::refusals::{NO_SESSION, member, refused};
+use super::refusals::{NO_SESSION, refused};
 use super::times;
 use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
@@ -396,54 +396,6 @@ fn profile(person: &Person, session: SessionId) -> Value {
                 "user-id": admin.id,
                 "username": email,
             })
-        }
-    }
-}
-
-impl From<NotOpened> for ApiError {
-    fn from(error: NotOpened) -> Self {
-        match error {
-            NotOpened::SignInElsewhere(url) => ApiError::Refused {
-                status: StatusCode::FORBIDDEN,
-                code: "sso-required",
-                detail: "the organization has a sign-in of its own",
-                meta: Some(json!({ "redirect-url": url })),
-            },
-            NotOpened::Retired => refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired"),
-            NotOpened::NotAMember => ApiError::Forbidden,
-            NotOpened::Directory(error) => error.into(),
-        }
-    }
-}
-
-impl From<SignInError> for ApiError {
-    fn from(error: SignInError) -> Self {
-        match error {
-            SignInError::BadCredentials => {
-                refused(StatusCode::UNAUTHORIZED, "bad-credentials", "wrong user name or password")
-            }
-            SignInError::CodeNeeded => {
-                refused(StatusCode::UNAUTHORIZED, "totp-required", "a code of the second factor is needed")
-            }
-            SignInError::BadCode => {
-                refused(StatusCode::UNAUTHORIZED, "totp-invalid", "the code is wrong, or was used before")
-            }
-            SignInError::Disabled => refused(StatusCode::FORBIDDEN, "account-disabled", "the account is disabled"),
-            SignInError::Unconfirmed => refused(StatusCode::FORBIDDEN, "forbidden", "the account is not confirmed yet"),
-            SignInError::ResetNeeded => {
-                refused(StatusCode::FORBIDDEN, "password-reset-required", "another password must be set first")
-            }
-            SignInError::OrganizationRetired => NotOpened::Retired.into(),
-            SignInError::AgreementsNeeded(documents) => ApiError::Refused {
-                status: StatusCode::FORBIDDEN,
-                code: "agreements-required",
-                detail: "documents must be agreed to first",
-                meta: Some(json!({ "service-document-ids": documents })),
-            },
-            SignInError::NoSuchDocument(_) => member("service-document-agreements", "names no document"),
-            SignInError::Locked(locked) => crate::directory::Refusal::from(locked).into(),
-            SignInError::Busy(busy) => busy.into(),
-            SignInError::Directory(error) => error.into(),
         }
     }
 }
