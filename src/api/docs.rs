@@ -50,7 +50,7 @@ async fn find_docs_page() -> Redirect {
 }
 
 /// A file of the docs page.
-#[utoipa::path(get, path = "/docs/{*file}", operation_id = "readDocsFile", tag = TAG,
+#[utoipa::path(get, path = "/docs/{file}", operation_id = "readDocsFile", tag = TAG,
     params(("file" = String, Path, description = "Name of the file.")),
     responses((status = 200, description = "The file."), (status = 404, description = "There is no such file.")))]
 async fn read_docs_file(Path(name): Path<String>) -> Result<Response, ApiError> {

@@ -11,6 +11,9 @@ use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
 use std::fmt;
 
+/// What serde_json calls a number that no `f64` can hold.
+const NUMBER_OUT_OF_RANGE: &str = "number out of range";
+
 /// A value that is read from the JSON of a request.
 pub trait FromJson: Sized {
     /// Content types that its operations accept; the first is the one they document.
@@ -50,7 +53,7 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
 /// `Invalid` with all findings; with one for what is no JSON at all.
 pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut findings = Findings::default();
-    let json = parse(bytes, T::ROOT, &mut findings)?;
+    let json = parse(bytes, T::ROOT, T::BETWEEN, &mut findings)?;
     let value = T::from_json(json, &mut findings);
     findings.or(value, T::BETWEEN)
 }
@@ -69,7 +72,7 @@ pub fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
 /// What is wrong: one thing if it is no JSON at all.
 pub fn value(bytes: &[u8]) -> Result<Value, Vec<String>> {
     let mut findings = Findings::default();
-    match parse(bytes, "", &mut findings).and_then(|value| findings.or(Some(value), " ")) {
+    match parse(bytes, "", " ", &mut findings).and_then(|value| findings.or(Some(value), " ")) {
         Ok(value) => Ok(value),
         Err(ApiError::Invalid(findings)) => Err(findings),
         Err(ApiError::InvalidFields(fields)) => {
@@ -79,14 +82,21 @@ pub fn value(bytes: &[u8]) -> Result<Value, Vec<String>> {
     }
 }
 
-fn parse(bytes: &[u8], root: &str, findings: &mut Findings) -> Result<Value, ApiError> {
-    let found = RefCell::new(std::mem::take(findings));
+fn parse(bytes: &[u8], root: &str, between: &str, findings: &mut Findings) -> Result<Value, ApiError> {
+    let (found, broken_at) = (RefCell::new(std::mem::take(findings)), RefCell::new(None));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = ValueAt { path: &Path::Root(root), findings: &found }
+    let parsed = ValueAt { path: &Path::Root(root), findings: &found, broken_at: &broken_at }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     *findings = found.into_inner();
-    parsed.map_err(|error| ApiError::invalid(format!("body is not valid JSON: {error}")))
+    parsed.map_err(|error| match broken_at.into_inner() {
+        // The reader stops at a number that no value can hold; it is valid JSON all the same, so its member is named.
+        Some(path) if error.to_string().starts_with(NUMBER_OUT_OF_RANGE) => {
+            findings.add(&path, "must be a number within the range of 64 bits");
+            std::mem::take(findings).or(None::<()>, between).err().unwrap_or(ApiError::Invalid(Vec::new()))
+        }
+        _ => ApiError::invalid(format!("body is not valid JSON: {error}")),
+    })
 }
 
 /// Where in a body a value stands; written out only for a finding.
@@ -112,6 +122,8 @@ impl fmt::Display for Path<'_> {
 struct ValueAt<'p> {
     path: &'p Path<'p>,
     findings: &'p RefCell<Findings>,
+    /// Path of the innermost value that could not be read.
+    broken_at: &'p RefCell<Option<String>>,
 }
 
 impl ValueAt<'_> {
@@ -128,7 +140,10 @@ impl<'de> DeserializeSeed<'de> for ValueAt<'_> {
     type Value = Value;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        let (path, broken_at) = (self.path, self.broken_at);
+        deserializer.deserialize_any(self).inspect_err(|_| {
+            broken_at.borrow_mut().get_or_insert_with(|| path.to_string());
+        })
     }
 }
 
@@ -152,7 +167,7 @@ impl<'de> Visitor<'de> for ValueAt<'_> {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("number out of range"))
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom(NUMBER_OUT_OF_RANGE))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {
@@ -171,7 +186,7 @@ impl<'de> Visitor<'de> for ValueAt<'_> {
         let mut list = Vec::new();
         loop {
             let path = Path::Element(self.path, list.len());
-            match elements.next_element_seed(ValueAt { path: &path, findings: self.findings })? {
+            match elements.next_element_seed(ValueAt { path: &path, ..self })? {
                 Some(element) => list.push(element),
                 None => return Ok(Value::Array(list)),
             }
@@ -182,7 +197,7 @@ impl<'de> Visitor<'de> for ValueAt<'_> {
         let mut map = Map::new();
         while let Some(name) = members.next_key::<String>()? {
             let path = Path::Member(self.path, &name);
-            let value = members.next_value_seed(ValueAt { path: &path, findings: self.findings })?;
+            let value = members.next_value_seed(ValueAt { path: &path, ..self })?;
             if map.contains_key(&name) {
                 self.findings.borrow_mut().add(&path.to_string(), "must not be given more than once");
             }

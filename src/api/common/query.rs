@@ -83,19 +83,24 @@ impl Query {
         self.pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
     }
 
-    /// A whole number between `min` and `max`, in plain digits; `default` if it was not given.
+    /// A whole number between `min` and `max`, in plain digits, perhaps with a fraction of zeros, as clients write it that
+    /// know nothing but numbers with a point; `default` if it was not given.
     pub fn whole(&mut self, name: &str, default: u64, min: u64, max: u64) -> Option<u64> {
         let Some(text) = self.text(name) else { return Some(default) };
-        let digits = text.strip_prefix('-').unwrap_or(&text);
+        let integer = match text.split_once('.') {
+            Some((integer, zeros)) if !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0') => integer,
+            _ => &text,
+        };
+        let digits = integer.strip_prefix('-').unwrap_or(integer);
         let whole = !digits.is_empty()
             && digits.bytes().all(|byte| byte.is_ascii_digit())
             && (digits == "0" || !digits.starts_with('0'));
-        let problem = match text.parse::<u64>() {
+        let problem = match integer.parse::<u64>() {
             _ if !whole => "must be an integer number".to_owned(),
             Ok(number) if number > max => format!("must not be greater than {max}"),
             Ok(number) if number >= min => return Some(number),
             // Digits that do not fit are far beyond any limit; what is left is below.
-            Err(_) if !text.starts_with('-') => format!("must not be greater than {max}"),
+            Err(_) if !integer.starts_with('-') => format!("must not be greater than {max}"),
             _ => format!("must not be less than {min}"),
         };
         self.findings.add(name, problem);
@@ -173,5 +178,45 @@ impl PageParameters {
     #[must_use]
     pub fn pages(&self, records: u64) -> u64 {
         records.div_ceil(self.take)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(text: &str) -> Result<u64, ApiError> {
+        let mut query = Query::parse(&format!("n={text}")).expect("a query");
+        let read = query.whole("n", 7, 0, 1000);
+        query.findings.or(read, " ")
+    }
+
+    #[test]
+    fn whole_numbers_may_be_written_with_a_point() {
+        for (text, number) in [("0", 0), ("0.0", 0), ("10.0", 10), ("10.000", 10), ("1000.0", 1000)] {
+            assert_eq!(whole(text).ok(), Some(number), "{text}");
+        }
+        assert_eq!(Query::parse("").expect("a query").whole("n", 7, 0, 1000), Some(7));
+    }
+
+    #[test]
+    fn what_is_no_whole_number_or_out_of_bounds_is_refused_by_its_name() {
+        let refused = [
+            ("1.5", "n must be an integer number"),
+            ("1.", "n must be an integer number"),
+            (".0", "n must be an integer number"),
+            ("1.0.0", "n must be an integer number"),
+            ("01.0", "n must be an integer number"),
+            ("1e400", "n must be an integer number"),
+            ("NaN", "n must be an integer number"),
+            ("%2B1.0", "n must be an integer number"),
+            ("-1.0", "n must not be less than 0"),
+            ("1001.0", "n must not be greater than 1000"),
+            ("18446744073709551616", "n must not be greater than 1000"),
+            ("18446744073709551616.0", "n must not be greater than 1000"),
+        ];
+        for (text, finding) in refused {
+            assert!(matches!(whole(text), Err(ApiError::Invalid(found)) if found == [finding]), "{text}");
+        }
     }
 }

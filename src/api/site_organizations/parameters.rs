@@ -243,7 +243,7 @@ impl IntoParams for ListParameters {
             parameter("modeId", "Keeps those in this mode.", id()),
             parameter("name", "Part of the name, letter case aside.", text(1, NAME_LENGTH_MAX)),
             parameter("offset", "Organizations to pass over.", whole(0)),
-            parameter("order", "Direction of the order by name.", words(&["asc", "desc", "ASC", "DESC"])),
+            parameter("order", "Direction of the order by name, in either case.", words(&["asc", "desc"])),
             parameter("orgId", "The organization's own number, or its identifier.", of_type(Type::String)),
             parameter("orgSubType", "Text or identifier of the sub-type.", text(1, SUB_TYPE_LENGTH_MAX)),
         ]
