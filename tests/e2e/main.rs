@@ -29,6 +29,7 @@ mod committer;
 mod committer_doubt;
 mod committer_races;
 mod contract;
+mod contract_clients;
 mod contract_numbers;
 mod ecg_app;
 mod ecg_create;
