@@ -5,7 +5,7 @@ use crate::config::FirstAdministrator;
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
-use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Person, Registration};
+use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Granter, Person, Registration};
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
 use registrar_projections::{AdminDocument, Direction, Query, admins};
 use uuid::Uuid;
@@ -50,7 +50,7 @@ pub async fn first_administrator(
     }
     let password = settings.password.clone().unwrap_or_else(passwords::generate);
     let registration = registration(&settings.email, passwords.hash(password.clone()).await?);
-    let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration)));
+    let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration), Granter::System));
     match node.executor.execute::<Admin>(&RequestContext::system(), &id, command, None).await {
         Ok(_) => {
             tracing::info!("the first administrator was registered");

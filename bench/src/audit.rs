@@ -16,7 +16,7 @@ use registrar::journal::StreamId;
 use registrar::node::{Node, StoreSettings};
 use registrar::publisher::PublisherStatus;
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Registration};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter, Registration};
 use registrar_aggregates::values::AdminId;
 use registrar_aggregates::{Actor, ActorType, DomainEvent};
 use sqlx::{Connection, PgConnection};
@@ -177,8 +177,10 @@ impl Auditor {
     async fn over(node: Arc<Node>) -> anyhow::Result<Self> {
         let authenticator = Arc::new(Authenticator::open(&node, "http://registrar.bench".into()).await?);
         let id = Uuid::now_v7();
-        let register =
-            AdminCommand::Register(Box::new(Registration { policies: vec![AUDITOR.id.into()], ..person(id) }));
+        let register = AdminCommand::Register(
+            Box::new(Registration { policies: vec![AUDITOR.id.into()], ..person(id) }),
+            Granter::System,
+        );
         node.executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), register, None).await?;
         let request = TokenRequest {
             admin_id: AdminId(id),

@@ -5,7 +5,7 @@ use hdrhistogram::Histogram;
 use registrar::executor::RequestContext;
 use registrar::node::{Node, StoreSettings};
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Admin, AdminCommand};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use registrar_projections::AdminDocument;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub(crate) async fn run(database_url: Option<String>, clients: usize, admins: us
             let mut latencies = Histogram::<u64>::new(3)?;
             for _ in 0..admins / clients {
                 let id = Uuid::now_v7();
-                for command in [AdminCommand::Register(Box::new(registration(id)?)), rename()] {
+                for command in [AdminCommand::Register(Box::new(registration(id)?), Granter::System), rename()] {
                     let begun = Instant::now();
                     let context = RequestContext::system();
                     let outcome = node.executor.execute::<Admin>(&context, &id.to_string(), command, None).await?;

@@ -21,7 +21,7 @@ use registrar::api::{ApiSettings, AppState};
 use registrar::auth::{Authenticator, PasswordHasher, Permission};
 use registrar::node::{Node, StoreSettings};
 use registrar::publisher::PublisherStatus;
-use registrar_aggregates::admin::{AdminChange, AdminCommand, PersonText, Registration};
+use registrar_aggregates::admin::{AdminChange, AdminCommand, Granter, PersonText, Registration};
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -208,7 +208,7 @@ async fn stock_create(
 ) -> Result<(StatusCode, Json<Value>), Failed> {
     let registration = admin.registration()?;
     let id = registration.id.to_string();
-    stock.command(&id, AdminCommand::Register(registration)).await?;
+    stock.command(&id, AdminCommand::Register(registration, Granter::System)).await?;
     Ok((StatusCode::CREATED, stock_view(&stock, &id).await?))
 }
 
@@ -218,7 +218,7 @@ async fn stock_patch(
     Json(operations): Json<Vec<Operation>>,
 ) -> Result<Json<Value>, Failed> {
     let change = AdminChange::PersonText(PersonText::FirstName, Some(first_name(operations)?));
-    stock.command(&id, AdminCommand::Amend(vec![change])).await?;
+    stock.command(&id, AdminCommand::Amend(vec![change], Granter::System)).await?;
     Ok(stock_view(&stock, &id).await?)
 }
 

@@ -10,7 +10,7 @@ use registrar::auth::{Authenticator, TokenRequest};
 use registrar::executor::RequestContext;
 use registrar::node::{Node, Store, StoreSettings};
 use registrar::vault::MasterKey;
-use registrar_aggregates::admin::{Admin, AdminCommand, Registration};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter, Registration};
 use registrar_aggregates::values::AdminId;
 use sqlx::{Connection, Executor, PgConnection};
 use std::os::unix::process::CommandExt;
@@ -114,7 +114,7 @@ impl Database {
         let authenticator = Authenticator::open(&node, "http://bench.example".into()).await?;
         let id = Uuid::now_v7();
         let administrator = Registration { policies: vec![ADMINISTRATOR.id.into()], ..person(id) };
-        let command = AdminCommand::Register(Box::new(administrator));
+        let command = AdminCommand::Register(Box::new(administrator), Granter::System);
         let context = RequestContext::system();
         node.executor.execute::<Admin>(&context, &id.to_string(), command, None).await?;
         let ttl = Duration::from_secs(24 * 60 * 60);

@@ -4,7 +4,7 @@ use anyhow::Context;
 use registrar_aggregates::Decide;
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::admin::{
-    Account, Admin, AdminChange, AdminCommand, AdminEvent, Person, PersonText, Registration,
+    Account, Admin, AdminChange, AdminCommand, AdminEvent, Granter, Person, PersonText, Registration,
 };
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
@@ -77,7 +77,9 @@ impl Command {
     pub(crate) fn fact(self) -> anyhow::Result<Fact> {
         let aggregate_id = self.id();
         let event = match self {
-            Command::Register(registration) => decided(&Admin::Absent, AdminCommand::Register(registration))?.into(),
+            Command::Register(registration) => {
+                decided(&Admin::Absent, AdminCommand::Register(registration, Granter::System))?.into()
+            }
             Command::Note(_) => note(),
             Command::Rename(_) => anyhow::bail!("stores without a domain append first events only"),
         };
@@ -94,7 +96,7 @@ pub(crate) fn decided(state: &Admin, command: AdminCommand) -> anyhow::Result<Ad
 
 /// The rename, as a command of the domain.
 pub(crate) fn rename() -> AdminCommand {
-    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(RENAMED.into()))])
+    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(RENAMED.into()))], Granter::System)
 }
 
 /// The event of a note.

@@ -7,7 +7,7 @@ use futures::future::{join_all, try_join_all};
 use registrar::committer::ExpectedVersion;
 use registrar::journal::{Committed, JournalError, JournalResult};
 use registrar::node::Node;
-use registrar_aggregates::admin::{AdminCommand, AdminEvent};
+use registrar_aggregates::admin::{AdminCommand, AdminEvent, Granter};
 use registrar_projections::admins::{BY_NAME, SEARCH};
 use registrar_projections::{AdminDocument, CollectionId, Direction, Query};
 use std::time::Duration;
@@ -148,10 +148,10 @@ on_both_stores! {
         for round in 0..4 {
             let name = format!("Ada {round}");
             b.admin(id, rename(&name)).await.unwrap();
-            let outcome = a.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+            let outcome = a.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
             let document = outcome.document::<AdminDocument>().unwrap();
             assert_eq!((document.person.first_name.as_str(), document.active), (name.as_str(), false));
-            b.admin(id, AdminCommand::Activate).await.unwrap();
+            b.admin(id, AdminCommand::Activate(Granter::System)).await.unwrap();
             let found = Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).search(&SEARCH, &name);
             assert_eq!(a.documents.page(found).await.unwrap().value.items, [a.find(id).await]);
         }
@@ -169,7 +169,7 @@ on_both_stores! {
             let batch = batch(&a.journal.head().await.unwrap(), &events);
             assert_eq!(writer.commit(&batch).await.unwrap(), Committed::Yes);
         }
-        let outcome = a.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+        let outcome = a.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         assert_eq!(outcome.document::<AdminDocument>().unwrap().person.first_name, "Augusta");
         assert_eq!(outcome.events[0].position, 6_003);
         let open = b.append(vec![(reader, ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();

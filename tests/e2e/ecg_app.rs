@@ -9,7 +9,7 @@ use registrar::auth::permissions::ADMINISTRATOR;
 use registrar::auth::{Authenticator, PasswordHasher, Permission, TokenRequest};
 use registrar::node::Node;
 use registrar::publisher::PublisherStatus;
-use registrar_aggregates::admin::{Admin, AdminCommand, Person, Registration};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter, Person, Registration};
 use registrar_aggregates::values::{AdminId, PartyId, PersonId};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -141,18 +141,21 @@ impl App {
             suffix: None,
             email_address: None,
         };
-        let command = AdminCommand::Register(Box::new(Registration {
-            id: AdminId(id),
-            person_id: PersonId(Uuid::new_v4()),
-            party_id: PartyId(Uuid::new_v4()),
-            policies,
-            custom_permissions: vec![],
-            person,
-            legacy_identifier: None,
-            addresses: vec![],
-            phone_numbers: vec![],
-            account: None,
-        }));
+        let command = AdminCommand::Register(
+            Box::new(Registration {
+                id: AdminId(id),
+                person_id: PersonId(Uuid::new_v4()),
+                party_id: PartyId(Uuid::new_v4()),
+                policies,
+                custom_permissions: vec![],
+                person,
+                legacy_identifier: None,
+                addresses: vec![],
+                phone_numbers: vec![],
+                account: None,
+            }),
+            Granter::System,
+        );
         self.state.node.executor.execute::<Admin>(&context(), &id.to_string(), command, None).await.unwrap();
         id
     }

@@ -10,7 +10,7 @@ use registrar::api::{self, ApiSettings, AppState};
 use registrar::auth::{Authenticator, PasswordHasher, Permission, TokenRequest, permissions};
 use registrar::node::Node;
 use registrar::publisher::PublisherStatus;
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, ListEdit};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_aggregates::values::AdminId;
 use serde_json::Value;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Server {
         let server = Server { node, state, admin: Uuid::now_v7() };
         server.execute(registration(server.admin, None)).await;
         let grant = ListEdit::Insert { at: None, entry: permissions::ADMINISTRATOR.id.into() };
-        server.execute(AdminCommand::Amend(vec![AdminChange::Policies(grant)])).await;
+        server.execute(AdminCommand::Amend(vec![AdminChange::Policies(grant)], Granter::System)).await;
         server
     }
 
@@ -137,7 +137,7 @@ on_both_stores! {
         let mut frames = server.follow("/events/stream?after=0", &token, None).await;
         let head = server.head().await;
         assert_eq!(frames.positions(usize::try_from(head).unwrap()).await, (1..=head).collect::<Vec<_>>());
-        server.execute(AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Insert { at: None, entry: "p".into() })])).await;
+        server.execute(AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Insert { at: None, entry: "p".into() })], Granter::System)).await;
         let frame = frames.next().await.unwrap();
         assert_eq!((frame.id, frame.event.as_str()), (head + 1, "registrar.admin.grants-amended"));
         assert_eq!((&frame.data["id"], &frame.data["type"]), (&frame.id.to_string().into(), &frame.event.into()));
@@ -205,7 +205,7 @@ async fn it_ends_with_the_token_or_the_admin() {
     let mut until_the_token_ends = server.follow("/events/stream", &short, None).await;
     until_the_token_ends.ends().await;
     let mut until_the_admin_is_out = server.follow("/events/stream", &long, None).await;
-    server.execute(AdminCommand::Deactivate { by: "system".into() }).await;
+    server.execute(AdminCommand::Deactivate(Granter::System)).await;
     until_the_admin_is_out.ends().await;
 }
 

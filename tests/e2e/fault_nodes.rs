@@ -6,7 +6,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::executor::ExecuteError;
 use registrar::journal::{JournalError, JournalResult, StoredEvent};
 use registrar::node::Node;
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminError, AdminEvent};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminError, AdminEvent, Granter};
 use registrar_projections::admins::{BY_NAME, SEARCH};
 use registrar_projections::audit_trail::{AGGREGATE_ID, BY_TIME};
 use registrar_projections::{AdminDocument, AuditEntry, Direction, Query};
@@ -142,13 +142,13 @@ async fn a_command_that_would_change_nothing_looks_at_the_journal_first() {
     let id = Uuid::now_v7();
     a.admin(id, registration(id, None)).await.unwrap();
     // Both know the admin in force.
-    assert!(b.admin(id, AdminCommand::Activate).await.unwrap().events.is_empty());
+    assert!(b.admin(id, AdminCommand::Activate(Granter::System)).await.unwrap().events.is_empty());
     for _ in 0..3 {
-        assert_eq!(a.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap().events.len(), 1);
-        assert_eq!(b.admin(id, AdminCommand::Activate).await.unwrap().events.len(), 1);
-        assert_eq!(a.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap().events.len(), 1);
-        assert!(b.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap().events.is_empty());
-        assert_eq!(b.admin(id, AdminCommand::Activate).await.unwrap().events.len(), 1);
+        assert_eq!(a.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().events.len(), 1);
+        assert_eq!(b.admin(id, AdminCommand::Activate(Granter::System)).await.unwrap().events.len(), 1);
+        assert_eq!(a.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().events.len(), 1);
+        assert!(b.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().events.is_empty());
+        assert_eq!(b.admin(id, AdminCommand::Activate(Granter::System)).await.unwrap().events.len(), 1);
     }
     assert!(a.find(id).await.active);
 }

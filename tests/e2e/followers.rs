@@ -7,7 +7,7 @@ use registrar::followers::{self, RebuildError, following};
 use registrar::journal::JournalError;
 use registrar::node::Node;
 use registrar::read_store::schema;
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, ListEdit, PersonText};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit, PersonText};
 use registrar_projections::event_statistics::BY_EVENT_TYPE;
 use registrar_projections::{AdminDocument, CollectionId, Direction, EventStatistic, Query};
 use std::sync::Arc;
@@ -24,12 +24,15 @@ async fn change_something(node: &Node, n: u32) -> Uuid {
     let execute =
         async |command| node.executor.execute::<Admin>(&context(), &id.to_string(), command, None).await.unwrap();
     execute(registration(id, Some(&format!("admin{n}@example.org")))).await;
-    execute(AdminCommand::Amend(vec![
-        AdminChange::PersonText(PersonText::LastName, Some(format!("Byron {n}"))),
-        AdminChange::Policies(ListEdit::Insert { at: None, entry: "p2".into() }),
-    ]))
+    execute(AdminCommand::Amend(
+        vec![
+            AdminChange::PersonText(PersonText::LastName, Some(format!("Byron {n}"))),
+            AdminChange::Policies(ListEdit::Insert { at: None, entry: "p2".into() }),
+        ],
+        Granter::System,
+    ))
     .await;
-    execute(AdminCommand::Deactivate { by: "system".into() }).await;
+    execute(AdminCommand::Deactivate(Granter::System)).await;
     id
 }
 
@@ -141,7 +144,7 @@ on_both_stores! {
             let building = cut_off(&database, &node, stage).await;
             let renamed = AdminChange::PersonText(PersonText::LastName, Some(format!("Renamed {n}")));
             for id in &admins[..5] {
-                node.admin(*id, AdminCommand::Amend(vec![renamed.clone()])).await.unwrap();
+                node.admin(*id, AdminCommand::Amend(vec![renamed.clone()], Granter::System)).await.unwrap();
             }
             change_something(&node, n).await;
             let live = dump(&node).await;
@@ -256,7 +259,7 @@ async fn documents_of_another_release_are_served_by_nobody_until_they_are_rebuil
     assert!(node.needs_rebuild());
     let find = async || node.documents.find::<AdminDocument>("x").await;
     assert!(matches!(find().await, Err(JournalError::OtherGeneration)));
-    let refused = node.executor.execute::<Admin>(&context(), "x", AdminCommand::Activate, None).await;
+    let refused = node.executor.execute::<Admin>(&context(), "x", AdminCommand::Activate(Granter::System), None).await;
     assert!(refused.is_err());
     followers::rebuild_if_needed(&node);
     tokio::time::timeout(Duration::from_secs(20), async {

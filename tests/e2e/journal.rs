@@ -4,13 +4,13 @@ use crate::on_both_stores;
 use crate::support::{context, registration};
 use registrar::executor::ExecuteError;
 use registrar::journal::JournalError;
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, AdminError, PersonText};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, AdminError, Granter, PersonText};
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::{AdminDocument, Direction, Query};
 use uuid::Uuid;
 
 fn rename(to: &str) -> AdminCommand {
-    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(to.into()))])
+    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(to.into()))], Granter::System)
 }
 
 on_both_stores! {

@@ -8,7 +8,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::executor::ExecuteError;
 use registrar::journal::{Committed, JournalError, Lost};
 use registrar_aggregates::DomainEvent;
-use registrar_aggregates::admin::{AdminCommand, AdminError, AdminEvent};
+use registrar_aggregates::admin::{AdminCommand, AdminError, AdminEvent, Granter};
 use uuid::Uuid;
 
 on_both_stores! {
@@ -61,7 +61,7 @@ on_both_stores! {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();
-        let activate = |expected| node.own(id, AdminCommand::Activate, Some(expected));
+        let activate = |expected| node.own(id, AdminCommand::Activate(Granter::System), Some(expected));
         assert!(matches!(activate(7).await, Err(ExecuteError::Journal(JournalError::VersionConflict))));
         assert!(activate(1).await.unwrap().events.is_empty());
     }

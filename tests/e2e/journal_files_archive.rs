@@ -11,7 +11,7 @@ use registrar::folding::Rows;
 use registrar::followers;
 use registrar::journal::JournalError;
 use registrar::publisher::STREAM;
-use registrar_aggregates::admin::{Admin, AdminCommand};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
 use uuid::Uuid;
 
@@ -62,13 +62,13 @@ on_both_stores! {
         node.admin(id, registration(id, Some("ada@example.org"))).await.unwrap();
         assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 1);
         node.admin(id, rename("Augusta")).await.unwrap();
-        node.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap();
+        node.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         archived(&node, 257, &folder.path().join("archive")).await.unwrap();
         // Nothing to do is answered by what is so now, not by what it was.
         let position = other.position().await;
-        assert_eq!(other.admin(id, AdminCommand::Deactivate { by: "system".into() }).await.unwrap().position, position);
+        assert_eq!(other.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().position, position);
         assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap(), node.executor.state::<Admin>(&id.to_string()).await.unwrap());
         other.admin(id, rename("Ada")).await.unwrap();
         assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 4);

@@ -7,7 +7,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::journal::merkle::{Hash, leaf_hash, node_hash};
 use registrar::journal::{Batch, Committed, JournalError, codec};
 use registrar::node::Node;
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, ListEdit};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_projections::AdminDocument;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -221,7 +221,7 @@ on_both_stores! {
             let id = Uuid::now_v7();
             node.admin(id, registration(id, None)).await.unwrap();
             let policies = AdminChange::Policies(ListEdit::Set(vec![text.into(), "p".into()]));
-            node.admin(id, AdminCommand::Amend(vec![policies])).await.unwrap();
+            node.admin(id, AdminCommand::Amend(vec![policies], Granter::System)).await.unwrap();
             node.admin(id, rename(text)).await.unwrap();
             let (_, state) = database.open().await.executor.state::<Admin>(&id.to_string()).await.unwrap();
             let profile = state.profile().unwrap();

@@ -7,8 +7,8 @@ use registrar::executor::{ExecuteError, RequestContext};
 use registrar::journal::{StreamId, codec};
 use registrar::node::Node;
 use registrar_aggregates::admin::{
-    Address, AddressDetails, AddressEdit, AddressText, Admin, AdminChange, AdminCommand, AdminEvent, PersonText,
-    PhoneNumber, PhoneNumberDetails, PhoneNumberEdit,
+    Address, AddressDetails, AddressEdit, AddressText, Admin, AdminChange, AdminCommand, AdminEvent, Granter,
+    PersonText, PhoneNumber, PhoneNumberDetails, PhoneNumberEdit,
 };
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRingEvent, SigningKey};
 use registrar_aggregates::personal::ERASED;
@@ -80,15 +80,18 @@ async fn write_history(node: &Node) -> Uuid {
     registration.addresses = vec![address()];
     registration.phone_numbers = vec![phone_number()];
     registration.account.as_mut().unwrap().password_hash = "$argon2id$MarkedHash".into();
-    node.admin(id, AdminCommand::Register(Box::new(registration))).await.unwrap();
+    node.admin(id, AdminCommand::Register(Box::new(registration), Granter::System)).await.unwrap();
     let city = Some("MarkedTown".to_owned());
-    let amend = AdminCommand::Amend(vec![
-        AdminChange::PersonText(PersonText::FirstName, Some("MarkedSecond".into())),
-        AdminChange::LegacyIdentifier(None),
-        AdminChange::Addresses(AddressEdit::Text { at: 0, text: AddressText::City, value: city }),
-        AdminChange::Addresses(AddressEdit::Insert { at: None, address: Box::new(address()) }),
-        AdminChange::PhoneNumbers(PhoneNumberEdit::Clear),
-    ]);
+    let amend = AdminCommand::Amend(
+        vec![
+            AdminChange::PersonText(PersonText::FirstName, Some("MarkedSecond".into())),
+            AdminChange::LegacyIdentifier(None),
+            AdminChange::Addresses(AddressEdit::Text { at: 0, text: AddressText::City, value: city }),
+            AdminChange::Addresses(AddressEdit::Insert { at: None, address: Box::new(address()) }),
+            AdminChange::PhoneNumbers(PhoneNumberEdit::Clear),
+        ],
+        Granter::System,
+    );
     node.own(id, amend, None).await.unwrap();
     for n in node.position().await..101 {
         node.admin(id, rename(["MarkedFirst", "MarkedSecond"][n as usize % 2])).await.unwrap();
@@ -236,7 +239,7 @@ on_both_stores! {
         assert!(matches!(refused, Err(ExecuteError::Journal(_))), "{refused:?}");
         assert_eq!(node.position().await, position);
         // What is not personal still is carried out.
-        node.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+        node.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         assert!(!node.find(id).await.active);
     }
 

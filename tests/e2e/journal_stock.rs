@@ -11,7 +11,7 @@ use registrar::journal::codec;
 use registrar::node::Node;
 use registrar_aggregates::Metadata;
 use registrar_aggregates::access_token::{AccessToken, AccessTokenEvent};
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter};
 use registrar_aggregates::audit_access::AuditAccess;
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing, KeyRingEvent, SigningKey};
 use registrar_aggregates::values::AdminId;
@@ -109,7 +109,7 @@ on_both_stores! {
         let id = Uuid::now_v7();
         node.admin(id, registration(id, Some("ada@example.org"))).await.unwrap();
         node.own(id, rename("Augusta"), None).await.unwrap();
-        node.admin(id, AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+        node.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         node.executor.append(&request_of(id), vec![(access_stream("r"), ExpectedVersion::Any, vec![trail_read("t"), trail_read("u")])]).await.unwrap();
         let retired = KeyRingEvent::KeyRetired { key_id: "k1".into(), verifies_until: DateTime::UNIX_EPOCH };
         let keys = vec![KeyRingEvent::KeyAdded { key: signing_key("k1") }, retired, KeyRingEvent::KeyAdded { key: signing_key("k2") }];

@@ -11,7 +11,7 @@ use registrar::executor::{ExecuteError, Outcome};
 use registrar::followers;
 use registrar::journal::{JournalError, StoredEvent, codec};
 use registrar::node::Node;
-use registrar_aggregates::admin::{AdminCommand, AdminEvent};
+use registrar_aggregates::admin::{AdminCommand, AdminEvent, Granter};
 use registrar_aggregates::text::fold;
 use registrar_aggregates::values::EmailAddress;
 use registrar_aggregates::{ClaimKey, DomainEvent};
@@ -104,9 +104,9 @@ impl Stage {
                 node.own(self.admins[*admin], rename(&Uuid::new_v4().to_string()), *expected).await
             }
             Act::Deactivate { admin } => {
-                node.admin(self.admins[*admin], AdminCommand::Deactivate { by: "another".into() }).await
+                node.admin(self.admins[*admin], AdminCommand::Deactivate(Granter::System)).await
             }
-            Act::Activate { admin } => node.admin(self.admins[*admin], AdminCommand::Activate).await,
+            Act::Activate { admin } => node.admin(self.admins[*admin], AdminCommand::Activate(Granter::System)).await,
             Act::Read { reader } => node.append(vec![read(*reader)]).await.map_err(ExecuteError::Journal),
             Act::Both { admin, reader } => {
                 let policies = vec![Uuid::new_v4().to_string()];
@@ -328,7 +328,7 @@ async fn enter(node: &Node, entry: &Entry) {
     registration.person.last_name.clone_from(&entry.last);
     registration.person.email_address = Some(entry.email.clone());
     registration.policies.clone_from(&entry.policies);
-    node.admin(entry.id, AdminCommand::Register(Box::new(registration))).await.unwrap();
+    node.admin(entry.id, AdminCommand::Register(Box::new(registration), Granter::System)).await.unwrap();
 }
 
 async fn assert_answered_alike(node: &Node, entries: &[Entry], asked: &Asked) {

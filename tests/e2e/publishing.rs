@@ -6,7 +6,7 @@ use futures::future::join_all;
 use harness::{NatsServer, Publisher, commit, eventually, position};
 use registrar::node::Node;
 use registrar::publisher::{NatsSettings, STREAM};
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, PersonText};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, PersonText};
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRingEvent, SigningKey};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -221,7 +221,10 @@ async fn personal_events(node: &Node) -> u64 {
     by_herself.metadata.actor.id = id.to_string();
     by_herself.metadata.actor.name = Some("Registrar Operator".into());
     by_herself.metadata.ip_address = Some("192.0.2.77".into());
-    let rename = AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some("Augusta".into()))]);
+    let rename = AdminCommand::Amend(
+        vec![AdminChange::PersonText(PersonText::FirstName, Some("Augusta".into()))],
+        Granter::System,
+    );
     node.executor.execute::<Admin>(&by_herself, &id.to_string(), rename, None).await.unwrap();
     let key = SigningKey {
         key_id: "k1".into(),

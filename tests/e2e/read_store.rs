@@ -6,7 +6,7 @@ use futures::FutureExt;
 use registrar::node::Node;
 use registrar::read_store::LONG;
 use registrar::read_store::sql::SOUGHT_BY_INDEX_MAX;
-use registrar_aggregates::admin::{AdminChange, AdminCommand, ListEdit, Registration};
+use registrar_aggregates::admin::{AdminChange, AdminCommand, Granter, ListEdit, Registration};
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::audit_trail::{ACTION, BY_ACTION, BY_ENTITY_ID, BY_TIME, RECORDED_AT, TRAIL, time_key};
@@ -30,7 +30,7 @@ async fn with(node: &Node, change: impl FnOnce(&mut Registration)) -> Uuid {
     let id = Uuid::now_v7();
     let mut registration = registered(id, None);
     change(&mut registration);
-    node.admin(id, AdminCommand::Register(Box::new(registration))).await.unwrap();
+    node.admin(id, AdminCommand::Register(Box::new(registration), Granter::System)).await.unwrap();
     id
 }
 
@@ -353,7 +353,7 @@ on_both_stores! {
         let other = database.open().await;
         with(&other, |registration| registration.policies = vec!["p".to_owned()]).await;
         assert_eq!(totals().await, [LONG + 2]);
-        let unlisted = AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Set(vec![]))]);
+        let unlisted = AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Set(vec![]))], Granter::System);
         other.admin(ids[0], unlisted).await.unwrap();
         assert_eq!(totals().await, [LONG + 1]);
     }
@@ -362,7 +362,7 @@ on_both_stores! {
         let node = database.open().await;
         let ids = [person(&node, "Ada", "L", "").await, person(&node, "Grace", "H", "").await, person(&node, "Bea", "L", "").await];
         node.admin(ids[0], rename("Augusta")).await.unwrap();
-        node.admin(ids[1], AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+        node.admin(ids[1], AdminCommand::Deactivate(Granter::System)).await.unwrap();
         node.append(vec![(access_stream("r"), registrar::committer::ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
         let mut sql = database.sql().await;
         let page = |query| async { node.documents.page::<AuditEntry>(query).await.unwrap().value };

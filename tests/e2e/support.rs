@@ -6,7 +6,7 @@ use registrar::journal::{Batch, Head, JournalResult, StoredEvent, StreamId, Stre
 use registrar::node::{Node, StoreSettings};
 use registrar::vault::MasterKey;
 use registrar_aggregates::admin::{
-    Account, Admin, AdminChange, AdminCommand, AdminError, AdminEvent, Person, PersonText, Registration,
+    Account, Admin, AdminChange, AdminCommand, AdminError, AdminEvent, Granter, Person, PersonText, Registration,
 };
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
@@ -167,7 +167,7 @@ pub fn request_of(id: Uuid) -> RequestContext {
 
 /// A registration with an account under `email`, if there is one.
 pub fn registration(id: Uuid, email: Option<&str>) -> AdminCommand {
-    AdminCommand::Register(Box::new(registered(id, email)))
+    AdminCommand::Register(Box::new(registered(id, email)), Granter::System)
 }
 
 /// What [`registration`] brings.
@@ -198,7 +198,7 @@ pub fn registered(id: Uuid, email: Option<&str>) -> Registration {
 
 /// An amendment that sets the first name.
 pub fn rename(to: &str) -> AdminCommand {
-    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(to.into()))])
+    AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(to.into()))], Granter::System)
 }
 
 /// The event of a registration.

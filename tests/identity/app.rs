@@ -227,7 +227,7 @@ pub async fn token(app: &App, user: Uuid) -> String {
 
 /// Registers an admin with an account who holds everything; the person behind it.
 pub async fn register_admin(node: &Node, email: &str, password_hash: &str) -> Uuid {
-    use registrar_aggregates::admin::{Admin, AdminCommand};
+    use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
     let id = Uuid::now_v7();
     let mut registration = crate::support::registered(id, Some(email));
     registration.policies = vec![registrar::auth::permissions::ADMINISTRATOR.id.to_owned()];
@@ -235,7 +235,7 @@ pub async fn register_admin(node: &Node, email: &str, password_hash: &str) -> Uu
         account.password_hash = password_hash.to_owned();
     }
     let person = registration.person_id.0;
-    let command = AdminCommand::Register(Box::new(registration));
+    let command = AdminCommand::Register(Box::new(registration), Granter::System);
     node.executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), command, None).await.unwrap();
     person
 }

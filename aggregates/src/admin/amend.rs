@@ -1,6 +1,9 @@
 //! Amending an admin: changes applied in order to a copy, which is then compared with what was there, record by record.
 
+use super::AdminError;
+use super::differences::differences;
 use super::event::AdminEvent;
+use super::granting::Granter;
 use super::profile::{Address, AddressDetails, PhoneNumber, Profile, collapse};
 use crate::values::{CountryCode, Problem, RegionCode, check_name, check_text};
 use std::collections::BTreeMap;
@@ -188,8 +191,19 @@ enum Wrong {
 
 type Applied = Result<(), Wrong>;
 
-/// Applies `changes` to a copy of `profile` and says, record by record, what is different afterwards.
-pub(super) fn amend(profile: &Profile, changes: Vec<AdminChange>) -> Result<Vec<AdminEvent>, AmendmentRefused> {
+/// Applies `changes` to a copy of `profile` and says, record by record, what is different afterwards. What `granter` may
+/// not grant or take away is refused.
+pub(super) fn amend(
+    profile: &Profile,
+    changes: Vec<AdminChange>,
+    granter: &Granter,
+) -> Result<Vec<AdminEvent>, AdminError> {
+    let amended = amended(profile, changes)?;
+    granter.check_change(profile, &amended.policies, &amended.custom_permissions)?;
+    Ok(differences(profile, amended))
+}
+
+fn amended(profile: &Profile, changes: Vec<AdminChange>) -> Result<Profile, AmendmentRefused> {
     let mut amended = profile.clone();
     // Country and state come in steps of their own, so an address is checked as a whole at the end. The step that
     // last set one of its texts answers for it.
@@ -214,7 +228,7 @@ pub(super) fn amend(profile: &Profile, changes: Vec<AdminChange>) -> Result<Vec<
     }
     collapse(&mut amended.policies);
     collapse(&mut amended.custom_permissions);
-    Ok(differences(profile, amended))
+    Ok(amended)
 }
 
 fn apply(profile: &mut Profile, change: AdminChange) -> Applied {
@@ -381,68 +395,4 @@ fn first_of(problems: Vec<(&'static str, Problem)>) -> Applied {
 
 fn refuse_if(condition: bool, problem: Problem) -> Applied {
     if condition { Err(Wrong::Value(problem)) } else { Ok(()) }
-}
-
-fn differences(before: &Profile, after: Profile) -> Vec<AdminEvent> {
-    let mut events = Vec::new();
-    if before.policies != after.policies || before.custom_permissions != after.custom_permissions {
-        events
-            .push(AdminEvent::GrantsAmended { policies: after.policies, custom_permissions: after.custom_permissions });
-    }
-    if before.person != after.person {
-        events.push(AdminEvent::PersonAmended { person: after.person });
-    }
-    if before.legacy_identifier != after.legacy_identifier {
-        events.push(AdminEvent::PartyAmended { legacy_identifier: after.legacy_identifier });
-    }
-    list_differences(
-        &before.addresses,
-        after.addresses,
-        |address| address.id,
-        |change| match change {
-            ListDifference::Removed(address_id) => AdminEvent::AddressRemoved { address_id },
-            ListDifference::Added(address, index) => AdminEvent::AddressAdded { address, index },
-            ListDifference::Amended(address) => AdminEvent::AddressAmended { address },
-        },
-        &mut events,
-    );
-    list_differences(
-        &before.phone_numbers,
-        after.phone_numbers,
-        |phone_number| phone_number.id,
-        |change| match change {
-            ListDifference::Removed(phone_number_id) => AdminEvent::PhoneNumberRemoved { phone_number_id },
-            ListDifference::Added(phone_number, index) => AdminEvent::PhoneNumberAdded { phone_number, index },
-            ListDifference::Amended(phone_number) => AdminEvent::PhoneNumberAmended { phone_number },
-        },
-        &mut events,
-    );
-    events
-}
-
-enum ListDifference<T, K> {
-    Removed(K),
-    Added(T, usize),
-    Amended(T),
-}
-
-/// First what is gone, then what is new or other in list order: replayed so, every `index` is right. Entries that
-/// stay never change their order among themselves, since no step moves one.
-fn list_differences<T: PartialEq, K: PartialEq + Copy>(
-    before: &[T],
-    after: Vec<T>,
-    key: impl Fn(&T) -> K,
-    event: impl Fn(ListDifference<T, K>) -> AdminEvent,
-    events: &mut Vec<AdminEvent>,
-) {
-    for gone in before.iter().filter(|entry| after.iter().all(|kept| key(kept) != key(entry))) {
-        events.push(event(ListDifference::Removed(key(gone))));
-    }
-    for (index, entry) in after.into_iter().enumerate() {
-        match before.iter().find(|former| key(former) == key(&entry)) {
-            None => events.push(event(ListDifference::Added(entry, index))),
-            Some(former) if *former != entry => events.push(event(ListDifference::Amended(entry))),
-            Some(_) => {}
-        }
-    }
 }

@@ -2,7 +2,9 @@
 //! sign in with.
 
 mod amend;
+mod differences;
 mod event;
+mod granting;
 mod profile;
 mod shown;
 #[cfg(test)]
@@ -12,6 +14,7 @@ pub use amend::{
     AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
 };
 pub use event::{AccountOpened, AdminEvent, Registration};
+pub use granting::{Catalogue, Granter};
 pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
 
 use crate::{Decide, decide::aggregate, values::Finding};
@@ -29,20 +32,17 @@ pub enum Admin {
     Inactive(Box<Profile>),
 }
 
-/// What can be asked of an admin.
+/// What can be asked of an admin, and by which caller.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AdminCommand {
     /// Registers a new admin, in force at once.
-    Register(Box<Registration>),
+    Register(Box<Registration>, Granter),
     /// Applies changes in order, all of them or none.
-    Amend(Vec<AdminChange>),
+    Amend(Vec<AdminChange>, Granter),
     /// Puts the admin in force.
-    Activate,
-    /// Puts the admin out of force.
-    Deactivate {
-        /// Identifier of the actor who asks; nobody may lock themselves out.
-        by: String,
-    },
+    Activate(Granter),
+    /// Puts the admin out of force; callers may not lock themselves out.
+    Deactivate(Granter),
     /// Sets another password of the account, after the former one was shown.
     ChangePassword {
         /// The hash that the former password was right for.
@@ -58,10 +58,10 @@ pub enum AdminCommand {
 impl std::fmt::Debug for AdminCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            AdminCommand::Register(registration) => f.debug_tuple("Register").field(registration).finish(),
-            AdminCommand::Amend(changes) => f.debug_tuple("Amend").field(changes).finish(),
-            AdminCommand::Activate => f.write_str("Activate"),
-            AdminCommand::Deactivate { by } => f.debug_struct("Deactivate").field("by", by).finish(),
+            AdminCommand::Register(registration, _) => f.debug_tuple("Register").field(registration).finish(),
+            AdminCommand::Amend(changes, _) => f.debug_tuple("Amend").field(changes).finish(),
+            AdminCommand::Activate(_) => f.write_str("Activate"),
+            AdminCommand::Deactivate(_) => f.write_str("Deactivate"),
             AdminCommand::ChangePassword { .. } => f.write_str("ChangePassword"),
         }
     }
@@ -91,13 +91,19 @@ pub enum AdminError {
     /// The password was changed meanwhile.
     #[error("the password was changed meanwhile")]
     OtherPassword,
+    /// Callers may not grant themselves anything.
+    #[error("admins cannot grant anything to themselves")]
+    OwnGrants,
+    /// The grants in question go beyond those of the caller, who lacks these permissions.
+    #[error("the caller does not hold {}", .0.join(", "))]
+    NotHeld(Vec<String>),
 }
 
 impl Decide for Admin {
     const SNAPSHOT: Option<&'static [&'static str]> = Some(profile::PERSONAL_STATE);
 
     fn creates(command: &AdminCommand) -> bool {
-        matches!(command, AdminCommand::Register(_))
+        matches!(command, AdminCommand::Register(..))
     }
 
     fn shown(&self) -> Option<serde_json::Value> {
@@ -108,16 +114,23 @@ impl Decide for Admin {
         use Admin::{Absent, Active, Inactive};
         use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, Register};
         match (self, command) {
-            (Absent, Register(registration)) => {
+            (Absent, Register(registration, granter)) => {
                 registration.check()?;
+                granter.check_holds(&registration.policies, &registration.custom_permissions)?;
                 Ok(vec![AdminEvent::Registered(Box::new(registration.normalised()))])
             }
-            (Absent, Amend(_) | Activate | Deactivate { .. } | ChangePassword { .. }) => Err(AdminError::NotFound),
-            (Active(_) | Inactive(_), Register(_)) => Err(AdminError::AlreadyRegistered),
-            (Active(profile) | Inactive(profile), Amend(changes)) => Ok(amend::amend(profile, changes)?),
-            (Active(profile), Deactivate { by }) if by == profile.id.to_string() => Err(AdminError::OwnDeactivation),
-            (Active(_), Deactivate { .. }) => Ok(vec![AdminEvent::Deactivated {}]),
-            (Inactive(_), Activate) => Ok(vec![AdminEvent::Activated {}]),
+            (Absent, Amend(..) | Activate(_) | Deactivate(_) | ChangePassword { .. }) => Err(AdminError::NotFound),
+            (Active(_) | Inactive(_), Register(..)) => Err(AdminError::AlreadyRegistered),
+            (Active(profile) | Inactive(profile), Amend(changes, granter)) => amend::amend(profile, changes, &granter),
+            (Active(profile), Deactivate(granter)) if granter.is(profile) => Err(AdminError::OwnDeactivation),
+            (Active(profile), Deactivate(granter)) => {
+                granter.check_switch(profile)?;
+                Ok(vec![AdminEvent::Deactivated {}])
+            }
+            (Inactive(profile), Activate(granter)) => {
+                granter.check_switch(profile)?;
+                Ok(vec![AdminEvent::Activated {}])
+            }
             (Active(profile), ChangePassword { former, hash, keep_sessions }) => match &profile.account {
                 None => Err(AdminError::NoAccount),
                 Some(account) if account.password_hash != former => Err(AdminError::OtherPassword),
@@ -125,7 +138,7 @@ impl Decide for Admin {
             },
             (Inactive(_), ChangePassword { .. }) => Err(AdminError::NoAccount),
             // Asking twice is no error: the caller already has what it wants.
-            (Active(_), Activate) | (Inactive(_), Deactivate { .. }) => Ok(vec![]),
+            (Active(_), Activate(_)) | (Inactive(_), Deactivate(_)) => Ok(vec![]),
         }
     }
 }

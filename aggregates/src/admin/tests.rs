@@ -5,6 +5,7 @@
 mod activation;
 mod addresses;
 mod amendment;
+mod granting;
 mod grants;
 mod person;
 mod personal_values;
@@ -67,7 +68,7 @@ fn registration_with(edit: impl FnOnce(&mut Registration)) -> Registration {
 }
 
 fn register(registration: Registration) -> AdminCommand {
-    AdminCommand::Register(Box::new(registration))
+    AdminCommand::Register(Box::new(registration), Granter::System)
 }
 
 fn registered() -> AdminEvent {
@@ -134,7 +135,18 @@ fn texts(texts: &[&str]) -> Vec<String> {
 }
 
 fn amend(changes: impl IntoIterator<Item = AdminChange>) -> AdminCommand {
-    AdminCommand::Amend(changes.into_iter().collect())
+    AdminCommand::Amend(changes.into_iter().collect(), Granter::System)
+}
+
+/// A caller who holds `held`, where the policy `p-all` grants c1, c2 and c3, and `p-one` grants c1.
+fn granter(id: &str, held: &[&str]) -> Granter {
+    let names = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    let policies = [("p-all", &["c1", "c2", "c3"][..]), ("p-one", &["c1"])];
+    let catalogue = Catalogue {
+        permissions: names(&["c1", "c2", "c3"]),
+        policies: policies.into_iter().map(|(id, list)| (id.to_owned(), names(list))).collect(),
+    };
+    Granter::Caller { id: id.to_owned(), held: names(held), catalogue: catalogue.into() }
 }
 
 /// Refused since the step points at the wrong place.

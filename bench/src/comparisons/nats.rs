@@ -13,7 +13,7 @@ use futures::{StreamExt, TryStreamExt};
 use registrar::executor::RequestContext;
 use registrar::node::Node;
 use registrar::publisher::{self, NatsSettings, PublisherStatus, STREAM};
-use registrar_aggregates::admin::{Admin, AdminCommand};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -72,7 +72,7 @@ async fn register(node: &Node) -> anyhow::Result<(u64, Acknowledged)> {
     let id = Uuid::now_v7();
     let command = Work::Registrations.commands(id)?.pop().context("no command")?;
     let Command::Register(registration) = command else { anyhow::bail!("no registration") };
-    let command = AdminCommand::Register(registration);
+    let command = AdminCommand::Register(registration, Granter::System);
     let outcome = node.executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), command, None).await?;
     Ok((outcome.events.first().context("no event")?.position, Acknowledged { id, commands: 1 }))
 }

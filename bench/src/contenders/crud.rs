@@ -5,7 +5,7 @@ use super::{Acknowledged, Contender, pool, total};
 use crate::workload::{Command, RENAMED, decided};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Registration};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter, Registration};
 use registrar_aggregates::values::check_name;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -75,7 +75,8 @@ impl Crud {
     /// Answers the row, as a handler would.
     pub(crate) async fn register(&self, registration: Box<Registration>) -> anyhow::Result<Value> {
         // The same checks and the same normal form as ours.
-        let AdminEvent::Registered(registration) = decided(&Admin::Absent, AdminCommand::Register(registration))?
+        let AdminEvent::Registered(registration) =
+            decided(&Admin::Absent, AdminCommand::Register(registration, Granter::System))?
         else {
             anyhow::bail!("no registration");
         };

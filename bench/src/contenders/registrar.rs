@@ -9,7 +9,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::executor::RequestContext;
 use registrar::journal::StreamId;
 use registrar::node::{Node, Store, StoreSettings};
-use registrar_aggregates::admin::{Admin, AdminCommand};
+use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use registrar_projections::AdminDocument;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{Connection, PgConnection, Row};
@@ -41,7 +41,7 @@ impl Contender for Registrar {
     async fn execute(&self, command: Command) -> anyhow::Result<()> {
         let (context, id) = (RequestContext::system(), command.id().to_string());
         let command = match command {
-            Command::Register(registration) => AdminCommand::Register(registration),
+            Command::Register(registration) => AdminCommand::Register(registration, Granter::System),
             Command::Rename(_) => rename(),
             Command::Note(_) => {
                 let stream = StreamId { aggregate_type: "audit-access", aggregate_id: id };

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use cqrs_es::persist::{GenericQuery, PersistedEventRepository, PersistedEventStore, ViewRepository};
 use cqrs_es::{CqrsFramework, EventEnvelope, View};
 use postgres_es::{PostgresEventRepository, PostgresViewRepository, postgres_cqrs};
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Person, Registration};
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter, Person, Registration};
 use serde::{Deserialize, Serialize};
 use sqlite_es::{SqliteEventRepository, SqliteViewRepository, sqlite_cqrs};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -155,7 +155,9 @@ where
     async fn execute(&self, command: Command) -> anyhow::Result<()> {
         let id = command.id().to_string();
         match command {
-            Command::Register(registration) => self.command(&id, AdminCommand::Register(registration)).await,
+            Command::Register(registration) => {
+                self.command(&id, AdminCommand::Register(registration, Granter::System)).await
+            }
             Command::Rename(_) => self.command(&id, rename()).await,
             Command::Note(_) => anyhow::bail!("not compared"),
         }

@@ -6,7 +6,8 @@ use crate::executor::{ExecuteError, RequestContext};
 use crate::node::Node;
 use futures::{StreamExt, TryStreamExt};
 use registrar_aggregates::admin::{
-    Address, AddressDetails, Admin, AdminCommand, AdminError, Person, PhoneNumber, PhoneNumberDetails, Registration,
+    Address, AddressDetails, Admin, AdminCommand, AdminError, Granter, Person, PhoneNumber, PhoneNumberDetails,
+    Registration,
 };
 use registrar_aggregates::values::{AddressId, AdminId, CountryCode, PartyId, PersonId, PhoneNumberId};
 
@@ -27,7 +28,11 @@ pub(super) async fn register_all(node: &Node, count: u64) -> anyhow::Result<()> 
 async fn register(node: &Node, context: &RequestContext, number: u64) -> anyhow::Result<()> {
     let registration = Box::new(admin(number));
     let id = registration.id.to_string();
-    match node.executor.execute::<Admin>(context, &id, AdminCommand::Register(registration), None).await {
+    match node
+        .executor
+        .execute::<Admin>(context, &id, AdminCommand::Register(registration, Granter::System), None)
+        .await
+    {
         Ok(_) | Err(ExecuteError::Refused(AdminError::AlreadyRegistered)) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -87,7 +92,7 @@ mod tests {
     fn everybody_who_is_seeded_is_a_proper_admin_and_always_the_same() {
         for number in [0, 1, 15, 16, 99_999, u64::MAX - 1] {
             assert_eq!(admin(number), admin(number));
-            Admin::Absent.decide(AdminCommand::Register(Box::new(admin(number)))).expect("registered");
+            Admin::Absent.decide(AdminCommand::Register(Box::new(admin(number)), Granter::System)).expect("registered");
         }
         assert_ne!(admin(0).id, admin(1).id);
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 fn deactivate_by(actor: &str) -> AdminCommand {
-    AdminCommand::Deactivate { by: actor.to_owned() }
+    AdminCommand::Deactivate(granter(actor, &[]))
 }
 
 fn deactivated() -> AdminEvent {
@@ -19,7 +19,9 @@ fn an_active_admin_is_put_out_of_force() {
 
 #[test]
 fn an_inactive_admin_is_put_in_force() {
-    given([registered(), deactivated()]).when(AdminCommand::Activate).then_expect_events(vec![activated()]);
+    given([registered(), deactivated()])
+        .when(AdminCommand::Activate(Granter::System))
+        .then_expect_events(vec![activated()]);
 }
 
 #[test]
@@ -29,12 +31,14 @@ fn deactivating_twice_records_nothing_new() {
 
 #[test]
 fn activating_an_active_admin_records_nothing_new() {
-    given([registered()]).when(AdminCommand::Activate).then_expect_events(vec![]);
+    given([registered()]).when(AdminCommand::Activate(Granter::System)).then_expect_events(vec![]);
 }
 
 #[test]
 fn activating_twice_records_nothing_new() {
-    given([registered(), deactivated(), activated()]).when(AdminCommand::Activate).then_expect_events(vec![]);
+    given([registered(), deactivated(), activated()])
+        .when(AdminCommand::Activate(Granter::System))
+        .then_expect_events(vec![]);
 }
 
 #[test]
@@ -58,7 +62,7 @@ fn deactivating_oneself_again_records_nothing_new() {
 
 #[test]
 fn an_unknown_admin_cannot_be_activated() {
-    given([]).when(AdminCommand::Activate).then_expect_error(AdminError::NotFound);
+    given([]).when(AdminCommand::Activate(Granter::System)).then_expect_error(AdminError::NotFound);
 }
 
 #[test]

@@ -7,7 +7,7 @@ fn housed() -> AdminEvent {
 }
 
 fn change(edits: impl IntoIterator<Item = AddressEdit>) -> AdminCommand {
-    AdminCommand::Amend(edits.into_iter().map(AdminChange::Addresses).collect())
+    AdminCommand::Amend(edits.into_iter().map(AdminChange::Addresses).collect(), Granter::System)
 }
 
 fn insert(at: impl Into<Option<usize>>, address: Address) -> AddressEdit {

@@ -6,7 +6,7 @@ fn reachable() -> AdminEvent {
 }
 
 fn change(edits: impl IntoIterator<Item = PhoneNumberEdit>) -> AdminCommand {
-    AdminCommand::Amend(edits.into_iter().map(AdminChange::PhoneNumbers).collect())
+    AdminCommand::Amend(edits.into_iter().map(AdminChange::PhoneNumbers).collect(), Granter::System)
 }
 
 fn insert(at: impl Into<Option<usize>>, phone_number: PhoneNumber) -> PhoneNumberEdit {
