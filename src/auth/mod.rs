@@ -24,6 +24,7 @@ pub use sessions::{ACCESS_SECS_MAX, Acting, Identity, SessionTokens, Signing, ac
 
 use crate::access::Holder;
 use crate::journal::JournalError;
+use registrar_aggregates::admin::Granter;
 use registrar_aggregates::api_key::Key;
 use registrar_aggregates::user::SystemRole;
 use registrar_aggregates::values::{AdminId, OrganizationId, SessionId};
@@ -46,6 +47,9 @@ pub struct Principal {
     pub session: Option<SessionId>,
     user: Option<Arc<UserDocument>>,
     permissions: Permissions,
+    /// Whether it holds every grant among users, individuals and groups where it reaches. Kept beside `permissions`, since
+    /// nothing platform-wide is left there once it is narrowed to an organization.
+    identity_admin: bool,
 }
 
 impl Principal {
@@ -59,6 +63,7 @@ impl Principal {
         }
         // In the spelling that events carry: what is compared as text must not depend on who wrote it.
         let organization = organization.map(spelled);
+        let identity_admin = permissions.contains(Permission::IdentityAdmin);
         if organization.is_some() {
             permissions = permissions.within_an_organization();
         }
@@ -71,6 +76,7 @@ impl Principal {
             session: None,
             user: None,
             permissions,
+            identity_admin,
         }
     }
 
@@ -80,7 +86,16 @@ impl Principal {
         let permissions = key.roles.iter().flat_map(|role| Permissions::of_role(*role).iter()).collect();
         let actor = Actor { kind: ActorType::Api, id: key.id.to_string(), name: Some(key.name.clone()) };
         let organization = Some(key.organization_id.to_string());
-        Principal { actor, on_behalf_of: None, admin_id: None, organization, session: None, user: None, permissions }
+        Principal {
+            actor,
+            on_behalf_of: None,
+            admin_id: None,
+            organization,
+            session: None,
+            user: None,
+            permissions,
+            identity_admin: false,
+        }
     }
 
     /// A user in a session. It reaches the organization that the session acts in, with what its roles there allow; who
@@ -109,6 +124,8 @@ impl Principal {
             session: Some(session),
             user: Some(user),
             permissions,
+            // What a user holds there is told by its roles.
+            identity_admin: false,
         }
     }
 
@@ -137,7 +154,8 @@ impl Principal {
         self.on_behalf_of.as_ref().map_or(&self.actor.id, |represented| &represented.id)
     }
 
-    /// What it holds among users, individuals and groups.
+    /// What it holds among users, individuals and groups. An admin with `identity.admin` that is narrowed to an
+    /// organization is an admin of that organization; every other admin and every API key holds nothing there.
     #[must_use]
     pub fn holder(&self) -> Holder {
         if let Some(user) = &self.user {
@@ -145,14 +163,21 @@ impl Principal {
         }
         let own = self.organization.as_deref().map(uuid::Uuid::try_parse);
         let holder = match own {
-            None if self.may(Permission::IdentityAdmin) => Holder::of_everything(),
-            Some(Ok(own)) if self.may(Permission::OrganizationsWrite) => Holder::of_organization(OrganizationId(own)),
+            None if self.identity_admin => Holder::of_everything(),
+            Some(Ok(own)) if self.identity_admin => Holder::of_organization(OrganizationId(own)),
             _ => Holder::default(),
         };
         match self.admin_id {
             Some(admin) => holder.with_account(admin),
             None => holder,
         }
+    }
+
+    /// What it may pass on to admins. Permissions within one organization are none that an admin is granted.
+    #[must_use]
+    pub fn granter(&self) -> Granter {
+        let held = if self.organization.is_none() { self.permissions } else { Permissions::NONE };
+        Granter::Caller { id: self.actor.id.clone(), held: held.names(), catalogue: permissions::catalogue() }
     }
 
     /// Whether it holds `permission`.

@@ -1,9 +1,12 @@
 //! What there is to be allowed, and the built-in policies that allow it.
 
+use registrar_aggregates::admin::Catalogue;
 use registrar_aggregates::api_key::Role;
 use registrar_aggregates::user::Role as MemberRole;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
@@ -43,6 +46,8 @@ permissions! {
     OrganizationsRead => "organizations.read",
     /// Changes organizations and what belongs to them.
     OrganizationsWrite => "organizations.write",
+    /// Deletes organizations, retires them and takes them out of retirement.
+    OrganizationsEnd => "organizations.end",
     /// Reads what happened in an organization.
     OrganizationsAudit => "organizations.audit",
     /// Reads the API keys of an organization.
@@ -63,6 +68,8 @@ impl Permission {
             | Permission::EcgAdminsUpdate
             | Permission::EcgAdminsAudit
             | Permission::IdentityAdmin
+            // An organization does not end itself.
+            | Permission::OrganizationsEnd
             // The feed carries the events of every organization.
             | Permission::EventsRead => true,
             Permission::AuditRead
@@ -152,7 +159,8 @@ impl Permissions {
                 Permission::ApiKeysRead,
                 Permission::ApiKeysWrite,
             ]),
-            MemberRole::Provider | MemberRole::Member => Permissions::of(&[Permission::OrganizationsRead]),
+            // They see their organization in the identity API, which knows how much of it.
+            MemberRole::Provider | MemberRole::Member => Permissions::NONE,
         }
     }
 
@@ -178,6 +186,12 @@ impl Permissions {
     #[must_use]
     pub fn contains(self, permission: Permission) -> bool {
         self.0 & (1 << permission as u32) != 0
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names(self) -> BTreeSet<String> {
+        self.iter().map(|permission| permission.name().to_owned()).collect()
     }
 
     /// Each of them.
@@ -213,7 +227,7 @@ pub struct Policy {
 pub const ADMINISTRATOR: Policy =
     Policy { id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a01", name: "administrator", permissions: Permissions::ALL };
 
-/// Runs the directory from day to day. It does not change admins: who could, could make an administrator.
+/// Runs the directory from day to day, organizations that end included. It does not change admins.
 pub const OPERATOR: Policy = Policy {
     id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a02",
     name: "operator",
@@ -222,6 +236,7 @@ pub const OPERATOR: Policy = Policy {
         Permission::EventsRead,
         Permission::OrganizationsRead,
         Permission::OrganizationsWrite,
+        Permission::OrganizationsEnd,
     ]),
 };
 
@@ -249,6 +264,16 @@ impl Policy {
     pub fn find(id: &str) -> Option<&'static Policy> {
         Policy::ALL.iter().find(|policy| policy.id.eq_ignore_ascii_case(id))
     }
+}
+
+/// Everything that can be granted, as the rules about granting read it.
+#[must_use]
+pub fn catalogue() -> Arc<Catalogue> {
+    static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {
+        let policies = Policy::ALL.iter().map(|policy| (policy.id.to_ascii_lowercase(), policy.permissions.names()));
+        Arc::new(Catalogue { permissions: Permissions::ALL.names(), policies: policies.collect() })
+    });
+    Arc::clone(&CATALOGUE)
 }
 
 #[cfg(test)]
@@ -321,6 +346,45 @@ mod tests {
         }
         assert_eq!(Permissions::of_role(Role::QueryEndpoints), Permissions::NONE);
         assert!(!Permissions::of_role(Role::Developer).contains(Permission::OrganizationsWrite));
+    }
+
+    #[test]
+    fn keys_that_may_write_keys_hold_what_every_role_grants() {
+        for role in Role::ALL {
+            let held = Permissions::of_role(role);
+            let all =
+                Role::ALL.iter().all(|other| Permissions::of_role(*other).and(held) == Permissions::of_role(*other));
+            assert!(all || !held.contains(Permission::ApiKeysWrite), "{role}");
+        }
+    }
+
+    #[test]
+    fn organizations_are_ended_by_administrators_and_operators_alone() {
+        let ending = Policy::ALL.iter().filter(|policy| policy.permissions.contains(Permission::OrganizationsEnd));
+        assert_eq!(ending.map(|policy| policy.name).collect::<Vec<_>>(), ["administrator", "operator"]);
+        let roles = [MemberRole::Admin, MemberRole::Provider, MemberRole::Member];
+        assert!(roles.iter().all(|role| !Permissions::of_member(*role).contains(Permission::OrganizationsEnd)));
+        assert!(Role::ALL.iter().all(|role| !Permissions::of_role(*role).contains(Permission::OrganizationsEnd)));
+        assert!(!ADMINISTRATOR.permissions.within_an_organization().contains(Permission::OrganizationsEnd));
+    }
+
+    #[test]
+    fn no_role_of_a_member_reaches_beyond_its_organization() {
+        for role in [MemberRole::Admin, MemberRole::Provider, MemberRole::Member] {
+            let held = Permissions::of_member(role);
+            assert_eq!(held, held.within_an_organization(), "{role:?}");
+        }
+        assert_eq!(Permissions::of_member(MemberRole::Provider), Permissions::NONE);
+        assert_eq!(Permissions::of_member(MemberRole::Member), Permissions::NONE);
+    }
+
+    #[test]
+    fn the_catalogue_names_every_permission_and_policy() {
+        let catalogue = catalogue();
+        assert_eq!(catalogue.permissions.len(), Permission::ALL.len());
+        for policy in Policy::ALL {
+            assert_eq!(catalogue.policies[policy.id], policy.permissions.names(), "{}", policy.name);
+        }
     }
 
     #[test]

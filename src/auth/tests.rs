@@ -1,8 +1,10 @@
 use super::*;
+use crate::access::{Access, AccessQuery};
 use crate::executor::RequestContext;
 use crate::node::{Node, StoreSettings};
 use crate::vault::MasterKey;
-use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, ListEdit, Person, Registration};
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit, Person, Registration};
+use registrar_aggregates::organization::{Content, Organization, OrganizationCommand, Stamp};
 use registrar_aggregates::values::{PartyId, PersonId};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -47,7 +49,7 @@ async fn fixture(policies: &[&str], custom_permissions: &[&str]) -> Fixture {
         phone_numbers: Vec::new(),
         account: None,
     };
-    execute(&node, admin, AdminCommand::Register(Box::new(registration))).await;
+    execute(&node, admin, AdminCommand::Register(Box::new(registration), Granter::System)).await;
     Fixture { node, authenticator, admin, folder }
 }
 
@@ -127,11 +129,11 @@ async fn a_deactivated_admin_is_refused_at_once_and_recognised_again_when_active
     let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
     let token = fixture.issue(fixture.request()).await;
     fixture.ask(&token).await.expect("active");
-    execute(&fixture.node, fixture.admin, AdminCommand::Deactivate { by: "system".into() }).await;
+    execute(&fixture.node, fixture.admin, AdminCommand::Deactivate(Granter::System)).await;
     assert_eq!(reason(fixture.ask(&token).await), "the token's admin is not active");
     let refused = fixture.authenticator.issue(&fixture.node, &RequestContext::system(), fixture.request()).await;
     assert!(matches!(refused, Err(IssueError::Inactive)));
-    execute(&fixture.node, fixture.admin, AdminCommand::Activate).await;
+    execute(&fixture.node, fixture.admin, AdminCommand::Activate(Granter::System)).await;
     fixture.ask(&token).await.expect("active again");
 }
 
@@ -139,8 +141,12 @@ async fn a_deactivated_admin_is_refused_at_once_and_recognised_again_when_active
 async fn a_change_of_grants_counts_for_tokens_that_are_out() {
     let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
     let token = fixture.issue(fixture.request()).await;
-    execute(&fixture.node, fixture.admin, AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Set(vec![]))]))
-        .await;
+    execute(
+        &fixture.node,
+        fixture.admin,
+        AdminCommand::Amend(vec![AdminChange::Policies(ListEdit::Set(vec![]))], Granter::System),
+    )
+    .await;
     assert_eq!(fixture.ask(&token).await.expect("recognised").permissions(), Permissions::NONE);
 }
 
@@ -245,4 +251,121 @@ async fn nodes_that_start_at_once_sign_with_one_key() {
     let opened = futures::future::try_join_all(opened).await.expect("opened");
     let keys = opened[0].jwks(&node).await.expect("keys");
     assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
+}
+
+/// Every built-in policy alone, and custom sets around the permissions that open the identity API and organizations.
+fn sets_of_grants() -> Vec<(Vec<String>, Vec<String>)> {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+    let policies = Policy::ALL.iter().map(|policy| (vec![policy.id.to_owned()], vec![]));
+    let single = Permission::ALL.iter().map(|permission| (vec![], vec![permission.name().to_owned()]));
+    let sets = [
+        texts(&[]),
+        texts(&["organizations.write", "organizations.read", "api-keys.write"]),
+        texts(&["organizations.write", "identity.admin"]),
+        texts(&["identity.admin", "audit.read"]),
+    ];
+    policies.chain(single).chain(sets.into_iter().map(|set| (vec![], set))).collect()
+}
+
+/// What the gates of the identity API ask of a holder about an organization, each with its answer.
+fn gates(holder: &Holder, organization: OrganizationId) -> [(&'static str, bool); 5] {
+    [
+        ("holds everything", holder.holds_everything()),
+        ("is an admin of it", holder.holds_everything() || holder.is_admin(organization)),
+        ("is an admin of some", holder.holds_everything() || holder.is_admin_anywhere()),
+        ("is a provider in it", holder.holds_everything() || holder.is_provider(organization)),
+        ("sees all of it", holder.holds_everything() || holder.sees_all_of(organization)),
+    ]
+}
+
+async fn organization(node: &Node) -> OrganizationId {
+    let id = OrganizationId(Uuid::now_v7());
+    let content = Box::new(Content { name: "Acme".into(), ..Content::default() });
+    let command = OrganizationCommand::Register { id, content, stamp: Stamp::at(chrono::Utc::now()) };
+    let context = RequestContext::system();
+    node.executor.execute::<Organization>(&context, &id.to_string(), command, None).await.expect("registered");
+    id
+}
+
+#[tokio::test]
+async fn a_narrowed_principal_holds_no_more_than_the_whole_one() {
+    let fixture = fixture(&[], &[]).await;
+    let (own, other) = (organization(&fixture.node).await, organization(&fixture.node).await);
+    let kinds = ["organization", "individual", "group", "system", "app.x"];
+    let ids = [own.to_string(), other.to_string(), String::new()];
+    let queries = kinds.iter().flat_map(|kind| ids.iter().map(move |id| format!("{kind}:{id}")));
+    let queries: Vec<_> = queries
+        .flat_map(|about| ["read", "write", "contain"].map(|operation| format!("{about}:{operation}")))
+        .filter_map(|text| AccessQuery::parse(&text))
+        .collect();
+    let access = Access::new(fixture.node.documents.clone());
+    let found = fixture.node.documents.find::<AdminDocument>(&fixture.admin.to_string()).await.expect("read").value;
+    let mut document = AdminDocument::clone(&found.expect("an admin"));
+    let names = [
+        None,
+        Some(vec![]),
+        Some(vec!["organizations.write".to_owned()]),
+        Some(vec!["identity.admin".to_owned()]),
+        Some(Permissions::ALL.names().into_iter().collect()),
+    ];
+    for (policies, custom_permissions) in sets_of_grants() {
+        (document.policies, document.custom_permissions) = (policies, custom_permissions);
+        let whole = Principal::new(&document, None, None);
+        let mut wide = Vec::new();
+        for query in &queries {
+            wide.push(access.allows(&whole.holder(), query).await.expect("decided"));
+        }
+        for narrowed_to in &names {
+            for organization in [None, Some(own.to_string()), Some("no organization".to_owned())] {
+                let narrowed = Principal::new(&document, organization.clone(), narrowed_to.as_deref());
+                let told = format!("{:?} {narrowed_to:?} {organization:?}", whole.permissions());
+                assert_eq!(narrowed.permissions().and(whole.permissions()), narrowed.permissions(), "{told}");
+                for asked in [own, other] {
+                    let both = gates(&narrowed.holder(), asked).into_iter().zip(gates(&whole.holder(), asked));
+                    for ((gate, narrow), (_, wide)) in both {
+                        assert!(wide || !narrow, "{told}: {gate}");
+                    }
+                }
+                for (query, wide) in queries.iter().zip(&wide) {
+                    let narrow = access.allows(&narrowed.holder(), query).await.expect("decided");
+                    assert!(*wide || !narrow, "{told}: {query:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_admin_of_the_identity_api_is_one_of_the_organization_that_it_is_narrowed_to() {
+    let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
+    let own = OrganizationId(Uuid::now_v7());
+    let token = fixture.issue(TokenRequest { organization: Some(own.to_string()), ..fixture.request() }).await;
+    let holder = fixture.ask(&token).await.expect("recognised").holder();
+    assert!(holder.is_admin(own) && !holder.holds_everything() && !holder.is_admin(OrganizationId(Uuid::nil())));
+}
+
+#[tokio::test]
+async fn an_operator_narrowed_to_an_organization_holds_nothing_in_the_identity_api() {
+    let fixture = fixture(&[permissions::OPERATOR.id], &[]).await;
+    let own = OrganizationId(Uuid::now_v7());
+    let token = fixture.issue(TokenRequest { organization: Some(own.to_string()), ..fixture.request() }).await;
+    let holder = fixture.ask(&token).await.expect("recognised").holder();
+    assert!(!holder.is_admin(own) && !holder.is_member(own) && !holder.is_provider(own));
+}
+
+#[tokio::test]
+async fn a_narrowed_principal_passes_on_what_it_holds_itself() {
+    let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
+    let held = async |request: TokenRequest| match fixture.ask(&fixture.issue(request).await).await {
+        Ok(principal) => match principal.granter() {
+            Granter::Caller { held, .. } => held,
+            Granter::System => panic!("a caller is not the system"),
+        },
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(held(fixture.request()).await, Permissions::ALL.names());
+    let named = TokenRequest { permissions: Some(vec![Permission::EcgAdminsCreate]), ..fixture.request() };
+    assert_eq!(held(named).await, Permissions::of(&[Permission::EcgAdminsCreate]).names());
+    let organization = TokenRequest { organization: Some(Uuid::nil().to_string()), ..fixture.request() };
+    assert!(held(organization).await.is_empty());
 }

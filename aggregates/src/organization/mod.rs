@@ -79,6 +79,8 @@ pub enum OrganizationCommand {
         content: Box<Content>,
         /// When and why.
         stamp: Stamp,
+        /// Whether the caller may retire it and take it out of retirement.
+        may_end: bool,
     },
     /// Makes it take part in nothing any more.
     Retire {
@@ -141,6 +143,9 @@ pub enum OrganizationError {
     /// Nothing is added to a retired organization.
     #[error("the organization is retired")]
     Retired,
+    /// The caller may neither retire the organization nor take it out of retirement.
+    #[error("the caller may neither retire the organization nor take it out of retirement")]
+    EndNotAllowed,
 }
 
 impl Decide for Organization {
@@ -167,7 +172,7 @@ impl Decide for Organization {
                 Err(OrganizationError::AlreadyRegistered)
             }
             // What could be refused of any organization is told first, as for one that is there.
-            (Organization::Absent | Organization::Deleted, OrganizationCommand::Replace { content, stamp }) => {
+            (Organization::Absent | Organization::Deleted, OrganizationCommand::Replace { content, stamp, .. }) => {
                 let mut findings = content.problems();
                 findings.extend(stamp.problems("organization"));
                 if findings.is_empty() {
@@ -240,7 +245,7 @@ impl Record {
         let profile = &self.profile;
         match command {
             Command::Register { .. } => Err(OrganizationError::AlreadyRegistered),
-            Command::Replace { content, stamp } => replace::replace(self, &content, &stamp),
+            Command::Replace { content, stamp, may_end } => replace::replace(self, &content, &stamp, may_end),
             Command::Rename { name, stamp } => {
                 let findings = content::name_problems(&name);
                 let changed = name != profile.name;

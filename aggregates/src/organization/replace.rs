@@ -2,7 +2,7 @@
 
 use super::content::{AddressContent, Content, Identity, ModeContent, PropertyContent, Remark, Stamp};
 use super::event::OrganizationEvent;
-use super::profile::{Address, Details, Edition, Mode, Profile, Property};
+use super::profile::{Address, Details, Edition, Mode, Profile, Property, Status};
 use super::{OrganizationError, Record, codes};
 use crate::values::{Finding, OrganizationAddressId, OrganizationModeId, Problem};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -70,6 +70,7 @@ pub(super) fn replace(
     record: &Record,
     content: &Content,
     stamp: &Stamp,
+    may_end: bool,
 ) -> Result<Vec<OrganizationEvent>, OrganizationError> {
     let profile = &record.profile;
     let start = start_after(Some(record.latest), stamp.at);
@@ -78,6 +79,10 @@ pub(super) fn replace(
     changes.parts(profile, content);
     if !changes.findings.is_empty() {
         return Err(OrganizationError::Invalid(changes.findings));
+    }
+    let retired = |status: Status| status == Status::Retired;
+    if !may_end && content.status.is_some_and(|status| retired(status) != retired(profile.status)) {
+        return Err(OrganizationError::EndNotAllowed);
     }
     let superseded = record.superseded_of(content);
     if !superseded.is_empty() {
@@ -92,7 +97,7 @@ pub(super) fn replace(
 /// Whether an active study needs what the event would take away.
 pub(super) fn needed_by_study(profile: &Profile, event: &OrganizationEvent) -> bool {
     match event {
-        OrganizationEvent::StatusChanged { status, .. } => *status != super::Status::Active,
+        OrganizationEvent::StatusChanged { status, .. } => *status != Status::Active,
         // An assignment that names another mode takes the former one away.
         OrganizationEvent::ModeAmended { mode } => {
             profile.modes.iter().any(|former| former.id == mode.id && former.code != mode.code)

@@ -87,7 +87,7 @@ fn register(content: Content) -> OrganizationCommand {
 }
 
 fn replace(at: i64, content: Content) -> OrganizationCommand {
-    OrganizationCommand::Replace { content: Box::new(content), stamp: stamp(at) }
+    OrganizationCommand::Replace { content: Box::new(content), stamp: stamp(at), may_end: true }
 }
 
 fn rename(at: i64, name: &str) -> OrganizationCommand {

@@ -34,7 +34,8 @@ fn what_is_so_already_records_nothing_new() {
 
 #[test]
 fn a_reason_alone_changes_nothing() {
-    let command = OrganizationCommand::Replace { content: Box::new(same()), stamp: because(2, "no change") };
+    let command =
+        OrganizationCommand::Replace { content: Box::new(same()), stamp: because(2, "no change"), may_end: true };
     given([with_parts()]).when(command).then_expect_events(vec![]);
 }
 
@@ -82,7 +83,8 @@ fn a_study_is_kept() {
 #[test]
 fn parts_that_are_left_out_end_with_the_reason_of_the_whole() {
     let content = Content { modes: vec![], addresses: vec![], properties: Some(vec![]), ..content() };
-    let command = OrganizationCommand::Replace { content: Box::new(content), stamp: because(2, "closed") };
+    let command =
+        OrganizationCommand::Replace { content: Box::new(content), stamp: because(2, "closed"), may_end: true };
     let edition = || edition_because(2, "closed");
     given([with_parts()]).when(command).then_expect_events(vec![
         Event::ModeEnded { mode_id: mode(1, "Testing", 1).id, edition: edition() },
@@ -191,7 +193,7 @@ fn where_reasons_are_mandatory_only_what_changes_needs_one() {
         properties: Some(vec![new_property("LabId", "L2"), new_property("Ward", "W1")]),
         ..content()
     };
-    let replace = |content, stamp| OrganizationCommand::Replace { content: Box::new(content), stamp };
+    let replace = |content, stamp| OrganizationCommand::Replace { content: Box::new(content), stamp, may_end: true };
     given([with_parts()]).when(replace(content.clone(), strict(2))).then_expect_error(invalid([
         // The second mode ended, which is the whole's to explain.
         ("organization.reason", Problem::ReasonNeeded),
@@ -205,4 +207,21 @@ fn where_reasons_are_mandatory_only_what_changes_needs_one() {
     given([with_parts()]).when(replace(explained, strict(2))).then_expect_events(vec![Event::AddressAmended {
         address: Address { edition: edition_because(2, "moved"), ..address(1, "80203", 2) },
     }]);
+}
+
+#[test]
+fn callers_who_may_not_end_it_neither_retire_it_nor_take_it_out_of_retirement() {
+    let replace = |status| {
+        let content = Box::new(Content { status: Some(status), ..same() });
+        OrganizationCommand::Replace { content, stamp: stamp(3), may_end: false }
+    };
+    let retired = Event::StatusChanged { status: Status::Retired, edition: edition(2), grounds: None };
+    let refused = Err(OrganizationError::EndNotAllowed);
+    assert_eq!(organization([with_parts()]).decide(replace(Status::Retired)), refused);
+    assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Active)), refused);
+    assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Restricted)), refused);
+    // What stays as it is ends nothing, and other statuses are free.
+    assert_eq!(organization([with_parts(), retired]).decide(replace(Status::Retired)), Ok(vec![]));
+    let restricted = organization([with_parts()]).decide(replace(Status::Restricted));
+    assert!(restricted.is_ok_and(|events| events.len() == 1));
 }

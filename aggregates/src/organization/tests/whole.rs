@@ -21,7 +21,7 @@ fn commands(stamp: &Stamp) -> Vec<OrganizationCommand> {
     let stamp = || stamp.clone();
     vec![
         OrganizationCommand::Rename { name: "Other".into(), stamp: stamp() },
-        OrganizationCommand::Replace { content: Box::new(Content::named("Other")), stamp: stamp() },
+        OrganizationCommand::Replace { content: Box::new(Content::named("Other")), stamp: stamp(), may_end: true },
         Retire { grounds: None, stamp: stamp() },
         Archive(stamp()),
         OrganizationCommand::AssignStudy { study_id: "S1".into(), stamp: stamp() },
