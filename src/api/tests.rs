@@ -22,3 +22,35 @@ fn every_route_stands_in_a_document() {
         assert_eq!(routed, described, "{name}");
     }
 }
+
+/// Files of the HTTP layer that may reach the place of an answer: the one way to carry out a write, what replays its
+/// answer, what hands the place over, and the identity dialect's own way.
+const REMEMBERING: [&str; 4] = ["common/commit.rs", "common/idempotency.rs", "common/guard.rs", "identity/call.rs"];
+
+#[test]
+fn handlers_carry_out_writes_by_the_way_that_remembers_their_answers() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/api");
+    let (mut folders, mut seen, mut found) = (vec![root.clone()], 0, Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(&root).expect("below it").to_string_lossy().replace('\\', "/");
+            if !name.ends_with(".rs") || name.ends_with("tests.rs") || REMEMBERING.contains(&name.as_str()) {
+                continue;
+            }
+            seen += 1;
+            let text = std::fs::read_to_string(&path).expect("a text");
+            let mut ways = vec!["answer_with(", ".slot()", "context.answer"];
+            // The identity dialect commits by processes of the directory, which it calls by its own way.
+            if !name.starts_with("identity/") {
+                ways.extend(["executor.execute", "executor.append", "execute_together"]);
+            }
+            found.extend(ways.iter().filter(|way| text.contains(**way)).map(|way| format!("{name}: {way}")));
+        }
+    }
+    assert!(seen > 50 && found.is_empty(), "{seen} files; {found:?}");
+}

@@ -40,5 +40,6 @@ mod races;
 mod sessions;
 mod shapes;
 mod sign_in;
+mod site_access;
 mod totp;
 mod users;

@@ -9,13 +9,14 @@ use super::key_responses::{
 use super::parameters::{KeyPath, OrganizationPath};
 use super::refusals::{BadRequest, Forbidden, InternalError, NotFound, TooManyRequests, Unauthorized};
 use crate::api::AppState;
+use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::Permission;
 use crate::auth::api_keys::{self, Credentials, KeyError, KeyRequest};
-use crate::executor::Outcome;
+use crate::executor::{Outcome, RequestContext};
 use crate::idempotency::Answer;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -92,16 +93,15 @@ async fn create_api_key(
     Body(CreateKey { name, roles, expires_at, enabled }): Body<CreateKey>,
 ) -> Result<Response, ApiError> {
     let credentials = Credentials::generate(ApiKeyId(Uuid::now_v7()));
-    if let Some(slot) = caller.slot() {
-        let (request_id, credentials) = (request_id(&caller).to_owned(), credentials.clone());
-        slot.answer_with(move |outcome| created(&request_id, &credentials, outcome));
-    }
     let request = KeyRequest { organization_id: tenant.organization.id, name, roles, enabled, expires_at };
-    let outcome = api_keys::create(&app.node, &caller.context, &request, &credentials).await;
-    let outcome = outcome.map_err(|error| refusal(error, None))?;
-    let answer = created(request_id(&caller), &credentials, &outcome);
-    let answer = answer.ok_or_else(|| ApiError::internal("a creation left no document"))?;
-    Ok(At(outcome.position, answer).into_response())
+    let create = async |context: &RequestContext| {
+        let outcome = api_keys::create(&app.node, context, &request, &credentials).await?;
+        Ok(((), outcome))
+    };
+    let (told, request_id) = (credentials.clone(), request_id(&caller).to_owned());
+    let write = Write::answered_with(&caller.context, move |outcome| created(&request_id, &told, outcome));
+    let committed = write.carry_out(create).await.map_err(|error| refusal(error, None))?;
+    committed.response().ok_or_else(|| ApiError::internal("a creation left no document"))
 }
 
 /// Returns one key of the organization.
@@ -164,14 +164,12 @@ async fn patch_api_key(
     let expected = if_match.expected(key.version)?;
     // The body is looked at last: whether there is such a key is told before.
     let Body(PatchKey(amendment)) = Body::from_request(request, &()).await?;
-    if let Some(slot) = caller.slot() {
-        let request_id = request_id(&caller).to_owned();
-        slot.answer_with(move |outcome| changed(&request_id, outcome));
-    }
     let command = ApiKeyCommand::Amend { amendment, now: Utc::now() };
-    let outcome = execute(&app, &caller, id, command, expected).await?;
-    if let Some(answer) = changed(request_id(&caller), &outcome) {
-        return Ok(At(outcome.position, answer).into_response());
+    let request = request_id(&caller).to_owned();
+    let write = Write::answered_with(&caller.context, move |outcome| changed(&request, outcome));
+    let committed = write.execute::<ApiKey>(&app, &id.to_string(), command, expected).await;
+    if let Some(response) = committed.map_err(|error| refusal(error.into(), expected))?.response() {
+        return Ok(response);
     }
     // Nothing was different. What was read before may be older than what the decision saw.
     let (position, key) = find(&app, &tenant, id).await?;
@@ -206,13 +204,12 @@ async fn delete_api_key(
 ) -> Result<Response, ApiError> {
     let (_, key) = find(&app, &tenant, id).await?;
     let expected = if_match.expected(key.version)?;
-    if let Some(slot) = caller.slot() {
-        let request_id = request_id(&caller).to_owned();
-        slot.answer_with(move |_| envelope::done(&request_id).ok());
-    }
     let command = ApiKeyCommand::Delete { by: caller.principal.actor.id.clone() };
-    let outcome = execute(&app, &caller, id, command, expected).await?;
-    Ok(At(outcome.position, envelope::done(request_id(&caller))?).into_response())
+    let request_id = request_id(&caller).to_owned();
+    let write = Write::answered_with(&caller.context, move |_| envelope::done(&request_id).ok());
+    let committed = write.execute::<ApiKey>(&app, &id.to_string(), command, expected).await;
+    let committed = committed.map_err(|error| refusal(error.into(), expected))?;
+    committed.response().ok_or_else(|| ApiError::internal("a deletion has no answer"))
 }
 
 /// The key, if it is one of the caller's organization. Whether another organization has it is not told.
@@ -220,17 +217,6 @@ async fn find(app: &AppState, tenant: &Tenant, id: ApiKeyId) -> Result<(u64, Arc
     let found = app.node.documents.find::<ApiKeyDocument>(&id.to_string()).await?;
     let key = found.value.filter(|key| key.organization_id == tenant.organization.id);
     Ok((found.position, key.ok_or(NOT_FOUND)?))
-}
-
-async fn execute(
-    app: &AppState,
-    caller: &Caller,
-    id: ApiKeyId,
-    command: ApiKeyCommand,
-    expected: Option<u64>,
-) -> Result<Outcome, ApiError> {
-    let outcome = app.node.executor.execute::<ApiKey>(&caller.context, &id.to_string(), command, expected).await;
-    outcome.map_err(|error| refusal(error.into(), expected))
 }
 
 fn created(request_id: &str, credentials: &Credentials, outcome: &Outcome) -> Option<Answer> {

@@ -10,6 +10,7 @@ use super::responses::{
     ActivityListResponse, ActivityResponse, Organization, OrganizationListResponse, OrganizationResponse,
 };
 use crate::api::AppState;
+use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
@@ -110,17 +111,13 @@ async fn patch_organization(
 ) -> Result<Response, ApiError> {
     let expected = if_match.expected(tenant.organization.version)?;
     let Some(name) = name else { return Ok(get_organization(caller, tenant).await?.into_response()) };
-    if let Some(slot) = caller.slot() {
-        let request_id = request_id(&caller).to_owned();
-        slot.answer_with(move |outcome| changed(&request_id, outcome));
-    }
     let id = tenant.organization.id.to_string();
     let command = OrganizationCommand::Rename { name, stamp: Stamp::at(Utc::now()) };
-    let outcome =
-        app.node.executor.execute::<organization::Organization>(&caller.context, &id, command, expected).await;
-    let outcome = outcome.map_err(|error| refusal(error, expected))?;
-    if let Some(answer) = changed(request_id(&caller), &outcome) {
-        return Ok(At(outcome.position, answer).into_response());
+    let request = request_id(&caller).to_owned();
+    let write = Write::answered_with(&caller.context, move |outcome| changed(&request, outcome));
+    let committed = write.execute::<organization::Organization>(&app, &id, command, expected).await;
+    if let Some(response) = committed.map_err(|error| refusal(error, expected))?.response() {
+        return Ok(response);
     }
     // Nothing was different. What was read before may be older than what the decision saw.
     let found = app.node.documents.find::<OrganizationDocument>(&id).await?;
@@ -205,6 +202,7 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>) -> Api
             | OrganizationError::Superseded(_)
             | OrganizationError::ActiveStudy
             | OrganizationError::Retired => ApiError::Conflict(refused.to_string()),
+            OrganizationError::EndNotAllowed => ApiError::Forbidden,
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

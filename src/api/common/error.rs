@@ -68,6 +68,14 @@ pub enum ApiError {
     /// The change collides with what is stored.
     #[error("{0}")]
     Conflict(String),
+    /// The same, with the fields of the request that collide.
+    #[error("{detail}")]
+    ConflictAt {
+        /// Paths of the fields.
+        fields: Vec<String>,
+        /// What a client may read.
+        detail: &'static str,
+    },
     /// Another request changed the resource at the same time, more often than it was tried again.
     #[error("the resource was changed by another request at the same time")]
     VersionConflict,
@@ -137,7 +145,10 @@ impl ApiError {
             ApiError::Wrong(wrong) if wrong.iter().all(|one| one.contradicts) => StatusCode::CONFLICT,
             ApiError::Wrong(_) => StatusCode::BAD_REQUEST,
             ApiError::Refused { status, .. } => *status,
-            ApiError::Conflict(_) | ApiError::VersionConflict | ApiError::AlreadyAnswered => StatusCode::CONFLICT,
+            ApiError::Conflict(_)
+            | ApiError::ConflictAt { .. }
+            | ApiError::VersionConflict
+            | ApiError::AlreadyAnswered => StatusCode::CONFLICT,
             ApiError::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             ApiError::PayloadTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             ApiError::UnsupportedMediaType { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -159,7 +170,7 @@ impl ApiError {
             ApiError::NoSuchMethod => "method-not-allowed",
             ApiError::Invalid(_) | ApiError::InvalidFields(_) | ApiError::Wrong(_) => "invalid",
             ApiError::Refused { code, .. } => code,
-            ApiError::Conflict(_) => "conflict",
+            ApiError::Conflict(_) | ApiError::ConflictAt { .. } => "conflict",
             ApiError::VersionConflict | ApiError::AlreadyAnswered => "concurrent-change",
             ApiError::PreconditionFailed => "precondition-failed",
             ApiError::PayloadTooLarge { .. } => "payload-too-large",
@@ -195,6 +206,7 @@ impl ApiError {
             ApiError::NotFound(_)
             | ApiError::Refused { .. }
             | ApiError::Conflict(_)
+            | ApiError::ConflictAt { .. }
             | ApiError::VersionConflict
             | ApiError::PreconditionFailed
             | ApiError::PayloadTooLarge { .. }

@@ -3,6 +3,7 @@
 
 pub mod boundary;
 pub mod client;
+pub mod commit;
 pub mod error;
 pub mod findings;
 pub mod freshness;

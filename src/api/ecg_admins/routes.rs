@@ -8,6 +8,7 @@ use super::responses::{BooleanResult, EcgAdminDisplayModel, PagedAuditTrails, Pa
 use super::schemas::{AddEcgAdminDto, PatchEcgAdminRequest};
 use super::trails::TrailParameters;
 use crate::api::AppState;
+use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
@@ -95,14 +96,10 @@ async fn create_ecg_admin(
 ) -> Result<Response, ApiError> {
     let registration = registration(&app, request).await?;
     let id = registration.id.to_string();
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(created);
-    }
-    let command = AdminCommand::Register(Box::new(registration));
-    let outcome = app.node.executor.execute::<Admin>(&caller.context, &id, command, None).await;
-    let outcome = outcome.map_err(|error| refusal(error, None))?;
-    let answer = created(&outcome).ok_or_else(|| ApiError::internal("a registration left no document"))?;
-    Ok(At(outcome.position, answer).into_response())
+    let command = AdminCommand::Register(Box::new(registration), caller.principal.granter());
+    let write = Write::answered_with(&caller.context, created);
+    let committed = write.execute::<Admin>(&app, &id, command, None).await.map_err(|error| refusal(error, None))?;
+    committed.response().ok_or_else(|| ApiError::internal("a registration left no document"))
 }
 
 /// Returns the audit entries of every admin page by page, filtered by action and by time.
@@ -165,15 +162,12 @@ async fn patch_ecg_admin(
 ) -> Result<Response, ApiError> {
     let (_, admin) = path.find(&caller.documents).await?;
     let expected = if_match.expected(admin.version)?;
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(amended);
-    }
-    let command = AdminCommand::Amend(changes);
+    let command = AdminCommand::Amend(changes, caller.principal.granter());
     let id = admin.id.to_string();
-    let outcome = app.node.executor.execute::<Admin>(&caller.context, &id, command, expected).await;
-    let outcome = outcome.map_err(|error| refusal(error, expected))?;
-    if let Some(answer) = amended(&outcome) {
-        return Ok(At(outcome.position, answer).into_response());
+    let write = Write::answered_with(&caller.context, amended);
+    let committed = write.execute::<Admin>(&app, &id, command, expected).await;
+    if let Some(response) = committed.map_err(|error| refusal(error, expected))?.response() {
+        return Ok(response);
     }
     // Nothing was different. What was read before may be older than what the decision saw.
     let (position, admin) = path.find(&app.node.documents).await?;
@@ -196,7 +190,7 @@ async fn activate_ecg_admin(
     path: AdminPath,
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
-    switch(&app, &caller, &path, &if_match, AdminCommand::Activate).await
+    switch(&app, &caller, &path, &if_match, AdminCommand::Activate(caller.principal.granter())).await
 }
 
 /// Puts the admin out of force and ends its sign-in; doing it twice changes nothing and still answers true. Callers may
@@ -222,7 +216,7 @@ async fn deactivate_ecg_admin(
     path: AdminPath,
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
-    let command = AdminCommand::Deactivate { by: caller.principal.actor.id.clone() };
+    let command = AdminCommand::Deactivate(caller.principal.granter());
     switch(&app, &caller, &path, &if_match, command).await
 }
 
@@ -277,13 +271,10 @@ async fn switch(
 ) -> Result<Response, ApiError> {
     let (_, admin) = path.find(&caller.documents).await?;
     let expected = if_match.expected(admin.version)?;
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(|_| switched().ok());
-    }
-    let id = admin.id.to_string();
-    let outcome = app.node.executor.execute::<Admin>(&caller.context, &id, command, expected).await;
-    let outcome = outcome.map_err(|error| refusal(error, expected))?;
-    Ok(At(outcome.position, switched()?).into_response())
+    let write = Write::answered_with(&caller.context, |_| switched().ok());
+    let committed = write.execute::<Admin>(app, &admin.id.to_string(), command, expected).await;
+    let committed = committed.map_err(|error| refusal(error, expected))?;
+    committed.response().ok_or_else(|| ApiError::internal("a switch has no answer"))
 }
 
 async fn registration(app: &AppState, request: AddEcgAdmin) -> Result<Registration, ApiError> {
@@ -322,6 +313,10 @@ fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
             | AdminError::OwnDeactivation
             | AdminError::NoAccount
             | AdminError::OtherPassword => ApiError::Conflict(refused.to_string()),
+            AdminError::OwnGrants | AdminError::NotHeld(_) => {
+                tracing::warn!(target: "registrar::security", %refused, "denied");
+                ApiError::Forbidden
+            }
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -6,6 +6,7 @@ use super::requests::{RetireOrganization, Spelling, WriteOrganization};
 use super::responses::{self, OrganizationWithParts, Organizations};
 use super::schemas;
 use crate::api::AppState;
+use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
@@ -41,8 +42,8 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(guarded(Permission::OrganizationsWrite, routes!(create_organization)))
         .routes(guarded(Permission::OrganizationsRead, routes!(get_organization)))
         .routes(guarded(Permission::OrganizationsWrite, routes!(update_organization)))
-        .routes(guarded(Permission::OrganizationsWrite, routes!(delete_organization)))
-        .routes(guarded(Permission::OrganizationsWrite, routes!(retire_organization)))
+        .routes(guarded(Permission::OrganizationsEnd, routes!(delete_organization)))
+        .routes(guarded(Permission::OrganizationsEnd, routes!(retire_organization)))
         .routes(guarded(Permission::OrganizationsRead, routes!(list_organizations)))
 }
 
@@ -78,14 +79,14 @@ async fn create_organization(
     if !request.is_read() {
         return Err(request.refused(&Organization::Absent, &stamp));
     }
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(created);
-    }
     let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
-    let registered = organizations::register(&app.node, &context, id, request.content, stamp).await;
-    let outcome = told(registered, None, &spelling)?;
-    let answer = created(&outcome).ok_or_else(|| ApiError::internal("a registration left no document"))?;
-    Ok(At(outcome.position, answer).into_response())
+    let register = async |context: &RequestContext| {
+        let outcome = organizations::register(&app.node, context, id, request.content, stamp).await?;
+        Ok(((), outcome))
+    };
+    let registered = Write::answered_with(&context, created).carry_out(register).await;
+    let committed = registered.map_err(|error| refusal(error, None, &spelling))?;
+    committed.response().ok_or_else(|| ApiError::internal("a registration left no document"))
 }
 
 /// Returns the current version of an organization with its modes, addresses and extra values.
@@ -161,14 +162,13 @@ async fn update_organization(
         return Err(request.refused(&organization, &stamp));
     }
     let expected = expected(&app, id, &if_match).await?;
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(move |outcome| updated(outcome.document()?, shown).ok());
-    }
     let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
-    let command = OrganizationCommand::Replace { content: Box::new(request.content), stamp };
-    let outcome = execute(&app, &context, id, command, expected, &spelling).await?;
-    if let Some(document) = outcome.document() {
-        return Ok(At(outcome.position, updated(document, shown)?).into_response());
+    let may_end = caller.principal.may(Permission::OrganizationsEnd);
+    let command = OrganizationCommand::Replace { content: Box::new(request.content), stamp, may_end };
+    let write = Write::answered_with(&context, move |outcome| updated(outcome.document()?, shown).ok());
+    let committed = write.execute::<Organization>(&app, &id.to_string(), command, expected).await;
+    if let Some(response) = committed.map_err(|error| refusal(error, expected, &spelling))?.response() {
+        return Ok(response);
     }
     // Nothing was different. What was read before may be older than what the decision saw.
     let (position, document) = find(&app, &caller, id).await?;
@@ -269,13 +269,11 @@ async fn end(
         return Err(NOT_FOUND);
     }
     let expected = expected(app, id, if_match).await?;
-    if let Some(slot) = caller.slot() {
-        slot.answer_with(|_| Some(empty()));
-    }
     let stamp = stamp(app, remark);
-    let context = context(caller, id, &stamp);
-    let outcome = execute(app, &context, id, command(stamp), expected, &Spelling::default()).await?;
-    Ok(At(outcome.position, empty()).into_response())
+    let write = Write::answered_with(&context(caller, id, &stamp), |_| Some(empty()));
+    let committed = write.execute::<Organization>(app, &id.to_string(), command(stamp), expected).await;
+    let committed = committed.map_err(|error| refusal(error, expected, &Spelling::default()))?;
+    committed.response().ok_or_else(|| ApiError::internal("an ending has no answer"))
 }
 
 /// The version that the command must meet, if the caller minds. Of an organization that is not there the command says
@@ -312,47 +310,30 @@ fn context(caller: &Caller, id: OrganizationId, stamp: &Stamp) -> RequestContext
     context
 }
 
-async fn execute(
-    app: &AppState,
-    context: &RequestContext,
-    id: OrganizationId,
-    command: OrganizationCommand,
-    expected: Option<u64>,
-    spelling: &Spelling,
-) -> Result<Outcome, ApiError> {
-    told(
-        app.node.executor.execute::<Organization>(context, &id.to_string(), command, expected).await,
-        expected,
-        spelling,
-    )
-}
-
-/// What came of a command, in the words of this dialect.
-fn told(
-    done: Result<Outcome, ExecuteError<OrganizationError>>,
-    expected: Option<u64>,
-    spelling: &Spelling,
-) -> Result<Outcome, ApiError> {
-    done.map_err(|error| match error {
+/// How an organization's refusal, or the journal's, reads to the client.
+fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>, spelling: &Spelling) -> ApiError {
+    match error {
         ExecuteError::Refused(refused) => match refused {
             OrganizationError::NotFound => NOT_FOUND,
             OrganizationError::Invalid(findings) => spelling.refused(&findings),
-            OrganizationError::AlreadyRegistered => {
-                ApiError::Conflict("An organization with this id is already registered".into())
-            }
-            OrganizationError::Superseded(_) => {
-                ApiError::Conflict("The organization was changed in the meantime".into())
+            OrganizationError::AlreadyRegistered => ApiError::ConflictAt {
+                fields: vec!["organization.id".into()],
+                detail: "An organization with this id is already registered",
+            },
+            OrganizationError::Superseded(fields) => {
+                ApiError::ConflictAt { fields, detail: "The organization was changed in the meantime" }
             }
             OrganizationError::ActiveStudy => {
                 ApiError::Conflict("The organization takes part in an active study".into())
             }
             OrganizationError::Retired => ApiError::Conflict("The organization is retired".into()),
+            OrganizationError::EndNotAllowed => ApiError::Forbidden,
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
             error => error,
         },
-    })
+    }
 }
 
 fn created(outcome: &Outcome) -> Option<Answer> {

@@ -65,6 +65,10 @@ pub(super) fn site_body(error: &ApiError) -> String {
             ("Validation failed".to_owned(), findings.iter().map(field).collect())
         }
         ApiError::InvalidFields(fields) => ("Validation failed".to_owned(), fields.clone()),
+        ApiError::ConflictAt { fields, detail } => {
+            let at = |field: &String| (field.clone(), (*detail).to_owned());
+            ((*detail).to_owned(), fields.iter().map(at).collect())
+        }
         ApiError::Forbidden => ("Forbidden".to_owned(), Vec::new()),
         other => (other.detail(), Vec::new()),
     };

@@ -1,0 +1,89 @@
+//! Carrying out a write together with its answer: what a request with an `Idempotency-Key` is answered is committed with
+//! its events. Handlers have no other way to execute a command, so that none forgets it.
+
+use crate::api::AppState;
+use crate::api::common::freshness::At;
+use crate::executor::{ExecuteError, Outcome, RequestContext};
+use crate::idempotency::Answer;
+use axum::response::{IntoResponse, Response};
+use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
+use std::sync::Arc;
+
+/// A write of one request: the circumstances of its command, and how its outcome reads as an answer.
+pub struct Write<R> {
+    context: RequestContext,
+    render: Arc<R>,
+}
+
+/// What came of a write.
+pub struct Committed<T = ()> {
+    /// What the act answered besides.
+    pub value: T,
+    /// The events and the documents that they left.
+    pub outcome: Outcome,
+    /// The answer, as it is remembered; none where the rendering found nothing to show, above all since nothing changed.
+    pub answer: Option<Answer>,
+}
+
+impl<R> Write<R>
+where
+    R: Fn(&Outcome) -> Option<Answer> + Send + Sync + 'static,
+{
+    /// A write in these circumstances that is answered with what `render` makes of its outcome. The rendering is called once
+    /// for each time that the commit is tried, and once more for the client; it must say the same every time.
+    pub fn answered_with(context: &RequestContext, render: R) -> Self {
+        let render = Arc::new(render);
+        if let Some(slot) = &context.answer {
+            let render = Arc::clone(&render);
+            slot.answer_with(move |outcome| render(outcome));
+        }
+        Write { context: context.clone(), render }
+    }
+
+    /// Carries out `command` on the aggregate `id`.
+    ///
+    /// # Errors
+    /// As [`crate::executor::Executor::execute`].
+    pub async fn execute<A>(
+        self,
+        app: &AppState,
+        id: &str,
+        command: A::Command,
+        expected: Option<u64>,
+    ) -> Result<Committed, ExecuteError<A::Error>>
+    where
+        A: Decide + Clone + 'static,
+        A::Command: Clone,
+        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
+        A::Error: 'static,
+    {
+        let outcome = app.node.executor.execute::<A>(&self.context, id, command, expected).await?;
+        Ok(self.committed((), outcome))
+    }
+
+    /// Carries out `act`, a process that commits once, in the circumstances of the write.
+    ///
+    /// # Errors
+    /// What `act` answers.
+    pub async fn carry_out<T, E>(
+        self,
+        act: impl AsyncFnOnce(&RequestContext) -> Result<(T, Outcome), E>,
+    ) -> Result<Committed<T>, E> {
+        let (value, outcome) = act(&self.context).await?;
+        Ok(self.committed(value, outcome))
+    }
+
+    fn committed<T>(&self, value: T, outcome: Outcome) -> Committed<T> {
+        let answer = (self.render)(&outcome);
+        Committed { value, outcome, answer }
+    }
+}
+
+impl<T> Committed<T> {
+    /// The answer with the position that it reflects, if there is one.
+    #[must_use]
+    pub fn response(self) -> Option<Response> {
+        let answer = self.answer?;
+        Some(At(self.outcome.position, answer).into_response())
+    }
+}
