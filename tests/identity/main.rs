@@ -9,8 +9,12 @@
     reason = "a test that cannot go on may panic; nobody reads its API, and not every binary uses all of the support"
 )]
 
+#[path = "../e2e/cloud_app.rs"]
+mod cloud_app;
 #[path = "../e2e/ecg_app.rs"]
 mod ecg_app;
+#[path = "../e2e/site_app.rs"]
+mod site_app;
 #[path = "../e2e/support.rs"]
 mod support;
 
@@ -30,6 +34,7 @@ mod group_logs;
 mod group_people;
 mod groups;
 mod individuals;
+mod matrix;
 mod memberships;
 mod moves;
 mod organizations;

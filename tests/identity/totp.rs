@@ -21,17 +21,17 @@ async fn ada(identity: &Identity) -> Person {
 }
 
 /// The code of a secret, so many steps from now.
-fn code(secret: &str, steps: i64) -> String {
+pub fn code(secret: &str, steps: i64) -> String {
     let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build().unwrap();
     totp.generate(u64::try_from(Utc::now().timestamp() + steps * 30).unwrap()).to_string()
 }
 
-struct Device {
-    path: String,
-    secret: String,
+pub struct Device {
+    pub path: String,
+    pub secret: String,
 }
 
-async fn device(identity: &Identity, person: &Person) -> Device {
+pub async fn device(identity: &Identity, person: &Person) -> Device {
     let made = identity.post(person, ROOT, &json!({})).await;
     let id = made["data"]["id"].as_str().unwrap();
     let secret = made["data"]["attributes"]["secret"]["shared-secret-key"].as_str().unwrap().to_owned();

@@ -1,0 +1,113 @@
+//! The authorization matrix: every operation of every dialect, sent as a caller of every kind, with the status that is
+//! right. The table is `matrix/table.txt`, one operation a line and one caller a column.
+
+mod group_requests;
+mod identity_requests;
+pub mod operations;
+mod other_requests;
+pub mod table;
+pub mod world;
+
+use crate::on_both_stores;
+use operations::Operation;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use table::Line;
+use world::{CALLERS, Caller, Request, World};
+
+/// A valid request of an operation about something new; `variant` names the operation, and after a colon which request of
+/// several it is.
+pub async fn request(world: &World, variant: &str, caller: &Caller) -> Request {
+    if let Some(request) = Box::pin(identity_requests::request(world, variant, caller)).await {
+        return request;
+    }
+    if let Some(request) = Box::pin(group_requests::request(world, variant)).await {
+        return request;
+    }
+    let request = Box::pin(other_requests::request(world, variant, caller)).await;
+    request.unwrap_or_else(|| panic!("no request is known of {variant}"))
+}
+
+/// A cell that is not as it should be.
+struct Difference {
+    variant: String,
+    caller: &'static str,
+    problem: String,
+}
+
+impl Line {
+    /// Sends the request of this line as everybody. What it is about is made anew whenever something was changed.
+    async fn differences(&self, world: &World, operation: &Operation) -> Vec<Difference> {
+        let mut differences = Vec::new();
+        let mut at_hand: Option<Request> = None;
+        for (caller, expected) in world.callers.iter().zip(&self.expected) {
+            let request = match at_hand.take() {
+                Some(request) => request,
+                None => request(world, &self.variant, caller).await,
+            };
+            assert!(operation.has_path(&request.path), "{} is not sent to {}", self.variant, request.path);
+            let authorization = request.authorization.as_deref().or(caller.authorization.as_deref());
+            let before = world.head().await;
+            let sent = world.send(&operation.method, &request, authorization, &[]).await;
+            world.settled(&sent).await;
+            let stored = world.head().await != before;
+            let mut note = |problem| {
+                differences.push(Difference { variant: self.variant.clone(), caller: caller.name, problem });
+            };
+            if sent.status != *expected {
+                let detail: String = sent.text.chars().filter(|letter| *letter != '\n').take(120).collect();
+                note(format!("{expected:>8} {:>5}   {detail}", sent.status));
+            }
+            if stored && sent.status >= 400 {
+                note(format!("{expected:>8} {:>5}   something was stored", sent.status));
+            }
+            at_hand = (!stored && !request.personal).then_some(request);
+        }
+        differences
+    }
+}
+
+fn told(differences: &[Difference]) -> String {
+    let mut text = format!("{} cells differ:\n", differences.len());
+    writeln!(text, "{:<45}{:<15}expected   got", "operation", "caller").unwrap();
+    for Difference { variant, caller, problem } in differences {
+        writeln!(text, "{variant:<45}{caller:<15}{problem}").unwrap();
+    }
+    text
+}
+
+on_both_stores! {
+    async fn everybody_may_what_the_table_says_and_nothing_else(database) {
+        let world = World::open(&database).await;
+        let operations = operations::all();
+        let mut differences = Vec::new();
+        for line in table::lines() {
+            let operation = operations.iter().find(|operation| operation.name == line.operation());
+            // Lines without an operation are the matter of another test.
+            if let Some(operation) = operation {
+                differences.extend(line.differences(&world, operation).await);
+            }
+        }
+        assert!(differences.is_empty(), "{}", told(&differences));
+    }
+}
+
+#[test]
+fn every_operation_has_a_line_and_every_line_an_operation() {
+    let all = operations::all();
+    let served: BTreeSet<&str> = all.iter().map(|operation| operation.name.as_str()).collect();
+    assert_eq!(served.len(), all.len(), "two operations have one name");
+    let lines = table::lines();
+    let variants: BTreeSet<&str> = lines.iter().map(|line| line.variant.as_str()).collect();
+    assert_eq!(variants.len(), lines.len(), "a line stands there twice");
+    let decided: BTreeSet<&str> = lines.iter().map(Line::operation).collect();
+    let missing: Vec<_> = served.difference(&decided).collect();
+    assert!(missing.is_empty(), "nothing is said of {missing:?}");
+    let unknown: Vec<_> = decided.difference(&served).collect();
+    assert!(unknown.is_empty(), "nobody serves {unknown:?}");
+}
+
+#[test]
+fn every_caller_has_a_column() {
+    assert_eq!(table::columns(), CALLERS);
+}
