@@ -33,6 +33,7 @@ mod group_lists;
 mod group_logs;
 mod group_people;
 mod groups;
+mod idempotent;
 mod individuals;
 mod matrix;
 mod memberships;

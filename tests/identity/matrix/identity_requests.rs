@@ -158,7 +158,7 @@ async fn of_users(world: &World, operation: &str, caller: &Caller) -> Option<Req
             Request::to(path("change-email/")).json(json!({ "email": email }))
         }
         "change-user-password" => {
-            let body = json!({ "context": "a call", "new-password": OTHER_PASSWORD });
+            let body = json!({ "context": "carium-support", "new-password": OTHER_PASSWORD });
             Request::to(path("change-password/")).json(body)
         }
         "confirm-user-phone" => {

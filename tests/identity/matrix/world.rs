@@ -70,7 +70,7 @@ impl Caller {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
-    pub body: Option<Value>,
+    pub body: Option<String>,
     pub authorization: Option<String>,
     /// The only one whose request it can be.
     pub owner: Option<String>,
@@ -84,7 +84,7 @@ impl Request {
     }
 
     pub fn json(self, body: Value) -> Self {
-        Request { body: Some(body), ..self }
+        Request { body: Some(body.to_string()), ..self }
     }
 
     /// About the caller itself, so that no other sends the same.
@@ -271,7 +271,7 @@ impl World {
     /// What the system administrator made, which must go well.
     pub async fn made(&self, method: &str, path: &str, body: Value) -> Value {
         let system = self.caller("system").authorization.clone();
-        let request = Request { body: Some(body).filter(|body| !body.is_null()), ..Request::to(path) };
+        let request = Request { body: Some(body.to_string()).filter(|body| body != "null"), ..Request::to(path) };
         let sent = self.send(method, &request, system.as_deref(), &[]).await;
         assert!((200..300).contains(&sent.status), "{method} {path}: {sent:?}");
         serde_json::from_str(&sent.text).unwrap_or_default()
@@ -311,13 +311,37 @@ impl World {
         (id, Some(format!("Bearer {}", opened.tokens.access)))
     }
 
+    /// The server.
+    pub fn routes(&self) -> &Router {
+        &self.routes
+    }
+
+    /// Another node over the same database.
+    pub async fn other_node(&self, database: &Database) -> Router {
+        let settings = ApiSettings { api_key_rate: PLENTY, ..ApiSettings::default() };
+        let app = crate::ecg_app::App::over(database.open().await, settings).await;
+        registrar::api::router(app.state.clone())
+    }
+
     pub async fn head(&self) -> u64 {
         self.identity.head().await
     }
 
-    /// Sends a request with an authorization and further headers. The feed of events, which never ends, is not read.
+    /// Sends a request with an authorization and further headers.
     pub async fn send(
         &self,
+        method: &str,
+        request: &Request,
+        authorization: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> Sent {
+        self.send_to(&self.routes, method, request, authorization, headers).await
+    }
+
+    /// The same to a server. The feed of events, which never ends, is not read.
+    pub async fn send_to(
+        &self,
+        routes: &Router,
         method: &str,
         request: &Request,
         authorization: Option<&str>,
@@ -334,11 +358,11 @@ impl World {
         let body = match &request.body {
             Some(body) => {
                 sent = sent.header("content-type", "application/json");
-                Body::from(body.to_string())
+                Body::from(body.clone())
             }
             None => Body::empty(),
         };
-        let response = tower::ServiceExt::oneshot(self.routes.clone(), sent.body(body).unwrap()).await.unwrap();
+        let response = tower::ServiceExt::oneshot(routes.clone(), sent.body(body).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         let endless = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));

@@ -1,0 +1,171 @@
+//! `Idempotency-Key` on every write of every dialect: the same request again is answered as the first time and changes
+//! nothing, also when nobody was left to hear the first answer. The requests are those of the matrix.
+
+use crate::matrix::operations::{self, Operation};
+use crate::matrix::table::{self, Line};
+use crate::matrix::world::{Request, Sent, World};
+use crate::matrix::{request, world};
+use crate::on_both_stores;
+use axum::Router;
+use futures::poll;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Who sends a write, if they may: the first of them.
+const SENDERS: [&str; 8] =
+    ["anonymous", "system", "admin", "key-admin", "service", "leader", "participant", "stranger"];
+/// What ends the session that it is sent in: again, it comes from nobody who is known.
+const LAST_OF_ITS_SESSION: [&str; 1] = ["logout"];
+
+/// A write that somebody may send, and how they identify.
+struct Write {
+    variant: String,
+    operation: Operation,
+    sender: &'static str,
+}
+
+impl Write {
+    /// Every request of the matrix that changes something, or could, by somebody who may.
+    fn all() -> Vec<Write> {
+        let operations = operations::all();
+        let write = |line: Line| {
+            let operation = operations.iter().find(|operation| operation.name == line.operation())?.clone();
+            // What belongs to one person is sent by that person, whoever else may.
+            let owned = ["enable-totp-configuration", "change-user-password:oneself"].contains(&line.variant.as_str());
+            let allowed = SENDERS.into_iter().find(|sender| (200..300).contains(&line.status(sender)));
+            let sender = allowed.or(owned.then_some("system"))?;
+            operation.is_write().then_some(Write { variant: line.variant, operation, sender })
+        };
+        table::lines().into_iter().filter_map(write).collect()
+    }
+
+    async fn request(&self, world: &World) -> Request {
+        let caller = world.caller(self.sender);
+        let request = request(world, &self.variant, caller).await;
+        let authorization = [&request.owner, &request.authorization, &caller.authorization];
+        let authorization = authorization.into_iter().flatten().next().cloned();
+        Request { authorization, ..request }
+    }
+
+    /// What is wrong with the answers to a request that is sent twice, and then once more with another body.
+    async fn problems(&self, world: &World) -> Vec<String> {
+        let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
+        let first = self.send(world, world.routes(), &sent, &key).await;
+        world.settled(&first).await;
+        if !(200..300).contains(&first.status) {
+            return vec![format!("the first time: {}", told(&first))];
+        }
+        let head = world.head().await;
+        let mut problems = Vec::new();
+        let again = self.send(world, world.routes(), &sent, &key).await;
+        if LAST_OF_ITS_SESSION.contains(&self.variant.as_str()) {
+            if again.status != 401 {
+                problems.push(format!("again, in a session that is over: {}", told(&again)));
+            }
+            return problems;
+        }
+        if !again.replayed {
+            problems.push(format!("again, not replayed: {}", told(&again)));
+        } else if (again.status, &again.text) != (first.status, &first.text) {
+            problems.push(format!("again: {} instead of {}", told(&again), told(&first)));
+        }
+        if let Some(body) = &sent.body {
+            let other = self.request(world).await.body.filter(|other| other != body);
+            let other = Request { body: Some(other.unwrap_or_else(|| format!("{body} "))), ..sent.clone() };
+            let head = world.head().await;
+            let answer = self.send(world, world.routes(), &other, &key).await;
+            if self.operation.public {
+                // A key of nobody in particular stands for one body: another one is another request.
+                if answer.status == 422 || answer.status >= 500 || answer.replayed {
+                    problems.push(format!("another body: {}", told(&answer)));
+                }
+            } else if answer.status != 422 {
+                problems.push(format!("another body: {}", told(&answer)));
+            } else if self.operation.path.ends_with('/') && !answer.text.contains("\"idempotency-mismatch\"") {
+                problems.push(format!("another body, another code: {}", told(&answer)));
+            } else if world.head().await != head {
+                problems.push("another body: something was stored".to_owned());
+            }
+        } else if world.head().await != head {
+            problems.push("again: something was stored".to_owned());
+        }
+        problems
+    }
+
+    /// What is wrong with the answer to a request that comes a second time, by way of another node, after the first was let
+    /// go of as soon as its events were committed. Nothing if it commits nothing.
+    async fn problems_after_a_crash(&self, world: &World, other_node: &Router) -> Vec<String> {
+        let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
+        let before = world.head().await;
+        {
+            let mut first = pin!(self.send(world, world.routes(), &sent, &key));
+            // Between two looks at the head nobody drives the request, so that it gets no further than its commit.
+            while world.head().await == before {
+                if let Poll::Ready(answer) = poll!(&mut first) {
+                    let refused = !(200..300).contains(&answer.status);
+                    return if refused { vec![format!("the first time: {}", told(&answer))] } else { vec![] };
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        let head = world.head().await;
+        let again = self.send(world, other_node, &sent, &key).await;
+        if LAST_OF_ITS_SESSION.contains(&self.variant.as_str()) && again.status == 401 {
+            return vec![];
+        }
+        let mut problems = Vec::new();
+        if !again.replayed || !(200..300).contains(&again.status) {
+            problems.push(format!("again, not replayed: {}", told(&again)));
+        }
+        if world.head().await != head {
+            problems.push("again: something was stored".to_owned());
+        }
+        problems
+    }
+
+    async fn send(&self, world: &World, routes: &Router, request: &Request, key: &str) -> Sent {
+        let headers = [("idempotency-key", key)];
+        world.send_to(routes, &self.operation.method, request, request.authorization.as_deref(), &headers).await
+    }
+}
+
+fn told(sent: &world::Sent) -> String {
+    format!("{} {}", sent.status, sent.text.chars().take(140).collect::<String>())
+}
+
+fn assert_none(problems: &[(String, Vec<String>)]) {
+    let rows = problems.iter().flat_map(|(variant, problems)| problems.iter().map(move |told| (variant, told)));
+    let rows: Vec<_> = rows.map(|(variant, told)| format!("{variant:<45}{told}")).collect();
+    assert!(rows.is_empty(), "{} problems:\n{}", rows.len(), rows.join("\n"));
+}
+
+on_both_stores! {
+    async fn every_write_is_carried_out_once_for_a_key(database) {
+        let world = World::open(&database).await;
+        let mut problems = Vec::new();
+        for write in Write::all() {
+            problems.push((write.variant.clone(), write.problems(&world).await));
+        }
+        assert_none(&problems);
+    }
+
+    async fn an_answer_is_committed_with_what_it_tells_of(database) {
+        let world = World::open(&database).await;
+        let other_node = world.other_node(&database).await;
+        let mut problems = Vec::new();
+        for write in Write::all() {
+            problems.push((write.variant.clone(), write.problems_after_a_crash(&world, &other_node).await));
+        }
+        assert_none(&problems);
+    }
+}
+
+#[test]
+fn every_write_is_sent_by_somebody() {
+    let sent: Vec<_> = Write::all().into_iter().map(|write| write.operation.name).collect();
+    let writes = operations::all().into_iter().filter(Operation::is_write).map(|operation| operation.name);
+    let missing: Vec<_> = writes.filter(|write| !sent.contains(write)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
