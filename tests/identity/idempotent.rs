@@ -54,7 +54,7 @@ impl Write {
         let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
         let first = self.send(world, world.routes(), &sent, &key).await;
         world.settled(&first).await;
-        if !(200..300).contains(&first.status) {
+        if !first.is_success() {
             return vec![format!("the first time: {}", told(&first))];
         }
         let head = world.head().await;
@@ -70,6 +70,9 @@ impl Write {
             problems.push(format!("again, not replayed: {}", told(&again)));
         } else if (again.status, &again.text) != (first.status, &first.text) {
             problems.push(format!("again: {} instead of {}", told(&again), told(&first)));
+        }
+        if world.head().await != head {
+            problems.push("again: something was stored".to_owned());
         }
         if let Some(body) = &sent.body {
             let other = self.request(world).await.body.filter(|other| other != body);
@@ -88,8 +91,6 @@ impl Write {
             } else if world.head().await != head {
                 problems.push("another body: something was stored".to_owned());
             }
-        } else if world.head().await != head {
-            problems.push("again: something was stored".to_owned());
         }
         problems
     }
@@ -104,8 +105,8 @@ impl Write {
             // Between two looks at the head nobody drives the request, so that it gets no further than its commit.
             while world.head().await == before {
                 if let Poll::Ready(answer) = poll!(&mut first) {
-                    let refused = !(200..300).contains(&answer.status);
-                    return if refused { vec![format!("the first time: {}", told(&answer))] } else { vec![] };
+                    let told = format!("the first time: {}", told(&answer));
+                    return if answer.is_success() { vec![] } else { vec![told] };
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
@@ -116,7 +117,7 @@ impl Write {
             return vec![];
         }
         let mut problems = Vec::new();
-        if !again.replayed || !(200..300).contains(&again.status) {
+        if !again.replayed || !again.is_success() {
             problems.push(format!("again, not replayed: {}", told(&again)));
         }
         if world.head().await != head {

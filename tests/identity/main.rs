@@ -24,6 +24,7 @@ mod acting;
 mod addresses;
 mod app;
 mod checkins;
+mod conformance;
 mod coverage;
 mod ended_organizations;
 mod features;

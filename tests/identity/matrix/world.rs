@@ -108,7 +108,19 @@ impl Request {
 pub struct Sent {
     pub status: u16,
     pub replayed: bool,
+    pub etag: Option<String>,
     pub text: String,
+}
+
+impl Sent {
+    /// The body; null if it is no JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
 }
 
 /// Organization A is `identity.acme`, which is open; B is `identity.other`, which is restricted and shares people with A.
@@ -273,8 +285,8 @@ impl World {
         let system = self.caller("system").authorization.clone();
         let request = Request { body: Some(body.to_string()).filter(|body| body != "null"), ..Request::to(path) };
         let sent = self.send(method, &request, system.as_deref(), &[]).await;
-        assert!((200..300).contains(&sent.status), "{method} {path}: {sent:?}");
-        serde_json::from_str(&sent.text).unwrap_or_default()
+        assert!(sent.is_success(), "{method} {path}: {sent:?}");
+        sent.json()
     }
 
     /// The identifier of a resource that the system administrator made.
@@ -369,6 +381,7 @@ impl World {
         let bytes = if endless { Default::default() } else { axum::body::to_bytes(body, usize::MAX).await.unwrap() };
         Sent {
             status: parts.status.as_u16(),
+            etag: parts.headers.get("etag").map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned()),
             replayed: parts.headers.get("idempotency-replayed").is_some_and(|value| value == "true"),
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }
