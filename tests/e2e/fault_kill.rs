@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 const WRITERS: usize = 8;
 /// Acknowledged commands after which the server is killed.
@@ -68,7 +69,56 @@ pub async fn assert_told_is_true(node: &Node, told: &Told) {
     }
 }
 
+/// Creates organizations, each under a key of its own, until the server is gone; the body of the last one, of which nobody
+/// knows what became, with its key.
+async fn organize(url: String, token: String, acknowledged: Arc<Semaphore>) -> (Value, String) {
+    let client = reqwest::Client::new();
+    loop {
+        let key = Uuid::new_v4().to_string();
+        let attributes = json!({"name": key});
+        let body = json!({"data": {"type": "organizations", "attributes": attributes}});
+        let Ok(answer) = create(&client, &url, &token, &body, &key).await else { return (body, key) };
+        assert_eq!(answer.status(), 201);
+        acknowledged.add_permits(1);
+    }
+}
+
+async fn create(
+    client: &reqwest::Client,
+    url: &str,
+    token: &str,
+    body: &Value,
+    key: &str,
+) -> reqwest::Result<reqwest::Response> {
+    let request = client.post(format!("{url}/v1/organizations/")).bearer_auth(token).header("idempotency-key", key);
+    request.json(body).send().await
+}
+
 on_both_stores! {
+    async fn what_a_killed_server_did_not_answer_is_asked_again_by_its_key(database) {
+        let server = Server::start(&database.settings);
+        let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]).trim().to_owned();
+        let acknowledged = Arc::new(Semaphore::new(0));
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|_| tokio::spawn(organize(server.url.clone(), token.clone(), Arc::clone(&acknowledged))))
+            .collect();
+        let enough = acknowledged.acquire_many(ACKNOWLEDGED);
+        tokio::time::timeout(Duration::from_secs(60), enough).await.unwrap().unwrap().forget();
+        drop(server);
+
+        let server = Server::start(&database.settings);
+        let client = reqwest::Client::new();
+        for writer in writers {
+            let (body, key) = writer.await.unwrap();
+            // Its name would be taken, if it had been stored without its answer.
+            let first = create(&client, &server.url, &token, &body, &key).await.unwrap();
+            assert_eq!(first.status(), 201);
+            let again = create(&client, &server.url, &token, &body, &key).await.unwrap();
+            assert_eq!(again.headers()["idempotency-replayed"], "true");
+            assert_eq!(again.text().await.unwrap(), first.text().await.unwrap());
+        }
+    }
+
     async fn what_a_killed_server_acknowledged_is_in_journal_read_model_and_trail(database) {
         let told = Told::default();
         for _ in 0..2 {

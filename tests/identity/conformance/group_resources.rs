@@ -56,7 +56,7 @@ pub fn individuals() -> Resource {
                     request.json(body)
                 })
             },
-            pointer: "/data/attributes/individual-id",
+            pointer: "/data/attributes/owner-id",
         }),
     }
 }

@@ -422,7 +422,7 @@ fn activities() -> Resource {
                 })
             },
             paged: Has(()),
-            scope: Has("filter[user-id]"),
+            scope: Lacks("only programs and the system list them"),
         }),
         hidden: Lacks(LISTED_ONLY),
         conflict: Lacks(NOT_CHANGED),
