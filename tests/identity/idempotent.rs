@@ -17,7 +17,7 @@ use uuid::Uuid;
 const SENDERS: [&str; 8] =
     ["anonymous", "system", "admin", "key-admin", "service", "leader", "participant", "stranger"];
 /// What ends the session that it is sent in: again, it comes from nobody who is known.
-const LAST_OF_ITS_SESSION: [&str; 1] = ["logout"];
+const LAST_OF_ITS_SESSION: [&str; 2] = ["logout", "remove-organization-user:oneself"];
 
 /// A write that somebody may send, and how they identify.
 struct Write {

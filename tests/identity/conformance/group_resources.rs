@@ -37,6 +37,30 @@ pub fn groups() -> Resource {
     }
 }
 
+/// The same groups without their people.
+pub fn groups_alone() -> Resource {
+    Resource {
+        kind: "individual-groups",
+        who: "system",
+        create: Lacks("created as those with their people"),
+        read: Has("get-individual-group"),
+        update: Lacks("changed as those with their people"),
+        list: Has(List {
+            operation: "list-individual-groups",
+            rows: |world| {
+                Box::pin(async move {
+                    times(world, "create-individual-group", 3).await;
+                    format!("organization-id={}", world.identity.acme)
+                })
+            },
+            paged: Has(()),
+            scope: Has("organization-id"),
+        }),
+        hidden: Has(()),
+        conflict: Lacks("created as those with their people"),
+    }
+}
+
 pub fn individuals() -> Resource {
     Resource {
         kind: "individuals",

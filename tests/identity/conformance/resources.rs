@@ -113,6 +113,7 @@ pub fn all() -> Vec<Resource> {
         organization_features(),
         user_features(),
         group_resources::groups(),
+        group_resources::groups_alone(),
         group_resources::individuals(),
         roles(),
         role_users(),

@@ -64,6 +64,18 @@ async fn of_groups(world: &World, operation: &str) -> Option<Request> {
             let division = world.group(json!({ "node-type": "division", "leader-ids": [] })).await;
             Request::to(format!("{V1}{group}/move-group/")).json(json!({ "to-parent-group-id": division }))
         }
+        "move-individual-group:unseen" => {
+            let group = world.group(json!({})).await;
+            let attributes = json!({
+                "name": world.name("Ward"), "organization-id": world.identity.other, "type": "regular", "node-type": "division",
+            });
+            let elsewhere = world.made_id(V1, document("individual-groups", attributes)).await;
+            Request::to(format!("{V1}{group}/move-group/")).json(json!({ "to-parent-group-id": elsewhere }))
+        }
+        "add-group-leaders:unseen" => {
+            let path = format!("{V1}{}/add-leaders/", world.group(json!({})).await);
+            Request::to(path).json(json!({ "user-ids": [world.outsider().await.id] }))
+        }
         "get-task" => {
             let group = world.group(json!({})).await;
             let division = world.group(json!({ "node-type": "division", "leader-ids": [] })).await;

@@ -24,6 +24,9 @@ pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<
     if let Some(request) = of_users(world, operation, caller).await {
         return Some(request);
     }
+    if let Some(request) = of_members(world, operation, caller).await {
+        return Some(request);
+    }
     if let Some(request) = of_organizations(world, operation).await {
         return Some(request);
     }
@@ -189,17 +192,6 @@ async fn of_organizations(world: &World, operation: &str) -> Option<Request> {
             let attributes = json!({ "display-name": world.name("Acme") });
             Request::to(path("")).json(amendment("organizations", &acme.to_string(), attributes))
         }
-        "add-organization-user" => {
-            let person = world.shared_person(None).await;
-            let role = Role::Provider.id(OrganizationId(acme));
-            let attributes = json!({ "user-id": person.id, "role-id": role });
-            Request::to(path("add-user/")).json(document("organizations", attributes))
-        }
-        "remove-organization-user" => {
-            let person = world.shared_person(Some(Role::Provider)).await;
-            let attributes = json!({ "user-id": person.id });
-            Request::to(path("remove-user/")).json(document("organizations", attributes))
-        }
         "list-user-organizations" => Request::to(format!("/v1/user-organizations/?organization-id={acme}")),
         "list-user-organizations:user" => {
             let person = world.shared_person(Some(Role::Provider)).await;
@@ -214,9 +206,38 @@ async fn of_organizations(world: &World, operation: &str) -> Option<Request> {
     })
 }
 
+async fn of_members(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
+    let acme = world.identity.acme;
+    let role = |role: Role| role.id(OrganizationId(acme));
+    let act = |organization: Uuid, act: &str, attributes: Value| {
+        let path = format!("/v1/organizations/{organization}/{act}-user/");
+        Request::to(path).json(document("organizations", attributes))
+    };
+    Some(match operation {
+        "add-organization-user" => {
+            let person = world.shared_person(None).await;
+            act(acme, "add", json!({ "user-id": person.id, "role-id": role(Role::Provider) }))
+        }
+        "add-organization-user:unseen" => act(acme, "add", json!({ "user-id": world.outsider().await.id })),
+        "add-organization-user:records" => {
+            let guest = world.guest().await;
+            act(acme, "add", json!({ "user-id": guest.id, "role-id": role(Role::Member) }))
+        }
+        "remove-organization-user" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            act(acme, "remove", json!({ "user-id": person.id }))
+        }
+        "remove-organization-user:oneself" => {
+            let (organization, authorization) = world.organization_like_a(caller).await;
+            act(organization, "remove", json!({ "user-id": caller.id })).sent_with(authorization)
+        }
+        _ => return None,
+    })
+}
+
 async fn of_roles(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
     let acme = world.identity.acme;
-    let role = Role::Provider.id(OrganizationId(acme));
+    let (role, participant) = (Role::Provider.id(OrganizationId(acme)), Role::Member.id(OrganizationId(acme)));
     let named = |role: Uuid, act: &str, user: Uuid| {
         Request::to(format!("/v1/roles/{role}/{act}-user/")).json(document("roles", json!({ "user-id": user })))
     };
@@ -228,6 +249,11 @@ async fn of_roles(world: &World, operation: &str, caller: &Caller) -> Option<Req
             let attributes = json!({ "user-id": person.id, "role-id": role });
             Request::to("/v1/role-users/").json(document("role-users", attributes))
         }
+        "create-role-user:records" => {
+            let attributes = json!({ "user-id": world.guest().await.id, "role-id": participant });
+            Request::to("/v1/role-users/").json(document("role-users", attributes))
+        }
+        "add-role-user:records" => named(participant, "add", world.guest().await.id),
         "add-role-user" => named(role, "add", world.shared_person(None).await.id),
         "add-role-user:system" => {
             named(SystemRole::Support.id(), "add", world.shared_person(Some(Role::Provider)).await.id)

@@ -7,7 +7,7 @@ use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 
 pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
-    if let Some(request) = of_admins(world, operation).await {
+    if let Some(request) = of_admins(world, operation, caller).await {
         return Some(request);
     }
     if let Some(request) = of_site(world, operation, caller).await {
@@ -22,7 +22,7 @@ pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<
     of_registrar(operation)
 }
 
-async fn of_admins(world: &World, operation: &str) -> Option<Request> {
+async fn of_admins(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
     Some(match operation {
         "listEcgAdmins" => Request::to(ADMINS),
         "createEcgAdmin" => Request::to(ADMINS).json(minimal("Ada", &world.name("Lovelace"))),
@@ -31,6 +31,10 @@ async fn of_admins(world: &World, operation: &str) -> Option<Request> {
         "patchEcgAdmin" => {
             let steps = json!([{ "op": "replace", "path": "/person/lastName", "value": world.name("Renamed") }]);
             Request::to(format!("{ADMINS}/{}", world.ecg_admin().await)).json(steps)
+        }
+        "patchEcgAdmin:oneself" => {
+            let steps = json!([{ "op": "add", "path": "/customPermissions/-", "value": "audit.read" }]);
+            Request::to(format!("{ADMINS}/{}", caller.id)).json(steps).personal()
         }
         "activateEcgAdmin" => {
             let path = format!("{ADMINS}/{}", world.ecg_admin().await);

@@ -260,21 +260,36 @@ impl World {
 
     /// Somebody new whose home is A, with this role there, and who is a member of B as well.
     pub async fn shared_person(&self, role: Option<Role>) -> Person {
-        let node = self.identity.node();
-        let number = self.next();
+        self.person_of(self.identity.acme, role, self.identity.other).await
+    }
+
+    /// Somebody new whose home is B and who is a member of A as well.
+    pub async fn guest(&self) -> Person {
+        self.person_of(self.identity.other, Some(Role::Provider), self.identity.acme).await
+    }
+
+    /// Somebody new who is a member of B alone.
+    pub async fn outsider(&self) -> Person {
+        let email = format!("{}@example.com", self.name("outsider"));
+        let part = Part::Member(OrganizationId(self.identity.other), Some(Role::Provider));
+        self.identity.person_as(&email, Some(part)).await
+    }
+
+    async fn person_of(&self, home: Uuid, role: Option<Role>, other: Uuid) -> Person {
+        let (node, number) = (self.identity.node(), self.next());
         let email = format!("person-{number}@example.com");
         let mut creation = app::creation(&email, Some(self.hash.clone()));
         creation.contacts.phone = Some(Phone::parse(&format!("+1202{:07}", 5_550_000 + number)).unwrap());
         let (id, system) = (creation.id, RequestContext::system());
-        let home = OrganizationId(self.identity.acme);
-        membership::create(node, &system, creation, Some(Part::Member(home, role))).await.unwrap();
-        membership::join(node, &system, id, OrganizationId(self.identity.other), None).await.unwrap();
+        let part = Part::Member(OrganizationId(home), role);
+        membership::create(node, &system, creation, Some(part)).await.unwrap();
+        membership::join(node, &system, id, OrganizationId(other), None).await.unwrap();
         let user = registrar::directory::user_by_id(node, id).await.unwrap().unwrap();
         let individual = user.individuals.first().map(|individual| individual.0);
         Person { id: id.0, email, individual, token: String::new() }
     }
 
-    /// The same, who has just signed in.
+    /// Somebody whom A and B share, who has just signed in.
     pub async fn signed_in_person(&self) -> Person {
         let person = self.shared_person(Some(Role::Provider)).await;
         Person { token: app::token(&self.identity.app, person.id).await, ..person }
