@@ -32,6 +32,8 @@ enum Giver {
 pub struct Granter {
     giver: Giver,
     everything: bool,
+    /// Whether the system's administration may be given, which holds every permission in every dialect.
+    administers_system: bool,
     administers: BTreeSet<OrganizationId>,
     accepted: bool,
 }
@@ -54,13 +56,21 @@ impl Granter {
     /// The system, which may give everything to all.
     #[must_use]
     pub fn system() -> Self {
-        Granter { giver: Giver::System, everything: true, administers: BTreeSet::new(), accepted: false }
+        let giver = Giver::System;
+        Granter { giver, everything: true, administers_system: true, administers: BTreeSet::new(), accepted: false }
     }
 
     /// A user, or an account that is no user, with what they hold: everything, or the administration of organizations.
     #[must_use]
     pub fn new(user: Option<UserId>, everything: bool, administers: BTreeSet<OrganizationId>) -> Self {
-        Granter { giver: user.map_or(Giver::Admin, Giver::User), everything, administers, accepted: false }
+        let giver = user.map_or(Giver::Admin, Giver::User);
+        Granter { giver, everything, administers_system: everything, administers, accepted: false }
+    }
+
+    /// The same granter, who holds everything among people and groups, and fewer permissions than a system admin.
+    #[must_use]
+    pub fn without_system_admins(self) -> Self {
+        Granter { administers_system: false, ..self }
     }
 
     /// The same granter with the receiver's consent to what is given.
@@ -79,6 +89,9 @@ impl Granter {
             Giver::System => return Ok(()),
             Giver::User(giver) if giver == to => return Err(GrantError::Oneself),
             Giver::User(_) | Giver::Admin => {}
+        }
+        if grant == Grant::System(SystemRole::Admin) && !self.administers_system {
+            return Err(GrantError::NotHeld);
         }
         if self.everything {
             return Ok(());
@@ -113,6 +126,15 @@ mod tests {
         let roles = Role::ALL.map(|role| Grant::Role(HERE, role));
         let system = SystemRole::ALL.map(Grant::System);
         [Grant::Membership(HERE)].into_iter().chain(roles).chain(system).collect()
+    }
+
+    #[test]
+    fn system_admins_are_made_by_those_who_hold_every_permission() {
+        let lesser = Granter::new(None, true, BTreeSet::new()).without_system_admins();
+        for grant in every_grant() {
+            let expected = if grant == Grant::System(SystemRole::Admin) { Err(GrantError::NotHeld) } else { Ok(()) };
+            assert_eq!(lesser.check(grant, OTHER, None), expected, "{grant:?}");
+        }
     }
 
     fn admin_of(organization: OrganizationId) -> Granter {

@@ -19,6 +19,8 @@ pub struct Holder {
     pub(super) user: Option<Arc<UserDocument>>,
     /// The account of an admin, who is no user.
     pub(super) admin: Option<UserId>,
+    /// Whether fewer permissions are held than by those who administer the system.
+    pub(super) lesser: bool,
 }
 
 static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
@@ -51,6 +53,12 @@ impl Holder {
     #[must_use]
     pub fn with_account(self, admin: AdminId) -> Self {
         Holder { admin: Some(UserId(admin.0)), ..self }
+    }
+
+    /// The same as an admin with fewer permissions than those who administer the system.
+    #[must_use]
+    pub fn with_fewer_permissions(self) -> Self {
+        Holder { lesser: true, ..self }
     }
 
     /// Identifier of the account, of a user or an admin.
@@ -208,7 +216,8 @@ impl Holder {
     #[must_use]
     pub fn granter(&self) -> Granter {
         let administers = self.organizations().filter(|organization| self.is_admin(*organization));
-        Granter::new(self.user_id(), self.everything, administers.collect())
+        let granter = Granter::new(self.user_id(), self.everything, administers.collect());
+        if self.lesser { granter.without_system_admins() } else { granter }
     }
 
     /// Whether it is a program, or administers the system: they may ask what anybody may.

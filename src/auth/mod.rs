@@ -163,7 +163,8 @@ impl Principal {
         }
         let own = self.organization.as_deref().map(uuid::Uuid::try_parse);
         let holder = match own {
-            None if self.identity_admin => Holder::of_everything(),
+            None if self.identity_admin && self.permissions == Permissions::ALL => Holder::of_everything(),
+            None if self.identity_admin => Holder::of_everything().with_fewer_permissions(),
             Some(Ok(own)) if self.identity_admin => Holder::of_organization(OrganizationId(own)),
             _ => Holder::default(),
         };

@@ -58,6 +58,7 @@ on_both_stores! {
         let cloud = Cloud::open(&database).await;
         let (node, acme) = (cloud.node(), OrganizationId(cloud.acme));
         let creation = Creation {
+            home: None,
             id: UserId(Uuid::now_v7()),
             state: UserState::Confirmed,
             names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },

@@ -39,7 +39,12 @@ async fn deactivate_unless(
         Box::pin(async move {
             let free = matches!(together.state::<Admin>(&other.to_string()).await?, Admin::Active(_));
             if free {
-                together.execute::<Admin>(&one.to_string(), AdminCommand::Deactivate { by: "another".into() }).await?;
+                together
+                    .execute::<Admin>(
+                        &one.to_string(),
+                        AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System),
+                    )
+                    .await?;
             }
             if tries.fetch_add(1, Ordering::AcqRel) == 0 {
                 decided.wait().await;
@@ -153,7 +158,7 @@ on_both_stores! {
         for id in [one, other] {
             node.admin(id, registration(id, None)).await.unwrap();
         }
-        node.admin(other, AdminCommand::Deactivate { by: "another".into() }).await.unwrap();
+        node.admin(other, AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System)).await.unwrap();
         let tries = AtomicUsize::new(0);
         let (tries, meanwhile) = (&tries, &node);
         // At every moment one of them is in force.
@@ -162,8 +167,8 @@ on_both_stores! {
             Box::pin(async move {
                 let off = matches!(together.state::<Admin>(&other.to_string()).await?, Admin::Inactive(_));
                 if tries.fetch_add(1, Ordering::AcqRel) == 0 {
-                    meanwhile.admin(other, AdminCommand::Activate).await?;
-                    meanwhile.admin(one, AdminCommand::Deactivate { by: "another".into() }).await?;
+                    meanwhile.admin(other, AdminCommand::Activate(registrar_aggregates::admin::Granter::System)).await?;
+                    meanwhile.admin(one, AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System)).await?;
                 }
                 if off && matches!(together.state::<Admin>(&one.to_string()).await?, Admin::Inactive(_)) {
                     return Err(ExecuteError::Refused(AdminError::NotFound));

@@ -40,7 +40,7 @@ async fn last_metadata(identity: &Identity) -> Value {
 async fn binds(identity: &Identity, organization: Uuid) {
     let amendment = TenancyAmendment { sign_in_url: Some(Some(URL.into())), ..TenancyAmendment::default() };
     let context = RequestContext::system();
-    organizations::amend(identity.node(), &context, OrganizationId(organization), amendment).await.unwrap();
+    organizations::amend(identity.node(), &context, OrganizationId(organization), amendment, None).await.unwrap();
 }
 
 async fn ends(identity: &Identity, organization: Uuid, command: OrganizationCommand) {
@@ -56,9 +56,16 @@ async fn retire(identity: &Identity, organization: Uuid) {
 
 async fn join(identity: &Identity, person: Uuid, organization: Uuid, role: Role) {
     let context = RequestContext::system();
-    membership::join(identity.node(), &context, UserId(person), OrganizationId(organization), Some(role))
-        .await
-        .unwrap();
+    membership::join(
+        identity.node(),
+        &context,
+        &registrar_aggregates::granting::Granter::system(),
+        UserId(person),
+        OrganizationId(organization),
+        Some(role),
+    )
+    .await
+    .unwrap();
 }
 
 /// The person in a session that was opened by the sign-in of an organization.
@@ -103,7 +110,7 @@ on_both_stores! {
         let provider = represented(&identity, &identity.provider).await;
         identity.get(&provider, "/v1/organizations/").await;
         let user = UserId(identity.provider.id);
-        membership::grant_system(identity.node(), &RequestContext::system(), user, SystemRole::Support).await.unwrap();
+        membership::grant_system(identity.node(), &RequestContext::system(), &registrar_aggregates::granting::Granter::system(), user, SystemRole::Support).await.unwrap();
         identity.get_refused(&provider, "/v1/organizations/", 401, "unauthenticated").await;
     }
 

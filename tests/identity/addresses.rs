@@ -176,13 +176,13 @@ on_both_stores! {
         let id = identity.provider.id;
         assert_eq!(home(id).await, Some(identity.acme));
         let [acme, other] = [identity.acme, identity.other].map(OrganizationId);
-        membership::join(node, &system, UserId(id), other, None).await.unwrap();
+        membership::join(node, &system, &registrar_aggregates::granting::Granter::system(), UserId(id), other, None).await.unwrap();
         assert_eq!(home(id).await, Some(identity.acme));
         membership::leave(node, &system, UserId(id), acme).await.unwrap();
         assert_eq!(home(id).await, Some(identity.other));
         membership::leave(node, &system, UserId(id), other).await.unwrap();
         assert_eq!(home(id).await, None);
-        membership::join(node, &system, UserId(id), acme, None).await.unwrap();
+        membership::join(node, &system, &registrar_aggregates::granting::Granter::system(), UserId(id), acme, None).await.unwrap();
         assert_eq!(home(id).await, None);
         // Whoever names another home in a creation is not heard: the part decides.
         let mut of_other = creation("ada@example.com", None);
@@ -192,7 +192,7 @@ on_both_stores! {
         assert_eq!(home(ada).await, Some(identity.acme));
         // Events of the account are the home's.
         let renamed = Amendment { first_name: Some("Augusta".into()), ..Amendment::default() };
-        let done = accounts::amend(node, &system, UserId(ada), renamed).await.unwrap();
+        let done = accounts::amend(node, &system, UserId(ada), renamed, None).await.unwrap();
         assert_eq!(done.events[0].metadata.organization_id, Some(identity.acme.to_string()));
     }
 

@@ -229,7 +229,7 @@ impl Stage {
                 let organization = pick(world.retired.iter().copied(), *o)?;
                 let content = Content { name: "Again".into(), status: Some(Status::Active), ..Content::default() };
                 let (content, stamp) = (Box::new(content), Stamp::at(Utc::now()));
-                change(node, organization, OrganizationCommand::Replace { content, stamp }).await
+                change(node, organization, OrganizationCommand::Replace { content, stamp, may_end: true }).await
             }
             // Of one only, since it never comes back.
             Act::Delete => {

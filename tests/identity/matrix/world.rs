@@ -229,7 +229,7 @@ impl World {
         if let Some(account) = &mut registration.account {
             account.password_hash.clone_from(&self.hash);
         }
-        let command = AdminCommand::Register(Box::new(registration));
+        let command = AdminCommand::Register(Box::new(registration), registrar_aggregates::admin::Granter::System);
         let executor = &self.identity.node().executor;
         executor.execute::<Admin>(&RequestContext::system(), &id.to_string(), command, None).await.unwrap();
         id
@@ -283,7 +283,16 @@ impl World {
         let (id, system) = (creation.id, RequestContext::system());
         let part = Part::Member(OrganizationId(home), role);
         membership::create(node, &system, creation, Some(part)).await.unwrap();
-        membership::join(node, &system, id, OrganizationId(other), None).await.unwrap();
+        membership::join(
+            node,
+            &system,
+            &registrar_aggregates::granting::Granter::system(),
+            id,
+            OrganizationId(other),
+            None,
+        )
+        .await
+        .unwrap();
         let user = registrar::directory::user_by_id(node, id).await.unwrap().unwrap();
         let individual = user.individuals.first().map(|individual| individual.0);
         Person { id: id.0, email, individual, token: String::new() }
@@ -330,7 +339,16 @@ impl World {
             _ => return (id, None),
         };
         let (node, user, system) = (self.identity.node(), UserId(caller.id), RequestContext::system());
-        membership::join(node, &system, user, OrganizationId(id), Some(role)).await.unwrap();
+        membership::join(
+            node,
+            &system,
+            &registrar_aggregates::granting::Granter::system(),
+            user,
+            OrganizationId(id),
+            Some(role),
+        )
+        .await
+        .unwrap();
         let whose = sessions::Person::User(registrar::directory::user_by_id(node, user).await.unwrap().unwrap());
         let wish = Wish { organization: Some(OrganizationId(id)), ..Wish::plain(Origin::SignIn) };
         let authenticator = &self.identity.app.state.authenticator;

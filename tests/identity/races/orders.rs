@@ -170,9 +170,29 @@ impl World {
         // Not one of those who are acted upon.
         let by = UserId(Uuid::nil());
         match act {
-            Act::Join(who) => membership::join(node, context, id(who), organization, None).await,
+            Act::Join(who) => {
+                membership::join(
+                    node,
+                    context,
+                    &registrar_aggregates::granting::Granter::system(),
+                    id(who),
+                    organization,
+                    None,
+                )
+                .await
+            }
             Act::Leave(who) => membership::leave(node, context, id(who), organization).await,
-            Act::Grant(who, role) => membership::grant(node, context, id(who), organization, role).await,
+            Act::Grant(who, role) => {
+                membership::grant(
+                    node,
+                    context,
+                    &registrar_aggregates::granting::Granter::system(),
+                    id(who),
+                    organization,
+                    role,
+                )
+                .await
+            }
             Act::Revoke(who, role) => membership::revoke(node, context, id(who), organization, role).await,
             Act::Appoint(who, post, n) => {
                 groups::appoint(node, context, self.group(n), post, &[id(who)].into(), None).await
@@ -183,7 +203,7 @@ impl World {
             Act::Archive(who) => membership::archive(node, context, id(who)).await,
             Act::Replace(leaders, n) => {
                 let leaders = Some(leaders.iter().map(|who| id(*who)).collect());
-                groups::amend(node, context, self.group(n), &Amendment { leaders, ..Amendment::default() }).await
+                groups::amend(node, context, self.group(n), &Amendment { leaders, ..Amendment::default() }, None).await
             }
             Act::Put(n) => groups::add_individuals(node, context, self.group(n), &[self.individual].into(), None).await,
             Act::Take(n) => groups::remove_individuals(node, context, self.group(n), &[self.individual].into()).await,
