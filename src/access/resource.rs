@@ -330,9 +330,20 @@ impl Guarded for FeatureSettingDocument {
     }
 }
 
+/// Acts on a second factor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TotpAct {
+    /// Knowing that it exists.
+    See,
+    /// Putting it in force, which its owner does alone.
+    Enable,
+    /// Putting it out of force and taking it away: by its owner, and by those who administer the account.
+    TakeAway,
+}
+
 impl Guarded for TotpDocument {
-    type Act = ();
-    const SEE: () = ();
+    type Act = TotpAct;
+    const SEE: TotpAct = TotpAct::See;
     const NOT_FOUND: &'static str = "TOTP configuration not found";
     const NAMES_NONE: &'static str = "names no TOTP configuration";
 
@@ -340,8 +351,13 @@ impl Guarded for TotpDocument {
         document(documents, key).await
     }
 
-    async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
-        Ok(Right::of(holder.account_id() == Some(self.user_id), true))
+    async fn right(&self, access: &Access, holder: &Holder, act: TotpAct) -> JournalResult<Right> {
+        if holder.account_id() == Some(self.user_id) {
+            return Ok(Right::Allowed);
+        }
+        let owner = find_user(&access.documents, &self.user_id.to_string()).await?;
+        let administers = owner.is_some_and(|owner| holder.manages_account(&owner));
+        Ok(Right::of(administers, act != TotpAct::Enable))
     }
 }
 

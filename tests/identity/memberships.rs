@@ -41,9 +41,11 @@ on_both_stores! {
         let by_id = json!({ "user-id": stranger.id });
         identity.post(admin, &format!("/v1/roles/{}/remove-user/", role(acme, Role::Provider)), &document("roles", by_id.clone())).await;
         let given = document("role-users", json!({ "user-id": stranger.id, "role-id": role(acme, Role::Member) }));
-        let row = identity.post(admin, ASSIGNMENTS, &given).await;
+        // A role that opens records is no admin's to give to people from elsewhere.
+        identity.post_refused(admin, ASSIGNMENTS, &given, 403, "forbidden").await;
+        let row = identity.post(&identity.system, ASSIGNMENTS, &given).await;
         let head = identity.head().await;
-        assert_eq!(identity.post(admin, ASSIGNMENTS, &given).await, row);
+        assert_eq!(identity.post(&identity.system, ASSIGNMENTS, &given).await, row);
         assert_eq!(identity.head().await, head);
         // Who takes part has an individual of their own.
         let user = identity.get(admin, &format!("/v1/users/{}/", stranger.id)).await;

@@ -37,7 +37,7 @@ pub(super) struct NewCheckin {
 
 /// Check-ins of the user whose the individual is; an individual that an organization owns has none.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let individual = call.seen::<IndividualDocument>(wanted.individual).await?.ok_or_else(|| call.forbidden())?;
+    let individual = call.load_by::<IndividualDocument>(&wanted.individual.to_string(), ()).await?;
     let Owner::User(user) = individual.owner else { return call.nothing() };
     if wanted.summary {
         let latest = latest(&call, user, wanted.source.as_deref()).await?;

@@ -72,7 +72,7 @@ pub(super) struct Assignment {
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let query = Query::<FeatureDocument>::sorted(&BY_CREATION, Direction::Ascending)
         .when(wanted.assignable, |query, assignable| query.equal(&ASSIGNABLE, assignable.to_string()));
-    let subjects = subjects(&call, &wanted).await?;
+    let Some(subjects) = subjects(&call, &wanted).await? else { return call.nothing() };
     if subjects.is_empty() {
         return call.list(query, resource).await;
     }
@@ -83,21 +83,24 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     call.part(on.map(resource).collect())
 }
 
-/// The settings that count for the subjects of the query. An organization beside a user is where the user is looked at;
+/// The settings that count for the subjects of the query; `None` if one of them is not seen. An organization beside a user is where the user is looked at;
 /// otherwise that is the organization of the session.
-async fn subjects(call: &Call, wanted: &Wanted) -> Result<Vec<Said>, ApiError> {
+async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, ApiError> {
     let node = &call.app.node;
-    let unseen = || call.forbidden();
-    if let Some(organization) = wanted.organization {
-        call.seen::<OrganizationDocument>(organization).await?.ok_or_else(unseen)?;
+    if let Some(organization) = wanted.organization
+        && call.seen::<OrganizationDocument>(organization).await?.is_none()
+    {
+        return Ok(None);
     }
     let mut users: Vec<Arc<UserDocument>> = Vec::new();
     let mut organizations = Vec::new();
     if let Some(user) = wanted.user {
-        users.push(call.seen::<UserDocument>(user).await?.ok_or_else(unseen)?);
+        let Some(user) = call.seen::<UserDocument>(user).await? else { return Ok(None) };
+        users.push(user);
     }
     if let Some(individual) = wanted.individual {
-        match call.seen::<IndividualDocument>(individual).await?.ok_or_else(unseen)?.owner {
+        let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
+        match individual.owner {
             Owner::User(owner) => users.extend(call.user_by_id(owner).await?),
             Owner::Organization(owner) => organizations.push(owner),
         }
@@ -118,7 +121,7 @@ async fn subjects(call: &Call, wanted: &Wanted) -> Result<Vec<Said>, ApiError> {
     for organization in organizations {
         said.push(Said::for_organization(node, organization).await?);
     }
-    Ok(said)
+    Ok(Some(said))
 }
 
 /// The organization of the caller's session. The principal of those who administer the system does not tell it, since they

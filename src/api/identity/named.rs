@@ -141,7 +141,7 @@ impl Users {
     }
 }
 
-const INELIGIBLE: &str = "names no enabled member of the organization with the role for it";
+const INELIGIBLE: &str = "names no enabled provider or admin of the organization";
 
 impl Resolved {
     fn ids(&self) -> impl Iterator<Item = UserId> + '_ {

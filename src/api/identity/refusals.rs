@@ -9,7 +9,9 @@ use crate::directory::{DirectoryError, Refusal};
 use crate::journal::JournalError;
 use axum::http::StatusCode;
 use registrar_aggregates::feature::FeatureError;
+use registrar_aggregates::feature::setting::SettingError;
 use registrar_aggregates::group::GroupError;
+use registrar_aggregates::individual::IndividualError;
 use registrar_aggregates::organization::OrganizationError;
 use registrar_aggregates::session::SessionError;
 use registrar_aggregates::session::guard::GuardError;
@@ -64,6 +66,11 @@ fn attribute_name(field: &str) -> &str {
     }
 }
 
+/// An attribute of the document that was sent contradicts what is stored.
+fn taken(name: &str, detail: impl Into<String>) -> ApiError {
+    ApiError::Wrong(vec![Wrong { contradicts: true, ..Wrong::attribute(name, detail) }])
+}
+
 fn findings(findings: &[Finding]) -> ApiError {
     let wrong =
         findings.iter().map(|finding| Wrong::attribute(attribute_name(&finding.field), finding.problem.to_string()));
@@ -74,8 +81,7 @@ impl From<DirectoryError> for ApiError {
     fn from(error: DirectoryError) -> Self {
         match error {
             DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
-                let wrong = Wrong::attribute(attribute_name(field), "is taken already");
-                ApiError::Wrong(vec![Wrong { contradicts: true, ..wrong }])
+                taken(attribute_name(field), "is taken already")
             }
             DirectoryError::Journal(error) => error.into(),
             DirectoryError::Refused(refused) => refused.into(),
@@ -110,8 +116,15 @@ impl From<Refusal> for ApiError {
                 attribute("tags", error.to_string())
             }
             Refusal::Feature(FeatureError::NotFound) => ApiError::NotFound(FeatureDocument::NOT_FOUND),
+            Refusal::Feature(error @ FeatureError::AlreadyExists) => taken("id", format!("is taken: {error}")),
+            Refusal::Setting(error @ SettingError::AlreadyExists) => {
+                taken("feature-name", format!("is taken: {error}"))
+            }
+            Refusal::Individual(error @ IndividualError::OtherOwner) => {
+                taken("owner-id", format!("is another: {error}"))
+            }
             Refusal::Feature(FeatureError::UnfitDescription(problem)) => attribute("description", problem.to_string()),
-            Refusal::Setting(registrar_aggregates::feature::setting::SettingError::NotFound) => NO_SETTING,
+            Refusal::Setting(SettingError::NotFound) => NO_SETTING,
             Refusal::Session(SessionError::Over | SessionError::OtherToken) => {
                 ApiError::Unauthenticated { credentials_sent: true }
             }
@@ -139,8 +152,6 @@ impl From<Refusal> for ApiError {
             | Refusal::Session(_)
             | Refusal::Totp(_)
             | Refusal::Feature(_)
-            | Refusal::Setting(_)
-            | Refusal::Individual(_)
             | Refusal::Group(_)
             | Refusal::Tree(_)
             | Refusal::Placement(_)

@@ -7,6 +7,7 @@ use super::refusals::attribute;
 use super::users::display_name;
 use crate::access::resource::{AnyRole, RoleAct};
 use crate::api::common::ApiError;
+use crate::api::common::error::Source;
 use crate::directory::{DirectoryError, Done, Refusal, membership};
 use crate::executor::RequestContext;
 use crate::node::Node;
@@ -18,6 +19,7 @@ use registrar_projections::roles::{self, RoleDocument};
 use registrar_projections::{OrganizationDocument, UserDocument, users};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
@@ -49,7 +51,9 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
         let all = SystemRole::ALL.into_iter().filter(|role| named(role.name()));
         return Ok(whole(all.map(|role| resource(role.id(), role.name(), None, Value::Null)).collect()));
     };
-    let organization = call.seen::<OrganizationDocument>(organization).await?.ok_or_else(|| call.forbidden())?;
+    let Some(organization) = call.seen::<OrganizationDocument>(organization).await? else {
+        return Ok(whole(vec![]));
+    };
     let id = organization.profile.id;
     let query = Query::<RoleDocument>::sorted(&roles::BY_NAME, Direction::Ascending)
         .equal(&roles::ORGANIZATION_ID, id.to_string());
@@ -71,7 +75,8 @@ fn resource(id: Uuid, name: &str, organization: Option<OrganizationId>, referenc
 
 /// The holders of a role.
 pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assignments>) -> Answered {
-    let role = administered(&call, wanted.role_id).await?;
+    let role = call.rightful::<AnyRole>(&wanted.role_id.to_string(), RoleAct::Administer).await?;
+    let Some(role) = role else { return call.nothing() };
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::holding(role.id()));
     call.list(query, |user| assignment(&role, user)).await
@@ -79,9 +84,10 @@ pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assign
 
 /// Gives a role.
 pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> Answered {
-    let role = administered(&call, new.role_id).await?;
+    let at = Source::Pointer("/data/attributes/role-id".to_owned());
+    let role = call.named::<AnyRole>(at, new.role_id, RoleAct::Administer).await?;
     let user = new.user.existing(&call).await?.profile.id;
-    let (shown, granter) = (role.clone(), call.holder.granter());
+    let (shown, granter) = (Arc::clone(&role), call.holder.granter());
     call.commit_document::<UserDocument, ApiError, _>(
         user.to_string(),
         Reply::created,
@@ -104,12 +110,6 @@ pub(super) async fn remove_user(call: Call, Attributes(user): Attributes<OneUser
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
     call.commit(Reply::done(), |node, context| revoke(node, context, &role, user)).await
-}
-
-/// The role of a list or a document; a role that does not exist is as foreign as any.
-async fn administered(call: &Call, id: Uuid) -> Result<AnyRole, ApiError> {
-    let role = call.rightful::<AnyRole>(&id.to_string(), RoleAct::Administer).await?;
-    role.as_deref().cloned().ok_or_else(|| call.forbidden())
 }
 
 async fn grant(

@@ -4,7 +4,7 @@ use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret, whole};
 use super::documents::{Reply, Resource};
 use super::passwords::confirmed;
 use super::times;
-use crate::access::resource::UserAct;
+use crate::access::resource::{TotpAct, UserAct};
 use crate::api::common::ApiError;
 use crate::directory::second_factor::{self, Provisioning};
 use crate::directory::sessions::{self, Person};
@@ -44,10 +44,10 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
     let person = match (filters.user, own) {
         (None, own) => own?,
         (Some(id), Ok(own)) if own.id() == id => own,
-        (Some(other), _) => {
-            let other = call.rightful::<UserDocument>(&other.to_string(), UserAct::Administer).await?;
-            Person::User(other.ok_or_else(|| call.forbidden())?)
-        }
+        (Some(other), _) => match call.rightful::<UserDocument>(&other.to_string(), UserAct::Administer).await? {
+            Some(other) => Person::User(other),
+            None => return Ok(whole(vec![])),
+        },
     };
     // The secret is for its owner alone, and for no program that acts for them.
     let own = call.account().await.is_ok_and(|own| own.id() == person.id()) && !call.acts_for_another();
@@ -79,7 +79,7 @@ pub(super) async fn enable(
     call: Call,
     Plain(Enabling { codes, password: Secret(password) }): Plain<Enabling>,
 ) -> Answered {
-    change(&call, password, |node, context, id| async move {
+    change(&call, TotpAct::Enable, password, |node, context, id| async move {
         let [first, second] = &codes;
         second_factor::enable(node, context, id, [first, second], Utc::now()).await
     })
@@ -88,12 +88,13 @@ pub(super) async fn enable(
 
 /// Out of force.
 pub(super) async fn disable(call: Call, Plain(Password { password: Secret(password) }): Plain<Password>) -> Answered {
-    change(&call, password, second_factor::disable).await
+    change(&call, TotpAct::TakeAway, password, second_factor::disable).await
 }
 
-/// Carries out an act of the owner, who shows the password.
+/// Carries out an act of somebody who shows their own password.
 async fn change<'c, Act>(
     call: &'c Call,
+    what: TotpAct,
     password: Zeroizing<String>,
     act: impl FnOnce(&'c Node, &'c RequestContext, TotpId) -> Act,
 ) -> Answered
@@ -101,7 +102,7 @@ where
     Act: Future<Output = Done>,
 {
     call.own_acts_only()?;
-    let document = call.load::<TotpDocument>(()).await?;
+    let document = call.load::<TotpDocument>(what).await?;
     let person = call.account().await?;
     confirmed(call, person.clone(), password).await?;
     let id = document.id;
@@ -114,14 +115,18 @@ where
         .await?;
     match reply {
         Some(reply) => Ok(reply),
-        None => Ok(Reply::created(resource(&document, secret(call, &document, &person).await?))),
+        None => {
+            let own = person.id() == document.user_id;
+            let secret = if own { secret(call, &document, &person).await? } else { Value::Null };
+            Ok(Reply::created(resource(&document, secret)))
+        }
     }
 }
 
 /// Gone.
 pub(super) async fn delete(call: Call) -> Answered {
     call.own_acts_only()?;
-    let id = call.load::<TotpDocument>(()).await?.id;
+    let id = call.load::<TotpDocument>(TotpAct::TakeAway).await?.id;
     call.commit(Reply::Empty, |node, context| second_factor::delete(node, context, id)).await
 }
 

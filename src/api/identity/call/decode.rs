@@ -56,8 +56,7 @@ impl<T: DeserializeOwned> FromCall for Attributes<T> {
             && !names_the_same(sent, id)
         {
             let source = Source::Pointer("/data/id".to_owned());
-            let wrong = Wrong { contradicts: true, ..Wrong::at(source, "must be the id of the path") };
-            return Err(ApiError::Wrong(vec![wrong]));
+            call.contradiction = Some(Wrong { contradicts: true, ..Wrong::at(source, "must be the id of the path") });
         }
         let attributes = data.remove("attributes").unwrap_or_else(|| Value::Object(Map::new()));
         decode(attributes, |path| pointer("/data/attributes", &path)).map(Attributes)

@@ -12,9 +12,14 @@ impl Call {
     /// The thing that the path names.
     ///
     /// # Errors
-    /// 404 for one that is unknown or not seen; 403 where `act` is not allowed; `Unavailable`.
+    /// 404 for one that is unknown or not seen; 403 where `act` is not allowed; 409 where the body names another one;
+    /// `Unavailable`.
     pub(in crate::api::identity) async fn load<R: Guarded>(&self, act: R::Act) -> Result<Arc<R>, ApiError> {
-        self.load_by::<R>(self.path_text(), act).await
+        let found = self.load_by::<R>(self.path_text(), act).await?;
+        match &self.contradiction {
+            Some(wrong) => Err(ApiError::Wrong(vec![wrong.clone()])),
+            None => Ok(found),
+        }
     }
 
     /// The same for a text that stands elsewhere and names what the operation is about.

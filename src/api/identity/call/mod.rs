@@ -57,6 +57,8 @@ pub(super) struct Call {
     arguments: Arguments,
     /// The body; null if there is none.
     body: Value,
+    /// An identifier in the body that is not the one of the path, which is told once the path names something.
+    contradiction: Option<Wrong>,
     /// Whether the body is plain JSON and no document.
     plain: bool,
     path_id: Option<String>,
@@ -93,7 +95,20 @@ impl Call {
         };
         let holder = caller.as_ref().map(|caller| caller.principal.holder()).unwrap_or_default();
         let operation = operation.id.as_str();
-        Ok(Call { app, facts, caller, holder, operation, context, arguments, body, plain: false, path_id, if_match })
+        Ok(Call {
+            app,
+            facts,
+            caller,
+            holder,
+            operation,
+            context,
+            arguments,
+            body,
+            contradiction: None,
+            plain: false,
+            path_id,
+            if_match,
+        })
     }
 
     /// The documents, as of when the caller was let in or later.
@@ -169,12 +184,14 @@ impl Call {
     /// The caller as the owner of an account: a user, or an admin.
     ///
     /// # Errors
-    /// `Forbidden` for programs with an API key; `Unavailable`.
+    /// `Forbidden` for programs with an API key and for narrowed tokens; `Unavailable`.
     pub(super) async fn account(&self) -> Result<Person, ApiError> {
         if let Some(user) = self.holder.as_user() {
             return Ok(Person::User(Arc::clone(user)));
         }
-        let admin = self.caller.as_ref().and_then(|caller| caller.principal.admin_id).ok_or(ApiError::Forbidden)?;
+        // A token that is narrowed to an organization does not reach the account of its admin.
+        let whole = self.caller.as_ref().filter(|caller| caller.principal.organization.is_none());
+        let admin = whole.and_then(|caller| caller.principal.admin_id).ok_or(ApiError::Forbidden)?;
         let admin = self.documents().find::<AdminDocument>(&admin.to_string()).await?.value;
         admin.map(Person::Admin).ok_or(ApiError::Forbidden)
     }

@@ -41,21 +41,20 @@ impl Scope {
         }
         let mut query = Query::<LogDocument>::sorted(&groups::LATEST_FIRST, Direction::Descending);
         let mut readable = false;
-        let unseen = || call.forbidden();
         if let Some(group) = self.group {
             // A log is read by those who manage the group. Who may only look at it has no other way to it either.
-            let group =
-                call.rightful::<GroupDocument>(&group.to_string(), GroupAct::Change).await?.ok_or_else(unseen)?;
+            let group = call.load_by::<GroupDocument>(&group.to_string(), GroupAct::Change).await?;
             readable = true;
             query = query.equal(&groups::GROUP_ID, group.id.to_string());
         }
         if let Some(organization) = self.organization {
-            let found = call.seen::<OrganizationDocument>(organization).await?.ok_or_else(unseen)?;
+            let (id, act) = (organization.to_string(), OrganizationAct::See);
+            let found = call.load_by::<OrganizationDocument>(&id, act).await?;
             readable |= call.may(&*found, OrganizationAct::Administer).await?;
             query = query.equal(&groups::LOG_ORGANIZATION_ID, organization.to_string());
         }
         for individual in &individuals {
-            call.seen::<IndividualDocument>(*individual).await?.ok_or_else(unseen)?;
+            call.load_by::<IndividualDocument>(&individual.to_string(), ()).await?;
             query = query.equal(&groups::INDIVIDUAL_ID, individual.to_string());
         }
         if readable {
