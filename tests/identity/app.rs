@@ -143,6 +143,13 @@ impl Identity {
         self.refused(self.call(caller, "GET", path), status, code).await
     }
 
+    /// A list in which nothing is found, since what it is narrowed by is unknown or not seen.
+    pub async fn find_nothing(&self, caller: &Person, path: &str) -> Value {
+        let page = self.get(caller, path).await;
+        assert_eq!(page["data"], serde_json::json!([]), "{path}");
+        page
+    }
+
     /// A command that must be refused.
     pub async fn post_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
         self.refused(self.call(caller, "POST", path).json(body), status, code).await

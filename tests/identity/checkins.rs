@@ -78,8 +78,8 @@ on_both_stores! {
 
         it.get_refused(&it.participant, CHECKINS, 400, "validation-error").await;
         let of = |id: Uuid| format!("{CHECKINS}?individual-id={id}");
-        let foreign = it.get_refused(&it.other_admin, &of(it.participant.individual.unwrap()), 403, "forbidden").await;
-        let unknown = it.get_refused(&it.other_admin, &of(Uuid::now_v7()), 403, "forbidden").await;
+        let foreign = it.get_refused(&it.other_admin, &of(it.participant.individual.unwrap()), 404, "not-found").await;
+        let unknown = it.get_refused(&it.other_admin, &of(Uuid::now_v7()), 404, "not-found").await;
         assert_eq!(foreign, unknown);
         let own = of(it.participant.individual.unwrap());
         for wrong in ["page[limit]=1001", "page[offset]=-1", "filter[source]=fridge", "summary=perhaps"] {

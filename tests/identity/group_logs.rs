@@ -29,8 +29,12 @@ impl Identity {
         self.get(caller, &format!("{LOGS}?{query}")).await
     }
 
-    async fn log_refused(&self, caller: &Person, query: &str) {
+    async fn log_forbidden(&self, caller: &Person, query: &str) {
         self.get_refused(caller, &format!("{LOGS}?{query}"), 403, "forbidden").await;
+    }
+
+    async fn log_not_found(&self, caller: &Person, query: &str) {
+        self.get_refused(caller, &format!("{LOGS}?{query}"), 404, "not-found").await;
     }
 }
 
@@ -110,17 +114,18 @@ on_both_stores! {
         // Of an individual a leader is told what happened in their own groups.
         assert_eq!(told(&identity.log(&leader, &of_individual).await).len(), 1);
         assert_eq!(told(&identity.log(&leader, &format!("{of_individual}&{organization}")).await).len(), 1);
-        identity.log_refused(&leader, &organization).await;
-        identity.log_refused(&leader, &format!("individual-group-id={other}")).await;
-        for caller in [&member, &identity.admin, &identity.participant] {
-            for query in [&group, &of_individual, &organization] {
-                identity.log_refused(caller, query).await;
+        identity.log_forbidden(&leader, &organization).await;
+        identity.log_not_found(&leader, &format!("individual-group-id={other}")).await;
+        for query in [&group, &of_individual, &organization] {
+            identity.log_forbidden(&member, query).await;
+            for caller in [&identity.admin, &identity.participant] {
+                identity.log_not_found(caller, query).await;
             }
         }
-        identity.log_refused(&admin, &format!("organization-id={NOBODY}")).await;
+        identity.log_not_found(&admin, &format!("organization-id={NOBODY}")).await;
         for unknown in ["individual-group-id", "individual-id", "filter[individual-id]"] {
-            identity.log_refused(&admin, &format!("{unknown}={NOBODY}")).await;
-            identity.log_refused(&admin, &format!("{organization}&{unknown}={NOBODY}")).await;
+            identity.log_not_found(&admin, &format!("{unknown}={NOBODY}")).await;
+            identity.log_not_found(&admin, &format!("{organization}&{unknown}={NOBODY}")).await;
         }
         identity.get_refused(&admin, LOGS, 400, "validation-error").await;
         identity.get_refused(&admin, &format!("{LOGS}?page[limit]=5"), 400, "validation-error").await;

@@ -422,6 +422,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/key/verifiesUntil",
             "/keyId",
             "/kind",
+            "/leaders/*",
             "/locale",
             "/model",
             "/name",

@@ -10,11 +10,11 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(0xAB);
 
 fn email(text: &str) -> EmailAddress {
-    EmailAddress::parse(text).unwrap()
+    EmailAddress::parse(text).expect("an address")
 }
 
 fn phone() -> Phone {
-    Phone::parse("+12025550123").unwrap()
+    Phone::parse("+12025550123").expect("a number")
 }
 
 fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {

@@ -91,7 +91,7 @@ pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters):
     let query = settings("user", filters.feature)
         .when(filters.within, |query, within| query.equal(&ORGANIZATION_ID, within.to_string()));
     let query = match subject(&call, filters.user, filters.email.as_deref()).await? {
-        Subject::Named(user) => {
+        Subject::Account(user) => {
             let query = query.equal(&USER_ID, user.to_string());
             if call.is(user) || call.holder.holds_everything() {
                 query
@@ -101,6 +101,7 @@ pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters):
                 query.one_of(&ORGANIZATION_ID, own.collect())
             }
         }
+        Subject::Member(user) => query.equal(&USER_ID, user.to_string()).one_of(&ORGANIZATION_ID, administered(&call)),
         Subject::Unknown => return call.nothing(),
         Subject::Anybody if call.holder.holds_everything() => query,
         // Of an organization its admins see those of everybody; others see their own.
@@ -129,7 +130,10 @@ fn administered(call: &Call) -> Vec<String> {
 
 /// The user that a list is about.
 enum Subject {
-    Named(UserId),
+    /// One whose account is the caller's, or is administered by the caller.
+    Account(UserId),
+    /// A member of an organization that the caller administers.
+    Member(UserId),
     Unknown,
     Anybody,
 }
@@ -138,20 +142,18 @@ enum Subject {
 async fn subject(call: &Call, id: Option<UserId>, email: Option<&str>) -> Result<Subject, ApiError> {
     let found = match (id, email) {
         (None, None) => return Ok(Subject::Anybody),
-        (Some(id), None) => call.rightful::<UserDocument>(&id.to_string(), UserAct::Change).await?,
+        (Some(id), None) => call.seen::<UserDocument>(id).await?,
         (_, Some(email)) => {
             let user = user_by_verified_email(&call.app.node, email).await?;
-            let user = user.filter(|user| id.is_none_or(|id| id == user.profile.id));
-            match user {
-                Some(user) if call.may(&*user, UserAct::Change).await? => Some(user),
-                _ => None,
-            }
+            user.filter(|user| id.is_none_or(|id| id == user.profile.id) && call.holder.sees(user))
         }
     };
-    match found {
-        Some(user) => Ok(Subject::Named(user.profile.id)),
-        None => Ok(Subject::Unknown),
+    let Some(user) = found else { return Ok(Subject::Unknown) };
+    if call.may(&*user, UserAct::Change).await? {
+        return Ok(Subject::Account(user.profile.id));
     }
+    call.require(user.memberships.keys().any(|organization| call.holder.is_admin(*organization)))?;
+    Ok(Subject::Member(user.profile.id))
 }
 
 pub(in crate::api::identity) async fn create_organization(
