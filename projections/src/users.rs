@@ -258,7 +258,8 @@ impl Document for UserDocument {
             text(self.classification.map_or("", |classification| classification.name()).to_owned()),
             text(self.individuals.first().map_or_else(String::new, ToString::to_string)),
             KeyValue::Texts(self.places()),
-            text(format!("{first} {last}{SEPARATOR}{shown_email}{SEPARATOR}{phone}")),
+            // Not the telephone number, which not everybody who sees a user is shown.
+            text(format!("{first} {last}{SEPARATOR}{shown_email}")),
         ]
     }
 }

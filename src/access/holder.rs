@@ -27,7 +27,7 @@ static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
 
 impl Holder {
     /// A user, as [found](super::find_acting_user) now: what the document says is held, so that it must not say what the
-    /// user is in organizations that were deleted or are retired. [`Holder::standing`] drops these.
+    /// user is in organizations that were deleted or are retired.
     #[must_use]
     pub fn user(user: Arc<UserDocument>) -> Self {
         if !user.state.is_enabled() {
@@ -189,21 +189,20 @@ impl Holder {
     }
 
     /// Whether it may change another user's account: system admins, and admins of the account's home organization. Accounts
-    /// of people with a role in the whole system are for system admins alone.
+    /// of people with a role in the whole system are for system admins alone, and theirs for those who hold as much.
     #[must_use]
     pub fn manages_account(&self, other: &UserDocument) -> bool {
-        self.everything || other.system_roles.is_empty() && self.administers_home(other)
+        self.is_above(other) || other.system_roles.is_empty() && self.administers_home(other)
+    }
+
+    /// Whether it administers the system and the other holds nothing beyond.
+    pub(super) fn is_above(&self, other: &UserDocument) -> bool {
+        self.everything && !(self.lesser && other.system_roles.contains(&SystemRole::Admin))
     }
 
     /// Whether it administers the home organization of a user.
     pub(super) fn administers_home(&self, other: &UserDocument) -> bool {
         home_of(other).is_some_and(|home| self.is_admin(home))
-    }
-
-    /// Whether it may change what people are in an organization: roles, posts, membership.
-    #[must_use]
-    pub fn manages_membership(&self, organization: OrganizationId) -> bool {
-        self.is_admin(organization)
     }
 
     /// Whether it sets passwords for people who cannot sign in.

@@ -121,7 +121,7 @@ impl Guarded for UserDocument {
             UserAct::ConfirmPhone => holder.manages_account(self) || holder.is_service(),
             // Those who administer the system are helped by others who do.
             UserAct::SetPassword => {
-                holder.holds_everything()
+                holder.is_above(self)
                     || holder.has_system_role(SystemRole::Support) && !self.system_roles.contains(&SystemRole::Admin)
             }
             UserAct::Ask => holder.may_ask_about(self.profile.id),

@@ -1,6 +1,5 @@
 //! What users are in organizations, as far as these still exist; and what they hold there, as long as these are not retired.
 
-use super::Holder;
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use futures::future::try_join_all;
@@ -64,27 +63,8 @@ async fn acting_user(documents: &Documents, user: Arc<UserDocument>) -> JournalR
     Ok(without(user, &ended))
 }
 
-impl Holder {
-    /// The holder without what it is in organizations that were deleted or are retired. Look-ups are those of the
-    /// organizations that it belongs to, which are cached.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Corrupt`.
-    pub async fn standing(self, documents: &Documents) -> JournalResult<Self> {
-        let user = match self.user {
-            Some(user) => Some(acting_user(documents, user).await?),
-            None => None,
-        };
-        let administers = match self.administers {
-            Some(organization) if is_in_force(find(documents, organization).await?.as_deref()) => Some(organization),
-            Some(_) | None => None,
-        };
-        Ok(Holder { user, administers, ..self })
-    }
-}
-
 /// Whether people hold anything in an organization by what they are there.
-pub(super) fn is_in_force(organization: Option<&OrganizationDocument>) -> bool {
+pub(crate) fn is_in_force(organization: Option<&OrganizationDocument>) -> bool {
     organization.is_some_and(|found| found.status != Status::Retired)
 }
 

@@ -110,7 +110,8 @@ impl Authenticator {
         let document = document
             .filter(|document| document.active)
             .ok_or(AuthError::Unauthenticated("the token's admin is not active"))?;
-        Ok(Principal::new(&document, claims.organization.clone(), claims.permissions.as_deref()))
+        let principal = Principal::new(&document, claims.organization.clone(), claims.permissions.as_deref());
+        Ok(principal.standing(documents).await?)
     }
 
     async fn verify(&self, node: &Node, token: &str, now: DateTime<Utc>) -> Result<Arc<Verified>, AuthError> {

@@ -23,13 +23,14 @@ pub use rate_limit::{Rate, RateLimiter};
 pub use sessions::{ACCESS_SECS_MAX, Acting, Identity, SessionTokens, Signing, acting, is_reserved};
 
 use crate::access::Holder;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, JournalResult};
+use crate::read_store::Documents;
 use registrar_aggregates::admin::Granter;
 use registrar_aggregates::api_key::Key;
 use registrar_aggregates::user::SystemRole;
 use registrar_aggregates::values::{AdminId, OrganizationId, SessionId};
 use registrar_aggregates::{Actor, ActorType, OnBehalfOf};
-use registrar_projections::{AdminDocument, UserDocument};
+use registrar_projections::{AdminDocument, OrganizationDocument, UserDocument};
 use std::sync::Arc;
 
 /// Somebody who was recognised.
@@ -133,6 +134,13 @@ impl Principal {
     #[must_use]
     pub fn in_session(self, session: SessionId) -> Self {
         Principal { session: Some(session), ..self }
+    }
+
+    /// The same principal without the rights of an admin of its organization where that is retired or deleted.
+    async fn standing(self, documents: &Documents) -> JournalResult<Self> {
+        let Some(own) = self.organization.as_ref().filter(|_| self.identity_admin) else { return Ok(self) };
+        let found = documents.find::<OrganizationDocument>(own).await?.value;
+        Ok(Principal { identity_admin: crate::access::is_in_force(found.as_deref()), ..self })
     }
 
     /// The same rights, used by `actor`.

@@ -54,7 +54,8 @@ pub(super) async fn recognise(
                 return Err(OVER);
             }
             let organization = scope.map(|scope| scope.to_string());
-            Ok(Principal::new(&admin, organization, None).in_session(session.state.id))
+            let principal = Principal::new(&admin, organization, None).standing(documents).await?;
+            Ok(principal.in_session(session.state.id))
         }
     }
 }
@@ -115,7 +116,8 @@ async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Optio
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&AdminId(opener.id.0).to_string()).await?.value;
-            Ok(admin.filter(|admin| admin.active).map(|admin| Principal::new(&admin, None, None).actor))
+            let principal = admin.filter(|admin| admin.active).map(|admin| Principal::new(&admin, None, None));
+            Ok(principal.filter(|opener| opener.holder().holds_everything()).map(|opener| opener.actor))
         }
     }
 }

@@ -11,7 +11,7 @@ const PARAMETERS: [(&str, &[&str]); 5] = [
     (ADMINS, &["skip", "take"]),
     ("/api/ecg-admins/audit-trails", &["skip", "take"]),
     (LIST, &["limit", "offset"]),
-    ("/audit/events", &["limit", "after"]),
+    ("/audit/events", &["limit"]),
     ("/events", &["after"]),
 ];
 

@@ -131,9 +131,14 @@ on_both_stores! {
             }
             app.refused(call, 413).await;
         }
-        let mut fits = sample();
-        fits["person"]["suffix"] = Value::String("x".repeat(1_000_000));
-        assert_eq!(app.post(ADMINS, &fits).await.status, 201);
+        let mut fits = sample().to_string();
+        fits.push_str(&" ".repeat(1024 * 1024 - fits.len()));
+        let call = app.call("POST", ADMINS).header("content-type", "application/json").bytes(fits);
+        assert_eq!(call.send().await.status, 201);
+        // What would be stored is bounded by itself.
+        let mut long = sample();
+        long["person"]["suffix"] = Value::String("x".repeat(1_000_000));
+        app.refused(app.call("POST", ADMINS).json(&long), 400).await;
     }
 
     async fn the_server_tells_of_itself_without_being_asked_who_asks(database) {

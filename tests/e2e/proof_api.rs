@@ -151,7 +151,7 @@ on_both_stores! {
             ("inclusion?position=0".to_owned(), 400, "position must not be less than 1"),
             ("inclusion?position=-1".to_owned(), 400, "position must not be less than 1"),
             ("inclusion?position=one".to_owned(), 400, "position must be an integer number"),
-            ("inclusion?position=1.0".to_owned(), 400, "position must be an integer number"),
+            ("inclusion?position=1.5".to_owned(), 400, "position must be an integer number"),
             ("inclusion?position=1&position=2".to_owned(), 400, "position must not be given more than once"),
             ("inclusion?position=1&treeSize=0".to_owned(), 400, "treeSize must not be less than 1"),
             ("inclusion?position=1&treeSize=".to_owned(), 400, "treeSize must be an integer number"),

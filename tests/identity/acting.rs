@@ -5,16 +5,19 @@ use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
 use crate::sign_in::{attempt, sign_in, with_password};
 use chrono::Utc;
-use registrar::auth::Authenticator;
+use registrar::auth::permissions::AUDITOR;
+use registrar::auth::{Authenticator, TokenRequest};
 use registrar::directory::membership::{self, Part};
 use registrar::directory::sessions::{self, Person as Whose, Wish};
 use registrar::directory::{organizations, user_by_id};
 use registrar::executor::RequestContext;
+use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_aggregates::organization::{Organization, OrganizationCommand, Stamp, TenancyAmendment};
 use registrar_aggregates::session::Origin;
 use registrar_aggregates::user::{Role, SystemRole};
-use registrar_aggregates::values::{OrganizationId, UserId};
+use registrar_aggregates::values::{AdminId, OrganizationId, UserId};
 use serde_json::{Value, json};
+use std::time::Duration;
 use uuid::Uuid;
 
 const SYNTHETIC: &str = "/v1/synthetic-user-tokens/";
@@ -131,6 +134,38 @@ on_both_stores! {
         // With the program ends what it opened.
         identity.post(&identity.system, &format!("/v1/users/{}/disable/", identity.service.id), &json!({})).await;
         identity.get_refused(&provider, "/v1/organizations/", 401, "unauthenticated").await;
+    }
+
+    async fn what_an_admin_opened_ends_when_it_may_open_nothing_more(database) {
+        let identity = Identity::open(&database).await;
+        let admin = Person { token: identity.app.token.clone(), ..identity.system.clone() };
+        let made = identity.post(&admin, SYNTHETIC, &for_user(identity.provider.id)).await;
+        let opened = Person { token: made["data"]["access-token"].as_str().unwrap().to_owned(), ..identity.provider.clone() };
+        identity.get(&opened, "/v1/organizations/").await;
+        let change = AdminChange::Policies(ListEdit::Set(vec![AUDITOR.id.into()]));
+        let command = AdminCommand::Amend(vec![change], Granter::System);
+        let context = RequestContext::system();
+        identity.node().executor.execute::<Admin>(&context, &identity.app.caller, command, None).await.unwrap();
+        identity.get_refused(&opened, "/v1/organizations/", 401, "unauthenticated").await;
+    }
+
+    async fn a_token_that_is_narrowed_to_a_retired_organization_administers_nothing(database) {
+        let identity = Identity::open(&database).await;
+        let request = TokenRequest {
+            admin_id: AdminId(identity.app.caller.parse().unwrap()),
+            ttl: Duration::from_secs(600),
+            organization: Some(identity.acme.to_string()),
+            permissions: None,
+        };
+        let (node, context) = (identity.node(), RequestContext::system());
+        let token = identity.app.state.authenticator.issue(node, &context, request).await.unwrap();
+        let narrowed = Person { token, ..identity.system.clone() };
+        let provider = format!("/v1/users/{}/", identity.provider.id);
+        identity.get(&narrowed, &provider).await;
+        retire(&identity, identity.acme).await;
+        identity.get_refused(&narrowed, &provider, 404, "not-found").await;
+        let disable = format!("{provider}disable/");
+        identity.post_refused(&narrowed, &disable, &json!({}), 404, "not-found").await;
     }
 
     async fn nothing_of_an_account_is_changed_on_behalf_of_another(database) {

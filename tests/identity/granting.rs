@@ -3,6 +3,7 @@
 
 use crate::app::{Identity, Person};
 use crate::on_both_stores;
+use registrar::auth::Permission;
 use registrar::directory::membership::{self, Part};
 use registrar::directory::{DirectoryError, Done, Refusal};
 use registrar::executor::RequestContext;
@@ -95,6 +96,24 @@ on_both_stores! {
             "user-id": it.system.id, "role-id": SystemRole::Service.id(),
         }}});
         it.post_refused(&it.system, "/v1/role-users/", &own_system, 403, "forbidden").await;
+    }
+
+    async fn who_holds_fewer_permissions_does_not_take_over_the_account_of_a_system_admin(database) {
+        let it = Identity::open(&database).await;
+        let token = it.app.token_of(&it.app.caller, Some(vec![Permission::IdentityAdmin])).await;
+        let lesser = Person { token, ..it.system.clone() };
+        let path = |user: &Person, act: &str| format!("/v1/users/{}/{act}", user.id);
+        let password = json!({ "context": "carium-support", "new-password": "a-new-and-long-one" });
+        let body = |user: &Person| json!({ "data": { "type": "users", "id": user.id, "attributes": { "first-name": "Eve" } } });
+        it.post_refused(&lesser, &path(&it.system, "change-password/"), &password, 403, "forbidden").await;
+        let email = json!({ "email": "eve@example.com" });
+        it.post_refused(&lesser, &path(&it.system, "change-email/"), &email, 403, "forbidden").await;
+        it.post_refused(&lesser, &path(&it.system, "disable/"), &json!({}), 403, "forbidden").await;
+        it.patch_refused(&lesser, &path(&it.system, ""), &body(&it.system), 403, "forbidden").await;
+        // Of others it may, and somebody who holds everything may.
+        it.patch(&lesser, &path(&it.provider, ""), &body(&it.provider)).await;
+        let whole = Person { token: it.app.token.clone(), ..it.system.clone() };
+        it.patch(&whole, &path(&it.system, ""), &body(&it.system)).await;
     }
 
     async fn members_leave_by_themselves(database) {

@@ -37,9 +37,9 @@ on_both_stores! {
         let [home, elsewhere, system] = [&it.admin, &it.other_admin, &it.system];
         let [home, elsewhere, system] = [it.acting(home).await, it.acting(elsewhere).await, it.acting(system).await];
         assert_eq!([&home, &elsewhere, &system].map(|holder| holder.manages_account(&shared)), [true, false, true]);
-        assert!(home.manages_membership(acme) && !home.manages_membership(other));
-        assert!(elsewhere.manages_membership(other) && !elsewhere.manages_membership(acme));
-        assert!(system.manages_membership(acme) && system.manages_membership(other));
+        assert!(home.is_admin(acme) && !home.is_admin(other));
+        assert!(elsewhere.is_admin(other) && !elsewhere.is_admin(acme));
+        assert!(system.is_admin(acme) && system.is_admin(other));
         assert!(elsewhere.sees(&shared));
         // People with a role in the whole system are for the system alone.
         let part = Some(Part::SystemIn(acme, SystemRole::Support));

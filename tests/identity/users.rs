@@ -240,6 +240,30 @@ on_both_stores! {
         assert_eq!(totals().await, [1, 1, 2, 2]);
     }
 
+    async fn filters_by_what_the_viewer_is_not_shown_find_nothing(database) {
+        let identity = Identity::open(&database).await;
+        let Identity { admin, provider, participant, .. } = &identity;
+        let colleague = identity.person("colleague", identity.acme, Some(Role::Member)).await;
+        execute(&identity, provider.id, UserCommand::Amend(Box::new(registrar_aggregates::user::Amendment {
+            phone: Phone::parse("+12025550123").ok(),
+            ..Default::default()
+        }))).await;
+        let individual = participant.individual.unwrap();
+        let primary = format!("filter[include-participants]=true&filter[primary-individual-ids]={individual}");
+        let phones = ["filter[phone-number]=%2B12025550123", "filter[username]=%2B12025550123"];
+        let list = async |viewer: &Person, query: &str| ids(&identity.get(viewer, &format!("{ROOT}?{query}")).await);
+        for query in phones {
+            assert_eq!(list(admin, query).await, those(&[provider]), "{query}");
+            assert_eq!(list(provider, query).await, those(&[provider]), "{query}");
+            // The participant sees who works there, and not their telephone numbers.
+            assert_eq!(list(&colleague, query).await, those(&[]), "{query}");
+            assert_eq!(list(&colleague, "email=provider@example.com").await, those(&[provider]));
+        }
+        assert_eq!(list(admin, "text=2025550123").await, those(&[]));
+        assert_eq!(list(admin, &primary).await, those(&[participant]));
+        assert_eq!(list(&colleague, &primary).await, those(&[]));
+    }
+
     async fn every_filter_of_the_list(database) {
         let identity = Identity::open(&database).await;
         let Identity { system, service, admin, provider, participant, other_admin, .. } = &identity;

@@ -28,7 +28,9 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
 /// Reads a calendar date, `YYYY-MM-DD`.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<NaiveDate> {
-    NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == text)
+    // Years beyond four digits have a sign and are no dates of RFC 3339.
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
+    date.filter(|date| date.to_string() == text && text.len() == 10)
 }
 
 /// How a time is compared.

@@ -350,7 +350,7 @@ fn result() -> Value {
             ),
             ("totalResults", number("Rows that match.")),
             ("count", number("Rows in data.")),
-            ("data", json!({"type": "array", "items": {}, "description": "The rows."})),
+            ("data", json!({"type": "array", "items": {"type": "object"}, "description": "The rows."})),
         ],
     )
 }

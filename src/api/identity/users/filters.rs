@@ -75,9 +75,10 @@ pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<Us
         query = query.contains(&users::PLACES, role.unwrap_or_else(|| NO_KEY.to_owned()));
     }
     // Nobody was invited yet.
-    if wanted.invite.is_some_and(|states| !states.iter().any(|state| state == "none")) {
+    if wanted.invite.as_ref().is_some_and(|states| !states.iter().any(|state| state == "none")) {
         return Ok(None);
     }
+    let shown = by_personal(call, &wanted).await?;
     // An explicit filter overrides the default of enabled and of verified users only.
     let only = |given: Option<bool>, included: bool| (!included && given.is_none()).then_some("true");
     query = query
@@ -90,18 +91,39 @@ pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<Us
             query.none_of(&users::CLASSIFICATION, vec![Classification::CustomerTest.name().to_owned()])
         })
         .when(wanted.classification, |query, classification| query.equal(&users::CLASSIFICATION, classification.name()))
+        .when(shown, |query, people| query.one_of(&users::ID, people))
         .when(wanted.email, |query, email| query.equal(&users::EMAIL, email_key(&email)))
-        .when(wanted.phone, |query, phone| query.equal(&users::PHONE, phone))
-        .when(wanted.username, |query, username| match username.strip_prefix('+') {
-            Some(_) => query.equal(&users::PHONE, username),
-            None => query.equal(&users::EMAIL, email_key(&username)),
-        })
-        .when(wanted.primary_individuals, |query, individuals| {
-            query.one_of(&users::PRIMARY_INDIVIDUAL, individuals.iter().map(ToString::to_string).collect())
+        .when(wanted.username.filter(|name| !is_phone(name)), |query, name| {
+            query.equal(&users::EMAIL, email_key(&name))
         })
         .when(wanted.text, |query, text| query.search(&users::SEARCH, &text));
     let modified = wanted.modified.into_iter().map(|Parsed(Strict(comparison))| -> Comparison { comparison });
     Ok(Some(compared(query, &users::UPDATED_AT, modified)))
+}
+
+/// The people that the filters by telephone number and individual find, if there are such filters: those of whom the caller
+/// may see such details, or a filter would tell what the rows hide.
+async fn by_personal(call: &Call, wanted: &Wanted) -> Result<Option<Vec<String>>, ApiError> {
+    let phones = wanted.phone.iter().chain(wanted.username.iter().filter(|name| is_phone(name)));
+    let mut query = Query::sorted(&users::BY_ID, Direction::Ascending);
+    // One telephone number and one individual belong to one user each.
+    let mut most = None;
+    for phone in phones {
+        query = query.one_of(&users::PHONE, vec![phone.clone()]);
+        most = Some(1);
+    }
+    if let Some(individuals) = &wanted.primary_individuals {
+        query = query.one_of(&users::PRIMARY_INDIVIDUAL, individuals.iter().map(ToString::to_string).collect());
+        most = most.or(Some(individuals.len() as u64));
+    }
+    let Some(most) = most else { return Ok(None) };
+    let found = call.documents().page(query.page(0, most).uncounted()).await?.value.items;
+    let shown = call.access().only_personal(&call.holder, &found).await?;
+    Ok(Some(shown.iter().map(ToString::to_string).collect()))
+}
+
+fn is_phone(username: &str) -> bool {
+    username.starts_with('+')
 }
 
 fn sorted(wanted: &Wanted) -> Query<UserDocument> {
