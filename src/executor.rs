@@ -1,22 +1,22 @@
 //! The one path of every command: load, decide, commit, and again if another writer was first.
 
+mod sealing;
 mod together;
 
 pub use together::{Joint, Together};
 
-use crate::committer::{Append, Committer, ExpectedVersion, NewEvent, StreamAppend};
+use crate::committer::{Append, Committer, ExpectedVersion, StreamAppend};
 use crate::idempotency::AnswerSlot;
-use crate::journal::{
-    Journal, JournalError, JournalResult, PAYLOAD_BYTES_MAX, StoredSnapshot, StreamId, SubjectKeyStep, codec,
-};
-use crate::vault::{SubjectKey, Vault};
+use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, codec};
+use crate::vault::Vault;
 use quick_cache::sync::Cache;
 use registrar_aggregates::values::OrganizationId;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
 use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
+use sealing::Sealing;
 use std::any::Any;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
@@ -262,39 +262,24 @@ impl Executor {
         if context.acts_for_another() && own() {
             return Err(JournalError::ActingForAnother);
         }
-        let mut keys = Keys::default();
-        let metadata = self.seal_metadata(&context.metadata, &mut keys).await?;
+        let mut seal = Sealing::by(&self.vault);
+        let metadata = seal.metadata(&context.metadata).await?;
         let mut appends = Vec::with_capacity(streams.len());
         for (stream, expected, events) in streams {
             let mut sealed = Vec::with_capacity(events.len());
             for event in events {
-                if event.has_subject() && expected != ExpectedVersion::Exact(0) {
-                    // An event without personal values may still make an audit entry with former ones.
-                    keys.existing(&self.vault, &stream.aggregate_id).await?;
-                }
-                let payload = self.seal_payload(&stream, expected, &event, &mut keys).await?;
-                sealed.push(NewEvent {
-                    event_type: event.event_type(),
-                    event_version: event.event_version(),
-                    claims: event.claims().into_iter().map(|claim| self.digest(claim)).collect(),
-                    payload,
-                    event: Arc::new(event),
-                });
+                sealed.push(seal.event(&stream, expected, event).await?);
             }
             appends.push(StreamAppend { stream, expected, events: sealed });
         }
-        let made: Vec<_> = keys
-            .new
-            .iter()
-            .filter_map(|step| Some((step.subject_id.clone(), keys.known.get(&step.subject_id)?.clone()?)))
-            .collect();
+        let made = seal.made();
         let append = Append {
             streams: appends,
             reads,
             metadata: Arc::new(context.metadata.clone()),
             metadata_text: metadata,
-            subject_keys: keys.new,
-            keys: keys.known,
+            subject_keys: seal.new,
+            keys: seal.known,
             answer: context.answer.clone(),
         };
         let outcome = self.committer.append(append).await?;
@@ -312,53 +297,6 @@ impl Executor {
     ) -> JournalResult<Outcome> {
         let events = events.into_iter().map(Into::into).collect();
         self.append(context, vec![(stream.clone(), ExpectedVersion::Exact(version), events)]).await
-    }
-
-    fn digest(&self, claim: registrar_aggregates::Claim) -> (registrar_aggregates::Claim, String) {
-        let (registrar_aggregates::Claim::Take(key) | registrar_aggregates::Claim::Release(key)) = &claim;
-        let digest = self.vault.claim(key);
-        (claim, digest)
-    }
-
-    async fn seal_payload(
-        &self,
-        stream: &StreamId,
-        expected: ExpectedVersion,
-        event: &DomainEvent,
-        keys: &mut Keys,
-    ) -> JournalResult<String> {
-        let mut payload = event.to_payload().map_err(JournalError::corrupt)?;
-        let personal = event.personal_fields();
-        if !personal.is_empty() {
-            let new_stream = expected == ExpectedVersion::Exact(0);
-            let key = keys.of(&self.vault, &stream.aggregate_id, new_stream).await?;
-            key.ok_or_else(|| JournalError::corrupt("the person was erased"))?.seal(
-                &mut payload,
-                personal,
-                &event.event_type(),
-            )?;
-        }
-        let payload = codec::canonical(&payload)?;
-        if payload.len() > PAYLOAD_BYTES_MAX {
-            return Err(JournalError::EventTooLarge { event_type: event.event_type(), bytes: payload.len() });
-        }
-        Ok(payload)
-    }
-
-    async fn seal_metadata(&self, metadata: &Metadata, keys: &mut Keys) -> JournalResult<String> {
-        let mut value = serde_json::to_value(metadata).map_err(JournalError::corrupt)?;
-        if let Some(actor) = metadata.subject() {
-            match keys.existing(&self.vault, actor).await? {
-                Some(key) => key.seal(&mut value, Metadata::PERSONAL, &metadata.request_id)?,
-                // No key to seal with: what cannot be kept safe is not kept.
-                None => registrar_aggregates::personal::replace(
-                    &mut value,
-                    Metadata::PERSONAL,
-                    registrar_aggregates::personal::ERASED,
-                ),
-            }
-        }
-        codec::canonical(&value)
     }
 
     fn turn(&self, stream: &StreamId) -> usize {
@@ -487,43 +425,5 @@ impl Executor {
                 tracing::warn!(error = &error as &dyn std::error::Error, "a snapshot was not saved");
             }
         });
-    }
-}
-
-/// The keys that a command's events and documents are sealed with.
-#[derive(Default)]
-struct Keys {
-    known: HashMap<String, Option<Arc<SubjectKey>>>,
-    new: Vec<SubjectKeyStep>,
-}
-
-impl Keys {
-    async fn existing(&mut self, vault: &Vault, subject_id: &str) -> JournalResult<Option<Arc<SubjectKey>>> {
-        if let Some(key) = self.known.get(subject_id) {
-            return Ok(key.clone());
-        }
-        let key = vault.subject_key(subject_id).await?.flatten();
-        self.known.insert(subject_id.to_owned(), key.clone());
-        Ok(key)
-    }
-
-    /// The key of a person, made now if there never was one. `None` for a person who was erased.
-    async fn of(
-        &mut self,
-        vault: &Vault,
-        subject_id: &str,
-        certainly_new: bool,
-    ) -> JournalResult<Option<Arc<SubjectKey>>> {
-        if let Some(Some(key)) = self.known.get(subject_id) {
-            return Ok(Some(Arc::clone(key)));
-        }
-        if !certainly_new && let Some(key) = vault.subject_key(subject_id).await? {
-            self.known.insert(subject_id.to_owned(), key.clone());
-            return Ok(key);
-        }
-        let (key, step) = vault.new_subject(subject_id);
-        self.new.push(step);
-        self.known.insert(subject_id.to_owned(), Some(Arc::clone(&key)));
-        Ok(Some(key))
     }
 }

@@ -338,16 +338,20 @@ async fn a_narrowed_principal_holds_no_more_than_the_whole_one() {
 #[tokio::test]
 async fn an_admin_of_the_identity_api_is_one_of_the_organization_that_it_is_narrowed_to() {
     let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
-    let own = OrganizationId(Uuid::now_v7());
-    let token = fixture.issue(TokenRequest { organization: Some(own.to_string()), ..fixture.request() }).await;
-    let holder = fixture.ask(&token).await.expect("recognised").holder();
-    assert!(holder.is_admin(own) && !holder.holds_everything() && !holder.is_admin(OrganizationId(Uuid::nil())));
+    let (own, unknown) = (organization(&fixture.node).await, OrganizationId(Uuid::nil()));
+    let holder_in = async |organization: OrganizationId| {
+        let request = TokenRequest { organization: Some(organization.to_string()), ..fixture.request() };
+        fixture.ask(&fixture.issue(request).await).await.expect("recognised").holder()
+    };
+    let holder = holder_in(own).await;
+    assert!(holder.is_admin(own) && !holder.holds_everything() && !holder.is_admin(unknown));
+    assert!(!holder_in(unknown).await.is_admin(unknown));
 }
 
 #[tokio::test]
 async fn an_operator_narrowed_to_an_organization_holds_nothing_in_the_identity_api() {
     let fixture = fixture(&[permissions::OPERATOR.id], &[]).await;
-    let own = OrganizationId(Uuid::now_v7());
+    let own = organization(&fixture.node).await;
     let token = fixture.issue(TokenRequest { organization: Some(own.to_string()), ..fixture.request() }).await;
     let holder = fixture.ask(&token).await.expect("recognised").holder();
     assert!(!holder.is_admin(own) && !holder.is_member(own) && !holder.is_provider(own));

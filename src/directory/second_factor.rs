@@ -86,10 +86,7 @@ pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: 
     for _ in 0..TRIES_MAX {
         let former = of_user(node, user).await?;
         match replace(node, context, user, draft, &former).await {
-            // Of two that replace the same one in one batch, the second finds nothing to take away.
-            Err(error @ DirectoryError::Journal(JournalError::ClaimTaken { .. } | JournalError::NotFoldable(_))) => {
-                lost = Some(error);
-            }
+            Err(error @ DirectoryError::Journal(JournalError::ClaimTaken { .. })) => lost = Some(error),
             done => return done,
         }
     }

@@ -163,9 +163,9 @@ on_both_stores! {
         let provider = format!("/v1/users/{}/", identity.provider.id);
         identity.get(&narrowed, &provider).await;
         retire(&identity, identity.acme).await;
-        identity.get_refused(&narrowed, &provider, 404, "not-found").await;
+        identity.get_refused(&narrowed, &provider, 403, "forbidden").await;
         let disable = format!("{provider}disable/");
-        identity.post_refused(&narrowed, &disable, &json!({}), 404, "not-found").await;
+        identity.post_refused(&narrowed, &disable, &json!({}), 403, "forbidden").await;
     }
 
     async fn nothing_of_an_account_is_changed_on_behalf_of_another(database) {

@@ -140,7 +140,8 @@ impl Range {
     fn read(query: &mut Query) -> Option<Self> {
         let after = match query.text("after") {
             None => After::Beginning,
-            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            // A cursor has no point.
+            Some(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
                 After::Position(query.whole("after", 0, 0, u64::MAX)?)
             }
             Some(text) => After::Cursor(text),
