@@ -1,6 +1,7 @@
 //! What is done with an account itself, as opposed to its memberships: its events are those of its home, whichever
 //! organization the caller acts in.
 
+use super::membership::profile;
 use super::{DirectoryError, Done, Refusal, commit, lift, user_by_id};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalResult;
@@ -156,4 +157,49 @@ async fn execute(node: &Node, context: &RequestContext, user: UserId, command: U
 pub(super) async fn at_home(node: &Node, context: &RequestContext, user: UserId) -> JournalResult<RequestContext> {
     let home = user_by_id(node, user).await?.and_then(|user| user.home());
     Ok(context.belonging_to(home))
+}
+
+/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the one
+/// that asks goes on.
+///
+/// # Errors
+/// `OtherPassword` if somebody was faster.
+pub async fn change_password(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    session: Option<SessionId>,
+    former: String,
+    hash: String,
+    keep_sessions: bool,
+) -> Done {
+    let context = at_home(node, context, user).await?;
+    let (former, hash) = (&former, &hash);
+    commit(node, &context, |together| {
+        Box::pin(async move {
+            let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
+            together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
+            let epoch = profile(together, user).await?.epoch;
+            if let Some(session) = session.filter(|_| !keep_sessions) {
+                let command = SessionCommand::Renew { epoch };
+                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Sets another password for somebody, who has to change it at the next sign-in.
+///
+/// # Errors
+/// `Archived`.
+pub async fn set_password(
+    node: &Node,
+    context: &RequestContext,
+    user: UserId,
+    hash: String,
+    keep_sessions: bool,
+) -> Done {
+    execute(node, context, user, UserCommand::SetPassword { hash, keep_sessions }).await
 }

@@ -12,10 +12,9 @@ use registrar_aggregates::granting::{Grant, Granter};
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
 use registrar_aggregates::group::staffing::{CARRYING, keeps_posts};
 use registrar_aggregates::individual::{Individual, IndividualCommand, Owner};
-use registrar_aggregates::session::{Session, SessionCommand};
 use registrar_aggregates::user::roster::RosterCommand;
 use registrar_aggregates::user::{Creation, Home, Profile, Role, SystemRole, User, UserCommand, UserError};
-use registrar_aggregates::values::{IndividualId, OrganizationId, SessionId, UserId};
+use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
 use uuid::Uuid;
 
 type Step<T> = Result<T, ExecuteError<Refusal>>;
@@ -406,51 +405,4 @@ pub(super) async fn profile(together: &mut Together<'_>, user: UserId) -> Step<P
 fn taking_part(profile: &Profile) -> Vec<OrganizationId> {
     let taking = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
     taking.map(|(organization, _)| *organization).collect()
-}
-
-/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the one
-/// that asks goes on.
-///
-/// # Errors
-/// `OtherPassword` if somebody was faster.
-pub async fn change_password(
-    node: &Node,
-    context: &RequestContext,
-    user: UserId,
-    session: Option<SessionId>,
-    former: String,
-    hash: String,
-    keep_sessions: bool,
-) -> Done {
-    let context = at_home(node, context, user).await?;
-    let (former, hash) = (&former, &hash);
-    commit(node, &context, |together| {
-        Box::pin(async move {
-            let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
-            execute(together, user, command).await?;
-            let epoch = profile(together, user).await?.epoch;
-            if let Some(session) = session.filter(|_| !keep_sessions) {
-                let command = SessionCommand::Renew { epoch };
-                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
-            }
-            Ok(())
-        })
-    })
-    .await
-}
-
-/// Sets another password for somebody, who has to change it at the next sign-in.
-///
-/// # Errors
-/// `Archived`.
-pub async fn set_password(
-    node: &Node,
-    context: &RequestContext,
-    user: UserId,
-    hash: String,
-    keep_sessions: bool,
-) -> Done {
-    let context = at_home(node, context, user).await?;
-    let command = UserCommand::SetPassword { hash, keep_sessions };
-    Ok(node.executor.execute::<User>(&context, &user.to_string(), command, None).await?)
 }

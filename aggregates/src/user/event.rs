@@ -1,97 +1,16 @@
 //! What happens to a user.
 
 use super::contacts::{Contacts, Phone, Username};
-use super::home::Home;
+use super::creation::Creation;
 use super::preferences::Preferences;
-use super::profile::{BirthDate, Classification, Locale, Names, Profile, Role, SystemRole, UserState};
+use super::profile::{BirthDate, Classification, Locale, Names, Role, SystemRole, UserState};
 use crate::event::{EventFacts, event_names};
-use crate::values::{EmailAddress, IndividualId, OrganizationId, UserId};
+use crate::values::{EmailAddress, IndividualId, OrganizationId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use uuid::Uuid;
-
-/// A user as it is created.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Creation {
-    /// The user.
-    pub id: UserId,
-    /// Where its life begins.
-    pub state: UserState,
-    /// What it is called.
-    pub names: Names,
-    /// Date of birth.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub birth_date: Option<BirthDate>,
-    /// Whose account it is. Every new user has one; events from before homes were recorded say nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub home: Option<Home>,
-    /// How it is reached.
-    pub contacts: Contacts,
-    /// Which contact it signs in with.
-    pub username: Username,
-    /// Its locale until it chooses one.
-    pub locale: Locale,
-    /// Its time zone (IANA name) until it chooses one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time_zone: Option<String>,
-    /// What it counts as.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub classification: Option<Classification>,
-    /// Hash of the password in PHC form, if it has one. A secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password_hash: Option<String>,
-}
-
-impl fmt::Debug for Creation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Creation").field("id", &self.id).field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-impl From<Creation> for Profile {
-    fn from(creation: Creation) -> Self {
-        let Creation {
-            id,
-            state,
-            names,
-            birth_date,
-            home,
-            contacts,
-            username,
-            locale,
-            time_zone,
-            classification,
-            password_hash,
-        } = creation;
-        Profile {
-            id,
-            state,
-            before_disabled: None,
-            names,
-            birth_date,
-            home,
-            contacts,
-            username,
-            locale,
-            locale_explicit: false,
-            time_zone,
-            time_zone_explicit: false,
-            preferences: BTreeMap::new(),
-            classification,
-            memberships: BTreeMap::new(),
-            joined: 0,
-            default_organization: None,
-            system_roles: BTreeSet::new(),
-            individuals: Vec::new(),
-            agreements: BTreeSet::new(),
-            epoch: 0,
-            password_hash,
-        }
-    }
-}
 
 /// Facts of a user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

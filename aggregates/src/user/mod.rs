@@ -6,6 +6,7 @@
 //! it began in, and in an organization the [`Membership::number`] as well.
 
 mod contacts;
+mod creation;
 mod decide;
 mod event;
 mod home;
@@ -16,7 +17,8 @@ pub mod roster;
 pub(crate) mod tests;
 
 pub use contacts::{Contacts, Phone, PhoneType, SignInName, Username};
-pub use event::{Creation, UserEvent};
+pub use creation::Creation;
+pub use event::UserEvent;
 pub use home::Home;
 pub use preferences::{Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences};
 pub use profile::{BirthDate, Classification, Locale, Membership, Names, Profile, Role, SystemRole, UserState};

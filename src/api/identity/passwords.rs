@@ -5,7 +5,7 @@ use super::documents::Reply;
 use super::refusals::{member, refused};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::directory::membership;
+use crate::directory::accounts;
 use crate::directory::passwords::{self, Rules, Weak};
 use crate::directory::sessions::{self, Person};
 use crate::directory::sign_in::SignInError;
@@ -79,14 +79,12 @@ pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered
     let (id, keep, rules) = (user.profile.id, change.maintain_active_sessions, Rules::from(&user.profile));
     if by_support {
         let hash = accepted(&call, change.new_password.0, rules).await?;
-        return call
-            .commit(Reply::done(), |node, context| membership::set_password(node, context, id, hash, keep))
-            .await;
+        return call.commit(Reply::done(), |node, context| accounts::set_password(node, context, id, hash, keep)).await;
     }
     let (former, hash) = another(&call, Person::User(user), change, rules).await?;
     let session = call.session_id();
     call.commit(Reply::done(), |node, context| {
-        membership::change_password(node, context, id, session, former, hash, keep)
+        accounts::change_password(node, context, id, session, former, hash, keep)
     })
     .await
 }
