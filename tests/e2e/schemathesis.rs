@@ -274,7 +274,7 @@ fn judge(dialect: &Dialect, served: bool) {
     for operation in operations {
         let statuses = report.statuses.get(&operation).map(Vec::as_slice).unwrap_or_default();
         let successes = statuses.iter().filter(|status| (200..300).contains(*status)).count();
-        let told = format!("{operation}: {successes} successes in {} cases", statuses.len());
+        let told = format!("{operation}: {successes} successes in {} cases: {statuses:?}", statuses.len());
         let scarce = dialect.scarce.iter().find(|(name, ..)| *name == operation);
         let (cases_min, successes_min) =
             scarce.map_or((CASES_MIN.min(examples), SUCCESSES_MIN), |(_, cases, min)| (*cases, *min));

@@ -163,7 +163,7 @@ on_both_stores! {
         let provider = format!("/v1/users/{}/", identity.provider.id);
         identity.get(&narrowed, &provider).await;
         retire(&identity, identity.acme).await;
-        identity.get_refused(&narrowed, &provider, 403, "forbidden").await;
+        identity.get_refused(&narrowed, &provider, 404, "not-found").await;
         let disable = format!("{provider}disable/");
         identity.post_refused(&narrowed, &disable, &json!({}), 403, "forbidden").await;
     }

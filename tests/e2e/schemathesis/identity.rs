@@ -21,9 +21,11 @@ pub(super) const IDENTITY: Dialect = Dialect {
     serve,
 };
 
-const SCARCE: [(&str, usize, usize); 3] = [
+const SCARCE: [(&str, usize, usize); 4] = [
     // Only codes of the moment put a device in force; the stock clients have them.
     ("POST /v1/mfa-totp/{id}/enable/", 10, 0),
+    // Bodies with the one number that is to be confirmed are few.
+    ("POST /v1/users/{id}/confirm-phone/", 10, 1),
     // One who was taken away is not there any more.
     ("POST /v1/organizations/{id}/remove-user/", 10, 1),
     // Nothing but an identifier makes few cases.
