@@ -130,8 +130,7 @@ impl Committer {
     ///
     /// # Errors
     /// `VersionConflict`, also of a stream that was only read; `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was
-    /// stored. `Unavailable`: nothing
-    /// is known to be stored.
+    /// stored. `Unavailable`: nothing is known to be stored.
     pub async fn append(&self, append: Append) -> JournalResult<Outcome> {
         let (reply, answer) = oneshot::channel();
         let gone = || JournalError::unavailable(std::io::Error::other("the committer has stopped"));

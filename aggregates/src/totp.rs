@@ -46,7 +46,7 @@ pub enum TotpEvent {
     /// It is gone.
     #[serde(rename = "totp-configuration.deleted")]
     Deleted {
-        /// Whose place for a configuration in the making is free again; absent for one that was in force before.
+        /// The user whose place for a configuration in the making is free again; absent for one that was in force before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
     },

@@ -1,6 +1,5 @@
 //! Who holds grants, and what follows from being who they are.
 
-use super::standing::home_of;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Staffing;
 use registrar_aggregates::user::{Role, SystemRole};
@@ -202,7 +201,7 @@ impl Holder {
 
     /// Whether it administers the home organization of a user.
     pub(super) fn administers_home(&self, other: &UserDocument) -> bool {
-        home_of(other).is_some_and(|home| self.is_admin(home))
+        other.home().is_some_and(|home| self.is_admin(home))
     }
 
     /// Whether it sets passwords for people who cannot sign in.
@@ -211,7 +210,7 @@ impl Holder {
         self.everything || self.has_system_role(SystemRole::Support)
     }
 
-    /// What it may give to others.
+    /// The grants that it may give to others.
     #[must_use]
     pub fn granter(&self) -> Granter {
         let administers = self.organizations().filter(|organization| self.is_admin(*organization));

@@ -20,7 +20,7 @@ pub use holder::Holder;
 pub use listing::Part;
 pub use query::{AccessQuery, Operation, Resource};
 pub(crate) use standing::is_in_force;
-pub use standing::{find_acting_user, find_user, home_of, standing_users};
+pub use standing::{find_acting_user, find_user, standing_users};
 
 use crate::journal::JournalResult;
 use crate::read_store::Documents;

@@ -43,7 +43,7 @@ impl Right {
 
 /// A thing that is looked up together with the right to do something with it.
 pub trait Guarded: Sized + Send + Sync + 'static {
-    /// What can be done with it.
+    /// The acts on it.
     type Act: Copy + Send;
     /// The act of looking at it.
     const SEE: Self::Act;
@@ -74,6 +74,18 @@ pub trait Guarded: Sized + Send + Sync + 'static {
         holder: &Holder,
         act: Self::Act,
     ) -> impl Future<Output = JournalResult<Right>> + Send;
+}
+
+/// The look-up of a thing that has a document of its own, and its refusals.
+macro_rules! document_told_as {
+    ($not_found:literal, $names_none:literal) => {
+        const NOT_FOUND: &'static str = $not_found;
+        const NAMES_NONE: &'static str = $names_none;
+
+        async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
+            document(documents, key).await
+        }
+    };
 }
 
 async fn document<D: Document>(documents: &Documents, key: &str) -> JournalResult<Option<Arc<D>>> {
@@ -138,21 +150,16 @@ impl Guarded for UserDocument {
 pub enum OrganizationAct {
     /// Looking at it.
     See,
-    /// What its admins do.
+    /// Acts of its admins.
     Administer,
-    /// What only those do who administer the system.
+    /// Acts of those who administer the system.
     Govern,
 }
 
 impl Guarded for OrganizationDocument {
     type Act = OrganizationAct;
     const SEE: OrganizationAct = OrganizationAct::See;
-    const NOT_FOUND: &'static str = "Organization not found";
-    const NAMES_NONE: &'static str = "names no organization";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("Organization not found", "names no organization");
 
     async fn right(&self, _: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
         let id = self.profile.id;
@@ -179,12 +186,7 @@ pub enum GroupAct {
 impl Guarded for GroupDocument {
     type Act = GroupAct;
     const SEE: GroupAct = GroupAct::See;
-    const NOT_FOUND: &'static str = "Group not found";
-    const NAMES_NONE: &'static str = "names no group";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("Group not found", "names no group");
 
     async fn right(&self, access: &Access, holder: &Holder, act: GroupAct) -> JournalResult<Right> {
         if !access.group_as(holder, self, Operation::Read).await? {
@@ -202,12 +204,7 @@ impl Guarded for GroupDocument {
 impl Guarded for IndividualDocument {
     type Act = ();
     const SEE: () = ();
-    const NOT_FOUND: &'static str = "Individual not found";
-    const NAMES_NONE: &'static str = "names no individual";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("Individual not found", "names no individual");
 
     async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         Ok(Right::of(access.individual_as(holder, self).await?, true))
@@ -289,16 +286,11 @@ pub enum CatalogueAct {
 impl Guarded for FeatureDocument {
     type Act = CatalogueAct;
     const SEE: CatalogueAct = CatalogueAct::See;
-    const NOT_FOUND: &'static str = "Feature not found";
-    const NAMES_NONE: &'static str = "names no feature";
+    document_told_as!("Feature not found", "names no feature");
 
     /// Features are named by their own texts.
     fn key(text: &str) -> Option<String> {
         Some(text.to_owned())
-    }
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
     }
 
     async fn right(&self, _: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
@@ -309,12 +301,7 @@ impl Guarded for FeatureDocument {
 impl Guarded for FeatureSettingDocument {
     type Act = CatalogueAct;
     const SEE: CatalogueAct = CatalogueAct::See;
-    const NOT_FOUND: &'static str = "Setting not found";
-    const NAMES_NONE: &'static str = "names no setting";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("Setting not found", "names no setting");
 
     async fn right(&self, access: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
         let own = |user: UserId| holder.user_id() == Some(user);
@@ -344,12 +331,7 @@ pub enum TotpAct {
 impl Guarded for TotpDocument {
     type Act = TotpAct;
     const SEE: TotpAct = TotpAct::See;
-    const NOT_FOUND: &'static str = "TOTP configuration not found";
-    const NAMES_NONE: &'static str = "names no TOTP configuration";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("TOTP configuration not found", "names no TOTP configuration");
 
     async fn right(&self, access: &Access, holder: &Holder, act: TotpAct) -> JournalResult<Right> {
         if holder.account_id() == Some(self.user_id) {
@@ -364,12 +346,7 @@ impl Guarded for TotpDocument {
 impl Guarded for TaskDocument {
     type Act = ();
     const SEE: () = ();
-    const NOT_FOUND: &'static str = "Task not found";
-    const NAMES_NONE: &'static str = "names no task";
-
-    async fn find(documents: &Documents, key: &str) -> JournalResult<Option<Arc<Self>>> {
-        document(documents, key).await
-    }
+    document_told_as!("Task not found", "names no task");
 
     async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         Ok(Right::of(access.task(holder, self).await?, true))

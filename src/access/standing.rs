@@ -1,4 +1,4 @@
-//! What users are in organizations, as far as these still exist; and what they hold there, as long as these are not retired.
+//! Memberships of users in organizations, as far as these still exist; and rights there, as long as these are not retired.
 
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
@@ -9,12 +9,6 @@ use registrar_aggregates::values::OrganizationId;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The home organization of a user, whose admins may change the account.
-#[must_use]
-pub fn home_of(user: &Profile) -> Option<OrganizationId> {
-    user.home()
-}
 
 fn oldest_membership(user: &Profile) -> Option<OrganizationId> {
     let oldest = user.memberships.iter().min_by_key(|(_, membership)| membership.number);
@@ -55,21 +49,13 @@ async fn standing_user(documents: &Documents, user: Arc<UserDocument>) -> Journa
 /// `Unavailable`, `Corrupt`.
 pub async fn find_acting_user(documents: &Documents, id: &str) -> JournalResult<Option<Arc<UserDocument>>> {
     let Some(user) = documents.find::<UserDocument>(id).await?.value else { return Ok(None) };
-    acting_user(documents, user).await.map(Some)
-}
-
-async fn acting_user(documents: &Documents, user: Arc<UserDocument>) -> JournalResult<Arc<UserDocument>> {
     let ended = where_none_holds(documents, &user, is_in_force).await?;
-    Ok(without(user, &ended))
+    Ok(Some(without(user, &ended)))
 }
 
 /// Whether people hold anything in an organization by what they are there.
 pub(crate) fn is_in_force(organization: Option<&OrganizationDocument>) -> bool {
     organization.is_some_and(|found| found.status != Status::Retired)
-}
-
-async fn find(documents: &Documents, organization: OrganizationId) -> JournalResult<Option<Arc<OrganizationDocument>>> {
-    Ok(documents.find::<OrganizationDocument>(&organization.to_string()).await?.value)
 }
 
 /// Organizations of a user for which `counts` is false.
@@ -79,7 +65,7 @@ async fn where_none_holds(
     counts: fn(Option<&OrganizationDocument>) -> bool,
 ) -> JournalResult<BTreeSet<OrganizationId>> {
     let looked_up = user.memberships.keys().map(|organization| async move {
-        let found = find(documents, *organization).await?;
+        let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
         JournalResult::Ok((!counts(found.as_deref())).then_some(*organization))
     });
     Ok(try_join_all(looked_up).await?.into_iter().flatten().collect())

@@ -125,7 +125,7 @@ impl Principal {
             session: Some(session),
             user: Some(user),
             permissions,
-            // What a user holds there is told by its roles.
+            // Grants of a user are told by its roles.
             identity_admin: false,
         }
     }
@@ -162,7 +162,7 @@ impl Principal {
         self.on_behalf_of.as_ref().map_or(&self.actor.id, |represented| &represented.id)
     }
 
-    /// What it holds among users, individuals and groups. An admin with `identity.admin` that is narrowed to an
+    /// Its grants among users, individuals and groups. An admin with `identity.admin` that is narrowed to an
     /// organization is an admin of that organization; every other admin and every API key holds nothing there.
     #[must_use]
     pub fn holder(&self) -> Holder {
@@ -182,7 +182,7 @@ impl Principal {
         }
     }
 
-    /// What it may pass on to admins. Permissions within one organization are none that an admin is granted.
+    /// Permissions that it may pass on to admins. Permissions within one organization are none that an admin is granted.
     #[must_use]
     pub fn granter(&self) -> Granter {
         let held = if self.organization.is_none() { self.permissions } else { Permissions::NONE };

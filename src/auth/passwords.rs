@@ -1,6 +1,6 @@
 //! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
 //!
-//! What is hashed is the NFKC form, so that a password set on one keyboard is the same on another. Hashes of former
+//! Hashes are of the NFKC form, so that a password set on one keyboard is the same on another. Hashes of former
 //! releases are of the raw text: it is compared too, where it differs. How often is compared follows from what was typed
 //! alone, and never from whether there is a hash or which form was right, so that time tells neither.
 //!

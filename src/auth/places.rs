@@ -3,11 +3,11 @@
 //! An organization may have a sign-in of its own. Its staff (admins and providers) act there only in sessions that were
 //! opened by that sign-in; in every other session their membership gives nothing. Participants are not concerned.
 
+use crate::access::is_in_force;
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use futures::future::try_join_all;
-use registrar_aggregates::organization::Status;
-use registrar_aggregates::user::Role;
+use registrar_aggregates::group::staffing::keeps_posts;
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use std::sync::Arc;
@@ -38,9 +38,9 @@ pub(crate) async fn place(
     let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
     Ok(match found {
         None => Place::Gone,
-        Some(found) if found.status == Status::Retired => Place::Retired,
+        Some(found) if !is_in_force(Some(&found)) => Place::Retired,
         Some(found) => match &found.tenancy.sign_in_url {
-            Some(url) if via != Some(organization) && is_staff(user, organization) => {
+            Some(url) if via != Some(organization) && keeps_posts(user, organization) => {
                 Place::SignInElsewhere(url.clone())
             }
             Some(_) | None => Place::Usable,
@@ -70,9 +70,4 @@ pub(crate) async fn counting(
     let mut rights = (**user).clone();
     lost.for_each(|organization| drop(rights.profile.memberships.remove(&organization)));
     Ok(Arc::new(rights))
-}
-
-fn is_staff(user: &UserDocument, organization: OrganizationId) -> bool {
-    let roles = user.memberships.get(&organization).map(|membership| &membership.roles);
-    roles.is_some_and(|roles| roles.contains(&Role::Admin) || roles.contains(&Role::Provider))
 }

@@ -267,7 +267,7 @@ fn sets_of_grants() -> Vec<(Vec<String>, Vec<String>)> {
     policies.chain(single).chain(sets.into_iter().map(|set| (vec![], set))).collect()
 }
 
-/// What the gates of the identity API ask of a holder about an organization, each with its answer.
+/// Questions of the identity API's gates to a holder about an organization, each with its answer.
 fn gates(holder: &Holder, organization: OrganizationId) -> [(&'static str, bool); 5] {
     [
         ("holds everything", holder.holds_everything()),

@@ -278,7 +278,7 @@ impl Task {
         }
     }
 
-    /// What a job loses by, compared one condition after the other, in the order in which losers of a batch are told.
+    /// The condition by which a job loses, compared one after the other, in the order in which losers of a batch are told.
     async fn lost(&mut self, job: &Job) -> JournalResult<Option<JournalError>> {
         let Append { streams, reads, answer, .. } = &job.append;
         if let Some(slot) = answer

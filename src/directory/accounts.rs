@@ -1,13 +1,13 @@
-//! What is done with an account itself, as opposed to its memberships: its events are those of its home, whichever
+//! Acts on an account itself, as opposed to its memberships: its events are those of its home, whichever
 //! organization the caller acts in.
 
 use super::membership::profile;
-use super::{DirectoryError, Done, Refusal, commit, lift, user_by_id};
-use crate::executor::{ExecuteError, RequestContext};
+use super::sessions::renew;
+use super::{DirectoryError, Done, commit, lift, user_by_id};
+use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::node::Node;
 use chrono::{DateTime, TimeDelta, Utc};
-use registrar_aggregates::session::{Session, SessionCommand};
 use registrar_aggregates::user::{Amendment, Phone, User, UserCommand};
 use registrar_aggregates::values::{EmailAddress, SessionId, UserId};
 use registrar_projections::{Direction, Query, UserDocument, stamped::time_key, users};
@@ -68,12 +68,8 @@ pub async fn confirm_contact(
                 Contact::Phone(phone) => UserCommand::ConfirmPhone(phone),
             };
             let confirmed = together.execute::<User>(id, command).await.map_err(lift)?;
-            let epoch = together.state::<User>(id).await?.profile().map(|profile| profile.epoch);
-            if let (true, Some(session), Some(epoch)) = (confirmed, session, epoch) {
-                let command = SessionCommand::Renew { epoch };
-                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
-            }
-            Ok::<_, ExecuteError<Refusal>>(())
+            let epoch = profile(together, user).await?.epoch;
+            renew(together, session.filter(|_| confirmed), epoch).await
         })
     })
     .await
@@ -180,11 +176,7 @@ pub async fn change_password(
             let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
             together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
             let epoch = profile(together, user).await?.epoch;
-            if let Some(session) = session.filter(|_| !keep_sessions) {
-                let command = SessionCommand::Renew { epoch };
-                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
-            }
-            Ok(())
+            renew(together, session.filter(|_| !keep_sessions), epoch).await
         })
     })
     .await

@@ -1,15 +1,12 @@
-//! What processes of memberships ask of the granter, and the posts that go with roles.
+//! The granter's right in processes of memberships, and the posts that go with roles.
 
 use super::membership::profile;
-use super::{Refusal, lift, refused};
-use crate::access::home_of;
-use crate::executor::{ExecuteError, Together};
+use super::{Step, lift, refused};
+use crate::executor::Together;
 use registrar_aggregates::granting::{Grant, Granter};
 use registrar_aggregates::group::staffing::{self, CARRYING, Staffing, StaffingCommand, keeps_posts};
 use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{OrganizationId, UserId};
-
-type Step<T> = Result<T, ExecuteError<Refusal>>;
 
 /// Refuses what the granter may not give. The home is the user's before anything is given.
 pub(super) async fn check_granter(
@@ -18,7 +15,7 @@ pub(super) async fn check_granter(
     grant: Grant,
     user: UserId,
 ) -> Step<()> {
-    let home = home_of(&profile(together, user).await?);
+    let home = profile(together, user).await?.home();
     granter.check(grant, user, home).or_else(refused)
 }
 

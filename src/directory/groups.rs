@@ -1,8 +1,8 @@
 //! Groups and the people in them: what touches the group, the tree, and everybody who comes or leaves, in one commit.
 
 use super::standing::{check_takes_additions, exists};
-use super::{Done, Refusal, commit, lift, refused};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use super::{Done, Step, commit, lift, refused};
+use crate::executor::{RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
@@ -14,8 +14,6 @@ use registrar_projections::groups::{self as documents, GroupDocument, Kind};
 use registrar_projections::{Direction, Query, UserDocument, users};
 use std::collections::BTreeSet;
 use uuid::Uuid;
-
-type Step<T> = Result<T, ExecuteError<Refusal>>;
 
 /// A group, and the organization whose tree it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,7 +231,7 @@ pub fn only_taking(query: Query<GroupDocument>, taking: Taking) -> Query<GroupDo
     }
 }
 
-/// What is known of a group that is not the system's. Groups of an organization that was deleted are unknown.
+/// The state of a group that is not the system's. Groups of an organization that was deleted are unknown.
 pub(super) async fn changeable(together: &mut Together<'_>, group: GroupRef) -> Step<group::Node> {
     if SystemGroup::of(group.id, group.organization).is_some() {
         return refused(GroupError::OfTheSystem);

@@ -5,8 +5,8 @@ use super::accounts::at_home;
 use super::granting::{check_granter, end_posts, end_posts_not_in_force};
 use super::rosters::{on_roster, rosters};
 use super::standing::{check_takes_additions, exists};
-use super::{Done, Refusal, commit, lift, refused};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use super::{Done, Step, commit, lift, refused};
+use crate::executor::{RequestContext, Together};
 use crate::node::Node;
 use registrar_aggregates::granting::{Grant, Granter};
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
@@ -16,8 +16,6 @@ use registrar_aggregates::user::roster::RosterCommand;
 use registrar_aggregates::user::{Creation, Home, Profile, Role, SystemRole, User, UserCommand, UserError};
 use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
 use uuid::Uuid;
-
-type Step<T> = Result<T, ExecuteError<Refusal>>;
 
 /// What a new user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +29,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Whose account it is that is created with the part.
+    /// The home of an account that is created with the part.
     fn home(self) -> Home {
         match self {
             Part::Member(organization, _) | Part::SystemIn(organization, _) => Home::of(organization),

@@ -126,7 +126,10 @@ pub(crate) fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: Execut
     }
 }
 
-fn refused<T>(refusal: impl Into<Refusal>) -> Result<T, ExecuteError<Refusal>> {
+/// A step of a process over several aggregates.
+type Step<T> = Result<T, ExecuteError<Refusal>>;
+
+fn refused<T>(refusal: impl Into<Refusal>) -> Step<T> {
     Err(ExecuteError::Refused(refusal.into()))
 }
 

@@ -70,7 +70,7 @@ fn suggestions(entropy: &Entropy) -> Vec<String> {
     warning.into_iter().chain(feedback.suggestions().iter().map(ToString::to_string)).collect()
 }
 
-/// What is asked of a password, by whose it is.
+/// Rules of a password, by its owner.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Whether its owner holds a system role or a platform-wide permission.

@@ -1,8 +1,8 @@
 //! The rosters of enabled admins, which processes keep together with roles and states of users.
 
 use super::standing::exists;
-use super::{Refusal, lift};
-use crate::executor::{ExecuteError, Together};
+use super::{Step, lift};
+use crate::executor::Together;
 use registrar_aggregates::user::roster::{self, Roster, RosterCommand};
 use registrar_aggregates::user::{Profile, Role, SystemRole};
 use registrar_aggregates::values::OrganizationId;
@@ -15,7 +15,7 @@ pub(super) async fn on_roster(
     together: &mut Together<'_>,
     organization: Option<OrganizationId>,
     command: RosterCommand,
-) -> Result<(), ExecuteError<Refusal>> {
+) -> Step<()> {
     // An organization that was deleted needs no admin.
     if let Some(organization) = organization
         && !exists(together, organization).await?

@@ -66,7 +66,7 @@ impl Draft {
         Draft { id: TotpId(Uuid::now_v7()), secret: Zeroizing::new(Secret::from(bytes.to_vec()).to_base32()) }
     }
 
-    /// What a device needs of it.
+    /// The provisioning that a device needs of it.
     ///
     /// # Errors
     /// `Corrupt`; a fresh secret is always one.

@@ -5,11 +5,11 @@ mod prepared;
 pub(super) use prepared::prepare_at;
 pub use prepared::{Prepared, prepare, refresh, switch};
 
-use super::{DirectoryError, Done, commit, lift};
+use super::{DirectoryError, Done, Step, commit, lift};
 use crate::access::find_user;
 use crate::auth::places::{self, Place};
 use crate::auth::{Authenticator, Identity, Principal, SessionTokens, acting};
-use crate::executor::{ExecuteError, RequestContext};
+use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
@@ -315,6 +315,14 @@ pub(crate) fn is_taken(error: &DirectoryError) -> bool {
     matches!(error, DirectoryError::Journal(JournalError::ClaimTaken { .. }))
 }
 
+/// Takes the session that asks into the epoch that began with its own act, which ends all the others.
+pub(super) async fn renew(together: &mut Together<'_>, session: Option<SessionId>, epoch: u64) -> Step<()> {
+    if let Some(session) = session {
+        together.execute::<Session>(&session.to_string(), SessionCommand::Renew { epoch }).await.map_err(lift)?;
+    }
+    Ok(())
+}
+
 /// Sets another password of an admin's account after the former one was shown. The admin's other sessions end unless they
 /// are to be kept; the one that asks goes on.
 ///
@@ -336,11 +344,7 @@ pub async fn change_admin_password(
         Box::pin(async move {
             let command = AdminCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
             together.execute::<Admin>(id, command).await.map_err(lift)?;
-            if let Some(session) = session.filter(|_| !keep_sessions) {
-                let command = SessionCommand::Renew { epoch };
-                together.execute::<Session>(&session.to_string(), command).await.map_err(lift)?;
-            }
-            Ok(())
+            renew(together, session.filter(|_| !keep_sessions), epoch).await
         })
     })
     .await

@@ -269,7 +269,7 @@ on_both_stores! {
         assert_eq!(node.position().await, 4);
     }
 
-    /// What one of them changes must not tell against the others, nor what is wrong against what lost.
+    /// The change of one must not tell against the others, nor a wrong one against one that lost.
     async fn losers_and_misfits_of_one_batch_are_told_apart(database) {
         let node = database.open().await;
         let id = register_organization(&node).await;

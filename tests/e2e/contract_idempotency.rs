@@ -79,7 +79,7 @@ impl Write {
     }
 }
 
-/// What belongs to an answer rather than to its delivery.
+/// Headers of an answer rather than of its delivery.
 fn kept(answer: &Answer) -> (u16, &str, Vec<Option<&axum::http::HeaderValue>>) {
     let headers = ["content-type", "location", "etag"].map(|name| answer.headers.get(name)).to_vec();
     (answer.status.as_u16(), &answer.text, headers)

@@ -135,7 +135,7 @@ on_both_stores! {
         fits.push_str(&" ".repeat(1024 * 1024 - fits.len()));
         let call = app.call("POST", ADMINS).header("content-type", "application/json").bytes(fits);
         assert_eq!(call.send().await.status, 201);
-        // What would be stored is bounded by itself.
+        // An event is bounded by itself.
         let mut long = sample();
         long["person"]["suffix"] = Value::String("x".repeat(1_000_000));
         app.refused(app.call("POST", ADMINS).json(&long), 400).await;

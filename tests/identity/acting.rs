@@ -1,5 +1,5 @@
-//! Who acts, and where: sessions that programs open for somebody, organizations with a sign-in of their own, and retired
-//! and deleted organizations.
+//! Actors and the places where they act: sessions that programs open for others, organizations with a sign-in of their own,
+//! and retired and deleted organizations.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -39,7 +39,7 @@ async fn last_metadata(identity: &Identity) -> Value {
     identity.app.get(&format!("/audit/events/{head}")).await.ok()["metadata"].clone()
 }
 
-/// Whose sign-in address Acme gets.
+/// Gives an organization a sign-in of its own.
 async fn binds(identity: &Identity, organization: Uuid) {
     let amendment = TenancyAmendment { sign_in_url: Some(Some(URL.into())), ..TenancyAmendment::default() };
     let context = RequestContext::system();

@@ -39,7 +39,7 @@ async fn is_no_name(identity: &Identity, name: &str) {
     refusal(&attempt(identity, &body).await, 401, "bad-credentials");
 }
 
-/// What is shown of a user to those who administer the system.
+/// A user as shown to those who administer the system.
 async fn shown(identity: &Identity, id: Uuid) -> Value {
     identity.get(&identity.system, &path(id)).await["data"]["attributes"].take()
 }
@@ -184,7 +184,7 @@ on_both_stores! {
         assert_eq!(home(id).await, None);
         membership::join(node, &system, &registrar_aggregates::granting::Granter::system(), UserId(id), acme, None).await.unwrap();
         assert_eq!(home(id).await, None);
-        // Whoever names another home in a creation is not heard: the part decides.
+        // Another home that a creation names is not heard: the part decides.
         let mut of_other = creation("ada@example.com", None);
         of_other.home = Some(registrar_aggregates::user::Home::of(other));
         let ada = of_other.id.0;

@@ -1,4 +1,4 @@
-//! What every resource and every list of the dialect keeps to: one run for all of them, by what each declares of itself.
+//! Rules of every resource and every list of the dialect: one run for all of them, by what each declares of itself.
 //! That a write is replayed by its key, the walk over all writes shows.
 
 mod group_resources;
@@ -124,7 +124,7 @@ impl<'w> Run<'w> {
         let unknown = Uuid::new_v4().to_string();
         let mut other = body.clone();
         other["data"]["id"] = json!(unknown);
-        // What is no identifier is looked for before the body is compared with it.
+        // A malformed identifier is looked for before the body is compared with it.
         for (unknown, body) in [(unknown.as_str(), other), ("no-such", body)] {
             let path = self.operation(update).path.replace("{id}", unknown);
             self.refused("PATCH", &Request::to(path).json(body), "an unknown one is not changed", 404, "").await;

@@ -132,7 +132,7 @@ on_both_stores! {
         let body = json!({"data": {"type": "organizations", "attributes": {"user-id": it.provider.id}}});
         let error = it.post_refused(&it.system, &add, &body, 409, "conflict").await;
         assert_eq!(error["detail"], "the organization is retired");
-        // What was given may still be taken away.
+        // Roles that were given may still be taken away.
         let (context, admin) = (RequestContext::system(), UserId(clinic.provider.id));
         membership::revoke(it.node(), &context, admin, clinic.id, Role::Provider).await.unwrap();
         membership::leave(it.node(), &context, admin, clinic.id).await.unwrap();
@@ -213,11 +213,11 @@ on_both_stores! {
         let user = find_user(&it.node().documents, &clinic.provider.id.to_string()).await.unwrap().unwrap();
         assert_eq!(user.memberships.keys().collect::<Vec<_>>(), [&OrganizationId(it.acme)]);
         assert_eq!(user.default_organization, Some(OrganizationId(it.acme)));
-        assert_eq!(registrar::access::home_of(&user), Some(OrganizationId(it.acme)));
+        assert_eq!(user.home(), Some(OrganizationId(it.acme)));
         assert_eq!(user.posts.len(), 0);
         let alone = find_user(&it.node().documents, &clinic.admin.id.to_string()).await.unwrap().unwrap();
         assert_eq!((alone.memberships.len(), alone.default_organization), (0, None));
-        assert_eq!(registrar::access::home_of(&alone), None);
+        assert_eq!(alone.home(), None);
         // Its last admin is not needed any more.
         let by = UserId(it.system.id);
         membership::disable(it.node(), &RequestContext::system(), UserId(clinic.admin.id), by).await.unwrap();

@@ -1,4 +1,4 @@
-//! Nobody gives what they do not hold, or to themselves; people from elsewhere take part only with consent; members leave by
+//! Grants are of what is held, and to others; people from elsewhere take part only with consent; members leave by
 //! themselves.
 
 use crate::app::{Identity, Person};

@@ -13,10 +13,10 @@ use std::task::Poll;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Who sends a write, if they may: the first of them.
+/// Senders of a write: the first of them who may.
 const SENDERS: [&str; 8] =
     ["anonymous", "system", "admin", "key-admin", "service", "leader", "participant", "stranger"];
-/// What ends the session that it is sent in: again, it comes from nobody who is known.
+/// Writes that end their session: the second time, the caller is unknown.
 const LAST_OF_ITS_SESSION: [&str; 2] = ["logout", "remove-organization-user:oneself"];
 
 /// A write that somebody may send, and how they identify.
@@ -32,7 +32,7 @@ impl Write {
         let operations = operations::all();
         let write = |line: Line| {
             let operation = operations.iter().find(|operation| operation.name == line.operation())?.clone();
-            // What belongs to one person is sent by that person, whoever else may.
+            // A write about one person is sent by that person, whoever else may.
             let owned = ["enable-totp-configuration", "change-user-password:oneself"].contains(&line.variant.as_str());
             let allowed = SENDERS.into_iter().find(|sender| (200..300).contains(&line.status(sender)));
             let sender = allowed.or(owned.then_some("system"))?;
@@ -49,7 +49,7 @@ impl Write {
         Request { authorization, ..request }
     }
 
-    /// What is wrong with the answers to a request that is sent twice, and then once more with another body.
+    /// Problems of the answers to a request that is sent twice, and then once more with another body.
     async fn problems(&self, world: &World) -> Vec<String> {
         let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
         let first = self.send(world, world.routes(), &sent, &key).await;
@@ -95,14 +95,15 @@ impl Write {
         problems
     }
 
-    /// What is wrong with the answer to a request that comes a second time, by way of another node, after the first was let
+    /// Problems of the answer to a request that comes a second time, by way of another node, after the first was let
     /// go of as soon as its events were committed. Nothing if it commits nothing.
     async fn problems_after_a_crash(&self, world: &World, other_node: &Router) -> Vec<String> {
         let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
         let before = world.head().await;
         {
             let mut first = pin!(self.send(world, world.routes(), &sent, &key));
-            // Between two looks at the head nobody drives the request, so that it gets no further than its commit.
+            // Between two looks at the head nobody drives the request, so that it gets no further than its commit. No event
+            // tells of the head here, so it is looked at again until it moves.
             while world.head().await == before {
                 if let Poll::Ready(answer) = poll!(&mut first) {
                     let told = format!("the first time: {}", told(&answer));

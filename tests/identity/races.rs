@@ -18,7 +18,7 @@ const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
 /// Tries of what goes wrong only now and then.
 const ROUNDS: usize = 5;
 
-/// What the events since a position are called, in order.
+/// Names of the events since a position, in order.
 async fn events_since(it: &Identity, position: u64) -> Vec<String> {
     let events = it.node().journal.read(position, usize::MAX).await.unwrap();
     events.into_iter().map(|event| event.event_type).collect()

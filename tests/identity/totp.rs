@@ -203,7 +203,7 @@ on_both_stores! {
         identity.refused(identity.app.call("POST", "/v1/login/").token(None).json(&body), 401, "totp-required").await;
         body["totp-code"] = json!(code(&device.secret, 1));
         assert_eq!(attempt(&identity, &body).await.status, 201);
-        // Whose it is not, finds nothing.
+        // Another person finds nothing.
         identity.post_refused(&identity.system, &format!("{}disable/", device.path), &json!({ "password": PASSWORD }), 404, "not-found").await;
     }
 

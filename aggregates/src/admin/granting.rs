@@ -15,7 +15,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
-    /// What policies and custom permissions grant together; unknown ones grant nothing.
+    /// The permissions that policies and custom permissions grant together; unknown ones grant nothing.
     fn granted(&self, policies: &[String], custom_permissions: &[String]) -> BTreeSet<&str> {
         let of_policies = policies.iter().filter_map(|id| self.policies.get(&id.to_ascii_lowercase())).flatten();
         let single = custom_permissions.iter().filter_map(|name| self.permissions.get(name));
@@ -34,7 +34,7 @@ pub enum Granter {
         id: String,
         /// Names of the permissions that it holds in this request, in every organization.
         held: BTreeSet<String>,
-        /// What there is to be granted.
+        /// The policies and permissions that there are.
         catalogue: Arc<Catalogue>,
     },
 }

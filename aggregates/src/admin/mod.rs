@@ -32,7 +32,7 @@ pub enum Admin {
     Inactive(Box<Profile>),
 }
 
-/// What can be asked of an admin, and by which caller.
+/// Commands of an admin, with the caller where it matters.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AdminCommand {
     /// Registers a new admin, in force at once.

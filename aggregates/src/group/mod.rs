@@ -311,7 +311,7 @@ impl Group {
             (Group::Present(node), GroupEvent::Renamed { to, .. }) => node.name = to,
             (Group::Present(node), GroupEvent::Tagged { tags }) => node.tags = tags,
             (Group::Present(node), GroupEvent::Moved { to, .. }) => node.parent = to,
-            // Who leads it is told by the users' posts.
+            // Leaders are told by the users' posts.
             (Group::Present(_), GroupEvent::LeadersReplaced { .. }) => {}
             // Nothing but a creation can come first; what happened, happened.
             (Group::Absent, _) => {}

@@ -39,7 +39,7 @@ impl Phone {
     }
 }
 
-/// What kind of line a telephone number is; empty text as long as nobody knows.
+/// The kind of line of a telephone number; empty text as long as it is unknown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PhoneType {
@@ -90,7 +90,7 @@ pub enum Username {
     Phone,
 }
 
-/// What a user signs in with.
+/// The name that a user signs in with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SignInName<'a> {
     /// An e-mail address.
@@ -144,7 +144,7 @@ impl Contacts {
         self.phone.as_ref().filter(|_| !self.phone_verified && self.verified_phone.is_some())
     }
 
-    /// What another e-mail address changes. The same one in other letters is no change.
+    /// The event of another e-mail address. The same one in other letters is no change.
     pub(super) fn amend_email(&self, email: EmailAddress) -> Option<UserEvent> {
         if self.email.as_ref().is_some_and(|shown| is_same(shown, &email)) {
             return None;
@@ -157,7 +157,7 @@ impl Contacts {
         Some(UserEvent::EmailAmended { former, email, kept })
     }
 
-    /// What another telephone number changes.
+    /// The event of another telephone number.
     pub(super) fn amend_phone(&self, phone: Phone) -> Option<UserEvent> {
         if self.phone.as_ref() == Some(&phone) {
             return None;
@@ -230,7 +230,7 @@ impl Contacts {
 }
 
 impl Profile {
-    /// What the user signs in with: the verified address of the chosen contact, else that of the other one. One of whom
+    /// The name to sign in with: the verified address of the chosen contact, else that of the other one. One of whom
     /// nothing is verified yet signs in with the chosen contact as it is; an address that waits is never a name.
     #[must_use]
     pub fn sign_in_name(&self) -> Option<SignInName<'_>> {

@@ -16,12 +16,12 @@ pub struct Creation {
     pub id: UserId,
     /// Where its life begins.
     pub state: UserState,
-    /// What it is called.
+    /// Names of the person.
     pub names: Names,
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
-    /// Whose account it is. Every new user has one; events from before homes were recorded say nothing.
+    /// The home of the account. Every new user has one; events from before homes were recorded say nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
     /// How it is reached.
@@ -33,7 +33,7 @@ pub struct Creation {
     /// Its time zone (IANA name) until it chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// What it counts as.
+    /// The class that it counts as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
     /// Hash of the password in PHC form, if it has one. A secret.

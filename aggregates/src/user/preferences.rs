@@ -1,4 +1,4 @@
-//! What a user wishes to get, in bounds and in one spelling: what is answered is what is kept.
+//! Communication preferences of a user, in bounds and in one spelling: the answer is what is kept.
 
 use crate::values::Problem;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub enum Channel {
     Web,
 }
 
-/// What a user wishes to get on each channel, in the words of whoever sends it.
+/// Communication preferences by channel, in the sender's words.
 pub type Preferences = BTreeMap<Channel, Map<String, Value>>;
 
 /// Preferences after a change, channel by channel, with numbers in their plain form: `100` for `1e2` and `100.0`, `0` for

@@ -203,7 +203,7 @@ pub struct Profile {
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
-    /// Whose account it is; absent as long as one from before homes were recorded has joined no organization.
+    /// The home of the account; absent as long as one from before homes were recorded has joined no organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
     /// How it is reached.

@@ -1,4 +1,4 @@
-//! What users are found and sorted by.
+//! Keys by which users are found and sorted.
 
 use super::UserDocument;
 use crate::query::{SearchKey, Sort, TextKey, TextsKey};
@@ -35,7 +35,7 @@ pub const PHONE_VERIFIED: TextKey<UserDocument> = TextKey("phone_verified", Phan
 pub const PARTICIPANT: TextKey<UserDocument> = TextKey("participant", PhantomData);
 /// `true` for one that has set a password and confirmed it.
 pub const REGISTERED: TextKey<UserDocument> = TextKey("registered", PhantomData);
-/// What it counts as; empty as long as nobody said.
+/// The class that it counts as; empty as long as none was given.
 pub const CLASSIFICATION: TextKey<UserDocument> = TextKey("classification", PhantomData);
 /// Its primary individual; empty without one.
 pub const PRIMARY_INDIVIDUAL: TextKey<UserDocument> = TextKey("primary_individual", PhantomData);

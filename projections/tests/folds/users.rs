@@ -1,4 +1,4 @@
-//! What the `users` read model tells of addresses, homes and waits.
+//! Addresses, homes and waits in the `users` read model.
 
 use crate::given::*;
 use registrar_aggregates::user::{Contacts, Creation, Home, Locale, Names, Phone, UserEvent, UserState, Username};

@@ -94,10 +94,7 @@ async fn create_api_key(
 ) -> Result<Response, ApiError> {
     let credentials = Credentials::generate(ApiKeyId(Uuid::now_v7()));
     let request = KeyRequest { organization_id: tenant.organization.id, name, roles, enabled, expires_at };
-    let create = async |context: &RequestContext| {
-        let outcome = api_keys::create(&app.node, context, &request, &credentials).await?;
-        Ok(((), outcome))
-    };
+    let create = async |context: &RequestContext| api_keys::create(&app.node, context, &request, &credentials).await;
     let (told, request_id) = (credentials.clone(), request_id(&caller).to_owned());
     let write = Write::answered_with(&caller.context, move |outcome| created(&request_id, &told, outcome));
     let committed = write.carry_out(create).await.map_err(|error| refusal(error, None))?;

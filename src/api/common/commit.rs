@@ -15,10 +15,8 @@ pub struct Write<R> {
     render: Arc<R>,
 }
 
-/// What came of a write.
-pub struct Committed<T = ()> {
-    /// What the act answered besides.
-    pub value: T,
+/// The outcome of a write.
+pub struct Committed {
     /// The events and the documents that they left.
     pub outcome: Outcome,
     /// The answer, as it is remembered; none where the rendering found nothing to show, above all since nothing changed.
@@ -58,28 +56,27 @@ where
         A::Error: 'static,
     {
         let outcome = app.node.executor.execute::<A>(&self.context, id, command, expected).await?;
-        Ok(self.committed((), outcome))
+        Ok(self.committed(outcome))
     }
 
     /// Carries out `act`, a process that commits once, in the circumstances of the write.
     ///
     /// # Errors
-    /// What `act` answers.
-    pub async fn carry_out<T, E>(
+    /// Those of `act`.
+    pub async fn carry_out<E>(
         self,
-        act: impl AsyncFnOnce(&RequestContext) -> Result<(T, Outcome), E>,
-    ) -> Result<Committed<T>, E> {
-        let (value, outcome) = act(&self.context).await?;
-        Ok(self.committed(value, outcome))
+        act: impl AsyncFnOnce(&RequestContext) -> Result<Outcome, E>,
+    ) -> Result<Committed, E> {
+        Ok(self.committed(act(&self.context).await?))
     }
 
-    fn committed<T>(&self, value: T, outcome: Outcome) -> Committed<T> {
+    fn committed(&self, outcome: Outcome) -> Committed {
         let answer = (self.render)(&outcome);
-        Committed { value, outcome, answer }
+        Committed { outcome, answer }
     }
 }
 
-impl<T> Committed<T> {
+impl Committed {
     /// The answer with the position that it reflects, if there is one.
     #[must_use]
     pub fn response(self) -> Option<Response> {

@@ -60,7 +60,7 @@ pub enum ApiError {
         status: StatusCode,
         /// The code.
         code: &'static str,
-        /// What a client may read.
+        /// The text for the client.
         detail: &'static str,
         /// What else programs need, if anything.
         meta: Option<serde_json::Value>,
@@ -73,7 +73,7 @@ pub enum ApiError {
     ConflictAt {
         /// Paths of the fields.
         fields: Vec<String>,
-        /// What a client may read.
+        /// The text for the client.
         detail: &'static str,
     },
     /// Another request changed the resource at the same time, more often than it was tried again.

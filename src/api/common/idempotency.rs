@@ -75,7 +75,7 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
             let scope = [principal.actor.id.as_bytes(), represented.as_bytes(), method, path, key.as_bytes()];
             app.node.vault.digest("idempotency-key", &scope)
         }
-        // Nobody is known whose key it could be. A client of the same network that happens to use the same key for
+        // A key without a caller belongs to no one. A client of the same network that happens to use the same key for
         // something else is answered by itself, and learns nothing unless it sends the very same body.
         None => {
             let network = facts.ip_address.as_deref().map(client::network).unwrap_or_default();

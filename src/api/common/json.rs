@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
 use std::fmt;
 
-/// What serde_json calls a number that no `f64` can hold.
+/// The message of serde_json for a number that no `f64` can hold.
 const NUMBER_OUT_OF_RANGE: &str = "number out of range";
 
 /// A value that is read from the JSON of a request.

@@ -83,8 +83,8 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     call.part(on.map(resource).collect())
 }
 
-/// The settings that count for the subjects of the query; `None` if one of them is not seen. An organization beside a user is where the user is looked at;
-/// otherwise that is the organization of the session.
+/// The settings that count for the subjects of the query; `None` if one of them is not seen. An organization beside a user
+/// is where the user is looked at; otherwise that is the organization of the session.
 async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, ApiError> {
     let node = &call.app.node;
     if let Some(organization) = wanted.organization

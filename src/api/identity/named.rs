@@ -1,4 +1,4 @@
-//! People that a request names, by identifier or by e-mail address: the one place where addresses are looked up. A person
+//! People that a body names, by identifier or by e-mail address: the place where such look-ups are counted. A person
 //! whom the caller does not see is told exactly as one that does not exist, by the place in the request.
 
 use super::call::Call;

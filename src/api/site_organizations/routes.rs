@@ -80,10 +80,8 @@ async fn create_organization(
         return Err(request.refused(&Organization::Absent, &stamp));
     }
     let (context, spelling) = (context(&caller, id, &stamp), Spelling::of(&request));
-    let register = async |context: &RequestContext| {
-        let outcome = organizations::register(&app.node, context, id, request.content, stamp).await?;
-        Ok(((), outcome))
-    };
+    let register =
+        async |context: &RequestContext| organizations::register(&app.node, context, id, request.content, stamp).await;
     let registered = Write::answered_with(&context, created).carry_out(register).await;
     let committed = registered.map_err(|error| refusal(error, None, &spelling))?;
     committed.response().ok_or_else(|| ApiError::internal("a registration left no document"))

@@ -1,12 +1,12 @@
-//! What happens to a session, with the tokens that are answered: signed first, committed then.
+//! Changes of a session with the tokens that are answered: signed first, committed then.
 //!
 //! So the answer is known before the commit and can be committed with it. A token of a session that was never opened, or of
 //! a switch that never happened, is harmless: the session is looked up on each request, and acts where its document says.
 
 use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, SESSION_SECS_MAX, Wish};
 use crate::auth::{Authenticator, Signing, places};
-use crate::directory::{DirectoryError, Refusal, lift};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use crate::directory::{DirectoryError, Step, lift};
+use crate::executor::{RequestContext, Together};
 use crate::node::Node;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -22,22 +22,19 @@ use zeroize::Zeroizing;
 pub struct Prepared {
     opened: Opened,
     command: SessionCommand,
-    /// Whose default organization becomes that of the session.
+    /// The user whose default organization becomes that of the session.
     default_of: Option<UserId>,
 }
 
 impl Prepared {
-    /// What is answered once it is committed.
+    /// The session and tokens that are answered once it is committed.
     #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
 
     /// Carries it out, together with whatever else is decided.
-    pub(in crate::directory) async fn carry_out(
-        &self,
-        together: &mut Together<'_>,
-    ) -> Result<(), ExecuteError<Refusal>> {
+    pub(in crate::directory) async fn carry_out(&self, together: &mut Together<'_>) -> Step<()> {
         let session = self.opened.id.to_string();
         together.execute::<Session>(&session, self.command.clone()).await.map_err(lift)?;
         if let Some(user) = self.default_of {
@@ -61,7 +58,7 @@ impl Prepared {
         Ok(self.into_opened())
     }
 
-    /// What is answered, after somebody else committed it.
+    /// The session and tokens, after another process committed it.
     pub(in crate::directory) fn into_opened(self) -> Opened {
         self.opened
     }

@@ -96,7 +96,7 @@ impl Tenants {
                     may.push(access.allows(&holder, &query).await.unwrap());
                 }
             }
-            let home = registrar::access::home_of(&user);
+            let home = user.home();
             let roles = user.memberships.get(&acme).map(|membership| (membership.number, &membership.roles));
             found.push(json!({
                 "state": user.state, "names": user.names, "contacts": user.contacts, "username": user.username,

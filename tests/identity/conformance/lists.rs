@@ -1,4 +1,4 @@
-//! What lists keep to: pages, filters, and what strangers see.
+//! Rules of lists: pages, filters, and the view of strangers.
 
 use super::resources::List;
 use super::{Run, parameters};

@@ -32,7 +32,7 @@ pub type QueryOf = for<'w> fn(&'w World, &'w Value) -> BoxFuture<'w, String>;
 
 pub struct Resource {
     pub kind: &'static str,
-    /// Who creates, changes, reads and lists.
+    /// The caller who creates, changes, reads and lists.
     pub who: &'static str,
     pub create: Part<Create>,
     /// The operation that reads one.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use uuid::Uuid;
 
-/// What a new password is; no person of the world is called like that.
+/// The new password; no person of the world is called like that.
 const OTHER_PASSWORD: &str = "seventeen purple elephants dance";
 
 /// The request of `operation`, which may have a variant after a colon.

@@ -5,7 +5,7 @@ use super::world::CALLERS;
 
 const TABLE: &str = include_str!("table.txt");
 
-/// What one request is answered to everybody.
+/// The answers to one request, by caller.
 pub struct Line {
     /// Name of the operation, after a colon that of the request, if there are several.
     pub variant: String,

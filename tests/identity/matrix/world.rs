@@ -49,10 +49,10 @@ pub const CALLERS: [&str; 17] = [
     "key-query",
 ];
 
-/// What the program of the world shows at internal authentication.
+/// The token that the program of the world shows at internal authentication.
 pub const WORKLOAD_TOKEN: &str = "records' token";
 
-/// Somebody who calls; nobody in particular without an authorization.
+/// A caller; an anonymous one has no authorization.
 pub struct Caller {
     pub name: &'static str,
     pub authorization: Option<String>,
@@ -103,7 +103,7 @@ impl Request {
     }
 }
 
-/// What came back.
+/// The answer.
 #[derive(Debug)]
 pub struct Sent {
     pub status: u16,
@@ -258,17 +258,17 @@ impl World {
         format!("{kind}-{}", self.next())
     }
 
-    /// Somebody new whose home is A, with this role there, and who is a member of B as well.
+    /// A new person whose home is A, with this role there, and who is a member of B as well.
     pub async fn shared_person(&self, role: Option<Role>) -> Person {
         self.person_of(self.identity.acme, role, self.identity.other).await
     }
 
-    /// Somebody new whose home is B and who is a member of A as well.
+    /// A new person whose home is B and who is a member of A as well.
     pub async fn guest(&self) -> Person {
         self.person_of(self.identity.other, Some(Role::Provider), self.identity.acme).await
     }
 
-    /// Somebody new who is a member of B alone.
+    /// A new person who is a member of B alone.
     pub async fn outsider(&self) -> Person {
         let email = format!("{}@example.com", self.name("outsider"));
         let part = Part::Member(OrganizationId(self.identity.other), Some(Role::Provider));
@@ -298,13 +298,13 @@ impl World {
         Person { id: id.0, email, individual, token: String::new() }
     }
 
-    /// Somebody whom A and B share, who has just signed in.
+    /// A person whom A and B share, who has just signed in.
     pub async fn signed_in_person(&self) -> Person {
         let person = self.shared_person(Some(Role::Provider)).await;
         Person { token: app::token(&self.identity.app, person.id).await, ..person }
     }
 
-    /// What the system administrator made, which must go well.
+    /// The answer to the system administrator, which must be a success.
     pub async fn made(&self, method: &str, path: &str, body: Value) -> Value {
         let system = self.caller("system").authorization.clone();
         let request = Request { body: Some(body.to_string()).filter(|body| body != "null"), ..Request::to(path) };
@@ -323,7 +323,7 @@ impl World {
         cloud_app::key_of(self.identity.node(), self.identity.acme, KeyRole::Developer).await.id
     }
 
-    /// Somebody new who administers Registrar and holds nothing.
+    /// A new admin of Registrar who holds nothing.
     pub async fn ecg_admin(&self) -> Uuid {
         self.identity.app.register(vec![]).await
     }
@@ -420,7 +420,8 @@ impl World {
         }
     }
 
-    /// Waits until a group that was sent on its way has arrived, so that its task changes nothing later.
+    /// Waits until a group that was sent on its way has arrived, so that its task changes nothing later. The API has no way
+    /// to wait for a task, so it is read again, for ten seconds at most.
     pub async fn settled(&self, moved: &Sent) {
         let Ok(body) = serde_json::from_str::<Value>(&moved.text) else { return };
         let Some(task) = body["data"]["task-id"].as_str() else { return };

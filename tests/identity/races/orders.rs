@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// What the documents tell of everybody, without identifiers and times.
+    /// The documents about everybody, without identifiers and times.
     async fn told(&self, node: &Node) -> String {
         let groups = |ids: Vec<GroupId>| {
             ids.iter().map(|id| self.groups.iter().position(|group| group == id)).collect::<Vec<_>>()
@@ -235,7 +235,7 @@ impl World {
     }
 }
 
-/// What acts come to: whether each was carried out, and what the documents tell afterwards.
+/// The outcome of acts: whether each was carried out, and what the documents tell afterwards.
 type End = (Vec<bool>, String);
 
 /// Every order of so many things.
@@ -256,7 +256,7 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
         .collect()
 }
 
-/// What comes of acts one after the other.
+/// The outcome of acts one after the other.
 async fn in_order(nodes: &[Arc<Node>], acts: &[Act], order: Vec<usize>) -> End {
     let world = World::create(nodes).await;
     let mut done = vec![false; acts.len()];

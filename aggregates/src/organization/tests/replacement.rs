@@ -220,7 +220,7 @@ fn callers_who_may_not_end_it_neither_retire_it_nor_take_it_out_of_retirement() 
     assert_eq!(organization([with_parts()]).decide(replace(Status::Retired)), refused);
     assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Active)), refused);
     assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Restricted)), refused);
-    // What stays as it is ends nothing, and other statuses are free.
+    // A status that stays as it is ends nothing, and other statuses are free.
     assert_eq!(organization([with_parts(), retired]).decide(replace(Status::Retired)), Ok(vec![]));
     let restricted = organization([with_parts()]).decide(replace(Status::Restricted));
     assert!(restricted.is_ok_and(|events| events.len() == 1));

@@ -35,7 +35,7 @@ fn preferences_hold_sixteen_kibibytes_at_most() {
     is_kept(&json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX - frame) }));
     let large = json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX - frame + 1) });
     is_refused(&large, Problem::TooLarge { max: PREFERENCES_BYTES_MAX });
-    // What is there already counts.
+    // Members that are there already count.
     let half = json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX / 2) });
     let finding =
         Finding { field: "communicationPreferences".into(), problem: Problem::TooLarge { max: PREFERENCES_BYTES_MAX } };

@@ -125,7 +125,7 @@ impl Call {
         find_user(self.documents(), &id.to_string()).await
     }
 
-    /// Who decides about access.
+    /// The decider about access.
     #[must_use]
     pub(super) fn access(&self) -> Access {
         Access::new(self.documents().clone())

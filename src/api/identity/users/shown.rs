@@ -52,7 +52,7 @@ pub(in crate::api::identity) struct Viewer {
 }
 
 impl Viewer {
-    /// What the caller may know of `users`.
+    /// The caller's knowledge of `users`.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
