@@ -2,6 +2,7 @@
 
 use crate::api::common::ApiError;
 use registrar_aggregates::values::Problem;
+use std::fmt::{self, Display, Write};
 
 /// Most findings that are told; who sends more than that learns no more from the rest.
 const FINDINGS_MAX: usize = 50;
@@ -20,24 +21,28 @@ pub struct Findings(Vec<(String, Wrong)>);
 
 impl Findings {
     /// Notes what is wrong with the field at `path`, in words that read well behind its name.
-    pub fn add(&mut self, path: &str, problem: impl Into<String>) {
+    pub fn add(&mut self, path: impl Display, problem: impl Into<String>) {
         self.push(path, Wrong::Problem(problem.into()));
     }
 
     /// Notes a member that nothing knows.
-    pub fn unexpected(&mut self, path: &str) {
+    pub fn unexpected(&mut self, path: impl Display) {
         self.push(path, Wrong::Unexpected);
     }
 
-    fn push(&mut self, path: &str, wrong: Wrong) {
-        let finding = (path.chars().take(PATH_LENGTH_MAX).collect(), wrong);
-        if self.0.len() < FINDINGS_MAX && !self.0.contains(&finding) {
+    fn push(&mut self, path: impl Display, wrong: Wrong) {
+        // The client decides how many findings there are and how long each path is.
+        if self.0.len() >= FINDINGS_MAX {
+            return;
+        }
+        let finding = (beginning(path), wrong);
+        if !self.0.contains(&finding) {
             self.0.push(finding);
         }
     }
 
     /// What a domain value was parsed to, or nothing and a finding.
-    pub fn check<T>(&mut self, path: &str, result: Result<T, Problem>) -> Option<T> {
+    pub fn check<T>(&mut self, path: impl Display, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.add(path, problem.to_string())).ok()
     }
 
@@ -82,5 +87,45 @@ impl Findings {
             Wrong::Unexpected => format!("property {path} should not exist"),
         };
         self.0.into_iter().map(message).collect()
+    }
+}
+
+/// The first characters of a path, written no further than they reach.
+fn beginning(path: impl Display) -> String {
+    struct Beginning(String, usize);
+
+    impl Write for Beginning {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let fitting = text.char_indices().nth(self.1).map_or(text.len(), |(end, _)| end);
+            self.0.push_str(&text[..fitting]);
+            self.1 -= text[..fitting].chars().count();
+            if fitting < text.len() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+
+    let mut beginning = Beginning(String::new(), PATH_LENGTH_MAX);
+    // Writing ends with an error where the path is cut off.
+    let _ = write!(beginning, "{path}");
+    beginning.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cut_after_its_first_characters() {
+        let mut findings = Findings::default();
+        findings.add("ä".repeat(300), "is wrong");
+        findings.add(format_args!("{}.{}", "a".repeat(199), "b".repeat(1_000_000)), "is wrong");
+        let paths: Vec<_> = findings.fields().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths, ["ä".repeat(200), format!("{}.", "a".repeat(199))]);
+    }
+
+    #[test]
+    fn findings_end_at_a_bound() {
+        let mut findings = Findings::default();
+        (0..1_000).for_each(|number| findings.unexpected(number));
+        assert_eq!(findings.fields().len(), FINDINGS_MAX);
     }
 }

@@ -38,7 +38,8 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
         if typed && !has_type(request.headers(), T::CONTENT_TYPES) {
             return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
         }
-        let bytes = read_body(request.into_body()).await?;
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(&parts.extensions, body).await?;
         // What is not there has no type either; what is there must say which it has.
         if !typed && !bytes.is_empty() {
             return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
@@ -130,7 +131,7 @@ impl ValueAt<'_> {
     fn text(&self, text: String) -> Value {
         if text.contains('\0') {
             let problem = registrar_aggregates::values::Problem::Nul;
-            self.findings.borrow_mut().add(&self.path.to_string(), problem.to_string());
+            self.findings.borrow_mut().add(self.path, problem.to_string());
         }
         Value::String(text)
     }
@@ -199,7 +200,7 @@ impl<'de> Visitor<'de> for ValueAt<'_> {
             let path = Path::Member(self.path, &name);
             let value = members.next_value_seed(ValueAt { path: &path, ..self })?;
             if map.contains_key(&name) {
-                self.findings.borrow_mut().add(&path.to_string(), "must not be given more than once");
+                self.findings.borrow_mut().add(&path, "must not be given more than once");
             }
             map.insert(name, value);
         }

@@ -44,7 +44,7 @@ impl<'f> Members<'f> {
     /// Reads a member that must be there.
     pub fn required<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
         if !self.members.contains_key(name) {
-            self.findings.add(&member(&self.path, name), "should not be null or undefined");
+            self.findings.add(member(&self.path, name), "should not be null or undefined");
             return None;
         }
         self.optional(name, read)
@@ -53,7 +53,7 @@ impl<'f> Members<'f> {
     /// Notes every member that was not read.
     pub fn finish(self) {
         for name in self.members.keys() {
-            self.findings.unexpected(&member(&self.path, name));
+            self.findings.unexpected(member(&self.path, name));
         }
     }
 

@@ -80,7 +80,7 @@ fn account(json: Value, path: &str, findings: &mut Findings) -> Option<AddAccoun
     members.finish();
     let password = password.filter(|password| !generated && !password.is_empty());
     if !generated && password.is_none() {
-        findings.add(&member(path, "password"), Problem::Blank.to_string());
+        findings.add(member(path, "password"), Problem::Blank.to_string());
     }
     Some(AddAccount { email: email?, password })
 }
@@ -114,7 +114,7 @@ pub fn address(json: Value, path: &str, findings: &mut Findings) -> Option<Addre
         region_code,
     };
     for (name, problem) in details.problems() {
-        findings.add(&member(path, name), problem.to_string());
+        findings.add(member(path, name), problem.to_string());
     }
     Some(details)
 }
