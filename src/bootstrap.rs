@@ -1,7 +1,8 @@
 //! The first administrator: whoever starts on an empty journal must be able to get in.
 
 use crate::auth::{PasswordHasher, passwords, permissions};
-use crate::config::FirstAdministrator;
+use crate::config::{ADMIN_PASSWORD, FirstAdministrator};
+use crate::directory::passwords::{NotAccepted, Pwned, Rules, Weak, accept};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
@@ -10,6 +11,9 @@ use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, Pe
 use registrar_projections::{AdminDocument, Direction, Query, admins};
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+/// First and last name of the first administrator.
+const NAMES: [&str; 2] = ["First", "Administrator"];
 
 /// Why there is no first administrator.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +24,9 @@ pub enum BootstrapError {
     /// The settings make no admin.
     #[error("the first administrator cannot be registered")]
     Refused(#[source] AdminError),
+    /// The rules refuse the password that was given.
+    #[error("{ADMIN_PASSWORD} {0}; without it a password is generated")]
+    Weak(Weak),
     /// The password was not hashed.
     #[error(transparent)]
     Busy(#[from] crate::auth::Busy),
@@ -43,13 +50,19 @@ pub struct Credentials {
 pub async fn first_administrator(
     node: &Node,
     passwords: &PasswordHasher,
+    pwned: Option<&Pwned>,
     settings: &FirstAdministrator,
 ) -> Result<Option<Credentials>, BootstrapError> {
     if has_admins(node).await? {
         return Ok(None);
     }
     let password = settings.password.clone().unwrap_or_else(passwords::generate);
-    let registration = registration(&settings.email, passwords.hash(password.clone()).await?);
+    let rules = Rules::of_admin(permissions::Permissions::ALL, NAMES, settings.email.as_str());
+    let hash = accept(passwords, pwned, password.clone(), rules).await.map_err(|error| match error {
+        NotAccepted::Weak(weak) => BootstrapError::Weak(weak),
+        NotAccepted::Busy(busy) => busy.into(),
+    })?;
+    let registration = registration(&settings.email, hash);
     let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration), Granter::System));
     match node.executor.execute::<Admin>(&RequestContext::system(), &id, command, None).await {
         Ok(_) => {
@@ -78,8 +91,8 @@ fn registration(email: &EmailAddress, password_hash: String) -> Registration {
         custom_permissions: Vec::new(),
         person: Person {
             salutation: None,
-            first_name: "First".into(),
-            last_name: "Administrator".into(),
+            first_name: NAMES[0].into(),
+            last_name: NAMES[1].into(),
             suffix: None,
             email_address: Some(email.as_str().to_owned()),
         },

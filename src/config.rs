@@ -21,14 +21,18 @@ use registrar_aggregates::values::EmailAddress;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// File of the master key in the data folder.
 const MASTER_KEY_FILE: &str = "master.key";
 const MASTER_KEY: &str = "REGISTRAR_MASTER_KEY";
-const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
-/// Shortest password the first administrator may be given (NIST SP 800-63B 5.1.1.2).
-const PASSWORD_LENGTH_MIN: usize = 8;
+pub(crate) const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
+
+/// What a person with several windows, or a program that keeps up a page, does not reach; a tenth of what a node answers.
+const CALLER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(10) };
+/// What a site of some thousand people who sign in at the same time does not reach.
+const STRANGER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(60) };
 
 /// A setting that cannot be used. Reads as what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +84,24 @@ pub struct FirstAdministratorArgs {
     pub admin_email: Option<String>,
 }
 
+/// The look-up of stolen passwords, for all that sets passwords.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PwnedArgs {
+    /// Service that is asked for stolen passwords, such as https://api.pwnedpasswords.com/range [default: none]
+    #[arg(long, env = "REGISTRAR_PWNED_URL", value_name = "URL", hide_env_values = true)]
+    pub pwned_url: Option<String>,
+}
+
+impl PwnedArgs {
+    /// The service, if the setting names one.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn resolve(self) -> Result<Option<Pwned>, ConfigError> {
+        given(self.pwned_url).map(|url| parse::pwned(&url)).transpose()
+    }
+}
+
 /// Everything that `serve` takes.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServeArgs {
@@ -104,9 +126,21 @@ pub struct ServeArgs {
     /// Proxies whose X-Forwarded-For is believed: addresses or networks, separated by commas [default: none]
     #[arg(long, env = "REGISTRAR_TRUSTED_PROXIES", value_name = "LIST", hide_env_values = true)]
     pub trusted_proxies: Option<String>,
+    /// Most connections at once; one without a request makes room for a new one [default: 10000]
+    #[arg(long, env = "REGISTRAR_CONNECTIONS", value_name = "NUMBER", hide_env_values = true)]
+    pub connections: Option<String>,
+    /// Most connections of one address, trusted proxies aside [default: 1000]
+    #[arg(long, env = "REGISTRAR_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", hide_env_values = true)]
+    pub connections_per_address: Option<String>,
     /// How often an API key may ask, as requests/time on each server [default: 10/10s]
     #[arg(long, env = "REGISTRAR_API_KEY_RATE", value_name = "RATE", hide_env_values = true)]
     pub api_key_rate: Option<String>,
+    /// How often a caller may ask, as requests/time on each server, or none [default: 3000/10s]
+    #[arg(long, env = "REGISTRAR_CALLER_RATE", value_name = "RATE", hide_env_values = true)]
+    pub caller_rate: Option<String>,
+    /// How often those of one network may ask who are not signed in, as requests/time on each server, or none [default: 3000/1m]
+    #[arg(long, env = "REGISTRAR_STRANGER_RATE", value_name = "RATE", hide_env_values = true)]
+    pub stranger_rate: Option<String>,
     /// First day of a week in calendar periods [default: monday]
     #[arg(long, env = "REGISTRAR_WEEK_START", value_name = "DAY", hide_env_values = true)]
     pub week_start: Option<String>,
@@ -119,9 +153,9 @@ pub struct ServeArgs {
     /// File with the documents that people agree to before they go on, a JSON array [default: none]
     #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
     pub service_documents: Option<OsString>,
-    /// Service that is asked for stolen passwords, such as https://api.pwnedpasswords.com/range [default: none]
-    #[arg(long, env = "REGISTRAR_PWNED_URL", value_name = "URL", hide_env_values = true)]
-    pub pwned_url: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub pwned: PwnedArgs,
 }
 
 /// The secrets among the variables.
@@ -139,6 +173,21 @@ impl Secrets {
     pub fn from_env() -> Self {
         let read = |name| std::env::var(name).ok().map(Zeroizing::new).filter(|text| !text.is_empty());
         Secrets { master_key: read(MASTER_KEY), admin_password: read(ADMIN_PASSWORD) }
+    }
+}
+
+/// Most connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// In all.
+    pub total: usize,
+    /// Of one address, which is the /64 for IPv6. Trusted proxies are not counted, since they bring everybody.
+    pub per_address: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        ConnectionLimits { total: 10_000, per_address: 1_000 }
     }
 }
 
@@ -160,8 +209,14 @@ pub struct ServeSettings {
     pub reason_mandatory: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Most connections.
+    pub connections: ConnectionLimits,
     /// How often an API key may ask.
     pub api_key_rate: Rate,
+    /// How often a caller may ask.
+    pub caller_rate: Option<Rate>,
+    /// How often those of one network may ask who are not recognised.
+    pub stranger_rate: Option<Rate>,
     /// First day of a week in calendar periods.
     pub week_start: Weekday,
     /// Time zone of calendar periods.
@@ -219,13 +274,7 @@ impl FirstAdministratorArgs {
         let email = given(self.admin_email).unwrap_or_else(|| "admin@registrar.local".into());
         let email = EmailAddress::parse(&email)
             .map_err(|problem| ConfigError::new("REGISTRAR_ADMIN_EMAIL", format!("{problem}, not {email:?}")))?;
-        let password = secrets.admin_password.clone();
-        if password.as_ref().is_some_and(|password| password.chars().count() < PASSWORD_LENGTH_MIN) {
-            let problem =
-                format!("must have at least {PASSWORD_LENGTH_MIN} characters; without it a password is generated");
-            return Err(ConfigError::new(ADMIN_PASSWORD, problem));
-        }
-        Ok(FirstAdministrator { email, password })
+        Ok(FirstAdministrator { email, password: secrets.admin_password.clone() })
     }
 }
 
@@ -236,6 +285,13 @@ impl ServeArgs {
     /// [`ConfigError`] for the first that cannot be used.
     pub fn resolve(self, secrets: &Secrets) -> Result<ServeSettings, ConfigError> {
         let (listen, public_url) = self.address.resolve()?;
+        let limits = ConnectionLimits::default();
+        let number = |name, text, default| given(text).map_or(Ok(default), |text| parse::count(name, &text));
+        let rate = |name, text, default| given(text).map_or(Ok(default), |rate| parse::rate(name, &rate));
+        let limit = |name, text: Option<String>, default| match given(text) {
+            Some(none) if none == "none" => Ok(None),
+            text => rate(name, text, default).map(Some),
+        };
         let truth = |name, text| given(text).map_or(Ok(false), |text| parse::truth(name, &text));
         let publish_personal = truth("REGISTRAR_PUBLISH_PERSONAL", self.publish_personal)?;
         Ok(ServeSettings {
@@ -247,12 +303,22 @@ impl ServeArgs {
             publish_personal,
             reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
-            api_key_rate: given(self.api_key_rate).map_or(Ok(Rate::default()), |rate| parse::rate(&rate))?,
+            connections: ConnectionLimits {
+                total: number("REGISTRAR_CONNECTIONS", self.connections, limits.total)?,
+                per_address: number(
+                    "REGISTRAR_CONNECTIONS_PER_ADDRESS",
+                    self.connections_per_address,
+                    limits.per_address,
+                )?,
+            },
+            api_key_rate: rate("REGISTRAR_API_KEY_RATE", self.api_key_rate, Rate::default())?,
+            caller_rate: limit("REGISTRAR_CALLER_RATE", self.caller_rate, CALLER_RATE)?,
+            stranger_rate: limit("REGISTRAR_STRANGER_RATE", self.stranger_rate, STRANGER_RATE)?,
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
             workloads: file("REGISTRAR_WORKLOADS", self.workloads, Workloads::read)?,
             service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
-            pwned: given(self.pwned_url).map(|url| parse::pwned(&url)).transpose()?,
+            pwned: self.pwned.resolve()?,
         })
     }
 }

@@ -8,6 +8,7 @@ pub use together::{Joint, Together};
 use crate::committer::{Append, Committer, ExpectedVersion, StreamAppend};
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, codec};
+use crate::security;
 use crate::vault::Vault;
 use quick_cache::sync::Cache;
 use registrar_aggregates::values::OrganizationId;
@@ -285,6 +286,7 @@ impl Executor {
         let outcome = self.committer.append(append).await?;
         // Only now do the keys count: those of a command that lost are nobody's.
         made.into_iter().for_each(|(subject_id, key)| self.vault.remember(subject_id, key));
+        security::witness(outcome.events.iter().map(|event| &*event.event));
         Ok(outcome)
     }
 

@@ -30,6 +30,7 @@ use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
 use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::key_ring::KeyRingEvent;
 use registrar_aggregates::personal::SECRET;
+use registrar_aggregates::session::guard::GuardEvent;
 use registrar_aggregates::{ActorType, DomainEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -307,6 +308,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         DomainEvent::Group(_) => compared::compared::<GroupDocument>(event, documents)?,
         DomainEvent::Task(_) => compared::compared::<TaskDocument>(event, documents)?,
         DomainEvent::Roster(_) => told(event, Action::Update, "AdminRoster")?,
+        DomainEvent::Guard(GuardEvent::Passed { .. }) => told(event, Action::Insert, "KnownNetwork")?,
         DomainEvent::Guard(_) => told(event, Action::Insert, "SignInFailure")?,
         DomainEvent::Individual(_) => told(event, Action::Insert, "Individual")?,
         DomainEvent::Tree(_) => told(event, Action::Update, "GroupTree")?,

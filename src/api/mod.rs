@@ -13,6 +13,7 @@ pub mod site_organizations;
 
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::directory::passwords::Pwned;
+use crate::directory::sign_in::Failures;
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
 use crate::replay::Replays;
@@ -25,6 +26,7 @@ use cloud_organizations::refusals::ErrorResponse;
 use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
 use common::idempotency::Turns;
+use common::limits::Limits;
 use ecg_admins::periods::Calendar;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -54,10 +56,14 @@ pub struct Parts {
     pub publisher: PublisherStatus,
     /// How this deployment serves.
     pub settings: ApiSettings,
+    /// Counts the requests of callers and of strangers.
+    pub limits: Limits,
     /// Counts the requests of API keys.
     pub limiter: RateLimiter,
     /// Counts the look-ups of addresses that callers do not see.
     pub lookups: RateLimiter,
+    /// Sign-ins that failed, as far as no event tells it.
+    pub failures: Failures,
     /// States of the past.
     pub replays: Replays,
     turns: Turns,
@@ -84,6 +90,10 @@ pub struct ApiSettings {
     pub reason_mandatory: bool,
     /// How often an API key may ask, on each node.
     pub api_key_rate: Rate,
+    /// How often a caller may ask, on each node; without a rate as often as it likes.
+    pub caller_rate: Option<Rate>,
+    /// How often those of one network may ask who are not recognised, on each node.
+    pub stranger_rate: Option<Rate>,
     /// Documents that people agree to before they go on.
     pub service_documents: ServiceDocuments,
     /// Programs that identify themselves by the cluster that they run in.
@@ -105,6 +115,7 @@ impl AppState {
         settings: ApiSettings,
     ) -> Self {
         let replays = Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault));
+        let limits = Limits::new(settings.caller_rate, settings.stranger_rate);
         let limiter = RateLimiter::new(settings.api_key_rate);
         let (lookups, turns) = (RateLimiter::new(ADDRESS_LOOKUPS), Turns::default());
         AppState(Arc::new(Parts {
@@ -113,8 +124,10 @@ impl AppState {
             passwords,
             publisher,
             settings,
+            limits,
             limiter,
             lookups,
+            failures: Failures::default(),
             replays,
             turns,
         }))

@@ -8,6 +8,7 @@
 pub mod api_keys;
 mod authenticator;
 pub(crate) mod keys;
+pub mod network;
 pub mod passwords;
 pub mod permissions;
 pub(crate) mod places;

@@ -90,7 +90,11 @@ impl PasswordHasher {
         self.run(move || verify(&password, hash.as_deref())).await
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
+    /// Does other work on passwords in the same places, such as judging how strong one is.
+    ///
+    /// # Errors
+    /// `Busy`, at once, when as many as may are waiting already.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Busy)?;
         let (done, result) = oneshot::channel();
         let job = move || {

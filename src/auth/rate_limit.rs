@@ -6,6 +6,7 @@
 //! window.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,15 +44,22 @@ pub struct Exceeded {
 #[derive(Debug)]
 pub struct RateLimiter {
     rate: Rate,
-    /// When each caller's requests were accepted, as far as the window reaches back.
-    accepted: Mutex<HashMap<String, VecDeque<Instant>>>,
+    hasher: RandomState,
+    /// Callers by their hashes, so that those of one part seldom wait for those of another.
+    parts: [Mutex<Part>; PARTS],
 }
+
+/// When each caller's requests were accepted, as far as the window reaches back.
+type Part = HashMap<String, VecDeque<Instant>>;
+
+/// Parts of the table.
+const PARTS: usize = 16;
 
 impl RateLimiter {
     /// A limiter that has seen nobody.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        RateLimiter { rate, accepted: Mutex::default() }
+        RateLimiter { rate, hasher: RandomState::new(), parts: Default::default() }
     }
 
     /// Counts a request of `caller` at `now`. One that is refused does not count.
@@ -60,7 +68,9 @@ impl RateLimiter {
     /// `Exceeded` if as many were accepted within the window before `now`.
     pub fn accept(&self, caller: &str, now: Instant) -> Result<(), Exceeded> {
         let Rate { requests, window } = self.rate;
-        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
+        let part = (self.hasher.hash_one(caller) % PARTS as u64) as usize;
+        let mut accepted = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(times) = accepted.get_mut(caller) {
             forget(times, window, now);
             if times.len() >= requests {
@@ -84,7 +94,7 @@ impl RateLimiter {
 
     #[cfg(test)]
     fn callers(&self) -> usize {
-        self.accepted.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 }
 

@@ -34,7 +34,7 @@ async fn admins(node: &Node) -> Vec<AdminDocument> {
 #[tokio::test]
 async fn an_empty_journal_gets_an_administrator_who_can_do_everything() {
     let Fixture { node, passwords, _folder } = fixture().await;
-    let made = first_administrator(&node, &passwords, &settings(None)).await.expect("made").expect("generated");
+    let made = first_administrator(&node, &passwords, None, &settings(None)).await.expect("made").expect("generated");
     let admins = admins(&node).await;
     let [admin] = admins.as_slice() else { panic!("one admin, not {}", admins.len()) };
     assert_eq!(admin.account.as_ref().map(|account| &account.email), Some(&made.email));
@@ -60,21 +60,37 @@ async fn an_empty_journal_gets_an_administrator_who_can_do_everything() {
 #[tokio::test]
 async fn a_given_password_is_taken_and_not_given_back() {
     let Fixture { node, passwords, _folder } = fixture().await;
-    assert!(first_administrator(&node, &passwords, &settings(Some("correct horse"))).await.expect("made").is_none());
+    assert!(
+        first_administrator(&node, &passwords, None, &settings(Some("correct horse battery")))
+            .await
+            .expect("made")
+            .is_none()
+    );
     let id = admins(&node).await[0].id.to_string();
     let (_, state) = node.executor.state::<Admin>(&id).await.expect("loaded");
     let hash = state.profile().and_then(|profile| profile.account.clone()).expect("an account").password_hash;
-    assert_eq!(passwords.verify(Zeroizing::new("correct horse".into()), Some(hash)).await, Ok(true));
+    assert_eq!(passwords.verify(Zeroizing::new("correct horse battery".into()), Some(hash)).await, Ok(true));
+}
+
+#[tokio::test]
+async fn a_weak_password_is_refused_and_nothing_is_registered() {
+    let Fixture { node, passwords, _folder } = fixture().await;
+    for weak in ["gJ7#pQ2!xyz", "administrator"] {
+        let refused = first_administrator(&node, &passwords, None, &settings(Some(weak))).await;
+        let told = refused.err().expect("refused").to_string();
+        assert!(told.starts_with("REGISTRAR_ADMIN_PASSWORD ") && !told.contains(weak), "{told}");
+    }
+    assert_eq!(node.journal.head().await.expect("a head").position, 0);
 }
 
 #[tokio::test]
 async fn a_journal_with_an_admin_is_left_as_it_is() {
     let Fixture { node, passwords, _folder } = fixture().await;
-    first_administrator(&node, &passwords, &settings(None)).await.expect("made");
+    first_administrator(&node, &passwords, None, &settings(None)).await.expect("made");
     let head = node.journal.head().await.expect("a head").position;
     let other =
         FirstAdministrator { email: EmailAddress::parse("second@example.com").expect("an e-mail"), password: None };
-    assert!(first_administrator(&node, &passwords, &other).await.expect("nothing to do").is_none());
+    assert!(first_administrator(&node, &passwords, None, &other).await.expect("nothing to do").is_none());
     assert_eq!(node.journal.head().await.expect("a head").position, head);
 }
 
@@ -82,7 +98,7 @@ async fn a_journal_with_an_admin_is_left_as_it_is() {
 async fn of_nodes_that_start_at_once_one_registers_and_the_others_go_on() {
     let Fixture { node, passwords, _folder } = fixture().await;
     let settings = settings(None);
-    let tries = (0..4).map(|_| first_administrator(&node, &passwords, &settings));
+    let tries = (0..4).map(|_| first_administrator(&node, &passwords, None, &settings));
     let made = futures::future::try_join_all(tries).await.expect("nobody fails");
     assert_eq!(made.iter().flatten().count(), 1);
     assert_eq!(admins(&node).await.len(), 1);

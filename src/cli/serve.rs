@@ -1,17 +1,18 @@
 //! `registrar serve`.
 
 mod connections;
+mod places;
 
 use super::{output, start};
 use crate::api::ecg_admins::periods::Calendar;
 use crate::api::{self, ApiSettings, AppState};
 use crate::auth::{Authenticator, PasswordHasher};
-use crate::config::{Secrets, ServeArgs, ServeSettings};
+use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::directory::{accounts, moves};
 use crate::followers;
 use crate::node::Node;
 use crate::publisher::{self, PublisherStatus};
-use crate::telemetry;
+use crate::{descriptors, telemetry};
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +31,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the publisher may take to stop.
 const LAST_PUBLISHED: Duration = Duration::from_secs(5);
+/// Descriptors for databases, files, brokers and logs.
+const OTHER_DESCRIPTORS: usize = 128;
 /// How often what was measured is put in order.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -43,7 +46,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr()?;
     let passwords = PasswordHasher::for_this_machine();
-    start::first_administrator(&node, &passwords, &settings.first_administrator).await?;
+    start::first_administrator(&node, &passwords, settings.pwned.as_ref(), &settings.first_administrator).await?;
     followers::rebuild_if_needed(&node);
 
     let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
@@ -56,12 +59,15 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     }
     let authenticator = authenticator(&node, &settings, address).await?;
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
+    let (limits, trusted_proxies) = (room_for(settings.connections), settings.trusted_proxies.clone());
     let api = ApiSettings {
         trusted_proxies: settings.trusted_proxies,
         calendar,
         publish_personal: settings.publish_personal,
         reason_mandatory: settings.reason_mandatory,
         api_key_rate: settings.api_key_rate,
+        caller_rate: settings.caller_rate,
+        stranger_rate: settings.stranger_rate,
         service_documents: settings.service_documents,
         workloads: settings.workloads,
         pwned: settings.pwned,
@@ -69,7 +75,8 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
     announce(address, settings.public_url.as_deref());
-    connections::answer(listener, ending_feeds(api::router(state), &shutdown), &shutdown).await;
+    let service = connections::Service { router: ending_feeds(api::router(state), &shutdown), limits, trusted_proxies };
+    connections::answer(listener, service, &shutdown).await;
 
     shutdown.cancel();
     background.close();
@@ -79,6 +86,15 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     node.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// As many connections as the system has descriptors for, at most; what else needs descriptors keeps some.
+fn room_for(wanted: ConnectionLimits) -> ConnectionLimits {
+    let available = descriptors::raise().saturating_sub(OTHER_DESCRIPTORS).max(1);
+    if available < wanted.total {
+        tracing::warn!(available, wanted = wanted.total, "the system allows fewer connections (ulimit -n)");
+    }
+    ConnectionLimits { total: wanted.total.min(available), ..wanted }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

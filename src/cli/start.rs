@@ -4,6 +4,7 @@ use super::output;
 use crate::auth::{PasswordHasher, keys};
 use crate::bootstrap;
 use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
+use crate::directory::passwords::Pwned;
 use crate::executor::RequestContext;
 use crate::node::{Node, OpenError, Store, StoreSettings};
 use crate::vault::MasterKey;
@@ -50,13 +51,14 @@ pub(super) async fn migrate(args: StoreArgs) -> anyhow::Result<()> {
 pub(super) async fn first_administrator(
     node: &Node,
     passwords: &PasswordHasher,
+    pwned: Option<&Pwned>,
     settings: &FirstAdministrator,
 ) -> anyhow::Result<()> {
     // Documents of another release cannot be asked whether there are admins, but tell that there were some.
     if node.needs_rebuild() {
         return Ok(());
     }
-    if let Some(made) = bootstrap::first_administrator(node, passwords, settings).await? {
+    if let Some(made) = bootstrap::first_administrator(node, passwords, pwned, settings).await? {
         let (email, password) = (made.email, &*made.password);
         output::line(format_args!("First administrator: {email}\nPassword, shown this once: {password}"))?;
     }

@@ -2,10 +2,10 @@
 
 use super::{output, start};
 use crate::auth::{PasswordHasher, passwords};
-use crate::config::{Secrets, StoreArgs};
+use crate::config::{PwnedArgs, Secrets, StoreArgs};
 use crate::directory::accounts::{self, Contact};
 use crate::directory::membership::{self, Part};
-use crate::directory::passwords as rules;
+use crate::directory::passwords::{self as rules, Rules};
 use crate::directory::{user_by_id, user_by_sign_in_name, user_who_holds};
 use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
@@ -48,6 +48,8 @@ pub(super) struct CreateArgs {
     /// Password [default: generated]
     #[arg(long, value_name = "TEXT")]
     password: Option<String>,
+    #[command(flatten)]
+    pwned: PwnedArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -116,7 +118,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let CreateArgs { email, organization, role, first_name, last_name, password, store } = args;
+    let CreateArgs { email, organization, role, first_name, last_name, password, pwned, store } = args;
     let part = match (role, organization) {
         (AnyRole::Organization(role), Some(organization)) => Part::Member(organization, Some(role)),
         (AnyRole::Organization(role), None) => {
@@ -126,18 +128,21 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
     };
     let password = password.map_or_else(passwords::generate, Zeroizing::new);
-    rules::check(&password, None).map_err(|weak| anyhow::anyhow!("the password {weak}"))?;
+    let names = Names { first_name, last_name };
+    let rules = Rules::of_new_user(&names, &email, matches!(role, AnyRole::System(_)));
+    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.resolve()?.as_ref(), password.clone(), rules)
+        .await
+        .map_err(|refused| anyhow::anyhow!("the password {refused}"))?;
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     if let Some(organization) = organization {
         let found = node.documents.find::<OrganizationDocument>(&organization.to_string()).await?;
         ensure!(found.value.is_some(), "there is no organization {organization}");
     }
-    let hash = PasswordHasher::for_this_machine().hash(password.clone()).await?;
     let id = UserId(Uuid::now_v7());
     let creation = Creation {
         id,
         state: UserState::Confirmed,
-        names: Names { first_name, last_name },
+        names,
         birth_date: None,
         home: None,
         contacts: Contacts { email: Some(email.clone()), email_verified: true, ..Contacts::default() },

@@ -41,6 +41,11 @@ pub(super) fn pwned(text: &str) -> Result<Pwned, ConfigError> {
     if usable { Pwned::at(text).map_err(|_| refused()) } else { Err(refused()) }
 }
 
+pub(super) fn count(name: &'static str, text: &str) -> Result<usize, ConfigError> {
+    let number = text.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or_else(|| ConfigError::new(name, format!("must be a whole number from 1 to 1000000, not {text:?}")))
+}
+
 pub(super) fn truth(name: &'static str, text: &str) -> Result<bool, ConfigError> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "on" | "1" => Ok(true),
@@ -63,7 +68,7 @@ pub(super) fn networks(list: &str) -> Result<Vec<IpNet>, ConfigError> {
 }
 
 /// Requests, a slash, and a whole number of seconds or minutes.
-pub(super) fn rate(text: &str) -> Result<Rate, ConfigError> {
+pub(super) fn rate(name: &'static str, text: &str) -> Result<Rate, ConfigError> {
     let parse = || {
         let (requests, time) = text.split_once('/')?;
         let (number, unit) = time.split_at_checked(time.len().checked_sub(1)?)?;
@@ -83,7 +88,7 @@ pub(super) fn rate(text: &str) -> Result<Rate, ConfigError> {
             "must be requests and a time such as 10/10s or 600/1m, {} in an hour at most, not {text:?}",
             Rate::REQUESTS_MAX
         );
-        ConfigError::new("REGISTRAR_API_KEY_RATE", problem)
+        ConfigError::new(name, problem)
     })
 }
 

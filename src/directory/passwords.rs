@@ -1,9 +1,10 @@
 //! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made of
 //! what is known of its owner. Nothing is asked of its characters.
 
-use crate::auth::Permissions;
+use crate::auth::{Busy, PasswordHasher, Permissions};
 use registrar_aggregates::text;
-use registrar_aggregates::user::Profile;
+use registrar_aggregates::user::{Names, Profile};
+use registrar_aggregates::values::EmailAddress;
 use registrar_projections::AdminDocument;
 use sha1::{Digest, Sha1};
 use std::time::Duration;
@@ -16,6 +17,8 @@ pub const LENGTH_MIN: usize = 8;
 pub const LENGTH_MIN_PRIVILEGED: usize = 12;
 /// Longest password, in characters.
 pub const LENGTH_MAX: usize = 255;
+/// How much of a password is judged, in characters.
+const JUDGED_LENGTH: usize = 64;
 /// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any case of
 /// letters.
 const GUESSES_MIN: u64 = 10_000;
@@ -40,6 +43,43 @@ pub enum Weak {
     Pwned,
 }
 
+/// Why a password was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// The rules refuse it.
+    #[error(transparent)]
+    Weak(#[from] Weak),
+    /// Too many passwords are checked at the moment.
+    #[error(transparent)]
+    Busy(#[from] Busy),
+}
+
+/// The hash of a new password, wherever it comes from, if the rules accept it and, where `pwned` is given, it is not known
+/// to have been stolen.
+///
+/// # Errors
+/// [`NotAccepted`].
+pub async fn accept(
+    hasher: &PasswordHasher,
+    pwned: Option<&Pwned>,
+    password: Zeroizing<String>,
+    rules: Rules,
+) -> Result<String, NotAccepted> {
+    let checked = password.clone();
+    hasher.run(move || check_by(&checked, &rules)).await??;
+    if let Some(pwned) = pwned {
+        match pwned.times(&password).await {
+            Ok(0) => {}
+            Ok(_) => return Err(Weak::Pwned.into()),
+            // A service that cannot be asked keeps nobody from setting a password.
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "stolen passwords were not looked up");
+            }
+        }
+    }
+    Ok(hasher.hash(password).await?)
+}
+
 /// How strong a password is, and what would make it stronger.
 pub struct Strength {
     /// From 0 to 4.
@@ -50,10 +90,17 @@ pub struct Strength {
     pub suggestions: Vec<String>,
 }
 
+/// The part of a password that is judged. The time that it takes grows faster than the length; what a password of this
+/// length is made of says enough.
+fn judged(password: &str) -> &str {
+    let end = password.char_indices().nth(JUDGED_LENGTH).map_or(password.len(), |(end, _)| end);
+    &password[..end]
+}
+
 /// How strong a password is that nothing else is known of.
 #[must_use]
 pub fn strength(password: &str) -> Strength {
-    let entropy = zxcvbn(password, &["registrar"]);
+    let entropy = zxcvbn(judged(password), &["registrar"]);
     let (value, label) = match entropy.score() {
         Score::Zero => (0, "weak"),
         Score::One => (1, "weak"),
@@ -95,6 +142,12 @@ impl From<&AdminDocument> for Rules {
 }
 
 impl Rules {
+    /// Those of a new user with these names and this address.
+    #[must_use]
+    pub fn of_new_user(names: &Names, email: &EmailAddress, privileged: bool) -> Self {
+        Rules { privileged, words: known([&names.first_name, &names.last_name], email.as_str(), "") }
+    }
+
     /// Those of an admin with these permissions, names and address.
     #[must_use]
     pub fn of_admin(permissions: Permissions, [first_name, last_name]: [&str; 2], email: &str) -> Self {
@@ -109,14 +162,6 @@ impl Rules {
     pub fn length_min(&self) -> usize {
         if self.privileged { LENGTH_MIN_PRIVILEGED } else { LENGTH_MIN }
     }
-}
-
-/// Checks a password of a user, or of somebody that nothing is known of.
-///
-/// # Errors
-/// As [`check_by`].
-pub fn check(password: &str, owner: Option<&Profile>) -> Result<(), Weak> {
-    check_by(password, &owner.map(Rules::from).unwrap_or_default())
 }
 
 /// Checks a password. It is looked at in the form in which it is hashed (see [`text::compatible`]).
@@ -134,7 +179,7 @@ pub fn check_by(password: &str, rules: &Rules) -> Result<(), Weak> {
     // A word of the owner's own does not become another one by what stands around it.
     let bare = text::fold(password.trim_matches(|c: char| !c.is_alphabetic()));
     let own = known.iter().any(|word| text::fold(word.trim_matches(|c: char| !c.is_alphabetic())) == bare);
-    if own || zxcvbn(password, &known).guesses() < GUESSES_MIN { Err(Weak::Guessable) } else { Ok(()) }
+    if own || zxcvbn(judged(password), &known).guesses() < GUESSES_MIN { Err(Weak::Guessable) } else { Ok(()) }
 }
 
 /// What is known of a user, in the words that a password might be made of.
@@ -221,15 +266,16 @@ mod tests {
 
     #[test]
     fn what_everybody_tries_first_is_refused() {
+        let check = |password: &str| check_by(password, &Rules::default());
         for common in
             ["password", "Password1", "12345678", "qwertyuiop", "iloveyou", "football1", "PASSWORD", "sunshine"]
         {
-            assert_eq!(check(common, None), Err(Weak::Guessable), "{common}");
+            assert_eq!(check(common), Err(Weak::Guessable), "{common}");
         }
-        assert_eq!(check("short 1", None), Err(Weak::Short(8)));
-        assert_eq!(check(&"long ".repeat(60), None), Err(Weak::Long));
+        assert_eq!(check("short 1"), Err(Weak::Short(8)));
+        assert_eq!(check(&"long ".repeat(60)), Err(Weak::Long));
         for fit in ["correct horse battery staple", "gJ7#pQ2!", &"λόγος φως ".repeat(7)] {
-            assert_eq!(check(fit, None), Ok(()), "{fit}");
+            assert_eq!(check(fit), Ok(()), "{fit}");
         }
     }
 

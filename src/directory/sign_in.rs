@@ -1,16 +1,22 @@
 //! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. Whoever
 //! fails learns the same, in the same time, whether there is such a name or not.
 
+mod guards;
+
+pub use guards::Failures;
+
 use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
 use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_sign_in_name};
 use crate::auth::{Authenticator, Busy, PasswordHasher};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
+use crate::security::{self, Actor, Event, Line};
 use crate::service_documents::ServiceDocuments;
 use chrono::{DateTime, Utc};
+use guards::{Guards, SessionGuard, Who};
 use registrar_aggregates::admin::Admin;
-use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subject};
+use registrar_aggregates::session::guard::GuardError;
 use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
 use registrar_aggregates::user::{User, UserCommand, UserState};
 use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
@@ -110,6 +116,8 @@ pub struct Desk<'a> {
     pub authenticator: &'a Authenticator,
     /// What must be agreed to.
     pub documents: &'a ServiceDocuments,
+    /// Failures that are counted on this node.
+    pub failures: &'a Failures,
 }
 
 impl Desk<'_> {
@@ -127,9 +135,11 @@ impl Desk<'_> {
         before: impl Fn(&Opened, &Person) + Send + Sync,
     ) -> Result<SignedIn, SignInError> {
         let now = Utc::now();
-        let guards = Guards::new(self.node, &credentials.username, origins);
-        guards.check(self.node, now).await?;
         let account = self.find(&credentials.username).await?;
+        let id = account.as_ref().map(|person| person.id().to_string());
+        let who = id.as_deref().map_or(Who::Unknown(&credentials.username), Who::Account);
+        let guards = Guards::new(self.node, &who, origins);
+        self.check(&guards, now).await?;
         let hash = match &account {
             Some(person) => self.password_hash(person).await?,
             None => None,
@@ -162,14 +172,15 @@ impl Desk<'_> {
         };
         let agreements = self.agreements(&person, &credentials)?;
         // Failures that were counted while the password was compared count before it.
-        guards.check(self.node, Utc::now()).await?;
+        self.check(&guards, Utc::now()).await?;
         let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?;
         let opened = prepared.opened();
         let own = person.context(context, (opened.id, opened.organization), origins);
         before(opened, &person);
-        let (user, agreements, opening) = (&person.id().to_string(), &agreements, &prepared);
+        let (user, agreements, opening, guarded) = (&person.id().to_string(), &agreements, &prepared, &guards);
         let done = self.node.executor.execute_together(&own, |together| {
             Box::pin(async move {
+                guarded.pass(together, now).await?;
                 if let Some((id, step)) = factor {
                     together.execute::<Totp>(&id.to_string(), TotpCommand::Use { step }).await.map_err(lift)?;
                 }
@@ -185,12 +196,20 @@ impl Desk<'_> {
             Err(ExecuteError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
                 return Err(self.failed(context, &guards, SignInError::BadCode).await);
             }
+            Err(ExecuteError::Refused(Refusal::Guard(locked))) => return Err(self.locked(&guards, locked)),
             Err(error) => return Err(DirectoryError::from(error).into()),
         }
+        let actor = Actor {
+            id: person.id().to_string(),
+            session: Some(opened.id.to_string()),
+            organization: opened.organization.map(|organization| organization.to_string()),
+        };
+        let line = Line { subject_digest: Some(&guards.name), actor: Some(actor), ..Line::default() };
+        line.success(Event::SignIn);
         Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }
 
-    /// Whether a password is that of somebody who is signed in already. Counted like a sign-in.
+    /// Whether a password is that of somebody who is signed in already. A wrong one counts for the session.
     ///
     /// # Errors
     /// `BadCredentials`, `Locked`, `Busy`, `Directory`.
@@ -200,18 +219,39 @@ impl Desk<'_> {
         person: &Person,
         password: Zeroizing<String>,
     ) -> Result<Option<String>, SignInError> {
-        let guards = Guards::new(self.node, &person.id().to_string(), &Origins::default());
-        guards.check(self.node, Utc::now()).await?;
+        let guard = SessionGuard::new(self.node, context);
+        guard.check(self.node).await?;
         let hash = self.password_hash(person).await?;
-        if self.passwords.verify(password, hash.clone()).await? {
+        let right = self.passwords.verify(password, hash.clone()).await?;
+        // Guesses that were counted while this one was compared count before it.
+        guard.check(self.node).await?;
+        if right {
             return Ok(hash);
         }
-        Err(self.failed(context, &guards, SignInError::BadCredentials).await)
+        guard.fail(self.node, context).await?;
+        security::refused(Event::Password, "the password is wrong");
+        Err(SignInError::BadCredentials)
+    }
+
+    async fn check(&self, guards: &Guards, now: DateTime<Utc>) -> Result<(), SignInError> {
+        match guards.check(self.node, self.failures, now).await {
+            Err(SignInError::Locked(locked)) => Err(self.locked(guards, locked)),
+            checked => checked,
+        }
+    }
+
+    fn locked(&self, guards: &Guards, locked: GuardError) -> SignInError {
+        let line =
+            Line { reason: Some("too many sign-ins failed"), subject_digest: Some(&guards.name), ..Line::default() };
+        line.refused(Event::SignIn);
+        SignInError::Locked(locked)
     }
 
     async fn failed(&self, context: &RequestContext, guards: &Guards, error: SignInError) -> SignInError {
-        tracing::info!(target: "registrar::security", reason = %error, "a sign-in failed");
-        match guards.fail(self.node, context).await {
+        let reason = error.to_string();
+        let line = Line { reason: Some(&reason), subject_digest: Some(&guards.name), ..Line::default() };
+        line.refused(Event::SignIn);
+        match guards.fail(self.node, self.failures, context).await {
             Ok(()) => error,
             Err(locked) => locked,
         }
@@ -284,52 +324,6 @@ fn check_state(person: &Person) -> Result<(), SignInError> {
         UserState::Init | UserState::Registered => Err(SignInError::Unconfirmed),
         UserState::ForceResetPassword => Err(SignInError::ResetNeeded),
         UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => Err(SignInError::Disabled),
-    }
-}
-
-/// The guards of a name and of an address, each under a digest.
-struct Guards(Vec<(Subject, String)>);
-
-impl Guards {
-    fn new(node: &Node, username: &str, origins: &Origins) -> Self {
-        let stream = |subject: &str, text: &str| {
-            crate::journal::sqlite::hex(&node.vault.digest("sign-in-guard", &[subject.as_bytes(), text.as_bytes()]))
-        };
-        // Spellings of one name are one name.
-        let name =
-            EmailAddress::parse(username).map_or_else(|_| username.trim().to_owned(), |email| email.comparable());
-        let mut guards = vec![(Subject::Name, stream("name", &name))];
-        guards.extend(origins.ip_address.as_ref().map(|address| (Subject::Address, stream("address", address))));
-        Guards(guards)
-    }
-
-    async fn check(&self, node: &Node, now: DateTime<Utc>) -> Result<(), SignInError> {
-        for (subject, stream) in &self.0 {
-            let (_, guard) = node.executor.state::<Guard>(stream).await?;
-            guard.check(*subject, now)?;
-        }
-        Ok(())
-    }
-
-    async fn fail(&self, node: &Node, context: &RequestContext) -> Result<(), SignInError> {
-        let now = Utc::now();
-        // Who failed is not known, whoever they said they are.
-        let mut context = RequestContext { answer: None, ..context.clone() };
-        context.metadata = registrar_aggregates::Metadata::system(context.metadata.request_id);
-        let done = node.executor.execute_together(&context, |together| {
-            Box::pin(async move {
-                for (subject, stream) in &self.0 {
-                    let command = GuardCommand::Fail { subject: *subject, now };
-                    together.execute::<Guard>(stream, command).await.map_err(lift)?;
-                }
-                Ok::<_, ExecuteError<Refusal>>(())
-            })
-        });
-        match done.await {
-            Ok(_) => Ok(()),
-            Err(ExecuteError::Refused(Refusal::Guard(locked))) => Err(locked.into()),
-            Err(error) => Err(DirectoryError::from(error).into()),
-        }
     }
 }
 

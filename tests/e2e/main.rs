@@ -73,6 +73,7 @@ mod properties;
 mod publishing;
 mod read_store;
 mod schemathesis;
+mod security_log;
 mod site_app;
 mod site_bad_input;
 mod site_http;

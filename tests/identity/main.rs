@@ -23,6 +23,7 @@ mod access_properties;
 mod acting;
 mod addresses;
 mod app;
+mod bounds;
 mod checkins;
 mod conformance;
 mod coverage;

@@ -128,6 +128,27 @@ on_both_stores! {
         sign_in(&identity, "ada@example.com").await;
     }
 
+    async fn wrong_passwords_count_for_the_session_in_which_they_are_shown(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let change = |old: &str| json!({ "old-password": old, "new-password": NEW });
+        // Strangers who know the account's identifier or name close nothing.
+        for _ in 0..10 {
+            let stranger = json!({ "username": ada.id, "password": "wrong" });
+            refusal(&attempt(&identity, &stranger).await, 401, "bad-credentials");
+        }
+        let guesses = futures::future::join_all((0..24).map(|_| {
+            identity.call(&ada, "POST", &path(ada.id)).json(&change("wrong")).send()
+        }));
+        let guesses = guesses.await;
+        assert!(guesses.iter().filter(|answer| answer.status == 403).count() <= 10);
+        assert!(guesses.iter().all(|answer| [403, 429, 503].contains(&answer.status.as_u16())));
+        while identity.call(&ada, "POST", &path(ada.id)).json(&change("wrong")).send().await.status == 403 {}
+        identity.post_refused(&ada, &path(ada.id), &change(PASSWORD), 429, "rate-limited").await;
+        let other = sign_in(&identity, "ada@example.com").await["access-token"].as_str().unwrap().to_owned();
+        identity.post(&Person { token: other, ..ada.clone() }, &path(ada.id), &change(PASSWORD)).await;
+    }
+
     async fn support_sets_a_password_that_must_be_changed(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;

@@ -40,6 +40,11 @@ pub async fn attempt(identity: &Identity, body: &Value) -> Answer {
     answer
 }
 
+/// Tries to sign in from an address.
+async fn from(identity: &Identity, address: &str, body: &Value) -> Answer {
+    identity.app.call("POST", LOGIN).token(None).peer(&format!("{address}:4711")).json(body).send().await
+}
+
 /// Signs in and answers what came of it.
 pub async fn sign_in(identity: &Identity, email: &str) -> Value {
     let answer = attempt(identity, &json!({ "username": email, "password": PASSWORD })).await;
@@ -135,39 +140,81 @@ on_both_stores! {
         refusal(&attempt(&identity, &credentials("ada@example.com", PASSWORD)).await, 401, "bad-credentials");
     }
 
-    async fn after_ten_failures_a_name_is_locked_whether_there_is_such_a_name_or_not(database) {
+    async fn after_ten_failures_a_name_is_locked_in_a_network_whether_there_is_such_a_name_or_not(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         for name in ["ada@example.com", "nobody@example.com"] {
             for _ in 0..10 {
-                refusal(&attempt(&identity, &credentials(name, "wrong")).await, 401, "bad-credentials");
+                let answer = from(&identity, "192.0.2.1", &credentials(name, "wrong")).await;
+                refusal(&answer, 401, "bad-credentials");
             }
             let before = identity.head().await;
-            let locked = attempt(&identity, &credentials(name, PASSWORD)).await;
+            // Neighbours are one network.
+            let locked = from(&identity, "192.0.2.99", &credentials(name, PASSWORD)).await;
             refusal(&locked, 429, "rate-limited");
             let seconds: u64 = locked.header("retry-after").parse().unwrap();
             assert!((1..=900).contains(&seconds), "{seconds}");
             assert_eq!(identity.head().await, before);
         }
         // Another spelling of the name is the same name.
-        refusal(&attempt(&identity, &credentials("Ada@Example.com", PASSWORD)).await, 429, "rate-limited");
+        let spelled = credentials("Ada@Example.com", PASSWORD);
+        refusal(&from(&identity, "192.0.2.1", &spelled).await, 429, "rate-limited");
+        let elsewhere = credentials("ada@example.com", PASSWORD);
+        assert_eq!(from(&identity, "198.51.100.1", &elsewhere).await.status, 201);
         with_password(&identity, "grace@example.com", Role::Provider, |_| {}).await;
-        sign_in(&identity, "grace@example.com").await;
+        assert_eq!(from(&identity, "192.0.2.1", &credentials("grace@example.com", PASSWORD)).await.status, 201);
     }
 
-    async fn after_sixty_failures_an_address_is_locked(database) {
+    async fn a_name_that_nobody_has_leaves_no_event(database) {
         let identity = Identity::open(&database).await;
-        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
-        let from = |address: &str, body: &Value| {
-            identity.app.call("POST", LOGIN).token(None).peer(&format!("{address}:4711")).json(body)
-        };
+        let before = identity.head().await;
+        for _ in 0..11 {
+            from(&identity, "192.0.2.1", &credentials("nobody@example.com", "wrong")).await;
+        }
+        assert_eq!(identity.head().await, before);
+    }
+
+    async fn after_sixty_failures_a_network_is_locked_but_for_those_who_were_there_before(database) {
+        let identity = Identity::open(&database).await;
+        for name in ["ada@example.com", "grace@example.com"] {
+            with_password(&identity, name, Role::Provider, |_| {}).await;
+        }
+        let [ada, grace] = ["ada@example.com", "grace@example.com"].map(|name| credentials(name, PASSWORD));
+        assert_eq!(from(&identity, "192.0.2.7", &ada).await.status, 201);
         for number in 0..60 {
-            let answer = from("192.0.2.1", &credentials(&format!("{number}@example.com"), "wrong")).send().await;
+            let name = format!("{number}@example.com");
+            let answer = from(&identity, "192.0.2.1", &credentials(&name, "wrong")).await;
             refusal(&answer, 401, "bad-credentials");
         }
+        refusal(&from(&identity, "192.0.2.1", &grace).await, 429, "rate-limited");
+        assert_eq!(from(&identity, "192.0.2.1", &ada).await.status, 201, "she signed in from there before");
+        assert_eq!(from(&identity, "192.0.3.1", &grace).await.status, 201);
+        // Of those who were there before, their own failures count.
+        for _ in 0..10 {
+            let wrong = credentials("ada@example.com", "wrong");
+            refusal(&from(&identity, "192.0.2.1", &wrong).await, 401, "bad-credentials");
+        }
+        refusal(&from(&identity, "192.0.2.1", &ada).await, 429, "rate-limited");
+    }
+
+    async fn guesses_from_everywhere_slow_a_name_down_where_it_was_never_used(database) {
+        let identity = Identity::open(&database).await;
+        with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let right = credentials("ada@example.com", PASSWORD);
-        refusal(&from("192.0.2.1", &right).send().await, 429, "rate-limited");
-        assert_eq!(from("192.0.2.2", &right).send().await.status, 201);
+        assert_eq!(from(&identity, "203.0.113.1", &right).await.status, 201);
+        let wrong = credentials("ada@example.com", "wrong");
+        for network in 0..5 {
+            for _ in 0..10 {
+                let answer = from(&identity, &format!("198.51.{network}.1"), &wrong).await;
+                refusal(&answer, 401, "bad-credentials");
+            }
+        }
+        let slowed = from(&identity, "192.0.2.1", &right).await;
+        refusal(&slowed, 429, "rate-limited");
+        assert_eq!(slowed.header("retry-after"), "1");
+        assert_eq!(from(&identity, "203.0.113.1", &right).await.status, 201, "she signed in from there before");
+        tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+        assert_eq!(from(&identity, "192.0.2.1", &right).await.status, 201);
     }
 
     async fn many_guesses_at_once_are_ten_at_most(database) {

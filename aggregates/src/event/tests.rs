@@ -426,6 +426,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
             "/locale",
             "/model",
             "/name",
+            "/network",
             "/node",
             "/nodeType",
             "/organizationId",

@@ -166,17 +166,21 @@ fn failed(subject: Subject, seconds: i64, locked: bool) -> GuardEvent {
 
 #[test]
 fn after_so_many_failures_nothing_is_let_through_until_the_oldest_counts_no_longer() {
-    for subject in [Subject::Name, Subject::Address] {
-        let max = i64::try_from(subject.failures_max()).expect("few");
+    for subject in [Subject::NameInNetwork, Subject::Network, Subject::Session, Subject::Address] {
+        let max = i64::try_from(subject.failures_max().expect("a bound")).expect("few");
         let failures = |count| (0..count).map(|second| failed(subject, second, second + 1 == max));
         given::<Guard>(failures(max - 2))
             .when(fail(subject, max))
             .then_expect_events(vec![failed(subject, max, false)]);
         given::<Guard>(failures(max - 1)).when(fail(subject, max)).then_expect_events(vec![failed(subject, max, true)]);
         let locked = || GuardError::Locked { until: at(0) + WINDOW };
-        given::<Guard>(failures(max)).when(fail(subject, max)).then_expect_error(locked());
         let window = WINDOW.num_seconds();
-        given::<Guard>(failures(max)).when(fail(subject, window - 1)).then_expect_error(locked());
+        for command in [fail(subject, max), fail(subject, window - 1), GuardCommand::Admit { subject, now: at(max) }] {
+            given::<Guard>(failures(max)).when(command).then_expect_error(locked());
+        }
+        given::<Guard>(failures(max - 1))
+            .when(GuardCommand::Admit { subject, now: at(max) })
+            .then_expect_events(vec![]);
         given::<Guard>(failures(max))
             .when(fail(subject, window))
             .then_expect_events(vec![failed(subject, window, true)]);
@@ -189,12 +193,59 @@ fn after_so_many_failures_nothing_is_let_through_until_the_oldest_counts_no_long
 }
 
 #[test]
+fn a_name_is_slowed_down_and_never_locked() {
+    let mut guard = Guard::default();
+    for second in 0..49 {
+        guard.apply(failed(Subject::Name, second, false));
+    }
+    assert_eq!(guard.check(Subject::Name, at(49)), Ok(()));
+    for (failure, pause) in [(50, 1), (51, 2), (52, 4), (53, 8), (54, 16), (55, 30), (56, 30)] {
+        guard.apply(failed(Subject::Name, failure, false));
+        let until = at(failure + pause);
+        assert_eq!(guard.check(Subject::Name, until - TimeDelta::milliseconds(1)), Err(GuardError::Locked { until }));
+        assert_eq!(guard.check(Subject::Name, until), Ok(()));
+    }
+    // A failure is noted whatever came before.
+    assert!(guard.decide(fail(Subject::Name, 57)).is_ok());
+}
+
+#[test]
+fn failures_counted_elsewhere_count_as_well() {
+    let counted = || GuardEvent::FailuresCounted { subject: Subject::Network, failures: 59, at: at(0) };
+    let count = |failures| GuardCommand::Count { subject: Subject::Network, failures, now: at(0) };
+    given::<Guard>([]).when(count(59)).then_expect_events(vec![counted()]);
+    given::<Guard>([]).when(count(0)).then_expect_events(vec![]);
+    let (mut stored, mut local) = (Guard::default(), Guard::default());
+    stored.apply(counted());
+    assert_eq!(stored.check_with(&local, Subject::Network, at(1)), Ok(()));
+    local.note(at(1));
+    let locked = GuardError::Locked { until: at(0) + WINDOW };
+    assert_eq!(stored.check_with(&local, Subject::Network, at(1)), Err(locked));
+}
+
+#[test]
+fn a_network_is_known_for_thirty_days_and_noted_once_a_day() {
+    let (hour, day) = (3_600, 86_400);
+    let pass = |seconds| GuardCommand::Pass { network: "n".into(), now: at(seconds) };
+    let passed = |seconds| GuardEvent::Passed { network: "n".into(), at: at(seconds) };
+    given::<Guard>([]).when(pass(0)).then_expect_events(vec![passed(0)]);
+    given::<Guard>([passed(0)]).when(pass(hour)).then_expect_events(vec![]);
+    given::<Guard>([passed(0)]).when(pass(day)).then_expect_events(vec![passed(day)]);
+    let mut guard = Guard::default();
+    guard.apply(passed(0));
+    assert!(guard.knows("n", at(30 * day - 1)) && !guard.knows("n", at(30 * day)) && !guard.knows("m", at(1)));
+}
+
+#[test]
 fn a_guard_keeps_no_more_than_counts() {
     let mut guard = Guard::default();
     for second in 0..10_000 {
         guard.apply(failed(Subject::Name, 60 * second, false));
+        guard.apply(GuardEvent::Passed { network: second.to_string(), at: at(60 * second) });
     }
-    assert_eq!(serde_json::to_value(&guard).expect("JSON").as_array().map(Vec::len), Some(15));
+    let kept = serde_json::to_value(&guard).expect("JSON");
+    assert_eq!(kept["failures"].as_array().map(Vec::len), Some(15));
+    assert_eq!(kept["networks"].as_object().map(serde_json::Map::len), Some(50));
 }
 
 #[test]

@@ -3,11 +3,12 @@
 
 use super::parameters::check_ids;
 use crate::api::AppState;
-use crate::api::common::boundary::RequestFacts;
-use crate::api::common::guard::check_length;
+use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::guard::{acting, check_length, denied, unrecognised};
 use crate::api::common::routes::{Routes, declared};
-use crate::api::common::{ApiError, Caller, freshness, idempotency};
+use crate::api::common::{ApiError, Caller, freshness, idempotency, limits};
 use crate::auth::{AuthError, Permission, Principal, api_keys};
+use crate::security::{self, Event};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -71,48 +72,40 @@ async fn admit(
     parts: &mut Parts,
     facts: RequestFacts,
 ) -> Result<(Caller, Tenant), ApiError> {
-    let principal = recognise(app, &parts.headers).await?;
+    let principal = recognise(app, &facts, &parts.headers).await?;
+    security::recognised(acting(&principal));
     let accepted = app.limiter.accept(&principal.actor.id, Instant::now());
-    accepted.map_err(|exceeded| ApiError::TooManyRequests { reset_seconds: whole_seconds(exceeded.reset) })?;
+    accepted.map_err(limits::too_many)?;
     let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::NoSuchPath)?;
     let asked_for = check_ids(&parameters)?;
     freshness::await_position(app, &parts.headers).await?;
-    let tenant = tenant_of(app, &principal).await?;
+    let tenant = tenant_of(app, &facts, &principal).await?;
     // Whether another organization exists is not told.
     if asked_for.is_some_and(|id| id != tenant.organization.id) {
+        security::refused(Event::Unseen, "another organization");
         return Err(ApiError::NotFound("organization not found"));
     }
     if !principal.may(permission) {
-        tracing::warn!(target: "registrar::security", actor = principal.actor.id, %permission, "denied");
-        return Err(ApiError::Forbidden);
+        return Err(denied(permission.name()));
     }
-    check_length(&parts.headers)?;
+    check_length(&parts.headers, BODY_MAX_BYTES)?;
     Ok((Caller::new(principal, facts, app.node.documents.of_now()), tenant))
 }
 
-async fn recognise(app: &AppState, headers: &HeaderMap) -> Result<Principal, ApiError> {
+async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) -> Result<Principal, ApiError> {
     let credentials = headers.get(AUTHORIZATION);
     let authorization = credentials.and_then(|value| value.to_str().ok());
     api_keys::authenticate(&app.node, authorization).await.map_err(|error| match error {
-        AuthError::Unauthenticated(reason) => unauthenticated(reason, credentials.is_some()),
+        AuthError::Unauthenticated(reason) => unrecognised(app, facts, reason, credentials.is_some()),
         unavailable @ AuthError::Unavailable(_) => unavailable.into(),
     })
 }
 
 /// The keys of an organization that is gone are no longer in force.
-async fn tenant_of(app: &AppState, principal: &Principal) -> Result<Tenant, ApiError> {
+async fn tenant_of(app: &AppState, facts: &RequestFacts, principal: &Principal) -> Result<Tenant, ApiError> {
     let id = principal.organization.as_deref().unwrap_or_default();
     let found = app.node.documents.find::<OrganizationDocument>(id).await?;
-    let organization = found.value.ok_or_else(|| unauthenticated("the API key's organization is gone", true))?;
+    let gone = || unrecognised(app, facts, "the API key's organization is gone", true);
+    let organization = found.value.ok_or_else(gone)?;
     Ok(Tenant { organization, position: found.position })
-}
-
-fn unauthenticated(reason: &'static str, credentials_sent: bool) -> ApiError {
-    tracing::info!(target: "registrar::security", reason, "not authenticated");
-    ApiError::Unauthenticated { credentials_sent }
-}
-
-/// Rounded up, so that who waits as long as told is accepted.
-fn whole_seconds(duration: std::time::Duration) -> u64 {
-    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }

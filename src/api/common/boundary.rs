@@ -5,9 +5,10 @@ use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::client::{self, REQUEST_ID};
 use crate::api::common::error::{self, Shape};
+use crate::security::{self, Event, Scope};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -20,6 +21,8 @@ use uuid::Uuid;
 
 /// Longest body that is read.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// Longest body of operations that anybody may call: reading one costs whoever sends it as little as it costs us.
+pub const PUBLIC_BODY_MAX_BYTES: usize = 16 * 1024;
 /// How long a request may take until its answer begins.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -32,11 +35,23 @@ const SECURITY_HEADERS: [(header::HeaderName, &str); 5] = [
     (header::X_FRAME_OPTIONS, "DENY"),
 ];
 
+/// Longest body of a request, in bytes; [`BODY_MAX_BYTES`] where a request carries none.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimit(pub usize);
+
+impl BodyLimit {
+    fn of(extensions: &Extensions) -> usize {
+        extensions.get::<BodyLimit>().map_or(BODY_MAX_BYTES, |limit| limit.0)
+    }
+}
+
 /// What is known of a request from outside.
 #[derive(Debug, Clone)]
 pub struct RequestFacts {
-    /// Identifier of the request, a UUID.
+    /// Identifier of the request, a UUID: the caller's, if it sent one.
     pub request_id: String,
+    /// Our own identifier of the request, which no caller chooses.
+    pub own_request_id: String,
     /// Address of the client.
     pub ip_address: Option<String>,
     /// Program of the client.
@@ -51,8 +66,10 @@ impl RequestFacts {
         // The cloud dialect documents the version.
         let make_id = if shape == Shape::Cloud { Uuid::new_v4 } else { Uuid::now_v7 };
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
+        let (own, sent) = (make_id(), client::request_id(request.headers()));
         RequestFacts {
-            request_id: client::request_id(request.headers(), make_id).to_string(),
+            request_id: sent.unwrap_or(own).to_string(),
+            own_request_id: own.to_string(),
             ip_address: client::address(peer, request.headers(), &app.settings.trusted_proxies)
                 .map(|address| address.to_string()),
             user_agent: client::user_agent(request.headers()),
@@ -68,16 +85,21 @@ pub async fn boundary(State(app): State<AppState>, mut request: Request, next: N
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
-    let span = tracing::info_span!("request", request_id = %facts.request_id, %method, route);
+    let own = facts.own_request_id.as_str();
+    let sent = (own != facts.request_id).then_some(facts.request_id.as_str());
+    let span = tracing::info_span!("request", request_id = own, caller_request_id = sent, %method, route);
+    let scope = Scope::new(facts.ip_address.clone(), own.to_owned(), sent.map(str::to_owned));
     request.extensions_mut().insert(app);
     request.extensions_mut().insert(facts.clone());
 
     let response = async {
-        let response = error::render(answer(request, next).await, facts.shape, &facts.request_id);
+        let response = answer(request, next).await;
+        witness(&response);
+        let response = error::render(response, facts.shape, &facts.request_id);
         tracing::debug!(status = response.status().as_u16(), "answered");
         response
     };
-    let mut response = response.instrument(span).await;
+    let mut response = security::within(scope, response).instrument(span).await;
     finish(response.headers_mut(), &facts.request_id);
     observe(method.as_str(), route, response.status().as_u16(), started.elapsed());
     response
@@ -92,6 +114,18 @@ async fn answer(request: Request, next: Next) -> Response {
         Err(elapsed) => ApiError::Unavailable(Some(Box::new(elapsed))),
     };
     axum::response::IntoResponse::into_response(error)
+}
+
+/// Notes requests that are not as they must be: many of them are an attempt.
+fn witness(response: &Response) {
+    let Some(error) = error::carried(response) else { return };
+    match error.status() {
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNSUPPORTED_MEDIA_TYPE
+        | StatusCode::UNPROCESSABLE_ENTITY => security::refused(Event::Input, error.code()),
+        _ => {}
+    }
 }
 
 fn finish(headers: &mut HeaderMap, request_id: &str) {
@@ -114,15 +148,16 @@ fn observe(method: &str, route: &str, status: u16, elapsed: Duration) {
     metrics::histogram!("registrar_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
 }
 
-/// Reads a body whole.
+/// Reads the body of a request with these extensions whole.
 ///
 /// # Errors
 /// `PayloadTooLarge`; `Invalid` for a body that breaks off.
-pub async fn read_body(body: Body) -> Result<Bytes, ApiError> {
-    match Limited::new(body, BODY_MAX_BYTES).collect().await {
+pub async fn read_body(extensions: &Extensions, body: Body) -> Result<Bytes, ApiError> {
+    let max_bytes = BodyLimit::of(extensions);
+    match Limited::new(body, max_bytes).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(ApiError::PayloadTooLarge { max_bytes: BODY_MAX_BYTES })
+            Err(ApiError::PayloadTooLarge { max_bytes })
         }
         Err(_) => Err(ApiError::invalid("body could not be read to its end")),
     }

@@ -7,6 +7,7 @@ use crate::auth::{Permission, Principal};
 use crate::executor::RequestContext;
 use crate::idempotency::AnswerSlot;
 use crate::read_store::Documents;
+use crate::security::{self, Event, Line};
 use axum::extract::{FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -101,29 +102,52 @@ pub async fn admit(
     let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
         Err(crate::auth::AuthError::Unauthenticated(reason)) => {
-            tracing::info!(target: "registrar::security", reason, "not authenticated");
-            return Err(ApiError::Unauthenticated { credentials_sent: credentials.is_some() });
+            return Err(unrecognised(app, &facts, reason, credentials.is_some()));
         }
         Err(unavailable) => return Err(unavailable.into()),
     };
+    security::recognised(acting(&principal));
+    app.limits.caller(&principal)?;
     if !may(&principal) {
-        tracing::warn!(target: "registrar::security", actor = principal.actor.id, permission = named, "denied");
-        return Err(ApiError::Forbidden);
+        return Err(denied(named));
     }
-    check_length(headers)?;
+    check_length(headers, BODY_MAX_BYTES)?;
     let waited = freshness::await_position(app, headers).await?;
     let documents = if waited { app.node.documents.of_now() } else { documents };
     Ok(Caller::new(principal, facts, documents))
+}
+
+/// The refusal of a caller that is not recognised; it counts for its network.
+pub fn unrecognised(app: &AppState, facts: &RequestFacts, reason: &str, credentials_sent: bool) -> ApiError {
+    security::refused(Event::Authentication, reason);
+    app.limits.stranger(facts).err().unwrap_or(ApiError::Unauthenticated { credentials_sent })
+}
+
+/// The refusal of an operation that needs what is `named`.
+#[must_use]
+pub fn denied(named: &str) -> ApiError {
+    Line { reason: Some("not allowed"), operation: Some(named), ..Line::default() }.refused(Event::Access);
+    ApiError::Forbidden
+}
+
+/// The caller as the security log names it.
+#[must_use]
+pub fn acting(principal: &Principal) -> security::Actor {
+    security::Actor {
+        id: principal.actor.id.clone(),
+        session: principal.session.map(|session| session.to_string()),
+        organization: principal.organization.clone(),
+    }
 }
 
 /// A body that says it is too long is not waited for.
 ///
 /// # Errors
 /// `PayloadTooLarge`.
-pub fn check_length(headers: &HeaderMap) -> Result<(), ApiError> {
+pub fn check_length(headers: &HeaderMap, max_bytes: usize) -> Result<(), ApiError> {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > BODY_MAX_BYTES) {
-        return Err(ApiError::PayloadTooLarge { max_bytes: BODY_MAX_BYTES });
+    if length.is_some_and(|length| length > max_bytes) {
+        return Err(ApiError::PayloadTooLarge { max_bytes });
     }
     Ok(())
 }

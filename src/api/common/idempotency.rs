@@ -6,9 +6,9 @@
 
 use crate::api::AppState;
 use crate::api::common::boundary::{RequestFacts, read_body};
-use crate::api::common::client;
 use crate::api::common::error::{self, carried};
 use crate::api::common::{ApiError, Caller};
+use crate::auth::network::network;
 use crate::idempotency::{Answer, AnswerSlot};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -64,7 +64,7 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
     let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
     let caller = parts.extensions.remove::<Caller>();
 
-    let body = read_body(body).await?;
+    let body = read_body(&parts.extensions, body).await?;
     let query = parts.uri.query().unwrap_or_default().as_bytes();
     let fingerprint = app.node.vault.digest("idempotency-body", &[query, &body]).to_vec();
     let (method, path) = (parts.method.as_str().as_bytes(), parts.uri.path().as_bytes());
@@ -78,7 +78,7 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
         // A key without a caller belongs to no one. A client of the same network that happens to use the same key for
         // something else is answered by itself, and learns nothing unless it sends the very same body.
         None => {
-            let network = facts.ip_address.as_deref().map(client::network).unwrap_or_default();
+            let network = facts.ip_address.as_deref().map(network).unwrap_or_default();
             let scope = [network.as_bytes(), method, path, key.as_bytes(), &fingerprint];
             app.node.vault.digest("idempotency-key-public", &scope)
         }

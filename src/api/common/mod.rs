@@ -10,6 +10,7 @@ pub mod freshness;
 pub mod guard;
 pub mod idempotency;
 pub mod json;
+pub mod limits;
 pub mod members;
 pub mod precondition;
 pub mod query;

@@ -15,9 +15,11 @@ use crate::api::common::precondition::{IfMatch, entity_tag};
 use crate::api::common::query::Parameters;
 use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
-use crate::auth::{Permission, passwords};
+use crate::auth::{Permission, Permissions, passwords};
+use crate::directory::passwords::{NotAccepted, Rules, accept};
 use crate::executor::{ExecuteError, Outcome};
 use crate::idempotency::Answer;
+use crate::security::{self, Event};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -279,7 +281,12 @@ async fn switch(
 
 async fn registration(app: &AppState, request: AddEcgAdmin) -> Result<Registration, ApiError> {
     let account = match request.account {
-        Some(account) => Some(open_account(app, account).await?),
+        Some(account) => {
+            let permissions = Permissions::granted(&request.policies, &request.custom_permissions);
+            let names = [request.person.first_name.as_str(), request.person.last_name.as_str()];
+            let rules = Rules::of_admin(permissions, names, account.email.as_str());
+            Some(open_account(app, account, rules).await?)
+        }
         None => None,
     };
     Ok(Registration {
@@ -296,9 +303,13 @@ async fn registration(app: &AppState, request: AddEcgAdmin) -> Result<Registrati
     })
 }
 
-async fn open_account(app: &AppState, account: AddAccount) -> Result<Account, ApiError> {
+async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Result<Account, ApiError> {
     let password = account.password.unwrap_or_else(passwords::generate);
-    let password_hash = app.passwords.hash(password).await?;
+    let hash = accept(&app.passwords, app.settings.pwned.as_ref(), password, rules).await;
+    let password_hash = hash.map_err(|error| match error {
+        NotAccepted::Weak(weak) => ApiError::invalid(format!("account.password {weak}")),
+        NotAccepted::Busy(busy) => busy.into(),
+    })?;
     Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash })
 }
 
@@ -314,7 +325,7 @@ fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
             | AdminError::NoAccount
             | AdminError::OtherPassword => ApiError::Conflict(refused.to_string()),
             AdminError::OwnGrants | AdminError::NotHeld(_) => {
-                tracing::warn!(target: "registrar::security", %refused, "denied");
+                security::refused(Event::Grant, &refused.to_string());
                 ApiError::Forbidden
             }
         },

@@ -6,7 +6,7 @@ use super::refusals::{member, refused};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::directory::accounts;
-use crate::directory::passwords::{self, Rules, Weak};
+use crate::directory::passwords::{self, NotAccepted, Rules};
 use crate::directory::sessions::{self, Person};
 use crate::directory::sign_in::SignInError;
 use axum::http::StatusCode;
@@ -51,18 +51,12 @@ pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> 
         },
         Some(_) | None => (-1, "not checked"),
     };
-    let strength = judged(password).await?;
+    let strength = call.app.passwords.run(move || passwords::strength(&password)).await?;
     Ok(Reply::said(json!({
         "strength": { "value": strength.value, "label": strength.label },
         "suggestions": strength.suggestions,
         "pwned": { "times": times, "message": message },
     })))
-}
-
-/// Judging takes some milliseconds of a core.
-async fn judged(password: Zeroizing<String>) -> Result<passwords::Strength, ApiError> {
-    let judged = tokio::task::spawn_blocking(move || passwords::strength(&password)).await;
-    judged.map_err(ApiError::internal)
 }
 
 /// Another password: the person's own after the former one, or by support, to be changed at the next sign-in.
@@ -127,19 +121,9 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
 
 /// The hash of a password that the rules accept.
 async fn accepted(call: &Call, password: Zeroizing<String>, rules: Rules) -> Result<String, ApiError> {
-    let weak = |weak: Weak| member("new-password", weak.to_string());
-    let checked = password.clone();
-    let checked = tokio::task::spawn_blocking(move || passwords::check_by(&checked, &rules)).await;
-    checked.map_err(ApiError::internal)?.map_err(weak)?;
-    if let Some(pwned) = &call.app.settings.pwned {
-        match pwned.times(&password).await {
-            Ok(0) => {}
-            Ok(_) => return Err(weak(Weak::Pwned)),
-            // Who cannot be asked keeps nobody from setting a password.
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "stolen passwords were not looked up");
-            }
-        }
-    }
-    Ok(call.app.passwords.hash(password).await?)
+    let hash = passwords::accept(&call.app.passwords, call.app.settings.pwned.as_ref(), password, rules).await;
+    hash.map_err(|error| match error {
+        NotAccepted::Weak(weak) => member("new-password", weak.to_string()),
+        NotAccepted::Busy(busy) => busy.into(),
+    })
 }

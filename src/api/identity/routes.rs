@@ -9,7 +9,7 @@ use super::{
 };
 use crate::access::Holder;
 use crate::api::AppState;
-use crate::api::common::boundary::RequestFacts;
+use crate::api::common::boundary::{BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
 use crate::api::common::{ApiError, freshness, guard, idempotency};
 use crate::auth::Principal;
 use axum::extract::Request;
@@ -195,7 +195,10 @@ async fn admit(gate: Gate, mut request: Request, next: Next) -> Response {
     let known = app.node.heads.position();
     let (heads, writes) = (app.node.heads.clone(), !request.method().is_safe());
     if gate == Gate::Public {
-        let mut response = match guard::check_length(request.headers()) {
+        request.extensions_mut().insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
+        let admitted = app.limits.stranger(&facts);
+        let admitted = admitted.and_then(|()| guard::check_length(request.headers(), PUBLIC_BODY_MAX_BYTES));
+        let mut response = match admitted {
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
         };

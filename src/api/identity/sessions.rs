@@ -11,6 +11,7 @@ use crate::auth::is_reserved;
 use crate::directory::sessions::{self, Live, NotOpened, Opened, Person, SESSION_SECS, Wish};
 use crate::directory::sign_in::{Credentials, SignInError, SignedIn};
 use crate::journal::JournalResult;
+use crate::security::{self, Event};
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
 use registrar_aggregates::session::{Opener, Origin};
@@ -312,7 +313,7 @@ pub(super) async fn internal(call: Call, Attributes(shown): Attributes<ShownToke
 }
 
 fn unknown_workload() -> ApiError {
-    tracing::info!(target: "registrar::security", reason = "no such workload", "a sign-in failed");
+    security::refused(Event::SignIn, "no such workload");
     refused(StatusCode::UNAUTHORIZED, "bad-credentials", "no such workload, or another token")
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
     let first = first_administrator.resolve(&secrets)?;
     let node = start::open(&store.resolve(), &secrets).await?;
     // Once anybody is registered the journal is not empty any more, and nobody would be made who can sign in.
-    start::first_administrator(&node, &PasswordHasher::for_this_machine(), &first).await?;
+    start::first_administrator(&node, &PasswordHasher::for_this_machine(), None, &first).await?;
     let seeded = all(&node, admins, users, groups).await;
     node.close().await;
     seeded

@@ -1,41 +1,66 @@
 //! Connections: accepted, served, and let go of when the server stops.
 //!
-//! `axum::serve` would do, but for one thing: it waits for the head of a request for ever, so that anybody who sends
-//! nothing could keep a connection each.
+//! `axum::serve` would do, but for two things: it waits for the head of a request for ever, and it takes as many
+//! connections as are opened, so that anybody who sends nothing could keep everybody else out.
 
+use super::places::{Place, Places};
+use crate::config::ConnectionLimits;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// How long a connection may go without the whole head of a request. Load balancers keep idle connections for a
+/// How long a connection may go without the whole head of its first request.
+const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may go without the whole head of a further request. Load balancers keep idle connections for a
 /// minute; whoever keeps them longest must not be the one who uses them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// Longest head of a request, and most of a body that is read ahead.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
 /// How long to wait when no more connections can be accepted, until some have ended.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long requests that are under way may go on once the server is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 
+/// How connections are served.
+pub(super) struct Service {
+    /// Answers requests.
+    pub(super) router: Router,
+    /// Most connections.
+    pub(super) limits: ConnectionLimits,
+    /// Proxies, which bring the connections of many.
+    pub(super) trusted_proxies: Vec<IpNet>,
+}
+
 /// Answers requests until `shutdown`, and then those that are under way.
-pub(super) async fn answer(listener: TcpListener, router: Router, shutdown: &CancellationToken) {
-    let connections = GracefulShutdown::new();
+pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &CancellationToken) {
+    let Service { router, limits, trusted_proxies } = service;
+    let (connections, places) = (GracefulShutdown::new(), Places::new(limits, trusted_proxies));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => serve(stream, peer, router.clone(), &connections),
+            Ok((stream, peer)) => match places.take(peer.ip()) {
+                Some(place) => serve(stream, peer, router.clone(), place, &connections),
+                None => metrics::counter!("registrar_connections_refused_total").increment(1),
+            },
             Err(error) => {
                 // Of this connection, or of all while there are too many.
                 tracing::warn!(%error, "a connection was not accepted");
@@ -49,22 +74,76 @@ pub(super) async fn answer(listener: TcpListener, router: Router, shutdown: &Can
     }
 }
 
-fn serve(stream: TcpStream, peer: SocketAddr, router: Router, connections: &GracefulShutdown) {
+fn serve(stream: TcpStream, peer: SocketAddr, router: Router, place: Place, connections: &GracefulShutdown) {
     // Answers are small and are waited for.
     let _ = stream.set_nodelay(true);
+    let (place, began) = (Arc::new(place), Arc::new(Notify::new()));
+    let (given_up, first) = (place.given_up.clone(), Arc::clone(&began));
     let service = service_fn(move |mut request: Request<Incoming>| {
+        began.notify_one();
+        let answering = Answering::on(Arc::clone(&place));
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(Body::new))
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async move { answer.await.map(|response| response.map(|body| Answer { body, _answering: answering })) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(BUFFER_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let watched = connections.watch(connection);
     tokio::spawn(async move {
-        // A client that goes away, or sends what is no HTTP, is its own affair.
-        if let Err(error) = watched.await {
-            tracing::debug!(%error, "a connection ended early");
+        let silent = async {
+            if tokio::time::timeout(FIRST_HEAD_TIMEOUT, first.notified()).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            // A client that goes away, or sends what is no HTTP, is its own affair.
+            ended = watched => if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            },
+            () = given_up.cancelled() => tracing::debug!("a connection without a request made room for another"),
+            () = silent => tracing::debug!("a connection brought no request in time"),
         }
     });
+}
+
+/// A request that is answered; the connection is busy until its answer is sent or given up.
+struct Answering(Arc<Place>);
+
+impl Answering {
+    fn on(place: Arc<Place>) -> Self {
+        place.got_busy();
+        Answering(place)
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.fell_idle();
+    }
+}
+
+/// The body of an answer with what lasts as long.
+struct Answer {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

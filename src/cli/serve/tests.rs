@@ -48,7 +48,15 @@ struct Held {
     served: tokio::task::JoinHandle<()>,
 }
 
+fn service(router: Router, limits: ConnectionLimits) -> connections::Service {
+    connections::Service { router, limits, trusted_proxies: Vec::new() }
+}
+
 async fn held() -> Held {
+    held_within(ConnectionLimits::default()).await
+}
+
+async fn held_within(limits: ConnectionLimits) -> Held {
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let (began, release, shutdown) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
@@ -60,7 +68,7 @@ async fn held() -> Held {
     };
     let router = Router::new().route("/", get(handler));
     let stopping = shutdown.clone();
-    let served = tokio::spawn(async move { connections::answer(listener, router, &stopping).await });
+    let served = tokio::spawn(async move { connections::answer(listener, service(router, limits), &stopping).await });
     Held { address, shutdown, began, release, served }
 }
 
@@ -89,4 +97,40 @@ async fn connections_without_a_request_do_not_keep_the_server() {
     assert_eq!(idle.read(&mut [0; 16]).await.unwrap_or(0), 0);
     drop(slow);
     server.served.await.expect("it stops");
+}
+
+#[tokio::test]
+async fn connections_without_a_request_keep_nobody_out() {
+    let server = held_within(ConnectionLimits { total: 20, per_address: 10 }).await;
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        let mut client = TcpStream::connect(server.address).await.expect("connected");
+        client.write_all(b"GET / HTT").await.expect("sent");
+        silent.push(client);
+    }
+    let mut client = TcpStream::connect(server.address).await.expect("connected");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.expect("sent");
+    server.began.notified().await;
+    // It is answered, so that it makes room for none of those that follow.
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(server.address).await.expect("connected"));
+    }
+    server.release.notify_one();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.expect("an answer and an end");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The first ones have given way.
+    assert_eq!(silent[0].read(&mut [0; 16]).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let server = held().await;
+    let mut client = TcpStream::connect(server.address).await.expect("connected");
+    let head = format!("GET / HTTP/1.1\r\nhost: here\r\nx: {}\r\n\r\n", "a".repeat(128 * 1024));
+    // The server may hang up before the whole head is sent.
+    let _ = client.write_all(head.as_bytes()).await;
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 431");
 }

@@ -16,7 +16,12 @@ pub(super) fn events() -> Vec<DomainEvent> {
     let mut events: Vec<DomainEvent> = user::tests::full_events().into_iter().map(Into::into).collect();
     events.extend([RosterEvent::Added { user_id }.into(), RosterEvent::Removed { user_id }.into()]);
     events.extend(session::tests::full_events().into_iter().map(DomainEvent::from));
-    events.push(GuardEvent::Failed { subject: session::guard::Subject::Name, at: time(), locked: true }.into());
+    let subject = session::guard::Subject::Network;
+    events.extend([
+        GuardEvent::Failed { subject, at: time(), locked: true }.into(),
+        GuardEvent::FailuresCounted { subject, failures: 12, at: time() }.into(),
+        GuardEvent::Passed { network: "digest".into(), at: time() }.into(),
+    ]);
     events.extend(totp::tests::full_events().into_iter().map(DomainEvent::from));
     events.extend(feature::tests::full_events().into_iter().map(DomainEvent::from));
     events.extend(feature::tests::full_setting_events().into_iter().map(DomainEvent::from));
@@ -112,6 +117,8 @@ fn the_names_are_those_of_their_first_release() {
             "session.renewed",
             "session.ended",
             "sign-in-guard.failed",
+            "sign-in-guard.failures-counted",
+            "sign-in-guard.passed",
             "totp-configuration.created",
             "totp-configuration.enabled",
             "totp-configuration.code-used",

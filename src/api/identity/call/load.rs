@@ -5,7 +5,9 @@ use super::Call;
 use crate::access::resource::{Guarded, Right};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
+use crate::api::common::guard::denied;
 use crate::journal::JournalResult;
+use crate::security::{Event, Line};
 use std::sync::Arc;
 
 impl Call {
@@ -87,15 +89,17 @@ impl Call {
         let Some(key) = R::key(text) else { return Ok(None) };
         let Some(found) = R::find(self.documents(), &key).await? else { return Ok(None) };
         let right = found.right(&self.access(), &self.holder, act).await?;
-        Ok((right != Right::Unseen).then_some((found, right)))
+        if right == Right::Unseen {
+            Line { operation: Some(self.operation), ..Line::default() }.refused(Event::Unseen);
+            return Ok(None);
+        }
+        Ok(Some((found, right)))
     }
 
     /// The refusal of an act on something that the caller sees.
     #[must_use]
     pub(in crate::api::identity) fn forbidden(&self) -> ApiError {
-        let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
-        tracing::warn!(target: "registrar::security", actor, operation = self.operation, "denied");
-        ApiError::Forbidden
+        denied(self.operation)
     }
 
     /// Lets those pass for whom an operation is that is about nothing in particular.

@@ -16,7 +16,7 @@ use crate::api::common::boundary::{RequestFacts, read_body};
 use crate::api::common::error::{Source, Wrong};
 use crate::api::common::idempotency::PublicSlot;
 use crate::api::common::precondition::IfMatch;
-use crate::api::common::{ApiError, Caller, json};
+use crate::api::common::{ApiError, Caller, json, limits};
 use crate::directory::own_acts_only;
 use crate::directory::sessions::{Origins, Person};
 use crate::executor::RequestContext;
@@ -25,8 +25,9 @@ use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::request::Parts;
 use axum::response::IntoResponse;
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use registrar_projections::{AdminDocument, UserDocument};
@@ -80,7 +81,7 @@ impl Call {
         let path_id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
         let if_match = IfMatch::parse(parts.headers.get_all(IF_MATCH).iter().map(|value| value.as_bytes()))?;
         let arguments = operation.arguments(parts.uri.query().unwrap_or_default());
-        let body = operation.body(read_json(&parts.headers, body).await?);
+        let body = operation.body(read_json(&parts, body).await?);
         let (arguments, body) = match (arguments, body) {
             (Ok(arguments), Ok(body)) => (arguments, body),
             (Err(mut wrong), Err(more)) => {
@@ -175,10 +176,7 @@ impl Call {
             return Ok(());
         }
         let actor = self.caller.as_ref().map(|caller| caller.principal.actor.id.as_str()).unwrap_or_default();
-        self.app.lookups.accept(actor, Instant::now()).map_err(|exceeded| {
-            tracing::warn!(target: "registrar::security", actor, "looks up too many addresses");
-            ApiError::TooManyRequests { reset_seconds: exceeded.reset.as_secs().max(1) }
-        })
+        self.app.lookups.accept(actor, Instant::now()).map_err(limits::too_many)
     }
 
     /// The caller as the owner of an account: a user, or an admin.
@@ -248,13 +246,13 @@ fn anonymous(facts: &RequestFacts, slot: Option<&PublicSlot>) -> RequestContext 
 }
 
 /// The body; `None` if there is none, which a null is not.
-async fn read_json(headers: &HeaderMap, body: Body) -> Result<Option<Value>, ApiError> {
-    let typed = headers.contains_key(CONTENT_TYPE);
+async fn read_json(parts: &Parts, body: Body) -> Result<Option<Value>, ApiError> {
+    let typed = parts.headers.contains_key(CONTENT_TYPE);
     let unsupported = ApiError::UnsupportedMediaType { expected: CONTENT_TYPES[0] };
-    if typed && !json::has_type(headers, &CONTENT_TYPES) {
+    if typed && !json::has_type(&parts.headers, &CONTENT_TYPES) {
         return Err(unsupported);
     }
-    let bytes = read_body(body).await?;
+    let bytes = read_body(&parts.extensions, body).await?;
     if bytes.is_empty() {
         return Ok(None);
     }

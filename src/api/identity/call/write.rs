@@ -171,6 +171,7 @@ impl Call {
             passwords: &self.app.passwords,
             authenticator: &self.app.authenticator,
             documents: &self.app.settings.service_documents,
+            failures: &self.app.failures,
         }
     }
 

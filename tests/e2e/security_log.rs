@@ -1,0 +1,67 @@
+//! The security log of the real program: its fields, what is in it, and what is not.
+
+use crate::on_both_stores;
+use crate::process::{Server, registrar, run};
+use serde_json::{Value, json};
+
+const PASSWORD: &str = "the first one, who lets others in";
+const WRONG: &str = "w0ng-secret-value";
+const ROOT: &str = "admin@registrar.local";
+
+/// The lines of the security log.
+fn security(log: &[String]) -> Vec<Value> {
+    let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines.filter(|line| line["target"] == "registrar::security").collect()
+}
+
+fn find<'l>(lines: &'l [Value], event: &str, outcome: &str) -> &'l Value {
+    let found = lines.iter().find(|line| line["event"] == event && line["outcome"] == outcome);
+    found.unwrap_or_else(|| panic!("no {event} {outcome} in {lines:#?}"))
+}
+
+on_both_stores! {
+    async fn every_refusal_and_every_act_on_credentials_leaves_a_line(database) {
+        let mut command = registrar(&database.settings, &["serve"]);
+        command.env("REGISTRAR_ADMIN_PASSWORD", PASSWORD).env("REGISTRAR_STRANGER_RATE", "6/1m");
+        let server = Server::spawn(command);
+        let client = reqwest::Client::new();
+        let url = |path: &str| format!("{}{path}", server.url);
+        let login = |password: &str| json!({ "username": ROOT, "password": password });
+        let sent = uuid::Uuid::now_v7().to_string();
+        let failed = client.post(url("/v1/login/")).header("x-request-id", &sent).json(&login(WRONG)).send().await.unwrap();
+        assert_eq!(failed.status(), 401);
+        let opened = client.post(url("/v1/login/")).json(&login(PASSWORD)).send().await.unwrap();
+        let token = opened.json::<Value>().await.unwrap()["access-token"].as_str().unwrap().to_owned();
+        let narrowed = run(&database.settings, &["token", "create", "--admin", ROOT, "--permission", "ecg-admins.read"]);
+        let denied = client.get(url("/audit/checkpoint")).bearer_auth(narrowed.trim()).send().await.unwrap();
+        assert_eq!(denied.status(), 403);
+        let unknown = client.get(url("/api/ecg-admins")).bearer_auth("rubbish").send().await.unwrap();
+        assert_eq!(unknown.status(), 401);
+        let wrong = client.post(url("/v1/login/")).json(&json!({ "username": 1 })).send().await.unwrap();
+        assert_eq!(wrong.status(), 400);
+        let out = client.post(url("/v1/logout/")).bearer_auth(&token).json(&json!({})).send().await.unwrap();
+        assert_eq!(out.status(), 201);
+        while client.get(url("/api/ecg-admins")).send().await.unwrap().status() != 429 {}
+
+        let (_, log) = server.stop();
+        let lines = security(&log);
+        let failed = find(&lines, "sign-in", "refused");
+        assert_eq!((&failed["client_address"], &failed["caller_request_id"]), (&json!("127.0.0.1"), &json!(sent)));
+        assert_ne!(failed["request_id"], json!(sent), "our own identifier is another");
+        let signed_in = find(&lines, "sign-in", "success");
+        assert_eq!(signed_in["subject_digest"], failed["subject_digest"], "the same name");
+        assert!(signed_in["actor"].is_string() && signed_in["session"].is_string());
+        assert!(find(&lines, "access", "refused")["operation"].is_string());
+        find(&lines, "authentication", "refused");
+        find(&lines, "input", "refused");
+        find(&lines, "rate-limit", "refused");
+        let out = find(&lines, "sign-out", "success");
+        assert_eq!((&out["actor"], &out["session"]), (&signed_in["actor"], &signed_in["session"]));
+        for line in &lines {
+            assert!(line["request_id"].is_string() && line["event"].is_string(), "{line}");
+        }
+        for secret in [PASSWORD, WRONG, ROOT, "rubbish", &token] {
+            assert!(!log.iter().any(|line| line.contains(secret)), "{secret} is in the log");
+        }
+    }
+}
