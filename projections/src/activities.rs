@@ -110,7 +110,7 @@ fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
         SessionEvent::Opened(opening) if opening.origin == Origin::SignIn && opening.account == Account::User => {
             Some((opening.user_id, Activity::SignIn))
         }
-        SessionEvent::Refreshed { user_id, account: Account::User } => Some((*user_id, Activity::Refresh)),
+        SessionEvent::Refreshed { user_id, account: Account::User, .. } => Some((*user_id, Activity::Refresh)),
         _ => None,
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Finds an admin by the person behind it.
 pub const PERSON_ID: TextKey<AdminDocument> = TextKey("person_id", PhantomData);
@@ -113,6 +113,9 @@ pub struct AdminDocument {
     /// Counts how often it was put out of force or got another password: sessions of another count are over.
     #[serde(default)]
     pub epoch: u64,
+    /// Counts how often all tokens without a session were ended: one of another count is over.
+    #[serde(default)]
+    pub token_epoch: u64,
     /// Stamps of the admin as a whole.
     pub audit_info: AuditInfo,
 }
@@ -203,6 +206,7 @@ fn registered(event: &RecordedEvent, registration: &Registration) -> AdminDocume
             .as_ref()
             .map(|account| AdminAccount { id: account.id, email: account.email.clone() }),
         epoch: 0,
+        token_epoch: 0,
         audit_info,
     }
 }
@@ -244,7 +248,14 @@ fn change(document: &mut AdminDocument, event: &RecordedEvent, change: &AdminEve
         AdminEvent::PhoneNumberRemoved { phone_number_id } => {
             document.phone_numbers.retain(|entry| entry.id != *phone_number_id)
         }
-        AdminEvent::PasswordChanged { ends_sessions, .. } => document.epoch += u64::from(*ends_sessions),
+        AdminEvent::PasswordChanged { ends_sessions, .. } => {
+            document.epoch += u64::from(*ends_sessions);
+            document.token_epoch += u64::from(*ends_sessions);
+        }
+        AdminEvent::SessionsEnded {} => {
+            document.epoch += 1;
+            document.token_epoch += 1;
+        }
         AdminEvent::Activated {} => set_active(document, event, true),
         AdminEvent::Deactivated {} => {
             set_active(document, event, false);

@@ -2,17 +2,19 @@
 
 use crate::collection::{Collection, KeyColumn, KeyKind, KeyValue};
 use crate::query::{Sort, TextKey};
-use crate::stamped::{Kept, Stamped};
+use crate::stamped::{Kept, Stamped, time_key};
 use registrar_aggregates::session::{Opening, SessionEvent};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Finds the sessions of a user.
 pub const USER_ID: TextKey<SessionDocument> = TextKey("user_id", PhantomData);
+/// When they are over at the latest, as [`time_key`] writes it.
+pub const EXPIRES_AT: TextKey<SessionDocument> = TextKey("expires_at", PhantomData);
 /// Oldest first.
 pub const BY_CREATION: Sort<SessionDocument> = Sort(&["created_at"], PhantomData);
 
@@ -41,6 +43,7 @@ impl Kept for SessionEntry {
         keys: &[
             KeyColumn { name: "user_id", kind: KeyKind::Text },
             KeyColumn { name: "created_at", kind: KeyKind::Text },
+            KeyColumn { name: "expires_at", kind: KeyKind::Text },
         ],
         indexes: &[&["user_id", "created_at"]],
         counted: &[],
@@ -52,7 +55,8 @@ impl Kept for SessionEntry {
     }
 
     fn keys(document: &SessionDocument) -> Vec<KeyValue> {
-        vec![KeyValue::Text(document.state.user_id.to_string()), document.created_key()]
+        let expires_at = KeyValue::Text(time_key(document.state.expires_at));
+        vec![KeyValue::Text(document.state.user_id.to_string()), document.created_key(), expires_at]
     }
 
     fn creates(event: &SessionEvent) -> bool {

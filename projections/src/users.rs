@@ -346,6 +346,7 @@ impl StateDocument for UserDocument {
             | UserEvent::PreferencesAmended { .. }
             | UserEvent::Classified { .. }
             | UserEvent::PasswordChanged { .. }
+            | UserEvent::SessionsEnded {}
             | UserEvent::DefaultOrganizationChanged { .. }
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {} => return Some(self.completed(event)),

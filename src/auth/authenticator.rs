@@ -110,6 +110,9 @@ impl Authenticator {
         let document = document
             .filter(|document| document.active)
             .ok_or(AuthError::Unauthenticated("the token's admin is not active"))?;
+        if document.token_epoch != claims.epoch {
+            return Err(AuthError::Unauthenticated("the token was ended"));
+        }
         let principal = Principal::new(&document, claims.organization.clone(), claims.permissions.as_deref());
         Ok(principal.standing(documents).await?)
     }
@@ -143,11 +146,11 @@ impl Authenticator {
             return Err(IssueError::LifeOutOfRange);
         }
         let admin_id = request.admin_id.to_string();
-        match node.documents.find::<AdminDocument>(&admin_id).await?.value {
+        let epoch = match node.documents.find::<AdminDocument>(&admin_id).await?.value {
             None => return Err(IssueError::NoSuchAdmin),
             Some(document) if !document.active => return Err(IssueError::Inactive),
-            Some(_) => {}
-        }
+            Some(document) => document.token_epoch,
+        };
         let now = Utc::now();
         let expires = now + request.ttl;
         // Read now and not from memory: what another node has retired must not sign any more.
@@ -165,6 +168,7 @@ impl Authenticator {
                 .permissions
                 .map(|list| list.iter().map(|permission| permission.name().to_owned()).collect()),
             sid: None,
+            epoch,
             additional: std::collections::BTreeMap::new(),
         };
         let token = tokens::sign(&claims, key).map_err(JournalError::corrupt)?;

@@ -21,6 +21,7 @@ pub use keys::rotate;
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};
+pub(crate) use sessions::goes_on;
 pub use sessions::{ACCESS_SECS_MAX, Acting, Identity, SessionTokens, Signing, acting, is_reserved};
 
 use crate::access::Holder;

@@ -8,7 +8,7 @@ use crate::access::find_user;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use registrar_aggregates::Actor;
 use registrar_aggregates::session::{Account, Opener, Origin};
 use registrar_aggregates::user::{Profile, SystemRole};
@@ -22,6 +22,8 @@ use std::sync::Arc;
 
 /// Longest life of an access token, in seconds.
 pub const ACCESS_SECS_MAX: u32 = 3_600;
+/// How long a session goes on that nobody refreshes or switches.
+pub(crate) const IDLE: TimeDelta = TimeDelta::days(14);
 /// Whom id tokens are meant for: programs that want to know who signed in. Nothing is allowed by one.
 const ID_AUDIENCE: &str = "registrar-clients";
 
@@ -50,7 +52,7 @@ pub(super) async fn recognise(
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&claims.sub).await?.value.ok_or(OVER)?;
-            if now >= session.state.expires_at || !admin.active || admin.epoch != session.state.epoch {
+            if !goes_on(&session, now) || !admin.active || admin.epoch != session.state.epoch {
                 return Err(OVER);
             }
             let organization = scope.map(|scope| scope.to_string());
@@ -122,15 +124,21 @@ async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Optio
     }
 }
 
+/// Whether neither the end of a session has come nor that of one that nobody uses.
+pub(crate) fn goes_on(session: &SessionDocument, now: DateTime<Utc>) -> bool {
+    now < session.state.expires_at && now < session.updated_at + IDLE
+}
+
 /// Whether a user's session goes on: its time has not come, its user is enabled and in the epoch that it belongs to, and a
 /// member of the organization that it acts in without having left in between.
 fn is_live(session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
+    let in_time = goes_on(session, now);
     let session = &session.state;
     let member = session.scope.is_none_or(|scope| {
         let membership = user.memberships.get(&scope.organization_id);
         membership.is_some_and(|membership| membership.number == scope.membership)
     });
-    now < session.expires_at && user.state.is_enabled() && user.epoch == session.epoch && member
+    in_time && user.state.is_enabled() && user.epoch == session.epoch && member
 }
 
 /// For whom tokens are signed.
@@ -232,6 +240,7 @@ impl Authenticator {
             organization: signing.organization.map(|organization| organization.to_string()),
             permissions: None,
             sid: Some(signing.session.to_string()),
+            epoch: 0,
             additional: signing.additional.clone(),
         };
         let id = IdClaims {
@@ -253,7 +262,7 @@ impl Authenticator {
 /// Names of claims that nobody else may set.
 #[must_use]
 pub fn is_reserved(claim: &str) -> bool {
-    const RESERVED: [&str; 13] = [
+    const RESERVED: [&str; 14] = [
         "iss",
         "sub",
         "aud",
@@ -262,6 +271,7 @@ pub fn is_reserved(claim: &str) -> bool {
         "iat",
         "jti",
         "sid",
+        "epoch",
         "organization",
         "permissions",
         "roles",
@@ -269,4 +279,25 @@ pub fn is_reserved(claim: &str) -> bool {
         "azp",
     ];
     RESERVED.contains(&claim)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_session_that_nobody_uses_ends_after_fourteen_days() {
+        let at = |days: i64| DateTime::UNIX_EPOCH + TimeDelta::days(days);
+        let id = uuid::Uuid::nil();
+        let document = json!({
+            "state": { "id": id, "userId": id, "epoch": 0, "origin": "sign-in", "expiresAt": at(30) },
+            "version": 2, "createdAt": at(0), "updatedAt": at(3),
+        });
+        let session: SessionDocument = serde_json::from_value(document).expect("a session");
+        let moment = TimeDelta::milliseconds(1);
+        assert!(goes_on(&session, at(17) - moment) && !goes_on(&session, at(17)));
+        let refreshed = SessionDocument { updated_at: at(29), ..session };
+        assert!(goes_on(&refreshed, at(30) - moment) && !goes_on(&refreshed, at(30)));
+    }
 }

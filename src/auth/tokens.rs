@@ -20,6 +20,8 @@ use zeroize::Zeroizing;
 pub(super) const AUDIENCE: &str = "registrar";
 /// The only algorithm that signs and verifies.
 const ALGORITHM: &str = "EdDSA";
+/// How far the clocks of servers that share a database may be apart, in seconds.
+const CLOCKS_DIFFER_SECS: i64 = 60;
 /// Longer texts are not looked at. A token with every claim has some 500 bytes.
 const LENGTH_MAX: usize = 8 * 1024;
 
@@ -47,9 +49,16 @@ pub(super) struct Claims {
     /// The session that it belongs to; it counts as long as that does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sid: Option<String>,
+    /// How often the admin's tokens had been ended by then; a token of another one is over. Sessions have their own.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub(super) epoch: u64,
     /// What else it says, to whoever asked for it; nothing here goes by it.
     #[serde(flatten)]
     pub(super) additional: BTreeMap<String, serde_json::Value>,
+}
+
+fn is_first(epoch: &u64) -> bool {
+    *epoch == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +86,8 @@ pub(super) enum TokenError {
     NotForUs,
     /// Its time is over.
     Expired,
+    /// It was issued in the future, as far as this server's clock tells.
+    FromTheFuture,
 }
 
 impl TokenError {
@@ -89,6 +100,7 @@ impl TokenError {
             TokenError::WrongSignature => "the token's signature is wrong",
             TokenError::NotForUs => "the token is not meant for this server",
             TokenError::Expired => "the token has expired",
+            TokenError::FromTheFuture => "the token was issued in the future",
         }
     }
 }
@@ -137,10 +149,13 @@ impl Claims {
     /// has no name of its own, the key alone says that the token was issued here.
     ///
     /// # Errors
-    /// `NotForUs`, `Expired`.
+    /// `NotForUs`, `Expired`; `FromTheFuture` beyond what clocks of servers differ by.
     pub(super) fn check(&self, issuer: Option<&str>, now: DateTime<Utc>) -> Result<(), TokenError> {
         if self.aud != AUDIENCE || issuer.is_some_and(|issuer| issuer != self.iss) {
             return Err(TokenError::NotForUs);
+        }
+        if self.iat > now.timestamp() + CLOCKS_DIFFER_SECS {
+            return Err(TokenError::FromTheFuture);
         }
         if now.timestamp() >= self.exp { Err(TokenError::Expired) } else { Ok(()) }
     }

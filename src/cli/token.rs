@@ -3,18 +3,31 @@
 use super::{output, start};
 use crate::auth::{Authenticator, Permission, TTL_MAX, TokenRequest};
 use crate::config::{AddressArgs, Secrets, StoreArgs};
+use crate::directory::sessions::{self, Person};
 use crate::executor::RequestContext;
 use crate::node::Node;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use registrar_aggregates::values::{AdminId, EmailAddress, check_name};
 use registrar_aggregates::{ClaimKey, admin::Admin};
+use registrar_projections::AdminDocument;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TokenCommand {
     /// Prints a new access token, and nothing else
     Create(CreateArgs),
+    /// Ends every access token and every session of an admin
+    End(EndArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EndArgs {
+    /// E-mail that the admin signs in with
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    admin: EmailAddress,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Debug, Args)]
@@ -63,7 +76,23 @@ pub(super) fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) async fn run(command: TokenCommand) -> anyhow::Result<()> {
-    let TokenCommand::Create(args) = command;
+    match command {
+        TokenCommand::Create(args) => create(args).await,
+        TokenCommand::End(args) => end(args).await,
+    }
+}
+
+async fn end(args: EndArgs) -> anyhow::Result<()> {
+    let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
+    let id = find_admin(&node, &args.admin).await?;
+    let admin = node.documents.find::<AdminDocument>(&id.to_string()).await?.value.context("there is no such admin")?;
+    let (context, person) = (RequestContext::system(), Person::Admin(admin));
+    sessions::end_all(&node, &context, &person, None).await.context("the tokens were not ended")?;
+    node.close().await;
+    Ok(())
+}
+
+async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let (listen, public_url) = args.address.resolve()?;
     let issuer = public_url.unwrap_or_else(|| format!("http://{listen}"));
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;

@@ -8,17 +8,20 @@ pub use prepared::{Prepared, prepare, refresh, switch};
 use super::{DirectoryError, Done, Step, commit, lift};
 use crate::access::find_user;
 use crate::auth::places::{self, Place};
-use crate::auth::{Authenticator, Identity, Principal, SessionTokens, acting};
+use crate::auth::{Authenticator, Identity, Principal, SessionTokens, acting, goes_on};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
+use crate::security::{self, Event};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::session::{Account, EndReason, Opener, Origin, Scope, Session, SessionCommand, SessionError};
+use registrar_aggregates::user::{User, UserCommand};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
-use registrar_projections::sessions::SessionDocument;
-use registrar_projections::{AdminDocument, UserDocument};
+use registrar_projections::sessions::{BY_CREATION, EXPIRES_AT, SessionDocument, USER_ID};
+use registrar_projections::stamped::time_key;
+use registrar_projections::{AdminDocument, Direction, Query, UserDocument};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +34,9 @@ pub const ACCESS_SECS: u32 = crate::auth::ACCESS_SECS_MAX;
 pub const SESSION_SECS: u64 = 30 * 24 * 60 * 60;
 /// Longest life of a session, in seconds: ninety days.
 pub const SESSION_SECS_MAX: u64 = 90 * 24 * 60 * 60;
+
+/// Sessions of one person that are listed.
+const LISTED_MAX: u64 = 1_000;
 
 /// Whoever a session is of.
 #[derive(Debug, Clone)]
@@ -276,7 +282,7 @@ pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResu
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&owner).await?.value;
             let live = |admin: &Arc<AdminDocument>| {
-                admin.active && admin.epoch == session.state.epoch && now < session.state.expires_at
+                admin.active && admin.epoch == session.state.epoch && goes_on(&session, now)
             };
             admin.filter(live).map(Person::Admin)
         }
@@ -296,12 +302,85 @@ pub async fn find_by_refresh_token(node: &Node, token: &str, now: DateTime<Utc>)
     }
 }
 
+/// The sessions of somebody that go on, newest first.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn of_person(
+    documents: &Documents,
+    person: &Person,
+    now: DateTime<Utc>,
+) -> JournalResult<Vec<SessionDocument>> {
+    let query = Query::<SessionDocument>::sorted(&BY_CREATION, Direction::Descending)
+        .equal(&USER_ID, person.id().to_string())
+        .above(&EXPIRES_AT, time_key(now))
+        .uncounted();
+    let mut found = documents.page(query.page(0, LISTED_MAX)).await?.value.items;
+    found.retain(|session| {
+        session.account == person.account() && session.epoch == person.epoch() && goes_on(session, now)
+    });
+    if let Person::User(user) = person {
+        let mut live = Vec::with_capacity(found.len());
+        for session in found {
+            if acting(documents, &session, user, now).await?.is_some() {
+                live.push(session);
+            }
+        }
+        found = live;
+    }
+    Ok(found)
+}
+
+/// Ends all sessions of somebody, and all tokens of an admin; the one in `kept` goes on.
+///
+/// # Errors
+/// The journal's.
+pub async fn end_all(node: &Node, context: &RequestContext, person: &Person, kept: Option<SessionId>) -> Done {
+    let (id, epoch) = (&person.id().to_string(), person.epoch() + 1);
+    commit(node, context, |together| {
+        Box::pin(async move {
+            match person {
+                Person::User(_) => together.execute::<User>(id, UserCommand::EndSessions).await.map_err(lift)?,
+                Person::Admin(_) => together.execute::<Admin>(id, AdminCommand::EndSessions).await.map_err(lift)?,
+            };
+            renew(together, kept, epoch).await
+        })
+    })
+    .await
+}
+
+/// Ends a session whose refresh token was shown again after it was exchanged for another one, and tells whether it did: one
+/// of the two that showed it has stolen it.
+///
+/// # Errors
+/// The journal's.
+pub async fn end_if_spent(
+    node: &Node,
+    context: &RequestContext,
+    live: &Live,
+    token: &str,
+) -> Result<bool, DirectoryError> {
+    let id = live.session.state.id;
+    let (_, state) = node.executor.state::<Session>(&id.to_string()).await?;
+    let spent = matches!(&state, Session::Open(running) if running.is_spent(&prepared::digest(node, token)));
+    if spent {
+        security::refused(Event::Session, "a spent refresh token was shown");
+        end(node, context, id, EndReason::TokenReused).await?;
+    }
+    Ok(spent)
+}
+
 /// Ends a session.
 ///
 /// # Errors
 /// The journal's.
-pub async fn end(node: &Node, context: &RequestContext, id: SessionId) -> Result<u64, DirectoryError> {
-    let command = SessionCommand::End(EndReason::SignedOut);
+pub async fn end(
+    node: &Node,
+    context: &RequestContext,
+    id: SessionId,
+    reason: EndReason,
+) -> Result<u64, DirectoryError> {
+    let command = SessionCommand::End(reason);
     match node.executor.execute::<Session>(context, &id.to_string(), command, None).await {
         Ok(outcome) => Ok(outcome.position),
         // It ended meanwhile.

@@ -26,6 +26,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
             AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => Some(Event::Account),
             AdminEvent::GrantsAmended { .. } => Some(Event::Grant),
             AdminEvent::PasswordChanged { .. } => Some(Event::Password),
+            AdminEvent::SessionsEnded {} => Some(Event::SignOut),
             AdminEvent::PersonAmended { .. }
             | AdminEvent::PartyAmended { .. }
             | AdminEvent::AddressAdded { .. }
@@ -65,6 +66,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
 fn of_user(event: &UserEvent) -> Option<Event> {
     match event {
         UserEvent::PasswordChanged { .. } => Some(Event::Password),
+        UserEvent::SessionsEnded {} => Some(Event::SignOut),
         UserEvent::EmailAmended { .. }
         | UserEvent::EmailConfirmed { .. }
         | UserEvent::EmailRestored { .. }

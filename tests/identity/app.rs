@@ -232,6 +232,14 @@ pub async fn token(app: &App, user: Uuid) -> String {
     opened.unwrap().tokens.access
 }
 
+/// The session that a token belongs to.
+pub fn session_of(token: &str) -> String {
+    use base64::Engine;
+    let payload = token.split('.').nth(1).unwrap();
+    let claims = base64::prelude::BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    serde_json::from_slice::<Value>(&claims).unwrap()["sid"].as_str().unwrap().to_owned()
+}
+
 /// Registers an admin with an account who holds everything; the person behind it.
 pub async fn register_admin(node: &Node, email: &str, password_hash: &str) -> Uuid {
     use registrar_aggregates::admin::{Admin, AdminCommand, Granter};

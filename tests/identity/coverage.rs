@@ -24,7 +24,7 @@ const OFFERED: [&str; 14] = [
 ];
 
 /// Operations of other groups that are offered already: what others are of no use without.
-const BESIDES: [&str; 2] = ["logout", "get-task"];
+const BESIDES: [&str; 5] = ["logout", "get-task", "list-sessions", "end-session", "end-all-sessions"];
 
 /// Operations of these groups that come later: both need a place for files, which there is not yet.
 const LATER: [&str; 2] = ["create-organization-logo-upload", "process-organization-logo"];
@@ -61,6 +61,8 @@ const TESTS: &[(&str, &str)] = &[
     ("disable-user", "users::a_user_is_disabled_and_enabled_again"),
     ("enable-totp-configuration", "totp::a_device_is_put_in_force_and_asked_for_at_every_sign_in"),
     ("enable-user", "users::a_user_is_disabled_and_enabled_again"),
+    ("end-all-sessions", "own_sessions::all_sessions_end_at_once_but_for_the_one_that_asks_if_it_is_kept"),
+    ("end-session", "own_sessions::own_sessions_are_listed_and_ended"),
     ("get-authz-user-status", "access::grants_are_never_behind_what_happened"),
     ("get-feature", "features::a_feature_is_created_shown_and_amended"),
     ("get-individual", "individuals::an_individual_is_recorded_once"),
@@ -88,6 +90,7 @@ const TESTS: &[(&str, &str)] = &[
     ("list-resource-accessors", "access::those_who_have_access_are_listed"),
     ("list-role-users", "memberships::twin_resources_are_views_of_one_fact"),
     ("list-roles", "memberships::roles_are_listed_by_name"),
+    ("list-sessions", "own_sessions::own_sessions_are_listed_and_ended"),
     ("list-totp-configurations", "totp::a_device_is_put_in_force_and_asked_for_at_every_sign_in"),
     ("list-user-activities", "checkins::what_users_did_is_listed"),
     ("list-user-checkins", "checkins::what_devices_tell_is_kept"),

@@ -41,6 +41,7 @@ mod matrix;
 mod memberships;
 mod moves;
 mod organizations;
+mod own_sessions;
 mod passwords;
 mod personal;
 mod posts;

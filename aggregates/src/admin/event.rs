@@ -176,6 +176,9 @@ pub enum AdminEvent {
         /// Whether all sessions are over.
         ends_sessions: bool,
     },
+    /// All sessions and tokens are over.
+    #[serde(rename = "admin.sessions-ended")]
+    SessionsEnded {},
     /// The admin was put in force.
     #[serde(rename = "admin.activated")]
     Activated {},
@@ -196,6 +199,7 @@ event_names!(AdminEvent {
     PhoneNumberAmended => "admin.phone-number-amended" @ "1.0",
     PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0",
     PasswordChanged => "admin.password-changed" @ "1.0",
+    SessionsEnded => "admin.sessions-ended" @ "1.0",
     Activated => "admin.activated" @ "1.0",
     Deactivated => "admin.deactivated" @ "1.0",
 });
@@ -220,6 +224,7 @@ impl EventFacts for AdminEvent {
             | AdminEvent::PhoneNumberAmended { .. }
             | AdminEvent::PhoneNumberRemoved { .. }
             | AdminEvent::PasswordChanged { .. }
+            | AdminEvent::SessionsEnded {}
             | AdminEvent::Activated {}
             | AdminEvent::Deactivated {} => vec![],
         }
@@ -227,7 +232,9 @@ impl EventFacts for AdminEvent {
 
     fn own_act(&self) -> bool {
         match self {
-            AdminEvent::GrantsAmended { .. } | AdminEvent::PasswordChanged { .. } => true,
+            AdminEvent::GrantsAmended { .. } | AdminEvent::PasswordChanged { .. } | AdminEvent::SessionsEnded {} => {
+                true
+            }
             AdminEvent::Registered(_)
             | AdminEvent::PersonAmended { .. }
             | AdminEvent::PartyAmended { .. }
@@ -278,6 +285,7 @@ impl EventFacts for AdminEvent {
             AdminEvent::GrantsAmended { .. }
             | AdminEvent::AddressRemoved { .. }
             | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::SessionsEnded {}
             | AdminEvent::Activated {}
             | AdminEvent::Deactivated {} => &[],
         }
@@ -296,6 +304,7 @@ impl EventFacts for AdminEvent {
             | AdminEvent::PhoneNumberAdded { .. }
             | AdminEvent::PhoneNumberAmended { .. }
             | AdminEvent::PhoneNumberRemoved { .. }
+            | AdminEvent::SessionsEnded {}
             | AdminEvent::Activated {}
             | AdminEvent::Deactivated {} => &[],
         }

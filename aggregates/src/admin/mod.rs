@@ -43,6 +43,8 @@ pub enum AdminCommand {
     Activate(Granter),
     /// Puts the admin out of force; callers may not lock themselves out.
     Deactivate(Granter),
+    /// Ends all sessions and tokens.
+    EndSessions,
     /// Sets another password of the account, after the former one was shown.
     ChangePassword {
         /// The hash that the former password was right for.
@@ -62,6 +64,7 @@ impl std::fmt::Debug for AdminCommand {
             AdminCommand::Amend(changes, _) => f.debug_tuple("Amend").field(changes).finish(),
             AdminCommand::Activate(_) => f.write_str("Activate"),
             AdminCommand::Deactivate(_) => f.write_str("Deactivate"),
+            AdminCommand::EndSessions => f.write_str("EndSessions"),
             AdminCommand::ChangePassword { .. } => f.write_str("ChangePassword"),
         }
     }
@@ -112,14 +115,16 @@ impl Decide for Admin {
 
     fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {
         use Admin::{Absent, Active, Inactive};
-        use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, Register};
+        use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, EndSessions, Register};
         match (self, command) {
             (Absent, Register(registration, granter)) => {
                 registration.check()?;
                 granter.check_holds(&registration.policies, &registration.custom_permissions)?;
                 Ok(vec![AdminEvent::Registered(Box::new(registration.normalised()))])
             }
-            (Absent, Amend(..) | Activate(_) | Deactivate(_) | ChangePassword { .. }) => Err(AdminError::NotFound),
+            (Absent, Amend(..) | Activate(_) | Deactivate(_) | ChangePassword { .. } | EndSessions) => {
+                Err(AdminError::NotFound)
+            }
             (Active(_) | Inactive(_), Register(..)) => Err(AdminError::AlreadyRegistered),
             (Active(profile) | Inactive(profile), Amend(changes, granter)) => amend::amend(profile, changes, &granter),
             (Active(profile), Deactivate(granter)) if granter.is(profile) => Err(AdminError::OwnDeactivation),
@@ -137,8 +142,9 @@ impl Decide for Admin {
                 Some(_) => Ok(vec![AdminEvent::PasswordChanged { password_hash: hash, ends_sessions: !keep_sessions }]),
             },
             (Inactive(_), ChangePassword { .. }) => Err(AdminError::NoAccount),
+            (Active(_), EndSessions) => Ok(vec![AdminEvent::SessionsEnded {}]),
             // Asking twice is no error: the caller already has what it wants.
-            (Active(_), Activate(_)) | (Inactive(_), Deactivate(_)) => Ok(vec![]),
+            (Active(_), Activate(_)) | (Inactive(_), Deactivate(_) | EndSessions) => Ok(vec![]),
         }
     }
 }

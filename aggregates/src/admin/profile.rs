@@ -271,7 +271,10 @@ impl Profile {
                 }
             }
             // A registration comes once and being in force is the state's, not the profile's.
-            AdminEvent::Registered(_) | AdminEvent::Activated {} | AdminEvent::Deactivated {} => {}
+            AdminEvent::Registered(_)
+            | AdminEvent::SessionsEnded {}
+            | AdminEvent::Activated {}
+            | AdminEvent::Deactivated {} => {}
         }
     }
 }

@@ -119,6 +119,7 @@ fn the_names_are_those_of_the_first_release() {
             "admin.phone-number-amended",
             "admin.phone-number-removed",
             "admin.password-changed",
+            "admin.sessions-ended",
             "admin.activated",
             "admin.deactivated",
             "organization.registered",
@@ -315,6 +316,8 @@ fn keys_and_password_hashes_are_the_secrets() {
             "/passwordHash",
             "/passwordHash",
             "/refreshDigest",
+            "/refreshDigest",
+            "/spentDigest",
             "/refreshDigest",
             "/secret",
         ]

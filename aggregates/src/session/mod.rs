@@ -18,6 +18,8 @@ use std::fmt;
 
 /// Most refresh tokens of a session that are good at once; beyond that the oldest goes.
 pub const REFRESH_TOKENS_MAX: usize = 16;
+/// Exchanged refresh tokens of a session that are known again.
+const SPENT_TOKENS_MAX: usize = 64;
 
 /// How a session began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +117,10 @@ impl fmt::Debug for Opening {
 pub enum EndReason {
     /// The user signed out.
     SignedOut,
+    /// The user ended it from another session.
+    EndedElsewhere,
+    /// A refresh token was shown again that had been exchanged for another one: somebody else may have it.
+    TokenReused,
 }
 
 /// Facts of a session.
@@ -132,6 +138,12 @@ pub enum SessionEvent {
         /// Of what kind the account is.
         #[serde(default)]
         account: Account,
+        /// Digest of the refresh token that replaces the one that was shown, base64. A secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refresh_digest: Option<String>,
+        /// Digest of the one that it replaces, base64. A secret.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        spent_digest: Option<String>,
     },
     /// It acts elsewhere.
     #[serde(rename = "session.switched")]
@@ -182,7 +194,8 @@ impl EventFacts for SessionEvent {
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
             SessionEvent::Opened(_) | SessionEvent::Switched { .. } => &["/refreshDigest"],
-            SessionEvent::Refreshed { .. } | SessionEvent::Renewed { .. } | SessionEvent::Ended { .. } => &[],
+            SessionEvent::Refreshed { .. } => &["/refreshDigest", "/spentDigest"],
+            SessionEvent::Renewed { .. } | SessionEvent::Ended { .. } => &[],
         }
     }
 }
@@ -217,6 +230,9 @@ pub struct Running {
     /// none.
     #[serde(skip)]
     pub refresh_digests: VecDeque<String>,
+    /// Digests of refresh tokens that were exchanged, oldest first.
+    #[serde(skip)]
+    pub spent_digests: VecDeque<String>,
 }
 
 impl fmt::Debug for Running {
@@ -238,6 +254,8 @@ pub enum SessionCommand {
     Refresh {
         /// Digest of the refresh token that was shown.
         digest: String,
+        /// Digest of the refresh token that replaces it; it stays good without.
+        replacement: Option<String>,
         /// The present moment.
         now: DateTime<Utc>,
     },
@@ -283,12 +301,14 @@ impl Decide for Session {
         match (self, command) {
             (Session::Absent, Open(opening)) => Ok(vec![SessionEvent::Opened(opening)]),
             (Session::Open(_) | Session::Ended, Open(_)) => Err(SessionError::AlreadyExists),
-            (Session::Open(running), Refresh { digest, now }) => {
+            (Session::Open(running), Refresh { digest, replacement, now }) => {
                 running.check(now)?;
                 if !running.refresh_digests.contains(&digest) {
                     return Err(SessionError::OtherToken);
                 }
-                Ok(vec![SessionEvent::Refreshed { user_id: running.user_id, account: running.account }])
+                let spent_digest = replacement.is_some().then_some(digest);
+                let Running { user_id, account, .. } = **running;
+                Ok(vec![SessionEvent::Refreshed { user_id, account, refresh_digest: replacement, spent_digest }])
             }
             (Session::Open(running), Switch { scope, digest, now }) => {
                 running.check(now)?;
@@ -314,15 +334,31 @@ impl Running {
         !self.refresh_digests.is_empty()
     }
 
+    /// Whether a refresh token with this digest was exchanged for another one.
+    #[must_use]
+    pub fn is_spent(&self, digest: &str) -> bool {
+        self.spent_digests.iter().any(|spent| spent == digest)
+    }
+
     fn keep(&mut self, digest: Option<String>) {
-        self.refresh_digests.extend(digest);
-        while self.refresh_digests.len() > REFRESH_TOKENS_MAX {
-            self.refresh_digests.pop_front();
-        }
+        push(&mut self.refresh_digests, digest, REFRESH_TOKENS_MAX);
+    }
+
+    fn spend(&mut self, digest: Option<String>) {
+        self.refresh_digests.retain(|kept| Some(kept) != digest.as_ref());
+        push(&mut self.spent_digests, digest, SPENT_TOKENS_MAX);
     }
 
     fn check(&self, now: DateTime<Utc>) -> Result<(), SessionError> {
         if now < self.expires_at { Ok(()) } else { Err(SessionError::Over) }
+    }
+}
+
+/// Adds a digest; beyond `max` the oldest go.
+fn push(digests: &mut VecDeque<String>, digest: Option<String>, max: usize) {
+    digests.extend(digest);
+    while digests.len() > max {
+        digests.pop_front();
     }
 }
 
@@ -332,7 +368,13 @@ impl Session {
             (Session::Absent, SessionEvent::Opened(opening)) => {
                 let Opening { user_id, account, scope, expires_at, refresh_digest, .. } = *opening;
                 let refresh_digests = refresh_digest.into_iter().collect();
-                *self = Session::Open(Box::new(Running { user_id, account, scope, expires_at, refresh_digests }));
+                let spent_digests = VecDeque::new();
+                let running = Running { user_id, account, scope, expires_at, refresh_digests, spent_digests };
+                *self = Session::Open(Box::new(running));
+            }
+            (Session::Open(running), SessionEvent::Refreshed { refresh_digest, spent_digest, .. }) => {
+                running.spend(spent_digest);
+                running.keep(refresh_digest);
             }
             (Session::Open(running), SessionEvent::Switched { scope, refresh_digest }) => {
                 running.scope = Some(scope);

@@ -44,7 +44,12 @@ fn opened() -> SessionEvent {
 }
 
 fn refreshed() -> SessionEvent {
-    SessionEvent::Refreshed { user_id: opening().user_id, account: Account::User }
+    SessionEvent::Refreshed {
+        user_id: opening().user_id,
+        account: Account::User,
+        refresh_digest: None,
+        spent_digest: None,
+    }
 }
 
 fn ended() -> SessionEvent {
@@ -52,7 +57,7 @@ fn ended() -> SessionEvent {
 }
 
 fn refresh(digest: &str, seconds: i64) -> SessionCommand {
-    SessionCommand::Refresh { digest: digest.into(), now: at(seconds) }
+    SessionCommand::Refresh { digest: digest.into(), replacement: None, now: at(seconds) }
 }
 
 fn switch(scope: Scope, seconds: i64) -> SessionCommand {
@@ -65,7 +70,13 @@ fn switched(scope: Scope, digest: Option<&str>) -> SessionEvent {
 
 /// The largest event of every type.
 pub(crate) fn full_events() -> Vec<SessionEvent> {
-    vec![opened(), refreshed(), switched(scope(4, 6), Some("digest")), SessionEvent::Renewed { epoch: 4 }, ended()]
+    vec![
+        opened(),
+        exchanged("digest", "another digest"),
+        switched(scope(4, 6), Some("digest")),
+        SessionEvent::Renewed { epoch: 4 },
+        ended(),
+    ]
 }
 
 #[test]
@@ -85,6 +96,34 @@ fn it_is_refreshed_by_its_own_token_until_its_time_has_come() {
     given::<Session>([]).when(refresh("digest", 0)).then_expect_error(SessionError::Over);
     let without = SessionEvent::Opened(Box::new(Opening { refresh_digest: None, ..opening() }));
     given::<Session>([without]).when(refresh("digest", 0)).then_expect_error(SessionError::OtherToken);
+}
+
+fn exchanged(spent: &str, replacement: &str) -> SessionEvent {
+    SessionEvent::Refreshed {
+        user_id: opening().user_id,
+        account: Account::User,
+        refresh_digest: Some(replacement.into()),
+        spent_digest: Some(spent.into()),
+    }
+}
+
+#[test]
+fn a_refresh_token_that_is_exchanged_is_spent() {
+    let exchange = |digest: &str, replacement: &str| SessionCommand::Refresh {
+        digest: digest.into(),
+        replacement: Some(replacement.into()),
+        now: at(0),
+    };
+    given::<Session>([opened()]).when(exchange("digest", "b")).then_expect_events(vec![exchanged("digest", "b")]);
+    let history = || [opened(), exchanged("digest", "b")];
+    given::<Session>(history()).when(exchange("b", "c")).then_expect_events(vec![exchanged("b", "c")]);
+    for command in [refresh("digest", 0), exchange("digest", "c")] {
+        given::<Session>(history()).when(command).then_expect_error(SessionError::OtherToken);
+    }
+    let mut session = Session::default();
+    history().into_iter().for_each(|event| session.apply(event));
+    let Session::Open(running) = session else { panic!("it goes on") };
+    assert!(running.is_spent("digest") && !running.is_spent("b") && !running.is_spent("c"));
 }
 
 #[test]

@@ -73,6 +73,7 @@ fn decide(profile: &Profile, command: UserCommand) -> Decided {
             };
             Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: !keep_sessions }])
         }
+        UserCommand::EndSessions => Ok(vec![UserEvent::SessionsEnded {}]),
         UserCommand::Disable { by } => disable(profile, by),
         UserCommand::Enable => Ok(enable(profile)),
         UserCommand::Archive => Ok(vec![profile.contacts.archive()]),

@@ -224,6 +224,9 @@ pub enum UserEvent {
         /// The number from now on.
         phone: Phone,
     },
+    /// All sessions are over.
+    #[serde(rename = "user.sessions-ended")]
+    SessionsEnded {},
     /// It is another organization's account.
     #[serde(rename = "user.home-changed")]
     HomeChanged {
@@ -263,6 +266,7 @@ event_names!(UserEvent {
     EmailRestored => "user.email-restored" @ "1.0",
     PhoneRestored => "user.phone-restored" @ "1.0",
     HomeChanged => "user.home-changed" @ "1.0",
+    SessionsEnded => "user.sessions-ended" @ "1.0",
 });
 
 /// Names the event and nothing of what it holds: most of it is personal, some of it secret.
@@ -323,7 +327,8 @@ impl EventFacts for UserEvent {
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {}
             | UserEvent::IndividualAdded { .. }
-            | UserEvent::HomeChanged { .. } => vec![],
+            | UserEvent::HomeChanged { .. }
+            | UserEvent::SessionsEnded {} => vec![],
         }
     }
 
@@ -363,7 +368,8 @@ impl EventFacts for UserEvent {
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {}
             | UserEvent::IndividualAdded { .. }
-            | UserEvent::HomeChanged { .. } => &[],
+            | UserEvent::HomeChanged { .. }
+            | UserEvent::SessionsEnded {} => &[],
         }
     }
 
@@ -377,6 +383,7 @@ impl EventFacts for UserEvent {
             | UserEvent::PhoneRestored { .. }
             | UserEvent::UsernameChosen { .. }
             | UserEvent::PasswordChanged { .. }
+            | UserEvent::SessionsEnded {}
             | UserEvent::RoleGranted { .. }
             | UserEvent::RoleRevoked { .. }
             | UserEvent::SystemRoleGranted { .. }

@@ -78,6 +78,8 @@ pub enum UserCommand {
         /// Whether the user's sessions go on.
         keep_sessions: bool,
     },
+    /// Ends all sessions.
+    EndSessions,
     /// Blocks sign-in and ends all sessions.
     Disable {
         /// Who asks; nobody disables themselves.

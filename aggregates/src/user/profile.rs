@@ -294,6 +294,7 @@ impl Profile {
                 self.state = state;
                 self.epoch += u64::from(ends_sessions);
             }
+            UserEvent::SessionsEnded {} => self.epoch += 1,
             UserEvent::Disabled { state } => {
                 self.before_disabled = Some(std::mem::replace(&mut self.state, state));
                 self.epoch += 1;

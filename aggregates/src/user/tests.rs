@@ -143,6 +143,7 @@ pub(crate) fn full_events() -> Vec<UserEvent> {
         UserEvent::EmailRestored { former: email("king@example.com"), email: email("ada@example.com") },
         UserEvent::PhoneRestored { former: phone("+12025550124"), phone: phone("+12025550123") },
         UserEvent::HomeChanged { organization_id: Some(organization_id) },
+        UserEvent::SessionsEnded {},
     ]
 }
 

@@ -86,6 +86,7 @@ pub(super) fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &Admi
         AdminEvent::PhoneNumberRemoved { phone_number_id } => number(Delete, &phone_number_id.to_string(), None),
         // Neither the former nor the new hash is told, only that there is another one.
         AdminEvent::PasswordChanged { .. } => admin(vec![change("/account/password", Value::Null, json!(SECRET))]),
+        AdminEvent::SessionsEnded {} => admin(vec![]),
         AdminEvent::Activated {} => {
             admin(active_changes(Some((before.active, before.active_changed_at)), (true, event.recorded_at)))
         }

@@ -14,7 +14,7 @@ use crate::journal::JournalResult;
 use crate::security::{self, Event};
 use axum::http::StatusCode;
 use chrono::{TimeDelta, Utc};
-use registrar_aggregates::session::{Opener, Origin};
+use registrar_aggregates::session::{EndReason, Opener, Origin};
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use registrar_projections::UserDocument;
@@ -51,6 +51,17 @@ pub(super) struct Refresh {
     refresh_token: Secret,
     #[serde(default)]
     interactive: bool,
+    /// Whether the refresh token is exchanged for another one.
+    #[serde(default)]
+    rotate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct EndAll {
+    /// Whether the session that asks goes on.
+    #[serde(default)]
+    keep_current: bool,
 }
 
 #[derive(Deserialize)]
@@ -140,14 +151,58 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
             return Err(SignInError::AgreementsNeeded(missing).into());
         }
     }
-    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token).await?;
+    if call.end_if_spent(&live, token).await? {
+        return Err(NOT_SIGNED_IN);
+    }
+    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, asked.rotate).await?;
     let opened = prepared.opened();
     let (acts_in, reply) = ((opened.id, opened.organization), Reply::said(login_info(opened, &live.person)));
-    let origins = call.origins();
-    call.commit(reply, |node, context| async move {
-        prepared.commit(node, &live.person.context(context, acts_in, &origins)).await
-    })
-    .await
+    let (origins, person) = (call.origins(), &live.person);
+    let done = call.commit(reply, |node, context| async move {
+        prepared.commit(node, &person.context(context, acts_in, &origins)).await
+    });
+    let done = done.await;
+    // Of two that exchange the same token at once the second one shows a spent one.
+    if matches!(done, Err(ApiError::Unauthenticated { .. })) {
+        call.end_if_spent(&live, token).await?;
+    }
+    done
+}
+
+/// The caller's own sessions that go on, newest first.
+pub(super) async fn list(call: Call) -> Answered {
+    let current = call.session_id();
+    let own = sessions::of_person(call.documents(), &call.account().await?, Utc::now()).await?;
+    let rows = own.iter().map(|session| {
+        let attributes = json!({
+            "created-time": times::write(session.created_at),
+            "last-active-time": times::write(session.updated_at),
+            "expiration-time": times::write(session.expires_at),
+            "origin": session.origin,
+            "organization-id": session.scope.map(|scope| scope.organization_id),
+            "current": current == Some(session.id),
+        });
+        Resource::new("sessions", session.id, attributes)
+    });
+    call.part(rows.collect())
+}
+
+/// Ends one of the caller's own sessions.
+pub(super) async fn end(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+    let own = sessions::of_person(call.documents(), &call.account().await?, Utc::now()).await?;
+    let named = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok());
+    let session = own.iter().find(|session| named == Some(session.id.0)).ok_or(NO_SESSION)?.id;
+    call.own_acts_only()?;
+    let reason = if call.session_id() == Some(session) { EndReason::SignedOut } else { EndReason::EndedElsewhere };
+    call.commit(Reply::done(), |node, context| sessions::end(node, context, session, reason)).await
+}
+
+/// Ends all of the caller's own sessions, and the tokens that were issued to it without one.
+pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered {
+    let person = &call.account().await?;
+    call.own_acts_only()?;
+    let kept = call.session_id().filter(|_| asked.keep_current);
+    call.commit(Reply::done(), |node, context| sessions::end_all(node, context, person, kept)).await
 }
 
 /// The bearer of the token.
@@ -344,7 +399,8 @@ async fn open_for_program(
 pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     let session = call.session_id();
     let session = session.ok_or_else(|| ApiError::Conflict("the token belongs to no session".to_owned()))?;
-    call.commit(Reply::done(), |node, context| sessions::end(node, context, session)).await
+    let reason = EndReason::SignedOut;
+    call.commit(Reply::done(), |node, context| sessions::end(node, context, session, reason)).await
 }
 
 /// Tokens with the profile.

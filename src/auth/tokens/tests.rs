@@ -15,6 +15,7 @@ fn claims() -> Claims {
         organization: None,
         permissions: None,
         sid: None,
+        epoch: 0,
         additional: BTreeMap::new(),
     }
 }
@@ -211,4 +212,11 @@ fn altered_keys_are_errors_and_no_panics() {
         assert!(public_key(&SigningKey { public_key: text.into(), ..good.clone() }).is_err());
         assert!(sign(&claims(), &SigningKey { private_key: text.into(), ..good.clone() }).is_err());
     }
+}
+
+#[test]
+fn a_token_from_the_future_is_refused() {
+    let later = |seconds: i64| Claims { iat: 1_000 + seconds, ..claims() };
+    assert_eq!(later(60).check(Some(ISSUER), at(1_000)), Ok(()));
+    assert_eq!(later(61).check(Some(ISSUER), at(1_000)), Err(TokenError::FromTheFuture));
 }

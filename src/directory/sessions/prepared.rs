@@ -122,7 +122,7 @@ pub(in crate::directory) async fn prepare_at(
     Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None })
 }
 
-/// Prepares new tokens for a session.
+/// Prepares new tokens for a session; with `rotate` another refresh token among them, which ends the one that was shown.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`; whether the token belongs to the session is decided at the commit.
@@ -131,11 +131,14 @@ pub async fn refresh(
     authenticator: &Authenticator,
     live: &Live,
     token: &str,
+    rotate: bool,
 ) -> Result<Prepared, DirectoryError> {
     let now = Utc::now();
     let organization = live.session.state.scope.map(|scope| scope.organization_id);
-    let opened = sign(node, authenticator, live.signing(organization), None, now).await?;
-    let command = SessionCommand::Refresh { digest: digest(node, token), now };
+    let another = rotate.then(|| refresh_token(live.session.state.id));
+    let replacement = another.as_ref().map(|another| digest(node, another));
+    let opened = sign(node, authenticator, live.signing(organization), another, now).await?;
+    let command = SessionCommand::Refresh { digest: digest(node, token), replacement, now };
     Ok(Prepared { opened, command, default_of: None })
 }
 
@@ -202,6 +205,6 @@ fn refresh_token(session: SessionId) -> Zeroizing<String> {
     Zeroizing::new(format!("{session}.{}", BASE64_URL_SAFE_NO_PAD.encode(*secret)))
 }
 
-fn digest(node: &Node, refresh_token: &str) -> String {
+pub(super) fn digest(node: &Node, refresh_token: &str) -> String {
     BASE64_STANDARD.encode(node.vault.digest("refresh-token", &[refresh_token.as_bytes()]))
 }

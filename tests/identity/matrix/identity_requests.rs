@@ -36,6 +36,19 @@ pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<
     of_access(world, operation).await
 }
 
+/// The authorization of another session of the caller, for what ends it; none of those who have none.
+async fn own_session(world: &World, caller: &Caller) -> Option<String> {
+    let is_user = caller.authorization.as_deref().is_some_and(|sent| sent.starts_with("Bearer "))
+        && registrar::directory::user_by_id(world.identity.node(), registrar_aggregates::values::UserId(caller.id))
+            .await
+            .unwrap()
+            .is_some();
+    if !is_user {
+        return None;
+    }
+    Some(format!("Bearer {}", app::token(&world.identity.app, caller.id).await))
+}
+
 async fn of_sessions(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
     let digest = || Sha512::digest(WORKLOAD_TOKEN).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let post = |path: &str, body: Value| Some(Request::to(path).json(body));
@@ -57,6 +70,17 @@ async fn of_sessions(world: &World, operation: &str, caller: &Caller) -> Option<
             let tokens = world.made("POST", "/v1/login/", credentials).await;
             Some(Request::to(format!("/v1/sessions/{}/", tokens["session-id"].as_str().unwrap())))
         }
+        "list-sessions" => Some(Request::to("/v1/sessions/")),
+        // Nobody but the owner ends a session; admins act without one here.
+        "end-session" => {
+            let own = own_session(world, caller).await;
+            let session = own.map_or_else(|| Uuid::nil().to_string(), |token| app::session_of(&token));
+            Some(Request::to(format!("/v1/sessions/{session}/end/")).json(json!({})).personal())
+        }
+        "end-all-sessions" => {
+            let request = Request::to("/v1/sessions/end-all/").json(json!({ "keep-current": true }));
+            Some(request.sent_with(world.another(caller).await))
+        }
         "switch-user-organization" => {
             let body = json!({ "organization-id": world.identity.acme, "set-default": true });
             Some(Request::to(format!("/v1/users/{}/switch-organization/", caller.id)).json(body).personal())
@@ -77,17 +101,8 @@ async fn of_sessions(world: &World, operation: &str, caller: &Caller) -> Option<
         "internal-auth" => post("/v2/internal-auth/", document("internal-auths", json!({ "token": WORKLOAD_TOKEN }))),
         "check-password-strength" => post("/v1/password-strength/", json!({ "password": world.name("a password") })),
         "logout" => {
-            let is_user = caller.authorization.as_deref().is_some_and(|sent| sent.starts_with("Bearer "))
-                && registrar::directory::user_by_id(
-                    world.identity.node(),
-                    registrar_aggregates::values::UserId(caller.id),
-                )
-                .await
-                .unwrap()
-                .is_some();
-            let token = if is_user { Some(app::token(&world.identity.app, caller.id).await) } else { None };
-            let authorization = token.map(|token| format!("Bearer {token}"));
-            Some(Request::to("/v1/logout/").json(json!({})).sent_with(authorization))
+            let token = own_session(world, caller).await;
+            Some(Request::to("/v1/logout/").json(json!({})).sent_with(token))
         }
         _ => None,
     }

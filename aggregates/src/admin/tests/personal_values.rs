@@ -85,6 +85,7 @@ pub(crate) fn full_events() -> Vec<AdminEvent> {
         AdminEvent::PhoneNumberAmended { phone_number: full_phone_number(1) },
         AdminEvent::PhoneNumberRemoved { phone_number_id: phone_number(1).id },
         AdminEvent::PasswordChanged { password_hash: marked("password-hash"), ends_sessions: true },
+        AdminEvent::SessionsEnded {},
         AdminEvent::Activated {},
         AdminEvent::Deactivated {},
     ]

@@ -118,6 +118,7 @@ fn misfit(profile: &Profile, event: &AdminEvent) -> Option<&'static str> {
         AdminEvent::GrantsAmended { .. } | AdminEvent::PersonAmended { .. } | AdminEvent::PartyAmended { .. } => true,
         AdminEvent::Registered(_)
         | AdminEvent::PasswordChanged { .. }
+        | AdminEvent::SessionsEnded {}
         | AdminEvent::Activated {}
         | AdminEvent::Deactivated {} => {
             return Some("not an amendment");
@@ -131,6 +132,7 @@ fn record(event: &AdminEvent) -> (&'static str, Option<Uuid>) {
     match event {
         AdminEvent::Registered(_)
         | AdminEvent::PasswordChanged { .. }
+        | AdminEvent::SessionsEnded {}
         | AdminEvent::Activated {}
         | AdminEvent::Deactivated {} => ("whole", None),
         AdminEvent::GrantsAmended { .. } => ("grants", None),

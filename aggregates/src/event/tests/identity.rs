@@ -109,6 +109,7 @@ fn the_names_are_those_of_their_first_release() {
             "user.email-restored",
             "user.phone-restored",
             "user.home-changed",
+            "user.sessions-ended",
             "admin-roster.added",
             "admin-roster.removed",
             "session.opened",

@@ -9,7 +9,7 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::precondition::IfMatch;
 use crate::api::identity::documents::{Reply, Resource};
 use crate::directory::DirectoryError;
-use crate::directory::sessions::{Opened, Person, Wish};
+use crate::directory::sessions::{self, Live, Opened, Person, Wish};
 use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
@@ -163,6 +163,16 @@ impl Call {
         password: Zeroizing<String>,
     ) -> Result<Option<String>, SignInError> {
         self.desk().confirm(&self.context, person, password).await
+    }
+
+    /// Ends a session whose refresh token was exchanged before, and tells whether it did. Whoever shows it is not known, and
+    /// nothing is remembered as the answer.
+    ///
+    /// # Errors
+    /// Those of [`sessions::end_if_spent`].
+    pub(in crate::api::identity) async fn end_if_spent(&self, live: &Live, token: &str) -> Result<bool, ApiError> {
+        let context = RequestContext { answer: None, ..self.context.clone() };
+        Ok(sessions::end_if_spent(&self.app.node, &context, live, token).await?)
     }
 
     fn desk(&self) -> Desk<'_> {
