@@ -14,8 +14,9 @@ mod task;
 
 use crate::executor::Outcome;
 use crate::heads::HeadSender;
+use crate::history::Histories;
 use crate::idempotency::AnswerSlot;
-use crate::journal::{Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
+use crate::journal::{Head, Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
 use crate::read_store::{ReadStore, Recent};
 use crate::vault::{KeysBySubject, Vault};
 use intake::Intake;
@@ -97,12 +98,23 @@ pub struct Progress {
     pub generation: Arc<AtomicU64>,
     /// Look-ups of documents that are good for as long as no commit has changed them.
     pub recent: Arc<Recent>,
+    /// Counts the histories that the database has told.
+    pub histories: Arc<Histories>,
 }
 
 impl Progress {
     /// Notes a head, if it is later than the known one.
     pub fn advance(&self, position: u64) {
         self.heads.advance(position);
+    }
+
+    /// Forgets everything: the database tells another history than it did, which ends at `head`.
+    pub(crate) fn begin_another_history(&self, head: &Head) {
+        tracing::error!(position = head.position, "the database has gone back: what this node remembers is forgotten");
+        metrics::counter!("registrar_histories_total").increment(1);
+        self.heads.go_back(head.position);
+        self.recent.clear();
+        self.histories.begin();
     }
 }
 

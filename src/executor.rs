@@ -101,13 +101,15 @@ impl Outcome {
 }
 
 type CachedAggregate = (u64, Arc<dyn Any + Send + Sync>);
+/// States of aggregates at versions.
+pub(crate) type Aggregates = Cache<StreamId, CachedAggregate>;
 
 /// Carries out commands.
 pub struct Executor {
     committer: Committer,
     journal: Arc<dyn Journal>,
     vault: Arc<Vault>,
-    aggregates: Cache<StreamId, CachedAggregate>,
+    aggregates: Arc<Aggregates>,
     turns: [Mutex<()>; TURNS],
     hasher: RandomState,
 }
@@ -127,10 +129,15 @@ impl Executor {
             committer,
             journal,
             vault,
-            aggregates: Cache::new(CACHED_AGGREGATES),
+            aggregates: Arc::new(Cache::new(CACHED_AGGREGATES)),
             turns: [const { Mutex::const_new(()) }; TURNS],
             hasher: RandomState::new(),
         }
+    }
+
+    /// The states that are kept, to be forgotten with the history that they are of.
+    pub(crate) fn aggregates(&self) -> Arc<Aggregates> {
+        Arc::clone(&self.aggregates)
     }
 
     /// Carries out `command` on the aggregate `id`.

@@ -36,6 +36,18 @@ impl HeadSender {
     }
 }
 
+impl HeadSender {
+    /// Sets the head to an earlier position: the journal is another one.
+    pub(crate) fn go_back(&self, position: u64) {
+        self.0.send_replace(position);
+    }
+
+    /// Position of the last event known to be on disk.
+    pub(crate) fn position(&self) -> u64 {
+        *self.0.borrow()
+    }
+}
+
 impl Heads {
     /// Position of the last event known to be on disk.
     #[must_use]

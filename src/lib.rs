@@ -16,6 +16,7 @@ pub mod files;
 pub mod folding;
 pub mod followers;
 pub mod heads;
+pub mod history;
 pub mod idempotency;
 pub mod journal;
 pub mod node;

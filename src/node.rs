@@ -3,6 +3,7 @@
 use crate::committer::{Append, Committer, Progress};
 use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
+use crate::history::{Histories, Watched};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
 use crate::journal::raw::RawJournal;
@@ -11,7 +12,7 @@ use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
-use chrono::{DateTime, Utc};
+
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use std::path::{Path, PathBuf};
@@ -249,6 +250,7 @@ pub struct Node {
     progress: Progress,
     rebuild: Mutex<Option<String>>,
     background: CancellationToken,
+    failed: CancellationToken,
 }
 
 impl Node {
@@ -270,15 +272,24 @@ impl Node {
         let position = journal.head().await?.position;
         let (sender, heads) = heads::channel(position);
         let generation = Arc::new(AtomicU64::new(generation));
-        let progress = Progress { heads: sender, generation, recent: Arc::default() };
-        let (committer, _) =
+        let progress = Progress { heads: sender, generation, recent: Arc::default(), histories: Arc::default() };
+        let (committer, committing) =
             Committer::start(Arc::clone(&journal), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
         let background = CancellationToken::new();
-        watch_head(&store, &progress, &background);
+        let failed = CancellationToken::new();
+        supervise(committing, failed.clone());
         forget_answers(Arc::clone(&journal), background.clone());
         extend_tree(store.tree(), heads.clone(), background.clone());
+        let executor = Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault));
+        let (aggregates, keys) = (executor.aggregates(), Arc::clone(&vault));
+        progress.histories.forgetting(move || {
+            aggregates.clear();
+            keys.forget();
+        });
+        let watched = Watched::new(progress.clone(), journal.head().await?);
+        watch_head(&store, Arc::new(watched), &background);
         Ok(Node {
-            executor: Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault)),
+            executor,
             documents: Documents::new(
                 Arc::clone(&read_store),
                 Arc::clone(&vault),
@@ -295,6 +306,7 @@ impl Node {
             progress,
             rebuild: Mutex::new(None),
             background,
+            failed,
         })
     }
 
@@ -340,6 +352,18 @@ impl Node {
         }
     }
 
+    /// The histories that this node has seen.
+    #[must_use]
+    pub fn histories(&self) -> &Arc<Histories> {
+        &self.progress.histories
+    }
+
+    /// Cancelled when the committing task has failed: nothing can be committed any more.
+    #[must_use]
+    pub fn failed(&self) -> &CancellationToken {
+        &self.failed
+    }
+
     /// Whether the documents in the database are not those of this release.
     #[must_use]
     pub fn needs_rebuild(&self) -> bool {
@@ -360,8 +384,8 @@ impl Node {
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
-    pub async fn remembered(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<(Vec<u8>, Answer)>> {
-        let Some(stored) = self.journal.answer(key, now).await? else { return Ok(None) };
+    pub async fn remembered(&self, key: &[u8]) -> JournalResult<Option<(Vec<u8>, Answer)>> {
+        let Some(stored) = self.journal.answer(key).await? else { return Ok(None) };
         let plain = self.vault.open_answer(key, &stored.answer)?;
         let answer = serde_json::from_slice(&plain).map_err(JournalError::corrupt)?;
         Ok(Some((stored.fingerprint, answer)))
@@ -411,27 +435,37 @@ async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) ->
     }
 }
 
-fn watch_head(store: &Store, progress: &Progress, background: &CancellationToken) {
-    let (journal, announced) = (store.journal(), progress.clone());
-    let polled = async move {
+/// The committing task ends with its node, when nobody is left who could bring anything. Whatever else ends it is a failure.
+fn supervise(committing: tokio::task::JoinHandle<()>, failed: CancellationToken) {
+    tokio::spawn(async move {
+        if let Err(error) = committing.await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the committing task has failed");
+            failed.cancel();
+        }
+    });
+}
+
+/// Looks at the head now and then, and, on PostgreSQL, whenever another node announces one.
+fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationToken) {
+    let (journal, polled) = (store.journal(), Arc::clone(&watched));
+    let polling = async move {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
-            if let Ok(head) = journal.head().await {
-                announced.advance(head.position);
-            }
+            // A database that is away is told to those who ask it for something.
+            let _ = polled.look(&*journal).await;
         }
     };
-    tokio::spawn(background.clone().run_until_cancelled_owned(polled));
-    if let Store::Postgres(store) = store.clone() {
-        let announced = progress.clone();
-        let listened = async move {
+    tokio::spawn(background.clone().run_until_cancelled_owned(polling));
+    if let Store::Postgres(postgres) = store.clone() {
+        let journal = store.journal();
+        let listening = async move {
             loop {
                 // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
-                let _ = crate::journal::postgres::listen(&store, |position| announced.advance(position)).await;
+                let _ = crate::journal::postgres::listen(&postgres, &watched, &*journal).await;
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        tokio::spawn(background.clone().run_until_cancelled_owned(listened));
+        tokio::spawn(background.clone().run_until_cancelled_owned(listening));
     }
 }
 
@@ -460,7 +494,7 @@ fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {
     let forgotten = async move {
         loop {
             tokio::time::sleep(FORGET_INTERVAL).await;
-            if let Err(error) = journal.forget_answers(Utc::now()).await {
+            if let Err(error) = journal.forget_answers().await {
                 tracing::warn!(error = &error as &dyn std::error::Error, "expired answers were not forgotten");
             }
         }

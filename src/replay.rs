@@ -5,6 +5,7 @@
 //! folded, so that none can be shown. Values of an erased person read as erased, here too from the moment on at which
 //! the vault knows of it.
 
+use crate::history::Histories;
 use crate::journal::archived::StreamPage;
 use crate::journal::selection::EventFilter;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
@@ -97,19 +98,24 @@ impl Weighter<(Subject, bool), (u64, Arc<Kept>)> for Bytes {
     }
 }
 
+type States = Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>;
+
 /// Replays aggregates of a journal.
 pub struct Replays {
     journal: Arc<dyn Journal>,
     vault: Arc<Vault>,
     /// States by position, and their size, of whom; and whether they are of an erased person.
-    kept: Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>,
+    kept: Arc<States>,
 }
 
 impl Replays {
     /// Replays what is in `journal`, opened by `vault`.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>, vault: Arc<Vault>) -> Self {
-        Replays { journal, vault, kept: Cache::with_weighter(KEPT_HISTORIES, KEPT_BYTES_MAX, Bytes) }
+    pub fn new(journal: Arc<dyn Journal>, vault: Arc<Vault>, histories: &Histories) -> Self {
+        let kept = Arc::new(Cache::with_weighter(KEPT_HISTORIES, KEPT_BYTES_MAX, Bytes));
+        let forgotten = Arc::clone(&kept);
+        histories.forgetting(move || forgotten.clear());
+        Replays { journal, vault, kept }
     }
 
     /// The aggregate right after the last of its events at or before position `until`. `None` for a type that does not

@@ -299,6 +299,11 @@ impl Vault {
         self.unwrapped.insert(subject_id, key);
     }
 
+    /// Forgets unwrapped keys.
+    pub(crate) fn forget(&self) {
+        self.unwrapped.clear();
+    }
+
     /// The key of a person: absent where there never was one, `None` where it was destroyed.
     ///
     /// # Errors

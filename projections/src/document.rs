@@ -100,6 +100,13 @@ macro_rules! collections {
                     _ => None,
                 }
             }
+            fn take(any: AnyDocument) -> Option<Self> {
+                match any {
+                    AnyDocument::$variant(document) => Some(document),
+                    #[allow(unreachable_patterns, reason = "with a single collection there is no other")]
+                    _ => None,
+                }
+            }
         })*
     };
 }
@@ -112,6 +119,8 @@ pub trait HasCollection: Sized {
     fn wrap(self) -> AnyDocument;
     /// Unwraps a document of this type.
     fn unwrap(any: &AnyDocument) -> Option<&Self>;
+    /// Takes a document of this type out.
+    fn take(any: AnyDocument) -> Option<Self>;
 }
 
 collections! {

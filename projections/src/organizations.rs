@@ -204,6 +204,11 @@ impl StateDocument for OrganizationDocument {
         Some(self)
     }
 
+    fn concerned(&self, change: &OrganizationEvent) -> Self {
+        let Some(profile) = self.profile.concerned(change) else { return self.clone() };
+        OrganizationDocument { profile, ..*self }
+    }
+
     fn state(&self) -> serde_json::Result<Value> {
         serde_json::to_value(&self.profile)
     }

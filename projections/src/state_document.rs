@@ -29,6 +29,13 @@ pub trait StateDocument: Document {
     /// The document after an event; `None` if it is gone.
     fn change(self, event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
+    /// A copy with only those of its many parts that an event concerns: what the event changes is the same of it. The
+    /// whole document where it has no lists that grow.
+    #[must_use]
+    fn concerned(&self, _: &Self::Event) -> Self {
+        self.clone()
+    }
+
     /// The state alone, without what the document adds to it.
     ///
     /// # Errors
@@ -49,15 +56,13 @@ pub(crate) fn wants<D: StateDocument>(event: &RecordedEvent) -> Vec<DocumentKey>
 /// Folds one event.
 pub(crate) fn fold<D: StateDocument>(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
     let Some(change) = D::Event::of(&event.event) else { return Ok(()) };
-    let (before, after) = around::<D>(event, change, documents)?;
-    match (before, after) {
-        (None, Some(after)) => documents.insert(after),
-        (Some(_), Some(after)) => documents.update(&event.aggregate_id, |document| *document = after),
-        (_, None) => documents.remove::<D>(&event.aggregate_id),
+    if D::creates(change) {
+        return D::create(event, change).map_or(Ok(()), |document| documents.insert(document));
     }
+    documents.replace(&event.aggregate_id, |document: D| document.change(event, change))
 }
 
-/// The document before and after an event.
+/// The document before and after an event, as far as the event concerns it.
 pub(crate) fn around<D: StateDocument>(
     event: &RecordedEvent,
     change: &D::Event,
@@ -66,6 +71,6 @@ pub(crate) fn around<D: StateDocument>(
     if D::creates(change) {
         return Ok((None, D::create(event, change)));
     }
-    let before = documents.need::<D>(&event.aggregate_id)?.clone();
+    let before = documents.need::<D>(&event.aggregate_id)?.concerned(change);
     Ok((Some(before.clone()), before.change(event, change)))
 }

@@ -58,7 +58,14 @@ struct Entry {
 pub struct WorkingSet {
     entries: HashMap<DocumentKey, Entry>,
     order: Vec<DocumentKey>,
-    undo: Option<Vec<(DocumentKey, Option<Entry>)>>,
+    undo: Option<Undo>,
+}
+
+/// Documents as they were before an attempt, each once: a change of many parts changes the same document many times.
+#[derive(Debug, Clone, Default)]
+struct Undo {
+    former: HashMap<DocumentKey, Option<Entry>>,
+    order: Vec<DocumentKey>,
 }
 
 impl WorkingSet {
@@ -111,9 +118,24 @@ impl WorkingSet {
     /// # Errors
     /// `NotAskedFor`, `Missing`.
     pub fn update<D: Document>(&mut self, id: &str, change: impl FnOnce(&mut D)) -> Result<(), FoldError> {
-        let mut document = self.need::<D>(id)?.clone();
-        change(&mut document);
-        self.set(DocumentKey::of::<D>(id), Some(document.wrap()));
+        self.replace(id, |mut document: D| {
+            change(&mut document);
+            Some(document)
+        })
+    }
+
+    /// Puts another document, or none, in the place of one that was asked for. It is copied only where somebody else holds
+    /// it, so that many changes of one document cost no more than their parts.
+    ///
+    /// # Errors
+    /// `NotAskedFor`, `Missing`.
+    pub fn replace<D: Document>(&mut self, id: &str, change: impl FnOnce(D) -> Option<D>) -> Result<(), FoldError> {
+        self.need::<D>(id)?;
+        let key = DocumentKey::of::<D>(id);
+        self.note(&key);
+        let Some(entry) = self.entries.get_mut(&key) else { return Err(FoldError::NotAskedFor(key)) };
+        let current = entry.current.take().map(Arc::unwrap_or_clone).and_then(D::take);
+        entry.current = current.and_then(change).map(|document| Arc::new(document.wrap()));
         Ok(())
     }
 
@@ -128,43 +150,52 @@ impl WorkingSet {
     }
 
     fn set(&mut self, key: DocumentKey, document: Option<AnyDocument>) {
-        if let Some(undo) = &mut self.undo {
-            undo.push((key.clone(), self.entries.get(&key).cloned()));
+        self.note(&key);
+        if let Some(entry) = self.entries.get_mut(&key) {
+            entry.current = document.map(Arc::new);
+        }
+    }
+
+    /// Notes that a document is about to change.
+    fn note(&mut self, key: &DocumentKey) {
+        if let Some(undo) = &mut self.undo
+            && !undo.former.contains_key(key)
+        {
+            undo.former.insert(key.clone(), self.entries.get(key).cloned());
+            undo.order.push(key.clone());
         }
         let entry = self.entries.entry(key.clone()).or_insert(Entry { stored: None, current: None, changed: false });
         if !entry.changed {
             entry.changed = true;
-            self.order.push(key);
+            self.order.push(key.clone());
         }
-        entry.current = document.map(Arc::new);
     }
 
-    /// Runs `act` and answers the documents that it changed; if it fails, the set is as it was.
+    /// Runs `act`, and then `complete` with the documents that it changed, in the order of first change; if either fails, the
+    /// set is as it was.
     ///
     /// # Errors
-    /// What `act` failed with.
-    pub fn attempt<E>(&mut self, act: impl FnOnce(&mut Self) -> Result<(), E>) -> Result<Vec<DocumentKey>, E> {
+    /// What they failed with.
+    pub fn attempt<T, E>(
+        &mut self,
+        act: impl FnOnce(&mut Self) -> Result<(), E>,
+        complete: impl FnOnce(&Self, &[DocumentKey]) -> Result<T, E>,
+    ) -> Result<T, E> {
         let changed_before = self.order.len();
-        self.undo = Some(Vec::new());
-        let result = act(self);
-        let undo = self.undo.take().unwrap_or_default();
-        if let Err(error) = result {
-            for (key, former) in undo.into_iter().rev() {
+        self.undo = Some(Undo::default());
+        let acted = act(self);
+        let Undo { former, order } = self.undo.take().unwrap_or_default();
+        let completed = acted.and_then(|()| complete(self, &order));
+        if completed.is_err() {
+            for (key, former) in former {
                 match former {
                     Some(entry) => self.entries.insert(key, entry),
                     None => self.entries.remove(&key),
                 };
             }
             self.order.truncate(changed_before);
-            return Err(error);
         }
-        let mut changed: Vec<DocumentKey> = Vec::new();
-        for (key, _) in undo {
-            if !changed.contains(&key) {
-                changed.push(key);
-            }
-        }
-        Ok(changed)
+        completed
     }
 
     /// Every document that was changed, in the order of first change.

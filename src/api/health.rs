@@ -3,12 +3,14 @@
 use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::routes::public;
+use crate::journal::{CLOCK_AHEAD_MAX_SECS, Head, JournalResult};
 use crate::publisher::PublisherReport;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -51,6 +53,10 @@ struct Readiness {
     position: u64,
     /// Generation of documents that is served.
     generation: u64,
+    /// By how many seconds the time of the last event is ahead of this node's clock; absent where it is not. Until then all
+    /// events bear its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal_ahead_seconds: Option<i64>,
     /// What a rebuild is doing or why it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<String>,
@@ -74,13 +80,19 @@ async fn check_health() -> Json<Health> {
     ))]
 async fn check_readiness(State(app): State<AppState>) -> Response {
     let status = app.node.status();
-    let reason = obstacle(&app, status.generation).await;
+    let looked = tokio::time::timeout(DATABASE_TIMEOUT, look(&app)).await;
+    let (reason, recorded_at) = match looked {
+        Ok(Ok(Seen { head, clock })) => (obstacle(&app, &head, clock, status.generation), Some(head.recorded_at)),
+        Ok(Err(_)) => (Some("the database cannot be reached"), None),
+        Err(_) => (Some("the database does not answer"), None),
+    };
     let readiness = Readiness {
         status: if reason.is_none() { "ready" } else { "not ready" },
         reason,
         store: status.store,
         position: status.position,
         generation: status.generation,
+        journal_ahead_seconds: recorded_at.and_then(ahead_seconds),
         rebuild: status.rebuild,
         nats: app.publisher.report(),
     };
@@ -88,13 +100,34 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
     (code, Json(readiness)).into_response()
 }
 
-async fn obstacle(app: &AppState, generation: u64) -> Option<&'static str> {
-    match tokio::time::timeout(DATABASE_TIMEOUT, app.node.journal.head()).await {
-        Ok(Ok(head)) if head.generation == generation => None,
-        Ok(Ok(_)) => Some("the documents belong to another release of Registrar"),
-        Ok(Err(_)) => Some("the database cannot be reached"),
-        Err(_) => Some("the database does not answer"),
+/// What the database tells.
+struct Seen {
+    head: Head,
+    /// Its clock, if it has one of its own.
+    clock: Option<DateTime<Utc>>,
+}
+
+async fn look(app: &AppState) -> JournalResult<Seen> {
+    let (head, clock) = tokio::try_join!(app.node.journal.head(), app.node.journal.clock())?;
+    Ok(Seen { head, clock })
+}
+
+/// What is in the way of serving.
+fn obstacle(app: &AppState, head: &Head, clock: Option<DateTime<Utc>>, generation: u64) -> Option<&'static str> {
+    let most = TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS);
+    if app.node.failed().is_cancelled() {
+        Some("nothing can be committed any more")
+    } else if head.generation != generation {
+        Some("the documents belong to another release of Registrar")
+    } else if clock.is_some_and(|clock| Utc::now() > clock + most) {
+        Some("the clock of this node is ahead of the database's")
+    } else {
+        None
     }
+}
+
+fn ahead_seconds(recorded_at: DateTime<Utc>) -> Option<i64> {
+    Some((recorded_at - Utc::now()).num_seconds()).filter(|seconds| *seconds > CLOCK_AHEAD_MAX_SECS)
 }
 
 /// Figures in the text format of Prometheus.

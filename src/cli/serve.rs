@@ -47,12 +47,13 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let passwords = PasswordHasher::for_this_machine();
     start::first_administrator(&node, &passwords, settings.pwned.as_ref(), &settings.first_administrator).await?;
-    followers::rebuild_if_needed(&node);
 
     let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
     background.spawn(shutdown.clone().run_until_cancelled_owned(keep_up(metrics.clone())));
     background.spawn(shutdown.clone().run_until_cancelled_owned(moves::keep_up(Arc::clone(&node))));
     background.spawn(shutdown.clone().run_until_cancelled_owned(accounts::keep_up(Arc::clone(&node))));
+    background.spawn(shutdown.clone().run_until_cancelled_owned(followers::keep_documents(Arc::clone(&node))));
+    background.spawn(end_with_failure(Arc::clone(&node), shutdown.clone()));
     followers::following::start(&node, &shutdown);
     if let Some(nats) = settings.nats.clone() {
         background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));
@@ -121,6 +122,14 @@ fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// A node that can commit nothing any more ends, so that whoever keeps it running starts another one.
+async fn end_with_failure(node: Arc<Node>, shutdown: CancellationToken) {
+    tokio::select! {
+        () = node.failed().cancelled() => std::process::exit(1),
+        () = shutdown.cancelled() => {}
+    }
 }
 
 async fn keep_up(metrics: PrometheusHandle) {

@@ -4,16 +4,18 @@ use super::{ExpectedVersion, Job};
 use crate::executor::Outcome;
 use crate::folding;
 use crate::journal::{
-    Batch, ClaimStep, DocumentStep, Head, JournalError, JournalResult, ReadStep, StoredEvent, StreamId, StreamStep,
-    codec,
+    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, Head, JournalError, JournalResult, ReadStep,
+    StoredEvent, StreamId, StreamStep, codec,
 };
 use crate::vault::{KeysBySubject, Vault};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use registrar_aggregates::Claim;
 use registrar_projections::{AnyDocument, DocumentKey, FoldError, RecordedEvent, WorkingSet};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A batch ready to be written, and what is known once it is.
 pub(super) struct Built {
@@ -54,6 +56,53 @@ pub(super) struct Wanted {
     pub(super) documents: Vec<DocumentKey>,
 }
 
+/// What comes of a job: its outcome, the answer that is remembered, and rows of documents that are hardly changed again in
+/// the same batch.
+struct Made {
+    outcome: Outcome,
+    answer: Option<AnswerStep>,
+    rows: Vec<(DocumentKey, DocumentStep)>,
+}
+
+impl Made {
+    fn of(
+        job: &Job,
+        vault: &Vault,
+        documents: &WorkingSet,
+        keys: &KeysBySubject,
+        changed: &[DocumentKey],
+        outcome: impl FnOnce(Vec<Arc<AnyDocument>>) -> Outcome,
+    ) -> JournalResult<Self> {
+        let outcome = outcome(changed.iter().filter_map(|key| documents.current(key)).collect());
+        let answer = job.append.answer.as_ref().map(|slot| slot.step(vault, &outcome)).transpose()?.flatten();
+        let mut rows = Vec::new();
+        for key in changed.iter().filter(|key| !key.collection.collection().hot) {
+            if let Some(change) = documents.change(key) {
+                rows.push((key.clone(), folding::row(&change, keys)?));
+            }
+        }
+        Ok(Made { outcome, answer, rows })
+    }
+}
+
+/// Carries out part of a job. A panic costs that job and no other: nobody is left to commit anything if the committing task
+/// ends.
+fn unless_panicked<T>(what: &str, work: impl FnOnce() -> Result<T, FoldError>) -> Result<T, FoldError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        tracing::error!(what, "a command panicked while it was committed");
+        Err(FoldError::Json(format!("{what} panicked")))
+    })
+}
+
+/// The documents that a job's events are folded upon; none of a job that panics, which its fold will tell.
+fn documents_of(job: &Job) -> Vec<DocumentKey> {
+    let wanted = || {
+        let events = recorded(job, DateTime::UNIX_EPOCH);
+        events.iter().flat_map(registrar_projections::wants).collect()
+    };
+    catch_unwind(AssertUnwindSafe(wanted)).unwrap_or_default()
+}
+
 /// The job's events, without their places yet.
 fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
     let metadata = &job.append.metadata;
@@ -70,6 +119,16 @@ fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
             event: Arc::clone(&event.event),
         })
         .collect()
+}
+
+/// Says, once a minute at most, that events bear the time of one that was recorded by a clock that was ahead.
+fn warn_of_the_future(recorded_at: DateTime<Utc>) {
+    static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.is_none_or(|warned| warned.elapsed() >= Duration::from_secs(60)) {
+        *warned = Some(Instant::now());
+        tracing::warn!(%recorded_at, "the last event is ahead of this node's clock: until then events bear its time");
+    }
 }
 
 /// A batch that grows until it is written.
@@ -98,7 +157,11 @@ impl Draft {
     /// An empty batch that follows `head`.
     pub(super) fn on(head: Head) -> Self {
         // Never back, whatever the clock does.
-        let recorded_at = Utc::now().trunc_subsecs(3).max(head.recorded_at);
+        let now = Utc::now().trunc_subsecs(3);
+        let recorded_at = now.max(head.recorded_at);
+        if recorded_at > now + TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS) {
+            warn_of_the_future(recorded_at);
+        }
         let batch =
             Batch { expected_head: head.position, generation: head.generation, recorded_at, ..Batch::default() };
         Draft {
@@ -136,7 +199,7 @@ impl Draft {
             }
         }
         for job in jobs {
-            for key in recorded(job, DateTime::UNIX_EPOCH).iter().flat_map(registrar_projections::wants) {
+            for key in documents_of(job) {
                 if !self.documents.knows(&key) && documents.insert(key.clone()) {
                     wanted.documents.push(key);
                 }
@@ -174,39 +237,41 @@ impl Draft {
     fn add(&mut self, job: Job, vault: &Vault) -> JournalResult<()> {
         let mut events = recorded(&job, self.batch.recorded_at);
         self.number(&job, &mut events);
-        let folded = self.documents.attempt(|documents| {
-            let fold =
-                AssertUnwindSafe(|| events.iter().try_for_each(|event| registrar_projections::fold(event, documents)));
-            catch_unwind(fold).unwrap_or_else(|_| Err(FoldError::Json("the projection panicked".into())))
-        });
-        let changed = match folded {
-            Ok(changed) => changed,
+        self.keys.extend(job.append.keys.iter().map(|(subject, key)| (subject.clone(), key.clone())));
+        let (keys, end, events) = (&self.keys, self.head.position + events.len() as u64, RefCell::new(events));
+        let made = self.documents.attempt(
+            |documents| {
+                let fold =
+                    || events.borrow().iter().try_for_each(|event| registrar_projections::fold(event, documents));
+                unless_panicked("the projection", fold)
+            },
+            |documents, changed| {
+                let outcome = |documents| Outcome { position: end, events: events.take(), documents };
+                unless_panicked("the answer or a document", || {
+                    Ok(Made::of(&job, vault, documents, keys, changed, outcome))
+                })
+            },
+        );
+        let Made { outcome, answer, rows } = match made {
+            Ok(Ok(made)) => made,
+            Ok(Err(error)) => {
+                self.jobs.push(job);
+                return Err(error);
+            }
             Err(error) => {
                 self.unfolded.push((job, error));
                 return Ok(());
             }
         };
         let index = self.jobs.len();
-        self.take_in(&job, index, &events);
-        self.keys.extend(job.append.keys.iter().map(|(subject, key)| (subject.clone(), key.clone())));
-        let documents = changed.iter().filter_map(|key| self.documents.current(key)).collect();
-        let outcome = Outcome { position: self.head.position, events, documents };
-        let answer = job.append.answer.as_ref().map(|slot| slot.step(vault, &outcome)).transpose();
+        self.take_in(&job, index, &outcome.events);
         self.jobs.push(job);
         self.outcomes.push(outcome);
-        if let Some(step) = answer?.flatten() {
+        if let Some(step) = answer {
             self.batch.answers.push(step);
             self.answer_owners.push(index);
         }
-        self.write_out(&changed)
-    }
-
-    fn write_out(&mut self, changed: &[DocumentKey]) -> JournalResult<()> {
-        for key in changed.iter().filter(|key| !key.collection.collection().hot) {
-            if let Some(change) = self.documents.change(key) {
-                self.rows.insert(key.clone(), folding::row(&change, &self.keys)?);
-            }
-        }
+        self.rows.extend(rows);
         Ok(())
     }
 

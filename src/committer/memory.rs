@@ -89,11 +89,19 @@ impl Task {
             self.known = None;
             self.adopt(head.generation).await?;
         }
+        self.forget_former_histories();
         let from = self.known.as_ref().map(|known| known.position);
         match from {
             Some(from) if (from..=from + CATCH_UP_MAX).contains(&head.position) => {
                 let count = usize::try_from(head.position - from).unwrap_or(usize::MAX);
                 let events = self.journal.read(from, count).await?;
+                let mut frontier = self.known.as_ref().map(|known| known.frontier.clone()).unwrap_or_default();
+                events.iter().for_each(|event| frontier.push(event.leaf_hash));
+                if frontier != head.frontier {
+                    // The events before are others than those that were known.
+                    self.progress.begin_another_history(&head);
+                    self.forget_former_histories();
+                }
                 for event in codec::decode(&self.vault, &events).await? {
                     for key in registrar_projections::wants(&event) {
                         self.documents.remove(&key);
@@ -102,7 +110,11 @@ impl Task {
                     self.versions.remove(&StreamId { aggregate_type, aggregate_id: event.aggregate_id });
                 }
             }
-            _ => {
+            from => {
+                if from.is_some_and(|from| head.position < from) {
+                    self.progress.begin_another_history(&head);
+                }
+                self.forget_former_histories();
                 self.documents.clear();
                 self.versions.clear();
             }
@@ -110,6 +122,16 @@ impl Task {
         self.progress.advance(head.position);
         self.known = Some(head);
         Ok(())
+    }
+
+    /// Forgets what rests on another history than the one that counts.
+    pub(super) fn forget_former_histories(&mut self) {
+        let current = self.progress.histories.current();
+        if std::mem::replace(&mut self.history, current) != current {
+            self.known = None;
+            self.documents.clear();
+            self.versions.clear();
+        }
     }
 
     /// A rebuild has swapped generations. One that this release's projections made is as good as the former one.

@@ -4,10 +4,11 @@ use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
 use super::{Append, ExpectedVersion, Job, Progress};
 use crate::executor::Outcome;
-use crate::journal::{Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId};
+use crate::journal::{
+    ClockAhead, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId,
+};
 use crate::read_store::ReadStore;
 use crate::vault::Vault;
-use chrono::Utc;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::Claim;
 use registrar_projections::{AnyDocument, DocumentKey, FoldError};
@@ -59,6 +60,8 @@ pub(super) struct Task {
     /// A second one, to read with meanwhile.
     pub(super) scout: Option<Box<dyn JournalWriter>>,
     pub(super) known: Option<Head>,
+    /// Number of the history that it is of.
+    pub(super) history: u64,
     /// Whether others commit as well: the last time that was looked, they had come in between. The head is locked first
     /// then, rather than after a try that is lost.
     contended: bool,
@@ -83,6 +86,7 @@ impl Task {
             writer: None,
             scout: None,
             known: None,
+            history: 0,
             contended: false,
             documents: Cache::new(CACHED_DOCUMENTS),
             versions: Cache::new(CACHED_VERSIONS),
@@ -93,6 +97,7 @@ impl Task {
     pub(super) async fn run(mut self, mut intake: Intake) {
         while intake.wait().await {
             intake.begin();
+            self.forget_former_histories();
             let (jobs, attempt) = match &self.known {
                 Some(head) if self.writer.is_some() && !self.contended => {
                     match self.stream(head.clone(), &mut intake).await {
@@ -204,6 +209,12 @@ impl Task {
                 self.contended = true;
                 Verdict::Again(ready.jobs)
             }
+            Ok(Committed::ClockAhead) => {
+                metrics::counter!("registrar_commit_clock_ahead_total").increment(1);
+                let error = JournalError::unavailable(ClockAhead);
+                tracing::error!(error = &error as &dyn std::error::Error, "nothing is committed");
+                Verdict::Failed(Uncommitted { jobs: ready.jobs, error })
+            }
             Ok(Committed::Lost(lost)) => {
                 attempt.lock_first = false;
                 self.answer_losers(&mut ready.jobs, &ready.built, &lost);
@@ -282,7 +293,7 @@ impl Task {
     async fn lost(&mut self, job: &Job) -> JournalResult<Option<JournalError>> {
         let Append { streams, reads, answer, .. } = &job.append;
         if let Some(slot) = answer
-            && self.journal.answer(slot.key(), Utc::now()).await?.is_some()
+            && self.journal.answer(slot.key()).await?.is_some()
         {
             return Ok(Some(JournalError::AlreadyAnswered));
         }
@@ -350,7 +361,7 @@ async fn is_on_disk(journal: &dyn Journal, built: &Built) -> JournalResult<bool>
         return Ok(events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash));
     }
     match built.batch.answers.last() {
-        Some(last) => Ok(journal.answer(&last.key, built.batch.recorded_at).await?.as_ref() == Some(&last.answer)),
+        Some(last) => Ok(journal.answer(&last.key).await?.as_ref() == Some(&last.answer)),
         None => Ok(false),
     }
 }

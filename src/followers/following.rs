@@ -62,8 +62,9 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
             }
             continue;
         }
+        let from = folder.at;
         let rows = folder.fold(&mut *writer, events).await?;
-        if !writer.follow(generation, projection.name, &rows, folder.at).await? {
+        if !writer.follow(generation, projection.name, &rows, (from, folder.at)).await? {
             return Ok(());
         }
     }

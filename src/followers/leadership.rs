@@ -25,7 +25,10 @@ impl Leadership {
         match store {
             Store::Postgres(postgres) => {
                 let mut connection = postgres.connect().await?;
-                let query = sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtextextended('registrar.' || $1, 0))");
+                // Several installations may share a database, each in a schema of its own.
+                let text =
+                    "SELECT pg_try_advisory_lock(hashtextextended('registrar.' || current_schema() || '.' || $1, 0))";
+                let query = sqlx::query_scalar(text);
                 let taken: bool = query.bind(name).fetch_one(&mut connection).await?;
                 Ok(taken.then_some(Leadership { _held: Held::Connection(connection) }))
             }

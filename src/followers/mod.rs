@@ -15,6 +15,7 @@ use crate::node::Node;
 use crate::read_store::Generation;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How far the documents are, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,27 +42,54 @@ pub async fn status(node: &Node) -> JournalResult<Status> {
     Ok(Status { head: head.position, generations: node.read_store.generations().await?, followers })
 }
 
-/// Rebuilds the documents in the background if the ones in the database are those of an older release.
+/// How often a node looks whether its documents are still the ones that are served.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+
+/// Serves documents of this release, for as long as the server runs: those of another node's rebuild are taken over, and
+/// those of an older release are rebuilt. If the node that rebuilds them ends, another one goes on.
 ///
 /// What becomes of it is noted on the node, for operators to see; a failure stops the rebuild, not the server. The
 /// documents of a newer release are left alone: this node is the one to be replaced.
-pub fn rebuild_if_needed(node: &Arc<Node>) {
-    if !node.needs_rebuild() {
-        return;
+pub async fn keep_documents(node: Arc<Node>) {
+    // The generation of which it is known that this node cannot make better documents.
+    let mut given_up = None;
+    loop {
+        if let Err(error) = keep_documents_once(&node, &mut given_up).await {
+            // A database that is away is told to those who ask it for something.
+            tracing::debug!(error = &error as &dyn std::error::Error, "the documents were not looked at");
+        }
+        tokio::time::sleep(LOOK_AROUND).await;
     }
-    let node = Arc::clone(node);
-    tokio::spawn(async move {
-        let error = match rebuild_unless_newer(&node).await {
-            Ok(generation) => {
-                tracing::info!(generation, "the documents were rebuilt");
-                node.serve(generation);
-                return node.note_rebuild(None);
+}
+
+async fn keep_documents_once(node: &Node, given_up: &mut Option<u64>) -> JournalResult<()> {
+    let served = node.journal.head().await?.generation;
+    if served == node.status().generation || *given_up == Some(served) {
+        return Ok(());
+    }
+    if node.read_store.signature(served).await? == Some(crate::read_store::signature()) {
+        tracing::info!(generation = served, "the documents were rebuilt by another node");
+        node.serve(served);
+        node.note_rebuild(None);
+        return Ok(());
+    }
+    match rebuild_unless_newer(node).await {
+        Ok(generation) => {
+            tracing::info!(generation, "the documents were rebuilt");
+            node.serve(generation);
+            node.note_rebuild(None);
+        }
+        // Until it is done, or has ended without.
+        Err(error @ RebuildError::Busy) => node.note_rebuild(Some(error.to_string())),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the documents are not rebuilt");
+            node.note_rebuild(Some(error.to_string()));
+            if !matches!(error, RebuildError::Journal(_)) {
+                *given_up = Some(served);
             }
-            Err(error) => error,
-        };
-        tracing::error!(error = &error as &dyn std::error::Error, "the documents are not rebuilt");
-        node.note_rebuild(Some(error.to_string()));
-    });
+        }
+    }
+    Ok(())
 }
 
 async fn rebuild_unless_newer(node: &Node) -> Result<u64, RebuildError> {

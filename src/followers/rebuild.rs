@@ -112,11 +112,14 @@ async fn fold_last(
     folder: &mut Folder,
     writer: &mut dyn JournalWriter,
 ) -> Result<Option<u64>, RebuildError> {
+    // Old documents are dropped behind the swap, so that it must not be lost.
+    writer.tighten().await?;
     let head = writer.lock().await?.position;
     let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
     let last = match node.journal.read(folder.at, left).await {
         Err(JournalError::Archived { .. }) => {
             writer.unlock().await?;
+            writer.relax().await?;
             return Ok(None);
         }
         last => last?,

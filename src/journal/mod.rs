@@ -297,6 +297,21 @@ impl Lost {
     }
 }
 
+/// How far the clock of a node may be ahead of the one that all nodes share, in seconds. What is recorded is recorded for
+/// ever, and no later event may bear an earlier time.
+pub const CLOCK_AHEAD_MAX_SECS: i64 = 5;
+
+/// This node's clock is ahead of the database's.
+#[derive(Debug, thiserror::Error)]
+#[error("the clock of this node is more than {CLOCK_AHEAD_MAX_SECS} seconds ahead of the database's")]
+pub struct ClockAhead;
+
+/// Moves the checkpoint ($3) of a follower ($1) of a generation ($2), unless it is another one than was known ($4); one that
+/// has none yet begins at 0. Understood by both stores.
+pub(crate) const FENCE: &str = "INSERT INTO followers (name, generation, checkpoint) \
+     SELECT $1, $2, $3 WHERE $4 = 0 OR EXISTS (SELECT 1 FROM followers WHERE name = $1 AND generation = $2) \
+     ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint WHERE followers.checkpoint = $4";
+
 /// How a commit ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
@@ -306,6 +321,8 @@ pub enum Committed {
     HeadMoved,
     /// Some conditions did not hold; nothing was written.
     Lost(Lost),
+    /// The batch would be recorded in the future, as far as the database's clock tells; nothing was written.
+    ClockAhead,
 }
 
 /// Reading the journal. Safe to call from anywhere; every call sees everything committed before it.
@@ -372,10 +389,13 @@ pub trait Journal: Send + Sync {
     async fn subject_keys(&self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>>;
 
     /// The answer remembered for an idempotency key, unless it has expired.
-    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>>;
+    async fn answer(&self, key: &[u8]) -> JournalResult<Option<StoredAnswer>>;
 
     /// Forgets answers that have expired.
-    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64>;
+    async fn forget_answers(&self) -> JournalResult<u64>;
+
+    /// The clock that all nodes share; `None` where the store has no clock of its own.
+    async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>>;
 
     /// A connection to write with, kept out of any pool.
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>>;
@@ -408,18 +428,23 @@ pub trait JournalWriter: Send {
     /// after it: for documents that are built from the journal and can be again.
     async fn relax(&mut self) -> JournalResult<()>;
 
+    /// Takes [`JournalWriter::relax`] back, for what must not be lost. Outside a transaction.
+    async fn tighten(&mut self) -> JournalResult<()>;
+
     /// Writes documents of a generation that is being built, and how far it has got, in one transaction.
     async fn build(&mut self, generation: u64, rows: &crate::folding::Rows, checkpoint: u64) -> JournalResult<()>;
 
-    /// Writes what a follower has folded, and how far it has got, in one transaction.
+    /// Writes what a follower has folded from the first of two checkpoints to the second, and that it has got there, in one
+    /// transaction.
     ///
-    /// False, and nothing written, if the generation is served no longer.
+    /// False, and nothing written, if the generation is served no longer, or if the checkpoint is another one than the
+    /// first: another node leads by now, and what both have folded must not count twice.
     async fn follow(
         &mut self,
         generation: u64,
         follower: &str,
         rows: &crate::folding::Rows,
-        checkpoint: u64,
+        checkpoints: (u64, u64),
     ) -> JournalResult<bool>;
 
     /// How far a follower has got in the documents of a generation.

@@ -15,6 +15,7 @@ use super::{
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
+use crate::history::Watched;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kept::Kept;
@@ -55,6 +56,10 @@ pub struct PostgresStore {
     options: PgConnectOptions,
 }
 
+/// Settings that role and database may have otherwise, and that the journal relies on: a statement sees what was committed
+/// when it began, and is cut off by nobody but who waits for it.
+const RELIED_ON: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = 0; \
+     SET lock_timeout = 0; SET idle_session_timeout = 0";
 /// Compiling a statement takes longer than any of ours runs.
 const SETTINGS: &str = "SET jit = off";
 /// For connections on which all statements follow indexes. Planned once, they need not be planned again.
@@ -65,7 +70,12 @@ fn pool(options: &PgConnectOptions) -> PgPool {
     PgPoolOptions::new()
         .max_connections(CONNECTIONS_MAX)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(SETTINGS).await.map(drop) }))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute(RELIED_ON).await?;
+                connection.execute(SETTINGS).await.map(drop)
+            })
+        })
         .connect_lazy_with(options.clone())
 }
 
@@ -86,7 +96,12 @@ impl PostgresStore {
     /// # Errors
     /// `Unavailable`.
     pub async fn connect(&self) -> JournalResult<PgConnection> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&self.options)).await {
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            connection.execute(RELIED_ON).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
+        match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
             Ok(connected) => Ok(connected?),
             Err(elapsed) => Err(JournalError::unavailable(elapsed)),
         }
@@ -289,16 +304,22 @@ impl Journal for PostgresStore {
         Ok(self.reading(|| query().fetch_all(&self.walks)).await?.into_iter().collect())
     }
 
-    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
-        let text = "SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2";
-        let query = || sqlx::query_as(text).bind(key).bind(now);
+    async fn answer(&self, key: &[u8]) -> JournalResult<Option<StoredAnswer>> {
+        // By the database's clock, which is the same for all nodes.
+        let text = "SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > clock_timestamp()";
+        let query = || sqlx::query_as(text).bind(key);
         let found: Option<(Vec<u8>, Vec<u8>)> = self.reading(|| query().fetch_optional(&self.walks)).await?;
         Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
     }
 
-    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
-        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(now);
+    async fn forget_answers(&self) -> JournalResult<u64> {
+        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= clock_timestamp()");
         Ok(query.execute(&self.walks).await?.rows_affected())
+    }
+
+    async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {
+        let now = || sqlx::query_scalar("SELECT clock_timestamp()");
+        Ok(Some(self.reading(|| now().fetch_one(&self.walks)).await?))
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
@@ -306,17 +327,24 @@ impl Journal for PostgresStore {
     }
 }
 
-/// Waits on `LISTEN` for heads that other nodes announce; ends with the connection.
+/// The channel on which the nodes of one schema announce heads: several installations may share a database.
+pub(super) const CHANNEL: &str = "'registrar_head_' || md5(current_schema())";
+
+/// Waits on `LISTEN` for heads that other nodes announce; ends with the connection. A notification is a hint to look and
+/// nothing else, since anybody who may connect to the database can send one.
 ///
 /// # Errors
-/// `Unavailable` when the connection ends.
-pub async fn listen(store: &PostgresStore, announce: impl Fn(u64)) -> JournalResult<()> {
+/// `Unavailable` when the connection ends or the head cannot be read.
+pub(crate) async fn listen(store: &PostgresStore, watched: &Watched, journal: &dyn Journal) -> JournalResult<()> {
     let mut listener = sqlx::postgres::PgListener::connect_with(&store.pool).await?;
-    listener.listen("registrar_head").await?;
-    announce(store.head().await?.position);
+    let channel: String = sqlx::query_scalar(&format!("SELECT {CHANNEL}")).fetch_one(&store.pool).await?;
+    listener.listen(&channel).await?;
+    watched.look(journal).await?;
     loop {
-        if let Ok(position) = listener.recv().await?.payload().parse() {
-            announce(position);
+        let announced = listener.recv().await?.payload().parse::<u64>();
+        // Heads of this node's own commits are known already.
+        if announced.is_ok_and(|announced| announced > watched.known()) {
+            watched.look(journal).await?;
         }
     }
 }

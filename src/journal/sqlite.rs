@@ -300,16 +300,21 @@ impl Journal for SqliteStore {
         Ok(query.bind(json!(subject_ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
-    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
+    async fn answer(&self, key: &[u8]) -> JournalResult<Option<StoredAnswer>> {
         let query =
             sqlx::query_as("SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > $2");
-        let found: Option<(Vec<u8>, Vec<u8>)> = query.bind(key).bind(timestamp(now)).fetch_optional(&self.pool).await?;
+        let found: Option<(Vec<u8>, Vec<u8>)> =
+            query.bind(key).bind(timestamp(Utc::now())).fetch_optional(&self.pool).await?;
         Ok(found.map(|(fingerprint, answer)| StoredAnswer { fingerprint, answer }))
     }
 
-    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
-        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(timestamp(now));
+    async fn forget_answers(&self) -> JournalResult<u64> {
+        let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(timestamp(Utc::now()));
         Ok(query.execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {
+        Ok(None)
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {

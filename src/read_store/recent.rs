@@ -165,6 +165,14 @@ impl Recent {
         }
     }
 
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        let mut state = self.state();
+        state.entries.clear();
+        state.totals = Totals::default();
+        (state.since, state.noted) = (0, 0);
+    }
+
     /// Notes a commit of this node and what it changed: from one end of the journal to the next.
     pub fn note(&self, from: u64, to: u64, changed: &[DocumentStep]) {
         let mut state = self.state();

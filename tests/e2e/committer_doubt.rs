@@ -175,12 +175,16 @@ impl Journal for Faulty {
         self.inner.subject_keys(subject_ids).await
     }
 
-    async fn answer(&self, key: &[u8], now: DateTime<Utc>) -> JournalResult<Option<StoredAnswer>> {
-        self.inner.answer(key, now).await
+    async fn answer(&self, key: &[u8]) -> JournalResult<Option<StoredAnswer>> {
+        self.inner.answer(key).await
     }
 
-    async fn forget_answers(&self, now: DateTime<Utc>) -> JournalResult<u64> {
-        self.inner.forget_answers(now).await
+    async fn forget_answers(&self) -> JournalResult<u64> {
+        self.inner.forget_answers().await
+    }
+
+    async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {
+        self.inner.clock().await
     }
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
@@ -248,6 +252,10 @@ impl JournalWriter for FaultyWriter {
         self.inner.relax().await
     }
 
+    async fn tighten(&mut self) -> JournalResult<()> {
+        self.inner.tighten().await
+    }
+
     async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
         self.inner.build(generation, rows, checkpoint).await
     }
@@ -256,8 +264,14 @@ impl JournalWriter for FaultyWriter {
         self.inner.swap(generation, rows).await
     }
 
-    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
-        self.inner.follow(generation, follower, rows, checkpoint).await
+    async fn follow(
+        &mut self,
+        generation: u64,
+        follower: &str,
+        rows: &Rows,
+        checkpoints: (u64, u64),
+    ) -> JournalResult<bool> {
+        self.inner.follow(generation, follower, rows, checkpoints).await
     }
 
     async fn checkpoint(&mut self, generation: u64, follower: &str) -> JournalResult<u64> {
@@ -274,7 +288,8 @@ fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
     let journal: Arc<dyn Journal> = Arc::new(Faulty { inner: Arc::clone(&node.journal), plan: plan.clone() });
     let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
     let generation = Arc::new(AtomicU64::new(node.status().generation));
-    let progress = Progress { heads: heads::channel(0).0, generation, recent: Arc::default() };
+    let progress =
+        Progress { heads: heads::channel(0).0, generation, recent: Arc::default(), histories: Arc::default() };
     let (committer, _) =
         Committer::start(Arc::clone(&journal), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
     Executor::new(committer, journal, vault)

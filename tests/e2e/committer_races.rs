@@ -319,7 +319,7 @@ on_both_stores! {
         }
         assert_eq!(slots.each_ref().map(|slot| slot.is_remembered()), [false, true, false]);
         for (key, kept) in [("without", None), ("with", Some(expected)), ("declined", None)] {
-            let found = node.remembered(key.as_bytes(), Utc::now()).await.unwrap();
+            let found = node.remembered(key.as_bytes()).await.unwrap();
             assert_eq!(found.map(|(_, answer)| answer), kept);
         }
     }

@@ -98,7 +98,7 @@ async fn assert_all_away(node: &Node, known: Uuid) {
         assert_away("read", node.journal.read(0, 10)),
         assert_away("stream", node.journal.stream("admin", &id, 0)),
         assert_away("claim", node.journal.claim_holder("none")),
-        assert_away("answer", node.remembered(b"none", chrono::Utc::now())),
+        assert_away("answer", node.remembered(b"none")),
         assert_away("snapshot", async { node.journal.snapshot("admin", &id).await.map(|found| found.is_some()) }),
         assert_away("keys", node.journal.subject_keys(std::slice::from_ref(&id))),
         assert_away("wait", node.wait_for(1_000_000, PATIENCE)),

@@ -261,7 +261,7 @@ async fn documents_of_another_release_are_served_by_nobody_until_they_are_rebuil
     assert!(matches!(find().await, Err(JournalError::OtherGeneration)));
     let refused = node.executor.execute::<Admin>(&context(), "x", AdminCommand::Activate(Granter::System), None).await;
     assert!(refused.is_err());
-    followers::rebuild_if_needed(&node);
+    tokio::spawn(followers::keep_documents(Arc::clone(&node)));
     tokio::time::timeout(Duration::from_secs(20), async {
         while node.needs_rebuild() {
             tokio::task::yield_now().await;

@@ -152,13 +152,15 @@ on_both_stores! {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         let (events, path) = (node.all_events().await, folder.path().join("archive"));
+        let mut from = 0;
         for (position, passed) in [(0, false), (511, false), (512, true)] {
             // As far as a follower would have come.
             let mut writer = node.journal.writer().await.unwrap();
             let name = registrar_projections::FOLLOWING[0].name;
             let generation = node.status().generation;
             if position > 0 {
-                assert!(writer.follow(generation, name, &Rows::default(), position).await.unwrap());
+                assert!(writer.follow(generation, name, &Rows::default(), (from, position)).await.unwrap());
+                from = position;
             }
             drop(writer);
             let result = archive(&node, 600, &path, None, &|_, _| {}).await;

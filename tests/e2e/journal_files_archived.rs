@@ -171,14 +171,14 @@ on_both_stores! {
         // Without the file nothing is served, and why not is told.
         let node = database.open().await;
         assert!(node.needs_rebuild());
-        followers::rebuild_if_needed(&node);
+        tokio::spawn(followers::keep_documents(std::sync::Arc::clone(&node)));
         let told = || node.status().rebuild.is_some_and(|told| told.contains("the archive of the events 257 to 512 is missing"));
         wait_until(told).await;
         assert!(node.needs_rebuild());
         assert!(matches!(node.documents.find::<registrar_projections::AdminDocument>("x").await, Err(JournalError::OtherGeneration)));
         node.close().await;
         let node = looking_in(&database, elsewhere.path()).await;
-        followers::rebuild_if_needed(&node);
+        tokio::spawn(followers::keep_documents(std::sync::Arc::clone(&node)));
         wait_until(|| !node.needs_rebuild()).await;
         follow(&node).await;
         assert_eq!(documents(&node).await, served);

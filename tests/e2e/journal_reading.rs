@@ -5,7 +5,7 @@ use crate::support::*;
 use chrono::{Duration, SubsecRound, Utc};
 use registrar::committer::ExpectedVersion;
 use registrar::journal::merkle::{Hash, leaf_hash, node_hash};
-use registrar::journal::{Batch, Committed, JournalError, codec};
+use registrar::journal::{Committed, JournalError, codec};
 use registrar::node::Node;
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_aggregates::values::check_name;
@@ -152,14 +152,11 @@ on_both_stores! {
     async fn the_commit_time_never_goes_back_even_if_the_clock_does(database) {
         let node = database.open().await;
         let ahead = (Utc::now() + Duration::hours(5)).trunc_subsecs(3);
-        let mut writer = node.journal.writer().await.unwrap();
-        let mut future = Batch { recorded_at: ahead, ..batch(&node.journal.head().await.unwrap(), &[]) };
-        let mut event = batch(&node.journal.head().await.unwrap(), &[(&access_stream("r"), 1)]);
-        event.events[0].recorded_at = ahead;
-        event.events[0].leaf_hash = codec::leaf_hash(&event.events[0]);
-        future.frontier.push(event.events[0].leaf_hash);
-        (future.events, future.streams) = (event.events, event.streams);
-        assert_eq!(writer.commit(&future).await.unwrap(), Committed::Yes);
+        // As a node whose clock was wrong has left it.
+        let stamp = format!("UPDATE journal_head SET recorded_at = '{}'", codec::timestamp(ahead));
+        database.sql().await.run(&stamp).await.unwrap();
+        drop(node);
+        let node = database.open().await;
         // Once from the node that was there before, once from one that has just come up.
         for node in [node, database.open().await] {
             let id = Uuid::now_v7();
@@ -168,7 +165,7 @@ on_both_stores! {
             assert_eq!(outcome.document::<AdminDocument>().unwrap().audit_info.created_at, ahead);
         }
         let times: Vec<_> = database.open().await.all_events().await.iter().map(|event| event.recorded_at).collect();
-        assert_eq!(times, [ahead; 3]);
+        assert_eq!(times, [ahead; 2]);
     }
 
     async fn the_head_has_the_root_of_all_leaves_and_every_leaf_is_that_of_its_event(database) {

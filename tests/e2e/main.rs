@@ -33,6 +33,7 @@ mod contract_clients;
 mod contract_idempotency;
 mod contract_numbers;
 mod contract_races;
+mod core_corners;
 mod ecg_app;
 mod ecg_create;
 mod ecg_grants;

@@ -246,6 +246,48 @@ impl Profile {
     }
 }
 
+impl Profile {
+    /// A copy with only those addresses and modes that the event concerns; `None` if it concerns all of them.
+    #[must_use]
+    pub fn concerned(&self, event: &OrganizationEvent) -> Option<Self> {
+        use OrganizationEvent as Event;
+        let (mode, address) = match event {
+            Event::Registered(_) | Event::Deleted { .. } => return None,
+            Event::ModeAdded { mode } | Event::ModeAmended { mode } => (Some(mode.id), None),
+            Event::ModeEnded { mode_id, .. } => (Some(*mode_id), None),
+            Event::AddressAdded { address } | Event::AddressAmended { address } => (None, Some(address.id)),
+            Event::AddressEnded { address_id, .. } => (None, Some(*address_id)),
+            Event::Renamed { .. }
+            | Event::StatusChanged { .. }
+            | Event::DetailsAmended { .. }
+            | Event::PropertyAdded { .. }
+            | Event::PropertyAmended { .. }
+            | Event::PropertyEnded { .. }
+            | Event::Archived { .. }
+            | Event::Restored { .. }
+            | Event::StudyAssigned { .. }
+            | Event::StudyReleased { .. }
+            | Event::ReferencesAmended { .. }
+            | Event::TenancyAmended { .. } => (None, None),
+        };
+        Some(Profile {
+            id: self.id,
+            name: self.name.clone(),
+            status: self.status,
+            archived: self.archived,
+            details: self.details.clone(),
+            edition: self.edition.clone(),
+            modes: self.modes.iter().filter(|part| Some(part.id) == mode).cloned().collect(),
+            addresses: self.addresses.iter().filter(|part| Some(part.id) == address).cloned().collect(),
+            properties: self.properties.clone(),
+            study_id: self.study_id.clone(),
+            features: self.features.clone(),
+            themes: self.themes.clone(),
+            tenancy: self.tenancy.clone(),
+        })
+    }
+}
+
 fn replace<T: Clone, K: PartialEq>(parts: &mut [T], part: &T, key: impl Fn(&T) -> K) {
     if let Some(place) = parts.iter_mut().find(|place| key(place) == key(part)) {
         *place = part.clone();

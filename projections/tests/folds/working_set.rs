@@ -91,13 +91,15 @@ fn what_is_settled_counts_as_stored() {
 fn an_attempt_tells_which_documents_it_changed() {
     let mut documents = set();
     increase(&mut documents, "stored").expect("is there");
-    let changed = documents.attempt(|documents| {
+    let told = |_: &WorkingSet, changed: &[DocumentKey]| Ok(changed.to_vec());
+    let change = |documents: &mut WorkingSet| {
         documents.insert(counter("new", 1))?;
         increase(documents, "new")?;
         increase(documents, "stored")
-    });
+    };
+    let changed = documents.attempt(change, told);
     assert_eq!(changed, Ok(vec![key("new"), key("stored")]));
-    assert_eq!(documents.attempt(|_| Ok::<(), FoldError>(())), Ok(vec![]));
+    assert_eq!(documents.attempt(|_| Ok::<(), FoldError>(()), told), Ok(vec![]));
 }
 
 #[test]
@@ -106,14 +108,24 @@ fn a_failed_attempt_leaves_everything_as_it_was() {
     documents.insert(counter("before", 1)).expect("is new");
     increase(&mut documents, "before").expect("is there");
     let expected = changes(&documents);
-    let failed = documents.attempt(|documents| {
+    let change = |documents: &mut WorkingSet| {
         documents.insert(counter("new", 1))?;
         documents.insert(counter("absent", 1))?;
         increase(documents, "before")?;
         increase(documents, "stored")?;
-        increase(documents, "stored")?;
-        increase(documents, "nowhere")
-    });
+        increase(documents, "stored")
+    };
+    // What comes after the changes may fail as well.
+    let refused = documents.attempt(change, |_, _| Err::<(), _>(FoldError::Json("no answer".into())));
+    assert_eq!(refused, Err(FoldError::Json("no answer".into())));
+    assert_eq!(changes(&documents), expected);
+    let failed = documents.attempt(
+        |documents| {
+            change(documents)?;
+            increase(documents, "nowhere")
+        },
+        |_, _| Ok(()),
+    );
     assert_eq!(failed, Err(FoldError::NotAskedFor(key("nowhere"))));
     assert_eq!(changes(&documents), expected);
     assert_eq!(
@@ -133,12 +145,13 @@ fn a_failed_attempt_leaves_everything_as_it_was() {
 #[test]
 fn a_change_after_a_failed_attempt_is_told_though_the_attempt_changed_the_same() {
     let mut documents = set();
-    let failed = documents.attempt(|documents| {
+    let change = |documents: &mut WorkingSet| {
         increase(documents, "stored")?;
         increase(documents, "nowhere")
-    });
+    };
+    let failed = documents.attempt(change, |_, _| Ok(()));
     assert!(failed.is_err());
     assert_eq!(changes(&documents), []);
-    documents.attempt(|documents| increase(documents, "stored")).expect("is there");
+    documents.attempt(|documents| increase(documents, "stored"), |_, _| Ok(())).expect("is there");
     assert_eq!(changes(&documents), [("stored".to_owned(), ChangeKind::Update, Some(5), Some(6))]);
 }

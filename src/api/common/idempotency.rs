@@ -130,7 +130,7 @@ struct Asked {
 impl Asked {
     /// The answer that was given before, if there was one.
     async fn remembered(&self) -> Result<Option<Response>, ApiError> {
-        let Some((fingerprint, answer)) = self.app.node.remembered(&self.digest, Utc::now()).await? else {
+        let Some((fingerprint, answer)) = self.app.node.remembered(&self.digest).await? else {
             return Ok(None);
         };
         if fingerprint != self.fingerprint {

@@ -2,7 +2,7 @@
 //! back, to learn whether it is still good, and so makes two round trips of one. Here one comes back after an answer only,
 //! which tells as much; one whose answer failed, or was not waited for, is closed.
 
-use super::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, TRUSTED_FOR};
+use super::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, RELIED_ON, TRUSTED_FOR};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
@@ -73,6 +73,7 @@ impl Kept {
             return Ok(connection);
         }
         let mut connection = PgConnection::connect_with(&self.0.options).await?;
+        connection.execute(RELIED_ON).await?;
         connection.execute(self.0.settings).await?;
         Ok(connection)
     }

@@ -4,9 +4,10 @@
 //! moved the head, and it writes nothing, or they have remembered an answer, which a unique key finds (see
 //! `writer.rs`).
 
-use super::signed;
-use crate::journal::{Batch, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId};
+use super::{CHANNEL, signed};
+use crate::journal::{Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId};
 use crate::read_store::sql;
+use chrono::Utc;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, Encode, Postgres, Type};
@@ -20,6 +21,8 @@ pub(super) const HEAD_MOVED: i32 = 1;
 pub(super) const LOST: i32 = 2;
 /// Status: there is no partition for the events yet.
 pub(super) const NO_ROOM: i32 = 3;
+/// Status: the events would be recorded in the future.
+pub(super) const CLOCK_AHEAD: i32 = 4;
 
 /// A statement in the making.
 #[derive(Default)]
@@ -55,7 +58,7 @@ impl Statement {
         statement.documents(batch.generation, &batch.documents, &batch.counts)?;
         let told = match batch.events.is_empty() {
             true => String::new(),
-            false => format!(", CASE WHEN status = {WRITTEN} THEN pg_notify('registrar_head', {end}::text) END"),
+            false => format!(", CASE WHEN status = {WRITTEN} THEN pg_notify({CHANNEL}, {end}::text) END"),
         };
         Ok(statement.ending(&format!("SELECT status, room, lost_streams, lost_takes, lost_answers{told} FROM checked")))
     }
@@ -107,7 +110,7 @@ impl Statement {
         releases: Option<&str>,
     ) -> JournalResult<()> {
         let generation = self.argument(signed(batch.generation)?)?;
-        self.part("head", "SELECT position, generation, partitioned_until FROM journal_head FOR UPDATE");
+        self.part("head", "SELECT position, generation, partitioned_until, recorded_at FROM journal_head FOR UPDATE");
         let mut lists = ["NULL::bigint[]"; 3];
         if let Some(versions) = self.versions(batch, streams)? {
             self.part(
@@ -139,26 +142,36 @@ impl Statement {
         }
         if !batch.answers.is_empty() {
             let keys = self.argument(batch.answers.iter().map(|step| step.key.as_slice()).collect::<Vec<_>>())?;
-            let now = self.argument(batch.recorded_at)?;
             self.part(
                 "answered",
                 &format!(
                     "SELECT array_agg(u.n - 1) AS list FROM unnest({keys}) WITH ORDINALITY u (k, n) \
-                     JOIN idempotency_keys a ON a.key = u.k AND a.expires_at > {now}"
+                     JOIN idempotency_keys a ON a.key = u.k AND a.expires_at > clock_timestamp()"
                 ),
             );
             lists[2] = "(SELECT list FROM answered)";
         }
         let [streams, takes, answers] = lists;
+        // A head that is ahead already was stamped before this was looked at, and is as far as time can go.
+        let ahead = match batch.events.is_empty() {
+            true => "false".to_owned(),
+            false => {
+                let recorded_at = self.argument(batch.recorded_at)?;
+                format!(
+                    "{recorded_at} > clock_timestamp() + interval '{CLOCK_AHEAD_MAX_SECS} s' AND {recorded_at} > h.recorded_at"
+                )
+            }
+        };
         self.part(
             "found",
             &format!(
-                "SELECT h.position, h.generation, h.partitioned_until, {streams} AS lost_streams, \
+                "SELECT h.position, h.generation, h.partitioned_until, {ahead} AS ahead, {streams} AS lost_streams, \
                  {takes} AS lost_takes, {answers} AS lost_answers FROM head h"
             ),
         );
         self.parts.push(format!(
             "checked AS MATERIALIZED (SELECT CASE WHEN position <> {head} OR generation <> {generation} THEN {HEAD_MOVED} \
+             WHEN ahead THEN {CLOCK_AHEAD} \
              WHEN lost_streams IS NOT NULL OR lost_takes IS NOT NULL OR lost_answers IS NOT NULL THEN {LOST} \
              WHEN partitioned_until < {end} THEN {NO_ROOM} ELSE {WRITTEN} END AS status, \
              partitioned_until AS room, lost_streams, lost_takes, lost_answers FROM found)"
@@ -266,7 +279,10 @@ impl Statement {
         let fingerprints =
             self.argument(answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())?;
         let sealed = self.argument(answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())?;
-        let expiries = self.argument(answers.iter().map(|step| step.expires_at).collect::<Vec<_>>())?;
+        // Kept for as long by the database's clock, whatever this node's says.
+        let now = Utc::now();
+        let lives = answers.iter().map(|step| (step.expires_at - now).as_seconds_f64());
+        let lives = self.argument(lives.collect::<Vec<_>>())?;
         self.part(
             "expired",
             &format!(
@@ -278,8 +294,9 @@ impl Statement {
             "new_answers",
             &format!(
                 "INSERT INTO idempotency_keys (key, fingerprint, answer, expires_at) \
-                 SELECT u.* FROM (SELECT count(*) FROM expired) e, checked, \
-                 unnest({keys}, {fingerprints}, {sealed}, {expiries}) u WHERE checked.status = {WRITTEN}"
+                 SELECT u.k, u.f, u.s, clock_timestamp() + u.l * interval '1 s' \
+                 FROM (SELECT count(*) FROM expired) e, checked, \
+                 unnest({keys}, {fingerprints}, {sealed}, {lives}) u (k, f, s, l) WHERE checked.status = {WRITTEN}"
             ),
         );
         Ok(())

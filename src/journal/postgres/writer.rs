@@ -4,7 +4,7 @@ use super::copy::copy_documents;
 use super::statement::{self, Statement};
 use super::{head, signed, unsigned};
 use crate::folding::Rows;
-use crate::journal::{Batch, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId};
+use crate::journal::{Batch, Committed, FENCE, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId};
 use crate::read_store::sql;
 use async_trait::async_trait;
 use registrar_projections::{ChangeKind, CollectionId};
@@ -35,6 +35,10 @@ impl PostgresWriter {
             "SET synchronous_commit = on",
             // A node that is cut off or frozen while it holds the head must not stop the others for good.
             "SET idle_in_transaction_session_timeout = '5s'",
+            // Both end before the node gives up waiting: what it has given up must not be committed minutes later, and
+            // statements of nodes that wait must not pile up behind one that is frozen.
+            "SET lock_timeout = '6s'",
+            "SET statement_timeout = '7s'",
         ] {
             sqlx::query(setting).execute(&mut connection).await?;
         }
@@ -100,6 +104,7 @@ impl JournalWriter for PostgresWriter {
                 }
                 statement::NO_ROOM => return Err(JournalError::corrupt("there is no partition for the events")),
                 statement::HEAD_MOVED => break Committed::HeadMoved,
+                statement::CLOCK_AHEAD => break Committed::ClockAhead,
                 statement::LOST => {
                     let (streams, reads) = Lost::told_apart(indexes(&row, "lost_streams")?, batch);
                     break Committed::Lost(Lost {
@@ -159,7 +164,14 @@ impl JournalWriter for PostgresWriter {
     }
 
     async fn relax(&mut self) -> JournalResult<()> {
-        sqlx::query("SET synchronous_commit = off").execute(&mut self.connection).await?;
+        for setting in ["SET synchronous_commit = off", "SET lock_timeout = 0", "SET statement_timeout = 0"] {
+            sqlx::query(setting).execute(&mut self.connection).await?;
+        }
+        Ok(())
+    }
+
+    async fn tighten(&mut self) -> JournalResult<()> {
+        sqlx::query("SET synchronous_commit = on").execute(&mut self.connection).await?;
         Ok(())
     }
 
@@ -177,22 +189,30 @@ impl JournalWriter for PostgresWriter {
         Ok(transaction.commit().await?)
     }
 
-    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
+    async fn follow(
+        &mut self,
+        generation: u64,
+        follower: &str,
+        rows: &Rows,
+        (from, to): (u64, u64),
+    ) -> JournalResult<bool> {
         let mut transaction = self.connection.begin().await?;
         let served: i64 =
             sqlx::query_scalar("SELECT generation FROM journal_head").fetch_one(&mut *transaction).await?;
         if served != signed(generation)? {
             return Ok(false);
         }
-        write_documents(&mut transaction, generation, rows).await?;
-        let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
-             ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
-        sqlx::query(text)
+        let moved = sqlx::query(FENCE)
             .bind(follower)
             .bind(signed(generation)?)
-            .bind(signed(checkpoint)?)
+            .bind(signed(to)?)
+            .bind(signed(from)?)
             .execute(&mut *transaction)
             .await?;
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write_documents(&mut transaction, generation, rows).await?;
         transaction.commit().await?;
         Ok(true)
     }

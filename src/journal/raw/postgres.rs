@@ -11,6 +11,7 @@ use futures::TryStreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 use std::collections::HashMap;
+use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 /// What a binary COPY begins with (PostgreSQL documentation, COPY, binary format).
@@ -91,8 +92,6 @@ impl RawJournal for PostgresStore {
     async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()> {
         let mut connection = self.connect().await?;
         let mut transaction = connection.begin().await?;
-        // DETACH waits for all who read, and who reads next waits for it. Rather give up than hold everybody up.
-        sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *transaction).await?;
         let carry = format!("WITH types AS (SELECT unnest($2::text[]) AS value) {}", super::sqlite::CARRY);
         sqlx::query(&carry).bind(signed(until)?).bind(never_loaded).execute(&mut *transaction).await?;
         let leaves = "INSERT INTO archived_leaves (tile, hashes) \
@@ -103,6 +102,7 @@ impl RawJournal for PostgresStore {
              SELECT metadata ->> 'organizationId', min(position) FROM events \
              WHERE (metadata ->> 'organizationId') IS NOT NULL AND position <= $1 GROUP BY 1 ON CONFLICT DO NOTHING";
         sqlx::query(organizations).bind(signed(until)?).execute(&mut *transaction).await?;
+        lock_events(&mut transaction).await?;
         sqlx::query("SELECT 1 FROM journal_head FOR UPDATE").execute(&mut *transaction).await?;
         let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
              SELECT archived_until + 1, $1, $2, now(), true FROM journal_head";
@@ -127,6 +127,27 @@ impl RawJournal for PostgresStore {
         let restore: Box<dyn Restore> = Box::new(PostgresRestore { connection, partitioned_until: 0 });
         Ok((head == 0).then_some(restore))
     }
+}
+
+/// Locks the events for good, before the head: commits take both in this order. All who read or commit next wait for the
+/// lock as long as it waits itself, so that it waits for a moment only, and tries again.
+async fn lock_events(transaction: &mut PgConnection) -> JournalResult<()> {
+    const TRIES: u32 = 50;
+    sqlx::query("SET LOCAL lock_timeout = '100ms'").execute(&mut *transaction).await?;
+    for tries in 1..=TRIES {
+        sqlx::query("SAVEPOINT before_lock").execute(&mut *transaction).await?;
+        let locked = sqlx::query("LOCK TABLE events IN ACCESS EXCLUSIVE MODE").execute(&mut *transaction).await;
+        let Err(error) = locked else { break };
+        let waited = matches!(&error, sqlx::Error::Database(error) if error.code().as_deref() == Some("55P03"));
+        if !waited || tries == TRIES {
+            return Err(error.into());
+        }
+        sqlx::query("ROLLBACK TO SAVEPOINT before_lock").execute(&mut *transaction).await?;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The head is locked for as long as a commit takes.
+    sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *transaction).await?;
+    Ok(())
 }
 
 impl PostgresStore {

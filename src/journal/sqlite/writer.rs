@@ -4,6 +4,7 @@ use super::documents::{add_documents, write_documents};
 use super::rows::{Cell, Script};
 use super::{EVENT_COLUMNS, HEAD, SqliteStore, head, signed, unsigned};
 use crate::folding::Rows;
+use crate::journal::FENCE;
 use crate::journal::codec::timestamp;
 use crate::journal::{
     AnswerStep, Batch, ClaimStep, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
@@ -11,6 +12,7 @@ use crate::journal::{
 };
 use crate::read_store::sql;
 use async_trait::async_trait;
+use chrono::Utc;
 use registrar_projections::CollectionId;
 use serde_json::{Value, json};
 use sqlx::Connection;
@@ -104,7 +106,7 @@ impl SqliteWriter {
         for (index, step) in batch.answers.iter().enumerate() {
             let query = sqlx::query_scalar("SELECT expires_at > $2 FROM idempotency_keys WHERE key = $1");
             let alive: Option<bool> =
-                query.bind(&step.key).bind(timestamp(batch.recorded_at)).fetch_optional(&mut self.connection).await?;
+                query.bind(&step.key).bind(timestamp(Utc::now())).fetch_optional(&mut self.connection).await?;
             if alive == Some(true) {
                 lost.push(index);
             }
@@ -252,6 +254,11 @@ impl JournalWriter for SqliteWriter {
         Ok(())
     }
 
+    async fn tighten(&mut self) -> JournalResult<()> {
+        sqlx::query("PRAGMA synchronous = FULL").execute(&mut self.connection).await?;
+        Ok(())
+    }
+
     async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
         let turn = self.store.turn().await?;
         let begun = Instant::now();
@@ -272,7 +279,13 @@ impl JournalWriter for SqliteWriter {
         Ok(())
     }
 
-    async fn follow(&mut self, generation: u64, follower: &str, rows: &Rows, checkpoint: u64) -> JournalResult<bool> {
+    async fn follow(
+        &mut self,
+        generation: u64,
+        follower: &str,
+        rows: &Rows,
+        (from, to): (u64, u64),
+    ) -> JournalResult<bool> {
         let _turn = self.store.turn().await?;
         let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
         let served: i64 =
@@ -280,15 +293,17 @@ impl JournalWriter for SqliteWriter {
         if served != signed(generation)? {
             return Ok(false);
         }
-        write_documents(&mut transaction, generation, rows).await?;
-        let text = "INSERT INTO followers (name, generation, checkpoint) VALUES ($1, $2, $3) \
-             ON CONFLICT (name, generation) DO UPDATE SET checkpoint = excluded.checkpoint";
-        sqlx::query(text)
+        let moved = sqlx::query(FENCE)
             .bind(follower)
             .bind(signed(generation)?)
-            .bind(signed(checkpoint)?)
+            .bind(signed(to)?)
+            .bind(signed(from)?)
             .execute(&mut *transaction)
             .await?;
+        if moved.rows_affected() == 0 {
+            return Ok(false);
+        }
+        write_documents(&mut transaction, generation, rows).await?;
         transaction.commit().await?;
         Ok(true)
     }
