@@ -114,6 +114,18 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub first_administrator: FirstAdministratorArgs,
+    /// File of the certificate for TLS, with those that lead to its authority, as PEM [default: HTTP in the clear]
+    #[arg(long, env = "REGISTRAR_TLS_CERT", value_name = "FILE", hide_env_values = true)]
+    pub tls_cert: Option<OsString>,
+    /// File of the certificate's private key, as PEM [default: none]
+    #[arg(long, env = "REGISTRAR_TLS_KEY", value_name = "FILE", hide_env_values = true)]
+    pub tls_key: Option<OsString>,
+    /// Whether the docs page, OpenAPI and AsyncAPI are served [default: true]
+    #[arg(long, env = "REGISTRAR_DOCS", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub docs: Option<String>,
+    /// Whether /metrics is served [default: true]
+    #[arg(long, env = "REGISTRAR_METRICS", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub metrics: Option<String>,
     /// NATS servers to publish events to, separated by commas [default: none]
     #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
     pub nats_url: Option<String>,
@@ -199,6 +211,12 @@ pub struct ServeSettings {
     pub listen: SocketAddr,
     /// Address that clients use, without a slash at its end, if it was given.
     pub public_url: Option<String>,
+    /// Certificate for TLS; HTTP in the clear without.
+    pub tls: Option<TlsFiles>,
+    /// Whether the docs page, OpenAPI and AsyncAPI are served.
+    pub docs: bool,
+    /// Whether `/metrics` is served.
+    pub metrics: bool,
     /// The first administrator.
     pub first_administrator: FirstAdministrator,
     /// Where and what to publish.
@@ -292,12 +310,16 @@ impl ServeArgs {
             Some(none) if none == "none" => Ok(None),
             text => rate(name, text, default).map(Some),
         };
-        let truth = |name, text| given(text).map_or(Ok(false), |text| parse::truth(name, &text));
+        let truth_or = |name, text, default| given(text).map_or(Ok(default), |text| parse::truth(name, &text));
+        let truth = |name, text| truth_or(name, text, false);
         let publish_personal = truth("REGISTRAR_PUBLISH_PERSONAL", self.publish_personal)?;
         Ok(ServeSettings {
             store: self.store.resolve(),
             listen,
             public_url,
+            tls: tls(self.tls_cert, self.tls_key)?,
+            docs: truth_or("REGISTRAR_DOCS", self.docs, true)?,
+            metrics: truth_or("REGISTRAR_METRICS", self.metrics, true)?,
             first_administrator: self.first_administrator.resolve(secrets)?,
             nats: nats(self.nats_url, publish_personal)?,
             publish_personal,
@@ -320,6 +342,26 @@ impl ServeArgs {
             service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
             pwned: self.pwned.resolve()?,
         })
+    }
+}
+
+/// Files of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate and those that lead to its authority, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
+}
+
+/// The files for TLS: both or none.
+fn tls(certificate: Option<OsString>, key: Option<OsString>) -> Result<Option<TlsFiles>, ConfigError> {
+    let file = |given: Option<OsString>| given.filter(|path| !path.is_empty()).map(PathBuf::from);
+    match (file(certificate), file(key)) {
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(ConfigError::new("REGISTRAR_TLS_KEY", "is needed with REGISTRAR_TLS_CERT")),
+        (None, Some(_)) => Err(ConfigError::new("REGISTRAR_TLS_CERT", "is needed with REGISTRAR_TLS_KEY")),
     }
 }
 

@@ -14,7 +14,8 @@ use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKey, Vault};
 
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -100,7 +101,7 @@ impl Store {
         match &settings.database_url {
             Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
                 let options = PgConnectOptions::from_str(url).map_err(|error| OpenError::Url(error.to_string()))?;
-                Ok(Store::Postgres(PostgresStore::new(options.application_name("registrar"))))
+                Ok(Store::Postgres(PostgresStore::new(verified(url, options).application_name("registrar"))))
             }
             Some(_) => Err(OpenError::Url("only postgres:// URLs are known; leave it out for SQLite".into())),
             None => {
@@ -203,6 +204,19 @@ fn migration_error(error: MigrateError) -> OpenError {
         MigrateError::VersionMissing(version) => OpenError::NewerDatabase(version),
         other => OpenError::Migration(other.to_string()),
     }
+}
+
+/// A database beyond this machine is spoken to over TLS, with its certificate checked, unless the URL or `PGSSLMODE` says
+/// otherwise.
+fn verified(url: &str, options: PgConnectOptions) -> PgConnectOptions {
+    let host = options.get_host();
+    let here = host.starts_with('/')
+        || host == "localhost"
+        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+        || options.get_socket().is_some();
+    let said = ["sslmode=", "ssl-mode="].iter().any(|name| url.contains(name))
+        || std::env::var_os("PGSSLMODE").is_some_and(|mode| !mode.is_empty());
+    if here || said { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
 /// Finds out now, and with a clear word, what SQLite would report as "unable to open database file".
@@ -325,6 +339,11 @@ impl Node {
             answer: None,
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), self.committer.append(last)).await;
+        if let Store::Sqlite(store) = &self.store
+            && let Err(error) = store.settle().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "the database is more than one file for now");
+        }
     }
 
     /// Waits until the journal is known to have reached `position`.

@@ -42,6 +42,14 @@ pub enum MasterKeyError {
         /// Where it was read from.
         origin: String,
     },
+    /// Others may read or write the key file.
+    #[error(
+        "the key file {path} may be read or written by others: chmod 600 {path}, and let its owner be the one who runs this"
+    )]
+    Exposed {
+        /// Its path.
+        path: String,
+    },
     /// The key file cannot be read or made.
     #[error("cannot use the key file {path}: {source}")]
     File {
@@ -70,7 +78,14 @@ impl MasterKey {
     pub fn from_file(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::File { path: path.display().to_string(), source };
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&Zeroizing::new(text), &path.display().to_string()),
+            Ok(text) => {
+                let text = Zeroizing::new(text);
+                check_owner(path)
+                    .map_err(failed)?
+                    .then_some(())
+                    .ok_or_else(|| MasterKeyError::Exposed { path: path.display().to_string() })?;
+                Self::parse(&text, &path.display().to_string())
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path).map_err(failed),
             Err(error) => Err(failed(error)),
         }
@@ -101,6 +116,15 @@ impl MasterKey {
     fn derive(&self, purpose: &str) -> [u8; KEY_LENGTH] {
         mac(&self.0, &[b"registrar/v1/", purpose.as_bytes()])
     }
+}
+
+/// Whether the file is one's own or the administrator's and nobody else may write it or, beside a group that was given it, read
+/// it.
+fn check_owner(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(path)?;
+    let owner = file.uid() == 0 || file.uid() == rustix::process::geteuid().as_raw();
+    Ok(owner && file.mode() & 0o037 == 0)
 }
 
 /// Random bytes from the operating system.

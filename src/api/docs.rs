@@ -3,8 +3,9 @@
 use crate::api::common::ApiError;
 use crate::api::common::routes::public;
 use crate::api::{AppState, DOCUMENTS, openapi};
-use axum::extract::Path;
+use axum::extract::{Path, Request, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -26,6 +27,17 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(public(routes!(find_docs_page)))
         .routes(public(routes!(read_docs_file)))
         .routes(public(routes!(read_openapi_document)))
+}
+
+/// Lets nobody see the documents where they are hidden: what is served is then for its own operator to tell.
+pub async fn unless_hidden(State(app): State<AppState>, request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let document = matches!(path, "/" | "/docs" | "/asyncapi.json")
+        || ["/docs/", "/openapi/"].iter().any(|folder| path.starts_with(folder));
+    if document && app.settings.hide_docs {
+        return ApiError::NoSuchPath.into_response();
+    }
+    next.run(request).await
 }
 
 /// Leads to the docs page.

@@ -100,6 +100,10 @@ pub struct ApiSettings {
     pub workloads: Workloads,
     /// Who knows stolen passwords; nobody is asked without.
     pub pwned: Option<Pwned>,
+    /// Whether there is nothing at the paths of the documents: docs page, OpenAPI, AsyncAPI.
+    pub hide_docs: bool,
+    /// Whether browsers are told to come by TLS alone.
+    pub strict_transport: bool,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -149,6 +153,7 @@ pub fn router(state: AppState) -> Router {
         .fallback(boundary::no_such_path)
         .method_not_allowed_fallback(boundary::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(from_fn_with_state(state.clone(), docs::unless_hidden))
         .layer(from_fn_with_state(state.clone(), boundary::boundary))
         .with_state(state)
 }

@@ -2,6 +2,7 @@
 //! goes to standard error. A command that cannot do its work says why in a few lines and ends with 1.
 
 mod api_key;
+mod backup;
 mod failure;
 mod journal;
 mod keys;
@@ -47,6 +48,8 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Brings the database up to date and ends
     Migrate(StoreArgs),
+    /// Copies the embedded database as of one moment, also beside a running server
+    Backup(backup::BackupArgs),
     /// Access tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -84,6 +87,7 @@ impl Command {
             // What PostgreSQL finds worth noting about migrations is not what was asked for.
             Command::Journal(_) => "info,sqlx::postgres::notice=warn",
             Command::Token(_)
+            | Command::Backup(_)
             | Command::ApiKey(_)
             | Command::User(_)
             | Command::Organization(_)
@@ -100,6 +104,7 @@ impl Command {
     async fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Serve(args) => serve::serve(*args).await,
+            Command::Backup(args) => backup::run(args).await,
             Command::Migrate(args) => start::migrate(args).await,
             Command::Token(command) => token::run(command).await,
             Command::ApiKey(command) => api_key::run(command).await,

@@ -2,6 +2,7 @@
 
 mod connections;
 mod places;
+mod tls;
 
 use super::{output, start};
 use crate::api::ecg_admins::periods::Calendar;
@@ -58,7 +59,14 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if let Some(nats) = settings.nats.clone() {
         background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));
     }
-    let authenticator = authenticator(&node, &settings, address).await?;
+    let shown = settings.tls.clone().map(tls::Shown::open).transpose()?;
+    let tls = shown.as_ref().map(tls::Shown::acceptor).transpose()?;
+    let scheme = if shown.is_some() { "https" } else { "http" };
+    if let Some(shown) = shown {
+        background.spawn(shutdown.clone().run_until_cancelled_owned(shown.keep_up()));
+    }
+    warn_of_the_open(&settings, address);
+    let authenticator = authenticator(&node, &settings, (scheme, address)).await?;
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
     let (limits, trusted_proxies) = (room_for(settings.connections), settings.trusted_proxies.clone());
     let api = ApiSettings {
@@ -72,11 +80,15 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         service_documents: settings.service_documents,
         workloads: settings.workloads,
         pwned: settings.pwned,
-        metrics: Some(metrics),
+        hide_docs: !settings.docs,
+        strict_transport: tls.is_some()
+            || settings.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
+        metrics: settings.metrics.then_some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
-    announce(address, settings.public_url.as_deref());
-    let service = connections::Service { router: ending_feeds(api::router(state), &shutdown), limits, trusted_proxies };
+    announce((scheme, address), settings.public_url.as_deref());
+    let router = ending_feeds(api::router(state), &shutdown);
+    let service = connections::Service { router, limits, trusted_proxies, tls };
     connections::answer(listener, service, &shutdown).await;
 
     shutdown.cancel();
@@ -141,25 +153,42 @@ async fn keep_up(metrics: PrometheusHandle) {
 
 /// Without a public URL the server goes by the address that it happens to listen on, which makes no good issuer: it
 /// may be another one after the next start, and `registrar token create` does not know it.
-async fn authenticator(node: &Node, settings: &ServeSettings, address: SocketAddr) -> anyhow::Result<Authenticator> {
+async fn authenticator(
+    node: &Node,
+    settings: &ServeSettings,
+    address: (&str, SocketAddr),
+) -> anyhow::Result<Authenticator> {
     Ok(match &settings.public_url {
         Some(url) => Authenticator::open(node, url.clone()).await?,
         None => Authenticator::open(node, reachable(address)).await?.accepting_any_issuer(),
     })
 }
 
+/// Says what an operator may not have meant: the clear beyond this machine, and proxies that are not named.
+fn warn_of_the_open(settings: &ServeSettings, address: SocketAddr) {
+    if address.ip().is_loopback() {
+        return;
+    }
+    if settings.tls.is_none() {
+        tracing::warn!(%address, "HTTP in the clear beyond this machine: put TLS in front, or set REGISTRAR_TLS_CERT and REGISTRAR_TLS_KEY");
+    }
+    if settings.trusted_proxies.is_empty() {
+        tracing::warn!("no REGISTRAR_TRUSTED_PROXIES: behind a proxy all clients count as one");
+    }
+}
+
 /// URL under which a client on this machine reaches the server.
-fn reachable(address: SocketAddr) -> String {
+fn reachable((scheme, address): (&str, SocketAddr)) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(address: SocketAddr, public_url: Option<&str>) {
-    let url = public_url.map_or_else(|| reachable(address), str::to_owned);
+fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>) {
+    let url = public_url.map_or_else(|| reachable((scheme, address)), str::to_owned);
     tracing::info!(%address, url, "listening");
     // A server does not end because nobody reads its standard output.
     let _ = output::line(format_args!("Registrar answers at {url}\nDocumentation: {url}/docs"));

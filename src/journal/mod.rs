@@ -297,6 +297,21 @@ impl Lost {
     }
 }
 
+/// How far events were published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Position of the last event.
+    pub position: u64,
+    /// Its sequence in the stream.
+    pub sequence: u64,
+}
+
+/// Reads how far events were published. Understood by both stores.
+pub(crate) const PUBLISHED: &str = "SELECT position, sequence FROM published WHERE id = 1";
+/// Notes how far events were published. Understood by both stores.
+pub(crate) const NOTE_PUBLISHED: &str = "INSERT INTO published (id, position, sequence) VALUES (1, $1, $2) \
+     ON CONFLICT (id) DO UPDATE SET position = excluded.position, sequence = excluded.sequence";
+
 /// How far the clock of a node may be ahead of the one that all nodes share, in seconds. What is recorded is recorded for
 /// ever, and no later event may bear an earlier time.
 pub const CLOCK_AHEAD_MAX_SECS: i64 = 5;
@@ -393,6 +408,12 @@ pub trait Journal: Send + Sync {
 
     /// Forgets answers that have expired.
     async fn forget_answers(&self) -> JournalResult<u64>;
+
+    /// How far events were published; none if that was never noted.
+    async fn published(&self) -> JournalResult<Option<Published>>;
+
+    /// Notes how far events were published.
+    async fn note_published(&self, published: Published) -> JournalResult<()>;
 
     /// The clock that all nodes share; `None` where the store has no clock of its own.
     async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>>;

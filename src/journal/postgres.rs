@@ -10,7 +10,8 @@ mod writer;
 pub(crate) use archived::leaves_of;
 
 use super::{
-    Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent, StoredSnapshot,
+    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
+    StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
@@ -315,6 +316,20 @@ impl Journal for PostgresStore {
     async fn forget_answers(&self) -> JournalResult<u64> {
         let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= clock_timestamp()");
         Ok(query.execute(&self.walks).await?.rows_affected())
+    }
+
+    async fn published(&self) -> JournalResult<Option<Published>> {
+        let row = self.reading(|| sqlx::query(PUBLISHED).fetch_optional(&self.walks)).await?;
+        let published =
+            |row: PgRow| Ok(Published { position: unsigned(&row, "position")?, sequence: unsigned(&row, "sequence")? });
+        row.map(published).transpose()
+    }
+
+    async fn note_published(&self, published: Published) -> JournalResult<()> {
+        let Published { position, sequence } = published;
+        let query = sqlx::query(NOTE_PUBLISHED).bind(signed(position)?).bind(signed(sequence)?);
+        query.execute(&self.pool).await?;
+        Ok(())
     }
 
     async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {

@@ -8,7 +8,8 @@ mod selection;
 mod writer;
 
 use super::{
-    Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent, StoredSnapshot,
+    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
+    StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
     codec::timestamp,
     merkle::Frontier,
@@ -85,6 +86,27 @@ impl SqliteStore {
     pub(crate) async fn turn(&self) -> JournalResult<OwnedMutexGuard<()>> {
         let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(&self.turns).lock_owned()).await;
         turn.map_err(JournalError::unavailable)
+    }
+
+    /// Brings everything that was committed into the one file, which is a whole copy by itself then.
+    ///
+    /// # Errors
+    /// `Unavailable`, above all while somebody reads.
+    pub(crate) async fn settle(&self) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
+    /// Writes a copy as of one moment to an empty file; others read and write meanwhile.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) async fn copy_to(&self, path: &Path) -> JournalResult<()> {
+        let mut connection = self.connect().await?;
+        let path = path.to_str().ok_or_else(|| JournalError::corrupt("the path is not UTF-8"))?;
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&mut connection).await?;
+        Ok(connection.close().await?)
     }
 
     /// A connection of its own, outside the pool.
@@ -311,6 +333,22 @@ impl Journal for SqliteStore {
     async fn forget_answers(&self) -> JournalResult<u64> {
         let query = sqlx::query("DELETE FROM idempotency_keys WHERE expires_at <= $1").bind(timestamp(Utc::now()));
         Ok(query.execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn published(&self) -> JournalResult<Option<Published>> {
+        let row = sqlx::query(PUBLISHED).fetch_optional(&self.pool).await?;
+        let published = |row: SqliteRow| {
+            Ok(Published { position: unsigned(&row, "position")?, sequence: unsigned(&row, "sequence")? })
+        };
+        row.map(published).transpose()
+    }
+
+    async fn note_published(&self, published: Published) -> JournalResult<()> {
+        let Published { position, sequence } = published;
+        let _turn = self.turn().await?;
+        let query = sqlx::query(NOTE_PUBLISHED).bind(signed(position)?).bind(signed(sequence)?);
+        query.execute(&self.pool).await?;
+        Ok(())
     }
 
     async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {

@@ -2,7 +2,7 @@
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
 use crate::heads::Heads;
-use crate::journal::{Journal, JournalError, JournalResult, StoredEvent};
+use crate::journal::{Journal, JournalError, JournalResult, Published, StoredEvent};
 use crate::node::Node;
 use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
@@ -29,6 +29,16 @@ struct Reader {
 }
 
 impl Feed {
+    /// How far events were published.
+    pub(super) async fn published(&self) -> JournalResult<Option<Published>> {
+        self.journal.published().await
+    }
+
+    /// Notes how far events were published.
+    pub(super) async fn note_published(&self, published: Published) -> JournalResult<()> {
+        self.journal.note_published(published).await
+    }
+
     /// The events of `journal`; `heads` wakes whoever waits for more.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, heads: Heads, personal: PersonalValues) -> Self {

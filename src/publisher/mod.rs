@@ -79,7 +79,7 @@ pub async fn published(node: &Node, settings: &NatsSettings) -> Result<u64, NotA
         let client = connection::connect(settings, API_TIMEOUT).await?;
         let api = ContextBuilder::new().timeout(API_TIMEOUT).build(client);
         let Some(stream) = stream::find(&api).await? else { return Ok(0) };
-        let end = stream::end(&stream).await?;
+        let end = stream::end(&stream, node.journal.published().await?).await?;
         session::check_of_this_journal(&end, &Feed::of(node, false)).await?;
         Ok(end.position)
     };

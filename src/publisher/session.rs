@@ -11,7 +11,7 @@ use super::feed::Feed;
 use super::message_ids::MessageIds;
 use super::status::PublisherStatus;
 use super::stream::{self, StreamEnd};
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, Published};
 use async_nats::jetstream::{
     Context,
     context::{ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind},
@@ -22,7 +22,7 @@ use async_nats::jetstream::{
 use futures::StreamExt;
 use std::collections::VecDeque;
 use std::future::IntoFuture;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -35,6 +35,9 @@ const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often an idle publisher looks whether the stream still ends where it left it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often it is noted how far events were published, at least.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
 type Ack = <PublishAckFuture as IntoFuture>::IntoFuture;
 type Page = JournalResult<Vec<CloudEvent>>;
@@ -65,6 +68,12 @@ impl Pages {
     }
 }
 
+/// How far it was noted that events were published, and when.
+struct Noted {
+    position: u64,
+    at: Instant,
+}
+
 struct InFlight {
     ack: Ack,
     position: u64,
@@ -85,6 +94,7 @@ pub(super) struct Session<'a> {
     last_id: Option<String>,
     /// Position of the last acknowledged event.
     position: u64,
+    noted: Noted,
     queue: VecDeque<CloudEvent>,
     in_flight: VecDeque<InFlight>,
 }
@@ -101,7 +111,7 @@ impl<'a> Session<'a> {
         ids: &'a mut MessageIds,
     ) -> PublishResult<Self> {
         let stream = stream::open(api).await?;
-        let end = stream::end(&stream).await?;
+        let end = stream::end(&stream, feed.published().await?).await?;
         let head = check_of_this_journal(&end, feed).await?;
         tracing::debug!(
             position = end.position,
@@ -121,6 +131,7 @@ impl<'a> Session<'a> {
             sequence: end.sequence,
             last_id: None,
             position: end.position,
+            noted: Noted { position: end.position, at: Instant::now() },
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
         })
@@ -158,7 +169,10 @@ impl<'a> Session<'a> {
                 self.queue.extend(page?);
                 Ok(())
             }
-            ack = oldest => self.acknowledged(ack),
+            ack = oldest => self.acknowledged(ack).await,
+            () = tokio::time::sleep(NOTE_INTERVAL), if idle && self.noted.position != self.position => {
+                self.note(self.sequence).await
+            }
             () = tokio::time::sleep(CHECK_INTERVAL), if idle => self.check().await,
         }
     }
@@ -181,7 +195,7 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    fn acknowledged(&mut self, ack: Result<PublishAck, PublishError>) -> PublishResult<()> {
+    async fn acknowledged(&mut self, ack: Result<PublishAck, PublishError>) -> PublishResult<()> {
         let Some(InFlight { position, sequence, .. }) = self.in_flight.pop_front() else { return Ok(()) };
         let ack = ack.map_err(|error| failure(&error, position))?;
         if ack.duplicate {
@@ -194,15 +208,25 @@ impl<'a> Session<'a> {
         self.position = position;
         self.status.reached(position);
         self.status.works();
+        if self.noted.at.elapsed() >= NOTE_INTERVAL { self.note(sequence).await } else { Ok(()) }
+    }
+
+    /// Notes how far events were published.
+    async fn note(&mut self, sequence: u64) -> PublishResult<()> {
+        if self.noted.position != self.position {
+            self.feed.note_published(Published { position: self.position, sequence }).await?;
+        }
+        self.noted = Noted { position: self.position, at: Instant::now() };
         Ok(())
     }
 
     /// Looks whether the stream still ends where it was left.
     async fn check(&mut self) -> PublishResult<()> {
-        let end = stream::end(&self.stream).await?;
+        let end = stream::end(&self.stream, self.feed.published().await?).await?;
         if end.sequence != self.sequence || end.position != self.position {
             return Err(Failure::Overtaken);
         }
+        self.note(self.sequence).await?;
         self.ids.caught_up();
         self.status.works();
         Ok(())
@@ -221,13 +245,26 @@ impl<'a> Session<'a> {
     }
 }
 
+/// A session ends wherever it is when its node stops: how far it came is noted all the same.
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        let at_rest = self.in_flight.is_empty() && self.noted.position != self.position;
+        if let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && at_rest
+        {
+            let (feed, published) = (self.feed.clone(), Published { position: self.position, sequence: self.sequence });
+            runtime.spawn(async move { feed.note_published(published).await });
+        }
+    }
+}
+
 /// Whether the stream is one of this journal's, up to where it ends; answers the journal's head.
 pub(super) async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> PublishResult<u64> {
     let head = feed.head().await?;
     if end.position > head {
         return Err(Failure::Ahead { stream: end.position, journal: head });
     }
-    let Some(published) = end.last.as_ref().and_then(|last| last.identity.as_ref()) else { return Ok(head) };
+    let Some(published) = end.last.as_ref().map(|last| &last.identity) else { return Ok(head) };
     match feed.identity(end.position).await {
         Ok(Some(own)) if own == *published => Ok(head),
         Ok(_) => Err(Failure::Foreign { position: end.position }),

@@ -2,6 +2,7 @@
 
 use super::cloud_event::{Identity, SUBJECT_PREFIX};
 use super::failure::{Failure, PublishResult};
+use crate::journal::Published;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -19,8 +20,8 @@ pub const STREAM: &str = "REGISTRAR";
 pub(super) struct LastMessage {
     /// Position of its event.
     pub(super) position: u64,
-    /// What the envelope says of itself, where it is one.
-    pub(super) identity: Option<Identity>,
+    /// What the envelope says of itself.
+    pub(super) identity: Identity,
 }
 
 /// Where the stream ends.
@@ -115,7 +116,7 @@ fn covers_ours(subject: &str) -> bool {
 ///
 /// # Errors
 /// `Nats` if the server says no or nothing.
-pub(super) async fn end(stream: &Stream) -> PublishResult<StreamEnd> {
+pub(super) async fn end(stream: &Stream, published: Option<Published>) -> PublishResult<StreamEnd> {
     let info = stream.get_info().await.map_err(Failure::nats("asking for the state of the stream"))?;
     let sequence = info.state.last_sequence;
     let first = if info.state.messages == 0 { sequence + 1 } else { info.state.first_sequence };
@@ -129,19 +130,21 @@ pub(super) async fn end(stream: &Stream) -> PublishResult<StreamEnd> {
             Err(error) => return Err(Failure::nats("reading the last message of the stream")(error)),
         }
     }
-    // An empty stream has everything ahead of it, unless its messages went because they were too old. What was
-    // published once must not come again then, and the sequence tells how far that was: it is the position, as long as
-    // nobody deletes from the stream.
-    let position = if info.config.max_age.is_zero() { 0 } else { sequence };
+    // A stream that holds nothing of ours has everything ahead of it, unless our messages went because they were too old.
+    // What was published once must not come again then, and how far that was is noted with the sequence that it had: one
+    // beyond the stream's end was another stream's.
+    let noted = published.filter(|published| !info.config.max_age.is_zero() && published.sequence <= sequence);
+    let position = noted.map_or(0, |published| published.position);
     Ok(StreamEnd { sequence, position, last: None })
 }
 
 impl LastMessage {
     fn of(message: &StreamMessage) -> Option<Self> {
-        let identity = Identity::of_json(&message.payload);
-        let by_header = message.headers.get(NATS_MESSAGE_ID).and_then(|id| id.as_str().parse().ok());
-        let position = by_header.or_else(|| identity.as_ref()?.id.parse().ok())?;
-        Some(LastMessage { position, identity })
+        // Anybody may number a message; what it is of tells whether it is ours.
+        let identity = Identity::of_json(&message.payload)?;
+        let position = identity.id.parse().ok()?;
+        let numbered = message.headers.get(NATS_MESSAGE_ID).is_none_or(|id| id.as_str().parse() == Ok(position));
+        numbered.then_some(LastMessage { position, identity })
     }
 }
 

@@ -187,3 +187,19 @@ fn a_key_file_is_made_once_and_only_its_owner_may_read_it() {
     assert!(matches!(MasterKey::from_file(&path), Err(MasterKeyError::Malformed { .. })));
     assert!(matches!(MasterKey::from_file(folder.path()), Err(MasterKeyError::File { .. })));
 }
+
+#[test]
+fn a_key_file_that_others_may_use_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    MasterKey::from_file(&path).unwrap();
+    for (mode, fits) in [(0o644, false), (0o606, false), (0o620, false), (0o640, true), (0o400, true), (0o600, true)] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let read = MasterKey::from_file(&path);
+        assert_eq!(read.is_ok(), fits, "{mode:o}");
+        if let Err(error) = read {
+            assert!(error.to_string().contains("chmod 600"), "{error}");
+        }
+    }
+}

@@ -183,6 +183,14 @@ impl Journal for Faulty {
         self.inner.forget_answers().await
     }
 
+    async fn published(&self) -> JournalResult<Option<registrar::journal::Published>> {
+        self.inner.published().await
+    }
+
+    async fn note_published(&self, published: registrar::journal::Published) -> JournalResult<()> {
+        self.inner.note_published(published).await
+    }
+
     async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>> {
         self.inner.clock().await
     }

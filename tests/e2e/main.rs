@@ -81,3 +81,4 @@ mod site_http;
 mod site_put;
 mod site_siblings;
 mod support;
+mod tls;

@@ -40,6 +40,15 @@ pub fn fail(mut command: Command) -> String {
     stderr
 }
 
+/// As [`fail`], for a command that prints something before it fails.
+pub fn fail_after_start(mut command: Command) -> String {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    wait(&mut child);
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!(status.code(), Some(1));
+    text(&stderr)
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }

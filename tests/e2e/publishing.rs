@@ -181,6 +181,35 @@ async fn a_message_of_somebody_else_does_not_stop_the_publisher() {
     assert_eq!((all.len(), ours), (7, (1..=head).collect()));
 }
 
+/// Neither their number nor their name makes messages ours, nor does a stream that others have used before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_of_others_leave_no_event_unpublished() {
+    let (nats, (_database, node)) = (NatsServer::start(), opened().await);
+    let jetstream = nats.jetstream().await;
+    jetstream.create_stream(stream_with(&["registrar.events.>"])).await.unwrap();
+    for number in 1..=12_u64 {
+        let mut headers = async_nats::HeaderMap::new();
+        headers.insert("Nats-Msg-Id", number.to_string().as_str());
+        let sent = jetstream.publish_with_headers("registrar.events.stray", headers, "hello".into());
+        sent.await.unwrap().await.unwrap();
+    }
+    let head = commit(&node, 5).await;
+    let publisher = Publisher::of_node(&node, nats.settings());
+    publisher.reached(head).await;
+    publisher.stop().await;
+    let stream = nats.stream().await;
+    assert_eq!(stream.cached_info().state.last_sequence, 12 + head);
+
+    // The messages of others are gone too, and nothing of this journal was published yet.
+    let (_other_database, other) = opened().await;
+    let emptied = || async { nats.stream().await.cached_info().state.messages == 0 };
+    assert!(eventually(emptied).await);
+    let other_head = commit(&other, 3).await;
+    let publisher = Publisher::of_node(&other, nats.settings());
+    publisher.reached(other_head).await;
+    assert_eq!(nats.stream().await.cached_info().state.last_sequence, 12 + head + other_head);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_of_another_journal_is_left_alone() {
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);

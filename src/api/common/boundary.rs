@@ -26,6 +26,8 @@ pub const PUBLIC_BODY_MAX_BYTES: usize = 16 * 1024;
 /// How long a request may take until its answer begins.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// For a year browsers come by TLS alone (RFC 6797).
+const STRICT_TRANSPORT: &str = "max-age=31536000";
 /// Headers of every answer that does not bring its own.
 const SECURITY_HEADERS: [(header::HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
@@ -89,6 +91,7 @@ pub async fn boundary(State(app): State<AppState>, mut request: Request, next: N
     let sent = (own != facts.request_id).then_some(facts.request_id.as_str());
     let span = tracing::info_span!("request", request_id = own, caller_request_id = sent, %method, route);
     let scope = Scope::new(facts.ip_address.clone(), own.to_owned(), sent.map(str::to_owned));
+    let strict_transport = app.settings.strict_transport;
     request.extensions_mut().insert(app);
     request.extensions_mut().insert(facts.clone());
 
@@ -100,7 +103,7 @@ pub async fn boundary(State(app): State<AppState>, mut request: Request, next: N
         response
     };
     let mut response = security::within(scope, response).instrument(span).await;
-    finish(response.headers_mut(), &facts.request_id);
+    finish(response.headers_mut(), &facts.request_id, strict_transport);
     observe(method.as_str(), route, response.status().as_u16(), started.elapsed());
     response
 }
@@ -128,7 +131,10 @@ fn witness(response: &Response) {
     }
 }
 
-fn finish(headers: &mut HeaderMap, request_id: &str) {
+fn finish(headers: &mut HeaderMap, request_id: &str, strict_transport: bool) {
+    if strict_transport {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(STRICT_TRANSPORT));
+    }
     for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }

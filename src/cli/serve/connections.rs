@@ -13,15 +13,17 @@ use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -45,11 +47,13 @@ pub(super) struct Service {
     pub(super) limits: ConnectionLimits,
     /// Proxies, which bring the connections of many.
     pub(super) trusted_proxies: Vec<IpNet>,
+    /// Takes connections over TLS; they come in the clear without.
+    pub(super) tls: Option<TlsAcceptor>,
 }
 
 /// Answers requests until `shutdown`, and then those that are under way.
 pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &CancellationToken) {
-    let Service { router, limits, trusted_proxies } = service;
+    let Service { router, limits, trusted_proxies, tls } = service;
     let (connections, places) = (GracefulShutdown::new(), Places::new(limits, trusted_proxies));
     loop {
         let accepted = tokio::select! {
@@ -58,7 +62,10 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
         };
         match accepted {
             Ok((stream, peer)) => match places.take(peer.ip()) {
-                Some(place) => serve(stream, peer, router.clone(), place, &connections),
+                Some(place) => {
+                    let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place) };
+                    accept(stream, tls.clone(), visitor, &connections);
+                }
                 None => metrics::counter!("registrar_connections_refused_total").increment(1),
             },
             Err(error) => {
@@ -74,11 +81,39 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
     }
 }
 
-fn serve(stream: TcpStream, peer: SocketAddr, router: Router, place: Place, connections: &GracefulShutdown) {
+/// The one at the other end of a connection.
+struct Visitor {
+    peer: SocketAddr,
+    router: Router,
+    place: Arc<Place>,
+}
+
+fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, visitor: Visitor, connections: &GracefulShutdown) {
     // Answers are small and are waited for.
     let _ = stream.set_nodelay(true);
-    let (place, began) = (Arc::new(place), Arc::new(Notify::new()));
-    let (given_up, first) = (place.given_up.clone(), Arc::clone(&began));
+    let watcher = connections.watcher();
+    tokio::spawn(async move {
+        let Some(tls) = tls else { return serve(TokioIo::new(stream), visitor, watcher).await };
+        let given_up = visitor.place.given_up.clone();
+        let handshake = tokio::time::timeout(FIRST_HEAD_TIMEOUT, tls.accept(stream));
+        tokio::select! {
+            shaken = handshake => match shaken {
+                Ok(Ok(stream)) => serve(TokioIo::new(stream), visitor, watcher).await,
+                Ok(Err(error)) => tracing::debug!(%error, "a connection did not come to TLS"),
+                Err(_) => tracing::debug!("a connection did not come to TLS in time"),
+            },
+            () = given_up.cancelled() => tracing::debug!("a connection without a request made room for another"),
+        }
+    });
+}
+
+async fn serve<I>(io: TokioIo<I>, visitor: Visitor, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Visitor { peer, router, place } = visitor;
+    let (began, given_up) = (Arc::new(Notify::new()), place.given_up.clone());
+    let first = Arc::clone(&began);
     let service = service_fn(move |mut request: Request<Incoming>| {
         began.notify_one();
         let answering = Answering::on(Arc::clone(&place));
@@ -90,23 +125,20 @@ fn serve(stream: TcpStream, peer: SocketAddr, router: Router, place: Place, conn
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let watched = connections.watch(connection);
-    tokio::spawn(async move {
-        let silent = async {
-            if tokio::time::timeout(FIRST_HEAD_TIMEOUT, first.notified()).await.is_ok() {
-                std::future::pending::<()>().await;
-            }
-        };
-        tokio::select! {
-            // A client that goes away, or sends what is no HTTP, is its own affair.
-            ended = watched => if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
-            },
-            () = given_up.cancelled() => tracing::debug!("a connection without a request made room for another"),
-            () = silent => tracing::debug!("a connection brought no request in time"),
+        .serve_connection(io, service);
+    let silent = async {
+        if tokio::time::timeout(FIRST_HEAD_TIMEOUT, first.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
         }
-    });
+    };
+    tokio::select! {
+        // A client that goes away, or sends what is no HTTP, is its own affair.
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        },
+        () = given_up.cancelled() => tracing::debug!("a connection without a request made room for another"),
+        () = silent => tracing::debug!("a connection brought no request in time"),
+    }
 }
 
 /// A request that is answered; the connection is busy until its answer is sent or given up.

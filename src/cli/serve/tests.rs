@@ -9,10 +9,12 @@ use tower::ServiceExt;
 
 #[test]
 fn an_address_that_stands_for_all_is_reached_on_this_machine() {
-    let reach = |address: &str| reachable(address.parse().expect("an address"));
+    let reach = |address: &str| reachable(("http", address.parse().expect("an address")));
     assert_eq!(reach("0.0.0.0:8080"), "http://127.0.0.1:8080");
     assert_eq!(reach("[::]:8080"), "http://[::1]:8080");
     assert_eq!(reach("192.0.2.7:80"), "http://192.0.2.7:80");
+    let secure = reachable(("https", "0.0.0.0:8443".parse().expect("an address")));
+    assert_eq!(secure, "https://127.0.0.1:8443");
 }
 
 #[tokio::test]
@@ -49,7 +51,7 @@ struct Held {
 }
 
 fn service(router: Router, limits: ConnectionLimits) -> connections::Service {
-    connections::Service { router, limits, trusted_proxies: Vec::new() }
+    connections::Service { router, limits, trusted_proxies: Vec::new(), tls: None }
 }
 
 async fn held() -> Held {

@@ -1,0 +1,114 @@
+//! The TLS listener: its certificate, read anew whenever the files change, so that a renewed one needs no restart.
+
+use crate::config::TlsFiles;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, version};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+use tokio_rustls::TlsAcceptor;
+
+/// How often the files are looked at.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+
+/// Files that make no listener. Reads as what to do.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    /// A file cannot be read, or is not PEM.
+    #[error("{path} cannot be used for TLS: {reason}")]
+    File { path: String, reason: String },
+    /// They do not belong together.
+    #[error("the certificate and the key for TLS do not fit: {0}")]
+    Pair(#[from] rustls::Error),
+}
+
+/// The certificate that new connections are shown.
+#[derive(Debug)]
+pub(super) struct Shown {
+    files: TlsFiles,
+    current: RwLock<(Arc<CertifiedKey>, Stamp)>,
+}
+
+/// When the files were written.
+type Stamp = [Option<SystemTime>; 2];
+
+impl ResolvesServerCert for Shown {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).0))
+    }
+}
+
+impl Shown {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub(super) fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
+        let stamp = stamp(&files);
+        let current = RwLock::new((Arc::new(read(&files)?), stamp));
+        Ok(Arc::new(Shown { files, current }))
+    }
+
+    /// Takes connections over TLS 1.2 and 1.3.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub(super) fn acceptor(self: &Arc<Self>) -> Result<TlsAcceptor, TlsError> {
+        let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?;
+        let mut config =
+            builder.with_no_client_auth().with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+
+    /// Shows another certificate once the files hold one, for as long as the server runs. What cannot be used is logged, and
+    /// the former one is shown on.
+    pub(super) async fn keep_up(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(LOOK_AROUND).await;
+            self.look();
+        }
+    }
+
+    fn look(&self) {
+        let stamp = stamp(&self.files);
+        if self.current.read().unwrap_or_else(PoisonError::into_inner).1 == stamp {
+            return;
+        }
+        let read = read(&self.files);
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        // Looked at once: files that are written one after the other change again.
+        current.1 = stamp;
+        match read {
+            Ok(certified) => {
+                current.0 = Arc::new(certified);
+                tracing::info!("the certificate for TLS was read anew");
+            }
+            Err(error) => tracing::error!(%error, "the certificate for TLS was not read anew"),
+        }
+    }
+}
+
+fn stamp(files: &TlsFiles) -> Stamp {
+    [&files.certificate, &files.key].map(|path| std::fs::metadata(path).and_then(|file| file.modified()).ok())
+}
+
+fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
+    let failed = |path: &Path, reason: &dyn std::fmt::Display| TlsError::File {
+        path: path.display().to_string(),
+        reason: reason.to_string(),
+    };
+    let chain = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| failed(&files.certificate, &error))?;
+    if chain.is_empty() {
+        return Err(failed(&files.certificate, &"it holds no certificate"));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| failed(&files.key, &error))?;
+    Ok(CertifiedKey::from_der(chain, key, &ring::default_provider())?)
+}
