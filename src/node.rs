@@ -67,6 +67,9 @@ pub enum OpenError {
         /// Why not.
         reason: String,
     },
+    /// The database cannot keep every text.
+    #[error("the database keeps texts in {0}\nCreate it with ENCODING 'UTF8'.")]
+    Encoding(String),
     /// A newer release has migrated the database.
     #[error(
         "the database is newer than this release of Registrar (it has migration {0})\nUse the release that made it, or a later one."
@@ -170,6 +173,13 @@ impl Store {
         match self {
             Store::Postgres(store) => {
                 let mut connection = store.connect().await.map_err(unreachable)?;
+                let encoding: String = sqlx::query_scalar("SELECT current_setting('server_encoding')")
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(|error| unreachable(error.into()))?;
+                if encoding != "UTF8" {
+                    return Err(OpenError::Encoding(encoding));
+                }
                 // The migrator takes an advisory lock of its own.
                 POSTGRES_MIGRATIONS.run_direct(&mut connection).await.map_err(migration_error)
             }

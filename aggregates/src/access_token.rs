@@ -64,7 +64,9 @@ pub enum AccessTokenEvent {
     },
 }
 
-event_names!(AccessTokenEvent { Issued => "access-token.issued" @ "1.0" });
+event_names!(AccessTokenEvent {
+    Issued => "access-token.issued" @ "1.0", clear ["/adminId", "/expiresAt", "/organizationId", "/permissions/*"];
+});
 
 impl EventFacts for AccessTokenEvent {}
 

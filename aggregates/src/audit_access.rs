@@ -35,9 +35,14 @@ pub enum AuditAccessEvent {
     },
 }
 
-event_names!(AuditAccessEvent { TrailRead => "audit-access.trail-read" @ "1.0" });
+event_names!(AuditAccessEvent {
+    TrailRead => "audit-access.trail-read" @ "1.0", clear ["/trail"];
+});
 
-impl EventFacts for AuditAccessEvent {}
+impl EventFacts for AuditAccessEvent {
+    // The stream is its reader's: terms that were searched for may name anybody.
+    const HAS_SUBJECT: bool = true;
+}
 
 impl Decide for AuditAccess {
     const LOADED: bool = false;

@@ -58,10 +58,15 @@ pub enum CheckinEvent {
 }
 
 event_names!(CheckinEvent {
-    Recorded => "user-checkin.recorded" @ "1.0",
+    Recorded => "user-checkin.recorded" @ "1.0", clear ["/userId", "/source"];
 });
 
-impl EventFacts for CheckinEvent {}
+impl EventFacts for CheckinEvent {
+    fn subject(&self, _aggregate_id: &str) -> Option<String> {
+        let CheckinEvent::Recorded(device) = self;
+        Some(device.user_id.to_string())
+    }
+}
 
 /// A check-in; there is nothing to know of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]

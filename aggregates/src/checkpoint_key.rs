@@ -58,14 +58,12 @@ pub enum CheckpointKeyEvent {
     },
 }
 
-event_names!(CheckpointKeyEvent { Established => "checkpoint-key.established" @ "1.0" });
+event_names!(CheckpointKeyEvent {
+    Established => "checkpoint-key.established" @ "1.0", clear ["/key/name", "/key/publicKey"];
+});
 
 impl EventFacts for CheckpointKeyEvent {
     const HAS_SUBJECT: bool = true;
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        self.secret_fields()
-    }
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {

@@ -5,29 +5,30 @@ use crate::{
     checkin::CheckinEvent, checkpoint_key::CheckpointKeyEvent, feature::FeatureEvent, feature::setting::SettingEvent,
     group::GroupEvent, group::placement::PlacementEvent, group::staffing::StaffingEvent, group::tree::TreeEvent,
     individual::IndividualEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
-    session::SessionEvent, session::guard::GuardEvent, task::TaskEvent, totp::TotpEvent, user::UserEvent,
-    user::roster::RosterEvent,
+    personal::Disclosure, session::SessionEvent, session::guard::GuardEvent, task::TaskEvent, totp::TotpEvent,
+    user::UserEvent, user::roster::RosterEvent,
 };
 use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// What the journal has to know of an event type beside its payload.
 pub trait EventFacts: cqrs_es::DomainEvent {
-    /// Whether the stream is about one person (or holds secrets), whose key is filed under the aggregate's id and
-    /// seals the personal fields.
+    /// Whether the stream is about one person (or holds secrets), whose key is filed under the aggregate's id.
     const HAS_SUBJECT: bool = false;
+
+    /// Identifier of the person (or holder of secrets) that the event of the stream `aggregate_id` is about. Its key
+    /// seals the personal members. Nobody's events have no personal members.
+    fn subject(&self, aggregate_id: &str) -> Option<String> {
+        Self::HAS_SUBJECT.then(|| aggregate_id.to_owned())
+    }
 
     /// Unique keys that the event takes or releases. A pure function of the event.
     fn claims(&self) -> Vec<Claim> {
         Vec::new()
     }
 
-    /// Patterns of payload members with personal values, all of them texts (see [`crate::personal`]).
-    fn personal_fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Patterns of payload members that nobody may be shown: hashes and keys. A part of the personal fields, since
-    /// they too are stored sealed.
+    /// Patterns of payload members that nobody may be shown: hashes and keys. They are personal, and so stored sealed.
     fn secret_fields(&self) -> &'static [&'static str] {
         &[]
     }
@@ -124,16 +125,26 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.claims(),)* }
             }
 
-            /// See [`EventFacts::personal_fields`].
+            /// What of the payload is not personal.
             #[must_use]
-            pub fn personal_fields(&self) -> &'static [&'static str] {
-                match self { $(DomainEvent::$variant(event) => event.personal_fields(),)* }
+            pub fn disclosure(&self) -> &'static Disclosure {
+                match self { $(DomainEvent::$variant(event) => event.disclosure(),)* }
             }
 
-            /// See [`EventFacts::HAS_SUBJECT`].
+            /// What of the payload of an event type is not personal; `None` for a type that this release does not know.
             #[must_use]
-            pub fn has_subject(&self) -> bool {
-                match self { $(DomainEvent::$variant(_) => <$event as EventFacts>::HAS_SUBJECT,)* }
+            pub fn disclosure_of(event_type: &str) -> Option<&'static Disclosure> {
+                static ALL: LazyLock<HashMap<&'static str, &'static Disclosure>> = LazyLock::new(|| {
+                    let all = [$((<$event>::NAMES, <$event>::DISCLOSURES),)*];
+                    all.into_iter().flat_map(|(names, of)| names.iter().copied().zip(of)).collect()
+                });
+                ALL.get(event_type).copied()
+            }
+
+            /// See [`EventFacts::subject`].
+            #[must_use]
+            pub fn subject(&self, aggregate_id: &str) -> Option<String> {
+                match self { $(DomainEvent::$variant(event) => event.subject(aggregate_id),)* }
             }
 
             /// See [`EventFacts::secret_fields`].
@@ -314,9 +325,14 @@ domain_events! {
     Task(TaskEvent) of crate::task::Task,
 }
 
-/// Gives each event its name and version for the journal. A test holds the names to the `type` member that serde writes.
+/// Gives each event its name and version for the journal, and lists the texts of its payload that are *not* personal: a text
+/// that nobody thought of is sealed. A test holds the names to the `type` member that serde writes, and the lists to what
+/// the events have.
 macro_rules! event_names {
-    ($event:ident { $($variant:ident => $name:literal @ $version:literal),* $(,)? }) => {
+    ($event:ident { $(
+        $variant:ident => $name:literal @ $version:literal,
+        clear [$($clear:literal),* $(,)?] $(whole [$($whole:literal),*])?;
+    )* }) => {
         impl cqrs_es::DomainEvent for $event {
             fn event_type(&self) -> String {
                 match self { $($event::$variant { .. } => $name,)* }.to_owned()
@@ -330,6 +346,17 @@ macro_rules! event_names {
         impl $event {
             /// All names. A test compares them with what serde writes.
             pub(crate) const NAMES: &'static [&'static str] = &[$($name),*];
+
+            /// What of each is not personal, in the order of the names.
+            pub(crate) const DISCLOSURES: &'static [crate::personal::Disclosure] = &[$(
+                crate::personal::Disclosure { clear: &[$($clear),*], whole: &[$($($whole),*)?] },
+            )*];
+
+            pub(crate) fn disclosure(&self) -> &'static crate::personal::Disclosure {
+                match self { $($event::$variant { .. } => {
+                    &crate::personal::Disclosure { clear: &[$($clear),*], whole: &[$($($whole),*)?] }
+                })* }
+            }
         }
     };
 }

@@ -55,7 +55,7 @@ pub enum IndividualEvent {
 }
 
 event_names!(IndividualEvent {
-    Recorded => "individual.recorded" @ "1.0",
+    Recorded => "individual.recorded" @ "1.0", clear ["/id", "/owner/user", "/owner/organization"];
 });
 
 impl EventFacts for IndividualEvent {}

@@ -79,14 +79,13 @@ pub enum KeyRingEvent {
     },
 }
 
-event_names!(KeyRingEvent { KeyAdded => "key-ring.key-added" @ "1.0", KeyRetired => "key-ring.key-retired" @ "1.0" });
+event_names!(KeyRingEvent {
+    KeyAdded => "key-ring.key-added" @ "1.0", clear ["/key/keyId", "/key/publicKey", "/key/verifiesUntil"];
+    KeyRetired => "key-ring.key-retired" @ "1.0", clear ["/keyId", "/verifiesUntil"];
+});
 
 impl EventFacts for KeyRingEvent {
     const HAS_SUBJECT: bool = true;
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        self.secret_fields()
-    }
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {

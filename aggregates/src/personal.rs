@@ -1,9 +1,10 @@
-//! Finding the personal values in a JSON document by declared pointers, and taking them out and putting them back.
+//! Personal values of JSON documents: finding them, taking them out and putting them back.
 //!
 //! A pattern is a JSON Pointer (RFC 6901) in which `*` stands for every element of a list or
 //! member of an object. The sealing itself, which
 //! needs keys, lives in the server; this is only the shape of it.
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Stands where a value was taken out to be sealed.
@@ -12,6 +13,99 @@ pub const SEALED: &str = "[sealed]";
 pub const ERASED: &str = "[erased]";
 /// Stands where a secret must never be shown.
 pub const SECRET: &str = "***";
+
+/// Stands at the end of a pattern for everything below.
+const BELOW: &str = "**";
+
+/// What of an event's payload is not personal. Everything else is, so that a text that nobody thought of is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disclosure {
+    /// Patterns of the texts that are not personal, beside the event's type. `/**` at the end of one stands for everything
+    /// below.
+    pub clear: &'static [&'static str],
+    /// Patterns of members that are personal as a whole: their members' names and their numbers too.
+    pub whole: &'static [&'static str],
+}
+
+impl Disclosure {
+    /// Whether nothing of the payload is personal, whatever it holds.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        self.clear.contains(&"/**")
+    }
+
+    /// Concrete pointers of the personal members of `payload`.
+    #[must_use]
+    pub fn personal(&self, payload: &Value) -> Vec<String> {
+        let mut found = Vec::new();
+        let clear = [&["/type"], self.clear].concat();
+        hidden(payload, &mut String::new(), &clear, self.whole, &mut found);
+        found
+    }
+}
+
+/// What remains of the patterns that `name` fits, each without its leading slash.
+fn below<'p>(patterns: &[&'p str], name: &str) -> Vec<&'p str> {
+    let fitting = patterns.iter().filter_map(|pattern| {
+        let pattern = pattern.strip_prefix('/')?;
+        let (token, rest) = pattern.find('/').map_or((pattern, ""), |at| pattern.split_at(at));
+        match token {
+            BELOW => Some("/**"),
+            "*" => Some(rest),
+            _ => (token == name).then_some(rest),
+        }
+    });
+    fitting.collect()
+}
+
+fn step(path: &mut String, name: &str, act: impl FnOnce(&mut String)) {
+    let length = path.len();
+    path.push('/');
+    path.push_str(&name.replace('~', "~0").replace('/', "~1"));
+    act(path);
+    path.truncate(length);
+}
+
+fn hidden(value: &Value, path: &mut String, clear: &[&str], whole: &[&str], found: &mut Vec<String>) {
+    if clear.contains(&"/**") || value.is_null() {
+        return;
+    }
+    if whole.contains(&"") {
+        found.push(path.clone());
+        return;
+    }
+    match value {
+        Value::String(_) if !clear.contains(&"") => found.push(path.clone()),
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                let index = index.to_string();
+                step(path, &index, |path| hidden(item, path, &below(clear, &index), &below(whole, &index), found));
+            }
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                step(path, name, |path| hidden(member, path, &below(clear, name), &below(whole, name), found));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Reads a member that is sealed as a whole: a mark in its place reads as nothing.
+///
+/// # Errors
+/// Those of the value's own shape.
+pub(crate) fn opened<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + serde::de::DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    if [SEALED, ERASED, SECRET].iter().any(|mark| value == *mark) {
+        return Ok(T::default());
+    }
+    serde_json::from_value(value).map_err(serde::de::Error::custom)
+}
 
 /// Takes every non-null value that a pattern matches out of `document`, leaving [`SEALED`] behind.
 ///

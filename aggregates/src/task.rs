@@ -67,10 +67,12 @@ pub enum TaskEvent {
 }
 
 event_names!(TaskEvent {
-    Queued => "task.queued" @ "1.0",
-    Started => "task.started" @ "1.0",
-    Finished => "task.finished" @ "1.0",
-    Failed => "task.failed" @ "1.0",
+    Queued => "task.queued" @ "1.0", clear ["/id", "/work/kind", "/work/organizationId", "/work/groupId", "/work/to"];
+    Started => "task.started" @ "1.0", clear [];
+    Finished => "task.finished" @ "1.0", clear ["/work/kind", "/work/organizationId", "/work/groupId", "/work/to"];
+    Failed => "task.failed" @ "1.0", clear [
+        "/work/kind", "/work/organizationId", "/work/groupId", "/work/to", "/error",
+    ];
 });
 
 impl EventFacts for TaskEvent {

@@ -30,12 +30,21 @@ pub enum TotpEvent {
         user_id: UserId,
         /// Time step of the last code that it was shown with.
         step: u64,
+        /// Digests of the recovery codes, base64. Secrets.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        recovery_digests: Vec<String>,
     },
     /// A code was used.
     #[serde(rename = "totp-configuration.code-used")]
     CodeUsed {
         /// Its time step.
         step: u64,
+    },
+    /// A recovery code was used; it is good once.
+    #[serde(rename = "totp-configuration.recovery-code-used")]
+    RecoveryCodeUsed {
+        /// Which of them, from 0, in the order in which they were given.
+        number: usize,
     },
     /// It is out of force.
     #[serde(rename = "totp-configuration.disabled")]
@@ -53,11 +62,12 @@ pub enum TotpEvent {
 }
 
 event_names!(TotpEvent {
-    Created => "totp-configuration.created" @ "1.0",
-    Enabled => "totp-configuration.enabled" @ "1.0",
-    CodeUsed => "totp-configuration.code-used" @ "1.0",
-    Disabled => "totp-configuration.disabled" @ "1.0",
-    Deleted => "totp-configuration.deleted" @ "1.0",
+    Created => "totp-configuration.created" @ "1.0", clear ["/id", "/userId"];
+    Enabled => "totp-configuration.enabled" @ "1.0", clear ["/userId"];
+    CodeUsed => "totp-configuration.code-used" @ "1.0", clear [];
+    RecoveryCodeUsed => "totp-configuration.recovery-code-used" @ "1.0", clear [];
+    Disabled => "totp-configuration.disabled" @ "1.0", clear ["/userId"];
+    Deleted => "totp-configuration.deleted" @ "1.0", clear ["/userId"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.
@@ -81,7 +91,7 @@ impl EventFacts for TotpEvent {
             TotpEvent::Deleted { user_id } => {
                 user_id.map(|user_id| Claim::Release(ClaimKey::pending_totp(user_id))).into_iter().collect()
             }
-            TotpEvent::CodeUsed { .. } => vec![],
+            TotpEvent::CodeUsed { .. } | TotpEvent::RecoveryCodeUsed { .. } => vec![],
         }
     }
 
@@ -91,19 +101,16 @@ impl EventFacts for TotpEvent {
             | TotpEvent::Enabled { .. }
             | TotpEvent::Disabled { .. }
             | TotpEvent::Deleted { .. } => true,
-            TotpEvent::CodeUsed { .. } => false,
+            TotpEvent::CodeUsed { .. } | TotpEvent::RecoveryCodeUsed { .. } => false,
         }
-    }
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        self.secret_fields()
     }
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
             TotpEvent::Created { .. } => &["/secret"],
-            TotpEvent::Enabled { .. }
-            | TotpEvent::CodeUsed { .. }
+            TotpEvent::Enabled { .. } => &["/recoveryDigests/*"],
+            TotpEvent::CodeUsed { .. }
+            | TotpEvent::RecoveryCodeUsed { .. }
             | TotpEvent::Disabled { .. }
             | TotpEvent::Deleted { .. } => &[],
         }
@@ -136,6 +143,9 @@ pub struct Configuration {
     /// The shared secret, base32. Known from events only: a state that is written down anywhere has none.
     #[serde(skip)]
     pub secret: String,
+    /// Digests of the recovery codes, base64; none in the place of one that was used. Known from events only, too.
+    #[serde(skip)]
+    pub recovery_digests: Vec<Option<String>>,
 }
 
 impl fmt::Debug for Configuration {
@@ -164,11 +174,18 @@ pub enum TotpCommand {
     Enable {
         /// Time steps of the codes, in the order in which they were given.
         steps: [u64; 2],
+        /// Digests of the recovery codes, base64. Those of before are good no longer.
+        recovery_digests: Vec<String>,
     },
     /// Notes that a code was used.
     Use {
         /// Its time step.
         step: u64,
+    },
+    /// Notes that a recovery code was used.
+    Recover {
+        /// Its digest, base64.
+        digest: String,
     },
     /// Puts it out of force.
     Disable,
@@ -182,6 +199,7 @@ impl fmt::Debug for TotpCommand {
             TotpCommand::Create { .. } => "Create",
             TotpCommand::Enable { .. } => "Enable",
             TotpCommand::Use { .. } => "Use",
+            TotpCommand::Recover { .. } => "Recover",
             TotpCommand::Disable => "Disable",
             TotpCommand::Delete => "Delete",
         })
@@ -226,12 +244,13 @@ impl Decide for Totp {
             (Totp::Present(configuration), command) => (configuration, command),
         };
         match configuration {
-            (configuration, TotpCommand::Enable { steps: [first, second] }) => {
+            (configuration, TotpCommand::Enable { steps: [first, second], recovery_digests }) => {
                 if first.checked_add(1) != Some(second) {
                     return Err(TotpError::NotConsecutive);
                 }
                 configuration.check(first)?;
-                let event = TotpEvent::Enabled { user_id: configuration.user_id, step: second };
+                let user_id = configuration.user_id;
+                let event = TotpEvent::Enabled { user_id, step: second, recovery_digests };
                 Ok(if configuration.enabled { vec![] } else { vec![event] })
             }
             (configuration, TotpCommand::Use { step }) => {
@@ -240,6 +259,13 @@ impl Decide for Totp {
                 }
                 configuration.check(step)?;
                 Ok(vec![TotpEvent::CodeUsed { step }])
+            }
+            (configuration, TotpCommand::Recover { digest }) => {
+                if !configuration.enabled {
+                    return Err(TotpError::NotEnabled);
+                }
+                let number = configuration.recovery_code(&digest).ok_or(TotpError::UsedCode)?;
+                Ok(vec![TotpEvent::RecoveryCodeUsed { number }])
             }
             (configuration, TotpCommand::Disable) if configuration.enabled => {
                 Ok(vec![TotpEvent::Disabled { user_id: configuration.user_id }])
@@ -260,6 +286,12 @@ impl Configuration {
         self.last_step.is_none().then_some(self.user_id)
     }
 
+    /// Which of the recovery codes has this digest, if it was not used yet.
+    #[must_use]
+    pub fn recovery_code(&self, digest: &str) -> Option<usize> {
+        self.recovery_digests.iter().position(|code| code.as_deref() == Some(digest))
+    }
+
     fn check(&self, step: u64) -> Result<(), TotpError> {
         if self.last_step.is_some_and(|last| step <= last) { Err(TotpError::UsedCode) } else { Ok(()) }
     }
@@ -269,10 +301,22 @@ impl Totp {
     fn evolve(&mut self, event: TotpEvent) {
         match (&mut *self, event) {
             (Totp::Absent, TotpEvent::Created { user_id, secret, .. }) => {
-                *self = Totp::Present(Box::new(Configuration { user_id, enabled: false, last_step: None, secret }));
+                *self = Totp::Present(Box::new(Configuration {
+                    user_id,
+                    enabled: false,
+                    last_step: None,
+                    secret,
+                    recovery_digests: Vec::new(),
+                }));
             }
-            (Totp::Present(configuration), TotpEvent::Enabled { step, .. }) => {
+            (Totp::Present(configuration), TotpEvent::Enabled { step, recovery_digests, .. }) => {
                 (configuration.enabled, configuration.last_step) = (true, Some(step));
+                configuration.recovery_digests = recovery_digests.into_iter().map(Some).collect();
+            }
+            (Totp::Present(configuration), TotpEvent::RecoveryCodeUsed { number }) => {
+                if let Some(code) = configuration.recovery_digests.get_mut(number) {
+                    *code = None;
+                }
             }
             (Totp::Present(configuration), TotpEvent::CodeUsed { step }) => configuration.last_step = Some(step),
             (Totp::Present(configuration), TotpEvent::Disabled { .. }) => configuration.enabled = false,
@@ -313,7 +357,15 @@ pub(crate) mod tests {
     }
 
     fn enabled(step: u64) -> TotpEvent {
-        TotpEvent::Enabled { user_id: user_id(), step }
+        TotpEvent::Enabled { user_id: user_id(), step, recovery_digests: vec!["d0".into(), "d1".into()] }
+    }
+
+    fn enable(steps: [u64; 2]) -> TotpCommand {
+        TotpCommand::Enable { steps, recovery_digests: vec!["d0".into(), "d1".into()] }
+    }
+
+    fn recovered(number: usize) -> TotpEvent {
+        TotpEvent::RecoveryCodeUsed { number }
     }
 
     fn disabled() -> TotpEvent {
@@ -326,18 +378,18 @@ pub(crate) mod tests {
 
     /// The largest event of every type.
     pub(crate) fn full_events() -> Vec<TotpEvent> {
-        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, disabled(), deleted()]
+        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, recovered(1), disabled(), deleted()]
     }
 
     #[test]
     fn it_is_put_in_force_by_two_codes_one_after_the_other() {
         given([]).when(create()).then_expect_events(vec![created()]);
         given([created()]).when(create()).then_expect_error(TotpError::AlreadyExists);
-        given([created()]).when(TotpCommand::Enable { steps: [10, 11] }).then_expect_events(vec![enabled(11)]);
+        given([created()]).when(enable([10, 11])).then_expect_events(vec![enabled(11)]);
         for steps in [[10, 10], [11, 10], [10, 12], [u64::MAX, 0]] {
-            given([created()]).when(TotpCommand::Enable { steps }).then_expect_error(TotpError::NotConsecutive);
+            given([created()]).when(enable(steps)).then_expect_error(TotpError::NotConsecutive);
         }
-        given([]).when(TotpCommand::Enable { steps: [10, 11] }).then_expect_error(TotpError::NotFound);
+        given([]).when(enable([10, 11])).then_expect_error(TotpError::NotFound);
     }
 
     #[test]
@@ -354,8 +406,25 @@ pub(crate) mod tests {
         given([created()]).when(TotpCommand::Use { step: 12 }).then_expect_error(TotpError::NotEnabled);
         // Nor after a time out of force.
         let again = [in_force(), vec![used(12), disabled()]].concat();
-        given(again.clone()).when(TotpCommand::Enable { steps: [12, 13] }).then_expect_error(TotpError::UsedCode);
-        given(again).when(TotpCommand::Enable { steps: [13, 14] }).then_expect_events(vec![enabled(14)]);
+        given(again.clone()).when(enable([12, 13])).then_expect_error(TotpError::UsedCode);
+        given(again).when(enable([13, 14])).then_expect_events(vec![enabled(14)]);
+    }
+
+    #[test]
+    fn a_recovery_code_is_good_once_and_until_there_are_others() {
+        let recover = |digest: &str| TotpCommand::Recover { digest: digest.into() };
+        let in_force = || vec![created(), enabled(11)];
+        given(in_force()).when(recover("d1")).then_expect_events(vec![recovered(1)]);
+        given(in_force()).when(recover("d2")).then_expect_error(TotpError::UsedCode);
+        let used = [in_force(), vec![recovered(1)]].concat();
+        given(used.clone()).when(recover("d1")).then_expect_error(TotpError::UsedCode);
+        given(used.clone()).when(recover("d0")).then_expect_events(vec![recovered(0)]);
+        given([used.clone(), vec![disabled()]].concat()).when(recover("d0")).then_expect_error(TotpError::NotEnabled);
+        let others = TotpEvent::Enabled { user_id: user_id(), step: 21, recovery_digests: vec!["d9".into()] };
+        let again = [used, vec![disabled(), others]].concat();
+        given(again.clone()).when(recover("d0")).then_expect_error(TotpError::UsedCode);
+        given(again).when(recover("d9")).then_expect_events(vec![recovered(0)]);
+        given([created()]).when(recover("d0")).then_expect_error(TotpError::NotEnabled);
     }
 
     #[test]
@@ -392,8 +461,11 @@ pub(crate) mod tests {
     fn nothing_that_is_printed_or_written_down_tells_a_secret() {
         let mut state = Totp::default();
         state.apply(created());
-        let printed = format!("{:?} {state:?} {:?}", created(), create());
-        assert!(!printed.contains("JBSW"), "{printed}");
-        assert!(!serde_json::to_string(&state).expect("JSON").contains("JBSW"));
+        state.apply(enabled(11));
+        let printed = format!("{:?} {state:?} {:?} {:?}", created(), create(), enable([10, 11]));
+        let written = serde_json::to_string(&state).expect("JSON");
+        for secret in ["JBSW", "d0"] {
+            assert!(!printed.contains(secret) && !written.contains(secret), "{printed} {written}");
+        }
     }
 }

@@ -40,7 +40,7 @@ use uuid::Uuid;
 pub use crate::stamped::time_key;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Identifiers of entries begin with this and end with the position.
 const ENTRY_PREFIX: u128 = 0x7c0f_5f1e_2d6b_8f0a_8000_0000_0000_0000;
@@ -142,6 +142,9 @@ pub struct AuditEntry {
     /// Person that the record is about, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_id: Option<String>,
+    /// Subject whose key seals the personal changes, where it is not the aggregate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject_id: Option<String>,
     /// Elements that changed, in the order of their paths.
     pub changes: Vec<AuditChange>,
     /// Kind of actor.
@@ -229,7 +232,7 @@ impl Document for AuditEntry {
             .flat_map(|(index, _)| [format!("/changes/{index}/oldValue"), format!("/changes/{index}/newValue")])
             .collect();
         if !values.is_empty() {
-            sealed.push((self.aggregate_id.clone(), values));
+            sealed.push((self.subject_id.as_ref().unwrap_or(&self.aggregate_id).clone(), values));
         }
         if self.actor_type != ActorType::System {
             sealed.push((self.actor_id.clone(), ["/actorName", "/ipAddress", "/userAgent"].map(String::from).into()));
@@ -350,7 +353,10 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
             Action::Insert,
             "AuditAccess",
             &event.aggregate_id,
-            vec![change("/filters", Value::Null, json!(filters)), change("/trail", Value::Null, json!(trail))],
+            vec![
+                AuditChange { personal: !filters.is_empty(), ..change("/filters", Value::Null, json!(filters)) },
+                change("/trail", Value::Null, json!(trail)),
+            ],
         ),
     };
     let sequence = documents.get::<TrailCounter>(trail)?.map_or(0, |counter| counter.entries) + 1;
@@ -391,6 +397,7 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
         entity_id: touched.entity_id,
         aggregate_id: event.aggregate_id.clone(),
         person_id: touched.person_id,
+        subject_id: event.event.subject(&event.aggregate_id).filter(|subject| *subject != event.aggregate_id),
         changes: touched.changes,
         actor_type: metadata.actor.kind,
         actor_id: metadata.actor.id.clone(),
@@ -405,18 +412,25 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
     }
 }
 
-/// What an event tells of itself, where no document holds a state that could be compared. None of these has personal
-/// values.
+/// What an event tells of itself, where no document holds a state that could be compared.
 fn told(event: &RecordedEvent, action: Action, entity: &'static str) -> Result<Touched, FoldError> {
     let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
+    let hidden = event.event.disclosure().personal(&payload);
     let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
     // What is there no longer was there before.
     let gone = event.event.event_type().ends_with("removed") || event.event.event_type().ends_with("relieved");
     let changes = told.map(|(name, value)| {
         let path = format!("/{name}");
-        if gone { change(path, value.clone(), Value::Null) } else { change(path, Value::Null, value.clone()) }
+        let personal = hidden.iter().any(|pointer| top(pointer) == *name);
+        let (old_value, new_value) = if gone { (value.clone(), Value::Null) } else { (Value::Null, value.clone()) };
+        AuditChange { path, old_value, new_value, personal }
     });
     Ok(Touched::new(action, entity, &event.aggregate_id, changes.collect()))
+}
+
+/// The first step of a pointer.
+fn top(pointer: &str) -> &str {
+    pointer.split('/').nth(1).unwrap_or_default()
 }
 
 fn change(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {

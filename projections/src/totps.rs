@@ -87,7 +87,7 @@ impl StateDocument for TotpDocument {
         match change {
             TotpEvent::Created { .. } => {}
             TotpEvent::Enabled { .. } => (self.enabled, self.enabled_at) = (true, Some(event.recorded_at)),
-            TotpEvent::CodeUsed { .. } => self.used_at = Some(event.recorded_at),
+            TotpEvent::CodeUsed { .. } | TotpEvent::RecoveryCodeUsed { .. } => self.used_at = Some(event.recorded_at),
             TotpEvent::Disabled { .. } => (self.enabled, self.enabled_at) = (false, None),
             TotpEvent::Deleted { .. } => return None,
         }

@@ -30,7 +30,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// What [`member_of`] begins with.
 const MEMBER_OF: &str = "in:";
@@ -100,6 +100,9 @@ pub struct UserDocument {
     /// Since when its telephone number does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_waiting_since: Option<DateTime<Utc>>,
+    /// When support set the password that must be changed at the next sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reset_at: Option<DateTime<Utc>>,
     /// When it last signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<DateTime<Utc>>,
@@ -275,6 +278,9 @@ impl StateDocument for UserDocument {
         "/contacts/verifiedEmail",
         "/contacts/phone",
         "/contacts/verifiedPhone",
+        "/locale",
+        "/timeZone",
+        "/preferences/**",
     ];
     /// Counters that mean nothing to people.
     const UNLISTED: &'static [&'static str] = &["epoch", "joined"];
@@ -294,6 +300,7 @@ impl StateDocument for UserDocument {
             completed_at: None,
             email_waiting_since: None,
             phone_waiting_since: None,
+            reset_at: None,
             last_login_at: None,
             assignments: BTreeMap::new(),
             posts: BTreeMap::new(),
@@ -307,6 +314,9 @@ impl StateDocument for UserDocument {
         self.version = event.sequence;
         self.updated_at = event.recorded_at;
         self.note_waiting(event.recorded_at, change);
+        if let UserEvent::PasswordChanged { state, .. } = change {
+            self.reset_at = (*state == UserState::ForceResetPassword).then_some(event.recorded_at);
+        }
         match change {
             UserEvent::RoleGranted { organization_id, role } => {
                 self.assignments.insert(role.id(*organization_id), event.position);

@@ -166,12 +166,14 @@ impl Task {
         }
     }
 
-    /// A connection that broke counts as the first try of those who needed it.
+    /// A connection that broke counts as the first try of those who needed it; a generation that is gone is looked for under
+    /// the lock.
     fn forgive(&mut self, error: &JournalError) -> Attempt {
         let unavailable = matches!(error, JournalError::Unavailable(_));
         if unavailable {
             self.disconnect();
         }
-        Attempt { tried_again: unavailable, ..Attempt::default() }
+        let lock_first = matches!(error, JournalError::OtherGeneration);
+        Attempt { tried_again: unavailable, lock_first, ..Attempt::default() }
     }
 }

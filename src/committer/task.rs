@@ -147,6 +147,11 @@ impl Task {
                     }
                     break;
                 }
+                // A rebuild has swapped generations and dropped the one that was known: the locked head tells of the other.
+                Err(JournalError::OtherGeneration) if !attempt.lock_first => {
+                    attempt.lock_first = true;
+                    continue;
+                }
                 // A connection may break while the database lives on, and then nobody need know.
                 Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
                     self.disconnect();

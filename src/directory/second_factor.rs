@@ -9,7 +9,7 @@ use crate::node::Node;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
+use registrar_aggregates::totp::{Configuration, Totp, TotpCommand, TotpError};
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::totps::{self, TotpDocument};
 use registrar_projections::{Direction, Query};
@@ -27,6 +27,13 @@ const STEP: u64 = 30;
 const CONFIGURATIONS_MAX: u64 = 100;
 /// Most tries to take the place of a configuration that another request makes at the same time.
 const TRIES_MAX: usize = 16;
+
+/// Recovery codes of a configuration.
+const RECOVERY_CODES: usize = 10;
+/// Bytes of a recovery code: so many that a keyed digest hides it well enough (OWASP ASVS 5.0, 6.5.2).
+const RECOVERY_BYTES: usize = 15;
+/// Letters of a recovery code between two hyphens.
+const RECOVERY_GROUP: usize = 6;
 
 /// What a device needs, shown until the configuration is in force.
 pub struct Provisioning {
@@ -152,15 +159,57 @@ impl Provisioning {
     }
 }
 
+/// Recovery codes for a lost device: each signs in once in place of one of its codes. Shown when the configuration is put
+/// in force, and never again.
+pub struct RecoveryCodes(Vec<Zeroizing<String>>);
+
+impl RecoveryCodes {
+    /// Fresh ones.
+    #[must_use]
+    pub fn fresh() -> Self {
+        let code = |_| {
+            let bytes = Zeroizing::new(crate::vault::random::<RECOVERY_BYTES>());
+            let plain = Zeroizing::new(Secret::from(bytes.to_vec()).to_base32().to_lowercase());
+            let groups: Vec<_> = plain.as_bytes().chunks(RECOVERY_GROUP).map(String::from_utf8_lossy).collect();
+            Zeroizing::new(groups.join("-"))
+        };
+        RecoveryCodes((0..RECOVERY_CODES).map(code).collect())
+    }
+
+    /// The codes as a person writes them down.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|code| code.as_str())
+    }
+
+    fn digests(&self, node: &Node, id: TotpId) -> Vec<String> {
+        self.texts().map(|code| recovery_digest(node, id, code)).collect()
+    }
+}
+
+/// The digest of a recovery code, however it is spaced and in whichever case.
+fn recovery_digest(node: &Node, id: TotpId, code: &str) -> String {
+    let letters = code.chars().filter(char::is_ascii_alphanumeric);
+    let plain = Zeroizing::new(letters.map(|letter| letter.to_ascii_lowercase()).collect::<String>());
+    BASE64_STANDARD.encode(node.vault.digest("recovery-code", &[id.0.as_bytes(), plain.as_bytes()]))
+}
+
 /// Puts a configuration in force by two codes, one step after the other.
 ///
 /// # Errors
 /// `NotConsecutive`, `UsedCode`; `ClaimTaken` if the user has another one in force.
-pub async fn enable(node: &Node, context: &RequestContext, id: TotpId, codes: [&str; 2], now: DateTime<Utc>) -> Done {
+pub async fn enable(
+    node: &Node,
+    context: &RequestContext,
+    id: TotpId,
+    codes: [&str; 2],
+    recovery: &RecoveryCodes,
+    now: DateTime<Utc>,
+) -> Done {
     let secret = secret(node, id).await?;
     let steps = secret.as_deref().and_then(|secret| consecutive(secret, codes, now));
     // No two steps are the same as one another and one after the other.
-    let command = TotpCommand::Enable { steps: steps.unwrap_or([0, 0]) };
+    let (steps, recovery_digests) = (steps.unwrap_or([0, 0]), recovery.digests(node, id));
+    let command = TotpCommand::Enable { steps, recovery_digests };
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), command, None).await?)
 }
 
@@ -180,20 +229,30 @@ pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Done {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Delete, None).await?)
 }
 
-/// The step that a code is right for, of a configuration; whether it was used before is for the aggregate to say.
+/// The use of a code that is right for a configuration: one of its device, or a recovery code. Whether that of a device was
+/// used before is for the aggregate to say.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-pub async fn step_of(node: &Node, id: TotpId, code: &str, now: DateTime<Utc>) -> JournalResult<Option<u64>> {
-    let secret = secret(node, id).await?;
-    Ok(secret.and_then(|secret| generator(&secret, None)?.check(code, seconds(now))))
+pub async fn use_of(node: &Node, id: TotpId, code: &str, now: DateTime<Utc>) -> JournalResult<Option<TotpCommand>> {
+    let Some(configuration) = configuration(node, id).await? else { return Ok(None) };
+    let generator = generator(&configuration.secret, None).ok_or_else(broken)?;
+    if let Some(step) = generator.check(code, seconds(now)) {
+        return Ok(Some(TotpCommand::Use { step }));
+    }
+    let digest = recovery_digest(node, id, code);
+    Ok(configuration.recovery_code(&digest).map(|_| TotpCommand::Recover { digest }))
+}
+
+async fn configuration(node: &Node, id: TotpId) -> JournalResult<Option<Box<Configuration>>> {
+    match node.executor.state::<Totp>(&id.to_string()).await? {
+        (_, Totp::Present(configuration)) => Ok(Some(configuration)),
+        _ => Ok(None),
+    }
 }
 
 async fn secret(node: &Node, id: TotpId) -> JournalResult<Option<Zeroizing<String>>> {
-    match node.executor.state::<Totp>(&id.to_string()).await? {
-        (_, Totp::Present(configuration)) => Ok(Some(Zeroizing::new(configuration.secret.clone()))),
-        _ => Ok(None),
-    }
+    Ok(configuration(node, id).await?.map(|configuration| Zeroizing::new(configuration.secret)))
 }
 
 fn generator(secret: &str, account: Option<&str>) -> Option<totp_rs::Totp> {
@@ -243,6 +302,18 @@ mod tests {
 
     fn code(step: u64) -> String {
         generator(SECRET, None).expect("a secret").generate(step * STEP).to_string()
+    }
+
+    #[test]
+    fn recovery_codes_are_many_letters_in_groups_and_no_two_alike() {
+        let codes = RecoveryCodes::fresh();
+        let texts: std::collections::BTreeSet<_> = codes.texts().collect();
+        assert_eq!(texts.len(), RECOVERY_CODES);
+        for code in texts {
+            let groups: Vec<_> = code.split('-').collect();
+            assert!(groups.len() == 4 && groups.iter().all(|group| group.len() == RECOVERY_GROUP), "{code}");
+            assert!(code.chars().all(|c| c == '-' || c.is_ascii_lowercase() || c.is_ascii_digit()), "{code}");
+        }
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! fails learns the same, in the same time, whether there is such a name or not.
 
 mod guards;
+mod renewal;
 
 pub use guards::Failures;
+pub use renewal::SET_PASSWORD_HOURS;
 
+use super::passwords::{NotAccepted, Pwned, Weak};
 use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
 use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_sign_in_name};
 use crate::auth::{Authenticator, Busy, PasswordHasher};
@@ -18,7 +21,7 @@ use guards::{Guards, SessionGuard, Who};
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::session::guard::GuardError;
 use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
-use registrar_aggregates::user::{User, UserCommand, UserState};
+use registrar_aggregates::user::{User, UserCommand, UserError, UserState};
 use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
 use registrar_projections::AdminDocument;
 use std::collections::BTreeSet;
@@ -32,6 +35,8 @@ pub struct Credentials {
     pub username: String,
     /// Password.
     pub password: Zeroizing<String>,
+    /// The password from now on, for an account that must set another one.
+    pub new_password: Option<Zeroizing<String>>,
     /// Code of the second factor.
     pub code: Option<String>,
     /// Documents that are agreed to with this.
@@ -69,6 +74,18 @@ pub enum SignInError {
     /// Another password must be set first.
     #[error("another password must be set first")]
     ResetNeeded,
+    /// Another password should have been set earlier.
+    #[error("the password that was set by support counts no longer")]
+    ResetOverdue,
+    /// Nobody asked for another password.
+    #[error("a new password is taken only where another one must be set")]
+    ResetNotNeeded,
+    /// The new password is the present one.
+    #[error("the new password must be another one")]
+    SamePassword,
+    /// The new password is refused.
+    #[error(transparent)]
+    Weak(#[from] Weak),
     /// All organizations of the account are retired.
     #[error("the organization is retired")]
     OrganizationRetired,
@@ -100,6 +117,15 @@ impl From<NotOpened> for SignInError {
     }
 }
 
+impl From<NotAccepted> for SignInError {
+    fn from(error: NotAccepted) -> Self {
+        match error {
+            NotAccepted::Weak(weak) => SignInError::Weak(weak),
+            NotAccepted::Busy(busy) => SignInError::Busy(busy),
+        }
+    }
+}
+
 impl From<JournalError> for SignInError {
     fn from(error: JournalError) -> Self {
         SignInError::Directory(error.into())
@@ -118,6 +144,8 @@ pub struct Desk<'a> {
     pub documents: &'a ServiceDocuments,
     /// Failures that are counted on this node.
     pub failures: &'a Failures,
+    /// Knows stolen passwords.
+    pub pwned: Option<&'a Pwned>,
 }
 
 impl Desk<'_> {
@@ -151,41 +179,50 @@ impl Desk<'_> {
         if let (Beginning::Elsewhere(url), None) = (&beginning, &hash) {
             return Ok(SignedIn::Elsewhere(url.clone()));
         }
-        let right = self.passwords.verify(credentials.password.clone(), hash).await?;
+        let right = self.passwords.verify(credentials.password.clone(), hash.clone()).await?;
         let Some(person) = account.filter(|_| right) else {
             return Err(self.failed(context, &guards, SignInError::BadCredentials).await);
         };
         if let Beginning::Elsewhere(url) = beginning {
             return Ok(SignedIn::Elsewhere(url));
         }
-        check_state(&person)?;
+        let told = |error: SignInError| told(&guards, error);
+        let new_password = renewal::asked_for(&person, &credentials, now).map_err(told)?;
         let scope = match beginning {
             Beginning::At(scope) => scope,
-            Beginning::Retired => return Err(SignInError::OrganizationRetired),
+            Beginning::Retired => return Err(told(SignInError::OrganizationRetired)),
             Beginning::Elsewhere(_) | Beginning::Nowhere => None,
         };
         let factor = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
             Factor::NotNeeded => None,
-            Factor::Used(id, step) => Some((id, step)),
-            Factor::Missing => return Err(SignInError::CodeNeeded),
+            Factor::Used(id, usage) => Some((id, usage)),
+            Factor::Missing => return Err(told(SignInError::CodeNeeded)),
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
-        let agreements = self.agreements(&person, &credentials)?;
+        let agreements = self.agreements(&person, &credentials).map_err(told)?;
         // Failures that were counted while the password was compared count before it.
         self.check(&guards, Utc::now()).await?;
+        let (person, renewal) = match (new_password, hash) {
+            (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(told)?,
+            _ => (person, None),
+        };
         let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?;
         let opened = prepared.opened();
         let own = person.context(context, (opened.id, opened.organization), origins);
         before(opened, &person);
         let (user, agreements, opening, guarded) = (&person.id().to_string(), &agreements, &prepared, &guards);
+        let (renewal, factor) = (renewal.as_ref(), factor.as_ref());
         let done = self.node.executor.execute_together(&own, |together| {
             Box::pin(async move {
                 guarded.pass(together, now).await?;
-                if let Some((id, step)) = factor {
-                    together.execute::<Totp>(&id.to_string(), TotpCommand::Use { step }).await.map_err(lift)?;
+                if let Some((id, usage)) = factor {
+                    together.execute::<Totp>(&id.to_string(), usage.clone()).await.map_err(lift)?;
                 }
                 if !agreements.is_empty() {
                     together.execute::<User>(user, UserCommand::Agree(agreements.clone())).await.map_err(lift)?;
+                }
+                if let Some(renewal) = renewal {
+                    together.execute::<User>(user, renewal.command()).await.map_err(lift)?;
                 }
                 opening.carry_out(together).await
             })
@@ -196,7 +233,11 @@ impl Desk<'_> {
             Err(ExecuteError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
                 return Err(self.failed(context, &guards, SignInError::BadCode).await);
             }
-            Err(ExecuteError::Refused(Refusal::Guard(locked))) => return Err(self.locked(&guards, locked)),
+            // Somebody else set another password in the same moment.
+            Err(ExecuteError::Refused(Refusal::User(UserError::OtherPassword))) => {
+                return Err(SignInError::BadCredentials);
+            }
+            Err(ExecuteError::Refused(Refusal::Guard(locked))) => return Err(told(locked.into())),
             Err(error) => return Err(DirectoryError::from(error).into()),
         }
         let actor = Actor {
@@ -235,22 +276,13 @@ impl Desk<'_> {
 
     async fn check(&self, guards: &Guards, now: DateTime<Utc>) -> Result<(), SignInError> {
         match guards.check(self.node, self.failures, now).await {
-            Err(SignInError::Locked(locked)) => Err(self.locked(guards, locked)),
+            Err(locked @ SignInError::Locked(_)) => Err(told(guards, locked)),
             checked => checked,
         }
     }
 
-    fn locked(&self, guards: &Guards, locked: GuardError) -> SignInError {
-        let line =
-            Line { reason: Some("too many sign-ins failed"), subject_digest: Some(&guards.name), ..Line::default() };
-        line.refused(Event::SignIn);
-        SignInError::Locked(locked)
-    }
-
     async fn failed(&self, context: &RequestContext, guards: &Guards, error: SignInError) -> SignInError {
-        let reason = error.to_string();
-        let line = Line { reason: Some(&reason), subject_digest: Some(&guards.name), ..Line::default() };
-        line.refused(Event::SignIn);
+        let error = told(guards, error);
         match guards.fail(self.node, self.failures, context).await {
             Ok(()) => error,
             Err(locked) => locked,
@@ -291,8 +323,8 @@ impl Desk<'_> {
             return Ok(Factor::NotNeeded);
         };
         let Some(code) = code else { return Ok(Factor::Missing) };
-        let step = second_factor::step_of(self.node, enabled.id, code.trim(), now).await?;
-        Ok(step.map_or(Factor::Wrong, |step| Factor::Used(enabled.id, step)))
+        let usage = second_factor::use_of(self.node, enabled.id, code.trim(), now).await?;
+        Ok(usage.map_or(Factor::Wrong, |usage| Factor::Used(enabled.id, usage)))
     }
 
     /// Documents that are agreed to with this sign-in, if nothing is missing then.
@@ -309,11 +341,24 @@ impl Desk<'_> {
     }
 }
 
+/// The refusal, after a line of the security log about it.
+fn told(guards: &Guards, error: SignInError) -> SignInError {
+    let reason = match &error {
+        // Nobody was refused: it could not be found out.
+        SignInError::Directory(_) | SignInError::Busy(_) => return error,
+        SignInError::Locked(_) => "too many sign-ins failed".to_owned(),
+        refused => refused.to_string(),
+    };
+    let line = Line { reason: Some(&reason), subject_digest: Some(&guards.name), ..Line::default() };
+    line.refused(Event::SignIn);
+    error
+}
+
 enum Factor {
     NotNeeded,
     Missing,
     Wrong,
-    Used(TotpId, u64),
+    Used(TotpId, TotpCommand),
 }
 
 /// Told only to those who know the password.

@@ -42,9 +42,11 @@ impl<'v> Sealing<'v> {
         expected: ExpectedVersion,
         event: DomainEvent,
     ) -> JournalResult<NewEvent> {
-        if event.has_subject() && expected != ExpectedVersion::Exact(0) {
+        if expected != ExpectedVersion::Exact(0)
+            && let Some(subject) = event.subject(&stream.aggregate_id)
+        {
             // An event without personal values may still make an audit entry with former ones.
-            self.existing(&stream.aggregate_id).await?;
+            self.existing(&subject).await?;
         }
         Ok(NewEvent {
             event_type: event.event_type(),
@@ -74,11 +76,14 @@ impl<'v> Sealing<'v> {
         event: &DomainEvent,
     ) -> JournalResult<String> {
         let mut payload = event.to_payload().map_err(JournalError::corrupt)?;
-        let personal = event.personal_fields();
-        if !personal.is_empty() {
-            let key = self.key(&stream.aggregate_id, expected == ExpectedVersion::Exact(0)).await?;
+        let personal = event.disclosure().personal(&payload);
+        if let Some(subject) = event.subject(&stream.aggregate_id).filter(|_| !personal.is_empty()) {
+            let own = subject == stream.aggregate_id;
+            let key = self.key(&subject, own && expected == ExpectedVersion::Exact(0)).await?;
             let key = key.ok_or_else(|| JournalError::corrupt("the person was erased"))?;
-            key.seal(&mut payload, personal, &event.event_type())?;
+            key.seal(&mut payload, &personal, &event.event_type())?;
+        } else {
+            debug_assert!(personal.is_empty(), "{} does not list {personal:?}", event.event_type());
         }
         let payload = codec::canonical(&payload)?;
         if payload.len() > PAYLOAD_BYTES_MAX {

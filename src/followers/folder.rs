@@ -192,7 +192,7 @@ async fn computed<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'stati
 
 /// Everyone whose key seals something of these events' documents.
 fn subjects(events: &[RecordedEvent]) -> HashSet<String> {
-    let about = events.iter().filter(|event| event.event.has_subject()).map(|event| event.aggregate_id.clone());
+    let about = events.iter().filter_map(|event| event.event.subject(&event.aggregate_id));
     let by = events.iter().filter_map(|event| event.metadata.subject().map(str::to_owned));
     about.chain(by).collect()
 }

@@ -6,9 +6,12 @@
 
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
 use crate::vault::Vault;
-use registrar_aggregates::{DomainEvent, personal};
+use registrar_aggregates::{
+    DomainEvent,
+    personal::{self, Disclosure},
+};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Value, value::RawValue};
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -124,14 +127,21 @@ fn unreadable(event: &StoredEvent) -> JournalError {
     ))
 }
 
-/// The payload without what is sealed. Most payloads have nothing sealed and are taken as they are.
+/// The payload without what is personal: what is sealed, and what an earlier release did not seal yet.
 fn redacted(event: &StoredEvent) -> JournalResult<Cow<'_, str>> {
-    if !event.payload.contains(r#""sealed":"#) {
+    let disclosure = DomainEvent::disclosure_of(&event.event_type);
+    if disclosure.is_some_and(Disclosure::is_all) {
         return Ok(Cow::Borrowed(&event.payload));
     }
-    let mut payload: Map<String, Value> = serde_json::from_str(&event.payload).map_err(|_| unreadable(event))?;
-    payload.remove("sealed");
-    payload.values_mut().for_each(redact_marks);
+    let mut payload: Value = serde_json::from_str(&event.payload).map_err(|_| unreadable(event))?;
+    let sealed = payload.as_object_mut().ok_or_else(|| unreadable(event))?.remove("sealed");
+    let personal = disclosure.map(|disclosure| disclosure.personal(&payload)).unwrap_or_default();
+    if sealed.is_none() && personal.is_empty() {
+        return Ok(Cow::Borrowed(&event.payload));
+    }
+    personal::replace(&mut payload, &personal, REDACTED);
+    // A type that this release does not know has marks alone.
+    redact_marks(&mut payload);
     serde_json::to_string(&payload).map(Cow::Owned).map_err(JournalError::corrupt)
 }
 

@@ -42,7 +42,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
             SessionEvent::Ended { .. } => Some(Event::SignOut),
             SessionEvent::Renewed { .. } => None,
         },
-        DomainEvent::Totp(TotpEvent::CodeUsed { .. }) => None,
+        DomainEvent::Totp(TotpEvent::CodeUsed { .. } | TotpEvent::RecoveryCodeUsed { .. }) => None,
         DomainEvent::Totp(_) => Some(Event::SecondFactor),
         DomainEvent::ApiKey(_) => Some(Event::ApiKey),
         DomainEvent::AccessToken(_) => Some(Event::TokenIssue),

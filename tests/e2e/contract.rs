@@ -74,6 +74,7 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
         "paths: /v1/sessions/end-all/ only ours",
         "paths: /v1/sessions/{id}/end/ only ours",
         "paths: /v1/tasks/{id}/ only ours",
+        r#"post /v1/login/ requestBody.schema.properties.new-password: contract null, ours {"maxLength":255.0,"type":"string"}"#,
         r#"post /v1/refresh-token/ requestBody.schema.properties.rotate: contract null, ours {"default":false,"type":"boolean"}"#,
         "schemas: OwnSession only ours",
         "schemas: OwnSessionCollection only ours",

@@ -116,6 +116,21 @@ on_both_stores! {
         }
     }
 
+    async fn the_first_command_after_a_rebuild_elsewhere_is_carried_out(database) {
+        let (node, other) = (database.open().await, database.open().await);
+        let ids = [Uuid::now_v7(), Uuid::now_v7()];
+        node.admin(ids[0], registration(ids[0], None)).await.unwrap();
+        // Nothing of the second one is in the memory of the node.
+        other.admin(ids[1], registration(ids[1], None)).await.unwrap();
+        rename(&node, ids[0], "Before").await.unwrap();
+        for name in ["First", "Second"] {
+            followers::rebuild(&other, &|_, _| {}).await.unwrap();
+            rename(&node, ids[1], name).await.unwrap();
+            assert_eq!(self::name(&node, ids[1]).await.as_deref(), Some(name));
+            assert_eq!(self::name(&other, ids[1]).await.as_deref(), Some(name));
+        }
+    }
+
     async fn a_database_that_went_back_is_believed(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();

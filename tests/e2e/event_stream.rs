@@ -201,7 +201,8 @@ async fn only_those_who_may_read_events_may_follow() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_ends_with_the_token_or_the_admin() {
     let (_database, server) = sqlite().await;
-    let (short, long) = (server.token(Duration::from_secs(1), None).await, server.token(HOUR, None).await);
+    let long = server.token(HOUR, None).await;
+    let short = server.token(Duration::from_secs(3), None).await;
     let mut until_the_token_ends = server.follow("/events/stream", &short, None).await;
     until_the_token_ends.ends().await;
     let mut until_the_admin_is_out = server.follow("/events/stream", &long, None).await;

@@ -8,6 +8,7 @@ use registrar::node::{Node, OpenError, StoreSettings};
 use registrar_aggregates::admin::Admin;
 use registrar_projections::admins::{BY_NAME, PERSON_ID};
 use registrar_projections::{AdminDocument, Direction, Query};
+use sqlx::{Connection, Executor};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -228,6 +229,12 @@ async fn a_node_does_not_start_without_its_database_and_says_what_to_do() {
     assert!(!wrong_password.to_string().contains("wrong@"), "{wrong_password}");
     let no_database = open(format!("{login}@{}", place.replace("test_", "none_"))).await;
     assert!(matches!(&no_database, OpenError::Unreachable(why) if why.contains("none_")), "{no_database}");
+    let (base, _) = server.url.rsplit_once('/').unwrap();
+    let mut connection = sqlx::PgConnection::connect(&server.url).await.unwrap();
+    let latin = "CREATE DATABASE latin ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0";
+    connection.execute(latin).await.unwrap();
+    let latin = open(format!("{base}/latin")).await;
+    assert!(matches!(&latin, OpenError::Encoding(name) if name == "LATIN1"), "{latin}");
     for unusable in ["mysql://localhost/x", "localhost:5432", "postgres://[::bad/"] {
         assert!(matches!(open(unusable.into()).await, OpenError::Url(_)), "{unusable}");
     }

@@ -32,6 +32,9 @@ on_both_stores! {
         assert_eq!(failed.status(), 401);
         let opened = client.post(url("/v1/login/")).json(&login(PASSWORD)).send().await.unwrap();
         let token = opened.json::<Value>().await.unwrap()["access-token"].as_str().unwrap().to_owned();
+        let mut renewing = login(PASSWORD);
+        renewing["new-password"] = json!("a-new-and-long-one");
+        assert_eq!(client.post(url("/v1/login/")).json(&renewing).send().await.unwrap().status(), 400);
         let narrowed = run(&database.settings, &["token", "create", "--admin", ROOT, "--permission", "ecg-admins.read"]);
         let denied = client.get(url("/audit/checkpoint")).bearer_auth(narrowed.trim()).send().await.unwrap();
         assert_eq!(denied.status(), 403);
@@ -49,6 +52,11 @@ on_both_stores! {
         assert_eq!((&failed["client_address"], &failed["caller_request_id"]), (&json!("127.0.0.1"), &json!(sent)));
         assert_ne!(failed["request_id"], json!(sent), "our own identifier is another");
         let signed_in = find(&lines, "sign-in", "success");
+        // A sign-in with the right password that is refused nevertheless.
+        let unasked = |line: &&Value| line["reason"].as_str().is_some_and(|reason| reason.contains("new password"));
+        let unasked = lines.iter().find(unasked).expect("a line");
+        assert_eq!((&unasked["event"], &unasked["outcome"]), (&json!("sign-in"), &json!("refused")));
+        assert_eq!(unasked["subject_digest"], signed_in["subject_digest"]);
         assert_eq!(signed_in["subject_digest"], failed["subject_digest"], "the same name");
         assert!(signed_in["actor"].is_string() && signed_in["session"].is_string());
         assert!(find(&lines, "access", "refused")["operation"].is_string());

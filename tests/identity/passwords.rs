@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 const STRENGTH: &str = "/v1/password-strength/";
 const NEW: &str = "another horse entirely, quite blue";
+const OWN: &str = "a password that ada alone has thought of";
 
 fn path(id: Uuid) -> String {
     format!("/v1/users/{id}/change-password/")
@@ -165,6 +166,54 @@ on_both_stores! {
         refusal(&read, 401, "unauthenticated");
         refusal(&attempt(&identity, &credentials(NEW)).await, 403, "password-reset-required");
         refusal(&attempt(&identity, &credentials(PASSWORD)).await, 401, "bad-credentials");
+    }
+
+    async fn a_password_of_support_is_good_for_setting_another_one(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let renewing = |password: &str, new: &str| {
+            json!({ "username": "ada@example.com", "password": password, "new-password": new })
+        };
+        let not_asked = attempt(&identity, &renewing(PASSWORD, OWN)).await;
+        assert_eq!(refusal(&not_asked, 400, "validation-error")["source"]["pointer"], "/new-password");
+        let support = json!({ "context": "carium-support", "new-password": NEW });
+        identity.post(&identity.system, &path(ada.id), &support).await;
+        let head = identity.head().await;
+        for new in [NEW, "password1"] {
+            let refused = attempt(&identity, &renewing(NEW, new)).await;
+            assert_eq!(refusal(&refused, 400, "validation-error")["source"]["pointer"], "/new-password");
+        }
+        refusal(&attempt(&identity, &credentials(NEW)).await, 403, "password-reset-required");
+        assert_eq!(identity.head().await, head);
+        for password in [PASSWORD, OWN] {
+            refusal(&attempt(&identity, &renewing(password, OWN)).await, 401, "bad-credentials");
+        }
+        let answer = attempt(&identity, &renewing(NEW, OWN)).await;
+        assert_eq!(answer.status, 201);
+        let token = answer.json()["access-token"].as_str().unwrap().to_owned();
+        identity.get(&Person { token, ..ada.clone() }, "/v1/organizations/").await;
+        // It was good once.
+        refusal(&attempt(&identity, &renewing(NEW, "yet-another-long-one")).await, 401, "bad-credentials");
+        assert_eq!(attempt(&identity, &credentials(OWN)).await.status, 201);
+    }
+
+    async fn a_password_of_support_is_taken_once_however_often_it_is_shown_at_once(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let support = json!({ "context": "carium-support", "new-password": NEW });
+        identity.post(&identity.system, &path(ada.id), &support).await;
+        let renewing: Vec<_> = (0..4)
+            .map(|number| {
+                let new = format!("{OWN} {number}");
+                json!({ "username": "ada@example.com", "password": NEW, "new-password": new })
+            })
+            .collect();
+        let answers = futures::future::join_all(renewing.iter().map(|body| attempt(&identity, body))).await;
+        let taken: Vec<_> = answers.iter().filter(|answer| answer.status == 201).collect();
+        assert_eq!(taken.len(), 1);
+        assert!(answers.iter().all(|answer| [201, 400, 401, 409, 503].contains(&answer.status.as_u16())));
+        let token = taken[0].json()["access-token"].as_str().unwrap().to_owned();
+        identity.get(&Person { token, ..ada.clone() }, "/v1/organizations/").await;
     }
 
     async fn a_password_is_right_however_its_letters_are_composed(database) {

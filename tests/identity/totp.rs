@@ -86,6 +86,33 @@ on_both_stores! {
         assert!(!listed.to_string().contains(&device.secret));
     }
 
+    async fn a_recovery_code_signs_in_once_without_the_device(database) {
+        let identity = Identity::open(&database).await;
+        let ada = ada(&identity).await;
+        let device = device(&identity, &ada).await;
+        let path = format!("{}enable/", device.path);
+        let enabled = identity.post(&ada, &path, &enabling(&device)).await;
+        let codes: Vec<_> = enabled["meta"]["recovery-codes"].as_array().unwrap().clone();
+        assert_eq!(codes.len(), 10);
+        let [first, second] = [0, 1].map(|number: usize| codes[number].as_str().unwrap().to_owned());
+        // What was enabled before has nothing to give.
+        let again = identity.post(&ada, &path, &enabling(&device)).await;
+        assert!(again["meta"].is_null(), "{again}");
+        assert_eq!(attempt(&identity, &credentials(Some(&first))).await.status, 201);
+        refusal(&attempt(&identity, &credentials(Some(&first))).await, 401, "totp-invalid");
+        let spaced = second.to_uppercase().replace('-', " ");
+        assert_eq!(attempt(&identity, &credentials(Some(&spaced))).await.status, 201);
+        let body = credentials(Some(codes[2].as_str().unwrap()));
+        let answers = futures::future::join_all((0..4).map(|_| attempt(&identity, &body))).await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
+        // With the way in comes the way to another device, and other codes.
+        let password = json!({ "password": PASSWORD });
+        identity.post(&ada, &format!("{}disable/", device.path), &password).await;
+        let other = self::device(&identity, &ada).await;
+        identity.post(&ada, &format!("{}enable/", other.path), &enabling(&other)).await;
+        refusal(&attempt(&identity, &credentials(codes[3].as_str())).await, 401, "totp-invalid");
+    }
+
     async fn one_code_opens_one_session_however_many_try_it_at_once(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;

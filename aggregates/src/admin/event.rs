@@ -188,20 +188,27 @@ pub enum AdminEvent {
 }
 
 event_names!(AdminEvent {
-    Registered => "admin.registered" @ "1.0",
-    GrantsAmended => "admin.grants-amended" @ "1.0",
-    PersonAmended => "admin.person-amended" @ "1.0",
-    PartyAmended => "admin.party-amended" @ "1.0",
-    AddressAdded => "admin.address-added" @ "1.0",
-    AddressAmended => "admin.address-amended" @ "1.0",
-    AddressRemoved => "admin.address-removed" @ "1.0",
-    PhoneNumberAdded => "admin.phone-number-added" @ "1.0",
-    PhoneNumberAmended => "admin.phone-number-amended" @ "1.0",
-    PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0",
-    PasswordChanged => "admin.password-changed" @ "1.0",
-    SessionsEnded => "admin.sessions-ended" @ "1.0",
-    Activated => "admin.activated" @ "1.0",
-    Deactivated => "admin.deactivated" @ "1.0",
+    Registered => "admin.registered" @ "1.0", clear [
+        "/id", "/personId", "/partyId", "/account/id", "/addresses/*/id", "/addresses/*/countryCode",
+        "/addresses/*/regionCode", "/phoneNumbers/*/id", "/policies/*", "/customPermissions/*",
+    ];
+    GrantsAmended => "admin.grants-amended" @ "1.0", clear ["/policies/*", "/customPermissions/*"];
+    PersonAmended => "admin.person-amended" @ "1.0", clear [];
+    PartyAmended => "admin.party-amended" @ "1.0", clear [];
+    AddressAdded => "admin.address-added" @ "1.0", clear [
+        "/address/id", "/address/countryCode", "/address/regionCode",
+    ];
+    AddressAmended => "admin.address-amended" @ "1.0", clear [
+        "/address/id", "/address/countryCode", "/address/regionCode",
+    ];
+    AddressRemoved => "admin.address-removed" @ "1.0", clear ["/addressId"];
+    PhoneNumberAdded => "admin.phone-number-added" @ "1.0", clear ["/phoneNumber/id"];
+    PhoneNumberAmended => "admin.phone-number-amended" @ "1.0", clear ["/phoneNumber/id"];
+    PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0", clear ["/phoneNumberId"];
+    PasswordChanged => "admin.password-changed" @ "1.0", clear [];
+    SessionsEnded => "admin.sessions-ended" @ "1.0", clear [];
+    Activated => "admin.activated" @ "1.0", clear [];
+    Deactivated => "admin.deactivated" @ "1.0", clear [];
 });
 
 impl EventFacts for AdminEvent {
@@ -246,48 +253,6 @@ impl EventFacts for AdminEvent {
             | AdminEvent::PhoneNumberRemoved { .. }
             | AdminEvent::Activated {}
             | AdminEvent::Deactivated {} => false,
-        }
-    }
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        match self {
-            AdminEvent::Registered(_) => &[
-                "/person/firstName",
-                "/person/lastName",
-                "/person/suffix",
-                "/person/emailAddress",
-                "/legacyIdentifier",
-                "/addresses/*/addressLine1",
-                "/addresses/*/addressLine2",
-                "/addresses/*/city",
-                "/addresses/*/postalCode",
-                "/addresses/*/stateProvinceCode",
-                "/phoneNumbers/*/phoneNumber",
-                "/phoneNumbers/*/extension",
-                "/account/email",
-                "/account/passwordHash",
-            ],
-            AdminEvent::PersonAmended { .. } => {
-                &["/person/firstName", "/person/lastName", "/person/suffix", "/person/emailAddress"]
-            }
-            AdminEvent::PartyAmended { .. } => &["/legacyIdentifier"],
-            AdminEvent::AddressAdded { .. } | AdminEvent::AddressAmended { .. } => &[
-                "/address/addressLine1",
-                "/address/addressLine2",
-                "/address/city",
-                "/address/postalCode",
-                "/address/stateProvinceCode",
-            ],
-            AdminEvent::PhoneNumberAdded { .. } | AdminEvent::PhoneNumberAmended { .. } => {
-                &["/phoneNumber/phoneNumber", "/phoneNumber/extension"]
-            }
-            AdminEvent::PasswordChanged { .. } => self.secret_fields(),
-            AdminEvent::GrantsAmended { .. }
-            | AdminEvent::AddressRemoved { .. }
-            | AdminEvent::PhoneNumberRemoved { .. }
-            | AdminEvent::SessionsEnded {}
-            | AdminEvent::Activated {}
-            | AdminEvent::Deactivated {} => &[],
         }
     }
 

@@ -88,14 +88,14 @@ pub enum ApiKeyEvent {
 }
 
 event_names!(ApiKeyEvent {
-    Created => "api-key.created" @ "1.0",
-    SecretRolled => "api-key.secret-rolled" @ "1.0",
-    Renamed => "api-key.renamed" @ "1.0",
-    RolesChanged => "api-key.roles-changed" @ "1.0",
-    ExpiryChanged => "api-key.expiry-changed" @ "1.0",
-    Enabled => "api-key.enabled" @ "1.0",
-    Disabled => "api-key.disabled" @ "1.0",
-    Deleted => "api-key.deleted" @ "1.0",
+    Created => "api-key.created" @ "1.0", clear ["/id", "/organizationId", "/name", "/roles/*", "/expiresAt"];
+    SecretRolled => "api-key.secret-rolled" @ "1.0", clear [];
+    Renamed => "api-key.renamed" @ "1.0", clear ["/name"];
+    RolesChanged => "api-key.roles-changed" @ "1.0", clear ["/roles/*"];
+    ExpiryChanged => "api-key.expiry-changed" @ "1.0", clear ["/expiresAt"];
+    Enabled => "api-key.enabled" @ "1.0", clear [];
+    Disabled => "api-key.disabled" @ "1.0", clear [];
+    Deleted => "api-key.deleted" @ "1.0", clear ["/organizationId"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.
@@ -124,10 +124,6 @@ impl EventFacts for ApiKeyEvent {
             | ApiKeyEvent::Enabled {}
             | ApiKeyEvent::Disabled {} => vec![],
         }
-    }
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        self.secret_fields()
     }
 
     fn secret_fields(&self) -> &'static [&'static str] {

@@ -140,8 +140,8 @@ pub enum FeatureEvent {
 }
 
 event_names!(FeatureEvent {
-    Created => "feature.created" @ "1.0",
-    Amended => "feature.amended" @ "1.0",
+    Created => "feature.created" @ "1.0", clear ["/id", "/definition/stage", "/definition/description"];
+    Amended => "feature.amended" @ "1.0", clear ["/definition/stage", "/definition/description"];
 });
 
 impl EventFacts for FeatureEvent {}

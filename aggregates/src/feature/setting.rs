@@ -123,9 +123,15 @@ pub enum SettingEvent {
 }
 
 event_names!(SettingEvent {
-    Created => "feature-setting.created" @ "1.0",
-    Switched => "feature-setting.switched" @ "1.0",
-    Removed => "feature-setting.removed" @ "1.0",
+    Created => "feature-setting.created" @ "1.0", clear [
+        "/id", "/setting/featureId", "/setting/target/organization", "/setting/target/user", "/setting/target/userIn/*",
+        "/setting/switch",
+    ];
+    Switched => "feature-setting.switched" @ "1.0", clear ["/switch"];
+    Removed => "feature-setting.removed" @ "1.0", clear [
+        "/setting/featureId", "/setting/target/organization", "/setting/target/user", "/setting/target/userIn/*",
+        "/setting/switch",
+    ];
 });
 
 impl EventFacts for SettingEvent {

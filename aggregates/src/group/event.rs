@@ -57,11 +57,13 @@ pub enum GroupEvent {
 }
 
 event_names!(GroupEvent {
-    Created => "individual-group.created" @ "1.0",
-    Renamed => "individual-group.renamed" @ "1.0",
-    Tagged => "individual-group.tagged" @ "1.0",
-    LeadersReplaced => "individual-group.leaders-replaced" @ "1.0",
-    Moved => "individual-group.moved" @ "1.0",
+    Created => "individual-group.created" @ "1.0", clear [
+        "/id", "/organizationId", "/name", "/kind", "/nodeType", "/tags/*", "/parent",
+    ];
+    Renamed => "individual-group.renamed" @ "1.0", clear ["/organizationId", "/parent", "/from", "/to"];
+    Tagged => "individual-group.tagged" @ "1.0", clear ["/tags/*"];
+    LeadersReplaced => "individual-group.leaders-replaced" @ "1.0", clear ["/leaders/*"];
+    Moved => "individual-group.moved" @ "1.0", clear ["/organizationId", "/name", "/from", "/to"];
 });
 
 impl EventFacts for GroupEvent {

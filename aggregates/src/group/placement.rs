@@ -97,10 +97,10 @@ pub enum PlacementEvent {
 }
 
 event_names!(PlacementEvent {
-    Enrolled => "individual-placement.enrolled" @ "1.0",
-    Joined => "individual-placement.joined" @ "1.0",
-    Removed => "individual-placement.removed" @ "1.0",
-    Released => "individual-placement.released" @ "1.0",
+    Enrolled => "individual-placement.enrolled" @ "1.0", clear ["/organizationId", "/individualId"];
+    Joined => "individual-placement.joined" @ "1.0", clear ["/group"];
+    Removed => "individual-placement.removed" @ "1.0", clear ["/group"];
+    Released => "individual-placement.released" @ "1.0", clear ["/groups/*"];
 });
 
 impl EventFacts for PlacementEvent {}

@@ -88,8 +88,8 @@ pub enum StaffingEvent {
 }
 
 event_names!(StaffingEvent {
-    Appointed => "group-staffing.appointed" @ "1.0",
-    Relieved => "group-staffing.relieved" @ "1.0",
+    Appointed => "group-staffing.appointed" @ "1.0", clear ["/organizationId", "/userId", "/post", "/group"];
+    Relieved => "group-staffing.relieved" @ "1.0", clear ["/post", "/group"];
 });
 
 impl EventFacts for StaffingEvent {}

@@ -43,7 +43,7 @@ pub enum TreeEvent {
 }
 
 event_names!(TreeEvent {
-    NodeMoved => "group-tree.node-moved" @ "1.0",
+    NodeMoved => "group-tree.node-moved" @ "1.0", clear ["/node", "/under"];
 });
 
 impl EventFacts for TreeEvent {}

@@ -93,26 +93,26 @@ pub enum OrganizationEvent {
 }
 
 event_names!(OrganizationEvent {
-    Registered => "organization.registered" @ "1.0",
-    Renamed => "organization.renamed" @ "1.0",
-    StatusChanged => "organization.status-changed" @ "1.0",
-    DetailsAmended => "organization.details-amended" @ "1.0",
-    ModeAdded => "organization.mode-added" @ "1.0",
-    ModeAmended => "organization.mode-amended" @ "1.0",
-    ModeEnded => "organization.mode-ended" @ "1.0",
-    AddressAdded => "organization.address-added" @ "1.0",
-    AddressAmended => "organization.address-amended" @ "1.0",
-    AddressEnded => "organization.address-ended" @ "1.0",
-    PropertyAdded => "organization.property-added" @ "1.0",
-    PropertyAmended => "organization.property-amended" @ "1.0",
-    PropertyEnded => "organization.property-ended" @ "1.0",
-    Archived => "organization.archived" @ "1.0",
-    Restored => "organization.restored" @ "1.0",
-    StudyAssigned => "organization.study-assigned" @ "1.0",
-    StudyReleased => "organization.study-released" @ "1.0",
-    ReferencesAmended => "organization.references-amended" @ "1.0",
-    TenancyAmended => "organization.tenancy-amended" @ "1.0",
-    Deleted => "organization.deleted" @ "1.0",
+    Registered => "organization.registered" @ "1.0", clear ["/**"];
+    Renamed => "organization.renamed" @ "1.0", clear ["/**"];
+    StatusChanged => "organization.status-changed" @ "1.0", clear ["/**"];
+    DetailsAmended => "organization.details-amended" @ "1.0", clear ["/**"];
+    ModeAdded => "organization.mode-added" @ "1.0", clear ["/**"];
+    ModeAmended => "organization.mode-amended" @ "1.0", clear ["/**"];
+    ModeEnded => "organization.mode-ended" @ "1.0", clear ["/**"];
+    AddressAdded => "organization.address-added" @ "1.0", clear ["/**"];
+    AddressAmended => "organization.address-amended" @ "1.0", clear ["/**"];
+    AddressEnded => "organization.address-ended" @ "1.0", clear ["/**"];
+    PropertyAdded => "organization.property-added" @ "1.0", clear ["/**"];
+    PropertyAmended => "organization.property-amended" @ "1.0", clear ["/**"];
+    PropertyEnded => "organization.property-ended" @ "1.0", clear ["/**"];
+    Archived => "organization.archived" @ "1.0", clear ["/**"];
+    Restored => "organization.restored" @ "1.0", clear ["/**"];
+    StudyAssigned => "organization.study-assigned" @ "1.0", clear ["/**"];
+    StudyReleased => "organization.study-released" @ "1.0", clear ["/**"];
+    ReferencesAmended => "organization.references-amended" @ "1.0", clear ["/**"];
+    TenancyAmended => "organization.tenancy-amended" @ "1.0", clear ["/**"];
+    Deleted => "organization.deleted" @ "1.0", clear ["/**"];
 });
 
 impl EventFacts for OrganizationEvent {

@@ -129,9 +129,9 @@ pub enum GuardEvent {
 }
 
 event_names!(GuardEvent {
-    Failed => "sign-in-guard.failed" @ "1.0",
-    FailuresCounted => "sign-in-guard.failures-counted" @ "1.0",
-    Passed => "sign-in-guard.passed" @ "1.0",
+    Failed => "sign-in-guard.failed" @ "1.0", clear ["/subject", "/at"];
+    FailuresCounted => "sign-in-guard.failures-counted" @ "1.0", clear ["/subject", "/at"];
+    Passed => "sign-in-guard.passed" @ "1.0", clear ["/network", "/at"];
 });
 
 impl EventFacts for GuardEvent {}

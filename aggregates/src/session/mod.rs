@@ -169,11 +169,14 @@ pub enum SessionEvent {
 }
 
 event_names!(SessionEvent {
-    Opened => "session.opened" @ "1.0",
-    Refreshed => "session.refreshed" @ "1.0",
-    Switched => "session.switched" @ "1.0",
-    Renewed => "session.renewed" @ "1.0",
-    Ended => "session.ended" @ "1.0",
+    Opened => "session.opened" @ "1.0", clear [
+        "/id", "/userId", "/account", "/scope/organizationId", "/origin", "/by/id", "/by/account", "/via",
+        "/expiresAt",
+    ];
+    Refreshed => "session.refreshed" @ "1.0", clear ["/userId", "/account"];
+    Switched => "session.switched" @ "1.0", clear ["/scope/organizationId"];
+    Renewed => "session.renewed" @ "1.0", clear [];
+    Ended => "session.ended" @ "1.0", clear ["/reason"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.
@@ -186,10 +189,6 @@ impl fmt::Debug for SessionEvent {
 impl EventFacts for SessionEvent {
     // A session is no person, but it has a secret.
     const HAS_SUBJECT: bool = true;
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        self.secret_fields()
-    }
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {

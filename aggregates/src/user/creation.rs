@@ -29,6 +29,7 @@ pub struct Creation {
     /// Which contact it signs in with.
     pub username: Username,
     /// Its locale until it chooses one.
+    #[serde(deserialize_with = "crate::personal::opened")]
     pub locale: Locale,
     /// Its time zone (IANA name) until it chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

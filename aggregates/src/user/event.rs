@@ -75,6 +75,7 @@ pub enum UserEvent {
     #[serde(rename = "user.locale-selected")]
     LocaleChosen {
         /// Which.
+        #[serde(deserialize_with = "crate::personal::opened")]
         locale: Locale,
     },
     /// It chose a time zone.
@@ -87,6 +88,7 @@ pub enum UserEvent {
     #[serde(rename = "user.preferences-amended")]
     PreferencesAmended {
         /// All wishes from now on.
+        #[serde(deserialize_with = "crate::personal::opened")]
         preferences: Preferences,
     },
     /// It counts as something else.
@@ -237,36 +239,38 @@ pub enum UserEvent {
 }
 
 event_names!(UserEvent {
-    Created => "user.created" @ "1.0",
-    NamesAmended => "user.names-amended" @ "1.0",
-    BirthDateAmended => "user.birth-date-amended" @ "1.0",
-    EmailAmended => "user.email-amended" @ "1.0",
-    PhoneAmended => "user.phone-amended" @ "1.0",
-    PhoneConfirmed => "user.phone-confirmed" @ "1.0",
-    UsernameChosen => "user.username-selected" @ "1.0",
-    LocaleChosen => "user.locale-selected" @ "1.0",
-    TimeZoneChosen => "user.time-zone-selected" @ "1.0",
-    PreferencesAmended => "user.preferences-amended" @ "1.0",
-    Classified => "user.classified" @ "1.0",
-    PasswordChanged => "user.password-changed" @ "1.0",
-    Disabled => "user.disabled" @ "1.0",
-    Enabled => "user.enabled" @ "1.0",
-    Archived => "user.archived" @ "1.0",
-    OrganizationJoined => "user.organization-joined" @ "1.0",
-    OrganizationRemoved => "user.organization-removed" @ "1.0",
-    DefaultOrganizationChanged => "user.default-organization-changed" @ "1.0",
-    RoleGranted => "user.role-granted" @ "1.0",
-    RoleRevoked => "user.role-revoked" @ "1.0",
-    SystemRoleGranted => "user.system-role-granted" @ "1.0",
-    SystemRoleRevoked => "user.system-role-revoked" @ "1.0",
-    DocumentsAgreed => "user.documents-agreed" @ "1.0",
-    AgreementsDeleted => "user.agreements-deleted" @ "1.0",
-    IndividualAdded => "user.individual-added" @ "1.0",
-    EmailConfirmed => "user.email-confirmed" @ "1.0",
-    EmailRestored => "user.email-restored" @ "1.0",
-    PhoneRestored => "user.phone-restored" @ "1.0",
-    HomeChanged => "user.home-changed" @ "1.0",
-    SessionsEnded => "user.sessions-ended" @ "1.0",
+    Created => "user.created" @ "1.0", clear [
+        "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
+    ];
+    NamesAmended => "user.names-amended" @ "1.0", clear [];
+    BirthDateAmended => "user.birth-date-amended" @ "1.0", clear [];
+    EmailAmended => "user.email-amended" @ "1.0", clear [];
+    PhoneAmended => "user.phone-amended" @ "1.0", clear [];
+    PhoneConfirmed => "user.phone-confirmed" @ "1.0", clear [];
+    UsernameChosen => "user.username-selected" @ "1.0", clear ["/username"];
+    LocaleChosen => "user.locale-selected" @ "1.0", clear [];
+    TimeZoneChosen => "user.time-zone-selected" @ "1.0", clear [];
+    PreferencesAmended => "user.preferences-amended" @ "1.0", clear [] whole ["/preferences"];
+    Classified => "user.classified" @ "1.0", clear ["/classification"];
+    PasswordChanged => "user.password-changed" @ "1.0", clear ["/state"];
+    Disabled => "user.disabled" @ "1.0", clear ["/state"];
+    Enabled => "user.enabled" @ "1.0", clear ["/state"];
+    Archived => "user.archived" @ "1.0", clear [];
+    OrganizationJoined => "user.organization-joined" @ "1.0", clear ["/organizationId"];
+    OrganizationRemoved => "user.organization-removed" @ "1.0", clear ["/organizationId"];
+    DefaultOrganizationChanged => "user.default-organization-changed" @ "1.0", clear ["/organizationId"];
+    RoleGranted => "user.role-granted" @ "1.0", clear ["/organizationId", "/role"];
+    RoleRevoked => "user.role-revoked" @ "1.0", clear ["/organizationId", "/role"];
+    SystemRoleGranted => "user.system-role-granted" @ "1.0", clear ["/role"];
+    SystemRoleRevoked => "user.system-role-revoked" @ "1.0", clear ["/role"];
+    DocumentsAgreed => "user.documents-agreed" @ "1.0", clear ["/documents/*"];
+    AgreementsDeleted => "user.agreements-deleted" @ "1.0", clear [];
+    IndividualAdded => "user.individual-added" @ "1.0", clear ["/individualId"];
+    EmailConfirmed => "user.email-confirmed" @ "1.0", clear [];
+    EmailRestored => "user.email-restored" @ "1.0", clear [];
+    PhoneRestored => "user.phone-restored" @ "1.0", clear [];
+    HomeChanged => "user.home-changed" @ "1.0", clear ["/organizationId"];
+    SessionsEnded => "user.sessions-ended" @ "1.0", clear [];
 });
 
 /// Names the event and nothing of what it holds: most of it is personal, some of it secret.
@@ -329,47 +333,6 @@ impl EventFacts for UserEvent {
             | UserEvent::IndividualAdded { .. }
             | UserEvent::HomeChanged { .. }
             | UserEvent::SessionsEnded {} => vec![],
-        }
-    }
-
-    fn personal_fields(&self) -> &'static [&'static str] {
-        match self {
-            UserEvent::Created(_) => &[
-                "/names/firstName",
-                "/names/lastName",
-                "/birthDate",
-                "/contacts/email",
-                "/contacts/phone",
-                "/passwordHash",
-            ],
-            UserEvent::NamesAmended { .. } => &["/names/firstName", "/names/lastName"],
-            UserEvent::BirthDateAmended { .. } => &["/birthDate"],
-            UserEvent::EmailAmended { .. } => &["/former", "/email", "/kept"],
-            UserEvent::PhoneAmended { .. } => &["/former", "/phone", "/kept"],
-            UserEvent::EmailConfirmed { .. } | UserEvent::EmailRestored { .. } => &["/former", "/email"],
-            UserEvent::PhoneConfirmed { .. } => &["/former"],
-            UserEvent::PhoneRestored { .. } => &["/former", "/phone"],
-            UserEvent::Archived { .. } => &["/email", "/phone", "/keptEmail", "/keptPhone"],
-            UserEvent::PasswordChanged { .. } => self.secret_fields(),
-            UserEvent::UsernameChosen { .. }
-            | UserEvent::LocaleChosen { .. }
-            | UserEvent::TimeZoneChosen { .. }
-            | UserEvent::PreferencesAmended { .. }
-            | UserEvent::Classified { .. }
-            | UserEvent::Disabled { .. }
-            | UserEvent::Enabled { .. }
-            | UserEvent::OrganizationJoined { .. }
-            | UserEvent::OrganizationRemoved { .. }
-            | UserEvent::DefaultOrganizationChanged { .. }
-            | UserEvent::RoleGranted { .. }
-            | UserEvent::RoleRevoked { .. }
-            | UserEvent::SystemRoleGranted { .. }
-            | UserEvent::SystemRoleRevoked { .. }
-            | UserEvent::DocumentsAgreed { .. }
-            | UserEvent::AgreementsDeleted {}
-            | UserEvent::IndividualAdded { .. }
-            | UserEvent::HomeChanged { .. }
-            | UserEvent::SessionsEnded {} => &[],
         }
     }
 

@@ -40,8 +40,8 @@ pub enum RosterEvent {
 }
 
 event_names!(RosterEvent {
-    Added => "admin-roster.added" @ "1.0",
-    Removed => "admin-roster.removed" @ "1.0",
+    Added => "admin-roster.added" @ "1.0", clear ["/userId"];
+    Removed => "admin-roster.removed" @ "1.0", clear ["/userId"];
 });
 
 impl EventFacts for RosterEvent {}

@@ -33,13 +33,13 @@ pub fn alike(a: &Value, b: &Value) -> bool {
     a == b || (is_nothing(a) && is_nothing(b))
 }
 
-/// Whether `path` is what `pattern` stands for; `*` stands for one whole step.
+/// Whether `path` is what `pattern` stands for; `*` stands for one whole step, `**` for this one and all that follow.
 #[must_use]
 pub fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
     loop {
         match (pattern.next(), path.next()) {
-            (None, None) => return true,
+            (None, None) | (Some("**"), Some(_)) => return true,
             (Some(step), Some(name)) if step == "*" || step == name => {}
             _ => return false,
         }

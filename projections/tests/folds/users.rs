@@ -134,3 +134,15 @@ fn names_that_differ_beyond_the_cut_have_different_keys() {
     assert_ne!(key(&one, "last_name"), key(&other, "last_name"));
     assert_eq!(key(&one, "last_name"), users::name_key(&one.names.last_name));
 }
+
+#[test]
+fn the_time_of_a_password_of_support_is_kept_until_another_one_is_set() {
+    let password = |state| UserEvent::PasswordChanged { password_hash: "hash".into(), state, ends_sessions: true };
+    let set = document([created(), password(UserState::ForceResetPassword)]);
+    assert_eq!(set.reset_at, Some(set.updated_at));
+    let renamed = UserEvent::UsernameChosen { username: Username::Phone };
+    let later = document([created(), password(UserState::ForceResetPassword), renamed]);
+    assert!(later.reset_at.is_some_and(|at| at < later.updated_at));
+    let changed = [UserState::ForceResetPassword, UserState::Confirmed].map(password);
+    assert_eq!(document([vec![created()], changed.into()].concat()).reset_at, None);
+}

@@ -23,31 +23,39 @@ pub struct Resource {
     attributes: Value,
     #[serde(skip)]
     version: Option<u64>,
+    #[serde(skip)]
+    meta: Option<Value>,
 }
 
 impl Resource {
     /// A resource of a type, with its identifier and attributes.
     #[must_use]
     pub fn new(kind: &'static str, id: impl ToString, attributes: Value) -> Self {
-        Resource { kind, id: Some(Value::String(id.to_string())), attributes, version: None }
+        Resource { kind, id: Some(Value::String(id.to_string())), attributes, version: None, meta: None }
     }
 
     /// A resource whose identifier is a number.
     #[must_use]
     pub fn numbered(kind: &'static str, id: u64, attributes: Value) -> Self {
-        Resource { kind, id: Some(id.into()), attributes, version: None }
+        Resource { kind, id: Some(id.into()), attributes, version: None, meta: None }
     }
 
     /// A row that has no identifier of its own.
     #[must_use]
     pub fn row(kind: &'static str, attributes: Value) -> Self {
-        Resource { kind, id: None, attributes, version: None }
+        Resource { kind, id: None, attributes, version: None, meta: None }
     }
 
     /// The same at a version, which is its entity tag where it is answered by itself.
     #[must_use]
     pub fn at(self, version: u64) -> Self {
         Resource { version: Some(version), ..self }
+    }
+
+    /// The same with what is said beside it where it is answered by itself.
+    #[must_use]
+    pub fn beside(self, meta: Value) -> Self {
+        Resource { meta: Some(meta), ..self }
     }
 }
 
@@ -119,7 +127,10 @@ impl Reply {
     #[must_use]
     pub fn parts(&self) -> (StatusCode, HeaderValue, Value) {
         match self {
-            Reply::One(status, resource) => (*status, DOCUMENT, json!({ "data": resource })),
+            Reply::One(status, resource) => match &resource.meta {
+                Some(meta) => (*status, DOCUMENT, json!({ "data": resource, "meta": meta })),
+                None => (*status, DOCUMENT, json!({ "data": resource })),
+            },
             Reply::Page(resources, window, total) => {
                 (StatusCode::OK, DOCUMENT, json!({ "data": resources, "meta": window.meta(*total) }))
             }

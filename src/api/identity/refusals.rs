@@ -193,8 +193,16 @@ impl From<SignInError> for ApiError {
             SignInError::Disabled => refused(StatusCode::FORBIDDEN, "account-disabled", "the account is disabled"),
             SignInError::Unconfirmed => refused(StatusCode::FORBIDDEN, "forbidden", "the account is not confirmed yet"),
             SignInError::ResetNeeded => {
-                refused(StatusCode::FORBIDDEN, "password-reset-required", "another password must be set first")
+                let detail = "another password must be set first: send it as new-password beside the present one";
+                refused(StatusCode::FORBIDDEN, "password-reset-required", detail)
             }
+            SignInError::ResetOverdue => {
+                let detail = "the password that support has set counts no longer; support must set another one";
+                refused(StatusCode::FORBIDDEN, "password-reset-required", detail)
+            }
+            SignInError::ResetNotNeeded => member("new-password", "is taken only where another password must be set"),
+            SignInError::SamePassword => member("new-password", "must be another one"),
+            SignInError::Weak(weak) => member("new-password", weak.to_string()),
             SignInError::OrganizationRetired => NotOpened::Retired.into(),
             SignInError::AgreementsNeeded(documents) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,

@@ -34,6 +34,8 @@ const NOT_SIGNED_IN: ApiError = ApiError::Unauthenticated { credentials_sent: tr
 pub(super) struct SignIn {
     username: String,
     password: Secret,
+    /// The password from now on, where support has set the present one.
+    new_password: Option<Secret>,
     totp_code: Option<String>,
     #[serde(default)]
     service_document_agreements: BTreeSet<Uuid>,
@@ -128,6 +130,7 @@ pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
     let credentials = Credentials {
         username: asked.username,
         password: asked.password.0,
+        new_password: asked.new_password.map(|new| new.0),
         code: asked.totp_code,
         agreements: asked.service_document_agreements,
         interactive: asked.interactive,

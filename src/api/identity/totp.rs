@@ -6,7 +6,7 @@ use super::passwords::confirmed;
 use super::times;
 use crate::access::resource::{TotpAct, UserAct};
 use crate::api::common::ApiError;
-use crate::directory::second_factor::{self, Provisioning};
+use crate::directory::second_factor::{self, Provisioning, RecoveryCodes};
 use crate::directory::sessions::{self, Person};
 use crate::directory::{DirectoryError, Done};
 use crate::executor::{Outcome, RequestContext};
@@ -79,16 +79,21 @@ pub(super) async fn enable(
     call: Call,
     Plain(Enabling { codes, password: Secret(password) }): Plain<Enabling>,
 ) -> Answered {
-    change(&call, TotpAct::Enable, password, |node, context, id| async move {
+    let recovery = &RecoveryCodes::fresh();
+    let given = json!({ "recovery-codes": recovery.texts().collect::<Vec<_>>() });
+    let render = move |document: &TotpDocument| resource(document, Value::Null).beside(given.clone());
+    change(&call, TotpAct::Enable, password, render, |node, context, id| async move {
         let [first, second] = &codes;
-        second_factor::enable(node, context, id, [first, second], Utc::now()).await
+        second_factor::enable(node, context, id, [first, second], recovery, Utc::now()).await
     })
     .await
 }
 
 /// Out of force.
 pub(super) async fn disable(call: Call, Plain(Password { password: Secret(password) }): Plain<Password>) -> Answered {
-    change(&call, TotpAct::TakeAway, password, second_factor::disable).await
+    // A configuration that is or was in force has no secret to show.
+    let render = |document: &TotpDocument| resource(document, Value::Null);
+    change(&call, TotpAct::TakeAway, password, render, second_factor::disable).await
 }
 
 /// Carries out an act of somebody who shows their own password.
@@ -96,6 +101,7 @@ async fn change<'c, Act>(
     call: &'c Call,
     what: TotpAct,
     password: Zeroizing<String>,
+    render: impl Fn(&TotpDocument) -> Resource + Clone + Send + Sync + 'static,
     act: impl FnOnce(&'c Node, &'c RequestContext, TotpId) -> Act,
 ) -> Answered
 where
@@ -108,8 +114,7 @@ where
     let id = document.id;
     let reply = call
         .commit_rendered(
-            // A configuration that is or was in force has no secret to show.
-            |outcome| changed(outcome, Value::Null),
+            move |outcome| outcome.document::<TotpDocument>().map(|document| Reply::created(render(document))),
             |node, context| async move { act(node, context, id).await.map_err(taken) },
         )
         .await?;

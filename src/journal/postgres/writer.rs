@@ -60,6 +60,9 @@ impl PostgresWriter {
     }
 }
 
+/// `undefined_table`: that of a generation which was dropped.
+const UNDEFINED_TABLE: &str = "42P01";
+
 /// Whether others were there between the beginning of a statement and its turn: a generation that they swapped away and
 /// dropped (`undefined_table`), or a row that they wrote and that it could not see (`unique_violation`).
 fn is_outrun(error: &sqlx::Error) -> bool {
@@ -67,7 +70,7 @@ fn is_outrun(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code(),
         _ => None,
     };
-    code.is_some_and(|code| ["42P01", "23505"].contains(&&*code))
+    code.is_some_and(|code| [UNDEFINED_TABLE, "23505"].contains(&&*code))
 }
 
 fn indexes(row: &PgRow, column: &str) -> JournalResult<Vec<usize>> {
@@ -160,7 +163,13 @@ impl JournalWriter for PostgresWriter {
     ) -> JournalResult<HashMap<String, String>> {
         let table = sql::table(collection.collection(), generation);
         let text = format!("SELECT id, body FROM {table} WHERE id = ANY ($1)");
-        Ok(sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await?.into_iter().collect())
+        match sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await {
+            Ok(bodies) => Ok(bodies.into_iter().collect()),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
+                Err(JournalError::OtherGeneration)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn relax(&mut self) -> JournalResult<()> {

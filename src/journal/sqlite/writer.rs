@@ -244,7 +244,14 @@ impl JournalWriter for SqliteWriter {
         let table = sql::table(collection.collection(), generation);
         let text = format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
         let query = sqlx::query_as(&text).bind(json!(ids).to_string());
-        Ok(query.fetch_all(&mut self.connection).await?.into_iter().collect())
+        match query.fetch_all(&mut self.connection).await {
+            Ok(bodies) => Ok(bodies.into_iter().collect()),
+            // That of a generation which was dropped.
+            Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => {
+                Err(JournalError::OtherGeneration)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// In WAL mode this is safe for the journal in the same file: the log is one sequence, so that a commit which is

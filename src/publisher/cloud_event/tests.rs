@@ -81,6 +81,27 @@ async fn what_is_sealed_reads_redacted_and_its_box_is_gone() {
     assert!(!event.json.contains("sealed") && !event.json.contains("AQID"), "{}", event.json);
 }
 
+/// Earlier releases sealed less, and their events are published from the journal like all others.
+#[tokio::test]
+async fn what_an_earlier_release_left_in_the_clear_reads_redacted() {
+    let of = |event_type: &str, payload: &Value| StoredEvent {
+        event_type: event_type.into(),
+        ..stored(payload, &metadata())
+    };
+    let payload =
+        json!({"type": "user.preferences-amended", "preferences": {"sms": {"call-me-at": "+43 660", "n": 7}}});
+    let (_, json) = rendered(of("user.preferences-amended", &payload)).await;
+    assert_eq!(json["data"], json!({"type": "user.preferences-amended", "preferences": REDACTED}));
+    let payload = json!({"type": "user-checkin.recorded", "userId": "u", "source": "ios", "model": "iPhone of Ada"});
+    let (_, json) = rendered(of("user-checkin.recorded", &payload)).await;
+    assert_eq!(json["data"]["model"], REDACTED);
+    assert_eq!((&json["data"]["userId"], &json["data"]["source"]), (&json!("u"), &json!("ios")));
+    // Organizations have nothing personal, and their events stay as they are, byte for byte.
+    let payload = json!({"type": "organization.renamed", "name": "Ada's"});
+    let (event, _) = rendered(of("organization.renamed", &payload)).await;
+    assert!(event.json.contains(&payload.to_string()), "{}", event.json);
+}
+
 #[tokio::test]
 async fn what_the_caller_wrote_and_who_it_was_stay_inside() {
     let (event, _) = rendered(stored(&json!({"type": "admin.activated"}), &metadata())).await;

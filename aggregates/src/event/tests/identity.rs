@@ -1,9 +1,11 @@
 //! The largest event of every type of those who sign in, their groups and what they may.
 
 use super::*;
+use crate::feature::setting::Target;
 use crate::group::staffing::Post;
 use crate::group::{GroupKind, Node, NodeType};
 use crate::individual::Owner;
+use crate::user::Home;
 use crate::values::{GroupId, IndividualId, OrganizationId, UserId};
 use crate::{checkin, feature, session, task, totp, user};
 use uuid::Uuid;
@@ -51,6 +53,32 @@ pub(super) fn events() -> Vec<DomainEvent> {
     ]);
     events.extend(checkin::tests::full_events().into_iter().map(DomainEvent::from));
     events.extend(task::tests::full_events().into_iter().map(DomainEvent::from));
+    events
+}
+
+/// Events of types that are among [`events`], with members that exclude those of the samples there.
+pub(super) fn alternatives() -> Vec<DomainEvent> {
+    let user_id = UserId(Uuid::from_u128(1));
+    let organization_id = OrganizationId(Uuid::from_u128(2));
+    let owner = Owner::Organization(organization_id);
+    let mut events = vec![IndividualEvent::Recorded { id: IndividualId(Uuid::from_u128(3)), owner }.into()];
+    for mut sample in user::tests::full_events() {
+        if let UserEvent::Created(creation) = &mut sample {
+            creation.home = Some(Home::of(organization_id));
+            events.push(sample.into());
+        }
+    }
+    for sample in feature::tests::full_setting_events() {
+        for target in
+            [Target::Organization(organization_id), Target::User(user_id), Target::UserIn(user_id, organization_id)]
+        {
+            let mut sample = sample.clone();
+            if let SettingEvent::Created { setting, .. } | SettingEvent::Removed { setting } = &mut sample {
+                setting.target = target;
+            }
+            events.push(sample.into());
+        }
+    }
     events
 }
 
@@ -123,6 +151,7 @@ fn the_names_are_those_of_their_first_release() {
             "totp-configuration.created",
             "totp-configuration.enabled",
             "totp-configuration.code-used",
+            "totp-configuration.recovery-code-used",
             "totp-configuration.disabled",
             "totp-configuration.deleted",
             "feature.created",

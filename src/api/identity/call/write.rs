@@ -182,6 +182,7 @@ impl Call {
             authenticator: &self.app.authenticator,
             documents: &self.app.settings.service_documents,
             failures: &self.app.failures,
+            pwned: self.app.settings.pwned.as_ref(),
         }
     }
 
