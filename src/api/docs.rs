@@ -96,7 +96,7 @@ fn file(name: &str) -> Result<Response, ApiError> {
     let file =
         utoipa_swagger_ui::serve(name, Arc::clone(&CONFIG)).map_err(|error| ApiError::internal(error.to_string()))?;
     let file = file.ok_or(ApiError::NoSuchPath)?;
-    let headers = [(CONTENT_TYPE, file.content_type), (CONTENT_SECURITY_POLICY, PAGE_POLICY.to_owned())];
+    let headers = [(CONTENT_TYPE, with_charset(file.content_type)), (CONTENT_SECURITY_POLICY, PAGE_POLICY.to_owned())];
     let bytes = match (name, file.bytes) {
         // The page stands at /docs and its files below it, so it must not name them relative to itself.
         (PAGE, bytes) => String::from_utf8_lossy(&bytes)
@@ -107,4 +107,10 @@ fn file(name: &str) -> Result<Response, ApiError> {
         (_, Cow::Owned(bytes)) => bytes,
     };
     Ok((headers, bytes).into_response())
+}
+
+/// The type with the charset of all texts here; a browser that is not told one guesses.
+fn with_charset(content_type: String) -> String {
+    let bare = content_type.starts_with("text/") && !content_type.contains("charset");
+    if bare { content_type + "; charset=utf-8" } else { content_type }
 }

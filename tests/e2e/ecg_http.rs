@@ -155,7 +155,10 @@ on_both_stores! {
         assert_eq!(get("/").send().await.header("location"), "/docs");
         assert_eq!(get("/docs/").send().await.header("location"), "/docs");
         let page = get("/docs").send().await;
-        assert_eq!(page.header("content-type"), "text/html");
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        for (file, kind) in [("swagger-ui.css", "text/css; charset=utf-8"), ("swagger-initializer.js", "text/javascript; charset=utf-8")] {
+            assert_eq!(get(&format!("/docs/{file}")).send().await.header("content-type"), kind);
+        }
         for file in page.text.split("\"/docs/").skip(1).map(|rest| rest.split('"').next().unwrap()) {
             assert_eq!(get(&format!("/docs/{file}")).send().await.status, 200, "{file}");
         }
