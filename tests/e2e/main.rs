@@ -51,6 +51,7 @@ mod fault_nodes;
 mod fault_postgres;
 mod fault_processes;
 mod followers;
+mod framing;
 mod identity_stock;
 mod journal;
 mod journal_answers;
