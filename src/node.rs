@@ -219,13 +219,17 @@ fn migration_error(error: MigrateError) -> OpenError {
 /// A database beyond this machine is spoken to over TLS, with its certificate checked, unless the URL or `PGSSLMODE` says
 /// otherwise.
 fn verified(url: &str, options: PgConnectOptions) -> PgConnectOptions {
+    let environment = std::env::var_os("PGSSLMODE").is_some_and(|mode| !mode.is_empty());
+    verified_unless(environment, url, options)
+}
+
+fn verified_unless(environment_says: bool, url: &str, options: PgConnectOptions) -> PgConnectOptions {
     let host = options.get_host();
     let here = host.starts_with('/')
         || host == "localhost"
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
         || options.get_socket().is_some();
-    let said = ["sslmode=", "ssl-mode="].iter().any(|name| url.contains(name))
-        || std::env::var_os("PGSSLMODE").is_some_and(|mode| !mode.is_empty());
+    let said = environment_says || ["sslmode=", "ssl-mode="].iter().any(|name| url.contains(name));
     if here || said { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }
 
@@ -529,4 +533,40 @@ fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {
         }
     };
     tokio::spawn(background.run_until_cancelled_owned(forgotten));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_beyond_this_machine_is_verified_unless_somebody_says_otherwise() {
+        let mode = |url: &str, environment_says: bool| {
+            let options = PgConnectOptions::from_str(url).expect("a URL").ssl_mode(PgSslMode::Prefer);
+            // What the URL says is kept as the driver read it.
+            let options = match url.contains("sslmode=disable") || url.contains("ssl-mode=disable") {
+                true => options.ssl_mode(PgSslMode::Disable),
+                false => options,
+            };
+            format!("{:?}", verified_unless(environment_says, url, options).get_ssl_mode())
+        };
+        for (url, expected) in [
+            ("postgres://u:p@db.example.org/d", "VerifyFull"),
+            ("postgresql://u:p@db.example.org:5433/d?application_name=x", "VerifyFull"),
+            ("postgres://u:p@192.0.2.7/d", "VerifyFull"),
+            ("postgres://u:p@[2001:db8::1]/d", "VerifyFull"),
+            ("postgres://u:p@localhost.example.org/d", "VerifyFull"),
+            ("postgres://u:p@localhost/d", "Prefer"),
+            ("postgres://u:p@127.0.0.1:5432/d", "Prefer"),
+            ("postgres://u:p@127.8.0.1/d", "Prefer"),
+            ("postgres://u:p@[::1]/d", "Prefer"),
+            ("postgres://u:p@%2Fvar%2Frun%2Fpostgresql/d", "Prefer"),
+            ("postgres:///d?host=/var/run/postgresql", "Prefer"),
+            ("postgres://u:p@db.example.org/d?sslmode=disable", "Disable"),
+            ("postgres://u:p@db.example.org/d?ssl-mode=disable", "Disable"),
+        ] {
+            assert_eq!(mode(url, false), expected, "{url}");
+        }
+        assert_eq!(mode("postgres://u:p@db.example.org/d", true), "Prefer", "PGSSLMODE says so");
+    }
 }
