@@ -21,6 +21,7 @@ pub mod idempotency;
 pub mod journal;
 pub mod node;
 mod priority;
+mod private_file;
 pub mod publisher;
 pub mod read_store;
 pub mod replay;

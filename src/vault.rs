@@ -5,6 +5,7 @@
 //! key: the document stays, its hash stays right, the values read as erased.
 
 use crate::journal::{Journal, JournalError, JournalResult, SubjectKeyStep};
+use crate::private_file::{self, PrivateFileError};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -77,28 +78,23 @@ impl MasterKey {
     /// `Malformed`, `File`.
     pub fn from_file(path: &Path) -> Result<Self, MasterKeyError> {
         let failed = |source| MasterKeyError::File { path: path.display().to_string(), source };
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                let text = Zeroizing::new(text);
-                check_owner(path)
-                    .map_err(failed)?
-                    .then_some(())
-                    .ok_or_else(|| MasterKeyError::Exposed { path: path.display().to_string() })?;
-                Self::parse(&text, &path.display().to_string())
+        match private_file::read(path) {
+            Ok(text) => Self::parse(&text, &path.display().to_string()),
+            Err(PrivateFileError::Exposed) => Err(MasterKeyError::Exposed { path: path.display().to_string() }),
+            Err(PrivateFileError::File(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                Self::create(path).map_err(failed)
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::create(path).map_err(failed),
-            Err(error) => Err(failed(error)),
+            Err(PrivateFileError::File(error)) => Err(failed(error)),
         }
     }
 
     fn create(path: &Path) -> std::io::Result<Self> {
         use std::io::Write;
-        use std::os::unix::fs::OpenOptionsExt;
         let key = random();
         // Written aside and linked into place: two first starts at once end up with one key, never with half of one.
         // The name is random, since processes of two containers may have one id.
         let aside = path.with_extension(format!("{:016x}.tmp", u64::from_ne_bytes(random())));
-        let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+        let mut file = private_file::create(&aside)?;
         file.write_all(format!("{}\n", BASE64.encode(key)).as_bytes())?;
         file.sync_all()?;
         let linked = std::fs::hard_link(&aside, path);
@@ -116,15 +112,6 @@ impl MasterKey {
     fn derive(&self, purpose: &str) -> [u8; KEY_LENGTH] {
         mac(&self.0, &[b"registrar/v1/", purpose.as_bytes()])
     }
-}
-
-/// Whether the file is one's own or the administrator's and nobody else may write it or, beside a group that was given it, read
-/// it.
-fn check_owner(path: &Path) -> std::io::Result<bool> {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(path)?;
-    let owner = file.uid() == 0 || file.uid() == rustix::process::geteuid().as_raw();
-    Ok(owner && file.mode() & 0o037 == 0)
 }
 
 /// Random bytes from the operating system.

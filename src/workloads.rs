@@ -1,6 +1,7 @@
 //! Programs that identify themselves by a token of the cluster that they run in: which of them act as which service account
 //! stands in a file that is read at start.
 
+use crate::private_file;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use registrar_aggregates::values::UserId;
@@ -30,12 +31,12 @@ pub struct Workload {
 pub struct Workloads(Vec<Workload>);
 
 impl Workloads {
-    /// Reads them from a file: a JSON array.
+    /// Reads them from a file: a JSON array. Its digests are as good as the tokens at `/v1/internal-auth/`, so it is a secret.
     ///
     /// # Errors
     /// A text that says what is wrong with the file.
     pub fn read(path: &Path) -> Result<Self, String> {
-        let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+        let text = private_file::read(path).map_err(|error| error.to_string())?;
         let workloads: Vec<Workload> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         match workloads.iter().find(|workload| digest(&workload.token_sha512).is_none()) {
             Some(unfit) => Err(format!("token-sha512 of {}/{} is no SHA-512", unfit.namespace, unfit.name)),
@@ -86,6 +87,20 @@ fn digest(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("workloads.json");
+        std::fs::write(&path, "[]").unwrap();
+        for (mode, fits) in [(0o644, false), (0o602, false), (0o640, true), (0o600, true)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = Workloads::read(&path);
+            assert_eq!(read.is_ok(), fits, "{mode:o}");
+            assert!(read.err().is_none_or(|told| told.contains("chmod 600")), "{mode:o}");
+        }
+    }
 
     #[test]
     fn a_program_is_known_by_its_token() {

@@ -3,9 +3,10 @@
 use super::output;
 use crate::config::StoreArgs;
 use crate::node::Store;
+use crate::private_file;
 use anyhow::{Context, bail};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct BackupArgs {
@@ -23,14 +24,9 @@ pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
             "a PostgreSQL database is backed up with its own tools\nUse pg_dump --format=custom, or continuous archiving."
         );
     };
-    make(&args.output).with_context(|| format!("cannot write {}", args.output.display()))?;
+    // SQLite fills it and changes no mode.
+    private_file::create(&args.output).with_context(|| format!("cannot write {}", args.output.display()))?;
     store.copy_to(&args.output).await.with_context(|| format!("cannot back up to {}", args.output.display()))?;
     std::fs::File::open(&args.output)?.sync_all()?;
     Ok(output::line(args.output.display())?)
-}
-
-/// An empty file that nobody but its owner reads; SQLite fills it and changes no mode.
-fn make(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map(drop)
 }

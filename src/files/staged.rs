@@ -1,5 +1,6 @@
-//! Files that come into being whole or not at all.
+//! Files that come into being whole or not at all, and are their owner's alone.
 
+use crate::private_file;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ impl Staged {
         let name = path.file_name().ok_or_else(|| io::Error::other(format!("{} names no file", path.display())))?;
         let random = u64::from_ne_bytes(crate::vault::random());
         let aside = path.with_file_name(format!(".{}.{random:016x}.part", name.to_string_lossy()));
-        let file = File::create_new(&aside).map_err(|error| at(&aside, &error))?;
+        let file = private_file::create(&aside).map_err(|error| at(&aside, &error))?;
         self.files.push((aside, path));
         Ok(BufWriter::with_capacity(BUFFER, file))
     }

@@ -50,6 +50,11 @@ on_both_stores! {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(&node, folder.path(), "journal").await;
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            use std::os::unix::fs::PermissionsExt;
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+        }
         let key = signer(&node).await.unwrap().verifier().text();
         let note = std::fs::read_to_string(with(&path, ".checkpoint")).unwrap();
         let (events, proofs) = (lines(&path), lines(&with(&path, ".proofs")));

@@ -21,6 +21,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// Writes a file that nobody else may read, as files with secrets must be.
+pub fn write_private(path: &std::path::Path, text: &str) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, text).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
 /// One of the two stores, fresh.
 pub struct Database {
     pub settings: StoreSettings,

@@ -1,7 +1,7 @@
 //! The real program over TLS, and what it hides.
 
 use crate::process::{Server, registrar};
-use crate::support::Database;
+use crate::support::{Database, write_private};
 use reqwest::{Certificate, Client, StatusCode};
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ async fn connections_are_taken_over_tls_and_a_renewed_certificate_needs_no_resta
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
     let write = |[certificate_text, key_text]: [&str; 2]| {
         std::fs::write(&certificate, certificate_text).unwrap();
-        std::fs::write(&key, key_text).unwrap();
+        write_private(&key, key_text);
     };
     write(ONE);
     let mut command = registrar(&database.settings, &["serve"]);
@@ -55,12 +55,34 @@ fn files_that_make_no_listener_are_told() {
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
     std::fs::write(&certificate, ONE[0]).unwrap();
-    std::fs::write(&key, TWO[1]).unwrap();
+    write_private(&key, TWO[1]);
     let mut command = registrar(&database.settings, &["serve"]);
     command.env("REGISTRAR_LISTEN", "127.0.0.1:0").env("REGISTRAR_LOG", "error");
     command.env("REGISTRAR_TLS_CERT", &certificate).env("REGISTRAR_TLS_KEY", &key);
     let told = crate::process::fail_after_start(command);
     assert!(told.contains("the certificate and the key for TLS do not fit"), "{told}");
+}
+
+#[test]
+fn a_key_for_tls_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let database = Database::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&certificate, ONE[0]).unwrap();
+    std::fs::write(&key, ONE[1]).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let serve = || {
+        let mut command = registrar(&database.settings, &["serve"]);
+        command.env("REGISTRAR_TLS_CERT", &certificate).env("REGISTRAR_TLS_KEY", &key);
+        command
+    };
+    let mut command = serve();
+    command.env("REGISTRAR_LISTEN", "127.0.0.1:0");
+    let told = crate::process::fail_after_start(command);
+    assert!(told.contains("key.pem cannot be used for TLS") && told.contains("chmod 600"), "{told}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o640)).unwrap();
+    assert!(Server::spawn(serve()).url.starts_with("https://"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

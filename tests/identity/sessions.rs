@@ -268,7 +268,7 @@ on_both_stores! {
             { "namespace": "clinic", "name": "records", "token-sha512": digest("records' token"), "user": account },
             { "namespace": "clinic", "name": "idle", "token-sha512": digest("idle's token") },
         ]);
-        std::fs::write(&file, listed.to_string()).unwrap();
+        crate::support::write_private(&file, &listed.to_string());
         let workloads = registrar::workloads::Workloads::read(&file).unwrap();
         let identity = Identity::with(&database, ApiSettings { workloads, ..ApiSettings::default() }).await;
         let mut creation = crate::app::creation("records@example.com", None);

@@ -1,6 +1,7 @@
 //! The TLS listener: its certificate, read anew whenever the files change, so that a renewed one needs no restart.
 
 use crate::config::TlsFiles;
+use crate::private_file;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -109,6 +110,7 @@ fn read(files: &TlsFiles) -> Result<CertifiedKey, TlsError> {
     if chain.is_empty() {
         return Err(failed(&files.certificate, &"it holds no certificate"));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| failed(&files.key, &error))?;
+    let key = private_file::read(&files.key).map_err(|error| failed(&files.key, &error))?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| failed(&files.key, &error))?;
     Ok(CertifiedKey::from_der(chain, key, &ring::default_provider())?)
 }

@@ -43,7 +43,7 @@ fn serve(database: &Database) -> Served {
     let digest: String = Sha512::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
     let workloads = database.settings.data.join("workloads.json");
     let workload = json!([{ "namespace": "clinic", "name": "records", "token-sha512": digest, "user": service }]);
-    std::fs::write(&workloads, workload.to_string()).unwrap();
+    crate::support::write_private(&workloads, &workload.to_string());
     let mut command = registrar(&database.settings, &["serve"]);
     command.env("REGISTRAR_WORKLOADS", workloads);
     let server = Server::spawn(command);

@@ -152,7 +152,7 @@ impl World {
         let digest: String = Sha512::digest(WORKLOAD_TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
         let listed = json!([{ "namespace": "clinic", "name": "records", "token-sha512": digest, "user": account }]);
         let file = folder.path().join("workloads.json");
-        std::fs::write(&file, listed.to_string()).unwrap();
+        crate::support::write_private(&file, &listed.to_string());
         let settings = ApiSettings {
             workloads: registrar::workloads::Workloads::read(&file).unwrap(),
             api_key_rate: PLENTY,
