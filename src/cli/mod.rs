@@ -4,6 +4,7 @@
 mod api_key;
 mod backup;
 mod failure;
+mod health;
 mod journal;
 mod keys;
 mod openapi;
@@ -46,6 +47,8 @@ enum Command {
     /// Serves the APIs; what `registrar` does without a command
     #[command(after_help = VARIABLES)]
     Serve(Box<ServeArgs>),
+    /// Asks the server on this machine whether it lives; ends with 1 if it does not say so
+    Health(health::HealthArgs),
     /// Brings the database up to date and ends
     Migrate(StoreArgs),
     /// Copies the embedded database as of one moment, also beside a running server
@@ -87,6 +90,7 @@ impl Command {
             // What PostgreSQL finds worth noting about migrations is not what was asked for.
             Command::Journal(_) => "info,sqlx::postgres::notice=warn",
             Command::Token(_)
+            | Command::Health(_)
             | Command::Backup(_)
             | Command::ApiKey(_)
             | Command::User(_)
@@ -104,6 +108,7 @@ impl Command {
     async fn run(self) -> anyhow::Result<()> {
         match self {
             Command::Serve(args) => serve::serve(*args).await,
+            Command::Health(args) => health::run(args).await,
             Command::Backup(args) => backup::run(args).await,
             Command::Migrate(args) => start::migrate(args).await,
             Command::Token(command) => token::run(command).await,

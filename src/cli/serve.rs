@@ -179,12 +179,17 @@ fn warn_of_the_open(settings: &ServeSettings, address: SocketAddr) {
 
 /// URL under which a client on this machine reaches the server.
 fn reachable((scheme, address): (&str, SocketAddr)) -> String {
+    format!("{scheme}://{}", on_this_machine(address))
+}
+
+/// The address that a client on this machine finds a server at that listens on `address`.
+pub(super) fn on_this_machine(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
+    SocketAddr::new(ip, address.port())
 }
 
 fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>) {

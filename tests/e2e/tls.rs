@@ -134,3 +134,45 @@ async fn a_clean_stop_leaves_one_file_and_a_backup_is_one_too() {
         assert!(position >= 2, "{position}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_asked_whether_it_lives_in_the_clear_and_over_tls() {
+    let database = Database::sqlite();
+    let folder = tempfile::tempdir().unwrap();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
+    std::fs::write(&certificate, ONE[0]).unwrap();
+    write_private(&key, ONE[1]);
+    let health = |listen: &str, over_tls: bool| {
+        let mut command = registrar(&database.settings, &["health"]);
+        command.env("REGISTRAR_LISTEN", listen);
+        if over_tls {
+            command.env("REGISTRAR_TLS_CERT", &certificate);
+        }
+        command
+    };
+    for tls in [false, true] {
+        let mut command = registrar(&database.settings, &["serve"]);
+        if tls {
+            command.env("REGISTRAR_TLS_CERT", &certificate).env("REGISTRAR_TLS_KEY", &key);
+        }
+        let server = Server::spawn(command);
+        let listen = server.url.split_once("://").unwrap().1.to_owned();
+        let (_, port) = listen.rsplit_once(':').unwrap();
+        for listen in [listen.as_str(), &format!("0.0.0.0:{port}")] {
+            let asked = tokio::task::block_in_place(|| health(listen, tls).output()).unwrap();
+            assert!(asked.status.success() && asked.stdout.is_empty() && asked.stderr.is_empty(), "{asked:?}");
+        }
+        let told = tokio::task::block_in_place(|| crate::process::fail(health(&listen, !tls)));
+        assert!(told.contains("does not answer"), "{told}");
+        tokio::task::block_in_place(|| server.stop());
+        let told = tokio::task::block_in_place(|| crate::process::fail(health(&listen, tls)));
+        assert!(told.starts_with(&format!("registrar: the server at {listen} does not answer")), "{told}");
+    }
+    // What answers something else is not healthy.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listen = listener.local_addr().unwrap().to_string();
+    let ill = axum::Router::new().fallback(|| std::future::ready(axum::http::StatusCode::SERVICE_UNAVAILABLE));
+    tokio::spawn(axum::serve(listener, ill).into_future());
+    let told = tokio::task::block_in_place(|| crate::process::fail(health(&listen, false)));
+    assert!(told.contains("does not answer as a healthy one"), "{told}");
+}
