@@ -13,7 +13,7 @@ LABEL org.opencontainers.image.title="Registrar" \
       org.opencontainers.image.description="A directory of admins, organizations, groups and users in which every change is an event" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# The builder's certificates, for external OIDC issuers and telemetry over TLS.
+# The builder's certificates, for telemetry over TLS.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /usr/local/bin/registrar /usr/local/bin/registrar
 

@@ -1,4 +1,5 @@
 use super::*;
+use std::collections::BTreeSet;
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
@@ -185,4 +186,29 @@ fn the_master_key_comes_from_its_variable_or_from_a_file_that_is_made_once() {
     assert!(!master_key_file(other.path()).exists());
     let refusal = master_key(&key("c2hvcnQ="), other.path()).err().expect("too short").to_string();
     assert!(refusal.starts_with("REGISTRAR_MASTER_KEY") && !refusal.contains("c2hvcnQ="), "{refusal}");
+}
+
+/// Names of settings in a text, where `name` finds the one that a line sets.
+fn named<'t>(text: &'t str, name: impl Fn(&'t str) -> Option<&'t str>) -> BTreeSet<&'t str> {
+    let ours = |name: &&str| name.starts_with("REGISTRAR_") || name.starts_with("OTEL_") || name.ends_with("_PASSWORD");
+    text.lines().filter_map(name).filter(ours).collect()
+}
+
+#[test]
+fn every_setting_is_explained_and_handed_on_by_compose() {
+    let explained = include_str!("../../.env.example");
+    let explained = named(explained, |line| line.strip_prefix('#')?.split_once('=').map(|(name, _)| name));
+    let compose = include_str!("../../docker-compose.yml");
+    let handed_on = named(compose, |line| line.trim().split_once(':').map(|(name, _)| name));
+    // They are the image's.
+    let fixed = BTreeSet::from(["REGISTRAR_LISTEN", "REGISTRAR_DATA"]);
+    assert_eq!(
+        explained.difference(&fixed).copied().collect::<Vec<_>>(),
+        handed_on.iter().copied().collect::<Vec<_>>()
+    );
+    let command = ServeArgs::augment_args(clap::Command::new("serve"));
+    let mut missing: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
+    missing.extend([MASTER_KEY, ADMIN_PASSWORD]);
+    missing.retain(|name| !explained.contains(name));
+    assert_eq!(missing, Vec::<&str>::new(), "not in .env.example");
 }
