@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// anybody with a forged token keep the database busy.
 const LOOKS_APART: Duration = Duration::from_secs(1);
 /// How long a node goes without learning that another one has retired a key.
-const AGE_MAX: Duration = Duration::from_secs(60);
+const AGE_MAX: Duration = Duration::from_secs(5);
 /// Clocks of nodes differ: what one signs just before another rotates must still end before its key does.
 const CLOCK_DIFFERENCE_MAX: chrono::Duration = chrono::Duration::minutes(1);
 
@@ -33,13 +33,26 @@ pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalR
     execute(node, context, KeyRingCommand::Establish { key }).await
 }
 
-/// Lets a new key sign from now on. Tokens that the present one has signed are accepted until they end.
+/// What becomes of the tokens that the present key has signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Former {
+    /// They are accepted until they end.
+    LivesOut,
+    /// Nobody accepts them any more: somebody else may have the key.
+    EndsNow,
+}
+
+/// Lets a new key sign from now on.
 ///
 /// # Errors
 /// As [`crate::executor::Executor::execute`].
-pub async fn rotate(node: &Node, context: &RequestContext) -> JournalResult<()> {
+pub async fn rotate(node: &Node, context: &RequestContext, former: Former) -> JournalResult<()> {
     let key = tokens::generate_key().map_err(JournalError::corrupt)?;
-    let present_verifies_until = Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX;
+    let present_verifies_until = match former {
+        Former::LivesOut => Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX,
+        // On nodes whose clocks are behind, too.
+        Former::EndsNow => Utc::now() - CLOCK_DIFFERENCE_MAX,
+    };
     execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await
 }
 

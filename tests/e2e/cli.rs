@@ -66,6 +66,28 @@ on_both_stores! {
         assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
     }
 
+    async fn no_token_outlives_a_key_that_is_retired_now(database) {
+        let (server, other) = (Server::start(&database.settings), Server::start(&database.settings));
+        let before = token(&database, &[]);
+        for server in [&server, &other] {
+            assert_eq!(list(server, &before).await.status(), 200);
+        }
+        assert_eq!(run(&database.settings, &["keys", "rotate", "--now"]), "");
+        let after = token(&database, &[]);
+        let begun = Instant::now();
+        for server in [&server, &other] {
+            // A server learns of it within seconds, and nothing brings the token back.
+            while list(server, &before).await.status() != 401 {
+                assert!(begun.elapsed() < Duration::from_secs(20), "the token is still accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            assert_eq!(list(server, &after).await.status(), 200);
+            assert_eq!(list(server, &before).await.status(), 401);
+        }
+        let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", server.url)).await.unwrap().json().await.unwrap();
+        assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
+    }
+
     async fn seeded_admins_are_listed_and_survive_a_rebuild(database) {
         let seed = || run(&database.settings, &["seed", "--admins", "300"]);
         assert!(seed().starts_with("First administrator: "));
