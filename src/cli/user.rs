@@ -15,8 +15,14 @@ use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Phone, Role,
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_projections::OrganizationDocument;
 use serde_json::json;
+use std::io::BufRead;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+/// Stands for standard input in the place of a password.
+const STANDARD_INPUT: &str = "-";
+/// Longest line that is read as a password; longer than any that is accepted.
+const LINE_BYTES_MAX: u64 = 4_096;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum UserCommand {
@@ -45,8 +51,8 @@ pub(super) struct CreateArgs {
     /// Last name
     #[arg(long, default_value = "", value_name = "TEXT")]
     last_name: String,
-    /// Password [default: generated]
-    #[arg(long, value_name = "TEXT")]
+    /// Password, or - to read it from standard input, which other users of the machine do not see [default: generated]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     password: Option<String>,
     #[command(flatten)]
     pwned: PwnedArgs,
@@ -127,7 +133,11 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         (AnyRole::System(role), None) => Part::System(role),
         (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
     };
-    let password = password.map_or_else(passwords::generate, Zeroizing::new);
+    let password = match password {
+        None => passwords::generate(),
+        Some(dash) if dash == STANDARD_INPUT => first_line(std::io::stdin().lock())?,
+        Some(password) => Zeroizing::new(password),
+    };
     let names = Names { first_name, last_name };
     let rules = Rules::of_new_user(&names, &email, matches!(role, AnyRole::System(_)));
     let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.resolve()?.as_ref(), password.clone(), rules)
@@ -160,6 +170,16 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let printed = json!({ "id": id, "email": email, "password": *password });
     node.close().await;
     Ok(output::line(printed)?)
+}
+
+/// A password as it is piped in: the first line, without its end.
+fn first_line(input: impl BufRead) -> anyhow::Result<Zeroizing<String>> {
+    let mut line = Zeroizing::new(String::new());
+    input.take(LINE_BYTES_MAX).read_line(&mut line).context("the password cannot be read from standard input")?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    ensure!(!line.is_empty(), "no password came on standard input");
+    Ok(line)
 }
 
 async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
@@ -201,4 +221,19 @@ async fn confirm_contact(args: ConfirmArgs) -> anyhow::Result<()> {
     accounts::confirm_contact(&node, &context, id, None, contact).await.context("the address was not confirmed")?;
     node.close().await;
     Ok(output::line(printed)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_the_first_line_of_what_comes_in() {
+        for (piped, password) in [("one two \n", "one two "), ("one\r\ntwo\n", "one"), ("one", "one")] {
+            assert_eq!(*first_line(piped.as_bytes()).unwrap(), password, "{piped:?}");
+        }
+        for none in ["", "\n", "\r\n"] {
+            assert!(first_line(none.as_bytes()).is_err(), "{none:?}");
+        }
+    }
 }

@@ -5,6 +5,8 @@ use crate::process::{Server, fail, registrar, run};
 use crate::support::Database;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::io::Write;
+use std::process::Stdio;
 
 const ADMIN: &str = "admin@registrar.local";
 
@@ -70,4 +72,36 @@ on_both_stores! {
             assert_eq!(event["metadata"]["actor"]["type"], "system", "{event}");
         }
     }
+}
+
+/// `registrar user create` with a password that is piped in; what it printed, or told.
+fn create_piped(command: &mut std::process::Command, password: &str) -> Result<Value, String> {
+    let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support", "--password", "-"];
+    command.args(create).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(password.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    if output.status.success() {
+        return Ok(serde_json::from_slice(&output.stdout).unwrap());
+    }
+    assert!(output.stdout.is_empty());
+    Err(String::from_utf8(output.stderr).unwrap())
+}
+
+const PASSWORD: &str = "correct horse battery staple";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_read_from_standard_input() {
+    let database = Database::sqlite();
+    let server = Server::start(&database.settings);
+    let piped = |password: &str| create_piped(&mut registrar(&database.settings, &[]), password);
+    let head = run(&database.settings, &["journal", "verify"]);
+    for (refused, told) in [("", "no password came on standard input"), ("short\n", "at least 12 characters")] {
+        let error = piped(refused).unwrap_err();
+        assert!(error.contains(told), "{error}");
+    }
+    assert_eq!(run(&database.settings, &["journal", "verify"]), head, "nothing was stored");
+    let ada = piped(&format!("{PASSWORD}\n")).unwrap();
+    assert_eq!(ada["password"], PASSWORD);
+    assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).await.status(), StatusCode::CREATED);
 }
