@@ -89,7 +89,9 @@ fn trace_provider() -> Result<SdkTracerProvider, TelemetryError> {
     let failed = |error: &dyn std::fmt::Display| TelemetryError::Traces { reason: error.to_string() };
     // Fails where there is a provider already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = http_client::blocking::Client::builder().build().map_err(|error| failed(&error))?;
+    // The collector that the setting names is sent to and none that it points to. A proxy may lead to it.
+    let client = http_client::blocking::Client::builder().redirect(http_client::redirect::Policy::none());
+    let client = client.build().map_err(|error| failed(&error))?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(client)

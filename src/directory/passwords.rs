@@ -225,7 +225,13 @@ impl Pwned {
     pub fn at(url: &str) -> Result<Self, PwnedError> {
         // Fails where there is a provider already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = http_client::Client::builder().timeout(PATIENCE).build()?;
+        // The service that the setting names is asked and no other: neither one that it points to, nor a proxy of the
+        // environment.
+        let client = http_client::Client::builder()
+            .timeout(PATIENCE)
+            .redirect(http_client::redirect::Policy::none())
+            .no_proxy()
+            .build()?;
         Ok(Pwned { client, url: url.trim_end_matches('/').to_owned() })
     }
 

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 
 const ADMIN: &str = "admin@registrar.local";
 
@@ -104,4 +105,45 @@ async fn a_password_is_read_from_standard_input() {
     let ada = piped(&format!("{PASSWORD}\n")).unwrap();
     assert_eq!(ada["password"], PASSWORD);
     assert_eq!(sign_in(&server, "ada@example.com", PASSWORD).await.status(), StatusCode::CREATED);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else() {
+    use axum::http::Uri;
+    use axum::response::Redirect;
+    let listen = async |router: axum::Router| {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(axum::serve(listener, router).into_future());
+        url
+    };
+    let asked = Arc::new(Mutex::new(Vec::<String>::new()));
+    let note = Arc::clone(&asked);
+    let elsewhere = listen(axum::Router::new().fallback(move |uri: Uri| {
+        note.lock().unwrap().push(uri.to_string());
+        std::future::ready("")
+    }))
+    .await;
+    let target = format!("{elsewhere}/range");
+    let pointing = listen(axum::Router::new().fallback(move || std::future::ready(Redirect::temporary(&target)))).await;
+    let knowing = listen(axum::Router::new().fallback(|| std::future::ready(every_suffix_of(PASSWORD)))).await;
+
+    // One that points elsewhere is not followed; a service that does not answer keeps nobody from setting a password.
+    let database = Database::sqlite();
+    let with = |url: &str| {
+        let mut command = registrar(&database.settings, &[]);
+        command.env("REGISTRAR_PWNED_URL", url).env("HTTP_PROXY", &elsewhere).env("http_proxy", &elsewhere);
+        command
+    };
+    let refused = tokio::task::block_in_place(|| create_piped(&mut with(&knowing), PASSWORD)).unwrap_err();
+    assert!(refused.contains("stolen elsewhere"), "{refused}");
+    tokio::task::block_in_place(|| create_piped(&mut with(&pointing), PASSWORD)).unwrap();
+    assert_eq!(*asked.lock().unwrap(), Vec::<String>::new(), "somebody else was asked");
+}
+
+/// What the look-up answers of a password that was stolen.
+fn every_suffix_of(password: &str) -> String {
+    use sha1::{Digest, Sha1};
+    let digest: String = Sha1::digest(password).iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("{}:42", &digest[5..])
 }
