@@ -1,5 +1,6 @@
 //! What the process tells about itself: logs on standard error, traces over OTLP, metrics for Prometheus.
 
+use crate::security::TARGET as SECURITY;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithHttpConfig;
@@ -56,20 +57,32 @@ pub struct Telemetry {
 /// [`TelemetryError`].
 pub fn start(level: &str) -> Result<Telemetry, TelemetryError> {
     let given = std::env::var(LOG).ok().filter(|text| !text.trim().is_empty());
-    let filter = EnvFilter::try_new(given.as_deref().unwrap_or(level))?;
+    let filter = match &given {
+        Some(given) => filter_of(given)?,
+        None => EnvFilter::try_new(level)?,
+    };
     let traces = if ENDPOINTS.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty())) {
         Some(trace_provider()?)
     } else {
         None
     };
-    // Spans of our own only: those of the client that sends them would be sent in turn.
+    // Spans of our own only: those of the client that sends them would be sent in turn. Lines of the security log name
+    // addresses and accounts, which is nothing for those who look at traces.
     let exported = traces.as_ref().map(|provider| {
-        tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("registrar"))
-            .with_filter(filter_fn(|metadata| metadata.target().starts_with("registrar")))
+        tracing_opentelemetry::layer().with_tracer(provider.tracer("registrar")).with_filter(filter_fn(|metadata| {
+            metadata.target().starts_with("registrar") && metadata.target() != SECURITY
+        }))
     });
     tracing_subscriber::registry().with(lines().with_filter(filter)).with(exported).try_init()?;
     Ok(Telemetry { traces })
+}
+
+/// The filter that the operator wants. The security log passes every one that does not name it: a level that is meant for
+/// everything else must not blind those who watch for attacks.
+fn filter_of(given: &str) -> Result<EnvFilter, TelemetryError> {
+    let filter = EnvFilter::try_new(given)?;
+    let named = given.split(',').any(|directive| directive.starts_with(SECURITY));
+    Ok(if named { filter } else { filter.add_directive(format!("{SECURITY}=info").parse()?) })
 }
 
 /// One event a line: to be read on a terminal, JSON anywhere else.
@@ -134,6 +147,25 @@ pub fn metrics() -> PrometheusHandle {
 
 #[cfg(test)]
 mod tests {
+    use super::{SECURITY, filter_of};
+    use tracing_subscriber::filter::LevelFilter;
+
+    #[test]
+    fn no_level_silences_the_security_log_but_one_of_its_own() {
+        for (given, kept) in [
+            ("error", "registrar::security=info,error"),
+            ("off", "registrar::security=info,off"),
+            ("registrar=error", "registrar::security=info,registrar=error"),
+            ("registrar::security=warn,error", "registrar::security=warn,error"),
+            ("error,registrar::security=off", "registrar::security=off,error"),
+        ] {
+            assert_eq!(filter_of(given).expect("a filter").to_string(), kept, "{given}");
+        }
+        assert_eq!(filter_of("error").expect("a filter").max_level_hint(), Some(LevelFilter::INFO));
+        assert!(filter_of("=;=").is_err());
+        assert_eq!(SECURITY, "registrar::security");
+    }
+
     #[test]
     fn durations_are_told_in_buckets() {
         let handle = super::metrics();

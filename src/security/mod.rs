@@ -15,13 +15,17 @@
 //! | `request_id` | our own identifier of the request |
 //! | `caller_request_id` | the one that the caller sent |
 //!
-//! Nothing else is written: no name, no secret, nothing of a body.
+//! Nothing else is written: no name, no secret, nothing of a body. Lines pass every `REGISTRAR_LOG` that does not name the
+//! target, and are kept out of traces.
 
 mod witness;
 
 pub(crate) use witness::witness;
 
 use std::sync::{Arc, OnceLock};
+
+/// Target of the lines.
+pub(crate) const TARGET: &str = "registrar::security";
 
 /// Kinds of acts. Their names are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +173,7 @@ impl Line<'_> {
         macro_rules! line {
             ($level:ident, $outcome:literal) => {
                 tracing::$level!(
-                    target: "registrar::security",
+                    target: TARGET,
                     event, outcome = $outcome, reason, client_address, actor, session, organization, subject_digest,
                     operation, request_id, caller_request_id, concat!("security: ", $outcome)
                 )

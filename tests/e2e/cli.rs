@@ -337,10 +337,19 @@ async fn traces_are_sent_where_they_are_asked_for() {
     let database = Database::sqlite();
     let mut command = registrar(&database.settings, &["serve"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+    // What the log leaves out is no matter of traces, and the security log is none of them.
+    command.env("REGISTRAR_LOG", "error");
     let server = Server::spawn(command);
     assert_eq!(list(&server, "no token").await.status(), 401);
     // They are sent at the latest when the server ends.
-    assert!(tokio::task::spawn_blocking(|| server.stop()).await.unwrap().0.success());
+    let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
+    assert!(status.success());
     let told: Vec<u8> = received.try_iter().flatten().collect();
-    assert!(told.windows(9).any(|part| part == b"registrar"), "{} bytes", told.len());
+    let tells = |text: &str| told.windows(text.len()).any(|part| part == text.as_bytes());
+    assert!(tells("registrar") && tells("/api/ecg-admins"), "{} bytes", told.len());
+    for kept in ["registrar::security", "security: refused", "client_address", "127.0.0.1"] {
+        assert!(!tells(kept), "{kept} is in the traces");
+    }
+    assert!(log.iter().any(|line| line.contains("security: refused")), "{log:?}");
+    assert!(log.iter().all(|line| line.contains("registrar::security")), "{log:?}");
 }
