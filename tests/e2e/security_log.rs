@@ -72,4 +72,61 @@ on_both_stores! {
             assert!(!log.iter().any(|line| line.contains(secret)), "{secret} is in the log");
         }
     }
+
+    async fn what_is_of_another_tenant_leaves_a_line_in_the_site_and_the_audit_api(database) {
+        const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
+        let mut command = registrar(&database.settings, &["serve"]);
+        // A level that is meant for everything else does not silence it.
+        command.env("REGISTRAR_LOG", "error");
+        let server = Server::spawn(command);
+        let client = reqwest::Client::new();
+        let url = |path: &str| format!("{}{path}", server.url);
+        let whole = run(&database.settings, &["token", "create", "--admin", ROOT]);
+        let body = |name: &str| json!({ "organization": { "name": name, "orgId": name, "statusCodeValue": "Active", "timezone": "UTC" }, "modes": ["Testing"], "orgAddressesDetails": [] });
+        let register = async |name: &str| {
+            let made = client.post(url(SITE)).bearer_auth(whole.trim()).json(&body(name)).send().await.unwrap();
+            assert_eq!(made.status(), 201, "{name}");
+            let id = made.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned();
+            uuid::Uuid::parse_str(&id).unwrap().to_string()
+        };
+        let (own, other) = (register("Own").await, register("Other").await);
+        let narrowed = run(&database.settings, &["token", "create", "--admin", ROOT, "--organization", &own]);
+        let position = async || client.get(url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap()["position"].clone();
+        let before = position().await;
+        let ask = async |request: reqwest::RequestBuilder| request.bearer_auth(narrowed.trim()).send().await.unwrap().status();
+        let unknown = uuid::Uuid::now_v7();
+        // What is not there is nobody else's.
+        for path in [format!("/audit/organization/{unknown}/history"), format!("/audit/organization/{unknown}"), format!("/audit/organization/{own}?asOf=1"), "/audit/events/999999".into()] {
+            assert_eq!(ask(client.get(url(&path))).await, 404, "{path}");
+        }
+        let mut unseen = 0;
+        for path in [
+            format!("{SITE}/{other}"),
+            format!("/audit/organizations/{other}/snapshot"),
+            format!("/audit/events?organizationId={other}"),
+            "/audit/events/1".into(),
+            format!("/audit/organization/{other}"),
+            format!("/audit/organization/{other}/history"),
+            format!("/audit/organization/{other}/diff"),
+        ] {
+            assert_eq!(ask(client.get(url(&path))).await, 404, "{path}");
+            unseen += 1;
+        }
+        assert_eq!(ask(client.put(url(&format!("{SITE}/{other}"))).json(&body("Taken"))).await, 404);
+        unseen += 1;
+        assert_eq!(ask(client.post(url(SITE)).json(&body("Third"))).await, 403);
+        assert_eq!(position().await, before, "nothing was stored, nor any reading");
+
+        let (_, log) = server.stop();
+        let lines = security(&log);
+        let told: Vec<_> = lines.iter().filter(|line| line["event"] == "unseen").collect();
+        assert_eq!(told.len(), unseen, "{lines:#?}");
+        for line in &told {
+            assert_eq!((&line["outcome"], &line["reason"]), (&json!("refused"), &json!("another organization")), "{line}");
+            assert_eq!((&line["organization"], &line["client_address"]), (&json!(own), &json!("127.0.0.1")), "{line}");
+            assert!(line["actor"].is_string() && line["request_id"].is_string() && !line.to_string().contains(&other), "{line}");
+        }
+        let denied = find(&lines, "access", "refused");
+        assert_eq!(denied["operation"], json!("organizations.write"));
+    }
 }

@@ -100,7 +100,7 @@ pub(super) async fn list_history(
     let (scope, subject) = (Scope::of(&caller), path.subject(&caller));
     let part = range.part(&app, &question.text(&scope)).await?;
     if !app.replays.has_begun(&subject, part.head).await? {
-        return Err(scope.nothing(&app, part.head, NO_AGGREGATE).await);
+        return Err(scope.nothing(&app, &subject, part.head, NO_AGGREGATE).await);
     }
     record(&app, &caller, "history", path.filters(question.given.clone())).await?;
     let history = History { app, subject, part };
@@ -184,9 +184,10 @@ pub(super) async fn find_state(
 ) -> Result<At<Json<StateView>>, ApiError> {
     let head = app.node.journal.head().await?.position;
     let until = position_of(&app, as_of, head).await?;
-    let moment = app.replays.at(&path.subject(&caller), until).await?.ok_or(NO_AGGREGATE)?;
+    let subject = path.subject(&caller);
+    let moment = app.replays.at(&subject, until).await?.ok_or(NO_AGGREGATE)?;
     let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else {
-        return Err(Scope::of(&caller).nothing(&app, until, NOT_YET).await);
+        return Err(Scope::of(&caller).nothing(&app, &subject, until, NOT_YET).await);
     };
     record(&app, &caller, "state", path.filters(given)).await?;
     Ok(At(head, Json(StateView { position, recorded_at, state })))
@@ -224,7 +225,7 @@ pub(super) async fn find_differences(
     let subject = path.subject(&caller);
     let walk = app.replays.walk(&subject, after, until).await?.ok_or(NO_AGGREGATE)?;
     let Some(changes) = all_differences(walk).await? else {
-        return Err(Scope::of(&caller).nothing(&app, until, NOT_YET).await);
+        return Err(Scope::of(&caller).nothing(&app, &subject, until, NOT_YET).await);
     };
     record(&app, &caller, "diff", path.filters(given)).await?;
     Ok(At(head, Json(Differences { changes })))

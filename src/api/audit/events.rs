@@ -137,14 +137,19 @@ pub(super) async fn find_event(
     if before >= head {
         return Err(NO_EVENT);
     }
-    let filter = EventFilter { organization_id: Scope::of(&caller).narrow(None)?, ..EventFilter::default() };
+    let scope = Scope::of(&caller);
+    let filter = EventFilter { organization_id: scope.narrow(None)?, ..EventFilter::default() };
     let found = match app.node.journal.select(&filter, before, before + 1, 1).await {
         Err(archived @ JournalError::Archived { .. }) => {
             vec![carried(&app, &filter, before + 1).await?.ok_or(archived)?]
         }
         selected => selected?.events,
     };
-    let event = Event::all(&app.node.vault, found, sealed).await?.pop().ok_or(NO_EVENT)?;
+    let Some(event) = Event::all(&app.node.vault, found, sealed).await?.pop() else {
+        // Positions have no gaps: there is one, of another organization.
+        scope.unseen();
+        return Err(NO_EVENT);
+    };
     let filters = BTreeMap::from([("position".to_owned(), event.position.to_string())]);
     record(&app, &caller, "event", filters).await?;
     Ok(At(head, Json(event)))

@@ -3,7 +3,10 @@
 use crate::api::AppState;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
+use crate::journal::JournalError;
 use crate::journal::selection::EventFilter;
+use crate::replay::Subject;
+use crate::security::{self, Event};
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use std::collections::BTreeMap;
 
@@ -42,10 +45,24 @@ impl Scope {
         self.0.as_deref()
     }
 
+    /// Notes that somebody who is narrowed asked for what is not theirs; they are told what they would be if it never was.
+    pub(super) fn unseen(&self) {
+        if self.0.is_some() {
+            security::refused(Event::Unseen, "another organization");
+        }
+    }
+
     /// Why there is nothing to show of a single thing up to position `until`: `otherwise`, unless it may have been
     /// archived. Who is narrowed is told the same of what is not theirs and of what never was.
-    pub(super) async fn nothing(&self, app: &AppState, until: u64, otherwise: ApiError) -> ApiError {
+    pub(super) async fn nothing(&self, app: &AppState, subject: &Subject, until: u64, otherwise: ApiError) -> ApiError {
         let Some(organization) = self.0.clone() else { return otherwise };
+        let whole = Subject { organization: None, ..subject.clone() };
+        match app.replays.has_begun(&whole, until).await {
+            Ok(true) => self.unseen(),
+            // What may be archived is not known to be somebody else's.
+            Ok(false) | Err(JournalError::Archived { .. }) => {}
+            Err(error) => return error.into(),
+        }
         let theirs = EventFilter { organization_id: Some(organization), ..EventFilter::default() };
         match app.node.journal.archived_for(&theirs, until).await {
             Ok(0) => otherwise,
@@ -60,7 +77,10 @@ impl Scope {
     /// `NotFound` for another one than it is narrowed to.
     pub fn narrow(&self, asked: Option<String>) -> Result<Option<String>, ApiError> {
         match (&self.0, asked.map(spelled)) {
-            (Some(own), Some(asked)) if *own != asked => Err(ApiError::NotFound("There is no such organization")),
+            (Some(own), Some(asked)) if *own != asked => {
+                self.unseen();
+                Err(ApiError::NotFound("There is no such organization"))
+            }
             (Some(own), _) => Ok(Some(own.clone())),
             (None, asked) => Ok(asked),
         }

@@ -12,6 +12,7 @@ use super::responses::{
 use crate::api::AppState;
 use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
+use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::query::Parameters;
@@ -202,7 +203,7 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>) -> Api
             | OrganizationError::Superseded(_)
             | OrganizationError::ActiveStudy
             | OrganizationError::Retired => ApiError::Conflict(refused.to_string()),
-            OrganizationError::EndNotAllowed => ApiError::Forbidden,
+            OrganizationError::EndNotAllowed => denied(Permission::OrganizationsEnd.name()),
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -8,6 +8,7 @@ use super::schemas;
 use crate::api::AppState;
 use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
+use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
 use crate::api::common::query::Parameters;
@@ -17,6 +18,7 @@ use crate::auth::Permission;
 use crate::directory::organizations;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::idempotency::Answer;
+use crate::security::{self, Event};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -71,7 +73,7 @@ async fn create_organization(
 ) -> Result<Response, ApiError> {
     // Who may see one organization alone cannot make another one.
     if caller.principal.organization.is_some() {
-        return Err(ApiError::Forbidden);
+        return Err(denied(Permission::OrganizationsWrite.name()));
     }
     let id = OrganizationId(request.id.unwrap_or_else(Uuid::now_v7));
     let request = request.about(Some(id));
@@ -152,9 +154,7 @@ async fn update_organization(
     let Some(id) = path.0 else {
         return Err(request.refused(&Organization::Absent, &stamp));
     };
-    if !caller.principal.reaches(id) {
-        return Err(NOT_FOUND);
-    }
+    within_reach(&caller, id)?;
     if !request.is_read() {
         let (_, organization) = app.node.executor.state::<Organization>(&id.to_string()).await?;
         return Err(request.refused(&organization, &stamp));
@@ -263,9 +263,7 @@ async fn end(
     command: impl FnOnce(Stamp) -> OrganizationCommand,
 ) -> Result<Response, ApiError> {
     let id = path.id()?;
-    if !caller.principal.reaches(id) {
-        return Err(NOT_FOUND);
-    }
+    within_reach(caller, id)?;
     let expected = expected(app, id, if_match).await?;
     let stamp = stamp(app, remark);
     let write = Write::answered_with(&context(caller, id, &stamp), |_| Some(empty()));
@@ -284,14 +282,21 @@ async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Res
     if_match.expected(document.version)
 }
 
+/// Whether another organization exists is not told to those who reach one alone.
+fn within_reach(caller: &Caller, id: OrganizationId) -> Result<(), ApiError> {
+    if caller.principal.reaches(id) {
+        return Ok(());
+    }
+    security::refused(Event::Unseen, "another organization");
+    Err(NOT_FOUND)
+}
+
 async fn find(
     app: &AppState,
     caller: &Caller,
     id: OrganizationId,
 ) -> Result<(u64, Arc<OrganizationDocument>), ApiError> {
-    if !caller.principal.reaches(id) {
-        return Err(NOT_FOUND);
-    }
+    within_reach(caller, id)?;
     let found = app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?;
     Ok((found.position, found.value.ok_or(NOT_FOUND)?))
 }
@@ -325,7 +330,7 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>, spelli
                 ApiError::Conflict("The organization takes part in an active study".into())
             }
             OrganizationError::Retired => ApiError::Conflict("The organization is retired".into()),
-            OrganizationError::EndNotAllowed => ApiError::Forbidden,
+            OrganizationError::EndNotAllowed => denied(Permission::OrganizationsEnd.name()),
         },
         ExecuteError::Journal(error) => match error.into() {
             ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -137,7 +137,7 @@ impl Call {
     /// # Errors
     /// `Forbidden`.
     pub(super) fn user(&self) -> Result<&Arc<UserDocument>, ApiError> {
-        self.holder.as_user().ok_or(ApiError::Forbidden)
+        self.holder.as_user().ok_or_else(|| self.forbidden())
     }
 
     /// Whether the caller is this user.
@@ -189,9 +189,9 @@ impl Call {
         }
         // A token that is narrowed to an organization does not reach the account of its admin.
         let whole = self.caller.as_ref().filter(|caller| caller.principal.organization.is_none());
-        let admin = whole.and_then(|caller| caller.principal.admin_id).ok_or(ApiError::Forbidden)?;
+        let admin = whole.and_then(|caller| caller.principal.admin_id).ok_or_else(|| self.forbidden())?;
         let admin = self.documents().find::<AdminDocument>(&admin.to_string()).await?.value;
-        admin.map(Person::Admin).ok_or(ApiError::Forbidden)
+        admin.map(Person::Admin).ok_or_else(|| self.forbidden())
     }
 
     /// Whether the caller acts for somebody else.
