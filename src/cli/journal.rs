@@ -90,6 +90,9 @@ pub(super) struct VerifyArgs {
     /// Key that the checkpoint must be signed with, name+id+base64 [default: the one in the journal]
     #[arg(long, value_name = "KEY", requires = "checkpoint", value_parser = key)]
     key: Option<NoteVerifier>,
+    /// Compares the read models with the journal too
+    #[arg(long)]
+    documents: bool,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -178,14 +181,21 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
         Some(path) => Some(files::verify::Held { note: read(&path)?, key: args.key }),
         None => None,
     };
-    let store = Store::prepare(&args.store.resolve())?;
+    let settings = args.store.resolve();
+    let store = Store::prepare(&settings)?;
     store.migrate().await?;
     let progress = Progress::start("verifying the journal");
     let verified = files::verify(&store, held.as_ref(), &|done, total| progress.show(done, total)).await?;
     progress.finish(verified.position);
     let root = verified.root_text();
     output::line(format_args!("{} events, root {root}: nothing was altered", verified.position))?;
-    Ok(())
+    if !args.documents {
+        return Ok(output::remark("Read models were not looked at: `--documents` compares them with the journal.")?);
+    }
+    let node = start::open(&settings, &Secrets::from_env()).await?;
+    let compared = super::projections::verify(&node).await;
+    node.close().await;
+    compared
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

@@ -1,4 +1,4 @@
-//! Standard output.
+//! Standard output, and what is said beside it.
 
 use std::io::Write;
 
@@ -7,4 +7,9 @@ pub(super) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
+}
+
+/// Writes a line that is for people, beside the answer: on standard error.
+pub(super) fn remark(text: impl std::fmt::Display) -> std::io::Result<()> {
+    writeln!(std::io::stderr().lock(), "{text}")
 }

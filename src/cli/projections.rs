@@ -13,14 +13,18 @@ pub(super) enum ProjectionsCommand {
     Status(StoreArgs),
     /// Folds the whole history into new read models, beside those that serve, and swaps them
     Rebuild(StoreArgs),
+    /// Folds the whole history once more and compares the read models that serve with it
+    Verify(StoreArgs),
 }
 
 pub(super) async fn run(command: ProjectionsCommand) -> anyhow::Result<()> {
-    let (ProjectionsCommand::Status(store) | ProjectionsCommand::Rebuild(store)) = &command;
+    let (ProjectionsCommand::Status(store) | ProjectionsCommand::Rebuild(store) | ProjectionsCommand::Verify(store)) =
+        &command;
     let node = start::open(&store.clone().resolve(), &Secrets::from_env()).await?;
     let done = match command {
         ProjectionsCommand::Status(_) => status(&node).await,
         ProjectionsCommand::Rebuild(_) => rebuild(&node).await,
+        ProjectionsCommand::Verify(_) => verify(&node).await,
     };
     node.close().await;
     done
@@ -31,6 +35,22 @@ async fn rebuild(node: &Node) -> anyhow::Result<()> {
     followers::rebuild(node, &|done, total| progress.show(done, total)).await?;
     progress.finish(node.journal.head().await?.position);
     Ok(())
+}
+
+/// Compares the read models of a node with history, and says which are not what it makes them.
+pub(super) async fn verify(node: &Node) -> anyhow::Result<()> {
+    let progress = Progress::start("verifying the read models");
+    let followers::Verified { position, altered } =
+        followers::verify(node, &|done, total| progress.show(done, total)).await?;
+    progress.finish(position);
+    match &altered[..] {
+        [] => Ok(output::line(format_args!("read models at event {position}: what history makes them"))?),
+        [first, ..] => anyhow::bail!(
+            "{} documents are not what history makes them; the first is {first}\n\
+             `registrar projections rebuild` makes them anew. Find out who may write to the database.",
+            altered.len()
+        ),
+    }
 }
 
 async fn status(node: &Node) -> anyhow::Result<()> {

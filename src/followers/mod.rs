@@ -6,9 +6,11 @@ pub mod following;
 pub mod leadership;
 mod pipeline;
 pub mod rebuild;
+pub mod verify;
 
 pub use leadership::Leadership;
 pub use rebuild::{RebuildError, rebuild};
+pub use verify::{Verified, verify};
 
 use crate::journal::JournalResult;
 use crate::node::Node;

@@ -24,6 +24,9 @@ pub enum RebuildError {
     /// The served documents were made by a newer release.
     #[error("the documents of this database were made by a newer release of Registrar; use that one")]
     NewerRelease,
+    /// The served documents are not those of this release.
+    #[error("the documents of this database are of another release; `registrar projections rebuild` makes new ones")]
+    OtherRelease,
     /// An event that today's projections cannot fold.
     #[error("the event at position {position} cannot be folded: {reason}")]
     NotFoldable {
@@ -63,7 +66,7 @@ pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Resul
 }
 
 /// A generation to build: the one that an earlier attempt has begun, or a new one.
-async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
+pub(super) async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
     let signature = crate::read_store::signature();
     for generation in read_store.generations().await? {
         match generation.state.as_str() {
@@ -90,18 +93,32 @@ async fn fold_history(
         node.read_store.index_generation(generation).await?;
     }
     loop {
-        let head = node.journal.head().await?.position;
-        progress(folder.at, head);
-        // Nobody is kept waiting by files that are read.
-        if head - folder.at.min(head) > LAST_EVENTS_MAX || folder.at < history.archived_until().await? {
-            fold_until(head, node, &mut history, &mut folder, &mut *writer, progress).await?;
-        } else if !indexed {
+        fold_most(node, &mut folder, &mut history, &mut *writer, progress).await?;
+        if !indexed {
             node.read_store.index_generation(generation).await?;
             indexed = true;
         } else if let Some(head) = fold_last(node, &mut folder, &mut *writer).await? {
             progress(head, head);
             return Ok(());
         }
+    }
+}
+
+/// Folds until only a few events are left, none of them in a file: nobody is kept waiting by files that are read.
+pub(super) async fn fold_most(
+    node: &Node,
+    folder: &mut Folder,
+    history: &mut History,
+    writer: &mut dyn JournalWriter,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<(), RebuildError> {
+    loop {
+        let head = node.journal.head().await?.position;
+        progress(folder.at, head);
+        if head - folder.at.min(head) <= LAST_EVENTS_MAX && folder.at >= history.archived_until().await? {
+            return Ok(());
+        }
+        fold_until(head, node, history, folder, writer, progress).await?;
     }
 }
 

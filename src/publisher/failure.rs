@@ -56,7 +56,10 @@ pub(super) enum Failure {
         position: u64,
     },
     /// An event that the server would not take.
-    #[error("the event at position {position} is larger than the max_payload of the NATS server")]
+    #[error(
+        "the event at position {position} is larger than the max_payload of the NATS server. Raise it there, and publishing \
+         goes on by itself"
+    )]
     TooLarge {
         /// Its position.
         position: u64,

@@ -167,6 +167,19 @@ pub trait ReadStore: Send + Sync {
     /// Drops the tables of a generation that is not live.
     async fn drop_generation(&self, generation: u64) -> JournalResult<()>;
 
+    /// Identifiers of up to `limit` documents of a collection that are different in two generations, their keys included,
+    /// in order.
+    async fn differing(&self, collection: CollectionId, one: u64, other: u64, limit: i64)
+    -> JournalResult<Vec<String>>;
+
+    /// Documents of a generation by their identifiers: body and keys in one text, to be compared.
+    async fn rows(
+        &self,
+        collection: CollectionId,
+        generation: u64,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>>;
+
     /// Every document of a collection as `(id, body)`, by id.
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
 }

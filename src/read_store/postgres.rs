@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use registrar_projections::CollectionId;
 use sqlx::postgres::PgRow;
 use sqlx::{Executor, Row};
+use std::collections::HashMap;
 
 /// Sorting in memory what goes into an index is worth more than the default of 64 MB, as long as it is one at a time.
 /// A server answers meanwhile: several processes at one index take all cores of a small machine, and end no sooner there.
@@ -183,6 +184,27 @@ impl ReadStore for PostgresStore {
             sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    async fn differing(
+        &self,
+        collection: CollectionId,
+        one: u64,
+        other: u64,
+        limit: i64,
+    ) -> JournalResult<Vec<String>> {
+        let text = sql::differing(collection.collection(), one, other, Dialect::Postgres);
+        Ok(sqlx::query_scalar(&text).bind(limit).fetch_all(&mut self.connect().await?).await?)
+    }
+
+    async fn rows(
+        &self,
+        collection: CollectionId,
+        generation: u64,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        let text = sql::rows(collection.collection(), generation, Dialect::Postgres);
+        Ok(sqlx::query_as(&text).bind(ids).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {

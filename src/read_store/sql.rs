@@ -62,6 +62,46 @@ pub fn table(collection: &Collection, generation: u64) -> String {
     format!("{}_g{generation}", collection.name)
 }
 
+/// Body and keys of the document `row` of a generation, in one text.
+fn whole_row(collection: &Collection, generation: u64, dialect: Dialect, row: &str) -> String {
+    let mut columns = vec![format!("{row}.body")];
+    columns.extend(collection.keys.iter().map(|key| match (key.kind, dialect) {
+        (KeyKind::Texts, Dialect::Sqlite) => format!(
+            "(SELECT json_group_array(value ORDER BY value) FROM {}_{} WHERE id = {row}.id)",
+            table(collection, generation),
+            key.name
+        ),
+        _ => format!("{row}.{}", key.name),
+    }));
+    let columns = columns.join(", ");
+    match dialect {
+        Dialect::Postgres => format!("jsonb_build_array({columns})::text"),
+        Dialect::Sqlite => format!("json_array({columns})"),
+    }
+}
+
+/// Identifiers of up to `$1` documents that are different in two generations, in order.
+#[must_use]
+pub fn differing(collection: &Collection, one: u64, other: u64, dialect: Dialect) -> String {
+    let [former, latter] = [(one, "a"), (other, "b")]
+        .map(|(generation, row)| (table(collection, generation), whole_row(collection, generation, dialect, row)));
+    format!(
+        "SELECT coalesce(a.id, b.id) FROM {} a FULL JOIN {} b ON a.id = b.id WHERE {} IS DISTINCT FROM {} ORDER BY 1 LIMIT $1",
+        former.0, latter.0, former.1, latter.1
+    )
+}
+
+/// Identifier, and body and keys in one text, of the documents that `$1` names.
+#[must_use]
+pub fn rows(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    let (table, row) = (table(collection, generation), whole_row(collection, generation, dialect, "a"));
+    let named = match dialect {
+        Dialect::Postgres => "= ANY ($1)",
+        Dialect::Sqlite => "IN (SELECT value FROM json_each($1))",
+    };
+    format!("SELECT a.id, {row} FROM {table} a WHERE a.id {named}")
+}
+
 /// Table of the counts of a generation.
 #[must_use]
 pub fn counts_table(generation: u64) -> String {

@@ -9,6 +9,7 @@ use registrar_projections::CollectionId;
 use serde_json::json;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
+use std::collections::HashMap;
 
 /// Documents that one transaction makes searchable: some milliseconds.
 const SEARCH_ROWS: i64 = 100;
@@ -193,6 +194,27 @@ impl ReadStore for SqliteStore {
             sqlx::query(&statement).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
+    }
+
+    async fn differing(
+        &self,
+        collection: CollectionId,
+        one: u64,
+        other: u64,
+        limit: i64,
+    ) -> JournalResult<Vec<String>> {
+        let text = sql::differing(collection.collection(), one, other, Dialect::Sqlite);
+        Ok(sqlx::query_scalar(&text).bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    async fn rows(
+        &self,
+        collection: CollectionId,
+        generation: u64,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>> {
+        let text = sql::rows(collection.collection(), generation, Dialect::Sqlite);
+        Ok(sqlx::query_as(&text).bind(json!(ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {

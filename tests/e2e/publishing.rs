@@ -1,9 +1,10 @@
 //! What the stream promises: every position once, in order, whatever happens on the way, and nothing personal in it.
 
 use crate::on_both_stores;
-use crate::support::{Database, context, registration};
+use crate::support::*;
 use futures::future::join_all;
 use harness::{NatsServer, Publisher, commit, eventually, position};
+use registrar::committer::ExpectedVersion;
 use registrar::node::Node;
 use registrar::publisher::{NatsSettings, STREAM};
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, PersonText};
@@ -55,6 +56,30 @@ async fn a_publisher_that_is_stopped_anywhere_is_followed_by_one_that_goes_on_th
         publisher.stop().await;
     }
     let publisher = Publisher::start(&node, nats.settings());
+    publisher.reached(head).await;
+    nats.assert_holds_every_position(head).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_that_the_broker_finds_too_large_waits_until_it_takes_more() {
+    let (nats, (_database, node)) = (NatsServer::start(), opened().await);
+    let publisher = Publisher::of_node(&node, nats.settings());
+    let head = commit(&node, 3).await;
+    publisher.reached(head).await;
+    nats.limit(4_096);
+    let large = vec![trail_read(&"t".repeat(8_192))];
+    node.append(vec![(access_stream("large"), ExpectedVersion::Any, large)]).await.unwrap();
+    let head = commit(&node, 2).await;
+    let told = eventually(async || {
+        publisher
+            .status
+            .report()
+            .error
+            .is_some_and(|error| error.contains("max_payload") && error.contains("position 4"))
+    });
+    assert!(told.await, "{:?}", publisher.status.report());
+    assert_eq!(publisher.status.report().lag, head - 3);
+    nats.limit(65_536);
     publisher.reached(head).await;
     nats.assert_holds_every_position(head).await;
 }

@@ -41,6 +41,17 @@ impl NatsServer {
         assert_eq!(nats(&["start", self.folder.path().to_str().unwrap()]), self.url);
     }
 
+    /// From now on it takes messages of so many bytes at most, without a restart.
+    pub fn limit(&self, max_payload: usize) {
+        let home = self.folder.path().join("private-nats");
+        let config = std::fs::read_to_string(home.join("nats.conf")).unwrap();
+        let others = config.lines().filter(|line| !line.starts_with("max_payload"));
+        let lines: Vec<_> = others.map(str::to_owned).chain([format!("max_payload: {max_payload}\n")]).collect();
+        std::fs::write(home.join("nats.conf"), lines.join("\n")).unwrap();
+        let pid = std::fs::read_to_string(home.join("data/nats.pid")).unwrap();
+        assert!(Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap().success());
+    }
+
     /// Where it keeps the stream; to be touched only while it does not run.
     pub fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("private-nats/data/jetstream")
