@@ -66,7 +66,7 @@ mod journal_files_support;
 mod journal_reading;
 mod journal_sealing;
 mod journal_selection;
-mod journal_stock;
+mod journal_snapshots;
 mod migrations;
 mod organizations;
 mod process;
