@@ -7,7 +7,7 @@ use crate::history::{Histories, Watched};
 use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::postgres::PostgresStore;
 use crate::journal::raw::RawJournal;
-use crate::journal::sqlite::SqliteStore;
+use crate::journal::sqlite::{self, RELEASE_MIN, SqliteStore};
 use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
@@ -15,6 +15,7 @@ use crate::vault::{MasterKey, Vault};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::sqlite::SqliteConnection;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -78,6 +79,11 @@ pub enum OpenError {
     /// A migration failed.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(String),
+    /// The SQLite that is linked is too old.
+    #[error(
+        "SQLite {0} is linked, which can corrupt a database that is written and tidied up at the same moment\nBuild Registrar with SQLite {RELEASE_MIN} or later, as it is built unless told otherwise."
+    )]
+    OldSqlite(String),
     /// The master key is not the one that the database was made with.
     #[error("the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key it was made with.")]
     WrongMasterKey,
@@ -168,7 +174,7 @@ impl Store {
     /// Brings the tables up to date, one process at a time.
     ///
     /// # Errors
-    /// `Unreachable`, `NewerDatabase`, `Migration`.
+    /// `Unreachable`, `OldSqlite`, `NewerDatabase`, `Migration`.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         match self {
             Store::Postgres(store) => {
@@ -181,7 +187,7 @@ impl Store {
                     return Err(OpenError::Encoding(encoding));
                 }
                 // The migrator takes an advisory lock of its own.
-                POSTGRES_MIGRATIONS.run_direct(&mut connection).await.map_err(migration_error)
+                POSTGRES_MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error)
             }
             Store::Sqlite(store) => {
                 let path = store.options.get_filename().with_extension("lock");
@@ -194,12 +200,20 @@ impl Store {
                     .map_err(failed)?
                     .map_err(failed)?;
                 let mut connection = store.connect().await.map_err(unreachable)?;
-                let migrated = SQLITE_MIGRATIONS.run_direct(&mut connection).await.map_err(migration_error);
+                check_release(&mut connection).await?;
+                let migrated =
+                    SQLITE_MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error);
                 drop(file);
                 migrated
             }
         }
     }
+}
+
+/// Asks the library itself, since a build may be told to link the one of the system.
+async fn check_release(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let release = sqlite::release(connection).await.map_err(unreachable)?;
+    if sqlite::is_sound(&release) { Ok(()) } else { Err(OpenError::OldSqlite(release)) }
 }
 
 fn unreachable(error: JournalError) -> OpenError {

@@ -13,19 +13,18 @@ mod options;
 mod peers;
 mod plot;
 mod report;
-mod rounds;
 mod server;
-mod workload;
 
 use anyhow::Context;
 use chrono::Utc;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use comparisons::{ALL, Bench, Comparison};
+use contenders::Driven;
 use contenders::registrar::Registrar;
-use contenders::{Driven, spawned};
 use directories::Directories;
 use options::Options;
 use registrar::node::StoreSettings;
+use registrar_bench_common::{rounds, told, workload};
 use report::Report;
 use server::Servers;
 use std::path::{Path, PathBuf};
@@ -129,7 +128,7 @@ async fn run() -> anyhow::Result<()> {
         Measure::Drive { database_url, data } => {
             let settings = StoreSettings { database_url: Some(database_url), data, archives: None };
             let registrar = Registrar::open(settings, Work::Directory).await?;
-            spawned::answer(&Driven::new(registrar, Work::Directory)).await
+            told::answer(&Driven::new(registrar, Work::Directory)).await
         }
         Measure::Peer(args) => peers::serve(args).await,
     }

@@ -3,7 +3,7 @@
 
 use crate::contenders::crud::{Crud, Style};
 use crate::contenders::over_http::{ACCESS, ADMINS};
-use crate::contenders::stock::{AdminView, StockPostgres};
+use crate::contenders::stock::{self, AdminView, StockPostgres};
 use crate::server::{Database, Served, master_key};
 use crate::workload::person;
 use anyhow::Context;
@@ -93,7 +93,7 @@ pub(crate) async fn serve(args: PeerArgs) -> anyhow::Result<()> {
     let app = AppState::new(node, Arc::new(authenticator), passwords, publisher, ApiSettings::default());
     let router = match args.peer {
         Peer::Stock => {
-            let stock = Arc::new(StockPostgres::open(&args.database_url, args.connections).await?);
+            let stock = Arc::new(stock::postgres(&args.database_url, args.connections).await?);
             let routes = Router::new().route(ADMINS, post(stock_create));
             routes.route(&format!("{ADMINS}/{{id}}"), patch(stock_patch)).with_state(stock)
         }

@@ -12,7 +12,7 @@ use registrar::node::{Node, Store, StoreSettings};
 use registrar::vault::MasterKey;
 use registrar_aggregates::admin::{Admin, AdminCommand, Granter, Registration};
 use registrar_aggregates::values::AdminId;
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -60,7 +60,7 @@ impl Servers {
     /// A new database.
     pub(crate) async fn database(&self) -> anyhow::Result<Database> {
         let name = format!("bench_{}", Uuid::now_v7().simple());
-        self.postgres().await?.execute(format!("CREATE DATABASE {name}").as_str()).await?;
+        self.postgres().await?.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
         let (base, _) = self.postgres.rsplit_once('/').context("no URL")?;
         let data = self.folder.path().join(&name);
         std::fs::create_dir(&data)?;
@@ -70,7 +70,7 @@ impl Servers {
     /// Deletes a database. Nobody may be using it any more who would mind.
     pub(crate) async fn drop(&self, database: Database) -> anyhow::Result<()> {
         let (_, name) = database.url.rsplit_once('/').context("no URL")?;
-        self.postgres().await?.execute(format!("DROP DATABASE {name} WITH (FORCE)").as_str()).await?;
+        self.postgres().await?.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await?;
         Ok(())
     }
 

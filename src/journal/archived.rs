@@ -1,9 +1,10 @@
 //! What can be told truly without the events that were archived.
 
 use super::selection::EventFilter;
-use super::{JournalError, JournalResult, StoredEvent};
+use super::{JournalError, JournalResult, StoredEvent, assembled};
 use async_trait::async_trait;
 use registrar_aggregates::AnyAggregate;
+use sqlx::SqlStr;
 
 /// A page of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub(super) trait Archiving {
     async fn until(&self) -> JournalResult<u64>;
 
     /// Whether a query for a text `$1` and a position `$2` is answered by true.
-    async fn holds(&self, query: &str, text: &str, position: u64) -> JournalResult<bool>;
+    async fn holds(&self, query: SqlStr, text: &str, position: u64) -> JournalResult<bool>;
 }
 
 /// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are none.
@@ -74,17 +75,17 @@ pub(super) async fn archived_for(store: &impl Archiving, filter: &EventFilter, u
     }
     let may_fit = match (&filter.organization_id, &filter.aggregate_id) {
         // Of an aggregate is not asked then: that it is there must not show to another organization.
-        (Some(organization), _) => store.holds(ORGANIZATION_ARCHIVED, organization, until).await?,
+        (Some(organization), _) => store.holds(SqlStr::from_static(ORGANIZATION_ARCHIVED), organization, until).await?,
         (None, Some(aggregate_id)) => {
             let types =
                 AnyAggregate::TYPES.iter().filter(|known| filter.aggregate_type.as_ref().is_none_or(|of| of == *known));
             let types: Vec<_> = types.map(|name| format!("'{name}'")).collect();
-            let query = format!(
+            let query = assembled(format!(
                 "SELECT EXISTS (SELECT 1 FROM streams WHERE aggregate_type IN ({}) AND aggregate_id = $1 \
                  AND first_position <= $2)",
                 types.join(", ")
-            );
-            !types.is_empty() && store.holds(&query, aggregate_id, until.min(archived_until)).await?
+            ));
+            !types.is_empty() && store.holds(query, aggregate_id, until.min(archived_until)).await?
         }
         (None, None) => true,
     };

@@ -13,6 +13,7 @@ use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
     StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
+    assembled,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
@@ -202,12 +203,12 @@ impl Journal for PostgresStore {
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
              WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
-        );
+        ));
         let (from, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(from).bind(count);
+        let query = || sqlx::query(text.clone()).bind(from).bind(count);
         let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
         let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
@@ -256,9 +257,9 @@ impl Journal for PostgresStore {
     }
 
     async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
-        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
+        let text = assembled(format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1"));
         let position = signed(position)?;
-        let row = self.reading(|| sqlx::query(&text).bind(position).fetch_optional(&self.walks)).await?;
+        let row = self.reading(|| sqlx::query(text.clone()).bind(position).fetch_optional(&self.walks)).await?;
         row.as_ref().map(event).transpose()
     }
 
@@ -352,7 +353,7 @@ pub(super) const CHANNEL: &str = "'registrar_head_' || md5(current_schema())";
 /// `Unavailable` when the connection ends or the head cannot be read.
 pub(crate) async fn listen(store: &PostgresStore, watched: &Watched, journal: &dyn Journal) -> JournalResult<()> {
     let mut listener = sqlx::postgres::PgListener::connect_with(&store.pool).await?;
-    let channel: String = sqlx::query_scalar(&format!("SELECT {CHANNEL}")).fetch_one(&store.pool).await?;
+    let channel: String = sqlx::query_scalar(assembled(format!("SELECT {CHANNEL}"))).fetch_one(&store.pool).await?;
     listener.listen(&channel).await?;
     watched.look(journal).await?;
     loop {

@@ -11,6 +11,7 @@ use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
     StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
+    assembled,
     codec::timestamp,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
@@ -41,6 +42,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload, metadata, leaf_hash";
+
+/// The first release of SQLite that a store may use. Earlier ones can corrupt a file when one connection commits or
+/// checkpoints at the moment at which another begins the write-ahead log anew.
+pub const RELEASE_MIN: &str = "3.51.3";
 
 /// Page cache of a connection that writes, in KiB (negative by SQLite's convention): what random keys touch of the
 /// indexes of some ten thousand aggregates.
@@ -116,6 +121,20 @@ impl SqliteStore {
     pub async fn connect(&self) -> JournalResult<SqliteConnection> {
         Ok(SqliteConnection::connect_with(&self.options.clone().pragma("cache_size", WRITER_CACHE)).await?)
     }
+}
+
+/// The release of SQLite that is linked.
+///
+/// # Errors
+/// `Unavailable`.
+pub(crate) async fn release(connection: &mut SqliteConnection) -> JournalResult<String> {
+    Ok(sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await?)
+}
+
+/// Whether a release is [`RELEASE_MIN`] or later.
+pub(crate) fn is_sound(release: &str) -> bool {
+    let numbers = |release: &str| release.split('.').map(str::parse::<u32>).collect::<Result<Vec<_>, _>>();
+    matches!((numbers(release), numbers(RELEASE_MIN)), (Ok(release), Ok(least)) if release >= least)
 }
 
 fn unsigned(row: &SqliteRow, column: &str) -> JournalResult<u64> {
@@ -197,11 +216,11 @@ impl Journal for SqliteStore {
     }
 
     async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
              WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
-        );
-        let rows = sqlx::query(&text)
+        ));
+        let rows = sqlx::query(text)
             .bind(signed(after)?)
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .fetch_all(&self.pool)
@@ -253,8 +272,8 @@ impl Journal for SqliteStore {
     }
 
     async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
-        let text = format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1");
-        let row = sqlx::query(&text).bind(signed(position)?).fetch_optional(&self.pool).await?;
+        let text = assembled(format!("SELECT {EVENT_COLUMNS} FROM carried_events WHERE position = $1"));
+        let row = sqlx::query(text).bind(signed(position)?).fetch_optional(&self.pool).await?;
         row.as_ref().map(event).transpose()
     }
 
@@ -357,5 +376,27 @@ impl Journal for SqliteStore {
 
     async fn writer(&self) -> JournalResult<Box<dyn JournalWriter>> {
         Ok(Box::new(SqliteWriter::new(self.clone()).await?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_linked_release_is_sound() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let release = release(&mut connection).await.unwrap();
+        assert!(is_sound(&release), "{release}");
+    }
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        for sound in ["3.51.3", "3.51.10", "3.100.0", "4.0.0"] {
+            assert!(is_sound(sound), "{sound}");
+        }
+        for other in ["3.51.2", "3.46.0", "3.9.9", "3.51", "2.99.9", "", "3.51.x"] {
+            assert!(!is_sound(other), "{other}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::sql::{Argument, Dialect, Statement};
 use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::postgres::{PostgresStore, signed};
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
 use sqlx::postgres::PgRow;
@@ -25,8 +25,9 @@ fn unsigned(row: &PgRow, column: &str) -> JournalResult<u64> {
 impl ReadStore for PostgresStore {
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
         let planned_anew = statement.arguments.iter().any(Argument::is_long);
+        let text = assembled(statement.sql.clone());
         let query = || {
-            let query = sqlx::query(&statement.sql).persistent(!planned_anew);
+            let query = sqlx::query(text.clone()).persistent(!planned_anew);
             statement.arguments.iter().fold(query, |query, argument| match argument {
                 Argument::Text(text) => query.bind(text),
                 Argument::Integer(number) => query.bind(number),
@@ -61,8 +62,8 @@ impl ReadStore for PostgresStore {
         key: &'static str,
         values: &[&str],
     ) -> JournalResult<Option<LookedUp>> {
-        let text = sql::look_up(collection.collection(), generation, key, Dialect::Postgres);
-        let query = || sqlx::query_as(&text).bind(values);
+        let text = assembled(sql::look_up(collection.collection(), generation, key, Dialect::Postgres));
+        let query = || sqlx::query_as(text.clone()).bind(values);
         match self.reading(|| query().fetch_one(&self.walks)).await {
             Ok((position, generation, values, ids, bodies)) => {
                 let [values, ids, bodies] =
@@ -125,7 +126,7 @@ impl ReadStore for PostgresStore {
         let id = u64::try_from(latest.unwrap_or_default() + 1).map_err(JournalError::corrupt)?;
         let statements = if first { schema::create } else { schema::tables };
         for statement in statements(id, Dialect::Postgres) {
-            sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
+            sqlx::query(assembled(statement)).persistent(false).execute(&mut *transaction).await?;
         }
         sqlx::query("INSERT INTO generations (id, signature, state) VALUES ($1, $2, $3)")
             .bind(signed(id)?)
@@ -145,14 +146,14 @@ impl ReadStore for PostgresStore {
         let mut connection = self.connect().await?;
         connection.execute(INDEX_SETTINGS).await?;
         for statement in schema::indexes(generation) {
-            sqlx::query(&statement).persistent(false).execute(&mut connection).await?;
+            sqlx::query(assembled(statement)).persistent(false).execute(&mut connection).await?;
         }
         // Without a word on what is in them the planner goes through a million documents for a page of ten, and without a
         // note that everybody sees a document each one that a page passes over is read, until the server comes round to
         // looking by itself.
         for id in CollectionId::ALL {
             let text = format!("VACUUM (ANALYZE) {}", sql::table(id.collection(), generation));
-            sqlx::query(&text).persistent(false).execute(&mut connection).await?;
+            sqlx::query(assembled(text)).persistent(false).execute(&mut connection).await?;
         }
         Ok(())
     }
@@ -181,7 +182,7 @@ impl ReadStore for PostgresStore {
             return Ok(());
         }
         for statement in schema::drop(generation, Dialect::Postgres) {
-            sqlx::query(&statement).persistent(false).execute(&mut *transaction).await?;
+            sqlx::query(assembled(statement)).persistent(false).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -193,8 +194,8 @@ impl ReadStore for PostgresStore {
         other: u64,
         limit: i64,
     ) -> JournalResult<Vec<String>> {
-        let text = sql::differing(collection.collection(), one, other, Dialect::Postgres);
-        Ok(sqlx::query_scalar(&text).bind(limit).fetch_all(&mut self.connect().await?).await?)
+        let text = assembled(sql::differing(collection.collection(), one, other, Dialect::Postgres));
+        Ok(sqlx::query_scalar(text).bind(limit).fetch_all(&mut self.connect().await?).await?)
     }
 
     async fn rows(
@@ -203,12 +204,13 @@ impl ReadStore for PostgresStore {
         generation: u64,
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>> {
-        let text = sql::rows(collection.collection(), generation, Dialect::Postgres);
-        Ok(sqlx::query_as(&text).bind(ids).fetch_all(&self.pool).await?.into_iter().collect())
+        let text = assembled(sql::rows(collection.collection(), generation, Dialect::Postgres));
+        Ok(sqlx::query_as(text).bind(ids).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {
         let table = sql::table(collection.collection(), generation);
-        Ok(sqlx::query_as(&format!("SELECT id, body::text FROM {table} ORDER BY id")).fetch_all(&self.pool).await?)
+        let text = assembled(format!("SELECT id, body::text FROM {table} ORDER BY id"));
+        Ok(sqlx::query_as(text).fetch_all(&self.pool).await?)
     }
 }

@@ -3,7 +3,7 @@
 use super::sql::{Argument, Dialect, Statement};
 use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::sqlite::{SqliteStore, signed};
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
 use serde_json::json;
@@ -27,7 +27,7 @@ fn unsigned(row: &SqliteRow, column: &str) -> JournalResult<u64> {
 #[async_trait]
 impl ReadStore for SqliteStore {
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>> {
-        let mut query = sqlx::query(&statement.sql);
+        let mut query = sqlx::query(assembled(statement.sql.clone()));
         for argument in &statement.arguments {
             query = match argument {
                 Argument::Text(text) => query.bind(text),
@@ -59,7 +59,7 @@ impl ReadStore for SqliteStore {
         values: &[&str],
     ) -> JournalResult<Option<LookedUp>> {
         let text = sql::look_up(collection.collection(), generation, key, Dialect::Sqlite);
-        match sqlx::query_as(&text).bind(json!(values).to_string()).fetch_all(&self.pool).await {
+        match sqlx::query_as(assembled(text)).bind(json!(values).to_string()).fetch_all(&self.pool).await {
             Ok(rows) => {
                 let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<String>)> = rows;
                 let (position, generation) = rows.first().map_or((0, 0), |row| (row.0, row.1));
@@ -117,7 +117,7 @@ impl ReadStore for SqliteStore {
         let id = u64::try_from(latest.unwrap_or_default() + 1).map_err(JournalError::corrupt)?;
         let statements = if first { schema::create } else { schema::tables };
         for statement in statements(id, Dialect::Sqlite) {
-            sqlx::query(&statement).execute(&mut *transaction).await?;
+            sqlx::query(assembled(statement)).execute(&mut *transaction).await?;
         }
         sqlx::query("INSERT INTO generations (id, signature, state) VALUES ($1, $2, $3)")
             .bind(signed(id)?)
@@ -140,15 +140,16 @@ impl ReadStore for SqliteStore {
             if has(&mut connection, &search.last_trigger).await? {
                 continue;
             }
-            sqlx::query(&search.create).execute(&mut connection).await?;
+            sqlx::query(assembled(search.create)).execute(&mut connection).await?;
+            let (filled, fill) = (assembled(search.filled), assembled(search.fill));
             loop {
                 let _turn = self.turn().await?;
                 let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-                let filled: i64 = sqlx::query_scalar(&search.filled).fetch_one(&mut *transaction).await?;
-                let filling = sqlx::query(&search.fill).bind(filled).bind(SEARCH_ROWS);
+                let filled: i64 = sqlx::query_scalar(filled.clone()).fetch_one(&mut *transaction).await?;
+                let filling = sqlx::query(fill.clone()).bind(filled).bind(SEARCH_ROWS);
                 let done = filling.execute(&mut *transaction).await?.rows_affected() == 0;
                 for trigger in search.triggers.iter().filter(|_| done) {
-                    sqlx::query(trigger).execute(&mut *transaction).await?;
+                    sqlx::query(assembled(trigger.clone())).execute(&mut *transaction).await?;
                 }
                 transaction.commit().await?;
                 if done {
@@ -191,7 +192,7 @@ impl ReadStore for SqliteStore {
             return Ok(());
         }
         for statement in schema::drop(generation, Dialect::Sqlite) {
-            sqlx::query(&statement).execute(&mut *transaction).await?;
+            sqlx::query(assembled(statement)).execute(&mut *transaction).await?;
         }
         Ok(transaction.commit().await?)
     }
@@ -203,8 +204,8 @@ impl ReadStore for SqliteStore {
         other: u64,
         limit: i64,
     ) -> JournalResult<Vec<String>> {
-        let text = sql::differing(collection.collection(), one, other, Dialect::Sqlite);
-        Ok(sqlx::query_scalar(&text).bind(limit).fetch_all(&self.pool).await?)
+        let text = assembled(sql::differing(collection.collection(), one, other, Dialect::Sqlite));
+        Ok(sqlx::query_scalar(text).bind(limit).fetch_all(&self.pool).await?)
     }
 
     async fn rows(
@@ -213,12 +214,13 @@ impl ReadStore for SqliteStore {
         generation: u64,
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>> {
-        let text = sql::rows(collection.collection(), generation, Dialect::Sqlite);
-        Ok(sqlx::query_as(&text).bind(json!(ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
+        let text = assembled(sql::rows(collection.collection(), generation, Dialect::Sqlite));
+        Ok(sqlx::query_as(text).bind(json!(ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {
         let table = sql::table(collection.collection(), generation);
-        Ok(sqlx::query_as(&format!("SELECT id, body FROM {table} ORDER BY id")).fetch_all(&self.pool).await?)
+        let text = assembled(format!("SELECT id, body FROM {table} ORDER BY id"));
+        Ok(sqlx::query_as(text).fetch_all(&self.pool).await?)
     }
 }

@@ -14,7 +14,7 @@ use registrar_aggregates::{Actor, ActorType, DomainEvent, Metadata};
 use registrar_projections::AdminDocument;
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, Executor, Row};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ impl Database {
     pub async fn postgres_at(url: &str) -> Self {
         let name = format!("test_{}", Uuid::now_v7().simple());
         let mut connection = PgConnection::connect(url).await.unwrap();
-        connection.execute(format!("CREATE DATABASE {name}").as_str()).await.unwrap();
+        connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         let (base, _) = url.rsplit_once('/').unwrap();
         Self::new(Some(format!("{base}/{name}")))
     }
@@ -94,24 +94,24 @@ pub enum Sql {
 impl Sql {
     pub async fn run(&mut self, statement: &str) -> Result<u64, sqlx::Error> {
         Ok(match self {
-            Sql::Sqlite(connection) => connection.execute(statement).await?.rows_affected(),
-            Sql::Postgres(connection) => connection.execute(statement).await?.rows_affected(),
+            Sql::Sqlite(connection) => connection.execute(AssertSqlSafe(statement)).await?.rows_affected(),
+            Sql::Postgres(connection) => connection.execute(AssertSqlSafe(statement)).await?.rows_affected(),
         })
     }
 
     /// The first column of every row, which must be text.
     pub async fn texts(&mut self, query: &str) -> Vec<String> {
         match self {
-            Sql::Sqlite(connection) => sqlx::query_scalar(query).fetch_all(connection).await.unwrap(),
-            Sql::Postgres(connection) => sqlx::query_scalar(query).fetch_all(connection).await.unwrap(),
+            Sql::Sqlite(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await.unwrap(),
+            Sql::Postgres(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await.unwrap(),
         }
     }
 
     /// The only number that `query` answers.
     pub async fn number(&mut self, query: &str) -> i64 {
         match self {
-            Sql::Sqlite(connection) => sqlx::query_scalar(query).fetch_one(connection).await.unwrap(),
-            Sql::Postgres(connection) => sqlx::query_scalar(query).fetch_one(connection).await.unwrap(),
+            Sql::Sqlite(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(connection).await.unwrap(),
+            Sql::Postgres(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(connection).await.unwrap(),
         }
     }
 
@@ -128,11 +128,11 @@ impl Sql {
         match self {
             Sql::Postgres(connection) => {
                 let query = format!("SELECT t::text FROM {table} t");
-                sqlx::query_scalar(&query).fetch_all(connection).await.unwrap()
+                sqlx::query_scalar(AssertSqlSafe(query)).fetch_all(connection).await.unwrap()
             }
             Sql::Sqlite(connection) => {
                 let query = format!("SELECT * FROM {table}");
-                let rows = sqlx::query(&query).fetch_all(connection).await.unwrap();
+                let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(connection).await.unwrap();
                 rows.iter()
                     .map(|row| {
                         let cells = (0..row.len()).map(|column| {

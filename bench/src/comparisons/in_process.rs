@@ -5,7 +5,7 @@ use crate::contenders::crud::{Crud, Style};
 use crate::contenders::driven;
 use crate::contenders::registrar::Registrar;
 use crate::contenders::spawned::Spawned;
-use crate::contenders::stock::{StockPostgres, StockSqlite};
+use crate::contenders::stock;
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Round, Rounds};
 use crate::workload::Work;
@@ -40,7 +40,7 @@ pub(super) async fn postgres(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         }
         let subjects = [
             driven(Registrar::open(databases[0].settings(), WORK).await?, WORK),
-            driven(StockPostgres::open(&databases[1].url, connections).await?, WORK),
+            driven(stock::postgres(&databases[1].url, connections).await?, WORK),
             driven(Crud::open(&databases[2].url, connections, Style::Transaction).await?, WORK),
             driven(Crud::open(&databases[3].url, connections, Style::Statement).await?, WORK),
         ];
@@ -65,10 +65,7 @@ pub(super) async fn sqlite(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let settings = StoreSettings { database_url: None, data: folders[0].path().to_owned(), archives: None };
         let subjects = [
             driven(Registrar::open(settings, WORK).await?, WORK),
-            driven(
-                StockSqlite::open(&folders[1].path().join("stock.sqlite3"), bench.connections(clients)).await?,
-                WORK,
-            ),
+            stock::sqlite(&folders[1].path().join("stock.sqlite3"), bench.connections(clients)).await?,
         ];
         let measured = bench.measure(&subjects, clients).await?;
         let goals = [goal_at(&[(1, 1.0), (16, 4.0), (64, 8.0)], clients)];

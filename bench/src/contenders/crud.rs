@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter, Registration};
 use registrar_aggregates::values::check_name;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr, SqlStr};
+use std::sync::Arc;
 use uuid::Uuid;
 
 const TABLES: &str = "
@@ -55,21 +56,25 @@ pub(crate) enum Style {
 pub(crate) struct Crud {
     pool: PgPool,
     style: Style,
-    insert: String,
-    insert_audited: String,
+    insert: SqlStr,
+    insert_audited: SqlStr,
+    lock: SqlStr,
 }
 
 impl Crud {
     pub(crate) async fn open(url: &str, connections: u32, style: Style) -> anyhow::Result<Self> {
         let pool = pool(url, connections).await?;
         sqlx::raw_sql(TABLES).execute(&pool).await?;
-        let insert = format!("{INSERT} RETURNING to_jsonb(admins) - 'password_hash'");
-        let insert_audited = format!(
+        // Put together of the constants above; shared, so that a use of one copies nothing.
+        let safe = |text: String| AssertSqlSafe(Arc::<str>::from(text)).into_sql_str();
+        let insert = safe(format!("{INSERT} RETURNING to_jsonb(admins) - 'password_hash'"));
+        let insert_audited = safe(format!(
             "WITH after AS ({INSERT} RETURNING *) \
              INSERT INTO audit (actor, request_id, action, entity, entity_id, new) \
              SELECT $15, $16, 'insert', 'admin', id, to_jsonb(after) - 'password_hash' FROM after RETURNING new"
-        );
-        Ok(Crud { pool, style, insert, insert_audited })
+        ));
+        let lock = safe(format!("{FIND} FOR UPDATE"));
+        Ok(Crud { pool, style, insert, insert_audited, lock })
     }
 
     /// Answers the row, as a handler would.
@@ -83,8 +88,8 @@ impl Crud {
         let (request_id, id) = (Uuid::now_v7(), registration.id.0);
         let account = registration.account.as_ref();
         let person = &registration.person;
-        let bound = |text| {
-            sqlx::query_scalar::<_, Value>(text)
+        let bound = |text: &SqlStr| {
+            sqlx::query_scalar::<_, Value>(text.clone())
                 .bind(id)
                 .bind(registration.person_id.0)
                 .bind(registration.party_id.0)
@@ -121,8 +126,8 @@ impl Crud {
             return query.fetch_optional(&self.pool).await?.context("no such admin");
         }
         let mut transaction = self.pool.begin().await?;
-        let lock = format!("{FIND} FOR UPDATE");
-        let old: Option<Value> = sqlx::query_scalar(&lock).bind(id).fetch_optional(&mut *transaction).await?;
+        let old: Option<Value> =
+            sqlx::query_scalar(self.lock.clone()).bind(id).fetch_optional(&mut *transaction).await?;
         let old = old.context("no such admin")?;
         let update = sqlx::query_scalar(UPDATE).bind(id).bind(to).bind(ACTOR);
         let new: Value = update.fetch_one(&mut *transaction).await?;

@@ -1,7 +1,7 @@
 //! `disintegrate-postgres`: events under domain identifiers, appended against the query that the decision rested on,
 //! in serializable transactions. What loses for that is tried again, as its `DecisionMaker` leaves to the caller.
 
-use super::{Acknowledged, Contender, pool, total};
+use super::{Acknowledged, Contender, former_pool, total};
 use crate::workload::{Command, Fact};
 use anyhow::ensure;
 use async_trait::async_trait;
@@ -10,8 +10,8 @@ use disintegrate::{Event, EventStore, StreamQuery, query};
 use disintegrate_postgres::{Error, PgEventStore};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx_0_8::PgPool;
+use sqlx_0_8::postgres::{PgConnectOptions, PgPoolOptions};
 use std::str::FromStr;
 
 /// More often than any command lost in trials.
@@ -40,13 +40,13 @@ pub(crate) struct Disintegrate {
 
 impl Disintegrate {
     pub(crate) async fn open(url: &str, connections: u32) -> anyhow::Result<Self> {
-        let pool = pool(url, connections).await?;
+        let pool = former_pool(url, connections).await?;
         // Releases of PostgreSQL before 16 do not read the hexadecimal number in one of its functions: there it is made
         // unread, and then once more with the same number in decimal.
         let options = PgConnectOptions::from_str(url)?.options([("check_function_bodies", "off")]);
         let unread = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
         PgEventStore::<Stored, _>::try_new(unread.clone(), Json::<Stored>::default()).await?;
-        sqlx::raw_sql(IN_DECIMAL).execute(&unread).await?;
+        sqlx_0_8::raw_sql(IN_DECIMAL).execute(&unread).await?;
         unread.close().await;
         let store = PgEventStore::new_uninitialized(pool.clone(), Json::default());
         Ok(Disintegrate { pool, store })
@@ -78,7 +78,7 @@ impl Contender for Disintegrate {
     }
 
     async fn check(&self, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
-        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM event").fetch_one(&self.pool).await?;
+        let events: i64 = sqlx_0_8::query_scalar("SELECT count(*) FROM event").fetch_one(&self.pool).await?;
         let total = i64::try_from(total(acknowledged))?;
         ensure!(events == total, "{total} commands, {events} events");
         Ok(())
@@ -89,7 +89,7 @@ impl Contender for Disintegrate {
 fn lost(error: &Error) -> bool {
     match error {
         Error::Concurrency => true,
-        Error::Database(sqlx::Error::Database(error)) => error.code().as_deref() == Some("40001"),
+        Error::Database(sqlx_0_8::Error::Database(error)) => error.code().as_deref() == Some("40001"),
         _ => false,
     }
 }

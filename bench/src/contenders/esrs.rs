@@ -1,6 +1,6 @@
 //! `esrs`: a table an aggregate type, events persisted with their sequence number, without handlers and buses.
 
-use super::{Acknowledged, Contender, pool, total};
+use super::{Acknowledged, Contender, former_pool, total};
 use crate::workload::{Command, Fact};
 use anyhow::ensure;
 use async_trait::async_trait;
@@ -8,7 +8,7 @@ use esrs::store::EventStore;
 use esrs::store::postgres::{PgStore, PgStoreBuilder};
 use esrs::{Aggregate, AggregateState};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx_0_8::PgPool;
 use std::convert::Infallible;
 
 /// The store wants a type to name the table after.
@@ -35,7 +35,7 @@ pub(crate) struct Esrs {
 
 impl Esrs {
     pub(crate) async fn open(url: &str, connections: u32) -> anyhow::Result<Self> {
-        let pool = pool(url, connections).await?;
+        let pool = former_pool(url, connections).await?;
         let store = PgStoreBuilder::new(pool.clone()).try_build().await?;
         Ok(Esrs { pool, store })
     }
@@ -55,7 +55,7 @@ impl Contender for Esrs {
     }
 
     async fn check(&self, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
-        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM facts_events").fetch_one(&self.pool).await?;
+        let events: i64 = sqlx_0_8::query_scalar("SELECT count(*) FROM facts_events").fetch_one(&self.pool).await?;
         let total = i64::try_from(total(acknowledged))?;
         ensure!(events == total, "{total} commands, {events} events");
         Ok(())

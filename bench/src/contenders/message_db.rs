@@ -5,8 +5,8 @@ use super::{Acknowledged, Contender, pool_with, total};
 use crate::workload::{Command, Fact};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, PgPool};
 use std::path::Path;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ impl MessageDb {
         for file in FILES {
             let path = node_modules.join("@eventide/message-db/database").join(file);
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            sqlx::raw_sql(&text).execute(&pool).await.with_context(|| (*file).to_owned())?;
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&pool).await.with_context(|| (*file).to_owned())?;
         }
         Ok(MessageDb { pool })
     }

@@ -1,5 +1,4 @@
-//! Those who are compared. A contender carries out one command after the other and can tell afterwards whether
-//! everything is there; keeping it busy is done here, alike for all.
+//! Those who are compared, each as the contender that [`Driven`] keeps busy or as a subject of its own.
 
 pub(crate) mod crud;
 pub(crate) mod disintegrate;
@@ -14,108 +13,9 @@ pub(crate) mod registrar;
 pub(crate) mod spawned;
 pub(crate) mod stock;
 
-use crate::rounds::{Effort, Round, Subject, histogram, record};
-use crate::workload::{Command, Work};
-use async_trait::async_trait;
-use hdrhistogram::Histogram;
+pub(crate) use registrar_bench_common::contender::{Acknowledged, Contender, Driven, driven, gathered, total};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
-use tokio::task::JoinHandle;
-use uuid::Uuid;
-
-/// One way to carry out commands.
-#[async_trait]
-pub(crate) trait Contender: Send + Sync + 'static {
-    /// What the table calls it.
-    fn name(&self) -> &'static str;
-
-    /// Carries out a command. When it returns, the change is durable and, where there are any, read models show it.
-    async fn execute(&self, command: Command) -> anyhow::Result<()>;
-
-    /// That what was acknowledged is stored, all of it.
-    async fn check(&self, acknowledged: &[Acknowledged]) -> anyhow::Result<()>;
-}
-
-/// An aggregate and how many of its commands were acknowledged.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Acknowledged {
-    pub(crate) id: Uuid,
-    pub(crate) commands: u32,
-}
-
-/// All commands that were acknowledged.
-pub(crate) fn total(acknowledged: &[Acknowledged]) -> u64 {
-    acknowledged.iter().map(|aggregate| u64::from(aggregate.commands)).sum()
-}
-
-/// A contender with the work that it is kept busy with, in this process.
-pub(crate) struct Driven<C> {
-    contender: Arc<C>,
-    work: Work,
-    acknowledged: Mutex<Vec<Acknowledged>>,
-}
-
-impl<C: Contender> Driven<C> {
-    pub(crate) fn new(contender: C, work: Work) -> Self {
-        Driven { contender: Arc::new(contender), work, acknowledged: Mutex::default() }
-    }
-}
-
-#[async_trait]
-impl<C: Contender> Subject for Driven<C> {
-    fn name(&self) -> String {
-        self.contender.name().to_owned()
-    }
-
-    async fn round(&self, effort: Effort) -> anyhow::Result<Round> {
-        let (begun, work) = (Instant::now(), self.work);
-        let clients = (0..effort.clients).map(|_| {
-            let contender = Arc::clone(&self.contender);
-            tokio::spawn(async move {
-                let (mut latencies, mut acknowledged) = (histogram()?, Vec::new());
-                while begun.elapsed() < effort.time() {
-                    let id = Uuid::now_v7();
-                    let mut commands = 0;
-                    for command in work.commands(id)? {
-                        let begun = Instant::now();
-                        contender.execute(command).await?;
-                        record(&mut latencies, begun)?;
-                        commands += 1;
-                    }
-                    acknowledged.push(Acknowledged { id, commands });
-                }
-                Ok::<_, anyhow::Error>((latencies, acknowledged))
-            })
-        });
-        gathered(begun, clients, &self.acknowledged).await
-    }
-
-    async fn check(&self) -> anyhow::Result<()> {
-        let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
-        self.contender.check(&acknowledged).await
-    }
-}
-
-/// What one client measured, and what it was told.
-pub(crate) type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
-
-/// The round of these clients, which began at `begun`, once all have ended; what they were told is added to
-/// `acknowledged`.
-pub(crate) async fn gathered(
-    begun: Instant,
-    clients: impl Iterator<Item = JoinHandle<Measured>>,
-    acknowledged: &Mutex<Vec<Acknowledged>>,
-) -> anyhow::Result<Round> {
-    let mut latencies = histogram()?;
-    for client in futures::future::join_all(clients).await {
-        let (measured, told) = client??;
-        latencies.add(measured)?;
-        acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
-    }
-    Ok(Round::new(begun.elapsed(), latencies))
-}
 
 /// A pool with all its connections made, so that no round pays for them. They are not asked before every use whether
 /// they live, which would cost each command another round trip.
@@ -129,7 +29,8 @@ pub(crate) async fn pool_with(options: PgConnectOptions, connections: u32) -> an
     Ok(pools.test_before_acquire(false).connect_with(options).await?)
 }
 
-/// A contender with its work, as a subject among others.
-pub(crate) fn driven<C: Contender>(contender: C, work: Work) -> Box<dyn Subject> {
-    Box::new(Driven::new(contender, work))
+/// As [`pool`], for contenders that rest on the release before.
+pub(crate) async fn former_pool(url: &str, connections: u32) -> anyhow::Result<sqlx_0_8::PgPool> {
+    let pools = sqlx_0_8::postgres::PgPoolOptions::new().max_connections(connections).min_connections(connections);
+    Ok(pools.test_before_acquire(false).connect(url).await?)
 }

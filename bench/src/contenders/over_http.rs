@@ -164,7 +164,7 @@ impl Subject for OverHttp {
                 database.check(Work::Directory, &all).await
             }
             Stored::Count(database, query) => {
-                let stored: i64 = sqlx::query_scalar(query).fetch_one(&mut database.connect().await?).await?;
+                let stored: i64 = sqlx::query_scalar(*query).fetch_one(&mut database.connect().await?).await?;
                 let total = i64::try_from(total(&acknowledged))?;
                 ensure!(stored == total, "{total} commands, {stored} stored");
                 Ok(())

@@ -12,7 +12,7 @@ use registrar::node::{Node, Store, StoreSettings};
 use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use registrar_projections::AdminDocument;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqlSafeStr};
 use std::sync::Arc;
 
 pub(crate) struct Registrar {
@@ -72,19 +72,21 @@ pub(crate) async fn check(
     let commands: Vec<i64> = acknowledged.iter().map(|aggregate| i64::from(aggregate.commands)).collect();
     let dense = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM events";
     let table = format!("admins_g{}", head.generation);
-    let audited = format!("SELECT count(*) FROM audit_entries_g{}", head.generation);
+    // Of names of tables and numbers, all ours.
+    let safe = |text: String| AssertSqlSafe(text).into_sql_str();
+    let audited = safe(format!("SELECT count(*) FROM audit_entries_g{}", head.generation));
     let (count, first, last, entries, missing, stale): (i64, i64, i64, i64, i64, i64);
     match &settings.database_url {
         Some(url) => {
             let mut connection = PgConnection::connect(url).await?;
             (count, first, last) = sqlx::query_as(dense).fetch_one(&mut connection).await?;
-            entries = sqlx::query_scalar(&audited).fetch_one(&mut connection).await?;
+            entries = sqlx::query_scalar(audited).fetch_one(&mut connection).await?;
             let wanted = "unnest($1::text[], $2::bigint[]) w (id, commands)";
             let missing_events = format!(
                 "SELECT count(*) FROM {wanted} WHERE commands > (SELECT count(*) FROM events \
                  WHERE aggregate_type = $3 AND aggregate_id = w.id)"
             );
-            let query = sqlx::query_scalar(&missing_events).bind(&ids).bind(&commands).bind(work.aggregate_type());
+            let query = sqlx::query_scalar(safe(missing_events)).bind(&ids).bind(&commands).bind(work.aggregate_type());
             missing = query.fetch_one(&mut connection).await?;
             let stale_documents = format!(
                 "SELECT count(*) FROM {wanted} LEFT JOIN {table} d ON d.id = w.id \
@@ -92,7 +94,13 @@ pub(crate) async fn check(
             );
             stale = match work {
                 Work::Notes => 0,
-                _ => sqlx::query_scalar(&stale_documents).bind(&ids).bind(&commands).fetch_one(&mut connection).await?,
+                _ => {
+                    sqlx::query_scalar(safe(stale_documents))
+                        .bind(&ids)
+                        .bind(&commands)
+                        .fetch_one(&mut connection)
+                        .await?
+                }
             };
         }
         None => {
@@ -100,7 +108,7 @@ pub(crate) async fn check(
             let mut connection = SqliteConnection::connect_with(&options).await?;
             let row = sqlx::query(dense).fetch_one(&mut connection).await?;
             (count, first, last) = (row.get(0), row.get(1), row.get(2));
-            entries = sqlx::query_scalar(&audited).fetch_one(&mut connection).await?;
+            entries = sqlx::query_scalar(audited).fetch_one(&mut connection).await?;
             let pairs: Vec<_> = ids.iter().zip(&commands).collect();
             let pairs = serde_json::to_string(&pairs)?;
             let wanted = "(SELECT value ->> 0 AS id, value ->> 1 AS commands FROM json_each(?1)) w";
@@ -108,13 +116,13 @@ pub(crate) async fn check(
                 "SELECT count(*) FROM {wanted} WHERE commands > (SELECT count(*) FROM events \
                  WHERE aggregate_type = ?2 AND aggregate_id = w.id)"
             );
-            let query = sqlx::query_scalar(&missing_events).bind(&pairs).bind(work.aggregate_type());
+            let query = sqlx::query_scalar(safe(missing_events)).bind(&pairs).bind(work.aggregate_type());
             missing = query.fetch_one(&mut connection).await?;
             let stale_documents = format!(
                 "SELECT count(*) FROM {wanted} LEFT JOIN {table} d ON d.id = w.id \
                  WHERE coalesce(d.body ->> 'version', 0) < commands"
             );
-            stale = sqlx::query_scalar(&stale_documents).bind(&pairs).fetch_one(&mut connection).await?;
+            stale = sqlx::query_scalar(safe(stale_documents)).bind(&pairs).fetch_one(&mut connection).await?;
         }
     }
     ensure!(first == 1 && count == last, "positions are not dense: {count} events from {first} to {last}");

@@ -1,41 +1,13 @@
-//! Contenders that keep themselves busy in a process of their own. They read an [`Effort`] a line and answer a
-//! [`Report`] a line; at the end of their input they check what they stored and answer an empty line.
+//! Contenders that keep themselves busy in a process of their own; they are told to as [`registrar_bench_common::told`] says.
 
-use crate::rounds::{Effort, Round, Subject, histogram};
+use crate::rounds::{Effort, Round, Subject};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use registrar_bench_common::told::Report;
 use std::process::Stdio;
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
-
-/// A round as it is told.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Report {
-    pub(crate) elapsed_us: u64,
-    /// Latencies in microseconds and how many there were of each.
-    pub(crate) latencies: Vec<(u64, u64)>,
-}
-
-impl Report {
-    pub(crate) fn of(round: &Round) -> anyhow::Result<Self> {
-        let latencies = round.latencies.iter_recorded();
-        Ok(Report {
-            elapsed_us: u64::try_from(round.elapsed.as_micros())?,
-            latencies: latencies.map(|step| (step.value_iterated_to(), step.count_since_last_iteration())).collect(),
-        })
-    }
-
-    fn round(self) -> anyhow::Result<Round> {
-        let mut latencies = histogram()?;
-        for (value, count) in self.latencies {
-            latencies.record_n(value, count)?;
-        }
-        Ok(Round::new(Duration::from_micros(self.elapsed_us), latencies))
-    }
-}
 
 /// One or several such processes, measured as one.
 pub(crate) struct Spawned {
@@ -98,18 +70,4 @@ impl Subject for Spawned {
         }
         Ok(())
     }
-}
-
-/// The other side of it: answers efforts with the rounds of `subject`.
-pub(crate) async fn answer(subject: &dyn Subject) -> anyhow::Result<()> {
-    let mut lines = BufReader::new(tokio::io::stdin()).lines();
-    let mut output = tokio::io::stdout();
-    while let Some(line) = lines.next_line().await? {
-        let round = subject.round(serde_json::from_str(&line)?).await?;
-        output.write_all(format!("{}\n", serde_json::to_string(&Report::of(&round)?)?).as_bytes()).await?;
-        output.flush().await?;
-    }
-    subject.check().await?;
-    output.write_all(b"\n").await?;
-    Ok(output.flush().await?)
 }

@@ -3,10 +3,10 @@
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
 use crate::journal::archived::{ARCHIVED_POSITION_AT, Archiving, Found};
 use crate::journal::merkle::Hash;
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, SqlStr};
 use std::ops::{Range, RangeInclusive};
 
 impl PostgresStore {
@@ -19,7 +19,7 @@ impl PostgresStore {
     /// A stream's events after a version, and what is to be known of it. From the stream's first event on, so that older
     /// partitions are not looked into.
     pub(super) async fn found(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<Found> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT h.archived_until, s.version, s.first_position, e.* FROM journal_head h \
              LEFT JOIN streams s ON s.aggregate_type = $1 AND s.aggregate_id = $2 LEFT JOIN ( \
              SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
@@ -27,9 +27,9 @@ impl PostgresStore {
              WHERE aggregate_type = $1 AND aggregate_id = $2) \
              UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
              AND sequence > $3 ORDER BY sequence LIMIT $4) e ON true ORDER BY e.sequence"
-        );
+        ));
         let (after, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(&text).bind(stream.0).bind(stream.1).bind(after).bind(count);
+        let query = || sqlx::query(text.clone()).bind(stream.0).bind(stream.1).bind(after).bind(count);
         let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let mut found = Found::default();
         for row in &rows {
@@ -77,9 +77,9 @@ impl Archiving for PostgresStore {
         self.archived_until().await
     }
 
-    async fn holds(&self, query: &str, text: &str, position: u64) -> JournalResult<bool> {
+    async fn holds(&self, query: SqlStr, text: &str, position: u64) -> JournalResult<bool> {
         let position = i64::try_from(position).unwrap_or(i64::MAX);
-        let query = || sqlx::query_scalar(query).bind(text).bind(position);
+        let query = || sqlx::query_scalar(query.clone()).bind(text).bind(position);
         Ok(self.reading(|| query().fetch_one(&self.walks)).await?)
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
 use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
-use crate::journal::{JournalError, JournalResult, StoredEvent};
+use crate::journal::{JournalError, JournalResult, StoredEvent, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -89,16 +89,16 @@ impl PostgresStore {
         limit: usize,
     ) -> JournalResult<Members> {
         let organization_of = expression(Field::Organization);
-        let text = format!(
+        let text = assembled(format!(
             "SELECT position, aggregate_type, aggregate_id, NOT EXISTS (SELECT 1 FROM events f \
              WHERE f.aggregate_type = e.aggregate_type AND f.aggregate_id = e.aggregate_id AND f.sequence < e.sequence \
              AND (f.metadata ->> 'organizationId') = $1) AS is_first \
              FROM (SELECT position, aggregate_type, aggregate_id, sequence, {organization_of} AS organization \
              FROM events WHERE {} LIMIT $4) e ORDER BY position",
             along(Field::Organization)
-        );
+        ));
         let (from, to, count) = (signed(after)?, signed(until)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query_as(&text).bind(organization).bind(from).bind(to).bind(count);
+        let query = || sqlx::query_as(text.clone()).bind(organization).bind(from).bind(to).bind(count);
         let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         selection::members(rows, until, limit)
     }
@@ -128,10 +128,11 @@ impl Selecting for PostgresStore {
         let next = values.len() + 4;
         let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
         let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
-        let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4");
+        let text =
+            assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4"));
         let (from, to, count) = (signed(first)?, signed(last)?, i64::try_from(limit).unwrap_or(i64::MAX));
         let query = || {
-            let query = sqlx::query_as(&text).bind(values[0]).bind(from).bind(to).bind(count);
+            let query = sqlx::query_as(text.clone()).bind(values[0]).bind(from).bind(to).bind(count);
             let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
             others.fold(query, |query, value| query.bind(*value))
         };
@@ -141,8 +142,8 @@ impl Selecting for PostgresStore {
 
     async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
         let positions = positions.iter().copied().map(signed).collect::<JournalResult<Vec<i64>>>()?;
-        let text = format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ANY ($1) ORDER BY position");
-        let rows = self.reading(|| sqlx::query(&text).bind(&positions).fetch_all(&self.walks)).await?;
+        let text = assembled(format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ANY ($1) ORDER BY position"));
+        let rows = self.reading(|| sqlx::query(text.clone()).bind(&positions).fetch_all(&self.walks)).await?;
         rows.iter().map(event).collect()
     }
 }

@@ -5,12 +5,14 @@
 //! `writer.rs`).
 
 use super::{CHANNEL, signed};
-use crate::journal::{Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId};
+use crate::journal::{
+    Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId, assembled,
+};
 use crate::read_store::sql;
 use chrono::Utc;
 use registrar_projections::{ChangeKind, Collection, CollectionId, KeyKind, KeyValue};
 use sqlx::postgres::PgArguments;
-use sqlx::{Arguments, Encode, Postgres, Type};
+use sqlx::{Arguments, Encode, Postgres, SqlStr, Type};
 use std::collections::{BTreeMap, HashMap};
 
 /// Status: written.
@@ -35,7 +37,7 @@ impl Statement {
     /// The statement that commits `batch`. Its row has `status`, and if it is [`WRITTEN`] or [`NO_ROOM`] how far there
     /// is room for events (`room`), if it is [`LOST`] the places of what was lost (`lost_streams`, `lost_takes`,
     /// `lost_answers`). Reads count as streams that stand behind those that change.
-    pub(super) fn commit(batch: &Batch) -> JournalResult<(String, PgArguments)> {
+    pub(super) fn commit(batch: &Batch) -> JournalResult<(SqlStr, PgArguments)> {
         let mut statement = Statement::default();
         let head = statement.argument(signed(batch.expected_head)?)?;
         let end = statement.argument(signed(batch.expected_head + batch.events.len() as u64)?)?;
@@ -68,7 +70,7 @@ impl Statement {
         generation: u64,
         documents: impl IntoIterator<Item = &'q DocumentStep>,
         counts: &'q HashMap<String, i64>,
-    ) -> JournalResult<(String, PgArguments)> {
+    ) -> JournalResult<(SqlStr, PgArguments)> {
         let mut statement = Statement::default();
         statement.part("checked", &format!("SELECT {WRITTEN} AS status"));
         statement.documents(generation, documents, counts)?;
@@ -95,8 +97,8 @@ impl Statement {
         );
     }
 
-    fn ending(self, last: &str) -> (String, PgArguments) {
-        (format!("WITH {} {last}", self.parts.join(", ")), self.arguments)
+    fn ending(self, last: &str) -> (SqlStr, PgArguments) {
+        (assembled(format!("WITH {} {last}", self.parts.join(", "))), self.arguments)
     }
 
     /// Locks the head; finds out what is lost, by place in the batch.

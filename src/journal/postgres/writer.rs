@@ -4,7 +4,9 @@ use super::copy::copy_documents;
 use super::statement::{self, Statement};
 use super::{head, signed, unsigned};
 use crate::folding::Rows;
-use crate::journal::{Batch, Committed, FENCE, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId};
+use crate::journal::{
+    Batch, Committed, FENCE, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId, assembled,
+};
 use crate::read_store::sql;
 use async_trait::async_trait;
 use registrar_projections::{ChangeKind, CollectionId};
@@ -85,7 +87,7 @@ impl JournalWriter for PostgresWriter {
         let mut room_made = false;
         let committed = loop {
             let (text, arguments) = Statement::commit(batch)?;
-            let row = match sqlx::query_with(&text, arguments).fetch_one(&mut self.connection).await {
+            let row = match sqlx::query_with(text, arguments).fetch_one(&mut self.connection).await {
                 Ok(row) => row,
                 Err(error) if !self.locked && is_outrun(&error) => return Ok(Committed::HeadMoved),
                 Err(error) => return Err(error.into()),
@@ -162,8 +164,8 @@ impl JournalWriter for PostgresWriter {
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>> {
         let table = sql::table(collection.collection(), generation);
-        let text = format!("SELECT id, body FROM {table} WHERE id = ANY ($1)");
-        match sqlx::query_as(&text).bind(ids).fetch_all(&mut self.connection).await {
+        let text = assembled(format!("SELECT id, body FROM {table} WHERE id = ANY ($1)"));
+        match sqlx::query_as(text).bind(ids).fetch_all(&mut self.connection).await {
             Ok(bodies) => Ok(bodies.into_iter().collect()),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
                 Err(JournalError::OtherGeneration)
@@ -189,7 +191,7 @@ impl JournalWriter for PostgresWriter {
         let (new, others): (Vec<_>, Vec<_>) = rows.documents.iter().partition(|step| step.kind == ChangeKind::Insert);
         copy_documents(&mut transaction, generation, &new).await?;
         let (text, arguments) = Statement::write(generation, others, &rows.counts)?;
-        sqlx::query_with(&text, arguments).execute(&mut *transaction).await?;
+        sqlx::query_with(text, arguments).execute(&mut *transaction).await?;
         sqlx::query("UPDATE generations SET checkpoint = $2 WHERE id = $1")
             .bind(signed(generation)?)
             .bind(signed(checkpoint)?)
@@ -250,6 +252,6 @@ impl JournalWriter for PostgresWriter {
 
 async fn write_documents(connection: &mut PgConnection, generation: u64, rows: &Rows) -> JournalResult<()> {
     let (text, arguments) = Statement::write(generation, &rows.documents, &rows.counts)?;
-    sqlx::query_with(&text, arguments).execute(connection).await?;
+    sqlx::query_with(text, arguments).execute(connection).await?;
     Ok(())
 }

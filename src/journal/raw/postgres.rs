@@ -4,7 +4,7 @@
 use super::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::postgres::{PostgresStore, WALK_SETTINGS, signed};
-use crate::journal::{JournalError, JournalResult, StoredEvent};
+use crate::journal::{JournalError, JournalResult, StoredEvent, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use futures::TryStreamExt;
@@ -83,7 +83,7 @@ impl RawJournal for PostgresStore {
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>> {
         let text = format!("WITH types AS (SELECT unnest($5::text[]) AS value) {}", super::sqlite::UNCOVERED);
-        let query = sqlx::query_as(&text).bind(signed(until)?).bind(&after.0).bind(&after.1);
+        let query = sqlx::query_as(assembled(text)).bind(signed(until)?).bind(&after.0).bind(&after.1);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(types);
         Ok(query.fetch_all(&self.pool).await?)
     }
@@ -93,7 +93,7 @@ impl RawJournal for PostgresStore {
         let mut connection = self.connect().await?;
         let mut transaction = connection.begin().await?;
         let carry = format!("WITH types AS (SELECT unnest($2::text[]) AS value) {}", super::sqlite::CARRY);
-        sqlx::query(&carry).bind(signed(until)?).bind(never_loaded).execute(&mut *transaction).await?;
+        sqlx::query(assembled(carry)).bind(signed(until)?).bind(never_loaded).execute(&mut *transaction).await?;
         let leaves = "INSERT INTO archived_leaves (tile, hashes) \
              SELECT (position - 1) / 256, string_agg(leaf_hash, ''::bytea ORDER BY position) FROM events \
              WHERE position <= $1 GROUP BY 1";
@@ -111,7 +111,7 @@ impl RawJournal for PostgresStore {
         let tables: Vec<String> = sqlx::query_scalar(text).bind(signed(until)?).fetch_all(&mut *transaction).await?;
         for table in tables {
             for text in [format!("ALTER TABLE events DETACH PARTITION {table}"), format!("DROP TABLE {table}")] {
-                sqlx::query(&text).persistent(false).execute(&mut *transaction).await?;
+                sqlx::query(assembled(text)).persistent(false).execute(&mut *transaction).await?;
             }
         }
         let text = "UPDATE journal_head SET archived_until = $1";
@@ -385,7 +385,7 @@ impl Restore for PostgresRestore {
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
         for text in [super::sqlite::DERIVE_STREAMS].iter().chain(&super::sqlite::RETIRE_DOCUMENTS) {
-            sqlx::query(text).execute(&mut self.connection).await?;
+            sqlx::query(*text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)

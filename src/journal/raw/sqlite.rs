@@ -5,7 +5,7 @@ use crate::journal::codec::timestamp;
 use crate::journal::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::journal::sqlite::{SqliteStore, hex, signed};
 use crate::journal::tree::TILE;
-use crate::journal::{JournalError, JournalResult, StoredEvent};
+use crate::journal::{JournalError, JournalResult, StoredEvent, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -150,7 +150,7 @@ impl RawJournal for SqliteStore {
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>> {
         let text = format!("WITH types AS (SELECT value FROM json_each($5)) {UNCOVERED}");
-        let query = sqlx::query_as(&text).bind(signed(until)?).bind(&after.0).bind(&after.1);
+        let query = sqlx::query_as(assembled(text)).bind(signed(until)?).bind(&after.0).bind(&after.1);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(json!(types).to_string());
         Ok(query.fetch_all(&self.pool).await?)
     }
@@ -165,7 +165,7 @@ impl RawJournal for SqliteStore {
             .fetch_one(&mut *transaction)
             .await?;
         let carry = format!("WITH types AS (SELECT value FROM json_each($2)) {CARRY}");
-        let carry = sqlx::query(&carry).bind(signed(until)?).bind(json!(never_loaded).to_string());
+        let carry = sqlx::query(assembled(carry)).bind(signed(until)?).bind(json!(never_loaded).to_string());
         carry.execute(&mut *transaction).await?;
         let archived = "INSERT INTO archives (first_position, last_position, file, archived_at, organizations_noted) \
              SELECT archived_until + 1, $1, $2, $3, true FROM journal_head";
@@ -183,7 +183,8 @@ impl RawJournal for SqliteStore {
         ] {
             sqlx::query(text).bind(signed(until)?).execute(&mut *transaction).await?;
         }
-        sqlx::query(&guard).execute(&mut *transaction).await?;
+        // What the trigger was made with, which a migration of this program did.
+        sqlx::query(assembled(guard)).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -316,7 +317,7 @@ impl Restore for SqliteRestore {
 
     async fn finish(mut self: Box<Self>, head: &Frontier, recorded_at: DateTime<Utc>) -> JournalResult<()> {
         for text in [DERIVE_STREAMS].iter().chain(&RETIRE_DOCUMENTS) {
-            sqlx::query(text).execute(&mut self.connection).await?;
+            sqlx::query(*text).execute(&mut self.connection).await?;
         }
         sqlx::query("UPDATE journal_head SET position = $1, recorded_at = $2, frontier = $3")
             .bind(signed(head.size())?)
@@ -331,7 +332,7 @@ impl Restore for SqliteRestore {
 
 impl SqliteRestore {
     /// Runs a statement over rows that are given to it as JSON.
-    async fn rows(&mut self, text: &str, rows: Vec<Value>) -> JournalResult<()> {
+    async fn rows(&mut self, text: &'static str, rows: Vec<Value>) -> JournalResult<()> {
         if !rows.is_empty() {
             sqlx::query(text).bind(Value::Array(rows).to_string()).execute(&mut self.connection).await?;
         }

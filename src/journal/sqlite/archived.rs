@@ -6,10 +6,10 @@ use crate::journal::archived::{ARCHIVED_POSITION_AT, Archiving, Found};
 use crate::journal::codec::timestamp;
 use crate::journal::merkle::Hash;
 use crate::journal::postgres::leaves_of;
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::Row;
+use sqlx::{Row, SqlStr};
 use std::ops::{Range, RangeInclusive};
 
 impl SqliteStore {
@@ -21,14 +21,14 @@ impl SqliteStore {
 
     /// A stream's events after a version, and what is to be known of it.
     pub(super) async fn found(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<Found> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT h.archived_until, s.version, s.first_position, e.* FROM journal_head h \
              LEFT JOIN streams s ON s.aggregate_type = $1 AND s.aggregate_id = $2 LEFT JOIN ( \
              SELECT {EVENT_COLUMNS} FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 AND sequence > $3 \
              UNION ALL SELECT {EVENT_COLUMNS} FROM carried_events WHERE aggregate_type = $1 AND aggregate_id = $2 \
              AND sequence > $3 ORDER BY sequence LIMIT $4) e ON 1 = 1 ORDER BY e.sequence"
-        );
-        let query = sqlx::query(&text).bind(stream.0).bind(stream.1).bind(signed(after)?);
+        ));
+        let query = sqlx::query(text).bind(stream.0).bind(stream.1).bind(signed(after)?);
         let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&self.pool).await?;
         let mut found = Found::default();
         for row in &rows {
@@ -74,7 +74,7 @@ impl Archiving for SqliteStore {
         self.archived_until().await
     }
 
-    async fn holds(&self, query: &str, text: &str, position: u64) -> JournalResult<bool> {
+    async fn holds(&self, query: SqlStr, text: &str, position: u64) -> JournalResult<bool> {
         let position = i64::try_from(position).unwrap_or(i64::MAX);
         Ok(sqlx::query_scalar(query).bind(text).bind(position).fetch_one(&self.pool).await?)
     }

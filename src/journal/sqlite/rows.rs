@@ -4,7 +4,7 @@
 //! Powers of two are few and add up to any number. What a single command comes to is one text of all its statements:
 //! there are few of these as well.
 
-use crate::journal::JournalResult;
+use crate::journal::{JournalResult, assembled};
 use registrar_projections::KeyValue;
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
@@ -90,10 +90,10 @@ impl<'a> Script<'a> {
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> JournalResult<()> {
         if self.is_short() {
             let (texts, cells): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();
-            return run(connection, &texts.join("; "), cells.into_iter().flatten()).await;
+            return run(connection, texts.join("; ").into(), cells.into_iter().flatten()).await;
         }
         for (text, cells) in self.0 {
-            run(connection, &text, cells.into_iter()).await?;
+            run(connection, text, cells.into_iter()).await?;
         }
         Ok(())
     }
@@ -101,10 +101,10 @@ impl<'a> Script<'a> {
 
 async fn run<'a>(
     connection: &mut SqliteConnection,
-    text: &'a str,
+    text: Cow<'static, str>,
     cells: impl Iterator<Item = Cell<'a>>,
 ) -> JournalResult<()> {
-    let mut query = sqlx::query(text);
+    let mut query = sqlx::query(assembled(text));
     for cell in cells {
         query = match cell {
             Cell::Text(text) => query.bind(text),

@@ -2,7 +2,7 @@
 
 use super::{EVENT_COLUMNS, SqliteStore, event, signed, unsigned};
 use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
-use crate::journal::{JournalError, JournalResult, StoredEvent, codec::timestamp};
+use crate::journal::{JournalError, JournalResult, StoredEvent, assembled, codec::timestamp};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -62,8 +62,8 @@ impl SqliteStore {
             )
         };
         let each: Vec<_> = (0..names.len()).map(|n| of_one(n + 4)).collect();
-        let text = format!("{} ORDER BY position LIMIT $3", each.join(" UNION ALL "));
-        let query = sqlx::query_as(&text).bind(signed(after)?).bind(signed(until)?);
+        let text = assembled(format!("{} ORDER BY position LIMIT $3", each.join(" UNION ALL ")));
+        let query = sqlx::query_as(text).bind(signed(after)?).bind(signed(until)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let query = names.iter().fold(query, |query, name| query.bind(*name));
         selection::places(query.fetch_all(&self.pool).await?)
@@ -88,14 +88,14 @@ impl SqliteStore {
         until: u64,
         limit: usize,
     ) -> JournalResult<Members> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT position, aggregate_type, aggregate_id, NOT EXISTS (SELECT 1 FROM events f \
              WHERE f.aggregate_type = e.aggregate_type AND f.aggregate_id = e.aggregate_id AND f.sequence < e.sequence \
              AND (f.metadata ->> '$.organizationId') = $1) AS is_first \
              FROM (SELECT position, aggregate_type, aggregate_id, sequence FROM events {} LIMIT $4) e ORDER BY position",
             along(Field::Organization)
-        );
-        let query = sqlx::query_as(&text).bind(organization).bind(signed(after)?).bind(signed(until)?);
+        ));
+        let query = sqlx::query_as(text).bind(organization).bind(signed(after)?).bind(signed(until)?);
         let rows = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).fetch_all(&self.pool).await?;
         selection::members(rows, until, limit)
     }
@@ -125,8 +125,8 @@ impl Selecting for SqliteStore {
         let next = values.len() + 4;
         let conditions = rest.iter().zip(next..).map(|((field, _), n)| format!("{} = ${n}", expression(*field)));
         let fits = std::iter::once("true".to_owned()).chain(conditions).collect::<Vec<_>>().join(" AND ");
-        let text = format!("SELECT position, coalesce({fits}, false) AS fits FROM events {along} LIMIT $4");
-        let query = sqlx::query_as(&text).bind(values[0]).bind(signed(first)?).bind(signed(last)?);
+        let text = assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events {along} LIMIT $4"));
+        let query = sqlx::query_as(text).bind(values[0]).bind(signed(first)?).bind(signed(last)?);
         let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let others = values[1..].iter().chain(rest.iter().map(|(_, value)| value));
         let query = others.fold(query, |query, value| query.bind(*value));
@@ -134,10 +134,10 @@ impl Selecting for SqliteStore {
     }
 
     async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
-        let text = format!(
+        let text = assembled(format!(
             "SELECT {EVENT_COLUMNS} FROM events WHERE position IN (SELECT value FROM json_each($1)) ORDER BY position"
-        );
-        let rows = sqlx::query(&text).bind(json!(positions).to_string()).fetch_all(&self.pool).await?;
+        ));
+        let rows = sqlx::query(text).bind(json!(positions).to_string()).fetch_all(&self.pool).await?;
         rows.iter().map(event).collect()
     }
 }

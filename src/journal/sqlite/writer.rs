@@ -8,7 +8,7 @@ use crate::journal::FENCE;
 use crate::journal::codec::timestamp;
 use crate::journal::{
     AnswerStep, Batch, ClaimStep, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
-    SubjectKeyStep,
+    SubjectKeyStep, assembled,
 };
 use crate::read_store::sql;
 use async_trait::async_trait;
@@ -46,7 +46,7 @@ impl SqliteWriter {
         Ok(())
     }
 
-    async fn end(&mut self, statement: &str) -> JournalResult<()> {
+    async fn end(&mut self, statement: &'static str) -> JournalResult<()> {
         self.locked = false;
         sqlx::query(statement).execute(&mut self.connection).await?;
         self.turn = None;
@@ -242,8 +242,8 @@ impl JournalWriter for SqliteWriter {
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>> {
         let table = sql::table(collection.collection(), generation);
-        let text = format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))");
-        let query = sqlx::query_as(&text).bind(json!(ids).to_string());
+        let text = assembled(format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))"));
+        let query = sqlx::query_as(text).bind(json!(ids).to_string());
         match query.fetch_all(&mut self.connection).await {
             Ok(bodies) => Ok(bodies.into_iter().collect()),
             // That of a generation which was dropped.

@@ -8,46 +8,56 @@ use std::time::Duration;
 
 /// How hard and how long a round works.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Effort {
+pub struct Effort {
     /// Commands or requests under way at once.
-    pub(crate) clients: usize,
+    pub clients: usize,
     /// When no further one is begun, in milliseconds.
-    pub(crate) time_ms: u64,
+    pub time_ms: u64,
 }
 
 impl Effort {
-    pub(crate) fn time(self) -> Duration {
+    /// The same as a duration.
+    #[must_use]
+    pub fn time(self) -> Duration {
         Duration::from_millis(self.time_ms)
     }
 }
 
 /// What one round of a contender came to.
 #[derive(Debug, Clone)]
-pub(crate) struct Round {
+pub struct Round {
     /// Until the last answer.
-    pub(crate) elapsed: Duration,
+    pub elapsed: Duration,
     /// Of every command that was acknowledged, in microseconds.
-    pub(crate) latencies: Histogram<u64>,
+    pub latencies: Histogram<u64>,
     /// Commands, where they were counted without being timed one by one.
-    pub(crate) counted: Option<u64>,
+    pub counted: Option<u64>,
 }
 
 impl Round {
-    pub(crate) fn new(elapsed: Duration, latencies: Histogram<u64>) -> Self {
+    /// A round whose commands were timed one by one.
+    #[must_use]
+    pub fn new(elapsed: Duration, latencies: Histogram<u64>) -> Self {
         Round { elapsed, latencies, counted: None }
     }
 
-    pub(crate) fn per_second(&self) -> f64 {
+    /// Commands in a second.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
         self.counted.unwrap_or(self.latencies.len()) as f64 / self.elapsed.as_secs_f64()
     }
 
     /// A latency in milliseconds.
-    pub(crate) fn quantile_ms(&self, quantile: f64) -> f64 {
+    #[must_use]
+    pub fn quantile_ms(&self, quantile: f64) -> f64 {
         self.latencies.value_at_quantile(quantile) as f64 / 1000.0
     }
 
     /// Both at once, in one time.
-    pub(crate) fn with(mut self, other: &Round) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// Latencies beyond what is recorded; there are none.
+    pub fn with(mut self, other: &Round) -> anyhow::Result<Self> {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.latencies.add(&other.latencies)?;
         Ok(self)
@@ -56,7 +66,7 @@ impl Round {
 
 /// A contender, ready to be measured.
 #[async_trait]
-pub(crate) trait Subject: Send + Sync {
+pub trait Subject: Send + Sync {
     /// What the table calls it.
     fn name(&self) -> String;
 
@@ -71,19 +81,24 @@ pub(crate) trait Subject: Send + Sync {
 
 /// The rounds of one contender.
 #[derive(Debug, Clone)]
-pub(crate) struct Rounds {
-    pub(crate) name: String,
-    pub(crate) rounds: Vec<Round>,
+pub struct Rounds {
+    /// Its name.
+    pub name: String,
+    /// All of them, in order.
+    pub rounds: Vec<Round>,
 }
 
 impl Rounds {
     /// A figure of every round.
-    pub(crate) fn figures(&self, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
+    pub fn figures(&self, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
         self.rounds.iter().map(figure).collect()
     }
 
     /// The latencies of all rounds together.
-    pub(crate) fn latencies(&self) -> anyhow::Result<Histogram<u64>> {
+    ///
+    /// # Errors
+    /// As of [`Round::with`].
+    pub fn latencies(&self) -> anyhow::Result<Histogram<u64>> {
         let mut all = Histogram::new(3)?;
         for round in &self.rounds {
             all.add(&round.latencies)?;
@@ -93,11 +108,10 @@ impl Rounds {
 }
 
 /// Measures all `subjects` in turn, `rounds` times after a warm-up, and has each checked in the end.
-pub(crate) async fn interleave(
-    subjects: &[Box<dyn Subject>],
-    effort: Effort,
-    rounds: usize,
-) -> anyhow::Result<Vec<Rounds>> {
+///
+/// # Errors
+/// Whatever a subject could not do.
+pub async fn interleave(subjects: &[Box<dyn Subject>], effort: Effort, rounds: usize) -> anyhow::Result<Vec<Rounds>> {
     let warm_up = Effort { time_ms: effort.time_ms.div_ceil(2), ..effort };
     for subject in subjects {
         subject.round(warm_up).await.with_context(|| subject.name())?;
@@ -116,11 +130,17 @@ pub(crate) async fn interleave(
 }
 
 /// An empty histogram of latencies.
-pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
+///
+/// # Errors
+/// None that can happen.
+pub fn histogram() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new(3)?)
 }
 
 /// Records the time since `begun`.
-pub(crate) fn record(latencies: &mut Histogram<u64>, begun: std::time::Instant) -> anyhow::Result<()> {
+///
+/// # Errors
+/// A time beyond what is recorded.
+pub fn record(latencies: &mut Histogram<u64>, begun: std::time::Instant) -> anyhow::Result<()> {
     Ok(latencies.record(u64::try_from(begun.elapsed().as_micros())?)?)
 }

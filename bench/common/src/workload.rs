@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// First name after the rename.
-pub(crate) const RENAMED: &str = "Augusta";
+pub const RENAMED: &str = "Augusta";
 /// Of the form of the real thing; hashing passwords is not what is measured.
 const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
 
 /// A kind of work, done for one fresh aggregate after the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Work {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
     /// An admin with an account is registered, then renamed: two commands, two events, one document, one claim.
     Directory,
     /// An admin with an account is registered: one event of the common kind.
@@ -30,24 +30,34 @@ pub(crate) enum Work {
 
 /// A command, ready to be carried out.
 #[derive(Debug, Clone)]
-pub(crate) enum Command {
+pub enum Command {
+    /// An admin is registered.
     Register(Box<Registration>),
+    /// An admin is renamed.
     Rename(Uuid),
+    /// Something is noted for the record.
     Note(Uuid),
 }
 
 /// An event as stores without a domain get it.
 #[derive(Debug, Clone)]
-pub(crate) struct Fact {
-    pub(crate) aggregate_type: &'static str,
-    pub(crate) aggregate_id: Uuid,
-    pub(crate) event_type: String,
-    pub(crate) payload: Value,
+pub struct Fact {
+    /// Kebab-case name of its aggregate.
+    pub aggregate_type: &'static str,
+    /// Its aggregate.
+    pub aggregate_id: Uuid,
+    /// Its stable name.
+    pub event_type: String,
+    /// Its content.
+    pub payload: Value,
 }
 
 impl Work {
     /// The commands for the aggregate `id`, in order; each expects what the one before it left.
-    pub(crate) fn commands(self, id: Uuid) -> anyhow::Result<Vec<Command>> {
+    ///
+    /// # Errors
+    /// None that can happen: the values are known to be good.
+    pub fn commands(self, id: Uuid) -> anyhow::Result<Vec<Command>> {
         Ok(match self {
             Work::Directory => vec![Command::Register(Box::new(registration(id)?)), Command::Rename(id)],
             Work::Registrations => vec![Command::Register(Box::new(registration(id)?))],
@@ -56,7 +66,7 @@ impl Work {
     }
 
     /// Type of the aggregates.
-    pub(crate) fn aggregate_type(self) -> &'static str {
+    pub fn aggregate_type(self) -> &'static str {
         match self {
             Work::Directory | Work::Registrations => "admin",
             Work::Notes => "audit-access",
@@ -66,7 +76,7 @@ impl Work {
 
 impl Command {
     /// The aggregate it is meant for.
-    pub(crate) fn id(&self) -> Uuid {
+    pub fn id(&self) -> Uuid {
         match self {
             Command::Register(registration) => registration.id.0,
             Command::Rename(id) | Command::Note(id) => *id,
@@ -74,7 +84,10 @@ impl Command {
     }
 
     /// What the event stores append for it: the event that the domain decides on, checked as ours is.
-    pub(crate) fn fact(self) -> anyhow::Result<Fact> {
+    ///
+    /// # Errors
+    /// A command that is none of a first event.
+    pub fn fact(self) -> anyhow::Result<Fact> {
         let aggregate_id = self.id();
         let event = match self {
             Command::Register(registration) => {
@@ -90,22 +103,28 @@ impl Command {
 }
 
 /// The one event that `command` comes to.
-pub(crate) fn decided(state: &Admin, command: AdminCommand) -> anyhow::Result<AdminEvent> {
+///
+/// # Errors
+/// A command that is refused or changes nothing.
+pub fn decided(state: &Admin, command: AdminCommand) -> anyhow::Result<AdminEvent> {
     state.decide(command)?.pop().context("the command changes nothing")
 }
 
 /// The rename, as a command of the domain.
-pub(crate) fn rename() -> AdminCommand {
+pub fn rename() -> AdminCommand {
     AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(RENAMED.into()))], Granter::System)
 }
 
 /// The event of a note.
-pub(crate) fn note() -> DomainEvent {
+pub fn note() -> DomainEvent {
     AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters: BTreeMap::new() }.into()
 }
 
 /// A registration with an account and its e-mail.
-pub(crate) fn registration(id: Uuid) -> anyhow::Result<Registration> {
+///
+/// # Errors
+/// None that can happen: the values are known to be good.
+pub fn registration(id: Uuid) -> anyhow::Result<Registration> {
     let account = Account {
         id: AccountId(Uuid::now_v7()),
         email: EmailAddress::parse(&format!("{id}@example.com"))?,
@@ -115,7 +134,7 @@ pub(crate) fn registration(id: Uuid) -> anyhow::Result<Registration> {
 }
 
 /// A registration without an account: over HTTP one would cost a password hash, which is slow on purpose.
-pub(crate) fn person(id: Uuid) -> Registration {
+pub fn person(id: Uuid) -> Registration {
     Registration {
         id: AdminId(id),
         person_id: PersonId(Uuid::now_v7()),

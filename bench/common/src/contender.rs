@@ -1,0 +1,117 @@
+//! Contenders. One carries out one command after the other and can tell afterwards whether everything is there; keeping
+//! it busy is done here, alike for all.
+
+use crate::rounds::{Effort, Round, Subject, histogram, record};
+use crate::workload::{Command, Work};
+use async_trait::async_trait;
+use hdrhistogram::Histogram;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// One way to carry out commands.
+#[async_trait]
+pub trait Contender: Send + Sync + 'static {
+    /// What the table calls it.
+    fn name(&self) -> &'static str;
+
+    /// Carries out a command. When it returns, the change is durable and, where there are any, read models show it.
+    async fn execute(&self, command: Command) -> anyhow::Result<()>;
+
+    /// That what was acknowledged is stored, all of it.
+    async fn check(&self, acknowledged: &[Acknowledged]) -> anyhow::Result<()>;
+}
+
+/// An aggregate and how many of its commands were acknowledged.
+#[derive(Debug, Clone, Copy)]
+pub struct Acknowledged {
+    /// The aggregate.
+    pub id: Uuid,
+    /// How many.
+    pub commands: u32,
+}
+
+/// All commands that were acknowledged.
+#[must_use]
+pub fn total(acknowledged: &[Acknowledged]) -> u64 {
+    acknowledged.iter().map(|aggregate| u64::from(aggregate.commands)).sum()
+}
+
+/// A contender with the work that it is kept busy with, in this process.
+#[derive(Debug)]
+pub struct Driven<C> {
+    contender: Arc<C>,
+    work: Work,
+    acknowledged: Mutex<Vec<Acknowledged>>,
+}
+
+impl<C: Contender> Driven<C> {
+    /// Gives a contender its work.
+    pub fn new(contender: C, work: Work) -> Self {
+        Driven { contender: Arc::new(contender), work, acknowledged: Mutex::default() }
+    }
+}
+
+#[async_trait]
+impl<C: Contender> Subject for Driven<C> {
+    fn name(&self) -> String {
+        self.contender.name().to_owned()
+    }
+
+    async fn round(&self, effort: Effort) -> anyhow::Result<Round> {
+        let (begun, work) = (Instant::now(), self.work);
+        let clients = (0..effort.clients).map(|_| {
+            let contender = Arc::clone(&self.contender);
+            tokio::spawn(async move {
+                let (mut latencies, mut acknowledged) = (histogram()?, Vec::new());
+                while begun.elapsed() < effort.time() {
+                    let id = Uuid::now_v7();
+                    let mut commands = 0;
+                    for command in work.commands(id)? {
+                        let begun = Instant::now();
+                        contender.execute(command).await?;
+                        record(&mut latencies, begun)?;
+                        commands += 1;
+                    }
+                    acknowledged.push(Acknowledged { id, commands });
+                }
+                Ok::<_, anyhow::Error>((latencies, acknowledged))
+            })
+        });
+        gathered(begun, clients, &self.acknowledged).await
+    }
+
+    async fn check(&self) -> anyhow::Result<()> {
+        let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
+        self.contender.check(&acknowledged).await
+    }
+}
+
+/// What one client measured, and what it was told.
+pub type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
+
+/// The round of these clients, which began at `begun`, once all have ended; what they were told is added to
+/// `acknowledged`.
+///
+/// # Errors
+/// Whatever a client could not do.
+pub async fn gathered(
+    begun: Instant,
+    clients: impl Iterator<Item = JoinHandle<Measured>>,
+    acknowledged: &Mutex<Vec<Acknowledged>>,
+) -> anyhow::Result<Round> {
+    let mut latencies = histogram()?;
+    for client in futures::future::join_all(clients).await {
+        let (measured, told) = client??;
+        latencies.add(measured)?;
+        acknowledged.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+    }
+    Ok(Round::new(begun.elapsed(), latencies))
+}
+
+/// A contender with its work, as a subject among others.
+#[must_use]
+pub fn driven<C: Contender>(contender: C, work: Work) -> Box<dyn Subject> {
+    Box::new(Driven::new(contender, work))
+}
