@@ -193,9 +193,10 @@ impl Desk<'_> {
             Beginning::Retired => return Err(told(SignInError::OrganizationRetired)),
             Beginning::Elsewhere(_) | Beginning::Nowhere => None,
         };
-        let factor = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
-            Factor::NotNeeded => None,
-            Factor::Used(id, usage) => Some((id, usage)),
+        let (factor, shown) = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
+            Factor::NotNeeded => (None, "password"),
+            Factor::Used(id, usage @ TotpCommand::Recover { .. }) => (Some((id, usage)), "password, recovery-code"),
+            Factor::Used(id, usage) => (Some((id, usage)), "password, totp"),
             Factor::Missing => return Err(told(SignInError::CodeNeeded)),
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
@@ -245,7 +246,8 @@ impl Desk<'_> {
             session: Some(opened.id.to_string()),
             organization: opened.organization.map(|organization| organization.to_string()),
         };
-        let line = Line { subject_digest: Some(&guards.name), actor: Some(actor), ..Line::default() };
+        let (subject_digest, factors) = (Some(guards.name.as_str()), Some(shown));
+        let line = Line { subject_digest, factors, actor: Some(actor), ..Line::default() };
         line.success(Event::SignIn);
         Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }

@@ -11,6 +11,7 @@
 //! | `session` | identifier of its session |
 //! | `organization` | identifier of the organization in which it acts |
 //! | `subject_digest` | keyed digest of the name that was given, equal for equal names of one installation |
+//! | `factors` | what was shown of a person: `password`, `password, totp` or `password, recovery-code` |
 //! | `operation` | identifier of the operation, or the permission that it needs |
 //! | `request_id` | our own identifier of the request |
 //! | `caller_request_id` | the one that the caller sent |
@@ -141,6 +142,8 @@ pub struct Line<'l> {
     pub reason: Option<&'l str>,
     /// Digest of the name that was given.
     pub subject_digest: Option<&'l str>,
+    /// What was shown of a person, and was right.
+    pub factors: Option<&'l str>,
     /// The operation, or the permission that it needs.
     pub operation: Option<&'l str>,
     /// The caller, where the act itself makes it known.
@@ -169,13 +172,13 @@ impl Line<'_> {
         );
         let Scope { client_address, request_id, caller_request_id, .. } = &*scope;
         let (client_address, caller_request_id) = (client_address.as_deref(), caller_request_id.as_deref());
-        let Line { reason, subject_digest, operation, .. } = self;
+        let Line { reason, subject_digest, factors, operation, .. } = self;
         macro_rules! line {
             ($level:ident, $outcome:literal) => {
                 tracing::$level!(
                     target: TARGET,
                     event, outcome = $outcome, reason, client_address, actor, session, organization, subject_digest,
-                    operation, request_id, caller_request_id, concat!("security: ", $outcome)
+                    factors, operation, request_id, caller_request_id, concat!("security: ", $outcome)
                 )
             };
         }

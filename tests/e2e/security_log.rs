@@ -59,6 +59,7 @@ on_both_stores! {
         assert_eq!(unasked["subject_digest"], signed_in["subject_digest"]);
         assert_eq!(signed_in["subject_digest"], failed["subject_digest"], "the same name");
         assert!(signed_in["actor"].is_string() && signed_in["session"].is_string());
+        assert_eq!(signed_in["factors"], "password");
         assert!(find(&lines, "access", "refused")["operation"].is_string());
         find(&lines, "authentication", "refused");
         find(&lines, "input", "refused");
