@@ -71,11 +71,19 @@ pub enum OpenError {
     /// The database cannot keep every text.
     #[error("the database keeps texts in {0}\nCreate it with ENCODING 'UTF8'.")]
     Encoding(String),
+    /// The embedded database is a file.
+    #[error("the embedded database has no roles\nLeave --server-role out, or name a PostgreSQL database.")]
+    NoRoles,
     /// A newer release has migrated the database.
     #[error(
         "the database is newer than this release of Registrar (it has migration {0})\nUse the release that made it, or a later one."
     )]
     NewerDatabase(i64),
+    /// The role may not migrate.
+    #[error(
+        "the database must be brought up to date, and this role may not: {0}\nRun `registrar migrate` with the role that owns the tables."
+    )]
+    MayNotMigrate(String),
     /// A migration failed.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(String),
@@ -216,6 +224,22 @@ async fn check_release(connection: &mut SqliteConnection) -> Result<(), OpenErro
     if sqlite::is_sound(&release) { Ok(()) } else { Err(OpenError::OldSqlite(release)) }
 }
 
+impl Store {
+    /// Gives the role of servers what they need, and nothing by which the journal could be changed. It is made if there is
+    /// none; `password` is set if given.
+    ///
+    /// # Errors
+    /// `NoRoles` for the embedded store; `Unreachable`, `Journal` where the database refuses.
+    pub async fn grant_server(&self, role: &str, password: Option<&str>) -> Result<(), OpenError> {
+        match self {
+            Store::Postgres(store) => {
+                crate::journal::postgres::roles::grant(store, role, password).await.map_err(unreachable)
+            }
+            Store::Sqlite(_) => Err(OpenError::NoRoles),
+        }
+    }
+}
+
 fn unreachable(error: JournalError) -> OpenError {
     match error {
         JournalError::Unavailable(source) => OpenError::Unreachable(source.to_string()),
@@ -226,7 +250,11 @@ fn unreachable(error: JournalError) -> OpenError {
 fn migration_error(error: MigrateError) -> OpenError {
     match error {
         MigrateError::VersionMissing(version) => OpenError::NewerDatabase(version),
-        other => OpenError::Migration(other.to_string()),
+        other => {
+            let text = other.to_string();
+            let refused = ["permission denied", "must be owner"].iter().any(|words| text.contains(words));
+            if refused { OpenError::MayNotMigrate(text) } else { OpenError::Migration(text) }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ mod start;
 mod token;
 mod user;
 
-use crate::config::{ServeArgs, StoreArgs};
+use crate::config::ServeArgs;
 use crate::priority::give_way;
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -50,7 +50,7 @@ enum Command {
     /// Asks the server on this machine whether it lives; ends with 1 if it does not say so
     Health(health::HealthArgs),
     /// Brings the database up to date and ends
-    Migrate(StoreArgs),
+    Migrate(start::MigrateArgs),
     /// Copies the embedded database as of one moment, also beside a running server
     Backup(backup::BackupArgs),
     /// Access tokens

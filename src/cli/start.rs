@@ -39,9 +39,24 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+#[derive(Debug, clap::Args)]
+pub(super) struct MigrateArgs {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Role of the servers on PostgreSQL: gets what they need, and owns nothing of the journal; made if there is none, with
+    /// the password of REGISTRAR_SERVER_ROLE_PASSWORD [default: none]
+    #[arg(long, env = "REGISTRAR_SERVER_ROLE", value_name = "NAME", hide_env_values = true)]
+    server_role: Option<String>,
+}
+
 /// Brings the database up to date.
-pub(super) async fn migrate(args: StoreArgs) -> anyhow::Result<()> {
-    Store::prepare(&args.resolve())?.migrate().await?;
+pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
+    let store = Store::prepare(&args.store.resolve())?;
+    store.migrate().await?;
+    if let Some(role) = args.server_role.filter(|role| !role.is_empty()) {
+        let password = std::env::var("REGISTRAR_SERVER_ROLE_PASSWORD").ok().filter(|password| !password.is_empty());
+        store.grant_server(&role, password.as_deref()).await?;
+    }
     tracing::info!("the database is up to date");
     Ok(())
 }

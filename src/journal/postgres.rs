@@ -3,6 +3,7 @@
 mod archived;
 mod copy;
 mod kept;
+pub(crate) mod roles;
 mod selection;
 mod statement;
 mod writer;

@@ -75,6 +75,7 @@ mod proof_verify;
 mod properties;
 mod publishing;
 mod read_store;
+mod roles;
 mod schemathesis;
 mod security_log;
 mod site_app;
