@@ -6,7 +6,10 @@ use crate::config::{PwnedArgs, Secrets, StoreArgs};
 use crate::directory::accounts::{self, Contact};
 use crate::directory::membership::{self, Part};
 use crate::directory::passwords::{self as rules, Rules};
-use crate::directory::{user_by_id, user_by_sign_in_name, user_who_holds};
+use crate::directory::sessions::{self, Ended, Person};
+use crate::directory::{
+    user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone, user_who_holds,
+};
 use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
@@ -32,6 +35,8 @@ pub(super) enum UserCommand {
     Archive(ArchiveArgs),
     /// Confirms by hand that an address is its user's, and ends all sessions of the user; prints {"id","email"} or {"id","phone"}
     ConfirmContact(ConfirmArgs),
+    /// Ends every session of a user, or with --all every session and token of everybody and prints {"users","admins"}
+    EndSessions(EndSessionsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -88,6 +93,28 @@ struct ContactArgs {
     phone: Option<Phone>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct EndSessionsArgs {
+    #[command(flatten)]
+    whose: WhoseArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct WhoseArgs {
+    /// E-mail address of the user: the name to sign in with, or one that was verified
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    email: Option<EmailAddress>,
+    /// Telephone number of the user, likewise
+    #[arg(long, value_name = "NUMBER", value_parser = phone)]
+    phone: Option<Phone>,
+    /// Those of all users and all admins, one after the other
+    #[arg(long)]
+    all: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AnyRole {
     Organization(Role),
@@ -120,6 +147,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Create(args) => create(args).await,
         UserCommand::Archive(args) => archive(args).await,
         UserCommand::ConfirmContact(args) => confirm_contact(args).await,
+        UserCommand::EndSessions(args) => end_sessions(args).await,
     }
 }
 
@@ -221,6 +249,33 @@ async fn confirm_contact(args: ConfirmArgs) -> anyhow::Result<()> {
     accounts::confirm_contact(&node, &context, id, None, contact).await.context("the address was not confirmed")?;
     node.close().await;
     Ok(output::line(printed)?)
+}
+
+async fn end_sessions(args: EndSessionsArgs) -> anyhow::Result<()> {
+    let EndSessionsArgs { whose: WhoseArgs { email, phone, all }, store } = args;
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let context = RequestContext::system();
+    if all {
+        let Ended { users, admins } = sessions::end_all_of_everybody(&node, &context)
+            .await
+            .context("the sessions were not ended; those of some people may have been")?;
+        node.close().await;
+        return Ok(output::line(json!({ "users": users, "admins": admins }))?);
+    }
+    let name = match (&email, &phone) {
+        (Some(email), _) => email.as_str(),
+        (None, Some(phone)) => phone.as_str(),
+        (None, None) => bail!("--email, --phone or --all is needed"),
+    };
+    let found = match user_by_sign_in_name(&node, name).await? {
+        Some(user) => Some(user),
+        None if phone.is_some() => user_by_verified_phone(&node, name).await?,
+        None => user_by_verified_email(&node, name).await?,
+    };
+    let user = found.with_context(|| format!("no user is known by {name}"))?;
+    sessions::end_all(&node, &context, &Person::User(user), None).await.context("the sessions were not ended")?;
+    node.close().await;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,11 +17,11 @@ use crate::security::{self, Event};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::session::{Account, EndReason, Opener, Origin, Scope, Session, SessionCommand, SessionError};
-use registrar_aggregates::user::{User, UserCommand};
+use registrar_aggregates::user::{User, UserCommand, UserError};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use registrar_projections::sessions::{BY_CREATION, EXPIRES_AT, SessionDocument, USER_ID};
 use registrar_projections::stamped::time_key;
-use registrar_projections::{AdminDocument, Direction, Query, UserDocument};
+use registrar_projections::{AdminDocument, Direction, Query, UserDocument, admins, users};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -347,6 +347,40 @@ pub async fn end_all(node: &Node, context: &RequestContext, person: &Person, kep
         })
     })
     .await
+}
+
+/// Of how many people everything was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Users.
+    pub users: u64,
+    /// Admins.
+    pub admins: u64,
+}
+
+/// Ends all sessions of all users and all sessions and tokens of all admins, one after the other: a commit of all of them
+/// would be too large, and would keep everybody from everything meanwhile. Who was archived or put out of force has none.
+///
+/// # Errors
+/// The journal's. Those that came before are ended then.
+pub async fn end_all_of_everybody(node: &Node, context: &RequestContext) -> Result<Ended, DirectoryError> {
+    let (documents, executor) = (&node.documents, &node.executor);
+    let users = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending).uncounted();
+    let admins = Query::<AdminDocument>::sorted(&admins::BY_NAME, Direction::Ascending).uncounted();
+    let mut ended = Ended { users: 0, admins: 0 };
+    // Admins first: they may do the most.
+    for id in documents.ids(admins).await?.value.items {
+        let outcome = executor.execute::<Admin>(context, &id, AdminCommand::EndSessions, None).await?;
+        ended.admins += u64::from(!outcome.events.is_empty());
+    }
+    for id in documents.ids(users).await?.value.items {
+        match executor.execute::<User>(context, &id, UserCommand::EndSessions, None).await {
+            Ok(outcome) => ended.users += u64::from(!outcome.events.is_empty()),
+            Err(ExecuteError::Refused(UserError::Archived)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(ended)
 }
 
 /// Ends a session whose refresh token was shown again after it was exchanged for another one, and tells whether it did: one

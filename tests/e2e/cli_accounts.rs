@@ -75,6 +75,87 @@ on_both_stores! {
     }
 }
 
+/// Whether a token of a session is accepted.
+async fn works(server: &Server, token: &str) -> bool {
+    let status = post(server, "/v1/authenticate/", Some(token), &json!({})).await.status();
+    assert!([StatusCode::CREATED, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
+    status == StatusCode::CREATED
+}
+
+/// Whether a token of an admin is accepted.
+async fn opens(server: &Server, token: &str) -> bool {
+    let request = reqwest::Client::new().get(format!("{}/api/ecg-admins", server.url)).bearer_auth(token.trim_end());
+    let status = request.send().await.unwrap().status();
+    assert!([StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
+    status == StatusCode::OK
+}
+
+on_both_stores! {
+    async fn sessions_of_one_or_of_everybody_are_ended_by_hand(database) {
+        let server = Server::start(&database.settings);
+        let create = |email: &str| -> Value {
+            let create = ["user", "create", "--email", email, "--role", "system.support"];
+            serde_json::from_str(&run(&database.settings, &create)).unwrap()
+        };
+        let (ada, bob) = (create("ada@example.com"), create("bob@example.com"));
+        create("gone@example.com");
+        run(&database.settings, &["user", "archive", "--email", "gone@example.com"]);
+        let token_of = async |person: &Value| {
+            let session = sign_in(&server, person["email"].as_str().unwrap(), person["password"].as_str().unwrap());
+            let session: Value = session.await.json().await.unwrap();
+            session["access-token"].as_str().unwrap().to_owned()
+        };
+        let (first, second, other) = (token_of(&ada).await, token_of(&ada).await, token_of(&bob).await);
+        let admin = run(&database.settings, &["token", "create", "--admin", ADMIN]);
+
+        let head = run(&database.settings, &["journal", "verify"]);
+        for (whose, told) in [
+            (["--email", "nobody@example.com"], "registrar: no user is known by nobody@example.com"),
+            (["--email", ADMIN], "registrar: no user is known by admin@registrar.local"),
+            (["--phone", "+12025550123"], "registrar: no user is known by +12025550123"),
+        ] {
+            let refused = fail(registrar(&database.settings, &[&["user", "end-sessions"], &whose[..]].concat()));
+            assert!(refused.starts_with(told), "{refused}");
+        }
+        for unclear in [&["user", "end-sessions"][..], &["user", "end-sessions", "--all", "--email", "ada@example.com"]] {
+            assert!(!registrar(&database.settings, unclear).output().unwrap().status.success(), "{unclear:?}");
+        }
+        assert_eq!(run(&database.settings, &["journal", "verify"]), head, "something was stored");
+        assert!(works(&server, &first).await && works(&server, &second).await && works(&server, &other).await);
+
+        // Those of one person, by either name.
+        let printed = run(&database.settings, &["user", "end-sessions", "--email", "Ada@example.com"]);
+        assert_eq!(printed, "");
+        assert!(!works(&server, &first).await && !works(&server, &second).await);
+        assert!(works(&server, &other).await && opens(&server, &admin).await);
+        let again = token_of(&ada).await;
+        let body = json!({ "data": { "type": "users", "id": ada["id"], "attributes": { "phone": "+12025550123" } } });
+        let path = format!("{}/v1/users/{}/", server.url, ada["id"].as_str().unwrap());
+        let phone = reqwest::Client::new().patch(path).bearer_auth(&again).json(&body).send().await.unwrap();
+        assert_eq!(phone.status(), StatusCode::OK);
+        run(&database.settings, &["user", "confirm-contact", "--phone", "+12025550123"]);
+        let again = token_of(&ada).await;
+        assert!(works(&server, &again).await);
+        assert_eq!(run(&database.settings, &["user", "end-sessions", "--phone", "+12025550123"]), "");
+        assert!(!works(&server, &again).await && works(&server, &other).await);
+
+        // Those of everybody; who was archived has none.
+        let last = token_of(&ada).await;
+        assert!(works(&server, &last).await);
+        let printed = run(&database.settings, &["user", "end-sessions", "--all"]);
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), json!({ "users": 2, "admins": 1 }));
+        assert!(!works(&server, &last).await && !works(&server, &other).await && !opens(&server, &admin).await);
+        assert!(works(&server, &token_of(&ada).await).await, "nobody is kept from signing in");
+
+        let reader = run(&database.settings, &["token", "create", "--admin", ADMIN]);
+        let request = reqwest::Client::new().get(format!("{}/audit/events?eventType=user.sessions-ended", server.url));
+        let events: Value = request.bearer_auth(reader.trim_end()).send().await.unwrap().json().await.unwrap();
+        let events = events["items"].as_array().unwrap();
+        assert_eq!(events.len(), 4);
+        assert!(events.iter().all(|event| event["metadata"]["actor"]["type"] == "system"), "{events:?}");
+    }
+}
+
 /// `registrar user create` with a password that is piped in; what it printed, or told.
 fn create_piped(command: &mut std::process::Command, password: &str) -> Result<Value, String> {
     let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support", "--password", "-"];
