@@ -27,6 +27,9 @@ pub enum BootstrapError {
     /// The rules refuse the password that was given.
     #[error("{ADMIN_PASSWORD} {0}; without it a password is generated")]
     Weak(Weak),
+    /// The password could not be looked up among stolen ones, where that is required.
+    #[error("the password of the first administrator could not be looked up among those that were stolen elsewhere")]
+    NotLookedUp,
     /// The password was not hashed.
     #[error(transparent)]
     Busy(#[from] crate::auth::Busy),
@@ -61,6 +64,7 @@ pub async fn first_administrator(
     let hash = accept(passwords, pwned, password.clone(), rules).await.map_err(|error| match error {
         NotAccepted::Weak(weak) => BootstrapError::Weak(weak),
         NotAccepted::Busy(busy) => busy.into(),
+        NotAccepted::NotLookedUp => BootstrapError::NotLookedUp,
     })?;
     let registration = registration(&settings.email, hash);
     let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration), Granter::System));

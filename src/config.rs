@@ -90,6 +90,9 @@ pub struct PwnedArgs {
     /// Service that is asked for stolen passwords, such as https://api.pwnedpasswords.com/range [default: none]
     #[arg(long, env = "REGISTRAR_PWNED_URL", value_name = "URL", hide_env_values = true)]
     pub pwned_url: Option<String>,
+    /// Whether a password that cannot be looked up there is refused [default: false]
+    #[arg(long, env = "REGISTRAR_PWNED_REQUIRED", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub pwned_required: Option<String>,
 }
 
 impl PwnedArgs {
@@ -98,7 +101,13 @@ impl PwnedArgs {
     /// # Errors
     /// [`ConfigError`].
     pub fn resolve(self) -> Result<Option<Pwned>, ConfigError> {
-        given(self.pwned_url).map(|url| parse::pwned(&url)).transpose()
+        const REQUIRED: &str = "REGISTRAR_PWNED_REQUIRED";
+        let required = given(self.pwned_required).map_or(Ok(false), |text| parse::truth(REQUIRED, &text))?;
+        match given(self.pwned_url) {
+            Some(url) => Ok(Some(parse::pwned(&url)?.required(required))),
+            None if required => Err(ConfigError::new("REGISTRAR_PWNED_URL", format!("is needed with {REQUIRED}"))),
+            None => Ok(None),
+        }
     }
 }
 

@@ -64,7 +64,7 @@ fn what_is_empty_is_not_set() {
         connections_per_address: empty(),
         caller_rate: empty(),
         stranger_rate: empty(),
-        pwned: PwnedArgs { pwned_url: empty() },
+        pwned: PwnedArgs { pwned_url: empty(), pwned_required: empty() },
     };
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);
@@ -130,6 +130,10 @@ fn a_rate_is_requests_and_a_time() {
 fn each_refusal_is_one_line_that_names_the_setting() {
     let nats = |url| ServeArgs { nats_url: text(url), ..ServeArgs::default() };
     let email = FirstAdministratorArgs { admin_email: text("nobody") };
+    let pwned = |url, required| ServeArgs {
+        pwned: PwnedArgs { pwned_url: text(url), pwned_required: text(required) },
+        ..ServeArgs::default()
+    };
     let refusals = [
         (refused(address("8080", "")), "REGISTRAR_LISTEN"),
         (refused(address("localhost", "")), "REGISTRAR_LISTEN"),
@@ -158,6 +162,9 @@ fn each_refusal_is_one_line_that_names_the_setting() {
             refused(ServeArgs { connections_per_address: text("-1"), ..ServeArgs::default() }),
             "REGISTRAR_CONNECTIONS_PER_ADDRESS",
         ),
+        (refused(pwned("https://pwned.example.org", "maybe")), "REGISTRAR_PWNED_REQUIRED"),
+        (refused(pwned("", "true")), "REGISTRAR_PWNED_URL is needed with REGISTRAR_PWNED_REQUIRED"),
+        (refused(pwned("ftp://pwned.example.org", "")), "REGISTRAR_PWNED_URL"),
         (refused(ServeArgs { week_start: text("someday"), ..ServeArgs::default() }), "REGISTRAR_WEEK_START"),
         (refused(ServeArgs { time_zone: text("Mars/Olympus"), ..ServeArgs::default() }), "REGISTRAR_TIME_ZONE"),
     ];

@@ -52,6 +52,9 @@ pub enum NotAccepted {
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// It could not be looked up among stolen ones, where that is required.
+    #[error("could not be looked up among those that were stolen elsewhere")]
+    NotLookedUp,
 }
 
 /// The hash of a new password, wherever it comes from, if the rules accept it and, where `pwned` is given, it is not known
@@ -71,9 +74,12 @@ pub async fn accept(
         match pwned.times(&password).await {
             Ok(0) => {}
             Ok(_) => return Err(Weak::Pwned.into()),
-            // A service that cannot be asked keeps nobody from setting a password.
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "stolen passwords were not looked up");
+                // Unless the setting says so, a service that cannot be asked keeps nobody from setting a password.
+                if pwned.required {
+                    return Err(NotAccepted::NotLookedUp);
+                }
             }
         }
     }
@@ -201,6 +207,7 @@ fn known(names: [&str; 2], email: &str, phone: &str) -> Vec<String> {
 pub struct Pwned {
     client: http_client::Client,
     url: String,
+    required: bool,
 }
 
 /// Why it could not be found out.
@@ -232,7 +239,13 @@ impl Pwned {
             .redirect(http_client::redirect::Policy::none())
             .no_proxy()
             .build()?;
-        Ok(Pwned { client, url: url.trim_end_matches('/').to_owned() })
+        Ok(Pwned { client, url: url.trim_end_matches('/').to_owned(), required: false })
+    }
+
+    /// The same; with `required` a password that cannot be looked up is not accepted.
+    #[must_use]
+    pub fn required(self, required: bool) -> Self {
+        Pwned { required, ..self }
     }
 
     /// How often the password was found.

@@ -101,6 +101,9 @@ pub enum SignInError {
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
     Busy(#[from] Busy),
+    /// The new password could not be looked up among stolen ones, where that is required.
+    #[error("the new password could not be looked up among those that were stolen elsewhere")]
+    NotLookedUp,
     /// It could not be found out, or not be recorded.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -122,6 +125,7 @@ impl From<NotAccepted> for SignInError {
         match error {
             NotAccepted::Weak(weak) => SignInError::Weak(weak),
             NotAccepted::Busy(busy) => SignInError::Busy(busy),
+            NotAccepted::NotLookedUp => SignInError::NotLookedUp,
         }
     }
 }
@@ -347,7 +351,7 @@ impl Desk<'_> {
 fn told(guards: &Guards, error: SignInError) -> SignInError {
     let reason = match &error {
         // Nobody was refused: it could not be found out.
-        SignInError::Directory(_) | SignInError::Busy(_) => return error,
+        SignInError::Directory(_) | SignInError::Busy(_) | SignInError::NotLookedUp => return error,
         SignInError::Locked(_) => "too many sign-ins failed".to_owned(),
         refused => refused.to_string(),
     };

@@ -218,6 +218,19 @@ async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else(
     };
     let refused = tokio::task::block_in_place(|| create_piped(&mut with(&knowing), PASSWORD)).unwrap_err();
     assert!(refused.contains("stolen elsewhere"), "{refused}");
+    // Where the look-up is required, it does; and the server says at once that it needs a service for that.
+    let head = run(&database.settings, &["journal", "verify"]);
+    let mut required = with(&pointing);
+    required.env("REGISTRAR_PWNED_REQUIRED", "true");
+    let refused = tokio::task::block_in_place(|| create_piped(&mut required, PASSWORD)).unwrap_err();
+    assert!(refused.contains("the password could not be looked up"), "{refused}");
+    assert_eq!(run(&database.settings, &["journal", "verify"]), head, "something was stored");
+    let mut serve = registrar(&database.settings, &["serve"]);
+    let refused = fail({
+        serve.env("REGISTRAR_PWNED_REQUIRED", "true");
+        serve
+    });
+    assert_eq!(refused, "registrar: REGISTRAR_PWNED_URL is needed with REGISTRAR_PWNED_REQUIRED\n");
     tokio::task::block_in_place(|| create_piped(&mut with(&pointing), PASSWORD)).unwrap();
     assert_eq!(*asked.lock().unwrap(), Vec::<String>::new(), "somebody else was asked");
 }

@@ -1,13 +1,14 @@
 //! Passwords over HTTP: judged, changed by their owner, set by support.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
+use crate::ecg_app::{ADMINS, minimal, with};
 use crate::on_both_stores;
 use crate::shapes;
 use crate::sign_in::{attempt, sign_in, with_password};
 use registrar::api::ApiSettings;
 use registrar::directory::membership::Part;
 use registrar::directory::passwords::Pwned;
-use registrar_aggregates::user::{Role, SystemRole};
+use registrar_aggregates::user::{Role, SystemRole, UserState};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
@@ -48,6 +49,20 @@ async fn stolen(password: &str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<
     let url = format!("http://{}/range", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, service).await });
     (url, asked)
+}
+
+/// A service that answers 500 as long as the flag says so, and knows no stolen password.
+async fn failing() -> (String, std::sync::Arc<std::sync::atomic::AtomicBool>) {
+    let away = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let asked = away.clone();
+    let service = axum::Router::new().fallback(move || {
+        let code = if asked.load(std::sync::atomic::Ordering::Relaxed) { 500 } else { 200 };
+        std::future::ready(axum::http::StatusCode::from_u16(code).unwrap())
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/range", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    (url, away)
 }
 
 on_both_stores! {
@@ -93,6 +108,44 @@ on_both_stores! {
         assert_eq!(judged["pwned"]["times"], -1);
         let ada = ada(&identity).await;
         identity.post(&ada, &path(ada.id), &json!({ "old-password": PASSWORD, "new-password": NEW })).await;
+    }
+
+    async fn where_the_look_up_is_required_a_password_waits_for_it(database) {
+        let (url, away) = failing().await;
+        let pwned = Pwned::at(&url).unwrap().required(true);
+        let identity = Identity::with(&database, ApiSettings { pwned: Some(pwned), ..ApiSettings::default() }).await;
+        let ada = ada(&identity).await;
+        let reset = with_password(&identity, "reset@example.com", Role::Provider, |creation| {
+            creation.state = UserState::ForceResetPassword;
+        });
+        reset.await;
+        let change = json!({ "old-password": PASSWORD, "new-password": NEW });
+        let support = json!({ "context": "carium-support", "new-password": NEW });
+        let renewal = json!({ "username": "reset@example.com", "password": PASSWORD, "new-password": NEW });
+        let account = json!({ "email": "root@example.org", "password": NEW });
+        let head = identity.head().await;
+        let changes = [
+            identity.call(&ada, "POST", &path(ada.id)).json(&change),
+            identity.call(&identity.system, "POST", &path(ada.id)).json(&support),
+            identity.app.call("POST", "/v1/login/").token(None).json(&renewal),
+        ];
+        for call in changes {
+            let answer = call.send().await;
+            refusal(&answer, 503, "unavailable");
+            assert_eq!(answer.header("retry-after"), "1");
+        }
+        let admin = with(&minimal("Ada", "Lovelace"), "/account", account);
+        let answer = identity.app.call("POST", ADMINS).json(&admin).send().await;
+        assert_eq!(answer.header("retry-after"), "1");
+        answer.refused(503);
+        assert_eq!(identity.head().await, head, "something was stored");
+        // What the rules refuse by themselves needs no look-up.
+        let weak = json!({ "old-password": PASSWORD, "new-password": "short" });
+        identity.post_refused(&ada, &path(ada.id), &weak, 400, "validation-error").await;
+        assert_eq!(attempt(&identity, &credentials(PASSWORD)).await.status, 201);
+        away.store(false, std::sync::atomic::Ordering::Relaxed);
+        identity.post(&ada, &path(ada.id), &change).await;
+        assert_eq!(attempt(&identity, &credentials(NEW)).await.status, 201);
     }
 
     async fn who_changes_the_password_goes_on_and_the_other_sessions_end(database) {

@@ -309,6 +309,7 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
     let password_hash = hash.map_err(|error| match error {
         NotAccepted::Weak(weak) => ApiError::invalid(format!("account.password {weak}")),
         NotAccepted::Busy(busy) => busy.into(),
+        NotAccepted::NotLookedUp => ApiError::Unavailable(None),
     })?;
     Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash })
 }

@@ -125,5 +125,6 @@ async fn accepted(call: &Call, password: Zeroizing<String>, rules: Rules) -> Res
     hash.map_err(|error| match error {
         NotAccepted::Weak(weak) => member("new-password", weak.to_string()),
         NotAccepted::Busy(busy) => busy.into(),
+        NotAccepted::NotLookedUp => ApiError::Unavailable(None),
     })
 }

@@ -213,6 +213,7 @@ impl From<SignInError> for ApiError {
             SignInError::NoSuchDocument(_) => member("service-document-agreements", "names no document"),
             SignInError::Locked(locked) => crate::directory::Refusal::from(locked).into(),
             SignInError::Busy(busy) => busy.into(),
+            SignInError::NotLookedUp => ApiError::Unavailable(None),
             SignInError::Directory(error) => error.into(),
         }
     }

@@ -64,7 +64,7 @@ impl Desk<'_> {
     /// The person as it is once its password is `new`, and what makes it so.
     ///
     /// # Errors
-    /// `Weak`, `Busy`.
+    /// `Weak`, `Busy`, `NotLookedUp`.
     pub(super) async fn renewed(
         &self,
         person: Person,
