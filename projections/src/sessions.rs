@@ -1,22 +1,40 @@
 //! The `sessions` read model: one document a session that was not ended. It knows nothing of secrets.
 
 use crate::collection::{Collection, KeyColumn, KeyKind, KeyValue};
-use crate::query::{Sort, TextKey};
-use crate::stamped::{Kept, Stamped, time_key};
-use registrar_aggregates::session::{Opening, SessionEvent};
+use crate::query::{IntegerKey, Sort, TextKey};
+use crate::stamped::{Kept, Stamped, ordinal, time_key};
+use registrar_aggregates::session::{Opening, Origin, SessionEvent};
 use serde::{Deserialize, Serialize};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Finds the sessions of a user.
 pub const USER_ID: TextKey<SessionDocument> = TextKey("user_id", PhantomData);
 /// When they are over at the latest, as [`time_key`] writes it.
 pub const EXPIRES_AT: TextKey<SessionDocument> = TextKey("expires_at", PhantomData);
+/// When they began, as [`time_key`] writes it.
+pub const CREATED_AT: TextKey<SessionDocument> = TextKey("created_at", PhantomData);
+/// When they were last given new tokens, as [`time_key`] writes it.
+pub const UPDATED_AT: TextKey<SessionDocument> = TextKey("updated_at", PhantomData);
+/// How they began, as [`origin_key`] writes it.
+pub const ORIGIN: TextKey<SessionDocument> = TextKey("origin", PhantomData);
+/// The epoch of their user that they belong to.
+pub const EPOCH: IntegerKey<SessionDocument> = IntegerKey("epoch", PhantomData);
 /// Oldest first.
 pub const BY_CREATION: Sort<SessionDocument> = Sort(&["created_at"], PhantomData);
+
+/// How a session began, as the key holds it.
+#[must_use]
+pub fn origin_key(origin: Origin) -> &'static str {
+    match origin {
+        Origin::SignIn => "sign-in",
+        Origin::Workload => "workload",
+        Origin::Synthetic => "synthetic",
+    }
+}
 
 /// A session as it is now.
 pub type SessionDocument = Stamped<SessionEntry>;
@@ -44,6 +62,9 @@ impl Kept for SessionEntry {
             KeyColumn { name: "user_id", kind: KeyKind::Text },
             KeyColumn { name: "created_at", kind: KeyKind::Text },
             KeyColumn { name: "expires_at", kind: KeyKind::Text },
+            KeyColumn { name: "updated_at", kind: KeyKind::Text },
+            KeyColumn { name: "origin", kind: KeyKind::Text },
+            KeyColumn { name: "epoch", kind: KeyKind::Integer },
         ],
         indexes: &[&["user_id", "created_at"]],
         counted: &[],
@@ -55,8 +76,15 @@ impl Kept for SessionEntry {
     }
 
     fn keys(document: &SessionDocument) -> Vec<KeyValue> {
-        let expires_at = KeyValue::Text(time_key(document.state.expires_at));
-        vec![KeyValue::Text(document.state.user_id.to_string()), document.created_key(), expires_at]
+        let SessionEntry(state) = &document.state;
+        vec![
+            KeyValue::Text(state.user_id.to_string()),
+            document.created_key(),
+            KeyValue::Text(time_key(state.expires_at)),
+            document.updated_key(),
+            KeyValue::Text(origin_key(state.origin).to_owned()),
+            ordinal(state.epoch),
+        ]
     }
 
     fn creates(event: &SessionEvent) -> bool {

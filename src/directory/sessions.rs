@@ -8,18 +8,22 @@ pub use prepared::{Prepared, prepare, refresh, switch};
 use super::{DirectoryError, Done, Step, commit, lift};
 use crate::access::find_user;
 use crate::auth::places::{self, Place};
-use crate::auth::{Authenticator, Identity, Principal, SessionTokens, acting, goes_on};
+use crate::auth::{Authenticator, IDLE, Identity, Principal, SessionTokens, acting, goes_on};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
 use crate::security::{self, Event};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use registrar_aggregates::admin::{Admin, AdminCommand};
-use registrar_aggregates::session::{Account, EndReason, Opener, Origin, Scope, Session, SessionCommand, SessionError};
+use registrar_aggregates::session::{
+    Account, EndReason, Opener, Opening, Origin, Scope, Session, SessionCommand, SessionError,
+};
 use registrar_aggregates::user::{User, UserCommand, UserError};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
-use registrar_projections::sessions::{BY_CREATION, EXPIRES_AT, SessionDocument, USER_ID};
+use registrar_projections::sessions::{
+    BY_CREATION, CREATED_AT, EPOCH, EXPIRES_AT, ORIGIN, SessionDocument, UPDATED_AT, USER_ID, origin_key,
+};
 use registrar_projections::stamped::time_key;
 use registrar_projections::{AdminDocument, Direction, Query, UserDocument, admins, users};
 use serde_json::Value;
@@ -34,6 +38,16 @@ pub const ACCESS_SECS: u32 = crate::auth::ACCESS_SECS_MAX;
 pub const SESSION_SECS: u64 = 30 * 24 * 60 * 60;
 /// Longest life of a session, in seconds: ninety days.
 pub const SESSION_SECS_MAX: u64 = 90 * 24 * 60 * 60;
+
+/// Most sessions of one person that go on at once and were begun in the same way: the oldest ends as another one begins.
+///
+/// A person has a handful of devices; whoever has a hundred is a script that signs in for every call, or a thief. Those that
+/// programs open for the person are counted by themselves, so that no program ends what the person has begun. Programs that
+/// identify themselves have no number: there are as many as run at once. Those that begin in the same moment do not see one
+/// another; the next one ends what is too much then.
+pub const LIVE_MAX: u64 = 100;
+/// Most sessions that are ended as another one begins; one, unless several began in the same moment or there was no number.
+const ENDED_AT_ONCE_MAX: u64 = 16;
 
 /// Sessions of one person that are listed.
 const LISTED_MAX: u64 = 1_000;
@@ -329,6 +343,28 @@ pub async fn of_person(
         found = live;
     }
     Ok(found)
+}
+
+/// The sessions that end as another one begins, which is not among the documents yet. One without a place to act, such as a
+/// member's who has left, is taken for one that goes on.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+async fn too_many(documents: &Documents, opening: &Opening, now: DateTime<Utc>) -> JournalResult<Vec<String>> {
+    if opening.origin == Origin::Workload {
+        return Ok(Vec::new());
+    }
+    let longest = TimeDelta::seconds(SESSION_SECS_MAX.cast_signed());
+    let query = Query::<SessionDocument>::sorted(&BY_CREATION, Direction::Descending)
+        .equal(&USER_ID, opening.user_id.to_string())
+        // Says nothing that the next line does not, but keeps the index from going through the person's whole past.
+        .above(&CREATED_AT, time_key(now - longest))
+        .above(&EXPIRES_AT, time_key(now))
+        .above(&UPDATED_AT, time_key(now - IDLE))
+        .equal(&ORIGIN, origin_key(opening.origin))
+        .number_at_least(&EPOCH, i64::try_from(opening.epoch).unwrap_or(i64::MAX))
+        .uncounted();
+    Ok(documents.ids(query.page(LIVE_MAX - 1, ENDED_AT_ONCE_MAX)).await?.value.items)
 }
 
 /// Ends all sessions of somebody, and all tokens of an admin; the one in `kept` goes on.

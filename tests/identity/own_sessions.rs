@@ -4,6 +4,7 @@ use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
 use crate::shapes;
 use crate::sign_in::{sign_in, with_password};
+use registrar::directory::sessions::LIVE_MAX;
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -108,6 +109,61 @@ on_both_stores! {
         let (three, _) = signed_in(&identity, "ada@example.com").await;
         identity.post(&three, "/v1/sessions/end-all/", &json!({})).await;
         assert!(!works(&identity, &two).await && !works(&identity, &three).await);
+    }
+
+    async fn beyond_a_hundred_sessions_the_oldest_ends_as_another_one_begins(database) {
+        let identity = Identity::open(&database).await;
+        let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
+        with_password(&identity, "bob@example.com", Role::Provider, |_| {}).await;
+        let (bob, _) = signed_in(&identity, "bob@example.com").await;
+        let cost = async |identity: &Identity| {
+            let before = identity.head().await;
+            let (person, info) = signed_in(identity, "ada@example.com").await;
+            (person, info, identity.head().await - before)
+        };
+        let mut people = vec![];
+        let mut events = 0;
+        for _ in 0..LIVE_MAX {
+            let (person, _, stored) = cost(&identity).await;
+            (people, events) = ([people, vec![person]].concat(), stored);
+        }
+        assert!(works(&identity, &people[0]).await && works(&identity, &people[99]).await);
+        // One that programs open for the person ends none, nor is it ended by the person's own.
+        let asked = json!({ "data": { "user-id": id } });
+        let made = identity.post(&identity.service, "/v1/synthetic-user-tokens/", &asked).await;
+        let program = Person { token: made["data"]["access-token"].as_str().unwrap().to_owned(), ..people[0].clone() };
+        assert!(works(&identity, &people[0]).await);
+
+        let (last, info, stored) = cost(&identity).await;
+        assert_eq!(stored, events + 1, "the end is part of the same act");
+        assert!(!works(&identity, &people[0]).await && works(&identity, &people[1]).await);
+        assert!(works(&identity, &last).await && works(&identity, &program).await && works(&identity, &bob).await);
+        let rows = identity.get(&last, "/v1/sessions/?page[limit]=200").await;
+        let begun = rows["data"].as_array().unwrap().iter().filter(|row| row["attributes"]["origin"] == "sign-in");
+        assert_eq!(begun.count(), 100);
+        let ended = identity.app.call("GET", "/audit/events?eventType=session.ended").send().await.ok();
+        let ended = ended["items"].as_array().unwrap();
+        assert_eq!(ended.len(), 1, "{ended:?}");
+        assert_eq!((&ended[0]["payload"]["reason"], &ended[0]["metadata"]["actor"]["id"]), (&json!("too-many"), &json!(id)));
+        assert_eq!(ended[0]["metadata"]["session"], info["session-id"]);
+
+        // Those that ended otherwise are not counted.
+        identity.post(&last, "/v1/sessions/end-all/", &json!({})).await;
+        let (_, _, stored) = cost(&identity).await;
+        assert_eq!(stored, events);
+    }
+
+    async fn of_what_programs_open_for_a_person_the_oldest_ends_too(database) {
+        let identity = Identity::open(&database).await;
+        let asked = json!({ "data": { "user-id": identity.provider.id } });
+        let mut programs = vec![];
+        for _ in 0..=LIVE_MAX {
+            let made = identity.post(&identity.service, "/v1/synthetic-user-tokens/", &asked).await;
+            let token = made["data"]["access-token"].as_str().unwrap().to_owned();
+            programs.push(Person { token, ..identity.provider.clone() });
+        }
+        assert!(!works(&identity, &programs[0]).await && works(&identity, &programs[1]).await);
+        assert!(works(&identity, &programs[100]).await && works(&identity, &identity.provider).await);
     }
 
     async fn a_program_that_acts_for_a_user_ends_none_of_its_sessions(database) {

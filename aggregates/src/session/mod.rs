@@ -121,6 +121,8 @@ pub enum EndReason {
     EndedElsewhere,
     /// A refresh token was shown again that had been exchanged for another one: somebody else may have it.
     TokenReused,
+    /// Its person began another one, and had as many as anybody may have.
+    TooMany,
 }
 
 /// Facts of a session.

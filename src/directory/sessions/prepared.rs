@@ -3,7 +3,7 @@
 //! So the answer is known before the commit and can be committed with it. A token of a session that was never opened, or of
 //! a switch that never happened, is harmless: the session is looked up on each request, and acts where its document says.
 
-use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, SESSION_SECS_MAX, Wish};
+use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, SESSION_SECS_MAX, Wish, too_many};
 use crate::auth::{Authenticator, Signing, places};
 use crate::directory::{DirectoryError, Step, lift};
 use crate::executor::{RequestContext, Together};
@@ -11,7 +11,7 @@ use crate::node::Node;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use registrar_aggregates::session::{Opening, Scope, Session, SessionCommand, SessionError};
+use registrar_aggregates::session::{EndReason, Opening, Scope, Session, SessionCommand, SessionError};
 use registrar_aggregates::user::{Amendment, User, UserCommand};
 use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
 use std::collections::BTreeMap;
@@ -24,6 +24,8 @@ pub struct Prepared {
     command: SessionCommand,
     /// The user whose default organization becomes that of the session.
     default_of: Option<UserId>,
+    /// Sessions of the same person that end with this, since there are too many.
+    ended: Vec<String>,
 }
 
 impl Prepared {
@@ -41,6 +43,10 @@ impl Prepared {
             let amendment = Amendment { default_organization: self.opened.organization, ..Amendment::default() };
             let command = UserCommand::Amend(Box::new(amendment));
             together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
+        }
+        for session in &self.ended {
+            let command = SessionCommand::End(EndReason::TooMany);
+            together.execute::<Session>(session, command).await.map_err(lift)?;
         }
         Ok(())
     }
@@ -119,7 +125,8 @@ pub(in crate::directory) async fn prepare_at(
         identity: person.identity(),
     };
     let opened = sign(node, authenticator, signing, refresh_token, now).await?;
-    Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None })
+    let ended = too_many(&node.documents, &opening, now).await?;
+    Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None, ended })
 }
 
 /// Prepares new tokens for a session; with `rotate` another refresh token among them, which ends the one that was shown.
@@ -139,7 +146,7 @@ pub async fn refresh(
     let replacement = another.as_ref().map(|another| digest(node, another));
     let opened = sign(node, authenticator, live.signing(organization), another, now).await?;
     let command = SessionCommand::Refresh { digest: digest(node, token), replacement, now };
-    Ok(Prepared { opened, command, default_of: None })
+    Ok(Prepared { opened, command, default_of: None, ended: Vec::new() })
 }
 
 /// Prepares a session's going to another organization that its user is a member of, with tokens for there: a further
@@ -172,7 +179,7 @@ pub async fn switch(
     let digest = refresh_token.as_ref().map(|token| digest(node, token));
     let opened = sign(node, authenticator, live.signing(Some(organization)), refresh_token, now).await?;
     let default_of = set_default.then(|| live.person.id());
-    Ok(Prepared { opened, command: SessionCommand::Switch { scope, digest, now }, default_of })
+    Ok(Prepared { opened, command: SessionCommand::Switch { scope, digest, now }, default_of, ended: Vec::new() })
 }
 
 impl Live {
