@@ -48,6 +48,9 @@ pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
+/// Remarks of PostgreSQL: that what is made if it is missing was there.
+const QUIET: &str = "sqlx::postgres::notice=warn";
+
 /// Starts logs and traces. `level` counts unless `REGISTRAR_LOG` says otherwise.
 ///
 /// Must be called, and its result dropped, outside the async runtime: the client that sends traces has a thread of its
@@ -59,7 +62,7 @@ pub fn start(level: &str) -> Result<Telemetry, TelemetryError> {
     let given = std::env::var(LOG).ok().filter(|text| !text.trim().is_empty());
     let filter = match &given {
         Some(given) => filter_of(given)?,
-        None => EnvFilter::try_new(level)?,
+        None => EnvFilter::try_new(format!("{level},{QUIET}"))?,
     };
     let traces = if ENDPOINTS.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty())) {
         Some(trace_provider()?)
