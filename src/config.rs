@@ -29,8 +29,9 @@ const MASTER_KEY_FILE: &str = "master.key";
 const MASTER_KEY: &str = "REGISTRAR_MASTER_KEY";
 pub(crate) const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
 
-/// What a person with several windows, or a program that keeps up a page, does not reach; a tenth of what a node answers.
-const CALLER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(10) };
+/// How often a caller may ask, unless the settings say otherwise: what a person with several windows, or a program that keeps
+/// up a page, does not reach; a tenth of what a node answers.
+pub const CALLER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(10) };
 /// What a site of some thousand people who sign in at the same time does not reach.
 const STRANGER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(60) };
 

@@ -216,15 +216,7 @@ impl Store {
             }
         }
     }
-}
 
-/// Asks the library itself, since a build may be told to link the one of the system.
-async fn check_release(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let release = sqlite::release(connection).await.map_err(unreachable)?;
-    if sqlite::is_sound(&release) { Ok(()) } else { Err(OpenError::OldSqlite(release)) }
-}
-
-impl Store {
     /// Gives the role of servers what they need, and nothing by which the journal could be changed. It is made if there is
     /// none; `password` is set if given.
     ///
@@ -238,6 +230,12 @@ impl Store {
             Store::Sqlite(_) => Err(OpenError::NoRoles),
         }
     }
+}
+
+/// Asks the library itself, since a build may be told to link the one of the system.
+async fn check_release(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    let release = sqlite::release(connection).await.map_err(unreachable)?;
+    if sqlite::is_sound(&release) { Ok(()) } else { Err(OpenError::OldSqlite(release)) }
 }
 
 fn unreachable(error: JournalError) -> OpenError {

@@ -41,6 +41,7 @@ comparisons! {
     access_checks_are_compared: "access",
     memberships_are_compared: "memberships",
     signing_in_is_measured: "sign-in",
+    strangers_are_measured: "anonymous",
     lists_of_users_are_measured: "users",
     journals_of_two_sizes_are_compared: "journal-size",
 }

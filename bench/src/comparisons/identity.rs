@@ -1,14 +1,14 @@
 //! The identity API: decisions about access, memberships, sign-in, lists of users.
 
 use super::Bench;
-use super::steady::{READS, reads};
+use super::steady::{READS, beside};
 use crate::client::Client;
 use crate::contenders::over_http::{ACCESS, MakePath, MakeRequests, OverHttp, Requests, Stored};
 use crate::directories::{Contents, scattered, seeded_id};
 use crate::peers::{self, Peer};
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Effort, Round, Rounds, Subject};
-use crate::server::{Database, Served, master_key};
+use crate::server::{Database, master_key};
 use registrar::directory::groups::{self, GroupRef, NewGroup};
 use registrar::executor::RequestContext;
 use registrar::followers::following;
@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 const USERS: &str = "/v1/users/?filter%5Binclude-participants%5D=true";
 const RESOURCES: &str = "/v1/authz-get-accessible-resources/";
@@ -229,20 +228,6 @@ pub(super) async fn sign_in(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             .goal(Some(Goal::AtMost(2.0)))
             .note(format!("{READS} reads a second.")),
     ])
-}
-
-/// What a steady load met while something else was done.
-async fn beside<T>(
-    served: &Served,
-    token: &str,
-    admins: u64,
-    work: impl Future<Output = T>,
-) -> anyhow::Result<(Round, T)> {
-    let over = CancellationToken::new();
-    let steady = tokio::spawn(reads(served.address.clone(), token.to_owned(), admins, over.clone()));
-    let done = work.await;
-    over.cancel();
-    Ok((steady.await??, done))
 }
 
 const FILTERS: [(&str, MakePath); 4] = [

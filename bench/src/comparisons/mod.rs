@@ -1,5 +1,6 @@
 //! What is compared. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
 
+mod anonymous;
 mod append;
 mod growth;
 mod http;
@@ -54,6 +55,7 @@ comparisons! {
     "access" "Single access checks: a handler that answers a constant; lists of what a leader may see" => identity::access;
     "memberships" "Putting somebody into a large group: into a small one" => identity::memberships;
     "sign-in" "Sign-ins, and what they do to others" => identity::sign_in;
+    "anonymous" "What strangers who send the worst do to others" => anonymous::run;
     "users" "Filters and searches among the members of a large organization" => identity::users;
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }

@@ -4,6 +4,7 @@ use crate::client::Client;
 use crate::contenders::over_http::ADMINS;
 use crate::directories::{person_id, scattered};
 use crate::rounds::{Round, histogram, record};
+use crate::server::Served;
 use std::time::{Duration, Instant};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -31,4 +32,18 @@ pub(super) async fn reads(
         record(&mut latencies, due.into_std())?;
     }
     Ok(Round::new(started.elapsed(), latencies))
+}
+
+/// What a steady load met while something else was done.
+pub(super) async fn beside<T>(
+    served: &Served,
+    token: &str,
+    admins: u64,
+    work: impl Future<Output = T>,
+) -> anyhow::Result<(Round, T)> {
+    let over = CancellationToken::new();
+    let steady = tokio::spawn(reads(served.address.clone(), token.to_owned(), admins, over.clone()));
+    let done = work.await;
+    over.cancel();
+    Ok((steady.await??, done))
 }
