@@ -150,6 +150,14 @@ impl Connection {
         }
     }
 
+    /// Ends that connection for another one. The limits of the server are told when a connection begins, and the client goes by
+    /// them: it would not send what the server takes by now.
+    pub(super) async fn renew(&mut self, losses: u64) {
+        // One that cannot be ended is gone already.
+        let _ = self.client.force_reconnect().await;
+        let _ = tokio::time::timeout(super::API_TIMEOUT, self.lost(losses)).await;
+    }
+
     /// Waits until that connection goes away.
     pub(super) async fn lost(&mut self, losses: u64) {
         let lost = self.link.wait_for(|link| link.losses > losses).await.is_ok();

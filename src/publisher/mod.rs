@@ -108,6 +108,9 @@ async fn keep_publishing(
             backoff.reset();
         }
         backoff.wait().await;
+        if matches!(failure, Failure::TooLarge { .. }) {
+            connection.renew(losses).await;
+        }
     }
 }
 
