@@ -1,10 +1,11 @@
-//! From folded documents to rows: sealing what is personal, counting what is counted. The committer and a rebuild share
+//! From folded documents to rows: sealing what is personal, digesting what is sealed, counting what is counted. The committer and a rebuild share
 //! it, so that both write the same bytes.
 
 use crate::journal::{DocumentStep, JournalError, JournalResult};
-use crate::vault::KeysBySubject;
+use crate::read_store::digest::digest;
+use crate::vault::{KeysBySubject, Vault};
 use registrar_aggregates::personal;
-use registrar_projections::{AnyDocument, ChangeKind, DocumentChange, DocumentKey, WorkingSet};
+use registrar_projections::{AnyDocument, DocumentChange, DocumentKey, WorkingSet};
 use std::collections::{BTreeMap, HashMap};
 
 /// What a store has to write.
@@ -20,8 +21,8 @@ pub struct Rows {
 ///
 /// # Errors
 /// `Corrupt` for a document that cannot be written as JSON.
-pub fn rows(documents: &WorkingSet, keys: &KeysBySubject) -> JournalResult<Rows> {
-    rows_from(documents, keys, HashMap::new())
+pub fn rows(documents: &WorkingSet, vault: &Vault, keys: &KeysBySubject) -> JournalResult<Rows> {
+    rows_from(documents, vault, keys, HashMap::new())
 }
 
 /// As [`rows`], where some have been written out before: as the documents are now.
@@ -30,6 +31,7 @@ pub fn rows(documents: &WorkingSet, keys: &KeysBySubject) -> JournalResult<Rows>
 /// As [`rows`].
 pub(crate) fn rows_from(
     documents: &WorkingSet,
+    vault: &Vault,
     keys: &KeysBySubject,
     mut written: HashMap<DocumentKey, DocumentStep>,
 ) -> JournalResult<Rows> {
@@ -37,7 +39,7 @@ pub(crate) fn rows_from(
     for change in documents.changes() {
         let step = match written.remove(&change.key) {
             Some(step) => step,
-            None => row(&change, keys)?,
+            None => row(&change, vault, keys)?,
         };
         count(&mut rows.counts, &change, &step);
         rows.documents.push(step);
@@ -50,13 +52,13 @@ pub(crate) fn rows_from(
 ///
 /// # Errors
 /// As [`rows`].
-pub(crate) fn row(change: &DocumentChange, keys: &KeysBySubject) -> JournalResult<DocumentStep> {
-    let (body, values) = match &change.after {
-        Some(document) => (sealed_body(document, keys)?, document.keys()),
-        None => (String::new(), Vec::new()),
-    };
-    debug_assert!(change.kind == ChangeKind::Delete || values.len() == change.key.collection.collection().keys.len());
-    Ok(DocumentStep { kind: change.kind, key: change.key.clone(), body, keys: values })
+pub(crate) fn row(change: &DocumentChange, vault: &Vault, keys: &KeysBySubject) -> JournalResult<DocumentStep> {
+    let (kind, key) = (change.kind, change.key.clone());
+    let Some(document) = &change.after else { return Ok(DocumentStep::deleted(key)) };
+    let (body, values) = (sealed_body(document, keys)?, document.keys());
+    debug_assert_eq!(values.len(), key.collection.collection().keys.len());
+    let digest = digest(vault, key.collection, &key.id, &body);
+    Ok(DocumentStep { kind, key, body, digest, keys: values })
 }
 
 fn sealed_body(document: &AnyDocument, keys: &KeysBySubject) -> JournalResult<String> {
@@ -93,11 +95,11 @@ fn count(counts: &mut HashMap<String, i64>, change: &DocumentChange, step: &Docu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::{MasterKey, Vault};
+    use crate::vault::MasterKey;
     use chrono::DateTime;
     use registrar_aggregates::audit_access::AuditAccessEvent;
     use registrar_aggregates::{Actor, ActorType, Metadata};
-    use registrar_projections::{AuditEntry, CollectionId, Document, RecordedEvent, TrailCounter};
+    use registrar_projections::{AuditEntry, ChangeKind, CollectionId, Document, RecordedEvent, TrailCounter};
     use std::sync::Arc;
 
     fn read_by(actor: Actor, position: u64) -> RecordedEvent {
@@ -146,36 +148,40 @@ mod tests {
         let keys = KeysBySubject::from([("u".into(), Some(vault.new_subject("u").0))]);
         let mut documents = WorkingSet::default();
         folded(&[read_by(user(), 1)], &mut documents);
-        let rows = rows(&documents, &keys).unwrap();
+        let rows = rows(&documents, &vault, &keys).unwrap();
         let entry = entry(&rows);
         assert_eq!(entry.kind, ChangeKind::Insert);
         assert_eq!(entry.keys.len(), AuditEntry::COLLECTION.keys.len());
         assert!(!entry.body.contains("Ada") && !entry.body.contains("203.0.113.7"), "{}", entry.body);
         assert!(entry.body.contains(personal::SEALED));
+        // The digest covers what is stored, which needs no key of a person to be verified.
+        assert_eq!(entry.digest, digest(&vault, CollectionId::AuditEntries, &entry.key.id, &entry.body));
     }
 
     #[tokio::test]
     async fn what_has_no_key_is_not_kept() {
+        let (vault, _folder) = vault().await;
         for keys in [KeysBySubject::new(), KeysBySubject::from([("u".into(), None)])] {
             let mut documents = WorkingSet::default();
             folded(&[read_by(user(), 1)], &mut documents);
-            let rows = rows(&documents, &keys).unwrap();
+            let rows = rows(&documents, &vault, &keys).unwrap();
             let body = &entry(&rows).body;
             assert!(body.contains(personal::ERASED) && !body.contains("Ada"), "{body}");
         }
     }
 
-    #[test]
-    fn counts_go_by_what_was_there_before() {
+    #[tokio::test]
+    async fn counts_go_by_what_was_there_before() {
+        let (vault, _folder) = vault().await;
         let mut documents = WorkingSet::default();
         folded(&[read_by(Actor::system(), 1), read_by(Actor::system(), 2)], &mut documents);
-        let first = rows(&documents, &KeysBySubject::new()).unwrap();
+        let first = rows(&documents, &vault, &KeysBySubject::new()).unwrap();
         assert_eq!(first.counts.values().collect::<Vec<_>>(), [&2, &2]);
         assert!(first.counts.keys().all(|facet| facet.starts_with("audit_entries")));
         documents.settle();
-        assert!(rows(&documents, &KeysBySubject::new()).unwrap().documents.is_empty());
+        assert!(rows(&documents, &vault, &KeysBySubject::new()).unwrap().documents.is_empty());
         folded(&[read_by(Actor::system(), 3)], &mut documents);
-        let second = rows(&documents, &KeysBySubject::new()).unwrap();
+        let second = rows(&documents, &vault, &KeysBySubject::new()).unwrap();
         let counter = DocumentKey::of::<TrailCounter>("audit-access");
         let counter = second.documents.iter().find(|step| step.key == counter).unwrap();
         assert_eq!((counter.kind, second.counts.values().collect::<Vec<_>>()), (ChangeKind::Update, vec![&1, &1]));

@@ -1,7 +1,11 @@
 //! Typed queries: a key that a collection does not declare cannot be named.
 
 use crate::collection::{Collection, Document, KeyValue};
+use std::cmp::Ordering;
 use std::marker::PhantomData;
+
+/// Name of the identifier, which every collection can be filtered by.
+pub const ID: &str = "id";
 
 /// A scalar text key of `D` that may be filtered by.
 #[derive(Debug)]
@@ -114,7 +118,51 @@ pub struct Query<D> {
     document: PhantomData<fn() -> D>,
 }
 
+impl Filter {
+    /// Whether a document with this value of the key is one of those that are looked for.
+    fn holds(&self, value: &KeyValue) -> bool {
+        use Comparison::{Contains, ContainsAny, Lacks, NoneOf, OneOf};
+        match (value, self.comparison, &self.value) {
+            (KeyValue::Texts(has), Contains, KeyValue::Text(text)) => has.contains(text),
+            (KeyValue::Texts(has), Lacks, KeyValue::Text(text)) => !has.contains(text),
+            (KeyValue::Texts(has), ContainsAny, KeyValue::Texts(texts)) => has.iter().any(|text| texts.contains(text)),
+            (KeyValue::Text(text), OneOf, KeyValue::Texts(texts)) => texts.contains(text),
+            (KeyValue::Text(text), NoneOf, KeyValue::Texts(texts)) => !texts.contains(text),
+            (KeyValue::Text(has), comparison, KeyValue::Text(text)) => comparison.holds_of(has.cmp(text)),
+            (KeyValue::Integer(has), comparison, KeyValue::Integer(number)) => comparison.holds_of(has.cmp(number)),
+            (KeyValue::Text(_) | KeyValue::Integer(_) | KeyValue::Texts(_), _, _) => false,
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether a scalar holds that compares so with the one that is looked for.
+    fn holds_of(self, ordering: Ordering) -> bool {
+        match self {
+            Comparison::Equal => ordering.is_eq(),
+            Comparison::AtLeast => ordering.is_ge(),
+            Comparison::AtMost => ordering.is_le(),
+            Comparison::Below => ordering.is_lt(),
+            Comparison::Above => ordering.is_gt(),
+            Comparison::Contains
+            | Comparison::Lacks
+            | Comparison::OneOf
+            | Comparison::NoneOf
+            | Comparison::ContainsAny => false,
+        }
+    }
+}
+
 impl<D: Document> Query<D> {
+    /// Whether a document fulfils every filter by what it says itself. What is searched for and what is related are not
+    /// looked at.
+    #[must_use]
+    pub fn fits(&self, document: &D) -> bool {
+        let names = D::COLLECTION.keys.iter().map(|column| column.name).chain([ID]);
+        let values: Vec<_> = names.zip(document.keys().into_iter().chain([KeyValue::Text(document.id())])).collect();
+        self.filters.iter().all(|filter| values.iter().any(|(name, value)| *name == filter.key && filter.holds(value)))
+    }
+
     /// All documents in `sort` order.
     #[must_use]
     pub fn sorted(sort: &Sort<D>, direction: Direction) -> Self {

@@ -78,7 +78,7 @@ impl Made {
         let mut rows = Vec::new();
         for key in changed.iter().filter(|key| !key.collection.collection().hot) {
             if let Some(change) = documents.change(key) {
-                rows.push((key.clone(), folding::row(&change, keys)?));
+                rows.push((key.clone(), folding::row(&change, vault, keys)?));
             }
         }
         Ok(Made { outcome, answer, rows })
@@ -385,8 +385,8 @@ impl Draft {
     ///
     /// # Errors
     /// Its jobs, if something cannot be written as JSON, which cannot happen.
-    pub(super) fn finish(mut self) -> Result<Ready, (Vec<Job>, JournalError)> {
-        let rows = match folding::rows_from(&self.documents, &self.keys, std::mem::take(&mut self.rows)) {
+    pub(super) fn finish(mut self, vault: &Vault) -> Result<Ready, (Vec<Job>, JournalError)> {
+        let rows = match folding::rows_from(&self.documents, vault, &self.keys, std::mem::take(&mut self.rows)) {
             Ok(rows) => rows,
             Err(error) => return Err((self.into_jobs(), error)),
         };

@@ -5,6 +5,7 @@ use super::draft::{Built, Draft, Ready};
 use super::task::Task;
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
+use crate::vault::Vault;
 use registrar_projections::{AnyDocument, CollectionId, DocumentKey};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ impl Missing {
 
     /// Asks the store. What others commit between this reading and the writing moves the head, and then it is all done
     /// anew.
-    pub(super) async fn find(self, reader: &mut dyn JournalWriter) -> JournalResult<Found> {
+    pub(super) async fn find(self, reader: &mut dyn JournalWriter, vault: &Vault) -> JournalResult<Found> {
         let mut found = Found { versions: Vec::new(), documents: Vec::new() };
         if !self.versions.is_empty() {
             let versions = reader.versions(&self.versions).await?;
@@ -42,8 +43,8 @@ impl Missing {
         for (collection, ids) in self.documents {
             let mut bodies = reader.documents(self.generation, collection, &ids).await?;
             for id in ids {
-                let document =
-                    bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?.map(Arc::new);
+                let body = bodies.remove(&id);
+                let document = body.map(|body| parse_document(vault, collection, &body)).transpose()?.map(Arc::new);
                 found.documents.push((DocumentKey { collection, id }, document));
             }
         }

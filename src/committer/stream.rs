@@ -65,7 +65,7 @@ impl Task {
             if next.draft.jobs.is_empty() {
                 return None;
             }
-            let ready = match next.draft.finish() {
+            let ready = match next.draft.finish(&self.vault) {
                 Ok(ready) => ready,
                 Err((jobs, _)) => return Some((jobs, Attempt::default())),
             };
@@ -128,13 +128,13 @@ impl Task {
 
     /// Beside the connection that writes: reading goes on while it is away.
     fn look_up(&mut self, missing: Missing) -> Lookup {
-        let (scout, journal) = (self.scout.take(), Arc::clone(&self.journal));
+        let (scout, journal, vault) = (self.scout.take(), Arc::clone(&self.journal), Arc::clone(&self.vault));
         let looking = async move {
             let mut scout = match scout {
                 Some(scout) => scout,
                 None => journal.writer().await?,
             };
-            let found = missing.find(&mut *scout).await?;
+            let found = missing.find(&mut *scout, &vault).await?;
             Ok((scout, found))
         };
         let bounded = bounded(looking).map(|looked| match looked {

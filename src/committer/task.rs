@@ -263,13 +263,13 @@ impl Task {
         // Up to here, and while it waits, the jobs stay with the caller: this may be given up after a while.
         let missing = self.recall(&mut draft, jobs, None);
         if let Some(writer) = &mut self.writer {
-            missing.find(&mut **writer).await?.provide(&mut draft);
+            missing.find(&mut **writer, &self.vault).await?.provide(&mut draft);
         }
         if let Err(error) = draft.add_all(std::mem::take(jobs), &self.vault) {
             *jobs = draft.into_jobs();
             return Err(error);
         }
-        match draft.finish() {
+        match draft.finish(&self.vault) {
             Ok(ready) => Ok(Some(ready)),
             Err((all, error)) => {
                 *jobs = all;

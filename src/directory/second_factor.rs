@@ -55,7 +55,7 @@ pub async fn of_user(node: &Node, user: UserId) -> JournalResult<Vec<TotpDocumen
     let query = Query::<TotpDocument>::sorted(&totps::BY_CREATION, Direction::Ascending)
         .equal(&totps::USER_ID, user.to_string())
         .page(0, CONFIGURATIONS_MAX);
-    Ok(node.documents.page(query).await?.value.items)
+    node.documents.verified(query).await
 }
 
 /// A configuration before it is recorded: what a device needs is known before the commit, and can be committed with it.

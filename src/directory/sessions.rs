@@ -327,9 +327,8 @@ pub async fn of_person(
 ) -> JournalResult<Vec<SessionDocument>> {
     let query = Query::<SessionDocument>::sorted(&BY_CREATION, Direction::Descending)
         .equal(&USER_ID, person.id().to_string())
-        .above(&EXPIRES_AT, time_key(now))
-        .uncounted();
-    let mut found = documents.page(query.page(0, LISTED_MAX)).await?.value.items;
+        .above(&EXPIRES_AT, time_key(now));
+    let mut found = documents.verified(query.page(0, LISTED_MAX)).await?;
     found.retain(|session| {
         session.account == person.account() && session.epoch == person.epoch() && goes_on(session, now)
     });

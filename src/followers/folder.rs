@@ -98,11 +98,12 @@ impl Folder {
             let bodies = reader.documents(self.generation, collection, &ids).await?;
             found.push((collection, ids, bodies));
         }
-        let at = self.at;
+        let (at, vault) = (self.at, Arc::clone(&self.vault));
         let (memory, folded) = computed(move || {
             for (collection, ids, mut bodies) in found {
                 for id in ids {
-                    let document = bodies.remove(&id).map(|body| parse_document(collection, &body)).transpose()?;
+                    let body = bodies.remove(&id);
+                    let document = body.map(|body| parse_document(&vault, collection, &body)).transpose()?;
                     // What is not in the store may come to be in this very page; the fold then inserts it.
                     documents.provide(DocumentKey { collection, id }, document.map(Arc::new));
                 }
@@ -166,10 +167,10 @@ impl Memory {
 
 impl Folded {
     /// The rows to write.
-    pub(super) async fn rows(&self, vault: &Vault) -> JournalResult<folding::Rows> {
+    pub(super) async fn rows(&self, vault: &Arc<Vault>) -> JournalResult<folding::Rows> {
         let keys = vault.keys_by_subject(self.subjects.clone()).await?;
-        let documents = Arc::clone(&self.documents);
-        computed(move || folding::rows(&documents, &keys)).await?
+        let (documents, vault) = (Arc::clone(&self.documents), Arc::clone(vault));
+        computed(move || folding::rows(&documents, &vault, &keys)).await?
     }
 }
 

@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::read_store::sql::Dialect;
 use crate::vault::Vault;
 use registrar_projections::RecordedEvent;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -41,7 +42,7 @@ pub(super) async fn fold_until(
 ) -> Result<(), RebuildError> {
     let mut reader = node.journal.writer().await?;
     let stages = Progress { written: AtomicU64::new(folder.at), page: AtomicUsize::new(PAGE) };
-    let (vault, generation, after) = (&*node.vault, folder.generation, folder.at);
+    let (vault, generation, after) = (&node.vault, folder.generation, folder.at);
     let ((decoded, to_fold), (folded, to_render), (rendered, to_write)) = (channel(1), channel(1), channel(1));
     // A stage that fails ends those before it; those behind it go on with what they have, so that it need not be done anew.
     let ended: (_, _, _, Result<(), RebuildError>) = futures::join!(
@@ -118,7 +119,7 @@ async fn fold(
 }
 
 async fn render(
-    vault: &Vault,
+    vault: &Arc<Vault>,
     mut folded: Receiver<Folded>,
     rendered: Sender<(Rows, u64)>,
 ) -> Result<(), RebuildError> {

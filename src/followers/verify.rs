@@ -6,9 +6,10 @@ use super::folder::Folder;
 use super::rebuild::{RebuildError, begin};
 use crate::files::History;
 use crate::folding::Rows;
-use crate::journal::{JournalResult, JournalWriter};
+use crate::journal::{DocumentStep, JournalResult, JournalWriter};
 use crate::node::Node;
-use registrar_projections::{CollectionId, DocumentKey, is_followed};
+use crate::read_store::Body;
+use registrar_projections::{ChangeKind, CollectionId, DocumentKey, is_followed};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -101,7 +102,7 @@ impl<'n> Comparison<'n> {
             for id in ids {
                 let is_altered = match expected.get(&DocumentKey { collection, id: id.clone() }) {
                     // The last events have changed it: its keys are looked at the next time.
-                    Some(body) => bodies.get(&id).map(String::as_str) != *body,
+                    Some(expected) => bodies.get(&id).map(stored) != *expected,
                     None => still.get(&id) != should.get(&id),
                 };
                 if is_altered {
@@ -113,8 +114,18 @@ impl<'n> Comparison<'n> {
     }
 }
 
+/// A document's body and digest.
+type Stored<'r> = (&'r str, Option<&'r str>);
+
+fn stored(body: &Body) -> Stored<'_> {
+    (&body.text, body.digest.as_deref())
+}
+
 /// What the last events make of the documents that they change; nothing of those that they take away.
-fn bodies(rows: &Rows) -> HashMap<DocumentKey, Option<&str>> {
-    let steps = rows.documents.iter();
-    steps.map(|step| (step.key.clone(), Some(step.body.as_str()).filter(|body| !body.is_empty()))).collect()
+fn bodies(rows: &Rows) -> HashMap<DocumentKey, Option<Stored<'_>>> {
+    rows.documents.iter().map(|step| (step.key.clone(), written(step))).collect()
+}
+
+fn written(step: &DocumentStep) -> Option<Stored<'_>> {
+    (step.kind != ChangeKind::Delete).then_some((&step.body, Some(&step.digest)))
 }

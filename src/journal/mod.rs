@@ -12,6 +12,7 @@ pub mod selection;
 pub mod sqlite;
 pub mod tree;
 
+use crate::read_store::Body;
 use archived::StreamPage;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -249,8 +250,17 @@ pub struct DocumentStep {
     pub key: DocumentKey,
     /// JSON text; empty for a delete.
     pub body: String,
+    /// Keyed digest of it, see [`crate::read_store`]; empty for a delete.
+    pub digest: String,
     /// Values of the collection's keys, in their order; empty for a delete.
     pub keys: Vec<KeyValue>,
+}
+
+impl DocumentStep {
+    /// The end of a document.
+    pub(crate) fn deleted(key: DocumentKey) -> Self {
+        DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), digest: String::new(), keys: Vec::new() }
+    }
 }
 
 /// What one commit writes, all or nothing.
@@ -446,13 +456,13 @@ pub trait JournalWriter: Send {
     /// Versions of streams, 0 for none, as this connection sees them.
     async fn versions(&mut self, streams: &[StreamId]) -> JournalResult<Vec<u64>>;
 
-    /// Bodies of documents of a generation, as this connection sees them.
+    /// Documents of a generation, as this connection sees them, by their identifiers. Nobody has verified them.
     async fn documents(
         &mut self,
         generation: u64,
         collection: CollectionId,
         ids: &[String],
-    ) -> JournalResult<HashMap<String, String>>;
+    ) -> JournalResult<HashMap<String, Body>>;
 
     /// From now on what this connection commits may be lost in a crash, though never without all that was committed
     /// after it: for documents that are built from the journal and can be again.

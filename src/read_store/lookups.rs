@@ -25,16 +25,16 @@ pub(super) struct Found {
 }
 
 impl LookedUp {
-    /// What a snapshot has: its position and generation, and of each document the value of the key, its id and its text.
+    /// What a snapshot has: its position and generation, and of each document the value of the key and the document.
     pub(super) fn of(
         position: i64,
         generation: i64,
-        documents: impl Iterator<Item = (String, String, String)>,
+        documents: impl Iterator<Item = (String, Body)>,
     ) -> JournalResult<Self> {
         let mut found: HashMap<String, Body> = HashMap::with_capacity(documents.size_hint().0);
-        for (value, id, text) in documents {
-            if found.get(&value).is_none_or(|other| id < other.id) {
-                found.insert(value, Body { id, text: text.into() });
+        for (value, body) in documents {
+            if found.get(&value).is_none_or(|other| body.id < other.id) {
+                found.insert(value, body);
             }
         }
         Ok(LookedUp { moment: Moment::of(position, generation)?, found })

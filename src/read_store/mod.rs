@@ -3,6 +3,7 @@
 //! Tables and statements are made from what a collection declares; a new read model needs no SQL. Documents are
 //! written by the committer, with their events, and by rebuilds.
 
+pub(crate) mod digest;
 mod lookups;
 mod opened;
 mod postgres;
@@ -98,11 +99,25 @@ pub struct Body {
     pub id: String,
     /// Its JSON, personal values sealed.
     pub text: Arc<str>,
+    /// Its digest, see [`digest`]; none where somebody took it away.
+    pub digest: Option<Arc<str>>,
 }
 
-/// Whether two texts are the same. One at the same place need not be looked through, which comparing them would do.
-fn are_same(one: &Arc<str>, other: &Arc<str>) -> bool {
-    Arc::ptr_eq(one, other) || one == other
+impl Body {
+    /// A document as a store tells it.
+    pub(crate) fn new(id: String, text: String, digest: Option<String>) -> Self {
+        Body { id, text: text.into(), digest: digest.map(Into::into) }
+    }
+
+    /// A row of identifier, body and digest, by its identifier.
+    pub(crate) fn of_row((id, text, digest): (String, String, Option<String>)) -> (String, Self) {
+        (id.clone(), Body::new(id, text, digest))
+    }
+
+    /// Whether both are stored alike. A text at the same place need not be looked through, which comparing them would do.
+    fn is_stored_as(&self, other: &Body) -> bool {
+        self.digest == other.digest && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
 }
 
 /// A generation of documents.
@@ -219,10 +234,10 @@ impl Documents {
         Documents { enough: Some(Arc::default()), ..self.clone() }
     }
 
-    /// The document with this id.
+    /// The document with this id. One that this installation did not write decides nothing.
     ///
     /// # Errors
-    /// `Unavailable`, `OtherGeneration`, `Corrupt`.
+    /// `Unavailable`, `OtherGeneration`; `Corrupt`, among others of a document whose digest is not right.
     pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         self.look_up(sql::ID, id).await
     }
@@ -230,34 +245,58 @@ impl Documents {
     /// A document whose key is `value`; of several the one with the smallest id.
     ///
     /// # Errors
-    /// As [`Documents::find`].
+    /// As [`Documents::find`]; `Corrupt` also if the document itself has another value.
     pub async fn find_by<D: Document>(&self, key: &TextKey<D>, value: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         self.look_up(key.name(), value).await
     }
 
-    async fn look_up<D: Document>(&self, key: &'static str, value: &str) -> JournalResult<Read<Option<Arc<D>>>> {
+    async fn look_up<D: Document>(&self, key: &'static str, sought: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         let enough = self.enough.as_ref();
         let known = enough.and_then(|enough| enough.get().copied());
-        let Found { moment, body } = self.lookups.find(D::ID, key, value, known).await?;
+        let Found { moment, body } = self.lookups.find(D::ID, key, sought, known).await?;
         if let Some(enough) = enough {
             // The first that is known: all of them came after the request.
             let _ = enough.set(moment);
         }
         let value = match body {
             None => None,
-            Some(body) => Some(self.opened.document(&self.vault, body).await?),
+            Some(body) => Some(self.opened.document::<D>(&self.vault, body).await?),
         };
+        if key != sql::ID
+            && let Some(document) = &value
+        {
+            digest::verify_key::<D>(document, key, sought)?;
+        }
         Ok(Read { position: moment.position, value })
     }
 
-    /// A page of documents and the number of all that match, from one snapshot.
+    /// A page of documents that are shown, and the number of all that match, from one snapshot. Their digests are not looked
+    /// at; for documents that decide about rights there is [`Documents::verified`].
     ///
     /// # Errors
     /// As [`Documents::find`].
     pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
         let rows = self.list(query, sql::page).await?;
         let (position, total) = (rows.position, rows.total);
-        Ok(Read { position, value: Page { items: opened::read(&self.vault, &rows.bodies).await?, total } })
+        Ok(Read {
+            position,
+            value: Page { items: opened::read(&self.vault, rows.bodies.iter().map(String::as_str)).await?, total },
+        })
+    }
+
+    /// The documents of a page, for decisions: each is one that this installation wrote, and says itself what it was found
+    /// by. Of what was hidden or taken away nothing is known.
+    ///
+    /// # Errors
+    /// As [`Documents::find`].
+    pub async fn verified<D: Document>(&self, query: Query<D>) -> JournalResult<Vec<D>> {
+        let query = query.uncounted();
+        let rows = self.rows(&query, sql::digested_page).await?;
+        let bodies = rows.bodies.iter().map(|row| digest::parse(row)).collect::<JournalResult<Vec<_>>>()?;
+        bodies.iter().try_for_each(|body| digest::verify(&self.vault, D::ID, body))?;
+        let documents = opened::read::<D>(&self.vault, bodies.iter().map(|body| &*body.text)).await?;
+        documents.iter().try_for_each(|document| digest::verify_filters(document, &query))?;
+        Ok(documents)
     }
 
     /// Identifiers of a page of documents and the number of all that match, from one snapshot.
@@ -330,11 +369,12 @@ pub fn signature() -> String {
     format!("layout:{},{}", schema::LAYOUT, registrar_projections::signature())
 }
 
-/// Reads the body of a document as folds see it, for comparisons in tests and rebuilds.
+/// Reads a document as folds see it. A fold builds upon what it reads, so it must not be given what somebody else wrote.
 ///
 /// # Errors
-/// `Corrupt` if it does not have its shape.
-pub fn parse_document(collection: CollectionId, body: &str) -> JournalResult<AnyDocument> {
-    let body = serde_json::from_str(body).map_err(|_| JournalError::corrupt("a document is not JSON"))?;
+/// `Corrupt` if its digest is not right, or if it does not have its shape.
+pub(crate) fn parse_document(vault: &Vault, collection: CollectionId, body: &Body) -> JournalResult<AnyDocument> {
+    digest::verify(vault, collection, body)?;
+    let body = serde_json::from_str(&body.text).map_err(|_| JournalError::corrupt("a document is not JSON"))?;
     AnyDocument::from_body(collection, body).map_err(|_| JournalError::corrupt("a document does not have its shape"))
 }

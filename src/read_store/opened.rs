@@ -1,7 +1,7 @@
 //! Documents as they are read: opened and in their types. What was read lately is kept, for as long as what is stored
 //! has not changed: the store is asked every time, only decoding is spared.
 
-use super::{Body, are_same};
+use super::{Body, digest};
 use crate::journal::{JournalError, JournalResult};
 use crate::vault::{self, KeysBySubject, SubjectKeys, Vault};
 use quick_cache::{Weighter, sync::Cache};
@@ -20,8 +20,8 @@ type Key = (CollectionId, String);
 /// A document that was read.
 #[derive(Clone)]
 struct Known {
-    /// What was stored, of which it was made.
-    text: Arc<str>,
+    /// What was stored, of which it was made; its digest is right.
+    body: Body,
     /// The keys that opened it; no key where the person is erased.
     keys: Arc<KeysBySubject>,
     document: Arc<dyn Any + Send + Sync>,
@@ -33,7 +33,7 @@ struct Bytes;
 
 impl Weighter<Key, Known> for Bytes {
     fn weight(&self, (_, id): &Key, known: &Known) -> u64 {
-        (id.len() + 2 * known.text.len()) as u64
+        (id.len() + 2 * known.body.text.len()) as u64
     }
 }
 
@@ -50,25 +50,25 @@ impl Opened {
     /// The document that is stored as `body`.
     ///
     /// # Errors
-    /// `Corrupt` if it is none of `D`, or cannot be opened; `Unavailable` if its keys cannot be asked for.
+    /// `Corrupt` if its digest is not right, it is none of `D`, or cannot be opened; `Unavailable` if its keys cannot be asked for.
     pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<Arc<D>> {
-        let key = (D::ID, body.id);
+        let key = (D::ID, body.id.clone());
         // A person may have been erased since.
-        let known =
-            self.0.get(&key).filter(|known| are_same(&known.text, &body.text) && vault.are_current(&known.keys));
+        let known = self.0.get(&key).filter(|known| known.body.is_stored_as(&body) && vault.are_current(&known.keys));
         if let Some(known) = known
             && let Ok(document) = Arc::clone(&known.document).downcast()
         {
-            if !Arc::ptr_eq(&known.text, &body.text) {
+            if !Arc::ptr_eq(&known.body.text, &body.text) {
                 // Read again in the meantime: next time it need not be compared letter by letter.
-                self.0.insert(key, Known { text: body.text, ..known });
+                self.0.insert(key, Known { body, ..known });
             }
             return Ok(document);
         }
+        digest::verify(vault, D::ID, &body)?;
         let stored = Stored::<D>::parse(&body.text)?;
         let keys = vault.keys_of(stored.sealed()).await?;
         let document = Arc::new(stored.open(&keys)?);
-        let known = Known { text: body.text, keys: Arc::new(keys.into_inner()), document: Arc::clone(&document) as _ };
+        let known = Known { body, keys: Arc::new(keys.into_inner()), document: Arc::clone(&document) as _ };
         self.0.insert(key, known);
         Ok(document)
     }
@@ -78,8 +78,8 @@ impl Opened {
 ///
 /// # Errors
 /// As [`Opened::document`].
-pub(super) async fn read<D: Document>(vault: &Vault, texts: &[String]) -> JournalResult<Vec<D>> {
-    let stored = texts.iter().map(|text| Stored::<D>::parse(text)).collect::<JournalResult<Vec<_>>>()?;
+pub(super) async fn read<D: Document>(vault: &Vault, texts: impl Iterator<Item = &str>) -> JournalResult<Vec<D>> {
+    let stored = texts.map(Stored::<D>::parse).collect::<JournalResult<Vec<_>>>()?;
     let keys = vault.keys_of(stored.iter().filter_map(Stored::sealed)).await?;
     stored.into_iter().map(|stored| stored.open(&keys)).collect()
 }

@@ -1,7 +1,7 @@
 //! Documents on PostgreSQL.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
+use super::{Body, Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::postgres::{PostgresStore, signed};
 use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
@@ -65,10 +65,13 @@ impl ReadStore for PostgresStore {
         let text = assembled(sql::look_up(collection.collection(), generation, key, Dialect::Postgres));
         let query = || sqlx::query_as(text.clone()).bind(values);
         match self.reading(|| query().fetch_one(&self.walks)).await {
-            Ok((position, generation, values, ids, bodies)) => {
+            Ok((position, generation, values, ids, bodies, digests)) => {
                 let [values, ids, bodies] =
                     [values, ids, bodies].map(|list: Option<Vec<String>>| list.unwrap_or_default());
-                let documents = values.into_iter().zip(ids).zip(bodies).map(|((value, id), text)| (value, id, text));
+                let digests: Option<Vec<Option<String>>> = digests;
+                let bodies = ids.into_iter().zip(bodies).zip(digests.unwrap_or_default());
+                let bodies = bodies.map(|((id, text), digest)| Body::new(id, text, digest));
+                let documents = values.into_iter().zip(bodies);
                 LookedUp::of(position, generation, documents).map(Some)
             }
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| UNDEFINED.contains(&&*code)) => {

@@ -7,7 +7,7 @@
 
 pub(super) mod totals;
 
-use super::{Body, LookedUp, Moment, are_same, sql};
+use super::{Body, LookedUp, Moment, sql};
 use crate::journal::DocumentStep;
 use quick_cache::{Equivalent, Weighter, unsync::Cache};
 use registrar_projections::collection::{KeyKind, KeyValue};
@@ -128,7 +128,7 @@ impl Recent {
             // What has taken the value since would be known of; what has lost it is known of by its identifier alone.
             let sought = Sought { by: (by.0, sql::ID), value: &body.id };
             let own = state.entries.get(&sought).filter(|entry| state.holds(entry, now))?;
-            own.body.as_ref().filter(|own| are_same(&own.text, &body.text))?;
+            own.body.as_ref().filter(|own| own.is_stored_as(body))?;
         }
         Some(Some(body.clone()))
     }

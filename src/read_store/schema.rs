@@ -4,7 +4,7 @@ use super::sql::{Dialect, counts_table, table};
 use registrar_projections::{Collection, CollectionId, KeyKind};
 
 /// Raise it when tables or functions of a generation are made otherwise: the next start then rebuilds.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 
 /// Rows up to this many bytes stay in one piece and uncompressed: packing every longer audit entry would cost a commit
 /// more than its index entries do. PostgreSQL allows no more.
@@ -84,7 +84,8 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
         })
         .collect();
     statements.push(format!(
-        "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body text COLLATE \"C\" NOT NULL{columns}) \
+        "CREATE TABLE {table} (id text COLLATE \"C\" PRIMARY KEY, body text COLLATE \"C\" NOT NULL, \
+         digest text COLLATE \"C\"{columns}) \
          WITH (fillfactor = 80, toast_tuple_target = {INLINE_BODY_MAX})"
     ));
 }
@@ -133,7 +134,8 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
         .collect();
     // The search index goes by row number, and only a declared one survives VACUUM.
     statements.push(format!(
-        "CREATE TABLE {table} (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL{columns}) STRICT"
+        "CREATE TABLE {table} (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, digest TEXT{columns}) \
+         STRICT"
     ));
     for index in collection
         .indexes

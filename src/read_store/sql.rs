@@ -62,9 +62,9 @@ pub fn table(collection: &Collection, generation: u64) -> String {
     format!("{}_g{generation}", collection.name)
 }
 
-/// Body and keys of the document `row` of a generation, in one text.
+/// Body, digest and keys of the document `row` of a generation, in one text.
 fn whole_row(collection: &Collection, generation: u64, dialect: Dialect, row: &str) -> String {
-    let mut columns = vec![format!("{row}.body")];
+    let mut columns = vec![format!("{row}.body"), format!("{row}.digest")];
     columns.extend(collection.keys.iter().map(|key| match (key.kind, dialect) {
         (KeyKind::Texts, Dialect::Sqlite) => format!(
             "(SELECT json_group_array(value ORDER BY value) FROM {}_{} WHERE id = {row}.id)",
@@ -91,7 +91,7 @@ pub fn differing(collection: &Collection, one: u64, other: u64, dialect: Dialect
     )
 }
 
-/// Identifier, and body and keys in one text, of the documents that `$1` names.
+/// Identifier, and body, digest and keys in one text, of the documents that `$1` names.
 #[must_use]
 pub fn rows(collection: &Collection, generation: u64, dialect: Dialect) -> String {
     let (table, row) = (table(collection, generation), whole_row(collection, generation, dialect, "a"));
@@ -109,14 +109,14 @@ pub fn counts_table(generation: u64) -> String {
 }
 
 /// Name of the column of the identifiers.
-pub const ID: &str = "id";
+pub use registrar_projections::query::ID;
 
 /// The end of the journal and the generation that is served.
 pub const MOMENT: &str = "SELECT position, generation FROM journal_head";
 
 /// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
-/// something, one row: position, generation, and the values, ids and bodies as arrays, null if there are none; `$1` is an
-/// array. On SQLite a row each: position, generation, value, id and body, of none the position and the generation alone;
+/// something, one row: position, generation, and the values, ids, bodies and digests as arrays, null if there are none; `$1` is an
+/// array. On SQLite a row each: position, generation, value, id, body and digest, of none the position and the generation alone;
 /// `$1` is a JSON array.
 #[must_use]
 pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dialect: Dialect) -> String {
@@ -124,10 +124,11 @@ pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dial
     match dialect {
         Dialect::Postgres => format!(
             "SELECT h.position, h.generation, f.* FROM journal_head h, \
-             (SELECT array_agg({key}), array_agg(id), array_agg(body) FROM {table} WHERE {key} = ANY ($1)) f"
+             (SELECT array_agg({key}), array_agg(id), array_agg(body), array_agg(digest) \
+             FROM {table} WHERE {key} = ANY ($1)) f"
         ),
         Dialect::Sqlite => format!(
-            "SELECT h.position, h.generation, d.{key}, d.id, d.body FROM journal_head h \
+            "SELECT h.position, h.generation, d.{key}, d.id, d.body, d.digest FROM journal_head h \
              LEFT JOIN {table} d ON d.{key} IN (SELECT value FROM json_each($1))"
         ),
     }
@@ -139,6 +140,22 @@ pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query
     // Bodies are looked up for the page alone: what is passed over is passed over in the index.
     let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(collection, generation));
     page_of(&body, collection, generation, query, dialect)
+}
+
+/// The same, each document as a JSON array of its identifier, its body and its digest.
+#[must_use]
+pub fn digested_page<D: Document>(
+    collection: &Collection,
+    generation: u64,
+    query: &Query<D>,
+    dialect: Dialect,
+) -> Statement {
+    let row = match dialect {
+        Dialect::Postgres => "json_build_array(b.id, b.body, b.digest)::text",
+        Dialect::Sqlite => "json_array(b.id, b.body, b.digest)",
+    };
+    let row = format!("(SELECT {row} FROM {} b WHERE b.id = p.id)", table(collection, generation));
+    page_of(&row, collection, generation, query, dialect)
 }
 
 /// The same with identifiers in place of the documents.

@@ -1,7 +1,7 @@
 //! Documents on SQLite.
 
 use super::sql::{Argument, Dialect, Statement};
-use super::{Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
+use super::{Body, Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
 use crate::journal::sqlite::{SqliteStore, signed};
 use crate::journal::{JournalError, JournalResult, assembled};
 use async_trait::async_trait;
@@ -19,6 +19,9 @@ async fn has(connection: &mut SqliteConnection, name: &str) -> JournalResult<boo
     let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = $1)").bind(name);
     Ok(query.fetch_one(connection).await?)
 }
+
+/// Position, generation, value, id, body and digest.
+type LookUpRow = (i64, i64, Option<String>, Option<String>, Option<String>, Option<String>);
 
 fn unsigned(row: &SqliteRow, column: &str) -> JournalResult<u64> {
     u64::try_from(row.try_get::<i64, _>(column)?).map_err(JournalError::corrupt)
@@ -61,9 +64,11 @@ impl ReadStore for SqliteStore {
         let text = sql::look_up(collection.collection(), generation, key, Dialect::Sqlite);
         match sqlx::query_as(assembled(text)).bind(json!(values).to_string()).fetch_all(&self.pool).await {
             Ok(rows) => {
-                let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<String>)> = rows;
+                let rows: Vec<LookUpRow> = rows;
                 let (position, generation) = rows.first().map_or((0, 0), |row| (row.0, row.1));
-                let documents = rows.into_iter().filter_map(|(_, _, value, id, text)| Some((value?, id?, text?)));
+                let documents = rows
+                    .into_iter()
+                    .filter_map(|(_, _, value, id, text, digest)| Some((value?, Body::new(id?, text?, digest))));
                 LookedUp::of(position, generation, documents).map(Some)
             }
             Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => Ok(None),

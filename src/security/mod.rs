@@ -13,6 +13,7 @@
 //! | `subject_digest` | keyed digest of the name that was given, equal for equal names of one installation |
 //! | `factors` | what was shown of a person: `password`, `password, totp` or `password, recovery-code` |
 //! | `operation` | identifier of the operation, or the permission that it needs |
+//! | `document` | a stored document as `collection/id`, where it is not as it was written |
 //! | `request_id` | our own identifier of the request |
 //! | `caller_request_id` | the one that the caller sent |
 //!
@@ -63,6 +64,8 @@ pub enum Event {
     RateLimit,
     /// A request is not as the contract says.
     Input,
+    /// A stored document that decides about rights is not as this installation wrote it.
+    Integrity,
 }
 
 impl Event {
@@ -86,6 +89,7 @@ impl Event {
             Event::Unseen => "unseen",
             Event::RateLimit => "rate-limit",
             Event::Input => "input",
+            Event::Integrity => "integrity",
         }
     }
 }
@@ -146,22 +150,37 @@ pub struct Line<'l> {
     pub factors: Option<&'l str>,
     /// The operation, or the permission that it needs.
     pub operation: Option<&'l str>,
+    /// A stored document, as `collection/id`.
+    pub document: Option<&'l str>,
     /// The caller, where the act itself makes it known.
     pub actor: Option<Actor>,
+}
+
+/// What came of an act, and how loud its line is.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    Success,
+    Refused,
+    Alarm,
 }
 
 impl Line<'_> {
     /// Notes an act that was carried out.
     pub fn success(self, event: Event) {
-        self.write(event, true);
+        self.write(event, Outcome::Success);
     }
 
     /// Notes an act that was refused.
     pub fn refused(self, event: Event) {
-        self.write(event, false);
+        self.write(event, Outcome::Refused);
     }
 
-    fn write(self, event: Event, done: bool) {
+    /// Notes that the database holds what this installation did not write. Somebody has to look at it at once.
+    fn alarm(self, event: Event) {
+        self.write(event, Outcome::Alarm);
+    }
+
+    fn write(self, event: Event, outcome: Outcome) {
         let scope = SCOPE.try_with(Arc::clone).unwrap_or_default();
         let actor = self.actor.as_ref().or(scope.actor.get());
         let event = event.name();
@@ -172,21 +191,30 @@ impl Line<'_> {
         );
         let Scope { client_address, request_id, caller_request_id, .. } = &*scope;
         let (client_address, caller_request_id) = (client_address.as_deref(), caller_request_id.as_deref());
-        let Line { reason, subject_digest, factors, operation, .. } = self;
+        let Line { reason, subject_digest, factors, operation, document, .. } = self;
         macro_rules! line {
             ($level:ident, $outcome:literal) => {
                 tracing::$level!(
                     target: TARGET,
                     event, outcome = $outcome, reason, client_address, actor, session, organization, subject_digest,
-                    factors, operation, request_id, caller_request_id, concat!("security: ", $outcome)
+                    factors, operation, document, request_id, caller_request_id, concat!("security: ", $outcome)
                 )
             };
         }
-        if done { line!(info, "success") } else { line!(warn, "refused") }
+        match outcome {
+            Outcome::Success => line!(info, "success"),
+            Outcome::Refused => line!(warn, "refused"),
+            Outcome::Alarm => line!(error, "refused"),
+        }
     }
 }
 
 /// Notes an act that was refused for a reason.
 pub fn refused(event: Event, reason: &str) {
     Line { reason: Some(reason), ..Line::default() }.refused(event);
+}
+
+/// Notes that a stored document, `collection/id`, decides nothing since it is not as it was written.
+pub(crate) fn altered(document: &str, reason: &str) {
+    Line { reason: Some(reason), document: Some(document), ..Line::default() }.alarm(Event::Integrity);
 }

@@ -16,6 +16,7 @@ use registrar::journal::{
     StoredSnapshot, StreamId,
 };
 use registrar::node::Node;
+use registrar::read_store::Body;
 use registrar::vault::Vault;
 use registrar_aggregates::admin::Admin;
 use registrar_projections::CollectionId;
@@ -252,7 +253,7 @@ impl JournalWriter for FaultyWriter {
         generation: u64,
         collection: CollectionId,
         ids: &[String],
-    ) -> JournalResult<HashMap<String, String>> {
+    ) -> JournalResult<HashMap<String, Body>> {
         self.inner.documents(generation, collection, ids).await
     }
 

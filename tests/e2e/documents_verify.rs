@@ -39,7 +39,8 @@ on_both_stores! {
         let body = format!("UPDATE {users} SET body = replace(body, '\"version\":', '\"version\":1') WHERE id = {id}");
         let key = format!("UPDATE {users} SET email = 'king@example.com' WHERE id = {id}");
         let gone = format!("DELETE FROM {users} WHERE id = '{named}'");
-        for change in [body, key, gone] {
+        let digest = format!("UPDATE {users} SET digest = NULL WHERE id = {id}");
+        for change in [body, key, digest, gone] {
             assert_eq!(database.sql().await.run(&change).await.unwrap(), 1, "{change}");
             let told = fail(registrar(&database.settings, &["projections", "verify"]));
             assert!(told.contains("1 documents are not") && told.contains(&format!("users/{named}")), "{told}");

@@ -34,6 +34,7 @@ mod contract_idempotency;
 mod contract_numbers;
 mod contract_races;
 mod core_corners;
+mod documents_altered;
 mod documents_verify;
 mod ecg_app;
 mod ecg_create;

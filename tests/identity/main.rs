@@ -22,6 +22,7 @@ mod access;
 mod access_properties;
 mod acting;
 mod addresses;
+mod altered_documents;
 mod app;
 mod bounds;
 mod checkins;

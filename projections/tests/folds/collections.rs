@@ -1,7 +1,8 @@
 //! What collections declare, and queries over it.
 
-use crate::given::{ADMIN, Recorder, given, registered, registration};
-use registrar_projections::admins::{BY_NAME, POLICIES, SEARCH};
+use crate::given::{ADMIN, Recorder, given, registered, registration, texts};
+use registrar_aggregates::admin::Registration;
+use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};
 use registrar_projections::collection::{KEY_LENGTH_MAX, exact, sortable};
 use registrar_projections::{
     AdminDocument, CollectionId, Direction, FOLLOWING, INLINE, KeyKind, Projection, Query, is_followed,
@@ -35,7 +36,7 @@ fn names_are_plain_and_each_stands_once() {
     for id in CollectionId::ALL {
         let collection = id.collection();
         assert!(plain(collection.name) && collections.insert(collection.name), "{}", collection.name);
-        let mut keys = HashSet::from(["id", "body", "number"]);
+        let mut keys = HashSet::from(["id", "body", "digest", "number"]);
         for key in collection.keys {
             assert!(plain(key.name) && keys.insert(key.name), "{}: {}", collection.name, key.name);
         }
@@ -86,6 +87,42 @@ fn a_query_takes_everything_until_it_is_told_otherwise() {
     );
     let query = query.contains(&POLICIES, "p1").page(20, 10);
     assert_eq!((query.filters.len(), query.skip, query.take), (1, 20, 10));
+}
+
+#[test]
+fn a_document_fits_a_query_by_what_it_says_itself() {
+    let admin = given([registered(Registration { policies: texts(&["p1"]), ..registration() })]).admin();
+    let (person, policy) = (admin.person_id.to_string(), admin.policies[0].clone());
+    let query = || Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending);
+    let others = || vec!["a".to_owned(), "b".to_owned()];
+    let among = |text: &str| [others(), vec![text.to_owned()]].concat();
+    for query in [
+        query(),
+        query().equal(&PERSON_ID, &person),
+        query().at_least(&PERSON_ID, &person).at_most(&PERSON_ID, &person),
+        query().above(&PERSON_ID, "").below(&PERSON_ID, "~"),
+        query().one_of(&PERSON_ID, among(&person)).none_of(&PERSON_ID, others()),
+        query().contains(&POLICIES, &policy).lacks(&POLICIES, "other"),
+        query().contains_any(&POLICIES, among(&policy)),
+    ] {
+        assert!(query.fits(&admin), "{query:?}");
+    }
+    for query in [
+        query().equal(&PERSON_ID, "other"),
+        query().above(&PERSON_ID, &person),
+        query().below(&PERSON_ID, &person),
+        query().at_least(&PERSON_ID, "~"),
+        query().at_most(&PERSON_ID, ""),
+        query().one_of(&PERSON_ID, others()),
+        query().none_of(&PERSON_ID, among(&person)),
+        query().contains(&POLICIES, "other"),
+        query().lacks(&POLICIES, &policy),
+        query().contains_any(&POLICIES, others()),
+        // One that is wrong is enough.
+        query().equal(&PERSON_ID, &person).contains(&POLICIES, "other"),
+    ] {
+        assert!(!query.fits(&admin), "{query:?}");
+    }
 }
 
 #[test]

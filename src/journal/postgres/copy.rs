@@ -20,7 +20,7 @@ pub(super) async fn copy_documents(
         }
         let columns: String = collection.keys.iter().map(|key| format!(", {}", key.name)).collect();
         let table = sql::table(collection, generation);
-        let mut copy = connection.copy_in_raw(&format!("COPY {table} (id, body{columns}) FROM STDIN")).await?;
+        let mut copy = connection.copy_in_raw(&format!("COPY {table} (id, body, digest{columns}) FROM STDIN")).await?;
         match copy.send(rows).await {
             Ok(_) => copy.finish().await?,
             Err(error) => {
@@ -39,6 +39,8 @@ fn rows<'a>(collection: &Collection, steps: impl Iterator<Item = &'a &'a Documen
         escape(&step.key.id, &mut text);
         text.push('\t');
         escape(&step.body, &mut text);
+        text.push('\t');
+        escape(&step.digest, &mut text);
         for n in 0..collection.keys.len() {
             text.push('\t');
             match step.keys.get(n) {

@@ -374,9 +374,10 @@ impl Statement {
         collection: &Collection,
         steps: &[&DocumentStep],
     ) -> JournalResult<(String, Vec<(&'static str, String)>)> {
-        let mut lists =
-            format!(", {}", self.argument(steps.iter().map(|step| step.body.as_str()).collect::<Vec<_>>())?);
-        let mut columns = vec![("body", "u.body".to_owned())];
+        let bodies = self.argument(steps.iter().map(|step| step.body.as_str()).collect::<Vec<_>>())?;
+        let digests = self.argument(steps.iter().map(|step| step.digest.as_str()).collect::<Vec<_>>())?;
+        let mut lists = format!(", {bodies}, {digests}");
+        let mut columns = vec![("body", "u.body".to_owned()), ("digest", "u.digest".to_owned())];
         for (n, key) in collection.keys.iter().enumerate() {
             let values = steps.iter().map(|step| step.keys.get(n));
             let (list, value) = match key.kind {

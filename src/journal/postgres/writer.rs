@@ -7,7 +7,7 @@ use crate::folding::Rows;
 use crate::journal::{
     Batch, Committed, FENCE, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId, assembled,
 };
-use crate::read_store::sql;
+use crate::read_store::{Body, sql};
 use async_trait::async_trait;
 use registrar_projections::{ChangeKind, CollectionId};
 use sqlx::postgres::{PgConnection, PgRow};
@@ -162,11 +162,11 @@ impl JournalWriter for PostgresWriter {
         generation: u64,
         collection: CollectionId,
         ids: &[String],
-    ) -> JournalResult<HashMap<String, String>> {
+    ) -> JournalResult<HashMap<String, Body>> {
         let table = sql::table(collection.collection(), generation);
-        let text = assembled(format!("SELECT id, body FROM {table} WHERE id = ANY ($1)"));
+        let text = assembled(format!("SELECT id, body, digest FROM {table} WHERE id = ANY ($1)"));
         match sqlx::query_as(text).bind(ids).fetch_all(&mut self.connection).await {
-            Ok(bodies) => Ok(bodies.into_iter().collect()),
+            Ok(rows) => Ok(rows.into_iter().map(Body::of_row).collect()),
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => {
                 Err(JournalError::OtherGeneration)
             }

@@ -60,12 +60,12 @@ fn add_collection<'a>(
         .collect();
     let columns: String = scalar.iter().map(|(_, name)| format!(", {name}")).collect();
     let (before, after) = match kind {
-        ChangeKind::Insert => (format!("INSERT INTO {table} (id, body{columns})"), String::new()),
+        ChangeKind::Insert => (format!("INSERT INTO {table} (id, body, digest{columns})"), String::new()),
         ChangeKind::Update => {
             let assignments: String =
-                (3..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.column{n}")).collect();
+                (4..).zip(&scalar).map(|(n, (_, name))| format!(", {name} = u.column{n}")).collect();
             (
-                format!("UPDATE {table} SET body = u.column2{assignments} FROM ("),
+                format!("UPDATE {table} SET body = u.column2, digest = u.column3{assignments} FROM ("),
                 format!(") u WHERE {table}.id = u.column1"),
             )
         }
@@ -77,7 +77,8 @@ fn add_collection<'a>(
         }
         let step: &'a DocumentStep = step;
         let keys = scalar.iter().map(|(n, _)| Cell::of_key(step.keys.get(*n)));
-        [step.key.id.as_str().into(), step.body.as_str().into()].into_iter().chain(keys).collect()
+        let document = [&step.key.id, &step.body, &step.digest];
+        document.into_iter().map(|text| text.as_str().into()).chain(keys).collect()
     };
     script.add_rows(&before, &after, steps.iter().map(row).collect());
     for (n, key) in (0..).zip(collection.keys).filter(|(_, key)| key.kind == KeyKind::Texts) {

@@ -10,7 +10,7 @@ use crate::journal::{
     AnswerStep, Batch, ClaimStep, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
     SubjectKeyStep, assembled,
 };
-use crate::read_store::sql;
+use crate::read_store::{Body, sql};
 use async_trait::async_trait;
 use chrono::Utc;
 use registrar_projections::CollectionId;
@@ -240,12 +240,13 @@ impl JournalWriter for SqliteWriter {
         generation: u64,
         collection: CollectionId,
         ids: &[String],
-    ) -> JournalResult<HashMap<String, String>> {
+    ) -> JournalResult<HashMap<String, Body>> {
         let table = sql::table(collection.collection(), generation);
-        let text = assembled(format!("SELECT id, body FROM {table} WHERE id IN (SELECT value FROM json_each($1))"));
+        let text =
+            assembled(format!("SELECT id, body, digest FROM {table} WHERE id IN (SELECT value FROM json_each($1))"));
         let query = sqlx::query_as(text).bind(json!(ids).to_string());
         match query.fetch_all(&mut self.connection).await {
-            Ok(bodies) => Ok(bodies.into_iter().collect()),
+            Ok(rows) => Ok(rows.into_iter().map(Body::of_row).collect()),
             // That of a generation which was dropped.
             Err(sqlx::Error::Database(error)) if error.message().starts_with("no such table") => {
                 Err(JournalError::OtherGeneration)

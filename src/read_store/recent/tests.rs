@@ -34,7 +34,7 @@ fn value(value: u8) -> String {
 }
 
 fn body(document: u8, (key, commit): (u8, u64)) -> Body {
-    Body { id: id(document), text: format!("{key} by {commit}").into() }
+    Body::new(id(document), format!("{key} by {commit}"), Some(format!("digest by {commit}")))
 }
 
 /// What a look-up finds in a state.
@@ -62,19 +62,19 @@ fn total_of() -> TotalOf {
 /// Something in another collection.
 fn elsewhere() -> DocumentStep {
     let key = DocumentKey { collection: CollectionId::Organizations, id: id(0) };
-    DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), keys: Vec::new() }
+    DocumentStep::deleted(key)
 }
 
 fn step(document: u8, change: Option<u8>) -> DocumentStep {
     let key = DocumentKey { collection: admins(), id: id(document) };
     let Some(to) = change else {
-        return DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), keys: Vec::new() };
+        return DocumentStep::deleted(key);
     };
     let keys = AdminDocument::COLLECTION.keys.iter().map(|column| {
         let text = if column.name == PERSON { value(to) } else { String::new() };
         if column.kind == KeyKind::Texts { KeyValue::Texts(vec![]) } else { KeyValue::Text(text) }
     });
-    DocumentStep { kind: ChangeKind::Update, key, body: String::new(), keys: keys.collect() }
+    DocumentStep { kind: ChangeKind::Update, keys: keys.collect(), ..DocumentStep::deleted(key) }
 }
 
 /// What may happen.

@@ -117,7 +117,7 @@ async fn by_personal(call: &Call, wanted: &Wanted) -> Result<Option<Vec<String>>
         most = most.or(Some(individuals.len() as u64));
     }
     let Some(most) = most else { return Ok(None) };
-    let found = call.documents().page(query.page(0, most).uncounted()).await?.value.items;
+    let found = call.documents().verified(query.page(0, most)).await?;
     let shown = call.access().only_personal(&call.holder, &found).await?;
     Ok(Some(shown.iter().map(ToString::to_string).collect()))
 }

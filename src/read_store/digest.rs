@@ -1,0 +1,113 @@
+//! Keyed digests of documents. Rights follow from documents, so a document that decides must be one that this installation
+//! wrote: its digest covers the collection, the identifier and the body as it is stored, and only the vault's key makes one.
+//! Key columns need none: they follow from the body, and are compared with it where a document was found by one.
+//!
+//! A digest does not tell an older body of the same document from the present one, nor that a document is missing.
+//! `registrar projections verify` does.
+
+use super::Body;
+use crate::journal::{JournalError, JournalResult};
+use crate::security;
+use crate::vault::Vault;
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use registrar_projections::query::Query;
+use registrar_projections::{CollectionId, Document, KeyKind, KeyValue};
+use subtle::ConstantTimeEq;
+
+/// The digest of a document, base64.
+pub(crate) fn digest(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> String {
+    BASE64.encode(raw(vault, collection, id, text))
+}
+
+fn raw(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> [u8; 32] {
+    let collection = collection.collection().name;
+    vault.digest("document", &[collection.as_bytes(), id.as_bytes(), text.as_bytes()])
+}
+
+/// A document as [`super::sql::digested_page`] tells it.
+///
+/// # Errors
+/// `Corrupt` for another text.
+pub(super) fn parse(row: &str) -> JournalResult<Body> {
+    let (id, text, digest) = serde_json::from_str(row).map_err(JournalError::corrupt)?;
+    Ok(Body::new(id, text, digest))
+}
+
+/// Checks that a document is one that this installation wrote under its identifier.
+///
+/// # Errors
+/// `Corrupt`, naming the document, after a line of the security log.
+pub(crate) fn verify(vault: &Vault, collection: CollectionId, body: &Body) -> JournalResult<()> {
+    let stored = body.digest.as_deref().and_then(|digest| BASE64.decode(digest).ok()).unwrap_or_default();
+    match bool::from(raw(vault, collection, &body.id, &body.text).ct_eq(&stored)) {
+        true => Ok(()),
+        false => Err(altered(collection, &body.id, "the digest of a stored document is not right")),
+    }
+}
+
+/// Checks that a document that was found by a scalar key has that value of it.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_key<D: Document>(document: &D, key: &str, value: &str) -> JournalResult<()> {
+    let column = D::COLLECTION.keys.iter().position(|column| column.name == key && column.kind == KeyKind::Text);
+    let has = column.is_some_and(|column| document.keys().get(column) == Some(&KeyValue::Text(value.to_owned())));
+    if has { Ok(()) } else { Err(misplaced(document)) }
+}
+
+/// Checks that a document that a query found is one that it looks for.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn verify_filters<D: Document>(document: &D, query: &Query<D>) -> JournalResult<()> {
+    if query.fits(document) { Ok(()) } else { Err(misplaced(document)) }
+}
+
+fn misplaced<D: Document>(document: &D) -> JournalError {
+    altered(D::ID, &document.id(), "a stored document was found by a key that it does not have")
+}
+
+fn altered(collection: CollectionId, id: &str, reason: &str) -> JournalError {
+    let document = format!("{}/{id}", collection.collection().name);
+    security::altered(&document, reason);
+    JournalError::corrupt(format!("the document {document} is not as it was written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::MasterKey;
+
+    fn vault(folder: &tempfile::TempDir, key: &str) -> Vault {
+        let settings =
+            crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
+        let journal = crate::node::Store::prepare(&settings).unwrap().journal();
+        Vault::new(&MasterKey::parse(key, "here").unwrap(), journal)
+    }
+
+    fn body(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> Body {
+        Body { id: id.into(), text: text.into(), digest: Some(digest(vault, collection, id, text).into()) }
+    }
+
+    #[tokio::test]
+    async fn a_digest_is_good_for_one_body_in_one_place_under_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault_here = vault(&folder, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let elsewhere = vault(&folder, "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let good = body(&vault_here, CollectionId::Users, "a", "{}");
+        assert!(verify(&vault_here, CollectionId::Users, &good).is_ok());
+        let wrong = [
+            (CollectionId::Users, Body { id: "b".into(), ..good.clone() }),
+            (CollectionId::Users, Body { text: "{} ".into(), ..good.clone() }),
+            (CollectionId::Users, Body { digest: None, ..good.clone() }),
+            (CollectionId::Users, Body { digest: Some("".into()), ..good.clone() }),
+            (CollectionId::Users, Body { digest: Some("*".into()), ..good.clone() }),
+            (CollectionId::Users, body(&elsewhere, CollectionId::Users, "a", "{}")),
+            (CollectionId::Admins, good),
+        ];
+        for (collection, body) in wrong {
+            let refused = verify(&vault_here, collection, &body);
+            assert!(matches!(refused, Err(JournalError::Corrupt(_))), "{collection:?} {body:?}");
+        }
+    }
+}
