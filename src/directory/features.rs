@@ -172,11 +172,11 @@ impl Said {
 }
 
 fn settings() -> Query<FeatureSettingDocument> {
-    Query::sorted(&SETTINGS_BY_CREATION, Direction::Ascending).uncounted()
+    Query::sorted(&SETTINGS_BY_CREATION, Direction::Ascending)
 }
 
 async fn read(node: &Node, query: Query<FeatureSettingDocument>) -> JournalResult<Vec<FeatureSettingDocument>> {
-    Ok(node.documents.page(query).await?.value.items)
+    node.documents.verified(query).await
 }
 
 /// The settings of a feature that some users have, general ones and those within organizations.
