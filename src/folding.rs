@@ -1,5 +1,5 @@
-//! From folded documents to rows: sealing what is personal, digesting what is sealed, counting what is counted. The committer and a rebuild share
-//! it, so that both write the same bytes.
+//! From folded documents to rows: sealing what is personal, digesting what is stored, counting what is counted. The
+//! committer and a rebuild share it, so that both write the same bytes.
 
 use crate::journal::{DocumentStep, JournalError, JournalResult};
 use crate::read_store::digest::digest;

@@ -29,7 +29,8 @@ fn raw(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> [u8; 32
 /// # Errors
 /// `Corrupt` for another text.
 pub(super) fn parse(row: &str) -> JournalResult<Body> {
-    let (id, text, digest) = serde_json::from_str(row).map_err(JournalError::corrupt)?;
+    let shapeless = |_| JournalError::corrupt("a row of a page does not have its shape");
+    let (id, text, digest) = serde_json::from_str(row).map_err(shapeless)?;
     Ok(Body::new(id, text, digest))
 }
 
