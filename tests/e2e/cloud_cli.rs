@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 async fn organization(database: &Database) -> String {
-    let node = database.open().await;
+    let node = database.open_as_program().await;
     let organization = register(&node, "Acme").await.to_string();
     node.close().await;
     organization

@@ -64,7 +64,7 @@ on_both_stores! {
 async fn no_log_tells_a_secret() {
     let database = Database::sqlite();
     let organization = {
-        let node = database.open().await;
+        let node = database.open_as_program().await;
         let organization = crate::cloud_app::register(&node, "Acme").await;
         node.close().await;
         organization

@@ -11,7 +11,7 @@ use std::process::Command;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stock_generators_make_clients_of_every_document_and_these_work() {
     let database = Database::sqlite();
-    let node = database.open().await;
+    let node = database.open_as_program().await;
     let organization = register(&node, "Acme").await.to_string();
     node.close().await;
     let arguments = ["api-key", "create", "--organization", &organization, "--role", "admin"];

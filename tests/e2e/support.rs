@@ -68,6 +68,12 @@ impl Database {
         Arc::new(Node::open(&self.settings, &self.master).await.unwrap())
     }
 
+    /// A node with the master key of the program's own processes, which find their documents as it wrote them.
+    pub async fn open_as_program(&self) -> Arc<Node> {
+        let key = MasterKey::from_file(&self.settings.data.join("master.key")).unwrap();
+        Arc::new(Node::open(&self.settings, &key).await.unwrap())
+    }
+
     /// File of the SQLite database.
     pub fn file(&self) -> PathBuf {
         self.settings.data.join("registrar.sqlite3")
