@@ -11,7 +11,7 @@ use crate::directory::passwords::Pwned;
 use crate::node::StoreSettings;
 use crate::publisher::NatsSettings;
 use crate::service_documents::ServiceDocuments;
-use crate::vault::{MasterKey, MasterKeyError};
+use crate::vault::{MasterKey, MasterKeyError, MasterKeys};
 use crate::workloads::Workloads;
 use chrono::Weekday;
 use chrono_tz::Tz;
@@ -26,7 +26,10 @@ use zeroize::Zeroizing;
 
 /// File of the master key in the data folder.
 const MASTER_KEY_FILE: &str = "master.key";
+/// File of the former master key in the data folder.
+const FORMER_MASTER_KEY_FILE: &str = "former-master.key";
 const MASTER_KEY: &str = "REGISTRAR_MASTER_KEY";
+const FORMER_MASTER_KEY: &str = "REGISTRAR_FORMER_MASTER_KEY";
 pub(crate) const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
 
 /// How often a caller may ask, unless the settings say otherwise: what a person with several windows, or a program that keeps
@@ -185,6 +188,8 @@ pub struct ServeArgs {
 pub struct Secrets {
     /// The master key, base64.
     pub master_key: Option<Zeroizing<String>>,
+    /// The master key that it takes the place of, base64.
+    pub former_master_key: Option<Zeroizing<String>>,
     /// Password of the first administrator.
     pub admin_password: Option<Zeroizing<String>>,
 }
@@ -194,7 +199,11 @@ impl Secrets {
     #[must_use]
     pub fn from_env() -> Self {
         let read = |name| std::env::var(name).ok().map(Zeroizing::new).filter(|text| !text.is_empty());
-        Secrets { master_key: read(MASTER_KEY), admin_password: read(ADMIN_PASSWORD) }
+        Secrets {
+            master_key: read(MASTER_KEY),
+            former_master_key: read(FORMER_MASTER_KEY),
+            admin_password: read(ADMIN_PASSWORD),
+        }
     }
 }
 
@@ -399,15 +408,21 @@ fn given(text: Option<String>) -> Option<String> {
 }
 
 /// The master key: from the environment, else from the file in the data folder, which is made where there is none.
-/// The folder must be there.
+/// The folder must be there. The former one likewise, but it is never made.
 ///
 /// # Errors
 /// [`MasterKeyError`], which names what it was read from.
-pub fn master_key(secrets: &Secrets, data: &Path) -> Result<MasterKey, MasterKeyError> {
-    match &secrets.master_key {
-        Some(text) => MasterKey::parse(text, MASTER_KEY),
-        None => MasterKey::from_file(&master_key_file(data)),
-    }
+pub fn master_keys(secrets: &Secrets, data: &Path) -> Result<MasterKeys, MasterKeyError> {
+    // First the former one: a new one is not made beside a mistake.
+    let former = match &secrets.former_master_key {
+        Some(text) => Some(MasterKey::parse(text, FORMER_MASTER_KEY)?),
+        None => MasterKey::from_existing_file(&data.join(FORMER_MASTER_KEY_FILE))?,
+    };
+    let configured = match &secrets.master_key {
+        Some(text) => MasterKey::parse(text, MASTER_KEY)?,
+        None => MasterKey::from_file(&master_key_file(data))?,
+    };
+    MasterKeys::new(configured, former)
 }
 
 /// Where the master key is if the environment has none.

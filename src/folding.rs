@@ -137,15 +137,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let settings =
             crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
-        let journal = crate::node::Store::prepare(&settings).unwrap().journal();
+        let store = crate::node::Store::prepare(&settings).unwrap();
+        store.migrate().await.unwrap();
         let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "here").unwrap();
-        (Vault::new(&master, journal), folder)
+        (Vault::open(&master, store.journal(), &*store.wrapped_keys()).await.unwrap(), folder)
     }
 
     #[tokio::test]
     async fn a_document_is_written_with_its_keys_and_personal_values_sealed() {
         let (vault, _folder) = vault().await;
-        let keys = KeysBySubject::from([("u".into(), Some(vault.new_subject("u").0))]);
+        let keys = KeysBySubject::from([("u".into(), Some(vault.new_subject("u").unwrap().0))]);
         let mut documents = WorkingSet::default();
         folded(&[read_by(user(), 1)], &mut documents);
         let rows = rows(&documents, &vault, &keys).unwrap();

@@ -52,7 +52,7 @@ impl AnswerSlot {
     /// The answer to the outcome, sealed, as a step of the commit that brings the outcome about.
     ///
     /// # Errors
-    /// `Corrupt` if the answer cannot be written as JSON; it always can.
+    /// As [`Vault::seal_answer`]. `Corrupt` if the answer cannot be written as JSON; it always can.
     pub(crate) fn step(&self, vault: &Vault, outcome: &Outcome) -> JournalResult<Option<AnswerStep>> {
         let render = self.render.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         match render.as_ref().and_then(|render| render(outcome)) {
@@ -63,7 +63,7 @@ impl AnswerSlot {
 
     fn remember(&self, vault: &Vault, answer: &Answer) -> JournalResult<AnswerStep> {
         let plain = serde_json::to_vec(answer).map_err(crate::journal::JournalError::corrupt)?;
-        let answer = vault.seal_answer(&self.key, &plain);
+        let answer = vault.seal_answer(&self.key, &plain)?;
         let answer = StoredAnswer { fingerprint: self.fingerprint.clone(), answer };
         Ok(AnswerStep { key: self.key.clone(), answer, expires_at: self.expires_at })
     }

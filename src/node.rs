@@ -9,10 +9,10 @@ use crate::journal::postgres::PostgresStore;
 use crate::journal::raw::RawJournal;
 use crate::journal::sqlite::{self, RELEASE_MIN, SqliteStore};
 use crate::journal::tree::{Tree, TreeStore};
+use crate::journal::wrapped::WrappedKeys;
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, ReadStore};
-use crate::vault::{MasterKey, Vault};
-
+use crate::vault::{MasterKeys, Vault, VaultError};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnection;
@@ -37,6 +37,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const LEAVES_BEHIND_MAX: u64 = 4_096;
 /// How long to wait when the tree cannot be extended.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a node looks whether the master key was replaced.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How often expired answers are forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -92,9 +94,16 @@ pub enum OpenError {
         "SQLite {0} is linked, which can corrupt a database that is written and tidied up at the same moment\nBuild Registrar with SQLite {RELEASE_MIN} or later, as it is built unless told otherwise."
     )]
     OldSqlite(String),
-    /// The master key is not the one that the database was made with.
-    #[error("the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key it was made with.")]
+    /// The master key is not the one that the database is under.
+    #[error(
+        "the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key that it is under. While that is replaced, set REGISTRAR_FORMER_MASTER_KEY too."
+    )]
     WrongMasterKey,
+    /// The master key is being replaced, and the former one is not there.
+    #[error(
+        "the master key of this database is being replaced, and the former one is still needed\nSet REGISTRAR_FORMER_MASTER_KEY to it until `registrar keys rewrap` has finished."
+    )]
+    FormerKeyMissing,
     /// Anything else that the database said.
     #[error("the database cannot be used: {0}")]
     Journal(#[from] JournalError),
@@ -158,6 +167,15 @@ impl Store {
     /// Where hashes of its Merkle tree are kept.
     #[must_use]
     pub fn tree_store(&self) -> Arc<dyn TreeStore> {
+        match self {
+            Store::Postgres(store) => Arc::new(store.clone()),
+            Store::Sqlite(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// What hangs on the master key.
+    #[must_use]
+    pub fn wrapped_keys(&self) -> Arc<dyn WrappedKeys> {
         match self {
             Store::Postgres(store) => Arc::new(store.clone()),
             Store::Sqlite(store) => Arc::new(store.clone()),
@@ -326,16 +344,15 @@ impl Node {
     ///
     /// # Errors
     /// [`OpenError`], which says what to do.
-    pub async fn open(settings: &StoreSettings, master: &MasterKey) -> Result<Self, OpenError> {
-        let store = Store::prepare(settings)?;
+    pub async fn open(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
+        let (masters, store) = (masters.into(), Store::prepare(settings)?);
         store.migrate().await?;
-        Self::start(store, settings.archives.clone(), master).await
+        Self::start(store, settings.archives.clone(), masters).await
     }
 
-    async fn start(store: Store, archives: Option<PathBuf>, master: &MasterKey) -> Result<Self, OpenError> {
+    async fn start(store: Store, archives: Option<PathBuf>, masters: MasterKeys) -> Result<Self, OpenError> {
         let (journal, read_store) = (store.journal(), store.read_store());
-        let vault = Arc::new(Vault::new(master, Arc::clone(&journal)));
-        check_master_key(&vault, &journal).await?;
+        let vault = Arc::new(Vault::open(masters, Arc::clone(&journal), &*store.wrapped_keys()).await?);
         let generation = served_generation(&*journal, &*read_store).await?;
         let position = journal.head().await?.position;
         let (sender, heads) = heads::channel(position);
@@ -348,6 +365,7 @@ impl Node {
         supervise(committing, failed.clone());
         forget_answers(Arc::clone(&journal), background.clone());
         extend_tree(store.tree(), heads.clone(), background.clone());
+        watch_master_key(Arc::clone(&vault), &background);
         let executor = Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault));
         let (aggregates, keys) = (executor.aggregates(), Arc::clone(&vault));
         progress.histories.forgetting(move || {
@@ -482,16 +500,14 @@ impl Drop for Node {
     }
 }
 
-/// The first stored key tells whether the master key is the right one, before anything is served.
-async fn check_master_key(vault: &Vault, journal: &Arc<dyn Journal>) -> Result<(), OpenError> {
-    let subject = registrar_aggregates::key_ring::KEY_RING_ID.to_owned();
-    if journal.subject_keys(std::slice::from_ref(&subject)).await?.is_empty() {
-        return Ok(());
+impl From<VaultError> for OpenError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::WrongMasterKey => OpenError::WrongMasterKey,
+            VaultError::FormerKeyMissing => OpenError::FormerKeyMissing,
+            VaultError::Journal(error) => OpenError::Journal(error),
+        }
     }
-    vault.subject_key(&subject).await.map(drop).map_err(|error| match error {
-        JournalError::Corrupt(_) => OpenError::WrongMasterKey,
-        other => OpenError::Journal(other),
-    })
 }
 
 /// The generation that is served, made on an empty journal; [`NOT_SERVED`] if its documents are not this release's:
@@ -540,6 +556,18 @@ fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationTok
         };
         tokio::spawn(background.clone().run_until_cancelled_owned(listening));
     }
+}
+
+/// Looks now and then whether the journal has come under another master key.
+fn watch_master_key(vault: Arc<Vault>, background: &CancellationToken) {
+    let watching = async move {
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            // A database that is away is told to those who ask it for something.
+            let _ = vault.look().await;
+        }
+    };
+    tokio::spawn(background.clone().run_until_cancelled_owned(watching));
 }
 
 /// Keeps nodes of the tree behind the commits, so that proofs find them. Once it is late there is much to compute for

@@ -4,115 +4,40 @@
 //! together in the document's member `sealed`, by the person whose key opens them. Erasing a person is destroying the
 //! key: the document stays, its hash stays right, the values read as erased.
 
+mod digests;
+mod master_key;
+mod rewrap;
+mod sealing_key;
+mod wrapping;
+
+pub use digests::DigestKey;
+pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
+pub use rewrap::{RewrapError, Rewrapped, rewrap};
+pub use sealing_key::NotOpened;
+pub use wrapping::{KeyId, WrapError};
+
+use crate::journal::wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID, WrappedKeys};
 use crate::journal::{Journal, JournalError, JournalResult, SubjectKeyStep};
-use crate::private_file::{self, PrivateFileError};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use chacha20poly1305::{
-    KeyInit, XChaCha20Poly1305, XNonce,
-    aead::{Aead, Payload},
-};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use quick_cache::sync::Cache;
 use registrar_aggregates::personal::{self, ERASED, SEALED};
+use sealing_key::SealingKey;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
-use std::sync::Arc;
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use wrapping::{Kind, WrappingKey, WrappingKeys};
+use zeroize::Zeroizing;
 
 const KEY_LENGTH: usize = 32;
-const NONCE_LENGTH: usize = 24;
-/// First byte of every box, so that another cipher can come later.
-const BOX_VERSION: u8 = 1;
 /// Member of a document that holds its sealed values.
 const SEALED_MEMBER: &str = "sealed";
-/// Keys kept unwrapped in memory.
+/// Keys kept unwrapped in memory, at most.
 const CACHED_KEYS: usize = 20_000;
-
-/// The key that wraps all others: 32 bytes from the configuration.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct MasterKey([u8; KEY_LENGTH]);
-
-/// Why there is no master key.
-#[derive(Debug, thiserror::Error)]
-pub enum MasterKeyError {
-    /// Not 32 bytes of base64.
-    #[error("{origin} must hold 32 bytes as base64 (try: openssl rand -base64 32)")]
-    Malformed {
-        /// Where it was read from.
-        origin: String,
-    },
-    /// Others may read or write the key file.
-    #[error(
-        "the key file {path} may be read or written by others: chmod 600 {path}, and let its owner be the one who runs this"
-    )]
-    Exposed {
-        /// Its path.
-        path: String,
-    },
-    /// The key file cannot be read or made.
-    #[error("cannot use the key file {path}: {source}")]
-    File {
-        /// Its path.
-        path: String,
-        /// What went wrong.
-        source: std::io::Error,
-    },
-}
-
-impl MasterKey {
-    /// Reads base64 text.
-    ///
-    /// # Errors
-    /// `Malformed`, naming `origin`.
-    pub fn parse(text: &str, origin: &str) -> Result<Self, MasterKeyError> {
-        let bytes = Zeroizing::new(BASE64.decode(text.trim()).unwrap_or_default());
-        let key = bytes.as_slice().try_into().map_err(|_| MasterKeyError::Malformed { origin: origin.to_owned() })?;
-        Ok(MasterKey(key))
-    }
-
-    /// Reads the key file; where there is none, makes one that only its owner may read.
-    ///
-    /// # Errors
-    /// `Malformed`, `File`.
-    pub fn from_file(path: &Path) -> Result<Self, MasterKeyError> {
-        let failed = |source| MasterKeyError::File { path: path.display().to_string(), source };
-        match private_file::read(path) {
-            Ok(text) => Self::parse(&text, &path.display().to_string()),
-            Err(PrivateFileError::Exposed) => Err(MasterKeyError::Exposed { path: path.display().to_string() }),
-            Err(PrivateFileError::File(error)) if error.kind() == std::io::ErrorKind::NotFound => {
-                Self::create(path).map_err(failed)
-            }
-            Err(PrivateFileError::File(error)) => Err(failed(error)),
-        }
-    }
-
-    fn create(path: &Path) -> std::io::Result<Self> {
-        use std::io::Write;
-        let key = random();
-        // Written aside and linked into place: two first starts at once end up with one key, never with half of one.
-        // The name is random, since processes of two containers may have one id.
-        let aside = path.with_extension(format!("{:016x}.tmp", u64::from_ne_bytes(random())));
-        let mut file = private_file::create(&aside)?;
-        file.write_all(format!("{}\n", BASE64.encode(key)).as_bytes())?;
-        file.sync_all()?;
-        let linked = std::fs::hard_link(&aside, path);
-        std::fs::remove_file(&aside)?;
-        match linked {
-            Ok(()) => Ok(MasterKey(key)),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Self::parse(&std::fs::read_to_string(path)?, "the key file").map_err(std::io::Error::other)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// A key for one purpose, independent of those for others (HMAC-SHA-256 as the extract-free step of HKDF).
-    fn derive(&self, purpose: &str) -> [u8; KEY_LENGTH] {
-        mac(&self.0, &[b"registrar/v1/", purpose.as_bytes()])
-    }
-}
+/// How long a key is kept unwrapped: after so long at the most, every server sees that another one has destroyed it.
+pub const KEY_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Random bytes from the operating system.
 ///
@@ -126,62 +51,12 @@ pub fn random<const N: usize>() -> [u8; N] {
 }
 
 fn mac(key: &[u8; KEY_LENGTH], parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
     for part in parts {
         mac.update(part);
     }
     mac.finalize().into_bytes().into()
 }
-
-/// A cipher whose nonce is a keyed digest of what it seals: sealing the same thing twice gives the same bytes, and no
-/// nonce ever stands for two things.
-struct SealingKey {
-    cipher: XChaCha20Poly1305,
-    nonce_key: Zeroizing<[u8; KEY_LENGTH]>,
-}
-
-impl SealingKey {
-    fn new(key: &[u8; KEY_LENGTH]) -> Self {
-        let cipher_key = Zeroizing::new(mac(key, &[b"cipher"]));
-        SealingKey {
-            cipher: XChaCha20Poly1305::new((&*cipher_key).into()),
-            nonce_key: Zeroizing::new(mac(key, &[b"nonce"])),
-        }
-    }
-
-    fn seal(&self, associated: &[u8], context: &[u8], plain: &[u8]) -> Vec<u8> {
-        let length = (context.len() as u64).to_be_bytes();
-        let digest = mac(&self.nonce_key, &[&length, context, plain]);
-        let mut nonce = [0; NONCE_LENGTH];
-        nonce.copy_from_slice(&digest[..NONCE_LENGTH]);
-        let sealed = self
-            .cipher
-            .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: associated })
-            .expect("only texts beyond 256 GiB are refused");
-        let mut boxed = Vec::with_capacity(1 + NONCE_LENGTH + sealed.len());
-        boxed.push(BOX_VERSION);
-        boxed.extend_from_slice(&nonce);
-        boxed.extend_from_slice(&sealed);
-        boxed
-    }
-
-    fn open(&self, associated: &[u8], boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
-        let (&version, rest) = boxed.split_first().ok_or(NotOpened)?;
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(NotOpened)?;
-        if version != BOX_VERSION {
-            return Err(NotOpened);
-        }
-        self.cipher
-            .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: associated })
-            .map(Zeroizing::new)
-            .map_err(|_| NotOpened)
-    }
-}
-
-/// A box that this key does not open: another key, or altered bytes.
-#[derive(Debug, Clone, Copy, thiserror::Error)]
-#[error("sealed values cannot be opened with the key at hand; is it the right master key?")]
-pub struct NotOpened;
 
 /// The key of one person.
 pub struct SubjectKey {
@@ -274,40 +149,175 @@ fn subjects(document: &Value) -> impl Iterator<Item = &String> {
     document.get(SEALED_MEMBER).and_then(Value::as_object).into_iter().flat_map(Map::keys)
 }
 
+/// Why there is no vault over a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The journal is under another master key.
+    #[error("the master key is not the one that the journal is under")]
+    WrongMasterKey,
+    /// Something is still wrapped by a former master key, which is not at hand.
+    #[error("the former master key is still needed")]
+    FormerKeyMissing,
+    /// The journal cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What the stored digest key says of a journal.
+struct Standing {
+    /// The box that it was read from.
+    stored: Vec<u8>,
+    digests: DigestKey,
+    /// The master key that the journal is under, by which everything is wrapped; `None` if it is not at hand.
+    wrapping: Option<Arc<WrappingKey>>,
+}
+
+impl Standing {
+    fn of(stored: Vec<u8>, keys: &WrappingKeys) -> Result<Self, WrapError> {
+        let (key, by) = keys.open_key(DIGEST_KEY_ID, &stored)?;
+        let wrapping = Some(Arc::clone(by));
+        Ok(Standing { stored, digests: DigestKey::new(key), wrapping })
+    }
+}
+
+/// A key as it is kept in memory.
+#[derive(Clone)]
+struct Unwrapped {
+    key: Arc<SubjectKey>,
+    since: Instant,
+}
+
 /// Wraps and unwraps the keys of persons, and everything else that the master key is for.
+///
+/// A journal is under one master key: the one that its digest key is wrapped by. All servers wrap by that one, and open
+/// what is wrapped by any key that they have. So servers can be given a new master key one after the other; [`rewrap`]
+/// then puts the journal under it, for all of them at once.
 pub struct Vault {
     journal: Arc<dyn Journal>,
-    wrapping: SealingKey,
-    answers: SealingKey,
-    digest_key: Zeroizing<[u8; KEY_LENGTH]>,
-    unwrapped: Cache<String, Arc<SubjectKey>>,
+    keys: WrappingKeys,
+    standing: RwLock<Arc<Standing>>,
+    unwrapped: Cache<String, Unwrapped>,
+    key_age_max: Duration,
 }
 
 impl Vault {
-    /// A vault over the wrapped keys in `journal`.
-    #[must_use]
-    pub fn new(master: &MasterKey, journal: Arc<dyn Journal>) -> Self {
-        Vault {
-            journal,
-            wrapping: SealingKey::new(&Zeroizing::new(master.derive("wrap"))),
-            answers: SealingKey::new(&Zeroizing::new(master.derive("answers"))),
-            digest_key: Zeroizing::new(master.derive("digest")),
-            unwrapped: Cache::new(CACHED_KEYS),
+    /// A vault over the wrapped keys in `journal`, which are also `stored`. The digest key is made if there is none: on an
+    /// empty journal at random, on one of an earlier release as digests were made there.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub async fn open(
+        masters: impl Into<MasterKeys>,
+        journal: Arc<dyn Journal>,
+        stored: &dyn WrappedKeys,
+    ) -> Result<Self, VaultError> {
+        let keys = WrappingKeys::of(&masters.into());
+        let own = journal.subject_keys(&[DIGEST_KEY_ID.to_owned(), FORMER_KEY_ID.to_owned()]).await?;
+        if let Some(Some(former)) = own.get(FORMER_KEY_ID) {
+            keys.open(Kind::Key, FORMER_KEY_ID.as_bytes(), former).map_err(|_| VaultError::FormerKeyMissing)?;
         }
+        let found = match own.get(DIGEST_KEY_ID) {
+            Some(Some(found)) => found.clone(),
+            Some(None) | None => establish(&keys, &*journal, stored).await?,
+        };
+        let standing = Standing::of(found, &keys).map_err(|_| VaultError::WrongMasterKey)?;
+        Ok(Vault {
+            journal,
+            keys,
+            standing: RwLock::new(Arc::new(standing)),
+            unwrapped: Cache::new(CACHED_KEYS),
+            key_age_max: KEY_AGE_MAX,
+        })
+    }
+
+    fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks whether the journal has come under another master key, which counts from then on if this process has it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn look(&self) -> JournalResult<()> {
+        let found = self.journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
+        let known = self.standing();
+        // What was taken away is seen at the next start: what it is has not changed.
+        let Some(found) = found.filter(|found| *found != known.stored) else { return Ok(()) };
+        let standing = Standing::of(found.clone(), &self.keys).unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the journal is under another master key: start this server with it, see REGISTRAR_FORMER_MASTER_KEY"
+            );
+            Standing { stored: found, digests: known.digests.clone(), wrapping: None }
+        });
+        if let Some(wrapping) = &standing.wrapping {
+            tracing::info!(key = %wrapping.id, "the journal is under this master key now");
+        }
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+        Ok(())
+    }
+
+    /// Whether this process has the master key that the journal is under.
+    #[must_use]
+    pub fn has_master_key(&self) -> bool {
+        self.standing().wrapping.is_some()
+    }
+
+    fn wrapping(&self) -> JournalResult<Arc<WrappingKey>> {
+        let standing = self.standing();
+        let known = || JournalError::unavailable(VaultError::WrongMasterKey);
+        standing.wrapping.clone().ok_or_else(known)
+    }
+
+    /// The key of digests in a box that a journal file brings.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NotOpened`.
+    pub fn open_digest_key(&self, boxed: &[u8]) -> Result<DigestKey, WrapError> {
+        Ok(DigestKey::new(self.keys.open_key(DIGEST_KEY_ID, boxed)?.0))
+    }
+
+    /// The key of digests of a journal of an earlier release, by the key of any of its persons; and how it is stored.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NotOpened`.
+    pub fn derive_digest_key(&self, subject_id: &str, wrapped: &[u8]) -> Result<(DigestKey, Vec<u8>), WrapError> {
+        let (_, by) = self.keys.open_key(subject_id, wrapped)?;
+        Ok((by.derived_digests.clone(), wrap_digests(by, &by.derived_digests)))
+    }
+
+    /// The key of digests of this journal; and how it is stored.
+    #[must_use]
+    pub fn own_digest_key(&self) -> (DigestKey, Vec<u8>) {
+        let standing = self.standing();
+        (standing.digests.clone(), standing.stored.clone())
+    }
+
+    /// Whether what stands under an id is wrapped by a key that this process has.
+    #[must_use]
+    pub fn opens(&self, subject_id: &str, boxed: &[u8]) -> bool {
+        self.keys.open(Kind::Key, subject_id.as_bytes(), boxed).is_ok()
     }
 
     /// Makes a key for a person who has none; it counts once the step is committed.
-    #[must_use]
-    pub fn new_subject(&self, subject_id: &str) -> (Arc<SubjectKey>, SubjectKeyStep) {
+    ///
+    /// # Errors
+    /// `Unavailable` if this process does not have the master key that the journal is under.
+    pub fn new_subject(&self, subject_id: &str) -> JournalResult<(Arc<SubjectKey>, SubjectKeyStep)> {
         let key = Zeroizing::new(random::<KEY_LENGTH>());
-        let wrapped = self.wrapping.seal(subject_id.as_bytes(), b"", &*key);
+        let wrapped = self.wrapping()?.wrap(Kind::Key, subject_id.as_bytes(), &*key);
         let subject = SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) };
-        (Arc::new(subject), SubjectKeyStep { subject_id: subject_id.to_owned(), wrapped })
+        Ok((Arc::new(subject), SubjectKeyStep { subject_id: subject_id.to_owned(), wrapped }))
     }
 
     /// Keeps a key that was committed in memory, where it will be needed next.
     pub(crate) fn remember(&self, subject_id: String, key: Arc<SubjectKey>) {
-        self.unwrapped.insert(subject_id, key);
+        self.unwrapped.insert(subject_id, Unwrapped { key, since: Instant::now() });
+    }
+
+    /// A key that was unwrapped not long ago.
+    fn known(&self, subject_id: &str) -> Option<Arc<SubjectKey>> {
+        self.unwrapped.get(subject_id).filter(|known| known.since.elapsed() < self.key_age_max).map(|known| known.key)
     }
 
     /// Forgets unwrapped keys.
@@ -318,9 +328,10 @@ impl Vault {
     /// The key of a person: absent where there never was one, `None` where it was destroyed.
     ///
     /// # Errors
-    /// `Unavailable`; `Corrupt` if the master key is another one than the key was wrapped with.
+    /// `Unavailable`, also if the key is wrapped by a master key that this process does not have; `Corrupt` if it is
+    /// altered.
     pub async fn subject_key(&self, subject_id: &str) -> JournalResult<Option<Option<Arc<SubjectKey>>>> {
-        if let Some(key) = self.unwrapped.get(subject_id) {
+        if let Some(key) = self.known(subject_id) {
             return Ok(Some(Some(key)));
         }
         Ok(self.fetch(vec![subject_id.to_owned()]).await?.0.remove(subject_id))
@@ -342,7 +353,7 @@ impl Vault {
         let mut keys = KeysBySubject::new();
         let mut missing = Vec::new();
         for subject in subject_ids {
-            match self.unwrapped.get(&subject) {
+            match self.known(&subject) {
                 Some(key) => {
                     keys.insert(subject, Some(key));
                 }
@@ -360,7 +371,7 @@ impl Vault {
     #[must_use]
     pub fn are_current(&self, keys: &KeysBySubject) -> bool {
         keys.iter().all(|(subject_id, had)| {
-            had.as_ref().zip(self.unwrapped.get(subject_id)).is_some_and(|(had, now)| Arc::ptr_eq(had, &now))
+            had.as_ref().zip(self.known(subject_id)).is_some_and(|(had, now)| Arc::ptr_eq(had, &now))
         })
     }
 
@@ -391,47 +402,71 @@ impl Vault {
 
     fn unwrap(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
         let subject = self.open_key(subject_id, wrapped)?;
-        self.unwrapped.insert(subject_id.to_owned(), Arc::clone(&subject));
+        self.remember(subject_id.to_owned(), Arc::clone(&subject));
         Ok(subject)
     }
 
     fn open_key(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
-        let key = self.wrapping.open(subject_id.as_bytes(), wrapped).map_err(JournalError::corrupt)?;
-        let key: Zeroizing<[u8; KEY_LENGTH]> =
-            Zeroizing::new(key.as_slice().try_into().map_err(JournalError::corrupt)?);
+        let (key, _) = self.keys.open_key(subject_id, wrapped)?;
         Ok(Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) }))
     }
 
     /// Digest under which a unique or private value is kept without being told: a claim, an idempotency key.
     #[must_use]
     pub fn digest(&self, scope: &str, parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
-        let mut text = Vec::new();
-        for part in std::iter::once(&scope.as_bytes()).chain(parts) {
-            text.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            text.extend_from_slice(part);
-        }
-        mac(&self.digest_key, &[&text])
+        self.standing().digests.digest(scope, parts)
     }
 
     /// Key of a claim as it is stored.
     #[must_use]
     pub fn claim(&self, key: &registrar_aggregates::ClaimKey) -> String {
-        BASE64.encode(self.digest(key.scope, &[key.value.as_bytes()]))
+        self.standing().digests.claim(key)
     }
 
     /// Seals an answer that is remembered for an idempotency key.
-    #[must_use]
-    pub fn seal_answer(&self, key: &[u8], answer: &[u8]) -> Vec<u8> {
-        self.answers.seal(key, b"", answer)
+    ///
+    /// # Errors
+    /// As [`Vault::new_subject`].
+    pub fn seal_answer(&self, key: &[u8], answer: &[u8]) -> JournalResult<Vec<u8>> {
+        Ok(self.wrapping()?.wrap(Kind::Answer, key, answer))
     }
 
     /// Opens what [`Vault::seal_answer`] sealed.
     ///
     /// # Errors
-    /// `Corrupt`.
+    /// As [`Vault::subject_key`].
     pub fn open_answer(&self, key: &[u8], sealed: &[u8]) -> JournalResult<Zeroizing<Vec<u8>>> {
-        self.answers.open(key, sealed).map_err(JournalError::corrupt)
+        Ok(self.keys.open(Kind::Answer, key, sealed)?.0)
     }
+}
+
+fn wrap_digests(by: &WrappingKey, digests: &DigestKey) -> Vec<u8> {
+    by.wrap(Kind::Key, DIGEST_KEY_ID.as_bytes(), digests.bytes())
+}
+
+/// Stores a digest key, unless another process is first, and answers what is stored then.
+async fn establish(
+    keys: &WrappingKeys,
+    journal: &dyn Journal,
+    stored: &dyn WrappedKeys,
+) -> Result<Vec<u8>, VaultError> {
+    let (by, digests) = match stored.any_key().await? {
+        None if journal.head().await?.position == 0 => {
+            (&keys.configured, DigestKey::new(Zeroizing::new(random::<KEY_LENGTH>())))
+        }
+        Some((subject_id, Some(wrapped))) => {
+            let (_, by) = keys.open_key(&subject_id, &wrapped).map_err(|_| VaultError::WrongMasterKey)?;
+            (by, by.derived_digests.clone())
+        }
+        // Nothing tells which key it was. Where there are two, the new one cannot be older than the journal.
+        _ => {
+            let by = keys.former.as_ref().unwrap_or(&keys.configured);
+            (by, by.derived_digests.clone())
+        }
+    };
+    stored.add_key(DIGEST_KEY_ID, &wrap_digests(by, &digests)).await?;
+    let found = journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
+    found.ok_or_else(|| JournalError::corrupt("the digest key is missing").into())
 }
 
 #[cfg(test)]

@@ -117,6 +117,8 @@ fn obstacle(app: &AppState, head: &Head, clock: Option<DateTime<Utc>>, generatio
     let most = TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS);
     if app.node.failed().is_cancelled() {
         Some("nothing can be committed any more")
+    } else if !app.node.vault.has_master_key() {
+        Some("the master key was replaced, and this node does not have the new one")
     } else if head.generation != generation {
         Some("the documents belong to another release of Registrar")
     } else if clock.is_some_and(|clock| Utc::now() > clock + most) {

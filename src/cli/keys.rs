@@ -1,15 +1,20 @@
 //! `registrar keys`.
 
-use super::start;
+use super::progress::Progress;
+use super::{output, start};
 use crate::auth::{self, Former};
 use crate::config::{Secrets, StoreArgs};
 use crate::executor::RequestContext;
+use crate::vault::{self, Rewrapped};
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeysCommand {
     /// Signs with a new key from now on; tokens that are out are accepted until they end
     Rotate(RotateArgs),
+    /// Puts the database under REGISTRAR_MASTER_KEY, beside running servers; REGISTRAR_FORMER_MASTER_KEY names the key that
+    /// it was under
+    Rewrap(StoreArgs),
 }
 
 #[derive(Debug, Args)]
@@ -22,10 +27,30 @@ pub(super) struct RotateArgs {
 }
 
 pub(super) async fn run(command: KeysCommand) -> anyhow::Result<()> {
-    let KeysCommand::Rotate(RotateArgs { now, store }) = command;
+    match command {
+        KeysCommand::Rotate(args) => rotate(args).await,
+        KeysCommand::Rewrap(store) => rewrap(store).await,
+    }
+}
+
+async fn rotate(args: RotateArgs) -> anyhow::Result<()> {
+    let RotateArgs { now, store } = args;
     let former = if now { Former::EndsNow } else { Former::LivesOut };
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     auth::rotate(&node, &RequestContext::system(), former).await?;
     node.close().await;
     Ok(())
+}
+
+async fn rewrap(store: StoreArgs) -> anyhow::Result<()> {
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let progress = Progress::start("wrapping keys by the master key");
+    let shown = |done, total| progress.show(done, total);
+    let rewrapped = vault::rewrap(&node.vault, &*node.store.wrapped_keys(), &shown).await;
+    node.close().await;
+    let Rewrapped { keys, answers } = rewrapped?;
+    progress.finish(keys + answers);
+    Ok(output::line(format_args!(
+        "{keys} keys and {answers} answers wrapped anew: nothing is left under a former master key"
+    ))?)
 }

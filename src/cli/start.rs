@@ -7,30 +7,29 @@ use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
 use crate::directory::passwords::Pwned;
 use crate::executor::RequestContext;
 use crate::node::{Node, OpenError, Store, StoreSettings};
-use crate::vault::MasterKey;
+use crate::vault::MasterKeys;
 use std::path::Path;
 
 /// Opens the database that the settings name, with its master key.
 pub(super) async fn open(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
     let key_file = config::master_key_file(&store.data);
     let makes_key = secrets.master_key.is_none() && !key_file.exists();
-    let master = master_key(store, secrets)?;
-    let opened = Node::open(store, &master).await;
-    if makes_key && matches!(opened, Err(OpenError::WrongMasterKey)) {
+    let opened = Node::open(store, master_keys(store, secrets)?).await;
+    if makes_key && matches!(opened, Err(OpenError::WrongMasterKey | OpenError::FormerKeyMissing)) {
         // The key of this database is somewhere else; the one that was just made opens nothing.
         let _ = std::fs::remove_file(&key_file);
     }
     Ok(opened?)
 }
 
-fn master_key(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<MasterKey> {
+fn master_keys(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<MasterKeys> {
     if secrets.master_key.is_none() {
         make_folder(&store.data).map_err(|error| OpenError::DataFolder {
             path: store.data.display().to_string(),
             reason: error.to_string(),
         })?;
     }
-    Ok(config::master_key(secrets, &store.data)?)
+    Ok(config::master_keys(secrets, &store.data)?)
 }
 
 /// Nobody but its owner has any business in the data folder.

@@ -182,17 +182,47 @@ fn a_refusal_repeats_no_password() {
 #[test]
 fn the_master_key_comes_from_its_variable_or_from_a_file_that_is_made_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    master_key(&Secrets::default(), folder.path()).expect("made");
+    master_keys(&Secrets::default(), folder.path()).expect("made");
     let made = std::fs::read(master_key_file(folder.path())).expect("a file");
-    master_key(&Secrets::default(), folder.path()).expect("read");
+    master_keys(&Secrets::default(), folder.path()).expect("read");
     assert_eq!(std::fs::read(master_key_file(folder.path())).expect("a file"), made);
 
     let other = tempfile::tempdir().expect("a folder");
     let key = |text: &str| Secrets { master_key: Some(Zeroizing::new(text.to_owned())), ..Secrets::default() };
-    master_key(&key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), other.path()).expect("read");
+    master_keys(&key("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), other.path()).expect("read");
     assert!(!master_key_file(other.path()).exists());
-    let refusal = master_key(&key("c2hvcnQ="), other.path()).err().expect("too short").to_string();
+    let refusal = master_keys(&key("c2hvcnQ="), other.path()).err().expect("too short").to_string();
     assert!(refusal.starts_with("REGISTRAR_MASTER_KEY") && !refusal.contains("c2hvcnQ="), "{refusal}");
+}
+
+#[test]
+fn the_former_master_key_is_another_one_from_its_variable_or_a_private_file() {
+    use std::os::unix::fs::PermissionsExt;
+    const NEW: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    const OLD: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = |text: &str| Some(Zeroizing::new(text.to_owned()));
+    let read = |former: Option<&str>| {
+        let former_master_key = former.and_then(text);
+        master_keys(&Secrets { master_key: text(NEW), former_master_key, ..Secrets::default() }, folder.path())
+    };
+    let refused = |former| read(former).err().expect("refused").to_string();
+    read(Some(OLD)).expect("two keys");
+    assert!(refused(Some("c2hvcnQ=")).starts_with("REGISTRAR_FORMER_MASTER_KEY"));
+    assert!(refused(Some(NEW)).starts_with("REGISTRAR_FORMER_MASTER_KEY"));
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "a file was made");
+
+    let file = folder.path().join(FORMER_MASTER_KEY_FILE);
+    std::fs::write(&file, NEW).expect("written");
+    for (mode, expected) in [(0o644, "chmod 600"), (0o600, "REGISTRAR_FORMER_MASTER_KEY is the same")] {
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
+        assert!(refused(None).contains(expected), "{mode:o}: {}", refused(None));
+    }
+    // A mistake in it makes no new key.
+    assert!(
+        master_keys(&Secrets { former_master_key: text("c2hvcnQ="), ..Secrets::default() }, folder.path()).is_err()
+    );
+    assert!(!master_key_file(folder.path()).exists());
 }
 
 /// Names of settings in a text, where `name` finds the one that a line sets.
@@ -215,7 +245,7 @@ fn every_setting_is_explained_and_handed_on_by_compose() {
     );
     let command = ServeArgs::augment_args(clap::Command::new("serve"));
     let mut missing: Vec<_> = command.get_arguments().filter_map(|argument| argument.get_env()?.to_str()).collect();
-    missing.extend([MASTER_KEY, ADMIN_PASSWORD]);
+    missing.extend([MASTER_KEY, FORMER_MASTER_KEY, ADMIN_PASSWORD]);
     missing.retain(|name| !explained.contains(name));
     assert_eq!(missing, Vec::<&str>::new(), "not in .env.example");
 }

@@ -110,7 +110,7 @@ impl<'v> Sealing<'v> {
             self.known.insert(subject_id.to_owned(), key.clone());
             return Ok(key);
         }
-        let (key, step) = self.vault.new_subject(subject_id);
+        let (key, step) = self.vault.new_subject(subject_id)?;
         self.new.push(step);
         self.known.insert(subject_id.to_owned(), Some(Arc::clone(&key)));
         Ok(Some(key))

@@ -9,9 +9,10 @@ use super::staged::beside;
 use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
 use crate::journal::merkle::Builder;
 use crate::journal::raw::{ClaimRow, Restore, StoredKey};
+use crate::journal::wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID};
 use crate::journal::{JournalError, StoredEvent, codec};
 use crate::node::Node;
-use crate::vault::SubjectKeys;
+use crate::vault::{DigestKey, SubjectKeys};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::checkpoint_key::{CHECKPOINT_KEY_ID, CheckpointKeyEvent};
@@ -115,7 +116,7 @@ pub enum ImportError {
     },
     /// The keys are wrapped by another master key.
     #[error(
-        "the master key does not open the keys of this journal\nCopy master.key of the exported journal into the data folder, or set REGISTRAR_MASTER_KEY to it."
+        "the master key does not open the keys of this journal\nCopy master.key of the exported journal into the data folder, or set REGISTRAR_MASTER_KEY to it; REGISTRAR_FORMER_MASTER_KEY if some are under a former one."
     )]
     MasterKey,
     /// An event that this release cannot read.
@@ -152,11 +153,20 @@ pub async fn import(
     let checkpoint = Checkpoint::unverified(note)?;
     let head = node.journal.head().await?.position;
     let Some(restore) = node.store.raw().restore().await? else { return Err(ImportError::NotEmpty(head)) };
-    let mut import =
-        Import { node, restore, builder: Builder::default(), key: None, recorded_at: DateTime::UNIX_EPOCH };
-    for path in paths {
+    let mut import = Import {
+        node,
+        restore,
+        builder: Builder::default(),
+        key: None,
+        any_key: None,
+        digests: node.vault.own_digest_key().0,
+        recorded_at: DateTime::UNIX_EPOCH,
+    };
+    // What is later counts: keys that were destroyed since, or are under another master key.
+    for path in paths.iter().rev() {
         import.keys(&beside(path, ".keys")).await?;
     }
+    import.digests = import.digest_key().await?;
     for path in paths {
         import.events(path, &checkpoint, progress).await?;
     }
@@ -170,6 +180,7 @@ pub async fn import(
     let key = trusted.or(import.key.as_ref()).ok_or(NoteError::OtherKey)?;
     key.open(note)?;
     import.restore.finish(&tree, import.recorded_at).await?;
+    node.vault.look().await?;
     Ok(Imported { position: tree.size() })
 }
 
@@ -183,6 +194,10 @@ struct Import<'a> {
     builder: Builder,
     /// The checkpoint key that the journal itself holds.
     key: Option<NoteVerifier>,
+    /// The key of somebody, as it is wrapped.
+    any_key: Option<(String, Vec<u8>)>,
+    /// The key of digests that the journal was written with.
+    digests: DigestKey,
     recorded_at: DateTime<Utc>,
 }
 
@@ -290,7 +305,7 @@ impl Import<'_> {
         for event in events.iter().filter(|event| !keys.is_erased(&event.aggregate_id)) {
             for claim in event.event.claims() {
                 let (Claim::Take(key) | Claim::Release(key)) = &claim;
-                let digest = self.node.vault.claim(key);
+                let digest = self.digests.claim(key);
                 let row = (digest.clone(), event.event.aggregate_type().to_owned(), event.aggregate_id.clone());
                 let after = match claim {
                     Claim::Take(_) => Some(row.clone()),
@@ -334,10 +349,36 @@ impl Import<'_> {
         if ended { Ok(()) } else { Err(broken("its end is missing".into())) }
     }
 
-    /// Adds keys that an earlier part has not brought.
+    /// The key of digests. Journals of earlier releases have none of their own.
+    async fn digest_key(&mut self) -> Result<DigestKey, ImportError> {
+        let own = self.restore.added_keys(&[DIGEST_KEY_ID.to_owned(), FORMER_KEY_ID.to_owned()]).await?;
+        let vault = &self.node.vault;
+        if let Some(Some(former)) = own.get(FORMER_KEY_ID)
+            && !vault.opens(FORMER_KEY_ID, former)
+        {
+            return Err(ImportError::MasterKey);
+        }
+        if let Some(Some(stored)) = own.get(DIGEST_KEY_ID) {
+            return vault.open_digest_key(stored).map_err(|_| ImportError::MasterKey);
+        }
+        let (digests, stored) = match &self.any_key {
+            Some((subject, wrapped)) => {
+                vault.derive_digest_key(subject, wrapped).map_err(|_| ImportError::MasterKey)?
+            }
+            // Nothing is sealed, so there are no digests but those of claims, which are made now.
+            None => vault.own_digest_key(),
+        };
+        self.restore.keys(&[(DIGEST_KEY_ID.to_owned(), Some(stored))]).await?;
+        Ok(digests)
+    }
+
+    /// Adds keys that a later part has not brought.
     async fn add_keys(&mut self, page: &[StoredKey]) -> Result<(), ImportError> {
         let subjects: Vec<String> = page.iter().map(|(subject, _)| subject.clone()).collect();
         let known = self.restore.added_keys(&subjects).await?;
+        if self.any_key.is_none() {
+            self.any_key = page.iter().find_map(|(subject, wrapped)| Some((subject.clone(), wrapped.clone()?)));
+        }
         let new: Vec<StoredKey> = page.iter().filter(|(subject, _)| !known.contains_key(subject)).cloned().collect();
         self.restore.keys(&new).await?;
         Ok(())

@@ -11,6 +11,7 @@ pub mod raw;
 pub mod selection;
 pub mod sqlite;
 pub mod tree;
+pub mod wrapped;
 
 use crate::read_store::Body;
 use archived::StreamPage;

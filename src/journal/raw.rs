@@ -74,7 +74,8 @@ pub trait RawJournal: Send + Sync {
     /// cover, unless they are of `never_loaded` types.
     async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()>;
 
-    /// Opens a transaction that fills an empty journal. Nothing is stored before [`Restore::finish`].
+    /// Opens a transaction that fills an empty journal, without the keys that it has. Nothing is stored before
+    /// [`Restore::finish`].
     async fn restore(&self) -> JournalResult<Option<Box<dyn Restore>>>;
 }
 

@@ -1,3 +1,4 @@
+use super::sealing_key::NONCE_LENGTH;
 use super::*;
 use crate::journal::Batch;
 use crate::node::{Store, StoreSettings};
@@ -9,17 +10,36 @@ fn master() -> MasterKey {
     MasterKey([7; KEY_LENGTH])
 }
 
+fn other_master() -> MasterKey {
+    MasterKey([8; KEY_LENGTH])
+}
+
 fn document() -> Value {
     json!({"name": "Ada", "addresses": [{"city": "London"}, {"city": null}], "kept": 1})
 }
 
-/// An empty journal, with the folder that it lives in.
-async fn journal() -> (Arc<dyn Journal>, tempfile::TempDir) {
+/// An empty store, with the folder that it lives in.
+async fn empty() -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store =
         Store::prepare(&StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None }).unwrap();
     store.migrate().await.unwrap();
-    (store.journal(), folder)
+    (store, folder)
+}
+
+async fn open(store: &Store, masters: impl Into<MasterKeys>) -> Result<Vault, VaultError> {
+    Vault::open(masters, store.journal(), &*store.wrapped_keys()).await
+}
+
+/// A vault over an empty journal, with the folder that it lives in.
+async fn vault() -> (Vault, tempfile::TempDir) {
+    let (store, folder) = empty().await;
+    (open(&store, &master()).await.unwrap(), folder)
+}
+
+/// As earlier releases wrapped the key of a person.
+fn wrapped_without_a_name(master: &MasterKey, subject_id: &str, key: &[u8]) -> Vec<u8> {
+    SealingKey::new(&master.derive("wrap")).seal(subject_id.as_bytes(), b"", key)
 }
 
 async fn store(journal: &dyn Journal, steps: Vec<SubjectKeyStep>) {
@@ -38,8 +58,8 @@ fn keys(entries: &[(&str, Option<&Arc<SubjectKey>>)]) -> SubjectKeys {
 
 #[tokio::test]
 async fn what_was_sealed_opens_to_the_same_and_shows_nothing_meanwhile() {
-    let (journal, _folder) = journal().await;
-    let (key, _) = Vault::new(&master(), journal).new_subject("p");
+    let (vault, _folder) = vault().await;
+    let (key, _) = vault.new_subject("p").unwrap();
     let mut sealed = sealed_by(&key, document(), "c");
     let text = sealed.to_string();
     assert!(may_be_sealed(&text) && !may_be_sealed(&json!({"name": "Ada"}).to_string()));
@@ -54,10 +74,9 @@ async fn what_was_sealed_opens_to_the_same_and_shows_nothing_meanwhile() {
 
 #[tokio::test]
 async fn sealing_twice_gives_the_same_bytes_and_in_another_place_others() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), journal);
-    let (key, _) = vault.new_subject("p");
-    let (other, _) = vault.new_subject("q");
+    let (vault, _folder) = vault().await;
+    let (key, _) = vault.new_subject("p").unwrap();
+    let (other, _) = vault.new_subject("q").unwrap();
     assert_eq!(sealed_by(&key, document(), "c"), sealed_by(&key, document(), "c"));
     let boxed = |key: &SubjectKey, context| sealed_by(key, document(), context)["sealed"][&key.subject_id].clone();
     assert_ne!(boxed(&key, "c"), boxed(&key, "d"));
@@ -66,8 +85,8 @@ async fn sealing_twice_gives_the_same_bytes_and_in_another_place_others() {
 
 #[tokio::test]
 async fn a_document_without_personal_values_is_left_alone() {
-    let (journal, _folder) = journal().await;
-    let (key, _) = Vault::new(&master(), journal).new_subject("p");
+    let (vault, _folder) = vault().await;
+    let (key, _) = vault.new_subject("p").unwrap();
     for plain in [json!({"kept": 1}), json!({"name": null, "addresses": []})] {
         assert_eq!(sealed_by(&key, plain.clone(), "c"), plain);
     }
@@ -75,9 +94,8 @@ async fn a_document_without_personal_values_is_left_alone() {
 
 #[tokio::test]
 async fn what_was_altered_or_moved_to_another_person_does_not_open() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), journal);
-    let ((key, _), (other, _)) = (vault.new_subject("p"), vault.new_subject("q"));
+    let (vault, _folder) = vault().await;
+    let ((key, _), (other, _)) = (vault.new_subject("p").unwrap(), vault.new_subject("q").unwrap());
     let sealed = sealed_by(&key, document(), "c");
     let boxed = BASE64.decode(sealed["sealed"]["p"].as_str().unwrap()).unwrap();
     for at in [0, 1, NONCE_LENGTH, NONCE_LENGTH + 1, boxed.len() - 1] {
@@ -100,9 +118,8 @@ async fn what_was_altered_or_moved_to_another_person_does_not_open() {
 
 #[tokio::test]
 async fn two_persons_open_each_by_their_own_key() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), journal);
-    let ((key, _), (other, _)) = (vault.new_subject("p"), vault.new_subject("q"));
+    let (vault, _folder) = vault().await;
+    let ((key, _), (other, _)) = (vault.new_subject("p").unwrap(), vault.new_subject("q").unwrap());
     let mut sealed = json!({"name": "Ada", "actor": "Grace"});
     key.seal(&mut sealed, &["/name"], "c").unwrap();
     other.seal(&mut sealed, &["/actor"], "c").unwrap();
@@ -117,27 +134,38 @@ async fn two_persons_open_each_by_their_own_key() {
 
 #[tokio::test]
 async fn keys_come_back_from_the_journal_with_the_right_master_key_only() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), Arc::clone(&journal));
-    let (key, step) = vault.new_subject("p");
-    store(&*journal, vec![step]).await;
+    let (place, _folder) = empty().await;
+    let vault = open(&place, &master()).await.unwrap();
+    let (key, step) = vault.new_subject("p").unwrap();
+    store(&*place.journal(), vec![step]).await;
     let sealed = sealed_by(&key, document(), "c");
 
-    let fresh = Vault::new(&master(), Arc::clone(&journal));
+    let fresh = open(&place, &master()).await.unwrap();
     let mut opened = sealed.clone();
     fresh.keys_of(std::iter::once(&sealed)).await.unwrap().open(&mut opened).unwrap();
     assert_eq!(opened, document());
     assert!(fresh.subject_key("nobody").await.unwrap().is_none());
 
-    let wrong = Vault::new(&MasterKey([8; KEY_LENGTH]), journal);
-    assert!(matches!(wrong.subject_key("p").await, Err(JournalError::Corrupt(_))));
-    assert!(matches!(wrong.keys_of(std::iter::once(&sealed)).await, Err(JournalError::Corrupt(_))));
+    assert!(matches!(open(&place, &other_master()).await, Err(VaultError::WrongMasterKey)));
 }
 
 #[tokio::test]
-async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_master_key() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), Arc::clone(&journal));
+async fn a_key_under_a_master_key_that_is_not_at_hand_is_not_available() {
+    let (place, _folder) = empty().await;
+    let vault = open(&place, &master()).await.unwrap();
+    let stranger = WrappingKeys::of(&MasterKeys::from(&other_master()));
+    let wrapped = stranger.configured.wrap(Kind::Key, b"p", &[1; KEY_LENGTH]);
+    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
+    assert!(matches!(vault.subject_key("p").await, Err(JournalError::Unavailable(_))));
+
+    let altered = wrapped_without_a_name(&other_master(), "q", &[1; KEY_LENGTH]);
+    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "q".into(), wrapped: altered }]).await;
+    assert!(matches!(vault.subject_key("q").await, Err(JournalError::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_journal() {
+    let (vault, _folder) = vault().await;
     let digest = |scope: &str, parts: &[&str]| {
         vault.digest(scope, &parts.iter().map(|part| part.as_bytes()).collect::<Vec<_>>())
     };
@@ -145,15 +173,62 @@ async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_master_key() {
     for other in [digest("s", &["ab"]), digest("s", &["a", "b", ""]), digest("sa", &["b"]), digest("s", &["b", "a"])] {
         assert_ne!(other, digest("s", &["a", "b"]));
     }
-    let elsewhere = Vault::new(&MasterKey([8; KEY_LENGTH]), journal);
+    // Not even the same master key gives the same digests elsewhere.
+    let (elsewhere, _there) = self::vault().await;
     assert_ne!(elsewhere.digest("s", &[b"a", b"b"]), digest("s", &["a", "b"]));
+}
+
+/// What claims and secrets of a journal were compared with before it had a digest key of its own is what they are compared
+/// with for ever.
+#[tokio::test]
+async fn a_journal_of_an_earlier_release_keeps_its_digests_and_its_keys() {
+    let (place, _folder) = empty().await;
+    let wrapped = wrapped_without_a_name(&master(), "p", &[1; KEY_LENGTH]);
+    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
+    assert!(matches!(open(&place, &other_master()).await, Err(VaultError::WrongMasterKey)));
+    assert_eq!(place.journal().subject_keys(&[DIGEST_KEY_ID.into()]).await.unwrap().len(), 0, "something was stored");
+
+    // The former key is what it was written with, if it is not the new one.
+    let both = MasterKeys::new(other_master(), Some(master())).unwrap();
+    for masters in [both, MasterKeys::from(&master())] {
+        let vault = open(&place, masters).await.unwrap();
+        let digest: String = vault.digest("s", &[b"a"]).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest, "ea0829eb1d0f515d88e54f7ebcdee089f48c2c6a929be9616bc0df3f2ac1a99b");
+        assert!(vault.subject_key("p").await.unwrap().is_some_and(|key| key.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn of_two_first_starts_one_makes_the_digest_key() {
+    let (place, _folder) = empty().await;
+    let master = master();
+    let (one, other) = tokio::join!(open(&place, &master), open(&place, &master));
+    assert_eq!(one.unwrap().digest("s", &[]), other.unwrap().digest("s", &[]));
+}
+
+#[tokio::test]
+async fn a_key_that_another_server_destroyed_is_not_kept_beyond_its_age() {
+    let (place, _folder) = empty().await;
+    let mut vault = open(&place, &master()).await.unwrap();
+    let (key, step) = vault.new_subject("p").unwrap();
+    store(&*place.journal(), vec![step]).await;
+    vault.remember("p".into(), Arc::clone(&key));
+    let Store::Sqlite(sqlite) = &place else { panic!("another store") };
+    let erase = sqlx::query("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = 'p'");
+    erase.execute(&sqlite.pool).await.unwrap();
+
+    let known = vault.subject_key("p").await.unwrap().flatten().unwrap();
+    assert!(Arc::ptr_eq(&known, &key) && vault.are_current(&KeysBySubject::from([("p".into(), Some(known))])));
+    vault.key_age_max = Duration::ZERO;
+    assert!(vault.subject_key("p").await.unwrap().unwrap().is_none());
+    assert!(!vault.are_current(&KeysBySubject::from([("p".into(), Some(key))])));
+    assert!(KEY_AGE_MAX <= Duration::from_secs(60), "as the documents say");
 }
 
 #[tokio::test]
 async fn an_answer_opens_under_its_own_key_only() {
-    let (journal, _folder) = journal().await;
-    let vault = Vault::new(&master(), journal);
-    let sealed = vault.seal_answer(b"k", b"answer");
+    let (vault, _folder) = vault().await;
+    let sealed = vault.seal_answer(b"k", b"answer").unwrap();
     assert_eq!(&**vault.open_answer(b"k", &sealed).unwrap(), b"answer");
     assert!(matches!(vault.open_answer(b"l", &sealed), Err(JournalError::Corrupt(_))));
 }

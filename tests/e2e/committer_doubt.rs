@@ -289,13 +289,14 @@ impl JournalWriter for FaultyWriter {
 }
 
 /// An executor beside the node's own whose commits go wrong as planned.
-fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
-    planned(database, node, &Plan::new(plan, &[]))
+async fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
+    planned(database, node, &Plan::new(plan, &[])).await
 }
 
-fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
+async fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
     let journal: Arc<dyn Journal> = Arc::new(Faulty { inner: Arc::clone(&node.journal), plan: plan.clone() });
-    let vault = Arc::new(Vault::new(&database.master, Arc::clone(&journal)));
+    let vault = Vault::open(&database.master, Arc::clone(&journal), &*node.store.wrapped_keys()).await.unwrap();
+    let vault = Arc::new(vault);
     let generation = Arc::new(AtomicU64::new(node.status().generation));
     let progress =
         Progress { heads: heads::channel(0).0, generation, recent: Arc::default(), histories: Arc::default() };
@@ -317,7 +318,7 @@ async fn record_in(executor: &Executor, stream: &str) -> JournalResult<u64> {
 on_both_stores! {
     async fn a_commit_whose_answer_was_lost_is_found_on_disk(database) {
         let node = database.open().await;
-        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::Fine, Fault::AfterCommit]);
+        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::Fine, Fault::AfterCommit]).await;
         for position in 1..=4 {
             assert_eq!(record(&executor).await.unwrap(), position);
         }
@@ -327,7 +328,7 @@ on_both_stores! {
     async fn a_commit_that_did_not_happen_is_tried_again_once(database) {
         let node = database.open().await;
         let plan = [Fault::BeforeCommit, Fault::Fine, Fault::BeforeCommit, Fault::BeforeCommit];
-        let executor = executor(&database, &node, &plan);
+        let executor = executor(&database, &node, &plan).await;
         assert_eq!(record(&executor).await.unwrap(), 1);
         assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
         assert_eq!(record(&executor).await.unwrap(), 2);
@@ -337,7 +338,7 @@ on_both_stores! {
     async fn what_nobody_can_find_out_is_answered_as_not_available(database) {
         let node = database.open().await;
         let plan = [Fault::AfterCommit, Fault::Connect, Fault::Fine, Fault::BeforeCommit, Fault::Connect];
-        let executor = executor(&database, &node, &plan);
+        let executor = executor(&database, &node, &plan).await;
         assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
         assert_eq!(record(&executor).await.unwrap(), 2);
         assert!(matches!(record(&executor).await, Err(JournalError::Unavailable(_))));
@@ -349,7 +350,7 @@ on_both_stores! {
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();
         for fault in [Fault::AfterCommit, Fault::BeforeCommit] {
-            let executor = executor(&database, &node, &[fault]);
+            let executor = executor(&database, &node, &[fault]).await;
             let others = async {
                 for _ in 0..5 {
                     node.append(vec![(access_stream("other"), ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
@@ -372,7 +373,7 @@ on_both_stores! {
         const APPENDS: usize = 20;
         let node = database.open().await;
         let plan = [Fault::Fine, Fault::AfterCommit, Fault::Fine, Fault::Fine, Fault::BeforeCommit, Fault::Fine];
-        let executor = Arc::new(executor(&database, &node, &plan.repeat(CLIENTS * APPENDS)));
+        let executor = Arc::new(executor(&database, &node, &plan.repeat(CLIENTS * APPENDS)).await);
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| {
                 let executor = Arc::clone(&executor);
@@ -407,7 +408,7 @@ on_both_stores! {
     async fn a_writer_that_panics_takes_nobody_with_it(database) {
         let node = database.open().await;
         // The first commit after a start is made with more care; those after it by a task of their own.
-        let executor = executor(&database, &node, &[Fault::Fine, Fault::Panic]);
+        let executor = executor(&database, &node, &[Fault::Fine, Fault::Panic]).await;
         for position in 1..=3 {
             assert_eq!(record(&executor).await.unwrap(), position);
         }
@@ -417,7 +418,7 @@ on_both_stores! {
     async fn a_connection_that_breaks_while_it_reads_is_forgiven_once(database) {
         let node = database.open().await;
         let plan = Plan::new(&[], &[]);
-        let executor = planned(&database, &node, &plan);
+        let executor = planned(&database, &node, &plan).await;
         assert_eq!(record(&executor).await.unwrap(), 1);
         *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::Break]);
         assert_eq!(record_in(&executor, "s").await.unwrap(), 2);
@@ -430,7 +431,7 @@ on_both_stores! {
     async fn reading_for_the_next_batch_may_fail_without_harm_to_either(database) {
         let node = database.open().await;
         let plan = Plan::new(&[Fault::Fine, Fault::Gate], &[]);
-        let executor = planned(&database, &node, &plan);
+        let executor = planned(&database, &node, &plan).await;
         assert_eq!(record(&executor).await.unwrap(), 1);
         *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::GateThenBreak]);
         let first = record(&executor);
@@ -451,7 +452,7 @@ on_both_stores! {
     async fn an_acknowledgement_does_not_wait_for_what_the_next_batch_reads(database) {
         let node = database.open().await;
         let plan = Plan::new(&[Fault::Fine, Fault::Gate], &[]);
-        let executor = Arc::new(planned(&database, &node, &plan));
+        let executor = Arc::new(planned(&database, &node, &plan).await);
         assert_eq!(record(&executor).await.unwrap(), 1);
         *plan.reads.lock().unwrap() = VecDeque::from([ReadFault::Gate]);
         let spawn = |stream: &'static str| {
@@ -472,7 +473,7 @@ on_both_stores! {
 
     async fn an_answer_whose_commit_was_not_answered_is_remembered_once(database) {
         let node = database.open().await;
-        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::BeforeCommit]);
+        let executor = executor(&database, &node, &[Fault::AfterCommit, Fault::BeforeCommit]).await;
         for key in ["k", "l"] {
             let slot = Arc::new(AnswerSlot::new(key.into(), b"fingerprint".into(), Utc::now() + Duration::days(1)));
             slot.answer_with(|_| Some(Answer { status: 204, headers: vec![], body: String::new() }));
@@ -489,7 +490,7 @@ on_both_stores! {
 async fn those_who_wait_behind_a_batch_hear_with_it_that_the_database_is_away() {
     let database = Database::sqlite();
     let node = database.open().await;
-    let executor = executor(&database, &node, &[Fault::Connect, Fault::Connect]);
+    let executor = executor(&database, &node, &[Fault::Connect, Fault::Connect]).await;
     let append = async || {
         let append = (access_stream("r"), ExpectedVersion::Exact(0), vec![trail_read("t")]);
         executor.append(&context(), vec![append]).await

@@ -99,7 +99,7 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let keys = |path: &Path| lines(&with(path, ".keys")).iter().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>();
         let whole = keys(&export_all(&node, folder.path(), "whole").await);
-        assert_eq!(whole.last().unwrap()["count"], 41);
+        assert_eq!(whole.last().unwrap()["count"], 42);
         let path = folder.path().join("part");
         export_to(&node, &path, selection(|s| s.until = Some(2))).await.unwrap();
         let part = keys(&path);

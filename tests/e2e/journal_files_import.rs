@@ -20,11 +20,14 @@ async fn other(database: &Database) -> Database {
 async fn refused(database: &Database, path: &Path) -> String {
     let target = other(database).await;
     let node = target.open().await;
+    let keys = rows(&target, "subject_id", "subject_keys").await;
     let error = import(&node, &[path.to_owned()], None, &|_, _| {}).await.unwrap_err();
     let head = node.journal.head().await.unwrap();
     assert_eq!((head.position, head.generation), (0, 1));
     let mut sql = target.sql().await;
-    for table in ["events", "streams", "claims", "subject_keys", "merkle_nodes"] {
+    assert_eq!(rows(&target, "subject_id", "subject_keys").await, keys);
+    assert_eq!(keys, ["vault-digest-key"]);
+    for table in ["events", "streams", "claims", "merkle_nodes"] {
         assert_eq!(sql.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
     // It is as good as new.
@@ -150,10 +153,10 @@ on_both_stores! {
             ("resized", ".checkpoint", &|text| text.replacen("\n681\n", "\n680\n", 1), "it goes on beyond the 680 events of its checkpoint"),
             ("resigned", ".checkpoint", &|text| text.replacen("registrar/", "registrar-/", 2), "it is not signed by the key of this journal"),
             ("no-note", ".checkpoint", &|_| "hello\n".into(), "it is not a signed checkpoint"),
-            ("cut-keys", ".keys", &|text| without_line(&text, 41), "its end is missing"),
-            ("fewer-keys", ".keys", &|text| without_line(&text, 3), "line 41 is not a key"),
+            ("cut-keys", ".keys", &|text| without_line(&text, 42), "its end is missing"),
+            ("fewer-keys", ".keys", &|text| without_line(&text, 3), "line 42 is not a key"),
             ("other-keys", ".keys", &|text| text.replacen("\"wrappedKey\":\"AT", "\"wrappedKey\":\"AS", 1).replacen("\"wrappedKey\":\"A", "\"wrappedKey\":\"B", 1), "the master key does not open the keys of this journal"),
-            ("no-key", ".keys", &|text| without_line(&text, 3).replace("\"count\":41", "\"count\":40"), "a key is missing: that of "),
+            ("no-key", ".keys", &|text| without_line(&text, 3).replace("\"count\":42", "\"count\":41"), "a key is missing: that of "),
         ] {
             let told = refused(&database, &broken(name, suffix, change)).await;
             assert!(told.contains(expected), "{name}: {told}");

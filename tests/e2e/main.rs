@@ -68,6 +68,7 @@ mod journal_reading;
 mod journal_sealing;
 mod journal_selection;
 mod journal_snapshots;
+mod master_key;
 mod migrations;
 mod organizations;
 mod process;

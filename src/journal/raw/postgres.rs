@@ -124,8 +124,11 @@ impl RawJournal for PostgresStore {
         sqlx::query("BEGIN").execute(&mut connection).await?;
         let head: i64 =
             sqlx::query_scalar("SELECT position FROM journal_head FOR UPDATE").fetch_one(&mut connection).await?;
-        let restore: Box<dyn Restore> = Box::new(PostgresRestore { connection, partitioned_until: 0 });
-        Ok((head == 0).then_some(restore))
+        if head != 0 {
+            return Ok(None);
+        }
+        sqlx::query(super::sqlite::FORGET_KEYS).execute(&mut connection).await?;
+        Ok(Some(Box::new(PostgresRestore { connection, partitioned_until: 0 })))
     }
 }
 

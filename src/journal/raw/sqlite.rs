@@ -51,6 +51,9 @@ pub(super) const RETIRE_DOCUMENTS: [&str; 3] = [
     "UPDATE journal_head SET generation = (SELECT max(id) FROM generations)",
 ];
 
+/// An empty journal has no key but its own for digests, of which there are none either.
+pub(super) const FORGET_KEYS: &str = "DELETE FROM subject_keys";
+
 /// Between the columns of a scanned row, and between rows. No stored text has them: JSON escapes control characters,
 /// and names and ids have none. In an altered row they would make too many columns.
 const UNIT: char = '\u{1f}';
@@ -192,8 +195,11 @@ impl RawJournal for SqliteStore {
         let mut connection = self.connect().await?;
         sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await?;
         let head: i64 = sqlx::query_scalar("SELECT position FROM journal_head").fetch_one(&mut connection).await?;
-        let restore: Box<dyn Restore> = Box::new(SqliteRestore { connection });
-        Ok((head == 0).then_some(restore))
+        if head != 0 {
+            return Ok(None);
+        }
+        sqlx::query(FORGET_KEYS).execute(&mut connection).await?;
+        Ok(Some(Box::new(SqliteRestore { connection })))
     }
 }
 

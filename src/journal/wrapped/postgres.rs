@@ -1,0 +1,103 @@
+//! Wrapped keys and answers on PostgreSQL.
+
+use super::{FORMER_KEY_ID, Replacement, WrappedKeys};
+use crate::journal::postgres::PostgresStore;
+use crate::journal::raw::StoredKey;
+use crate::journal::{JournalError, JournalResult, assembled};
+use async_trait::async_trait;
+
+/// `$1` is compared as the bytes that a box begins with.
+fn other(column: &str) -> String {
+    format!("substring({column} FROM 1 FOR octet_length($1)) <> $1")
+}
+
+impl PostgresStore {
+    async fn replace(&self, text: &'static str, replacements: &[Replacement]) -> JournalResult<u64> {
+        let column = |of: fn(&Replacement) -> &[u8]| replacements.iter().map(of).collect::<Vec<_>>();
+        let query = sqlx::query(text)
+            .bind(column(|replacement| &replacement.name))
+            .bind(column(|replacement| &replacement.former))
+            .bind(column(|replacement| &replacement.boxed));
+        Ok(query.execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn others(
+        &self,
+        text: String,
+        prefix: &[u8],
+        after: &[u8],
+        limit: u32,
+    ) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let query = sqlx::query_as(assembled(text)).bind(prefix).bind(after).bind(i64::from(limit));
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+}
+
+#[async_trait]
+impl WrappedKeys for PostgresStore {
+    async fn any_key(&self) -> JournalResult<Option<StoredKey>> {
+        let text = "SELECT subject_id, wrapped_key FROM subject_keys ORDER BY wrapped_key IS NULL LIMIT 1";
+        Ok(sqlx::query_as(text).fetch_optional(&self.pool).await?)
+    }
+
+    async fn add_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn set_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) \
+             ON CONFLICT (subject_id) DO UPDATE SET wrapped_key = excluded.wrapped_key";
+        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn remove_key(&self, subject_id: &str) -> JournalResult<()> {
+        sqlx::query("DELETE FROM subject_keys WHERE subject_id = $1").bind(subject_id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn count_others(&self, prefix: &[u8]) -> JournalResult<u64> {
+        let text = format!(
+            "SELECT (SELECT count(*) FROM subject_keys WHERE {} AND subject_id <> $2) \
+             + (SELECT count(*) FROM idempotency_keys WHERE {})",
+            other("wrapped_key"),
+            other("answer")
+        );
+        let query = sqlx::query_scalar::<_, i64>(assembled(text)).bind(prefix).bind(FORMER_KEY_ID);
+        u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
+    }
+
+    async fn other_keys(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let text = format!(
+            "SELECT convert_to(subject_id, 'UTF8'), wrapped_key FROM subject_keys \
+             WHERE subject_id > convert_from($2, 'UTF8') COLLATE \"C\" AND {} AND subject_id <> '{FORMER_KEY_ID}' \
+             ORDER BY subject_id LIMIT $3",
+            other("wrapped_key")
+        );
+        self.others(text, prefix, after, limit).await
+    }
+
+    async fn other_answers(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let text = format!(
+            "SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3",
+            other("answer")
+        );
+        self.others(text, prefix, after, limit).await
+    }
+
+    async fn replace_keys(&self, replacements: &[Replacement]) -> JournalResult<u64> {
+        let text = "UPDATE subject_keys k SET wrapped_key = u.boxed \
+             FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) u (name, former, boxed) \
+             WHERE k.subject_id = convert_from(u.name, 'UTF8') AND k.wrapped_key = u.former";
+        self.replace(text, replacements).await
+    }
+
+    async fn replace_answers(&self, replacements: &[Replacement]) -> JournalResult<u64> {
+        let text = "UPDATE idempotency_keys k SET answer = u.boxed \
+             FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) u (name, former, boxed) \
+             WHERE k.key = u.name AND k.answer = u.former";
+        self.replace(text, replacements).await
+    }
+}

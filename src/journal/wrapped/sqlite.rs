@@ -1,0 +1,103 @@
+//! Wrapped keys and answers on SQLite.
+
+use super::{FORMER_KEY_ID, Replacement, WrappedKeys};
+use crate::journal::raw::StoredKey;
+use crate::journal::sqlite::{SqliteStore, hex};
+use crate::journal::{JournalError, JournalResult, assembled};
+use async_trait::async_trait;
+use serde_json::json;
+
+/// `$1` is compared as the bytes that a box begins with.
+fn other(column: &str) -> String {
+    format!("substr({column}, 1, length($1)) <> $1")
+}
+
+impl SqliteStore {
+    /// One statement is one transaction.
+    async fn replace(&self, text: &'static str, replacements: &[Replacement]) -> JournalResult<u64> {
+        let row = |row: &Replacement| json!([hex(&row.name), hex(&row.former), hex(&row.boxed)]);
+        let rows = serde_json::Value::Array(replacements.iter().map(row).collect()).to_string();
+        let _turn = self.turn().await?;
+        Ok(sqlx::query(text).bind(rows).execute(&self.pool).await?.rows_affected())
+    }
+
+    async fn others(
+        &self,
+        text: String,
+        prefix: &[u8],
+        after: &[u8],
+        limit: u32,
+    ) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let query = sqlx::query_as(assembled(text)).bind(prefix).bind(after).bind(limit);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+}
+
+#[async_trait]
+impl WrappedKeys for SqliteStore {
+    async fn any_key(&self) -> JournalResult<Option<StoredKey>> {
+        let text = "SELECT subject_id, wrapped_key FROM subject_keys ORDER BY wrapped_key IS NULL LIMIT 1";
+        Ok(sqlx::query_as(text).fetch_optional(&self.pool).await?)
+    }
+
+    async fn add_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+        let _turn = self.turn().await?;
+        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn set_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
+        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) \
+             ON CONFLICT (subject_id) DO UPDATE SET wrapped_key = excluded.wrapped_key";
+        let _turn = self.turn().await?;
+        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn remove_key(&self, subject_id: &str) -> JournalResult<()> {
+        let _turn = self.turn().await?;
+        sqlx::query("DELETE FROM subject_keys WHERE subject_id = $1").bind(subject_id).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn count_others(&self, prefix: &[u8]) -> JournalResult<u64> {
+        let text = format!(
+            "SELECT (SELECT count(*) FROM subject_keys WHERE {} AND subject_id <> $2) \
+             + (SELECT count(*) FROM idempotency_keys WHERE {})",
+            other("wrapped_key"),
+            other("answer")
+        );
+        let query = sqlx::query_scalar::<_, i64>(assembled(text)).bind(prefix).bind(FORMER_KEY_ID);
+        u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
+    }
+
+    async fn other_keys(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let text = format!(
+            "SELECT CAST(subject_id AS BLOB), wrapped_key FROM subject_keys \
+             WHERE subject_id > CAST($2 AS TEXT) AND {} AND subject_id <> '{FORMER_KEY_ID}' ORDER BY subject_id LIMIT $3",
+            other("wrapped_key")
+        );
+        self.others(text, prefix, after, limit).await
+    }
+
+    async fn other_answers(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
+        let text = format!(
+            "SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3",
+            other("answer")
+        );
+        self.others(text, prefix, after, limit).await
+    }
+
+    async fn replace_keys(&self, replacements: &[Replacement]) -> JournalResult<u64> {
+        let text = "UPDATE subject_keys SET wrapped_key = unhex(value ->> 2) FROM json_each($1) \
+             WHERE subject_id = CAST(unhex(value ->> 0) AS TEXT) AND wrapped_key = unhex(value ->> 1)";
+        self.replace(text, replacements).await
+    }
+
+    async fn replace_answers(&self, replacements: &[Replacement]) -> JournalResult<u64> {
+        let text = "UPDATE idempotency_keys SET answer = unhex(value ->> 2) FROM json_each($1) \
+             WHERE idempotency_keys.key = unhex(value ->> 0) AND answer = unhex(value ->> 1)";
+        self.replace(text, replacements).await
+    }
+}
