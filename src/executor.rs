@@ -9,7 +9,7 @@ use crate::committer::{Append, Committer, ExpectedVersion, StreamAppend};
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, codec};
 use crate::security;
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 use quick_cache::sync::Cache;
 use registrar_aggregates::values::OrganizationId;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
@@ -269,6 +269,10 @@ impl Executor {
         let own = || streams.iter().flat_map(|(_, _, events)| events).any(DomainEvent::own_act);
         if context.acts_for_another() && own() {
             return Err(JournalError::ActingForAnother);
+        }
+        // Found out by the committer it would fail the commands of others too, which are in the same batch.
+        if context.answer.is_some() && !self.vault.has_master_key() {
+            return Err(JournalError::unavailable(VaultError::WrongMasterKey));
         }
         let mut seal = Sealing::by(&self.vault);
         let metadata = seal.metadata(&context.metadata).await?;

@@ -426,7 +426,9 @@ async fn with_people(database: &Database) -> Arc<Node> {
     let node = filled(database).await;
     let registered = (0..180).map(|n| {
         let (node, id) = (Arc::clone(&node), Uuid::now_v7());
-        tokio::spawn(async move { node.admin(id, registration(id, Some(&format!("grace{n}@example.org")))).await.unwrap() })
+        tokio::spawn(
+            async move { node.admin(id, registration(id, Some(&format!("grace{n}@example.org")))).await.unwrap() },
+        )
     });
     for registered in registered.collect::<Vec<_>>() {
         registered.await.unwrap();
