@@ -365,7 +365,7 @@ impl Node {
         supervise(committing, failed.clone());
         forget_answers(Arc::clone(&journal), background.clone());
         extend_tree(store.tree(), heads.clone(), background.clone());
-        watch_master_key(Arc::clone(&vault), &background);
+        watch_keys(Arc::clone(&vault), &background);
         let executor = Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault));
         let (aggregates, keys) = (executor.aggregates(), Arc::clone(&vault));
         progress.histories.forgetting(move || {
@@ -558,13 +558,14 @@ fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationTok
     }
 }
 
-/// Looks now and then whether the journal has come under another master key.
-fn watch_master_key(vault: Arc<Vault>, background: &CancellationToken) {
+/// Looks now and then whether the journal has come under another master key, and forgets keys that were unwrapped long ago.
+fn watch_keys(vault: Arc<Vault>, background: &CancellationToken) {
     let watching = async move {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
             // A database that is away is told to those who ask it for something.
             let _ = vault.look().await;
+            vault.forget_old();
         }
     };
     tokio::spawn(background.clone().run_until_cancelled_owned(watching));

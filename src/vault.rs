@@ -3,6 +3,9 @@
 //! Each person has a key of their own, wrapped by the master key. Sealed values leave a mark in their place and stand
 //! together in the document's member `sealed`, by the person whose key opens them. Erasing a person is destroying the
 //! key: the document stays, its hash stays right, the values read as erased.
+//!
+//! Keys of persons, the key of digests and remembered answers hang on a master key directly (`wrapping`), and come under
+//! another one while they are in use (`rewrap`).
 
 mod digests;
 mod master_key;
@@ -317,7 +320,16 @@ impl Vault {
 
     /// A key that was unwrapped not long ago.
     fn known(&self, subject_id: &str) -> Option<Arc<SubjectKey>> {
-        self.unwrapped.get(subject_id).filter(|known| known.since.elapsed() < self.key_age_max).map(|known| known.key)
+        self.unwrapped.get(subject_id).filter(|known| self.is_young(known)).map(|known| known.key)
+    }
+
+    fn is_young(&self, known: &Unwrapped) -> bool {
+        known.since.elapsed() < self.key_age_max
+    }
+
+    /// Forgets keys that are too old to be used.
+    pub(crate) fn forget_old(&self) {
+        self.unwrapped.retain(|_, known| self.is_young(known));
     }
 
     /// Forgets unwrapped keys.

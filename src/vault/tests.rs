@@ -222,6 +222,8 @@ async fn a_key_that_another_server_destroyed_is_not_kept_beyond_its_age() {
     vault.key_age_max = Duration::ZERO;
     assert!(vault.subject_key("p").await.unwrap().unwrap().is_none());
     assert!(!vault.are_current(&KeysBySubject::from([("p".into(), Some(key))])));
+    vault.forget_old();
+    assert_eq!(vault.unwrapped.len(), 0);
     assert!(KEY_AGE_MAX <= Duration::from_secs(60), "as the documents say");
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 /// `$1` is compared as the bytes that a box begins with.
 fn other(column: &str) -> String {
-    format!("substring({column} FROM 1 FOR octet_length($1)) <> $1")
+    format!("substring({column} FROM 1 FOR octet_length($1::bytea)) <> $1::bytea")
 }
 
 impl PostgresStore {
