@@ -26,7 +26,10 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 
+# Which ports of the machine lead here, and what stands before them, is decided where the container is run. TLS of its own:
+# REGISTRAR_TLS_CERT and REGISTRAR_TLS_KEY.
 ENV REGISTRAR_LISTEN=0.0.0.0:8080 \
+    REGISTRAR_ALLOW_CLEAR_TEXT=listen \
     REGISTRAR_DATA=/data
 EXPOSE 8080
 

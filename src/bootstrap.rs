@@ -6,6 +6,7 @@ use crate::directory::passwords::{NotAccepted, Pwned, Rules, Weak, accept};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
+use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Granter, Person, Registration};
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
 use registrar_projections::{AdminDocument, Direction, Query, admins};
@@ -66,7 +67,7 @@ pub async fn first_administrator(
         NotAccepted::Busy(busy) => busy.into(),
         NotAccepted::NotLookedUp => BootstrapError::NotLookedUp,
     })?;
-    let registration = registration(&settings.email, hash);
+    let registration = registration(&settings.email, hash, Utc::now() + settings.password_life);
     let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration), Granter::System));
     match node.executor.execute::<Admin>(&RequestContext::system(), &id, command, None).await {
         Ok(_) => {
@@ -86,7 +87,7 @@ async fn has_admins(node: &Node) -> Result<bool, JournalError> {
     Ok(node.documents.page(one).await?.value.total > 0)
 }
 
-fn registration(email: &EmailAddress, password_hash: String) -> Registration {
+fn registration(email: &EmailAddress, password_hash: String, expires_at: DateTime<Utc>) -> Registration {
     Registration {
         id: AdminId(Uuid::now_v7()),
         person_id: PersonId(Uuid::now_v7()),
@@ -103,7 +104,12 @@ fn registration(email: &EmailAddress, password_hash: String) -> Registration {
         legacy_identifier: None,
         addresses: Vec::new(),
         phone_numbers: Vec::new(),
-        account: Some(Account { id: AccountId(Uuid::now_v7()), email: email.clone(), password_hash }),
+        account: Some(Account {
+            id: AccountId(Uuid::now_v7()),
+            email: email.clone(),
+            password_hash,
+            password_expires_at: Some(expires_at),
+        }),
     }
 }
 

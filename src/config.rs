@@ -4,18 +4,27 @@
 //! that is how compose files and process managers say "no". Secrets come from variables only, since anybody on the
 //! machine can read the arguments of a process.
 
+pub(crate) mod clear_text;
+mod nats;
 mod parse;
+mod sessions;
 
-use crate::auth::Rate;
+pub use clear_text::{ClearText, ClearTextArgs};
+pub use nats::NatsArgs;
+pub use sessions::SessionArgs;
+
+use crate::auth::{Rate, SessionBounds};
 use crate::directory::passwords::Pwned;
+use crate::directory::second_factor::Requirement;
 use crate::node::StoreSettings;
 use crate::publisher::NatsSettings;
 use crate::service_documents::ServiceDocuments;
 use crate::vault::{MasterKey, MasterKeyError, MasterKeys};
 use crate::workloads::Workloads;
-use chrono::Weekday;
+use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;
 use clap::Args;
+use clear_text::Connection;
 use ipnet::IpNet;
 use registrar_aggregates::values::EmailAddress;
 use std::ffi::OsString;
@@ -86,6 +95,33 @@ pub struct FirstAdministratorArgs {
     /// E-mail of the administrator that an empty journal gets [default: admin@registrar.local]
     #[arg(long, env = "REGISTRAR_ADMIN_EMAIL", value_name = "E-MAIL", hide_env_values = true)]
     pub admin_email: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub first_password: FirstPasswordArgs,
+}
+
+/// Life of passwords that their owners did not set.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FirstPasswordArgs {
+    /// How long a password is good that its owner did not set, as a number with s, m, h or d [default: 30d, which is the most]
+    #[arg(long, env = "REGISTRAR_FIRST_PASSWORD_LIFE", value_name = "TIME", hide_env_values = true)]
+    pub first_password_life: Option<String>,
+}
+
+/// Life of a password that its owner did not set, and the longest one: NIST SP 800-63A gives a code that is sent by post to
+/// wherever the person is thirty days.
+pub const FIRST_PASSWORD_LIFE: TimeDelta = TimeDelta::days(30);
+
+impl FirstPasswordArgs {
+    /// Fills in the default.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn resolve(self) -> Result<TimeDelta, ConfigError> {
+        let range = TimeDelta::minutes(5)..=FIRST_PASSWORD_LIFE;
+        given(self.first_password_life)
+            .map_or(Ok(FIRST_PASSWORD_LIFE), |text| parse::time("REGISTRAR_FIRST_PASSWORD_LIFE", &text, range))
+    }
 }
 
 /// The look-up of stolen passwords, for all that sets passwords.
@@ -103,13 +139,18 @@ impl PwnedArgs {
     /// The service, if the setting names one.
     ///
     /// # Errors
-    /// [`ConfigError`].
-    pub fn resolve(self) -> Result<Option<Pwned>, ConfigError> {
+    /// [`ConfigError`]; also if it would be asked in the clear beyond this machine and that is not allowed.
+    pub fn resolve(self, clear: &ClearText) -> Result<Option<Pwned>, ConfigError> {
+        const URL: &str = "REGISTRAR_PWNED_URL";
         const REQUIRED: &str = "REGISTRAR_PWNED_REQUIRED";
         let required = given(self.pwned_required).map_or(Ok(false), |text| parse::truth(REQUIRED, &text))?;
         match given(self.pwned_url) {
-            Some(url) => Ok(Some(parse::pwned(&url)?.required(required))),
-            None if required => Err(ConfigError::new("REGISTRAR_PWNED_URL", format!("is needed with {REQUIRED}"))),
+            Some(url) => {
+                let pwned = parse::pwned(&url)?;
+                clear.check_url(Connection::Pwned, URL, &url)?;
+                Ok(Some(pwned.required(required)))
+            }
+            None if required => Err(ConfigError::new(URL, format!("is needed with {REQUIRED}"))),
             None => Ok(None),
         }
     }
@@ -133,15 +174,18 @@ pub struct ServeArgs {
     /// File of the certificate's private key, as PEM [default: none]
     #[arg(long, env = "REGISTRAR_TLS_KEY", value_name = "FILE", hide_env_values = true)]
     pub tls_key: Option<OsString>,
-    /// Whether the docs page, OpenAPI and AsyncAPI are served [default: true]
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub clear_text: ClearTextArgs,
+    /// Whether the docs page, OpenAPI and AsyncAPI are served [default: true on a loopback address, else false]
     #[arg(long, env = "REGISTRAR_DOCS", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub docs: Option<String>,
-    /// Whether /metrics is served [default: true]
+    /// Whether /metrics is served [default: true on a loopback address, else false]
     #[arg(long, env = "REGISTRAR_METRICS", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub metrics: Option<String>,
-    /// NATS servers to publish events to, separated by commas [default: none]
-    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
-    pub nats_url: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub nats: NatsArgs,
     /// Whether events carry personal values to those who follow them, instead of having them redacted [default: false]
     #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub publish_personal: Option<String>,
@@ -178,6 +222,18 @@ pub struct ServeArgs {
     /// File with the documents that people agree to before they go on, a JSON array [default: none]
     #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
     pub service_documents: Option<OsString>,
+    /// Who signs in with a second factor only: none, privileged (ECG admins, holders of system roles), admins (those and admins of organizations) or all [default: none]
+    #[arg(long, env = "REGISTRAR_SECOND_FACTOR_REQUIRED", value_name = "WHO", hide_env_values = true)]
+    pub second_factor_required: Option<String>,
+    /// Whether every refresh exchanges the refresh token, also where the client does not ask for it [default: false]
+    #[arg(long, env = "REGISTRAR_REFRESH_ROTATE", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub refresh_rotate: Option<String>,
+    /// Whether people show their password once more to change addresses that they sign in with and to end other sessions [default: false]
+    #[arg(long, env = "REGISTRAR_CONFIRM_CHANGES", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pub confirm_changes: Option<String>,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub sessions: SessionArgs,
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub pwned: PwnedArgs,
@@ -264,6 +320,14 @@ pub struct ServeSettings {
     pub service_documents: ServiceDocuments,
     /// Who knows stolen passwords.
     pub pwned: Option<Pwned>,
+    /// Whose sign-in needs a second factor.
+    pub second_factor: Requirement,
+    /// Whether every refresh exchanges the refresh token.
+    pub rotate_refresh: bool,
+    /// Whether changes of how one signs in ask for the password.
+    pub confirm_changes: bool,
+    /// How long sessions go on.
+    pub sessions: SessionBounds,
 }
 
 /// Whom an empty journal gets as administrator.
@@ -272,15 +336,16 @@ pub struct FirstAdministrator {
     pub email: EmailAddress,
     /// Password; generated without.
     pub password: Option<Zeroizing<String>>,
+    /// How long passwords are good that their owners did not set.
+    pub password_life: TimeDelta,
 }
 
 impl StoreArgs {
     /// Fills in the default.
     #[must_use]
     pub fn resolve(self) -> StoreSettings {
-        let folder = |given: Option<OsString>| given.filter(|path| !path.is_empty()).map(PathBuf::from);
-        let data = folder(self.data).unwrap_or_else(|| PathBuf::from("data"));
-        StoreSettings { database_url: given(self.database_url), data, archives: folder(self.archives) }
+        let data = path(self.data).unwrap_or_else(|| PathBuf::from("data"));
+        StoreSettings { database_url: given(self.database_url), data, archives: path(self.archives) }
     }
 }
 
@@ -311,7 +376,8 @@ impl FirstAdministratorArgs {
         let email = given(self.admin_email).unwrap_or_else(|| "admin@registrar.local".into());
         let email = EmailAddress::parse(&email)
             .map_err(|problem| ConfigError::new("REGISTRAR_ADMIN_EMAIL", format!("{problem}, not {email:?}")))?;
-        Ok(FirstAdministrator { email, password: secrets.admin_password.clone() })
+        let password_life = self.first_password.resolve()?;
+        Ok(FirstAdministrator { email, password: secrets.admin_password.clone(), password_life })
     }
 }
 
@@ -332,15 +398,23 @@ impl ServeArgs {
         let truth_or = |name, text, default| given(text).map_or(Ok(default), |text| parse::truth(name, &text));
         let truth = |name, text| truth_or(name, text, false);
         let publish_personal = truth("REGISTRAR_PUBLISH_PERSONAL", self.publish_personal)?;
+        let tls = tls([("REGISTRAR_TLS_CERT", self.tls_cert), ("REGISTRAR_TLS_KEY", self.tls_key)])?;
+        let clear = self.clear_text.resolve()?;
+        if tls.is_none() {
+            let remedy = "set REGISTRAR_TLS_CERT and REGISTRAR_TLS_KEY";
+            clear.check(Connection::Listen, "REGISTRAR_LISTEN", &listen.ip().to_string(), remedy)?;
+        }
+        // Nobody else reaches them there; beyond this machine they tell strangers what there is to be attacked.
+        let shown = listen.ip().to_canonical().is_loopback();
         Ok(ServeSettings {
             store: self.store.resolve(),
             listen,
             public_url,
-            tls: tls(self.tls_cert, self.tls_key)?,
-            docs: truth_or("REGISTRAR_DOCS", self.docs, true)?,
-            metrics: truth_or("REGISTRAR_METRICS", self.metrics, true)?,
+            tls,
+            docs: truth_or("REGISTRAR_DOCS", self.docs, shown)?,
+            metrics: truth_or("REGISTRAR_METRICS", self.metrics, shown)?,
             first_administrator: self.first_administrator.resolve(secrets)?,
-            nats: nats(self.nats_url, publish_personal)?,
+            nats: self.nats.resolve(publish_personal, &clear)?,
             publish_personal,
             reason_mandatory: truth("REGISTRAR_REASON_MANDATORY", self.reason_mandatory)?,
             trusted_proxies: given(self.trusted_proxies).map_or(Ok(Vec::new()), |list| parse::networks(&list))?,
@@ -359,7 +433,12 @@ impl ServeArgs {
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
             workloads: file("REGISTRAR_WORKLOADS", self.workloads, Workloads::read)?,
             service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
-            pwned: self.pwned.resolve()?,
+            pwned: self.pwned.resolve(&clear)?,
+            second_factor: given(self.second_factor_required)
+                .map_or(Ok(Requirement::Nobody), |text| parse::requirement(&text))?,
+            rotate_refresh: truth("REGISTRAR_REFRESH_ROTATE", self.refresh_rotate)?,
+            confirm_changes: truth("REGISTRAR_CONFIRM_CHANGES", self.confirm_changes)?,
+            sessions: self.sessions.resolve()?,
         })
     }
 }
@@ -373,32 +452,30 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// The files for TLS: both or none.
-fn tls(certificate: Option<OsString>, key: Option<OsString>) -> Result<Option<TlsFiles>, ConfigError> {
-    let file = |given: Option<OsString>| given.filter(|path| !path.is_empty()).map(PathBuf::from);
-    match (file(certificate), file(key)) {
+/// The files for TLS, certificate and key, each with its setting: both or none.
+fn tls(
+    [(certificate_name, certificate), (key_name, key)]: [(&'static str, Option<OsString>); 2],
+) -> Result<Option<TlsFiles>, ConfigError> {
+    match (path(certificate), path(key)) {
         (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
         (None, None) => Ok(None),
-        (Some(_), None) => Err(ConfigError::new("REGISTRAR_TLS_KEY", "is needed with REGISTRAR_TLS_CERT")),
-        (None, Some(_)) => Err(ConfigError::new("REGISTRAR_TLS_CERT", "is needed with REGISTRAR_TLS_KEY")),
+        (Some(_), None) => Err(ConfigError::new(key_name, format!("is needed with {certificate_name}"))),
+        (None, Some(_)) => Err(ConfigError::new(certificate_name, format!("is needed with {key_name}"))),
     }
 }
 
-/// The NATS servers that the setting names, if it names some.
-///
-/// # Errors
-/// [`ConfigError`].
-pub fn nats(urls: Option<String>, publish_personal: bool) -> Result<Option<NatsSettings>, ConfigError> {
-    given(urls).map(|urls| parse::nats(&urls, publish_personal)).transpose()
+/// The path, unless it is empty.
+fn path(given: Option<OsString>) -> Option<PathBuf> {
+    given.filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// What a file holds, if one is named.
 fn file<T: Default>(
     name: &'static str,
-    path: Option<OsString>,
+    named: Option<OsString>,
     read: fn(&Path) -> Result<T, String>,
 ) -> Result<T, ConfigError> {
-    let Some(path) = path.filter(|path| !path.is_empty()).map(PathBuf::from) else { return Ok(T::default()) };
+    let Some(path) = path(named) else { return Ok(T::default()) };
     read(&path).map_err(|problem| ConfigError::new(name, format!("{} cannot be used: {problem}", path.display())))
 }
 

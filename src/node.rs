@@ -1,6 +1,7 @@
 //! A node: the store, the committer and everything else that serves, without HTTP.
 
 use crate::committer::{Append, Committer, Progress};
+use crate::config::clear_text::is_this_machine;
 use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
 use crate::history::{Histories, Watched};
@@ -16,7 +17,6 @@ use crate::vault::{MasterKeys, Vault, VaultError};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnection;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -283,10 +283,7 @@ fn verified(url: &str, options: PgConnectOptions) -> PgConnectOptions {
 
 fn verified_unless(environment_says: bool, url: &str, options: PgConnectOptions) -> PgConnectOptions {
     let host = options.get_host();
-    let here = host.starts_with('/')
-        || host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-        || options.get_socket().is_some();
+    let here = host.starts_with('/') || is_this_machine(host) || options.get_socket().is_some();
     let said = environment_says || ["sslmode=", "ssl-mode="].iter().any(|name| url.contains(name));
     if here || said { options } else { options.ssl_mode(PgSslMode::VerifyFull) }
 }

@@ -20,6 +20,12 @@ const LOG: &str = "REGISTRAR_LOG";
 /// Either of them turns traces on; which of them counts for what is the exporter's to know (OpenTelemetry protocol
 /// exporter specification).
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+/// Where traces are sent: the variables that are set, with their values.
+pub(crate) fn endpoints() -> impl Iterator<Item = (&'static str, String)> {
+    let set = |name| Some((name, std::env::var(name).ok()?));
+    ENDPOINTS.into_iter().filter_map(set).filter(|(_, url)| !url.is_empty())
+}
+
 /// How long the last traces may take on their way out.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 /// From a query of a cached document to a request that is about to be given up, in seconds.
@@ -64,11 +70,7 @@ pub fn start(level: &str) -> Result<Telemetry, TelemetryError> {
         Some(given) => filter_of(given)?,
         None => EnvFilter::try_new(format!("{level},{QUIET}"))?,
     };
-    let traces = if ENDPOINTS.iter().any(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty())) {
-        Some(trace_provider()?)
-    } else {
-        None
-    };
+    let traces = if endpoints().next().is_some() { Some(trace_provider()?) } else { None };
     // Spans of our own only: those of the client that sends them would be sent in turn. Lines of the security log name
     // addresses and accounts, which is nothing for those who look at traces.
     let exported = traces.as_ref().map(|provider| {

@@ -12,7 +12,9 @@ pub mod identity;
 pub mod site_organizations;
 
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
+use crate::config::FIRST_PASSWORD_LIFE;
 use crate::directory::passwords::Pwned;
+use crate::directory::second_factor::Requirement;
 use crate::directory::sign_in::Failures;
 use crate::node::Node;
 use crate::publisher::PublisherStatus;
@@ -22,6 +24,7 @@ use crate::workloads::Workloads;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use chrono::TimeDelta;
 use cloud_organizations::refusals::ErrorResponse;
 use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
@@ -100,12 +103,30 @@ pub struct ApiSettings {
     pub workloads: Workloads,
     /// Who knows stolen passwords; nobody is asked without.
     pub pwned: Option<Pwned>,
+    /// How long passwords are good that their owners did not set.
+    pub first_password_life: FirstPasswordLife,
+    /// Whose sign-in needs a second factor.
+    pub second_factor: Requirement,
+    /// Whether persons show their password once more to change how they sign in, and to end other sessions.
+    pub confirm_changes: bool,
+    /// Whether every refresh exchanges the refresh token, whatever the client asks for.
+    pub rotate_refresh: bool,
     /// Whether there is nothing at the paths of the documents: docs page, OpenAPI, AsyncAPI.
     pub hide_docs: bool,
     /// Whether browsers are told to come by TLS alone.
     pub strict_transport: bool,
     /// What `/metrics` tells; without it there is nothing at that path.
     pub metrics: Option<PrometheusHandle>,
+}
+
+/// How long passwords are good that their owners did not set.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstPasswordLife(pub TimeDelta);
+
+impl Default for FirstPasswordLife {
+    fn default() -> Self {
+        FirstPasswordLife(FIRST_PASSWORD_LIFE)
+    }
 }
 
 impl AppState {

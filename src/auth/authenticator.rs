@@ -2,7 +2,7 @@
 
 use super::keys::{self, KeyCache};
 use super::tokens::{self, Claims, Unverified};
-use super::{AuthError, Permission, Principal};
+use super::{AuthError, Permission, Principal, SessionBounds};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -58,6 +58,7 @@ pub struct Authenticator {
     checks_issuer: bool,
     keys: KeyCache,
     verified: Cache<[u8; 32], Arc<Verified>>,
+    bounds: SessionBounds,
 }
 
 /// A token whose signature was right.
@@ -76,7 +77,8 @@ impl Authenticator {
     pub async fn open(node: &Node, issuer: String) -> JournalResult<Self> {
         keys::establish(node, &RequestContext::system()).await?;
         let keys = KeyCache::load(node).await?;
-        Ok(Authenticator { issuer, checks_issuer: true, keys, verified: Cache::new(VERIFIED_MAX) })
+        let (verified, bounds) = (Cache::new(VERIFIED_MAX), SessionBounds::default());
+        Ok(Authenticator { issuer, checks_issuer: true, keys, verified, bounds })
     }
 
     /// Goes by the key alone, which belongs to this database and to no other. For a server without a configured
@@ -85,6 +87,18 @@ impl Authenticator {
     pub fn accepting_any_issuer(mut self) -> Self {
         self.checks_issuer = false;
         self
+    }
+
+    /// The same, with other bounds of sessions.
+    #[must_use]
+    pub fn bounding_sessions(self, bounds: SessionBounds) -> Self {
+        Authenticator { bounds, ..self }
+    }
+
+    /// How long sessions go on.
+    #[must_use]
+    pub fn bounds(&self) -> &SessionBounds {
+        &self.bounds
     }
 
     /// Recognises the bearer of the token in an `Authorization` header, by what `documents` say.
@@ -104,7 +118,7 @@ impl Authenticator {
         let claims = &verified.claims;
         claims.check(self.checks_issuer.then_some(self.issuer.as_str()), now)?;
         if let Some(session) = &claims.sid {
-            return super::sessions::recognise(documents, claims, session, now).await;
+            return super::sessions::recognise(documents, &self.bounds, claims, session, now).await;
         }
         let document = documents.find::<AdminDocument>(&claims.sub).await?.value;
         let document = document

@@ -21,8 +21,9 @@ pub use keys::{Former, rotate};
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};
-pub use sessions::{ACCESS_SECS_MAX, Acting, Identity, SessionTokens, Signing, acting, is_reserved};
-pub(crate) use sessions::{IDLE, goes_on};
+pub use sessions::{
+    ACCESS_SECS_MAX, Acting, Bound, Identity, SessionBounds, SessionTokens, Signing, acting, is_reserved,
+};
 
 use crate::access::Holder;
 use crate::journal::{JournalError, JournalResult};

@@ -22,8 +22,61 @@ use std::sync::Arc;
 
 /// Longest life of an access token, in seconds.
 pub const ACCESS_SECS_MAX: u32 = 3_600;
-/// How long a session goes on that nobody refreshes or switches.
-pub(crate) const IDLE: TimeDelta = TimeDelta::days(14);
+/// How long sessions go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bound {
+    /// From their beginning.
+    pub life: TimeDelta,
+    /// From the last sign-in, refresh or switch. A request with an access token leaves no trace, so that this is not shorter
+    /// than what such a token lives without ending sessions that are used.
+    pub idle: TimeDelta,
+}
+
+/// Bounds of sessions by whose they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionBounds {
+    /// Sessions of everybody.
+    pub all: Bound,
+    /// Those that were begun by signing in to a privileged account, an ECG admin's or that of a holder of a system role.
+    pub privileged: Bound,
+}
+
+impl Default for SessionBounds {
+    fn default() -> Self {
+        SessionBounds {
+            all: Bound { life: TimeDelta::days(90), idle: TimeDelta::days(14) },
+            // A working day, and twice the life of an access token.
+            privileged: Bound { life: TimeDelta::hours(24), idle: TimeDelta::hours(2) },
+        }
+    }
+}
+
+impl SessionBounds {
+    /// The bound of a session by how it began and whether its account is privileged.
+    #[must_use]
+    pub fn of(&self, origin: Origin, privileged: bool) -> Bound {
+        match origin {
+            Origin::SignIn if privileged => self.privileged,
+            // Programs that act for somebody, or identify themselves, have no person to ask.
+            Origin::SignIn | Origin::Synthetic | Origin::Workload => self.all,
+        }
+    }
+
+    /// The end of a session that is used until then.
+    #[must_use]
+    pub fn end(&self, session: &SessionDocument, privileged: bool) -> DateTime<Utc> {
+        let bound = self.of(session.state.origin, privileged);
+        session.state.expires_at.min(session.created_at + bound.life)
+    }
+
+    /// Whether neither the end of a session has come nor that of one that nobody uses. The account may have become privileged
+    /// since the session began.
+    #[must_use]
+    pub fn goes_on(&self, session: &SessionDocument, privileged: bool, now: DateTime<Utc>) -> bool {
+        let idle = self.of(session.state.origin, privileged).idle;
+        now < self.end(session, privileged) && now < session.updated_at + idle
+    }
+}
 /// Whom id tokens are meant for: programs that want to know who signed in. Nothing is allowed by one.
 const ID_AUDIENCE: &str = "registrar-clients";
 
@@ -32,6 +85,7 @@ const OVER: AuthError = AuthError::Unauthenticated("the session is over");
 /// Recognises the bearer of a session's token.
 pub(super) async fn recognise(
     documents: &Documents,
+    bounds: &SessionBounds,
     claims: &Claims,
     session: &str,
     now: DateTime<Utc>,
@@ -43,7 +97,7 @@ pub(super) async fn recognise(
     match session.state.account {
         Account::User => {
             let user = user.ok_or(OVER)?;
-            let Acting { rights, by } = acting(documents, &session, &user, now).await?.ok_or(OVER)?;
+            let Acting { rights, by } = acting(documents, bounds, &session, &user, now).await?.ok_or(OVER)?;
             let principal = Principal::of_user(rights, session.state.id, scope);
             Ok(match by {
                 Some(actor) => principal.acted_by(actor),
@@ -52,7 +106,7 @@ pub(super) async fn recognise(
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&claims.sub).await?.value.ok_or(OVER)?;
-            if !goes_on(&session, now) || !admin.active || admin.epoch != session.state.epoch {
+            if !bounds.goes_on(&session, true, now) || !admin.active || admin.epoch != session.state.epoch {
                 return Err(OVER);
             }
             let organization = scope.map(|scope| scope.to_string());
@@ -79,12 +133,13 @@ pub struct Acting {
 /// `Unavailable`, `Corrupt`.
 pub async fn acting(
     documents: &Documents,
+    bounds: &SessionBounds,
     session: &SessionDocument,
     user: &Arc<UserDocument>,
     now: DateTime<Utc>,
 ) -> JournalResult<Option<Acting>> {
     let state = &session.state;
-    if !is_live(session, user, now) {
+    if !is_live(bounds, session, user, now) {
         return Ok(None);
     }
     if let Some(scope) = state.scope
@@ -124,15 +179,10 @@ async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Optio
     }
 }
 
-/// Whether neither the end of a session has come nor that of one that nobody uses.
-pub(crate) fn goes_on(session: &SessionDocument, now: DateTime<Utc>) -> bool {
-    now < session.state.expires_at && now < session.updated_at + IDLE
-}
-
 /// Whether a user's session goes on: its time has not come, its user is enabled and in the epoch that it belongs to, and a
 /// member of the organization that it acts in without having left in between.
-fn is_live(session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
-    let in_time = goes_on(session, now);
+fn is_live(bounds: &SessionBounds, session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
+    let in_time = bounds.goes_on(session, !user.system_roles.is_empty(), now);
     let session = &session.state;
     let member = session.scope.is_none_or(|scope| {
         let membership = user.memberships.get(&scope.organization_id);
@@ -295,9 +345,37 @@ mod tests {
             "version": 2, "createdAt": at(0), "updatedAt": at(3),
         });
         let session: SessionDocument = serde_json::from_value(document).expect("a session");
-        let moment = TimeDelta::milliseconds(1);
+        let (moment, bounds) = (TimeDelta::milliseconds(1), SessionBounds::default());
+        let goes_on = |session: &SessionDocument, now| bounds.goes_on(session, false, now);
         assert!(goes_on(&session, at(17) - moment) && !goes_on(&session, at(17)));
         let refreshed = SessionDocument { updated_at: at(29), ..session };
         assert!(goes_on(&refreshed, at(30) - moment) && !goes_on(&refreshed, at(30)));
+    }
+
+    #[test]
+    fn a_session_of_a_privileged_account_ends_by_bounds_of_its_own() {
+        let at = |hours: i64| DateTime::UNIX_EPOCH + TimeDelta::hours(hours);
+        let id = uuid::Uuid::nil();
+        let session = |origin: &str, updated: i64| -> SessionDocument {
+            let document = json!({
+                "state": { "id": id, "userId": id, "epoch": 0, "origin": origin, "expiresAt": at(24 * 30) },
+                "version": 2, "createdAt": at(0), "updatedAt": at(updated),
+            });
+            serde_json::from_value(document).expect("a session")
+        };
+        let moment = TimeDelta::milliseconds(1);
+        let bounds = SessionBounds {
+            privileged: Bound { life: TimeDelta::hours(8), idle: TimeDelta::hours(3) },
+            ..SessionBounds::default()
+        };
+        let idle = session("sign-in", 2);
+        assert!(bounds.goes_on(&idle, true, at(5) - moment) && !bounds.goes_on(&idle, true, at(5)));
+        assert!(bounds.goes_on(&idle, false, at(5)), "others go on");
+        let used = session("sign-in", 7);
+        assert!(bounds.goes_on(&used, true, at(8) - moment) && !bounds.goes_on(&used, true, at(8)));
+        assert_eq!((bounds.end(&used, true), bounds.end(&used, false)), (at(8), at(24 * 30)));
+        assert!(bounds.goes_on(&session("workload", 7), true, at(24)), "programs have no person to ask");
+        let shorter = SessionBounds { all: Bound { life: TimeDelta::hours(10), idle: TimeDelta::hours(1) }, ..bounds };
+        assert!(!shorter.goes_on(&used, false, at(8)) && shorter.end(&used, false) == at(10));
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::auth::{Authenticator, Permission, TokenRequest};
+use crate::config::FIRST_PASSWORD_LIFE;
 use crate::node::StoreSettings;
 use crate::vault::MasterKey;
 use registrar_aggregates::ClaimKey;
@@ -23,6 +24,7 @@ fn settings(password: Option<&str>) -> FirstAdministrator {
     FirstAdministrator {
         email: EmailAddress::parse("first@example.com").expect("an e-mail"),
         password: password.map(|password| Zeroizing::new(password.to_owned())),
+        password_life: FIRST_PASSWORD_LIFE,
     }
 }
 
@@ -41,8 +43,10 @@ async fn an_empty_journal_gets_an_administrator_who_can_do_everything() {
     assert_eq!(admin.audit_info.created_by, "system");
 
     let (_, state) = node.executor.state::<Admin>(&admin.id.to_string()).await.expect("loaded");
-    let hash = state.profile().and_then(|profile| profile.account.clone()).expect("an account").password_hash;
-    assert_eq!(passwords.verify(made.password, Some(hash)).await, Ok(true));
+    let account = state.profile().and_then(|profile| profile.account.clone()).expect("an account");
+    assert_eq!(passwords.verify(made.password, Some(account.password_hash)).await, Ok(true));
+    let good_for = account.password_expires_at.expect("it is not for ever") - Utc::now();
+    assert!(good_for <= FIRST_PASSWORD_LIFE && good_for > FIRST_PASSWORD_LIFE - chrono::TimeDelta::minutes(5));
 
     let key = node.vault.claim(&ClaimKey::account_email(&made.email));
     let holder = node.journal.claim_holder(&key).await.expect("asked");
@@ -89,7 +93,7 @@ async fn a_journal_with_an_admin_is_left_as_it_is() {
     first_administrator(&node, &passwords, None, &settings(None)).await.expect("made");
     let head = node.journal.head().await.expect("a head").position;
     let other =
-        FirstAdministrator { email: EmailAddress::parse("second@example.com").expect("an e-mail"), password: None };
+        FirstAdministrator { email: EmailAddress::parse("second@example.com").expect("an e-mail"), ..settings(None) };
     assert!(first_administrator(&node, &passwords, None, &other).await.expect("nothing to do").is_none());
     assert_eq!(node.journal.head().await.expect("a head").position, head);
 }

@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::{output, start};
 use crate::checkpoint::{self, NoteVerifier};
-use crate::config::{self, Secrets, StoreArgs};
+use crate::config::{self, ClearTextArgs, NatsArgs, Secrets, StoreArgs};
 use crate::files::{self, Format, Selection};
 use crate::followers;
 use crate::node::{Node, Store};
@@ -63,9 +63,11 @@ pub(super) struct ArchiveArgs {
     /// File to write; .checkpoint, .proofs and .keys are added to its name for those beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// NATS servers that must have the events first, separated by commas [default: none]
-    #[arg(long, env = "REGISTRAR_NATS_URL", value_name = "URLS", hide_env_values = true)]
-    nats_url: Option<String>,
+    // Where these servers are named, they must have the events first.
+    #[command(flatten)]
+    nats: NatsArgs,
+    #[command(flatten)]
+    clear_text: ClearTextArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -133,7 +135,7 @@ async fn export(args: ExportArgs) -> anyhow::Result<()> {
 }
 
 async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
-    let nats = config::nats(args.nats_url, false)?;
+    let nats = args.nats.resolve(false, &args.clear_text.resolve()?)?;
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
     let progress = Progress::start("archiving events");
     let shown = |done, total| progress.show(done, total);

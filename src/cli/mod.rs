@@ -18,7 +18,7 @@ mod start;
 mod token;
 mod user;
 
-use crate::config::ServeArgs;
+use crate::config::{ClearTextArgs, ServeArgs};
 use crate::priority::give_way;
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -98,6 +98,14 @@ impl Command {
         }
     }
 
+    /// What may be in the clear, for the traces that every command sends.
+    fn clear_text(&self) -> ClearTextArgs {
+        match self {
+            Command::Serve(args) => args.clear_text.clone(),
+            _ => ClearTextArgs::from_env(),
+        }
+    }
+
     /// Whether it takes long and nobody waits for it as for an answer, beside servers that people do wait for.
     fn can_wait(&self) -> bool {
         matches!(self, Command::Projections(_) | Command::Journal(_))
@@ -137,6 +145,7 @@ pub fn run() -> ExitCode {
 }
 
 fn try_run(command: Command) -> anyhow::Result<()> {
+    command.clear_text().resolve()?.check_traces()?;
     let _telemetry = telemetry::start(command.log_level())?;
     if command.can_wait() {
         give_way();

@@ -6,7 +6,7 @@ mod tls;
 
 use super::{output, start};
 use crate::api::ecg_admins::periods::Calendar;
-use crate::api::{self, ApiSettings, AppState};
+use crate::api::{self, ApiSettings, AppState, FirstPasswordLife};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::directory::{accounts, moves};
@@ -66,7 +66,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         background.spawn(shutdown.clone().run_until_cancelled_owned(shown.keep_up()));
     }
     warn_of_the_open(&settings, address);
-    let authenticator = authenticator(&node, &settings, (scheme, address)).await?;
+    let authenticator = authenticator(&node, &settings, (scheme, address)).await?.bounding_sessions(settings.sessions);
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
     let (limits, trusted_proxies) = (room_for(settings.connections), settings.trusted_proxies.clone());
     let api = ApiSettings {
@@ -80,13 +80,17 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         service_documents: settings.service_documents,
         workloads: settings.workloads,
         pwned: settings.pwned,
+        first_password_life: FirstPasswordLife(settings.first_administrator.password_life),
+        second_factor: settings.second_factor,
+        confirm_changes: settings.confirm_changes,
+        rotate_refresh: settings.rotate_refresh,
         hide_docs: !settings.docs,
         strict_transport: tls.is_some()
             || settings.public_url.as_deref().is_some_and(|url| url.starts_with("https://")),
         metrics: settings.metrics.then_some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
-    announce((scheme, address), settings.public_url.as_deref());
+    announce((scheme, address), settings.public_url.as_deref(), settings.docs);
     let router = ending_feeds(api::router(state), &shutdown);
     let service = connections::Service { router, limits, trusted_proxies, tls };
     connections::answer(listener, service, &shutdown).await;
@@ -192,11 +196,14 @@ pub(super) fn on_this_machine(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>) {
+fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>, docs: bool) {
     let url = public_url.map_or_else(|| reachable((scheme, address)), str::to_owned);
     tracing::info!(%address, url, "listening");
     // A server does not end because nobody reads its standard output.
-    let _ = output::line(format_args!("Registrar answers at {url}\nDocumentation: {url}/docs"));
+    let _ = output::line(format_args!("Registrar answers at {url}"));
+    if docs {
+        let _ = output::line(format_args!("Documentation: {url}/docs"));
+    }
 }
 
 /// A feed has no end of its own: without this a single reader would keep the server from stopping.

@@ -17,7 +17,7 @@ fn without_a_command_it_serves() {
     assert!(cli.command.is_none());
     assert_eq!(cli.serve.address.listen.as_deref(), Some("127.0.0.1:9000"));
     let served = parse("registrar serve --nats-url nats://a").expect("parsed");
-    assert!(matches!(served.command, Some(Command::Serve(args)) if args.nats_url.as_deref() == Some("nats://a")));
+    assert!(matches!(served.command, Some(Command::Serve(args)) if args.nats.nats_url.as_deref() == Some("nats://a")));
 }
 
 #[test]

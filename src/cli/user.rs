@@ -2,16 +2,18 @@
 
 use super::{output, start};
 use crate::auth::{PasswordHasher, passwords};
-use crate::config::{PwnedArgs, Secrets, StoreArgs};
+use crate::config::{ClearTextArgs, FirstPasswordArgs, PwnedArgs, Secrets, StoreArgs};
 use crate::directory::accounts::{self, Contact};
 use crate::directory::membership::{self, Part};
 use crate::directory::passwords::{self as rules, Rules};
 use crate::directory::sessions::{self, Ended, Person};
+use crate::directory::sign_in;
 use crate::directory::{
     user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone, user_who_holds,
 };
 use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
+use chrono::Utc;
 use clap::{Args, Subcommand};
 use registrar_aggregates::ClaimKey;
 use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Phone, Role, SystemRole, UserState, Username};
@@ -35,6 +37,9 @@ pub(super) enum UserCommand {
     Archive(ArchiveArgs),
     /// Confirms by hand that an address is its user's, and ends all sessions of the user; prints {"id","email"} or {"id","phone"}
     ConfirmContact(ConfirmArgs),
+    /// Sets a password for a user or an admin who has lost theirs, and ends all their sessions; prints {"id","email","password"}.
+    /// A user must set another one at the next sign-in, within a day
+    SetPassword(SetPasswordArgs),
     /// Ends every session of a user, or with --all every session and token of everybody and prints {"users","admins"}
     EndSessions(EndSessionsArgs),
 }
@@ -61,6 +66,28 @@ pub(super) struct CreateArgs {
     password: Option<String>,
     #[command(flatten)]
     pwned: PwnedArgs,
+    #[command(flatten)]
+    clear_text: ClearTextArgs,
+    #[command(flatten)]
+    first_password: FirstPasswordArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SetPasswordArgs {
+    /// E-mail address that the account signs in with
+    #[arg(long, value_name = "E-MAIL", value_parser = email)]
+    email: EmailAddress,
+    /// Password, or - to read it from standard input, which other users of the machine do not see [default: generated]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    password: Option<String>,
+    #[command(flatten)]
+    pwned: PwnedArgs,
+    #[command(flatten)]
+    clear_text: ClearTextArgs,
+    #[command(flatten)]
+    first_password: FirstPasswordArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -147,12 +174,24 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
         UserCommand::Create(args) => create(args).await,
         UserCommand::Archive(args) => archive(args).await,
         UserCommand::ConfirmContact(args) => confirm_contact(args).await,
+        UserCommand::SetPassword(args) => set_password(args).await,
         UserCommand::EndSessions(args) => end_sessions(args).await,
     }
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let CreateArgs { email, organization, role, first_name, last_name, password, pwned, store } = args;
+    let CreateArgs {
+        email,
+        organization,
+        role,
+        first_name,
+        last_name,
+        password,
+        pwned,
+        clear_text,
+        first_password,
+        store,
+    } = args;
     let part = match (role, organization) {
         (AnyRole::Organization(role), Some(organization)) => Part::Member(organization, Some(role)),
         (AnyRole::Organization(role), None) => {
@@ -161,14 +200,12 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         (AnyRole::System(role), None) => Part::System(role),
         (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
     };
-    let password = match password {
-        None => passwords::generate(),
-        Some(dash) if dash == STANDARD_INPUT => first_line(std::io::stdin().lock())?,
-        Some(password) => Zeroizing::new(password),
-    };
+    let password = chosen(password)?;
+    let expires_at = Utc::now() + first_password.resolve()?;
     let names = Names { first_name, last_name };
     let rules = Rules::of_new_user(&names, &email, matches!(role, AnyRole::System(_)));
-    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.resolve()?.as_ref(), password.clone(), rules)
+    let pwned = pwned.resolve(&clear_text.resolve()?)?;
+    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.as_ref(), password.clone(), rules)
         .await
         .map_err(|refused| anyhow::anyhow!("the password {refused}"))?;
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
@@ -189,6 +226,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         time_zone: None,
         classification: None,
         password_hash: Some(hash),
+        password_expires_at: Some(expires_at),
     };
     let context = match organization {
         Some(organization) => RequestContext::system().within(organization),
@@ -198,6 +236,39 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let printed = json!({ "id": id, "email": email, "password": *password });
     node.close().await;
     Ok(output::line(printed)?)
+}
+
+async fn set_password(args: SetPasswordArgs) -> anyhow::Result<()> {
+    let SetPasswordArgs { email, password, pwned, clear_text, first_password, store } = args;
+    let (password, expires_at) = (chosen(password)?, Utc::now() + first_password.resolve()?);
+    let pwned = pwned.resolve(&clear_text.resolve()?)?;
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let person = sign_in::person_named(&node, email.as_str()).await?.context("there is no such account")?;
+    let rules = match &person {
+        Person::User(user) => Rules::from(&user.profile),
+        Person::Admin(admin) => Rules::from(&**admin),
+    };
+    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.as_ref(), password.clone(), rules)
+        .await
+        .map_err(|refused| anyhow::anyhow!("the password {refused}"))?;
+    let context = RequestContext::system();
+    let set = match &person {
+        Person::User(user) => accounts::set_password(&node, &context, user.profile.id, hash, false).await,
+        Person::Admin(admin) => sessions::set_admin_password(&node, &context, admin, hash, expires_at).await,
+    };
+    set.context("the password was not set")?;
+    let printed = json!({ "id": person.id(), "email": email, "password": *password });
+    node.close().await;
+    Ok(output::line(printed)?)
+}
+
+/// The password that the command line says, reads or leaves to be made up.
+fn chosen(password: Option<String>) -> anyhow::Result<Zeroizing<String>> {
+    Ok(match password {
+        None => passwords::generate(),
+        Some(dash) if dash == STANDARD_INPUT => first_line(std::io::stdin().lock())?,
+        Some(password) => Zeroizing::new(password),
+    })
 }
 
 /// A password as it is piped in: the first line, without its end.

@@ -3,12 +3,13 @@
 use super::ConfigError;
 use crate::auth::Rate;
 use crate::directory::passwords::Pwned;
-use crate::publisher::NatsSettings;
+use crate::directory::second_factor::Requirement;
 use axum::http::Uri;
-use chrono::Weekday;
+use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;
 use ipnet::IpNet;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// An `http` or `https` URL without query; slashes at its end are dropped.
@@ -26,12 +27,6 @@ pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
     Err(ConfigError::new("REGISTRAR_PUBLIC_URL", format!("must look like https://registrar.example.org, not {text:?}")))
 }
 
-/// The value may hold a password and is not repeated.
-pub(super) fn nats(urls: &str, publish_personal: bool) -> Result<NatsSettings, ConfigError> {
-    NatsSettings::parse(urls, publish_personal)
-        .map_err(|_| ConfigError::new("REGISTRAR_NATS_URL", "must look like nats://127.0.0.1:4222"))
-}
-
 pub(super) fn pwned(text: &str) -> Result<Pwned, ConfigError> {
     let refused = || {
         let problem = format!("must look like https://api.pwnedpasswords.com/range, not {text:?}");
@@ -39,6 +34,51 @@ pub(super) fn pwned(text: &str) -> Result<Pwned, ConfigError> {
     };
     let usable = text.parse::<Uri>().is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")));
     if usable { Pwned::at(text).map_err(|_| refused()) } else { Err(refused()) }
+}
+
+pub(super) fn requirement(text: &str) -> Result<Requirement, ConfigError> {
+    match text {
+        "none" => Ok(Requirement::Nobody),
+        "privileged" => Ok(Requirement::Privileged),
+        "admins" => Ok(Requirement::Admins),
+        "all" => Ok(Requirement::Everybody),
+        _ => {
+            let problem = format!("must be none, privileged, admins or all, not {text:?}");
+            Err(ConfigError::new("REGISTRAR_SECOND_FACTOR_REQUIRED", problem))
+        }
+    }
+}
+
+/// A whole number of seconds, minutes, hours or days, such as `90s`, `15m`, `12h` or `30d`, within `range`.
+pub(super) fn time(name: &'static str, text: &str, range: RangeInclusive<TimeDelta>) -> Result<TimeDelta, ConfigError> {
+    let parse = || {
+        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+        let seconds = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "d" => 24 * 60 * 60,
+            _ => return None,
+        };
+        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+        let number = digits.then(|| number.parse::<i64>().ok())??;
+        TimeDelta::try_seconds(number.checked_mul(seconds)?).filter(|time| range.contains(time))
+    };
+    parse().ok_or_else(|| {
+        let [min, max] = [range.start(), range.end()].map(spelled);
+        ConfigError::new(
+            name,
+            format!("must be a time such as 90s, 15m, 12h or 30d, from {min} to {max}, not {text:?}"),
+        )
+    })
+}
+
+/// A time in the largest unit that it is a whole number of.
+fn spelled(time: &TimeDelta) -> String {
+    let seconds = time.num_seconds();
+    let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    unit.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
 }
 
 pub(super) fn count(name: &'static str, text: &str) -> Result<usize, ConfigError> {

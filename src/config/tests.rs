@@ -13,6 +13,14 @@ fn refused(args: ServeArgs) -> String {
     resolve(args).err().expect("refused").to_string()
 }
 
+fn nats(urls: &str) -> NatsArgs {
+    NatsArgs { nats_url: text(urls), ..NatsArgs::default() }
+}
+
+fn allowing(list: &str) -> ClearTextArgs {
+    ClearTextArgs { allow_clear_text: text(list) }
+}
+
 fn address(listen: &str, public_url: &str) -> ServeArgs {
     ServeArgs { address: AddressArgs { listen: text(listen), public_url: text(public_url) }, ..ServeArgs::default() }
 }
@@ -46,8 +54,19 @@ fn what_is_empty_is_not_set() {
     let args = ServeArgs {
         store: StoreArgs { database_url: empty(), data: Some(OsString::new()), archives: Some(OsString::new()) },
         address: AddressArgs { listen: empty(), public_url: empty() },
-        first_administrator: FirstAdministratorArgs { admin_email: empty() },
-        nats_url: empty(),
+        first_administrator: FirstAdministratorArgs {
+            admin_email: empty(),
+            first_password: FirstPasswordArgs { first_password_life: empty() },
+        },
+        nats: NatsArgs {
+            nats_url: empty(),
+            nats_ca: Some(OsString::new()),
+            nats_creds: Some(OsString::new()),
+            nats_nkey_file: Some(OsString::new()),
+            nats_cert: Some(OsString::new()),
+            nats_key: Some(OsString::new()),
+        },
+        clear_text: ClearTextArgs { allow_clear_text: empty() },
         publish_personal: empty(),
         reason_mandatory: empty(),
         trusted_proxies: empty(),
@@ -65,6 +84,15 @@ fn what_is_empty_is_not_set() {
         caller_rate: empty(),
         stranger_rate: empty(),
         pwned: PwnedArgs { pwned_url: empty(), pwned_required: empty() },
+        second_factor_required: empty(),
+        refresh_rotate: empty(),
+        confirm_changes: empty(),
+        sessions: SessionArgs {
+            session_life: empty(),
+            session_idle: empty(),
+            privileged_session_life: empty(),
+            privileged_session_idle: empty(),
+        },
     };
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);
@@ -82,7 +110,8 @@ fn what_is_set_counts() {
         trusted_proxies: text("127.0.0.1, 10.0.0.0/8,::1,"),
         week_start: text("Sunday"),
         time_zone: text("Europe/Vienna"),
-        nats_url: text("nats://user:pass@127.0.0.1:4222"),
+        nats: nats("nats://user:pass@127.0.0.1:4222"),
+        clear_text: allowing("listen"),
         ..address("[::]:0", "https://registrar.example.org/base/")
     };
     let settings = resolve(args).expect("all right");
@@ -94,6 +123,65 @@ fn what_is_set_counts() {
     assert!(settings.reason_mandatory);
     assert!(settings.publish_personal && settings.nats.is_some_and(|nats| nats.publish_personal()));
     assert_eq!((settings.week_start, settings.time_zone), (Weekday::Sun, Tz::Europe__Vienna));
+}
+
+#[test]
+fn clear_text_beyond_this_machine_is_allowed_by_name() {
+    let everywhere = |list: &str| ServeArgs {
+        nats: nats("nats://nats:4222"),
+        pwned: PwnedArgs { pwned_url: text("http://pwned.example.org"), pwned_required: None },
+        clear_text: allowing(list),
+        ..address("0.0.0.0:8080", "")
+    };
+    assert!(resolve(everywhere("listen,nats,pwned")).is_ok());
+    for (list, name) in [
+        ("nats,pwned", "REGISTRAR_LISTEN"),
+        ("listen,pwned", "REGISTRAR_NATS_URL"),
+        ("listen,nats", "REGISTRAR_PWNED_URL"),
+    ] {
+        assert!(refused(everywhere(list)).starts_with(name), "{list}");
+    }
+}
+
+#[test]
+fn documents_and_figures_are_shown_on_this_machine_or_where_a_setting_says_so() {
+    let shown = |listen, docs, metrics| {
+        let args = ServeArgs { docs, metrics, clear_text: allowing("listen"), ..address(listen, "") };
+        let settings = resolve(args).expect("good");
+        (settings.docs, settings.metrics)
+    };
+    for here in ["", "127.0.0.1:1", "[::1]:1"] {
+        assert_eq!(shown(here, None, None), (true, true), "{here}");
+        assert_eq!(shown(here, text("false"), text("true")), (false, true), "{here}");
+    }
+    for beyond in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1"] {
+        assert_eq!(shown(beyond, None, None), (false, false), "{beyond}");
+        assert_eq!(shown(beyond, text("true"), None), (true, false), "{beyond}");
+    }
+}
+
+fn sessions(life: &str, idle: &str, privileged_life: &str, privileged_idle: &str) -> ServeArgs {
+    let sessions = SessionArgs {
+        session_life: text(life),
+        session_idle: text(idle),
+        privileged_session_life: text(privileged_life),
+        privileged_session_idle: text(privileged_idle),
+    };
+    ServeArgs { sessions, ..ServeArgs::default() }
+}
+
+#[test]
+fn sessions_are_bounded_and_those_of_privileged_accounts_more_so() {
+    let bounds = |args| {
+        let SessionBounds { all, privileged } = resolve(args).expect("good").sessions;
+        [all.life, all.idle, privileged.life, privileged.idle].map(|time| time.num_hours())
+    };
+    assert_eq!(bounds(ServeArgs::default()), [90 * 24, 14 * 24, 24, 2]);
+    assert_eq!(bounds(sessions("90d", "336h", "90d", "14d")), [90 * 24, 14 * 24, 90 * 24, 14 * 24]);
+    assert_eq!(bounds(sessions("12h", "60m", "", "")), [12, 1, 12, 1], "never wider than those of all");
+    for unfit in ["12", "h", "-1h", "+1h", "1w", "", "99999999999999999999d", "9223372036854775807d"] {
+        assert_eq!(resolve(sessions(unfit, "", "", "")).is_err(), !unfit.is_empty(), "{unfit}");
+    }
 }
 
 fn rate(rate: &str) -> ServeArgs {
@@ -128,8 +216,13 @@ fn a_rate_is_requests_and_a_time() {
 
 #[test]
 fn each_refusal_is_one_line_that_names_the_setting() {
-    let nats = |url| ServeArgs { nats_url: text(url), ..ServeArgs::default() };
-    let email = FirstAdministratorArgs { admin_email: text("nobody") };
+    let to_nats = |nats| ServeArgs { nats, ..ServeArgs::default() };
+    let file = |path: &str| Some(OsString::from(path));
+    let email = FirstAdministratorArgs { admin_email: text("nobody"), ..FirstAdministratorArgs::default() };
+    let life = |life| FirstAdministratorArgs {
+        first_password: FirstPasswordArgs { first_password_life: text(life) },
+        ..FirstAdministratorArgs::default()
+    };
     let pwned = |url, required| ServeArgs {
         pwned: PwnedArgs { pwned_url: text(url), pwned_required: text(required) },
         ..ServeArgs::default()
@@ -143,8 +236,22 @@ fn each_refusal_is_one_line_that_names_the_setting() {
         (refused(address("", "https://")), "REGISTRAR_PUBLIC_URL"),
         (refused(address("", "https://a b")), "REGISTRAR_PUBLIC_URL"),
         (refused(address("", "https://a/?b=c")), "REGISTRAR_PUBLIC_URL"),
-        (refused(nats("http://127.0.0.1:4222")), "REGISTRAR_NATS_URL"),
+        (refused(to_nats(nats("http://127.0.0.1:4222"))), "REGISTRAR_NATS_URL"),
+        (refused(to_nats(NatsArgs { nats_ca: file("/none"), ..nats("") })), "REGISTRAR_NATS_URL is needed"),
+        (refused(to_nats(NatsArgs { nats_cert: file("/none"), ..nats("tls://a") })), "REGISTRAR_NATS_KEY is needed"),
+        (refused(to_nats(NatsArgs { nats_key: file("/none"), ..nats("tls://a") })), "REGISTRAR_NATS_CERT is needed"),
+        (refused(to_nats(NatsArgs { nats_ca: file("/none"), ..nats("tls://a") })), "REGISTRAR_NATS_CA /none cannot"),
+        (refused(to_nats(NatsArgs { nats_creds: file("/none"), ..nats("tls://a") })), "REGISTRAR_NATS_CREDS /none"),
+        (refused(to_nats(NatsArgs { nats_nkey_file: file("/none"), ..nats("tls://a") })), "REGISTRAR_NATS_NKEY_FILE /"),
+        (refused(to_nats(nats("tls://a,nats://nats:4222"))), "REGISTRAR_NATS_URL means clear text beyond this machine"),
+        (refused(address("0.0.0.0:8080", "")), "REGISTRAR_LISTEN means clear text beyond this machine (0.0.0.0): set"),
+        (refused(ServeArgs { clear_text: allowing("all"), ..ServeArgs::default() }), "REGISTRAR_ALLOW_CLEAR_TEXT"),
+        (refused(pwned("http://pwned.example.org", "")), "REGISTRAR_PWNED_URL means clear text beyond this machine"),
         (refused(ServeArgs { first_administrator: email, ..ServeArgs::default() }), "REGISTRAR_ADMIN_EMAIL"),
+        (
+            refused(ServeArgs { first_administrator: life("31d"), ..ServeArgs::default() }),
+            "REGISTRAR_FIRST_PASSWORD_LIFE must be a time such as 90s, 15m, 12h or 30d, from 5m to 30d",
+        ),
         (refused(ServeArgs { publish_personal: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_PUBLISH_PERSONAL"),
         (refused(ServeArgs { reason_mandatory: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_REASON_MANDATORY"),
         (
@@ -165,6 +272,20 @@ fn each_refusal_is_one_line_that_names_the_setting() {
         (refused(pwned("https://pwned.example.org", "maybe")), "REGISTRAR_PWNED_REQUIRED"),
         (refused(pwned("", "true")), "REGISTRAR_PWNED_URL is needed with REGISTRAR_PWNED_REQUIRED"),
         (refused(pwned("ftp://pwned.example.org", "")), "REGISTRAR_PWNED_URL"),
+        (
+            refused(ServeArgs { second_factor_required: text("some"), ..ServeArgs::default() }),
+            "REGISTRAR_SECOND_FACTOR_REQUIRED",
+        ),
+        (refused(ServeArgs { refresh_rotate: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_REFRESH_ROTATE"),
+        (
+            refused(sessions("91d", "", "", "")),
+            "REGISTRAR_SESSION_LIFE must be a time such as 90s, 15m, 12h or 30d, from 5m to 90d",
+        ),
+        (refused(sessions("", "15d", "", "")), "REGISTRAR_SESSION_IDLE must be"),
+        (refused(sessions("", "4m", "", "")), "REGISTRAR_SESSION_IDLE must be"),
+        (refused(sessions("10h", "", "11h", "")), "REGISTRAR_PRIVILEGED_SESSION_LIFE must be"),
+        (refused(sessions("", "1d", "", "25h")), "REGISTRAR_PRIVILEGED_SESSION_IDLE must be"),
+        (refused(ServeArgs { confirm_changes: text("maybe"), ..ServeArgs::default() }), "REGISTRAR_CONFIRM_CHANGES"),
         (refused(ServeArgs { week_start: text("someday"), ..ServeArgs::default() }), "REGISTRAR_WEEK_START"),
         (refused(ServeArgs { time_zone: text("Mars/Olympus"), ..ServeArgs::default() }), "REGISTRAR_TIME_ZONE"),
     ];
@@ -175,7 +296,7 @@ fn each_refusal_is_one_line_that_names_the_setting() {
 
 #[test]
 fn a_refusal_repeats_no_password() {
-    let url = refused(ServeArgs { nats_url: text("http://user:secret@host"), ..ServeArgs::default() });
+    let url = refused(ServeArgs { nats: nats("http://user:secret@host"), ..ServeArgs::default() });
     assert!(!url.contains("secret"), "{url}");
 }
 

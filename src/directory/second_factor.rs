@@ -2,6 +2,7 @@
 //! them. Clocks may differ by one step.
 
 use super::accounts::at_home;
+use super::sessions::Person;
 use super::{DirectoryError, Done, commit, lift, refused};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
 use registrar_aggregates::totp::{Configuration, Totp, TotpCommand, TotpError};
+use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::totps::{self, TotpDocument};
 use registrar_projections::{Direction, Query};
@@ -34,6 +36,49 @@ const RECOVERY_CODES: usize = 10;
 const RECOVERY_BYTES: usize = 15;
 /// Letters of a recovery code between two hyphens.
 const RECOVERY_GROUP: usize = 6;
+
+/// Accounts that sign in with a second factor only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Requirement {
+    /// None: every account may have one.
+    #[default]
+    Nobody,
+    /// ECG admins, and users with a system role.
+    Privileged,
+    /// The same, and admins of organizations.
+    Admins,
+    /// All.
+    Everybody,
+}
+
+impl Requirement {
+    /// Whether it holds for an account.
+    #[must_use]
+    pub fn covers(self, person: &Person) -> bool {
+        match self {
+            Requirement::Nobody => false,
+            Requirement::Privileged => person.is_privileged(),
+            Requirement::Admins => person.is_privileged() || administers(person),
+            Requirement::Everybody => true,
+        }
+    }
+
+    /// Whether an account lacks the second factor that it must have.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn is_unmet(self, node: &Node, person: &Person) -> JournalResult<bool> {
+        if !self.covers(person) {
+            return Ok(false);
+        }
+        Ok(!of_user(node, person.id()).await?.iter().any(|configuration| configuration.enabled))
+    }
+}
+
+fn administers(person: &Person) -> bool {
+    let Person::User(user) = person else { return false };
+    user.memberships.values().any(|membership| membership.roles.contains(&Role::Admin))
+}
 
 /// What a device needs, shown until the configuration is in force.
 pub struct Provisioning {
@@ -205,12 +250,45 @@ pub async fn enable(
     recovery: &RecoveryCodes,
     now: DateTime<Utc>,
 ) -> Done {
+    // No two steps are the same as one another and one after the other.
+    let wrong = || TotpCommand::Enable { steps: [0, 0], recovery_digests: Vec::new() };
+    let command = enabling(node, id, codes, recovery, now).await?.unwrap_or_else(wrong);
+    Ok(node.executor.execute::<Totp>(context, &id.to_string(), command, None).await?)
+}
+
+/// The command that puts a configuration in force, if the codes are of one step and the next.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn enabling(
+    node: &Node,
+    id: TotpId,
+    codes: [&str; 2],
+    recovery: &RecoveryCodes,
+    now: DateTime<Utc>,
+) -> JournalResult<Option<TotpCommand>> {
     let secret = secret(node, id).await?;
     let steps = secret.as_deref().and_then(|secret| consecutive(secret, codes, now));
-    // No two steps are the same as one another and one after the other.
-    let (steps, recovery_digests) = (steps.unwrap_or([0, 0]), recovery.digests(node, id));
-    let command = TotpCommand::Enable { steps, recovery_digests };
-    Ok(node.executor.execute::<Totp>(context, &id.to_string(), command, None).await?)
+    Ok(steps.map(|steps| TotpCommand::Enable { steps, recovery_digests: recovery.digests(node, id) }))
+}
+
+/// The configuration of a person that is in the making and was never in force.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn in_the_making(node: &Node, person: &Person) -> JournalResult<Option<TotpId>> {
+    let configurations = of_user(node, person.id()).await?;
+    let fresh = |configuration: &&TotpDocument| !configuration.enabled && configuration.enabled_at.is_none();
+    Ok(configurations.iter().rev().find(fresh).map(|configuration| configuration.id))
+}
+
+/// The name that a device shows for an account.
+#[must_use]
+pub fn account_name(person: &Person) -> String {
+    match person {
+        Person::User(user) => user.username_text().to_owned(),
+        Person::Admin(admin) => admin.account.as_ref().map(|account| account.email.to_string()).unwrap_or_default(),
+    }
 }
 
 /// Puts a configuration out of force.

@@ -5,16 +5,17 @@ mod prepared;
 pub(super) use prepared::prepare_at;
 pub use prepared::{Prepared, prepare, refresh, switch};
 
+use super::second_factor::RecoveryCodes;
 use super::{DirectoryError, Done, Step, commit, lift};
 use crate::access::find_user;
 use crate::auth::places::{self, Place};
-use crate::auth::{Authenticator, IDLE, Identity, Principal, SessionTokens, acting, goes_on};
+use crate::auth::{Authenticator, Bound, Identity, Principal, SessionBounds, SessionTokens, acting};
 use crate::executor::{ExecuteError, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::read_store::Documents;
 use crate::security::{self, Event};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::session::{
     Account, EndReason, Opener, Opening, Origin, Scope, Session, SessionCommand, SessionError,
@@ -36,8 +37,6 @@ use zeroize::Zeroizing;
 pub const ACCESS_SECS: u32 = crate::auth::ACCESS_SECS_MAX;
 /// Life of a session that names none, in seconds: thirty days.
 pub const SESSION_SECS: u64 = 30 * 24 * 60 * 60;
-/// Longest life of a session, in seconds: ninety days.
-pub const SESSION_SECS_MAX: u64 = 90 * 24 * 60 * 60;
 
 /// Most sessions of one person that go on at once and were begun in the same way: the oldest ends as another one begins.
 ///
@@ -77,6 +76,15 @@ impl Person {
         match self {
             Person::User(_) => Account::User,
             Person::Admin(_) => Account::Admin,
+        }
+    }
+
+    /// Whether it may do much beyond its own affairs: every ECG admin, and users with a system role.
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        match self {
+            Person::User(user) => !user.system_roles.is_empty(),
+            Person::Admin(_) => true,
         }
     }
 
@@ -139,16 +147,19 @@ impl Person {
     pub fn context(
         &self,
         context: &RequestContext,
-        (session, organization): (SessionId, Option<OrganizationId>),
+        (session, organization): (Option<SessionId>, Option<OrganizationId>),
         facts: &Origins,
     ) -> RequestContext {
         let principal = match self {
-            Person::User(user) => Principal::of_user(Arc::clone(user), session, organization),
+            Person::User(user) => {
+                let nowhere = SessionId(Uuid::nil());
+                Principal::of_user(Arc::clone(user), session.unwrap_or(nowhere), organization)
+            }
             Person::Admin(admin) => Principal::new(admin, None, None),
         };
         let mut context = context.clone();
         context.metadata.actor = principal.actor;
-        context.metadata.session = Some(session);
+        context.metadata.session = session;
         context.metadata.organization_id = principal.organization;
         context.metadata.ip_address.clone_from(&facts.ip_address);
         context.metadata.user_agent.clone_from(&facts.user_agent);
@@ -230,6 +241,8 @@ pub struct Opened {
     pub refresh_token: Option<Zeroizing<String>>,
     /// Life of the access token, in seconds.
     pub access_secs: u32,
+    /// Recovery codes of a second factor that was put in force with it, shown this once.
+    pub recovery_codes: Option<RecoveryCodes>,
 }
 
 /// Why a session does not begin, or does not go to an organization.
@@ -281,7 +294,12 @@ pub struct Live {
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResult<Option<Live>> {
+pub async fn find(
+    node: &Node,
+    bounds: &SessionBounds,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> JournalResult<Option<Live>> {
     let documents = &node.documents;
     let Some(session) = documents.find::<SessionDocument>(&id.to_string()).await?.value else { return Ok(None) };
     let owner = session.state.user_id.to_string();
@@ -289,14 +307,14 @@ pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResu
         Account::User => {
             let user = find_user(documents, &owner).await?;
             match user {
-                Some(user) => acting(documents, &session, &user, now).await?.map(|_| Person::User(user)),
+                Some(user) => acting(documents, bounds, &session, &user, now).await?.map(|_| Person::User(user)),
                 None => None,
             }
         }
         Account::Admin => {
             let admin = documents.find::<AdminDocument>(&owner).await?.value;
             let live = |admin: &Arc<AdminDocument>| {
-                admin.active && admin.epoch == session.state.epoch && goes_on(&session, now)
+                admin.active && admin.epoch == session.state.epoch && bounds.goes_on(&session, true, now)
             };
             admin.filter(live).map(Person::Admin)
         }
@@ -308,10 +326,15 @@ pub async fn find(node: &Node, id: SessionId, now: DateTime<Utc>) -> JournalResu
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-pub async fn find_by_refresh_token(node: &Node, token: &str, now: DateTime<Utc>) -> JournalResult<Option<Live>> {
+pub async fn find_by_refresh_token(
+    node: &Node,
+    bounds: &SessionBounds,
+    token: &str,
+    now: DateTime<Utc>,
+) -> JournalResult<Option<Live>> {
     let id = token.split_once('.').and_then(|(id, _)| Uuid::try_parse(id).ok());
     match id {
-        Some(id) => find(node, SessionId(id), now).await,
+        Some(id) => find(node, bounds, SessionId(id), now).await,
         None => Ok(None),
     }
 }
@@ -322,6 +345,7 @@ pub async fn find_by_refresh_token(node: &Node, token: &str, now: DateTime<Utc>)
 /// `Unavailable`, `Corrupt`.
 pub async fn of_person(
     documents: &Documents,
+    bounds: &SessionBounds,
     person: &Person,
     now: DateTime<Utc>,
 ) -> JournalResult<Vec<SessionDocument>> {
@@ -330,12 +354,13 @@ pub async fn of_person(
         .above(&EXPIRES_AT, time_key(now));
     let mut found = documents.verified(query.page(0, LISTED_MAX)).await?;
     found.retain(|session| {
-        session.account == person.account() && session.epoch == person.epoch() && goes_on(session, now)
+        let own = session.account == person.account() && session.epoch == person.epoch();
+        own && bounds.goes_on(session, person.is_privileged(), now)
     });
     if let Person::User(user) = person {
         let mut live = Vec::with_capacity(found.len());
         for session in found {
-            if acting(documents, &session, user, now).await?.is_some() {
+            if acting(documents, bounds, &session, user, now).await?.is_some() {
                 live.push(session);
             }
         }
@@ -349,17 +374,21 @@ pub async fn of_person(
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-async fn too_many(documents: &Documents, opening: &Opening, now: DateTime<Utc>) -> JournalResult<Vec<String>> {
+async fn too_many(
+    documents: &Documents,
+    bound: Bound,
+    opening: &Opening,
+    now: DateTime<Utc>,
+) -> JournalResult<Vec<String>> {
     if opening.origin == Origin::Workload {
         return Ok(Vec::new());
     }
-    let longest = TimeDelta::seconds(SESSION_SECS_MAX.cast_signed());
     let query = Query::<SessionDocument>::sorted(&BY_CREATION, Direction::Descending)
         .equal(&USER_ID, opening.user_id.to_string())
-        // Says nothing that the next line does not, but keeps the index from going through the person's whole past.
-        .above(&CREATED_AT, time_key(now - longest))
+        // Keeps the index from going through the person's whole past.
+        .above(&CREATED_AT, time_key(now - bound.life))
         .above(&EXPIRES_AT, time_key(now))
-        .above(&UPDATED_AT, time_key(now - IDLE))
+        .above(&UPDATED_AT, time_key(now - bound.idle))
         .equal(&ORIGIN, origin_key(opening.origin))
         .number_at_least(&EPOCH, i64::try_from(opening.epoch).unwrap_or(i64::MAX))
         .uncounted();
@@ -469,6 +498,22 @@ pub(super) async fn renew(together: &mut Together<'_>, session: Option<SessionId
         together.execute::<Session>(&session.to_string(), SessionCommand::Renew { epoch }).await.map_err(lift)?;
     }
     Ok(())
+}
+
+/// Sets another password of an admin's account for its owner, who is to replace it by `expires_at`, and ends all sessions and
+/// tokens of the admin.
+///
+/// # Errors
+/// `NoAccount`.
+pub async fn set_admin_password(
+    node: &Node,
+    context: &RequestContext,
+    admin: &AdminDocument,
+    hash: String,
+    expires_at: DateTime<Utc>,
+) -> Done {
+    let command = AdminCommand::SetPassword { hash, expires_at };
+    Ok(node.executor.execute::<Admin>(context, &admin.id.to_string(), command, None).await?)
 }
 
 /// Sets another password of an admin's account after the former one was shown. The admin's other sessions end unless they

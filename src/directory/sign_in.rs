@@ -8,6 +8,7 @@ pub use guards::Failures;
 pub use renewal::SET_PASSWORD_HOURS;
 
 use super::passwords::{NotAccepted, Pwned, Weak};
+use super::second_factor::{Provisioning, RecoveryCodes, Requirement};
 use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
 use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_sign_in_name};
 use crate::auth::{Authenticator, Busy, PasswordHasher};
@@ -39,18 +40,38 @@ pub struct Credentials {
     pub new_password: Option<Zeroizing<String>>,
     /// Code of the second factor.
     pub code: Option<String>,
+    /// The way to a second factor, for an account that must set one up.
+    pub set_up: Option<SetUp>,
     /// Documents that are agreed to with this.
     pub agreements: BTreeSet<Uuid>,
     /// Whether a person sits there, who can be asked to agree to documents.
     pub interactive: bool,
 }
 
+/// Setting up a second factor before the first session.
+pub enum SetUp {
+    /// Asks for the secret that a device needs.
+    Begin,
+    /// Shows two codes of the device, one step after the other.
+    Finish([String; 2]),
+}
+
 /// What signing in came to.
 pub enum SignedIn {
+    /// Nobody was signed in: a device needs this first.
+    SetUp(Provisioning),
     /// A session was opened.
     Here(Box<(Opened, Person)>),
     /// The account signs in elsewhere, at this address.
     Elsewhere(String),
+}
+
+/// What will be answered once it is committed.
+pub enum Prospect<'p> {
+    /// A session of a person.
+    Here(&'p Opened, &'p Person),
+    /// What a device needs.
+    SetUp(&'p Provisioning),
 }
 
 /// Why nobody was signed in.
@@ -71,12 +92,21 @@ pub enum SignInError {
     /// The contact of the account was never confirmed.
     #[error("the account is not confirmed yet")]
     Unconfirmed,
+    /// A second factor must be set up first.
+    #[error("a second factor must be set up first")]
+    SetUpNeeded,
+    /// Nobody asked for a second factor to be set up here.
+    #[error("a second factor is set up here only where one must be")]
+    SetUpNotNeeded,
     /// Another password must be set first.
     #[error("another password must be set first")]
     ResetNeeded,
     /// Another password should have been set earlier.
     #[error("the password that was set by support counts no longer")]
     ResetOverdue,
+    /// The password, which somebody else set, should have been replaced earlier.
+    #[error("the first password counts no longer")]
+    FirstPasswordOver,
     /// Nobody asked for another password.
     #[error("a new password is taken only where another one must be set")]
     ResetNotNeeded,
@@ -150,6 +180,8 @@ pub struct Desk<'a> {
     pub failures: &'a Failures,
     /// Knows stolen passwords.
     pub pwned: Option<&'a Pwned>,
+    /// Whose sign-in needs a second factor.
+    pub required: Requirement,
 }
 
 impl Desk<'_> {
@@ -164,17 +196,17 @@ impl Desk<'_> {
         origins: &Origins,
         credentials: Credentials,
         wish: &Wish,
-        before: impl Fn(&Opened, &Person) + Send + Sync,
+        before: impl Fn(Prospect<'_>) + Send + Sync,
     ) -> Result<SignedIn, SignInError> {
         let now = Utc::now();
-        let account = self.find(&credentials.username).await?;
+        let account = person_named(self.node, &credentials.username).await?;
         let id = account.as_ref().map(|person| person.id().to_string());
         let who = id.as_deref().map_or(Who::Unknown(&credentials.username), Who::Account);
         let guards = Guards::new(self.node, &who, origins);
         self.check(&guards, now).await?;
-        let hash = match &account {
-            Some(person) => self.password_hash(person).await?,
-            None => None,
+        let (hash, good_until) = match &account {
+            Some(person) => self.password_of(person).await?,
+            None => (None, None),
         };
         let beginning = match &account {
             Some(person) => person.begins(&self.node.documents, wish).await?,
@@ -191,13 +223,34 @@ impl Desk<'_> {
             return Ok(SignedIn::Elsewhere(url));
         }
         let told = |error: SignInError| told(&guards, error);
+        if good_until.is_some_and(|until| now >= until) {
+            return Err(told(SignInError::FirstPasswordOver));
+        }
         let new_password = renewal::asked_for(&person, &credentials, now).map_err(told)?;
         let scope = match beginning {
             Beginning::At(scope) => scope,
             Beginning::Retired => return Err(told(SignInError::OrganizationRetired)),
             Beginning::Elsewhere(_) | Beginning::Nowhere => None,
         };
-        let (factor, shown) = match self.second_factor(&person, credentials.code.as_deref(), now).await? {
+        let factor = self.second_factor(&person, credentials.code.as_deref(), now).await?;
+        let mut recovery = None;
+        let (factor, shown) = match factor {
+            Factor::NotNeeded if self.required.covers(&person) => match &credentials.set_up {
+                None => return Err(told(SignInError::SetUpNeeded)),
+                Some(SetUp::Begin) => {
+                    self.check(&guards, Utc::now()).await?;
+                    return Ok(SignedIn::SetUp(self.begin_set_up(context, origins, &person, before).await?));
+                }
+                Some(SetUp::Finish(codes)) => {
+                    let codes = codes.each_ref().map(|code| code.trim());
+                    let Some((id, enabling, fresh)) = self.finish_set_up(&person, codes, now).await? else {
+                        return Err(self.failed(context, &guards, SignInError::BadCode).await);
+                    };
+                    recovery = Some(fresh);
+                    (Some((id, enabling)), "password, totp")
+                }
+            },
+            _ if credentials.set_up.is_some() => return Err(told(SignInError::SetUpNotNeeded)),
             Factor::NotNeeded => (None, "password"),
             Factor::Used(id, usage @ TotpCommand::Recover { .. }) => (Some((id, usage)), "password, recovery-code"),
             Factor::Used(id, usage) => (Some((id, usage)), "password, totp"),
@@ -211,10 +264,10 @@ impl Desk<'_> {
             (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(told)?,
             _ => (person, None),
         };
-        let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?;
+        let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?.giving(recovery);
         let opened = prepared.opened();
-        let own = person.context(context, (opened.id, opened.organization), origins);
-        before(opened, &person);
+        let own = person.context(context, (Some(opened.id), opened.organization), origins);
+        before(Prospect::Here(opened, &person));
         let (user, agreements, opening, guarded) = (&person.id().to_string(), &agreements, &prepared, &guards);
         let (renewal, factor) = (renewal.as_ref(), factor.as_ref());
         let done = self.node.executor.execute_together(&own, |together| {
@@ -256,6 +309,36 @@ impl Desk<'_> {
         Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }
 
+    /// A fresh secret for a device. Each takes the place of the one before: what was shown to somebody else who knows the
+    /// password is good for nothing.
+    async fn begin_set_up(
+        &self,
+        context: &RequestContext,
+        origins: &Origins,
+        person: &Person,
+        before: impl Fn(Prospect<'_>) + Send + Sync,
+    ) -> Result<Provisioning, SignInError> {
+        let draft = second_factor::Draft::fresh();
+        let provisioning = draft.provisioning(&second_factor::account_name(person))?;
+        before(Prospect::SetUp(&provisioning));
+        let own = person.context(context, (None, None), origins);
+        second_factor::create(self.node, &own, person.id(), &draft).await?;
+        Ok(provisioning)
+    }
+
+    /// What puts the factor in force that was begun, if the codes are right, with its recovery codes.
+    async fn finish_set_up(
+        &self,
+        person: &Person,
+        codes: [&str; 2],
+        now: DateTime<Utc>,
+    ) -> JournalResult<Option<(TotpId, TotpCommand, RecoveryCodes)>> {
+        let Some(id) = second_factor::in_the_making(self.node, person).await? else { return Ok(None) };
+        let recovery = RecoveryCodes::fresh();
+        let enabling = second_factor::enabling(self.node, id, codes, &recovery, now).await?;
+        Ok(enabling.map(|enabling| (id, enabling, recovery)))
+    }
+
     /// Whether a password is that of somebody who is signed in already. A wrong one counts for the session.
     ///
     /// # Errors
@@ -268,7 +351,7 @@ impl Desk<'_> {
     ) -> Result<Option<String>, SignInError> {
         let guard = SessionGuard::new(self.node, context);
         guard.check(self.node).await?;
-        let hash = self.password_hash(person).await?;
+        let (hash, _) = self.password_of(person).await?;
         let right = self.passwords.verify(password, hash.clone()).await?;
         // Guesses that were counted while this one was compared count before it.
         guard.check(self.node).await?;
@@ -295,30 +378,19 @@ impl Desk<'_> {
         }
     }
 
-    /// Whoever signs in with a name, at present.
-    async fn find(&self, username: &str) -> JournalResult<Option<Person>> {
-        let (node, username) = (self.node, username.trim());
-        let account = match EmailAddress::parse(username) {
-            Ok(email) => account_of(node, &email).await?,
-            Err(_) => None,
-        };
-        if let Some((_, id)) = account.filter(|(kind, _)| kind == <Admin as cqrs_es::Aggregate>::TYPE) {
-            let admin = node.documents.find::<AdminDocument>(&id).await?.value;
-            return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
-        }
-        Ok(user_by_sign_in_name(node, username).await?.map(Person::User))
-    }
-
-    async fn password_hash(&self, person: &Person) -> JournalResult<Option<String>> {
+    /// The hash of a password, and until when it is good.
+    async fn password_of(&self, person: &Person) -> JournalResult<(Option<String>, Option<DateTime<Utc>>)> {
         match person {
             Person::User(user) => {
                 let (_, state) = self.node.executor.state::<User>(&user.profile.id.to_string()).await?;
-                Ok(state.profile().and_then(|profile| profile.password_hash.clone()))
+                let Some(profile) = state.profile() else { return Ok((None, None)) };
+                Ok((profile.password_hash.clone(), profile.password_expires_at))
             }
             Person::Admin(admin) => {
                 let (_, state) = self.node.executor.state::<Admin>(&admin.id.to_string()).await?;
                 let account = state.profile().and_then(|profile| profile.account.as_ref());
-                Ok(account.map(|account| account.password_hash.clone()))
+                let Some(account) = account else { return Ok((None, None)) };
+                Ok((Some(account.password_hash.clone()), account.password_expires_at))
             }
         }
     }
@@ -376,6 +448,23 @@ fn check_state(person: &Person) -> Result<(), SignInError> {
         UserState::ForceResetPassword => Err(SignInError::ResetNeeded),
         UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => Err(SignInError::Disabled),
     }
+}
+
+/// The account that signs in with a name, at present.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub async fn person_named(node: &Node, username: &str) -> JournalResult<Option<Person>> {
+    let username = username.trim();
+    let account = match EmailAddress::parse(username) {
+        Ok(email) => account_of(node, &email).await?,
+        Err(_) => None,
+    };
+    if let Some((_, id)) = account.filter(|(kind, _)| kind == <Admin as cqrs_es::Aggregate>::TYPE) {
+        let admin = node.documents.find::<AdminDocument>(&id).await?.value;
+        return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
+    }
+    Ok(user_by_sign_in_name(node, username).await?.map(Person::User))
 }
 
 /// The account with an identifier, whichever kind it is.

@@ -3,8 +3,13 @@
 use super::backoff::{self, Backoff};
 use super::failure::{Failure, PublishResult};
 use super::status::PublisherStatus;
+use crate::config::TlsFiles;
+use crate::private_file;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -14,11 +19,15 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct NatsSettings {
     servers: Vec<ServerAddr>,
-    credentials: Option<Credentials>,
+    /// What every connection begins with: credentials, and whom it trusts.
+    options: ConnectOptions,
+    /// Whether a server that offers no TLS is refused.
+    encrypted: bool,
+    /// Whether the URLs hold credentials.
+    signs_in: bool,
     publish_personal: bool,
 }
 
-#[derive(Clone)]
 enum Credentials {
     Token(Zeroizing<String>),
     User { name: String, password: Zeroizing<String> },
@@ -29,6 +38,35 @@ enum Credentials {
 #[error("the NATS URL is not one: expected nats://[user:password@]host[:port], or several of them separated by commas")]
 pub struct NotANatsUrl;
 
+/// Files of a connection to NATS, beside its URL.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NatsFiles {
+    /// The authorities whose certificates are trusted, as PEM; those of the system without.
+    pub authority: Option<PathBuf>,
+    /// The user's token and seed, as NATS tools write them.
+    pub credentials: Option<PathBuf>,
+    /// The seed of the user's NKey.
+    pub seed: Option<PathBuf>,
+    /// The client's certificate and its private key, as PEM.
+    pub identity: Option<TlsFiles>,
+}
+
+/// Why files make no connection to NATS.
+#[derive(Debug, thiserror::Error)]
+pub enum NatsFilesError {
+    /// A file cannot be used.
+    #[error("{path} cannot be used: {reason}", path = path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// One connection signs in once.
+    #[error("a credentials file, the seed of an NKey, and a user, password or token in the URL exclude each other")]
+    Several,
+}
+
 impl NatsSettings {
     /// Reads `urls`: one or several servers of a cluster, separated by commas. `nats://` and `tls://`, with user and
     /// password or a token before the host if the server wants them; the first URL that has them speaks for all.
@@ -38,17 +76,70 @@ impl NatsSettings {
     /// # Errors
     /// [`NotANatsUrl`].
     pub fn parse(urls: &str, publish_personal: bool) -> Result<Self, NotANatsUrl> {
-        let mut settings = NatsSettings { servers: Vec::new(), credentials: None, publish_personal };
+        let (mut servers, mut credentials) = (Vec::new(), None);
         for url in urls.split(',').map(str::trim) {
             let address: ServerAddr = url.parse().map_err(|_| NotANatsUrl)?;
             if address.host().is_empty() {
                 return Err(NotANatsUrl);
             }
             // The client library does not look at them there, and would log them.
-            settings.credentials = settings.credentials.or(Credentials::of(&address)?);
-            settings.servers.push(without_credentials(address)?);
+            credentials = credentials.or(Credentials::of(&address)?);
+            servers.push(without_credentials(address)?);
         }
-        Ok(settings)
+        // Further servers of a cluster are told by the first one, without a scheme of their own.
+        let encrypted = servers.iter().all(is_encrypted);
+        let signs_in = credentials.is_some();
+        let options = ConnectOptions::new().name("registrar").reconnect_delay_callback(backoff::delay);
+        let options = match credentials {
+            None => options,
+            Some(Credentials::Token(token)) => options.token(token.to_string()),
+            Some(Credentials::User { name, password }) => options.user_and_password(name, password.to_string()),
+        };
+        Ok(NatsSettings { servers, options: options.require_tls(encrypted), encrypted, signs_in, publish_personal })
+    }
+
+    /// The same with what the files say. An authority or a certificate of the client makes TLS a must, whatever the URLs
+    /// say. Secrets are read once; certificates are read at each connection, so that renewed ones count.
+    ///
+    /// # Errors
+    /// [`NatsFilesError`].
+    pub fn with(self, files: NatsFiles) -> Result<Self, NatsFilesError> {
+        let NatsSettings { servers, mut options, mut encrypted, mut signs_in, publish_personal } = self;
+        let failed = |path: &Path, reason: &dyn std::fmt::Display| NatsFilesError::File {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        };
+        let secret = |path: &Path| private_file::read(path).map_err(|error| failed(path, &error));
+        if let Some(path) = &files.credentials {
+            let text = secret(path)?;
+            // What the library says of a text that it cannot read may repeat it.
+            let read = options.credentials(&text);
+            options = read.map_err(|_| failed(path, &"it holds no credentials of a NATS user"))?;
+        }
+        if let Some(path) = &files.seed {
+            let text = secret(path)?;
+            let seed = text.lines().map(str::trim).find(|line| is_seed_of_user(line));
+            let seed = seed.ok_or_else(|| failed(path, &"it holds no seed of a NATS user, which begins with SU"))?;
+            options = options.nkey(seed.to_owned());
+        }
+        if usize::from(signs_in) + usize::from(files.credentials.is_some()) + usize::from(files.seed.is_some()) > 1 {
+            return Err(NatsFilesError::Several);
+        }
+        signs_in |= files.credentials.is_some() || files.seed.is_some();
+        if let Some(path) = files.authority {
+            certificates(&path).map_err(|reason| failed(&path, &reason))?;
+            options = options.add_root_certificates(path);
+            encrypted = true;
+        }
+        if let Some(TlsFiles { certificate, key }) = files.identity {
+            certificates(&certificate).map_err(|reason| failed(&certificate, &reason))?;
+            let text = secret(&key)?;
+            PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(|error| failed(&key, &error))?;
+            options = options.add_client_certificate(certificate, key);
+            encrypted = true;
+        }
+        let options = options.require_tls(encrypted);
+        Ok(NatsSettings { servers, options, encrypted, signs_in, publish_personal })
     }
 
     /// Whether personal values are published in the clear.
@@ -57,13 +148,30 @@ impl NatsSettings {
         self.publish_personal
     }
 
-    fn options(&self) -> ConnectOptions {
-        let options = ConnectOptions::new().name("registrar").reconnect_delay_callback(backoff::delay);
-        match &self.credentials {
-            None => options,
-            Some(Credentials::Token(token)) => options.token(token.to_string()),
-            Some(Credentials::User { name, password }) => options.user_and_password(name.clone(), password.to_string()),
-        }
+    /// Hosts that are spoken to in the clear.
+    pub fn hosts_in_the_clear(&self) -> impl Iterator<Item = &str> {
+        self.servers.iter().filter(|server| !self.encrypted && !is_encrypted(server)).map(ServerAddr::host)
+    }
+}
+
+/// Whether the URL of a server asks for TLS.
+fn is_encrypted(server: &ServerAddr) -> bool {
+    server.tls_required() || server.as_url_str().starts_with("wss:")
+}
+
+/// Whether a line is the seed of a user's NKey: 58 letters of base32, the first two of which say what it is.
+fn is_seed_of_user(line: &str) -> bool {
+    let base32 = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
+    line.len() == 58 && line.starts_with("SU") && line.bytes().all(base32)
+}
+
+/// Finds out now what a connection would stumble over later.
+fn certificates(path: &Path) -> Result<(), String> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    match read {
+        Ok(certificates) if certificates.is_empty() => Err("it holds no certificate".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -99,7 +207,7 @@ fn without_credentials(address: ServerAddr) -> Result<ServerAddr, NotANatsUrl> {
 /// # Errors
 /// `Nats` if it is not made within `timeout`.
 pub(super) async fn connect(settings: &NatsSettings, timeout: Duration) -> PublishResult<Client> {
-    let connected = async_nats::connect_with_options(settings.servers.as_slice(), settings.options());
+    let connected = async_nats::connect_with_options(settings.servers.as_slice(), settings.options.clone());
     match tokio::time::timeout(timeout, connected).await {
         Ok(connected) => connected.map_err(Failure::nats("connecting to NATS")),
         Err(elapsed) => Err(Failure::nats("connecting to NATS")(elapsed)),
@@ -127,7 +235,7 @@ impl Connection {
             let (changes, link) = watch::channel(Link::default());
             let changes = Arc::new(changes);
             let told = status.clone();
-            let options = settings.options().event_callback(move |event| {
+            let options = settings.options.clone().event_callback(move |event| {
                 note(&changes, &told, &event);
                 std::future::ready(())
             });
@@ -196,15 +304,63 @@ mod tests {
     fn several_servers_share_the_credentials_of_the_first_that_has_them() {
         let settings = NatsSettings::parse("nats://one:4222, nats://ada:p%40ss@two", false).expect("two servers");
         assert_eq!(settings.servers.iter().map(ServerAddr::host).collect::<Vec<_>>(), ["one", "two"]);
+        assert!(settings.signs_in);
+        let address = "nats://ada:p%40ss@two".parse().expect("a server");
+        let credentials = Credentials::of(&address).expect("credentials");
         assert!(
-            matches!(&settings.credentials, Some(Credentials::User { name, password }) if name == "ada" && **password == "p@ss")
+            matches!(&credentials, Some(Credentials::User { name, password }) if name == "ada" && **password == "p@ss")
         );
     }
 
     #[test]
     fn a_name_alone_is_a_token() {
-        let settings = NatsSettings::parse("tls://s3cret@host", false).expect("one server");
-        assert!(matches!(&settings.credentials, Some(Credentials::Token(token)) if **token == "s3cret"));
+        let credentials = Credentials::of(&"tls://s3cret@host".parse().expect("a server")).expect("credentials");
+        assert!(matches!(&credentials, Some(Credentials::Token(token)) if **token == "s3cret"));
+    }
+
+    #[test]
+    fn a_server_is_spoken_to_in_the_clear_unless_its_url_or_a_file_asks_for_tls() {
+        let settings = |urls| NatsSettings::parse(urls, false).expect("servers");
+        let in_the_clear =
+            |settings: &NatsSettings| settings.hosts_in_the_clear().map(str::to_owned).collect::<Vec<_>>();
+        for (urls, hosts) in [
+            ("nats://one,tls://two,ws://three,wss://four", &["one", "three"][..]),
+            ("one:4222", &["one"]),
+            ("tls://one,tls://two", &[]),
+        ] {
+            assert_eq!(in_the_clear(&settings(urls)), hosts, "{urls}");
+        }
+        let authority = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/tls/one.cert.pem").into();
+        let files = NatsFiles { authority: Some(authority), ..NatsFiles::default() };
+        assert_eq!(in_the_clear(&settings("nats://one").with(files).expect("an authority")), [""; 0]);
+    }
+
+    #[test]
+    fn files_that_sign_nobody_in_are_refused_and_not_repeated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            let mut file = private_file::create(&path).expect("a file");
+            std::io::Write::write_all(&mut file, text.as_bytes()).expect("written");
+            path
+        };
+        const SEED: &str = "SUANQDPB2RUOE4ETUA26CNX7FUKE5ZZKFCQIIW63OX225F2CO7UEXTM7ZY";
+        let (seed, other) = (write("seed", SEED), write("other", "s3cret"));
+        let with = |url, files| NatsSettings::parse(url, false).expect("a server").with(files);
+        let of_seed = |path: &Path| NatsFiles { seed: Some(path.to_owned()), ..NatsFiles::default() };
+        let of_credentials = NatsFiles { credentials: Some(other.clone()), ..NatsFiles::default() };
+        assert!(with("tls://host", of_seed(&seed)).is_ok());
+        for (files, told) in [
+            (of_seed(&other), "it holds no seed of a NATS user"),
+            (of_credentials, "it holds no credentials of a NATS user"),
+            (NatsFiles { authority: Some(other.clone()), ..NatsFiles::default() }, "it holds no certificate"),
+            (of_seed(&folder.path().join("none")), "No such file"),
+        ] {
+            let refused = with("tls://host", files).expect_err("refused").to_string();
+            assert!(refused.contains(told) && !refused.contains("s3cret"), "{refused}");
+        }
+        let twice = with("tls://ada:s3cret@host", of_seed(&seed)).expect_err("refused").to_string();
+        assert!(twice.contains("exclude each other") && !twice.contains("s3cret"), "{twice}");
     }
 
     #[test]

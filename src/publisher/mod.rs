@@ -16,7 +16,7 @@ mod status;
 mod stream;
 
 pub use asyncapi::ASYNCAPI;
-pub use connection::{NatsSettings, NotANatsUrl};
+pub use connection::{NatsFiles, NatsFilesError, NatsSettings, NotANatsUrl};
 pub use failure::NotAsked;
 pub use feed::Feed;
 pub use status::{PublisherReport, PublisherStatus};

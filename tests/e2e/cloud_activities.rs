@@ -69,6 +69,7 @@ on_both_stores! {
             time_zone: None,
             classification: None,
             password_hash: None,
+            password_expires_at: None,
         };
         let (id, context) = (creation.id, RequestContext::system());
         membership::create(node, &context, creation, None).await.unwrap();

@@ -205,6 +205,7 @@ pub fn registered(id: Uuid, email: Option<&str>) -> Registration {
             id: AccountId(Uuid::new_v4()),
             email: EmailAddress::parse(email).unwrap(),
             password_hash: "$argon2id$secret".into(),
+            password_expires_at: None,
         }),
     }
 }

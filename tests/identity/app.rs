@@ -210,6 +210,7 @@ pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
         time_zone: None,
         classification: None,
         password_hash,
+        password_expires_at: None,
     }
 }
 

@@ -5,13 +5,18 @@ use crate::ecg_app::{ADMINS, minimal, with};
 use crate::on_both_stores;
 use crate::shapes;
 use crate::sign_in::{attempt, sign_in, with_password};
+use chrono::{TimeDelta, Utc};
 use registrar::api::ApiSettings;
 use registrar::directory::membership::Part;
 use registrar::directory::passwords::Pwned;
-use registrar_aggregates::user::{Role, SystemRole, UserState};
+use registrar::directory::sessions::{self, Person as Owner};
+use registrar::directory::sign_in;
+use registrar::executor::RequestContext;
+use registrar_aggregates::user::{Role, SystemRole, User, UserState};
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 const STRENGTH: &str = "/v1/password-strength/";
 const NEW: &str = "another horse entirely, quite blue";
@@ -267,6 +272,61 @@ on_both_stores! {
         assert!(answers.iter().all(|answer| [201, 400, 401, 409, 503].contains(&answer.status.as_u16())));
         let token = taken[0].json()["access-token"].as_str().unwrap().to_owned();
         identity.get(&Person { token, ..ada.clone() }, "/v1/organizations/").await;
+    }
+
+    async fn a_first_password_that_is_over_signs_nobody_in_until_another_one_is_set(database) {
+        let identity = Identity::open(&database).await;
+        let (past, soon) = (Utc::now() - TimeDelta::seconds(1), Utc::now() + TimeDelta::hours(1));
+        let late = with_password(&identity, "late@example.com", Role::Provider, |creation| {
+            creation.password_expires_at = Some(past);
+        })
+        .await;
+        let attempt = |email: &str, password: &str| {
+            identity.app.call("POST", "/v1/login/").token(None).json(&json!({ "username": email, "password": password }))
+        };
+        let told = identity.refused(attempt("late@example.com", PASSWORD), 403, "password-reset-required").await;
+        assert!(told["detail"].as_str().unwrap().starts_with("the first password counts no longer"), "{told}");
+        // Only those learn it who know the password; and it is good for setting another one neither.
+        crate::app::refusal(&attempt("late@example.com", "wrong").send().await, 401, "bad-credentials");
+        let body = json!({ "username": "late@example.com", "password": PASSWORD, "new-password": NEW });
+        let call = identity.app.call("POST", "/v1/login/").token(None).json(&body);
+        identity.refused(call, 403, "password-reset-required").await;
+        let support = json!({ "context": "carium-support", "new-password": NEW });
+        identity.post(&identity.system, &path(late), &support).await;
+        let body = json!({ "username": "late@example.com", "password": NEW, "new-password": PASSWORD });
+        assert_eq!(identity.app.call("POST", "/v1/login/").token(None).json(&body).send().await.status, 201);
+        sign_in(&identity, "late@example.com").await;
+
+        // In time it signs in, and the owner's own has no end.
+        let id = with_password(&identity, "early@example.com", Role::Provider, |creation| {
+            creation.password_expires_at = Some(soon);
+        })
+        .await;
+        let until = async || {
+            let (_, state) = identity.node().executor.state::<User>(&id.to_string()).await.unwrap();
+            state.profile().unwrap().password_expires_at
+        };
+        assert!(until().await.is_some());
+        let info = sign_in(&identity, "early@example.com").await;
+        let token = info["access-token"].as_str().unwrap().to_owned();
+        let early = Person { id, email: "early@example.com".into(), individual: None, token };
+        identity.post(&early, &path(id), &json!({ "old-password": PASSWORD, "new-password": NEW })).await;
+        assert_eq!(until().await, None);
+
+        // The same for an admin, who is helped by the command line.
+        let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
+        crate::app::register_admin(identity.node(), "root@example.com", &hash).await;
+        sign_in(&identity, "root@example.com").await;
+        let root = sign_in::person_named(identity.node(), "root@example.com").await.unwrap();
+        let Some(Owner::Admin(root)) = root else { panic!("no admin") };
+        let set = async |until| {
+            let (node, context) = (identity.node(), RequestContext::system());
+            sessions::set_admin_password(node, &context, &root, hash.clone(), until).await.unwrap();
+        };
+        set(past).await;
+        identity.refused(attempt("root@example.com", PASSWORD), 403, "password-reset-required").await;
+        set(soon).await;
+        sign_in(&identity, "root@example.com").await;
     }
 
     async fn a_password_is_right_however_its_letters_are_composed(database) {

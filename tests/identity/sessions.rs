@@ -4,6 +4,7 @@ use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
 use crate::shapes;
 use crate::sign_in::{attempt, sign_in, with_password};
+use crate::support::Database;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use registrar::api::ApiSettings;
@@ -64,6 +65,29 @@ impl SignedIn {
 fn claims(token: &str) -> Value {
     let payload = token.split('.').nth(1).unwrap();
     serde_json::from_slice(&BASE64URL.decode(payload).unwrap()).unwrap()
+}
+
+fn digest(token: &str) -> String {
+    Sha512::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A server that knows two programs, with the account that one of them acts as.
+async fn with_workloads(database: &Database) -> (Identity, Uuid) {
+    let account = Uuid::now_v7();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("workloads.json");
+    let listed = json!([
+        { "namespace": "clinic", "name": "records", "token-sha512": digest("records' token"), "user": account },
+        { "namespace": "clinic", "name": "idle", "token-sha512": digest("idle's token") },
+    ]);
+    crate::support::write_private(&file, &listed.to_string());
+    let workloads = registrar::workloads::Workloads::read(&file).unwrap();
+    let identity = Identity::with(database, ApiSettings { workloads, ..ApiSettings::default() }).await;
+    let mut creation = crate::app::creation("records@example.com", None);
+    creation.id = UserId(account);
+    let part = Some(Part::System(SystemRole::Service));
+    membership::create(identity.node(), &RequestContext::system(), creation, part).await.unwrap();
+    (identity, account)
 }
 
 on_both_stores! {
@@ -260,22 +284,7 @@ on_both_stores! {
     }
 
     async fn a_workload_is_known_by_its_token(database) {
-        let digest = |token: &str| Sha512::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let account = Uuid::now_v7();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("workloads.json");
-        let listed = json!([
-            { "namespace": "clinic", "name": "records", "token-sha512": digest("records' token"), "user": account },
-            { "namespace": "clinic", "name": "idle", "token-sha512": digest("idle's token") },
-        ]);
-        crate::support::write_private(&file, &listed.to_string());
-        let workloads = registrar::workloads::Workloads::read(&file).unwrap();
-        let identity = Identity::with(&database, ApiSettings { workloads, ..ApiSettings::default() }).await;
-        let mut creation = crate::app::creation("records@example.com", None);
-        creation.id = UserId(account);
-        let part = Some(Part::System(SystemRole::Service));
-        membership::create(identity.node(), &RequestContext::system(), creation, part).await.unwrap();
-
+        let (identity, account) = with_workloads(&database).await;
         let v1 = |namespace: &str, name: &str, token: &str| {
             let body = json!({ "namespace": namespace, "sa-name": name, "sa-token-sha512": digest(token) });
             identity.app.call("POST", "/v1/internal-auth/").token(None).json(&body)
@@ -309,6 +318,21 @@ on_both_stores! {
         let wrong = json!({ "namespace": "x".repeat(513), "sa-name": "a", "sa-token-sha512": "b", "self-token-name": "A" });
         let call = identity.app.call("POST", "/v1/internal-auth/").token(None).json(&wrong);
         identity.refused(call, 400, "validation-error").await;
+    }
+
+    async fn wrong_digests_lock_a_programs_name_in_the_network_and_no_other(database) {
+        let (identity, account) = with_workloads(&database).await;
+        let v1 = |name: &str, token: &str, peer: &str| {
+            let body = json!({ "namespace": "clinic", "sa-name": name, "sa-token-sha512": digest(token) });
+            identity.app.call("POST", "/v1/internal-auth/").token(None).peer(peer).json(&body)
+        };
+        let (here, elsewhere) = ("10.0.0.1:4711", "10.0.1.1:4711");
+        for _ in 0..10 {
+            identity.refused(v1("records", "guess", here), 401, "bad-credentials").await;
+        }
+        identity.refused(v1("records", "records' token", here), 429, "rate-limited").await;
+        identity.refused(v1("idle", "idle's token", here), 401, "bad-credentials").await;
+        assert_eq!(v1("records", "records' token", elsewhere).send().await.ok()["user-id"], json!(account));
     }
 
     async fn forged_tokens_are_refused(database) {

@@ -10,6 +10,7 @@ use crate::{
         AddressId, AdminId, EmailAddress, Finding, PartyId, PersonId, PhoneNumberId, Problem, check_name, check_text,
     },
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An account as it was opened; see [`Account`].
@@ -175,6 +176,9 @@ pub enum AdminEvent {
         password_hash: String,
         /// Whether all sessions are over.
         ends_sessions: bool,
+        /// Until when it is good, if somebody else set it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expires_at: Option<DateTime<Utc>>,
     },
     /// All sessions and tokens are over.
     #[serde(rename = "admin.sessions-ended")]
@@ -189,7 +193,7 @@ pub enum AdminEvent {
 
 event_names!(AdminEvent {
     Registered => "admin.registered" @ "1.0", clear [
-        "/id", "/personId", "/partyId", "/account/id", "/addresses/*/id", "/addresses/*/countryCode",
+        "/id", "/personId", "/partyId", "/account/id", "/account/passwordExpiresAt", "/addresses/*/id", "/addresses/*/countryCode",
         "/addresses/*/regionCode", "/phoneNumbers/*/id", "/policies/*", "/customPermissions/*",
     ];
     GrantsAmended => "admin.grants-amended" @ "1.0", clear ["/policies/*", "/customPermissions/*"];
@@ -205,7 +209,7 @@ event_names!(AdminEvent {
     PhoneNumberAdded => "admin.phone-number-added" @ "1.0", clear ["/phoneNumber/id"];
     PhoneNumberAmended => "admin.phone-number-amended" @ "1.0", clear ["/phoneNumber/id"];
     PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0", clear ["/phoneNumberId"];
-    PasswordChanged => "admin.password-changed" @ "1.0", clear [];
+    PasswordChanged => "admin.password-changed" @ "1.0", clear ["/expiresAt"];
     SessionsEnded => "admin.sessions-ended" @ "1.0", clear [];
     Activated => "admin.activated" @ "1.0", clear [];
     Deactivated => "admin.deactivated" @ "1.0", clear [];

@@ -18,6 +18,7 @@ pub use granting::{Catalogue, Granter};
 pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
 
 use crate::{Decide, decide::aggregate, values::Finding};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An admin's life: none, in force, out of force and back.
@@ -54,6 +55,13 @@ pub enum AdminCommand {
         /// Whether sessions go on.
         keep_sessions: bool,
     },
+    /// Sets another password of the account, by somebody else, and ends all sessions and tokens.
+    SetPassword {
+        /// Its hash.
+        hash: String,
+        /// Until when it is good.
+        expires_at: DateTime<Utc>,
+    },
 }
 
 /// Hashes of passwords are not printed.
@@ -66,6 +74,7 @@ impl std::fmt::Debug for AdminCommand {
             AdminCommand::Deactivate(_) => f.write_str("Deactivate"),
             AdminCommand::EndSessions => f.write_str("EndSessions"),
             AdminCommand::ChangePassword { .. } => f.write_str("ChangePassword"),
+            AdminCommand::SetPassword { .. } => f.write_str("SetPassword"),
         }
     }
 }
@@ -115,16 +124,17 @@ impl Decide for Admin {
 
     fn decide(&self, command: AdminCommand) -> Result<Vec<AdminEvent>, AdminError> {
         use Admin::{Absent, Active, Inactive};
-        use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, EndSessions, Register};
+        use AdminCommand::{Activate, Amend, ChangePassword, Deactivate, EndSessions, Register, SetPassword};
         match (self, command) {
             (Absent, Register(registration, granter)) => {
                 registration.check()?;
                 granter.check_holds(&registration.policies, &registration.custom_permissions)?;
                 Ok(vec![AdminEvent::Registered(Box::new(registration.normalised()))])
             }
-            (Absent, Amend(..) | Activate(_) | Deactivate(_) | ChangePassword { .. } | EndSessions) => {
-                Err(AdminError::NotFound)
-            }
+            (
+                Absent,
+                Amend(..) | Activate(_) | Deactivate(_) | ChangePassword { .. } | SetPassword { .. } | EndSessions,
+            ) => Err(AdminError::NotFound),
             (Active(_) | Inactive(_), Register(..)) => Err(AdminError::AlreadyRegistered),
             (Active(profile) | Inactive(profile), Amend(changes, granter)) => amend::amend(profile, changes, &granter),
             (Active(profile), Deactivate(granter)) if granter.is(profile) => Err(AdminError::OwnDeactivation),
@@ -139,9 +149,21 @@ impl Decide for Admin {
             (Active(profile), ChangePassword { former, hash, keep_sessions }) => match &profile.account {
                 None => Err(AdminError::NoAccount),
                 Some(account) if account.password_hash != former => Err(AdminError::OtherPassword),
-                Some(_) => Ok(vec![AdminEvent::PasswordChanged { password_hash: hash, ends_sessions: !keep_sessions }]),
+                Some(_) => Ok(vec![AdminEvent::PasswordChanged {
+                    password_hash: hash,
+                    ends_sessions: !keep_sessions,
+                    expires_at: None,
+                }]),
             },
-            (Inactive(_), ChangePassword { .. }) => Err(AdminError::NoAccount),
+            (Active(profile), SetPassword { hash, expires_at }) => match &profile.account {
+                None => Err(AdminError::NoAccount),
+                Some(_) => Ok(vec![AdminEvent::PasswordChanged {
+                    password_hash: hash,
+                    ends_sessions: true,
+                    expires_at: Some(expires_at),
+                }]),
+            },
+            (Inactive(_), ChangePassword { .. } | SetPassword { .. }) => Err(AdminError::NoAccount),
             (Active(_), EndSessions) => Ok(vec![AdminEvent::SessionsEnded {}]),
             // Asking twice is no error: the caller already has what it wants.
             (Active(_), Activate(_)) | (Inactive(_), Deactivate(_) | EndSessions) => Ok(vec![]),

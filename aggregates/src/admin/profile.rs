@@ -5,6 +5,7 @@ use crate::values::{
     AccountId, AddressId, AdminId, CountryCode, EmailAddress, PartyId, PersonId, PhoneNumberId, Problem, RegionCode,
     check_text,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Everything an admin's decisions need, which is everything but the time stamps.
@@ -205,6 +206,9 @@ pub struct Account {
     pub email: EmailAddress,
     /// Argon2id hash in PHC string format. A secret.
     pub password_hash: String,
+    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and for ever then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_expires_at: Option<DateTime<Utc>>,
 }
 
 impl std::fmt::Debug for Account {
@@ -265,9 +269,9 @@ impl Profile {
             AdminEvent::PhoneNumberRemoved { phone_number_id } => {
                 self.phone_numbers.retain(|entry| entry.id != phone_number_id)
             }
-            AdminEvent::PasswordChanged { password_hash, .. } => {
+            AdminEvent::PasswordChanged { password_hash, expires_at, .. } => {
                 if let Some(account) = &mut self.account {
-                    account.password_hash = password_hash;
+                    (account.password_hash, account.password_expires_at) = (password_hash, expires_at);
                 }
             }
             // A registration comes once and being in force is the state's, not the profile's.

@@ -84,6 +84,7 @@ fn account() -> Account {
         id: AccountId(Uuid::from_u128(4)),
         email: EmailAddress::parse("Ada@Example.org").expect("well formed"),
         password_hash: "$argon2id$hash".into(),
+        password_expires_at: None,
     }
 }
 

@@ -4,6 +4,7 @@ use super::contacts::{Contacts, Username};
 use super::home::Home;
 use super::profile::{BirthDate, Classification, Locale, Names, Profile, UserState};
 use crate::values::UserId;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -40,6 +41,9 @@ pub struct Creation {
     /// Hash of the password in PHC form, if it has one. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
+    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and for ever then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_expires_at: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Creation {
@@ -62,6 +66,7 @@ impl From<Creation> for Profile {
             time_zone,
             classification,
             password_hash,
+            password_expires_at,
         } = creation;
         Profile {
             id,
@@ -86,6 +91,7 @@ impl From<Creation> for Profile {
             agreements: BTreeSet::new(),
             epoch: 0,
             password_hash,
+            password_expires_at,
         }
     }
 }

@@ -241,6 +241,7 @@ pub enum UserEvent {
 event_names!(UserEvent {
     Created => "user.created" @ "1.0", clear [
         "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
+        "/passwordExpiresAt",
     ];
     NamesAmended => "user.names-amended" @ "1.0", clear [];
     BirthDateAmended => "user.birth-date-amended" @ "1.0", clear [];

@@ -5,7 +5,7 @@ use super::event::UserEvent;
 use super::home::Home;
 use super::preferences::Preferences;
 use crate::values::{IndividualId, OrganizationId, Problem, UserId};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -242,6 +242,9 @@ pub struct Profile {
     /// Hash of the password in PHC form. Known from events only: a state that is written down anywhere has none.
     #[serde(skip)]
     pub password_hash: Option<String>,
+    /// Until when that password is good, if somebody else set it. As little written down.
+    #[serde(skip)]
+    pub password_expires_at: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Profile {
@@ -290,7 +293,7 @@ impl Profile {
             UserEvent::PreferencesAmended { preferences } => self.preferences = preferences,
             UserEvent::Classified { classification } => self.classification = Some(classification),
             UserEvent::PasswordChanged { password_hash, state, ends_sessions } => {
-                self.password_hash = Some(password_hash);
+                (self.password_hash, self.password_expires_at) = (Some(password_hash), None);
                 self.state = state;
                 self.epoch += u64::from(ends_sessions);
             }

@@ -57,6 +57,7 @@ fn creation() -> Creation {
         time_zone: None,
         classification: None,
         password_hash: Some("hash".into()),
+        password_expires_at: None,
     }
 }
 

@@ -129,6 +129,7 @@ pub fn registration(id: Uuid) -> anyhow::Result<Registration> {
         id: AccountId(Uuid::now_v7()),
         email: EmailAddress::parse(&format!("{id}@example.com"))?,
         password_hash: PASSWORD_HASH.into(),
+        password_expires_at: None,
     };
     Ok(Registration { account: Some(account), ..person(id) })
 }

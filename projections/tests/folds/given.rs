@@ -154,6 +154,7 @@ pub fn full_registration() -> Registration {
             id: AccountId(ACCOUNT),
             email: EmailAddress::parse("Ada@Example.org").expect("well formed"),
             password_hash: "$argon2id$secret".into(),
+            password_expires_at: None,
         }),
         ..registration()
     }

@@ -30,6 +30,7 @@ fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
         time_zone: None,
         classification: None,
         password_hash: None,
+        password_expires_at: None,
     };
     edit(&mut creation);
     UserEvent::Created(Box::new(creation))

@@ -311,7 +311,8 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
         NotAccepted::Busy(busy) => busy.into(),
         NotAccepted::NotLookedUp => ApiError::Unavailable(None),
     })?;
-    Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash })
+    let password_expires_at = Some(Utc::now() + app.settings.first_password_life.0);
+    Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash, password_expires_at })
 }
 
 /// How an admin's refusal, or the journal's, reads to the client.

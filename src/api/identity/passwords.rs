@@ -17,6 +17,9 @@ use serde_json::json;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
+/// What is wrong with a password that must be shown once more and is not.
+pub(super) const REQUIRED: &str = "is required";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Candidate {
@@ -116,6 +119,19 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
         Ok(Some(hash)) => Ok(hash),
         Ok(None) | Err(SignInError::BadCredentials) => Err(wrong()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Has a person in a session show the password once more, where a setting requires it. One that is sent must be right in any case.
+///
+/// # Errors
+/// `missing` without one, 403 for a wrong one.
+pub(super) async fn confirmed_again(call: &Call, password: Option<Secret>, missing: ApiError) -> Result<(), ApiError> {
+    match password {
+        Some(Secret(password)) => confirmed(call, call.account().await?, password).await.map(drop),
+        // Tokens of the command line belong to no session: its users have shown the database and the master key.
+        None if call.app.settings.confirm_changes && call.session_id().is_some() => Err(missing),
+        None => Ok(()),
     }
 }
 

@@ -200,9 +200,19 @@ impl From<SignInError> for ApiError {
                 let detail = "the password that support has set counts no longer; support must set another one";
                 refused(StatusCode::FORBIDDEN, "password-reset-required", detail)
             }
+            SignInError::FirstPasswordOver => {
+                let detail = "the first password counts no longer; support or an operator must set another one";
+                refused(StatusCode::FORBIDDEN, "password-reset-required", detail)
+            }
             SignInError::ResetNotNeeded => member("new-password", "is taken only where another password must be set"),
             SignInError::SamePassword => member("new-password", "must be another one"),
             SignInError::Weak(weak) => member("new-password", weak.to_string()),
+            SignInError::SetUpNeeded => {
+                let detail = "a second factor must be set up first: sign in with totp-setup for its secret, then with two codes \
+                              of it, one after the other, in totp-setup-codes";
+                refused(StatusCode::FORBIDDEN, "totp-setup-required", detail)
+            }
+            SignInError::SetUpNotNeeded => member("totp-setup", "is taken only where a second factor must be set up"),
             SignInError::OrganizationRetired => NotOpened::Retired.into(),
             SignInError::AgreementsNeeded(documents) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,

@@ -2,14 +2,15 @@
 
 use super::call::{Answered, Attributes, Call, Nothing, Parameters, Plain, Secret};
 use super::documents::{Reply, Resource};
-use super::refusals::{NO_SESSION, refused};
-use super::times;
+use super::passwords::{REQUIRED, confirmed_again};
+use super::refusals::{NO_SESSION, member, refused};
+use super::{times, totp};
 use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::auth::is_reserved;
 use crate::directory::sessions::{self, Live, NotOpened, Opened, Person, SESSION_SECS, Wish};
-use crate::directory::sign_in::{Credentials, SignInError, SignedIn};
+use crate::directory::sign_in::{Credentials, Prospect, SetUp, SignInError, SignedIn};
 use crate::journal::JournalResult;
 use crate::security::{self, Event};
 use axum::http::StatusCode;
@@ -37,6 +38,11 @@ pub(super) struct SignIn {
     /// The password from now on, where support has set the present one.
     new_password: Option<Secret>,
     totp_code: Option<String>,
+    /// Whether the secret of a second factor that must be set up is asked for.
+    #[serde(default)]
+    totp_setup: bool,
+    /// Two codes of the device, which put that factor in force.
+    totp_setup_codes: Option<[String; 2]>,
     #[serde(default)]
     service_document_agreements: BTreeSet<Uuid>,
     #[serde(default = "yes")]
@@ -64,6 +70,12 @@ pub(super) struct EndAll {
     /// Whether the session that asks goes on.
     #[serde(default)]
     keep_current: bool,
+    password: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct End {
+    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -127,25 +139,34 @@ pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
         session_secs: asked.refresh_token_expiration_seconds.unwrap_or(SESSION_SECS),
         ..Wish::plain(Origin::SignIn)
     };
+    let set_up = match asked.totp_setup_codes {
+        Some(codes) => Some(SetUp::Finish(codes)),
+        None => asked.totp_setup.then_some(SetUp::Begin),
+    };
     let credentials = Credentials {
         username: asked.username,
         password: asked.password.0,
         new_password: asked.new_password.map(|new| new.0),
         code: asked.totp_code,
+        set_up,
         agreements: asked.service_document_agreements,
         interactive: asked.interactive,
     };
-    let reply = |opened: &Opened, person: &Person| Reply::said(login_info(opened, person));
+    let reply = |prospect: &Prospect<'_>| match prospect {
+        Prospect::Here(opened, person) => Reply::said(login_info(opened, person)),
+        Prospect::SetUp(provisioning) => Reply::said(json!({ "totp-secret": totp::shown(provisioning) })),
+    };
     match call.sign_in(credentials, &wish, reply).await? {
+        SignedIn::SetUp(provisioning) => Ok(reply(&Prospect::SetUp(&provisioning))),
         SignedIn::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
-        SignedIn::Here(signed_in) => Ok(reply(&signed_in.0, &signed_in.1)),
+        SignedIn::Here(signed_in) => Ok(reply(&Prospect::Here(&signed_in.0, &signed_in.1))),
     }
 }
 
 /// New tokens for a refresh token.
 pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answered {
-    let (node, token) = (&call.app.node, &asked.refresh_token.0);
-    let live = sessions::find_by_refresh_token(node, token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
+    let (node, token, bounds) = (&call.app.node, &asked.refresh_token.0, call.app.authenticator.bounds());
+    let live = sessions::find_by_refresh_token(node, bounds, token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
     if let Person::User(user) = &live.person
         && asked.interactive
     {
@@ -157,9 +178,11 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     if call.end_if_spent(&live, token).await? {
         return Err(NOT_SIGNED_IN);
     }
-    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, asked.rotate).await?;
+    check_second_factor(&call, &live).await?;
+    let rotate = asked.rotate || call.app.settings.rotate_refresh;
+    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, rotate).await?;
     let opened = prepared.opened();
-    let (acts_in, reply) = ((opened.id, opened.organization), Reply::said(login_info(opened, &live.person)));
+    let (acts_in, reply) = ((Some(opened.id), opened.organization), Reply::said(login_info(opened, &live.person)));
     let (origins, person) = (call.origins(), &live.person);
     let done = call.commit(reply, |node, context| async move {
         prepared.commit(node, &person.context(context, acts_in, &origins)).await
@@ -172,15 +195,28 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     done
 }
 
+/// Gives no further tokens to a session of somebody who must set up a second factor by now: signing in is where that is done.
+///
+/// # Errors
+/// 403.
+async fn check_second_factor(call: &Call, live: &Live) -> Result<(), ApiError> {
+    let signed_in = live.session.state.origin == Origin::SignIn;
+    if signed_in && call.app.settings.second_factor.is_unmet(&call.app.node, &live.person).await? {
+        return Err(SignInError::SetUpNeeded.into());
+    }
+    Ok(())
+}
+
 /// The caller's own sessions that go on, newest first.
 pub(super) async fn list(call: Call) -> Answered {
     let current = call.session_id();
-    let own = sessions::of_person(call.documents(), &call.account().await?, Utc::now()).await?;
+    let (person, bounds) = (call.account().await?, call.app.authenticator.bounds());
+    let own = sessions::of_person(call.documents(), bounds, &person, Utc::now()).await?;
     let rows = own.iter().map(|session| {
         let attributes = json!({
             "created-time": times::write(session.created_at),
             "last-active-time": times::write(session.updated_at),
-            "expiration-time": times::write(session.expires_at),
+            "expiration-time": times::write(bounds.end(session, person.is_privileged())),
             "origin": session.origin,
             "organization-id": session.scope.map(|scope| scope.organization_id),
             "current": current == Some(session.id),
@@ -191,12 +227,18 @@ pub(super) async fn list(call: Call) -> Answered {
 }
 
 /// Ends one of the caller's own sessions.
-pub(super) async fn end(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
-    let own = sessions::of_person(call.documents(), &call.account().await?, Utc::now()).await?;
+pub(super) async fn end(call: Call, Plain(End { password }): Plain<End>) -> Answered {
+    let (person, bounds) = (call.account().await?, call.app.authenticator.bounds());
+    let own = sessions::of_person(call.documents(), bounds, &person, Utc::now()).await?;
     let named = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok());
     let session = own.iter().find(|session| named == Some(session.id.0)).ok_or(NO_SESSION)?.id;
     call.own_acts_only()?;
-    let reason = if call.session_id() == Some(session) { EndReason::SignedOut } else { EndReason::EndedElsewhere };
+    let own = call.session_id() == Some(session);
+    // Signing out, which this is then, asks for nothing.
+    if !own {
+        confirmed_again(&call, password, member("password", REQUIRED)).await?;
+    }
+    let reason = if own { EndReason::SignedOut } else { EndReason::EndedElsewhere };
     call.commit(Reply::done(), |node, context| sessions::end(node, context, session, reason)).await
 }
 
@@ -204,6 +246,7 @@ pub(super) async fn end(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answer
 pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered {
     let person = &call.account().await?;
     call.own_acts_only()?;
+    confirmed_again(&call, asked.password, member("password", REQUIRED)).await?;
     let kept = call.session_id().filter(|_| asked.keep_current);
     call.commit(Reply::done(), |node, context| sessions::end_all(node, context, person, kept)).await
 }
@@ -249,7 +292,7 @@ async fn acting_organization(call: &Call) -> JournalResult<Option<OrganizationId
 /// The session that the caller acts in, with its owner.
 async fn session(call: &Call) -> JournalResult<Option<Live>> {
     match call.session_id() {
-        Some(id) => sessions::find(&call.app.node, id, Utc::now()).await,
+        Some(id) => sessions::find(&call.app.node, call.app.authenticator.bounds(), id, Utc::now()).await,
         None => Ok(None),
     }
 }
@@ -257,13 +300,17 @@ async fn session(call: &Call) -> JournalResult<Option<Live>> {
 /// A live session.
 pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) -> Answered {
     let id = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok()).ok_or(NO_SESSION)?;
-    let live = sessions::find(&call.app.node, SessionId(id), Utc::now()).await?.ok_or(NO_SESSION)?;
+    let bounds = call.app.authenticator.bounds();
+    let live = sessions::find(&call.app.node, bounds, SessionId(id), Utc::now()).await?.ok_or(NO_SESSION)?;
     let session = &live.session.state;
     let owner = call.caller.as_ref().is_some_and(|caller| caller.principal.subject() == session.user_id.to_string());
     if !owner && !call.holder.is_service() {
         return Err(NO_SESSION);
     }
-    let mut attributes = json!({ "expiration-time": times::write(session.expires_at), "user-id": session.user_id });
+    let mut attributes = json!({
+        "expiration-time": times::write(bounds.end(&live.session, live.person.is_privileged())),
+        "user-id": session.user_id,
+    });
     if details.include_login_info {
         attributes["login-info"] = profile(&live.person, session.id);
     }
@@ -274,6 +321,7 @@ pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) ->
 pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered {
     call.load::<UserDocument>(UserAct::Own).await?;
     let live = session(&call).await?.ok_or_else(|| call.forbidden())?;
+    check_second_factor(&call, &live).await?;
     let (node, authenticator) = (&call.app.node, &call.app.authenticator);
     let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await?;
     let opened = prepared.opened();
@@ -334,12 +382,21 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
 /// Tokens of a service account, for a program that shows the digest of its token.
 pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) -> Answered {
     let ShownDigest { namespace, sa_name, sa_token_sha512 } = shown;
+    let (failures, node, origins) = (&call.app.failures, &call.app.node, call.origins());
+    let name = format!("{namespace}/{sa_name}");
+    if let Err(locked) = failures.check_program(node, &name, &origins) {
+        security::refused(Event::SignIn, "too many sign-ins failed");
+        return Err(SignInError::from(locked).into());
+    }
     let workload = call.app.settings.workloads.by_digest(&namespace, &sa_name, &sa_token_sha512);
     let user = match workload.and_then(|workload| workload.user()) {
         Some(user) => enabled(&call, user).await?,
         None => None,
     };
-    let user = user.ok_or_else(unknown_workload)?;
+    let user = user.ok_or_else(|| {
+        failures.fail_program(node, &name, &origins);
+        unknown_workload()
+    })?;
     open_for_program(&call, &user, true, |opened| {
         let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
         Reply::said(json!({
@@ -390,7 +447,7 @@ async fn open_for_program(
     let wish = Wish { refreshable, ..Wish::plain(Origin::Workload) };
     let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await?;
     let opened = prepared.opened();
-    let (acts_in, reply) = ((opened.id, opened.organization), reply(opened));
+    let (acts_in, reply) = ((Some(opened.id), opened.organization), reply(opened));
     let origins = call.origins();
     call.commit(reply, |node, context| async move {
         prepared.commit(node, &person.context(context, acts_in, &origins)).await
@@ -413,6 +470,9 @@ fn login_info(opened: &Opened, person: &Person) -> Value {
     info["id-token"] = json!(opened.tokens.id);
     if let Some(token) = &opened.refresh_token {
         info["refresh-token"] = json!(token.as_str());
+    }
+    if let Some(codes) = &opened.recovery_codes {
+        info["recovery-codes"] = codes.texts().collect();
     }
     info
 }

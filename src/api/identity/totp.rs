@@ -6,7 +6,7 @@ use super::passwords::confirmed;
 use super::times;
 use crate::access::resource::{TotpAct, UserAct};
 use crate::api::common::ApiError;
-use crate::directory::second_factor::{self, Provisioning, RecoveryCodes};
+use crate::directory::second_factor::{self, Provisioning, RecoveryCodes, account_name};
 use crate::directory::sessions::{self, Person};
 use crate::directory::{DirectoryError, Done};
 use crate::executor::{Outcome, RequestContext};
@@ -148,14 +148,6 @@ fn taken(error: DirectoryError) -> ApiError {
     }
 }
 
-/// The name that a device shows.
-fn account_name(person: &Person) -> String {
-    match person {
-        Person::User(user) => user.username_text().to_owned(),
-        Person::Admin(admin) => admin.account.as_ref().map(|account| account.email.to_string()).unwrap_or_default(),
-    }
-}
-
 /// The secret for its owner, only as long as it was never in force.
 async fn secret(call: &Call, document: &TotpDocument, person: &Person) -> Result<Value, ApiError> {
     if document.enabled {
@@ -165,7 +157,7 @@ async fn secret(call: &Call, document: &TotpDocument, person: &Person) -> Result
     Ok(known.as_ref().map_or(Value::Null, shown))
 }
 
-fn shown(provisioning: &Provisioning) -> Value {
+pub(super) fn shown(provisioning: &Provisioning) -> Value {
     json!({
         "shared-secret-key": provisioning.secret.as_str(),
         "provisioning-uri": provisioning.uri.as_str(),

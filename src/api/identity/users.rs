@@ -5,9 +5,10 @@ mod shown;
 
 pub(super) use shown::{Viewer, display_name};
 
-use super::call::{Answered, Attributes, Call, Nothing, Parameters, Parsed, Plain};
+use super::call::{Answered, Attributes, Call, Nothing, Parameters, Parsed, Plain, Secret};
 use super::documents::Reply;
-use super::refusals::attribute;
+use super::passwords::{REQUIRED, confirmed_again};
+use super::refusals::{attribute, member};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::directory::accounts::{self, Contact};
@@ -35,11 +36,15 @@ pub(super) struct Changes {
     communication_preferences: Option<Value>,
     default_organization_id: Option<OrganizationId>,
     classification: Option<Classification>,
+    /// Shown by persons who change how they sign in.
+    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
 pub(super) struct Email {
     email: Parsed<EmailAddress>,
+    /// Shown by persons who change their own.
+    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -68,6 +73,12 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     call.require(changes.classification.is_none() || call.holder.holds_everything())?;
     let expected = call.expected(user.version)?;
+    let mut changes = changes;
+    let signs_in = changes.email.is_some() || changes.phone.is_some() || changes.username.is_some();
+    let password = changes.password.take();
+    if call.is(user.profile.id) && signs_in {
+        confirmed_again(&call, password, attribute("password", REQUIRED)).await?;
+    }
     let amendment = changes.amendment()?;
     commit(&call, &user, Reply::found, |node, context| {
         accounts::amend(node, context, user.profile.id, amendment, expected)
@@ -98,8 +109,12 @@ impl Changes {
 }
 
 /// Another e-mail address.
-pub(super) async fn change_email(call: Call, Plain(Email { email: Parsed(email) }): Plain<Email>) -> Answered {
+pub(super) async fn change_email(call: Call, Plain(asked): Plain<Email>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
+    let Email { email: Parsed(email), password } = asked;
+    if call.is(user.profile.id) {
+        confirmed_again(&call, password, member("password", REQUIRED)).await?;
+    }
     let amendment = Amendment { email: Some(email), ..Amendment::default() };
     call.commit(Reply::done(), |node, context| accounts::amend(node, context, user.profile.id, amendment, None)).await
 }

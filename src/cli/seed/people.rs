@@ -155,6 +155,7 @@ fn creation(user: UserId, number: u64) -> Creation {
         time_zone: None,
         classification: None,
         password_hash: None,
+        password_expires_at: None,
     }
 }
 

@@ -3,8 +3,9 @@
 //! So the answer is known before the commit and can be committed with it. A token of a session that was never opened, or of
 //! a switch that never happened, is harmless: the session is looked up on each request, and acts where its document says.
 
-use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, SESSION_SECS_MAX, Wish, too_many};
+use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, Wish, too_many};
 use crate::auth::{Authenticator, Signing, places};
+use crate::directory::second_factor::RecoveryCodes;
 use crate::directory::{DirectoryError, Step, lift};
 use crate::executor::{RequestContext, Together};
 use crate::node::Node;
@@ -33,6 +34,13 @@ impl Prepared {
     #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// The same, with recovery codes to be answered.
+    #[must_use]
+    pub(in crate::directory) fn giving(mut self, recovery_codes: Option<RecoveryCodes>) -> Self {
+        self.opened.recovery_codes = recovery_codes;
+        self
     }
 
     /// Carries it out, together with whatever else is decided.
@@ -99,8 +107,9 @@ pub(in crate::directory) async fn prepare_at(
 ) -> Result<Prepared, NotOpened> {
     let now = Utc::now();
     let id = SessionId(Uuid::now_v7());
-    let session_secs = wish.session_secs.clamp(1, SESSION_SECS_MAX);
-    let life = TimeDelta::seconds(i64::try_from(session_secs).unwrap_or(i64::MAX / 1_000));
+    let bound = authenticator.bounds().of(wish.origin, person.is_privileged());
+    let wished = i64::try_from(wish.session_secs.max(1)).ok().and_then(TimeDelta::try_seconds);
+    let life = wished.map_or(bound.life, |wished| wished.min(bound.life));
     let access_secs = wish.access_secs.clamp(1, ACCESS_SECS);
     let refresh_token = wish.refreshable.then(|| refresh_token(id));
     let opening = Opening {
@@ -125,7 +134,7 @@ pub(in crate::directory) async fn prepare_at(
         identity: person.identity(),
     };
     let opened = sign(node, authenticator, signing, refresh_token, now).await?;
-    let ended = too_many(&node.documents, &opening, now).await?;
+    let ended = too_many(&node.documents, bound, &opening, now).await?;
     Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None, ended })
 }
 
@@ -204,7 +213,7 @@ async fn sign(
 ) -> Result<Opened, DirectoryError> {
     let tokens = authenticator.sign_session(node, &signing, now).await?;
     let Signing { session, organization, seconds, .. } = signing;
-    Ok(Opened { id: session, organization, tokens, refresh_token, access_secs: seconds })
+    Ok(Opened { id: session, organization, tokens, refresh_token, access_secs: seconds, recovery_codes: None })
 }
 
 fn refresh_token(session: SessionId) -> Zeroizing<String> {

@@ -57,6 +57,21 @@ impl Failures {
         Ok(())
     }
 
+    /// Refuses a program under whose name too many digests were wrong in a network: as many as of a person's name. They are
+    /// counted on the node, and for that name alone, since programs of one cluster share a network.
+    ///
+    /// # Errors
+    /// `Locked`.
+    pub fn check_program(&self, node: &Node, name: &str, origins: &Origins) -> Result<(), GuardError> {
+        self.of(&program(node, name, origins)).check(Subject::NameInNetwork, Utc::now())
+    }
+
+    /// Counts a wrong digest.
+    pub fn fail_program(&self, node: &Node, name: &str, origins: &Origins) {
+        // Nothing refuses here.
+        let _ = self.fail(&program(node, name, origins), Utc::now(), |_| Ok(()));
+    }
+
     /// Takes the failures of a counter away, if they are as many, to be put down.
     fn take(&self, counter: &str, at_least: usize, now: DateTime<Utc>) -> u32 {
         let mut counters = self.lock();
@@ -67,6 +82,12 @@ impl Failures {
         counters.remove(counter);
         u32::try_from(failures).unwrap_or(u32::MAX)
     }
+}
+
+/// Counter of a program's name in a network.
+fn program(node: &Node, name: &str, origins: &Origins) -> String {
+    let network = network(origins.ip_address.as_deref().unwrap_or_default());
+    hex(&node.vault.digest("sign-in-guard", &[b"program", name.as_bytes(), network.as_bytes()]))
 }
 
 /// What one attempt is counted by. All names are digests.

@@ -118,7 +118,8 @@ fn change_password(former: &str) -> AdminCommand {
 #[test]
 fn an_admin_in_force_changes_the_password_that_was_shown() {
     let hash = account().password_hash;
-    let changed = || AdminEvent::PasswordChanged { password_hash: "another".into(), ends_sessions: true };
+    let changed =
+        || AdminEvent::PasswordChanged { password_hash: "another".into(), ends_sessions: true, expires_at: None };
     given([with_account()]).when(change_password(&hash)).then_expect_events(vec![changed()]);
     given([with_account(), changed()]).when(change_password(&hash)).then_expect_error(AdminError::OtherPassword);
     given([with_account(), changed()]).when(change_password("another")).then_expect_events(vec![changed()]);
@@ -126,4 +127,26 @@ fn an_admin_in_force_changes_the_password_that_was_shown() {
     given([registered()]).when(change_password(&hash)).then_expect_error(AdminError::NoAccount);
     given([]).when(change_password(&hash)).then_expect_error(AdminError::NotFound);
     assert!(!format!("{:?}", change_password("secret")).contains("secret"));
+}
+
+#[test]
+fn a_password_that_somebody_else_sets_is_good_until_a_time_or_until_its_owner_sets_another() {
+    let until = chrono::DateTime::UNIX_EPOCH;
+    let set = || AdminCommand::SetPassword { hash: "set".into(), expires_at: until };
+    let was_set =
+        || AdminEvent::PasswordChanged { password_hash: "set".into(), ends_sessions: true, expires_at: Some(until) };
+    given([with_account()]).when(set()).then_expect_events(vec![was_set()]);
+    given([with_account(), deactivated()]).when(set()).then_expect_error(AdminError::NoAccount);
+    given([registered()]).when(set()).then_expect_error(AdminError::NoAccount);
+    given([]).when(set()).then_expect_error(AdminError::NotFound);
+    assert!(!format!("{:?}", set()).contains("set\""));
+    let expires_at = |events: Vec<AdminEvent>| {
+        admin(events)
+            .profile()
+            .and_then(|profile| profile.account.clone())
+            .and_then(|account| account.password_expires_at)
+    };
+    assert_eq!(expires_at(vec![with_account(), was_set()]), Some(until));
+    let changed = AdminEvent::PasswordChanged { password_hash: "own".into(), ends_sessions: true, expires_at: None };
+    assert_eq!(expires_at(vec![with_account(), was_set(), changed]), None);
 }

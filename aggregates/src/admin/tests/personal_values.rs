@@ -67,6 +67,7 @@ fn full_registration() -> Registration {
             id: account().id,
             email: EmailAddress::parse("personal-account@example.org").expect("well formed"),
             password_hash: marked("password-hash"),
+            password_expires_at: Some(chrono::DateTime::UNIX_EPOCH),
         }),
     }
 }
@@ -84,7 +85,11 @@ pub(crate) fn full_events() -> Vec<AdminEvent> {
         AdminEvent::PhoneNumberAdded { phone_number: full_phone_number(1), index: 1 },
         AdminEvent::PhoneNumberAmended { phone_number: full_phone_number(1) },
         AdminEvent::PhoneNumberRemoved { phone_number_id: phone_number(1).id },
-        AdminEvent::PasswordChanged { password_hash: marked("password-hash"), ends_sessions: true },
+        AdminEvent::PasswordChanged {
+            password_hash: marked("password-hash"),
+            ends_sessions: true,
+            expires_at: Some(chrono::DateTime::UNIX_EPOCH),
+        },
         AdminEvent::SessionsEnded {},
         AdminEvent::Activated {},
         AdminEvent::Deactivated {},

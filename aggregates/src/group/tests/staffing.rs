@@ -104,6 +104,7 @@ fn profile(state: UserState, memberships: impl IntoIterator<Item = (Organization
         time_zone: None,
         classification: None,
         password_hash: None,
+        password_expires_at: None,
     };
     let memberships = memberships.into_iter().map(|(id, roles)| (id, Membership { number: 1, roles }));
     Profile { memberships: memberships.collect(), ..creation.into() }

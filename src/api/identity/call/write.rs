@@ -9,8 +9,8 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::precondition::IfMatch;
 use crate::api::identity::documents::{Reply, Resource};
 use crate::directory::DirectoryError;
-use crate::directory::sessions::{self, Live, Opened, Person, Wish};
-use crate::directory::sign_in::{Credentials, Desk, SignInError, SignedIn};
+use crate::directory::sessions::{self, Live, Person, Wish};
+use crate::directory::sign_in::{Credentials, Desk, Prospect, SignInError, SignedIn};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
 use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
@@ -144,10 +144,10 @@ impl Call {
         &self,
         credentials: Credentials,
         wish: &Wish,
-        reply: impl Fn(&Opened, &Person) -> Reply + Send + Sync,
+        reply: impl Fn(&Prospect<'_>) -> Reply + Send + Sync,
     ) -> Result<SignedIn, SignInError> {
-        let before = |opened: &Opened, person: &Person| {
-            let reply = reply(opened, person);
+        let before = |prospect: Prospect<'_>| {
+            let reply = reply(&prospect);
             self.remember(move |_| Some(reply.clone()));
         };
         self.desk().sign_in(&self.context, &self.origins(), credentials, wish, before).await
@@ -183,6 +183,7 @@ impl Call {
             documents: &self.app.settings.service_documents,
             failures: &self.app.failures,
             pwned: self.app.settings.pwned.as_ref(),
+            required: self.app.settings.second_factor,
         }
     }
 

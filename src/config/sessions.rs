@@ -1,0 +1,48 @@
+//! How long sessions go on: bounds that operators may tighten and not widen.
+
+use super::{ConfigError, given, parse};
+use crate::auth::{Bound, SessionBounds};
+use chrono::TimeDelta;
+use clap::Args;
+
+/// Shortest time that may be set: below it a session would end while its first access token is used.
+const SHORTEST: TimeDelta = TimeDelta::minutes(5);
+
+/// The settings.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SessionArgs {
+    /// Longest life of a session, as a number with s, m, h or d [default: 90d, which is the most]
+    #[arg(long, env = "REGISTRAR_SESSION_LIFE", value_name = "TIME", hide_env_values = true)]
+    pub session_life: Option<String>,
+    /// How long a session goes on that is not refreshed [default: 14d, which is the most]
+    #[arg(long, env = "REGISTRAR_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
+    pub session_idle: Option<String>,
+    /// Longest life of a session of an ECG admin or a holder of a system role [default: 24h]
+    #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_LIFE", value_name = "TIME", hide_env_values = true)]
+    pub privileged_session_life: Option<String>,
+    /// How long such a session goes on that is not refreshed [default: 2h]
+    #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
+    pub privileged_session_idle: Option<String>,
+}
+
+impl SessionArgs {
+    /// The bounds. Those of privileged accounts are never wider than those of all.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn resolve(self) -> Result<SessionBounds, ConfigError> {
+        let SessionArgs { session_life, session_idle, privileged_session_life, privileged_session_idle } = self;
+        let time =
+            |name, text, default, max| given(text).map_or(Ok(default), |text| parse::time(name, &text, SHORTEST..=max));
+        let SessionBounds { all, privileged } = SessionBounds::default();
+        let all = Bound {
+            life: time("REGISTRAR_SESSION_LIFE", session_life, all.life, all.life)?,
+            idle: time("REGISTRAR_SESSION_IDLE", session_idle, all.idle, all.idle)?,
+        };
+        let (default, name) = (privileged.life.min(all.life), "REGISTRAR_PRIVILEGED_SESSION_LIFE");
+        let life = time(name, privileged_session_life, default, all.life)?;
+        let (default, name) = (privileged.idle.min(all.idle), "REGISTRAR_PRIVILEGED_SESSION_IDLE");
+        let idle = time(name, privileged_session_idle, default, all.idle)?;
+        Ok(SessionBounds { all, privileged: Bound { life, idle } })
+    }
+}
