@@ -81,6 +81,16 @@ pub struct Append {
     pub keys: KeysBySubject,
     /// Where the answer is remembered.
     pub answer: Option<Arc<AnswerSlot>>,
+    /// Number of the history that it was decided by ([`Histories::current`]): what is known of a stream at a version is
+    /// good in that one alone.
+    pub history: u64,
+}
+
+impl Append {
+    /// Whether it was decided by the state of a stream, rather than whatever that is.
+    fn rests_on_history(&self) -> bool {
+        !self.reads.is_empty() || self.streams.iter().any(|append| append.expected != ExpectedVersion::Any)
+    }
 }
 
 /// A command with the one who waits for it.
@@ -122,6 +132,7 @@ impl Progress {
 #[derive(Clone)]
 pub struct Committer {
     queue: mpsc::Sender<Job>,
+    histories: Arc<Histories>,
 }
 
 impl Committer {
@@ -134,14 +145,21 @@ impl Committer {
         progress: Progress,
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
+        let histories = Arc::clone(&progress.histories);
         let task = Task::new(journal, read_store, vault, progress);
-        (Committer { queue }, tokio::spawn(task.run(Intake::new(jobs))))
+        (Committer { queue, histories }, tokio::spawn(task.run(Intake::new(jobs))))
+    }
+
+    /// Number of the history that counts, to be asked before anything is read that a command is decided by.
+    #[must_use]
+    pub fn history(&self) -> u64 {
+        self.histories.current()
     }
 
     /// Stores what a command brings and answers once it is on disk.
     ///
     /// # Errors
-    /// `VersionConflict`, also of a stream that was only read; `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was
+    /// `VersionConflict`, also of a stream that was only read, and where another history has begun since; `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was
     /// stored. `Unavailable`: nothing is known to be stored.
     pub async fn append(&self, append: Append) -> JournalResult<Outcome> {
         let (reply, answer) = oneshot::channel();

@@ -19,6 +19,7 @@ use sealing::Sealing;
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -100,8 +101,15 @@ impl Outcome {
     }
 }
 
-type CachedAggregate = (u64, Arc<dyn Any + Send + Sync>);
-/// States of aggregates at versions.
+/// A state at a version in a history.
+#[derive(Clone)]
+pub(crate) struct CachedAggregate {
+    history: u64,
+    version: u64,
+    state: Arc<dyn Any + Send + Sync>,
+}
+
+/// States of aggregates.
 pub(crate) type Aggregates = Cache<StreamId, CachedAggregate>;
 
 /// Carries out commands.
@@ -115,6 +123,8 @@ pub struct Executor {
 }
 
 struct Loaded<A> {
+    /// Number of the history that it was read from.
+    history: u64,
     version: u64,
     state: A,
     /// Whether the state was compared with the journal during this command.
@@ -162,8 +172,8 @@ impl Executor {
         A::Error: 'static,
     {
         let stream = StreamId { aggregate_type: A::TYPE, aggregate_id: id.to_owned() };
-        let mut loaded = match expected {
-            None if A::creates(&command) => Loaded { version: 0, state: A::default(), fresh: false },
+        let mut loaded: Loaded<A> = match expected {
+            None if A::creates(&command) => self.nothing_loaded(),
             _ => self.load(&stream).await?,
         };
         let mut turn = None;
@@ -193,7 +203,9 @@ impl Executor {
                 Ok(_) => return Ok(self.unchanged().await?),
                 Err(refusal) => return Err(ExecuteError::Refused(refusal)),
             };
-            match self.append_to(context, &stream, loaded.version, events.clone()).await {
+            let decided = events.iter().cloned().map(Into::into).collect();
+            let streams = vec![(stream.clone(), ExpectedVersion::Exact(loaded.version), decided)];
+            match self.append_decided(context, loaded.history, streams, Vec::new()).await {
                 Ok(outcome) => {
                     self.remember(&stream, loaded, events);
                     return Ok(outcome);
@@ -256,13 +268,14 @@ impl Executor {
         context: &RequestContext,
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
     ) -> JournalResult<Outcome> {
-        self.append_reading(context, streams, Vec::new()).await
+        self.append_decided(context, self.committer.history(), streams, Vec::new()).await
     }
 
-    /// The same, unless one of the streams that were read has another version by then.
-    async fn append_reading(
+    /// The same, decided by a history, unless one of the streams that were read has another version by then.
+    async fn append_decided(
         &self,
         context: &RequestContext,
+        history: u64,
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
         reads: Vec<(StreamId, u64)>,
     ) -> JournalResult<Outcome> {
@@ -293,23 +306,13 @@ impl Executor {
             subject_keys: seal.new,
             keys: seal.known,
             answer: context.answer.clone(),
+            history,
         };
         let outcome = self.committer.append(append).await?;
         // Only now do the keys count: those of a command that lost are nobody's.
         made.into_iter().for_each(|(subject_id, key)| self.vault.remember(subject_id, key));
         security::witness(outcome.events.iter().map(|event| &*event.event));
         Ok(outcome)
-    }
-
-    async fn append_to<E: Into<DomainEvent>>(
-        &self,
-        context: &RequestContext,
-        stream: &StreamId,
-        version: u64,
-        events: Vec<E>,
-    ) -> JournalResult<Outcome> {
-        let events = events.into_iter().map(Into::into).collect();
-        self.append(context, vec![(stream.clone(), ExpectedVersion::Exact(version), events)]).await
     }
 
     fn turn(&self, stream: &StreamId) -> usize {
@@ -335,17 +338,24 @@ impl Executor {
         A: Decide + Clone + 'static,
         A::Event: OfDomain,
     {
-        if let Some((version, state)) = self.aggregates.get(stream)
+        let mut loaded = self.nothing_loaded();
+        if let Some(CachedAggregate { history, version, state }) = self.aggregates.get(stream)
+            && history == loaded.history
             && let Some(state) = state.downcast_ref::<A>()
         {
-            return Ok(Loaded { version, state: state.clone(), fresh: false });
+            return Ok(Loaded { version, state: state.clone(), ..loaded });
         }
-        let start = match A::SNAPSHOT {
-            Some(_) => self.load_snapshot::<A>(stream).await?,
-            None => None,
-        };
-        let (version, state) = start.unwrap_or_default();
-        self.refresh(stream, Loaded { version, state, fresh: false }).await
+        if A::SNAPSHOT.is_some()
+            && let Some((version, state)) = self.load_snapshot::<A>(stream).await?
+        {
+            (loaded.version, loaded.state) = (version, state);
+        }
+        self.refresh(stream, loaded).await
+    }
+
+    /// An aggregate without events, by the history that counts now.
+    fn nothing_loaded<A: Default>(&self) -> Loaded<A> {
+        Loaded { history: self.committer.history(), version: 0, state: A::default(), fresh: false }
     }
 
     /// A snapshot is a convenience: one that cannot be read is passed over, the events are the truth.
@@ -370,7 +380,7 @@ impl Executor {
             Err(archived @ JournalError::Archived { .. }) => {
                 let later = self.load_snapshot::<A>(stream).await?.filter(|(version, _)| *version > loaded.version);
                 let (version, state) = later.ok_or(archived)?;
-                loaded = Loaded { version, state, fresh: false };
+                (loaded.version, loaded.state) = (version, state);
                 self.journal.stream(aggregate_type, aggregate_id, version).await?
             }
             stored => stored?,
@@ -386,7 +396,9 @@ impl Executor {
             loaded.state.apply(event.clone());
         }
         loaded.fresh = true;
-        self.aggregates.insert(stream.clone(), (loaded.version, Arc::new(loaded.state.clone())));
+        let Loaded { history, version, state, .. } = &loaded;
+        let cached = CachedAggregate { history: *history, version: *version, state: Arc::new(state.clone()) };
+        self.aggregates.insert(stream.clone(), cached);
         Ok(loaded)
     }
 
@@ -394,25 +406,26 @@ impl Executor {
     where
         A: Decide + Clone + 'static,
     {
-        let Loaded { mut state, version: before, .. } = loaded;
+        let Loaded { history, mut state, version: before, .. } = loaded;
         let version = before + events.len() as u64;
         for event in events {
             state.apply(event);
         }
-        self.keep(stream, before, version, state);
+        self.keep(stream, history, before..version, state);
     }
 
     /// Keeps a state in memory, and now and then a snapshot of it.
-    fn keep<A>(&self, stream: &StreamId, before: u64, version: u64, state: A)
+    fn keep<A>(&self, stream: &StreamId, history: u64, versions: Range<u64>, state: A)
     where
         A: Decide + Clone + 'static,
     {
+        let Range { start: before, end: version } = versions;
         if let Some(personal) = A::SNAPSHOT
             && version / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY
         {
             self.save_snapshot(stream.clone(), version, serde_json::to_value(&state).ok(), personal);
         }
-        self.aggregates.insert(stream.clone(), (version, Arc::new(state)));
+        self.aggregates.insert(stream.clone(), CachedAggregate { history, version, state: Arc::new(state) });
     }
 
     /// Saved beside the command: nobody waits for a snapshot, and one that is lost only costs time.

@@ -11,7 +11,7 @@ use crate::journal::raw::RawJournal;
 use crate::journal::sqlite::{self, RELEASE_MIN, SqliteStore};
 use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::wrapped::WrappedKeys;
-use crate::journal::{Journal, JournalError, JournalResult};
+use crate::journal::{Journal, JournalError, JournalResult, assembled};
 use crate::read_store::{Documents, ReadStore};
 use crate::vault::{MasterKeys, Vault, VaultError};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -73,9 +73,20 @@ pub enum OpenError {
     /// The database cannot keep every text.
     #[error("the database keeps texts in {0}\nCreate it with ENCODING 'UTF8'.")]
     Encoding(String),
+    /// The embedded database has one table.
+    #[error("the embedded database has no partitions\nLeave --partition-size out, or name a PostgreSQL database.")]
+    NoPartitions,
     /// The embedded database is a file.
     #[error("the embedded database has no roles\nLeave --server-role out, or name a PostgreSQL database.")]
     NoRoles,
+    /// There is nothing to look at.
+    #[error("there is no database in {0}\nName the data folder with --data, or the database with --database-url.")]
+    NoDatabase(String),
+    /// The tables are not those of this release, and are only looked at.
+    #[error(
+        "the database must be brought up to date first\nRun `registrar migrate` with the role that owns the tables."
+    )]
+    NotMigrated,
     /// A newer release has migrated the database.
     #[error(
         "the database is newer than this release of Registrar (it has migration {0})\nUse the release that made it, or a later one."
@@ -135,6 +146,21 @@ impl Store {
                 Ok(Store::Sqlite(SqliteStore::new(&settings.data.join(SQLITE_FILE))))
             }
         }
+    }
+
+    /// Prepares to look at the store that the settings name, without a change to it or beside it.
+    ///
+    /// # Errors
+    /// `Url`, `NoDatabase`.
+    pub fn prepare_to_look(settings: &StoreSettings) -> Result<Self, OpenError> {
+        if settings.database_url.is_some() {
+            return Store::prepare(settings);
+        }
+        let path = settings.data.join(SQLITE_FILE);
+        if !path.exists() {
+            return Err(OpenError::NoDatabase(settings.data.display().to_string()));
+        }
+        Ok(Store::Sqlite(SqliteStore::to_look_at(&path)))
     }
 
     /// What operators know it by.
@@ -197,6 +223,52 @@ impl Store {
         }
     }
 
+    /// Sees whether the tables are those of this release.
+    ///
+    /// # Errors
+    /// `Unreachable`, `OldSqlite`, `NewerDatabase`, `NotMigrated`.
+    pub async fn look(&self) -> Result<(), OpenError> {
+        const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success ORDER BY version";
+        let (applied, migrations) = match self {
+            Store::Postgres(store) => {
+                let mut connection = store.connect().await.map_err(unreachable)?;
+                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &POSTGRES_MIGRATIONS)
+            }
+            Store::Sqlite(store) => {
+                let mut connection = store.connect().await.map_err(unreachable)?;
+                check_release(&mut connection).await?;
+                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &SQLITE_MIGRATIONS)
+            }
+        };
+        let applied: Vec<i64> = match applied {
+            Ok(applied) => applied,
+            Err(error) if is_without_table(&error) => return Err(OpenError::NotMigrated),
+            Err(error) => return Err(unreachable(error.into())),
+        };
+        let known: Vec<i64> = migrations.iter().map(|migration| migration.version).collect();
+        if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+            return Err(OpenError::NewerDatabase(*newer));
+        }
+        if known.iter().all(|version| applied.contains(version)) { Ok(()) } else { Err(OpenError::NotMigrated) }
+    }
+
+    /// Whether the journal can be written to: not on a standby, in a copy, or by a role that may only read.
+    ///
+    /// # Errors
+    /// `Unreachable`.
+    pub async fn may_be_written(&self) -> Result<bool, OpenError> {
+        const WRITABLE: &str = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' \
+             AND has_table_privilege('events', 'INSERT')";
+        match self {
+            Store::Postgres(store) => {
+                let mut connection = store.connect().await.map_err(unreachable)?;
+                let asked = sqlx::query_scalar(WRITABLE).fetch_one(&mut connection).await;
+                asked.map_err(|error| unreachable(error.into()))
+            }
+            Store::Sqlite(store) => Ok(store.may_be_written()),
+        }
+    }
+
     /// Brings the tables up to date, one process at a time.
     ///
     /// # Errors
@@ -248,12 +320,42 @@ impl Store {
             Store::Sqlite(_) => Err(OpenError::NoRoles),
         }
     }
+
+    /// Sets how many positions a partition of events has. Partitions with events stay as they are, empty ones are made anew.
+    ///
+    /// # Errors
+    /// `NoPartitions` for the embedded store; `Unreachable`, `Journal` where the database refuses.
+    pub async fn set_partition_size(&self, positions: u32) -> Result<(), OpenError> {
+        let Store::Postgres(store) = self else { return Err(OpenError::NoPartitions) };
+        let mut connection = store.connect().await.map_err(unreachable)?;
+        let statement = assembled(format!(
+            "DO $$ DECLARE v_head bigint; v_table text; BEGIN \
+             SELECT position INTO v_head FROM journal_head FOR UPDATE; \
+             IF (SELECT partition_size FROM journal_settings) = {positions} THEN RETURN; END IF; \
+             UPDATE journal_settings SET partition_size = {positions}; \
+             FOR v_table IN SELECT table_name FROM event_partitions WHERE first_position > v_head LOOP \
+             EXECUTE format('ALTER TABLE events DETACH PARTITION %I', v_table); \
+             EXECUTE format('DROP TABLE %I', v_table); \
+             DELETE FROM event_partitions WHERE table_name = v_table; END LOOP; \
+             UPDATE journal_head SET partitioned_until = \
+             (SELECT coalesce(max(last_position), 0) FROM event_partitions); \
+             PERFORM partition_events(v_head); END $$"
+        ));
+        sqlx::raw_sql(statement).execute(&mut connection).await.map_err(|error| unreachable(error.into()))?;
+        Ok(())
+    }
 }
 
 /// Asks the library itself, since a build may be told to link the one of the system.
 async fn check_release(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let release = sqlite::release(connection).await.map_err(unreachable)?;
     if sqlite::is_sound(&release) { Ok(()) } else { Err(OpenError::OldSqlite(release)) }
+}
+
+/// Whether a statement names a table that is not there.
+fn is_without_table(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
 }
 
 fn unreachable(error: JournalError) -> OpenError {
@@ -331,9 +433,12 @@ pub struct Node {
     pub archives: Option<PathBuf>,
     committer: Committer,
     progress: Progress,
+    watched: Arc<Watched>,
     rebuild: Mutex<Option<String>>,
     background: CancellationToken,
     failed: CancellationToken,
+    /// Whether it only looks: nothing runs in the background, and what would be changed fails.
+    looks: bool,
 }
 
 impl Node {
@@ -344,7 +449,28 @@ impl Node {
     pub async fn open(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
         let (masters, store) = (masters.into(), Store::prepare(settings)?);
         store.migrate().await?;
-        Self::start(store, settings.archives.clone(), masters).await
+        if store.journal().head().await?.generation == 0 {
+            store.read_store().create_generation(&crate::read_store::signature()).await?;
+        }
+        let node = Self::start(store, settings.archives.clone(), masters).await?;
+        forget_answers(Arc::clone(&node.journal), node.background.clone());
+        extend_tree(node.store.tree(), node.heads.clone(), node.background.clone());
+        watch_keys(Arc::clone(&node.vault), &node.background);
+        watch_head(&node.store, Arc::clone(&node.watched), &node.background);
+        Ok(node)
+    }
+
+    /// Opens a database to look at it, where it may only be read: by a role without the right to write, on a standby, or in
+    /// a copy. Nothing is brought up to date.
+    ///
+    /// # Errors
+    /// [`OpenError`], which says what to do.
+    pub async fn look(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
+        let (masters, store) = (masters.into(), Store::prepare_to_look(settings)?);
+        store.look().await?;
+        let mut node = Self::start(store, settings.archives.clone(), masters).await?;
+        node.looks = true;
+        Ok(node)
     }
 
     async fn start(store: Store, archives: Option<PathBuf>, masters: MasterKeys) -> Result<Self, OpenError> {
@@ -360,17 +486,13 @@ impl Node {
         let background = CancellationToken::new();
         let failed = CancellationToken::new();
         supervise(committing, failed.clone());
-        forget_answers(Arc::clone(&journal), background.clone());
-        extend_tree(store.tree(), heads.clone(), background.clone());
-        watch_keys(Arc::clone(&vault), &background);
         let executor = Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault));
         let (aggregates, keys) = (executor.aggregates(), Arc::clone(&vault));
         progress.histories.forgetting(move || {
             aggregates.clear();
             keys.forget();
         });
-        let watched = Watched::new(progress.clone(), journal.head().await?);
-        watch_head(&store, Arc::new(watched), &background);
+        let watched = Arc::new(Watched::new(progress.clone(), journal.head().await?));
         Ok(Node {
             executor,
             documents: Documents::new(
@@ -387,15 +509,20 @@ impl Node {
             archives,
             committer,
             progress,
+            watched,
             rebuild: Mutex::new(None),
             background,
             failed,
+            looks: false,
         })
     }
 
     /// Stops what runs in the background. Commands that were handed in are still committed.
     pub async fn close(&self) {
         self.background.cancel();
+        if self.looks {
+            return;
+        }
         // An empty append goes through the same queue: once it is answered, everything before it is on disk.
         let metadata = RequestContext::system().metadata;
         let last = Append {
@@ -406,6 +533,7 @@ impl Node {
             subject_keys: Vec::new(),
             keys: std::collections::HashMap::new(),
             answer: None,
+            history: self.progress.histories.current(),
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), self.committer.append(last)).await;
         if let Store::Sqlite(store) = &self.store
@@ -421,6 +549,10 @@ impl Node {
     /// `Unavailable` if it has not within `timeout`.
     pub async fn wait_for(&self, position: u64, timeout: Duration) -> JournalResult<()> {
         let head = self.journal.head().await?.position;
+        if head < self.heads.position() {
+            // Another commit has come in between, or what was known is lost.
+            self.watched.look(&*self.journal).await?;
+        }
         self.progress.advance(head);
         match tokio::time::timeout(timeout, self.heads.reach(position)).await {
             Ok(Ok(_)) => Ok(()),
@@ -438,6 +570,12 @@ impl Node {
             generation: self.progress.generation.load(Ordering::Acquire),
             rebuild: self.rebuild.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+
+    /// Whether it only looks, see [`Node::look`].
+    #[must_use]
+    pub fn looks(&self) -> bool {
+        self.looks
     }
 
     /// The histories that this node has seen.
@@ -507,13 +645,10 @@ impl From<VaultError> for OpenError {
     }
 }
 
-/// The generation that is served, made on an empty journal; [`NOT_SERVED`] if its documents are not this release's:
+/// The generation that is served; [`NOT_SERVED`] if its documents are not this release's:
 /// until they are rebuilt every query and command answers that it is not available.
 async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> JournalResult<u64> {
     let signature = crate::read_store::signature();
-    if journal.head().await?.generation == 0 {
-        read_store.create_generation(&signature).await?;
-    }
     let served = journal.head().await?.generation;
     match read_store.signature(served).await? {
         Some(stored) if stored == signature => Ok(served),

@@ -19,10 +19,12 @@ use std::sync::Arc;
 
 /// A state is kept when its number passes a multiple of this.
 const KEPT_EVERY: u64 = 100;
-/// Events read at first, beside a state that is kept: as many as lie between two of them.
-const NEAR: usize = KEPT_EVERY as usize;
-/// Events read at once.
+/// Events read at first.
+const FEW: usize = 8;
+/// Most events read at once.
 const PAGE_SIZE: usize = 500;
+/// Bytes of payloads that a page should not have much more of.
+const PAGE_BYTES: usize = 1024 * 1024;
 /// Memory for states, roughly.
 const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Long histories whose states are kept, as far as memory allows; an estimate that sizes the table.
@@ -100,6 +102,13 @@ impl Weighter<(Subject, bool), (u64, Arc<Kept>)> for Bytes {
 
 type States = Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>;
 
+/// Events to read after a page of `limit`: more of small ones, fewer of large ones.
+fn next_limit(limit: usize, page: &[StoredEvent]) -> usize {
+    let bytes: usize = page.iter().map(|event| event.payload.len()).sum();
+    let next = if bytes * 2 <= PAGE_BYTES { limit * 2 } else { limit / 2 };
+    next.clamp(FEW, PAGE_SIZE)
+}
+
 /// Replays aggregates of a journal.
 pub struct Replays {
     journal: Arc<dyn Journal>,
@@ -134,8 +143,7 @@ impl Replays {
             None => Moment { last: None, sequence: 0, state: absent },
         };
         let mut made = Kept::new();
-        // Beside a state that is kept there is not much to read; with none there may be.
-        let mut limit = if moment.sequence == 0 { PAGE_SIZE } else { NEAR };
+        let mut limit = FEW;
         loop {
             let StreamPage { events: stored, more, .. } = self.stored(subject, moment.sequence, until, limit).await?;
             let events = codec::decode_events(&self.vault, &stored).await?;
@@ -149,7 +157,7 @@ impl Replays {
             if !more {
                 break;
             }
-            limit = PAGE_SIZE;
+            limit = next_limit(limit, &stored);
         }
         self.keep(key, made);
         Ok(Some(moment))
@@ -172,7 +180,7 @@ impl Replays {
             if !page.more {
                 return Ok(false);
             }
-            limit = PAGE_SIZE;
+            limit = next_limit(limit, &page.events);
         }
     }
 
@@ -217,7 +225,13 @@ impl Replays {
     /// As [`Replays::at`].
     pub async fn walk<'a>(&'a self, subject: &'a Subject, after: u64, until: u64) -> JournalResult<Option<Walk<'a>>> {
         let moment = self.at(subject, after).await?;
-        Ok(moment.map(|moment| Walk { replays: self, subject, moment, until, ended: false }))
+        Ok(moment.map(|moment| self.walk_on(subject, moment, until)))
+    }
+
+    /// A walk that goes on from where another one was.
+    #[must_use]
+    pub fn walk_on<'a>(&'a self, subject: &'a Subject, moment: Moment, until: u64) -> Walk<'a> {
+        Walk { replays: self, subject, moment, until, ended: false }
     }
 }
 

@@ -57,6 +57,24 @@ pub enum KeyRingCommand {
         /// When the last token that the present key can have signed ends.
         present_verifies_until: DateTime<Utc>,
     },
+    /// Gives a former key an earlier end.
+    Retire {
+        /// Which.
+        key_id: String,
+        /// Until when it verifies.
+        verifies_until: DateTime<Utc>,
+    },
+}
+
+/// Refusals.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyRingError {
+    /// No key has this identifier.
+    #[error("there is no signing key with this identifier")]
+    NotFound,
+    /// The key signs; only another key that takes its place ends it.
+    #[error("this key signs now")]
+    Signs,
 }
 
 /// Facts of the key ring.
@@ -120,7 +138,7 @@ impl KeyRing {
 }
 
 impl Decide for KeyRing {
-    fn decide(&self, command: KeyRingCommand) -> Result<Vec<KeyRingEvent>, std::convert::Infallible> {
+    fn decide(&self, command: KeyRingCommand) -> Result<Vec<KeyRingEvent>, KeyRingError> {
         Ok(match (self.signing(), command) {
             (Some(_), KeyRingCommand::Establish { .. }) => vec![],
             (None, KeyRingCommand::Establish { key } | KeyRingCommand::Rotate { key, .. }) => {
@@ -130,11 +148,19 @@ impl Decide for KeyRing {
                 KeyRingEvent::KeyRetired { key_id: present.key_id.clone(), verifies_until: present_verifies_until },
                 KeyRingEvent::KeyAdded { key },
             ],
+            (_, KeyRingCommand::Retire { key_id, verifies_until }) => {
+                let key = self.keys.iter().find(|key| key.key_id == key_id).ok_or(KeyRingError::NotFound)?;
+                match key.verifies_until {
+                    None => return Err(KeyRingError::Signs),
+                    Some(until) if until <= verifies_until => vec![],
+                    Some(_) => vec![KeyRingEvent::KeyRetired { key_id, verifies_until }],
+                }
+            }
         })
     }
 }
 
-aggregate!(KeyRing, "key-ring", KeyRingCommand, KeyRingEvent, std::convert::Infallible);
+aggregate!(KeyRing, "key-ring", KeyRingCommand, KeyRingEvent, KeyRingError);
 
 #[cfg(test)]
 mod tests {
@@ -203,6 +229,50 @@ mod tests {
             .given(vec![added("k1"), retired("k1"), added("k2")])
             .when(rotate("k3"))
             .then_expect_events(vec![retired("k2"), added("k3")]);
+    }
+
+    fn until(seconds: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + chrono::Duration::seconds(seconds)
+    }
+
+    fn retiring(id: &str, seconds: i64) -> KeyRingEvent {
+        KeyRingEvent::KeyRetired { key_id: id.into(), verifies_until: until(seconds) }
+    }
+
+    fn retire(id: &str, seconds: i64) -> KeyRingCommand {
+        KeyRingCommand::Retire { key_id: id.into(), verifies_until: until(seconds) }
+    }
+
+    #[test]
+    fn a_former_key_is_given_an_earlier_end() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1"), retiring("k1", 100), added("k2")])
+            .when(retire("k1", 7))
+            .then_expect_events(vec![retiring("k1", 7)]);
+    }
+
+    #[test]
+    fn a_former_key_that_has_ended_by_then_stays_as_it_is() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1"), retiring("k1", 7), added("k2")])
+            .when(retire("k1", 7))
+            .then_expect_events(vec![]);
+    }
+
+    #[test]
+    fn the_key_that_signs_is_not_retired_by_itself() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1"), retiring("k1", 7), added("k2")])
+            .when(retire("k2", 7))
+            .then_expect_error(KeyRingError::Signs);
+    }
+
+    #[test]
+    fn an_unknown_key_is_not_retired() {
+        TestFramework::<KeyRing>::with(())
+            .given(vec![added("k1")])
+            .when(retire("k0", 7))
+            .then_expect_error(KeyRingError::NotFound);
     }
 
     #[test]

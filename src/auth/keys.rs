@@ -6,7 +6,7 @@ use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use chrono::{DateTime, Utc};
 use ed25519_dalek::VerifyingKey;
-use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing, KeyRingCommand};
+use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing, KeyRingCommand, KeyRingError};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalR
         return Ok(());
     }
     let key = tokens::generate_key().map_err(JournalError::corrupt)?;
-    execute(node, context, KeyRingCommand::Establish { key }).await
+    unrefused(execute(node, context, KeyRingCommand::Establish { key }).await)
 }
 
 /// What becomes of the tokens that the present key has signed.
@@ -50,18 +50,38 @@ pub async fn rotate(node: &Node, context: &RequestContext, former: Former) -> Jo
     let key = tokens::generate_key().map_err(JournalError::corrupt)?;
     let present_verifies_until = match former {
         Former::LivesOut => Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX,
-        // On nodes whose clocks are behind, too.
-        Former::EndsNow => Utc::now() - CLOCK_DIFFERENCE_MAX,
+        Former::EndsNow => ended(),
     };
-    execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await
+    unrefused(execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await)
 }
 
-async fn execute(node: &Node, context: &RequestContext, command: KeyRingCommand) -> JournalResult<()> {
-    match node.executor.execute::<KeyRing>(context, KEY_RING_ID, command, None).await {
-        Ok(_) => Ok(()),
-        Err(ExecuteError::Journal(error)) => Err(error),
-        Err(ExecuteError::Refused(never)) => match never {},
-    }
+/// Ends a former key: no token that it signed is accepted any more.
+///
+/// # Errors
+/// `Refused` for a key that is unknown or signs; `Journal` as [`crate::executor::Executor::execute`].
+pub async fn retire(node: &Node, context: &RequestContext, key_id: String) -> Result<(), ExecuteError<KeyRingError>> {
+    execute(node, context, KeyRingCommand::Retire { key_id, verifies_until: ended() }).await
+}
+
+/// The end of a key that nobody accepts any more, not on nodes whose clocks are behind either.
+fn ended() -> DateTime<Utc> {
+    Utc::now() - CLOCK_DIFFERENCE_MAX
+}
+
+async fn execute(
+    node: &Node,
+    context: &RequestContext,
+    command: KeyRingCommand,
+) -> Result<(), ExecuteError<KeyRingError>> {
+    node.executor.execute::<KeyRing>(context, KEY_RING_ID, command, None).await.map(drop)
+}
+
+/// The outcome of a command that the key ring refuses never.
+fn unrefused(outcome: Result<(), ExecuteError<KeyRingError>>) -> JournalResult<()> {
+    outcome.map_err(|error| match error {
+        ExecuteError::Journal(error) => error,
+        ExecuteError::Refused(refusal) => JournalError::corrupt(refusal),
+    })
 }
 
 /// The verifying halves, as they were in the journal not long ago.

@@ -17,7 +17,7 @@ mod sessions;
 mod tokens;
 
 pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
-pub use keys::{Former, rotate};
+pub use keys::{Former, retire, rotate};
 pub use passwords::{Busy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};

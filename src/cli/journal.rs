@@ -114,7 +114,7 @@ pub(super) async fn run(command: JournalCommand) -> anyhow::Result<()> {
 }
 
 async fn export(args: ExportArgs) -> anyhow::Result<()> {
-    let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
+    let node = start::look_with_checkpoint_key(&args.store.resolve(), &Secrets::from_env()).await?;
     let archived = node.store.raw().archived_until().await?;
     let selection = Selection {
         format: args.format,
@@ -172,7 +172,7 @@ async fn restore(node: &Node, files: &[PathBuf], key: Option<&NoteVerifier>) -> 
 }
 
 async fn print_key(store: StoreArgs) -> anyhow::Result<()> {
-    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let node = start::look_with_checkpoint_key(&store.resolve(), &Secrets::from_env()).await?;
     let signer = checkpoint::signer(&node).await;
     node.close().await;
     Ok(output::line(signer?.verifier().text())?)
@@ -184,8 +184,8 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
         None => None,
     };
     let settings = args.store.resolve();
-    let store = Store::prepare(&settings)?;
-    store.migrate().await?;
+    let store = Store::prepare_to_look(&settings)?;
+    store.look().await?;
     let progress = Progress::start("verifying the journal");
     let verified = files::verify(&store, held.as_ref(), &|done, total| progress.show(done, total)).await?;
     progress.finish(verified.position);
@@ -194,7 +194,7 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
     if !args.documents {
         return Ok(output::remark("Read models were not looked at: `--documents` compares them with the journal.")?);
     }
-    let node = start::open(&settings, &Secrets::from_env()).await?;
+    let node = start::open_as_it_is(&settings, &Secrets::from_env()).await?;
     let compared = super::projections::verify(&node).await;
     node.close().await;
     compared

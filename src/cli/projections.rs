@@ -20,7 +20,12 @@ pub(super) enum ProjectionsCommand {
 pub(super) async fn run(command: ProjectionsCommand) -> anyhow::Result<()> {
     let (ProjectionsCommand::Status(store) | ProjectionsCommand::Rebuild(store) | ProjectionsCommand::Verify(store)) =
         &command;
-    let node = start::open(&store.clone().resolve(), &Secrets::from_env()).await?;
+    let (store, secrets) = (store.clone().resolve(), Secrets::from_env());
+    let node = match command {
+        ProjectionsCommand::Status(_) => start::look(&store, &secrets).await?,
+        ProjectionsCommand::Rebuild(_) => start::open(&store, &secrets).await?,
+        ProjectionsCommand::Verify(_) => start::open_as_it_is(&store, &secrets).await?,
+    };
     let done = match command {
         ProjectionsCommand::Status(_) => status(&node).await,
         ProjectionsCommand::Rebuild(_) => rebuild(&node).await,

@@ -3,11 +3,13 @@
 use super::output;
 use crate::auth::{PasswordHasher, keys};
 use crate::bootstrap;
+use crate::checkpoint;
 use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
 use crate::directory::passwords::Pwned;
 use crate::executor::RequestContext;
 use crate::node::{Node, OpenError, Store, StoreSettings};
 use crate::vault::MasterKeys;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 /// Opens the database that the settings name, with its master key.
@@ -20,6 +22,32 @@ pub(super) async fn open(store: &StoreSettings, secrets: &Secrets) -> anyhow::Re
         let _ = std::fs::remove_file(&key_file);
     }
     Ok(opened?)
+}
+
+/// Opens the database that the settings name to look at it, see [`Node::look`].
+pub(super) async fn look(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
+    anyhow::ensure!(
+        secrets.master_key.is_some() || config::master_key_file(&store.data).exists(),
+        "the master key is missing\nSet REGISTRAR_MASTER_KEY, or name the folder that holds master.key with --data."
+    );
+    Ok(Node::look(store, config::master_keys(secrets, &store.data)?).await?)
+}
+
+/// Opens the database that the settings name without bringing it up to date: to look at it, where it may only be read.
+pub(super) async fn open_as_it_is(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
+    let prepared = Store::prepare_to_look(store)?;
+    prepared.look().await?;
+    if prepared.may_be_written().await? { open(store, secrets).await } else { look(store, secrets).await }
+}
+
+/// As [`look`]. Only where the journal has no key to sign with yet, it is opened to make one.
+pub(super) async fn look_with_checkpoint_key(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
+    let node = look(store, secrets).await?;
+    if checkpoint::key(&node).await?.is_some() {
+        return Ok(node);
+    }
+    node.close().await;
+    open(store, secrets).await
 }
 
 fn master_keys(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<MasterKeys> {
@@ -38,6 +66,9 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// Partitions that are neither too many nor too large to be taken out one by one.
+const PARTITION_SIZES: RangeInclusive<u32> = 256..=1 << 30;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct MigrateArgs {
     #[command(flatten)]
@@ -46,12 +77,29 @@ pub(super) struct MigrateArgs {
     /// the password of REGISTRAR_SERVER_ROLE_PASSWORD [default: none]
     #[arg(long, env = "REGISTRAR_SERVER_ROLE", value_name = "NAME", hide_env_values = true)]
     server_role: Option<String>,
+    /// Positions in each partition of events that is made from now on, on PostgreSQL: a multiple of 256. Whole partitions are
+    /// archived [default: as it is, at first 1048576]
+    #[arg(long, env = "REGISTRAR_PARTITION_SIZE", value_name = "POSITIONS", value_parser = partition_size)]
+    partition_size: Option<u32>,
+}
+
+/// Nothing at all is 0, which sets nothing: so a variable reads that is handed on and not set.
+fn partition_size(text: &str) -> Result<u32, String> {
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let size = text.parse().ok().filter(|size: &u32| PARTITION_SIZES.contains(size) && size.is_multiple_of(256));
+    let (first, last) = (PARTITION_SIZES.start(), PARTITION_SIZES.end());
+    size.ok_or_else(|| format!("must be a multiple of 256 from {first} to {last}"))
 }
 
 /// Brings the database up to date.
 pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     let store = Store::prepare(&args.store.resolve())?;
     store.migrate().await?;
+    if let Some(size) = args.partition_size.filter(|size| *size > 0) {
+        store.set_partition_size(size).await?;
+    }
     if let Some(role) = args.server_role.filter(|role| !role.is_empty()) {
         let password = std::env::var("REGISTRAR_SERVER_ROLE_PASSWORD").ok().filter(|password| !password.is_empty());
         store.grant_server(&role, password.as_deref()).await?;

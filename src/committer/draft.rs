@@ -162,8 +162,13 @@ impl Draft {
         if recorded_at > now + TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS) {
             warn_of_the_future(recorded_at);
         }
-        let batch =
-            Batch { expected_head: head.position, generation: head.generation, recorded_at, ..Batch::default() };
+        let batch = Batch {
+            expected_head: head.position,
+            expected_frontier: head.frontier.clone(),
+            generation: head.generation,
+            recorded_at,
+            ..Batch::default()
+        };
         Draft {
             jobs: Vec::new(),
             unfolded: Vec::new(),

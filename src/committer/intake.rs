@@ -165,6 +165,7 @@ mod tests {
             subject_keys: Vec::new(),
             keys: Default::default(),
             answer: answer.map(|key| Arc::new(AnswerSlot::new(key.into(), vec![], chrono::Utc::now()))),
+            history: 0,
         };
         Job { append, reply: oneshot::channel().0 }
     }

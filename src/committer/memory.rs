@@ -87,16 +87,14 @@ impl Task {
     pub(super) async fn catch_up(&mut self, head: Head) -> JournalResult<()> {
         if head.generation != self.progress.generation.load(Ordering::Acquire) {
             self.documents.clear();
-            self.known = None;
+            self.before = self.known.take().or(self.before.take());
             self.adopt(head.generation).await?;
         }
         self.forget_former_histories();
-        let from = self.known.as_ref().map(|known| known.position);
-        match from {
-            Some(from) if (from..=from + CATCH_UP_MAX).contains(&head.position) => {
+        match self.known.as_ref().or(self.before.as_ref()).map(|known| (known.position, known.frontier.clone())) {
+            Some((from, mut frontier)) if (from..=from + CATCH_UP_MAX).contains(&head.position) => {
                 let count = usize::try_from(head.position - from).unwrap_or(usize::MAX);
                 let events = self.journal.read(from, count).await?;
-                let mut frontier = self.known.as_ref().map(|known| known.frontier.clone()).unwrap_or_default();
                 events.iter().for_each(|event| frontier.push(event.leaf_hash));
                 if frontier != head.frontier {
                     // The events before are others than those that were known.
@@ -111,8 +109,8 @@ impl Task {
                     self.versions.remove(&StreamId { aggregate_type, aggregate_id: event.aggregate_id });
                 }
             }
-            from => {
-                if from.is_some_and(|from| head.position < from) {
+            known => {
+                if known.is_some_and(|(from, _)| head.position < from) {
                     self.progress.begin_another_history(&head);
                 }
                 self.forget_former_histories();
@@ -121,15 +119,26 @@ impl Task {
             }
         }
         self.progress.advance(head.position);
-        self.known = Some(head);
+        (self.known, self.before) = (Some(head), None);
         Ok(())
+    }
+
+    /// Answers jobs that were decided by another history than that of the known head: a version there is not the same
+    /// version here.
+    pub(super) fn without_former_histories(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let is_former = |job: &Job| job.append.history < self.history && job.append.rests_on_history();
+        let (former, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_former);
+        for job in former {
+            let _ = job.reply.send(Err(JournalError::VersionConflict));
+        }
+        jobs
     }
 
     /// Forgets what rests on another history than the one that counts.
     pub(super) fn forget_former_histories(&mut self) {
         let current = self.progress.histories.current();
         if std::mem::replace(&mut self.history, current) != current {
-            self.known = None;
+            (self.known, self.before) = (None, None);
             self.documents.clear();
             self.versions.clear();
         }
@@ -184,7 +193,7 @@ impl Task {
     pub(super) fn disconnect(&mut self) {
         self.writer = None;
         self.scout = None;
-        self.known = None;
+        self.before = self.known.take().or(self.before.take());
         self.documents.clear();
         self.versions.clear();
     }

@@ -115,6 +115,7 @@ impl Task {
 
     /// Adds jobs to a batch that follows `before`, or begins to look up what it takes to.
     fn extend(&mut self, next: &mut Next, jobs: Vec<Job>, before: Option<&Built>) {
+        let jobs = self.without_former_histories(jobs);
         if jobs.is_empty() {
             return;
         }

@@ -60,6 +60,8 @@ pub(super) struct Task {
     /// A second one, to read with meanwhile.
     pub(super) scout: Option<Box<dyn JournalWriter>>,
     pub(super) known: Option<Head>,
+    /// What was known when the connection broke, to be compared with what the next one tells.
+    pub(super) before: Option<Head>,
     /// Number of the history that it is of.
     pub(super) history: u64,
     /// Whether others commit as well: the last time that was looked, they had come in between. The head is locked first
@@ -86,6 +88,7 @@ impl Task {
             writer: None,
             scout: None,
             known: None,
+            before: None,
             history: 0,
             contended: false,
             documents: Cache::new(CACHED_DOCUMENTS),
@@ -259,6 +262,7 @@ impl Task {
             let head = self.journal.head().await?;
             self.catch_up(head).await?;
         }
+        *jobs = self.without_former_histories(std::mem::take(jobs));
         let mut draft = Draft::on(self.known.clone().ok_or(JournalError::OtherGeneration)?);
         // Up to here, and while it waits, the jobs stay with the caller: this may be given up after a while.
         let missing = self.recall(&mut draft, jobs, None);

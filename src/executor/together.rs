@@ -10,6 +10,8 @@ use std::any::Any;
 /// An aggregate that takes part.
 struct Part {
     stream: StreamId,
+    /// Number of the history that it was read from.
+    history: u64,
     /// Version before the events.
     version: u64,
     fresh: bool,
@@ -101,8 +103,16 @@ impl Together<'_> {
         if self.fresh && !loaded.fresh {
             loaded = self.executor.refresh(&stream, loaded).await?;
         }
-        let Loaded { version, state, fresh } = loaded;
-        self.parts.push(Part { stream, version, fresh, state: Box::new(state), events: Vec::new(), keep: keep::<A> });
+        let Loaded { history, version, state, fresh } = loaded;
+        self.parts.push(Part {
+            stream,
+            history,
+            version,
+            fresh,
+            state: Box::new(state),
+            events: Vec::new(),
+            keep: keep::<A>,
+        });
         Ok(self.parts.len() - 1)
     }
 }
@@ -111,9 +121,9 @@ fn keep<A: Joint>(executor: &Executor, part: Part)
 where
     A::Event: EventFacts + OfDomain + Into<DomainEvent>,
 {
-    let Part { stream, version, state, events, .. } = part;
+    let Part { stream, history, version, state, events, .. } = part;
     if let Ok(state) = state.downcast::<A>() {
-        executor.keep(&stream, version, version + events.len() as u64, *state);
+        executor.keep(&stream, history, version..version + events.len() as u64, *state);
     }
 }
 
@@ -155,13 +165,15 @@ impl Executor {
                 Err(error) => return Err(error),
                 Ok(answer) if nothing_to_do => return Ok((answer, self.unchanged().await?)),
                 Ok(answer) => {
+                    // Of several histories the earliest: then it is decided anew.
+                    let history = parts.iter().map(|part| part.history).min().unwrap_or_default();
                     let (changed, unchanged): (Vec<_>, Vec<_>) =
                         parts.into_iter().partition(|part| !part.events.is_empty());
                     let streams = changed
                         .iter()
                         .map(|part| (part.stream.clone(), ExpectedVersion::Exact(part.version), part.events.clone()));
                     let reads = unchanged.iter().map(|part| (part.stream.clone(), part.version));
-                    match self.append_reading(context, streams.collect(), reads.collect()).await {
+                    match self.append_decided(context, history, streams.collect(), reads.collect()).await {
                         Ok(outcome) => {
                             changed.into_iter().for_each(|part| (part.keep)(self, part));
                             return Ok((answer, outcome));

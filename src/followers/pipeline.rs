@@ -6,7 +6,7 @@ use super::folder::{Folded, Folder, decode};
 use crate::files::History;
 use crate::folding::Rows;
 use crate::journal::JournalWriter;
-use crate::node::Node;
+use crate::node::{Node, Store};
 use crate::read_store::sql::Dialect;
 use crate::vault::Vault;
 use registrar_projections::RecordedEvent;
@@ -28,19 +28,20 @@ struct Progress {
     page: AtomicUsize,
 }
 
-/// Folds all events up to `head`, and writes the documents. `progress` is told after each page.
+/// Folds all events up to `head`, and writes the documents into the store that has the generation. `progress` is told after each page.
 ///
 /// # Errors
 /// What made a stage end; what is written goes as far as the generation's checkpoint.
 pub(super) async fn fold_until(
     head: u64,
     node: &Node,
+    into: &Store,
     history: &mut History,
     folder: &mut Folder,
     writer: &mut dyn JournalWriter,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<(), RebuildError> {
-    let mut reader = node.journal.writer().await?;
+    let mut reader = into.journal().writer().await?;
     let stages = Progress { written: AtomicU64::new(folder.at), page: AtomicUsize::new(PAGE) };
     let (vault, generation, after) = (&node.vault, folder.generation, folder.at);
     let ((decoded, to_fold), (folded, to_render), (rendered, to_write)) = (channel(1), channel(1), channel(1));
@@ -55,7 +56,7 @@ pub(super) async fn fold_until(
                 let begun = Instant::now();
                 writer.build(generation, &rows, until).await?;
                 stages.written.store(until, Ordering::Release);
-                stages.adapt(begun.elapsed(), write_time(node.read_store.dialect()));
+                stages.adapt(begun.elapsed(), write_time(into.read_store().dialect()));
                 progress(until, head);
             }
             Ok(())

@@ -8,7 +8,7 @@ use super::folder::{Folder, FolderError};
 use super::pipeline::fold_until;
 use crate::files::{History, HistoryError};
 use crate::journal::{JournalError, JournalResult, JournalWriter};
-use crate::node::Node;
+use crate::node::{Node, Store};
 use crate::read_store::ReadStore;
 use std::sync::Arc;
 
@@ -93,7 +93,7 @@ async fn fold_history(
         node.read_store.index_generation(generation).await?;
     }
     loop {
-        fold_most(node, &mut folder, &mut history, &mut *writer, progress).await?;
+        fold_most(node, &node.store, &mut folder, &mut history, &mut *writer, progress).await?;
         if !indexed {
             node.read_store.index_generation(generation).await?;
             indexed = true;
@@ -107,6 +107,7 @@ async fn fold_history(
 /// Folds until only a few events are left, none of them in a file: nobody is kept waiting by files that are read.
 pub(super) async fn fold_most(
     node: &Node,
+    into: &Store,
     folder: &mut Folder,
     history: &mut History,
     writer: &mut dyn JournalWriter,
@@ -118,7 +119,7 @@ pub(super) async fn fold_most(
         if head - folder.at.min(head) <= LAST_EVENTS_MAX && folder.at >= history.archived_until().await? {
             return Ok(());
         }
-        fold_until(head, node, history, folder, writer, progress).await?;
+        fold_until(head, node, into, history, folder, writer, progress).await?;
     }
 }
 

@@ -1,6 +1,8 @@
 //! Verifying the documents: history is folded into a generation of its own, beside the live one, and each document that is
 //! served is compared with what history makes it. Rights follow from documents, and no hash binds them to the journal.
 
+mod apart;
+
 use super::Leadership;
 use super::folder::Folder;
 use super::rebuild::{RebuildError, begin};
@@ -29,21 +31,33 @@ pub struct Verified {
 }
 
 /// Folds the whole history once more and compares the documents that are served with it. Those that follow behind the
-/// commit decide nothing, and are not looked at. `progress` is told how many of how many events are folded.
+/// commit decide nothing, and are not looked at. Of a node that only looks, bodies are compared and not the keys by which
+/// documents are found. `progress` is told how many of how many events are folded.
 ///
 /// # Errors
 /// [`RebuildError`]; nothing was changed.
 pub async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Verified, RebuildError> {
+    if node.looks() {
+        return apart::verify(node, progress).await;
+    }
     let Some(_leadership) = Leadership::try_take(&node.store, "rebuild").await? else { return Err(RebuildError::Busy) };
     let live = node.journal.head().await?.generation;
-    if node.read_store.signature(live).await?.as_deref() != Some(crate::read_store::signature().as_str()) {
-        return Err(RebuildError::OtherRelease);
-    }
+    is_of_this_release(node, live).await?;
     let (generation, checkpoint) = begin(&*node.read_store).await?;
     let compared = Comparison::new(node, live, generation, checkpoint).await?.carry_out(progress).await;
     // Half a generation is as good as none: nobody is to go on with it.
     node.read_store.drop_generation(generation).await?;
     compared
+}
+
+/// Whether documents are what this release makes.
+async fn is_of_this_release(node: &Node, generation: u64) -> Result<(), RebuildError> {
+    let signature = node.read_store.signature(generation).await?;
+    if signature.as_deref() == Some(crate::read_store::signature().as_str()) {
+        Ok(())
+    } else {
+        Err(RebuildError::OtherRelease)
+    }
 }
 
 struct Comparison<'n> {
@@ -84,7 +98,7 @@ impl<'n> Comparison<'n> {
     /// Folds until only a few events are left.
     async fn fold(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RebuildError> {
         let Comparison { node, folder, history, writer, .. } = self;
-        super::rebuild::fold_most(node, folder, history, &mut **writer, progress).await
+        super::rebuild::fold_most(node, &node.store, folder, history, &mut **writer, progress).await
     }
 
     /// Those of the suspects that differ while nobody writes.

@@ -264,11 +264,47 @@ impl DocumentStep {
     }
 }
 
+/// How much is read at once, for readers of which there are many or which take their time. It ends with the event that
+/// reaches either bound, so it has at least one event if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Portion {
+    /// Most events.
+    pub events: usize,
+    /// Bytes of payloads and metadata, as they are stored.
+    pub bytes: usize,
+}
+
+impl Portion {
+    /// Whether these are as many events as it has room for.
+    #[must_use]
+    pub fn is_full(self, events: &[StoredEvent]) -> bool {
+        let bytes = || events.iter().map(|event| event.payload.len() + event.metadata.len()).sum::<usize>();
+        events.len() >= self.events || bytes() >= self.bytes
+    }
+
+    /// The portion to read after one of `read` events: no more than twice as many, so that a store does not look at
+    /// hundreds of large events where few of them are as much as is wanted.
+    #[must_use]
+    pub fn after(self, read: usize) -> Self {
+        Portion { events: read.saturating_mul(2).clamp(Self::FEW, self.events), ..self }
+    }
+
+    /// Events that are read where nothing is known of their size.
+    pub const FEW: usize = 8;
+
+    /// Both bounds as a store compares them.
+    fn bounds(self) -> [i64; 2] {
+        [self.events, self.bytes].map(|bound| i64::try_from(bound).unwrap_or(i64::MAX))
+    }
+}
+
 /// What one commit writes, all or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// Position that the journal must end at.
     pub expected_head: u64,
+    /// The tree before it: tells the end of this history from that of another one at the same position.
+    pub expected_frontier: merkle::Frontier,
     /// Generation that the documents belong to.
     pub generation: u64,
     /// Commit time of every event in it.
@@ -385,11 +421,16 @@ pub trait Journal: Send + Sync {
     ) -> JournalResult<StreamPage>;
 
     /// Up to `limit` events after position `after`, in order, without gaps.
-    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>>;
+    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+        self.read_portion(after, Portion { events: limit, bytes: usize::MAX }).await
+    }
 
-    /// Up to `limit` of the events after position `after` up to `until` that fit `filter`, in order. There may be fewer
+    /// A portion of the events after position `after`, in order, without gaps.
+    async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>>;
+
+    /// A portion of the events after position `after` up to `until` that fit `filter`, in order. There may be fewer
     /// of them than there are; how far was looked stands beside them.
-    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection>;
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, portion: Portion) -> JournalResult<Selection>;
 
     /// Aggregates whose first event that carries `organization` stands after position `after` up to `until`, found by
     /// looking at no more than `limit` events of the organization.
@@ -498,12 +539,12 @@ pub trait JournalWriter: Send {
 
 /// Checks that events follow `after` without a gap, up to `limit` of them or to `head`: a reader must never pass over
 /// one, nor take a journal whose end is lost for a shorter one.
-fn dense(after: u64, limit: usize, head: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
+fn dense(after: u64, portion: Portion, head: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
     let gap = (after + 1..).zip(&events).find(|(expected, event)| *expected != event.position);
     let end = after + events.len() as u64;
     let missing = match gap {
         Some((expected, _)) => Some(expected),
-        None if events.len() < limit && end < head => Some(end + 1),
+        None if !portion.is_full(&events) && end < head => Some(end + 1),
         None => None,
     };
     match missing {

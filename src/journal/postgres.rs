@@ -11,8 +11,8 @@ mod writer;
 pub(crate) use archived::leaves_of;
 
 use super::{
-    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
-    StoredEvent, StoredSnapshot,
+    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Portion, Published,
+    StoredAnswer, StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
     assembled,
     merkle::Frontier,
@@ -44,6 +44,16 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload::text AS payload, metadata::text AS metadata, leaf_hash";
+
+/// The events that the end of a statement selects, as long as those before them have fewer bytes of payloads and metadata
+/// than `bytes` says.
+fn within_bytes(selecting: &str, bytes: &str) -> String {
+    format!(
+        "SELECT * FROM (SELECT *, coalesce(sum(octet_length(payload) + octet_length(metadata)) \
+         OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before \
+         FROM (SELECT {EVENT_COLUMNS} FROM events {selecting}) e) e WHERE bytes_before < {bytes}"
+    )
+}
 
 /// A PostgreSQL database with the tables of `migrations/postgres`.
 #[derive(Clone)]
@@ -203,13 +213,14 @@ impl Journal for PostgresStore {
         self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
-    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+    async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        let next = within_bytes("WHERE position > $1 ORDER BY position LIMIT $2", "$3");
         let text = assembled(format!(
-            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
-             WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
+            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN ({next}) e ON 1 = 1 \
+             ORDER BY e.position"
         ));
-        let (from, count) = (signed(after)?, i64::try_from(limit).unwrap_or(i64::MAX));
-        let query = || sqlx::query(text.clone()).bind(from).bind(count);
+        let (from, [count, bytes]) = (signed(after)?, portion.bounds());
+        let query = || sqlx::query(text.clone()).bind(from).bind(count).bind(bytes);
         let rows = self.reading(|| query().fetch_all(&self.walks)).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
         let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
@@ -222,19 +233,19 @@ impl Journal for PostgresStore {
                 events.push(event(row)?);
             }
         }
-        super::dense(after, limit, head, events)
+        super::dense(after, portion, head, events)
     }
 
-    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, portion: Portion) -> JournalResult<Selection> {
         if !filter.is_empty() {
             let archived = self.archived_for(filter, until).await?;
             if after < archived {
                 return Err(JournalError::Archived { until: archived });
             }
-            return selecting::select(self, filter, after, until, limit).await;
+            return selecting::select(self, filter, after, until, portion).await;
         }
-        let mut events = self.read(after, limit).await?;
-        let full = events.len() == limit;
+        let mut events = self.read_portion(after, portion).await?;
+        let full = portion.is_full(&events);
         events.retain(|event| event.position <= until);
         let looked_until = events.last().filter(|_| full).map_or(until, |event| event.position);
         Ok(Selection { events, looked_until })

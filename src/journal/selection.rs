@@ -4,7 +4,7 @@
 //! Of several conditions the one that lets the fewest pass is followed through its index and the others are looked at
 //! event by event; how many are looked at for one page is bounded, so that a page may end before it is full.
 
-use super::{JournalError, JournalResult, StoredEvent};
+use super::{JournalError, JournalResult, Portion, StoredEvent};
 use async_trait::async_trait;
 use registrar_aggregates::{AnyAggregate, DomainEvent};
 
@@ -119,8 +119,8 @@ pub(super) trait Selecting {
         limit: usize,
     ) -> JournalResult<Places>;
 
-    /// The events at these positions, in order.
-    async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>>;
+    /// The events at these positions, in order, up to the bytes of a portion.
+    async fn at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>>;
 }
 
 impl EventFilter {
@@ -165,8 +165,9 @@ pub(super) async fn select(
     filter: &EventFilter,
     after: u64,
     until: u64,
-    limit: usize,
+    portion: Portion,
 ) -> JournalResult<Selection> {
+    let limit = portion.events;
     let (drivers, rest) = filter.plan();
     let (mut from, mut looked_at) = (after, 0);
     let mut found: Vec<u64> = Vec::new();
@@ -193,8 +194,12 @@ pub(super) async fn select(
         found.truncate(limit);
         from = found.last().copied().unwrap_or(from);
     }
-    let events = if found.is_empty() { Vec::new() } else { store.at(&found).await? };
-    if events.len() != found.len() {
+    let events = if found.is_empty() { Vec::new() } else { store.at(&found, portion).await? };
+    if events.len() < found.len() && portion.is_full(&events) {
+        found.truncate(events.len());
+        from = found.last().copied().unwrap_or(from);
+    }
+    if !events.iter().map(|event| event.position).eq(found) {
         return Err(super::JournalError::corrupt("an event that an index leads to is missing"));
     }
     Ok(Selection { events, looked_until: from })

@@ -8,8 +8,8 @@ mod selection;
 mod writer;
 
 use super::{
-    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Published, StoredAnswer,
-    StoredEvent, StoredSnapshot,
+    Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Portion, Published,
+    StoredAnswer, StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
     assembled,
     codec::timestamp,
@@ -43,6 +43,17 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload, metadata, leaf_hash";
 
+/// The events that the end of a statement selects, as long as those before them have fewer bytes of payloads and metadata
+/// than `bytes` says. Lengths are read without the texts, so that no text is read in vain.
+fn within_bytes(selecting: &str, bytes: &str) -> String {
+    format!(
+        "SELECT {EVENT_COLUMNS} FROM events WHERE position IN (SELECT position FROM (SELECT position, \
+         coalesce(sum(bytes) OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before \
+         FROM (SELECT position, octet_length(payload) + octet_length(metadata) AS bytes FROM events {selecting})) \
+         WHERE bytes_before < {bytes})"
+    )
+}
+
 /// The first release of SQLite that a store may use. Earlier ones can corrupt a file when one connection commits or
 /// checkpoints at the moment at which another begins the write-ahead log anew.
 pub const RELEASE_MIN: &str = "3.51.3";
@@ -50,6 +61,10 @@ pub const RELEASE_MIN: &str = "3.51.3";
 /// Page cache of a connection that writes, in KiB (negative by SQLite's convention): what random keys touch of the
 /// indexes of some ten thousand aggregates.
 const WRITER_CACHE: &str = "-16384";
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(STATEMENTS_KEPT)
+}
 
 /// A SQLite file with the tables of `migrations/sqlite`.
 #[derive(Clone)]
@@ -65,15 +80,37 @@ impl SqliteStore {
     /// Prepares connections to the file at `path`; none is made yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
+        let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: what was acknowledged survives a power cut, not only a crash.
             .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .busy_timeout(BUSY_TIMEOUT)
-            .statement_cache_capacity(STATEMENTS_KEPT);
+            .foreign_keys(true);
+        Self::with(options)
+    }
+
+    /// The same for a file that is only read. One in a folder that nobody may write to, without a write-ahead log, is a copy
+    /// that stays as it is: SQLite could not make the files by which readers and writers of a database know each other.
+    #[must_use]
+    pub fn to_look_at(path: &Path) -> Self {
+        let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
+        let is_whole = std::fs::metadata(log).map_or(true, |log| log.len() == 0);
+        let store = Self::with(options(path).read_only(true));
+        if is_whole && !store.may_be_written() {
+            return Self::with(options(path).read_only(true).immutable(true));
+        }
+        store
+    }
+
+    /// Whether this process may write to the file and beside it.
+    #[must_use]
+    pub(crate) fn may_be_written(&self) -> bool {
+        let file = self.options.get_filename();
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        [file, folder].iter().all(|path| rustix::fs::access(*path, rustix::fs::Access::WRITE_OK).is_ok())
+    }
+
+    fn with(options: SqliteConnectOptions) -> Self {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -215,16 +252,14 @@ impl Journal for SqliteStore {
         self.found(stream, after_sequence, limit).await?.page(after_sequence, until, limit)
     }
 
-    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
+    async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        let next = within_bytes("WHERE position > $1 ORDER BY position LIMIT $2", "$3");
         let text = assembled(format!(
-            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN (SELECT {EVENT_COLUMNS} FROM events \
-             WHERE position > $1 ORDER BY position LIMIT $2) e ON 1 = 1 ORDER BY e.position"
+            "SELECT h.position AS head, h.archived_until, e.* FROM journal_head h LEFT JOIN ({next}) e ON 1 = 1 \
+             ORDER BY e.position"
         ));
-        let rows = sqlx::query(text)
-            .bind(signed(after)?)
-            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-            .fetch_all(&self.pool)
-            .await?;
+        let (from, [count, bytes]) = (signed(after)?, portion.bounds());
+        let rows = sqlx::query(text).bind(from).bind(count).bind(bytes).fetch_all(&self.pool).await?;
         let head = rows.first().map_or(Ok(0), |row| unsigned(row, "head"))?;
         let archived_until = rows.first().map_or(Ok(0), |row| unsigned(row, "archived_until"))?;
         if after < archived_until {
@@ -236,19 +271,19 @@ impl Journal for SqliteStore {
                 events.push(event(row)?);
             }
         }
-        super::dense(after, limit, head, events)
+        super::dense(after, portion, head, events)
     }
 
-    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, portion: Portion) -> JournalResult<Selection> {
         if !filter.is_empty() {
             let archived = self.archived_for(filter, until).await?;
             if after < archived {
                 return Err(JournalError::Archived { until: archived });
             }
-            return selecting::select(self, filter, after, until, limit).await;
+            return selecting::select(self, filter, after, until, portion).await;
         }
-        let mut events = self.read(after, limit).await?;
-        let full = events.len() == limit;
+        let mut events = self.read_portion(after, portion).await?;
+        let full = portion.is_full(&events);
         events.retain(|event| event.position <= until);
         let looked_until = events.last().filter(|_| full).map_or(until, |event| event.position);
         Ok(Selection { events, looked_until })

@@ -2,14 +2,14 @@
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
 use crate::heads::Heads;
-use crate::journal::{Journal, JournalError, JournalResult, Published, StoredEvent};
+use crate::journal::{Journal, JournalError, JournalResult, Portion, Published, StoredEvent};
 use crate::node::Node;
 use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Events read at once.
-const PAGE_SIZE: usize = 512;
+/// Most that is read at once: of each reader that takes nothing so much waits in memory.
+const PAGE: Portion = Portion { events: 512, bytes: 1024 * 1024 };
 /// How long an event can stay unnoticed when the wake-up is lost, e.g. that of another node.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -24,6 +24,8 @@ pub struct Feed {
 struct Reader {
     feed: Feed,
     after: u64,
+    /// Events on the last page.
+    read: usize,
     /// Whether the last page was the end of the journal.
     caught_up: bool,
 }
@@ -61,6 +63,17 @@ impl Feed {
         Ok(self.journal.head().await?.position)
     }
 
+    /// Position up to which events were archived.
+    ///
+    /// # Errors
+    /// As [`Journal::read`].
+    pub(super) async fn archived_until(&self) -> JournalResult<u64> {
+        match self.journal.read(0, 1).await {
+            Err(JournalError::Archived { until }) => Ok(until),
+            events => events.map(|_| 0),
+        }
+    }
+
     /// What this node knows of the journal's end without asking the database, as it changes.
     pub(super) fn heads(&self) -> Heads {
         self.heads.clone()
@@ -80,7 +93,7 @@ impl Feed {
     ///
     /// Ends after an error: what the journal says, or `Corrupt` for a gap and for an event that cannot be published.
     pub fn after(&self, position: u64) -> impl Stream<Item = JournalResult<Vec<CloudEvent>>> + Send + use<> {
-        let reader = Reader { feed: self.clone(), after: position, caught_up: false };
+        let reader = Reader { feed: self.clone(), after: position, read: 0, caught_up: false };
         try_unfold(reader, |mut reader| async move {
             let page = reader.next_page().await?;
             Ok(Some((page, reader)))
@@ -95,11 +108,13 @@ impl Reader {
                 self.wait().await;
             }
             let known_head = self.feed.heads.position();
-            let events = self.feed.journal.read(self.after, PAGE_SIZE).await?;
+            let portion = PAGE.after(self.read);
+            let events = self.feed.journal.read_portion(self.after, portion).await?;
+            self.read = events.len();
             if !events.is_empty() {
                 self.check_dense(&events)?;
                 let page = self.feed.personal.render(&events).await?;
-                self.caught_up = page.len() == events.len() && events.len() < PAGE_SIZE;
+                self.caught_up = page.len() == events.len() && !portion.is_full(&events);
                 self.after = page.last().map_or(self.after, |event| event.position);
                 return Ok(page);
             }

@@ -33,7 +33,7 @@ const WINDOW: usize = 512;
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long to wait for the rest once one was refused.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often an idle publisher looks whether the stream still ends where it left it.
+/// How often the publisher looks whether the stream still is as it left it, events or not.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often it is noted how far events were published, at least.
@@ -95,6 +95,8 @@ pub(super) struct Session<'a> {
     /// Position of the last acknowledged event.
     position: u64,
     noted: Noted,
+    /// When the stream was looked at, and the sequence of its last message then, 0 if it had none.
+    looked: (Instant, u64),
     queue: VecDeque<CloudEvent>,
     in_flight: VecDeque<InFlight>,
 }
@@ -111,8 +113,16 @@ impl<'a> Session<'a> {
         ids: &'a mut MessageIds,
     ) -> PublishResult<Self> {
         let stream = stream::open(api).await?;
-        let end = stream::end(&stream, feed.published().await?).await?;
+        let published = feed.published().await?;
+        let mut end = stream::end(&stream, published).await?;
         let head = check_of_this_journal(&end, feed).await?;
+        if end.last.is_none() {
+            // What was archived cannot be published again, and need not be if it was once.
+            let archived = feed.archived_until().await?;
+            if published.is_some_and(|published| published.position >= archived) {
+                end.position = end.position.max(archived);
+            }
+        }
         tracing::debug!(
             position = end.position,
             sequence = end.sequence,
@@ -132,6 +142,7 @@ impl<'a> Session<'a> {
             last_id: None,
             position: end.position,
             noted: Noted { position: end.position, at: Instant::now() },
+            looked: (Instant::now(), end.held()),
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
         })
@@ -149,7 +160,13 @@ impl<'a> Session<'a> {
     }
 
     async fn step(&mut self, pages: &mut Pages) -> PublishResult<()> {
-        while self.in_flight.len() < WINDOW
+        // What is in flight is waited for first, so that the stream is at rest when it is looked at.
+        let due = self.looked.0.elapsed() >= CHECK_INTERVAL;
+        if due && self.in_flight.is_empty() {
+            return self.check().await;
+        }
+        while !due
+            && self.in_flight.len() < WINDOW
             && let Some(event) = self.queue.pop_front()
         {
             self.send(event).await?;
@@ -165,7 +182,7 @@ impl<'a> Session<'a> {
         tokio::select! {
             // Reading on comes first, so that the next page is there when the window opens.
             biased;
-            page = pages.next(), if wanted => {
+            page = pages.next(), if wanted && !due => {
                 self.queue.extend(page?);
                 Ok(())
             }
@@ -173,7 +190,7 @@ impl<'a> Session<'a> {
             () = tokio::time::sleep(NOTE_INTERVAL), if idle && self.noted.position != self.position => {
                 self.note(self.sequence).await
             }
-            () = tokio::time::sleep(CHECK_INTERVAL), if idle => self.check().await,
+            () = tokio::time::sleep(CHECK_INTERVAL.saturating_sub(self.looked.0.elapsed())), if idle => Ok(()),
         }
     }
 
@@ -220,9 +237,19 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Looks whether the stream still ends where it was left.
+    /// Looks whether the stream still ends where it was left, and whether what was in it then has been purged since.
     async fn check(&mut self) -> PublishResult<()> {
         let end = stream::end(&self.stream, self.feed.published().await?).await?;
+        let (looked_at, known) = std::mem::replace(&mut self.looked, (Instant::now(), end.held()));
+        if !end.is_limited && known > 0 && end.gone_until >= known && end.last.is_some() {
+            // What was published behind the gap goes too: everything comes again, in order.
+            tracing::warn!(
+                seconds = looked_at.elapsed().as_secs(),
+                "the stream REGISTRAR was purged: all is published again"
+            );
+            self.stream.purge().await.map_err(Failure::nats("purging the rest of the stream"))?;
+            return Err(Failure::Overtaken);
+        }
         if end.sequence != self.sequence || end.position != self.position {
             return Err(Failure::Overtaken);
         }

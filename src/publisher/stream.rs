@@ -34,6 +34,17 @@ pub(super) struct StreamEnd {
     pub(super) position: u64,
     /// The message that says so; `None` if the stream holds none.
     pub(super) last: Option<LastMessage>,
+    /// Sequence before the first message that is there.
+    pub(super) gone_until: u64,
+    /// Whether messages go by themselves: by age, number or size.
+    pub(super) is_limited: bool,
+}
+
+impl StreamEnd {
+    /// Sequence of the last message, 0 if there is none.
+    pub(super) fn held(&self) -> u64 {
+        if self.gone_until < self.sequence { self.sequence } else { 0 }
+    }
 }
 
 /// The stream, made if there is none. One that is there keeps the settings that its operator gave it.
@@ -120,10 +131,18 @@ pub(super) async fn end(stream: &Stream, published: Option<Published>) -> Publis
     let info = stream.get_info().await.map_err(Failure::nats("asking for the state of the stream"))?;
     let sequence = info.state.last_sequence;
     let first = if info.state.messages == 0 { sequence + 1 } else { info.state.first_sequence };
+    let gone_until = first.saturating_sub(1);
+    let is_limited = !info.config.max_age.is_zero()
+        || [info.config.max_messages, info.config.max_bytes, info.config.max_messages_per_subject]
+            .iter()
+            .any(|limit| *limit > 0);
     for at in (first..=sequence).rev() {
         match stream.get_raw_message(at).await {
             Ok(message) => match LastMessage::of(&message) {
-                Some(last) => return Ok(StreamEnd { sequence, position: last.position, last: Some(last) }),
+                Some(last) => {
+                    let position = last.position;
+                    return Ok(StreamEnd { sequence, position, last: Some(last), gone_until, is_limited });
+                }
                 None => tracing::warn!(sequence = at, "a message in the stream REGISTRAR is not from Registrar"),
             },
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => {}
@@ -135,7 +154,7 @@ pub(super) async fn end(stream: &Stream, published: Option<Published>) -> Publis
     // beyond the stream's end was another stream's.
     let noted = published.filter(|published| !info.config.max_age.is_zero() && published.sequence <= sequence);
     let position = noted.map_or(0, |published| published.position);
-    Ok(StreamEnd { sequence, position, last: None })
+    Ok(StreamEnd { sequence, position, last: None, gone_until, is_limited })
 }
 
 impl LastMessage {

@@ -79,11 +79,12 @@ mod tests {
     use super::*;
     use crate::vault::MasterKey;
 
-    fn vault(folder: &tempfile::TempDir, key: &str) -> Vault {
+    async fn vault(folder: &tempfile::TempDir, key: &str) -> Vault {
         let settings =
             crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
-        let journal = crate::node::Store::prepare(&settings).unwrap().journal();
-        Vault::new(&MasterKey::parse(key, "here").unwrap(), journal)
+        let store = crate::node::Store::prepare(&settings).unwrap();
+        store.migrate().await.unwrap();
+        Vault::open(&MasterKey::parse(key, "here").unwrap(), store.journal(), &*store.wrapped_keys()).await.unwrap()
     }
 
     fn body(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> Body {
@@ -92,9 +93,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_digest_is_good_for_one_body_in_one_place_under_one_key() {
-        let folder = tempfile::tempdir().unwrap();
-        let vault_here = vault(&folder, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
-        let elsewhere = vault(&folder, "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let vault_here = vault(&folders[0], "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").await;
+        let elsewhere = vault(&folders[1], "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").await;
         let good = body(&vault_here, CollectionId::Users, "a", "{}");
         assert!(verify(&vault_here, CollectionId::Users, &good).is_ok());
         let wrong = [

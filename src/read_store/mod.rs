@@ -195,6 +195,18 @@ pub trait ReadStore: Send + Sync {
         ids: &[String],
     ) -> JournalResult<HashMap<String, String>>;
 
+    /// The first `limit` documents of a collection after the identifier `after`, as `(id, body)`, by id.
+    async fn page_of(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        after: &str,
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>>;
+
+    /// The body of a document.
+    async fn body_of(&self, generation: u64, collection: CollectionId, id: &str) -> JournalResult<Option<String>>;
+
     /// Every document of a collection as `(id, body)`, by id.
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
 }

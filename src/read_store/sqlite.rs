@@ -223,6 +223,25 @@ impl ReadStore for SqliteStore {
         Ok(sqlx::query_as(text).bind(json!(ids).to_string()).fetch_all(&self.pool).await?.into_iter().collect())
     }
 
+    async fn page_of(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        after: &str,
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>> {
+        let table = sql::table(collection.collection(), generation);
+        let text = assembled(format!("SELECT id, body FROM {table} WHERE id > $1 ORDER BY id LIMIT $2"));
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(sqlx::query_as(text).bind(after).bind(limit).fetch_all(&self.pool).await?)
+    }
+
+    async fn body_of(&self, generation: u64, collection: CollectionId, id: &str) -> JournalResult<Option<String>> {
+        let table = sql::table(collection.collection(), generation);
+        let text = assembled(format!("SELECT body FROM {table} WHERE id = $1"));
+        Ok(sqlx::query_scalar(text).bind(id).fetch_optional(&self.pool).await?)
+    }
+
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>> {
         let table = sql::table(collection.collection(), generation);
         let text = assembled(format!("SELECT id, body FROM {table} ORDER BY id"));

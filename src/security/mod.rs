@@ -24,6 +24,7 @@ mod witness;
 
 pub(crate) use witness::witness;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Target of the lines.
@@ -115,13 +116,15 @@ pub struct Scope {
     /// The identifier that the caller sent.
     pub caller_request_id: Option<String>,
     actor: OnceLock<Actor>,
+    /// Whether a line tells of a refusal already.
+    refused: AtomicBool,
 }
 
 impl Scope {
     /// A request whose caller is not recognised yet.
     #[must_use]
     pub fn new(client_address: Option<String>, request_id: String, caller_request_id: Option<String>) -> Self {
-        Scope { client_address, request_id, caller_request_id, actor: OnceLock::new() }
+        Scope { client_address, request_id, caller_request_id, ..Scope::default() }
     }
 }
 
@@ -189,6 +192,7 @@ impl Line<'_> {
             actor.and_then(|actor| actor.session.as_deref()),
             actor.and_then(|actor| actor.organization.as_deref()),
         );
+        scope.refused.fetch_or(!matches!(outcome, Outcome::Success), Ordering::Relaxed);
         let Scope { client_address, request_id, caller_request_id, .. } = &*scope;
         let (client_address, caller_request_id) = (client_address.as_deref(), caller_request_id.as_deref());
         let Line { reason, subject_digest, factors, operation, document, .. } = self;
@@ -206,6 +210,15 @@ impl Line<'_> {
             Outcome::Refused => line!(warn, "refused"),
             Outcome::Alarm => line!(error, "refused"),
         }
+    }
+}
+
+/// Notes that a request was refused, unless a line tells of it already: no refusal goes unnoticed since its own place forgot
+/// to note it.
+pub fn refused_unless_noted(event: Event, reason: &str) {
+    let noted = SCOPE.try_with(|scope| scope.refused.load(Ordering::Relaxed)).unwrap_or(false);
+    if !noted {
+        refused(event, reason);
     }
 }
 

@@ -88,6 +88,102 @@ on_both_stores! {
         assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
     }
 
+    async fn a_former_key_is_retired_at_once_and_the_present_one_is_not(database) {
+        let server = Server::start(&database.settings);
+        let keys = async || -> Vec<String> {
+            let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", server.url)).await.unwrap().json().await.unwrap();
+            keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+        };
+        let before = token(&database, &[]);
+        let former = keys().await.remove(0);
+        run(&database.settings, &["keys", "rotate"]);
+        let after = token(&database, &[]);
+        for token in [&before, &after] {
+            assert_eq!(list(&server, token).await.status(), 200);
+        }
+        let present = keys().await.into_iter().find(|key| *key != former).unwrap();
+        let verified = || run(&database.settings, &["journal", "verify"]);
+        let events = verified();
+        let told = fail(registrar(&database.settings, &["keys", "retire", &present]));
+        assert!(told.contains("this key signs now") && told.contains("rotate --now"), "{told}");
+        assert_eq!(fail(registrar(&database.settings, &["keys", "retire", "no-such-key"])), "registrar: there is no such key\n");
+        assert_eq!(verified(), events, "nothing is stored");
+
+        assert_eq!(run(&database.settings, &["keys", "retire", &former]), "");
+        let begun = Instant::now();
+        while list(&server, &before).await.status() != 401 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the token is still accepted");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert_eq!(list(&server, &after).await.status(), 200);
+        assert_eq!(keys().await, [present]);
+    }
+
+    async fn seeded_users_are_in_all_organizations_alike(database) {
+        let seed = || run(&database.settings, &["seed", "--organizations", "4", "--users", "12", "--groups", "5"]);
+        assert!(seed().starts_with("First administrator: "));
+        let verified = || run(&database.settings, &["journal", "verify"]);
+        let before = verified();
+        assert_eq!(seed(), "");
+        assert_eq!(verified(), before);
+        let server = Server::start(&database.settings);
+        let token = token(&database, &[]);
+        let ask = async |path: &str| -> Value {
+            let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(&token).send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+            answer.json().await.unwrap()
+        };
+        let organizations = ask("/v1/organizations/").await;
+        let organizations = organizations["data"].as_array().unwrap();
+        assert_eq!(organizations.len(), 4);
+        for organization in organizations {
+            let id = organization["id"].as_str().unwrap();
+            let users = ask(&format!("/v1/users/?organization-id={id}&filter%5Binclude-participants%5D=true")).await;
+            assert_eq!(users["meta"]["page[total]"], 3, "{organization}");
+        }
+    }
+
+    async fn numbers_beyond_their_bounds_are_refused(database) {
+        for (option, number) in [
+            ("--admins", "10000001"),
+            ("--users", "18446744073709551615"),
+            ("--organizations", "1000001"),
+            ("--groups", "100001"),
+            ("--groups", "1.5"),
+        ] {
+            let output = registrar(&database.settings, &["seed", option, number]).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{option} {number}");
+            assert!(String::from_utf8_lossy(&output.stderr).contains(option), "{option} {number}");
+        }
+        for size in ["0", "255", "300", "-256", "2147483648", "many"] {
+            let output = registrar(&database.settings, &["migrate", &format!("--partition-size={size}")]).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{size}");
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(told.contains("must be a multiple of 256 from 256 to 1073741824"), "{told}");
+        }
+    }
+
+    async fn the_size_of_partitions_is_set_before_they_are_filled(database) {
+        let set = |size: &str| registrar(&database.settings, &["migrate", &format!("--partition-size={size}")]);
+        if database.settings.database_url.is_none() {
+            assert!(fail(set("512")).contains("the embedded database has no partitions"));
+            return;
+        }
+        assert!(set("512").output().unwrap().status.success());
+        let mut sql = database.sql().await;
+        let sizes = "SELECT DISTINCT (last_position - first_position + 1)::text FROM event_partitions ORDER BY 1";
+        assert_eq!(sql.texts(sizes).await, ["512"]);
+        run(&database.settings, &["seed", "--admins", "5"]);
+        // An empty variable is handed on by those who set none.
+        assert!(registrar(&database.settings, &["migrate"]).env("REGISTRAR_PARTITION_SIZE", "").output().unwrap().status.success());
+        assert_eq!(sql.texts(sizes).await, ["512"]);
+        assert!(set("1024").output().unwrap().status.success());
+        assert_eq!(sql.texts(sizes).await, ["1024", "512"], "one has events");
+        assert_eq!(sql.number("SELECT count(*) FROM event_partitions WHERE last_position - first_position = 511").await, 1);
+        run(&database.settings, &["seed", "--admins", "10"]);
+        run(&database.settings, &["journal", "verify"]);
+    }
+
     async fn seeded_admins_are_listed_and_survive_a_rebuild(database) {
         let seed = || run(&database.settings, &["seed", "--admins", "300"]);
         assert!(seed().starts_with("First administrator: "));

@@ -12,7 +12,7 @@ use registrar::idempotency::{Answer, AnswerSlot};
 use registrar::journal::archived::StreamPage;
 use registrar::journal::selection::{EventFilter, Members, Selection};
 use registrar::journal::{
-    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, StoredAnswer, StoredEvent,
+    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, StoredAnswer, StoredEvent,
     StoredSnapshot, StreamId,
 };
 use registrar::node::Node;
@@ -136,12 +136,12 @@ impl Journal for Faulty {
         self.inner.stream_page(stream, after, until, limit).await
     }
 
-    async fn read(&self, after: u64, limit: usize) -> JournalResult<Vec<StoredEvent>> {
-        self.inner.read(after, limit).await
+    async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.read_portion(after, portion).await
     }
 
-    async fn select(&self, filter: &EventFilter, after: u64, until: u64, limit: usize) -> JournalResult<Selection> {
-        self.inner.select(filter, after, until, limit).await
+    async fn select(&self, filter: &EventFilter, after: u64, until: u64, portion: Portion) -> JournalResult<Selection> {
+        self.inner.select(filter, after, until, portion).await
     }
 
     async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {

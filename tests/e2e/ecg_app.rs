@@ -47,6 +47,13 @@ impl Answer {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
     }
 
+    /// The version that its entity tag begins with.
+    pub fn version(&self) -> u64 {
+        let tag = self.header("etag");
+        let (version, _) = tag.trim_matches('"').split_once('-').unwrap_or_else(|| panic!("{tag} names no version"));
+        version.parse().unwrap()
+    }
+
     /// The body, of an answer that went well.
     #[track_caller]
     pub fn ok(self) -> Value {

@@ -31,7 +31,7 @@ on_both_stores! {
         assert_eq!(answer.status, 201, "{answer:?}");
         let admin = answer.json();
         assert_eq!(answer.header("location"), path_of(&admin));
-        assert_eq!(answer.header("etag"), "\"1\"");
+        assert_eq!(answer.version(), 1);
         assert_eq!(answer.header("registrar-position"), app.head().await.to_string());
         insta::with_settings!({snapshot_suffix => "", prepend_module_to_snapshot => false}, {
             insta::assert_json_snapshot!("created_sample", stable(&admin));
@@ -43,7 +43,7 @@ on_both_stores! {
         assert!(!answer.text.contains("password") && !answer.text.contains("string@gmail.com"));
 
         let read = app.get(&path_of(&admin)).await;
-        assert_eq!(read.header("etag"), "\"1\"");
+        assert_eq!(read.header("etag"), answer.header("etag"));
         assert_eq!(read.ok(), admin);
     }
 

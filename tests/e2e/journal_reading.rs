@@ -5,7 +5,8 @@ use crate::support::*;
 use chrono::{Duration, SubsecRound, Utc};
 use registrar::committer::ExpectedVersion;
 use registrar::journal::merkle::{Hash, leaf_hash, node_hash};
-use registrar::journal::{Committed, JournalError, codec};
+use registrar::journal::selection::EventFilter;
+use registrar::journal::{Committed, JournalError, Portion, codec};
 use registrar::node::Node;
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_aggregates::values::check_name;
@@ -243,6 +244,35 @@ on_both_stores! {
         assert_eq!(node.find(id).await.person.first_name, long.trim());
         let events = node.all_events().await;
         assert_eq!(events[1].leaf_hash, codec::leaf_hash(&events[1]));
+    }
+
+    async fn a_portion_ends_with_the_event_that_fills_it(database) {
+        let node = database.open().await;
+        let id = Uuid::now_v7();
+        node.admin(id, registration(id, None)).await.unwrap();
+        for letter in ["a", "b", "c", "d", "e", "f"] {
+            node.admin(id, rename(&letter.repeat(100_000))).await.unwrap();
+        }
+        let head = node.journal.head().await.unwrap().position;
+        let filters = [
+            EventFilter::default(),
+            EventFilter { aggregate_type: Some("admin".into()), aggregate_id: Some(id.to_string()), ..EventFilter::default() },
+        ];
+        for filter in filters {
+            let portion = Portion { events: 100, bytes: 150_000 };
+            let (mut after, mut sizes, mut positions) = (0, Vec::new(), Vec::new());
+            while after < head {
+                let page = node.journal.select(&filter, after, head, portion).await.unwrap();
+                assert_eq!(portion.is_full(&page.events), page.looked_until < head || positions.len() + page.events.len() == 7);
+                sizes.push(page.events.len());
+                positions.extend(page.events.iter().map(|event| event.position));
+                after = page.looked_until;
+            }
+            assert_eq!(sizes, [3, 2, 2], "the first is small, two of the others are more than a portion");
+            assert_eq!(positions, (1..=head).collect::<Vec<_>>());
+        }
+        let small = node.journal.read_portion(0, Portion { events: 100, bytes: 1 }).await.unwrap();
+        assert_eq!(small.len(), 1, "there is always one");
     }
 
     async fn what_is_not_a_journal_head_is_not_taken_for_one(database) {

@@ -5,8 +5,8 @@ use crate::support::*;
 use chrono::{Duration, Utc};
 use registrar::committer::ExpectedVersion;
 use registrar::executor::RequestContext;
-use registrar::journal::StoredEvent;
 use registrar::journal::selection::EventFilter;
+use registrar::journal::{Portion, StoredEvent};
 use registrar::node::Node;
 use registrar_aggregates::{Actor, ActorType, Metadata};
 use serde_json::Value;
@@ -92,7 +92,7 @@ on_both_stores! {
             let expected: Vec<_> = events.iter().filter(|event| event.position > start && event.position <= until && fits(filter, event)).collect();
             let (mut found, mut after) = (Vec::new(), start);
             while after < until {
-                let page = node.journal.select(filter, after, until, limit).await.unwrap();
+                let page = node.journal.select(filter, after, until, Portion { events: limit, bytes: usize::MAX }).await.unwrap();
                 assert!(page.events.len() <= limit && page.looked_until > after && page.looked_until <= until, "{filter:?}");
                 assert!(page.events.len() == limit || page.looked_until == until, "a page that could be full is not: {filter:?}");
                 after = page.looked_until;
@@ -202,7 +202,7 @@ async fn an_index_leads_to_what_is_looked_for_and_nothing_else_is_read() {
         // A node reads when it starts, too.
         let node = database.open().await;
         for filter in std::iter::repeat_n(filter, REPEATS as usize).flatten() {
-            node.journal.select(filter, 0, head, LIMIT).await.unwrap();
+            node.journal.select(filter, 0, head, Portion { events: LIMIT, bytes: usize::MAX }).await.unwrap();
         }
         node.close().await;
         rows_read(&database).await - before

@@ -97,6 +97,11 @@ impl Server {
         Server { child, url, printed, log }
     }
 
+    /// Identifier of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it and waits until it is gone.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -167,6 +167,28 @@ async fn an_idle_publisher_notices_that_the_stream_was_purged_or_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_is_noticed_while_events_come() {
+    let (nats, (_database, node)) = (NatsServer::start(), opened().await);
+    let publisher = Publisher::of_node(&node, nats.settings());
+    publisher.reached(commit(&node, 20).await).await;
+    nats.stream().await.purge().await.unwrap();
+    // The publisher is never idle for as long as it waits between two looks.
+    let begun = std::time::Instant::now();
+    let mut head = commit(&node, 1).await;
+    publisher.reached(head).await;
+    let refilled = || async { nats.messages().await.first().map(position) == Some(1) };
+    while !refilled().await {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", publisher.status.report());
+        head = commit(&node, 1).await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    publisher.reached(head).await;
+    let all = || async { nats.messages().await.len() as u64 == head };
+    assert!(eventually(all).await, "{:?}", publisher.status.report());
+    nats.assert_holds_every_position(head).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_became_too_old_is_not_published_again() {
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);
     let context = nats.jetstream().await;

@@ -74,6 +74,62 @@ on_both_stores! {
         }
     }
 
+    async fn every_refusal_of_a_right_leaves_a_line(database) {
+        let server = Server::spawn(registrar(&database.settings, &["serve"]));
+        let client = reqwest::Client::new();
+        let url = |path: &str| format!("{}{path}", server.url);
+        let whole = run(&database.settings, &["token", "create", "--admin", ROOT]);
+        let made = async |name: &str| {
+            let body = json!({ "data": { "type": "organizations", "attributes": { "name": name, "display-name": name, "timezone": "UTC" } } });
+            let made = client.post(url("/v1/organizations/")).bearer_auth(whole.trim()).json(&body).send().await.unwrap();
+            assert_eq!(made.status(), 201);
+            made.json::<Value>().await.unwrap()["data"]["id"].as_str().unwrap().to_owned()
+        };
+        let (own, other) = (made("own").await, made("other").await);
+        let user = |email: &str, arguments: &[&str]| -> String {
+            let all = [&["user", "create", "--email", email, "--password", PASSWORD], arguments].concat();
+            serde_json::from_str::<Value>(&run(&database.settings, &all)).unwrap()["id"].as_str().unwrap().to_owned()
+        };
+        let ada = user("ada@example.com", &["--role", "org.admin", "--organization", &own]);
+        user("service@example.com", &["--role", "system.service"]);
+        let sign_in = async |name: &str| {
+            let body = json!({ "username": name, "password": PASSWORD });
+            let opened = client.post(url("/v1/login/")).json(&body).send().await.unwrap();
+            assert_eq!(opened.status(), 201);
+            opened.json::<Value>().await.unwrap()["access-token"].as_str().unwrap().to_owned()
+        };
+        let (token, service) = (sign_in("ada@example.com").await, sign_in("service@example.com").await);
+        let body = json!({ "data": { "user-id": ada } });
+        let acting = client.post(url("/v1/synthetic-user-tokens/")).bearer_auth(&service).json(&body).send().await.unwrap();
+        let acting = acting.json::<Value>().await.unwrap()["data"]["access-token"].as_str().unwrap().to_owned();
+        let roles = client.get(url(&format!("/v1/roles/?organization-id={own}"))).bearer_auth(&token).send().await.unwrap().json::<Value>().await.unwrap();
+        let role = roles["data"].as_array().unwrap().iter().find(|role| role["attributes"]["name"] == "org.provider").unwrap()["id"].clone();
+        let position = async || client.get(url("/readyz")).send().await.unwrap().json::<Value>().await.unwrap()["position"].clone();
+        let before = position().await;
+        let mut sent = Vec::new();
+        for (token, path, body, event) in [
+            (&token, format!("/v1/roles/{}/add-user/", role.as_str().unwrap()), json!({ "data": { "type": "roles", "attributes": { "user-id": ada } } }), "grant"),
+            (&token, format!("/v1/users/{ada}/switch-organization/"), json!({ "organization-id": other, "set-default": false }), "session"),
+            (&acting, format!("/v1/users/{ada}/change-email/"), json!({ "email": "other@example.com" }), "access"),
+            (&token, "/v1/features/".to_owned(), json!({ "data": { "type": "features", "attributes": { "id": "f", "assignable": true, "description": "d", "stage": "ga" } } }), "access"),
+        ] {
+            let id = uuid::Uuid::now_v7().to_string();
+            let answer = client.post(url(&path)).bearer_auth(token).header("x-request-id", &id).json(&body).send().await.unwrap();
+            let (status, text) = (answer.status(), answer.text().await.unwrap());
+            assert_eq!(status, 403, "{path}: {text}");
+            sent.push((path, id, event));
+        }
+        assert_eq!(position().await, before, "nothing was stored");
+        let (_, log) = server.stop();
+        let lines = security(&log);
+        for (path, id, event) in sent {
+            let told: Vec<_> = lines.iter().filter(|line| line["caller_request_id"] == json!(id)).collect();
+            let [line] = told[..] else { panic!("{path}: {told:#?}") };
+            assert_eq!((&line["outcome"], &line["event"]), (&json!("refused"), &json!(event)), "{path}");
+            assert!(line["actor"].is_string() && line["reason"].is_string(), "{line}");
+        }
+    }
+
     async fn what_is_of_another_tenant_leaves_a_line_in_the_site_and_the_audit_api(database) {
         const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
         let mut command = registrar(&database.settings, &["serve"]);

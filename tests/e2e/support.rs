@@ -296,6 +296,7 @@ pub async fn while_commits_wait<T>(node: &Node, act: impl Future<Output = T>) ->
 pub fn batch(head: &Head, events: &[(&StreamId, u64)]) -> Batch {
     let mut batch = Batch {
         expected_head: head.position,
+        expected_frontier: head.frontier.clone(),
         generation: head.generation,
         recorded_at: head.recorded_at,
         frontier: head.frontier.clone(),

@@ -1,7 +1,7 @@
 //! One aggregate: its history, its states, and what differs between two of them.
 
 use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, Moment, Part};
-use super::stream::{self, wants_lines};
+use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
 use super::views::{Difference, Differences, HistoryEvent, Page, State as StateView};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
@@ -9,8 +9,8 @@ use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
-use crate::journal::JournalResult;
-use crate::replay::{Subject, Walk};
+use crate::journal::{JournalResult, Portion};
+use crate::replay::{self, Subject, Walk};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::HeaderMap;
@@ -20,9 +20,11 @@ use futures::stream::try_unfold;
 use registrar_aggregates::AnyAggregate;
 use registrar_projections::audit_trail::diff::differences;
 use std::collections::BTreeMap;
+use std::slice;
 
-/// Events read at once for an answer without pages.
-const PIECE_SIZE: usize = 500;
+/// Most events read at once, each of which comes with the whole state after it, and how many at first.
+const STEPS: usize = 50;
+const STEPS_FIRST: usize = 8;
 const NO_AGGREGATE: ApiError = ApiError::NotFound("There is no such aggregate");
 const NOT_YET: ApiError = ApiError::NotFound("There was no such aggregate at that moment");
 
@@ -107,8 +109,9 @@ pub(super) async fn list_history(
     if wants_lines(&headers) {
         return Ok(At(part.head, history.lines(range.limit).await?).into_response());
     }
-    let (items, after) = history.page(part.after, range.page_size()).await?;
-    let next = question.next(&history.app.node.vault, &scope, after, &part);
+    let (items, after, _) =
+        history.page(part.after, None, Portion { events: range.page_size(), bytes: PAGE_BYTES_MAX }).await?;
+    let next = question.next(&history.app, &scope, after, &part).await?;
     Ok(At(part.head, Json(Page { items, next })).into_response())
 }
 
@@ -119,42 +122,64 @@ struct History {
 }
 
 impl History {
-    /// The next events, and up to which position there are no others.
-    async fn page(&self, after: u64, limit: usize) -> JournalResult<(Vec<HistoryEvent>, u64)> {
-        let mut items = Vec::new();
-        let walk = self.app.replays.walk(&self.subject, after, self.part.until).await?;
-        let Some(mut walk) = walk.filter(|_| after < self.part.until) else { return Ok((items, self.part.until)) };
+    /// The next events, up to which position there are no others, and the state there. `from` is the state at `after`, if it
+    /// is known.
+    async fn page(
+        &self,
+        after: u64,
+        from: Option<replay::Moment>,
+        portion: Portion,
+    ) -> JournalResult<(Vec<HistoryEvent>, u64, Option<replay::Moment>)> {
+        let (mut items, replays) = (Vec::new(), &self.app.replays);
+        let walk = match from {
+            Some(moment) => Some(replays.walk_on(&self.subject, moment, self.part.until)),
+            None => replays.walk(&self.subject, after, self.part.until).await?,
+        };
+        let Some(mut walk) = walk.filter(|_| after < self.part.until) else {
+            return Ok((items, self.part.until, None));
+        };
         let mut before = walk.moment().shown().unwrap_or_default();
-        let mut looked_until = self.part.until;
-        while items.len() < limit {
-            let steps = walk.next(limit - items.len()).await?;
+        let (mut looked_until, mut bytes, mut steps_at_once) = (self.part.until, 0, STEPS_FIRST);
+        while items.len() < portion.events && bytes < portion.bytes {
+            let steps = walk.next((portion.events - items.len()).min(steps_at_once)).await?;
             if steps.is_empty() {
-                return Ok((items, self.part.until));
+                return Ok((items, self.part.until, None));
+            }
+            if bytes * 4 <= portion.bytes {
+                steps_at_once = (steps_at_once * 2).min(STEPS);
             }
             for (step, state) in steps {
                 looked_until = step.stored.position;
-                items.push(HistoryEvent::new(step, &before, &state)?);
+                let item = HistoryEvent::new(step, &before, &state)?;
+                bytes += stream::lines(slice::from_ref(&item))?.len();
+                items.push(item);
                 before = state;
             }
         }
-        Ok((items, if walk.has_ended() { self.part.until } else { looked_until }))
+        let moment = walk.moment().clone();
+        Ok(if walk.has_ended() { (items, self.part.until, None) } else { (items, looked_until, Some(moment)) })
     }
 
     async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
         let limit = limit.unwrap_or(usize::MAX);
         // Read before the answer begins, so that a database that is away is still told by a status.
-        let (first, after) = self.page(self.part.after, limit.min(PIECE_SIZE)).await?;
+        let (first, after, moment) = self.page(self.part.after, None, up_to(limit)).await?;
         let left = limit - first.len();
-        let rest = try_unfold((self, after, left), |(history, after, left)| async move {
+        let rest = try_unfold((self, after, moment, left), |(history, after, moment, left)| async move {
             if left == 0 || after >= history.part.until {
                 return Ok(None);
             }
-            let (events, after) = history.page(after, left.min(PIECE_SIZE)).await?;
+            let (events, after, moment) = history.page(after, moment, up_to(left)).await?;
             let left = left - events.len();
-            Ok(Some((stream::lines(&events)?, (history, after, left))))
+            Ok(Some((stream::lines(&events)?, (history, after, moment, left))))
         });
         Ok(stream::answer(stream::NDJSON, stream::lines(&first)?, rest))
     }
+}
+
+/// The next piece of an answer of which `left` events are left.
+fn up_to(left: usize) -> Portion {
+    Portion { events: PIECE.events.min(left), ..PIECE }
 }
 
 /// Position that an optional moment stands for: the head without one.
@@ -236,7 +261,7 @@ async fn all_differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Differe
     let mut before = walk.moment().shown().unwrap_or_default();
     let mut found = BTreeMap::new();
     loop {
-        let steps = walk.next(PIECE_SIZE).await?;
+        let steps = walk.next(STEPS).await?;
         if steps.is_empty() {
             break;
         }

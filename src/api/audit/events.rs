@@ -1,7 +1,7 @@
 //! Events as they were recorded.
 
 use super::parameters::{EventParameters, EventsParameters, Part};
-use super::stream::{self, wants_lines};
+use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
 use super::views::{Event, Page};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
@@ -9,7 +9,7 @@ use crate::api::common::freshness::At;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::journal::selection::{EventFilter, Selection};
-use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
+use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, codec};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -17,8 +17,7 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::try_unfold;
 use std::collections::BTreeMap;
 
-/// Events read at once for an answer without pages.
-const PIECE_SIZE: usize = 500;
+const ONE: Portion = Portion { events: 1, bytes: usize::MAX };
 const NO_EVENT: ApiError = ApiError::NotFound("There is no such event");
 
 /// Returns the events that fit all filters, in the order of their positions, page by page.
@@ -72,8 +71,9 @@ pub(super) async fn list_events(
     if wants_lines(&headers) {
         return Ok(At(part.head, reader.lines(range.limit).await?).into_response());
     }
-    let (items, looked_until) = reader.page(part.after, range.page_size()).await?;
-    let next = question.next(&reader.app.node.vault, &scope, looked_until, &part);
+    let (items, looked_until) =
+        reader.page(part.after, Portion { events: range.page_size(), bytes: PAGE_BYTES_MAX }).await?;
+    let next = question.next(&reader.app, &scope, looked_until, &part).await?;
     Ok(At(part.head, Json(Page { items, next })).into_response())
 }
 
@@ -87,13 +87,13 @@ struct Reader {
 
 impl Reader {
     /// The next events, and up to which position there are no others.
-    async fn page(&self, after: u64, limit: usize) -> JournalResult<(Vec<Event>, u64)> {
+    async fn page(&self, after: u64, portion: Portion) -> JournalResult<(Vec<Event>, u64)> {
         if after >= self.part.until {
             return Ok((Vec::new(), self.part.until));
         }
         let node = &self.app.node;
         let Selection { events, looked_until } =
-            node.journal.select(&self.filter, after, self.part.until, limit).await?;
+            node.journal.select(&self.filter, after, self.part.until, portion).await?;
         Ok((Event::all(&node.vault, events, self.sealed).await?, looked_until))
     }
 
@@ -101,18 +101,24 @@ impl Reader {
     async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
         let limit = limit.unwrap_or(usize::MAX);
         // Read before the answer begins, so that a database that is away is still told by a status.
-        let (first, after) = self.page(self.part.after, limit.min(PIECE_SIZE)).await?;
+        let (first, after) = self.page(self.part.after, up_to(limit, 0)).await?;
         let left = limit - first.len();
-        let rest = try_unfold((self, after, left), |(reader, after, left)| async move {
+        let rest = try_unfold((self, after, first.len(), left), |(reader, after, read, left)| async move {
             if left == 0 || after >= reader.part.until {
                 return Ok(None);
             }
-            let (events, after) = reader.page(after, left.min(PIECE_SIZE)).await?;
+            let (events, after) = reader.page(after, up_to(left, read)).await?;
             let left = left - events.len();
-            Ok(Some((stream::lines(&events)?, (reader, after, left))))
+            Ok(Some((stream::lines(&events)?, (reader, after, events.len(), left))))
         });
         Ok(stream::answer(stream::NDJSON, stream::lines(&first)?, rest))
     }
+}
+
+/// The next piece of an answer of which `left` events are left, after one of `read` events.
+fn up_to(left: usize, read: usize) -> Portion {
+    let piece = PIECE.after(read);
+    Portion { events: piece.events.min(left), ..piece }
 }
 
 /// Returns the event at a position.
@@ -139,7 +145,7 @@ pub(super) async fn find_event(
     }
     let scope = Scope::of(&caller);
     let filter = EventFilter { organization_id: scope.narrow(None)?, ..EventFilter::default() };
-    let found = match app.node.journal.select(&filter, before, before + 1, 1).await {
+    let found = match app.node.journal.select(&filter, before, before + 1, ONE).await {
         Err(archived @ JournalError::Archived { .. }) => {
             vec![carried(&app, &filter, before + 1).await?.ok_or(archived)?]
         }

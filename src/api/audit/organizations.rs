@@ -1,7 +1,7 @@
 //! Everything of an organization, as it was at a moment.
 
 use super::parameters::AsOfParameters;
-use super::stream::{self, wants_lines};
+use super::stream::{self, PIECE, wants_lines};
 use super::views::{MemberState, Snapshot, State as StateView};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
@@ -18,6 +18,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures::stream::{StreamExt, TryStreamExt, iter, try_unfold};
 use serde_json::Value;
+use std::pin::pin;
 
 /// Events of the organization looked at for one piece of the answer.
 const PIECE_SIZE: usize = 500;
@@ -62,11 +63,13 @@ pub(super) async fn find_snapshot(
     given.insert("organizationId".to_owned(), organization.clone());
     record(&app, &caller, "organization-snapshot", given).await?;
     let answer = if wants_lines(&headers) {
-        let begin = stream::lines(&first)?;
-        reader.answer(stream::NDJSON, begin, after, |items| stream::lines(&items), "")
+        let lines = |items: Vec<String>| items.iter().flat_map(|item| [item, "\n"]).collect::<String>().into();
+        reader.answer(stream::NDJSON, lines(first), after, lines, "")
     } else {
         let begin = reader.begin(&first).await?;
-        reader.answer("application/json", begin, after, |items| listed(&items), "]}")
+        // Further items of a list that has some.
+        let listed = |items: Vec<String>| items.iter().flat_map(|item| [",", item]).collect::<String>().into();
+        reader.answer("application/json", begin, after, listed, "]}")
     };
     Ok(At(head, answer).into_response())
 }
@@ -78,12 +81,25 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next aggregates, and up to which position there are no others.
-    async fn piece(&self, after: u64) -> JournalResult<(Vec<MemberState>, u64)> {
+    /// The next aggregates as JSON, and up to which position there are no others.
+    async fn piece(&self, after: u64) -> JournalResult<(Vec<String>, u64)> {
         let page = self.app.node.journal.members(&self.organization, after, self.until, PIECE_SIZE).await?;
-        let states = iter(page.members).map(|member| self.state(member)).buffered(REPLAYED_AT_ONCE);
-        let states: Vec<_> = states.try_filter_map(|state| async { Ok(state) }).try_collect().await?;
-        Ok((states, page.looked_until))
+        let states = iter(page.members).map(async |member| {
+            let position = member.position;
+            Ok::<_, JournalError>((position, self.state(member).await?))
+        });
+        let mut states = pin!(states.buffered(REPLAYED_AT_ONCE));
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        while let Some((position, state)) = states.try_next().await? {
+            let Some(state) = state else { continue };
+            let item = serde_json::to_string(&state).map_err(JournalError::corrupt)?;
+            bytes += item.len();
+            items.push(item);
+            if bytes >= PIECE.bytes {
+                return Ok((items, position));
+            }
+        }
+        Ok((items, page.looked_until))
     }
 
     async fn state(&self, member: Member) -> JournalResult<Option<MemberState>> {
@@ -96,7 +112,7 @@ impl Reader {
     }
 
     /// The first piece that has anything; `None` if there is none.
-    async fn first(&self) -> JournalResult<Option<(Vec<MemberState>, u64)>> {
+    async fn first(&self) -> JournalResult<Option<(Vec<String>, u64)>> {
         let mut after = 0;
         while after < self.until {
             let (states, looked_until) = self.piece(after).await?;
@@ -109,15 +125,15 @@ impl Reader {
     }
 
     /// What stands before the list, and its first items.
-    async fn begin(&self, first: &[MemberState]) -> Result<Bytes, ApiError> {
+    async fn begin(&self, first: &[String]) -> Result<Bytes, ApiError> {
         let last = self.app.node.journal.read(self.until - 1, 1).await?;
         let last = last.first().ok_or_else(|| ApiError::internal("the journal ends before its head"))?;
-        let items = first.iter().map(written).collect::<JournalResult<Vec<_>>>()?.join(",");
         let text = format!(
-            r#"{{"organizationId":{},"position":{},"recordedAt":"{}","items":[{items}"#,
+            r#"{{"organizationId":{},"position":{},"recordedAt":"{}","items":[{}"#,
             Value::from(self.organization.as_str()),
             self.until,
-            codec::timestamp(last.recorded_at)
+            codec::timestamp(last.recorded_at),
+            first.join(",")
         );
         Ok(text.into())
     }
@@ -127,7 +143,7 @@ impl Reader {
         content_type: &'static str,
         begin: Bytes,
         after: u64,
-        write: fn(Vec<MemberState>) -> JournalResult<Bytes>,
+        write: fn(Vec<String>) -> Bytes,
         end: &'static str,
     ) -> Response {
         let pieces = try_unfold((self, after), move |(reader, after)| async move {
@@ -135,19 +151,9 @@ impl Reader {
                 return Ok::<_, JournalError>(None);
             }
             let (states, after) = reader.piece(after).await?;
-            Ok(Some((write(states)?, (reader, after))))
+            Ok(Some((write(states), (reader, after))))
         });
         let end = futures::stream::once(async move { Ok(Bytes::from_static(end.as_bytes())) });
         stream::answer(content_type, begin, pieces.chain(end))
     }
-}
-
-fn written(item: &MemberState) -> JournalResult<String> {
-    serde_json::to_string(item).map_err(JournalError::corrupt)
-}
-
-/// Further items of a list that has some.
-fn listed(items: &[MemberState]) -> JournalResult<Bytes> {
-    let items = items.iter().map(|item| Ok(format!(",{}", written(item)?))).collect::<JournalResult<String>>()?;
-    Ok(items.into())
 }

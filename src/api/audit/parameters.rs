@@ -1,13 +1,14 @@
 //! Query parameters: strictly read, since an auditor must not mistake everything for what was asked for.
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, LEAF_LENGTH};
 use super::reading::Scope;
 use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::query::{FromQuery, Query};
 use crate::auth::spelled;
+use crate::history;
+use crate::journal::JournalResult;
 use crate::journal::selection::EventFilter;
-use crate::vault::Vault;
 use chrono::{DateTime, SubsecRound, Utc};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -157,7 +158,7 @@ impl Range {
     /// The positions that it stands for. `question` is what a cursor belongs to.
     ///
     /// # Errors
-    /// `Invalid` for a cursor that was not made for this question and for a range that ends before it begins,
+    /// `Invalid` for a cursor that was not made for this question or by another history, and for a range that ends before it begins,
     /// `NotFound` for a position beyond the head, `Unavailable`.
     pub(super) async fn part(&self, app: &AppState, question: &str) -> Result<Part, ApiError> {
         let mut head = app.node.journal.head().await?.position;
@@ -170,6 +171,13 @@ impl Range {
                 let cursor = cursor.ok_or_else(|| {
                     ApiError::invalid("after must be a position, or the next of a page with the same filters")
                 })?;
+                let leaf = leaf_at(app, cursor.after).await?;
+                // What is in an archive by now cannot be compared, and is told as such.
+                let is_another =
+                    [leaf, cursor.leaf].iter().all(|leaf| *leaf != [0; LEAF_LENGTH]) && leaf != cursor.leaf;
+                if cursor.after > head || is_another {
+                    return Err(ApiError::invalid("after names an event that the database has lost: begin without it"));
+                }
                 head = head.min(cursor.head);
                 cursor.after
             }
@@ -225,9 +233,28 @@ impl Question {
     }
 
     /// A cursor for what comes after `after`, if that is not the end of the part.
-    pub(super) fn next(&self, vault: &Vault, scope: &Scope, after: u64, part: &Part) -> Option<String> {
-        (after < part.until).then(|| Cursor { after, head: part.head }.seal(vault, &self.text(scope)))
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(super) async fn next(
+        &self,
+        app: &AppState,
+        scope: &Scope,
+        after: u64,
+        part: &Part,
+    ) -> JournalResult<Option<String>> {
+        if after >= part.until {
+            return Ok(None);
+        }
+        let cursor = Cursor { after, head: part.head, leaf: leaf_at(app, after).await? };
+        Ok(Some(cursor.seal(&app.node.vault, &self.text(scope))))
     }
+}
+
+/// What a cursor keeps of the event at a position; zeros where it is not in the database.
+async fn leaf_at(app: &AppState, position: u64) -> JournalResult<[u8; LEAF_LENGTH]> {
+    let leaf = history::leaf_at(&*app.node.journal, position).await?.unwrap_or_default();
+    Ok(*leaf.first_chunk().unwrap_or(&[0; LEAF_LENGTH]))
 }
 
 /// The parameters of the list of events.

@@ -8,6 +8,7 @@ use crate::api::AppState;
 use crate::api::common::query::{FromQuery, Parameters, Query, WHOLE_MAX};
 use crate::api::common::{ApiError, Caller};
 use crate::checkpoint;
+use crate::journal::Portion;
 use crate::journal::merkle::Hash;
 use crate::journal::selection::EventFilter;
 use axum::Json;
@@ -205,6 +206,7 @@ pub(super) async fn prove_consistency(
 /// Tenancy goes by what the event carried when it was written.
 async fn belongs_to(app: &AppState, position: u64, organization: &str) -> Result<(), ApiError> {
     let theirs = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
-    let found = app.node.journal.select(&theirs, position - 1, position, 1).await?;
+    let one = Portion { events: 1, bytes: usize::MAX };
+    let found = app.node.journal.select(&theirs, position - 1, position, one).await?;
     if found.events.is_empty() { Err(ApiError::NotFound("There is no such event")) } else { Ok(()) }
 }

@@ -1,12 +1,17 @@
 //! Answers of any size, written as they are read: a piece at a time, and none before the client has taken the last.
 
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::{JournalError, JournalResult, Portion};
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
 use serde::Serialize;
+
+/// Most that is read at once for an answer without pages: of each client that takes nothing so much waits in memory.
+pub(super) const PIECE: Portion = Portion { events: 500, bytes: 1024 * 1024 };
+/// Most bytes of a page, which may end before it has as many events as the client wants.
+pub(super) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One JSON value a line.
 pub(super) const NDJSON: &str = "application/x-ndjson";

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use uuid::{Builder, Uuid, Version};
 
 /// Entries that are read at once: what a reader of the whole log costs in memory, however long it is.
-const PAGE: u64 = 500;
+const PAGE: u64 = 100;
 /// Bits of an identifier that hold the position.
 const POSITION_BITS: u128 = (1 << 62) - 1;
 

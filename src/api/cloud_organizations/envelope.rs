@@ -1,5 +1,6 @@
 //! The envelope around everything that is answered.
 
+use crate::api::common::precondition::Revision;
 use crate::api::common::{ApiError, Caller};
 use crate::idempotency::Answer;
 use axum::http::StatusCode;
@@ -18,13 +19,13 @@ struct Envelope<'a, T> {
     result: Option<&'a T>,
 }
 
-/// An answer with a result, and its version if it has one.
+/// An answer with a result, and its entity tag if it has a revision.
 ///
 /// # Errors
 /// `Internal` for what cannot be written as JSON; everything can.
-pub fn answer<T: Serialize>(request_id: &str, result: &T, version: Option<u64>) -> Result<Answer, ApiError> {
+pub fn answer<T: Serialize>(request_id: &str, result: &T, revision: Option<Revision>) -> Result<Answer, ApiError> {
     let mut answer = write(&Envelope { status: StatusCode::OK.as_u16(), request_id, result: Some(result) })?;
-    answer.headers.extend(version.map(|version| (ETAG.to_string(), format!("\"{version}\""))));
+    answer.headers.extend(revision.map(|revision| (ETAG.to_string(), revision.entity_tag())));
     Ok(answer)
 }
 

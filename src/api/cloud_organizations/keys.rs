@@ -158,7 +158,7 @@ async fn patch_api_key(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (_, key) = find(&app, &tenant, id).await?;
-    let expected = if_match.expected(key.version)?;
+    let expected = if_match.expected(&*key)?;
     // The body is looked at last: whether there is such a key is told before.
     let Body(PatchKey(amendment)) = Body::from_request(request, &()).await?;
     let command = ApiKeyCommand::Amend { amendment, now: Utc::now() };
@@ -200,7 +200,7 @@ async fn delete_api_key(
     if_match: IfMatch,
 ) -> Result<Response, ApiError> {
     let (_, key) = find(&app, &tenant, id).await?;
-    let expected = if_match.expected(key.version)?;
+    let expected = if_match.expected(&*key)?;
     let command = ApiKeyCommand::Delete { by: caller.principal.actor.id.clone() };
     let request_id = request_id(&caller).to_owned();
     let write = Write::answered_with(&caller.context, move |_| envelope::done(&request_id).ok());
@@ -226,7 +226,7 @@ fn changed(request_id: &str, outcome: &Outcome) -> Option<Answer> {
 }
 
 fn display(request_id: &str, key: &ApiKeyDocument) -> Result<Answer, ApiError> {
-    envelope::answer(request_id, &Display::from(key), Some(key.version))
+    envelope::answer(request_id, &Display::from(key), Some(key.into()))
 }
 
 /// How a key's refusal, or the journal's, reads to the client.

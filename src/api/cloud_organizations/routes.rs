@@ -110,7 +110,7 @@ async fn patch_organization(
     if_match: IfMatch,
     Body(PatchOrganization { name }): Body<PatchOrganization>,
 ) -> Result<Response, ApiError> {
-    let expected = if_match.expected(tenant.organization.version)?;
+    let expected = if_match.expected(&*tenant.organization)?;
     let Some(name) = name else { return Ok(get_organization(caller, tenant).await?.into_response()) };
     let id = tenant.organization.id.to_string();
     let command = OrganizationCommand::Rename { name, stamp: Stamp::at(Utc::now()) };
@@ -188,7 +188,7 @@ fn changed(request_id: &str, outcome: &Outcome) -> Option<Answer> {
 }
 
 fn display(request_id: &str, organization: &OrganizationDocument) -> Result<Answer, ApiError> {
-    envelope::answer(request_id, &Organization::from(organization), Some(organization.version))
+    envelope::answer(request_id, &Organization::from(organization), Some(organization.into()))
 }
 
 /// How an organization's refusal, or the journal's, reads to the client.

@@ -119,7 +119,8 @@ async fn answer(request: Request, next: Next) -> Response {
     axum::response::IntoResponse::into_response(error)
 }
 
-/// Notes requests that are not as they must be: many of them are an attempt.
+/// Notes requests that are not as they must be: many of them are an attempt. Refusals of rights are noted where they are
+/// made, with their reasons; here those of which nothing tells yet.
 fn witness(response: &Response) {
     let Some(error) = error::carried(response) else { return };
     match error.status() {
@@ -127,6 +128,9 @@ fn witness(response: &Response) {
         | StatusCode::PAYLOAD_TOO_LARGE
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::UNPROCESSABLE_ENTITY => security::refused(Event::Input, error.code()),
+        StatusCode::UNAUTHORIZED => security::refused_unless_noted(Event::Authentication, error.code()),
+        StatusCode::FORBIDDEN => security::refused_unless_noted(Event::Access, error.code()),
+        StatusCode::TOO_MANY_REQUESTS => security::refused_unless_noted(Event::RateLimit, error.code()),
         _ => {}
     }
 }

@@ -11,6 +11,7 @@ pub use wrong::{Source, Wrong};
 
 use crate::auth::{AuthError, Busy};
 use crate::journal::JournalError;
+use crate::security::{self, Event};
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
@@ -266,7 +267,10 @@ impl From<JournalError> for ApiError {
             JournalError::VersionConflict => ApiError::VersionConflict,
             JournalError::ClaimTaken { .. } => ApiError::Conflict(error.to_string()),
             JournalError::AlreadyAnswered => ApiError::AlreadyAnswered,
-            JournalError::ActingForAnother => ApiError::Forbidden,
+            JournalError::ActingForAnother => {
+                security::refused(Event::Access, &error.to_string());
+                ApiError::Forbidden
+            }
             JournalError::Archived { until } => ApiError::Archived { until },
             JournalError::EventTooLarge { .. } => ApiError::Refused {
                 // Not 413: the body is within its bounds, what it would make of the resource is not.

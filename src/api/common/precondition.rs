@@ -4,11 +4,82 @@ use crate::api::common::ApiError;
 use axum::extract::FromRequestParts;
 use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
+use chrono::{DateTime, Utc};
+use registrar_projections::groups::GroupDocument;
+use registrar_projections::stamped::Stamped;
+use registrar_projections::{AdminDocument, ApiKeyDocument, OrganizationDocument, UserDocument};
 
-/// The entity tag of a version.
+/// A version of a document. A database that lost its last commits numbers other changes alike, but not at the same
+/// millisecond, so a tag that was given out before matches none of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revision {
+    /// Version of the stream.
+    version: u64,
+    /// When the version was recorded, in milliseconds.
+    recorded_at: i64,
+}
+
+impl Revision {
+    fn new(version: u64, recorded_at: DateTime<Utc>) -> Self {
+        Revision { version, recorded_at: recorded_at.timestamp_millis() }
+    }
+
+    /// The entity tag.
+    #[must_use]
+    pub fn entity_tag(self) -> String {
+        let Revision { version, recorded_at } = self;
+        format!("\"{version}-{recorded_at:x}\"")
+    }
+
+    /// Reads what stands between the quotes; `None` for whatever [`Revision::entity_tag`] does not write.
+    fn parse(opaque: &str) -> Option<Self> {
+        let (version, recorded_at) = opaque.split_once('-')?;
+        let revision =
+            Revision { version: version.parse().ok()?, recorded_at: i64::from_str_radix(recorded_at, 16).ok()? };
+        (revision.entity_tag().trim_matches('"') == opaque).then_some(revision)
+    }
+}
+
+/// The entity tag of a document.
 #[must_use]
-pub fn entity_tag(version: u64) -> String {
-    format!("\"{version}\"")
+pub fn entity_tag(document: impl Into<Revision>) -> String {
+    document.into().entity_tag()
+}
+
+impl From<&AdminDocument> for Revision {
+    fn from(document: &AdminDocument) -> Self {
+        Revision::new(document.version, document.audit_info.updated_at)
+    }
+}
+
+impl From<&ApiKeyDocument> for Revision {
+    fn from(document: &ApiKeyDocument) -> Self {
+        Revision::new(document.version, document.updated_at)
+    }
+}
+
+impl From<&GroupDocument> for Revision {
+    fn from(document: &GroupDocument) -> Self {
+        Revision::new(document.version, document.updated_at)
+    }
+}
+
+impl From<&OrganizationDocument> for Revision {
+    fn from(document: &OrganizationDocument) -> Self {
+        Revision::new(document.version, document.updated_at)
+    }
+}
+
+impl From<&UserDocument> for Revision {
+    fn from(document: &UserDocument) -> Self {
+        Revision::new(document.version, document.updated_at)
+    }
+}
+
+impl<S> From<&Stamped<S>> for Revision {
+    fn from(document: &Stamped<S>) -> Self {
+        Revision::new(document.version, document.updated_at)
+    }
 }
 
 /// What `If-Match` asks for.
@@ -16,8 +87,8 @@ pub fn entity_tag(version: u64) -> String {
 pub enum IfMatch {
     /// Nothing, or any version at all.
     Any,
-    /// One of these versions. Tags that are well formed and none of ours match nothing.
-    Versions(Vec<u64>),
+    /// One of these revisions. Tags that are well formed and none of ours match nothing.
+    Revisions(Vec<Revision>),
 }
 
 impl IfMatch {
@@ -25,11 +96,12 @@ impl IfMatch {
     ///
     /// # Errors
     /// `PreconditionFailed` if `current` is none of those that the caller named.
-    pub fn expected(&self, current: u64) -> Result<Option<u64>, ApiError> {
+    pub fn expected(&self, current: impl Into<Revision>) -> Result<Option<u64>, ApiError> {
+        let current = current.into();
         match self {
             IfMatch::Any => Ok(None),
-            IfMatch::Versions(versions) if versions.contains(&current) => Ok(Some(current)),
-            IfMatch::Versions(_) => Err(ApiError::PreconditionFailed),
+            IfMatch::Revisions(revisions) if revisions.contains(&current) => Ok(Some(current.version)),
+            IfMatch::Revisions(_) => Err(ApiError::PreconditionFailed),
         }
     }
 
@@ -38,9 +110,9 @@ impl IfMatch {
     /// # Errors
     /// `Invalid` for what is no list of entity tags.
     pub fn parse<'v>(values: impl Iterator<Item = &'v [u8]>) -> Result<Self, ApiError> {
-        let malformed = || ApiError::invalid("If-Match must be * or a list of entity tags such as \"1\"");
+        let malformed = || ApiError::invalid("If-Match must be * or a list of entity tags such as \"1-19aab\"");
         let mut any = false;
-        let mut versions = None;
+        let mut revisions = None;
         for value in values {
             let value = std::str::from_utf8(value).map_err(|_| malformed())?;
             for tag in value.split(',').map(str::trim) {
@@ -53,15 +125,15 @@ impl IfMatch {
                 if opaque.contains('"') {
                     return Err(malformed());
                 }
-                let versions = versions.get_or_insert_with(Vec::new);
+                let revisions = revisions.get_or_insert_with(Vec::new);
                 // Strong comparison (RFC 9110 13.1.1): a weak tag matches nothing.
-                versions.extend(opaque.parse::<u64>().ok().filter(|version| !weak && version.to_string() == opaque));
+                revisions.extend(Revision::parse(opaque).filter(|_| !weak));
             }
         }
-        match (any, versions) {
+        match (any, revisions) {
             (true, Some(_)) => Err(malformed()),
             (true, None) | (false, None) => Ok(IfMatch::Any),
-            (false, Some(versions)) => Ok(IfMatch::Versions(versions)),
+            (false, Some(revisions)) => Ok(IfMatch::Revisions(revisions)),
         }
     }
 }
@@ -82,18 +154,28 @@ mod tests {
         IfMatch::parse(values.iter().map(|value| value.as_bytes())).ok()
     }
 
+    fn revision(version: u64, recorded_at: i64) -> Revision {
+        Revision { version, recorded_at }
+    }
+
     #[test]
-    fn tags_name_versions() {
+    fn tags_name_revisions() {
         assert_eq!(parsed(&[]), Some(IfMatch::Any));
         assert_eq!(parsed(&["*"]), Some(IfMatch::Any));
-        assert_eq!(parsed(&["\"3\""]), Some(IfMatch::Versions(vec![3])));
-        assert_eq!(parsed(&["\"3\", \"4\"", "\"5\""]), Some(IfMatch::Versions(vec![3, 4, 5])));
+        let tags = [revision(3, 26), revision(4, 1), revision(5, 0)].map(Revision::entity_tag);
+        assert_eq!(tags, ["\"3-1a\"", "\"4-1\"", "\"5-0\""]);
+        assert_eq!(parsed(&[&tags[0]]), Some(IfMatch::Revisions(vec![revision(3, 26)])));
+        let both = format!("{}, {}", tags[0], tags[1]);
+        assert_eq!(parsed(&[&both]), Some(IfMatch::Revisions(vec![revision(3, 26), revision(4, 1)])));
+        assert_eq!(parsed(&[&tags[0], &tags[1]]), parsed(&[&both]));
     }
 
     #[test]
     fn foreign_and_weak_tags_match_nothing() {
-        assert_eq!(parsed(&["\"abc\", W/\"3\", \"03\""]), Some(IfMatch::Versions(vec![])));
-        assert!(IfMatch::Versions(vec![]).expected(3).is_err());
+        let foreign =
+            "\"abc\", W/\"3-1a\", \"03-1a\", \"3-1A\", \"3\", \"3-\", \"3-01a\", \"3-1a-1\", \"+3-1a\", \"3-+1a\"";
+        assert_eq!(parsed(&[foreign]), Some(IfMatch::Revisions(vec![])));
+        assert!(IfMatch::Revisions(vec![]).expected(revision(3, 26)).is_err());
     }
 
     #[test]
@@ -104,9 +186,15 @@ mod tests {
     }
 
     #[test]
-    fn only_the_named_version_is_met() {
-        let wanted = IfMatch::Versions(vec![2]);
-        assert_eq!(wanted.expected(2).unwrap(), Some(2));
-        assert!(wanted.expected(3).is_err());
+    fn only_the_named_revision_is_met() {
+        let wanted = IfMatch::Revisions(vec![revision(2, 26)]);
+        assert_eq!(wanted.expected(revision(2, 26)).unwrap(), Some(2));
+        assert!(wanted.expected(revision(3, 26)).is_err());
+    }
+
+    #[test]
+    fn a_version_of_another_time_is_another_revision() {
+        let wanted = IfMatch::Revisions(vec![revision(2, 26)]);
+        assert!(wanted.expected(revision(2, 27)).is_err());
     }
 }

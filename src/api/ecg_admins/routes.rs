@@ -163,7 +163,7 @@ async fn patch_ecg_admin(
     Body(PatchEcgAdmin(changes)): Body<PatchEcgAdmin>,
 ) -> Result<Response, ApiError> {
     let (_, admin) = path.find(&caller.documents).await?;
-    let expected = if_match.expected(admin.version)?;
+    let expected = if_match.expected(&*admin)?;
     let command = AdminCommand::Amend(changes, caller.principal.granter());
     let id = admin.id.to_string();
     let write = Write::answered_with(&caller.context, amended);
@@ -272,7 +272,7 @@ async fn switch(
     command: AdminCommand,
 ) -> Result<Response, ApiError> {
     let (_, admin) = path.find(&caller.documents).await?;
-    let expected = if_match.expected(admin.version)?;
+    let expected = if_match.expected(&*admin)?;
     let write = Write::answered_with(&caller.context, |_| switched().ok());
     let committed = write.execute::<Admin>(app, &admin.id.to_string(), command, expected).await;
     let committed = committed.map_err(|error| refusal(error, expected))?;
@@ -353,7 +353,7 @@ fn switched() -> Result<Answer, ApiError> {
 /// An admin as an answer: with its version, and with its address where it is new.
 fn display(status: StatusCode, admin: &AdminDocument) -> Result<Answer, ApiError> {
     let mut answer = answer(status, &EcgAdminDisplayModel::from(admin))?;
-    answer.headers.push((ETAG.to_string(), entity_tag(admin.version)));
+    answer.headers.push((ETAG.to_string(), entity_tag(admin)));
     if status == StatusCode::CREATED {
         answer.headers.push((LOCATION.to_string(), format!("/api/ecg-admins/{}", admin.person_id)));
     }

@@ -1,6 +1,6 @@
 //! JSON:API documents, as far as the dialect has them: a resource or a page of them, with its attributes.
 
-use crate::api::common::precondition::entity_tag;
+use crate::api::common::precondition::Revision;
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
@@ -22,7 +22,7 @@ pub struct Resource {
     id: Option<Value>,
     attributes: Value,
     #[serde(skip)]
-    version: Option<u64>,
+    revision: Option<Revision>,
     #[serde(skip)]
     meta: Option<Value>,
 }
@@ -31,25 +31,25 @@ impl Resource {
     /// A resource of a type, with its identifier and attributes.
     #[must_use]
     pub fn new(kind: &'static str, id: impl ToString, attributes: Value) -> Self {
-        Resource { kind, id: Some(Value::String(id.to_string())), attributes, version: None, meta: None }
+        Resource { kind, id: Some(Value::String(id.to_string())), attributes, revision: None, meta: None }
     }
 
     /// A resource whose identifier is a number.
     #[must_use]
     pub fn numbered(kind: &'static str, id: u64, attributes: Value) -> Self {
-        Resource { kind, id: Some(id.into()), attributes, version: None, meta: None }
+        Resource { kind, id: Some(id.into()), attributes, revision: None, meta: None }
     }
 
     /// A row that has no identifier of its own.
     #[must_use]
     pub fn row(kind: &'static str, attributes: Value) -> Self {
-        Resource { kind, id: None, attributes, version: None, meta: None }
+        Resource { kind, id: None, attributes, revision: None, meta: None }
     }
 
-    /// The same at a version, which is its entity tag where it is answered by itself.
+    /// The same at a revision, which is its entity tag where it is answered by itself.
     #[must_use]
-    pub fn at(self, version: u64) -> Self {
-        Resource { version: Some(version), ..self }
+    pub fn at(self, revision: impl Into<Revision>) -> Self {
+        Resource { revision: Some(revision.into()), ..self }
     }
 
     /// The same with what is said beside it where it is answered by itself.
@@ -118,7 +118,7 @@ impl Reply {
     #[must_use]
     pub fn entity_tag(&self) -> Option<String> {
         match self {
-            Reply::One(_, resource) => resource.version.map(entity_tag),
+            Reply::One(_, resource) => resource.revision.map(Revision::entity_tag),
             Reply::Page(..) | Reply::Plain(..) | Reply::Empty => None,
         }
     }

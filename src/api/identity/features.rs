@@ -13,6 +13,7 @@ use super::named;
 use super::times;
 use crate::access::resource::CatalogueAct;
 use crate::api::common::ApiError;
+use crate::api::common::precondition::Revision;
 use crate::directory::features::{self, Said};
 use registrar_aggregates::feature::setting::Switch;
 use registrar_aggregates::feature::{Amendment, Definition, Feature, FeatureCommand, FeatureId, Stage};
@@ -148,8 +149,9 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     let feature = call.load::<FeatureDocument>(CatalogueAct::Change).await?;
     let Changes { stage, description, global_enabled, assignable } = changes;
     let amendment = Amendment { stage, description: description.map(Some), global_enabled, assignable };
-    let (id, version, command) = (feature.id.to_string(), Some(feature.version), FeatureCommand::Amend(amendment));
-    call.execute::<Feature, FeatureDocument>(id, version, command, Reply::found, resource).await
+    let (id, revision, command) =
+        (feature.id.to_string(), Some(Revision::from(&*feature)), FeatureCommand::Amend(amendment));
+    call.execute::<Feature, FeatureDocument>(id, revision, command, Reply::found, resource).await
 }
 
 pub(super) async fn add_users(call: Call, Plain(asked): Plain<Assignment>) -> Answered {
@@ -182,5 +184,5 @@ fn resource(feature: &FeatureDocument) -> Resource {
         "last-modified-time": times::write(feature.updated_at),
         "stage": definition.stage,
     });
-    Resource::new("features", &feature.id, attributes).at(feature.version)
+    Resource::new("features", &feature.id, attributes).at(feature)
 }

@@ -105,7 +105,7 @@ pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation
 
 pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
-    let expected = call.expected(group.version)?;
+    let expected = call.expected(&*group)?;
     let leaders = match changes.leader_ids {
         Some(ids) => {
             let present = groups::leaders_of(&call.app.node, group.id).await?;

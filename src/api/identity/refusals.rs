@@ -7,6 +7,7 @@ use crate::directory::sessions::NotOpened;
 use crate::directory::sign_in::SignInError;
 use crate::directory::{DirectoryError, Refusal};
 use crate::journal::JournalError;
+use crate::security::{self, Event};
 use axum::http::StatusCode;
 use registrar_aggregates::feature::FeatureError;
 use registrar_aggregates::feature::setting::SettingError;
@@ -109,7 +110,10 @@ impl From<Refusal> for ApiError {
             },
             Refusal::Organization(OrganizationError::NotFound) => ApiError::NotFound(OrganizationDocument::NOT_FOUND),
             Refusal::Organization(OrganizationError::Invalid(found)) => findings(found),
-            Refusal::Granting(_) => ApiError::Forbidden,
+            Refusal::Granting(error) => {
+                security::refused(Event::Grant, &error.to_string());
+                ApiError::Forbidden
+            }
             Refusal::Group(GroupError::NotFound) => ApiError::NotFound(GroupDocument::NOT_FOUND),
             Refusal::Group(GroupError::UnfitName(problem)) => attribute("name", problem.to_string()),
             Refusal::Group(error @ (GroupError::UnfitTag(_) | GroupError::TooManyTags)) => {
@@ -172,7 +176,10 @@ impl From<NotOpened> for ApiError {
                 meta: Some(json!({ "redirect-url": url })),
             },
             NotOpened::Retired => refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired"),
-            NotOpened::NotAMember => ApiError::Forbidden,
+            NotOpened::NotAMember => {
+                security::refused(Event::Session, "no member of the organization");
+                ApiError::Forbidden
+            }
             NotOpened::Directory(error) => error.into(),
         }
     }

@@ -72,7 +72,7 @@ pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Detai
 pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     call.require(changes.classification.is_none() || call.holder.holds_everything())?;
-    let expected = call.expected(user.version)?;
+    let expected = call.expected(&*user)?;
     let mut changes = changes;
     let signs_in = changes.email.is_some() || changes.phone.is_some() || changes.username.is_some();
     let password = changes.password.take();

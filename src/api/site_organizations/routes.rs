@@ -279,7 +279,7 @@ async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Res
         return Ok(None);
     }
     let document = app.node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value.ok_or(NOT_FOUND)?;
-    if_match.expected(document.version)
+    if_match.expected(&*document)
 }
 
 /// Whether another organization exists is not told to those who reach one alone.
@@ -352,7 +352,7 @@ fn updated(document: &OrganizationDocument, shown: bool) -> Result<Answer, ApiEr
         return display(StatusCode::OK, document, &Organizations::from(document));
     }
     let mut answer = empty();
-    answer.headers.push((ETAG.to_string(), entity_tag(document.version)));
+    answer.headers.push((ETAG.to_string(), entity_tag(document)));
     Ok(answer)
 }
 
@@ -362,9 +362,7 @@ fn empty() -> Answer {
 
 fn display(status: StatusCode, document: &OrganizationDocument, body: &impl Serialize) -> Result<Answer, ApiError> {
     let body = serde_json::to_string(body).map_err(ApiError::internal)?;
-    let headers = vec![
-        (CONTENT_TYPE.to_string(), "application/json".to_owned()),
-        (ETAG.to_string(), entity_tag(document.version)),
-    ];
+    let headers =
+        vec![(CONTENT_TYPE.to_string(), "application/json".to_owned()), (ETAG.to_string(), entity_tag(document))];
     Ok(Answer { status: status.as_u16(), headers, body })
 }

@@ -6,12 +6,17 @@ mod people;
 use super::start;
 use crate::auth::PasswordHasher;
 use crate::config::{FirstAdministratorArgs, Secrets, StoreArgs};
-use crate::node::Node;
-use clap::Args;
+use clap::{Args, value_parser};
 use uuid::Uuid;
 
 /// Commands under way at a time: enough to fill the batches of the committer.
 const CONCURRENCY: usize = 128;
+/// Most people: more than any installation is meant for.
+const PEOPLE_MAX: u64 = 10_000_000;
+/// Most organizations.
+const ORGANIZATIONS_MAX: u64 = 1_000_000;
+/// Most groups, all of which are one tree.
+const GROUPS_MAX: u64 = 100_000;
 /// Ids are made from it and the number, so that seeding again adds only what is missing.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f4f_2c0e_91b6_4b5e_a3c1_6f0d_2a77_5e01);
 
@@ -41,14 +46,17 @@ const LAST_NAMES: [&str; 16] = [
 #[derive(Debug, Args)]
 pub(super) struct SeedArgs {
     /// How many fictitious admins there are to be; they hold no permissions and cannot sign in
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=PEOPLE_MAX))]
     admins: u64,
-    /// How many fictitious users there are to be, in an organization of their own; they have no password
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    /// How many fictitious organizations there are to be; users are in all of them alike, in one at least
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=ORGANIZATIONS_MAX))]
+    organizations: u64,
+    /// How many fictitious users there are to be, each in one organization; they have no password
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=PEOPLE_MAX))]
     users: u64,
-    /// How many groups the users' organization is to have, in a tree whose divisions have five children each; every user
-    /// who takes part is in ten of them
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    /// How many groups the first organization is to have, in a tree whose divisions have five children each; every user who
+    /// takes part there is in ten of them
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=GROUPS_MAX))]
     groups: u64,
     #[command(flatten)]
     store: StoreArgs,
@@ -57,23 +65,20 @@ pub(super) struct SeedArgs {
 }
 
 pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
-    let SeedArgs { admins, users, groups, store, first_administrator } = args;
+    let SeedArgs { admins, organizations, users, groups, store, first_administrator } = args;
     let secrets = Secrets::from_env();
     let first = first_administrator.resolve(&secrets)?;
     let node = start::open(&store.resolve(), &secrets).await?;
     // Once anybody is registered the journal is not empty any more, and nobody would be made who can sign in.
     start::first_administrator(&node, &PasswordHasher::for_this_machine(), None, &first).await?;
-    let seeded = all(&node, admins, users, groups).await;
+    let seeded = async {
+        admins::register_all(&node, admins).await?;
+        let organizations = if users > 0 || groups > 0 { organizations.max(1) } else { organizations };
+        people::create_all(&node, people::Numbers { organizations, users, groups }).await
+    };
+    let seeded = seeded.await;
     node.close().await;
     seeded
-}
-
-async fn all(node: &Node, admins: u64, users: u64, groups: u64) -> anyhow::Result<()> {
-    admins::register_all(node, admins).await?;
-    if users > 0 || groups > 0 {
-        people::create_all(node, users, groups).await?;
-    }
-    Ok(())
 }
 
 /// The identifier of something fictitious.

@@ -1,4 +1,4 @@
-//! Users of one organization, and a tree of groups in which they stand.
+//! Users of some organizations, and a tree of groups in which those of the first one stand.
 //!
 //! The first users are providers: each leads the division of its own number, and the first of them so much that about half
 //! of the individuals are below. The others take part: each has an individual, in ten neighbouring groups.
@@ -26,16 +26,19 @@ const GROUPS_EACH: usize = 10;
 /// Groups that are created in one commit: each changes the whole tree.
 const GROUPS_TOGETHER: usize = 500;
 
-pub(super) async fn create_all(node: &Node, users: u64, groups: u64) -> anyhow::Result<()> {
-    let organization = OrganizationId(id("organization", 0));
+/// How many there are to be.
+pub(super) struct Numbers {
+    pub(super) organizations: u64,
+    pub(super) users: u64,
+    pub(super) groups: u64,
+}
+
+pub(super) async fn create_all(node: &Node, numbers: Numbers) -> anyhow::Result<()> {
+    let Numbers { organizations, users, groups } = numbers;
+    counted("creating organizations", organizations, |number| register(node, number)).await?;
+    let organization = organization(0);
     let context = RequestContext::system().within(organization);
-    let tenancy = Tenancy { authorization: Authorization::Restricted, ..Tenancy::default() };
-    let content = Content { name: "Example Clinics".into(), tenancy: Some(tenancy), ..Content::default() };
-    match organizations::register(node, &context, organization, content, Stamp::at(chrono::Utc::now())).await {
-        Ok(_) | Err(ExecuteError::Refused(OrganizationError::AlreadyRegistered)) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let seeded = Seeded { node, context, organization, forest: Forest::of(groups) };
+    let seeded = &Seeded { node, context, organization, forest: Forest::of(groups) };
     let numbers: Vec<u64> = (0..groups).collect();
     let progress = Progress::start("creating groups");
     for chunk in numbers.chunks(GROUPS_TOGETHER) {
@@ -43,17 +46,55 @@ pub(super) async fn create_all(node: &Node, users: u64, groups: u64) -> anyhow::
         progress.show(chunk.last().map_or(0, |last| last + 1), groups);
     }
     progress.finish(groups);
-    let progress = Progress::start("creating users");
-    let seeded = &seeded;
-    let mut created =
-        futures::stream::iter(0..users).map(|number| seeded.create_user(number)).buffer_unordered(CONCURRENCY);
+    counted("creating users", users, async |number| match number % organizations.max(1) {
+        0 => Ok(seeded.create_user(number, number / organizations.max(1)).await?),
+        other => create_elsewhere(node, number, other).await,
+    })
+    .await
+}
+
+/// Does `make` for the numbers below `count`, many at a time, and shows how far it has come.
+async fn counted<F>(what: &'static str, count: u64, make: impl Fn(u64) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    let progress = Progress::start(what);
+    let mut made = futures::stream::iter(0..count).map(make).buffer_unordered(CONCURRENCY);
     let mut done = 0;
-    while created.try_next().await?.is_some() {
+    while made.try_next().await?.is_some() {
         done += 1;
-        progress.show(done, users);
+        progress.show(done, count);
     }
-    progress.finish(users);
+    progress.finish(count);
     Ok(())
+}
+
+fn organization(number: u64) -> OrganizationId {
+    OrganizationId(id("organization", number))
+}
+
+async fn register(node: &Node, number: u64) -> anyhow::Result<()> {
+    let organization = organization(number);
+    let context = RequestContext::system().within(organization);
+    let tenancy = Tenancy { authorization: Authorization::Restricted, ..Tenancy::default() };
+    let name = if number == 0 { "Example Clinics".into() } else { format!("Example Clinics {number}") };
+    let content = Content { name, tenancy: Some(tenancy), ..Content::default() };
+    match organizations::register(node, &context, organization, content, Stamp::at(chrono::Utc::now())).await {
+        Ok(_) | Err(ExecuteError::Refused(OrganizationError::AlreadyRegistered)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Creates a user who takes part in an organization without groups.
+async fn create_elsewhere(node: &Node, number: u64, organization: u64) -> anyhow::Result<()> {
+    let organization = self::organization(organization);
+    let context = RequestContext::system().within(organization);
+    let (user, individual) = (UserId(id("user", number)), IndividualId(id("individual", number)));
+    let part = Some(membership::Part::Member(organization, Some(Role::Member)));
+    match membership::create_as(node, &context, creation(user, number), part, individual).await {
+        Ok(_) | Err(DirectoryError::Refused(Refusal::User(UserError::AlreadyExists))) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 struct Seeded<'n> {
@@ -102,9 +143,10 @@ impl Seeded<'_> {
         Ok(())
     }
 
-    async fn create_user(&self, number: u64) -> Result<(), DirectoryError> {
+    /// Creates a user, who is the `place`th in the organization.
+    async fn create_user(&self, number: u64, place: u64) -> Result<(), DirectoryError> {
         let (user, individual) = (UserId(id("user", number)), IndividualId(id("individual", number)));
-        let leads = self.forest.led_by(number);
+        let leads = self.forest.led_by(place);
         let role = if leads.is_empty() { Role::Member } else { Role::Provider };
         let part = Some(membership::Part::Member(self.organization, Some(role)));
         match membership::create_as(self.node, &self.context, creation(user, number), part, individual).await {
@@ -115,7 +157,7 @@ impl Seeded<'_> {
             let division = GroupRef { organization: self.organization, id: group(division) };
             groups::appoint(self.node, &self.context, division, Post::Leader, &[user].into(), None).await?;
         }
-        let places = self.forest.places_of(number);
+        let places = self.forest.places_of(place);
         if role == Role::Member && !places.is_empty() {
             let stream = &placement::stream(self.organization, individual);
             let done = self.node.executor.execute_together(&self.context, |together| {

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use ipnet::IpNet;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -38,6 +39,8 @@ const BUFFER_BYTES_MAX: usize = 64 * 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long requests that are under way may go on once the server is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
+/// How long an answer that has begun may take from then on: its client may read slowly, or nothing at all.
+const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
 /// How connections are served.
 pub(super) struct Service {
@@ -63,7 +66,8 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
         match accepted {
             Ok((stream, peer)) => match places.take(peer.ip()) {
                 Some(place) => {
-                    let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place) };
+                    let stopping = shutdown.clone();
+                    let visitor = Visitor { peer, router: router.clone(), place: Arc::new(place), stopping };
                     accept(stream, tls.clone(), visitor, &connections);
                 }
                 None => metrics::counter!("registrar_connections_refused_total").increment(1),
@@ -86,6 +90,8 @@ struct Visitor {
     peer: SocketAddr,
     router: Router,
     place: Arc<Place>,
+    /// Cancelled when the server is told to stop.
+    stopping: CancellationToken,
 }
 
 fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, visitor: Visitor, connections: &GracefulShutdown) {
@@ -111,7 +117,9 @@ async fn serve<I>(io: TokioIo<I>, visitor: Visitor, watcher: Watcher)
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let Visitor { peer, router, place } = visitor;
+    let Visitor { peer, router, place, stopping } = visitor;
+    let sending = watch::Sender::new(false);
+    let sent = sending.subscribe();
     let (began, given_up) = (Arc::new(Notify::new()), place.given_up.clone());
     let first = Arc::clone(&began);
     let service = service_fn(move |mut request: Request<Incoming>| {
@@ -119,7 +127,12 @@ where
         let answering = Answering::on(Arc::clone(&place));
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
-        async move { answer.await.map(|response| response.map(|body| Answer { body, _answering: answering })) }
+        let sending = Sending(sending.clone());
+        async move {
+            let response = answer.await?;
+            sending.0.send_replace(true);
+            Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering, _sending: sending }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -138,6 +151,21 @@ where
         },
         () = given_up.cancelled() => tracing::debug!("a connection without a request made room for another"),
         () = silent => tracing::debug!("a connection brought no request in time"),
+        () = overdue(stopping, sent) => tracing::debug!("an answer was cut off, since the server stops"),
+    }
+}
+
+/// Waits until an answer takes too long of a server that stops.
+async fn overdue(stopping: CancellationToken, mut sending: watch::Receiver<bool>) {
+    stopping.cancelled().await;
+    loop {
+        if sending.wait_for(|sending| *sending).await.is_err() {
+            return std::future::pending().await;
+        }
+        let sent = tokio::time::timeout(LAST_ANSWERS, sending.wait_for(|sending| !*sending));
+        if sent.await.is_err() {
+            return;
+        }
     }
 }
 
@@ -157,10 +185,20 @@ impl Drop for Answering {
     }
 }
 
+/// An answer that is sent, until it is sent or given up.
+struct Sending(watch::Sender<bool>);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.send_replace(false);
+    }
+}
+
 /// The body of an answer with what lasts as long.
 struct Answer {
     body: Body,
     _answering: Answering,
+    _sending: Sending,
 }
 
 impl HttpBody for Answer {

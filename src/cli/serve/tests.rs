@@ -90,6 +90,36 @@ async fn a_request_under_way_is_answered_before_the_server_stops() {
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_reads_does_not_keep_the_server() {
+    let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
+    let address = listener.local_addr().expect("its address");
+    let (shutdown, sent) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let told = Arc::clone(&sent);
+    let endless = move || {
+        let told = Arc::clone(&told);
+        let pieces = stream::iter(0..).map(move |piece| {
+            // More than buffers of either side take.
+            if piece == 1 {
+                told.notify_one();
+            }
+            Ok::<_, std::io::Error>(vec![0_u8; 1024 * 1024])
+        });
+        async move { Body::from_stream(pieces) }
+    };
+    let (router, stopping) = (Router::new().route("/", get(endless)), shutdown.clone());
+    let served = tokio::spawn(async move {
+        connections::answer(listener, service(router, ConnectionLimits::default()), &stopping).await;
+    });
+    let mut client = TcpStream::connect(address).await.expect("connected");
+    client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\n\r\n").await.expect("sent");
+    sent.notified().await;
+    let told = std::time::Instant::now();
+    shutdown.cancel();
+    served.await.expect("it stops");
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+}
+
+#[tokio::test]
 async fn connections_without_a_request_do_not_keep_the_server() {
     let server = held().await;
     let mut idle = TcpStream::connect(server.address).await.expect("connected");

@@ -5,9 +5,9 @@
 //! word about positions: any offers the index of positions, which leads past everything that does not fit. A step of a
 //! bisection is a look-up of its own, with a limit, since a join could become a merge of the whole journal.
 
-use super::{EVENT_COLUMNS, PostgresStore, event, signed, unsigned};
+use super::{PostgresStore, event, signed, unsigned, within_bytes};
 use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
-use crate::journal::{JournalError, JournalResult, StoredEvent, assembled};
+use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, assembled};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
@@ -140,10 +140,12 @@ impl Selecting for PostgresStore {
         selection::places(rows)
     }
 
-    async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
+    async fn at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        let [_, bytes] = portion.bounds();
         let positions = positions.iter().copied().map(signed).collect::<JournalResult<Vec<i64>>>()?;
-        let text = assembled(format!("SELECT {EVENT_COLUMNS} FROM events WHERE position = ANY ($1) ORDER BY position"));
-        let rows = self.reading(|| sqlx::query(text.clone()).bind(&positions).fetch_all(&self.walks)).await?;
+        let text = assembled(format!("{} ORDER BY position", within_bytes("WHERE position = ANY ($1)", "$2")));
+        let rows =
+            self.reading(|| sqlx::query(text.clone()).bind(&positions).bind(bytes).fetch_all(&self.walks)).await?;
         rows.iter().map(event).collect()
     }
 }

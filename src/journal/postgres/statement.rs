@@ -112,7 +112,11 @@ impl Statement {
         releases: Option<&str>,
     ) -> JournalResult<()> {
         let generation = self.argument(signed(batch.generation)?)?;
-        self.part("head", "SELECT position, generation, partitioned_until, recorded_at FROM journal_head FOR UPDATE");
+        let frontier = self.argument(batch.expected_frontier.to_bytes())?;
+        self.part(
+            "head",
+            "SELECT position, generation, frontier, partitioned_until, recorded_at FROM journal_head FOR UPDATE",
+        );
         let mut lists = ["NULL::bigint[]"; 3];
         if let Some(versions) = self.versions(batch, streams)? {
             self.part(
@@ -167,12 +171,13 @@ impl Statement {
         self.part(
             "found",
             &format!(
-                "SELECT h.position, h.generation, h.partitioned_until, {ahead} AS ahead, {streams} AS lost_streams, \
+                "SELECT h.position, h.generation, h.frontier, h.partitioned_until, {ahead} AS ahead, {streams} AS lost_streams, \
                  {takes} AS lost_takes, {answers} AS lost_answers FROM head h"
             ),
         );
         self.parts.push(format!(
-            "checked AS MATERIALIZED (SELECT CASE WHEN position <> {head} OR generation <> {generation} THEN {HEAD_MOVED} \
+            "checked AS MATERIALIZED (SELECT CASE WHEN position <> {head} OR generation <> {generation} \
+             OR frontier <> {frontier} THEN {HEAD_MOVED} \
              WHEN ahead THEN {CLOCK_AHEAD} \
              WHEN lost_streams IS NOT NULL OR lost_takes IS NOT NULL OR lost_answers IS NOT NULL THEN {LOST} \
              WHEN partitioned_until < {end} THEN {NO_ROOM} ELSE {WRITTEN} END AS status, \

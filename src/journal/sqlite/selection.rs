@@ -1,8 +1,8 @@
 //! Finding events on SQLite. Each driver names its index: without statistics the planner would guess.
 
-use super::{EVENT_COLUMNS, SqliteStore, event, signed, unsigned};
+use super::{SqliteStore, event, signed, unsigned, within_bytes};
 use crate::journal::selection::{self, Driver, Field, Members, Places, Rest, Selecting};
-use crate::journal::{JournalError, JournalResult, StoredEvent, assembled, codec::timestamp};
+use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, assembled, codec::timestamp};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -133,11 +133,11 @@ impl Selecting for SqliteStore {
         selection::places(query.fetch_all(&self.pool).await?)
     }
 
-    async fn at(&self, positions: &[u64]) -> JournalResult<Vec<StoredEvent>> {
-        let text = assembled(format!(
-            "SELECT {EVENT_COLUMNS} FROM events WHERE position IN (SELECT value FROM json_each($1)) ORDER BY position"
-        ));
-        let rows = sqlx::query(text).bind(json!(positions).to_string()).fetch_all(&self.pool).await?;
-        rows.iter().map(event).collect()
+    async fn at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        let [_, bytes] = portion.bounds();
+        let chosen = within_bytes("WHERE position IN (SELECT value FROM json_each($1))", "$2");
+        let text = assembled(format!("{chosen} ORDER BY position"));
+        let query = sqlx::query(text).bind(json!(positions).to_string()).bind(bytes);
+        query.fetch_all(&self.pool).await?.iter().map(event).collect()
     }
 }

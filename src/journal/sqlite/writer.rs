@@ -54,9 +54,14 @@ impl SqliteWriter {
     }
 
     async fn check(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let (position, generation): (i64, i64) =
-            sqlx::query_as("SELECT position, generation FROM journal_head").fetch_one(&mut self.connection).await?;
-        if position != signed(batch.expected_head)? || generation != signed(batch.generation)? {
+        let (position, generation, frontier): (i64, i64, Vec<u8>) =
+            sqlx::query_as("SELECT position, generation, frontier FROM journal_head")
+                .fetch_one(&mut self.connection)
+                .await?;
+        if position != signed(batch.expected_head)?
+            || generation != signed(batch.generation)?
+            || frontier != batch.expected_frontier.to_bytes()
+        {
             return Ok(Committed::HeadMoved);
         }
         let (streams, reads) = Lost::told_apart(self.lost_streams(batch).await?, batch);

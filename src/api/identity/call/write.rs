@@ -6,7 +6,7 @@ use super::{Answered, Call};
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
-use crate::api::common::precondition::IfMatch;
+use crate::api::common::precondition::{IfMatch, Revision};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::directory::DirectoryError;
 use crate::directory::sessions::{self, Live, Person, Wish};
@@ -91,11 +91,11 @@ impl Call {
     /// Carries out a command on one aggregate and answers with its document, which has the same identifier.
     ///
     /// # Errors
-    /// As [`Call::commit_document`]; `PreconditionFailed` if the client named another version than `version`.
+    /// As [`Call::commit_document`]; `PreconditionFailed` if the client named another revision than `revision`.
     pub(in crate::api::identity) async fn execute<A, D>(
         &self,
         id: String,
-        version: Option<u64>,
+        revision: Option<Revision>,
         command: A::Command,
         reply: fn(Resource) -> Reply,
         resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
@@ -108,8 +108,8 @@ impl Call {
         D: Document + HasCollection + Guarded,
         DirectoryError: From<ExecuteError<A::Error>>,
     {
-        let expected = match version {
-            Some(version) => self.expected(version)?,
+        let expected = match revision {
+            Some(revision) => self.expected(revision)?,
             None => None,
         };
         self.commit_document::<D, DirectoryError, _>(id.clone(), reply, resource, |node, context| async move {
@@ -122,7 +122,7 @@ impl Call {
     ///
     /// # Errors
     /// `PreconditionFailed` if `current` is none of those that the client named.
-    pub(in crate::api::identity) fn expected(&self, current: u64) -> Result<Option<u64>, ApiError> {
+    pub(in crate::api::identity) fn expected(&self, current: impl Into<Revision>) -> Result<Option<u64>, ApiError> {
         self.if_match.expected(current)
     }
 

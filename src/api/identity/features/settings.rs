@@ -272,7 +272,7 @@ async fn show(call: &Call, kind: fn(Target) -> bool) -> Answered {
 
 async fn switch(call: &Call, change: Change, kind: fn(Target) -> bool) -> Answered {
     let setting = load(call, CatalogueAct::Change, kind).await?;
-    let expected = call.expected(setting.version)?;
+    let expected = call.expected(&*setting)?;
     let done = Reply::Plain(StatusCode::OK, Value::Null);
     call.commit(done, |node, context| features::switch(node, context, &setting, change.state, change.force, expected))
         .await
@@ -327,7 +327,7 @@ impl Related {
                     "organization-name": found.map(|found| found.handle()).unwrap_or_default(),
                     "state": setting.switch,
                 });
-                return Resource::new("organization-features", document.id, attributes).at(document.version);
+                return Resource::new("organization-features", document.id, attributes).at(document);
             }
             Target::User(user) => (user, None),
             Target::UserIn(user, organization) => (user, Some(organization)),
@@ -341,7 +341,7 @@ impl Related {
             "user-email": found.and_then(|found| found.contacts.email.as_ref()).map(EmailAddress::as_str),
             "user-id": user,
         });
-        Resource::new("user-features", document.id, attributes).at(document.version)
+        Resource::new("user-features", document.id, attributes).at(document)
     }
 }
 

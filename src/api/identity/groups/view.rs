@@ -211,7 +211,7 @@ fn in_order<'u>(
 }
 
 fn resource(group: &GroupDocument, attributes: Map<String, Value>) -> Resource {
-    Resource::new(GROUPS, group.id, attributes.into()).at(group.version)
+    Resource::new(GROUPS, group.id, attributes.into()).at(group)
 }
 
 fn lead(attributes: &mut Map<String, Value>, leaders: &[&UserDocument], writable: bool, personal: &Personal) {

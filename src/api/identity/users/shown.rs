@@ -85,7 +85,7 @@ impl Viewer {
 
     /// A user in a list, or after a change.
     pub(in crate::api::identity) fn resource(&self, user: &UserDocument) -> Resource {
-        Resource::new("users", user.profile.id, self.attributes(user)).at(user.version)
+        Resource::new("users", user.profile.id, self.attributes(user)).at(user)
     }
 
     /// A user by itself.
@@ -100,7 +100,7 @@ impl Viewer {
             attributes["onboarding-requests"] = json!([]);
             attributes["org-code-signup-requests"] = json!([]);
         }
-        Resource::new("users", user.profile.id, attributes).at(user.version)
+        Resource::new("users", user.profile.id, attributes).at(user)
     }
 
     /// The memberships that the viewer knows of, with the roles there.
