@@ -1,6 +1,7 @@
-//! Keyed digests of documents. Rights follow from documents, so a document that decides must be one that this installation
-//! wrote: its digest covers the collection, the identifier and the body as it is stored, and only the vault's key makes one.
-//! Key columns need none: they follow from the body, and are compared with it where a document was found by one.
+//! Keyed digests of documents. Rights follow from documents, so a document that decides must be one that this
+//! installation wrote: its digest covers the collection, the identifier and the body as it is stored, and only the
+//! vault's key makes one. Key columns need none: they follow from the body, and are compared with it where a document
+//! was found by one.
 //!
 //! A digest does not tell an older body of the same document from the present one, nor that a document is missing.
 //! `registrar projections verify` does.
