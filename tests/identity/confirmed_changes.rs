@@ -26,16 +26,18 @@ fn changes(id: Uuid) -> [(&'static str, String, Value, &'static str); 4] {
     let own = format!("/v1/users/{id}/");
     [
         ("POST", format!("{own}change-email/"), json!({ "email": "king@example.com" }), "/password"),
-        ("PATCH", own.clone(), patch(json!({ "email": "countess@example.com" })), "/data/attributes/password"),
-        ("PATCH", own.clone(), patch(json!({ "phone": "+12025550123" })), "/data/attributes/password"),
-        ("PATCH", own, patch(json!({ "username": "phone" })), "/data/attributes/password"),
+        ("PATCH", own.clone(), patch(json!({ "email": "countess@example.com" })), "/meta/password"),
+        ("PATCH", own.clone(), patch(json!({ "phone": "+12025550123" })), "/meta/password"),
+        ("PATCH", own, patch(json!({ "username": "phone" })), "/meta/password"),
     ]
 }
 
 fn with(body: &Value, pointer: &str, password: &str) -> Value {
     let mut body = body.clone();
-    let (parent, name) = pointer.rsplit_once('/').unwrap();
-    body.pointer_mut(parent).unwrap()[name] = json!(password);
+    match pointer {
+        "/meta/password" => body["meta"] = json!({ "password": password }),
+        _ => body["password"] = json!(password),
+    }
     body
 }
 

@@ -109,7 +109,7 @@ on_both_stores! {
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let (info, _) = set_up(&identity, "ada@example.com").await;
         let token = info["access-token"].as_str().unwrap().to_owned();
-        let id = info["user-id"].as_str().unwrap().parse().unwrap();
+        let id: uuid::Uuid = info["user-id"].as_str().unwrap().parse().unwrap();
         let ada = Person { id, email: "ada@example.com".into(), individual: None, token };
         let refresh = || {
             let body = json!({ "refresh-token": info["refresh-token"] });
@@ -120,7 +120,8 @@ on_both_stores! {
         identity.post(&ada, &format!("/v1/mfa-totp/{device}/disable/"), &json!({ "password": PASSWORD })).await;
         identity.refused(refresh(), 403, "totp-setup-required").await;
         let switch = json!({ "organization-id": identity.acme });
-        identity.post_refused(&ada, "/v1/switch-organization/", &switch, 403, "totp-setup-required").await;
+        let path = format!("/v1/users/{id}/switch-organization/");
+        identity.post_refused(&ada, &path, &switch, 403, "totp-setup-required").await;
         set_up(&identity, "ada@example.com").await;
         assert_eq!(refresh().send().await.status, 201);
     }

@@ -92,6 +92,7 @@ pub(crate) fn full_events() -> Vec<UserEvent> {
             creation.contacts.phone = Phone::parse("+12025550123").ok();
             creation.time_zone = Some("Europe/London".into());
             creation.classification = Some(Classification::Customer);
+            creation.password_expires_at = Some(chrono::DateTime::UNIX_EPOCH);
         }),
         UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
         UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },

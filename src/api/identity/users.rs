@@ -11,6 +11,7 @@ use super::passwords::{REQUIRED, confirmed_again};
 use super::refusals::{attribute, member};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
+use crate::api::common::error::{Source, Wrong};
 use crate::directory::accounts::{self, Contact};
 use crate::directory::{DirectoryError, Done, membership};
 use crate::executor::RequestContext;
@@ -36,8 +37,6 @@ pub(super) struct Changes {
     communication_preferences: Option<Value>,
     default_organization_id: Option<OrganizationId>,
     classification: Option<Classification>,
-    /// Shown by persons who change how they sign in.
-    password: Option<Secret>,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +72,11 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     call.require(changes.classification.is_none() || call.holder.holds_everything())?;
     let expected = call.expected(&*user)?;
-    let mut changes = changes;
     let signs_in = changes.email.is_some() || changes.phone.is_some() || changes.username.is_some();
-    let password = changes.password.take();
     if call.is(user.profile.id) && signs_in {
-        confirmed_again(&call, password, attribute("password", REQUIRED)).await?;
+        // The published attributes have no place for it.
+        let missing = ApiError::Wrong(vec![Wrong::at(Source::Pointer("/meta/password".to_owned()), REQUIRED)]);
+        confirmed_again(&call, call.meta_text("password").map(Secret), missing).await?;
     }
     let amendment = changes.amendment()?;
     commit(&call, &user, Reply::found, |node, context| {

@@ -35,6 +35,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 /// Content types of bodies: plain, and of documents.
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/vnd.api+json"];
@@ -157,6 +158,12 @@ impl Call {
     #[must_use]
     pub(super) fn path_text(&self) -> &str {
         self.path_id.as_deref().unwrap_or_default()
+    }
+
+    /// A text beside the document that was sent.
+    #[must_use]
+    pub(super) fn meta_text(&self, name: &str) -> Option<Zeroizing<String>> {
+        self.body["meta"][name].as_str().map(|text| Zeroizing::new(text.to_owned()))
     }
 
     /// The current organization: the one that the query names, else that of the session, else the caller's default.
