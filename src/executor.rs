@@ -8,11 +8,12 @@ pub use together::{Joint, Together};
 use crate::committer::{Append, Committer, ExpectedVersion, StreamAppend};
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, codec};
+use crate::read_store::settle_before_commit;
 use crate::security;
 use crate::vault::{Vault, VaultError};
 use quick_cache::sync::Cache;
 use registrar_aggregates::values::OrganizationId;
-use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain};
+use registrar_aggregates::{Decide, DomainEvent, EventFacts, Metadata, OfDomain, Snapshots};
 use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
 use sealing::Sealing;
@@ -279,6 +280,7 @@ impl Executor {
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
         reads: Vec<(StreamId, u64)>,
     ) -> JournalResult<Outcome> {
+        settle_before_commit().await?;
         let own = || streams.iter().flat_map(|(_, _, events)| events).any(DomainEvent::own_act);
         if context.acts_for_another() && own() {
             return Err(JournalError::ActingForAnother);
@@ -358,11 +360,14 @@ impl Executor {
         Loaded { history: self.committer.history(), version: 0, state: A::default(), fresh: false }
     }
 
-    /// A snapshot is a convenience: one that cannot be read is passed over, the events are the truth.
+    /// A snapshot is a convenience: one of another shape, or that cannot be read, is passed over; the events are the truth.
     async fn load_snapshot<A: Decide>(&self, stream: &StreamId) -> JournalResult<Option<(u64, A)>> {
         let Some(snapshot) = self.journal.snapshot(stream.aggregate_type, &stream.aggregate_id).await? else {
             return Ok(None);
         };
+        if A::SNAPSHOT.is_none_or(|own| own.shape != snapshot.shape) {
+            return Ok(None);
+        }
         let Ok(mut payload) = serde_json::from_str::<serde_json::Value>(&snapshot.payload) else { return Ok(None) };
         let keys = self.vault.keys_of(std::iter::once(&payload)).await?;
         let opened = keys.open(&mut payload).is_ok();
@@ -376,16 +381,24 @@ impl Executor {
     {
         let (aggregate_type, aggregate_id) = (stream.aggregate_type, stream.aggregate_id.as_str());
         let stored = match self.journal.stream(aggregate_type, aggregate_id, loaded.version).await {
-            // Another node wrote on, and what it wrote was archived since: that left a snapshot.
+            // Another node wrote on, and what it wrote was archived since: that left a snapshot, which is the only truth at
+            // hand.
             Err(archived @ JournalError::Archived { .. }) => {
                 let later = self.load_snapshot::<A>(stream).await?.filter(|(version, _)| *version > loaded.version);
-                let (version, state) = later.ok_or(archived)?;
+                let Some((version, state)) = later else { return Err(self.unloadable::<A>(stream, archived).await?) };
                 (loaded.version, loaded.state) = (version, state);
                 self.journal.stream(aggregate_type, aggregate_id, version).await?
             }
             stored => stored?,
         };
-        for event in codec::decode(&self.vault, &stored).await? {
+        let events = match codec::decode(&self.vault, &stored).await {
+            // What a later release records, this one cannot know.
+            Err(JournalError::Corrupt(_)) if !stored.iter().all(codec::is_known) => {
+                return Err(JournalError::OldRelease);
+            }
+            events => events?,
+        };
+        for event in events {
             if event.sequence != loaded.version + 1 {
                 return Err(JournalError::corrupt(format!("event at position {} is out of sequence", event.position)));
             }
@@ -400,6 +413,17 @@ impl Executor {
         let cached = CachedAggregate { history: *history, version: *version, state: Arc::new(state.clone()) };
         self.aggregates.insert(stream.clone(), cached);
         Ok(loaded)
+    }
+
+    /// Why a stream cannot be loaded that begins with archived events, and has no snapshot that this release reads.
+    async fn unloadable<A: Decide>(&self, stream: &StreamId, archived: JournalError) -> JournalResult<JournalError> {
+        let Some(own) = A::SNAPSHOT else { return Ok(archived) };
+        let (aggregate_type, aggregate_id) = (stream.aggregate_type, stream.aggregate_id.clone());
+        let stored = self.journal.snapshot(aggregate_type, &aggregate_id).await?;
+        Ok(match stored {
+            Some(later) if later.shape > own.shape => JournalError::OldRelease,
+            _ => JournalError::OtherShape { aggregate_type, aggregate_id },
+        })
     }
 
     fn remember<A>(&self, stream: &StreamId, loaded: Loaded<A>, events: Vec<A::Event>)
@@ -420,10 +444,10 @@ impl Executor {
         A: Decide + Clone + 'static,
     {
         let Range { start: before, end: version } = versions;
-        if let Some(personal) = A::SNAPSHOT
+        if let Some(snapshots) = A::SNAPSHOT
             && version / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY
         {
-            self.save_snapshot(stream.clone(), version, serde_json::to_value(&state).ok(), personal);
+            self.save_snapshot(stream.clone(), version, serde_json::to_value(&state).ok(), snapshots);
         }
         self.aggregates.insert(stream.clone(), CachedAggregate { history, version, state: Arc::new(state) });
     }
@@ -434,7 +458,7 @@ impl Executor {
         stream: StreamId,
         last_sequence: u64,
         state: Option<serde_json::Value>,
-        personal: &'static [&'static str],
+        Snapshots { shape, personal }: Snapshots,
     ) {
         let (journal, vault) = (Arc::clone(&self.journal), Arc::clone(&self.vault));
         tokio::spawn(async move {
@@ -444,7 +468,7 @@ impl Executor {
                     let Some(Some(key)) = vault.subject_key(&stream.aggregate_id).await? else { return Ok(()) };
                     key.seal(&mut payload, personal, "snapshot")?;
                 }
-                let snapshot = StoredSnapshot { last_sequence, payload: payload.to_string() };
+                let snapshot = StoredSnapshot { last_sequence, shape, payload: payload.to_string() };
                 journal.save_snapshot(stream.aggregate_type, &stream.aggregate_id, snapshot).await
             };
             if let Err(error) = saved.await {

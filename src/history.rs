@@ -6,6 +6,7 @@
 
 use crate::committer::Progress;
 use crate::journal::{Head, Journal, JournalError, JournalResult};
+use crate::read_store::NOT_SERVED;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -41,6 +42,8 @@ impl Histories {
 struct Seen {
     head: Head,
     leaf: Option<[u8; 32]>,
+    /// Whether the database wants a later release.
+    outdated: bool,
 }
 
 /// Looks at the head now and then.
@@ -51,7 +54,7 @@ pub(crate) struct Watched {
 
 impl Watched {
     pub(crate) fn new(progress: Progress, head: Head) -> Self {
-        Watched { progress, seen: tokio::sync::Mutex::new(Seen { head, leaf: None }) }
+        Watched { progress, seen: tokio::sync::Mutex::new(Seen { head, leaf: None, outdated: false }) }
     }
 
     /// Position of the last event that this node knows.
@@ -65,7 +68,19 @@ impl Watched {
     /// `Unavailable`, `Corrupt`.
     pub(crate) async fn look(&self, journal: &dyn Journal) -> JournalResult<()> {
         let mut seen = self.seen.lock().await;
-        let head = journal.head().await?;
+        let head = match journal.head().await {
+            Ok(head) => head,
+            Err(error) => {
+                if matches!(error, JournalError::OldRelease) {
+                    self.progress.generation.store(NOT_SERVED, Ordering::Release);
+                    if !std::mem::replace(&mut seen.outdated, true) {
+                        tracing::error!(error = &error as &dyn std::error::Error, "this node serves no longer");
+                    }
+                }
+                return Err(error);
+            }
+        };
+        seen.outdated = false;
         let goes_on = match seen.leaf {
             _ if head.position < seen.head.position => false,
             _ if head.position == seen.head.position => head.frontier == seen.head.frontier,

@@ -6,15 +6,15 @@ use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
 use crate::history::{Histories, Watched};
 use crate::idempotency::{Answer, AnswerSlot};
-use crate::journal::postgres::PostgresStore;
+use crate::journal::postgres::{self, PostgresStore};
 use crate::journal::raw::RawJournal;
 use crate::journal::sqlite::{self, RELEASE_MIN, SqliteStore};
 use crate::journal::tree::{Tree, TreeStore};
 use crate::journal::wrapped::WrappedKeys;
 use crate::journal::{Journal, JournalError, JournalResult, assembled};
-use crate::read_store::{Documents, ReadStore};
+use crate::read_store::{Documents, NOT_SERVED, ReadStore};
 use crate::vault::{MasterKeys, Vault, VaultError};
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::sqlite::SqliteConnection;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
 /// File of the embedded database in the data folder.
 const SQLITE_FILE: &str = "registrar.sqlite3";
-/// Stands for the generation while the documents are not this release's; no generation has this number.
-const NOT_SERVED: u64 = 0;
 /// How often the head is looked at where nothing announces it, or in case an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// So many events may be without kept nodes of the tree: few enough for a proof to read their hashes.
@@ -232,12 +227,12 @@ impl Store {
         let (applied, migrations) = match self {
             Store::Postgres(store) => {
                 let mut connection = store.connect().await.map_err(unreachable)?;
-                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &POSTGRES_MIGRATIONS)
+                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &postgres::MIGRATIONS)
             }
             Store::Sqlite(store) => {
                 let mut connection = store.connect().await.map_err(unreachable)?;
                 check_release(&mut connection).await?;
-                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &SQLITE_MIGRATIONS)
+                (sqlx::query_scalar(APPLIED).fetch_all(&mut connection).await, &sqlite::MIGRATIONS)
             }
         };
         let applied: Vec<i64> = match applied {
@@ -285,7 +280,7 @@ impl Store {
                     return Err(OpenError::Encoding(encoding));
                 }
                 // The migrator takes an advisory lock of its own.
-                POSTGRES_MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error)
+                postgres::MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error)
             }
             Store::Sqlite(store) => {
                 let path = store.options.get_filename().with_extension("lock");
@@ -300,7 +295,7 @@ impl Store {
                 let mut connection = store.connect().await.map_err(unreachable)?;
                 check_release(&mut connection).await?;
                 let migrated =
-                    SQLITE_MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error);
+                    sqlite::MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(migration_error);
                 drop(file);
                 migrated
             }
@@ -314,9 +309,7 @@ impl Store {
     /// `NoRoles` for the embedded store; `Unreachable`, `Journal` where the database refuses.
     pub async fn grant_server(&self, role: &str, password: Option<&str>) -> Result<(), OpenError> {
         match self {
-            Store::Postgres(store) => {
-                crate::journal::postgres::roles::grant(store, role, password).await.map_err(unreachable)
-            }
+            Store::Postgres(store) => postgres::roles::grant(store, role, password).await.map_err(unreachable),
             Store::Sqlite(_) => Err(OpenError::NoRoles),
         }
     }
@@ -677,12 +670,12 @@ fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationTok
         }
     };
     tokio::spawn(background.clone().run_until_cancelled_owned(polling));
-    if let Store::Postgres(postgres) = store.clone() {
-        let journal = store.journal();
+    let journal = store.journal();
+    if let Store::Postgres(store) = store.clone() {
         let listening = async move {
             loop {
                 // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
-                let _ = crate::journal::postgres::listen(&postgres, &watched, &*journal).await;
+                let _ = postgres::listen(&store, &watched, &*journal).await;
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         };

@@ -1,10 +1,20 @@
 //! The shape all aggregates share.
 
+/// How states of an aggregate are kept as snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Snapshots {
+    /// Number of the shape in which states are serialised, from 1 up. A snapshot of another shape is not read: a change of
+    /// the shape raises it, and a test holds the two together.
+    pub shape: u32,
+    /// Members of the state with personal values, as the patterns of [`crate::personal`].
+    pub personal: &'static [&'static str],
+}
+
 /// An aggregate whose decisions are plain functions of state and command.
 pub trait Decide: cqrs_es::Aggregate {
-    /// Members of the state with personal values, as the patterns of [`crate::personal`], for an aggregate whose
-    /// streams grow long enough to be worth snapshots; `None` for one that is always read from its events.
-    const SNAPSHOT: Option<&'static [&'static str]> = None;
+    /// For an aggregate whose streams grow long enough to be worth snapshots; `None` for one that is always read from its
+    /// events.
+    const SNAPSHOT: Option<Snapshots> = None;
 
     /// Whether a command is ever decided by what happened before. Of an aggregate for which that is not so nothing has
     /// to be kept when its events are archived.

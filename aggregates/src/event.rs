@@ -236,10 +236,10 @@ macro_rules! domain_events {
                 loaded.into_iter().filter(|(_, loaded)| !loaded).map(|(name, _)| name)
             }
 
-            /// Names of the aggregate types that have snapshots, with the personal members of their states.
-            pub fn snapshots() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
+            /// Names of the aggregate types that have snapshots, with how they are kept.
+            pub fn snapshots() -> impl Iterator<Item = (&'static str, crate::Snapshots)> {
                 let all = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::SNAPSHOT)),*];
-                all.into_iter().filter_map(|(name, personal)| Some((name, personal?)))
+                all.into_iter().filter_map(|(name, snapshots)| Some((name, snapshots?)))
             }
 
             /// An aggregate as its snapshot holds it; `None` for a type that does not exist or another shape.

@@ -31,6 +31,6 @@ pub mod user;
 pub mod values;
 
 pub use claim::{Claim, ClaimKey};
-pub use decide::Decide;
+pub use decide::{Decide, Snapshots};
 pub use event::{AnyAggregate, DomainEvent, EventFacts, OfDomain, UnknownEvent};
 pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};

@@ -2,8 +2,9 @@
 
 use crate::api::AppState;
 use crate::api::common::ApiError;
+use crate::api::common::error::OLD_RELEASE;
 use crate::api::common::routes::public;
-use crate::journal::{CLOCK_AHEAD_MAX_SECS, Head, JournalResult};
+use crate::journal::{CLOCK_AHEAD_MAX_SECS, Head, JournalError, JournalResult};
 use crate::publisher::PublisherReport;
 use axum::Json;
 use axum::extract::State;
@@ -83,6 +84,7 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
     let looked = tokio::time::timeout(DATABASE_TIMEOUT, look(&app)).await;
     let (reason, recorded_at) = match looked {
         Ok(Ok(Seen { head, clock })) => (obstacle(&app, &head, clock, status.generation), Some(head.recorded_at)),
+        Ok(Err(JournalError::OldRelease)) => (Some(OLD_RELEASE), None),
         Ok(Err(_)) => (Some("the database cannot be reached"), None),
         Err(_) => (Some("the database does not answer"), None),
     };

@@ -21,6 +21,8 @@ pub(super) enum JournalCommand {
     Import(ImportArgs),
     /// Takes old events out of the database into a file that still verifies
     Archive(ArchiveArgs),
+    /// Makes states anew, from archives, that an earlier release archived in another shape
+    Resnapshot(StoreArgs),
     /// Prints the key that checkpoints of the journal are verified with
     Key(StoreArgs),
 }
@@ -109,6 +111,7 @@ pub(super) async fn run(command: JournalCommand) -> anyhow::Result<()> {
         JournalCommand::Export(args) => export(args).await,
         JournalCommand::Import(args) => import(args).await,
         JournalCommand::Archive(args) => archive(args).await,
+        JournalCommand::Resnapshot(store) => resnapshot(store).await,
         JournalCommand::Key(store) => print_key(store).await,
     }
 }
@@ -144,6 +147,17 @@ async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
     let files::Archived { first, last } = archived?;
     progress.finish(last + 1 - first);
     Ok(output::line(format_args!("events {first} to {last} in {}", args.output.display()))?)
+}
+
+async fn resnapshot(store: StoreArgs) -> anyhow::Result<()> {
+    let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
+    let progress = Progress::start("reading archives");
+    let archived = node.store.raw().archived_until().await?;
+    let made = files::resnapshot(&node, &|done, total| progress.show(done, total)).await;
+    node.close().await;
+    let made = made?;
+    progress.finish(archived);
+    Ok(output::line(format_args!("{made} states made anew"))?)
 }
 
 async fn import(args: ImportArgs) -> anyhow::Result<()> {

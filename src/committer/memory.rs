@@ -6,7 +6,7 @@ use super::task::Task;
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
 use crate::vault::Vault;
-use registrar_projections::{AnyDocument, CollectionId, DocumentKey};
+use registrar_projections::{AnyDocument, CollectionId, DocumentKey, RecordedEvent};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -101,12 +101,11 @@ impl Task {
                     self.progress.begin_another_history(&head);
                     self.forget_former_histories();
                 }
-                for event in codec::decode(&self.vault, &events).await? {
-                    for key in registrar_projections::wants(&event) {
-                        self.documents.remove(&key);
-                    }
-                    let aggregate_type = event.event.aggregate_type();
-                    self.versions.remove(&StreamId { aggregate_type, aggregate_id: event.aggregate_id });
+                match codec::decode(&self.vault, &events).await {
+                    Ok(events) => events.into_iter().for_each(|event| self.forget_touched(event)),
+                    // What this release cannot read, a later one's events, may have touched anything.
+                    Err(JournalError::Corrupt(_)) => self.forget_all(),
+                    Err(error) => return Err(error),
                 }
             }
             known => {
@@ -114,8 +113,7 @@ impl Task {
                     self.progress.begin_another_history(&head);
                 }
                 self.forget_former_histories();
-                self.documents.clear();
-                self.versions.clear();
+                self.forget_all();
             }
         }
         self.progress.advance(head.position);
@@ -134,13 +132,25 @@ impl Task {
         jobs
     }
 
+    fn forget_touched(&mut self, event: RecordedEvent) {
+        for key in registrar_projections::wants(&event) {
+            self.documents.remove(&key);
+        }
+        let aggregate_type = event.event.aggregate_type();
+        self.versions.remove(&StreamId { aggregate_type, aggregate_id: event.aggregate_id });
+    }
+
+    fn forget_all(&mut self) {
+        self.documents.clear();
+        self.versions.clear();
+    }
+
     /// Forgets what rests on another history than the one that counts.
     pub(super) fn forget_former_histories(&mut self) {
         let current = self.progress.histories.current();
         if std::mem::replace(&mut self.history, current) != current {
             (self.known, self.before) = (None, None);
-            self.documents.clear();
-            self.versions.clear();
+            self.forget_all();
         }
     }
 

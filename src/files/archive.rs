@@ -5,12 +5,12 @@
 
 use super::export::{ExportError, Selection, export};
 use super::formats::Format;
+use super::states::{self, Folded};
 use crate::followers::{self, Leadership};
-use crate::journal::{JournalError, JournalResult, StoredSnapshot, codec};
+use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::publisher::{self, NatsSettings, NotAsked, STREAM};
-use registrar_aggregates::{AnyAggregate, personal};
-use serde_json::Value;
+use registrar_aggregates::AnyAggregate;
 use std::path::Path;
 
 /// Streams looked at in one go.
@@ -128,42 +128,16 @@ async fn check_followers(node: &Node, last: u64) -> Result<(), ArchiveError> {
 
 /// Gives a snapshot to every stream whose state would need an archived event otherwise.
 async fn cover(node: &Node, until: u64) -> JournalResult<()> {
-    let types: Vec<&str> = AnyAggregate::snapshots().map(|(name, _)| name).collect();
+    let shapes = states::shapes();
     let mut after = (String::new(), String::new());
     loop {
-        let streams = node.store.raw().uncovered(&types, until, &after, STREAMS).await?;
+        let streams = node.store.raw().uncovered(&shapes, until, &after, STREAMS).await?;
         let Some(last) = streams.last() else { return Ok(()) };
         after = last.clone();
         for (aggregate_type, aggregate_id) in streams {
-            snapshot(node, &aggregate_type, &aggregate_id).await?;
+            let mut folded = Folded::latest(node, &aggregate_type, &aggregate_id).await?;
+            folded.catch_up(node).await?;
+            folded.save(node).await?;
         }
     }
-}
-
-async fn snapshot(node: &Node, aggregate_type: &str, aggregate_id: &str) -> JournalResult<()> {
-    let unreadable = || JournalError::corrupt(format!("the state of {aggregate_type}/{aggregate_id} is not readable"));
-    let former = node.journal.snapshot(aggregate_type, aggregate_id).await?;
-    let (mut version, mut state) = match former {
-        Some(snapshot) => {
-            let mut state: Value = serde_json::from_str(&snapshot.payload).map_err(JournalError::corrupt)?;
-            let keys = node.vault.keys_of(std::iter::once(&state)).await?;
-            keys.open(&mut state).map_err(JournalError::corrupt)?;
-            (snapshot.last_sequence, AnyAggregate::from_snapshot(aggregate_type, state).ok_or_else(unreadable)?)
-        }
-        None => (0, AnyAggregate::absent(aggregate_type).ok_or_else(unreadable)?),
-    };
-    let events = node.journal.stream(aggregate_type, aggregate_id, version).await?;
-    for event in codec::decode(&node.vault, &events).await? {
-        version = event.sequence;
-        state.apply((*event.event).clone());
-    }
-    let mut payload = state.to_snapshot().map_err(JournalError::corrupt)?;
-    let patterns = AnyAggregate::snapshots().find(|(name, _)| *name == aggregate_type).map_or(&[][..], |(_, of)| of);
-    match node.vault.subject_key(aggregate_id).await?.flatten() {
-        Some(key) => key.seal(&mut payload, patterns, "snapshot")?,
-        // No key: what is personal in it was erased, or never was.
-        None => personal::replace(&mut payload, patterns, personal::ERASED),
-    }
-    let snapshot = StoredSnapshot { last_sequence: version, payload: payload.to_string() };
-    node.journal.save_snapshot(aggregate_type, aggregate_id, snapshot).await
 }

@@ -11,7 +11,9 @@ pub mod formats;
 pub mod import;
 mod lines;
 mod proofs;
+pub mod resnapshot;
 mod staged;
+mod states;
 pub mod verify;
 
 pub use archive::{ArchiveError, Archived, archive};
@@ -19,4 +21,5 @@ pub use archived::{History, HistoryError};
 pub use export::{ExportError, Exported, Selection, export};
 pub use formats::Format;
 pub use import::{ImportError, Imported, import};
+pub use resnapshot::{ResnapshotError, resnapshot};
 pub use verify::{Verified, VerifyError, verify};

@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::read_store::Generation;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How far the documents are, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub async fn status(node: &Node) -> JournalResult<Status> {
 
 /// How often a node looks whether its documents are still the ones that are served.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// How long to wait when the tables of former generations could not be dropped.
+const DROP_AGAIN: Duration = Duration::from_secs(10);
 
 /// Serves documents of this release, for as long as the server runs: those of another node's rebuild are taken over, and
 /// those of an older release are rebuilt. If the node that rebuilds them ends, another one goes on.
@@ -53,10 +55,9 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// What becomes of it is noted on the node, for operators to see; a failure stops the rebuild, not the server. The
 /// documents of a newer release are left alone: this node is the one to be replaced.
 pub async fn keep_documents(node: Arc<Node>) {
-    // The generation of which it is known that this node cannot make better documents.
-    let mut given_up = None;
+    let mut kept = Kept::default();
     loop {
-        if let Err(error) = keep_documents_once(&node, &mut given_up).await {
+        if let Err(error) = keep_documents_once(&node, &mut kept).await {
             // A database that is away is told to those who ask it for something.
             tracing::debug!(error = &error as &dyn std::error::Error, "the documents were not looked at");
         }
@@ -64,9 +65,43 @@ pub async fn keep_documents(node: Arc<Node>) {
     }
 }
 
-async fn keep_documents_once(node: &Node, given_up: &mut Option<u64>) -> JournalResult<()> {
+/// What is known of the generations of documents.
+#[derive(Default)]
+struct Kept {
+    /// The one of which it is known that this node cannot make better documents.
+    given_up: Option<u64>,
+    /// The one before which there is none any more.
+    alone: Option<u64>,
+    /// When those before it could not be dropped.
+    not_dropped: Option<Instant>,
+}
+
+impl Kept {
+    /// Drops what is left of the generations before the one that is served, once a generation.
+    async fn tidy_up(&mut self, node: &Node, served: u64) {
+        let waits = self.not_dropped.is_some_and(|at| at.elapsed() < DROP_AGAIN);
+        if self.alone == Some(served) || waits {
+            return;
+        }
+        match rebuild::tidy_up(node).await {
+            Ok(true) => (self.alone, self.not_dropped) = (Some(served), None),
+            // Who rebuilds drops them as well, unless it ends before.
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "tables of former documents are not dropped");
+                self.not_dropped = Some(Instant::now());
+            }
+        }
+    }
+}
+
+async fn keep_documents_once(node: &Node, kept: &mut Kept) -> JournalResult<()> {
     let served = node.journal.head().await?.generation;
-    if served == node.status().generation || *given_up == Some(served) {
+    if served == node.status().generation {
+        kept.tidy_up(node, served).await;
+        return Ok(());
+    }
+    if kept.given_up == Some(served) {
         return Ok(());
     }
     if node.read_store.signature(served).await? == Some(crate::read_store::signature()) {
@@ -87,7 +122,7 @@ async fn keep_documents_once(node: &Node, given_up: &mut Option<u64>) -> Journal
             tracing::error!(error = &error as &dyn std::error::Error, "the documents are not rebuilt");
             node.note_rebuild(Some(error.to_string()));
             if !matches!(error, RebuildError::Journal(_)) {
-                *given_up = Some(served);
+                kept.given_up = Some(served);
             }
         }
     }

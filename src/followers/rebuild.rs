@@ -57,12 +57,42 @@ pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Resul
         read_store.fail_generation(generation, *position, reason).await?;
     }
     folded?;
-    for former in read_store.generations().await? {
-        if former.state != "live" {
-            read_store.drop_generation(former.id).await?;
-        }
+    // The new one is served, whatever becomes of the others: who keeps documents comes back to them.
+    if let Err(error) = drop_those(read_store, |_, _| true).await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the tables of former documents are not dropped yet");
     }
     Ok(generation)
+}
+
+/// Drops the tables of generations before the one that is served: what a rebuild has replaced, and what it or those before
+/// it were cut off at. False if another process is rebuilding.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub(super) async fn tidy_up(node: &Node) -> JournalResult<bool> {
+    // What comes after the served one is the beginning of a rebuild that may go on.
+    let past = |generation: u64, live: u64| generation < live;
+    if not_served(&*node.read_store, past).await?.is_empty() {
+        return Ok(true);
+    }
+    let Some(_leadership) = Leadership::try_take(&node.store, "rebuild").await? else { return Ok(false) };
+    drop_those(&*node.read_store, past).await?;
+    Ok(true)
+}
+
+/// Drops the tables of generations that are not served, and that `past` chooses by their number and that of the served one.
+async fn drop_those(read_store: &dyn ReadStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<()> {
+    for generation in not_served(read_store, past).await? {
+        read_store.drop_generation(generation).await?;
+    }
+    Ok(())
+}
+
+async fn not_served(read_store: &dyn ReadStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<Vec<u64>> {
+    let generations = read_store.generations().await?;
+    let live = generations.iter().find(|generation| generation.state == "live").map(|live| live.id);
+    let Some(live) = live else { return Ok(Vec::new()) };
+    Ok(generations.iter().map(|other| other.id).filter(|other| *other != live && past(*other, live)).collect())
 }
 
 /// A generation to build: the one that an earlier attempt has begun, or a new one.

@@ -184,6 +184,11 @@ pub async fn decode(vault: &Vault, stored: &[StoredEvent]) -> JournalResult<Vec<
     decode_parsed(&keys, stored, parsed)
 }
 
+/// Whether this release knows the type of an event.
+pub(crate) fn is_known(event: &StoredEvent) -> bool {
+    DomainEvent::event_types().any(|known| known == event.event_type)
+}
+
 /// The keys that open parsed events.
 ///
 /// # Errors

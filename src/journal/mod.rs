@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use registrar_projections::{ChangeKind, CollectionId, DocumentKey, KeyValue};
 use selection::{EventFilter, Members, Selection};
+use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -64,6 +65,24 @@ pub enum JournalError {
     /// This node's release is older than the documents that the database serves.
     #[error("the documents belong to another release of Registrar")]
     OtherGeneration,
+    /// What the request read was overtaken by other writes while it read it, again and again.
+    #[error("what was read has changed while it was read")]
+    Overtaken,
+    /// This node's release does not know the tables any more: a later one has changed them.
+    #[error(
+        "this release of Registrar is too old for the database; use the one that brought it up to date, or a later one"
+    )]
+    OldRelease,
+    /// The state was kept in the shape of another release, and the events that it follows from are in files.
+    #[error(
+        "the state of {aggregate_type} {aggregate_id} has to be made anew from archived events: run `registrar journal resnapshot`"
+    )]
+    OtherShape {
+        /// Aggregate type.
+        aggregate_type: &'static str,
+        /// Aggregate id.
+        aggregate_id: String,
+    },
     /// Events that are asked for were archived.
     #[error("events up to position {until} were archived and are no longer in the database")]
     Archived {
@@ -126,6 +145,16 @@ pub(crate) fn assembled(text: impl Into<Cow<'static, str>>) -> SqlStr {
 /// The result of anything asked of a journal.
 pub type JournalResult<T> = Result<T, JournalError>;
 
+/// Number of the schema that a release knows: that of its last migration.
+pub(crate) fn schema(migrations: &Migrator) -> i64 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Whether a release that knows `schema` may serve a database that wants at least `least`.
+pub(crate) fn check_schema(least: i64, schema: i64) -> JournalResult<()> {
+    if least > schema { Err(JournalError::OldRelease) } else { Ok(()) }
+}
+
 /// Names a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct StreamId {
@@ -178,6 +207,8 @@ pub struct StoredEvent {
 pub struct StoredSnapshot {
     /// Version of the stream that it reflects.
     pub last_sequence: u64,
+    /// Number of the shape of the payload.
+    pub shape: u32,
     /// JSON text.
     pub payload: String,
 }
@@ -453,7 +484,7 @@ pub trait Journal: Send + Sync {
     /// The latest snapshot of an aggregate.
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>>;
 
-    /// Replaces the snapshot of an aggregate, unless a later one is there.
+    /// Replaces the snapshot of an aggregate, unless a later one is there, or one of a later shape.
     async fn save_snapshot(
         &self,
         aggregate_type: &str,

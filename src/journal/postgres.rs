@@ -14,7 +14,7 @@ use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Portion, Published,
     StoredAnswer, StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
-    assembled,
+    assembled, check_schema,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
 };
@@ -22,6 +22,7 @@ use crate::history::Watched;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use kept::Kept;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, Row};
 use std::collections::HashMap;
@@ -53,6 +54,14 @@ fn within_bytes(selecting: &str, bytes: &str) -> String {
          OVER (ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS bytes_before \
          FROM (SELECT {EVENT_COLUMNS} FROM events {selecting}) e) e WHERE bytes_before < {bytes}"
     )
+}
+
+/// What has become of the tables, in order.
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Number of the last migration that this release knows.
+pub(crate) fn schema() -> i64 {
+    super::schema(&MIGRATIONS)
 }
 
 /// A PostgreSQL database with the tables of `migrations/postgres`.
@@ -173,7 +182,10 @@ fn event(row: &PgRow) -> JournalResult<StoredEvent> {
     })
 }
 
+const HEAD: &str = "SELECT position, generation, recorded_at, frontier, least_schema FROM journal_head";
+
 fn head(row: &PgRow) -> JournalResult<Head> {
+    check_schema(row.try_get("least_schema")?, schema())?;
     let position = unsigned(row, "position")?;
     let frontier: Vec<u8> = row.try_get("frontier")?;
     Ok(Head {
@@ -188,8 +200,7 @@ fn head(row: &PgRow) -> JournalResult<Head> {
 #[async_trait]
 impl Journal for PostgresStore {
     async fn head(&self) -> JournalResult<Head> {
-        let text = "SELECT position, generation, recorded_at, frontier FROM journal_head";
-        head(&self.reading(|| sqlx::query(text).fetch_one(&self.walks)).await?)
+        head(&self.reading(|| sqlx::query(HEAD).fetch_one(&self.walks)).await?)
     }
 
     async fn stream(
@@ -285,12 +296,16 @@ impl Journal for PostgresStore {
     }
 
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
-        let text = "SELECT last_sequence, payload::text AS payload FROM snapshots \
+        let text = "SELECT last_sequence, shape, payload::text AS payload FROM snapshots \
              WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
         let query = || sqlx::query(text).bind(aggregate_type).bind(aggregate_id);
         let row = self.reading(|| query().fetch_optional(&self.walks)).await?;
         row.map(|row| {
-            Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
+            Ok(StoredSnapshot {
+                last_sequence: unsigned(&row, "last_sequence")?,
+                shape: u32::try_from(row.try_get::<i32, _>("shape")?).map_err(JournalError::corrupt)?,
+                payload: row.try_get("payload")?,
+            })
         })
         .transpose()
     }
@@ -302,13 +317,15 @@ impl Journal for PostgresStore {
         snapshot: StoredSnapshot,
     ) -> JournalResult<()> {
         // One row an aggregate, as postgres-es reads them; a slower writer does not bring back an older one.
-        let text = "WITH former AS (DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 AND last_sequence < $3 \
-             RETURNING current_snapshot) \
-             INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload) \
-             SELECT $1, $2, $3, coalesce((SELECT max(current_snapshot) FROM former), 0) + 1, $4::json \
-             WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 AND last_sequence >= $3)";
+        let text = "WITH former AS (DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND (shape, last_sequence) < ($5, $3) RETURNING current_snapshot) \
+             INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload, shape) \
+             SELECT $1, $2, $3, coalesce((SELECT max(current_snapshot) FROM former), 0) + 1, $4::json, $5 \
+             WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
+             AND (shape, last_sequence) >= ($5, $3))";
         let query = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).bind(signed(snapshot.last_sequence)?);
-        query.bind(snapshot.payload).execute(&self.walks).await?;
+        let shape = i32::try_from(snapshot.shape).map_err(JournalError::corrupt)?;
+        query.bind(snapshot.payload).bind(shape).execute(&self.walks).await?;
         Ok(())
     }
 

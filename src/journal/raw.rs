@@ -57,12 +57,21 @@ pub trait RawJournal: Send + Sync {
     /// the archived ones where there is none.
     async fn archivable(&self, before: u64) -> JournalResult<u64>;
 
-    /// Streams of `types` that have events up to `until` and no snapshot that covers these, by type and id, after
-    /// `after`, up to `limit`.
+    /// Streams of some types, which come with the shapes of their snapshots, that have events up to `until` and no snapshot
+    /// of this shape or a later one that covers these, by type and id, after `after`, up to `limit`.
     async fn uncovered(
         &self,
-        types: &[&str],
+        shapes: &[(&str, u32)],
         until: u64,
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>>;
+
+    /// Streams of these types that begin with archived events and have no snapshot of this shape or a later one, by type and
+    /// id, after `after`, up to `limit`.
+    async fn unshaped(
+        &self,
+        shapes: &[(&str, u32)],
         after: &(String, String),
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>>;

@@ -11,7 +11,7 @@ use super::{
     Head, Journal, JournalError, JournalResult, JournalWriter, NOTE_PUBLISHED, PUBLISHED, Portion, Published,
     StoredAnswer, StoredEvent, StoredSnapshot,
     archived::{self as archiving, StreamPage},
-    assembled,
+    assembled, check_schema,
     codec::timestamp,
     merkle::Frontier,
     selection::{self as selecting, EventFilter, Members, Selection},
@@ -20,6 +20,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use rows::STATEMENTS_KEPT;
 use serde_json::json;
+use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
@@ -64,6 +65,14 @@ const WRITER_CACHE: &str = "-16384";
 
 fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(STATEMENTS_KEPT)
+}
+
+/// What has become of the tables, in order.
+pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Number of the last migration that this release knows.
+pub(crate) fn schema() -> i64 {
+    super::schema(&MIGRATIONS)
 }
 
 /// A SQLite file with the tables of `migrations/sqlite`.
@@ -211,9 +220,10 @@ fn event(row: &SqliteRow) -> JournalResult<StoredEvent> {
     })
 }
 
-const HEAD: &str = "SELECT position, generation, recorded_at, frontier FROM journal_head";
+const HEAD: &str = "SELECT position, generation, recorded_at, frontier, least_schema FROM journal_head";
 
 fn head(row: &SqliteRow) -> JournalResult<Head> {
+    check_schema(row.try_get("least_schema")?, schema())?;
     let position = unsigned(row, "position")?;
     let frontier: Vec<u8> = row.try_get("frontier")?;
     Ok(Head {
@@ -322,11 +332,15 @@ impl Journal for SqliteStore {
     }
 
     async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
-        let text = "SELECT last_sequence, payload FROM snapshots \
+        let text = "SELECT last_sequence, shape, payload FROM snapshots \
              WHERE aggregate_type = $1 AND aggregate_id = $2 ORDER BY last_sequence DESC LIMIT 1";
         let row = sqlx::query(text).bind(aggregate_type).bind(aggregate_id).fetch_optional(&self.pool).await?;
         row.map(|row| {
-            Ok(StoredSnapshot { last_sequence: unsigned(&row, "last_sequence")?, payload: row.try_get("payload")? })
+            Ok(StoredSnapshot {
+                last_sequence: unsigned(&row, "last_sequence")?,
+                shape: u32::try_from(row.try_get::<i64, _>("shape")?).map_err(JournalError::corrupt)?,
+                payload: row.try_get("payload")?,
+            })
         })
         .transpose()
     }
@@ -339,16 +353,16 @@ impl Journal for SqliteStore {
     ) -> JournalResult<()> {
         let mut connection = self.pool.acquire().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let former: Option<(i64, i64)> = sqlx::query_as(
-            "SELECT last_sequence, current_snapshot FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
+        let former: Option<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT shape, last_sequence, current_snapshot FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
              ORDER BY last_sequence DESC LIMIT 1",
         )
         .bind(aggregate_type)
         .bind(aggregate_id)
         .fetch_optional(&mut *transaction)
         .await?;
-        let last_sequence = signed(snapshot.last_sequence)?;
-        if former.is_some_and(|(former, _)| former >= last_sequence) {
+        let (last_sequence, shape) = (signed(snapshot.last_sequence)?, i64::from(snapshot.shape));
+        if former.is_some_and(|former| (former.0, former.1) >= (shape, last_sequence)) {
             return Ok(());
         }
         sqlx::query("DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2")
@@ -357,13 +371,15 @@ impl Journal for SqliteStore {
             .execute(&mut *transaction)
             .await?;
         sqlx::query(
-            "INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO snapshots (aggregate_type, aggregate_id, last_sequence, current_snapshot, payload, shape) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(aggregate_type)
         .bind(aggregate_id)
         .bind(last_sequence)
-        .bind(former.map_or(1, |(_, current)| current + 1))
+        .bind(former.map_or(1, |(_, _, current)| current + 1))
         .bind(snapshot.payload)
+        .bind(shape)
         .execute(&mut *transaction)
         .await?;
         Ok(transaction.commit().await?)

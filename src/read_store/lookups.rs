@@ -78,7 +78,7 @@ impl Lookups {
         value: &str,
         enough: Option<Moment>,
     ) -> JournalResult<Found> {
-        let known = enough.and_then(|moment| Some((moment, self.recent.find((collection, key), value, moment)?)));
+        let known = enough.and_then(|moment| self.recent.find((collection, key), value, moment));
         if let Some((moment, body)) = known {
             return Ok(Found { moment, body });
         }
@@ -110,7 +110,7 @@ impl Lookups {
             self.look_up_all(std::mem::take(&mut unknown)).await
         };
         for lookup in known {
-            let found = moment.and_then(|moment| Some((moment, self.recent.find(lookup.by, &lookup.value, moment)?)));
+            let found = moment.and_then(|moment| self.recent.find(lookup.by, &lookup.value, moment));
             match found {
                 Some((moment, body)) => lookup.answer(Ok(Found { moment, body })),
                 None => unknown.push(lookup),

@@ -5,6 +5,7 @@
 
 pub(crate) mod digest;
 mod lookups;
+mod noted;
 mod opened;
 mod postgres;
 mod recent;
@@ -17,6 +18,8 @@ use crate::vault::Vault;
 use async_trait::async_trait;
 use futures::future::try_join_all;
 use lookups::{Found, Lookups};
+use noted::Noted;
+pub(crate) use noted::settle_before_commit;
 use opened::Opened;
 pub use recent::Recent;
 pub use recent::totals::LONG;
@@ -25,8 +28,8 @@ use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, Collection, CollectionId, Document, Query};
 use sql::Statement;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// A value with the position of the journal that it reflects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,11 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// This moment, or `other` if that is a later one.
+    fn or_later(self, other: Moment) -> Moment {
+        if self.position > other.position { Moment { position: self.position, ..other } } else { other }
+    }
+
     /// A moment as the stores tell it.
     fn of(position: i64, generation: i64) -> JournalResult<Self> {
         let [position, generation] =
@@ -220,9 +228,12 @@ pub struct Documents {
     lookups: Arc<Lookups>,
     recent: Arc<Recent>,
     opened: Arc<Opened>,
-    /// What was so then will do, once it is known; without it what is so at each question.
-    enough: Option<Arc<OnceLock<Moment>>>,
+    /// What a request has looked up by them; without a request each look-up is of the moment at which it is made.
+    noted: Option<Arc<Noted>>,
 }
+
+/// Stands for the generation while the documents are not this release's; no generation has this number.
+pub(crate) const NOT_SERVED: u64 = 0;
 
 /// Makes the statement of a list.
 type MakeList<D> = fn(&Collection, u64, &Query<D>, sql::Dialect) -> Statement;
@@ -236,14 +247,7 @@ impl Documents {
     #[must_use]
     pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
         let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), Arc::clone(&recent)));
-        Documents { store, vault, generation, lookups, recent, opened: Arc::default(), enough: None }
-    }
-
-    /// The same for one request: its look-ups reflect everything that was committed before this call, and whatever this
-    /// node commits meanwhile, but only the first of them has to ask the store where the journal ends.
-    #[must_use]
-    pub fn of_now(&self) -> Self {
-        Documents { enough: Some(Arc::default()), ..self.clone() }
+        Documents { store, vault, generation, lookups, recent, opened: Arc::default(), noted: None }
     }
 
     /// The document with this id. One that this installation did not write decides nothing.
@@ -263,12 +267,10 @@ impl Documents {
     }
 
     async fn look_up<D: Document>(&self, key: &'static str, sought: &str) -> JournalResult<Read<Option<Arc<D>>>> {
-        let enough = self.enough.as_ref();
-        let known = enough.and_then(|enough| enough.get().copied());
+        let known = self.noted.as_ref().and_then(|noted| noted.enough());
         let Found { moment, body } = self.lookups.find(D::ID, key, sought, known).await?;
-        if let Some(enough) = enough {
-            // The first that is known: all of them came after the request.
-            let _ = enough.set(moment);
+        if let Some(noted) = &self.noted {
+            noted.note((D::ID, key), sought, moment, body.as_ref());
         }
         let value = match body {
             None => None,
@@ -355,7 +357,12 @@ impl Documents {
             let generation = self.generation.load(Ordering::Acquire);
             let rows = self.store.query(&statement(generation, self.store.dialect())).await?;
             match rows {
-                Some(rows) if rows.generation == generation => return Ok(rows),
+                Some(rows) if rows.generation == generation => {
+                    if let Some(noted) = &self.noted {
+                        noted.note_list(rows.moment());
+                    }
+                    return Ok(rows);
+                }
                 _ => served(&*self.store, &self.generation, generation).await?,
             }
         }
@@ -363,8 +370,10 @@ impl Documents {
     }
 }
 
-/// Another generation than `former` is served: this release reads it if its own projections made it.
+/// Another generation than `former` is served: this release reads it if it is not too old, and if its own projections made
+/// it.
 async fn served(store: &dyn ReadStore, generation: &AtomicU64, former: u64) -> JournalResult<()> {
+    store.moment().await?;
     let live = store.generations().await?.into_iter().find(|generation| generation.state == "live");
     match live {
         Some(live) if live.signature == signature() => {

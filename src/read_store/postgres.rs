@@ -2,8 +2,8 @@
 
 use super::sql::{Argument, Dialect, Statement};
 use super::{Body, Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
-use crate::journal::postgres::{PostgresStore, signed};
-use crate::journal::{JournalError, JournalResult, assembled};
+use crate::journal::postgres::{self, PostgresStore, signed};
+use crate::journal::{JournalError, JournalResult, assembled, check_schema};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
 use sqlx::postgres::PgRow;
@@ -83,7 +83,8 @@ impl ReadStore for PostgresStore {
 
     async fn moment(&self) -> JournalResult<Moment> {
         let query = || sqlx::query_as(sql::MOMENT);
-        let (position, generation) = self.reading(|| query().fetch_one(&self.walks)).await?;
+        let (position, generation, least_schema) = self.reading(|| query().fetch_one(&self.walks)).await?;
+        check_schema(least_schema, postgres::schema())?;
         Moment::of(position, generation)
     }
 

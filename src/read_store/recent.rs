@@ -96,7 +96,7 @@ impl Default for Recent {
 }
 
 impl State {
-    /// Whether what was found is so at this moment too, or at a later one.
+    /// Whether what was found is so at this moment, which is no earlier one, too.
     fn holds(&self, entry: &Entry, now: Moment) -> bool {
         let unchanged = entry.at.position >= self.since && self.noted >= now.position;
         entry.at.generation == now.generation && (entry.at.position >= now.position || unchanged)
@@ -119,18 +119,20 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a look-up would find at this moment or later, where that is certain: a document or none.
-    pub(super) fn find(&self, by: By, value: &str, now: Moment) -> Option<Option<Body>> {
+    /// What a look-up would find at the moment `from` or later, where that is certain: when, and a document or none.
+    pub(super) fn find(&self, by: By, value: &str, from: Moment) -> Option<(Moment, Option<Body>)> {
         let state = self.state();
-        let found = state.entries.get(&Sought { by, value }).filter(|entry| state.holds(entry, now))?;
-        let Some(body) = &found.body else { return Some(None) };
-        if by.1 != sql::ID {
-            // What has taken the value since would be known of; what has lost it is known of by its identifier alone.
-            let sought = Sought { by: (by.0, sql::ID), value: &body.id };
-            let own = state.entries.get(&sought).filter(|entry| state.holds(entry, now))?;
-            own.body.as_ref().filter(|own| own.is_stored_as(body))?;
+        let found = state.entries.get(&Sought { by, value })?;
+        let at = found.at.or_later(from);
+        let Some(body) = &found.body else { return state.holds(found, at).then_some((at, None)) };
+        if by.1 == sql::ID {
+            return state.holds(found, at).then(|| (at, Some(body.clone())));
         }
-        Some(Some(body.clone()))
+        // What has taken the value since would be known of; what has lost it is known of by its identifier alone.
+        let own = state.entries.get(&Sought { by: (by.0, sql::ID), value: &body.id })?;
+        let at = own.at.or_later(at);
+        own.body.as_ref().filter(|own| own.is_stored_as(body))?;
+        (state.holds(found, at) && state.holds(own, at)).then(|| (at, Some(body.clone())))
     }
 
     /// Whether there is something that may have to be asked of the store no more than the moment.

@@ -111,8 +111,8 @@ pub fn counts_table(generation: u64) -> String {
 /// Name of the column of the identifiers.
 pub use registrar_projections::query::ID;
 
-/// The end of the journal and the generation that is served.
-pub const MOMENT: &str = "SELECT position, generation FROM journal_head";
+/// The end of the journal, the generation that is served, and the least schema that may serve it.
+pub const MOMENT: &str = "SELECT position, generation, least_schema FROM journal_head";
 
 /// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
 /// something, one row: position, generation, and the values, ids, bodies and digests as arrays, null if there are none; `$1` is an

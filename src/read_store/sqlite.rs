@@ -2,8 +2,8 @@
 
 use super::sql::{Argument, Dialect, Statement};
 use super::{Body, Generation, LookedUp, Moment, ReadStore, Rows, schema, sql};
-use crate::journal::sqlite::{SqliteStore, signed};
-use crate::journal::{JournalError, JournalResult, assembled};
+use crate::journal::sqlite::{self, SqliteStore, signed};
+use crate::journal::{JournalError, JournalResult, assembled, check_schema};
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
 use serde_json::json;
@@ -77,7 +77,8 @@ impl ReadStore for SqliteStore {
     }
 
     async fn moment(&self) -> JournalResult<Moment> {
-        let (position, generation) = sqlx::query_as(sql::MOMENT).fetch_one(&self.pool).await?;
+        let (position, generation, least_schema) = sqlx::query_as(sql::MOMENT).fetch_one(&self.pool).await?;
+        check_schema(least_schema, sqlite::schema())?;
         Moment::of(position, generation)
     }
 

@@ -219,6 +219,7 @@ async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else(
     let refused = tokio::task::block_in_place(|| create_piped(&mut with(&knowing), PASSWORD)).unwrap_err();
     assert!(refused.contains("stolen elsewhere"), "{refused}");
     // Where the look-up is required, it does; and the server says at once that it needs a service for that.
+    run(&database.settings, &["seed", "--admins", "1"]);
     let head = run(&database.settings, &["journal", "verify"]);
     let mut required = with(&pointing);
     required.env("REGISTRAR_PWNED_REQUIRED", "true");

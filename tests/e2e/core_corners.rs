@@ -218,3 +218,22 @@ async fn settings_of_the_role_do_not_matter() {
     let found = name(&nodes[1], ids[0]).await;
     assert!(found.is_some());
 }
+
+/// Somebody else holds the head: an operator at a prompt, whom no time-out ends.
+#[tokio::test]
+async fn what_was_given_up_is_not_committed_later() {
+    let database = Database::postgres().await;
+    let node = database.open().await;
+    let (mut holding, mut sql) = (database.sql().await, database.sql().await);
+    holding.run("BEGIN").await.unwrap();
+    holding.run("SELECT 1 FROM journal_head FOR UPDATE").await.unwrap();
+    let (id, begun) = (Uuid::now_v7(), Instant::now());
+    let refused = node.admin(id, registration(id, None)).await;
+    assert!(refused.is_err() && begun.elapsed() < Duration::from_secs(25), "{refused:?} after {:?}", begun.elapsed());
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    until("nobody waits for the head any more", async || sql.number(waiting).await == 0).await;
+    holding.run("ROLLBACK").await.unwrap();
+    rename(&node, id, "Nobody").await.unwrap_err();
+    assert_eq!(node.position().await, 0, "nothing was committed behind the caller's back");
+}

@@ -20,13 +20,13 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A PostgreSQL server of the test's own.
-struct Server {
+pub struct Server {
     folder: tempfile::TempDir,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         // It is removed even if the test is killed.
         let url = script(&["start".as_ref(), folder.path().as_ref(), std::process::id().to_string().as_ref()]);
@@ -34,12 +34,22 @@ impl Server {
     }
 
     /// A crash: what was not on disk is lost.
-    fn crash(&self) {
+    pub fn crash(&self) {
         script(&["stop".as_ref(), self.folder.path().as_ref(), "immediate".as_ref()]);
     }
 
-    fn start_again(&self) {
+    /// An orderly end: everything is on disk.
+    pub fn stop(&self) {
+        script(&["stop".as_ref(), self.folder.path().as_ref()]);
+    }
+
+    pub fn start_again(&self) {
         assert_eq!(script(&["start".as_ref(), self.folder.path().as_ref()]).trim(), self.url);
+    }
+
+    /// A file of the server, by its path within the data folder.
+    pub fn file(&self, path: &str) -> std::path::PathBuf {
+        self.folder.path().join("private-postgres/data").join(path)
     }
 
     /// Sends a signal to the server's processes, the first of them first.

@@ -210,6 +210,40 @@ on_both_stores! {
         assert_eq!(dump(&node).await, live);
     }
 
+    async fn a_rebuild_is_done_though_the_former_tables_stay_and_the_next_start_drops_them(database) {
+        let node = database.open().await;
+        let id = change_something(&node, 1).await;
+        let mut sql = database.sql().await;
+        let (keep, let_go) = match sql {
+            Sql::Postgres(_) => (
+                "CREATE TRIGGER kept BEFORE DELETE ON generations FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+                "DROP TRIGGER kept ON generations",
+            ),
+            Sql::Sqlite(_) => (
+                "CREATE TRIGGER kept BEFORE DELETE ON generations BEGIN SELECT RAISE(ABORT, 'kept'); END",
+                "DROP TRIGGER kept",
+            ),
+        };
+        sql.run(keep).await.unwrap();
+        let generation = followers::rebuild(&node, &|_, _| {}).await.unwrap();
+        assert_eq!(node.journal.head().await.unwrap().generation, generation);
+        assert_eq!(node.read_store.generations().await.unwrap().len(), 2);
+        sql.run(let_go).await.unwrap();
+        // As after a crash in between.
+        node.close().await;
+        drop(node);
+        let node = database.open().await;
+        tokio::spawn(followers::keep_documents(Arc::clone(&node)));
+        let begun = std::time::Instant::now();
+        while node.read_store.generations().await.unwrap().len() > 1 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "the former generation is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let left: Vec<_> = sql.tables().await.into_iter().filter(|table| table.ends_with("_g1")).collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert!(node.documents.find::<AdminDocument>(&id.to_string()).await.unwrap().value.is_some());
+    }
+
     async fn only_one_process_rebuilds(database) {
         let node = database.open().await;
         let held = followers::Leadership::try_take(&node.store, "rebuild").await.unwrap();

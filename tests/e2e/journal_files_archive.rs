@@ -280,6 +280,35 @@ async fn appends_run_through_partitions() {
     assert!(never >= 2 && plan.contains("events_from_513"), "{plan}");
 }
 
+/// A reader that takes its time, as `pg_dump` does, is waited for without the head.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_waits_for_a_reader_keeps_no_commit_waiting() {
+    let database = Database::postgres().await;
+    small_partitions(&database).await;
+    let node = filled(&database).await;
+    follow(&node).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut reading = database.sql().await;
+    reading.run("BEGIN").await.unwrap();
+    reading.run("LOCK TABLE events IN ACCESS SHARE MODE").await.unwrap();
+    let archiving = tokio::spawn({
+        let (node, path) = (std::sync::Arc::clone(&node), folder.path().join("archive"));
+        async move { archive(&node, 600, &path, None, &|_, _| {}).await }
+    });
+    let (begun, mut longest) = (std::time::Instant::now(), std::time::Duration::ZERO);
+    while begun.elapsed() < std::time::Duration::from_secs(3) {
+        let commit = std::time::Instant::now();
+        node.append(vec![(access_stream("r"), registrar::committer::ExpectedVersion::Any, vec![trail_read("t")])])
+            .await
+            .unwrap();
+        longest = longest.max(commit.elapsed());
+    }
+    assert!(!archiving.is_finished(), "it does not wait");
+    assert!(longest < std::time::Duration::from_secs(2), "{longest:?}");
+    reading.run("ROLLBACK").await.unwrap();
+    assert_eq!(archiving.await.unwrap().unwrap(), Archived { first: 1, last: 512 });
+}
+
 /// What was there before the partitions is in them afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_move_into_partitions() {

@@ -2,6 +2,7 @@
 
 use crate::on_both_stores;
 use crate::support::*;
+use registrar::journal::StoredSnapshot;
 use registrar::node::Node;
 use registrar_aggregates::admin::Admin;
 use serde_json::Value;
@@ -41,7 +42,7 @@ on_both_stores! {
         let node = database.open().await;
         let save = |last_sequence: u64| {
             let payload = Value::from(last_sequence).to_string();
-            node.journal.save_snapshot("admin", "a", registrar::journal::StoredSnapshot { last_sequence, payload })
+            node.journal.save_snapshot("admin", "a", StoredSnapshot { last_sequence, shape: 1, payload })
         };
         for (saved, latest) in [(100, 100), (300, 300), (200, 300), (300, 300)] {
             save(saved).await.unwrap();

@@ -42,3 +42,66 @@ async fn events_get_their_position_for_a_key() {
     let indexes = "SELECT count(*) FROM pragma_index_list('events')";
     assert_eq!(sql.number(indexes).await, 4, "the streams', and three for auditors");
 }
+
+/// Migrations from before nodes could be told that they are too old.
+const BEFORE_THE_RULE: [(&str, i64); 2] = [("postgres", 8), ("sqlite", 6)];
+
+/// What takes something away that an older release may rely on. Function bodies are looked at like everything else.
+fn narrows(sql: &str) -> bool {
+    let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
+    let words = code.flat_map(str::split_whitespace).map(str::to_uppercase).collect::<Vec<_>>().join(" ");
+    [" DROP ", " RENAME ", " SET NOT NULL", " TYPE ", " REVOKE ", " VALIDATE "]
+        .iter()
+        .any(|word| format!(" {words}").contains(word))
+}
+
+/// The schema that `sql` says releases must know at least.
+fn least_schema(sql: &str) -> Option<i64> {
+    let (_, number) = sql.split_once("UPDATE journal_head SET least_schema = ")?;
+    number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
+}
+
+#[test]
+fn what_takes_something_away_is_told_from_what_adds() {
+    for sql in [
+        "DROP FUNCTION journal_append;",
+        "ALTER TABLE events\n    DROP COLUMN payload;",
+        "alter table a rename to b;",
+        "ALTER TABLE a ALTER COLUMN b SET NOT NULL;",
+        "ALTER TABLE a ALTER COLUMN b TYPE bigint;",
+    ] {
+        assert!(narrows(sql), "{sql}");
+    }
+    for sql in
+        ["CREATE TABLE a (b int NOT NULL);", "-- DROP comes with the next release.\nALTER TABLE a ADD COLUMN b int;"]
+    {
+        assert!(!narrows(sql), "{sql}");
+    }
+}
+
+/// Nodes of the release before go on while nodes are replaced one by one.
+#[test]
+fn a_migration_that_takes_something_away_names_the_schema_that_does_without() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    for (store, last) in BEFORE_THE_RULE {
+        let mut numbers = Vec::new();
+        for file in std::fs::read_dir(root.join(store)).unwrap() {
+            let path = file.unwrap().path();
+            let (name, sql) = (path.file_name().unwrap().to_str().unwrap(), std::fs::read_to_string(&path).unwrap());
+            let number: i64 = name.split_once('_').unwrap().0.parse().unwrap();
+            numbers.push(number);
+            if number <= last || !narrows(&sql) {
+                continue;
+            }
+            let least = least_schema(&sql).unwrap_or_else(|| {
+                panic!(
+                    "{store}/{name} takes something away: add first, take away in a later release, and say \
+                     `UPDATE journal_head SET least_schema = N;`, N being the migration that brought the replacement"
+                )
+            });
+            assert!((1..number).contains(&least), "{store}/{name}: the release before must know schema {least}");
+        }
+        numbers.sort_unstable();
+        assert!(numbers.last() > Some(&last), "{store}: {numbers:?}");
+    }
+}

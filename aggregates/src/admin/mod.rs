@@ -17,7 +17,7 @@ pub use event::{AccountOpened, AdminEvent, Registration};
 pub use granting::{Catalogue, Granter};
 pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
 
-use crate::{Decide, decide::aggregate, values::Finding};
+use crate::{Decide, Snapshots, decide::aggregate, values::Finding};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +112,7 @@ pub enum AdminError {
 }
 
 impl Decide for Admin {
-    const SNAPSHOT: Option<&'static [&'static str]> = Some(profile::PERSONAL_STATE);
+    const SNAPSHOT: Option<Snapshots> = Some(Snapshots { shape: 1, personal: profile::PERSONAL_STATE });
 
     fn creates(command: &AdminCommand) -> bool {
         matches!(command, AdminCommand::Register(..))

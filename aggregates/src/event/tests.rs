@@ -1,6 +1,7 @@
 //! What must hold for every type of event, of whichever aggregate.
 
 mod identity;
+mod shapes;
 
 use super::*;
 use crate::{

@@ -3,7 +3,7 @@
 
 use crate::event::{EventFacts, event_names};
 use crate::values::GroupId;
-use crate::{Decide, decide::aggregate};
+use crate::{Decide, Snapshots, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -87,7 +87,7 @@ impl Tree {
 }
 
 impl Decide for Tree {
-    const SNAPSHOT: Option<&'static [&'static str]> = Some(&[]);
+    const SNAPSHOT: Option<Snapshots> = Some(Snapshots { shape: 1, personal: &[] });
 
     fn decide(&self, command: TreeCommand) -> Result<Vec<TreeEvent>, TreeError> {
         let TreeCommand::Hang { node, under } = command;

@@ -5,7 +5,7 @@
 //! from which the name signed in lately is judged by the failures of this name in it and by nothing else.
 
 use crate::event::{EventFacts, event_names};
-use crate::{Decide, decide::aggregate};
+use crate::{Decide, Snapshots, decide::aggregate};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -219,7 +219,7 @@ fn pause_after(failures: usize) -> Option<TimeDelta> {
 }
 
 impl Decide for Guard {
-    const SNAPSHOT: Option<&'static [&'static str]> = Some(&[]);
+    const SNAPSHOT: Option<Snapshots> = Some(Snapshots { shape: 1, personal: &[] });
 
     fn decide(&self, command: GuardCommand) -> Result<Vec<GuardEvent>, GuardError> {
         match command {

@@ -14,8 +14,6 @@ use std::collections::BTreeSet;
 type Decided = Result<Vec<UserEvent>, UserError>;
 
 impl Decide for User {
-    const SNAPSHOT: Option<&'static [&'static str]> = None;
-
     fn creates(command: &UserCommand) -> bool {
         matches!(command, UserCommand::Create(_))
     }

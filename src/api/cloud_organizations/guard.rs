@@ -5,9 +5,11 @@ use super::parameters::check_ids;
 use crate::api::AppState;
 use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
 use crate::api::common::guard::{acting, check_length, denied, unrecognised};
+use crate::api::common::repeat::as_of_one_moment;
 use crate::api::common::routes::{Routes, declared};
 use crate::api::common::{ApiError, Caller, freshness, idempotency, limits};
 use crate::auth::{AuthError, Permission, Principal, api_keys};
+use crate::read_store::Documents;
 use crate::security::{self, Event};
 use axum::extract::{FromRequestParts, RawPathParams, Request};
 use axum::http::HeaderMap;
@@ -47,27 +49,34 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
 }
 
 async fn guard(permission: Permission, request: Request, next: Next) -> Response {
-    let (mut parts, body) = request.into_parts();
-    let extensions = &parts.extensions;
+    let extensions = request.extensions();
     let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
     else {
         return ApiError::internal("the guard stands outside the boundary").into_response();
     };
     let known = app.node.heads.position();
-    let mut response = match admit(&app, permission, &mut parts, facts).await {
-        Ok((caller, tenant)) => {
-            parts.extensions.insert(caller);
-            parts.extensions.insert(tenant);
-            next.run(Request::from_parts(parts, body)).await
+    let mut response = as_of_one_moment(&app, request, |request, documents| {
+        let (app, facts, next) = (app.clone(), facts.clone(), next.clone());
+        async move {
+            let (mut parts, body) = request.into_parts();
+            match admit(&app, documents, permission, &mut parts, facts).await {
+                Ok((caller, tenant)) => {
+                    parts.extensions.insert(caller);
+                    parts.extensions.insert(tenant);
+                    next.run(Request::from_parts(parts, body)).await
+                }
+                Err(error) => error.into_response(),
+            }
         }
-        Err(error) => error.into_response(),
-    };
+    })
+    .await;
     freshness::note_position(&mut response, known);
     response
 }
 
 async fn admit(
     app: &AppState,
+    documents: Documents,
     permission: Permission,
     parts: &mut Parts,
     facts: RequestFacts,
@@ -79,7 +88,7 @@ async fn admit(
     let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::NoSuchPath)?;
     let asked_for = check_ids(&parameters)?;
     freshness::await_position(app, &parts.headers).await?;
-    let tenant = tenant_of(app, &facts, &principal).await?;
+    let tenant = tenant_of(app, &documents, &facts, &principal).await?;
     // Whether another organization exists is not told.
     if asked_for.is_some_and(|id| id != tenant.organization.id) {
         security::refused(Event::Unseen, "another organization");
@@ -89,7 +98,7 @@ async fn admit(
         return Err(denied(permission.name()));
     }
     check_length(&parts.headers, BODY_MAX_BYTES)?;
-    Ok((Caller::new(principal, facts, app.node.documents.of_now()), tenant))
+    Ok((Caller::new(principal, facts, documents), tenant))
 }
 
 async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) -> Result<Principal, ApiError> {
@@ -102,9 +111,14 @@ async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) ->
 }
 
 /// The keys of an organization that is gone are no longer in force.
-async fn tenant_of(app: &AppState, facts: &RequestFacts, principal: &Principal) -> Result<Tenant, ApiError> {
+async fn tenant_of(
+    app: &AppState,
+    documents: &Documents,
+    facts: &RequestFacts,
+    principal: &Principal,
+) -> Result<Tenant, ApiError> {
     let id = principal.organization.as_deref().unwrap_or_default();
-    let found = app.node.documents.find::<OrganizationDocument>(id).await?;
+    let found = documents.find::<OrganizationDocument>(id).await?;
     let gone = || unrecognised(app, facts, "the API key's organization is gone", true);
     let organization = found.value.ok_or_else(gone)?;
     Ok(Tenant { organization, position: found.position })

@@ -19,6 +19,11 @@ use axum::response::{IntoResponse, Response};
 use std::error::Error;
 use std::sync::Arc;
 
+/// A node that a later release has overtaken.
+pub const OLD_RELEASE: &str = "this node's release is too old for the database; a later release has to take its place";
+/// A state that was archived in the shape of another release.
+const OTHER_SHAPE: &str =
+    "this needs a state that an earlier release archived; the operator has to run `registrar journal resnapshot`";
 /// Seconds after which a client may try again.
 const RETRY_AFTER_SECONDS: u64 = 1;
 /// Tells the same as `Retry-After` to clients of the cloud dialect.
@@ -117,6 +122,14 @@ pub enum ApiError {
     /// Something that the answer needs is away or busy; the same request may succeed a moment later.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
+    /// The same for what does not pass by itself: somebody has to act, as the text says.
+    #[error("{detail}")]
+    OutOfService {
+        /// The text for the client.
+        detail: &'static str,
+        /// What it was.
+        source: JournalError,
+    },
     /// A fault of ours.
     #[error("internal error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
@@ -156,7 +169,7 @@ impl ApiError {
             ApiError::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             ApiError::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             ApiError::Archived { .. } => StatusCode::GONE,
-            ApiError::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            ApiError::Unavailable(_) | ApiError::OutOfService { .. } => StatusCode::SERVICE_UNAVAILABLE,
             ApiError::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -179,7 +192,7 @@ impl ApiError {
             ApiError::IdempotencyKeyReused => "idempotency-key-reused",
             ApiError::TooManyRequests { .. } => "too-many-requests",
             ApiError::Archived { .. } => "archived",
-            ApiError::Unavailable(_) => "unavailable",
+            ApiError::Unavailable(_) | ApiError::OutOfService { .. } => "unavailable",
             ApiError::Internal(_) => "internal",
         }
     }
@@ -215,7 +228,8 @@ impl ApiError {
             | ApiError::IdempotencyKeyReused
             | ApiError::TooManyRequests { .. }
             | ApiError::AlreadyAnswered
-            | ApiError::Archived { .. } => self.to_string(),
+            | ApiError::Archived { .. }
+            | ApiError::OutOfService { .. } => self.to_string(),
         }
     }
 
@@ -235,7 +249,9 @@ impl ApiError {
                 let seconds = HeaderValue::from(*reset_seconds);
                 vec![(RETRY_AFTER, seconds.clone()), (RATE_LIMIT_RESET, seconds)]
             }
-            ApiError::Unavailable(_) => vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))],
+            ApiError::Unavailable(_) | ApiError::OutOfService { .. } => {
+                vec![(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))]
+            }
             _ => vec![],
         }
     }
@@ -245,6 +261,7 @@ impl ApiError {
             ApiError::Internal(source) => tracing::error!(error = chain(source.as_ref()), "request failed"),
             ApiError::Unavailable(Some(source)) => tracing::warn!(error = chain(source.as_ref()), "request not served"),
             ApiError::Unavailable(None) => tracing::warn!("request not served"),
+            ApiError::OutOfService { source, .. } => tracing::error!(error = chain(source), "request not served"),
             _ => {}
         }
     }
@@ -279,9 +296,11 @@ impl From<JournalError> for ApiError {
                 detail: "the change is too large: what is stored of it must not be longer than 262144 bytes",
                 meta: None,
             },
-            JournalError::Unavailable(_) | JournalError::OtherGeneration => {
+            JournalError::Unavailable(_) | JournalError::OtherGeneration | JournalError::Overtaken => {
                 ApiError::Unavailable(Some(Box::new(error)))
             }
+            JournalError::OldRelease => ApiError::OutOfService { detail: OLD_RELEASE, source: error },
+            JournalError::OtherShape { .. } => ApiError::OutOfService { detail: OTHER_SHAPE, source: error },
             JournalError::NotFoldable(_) | JournalError::Corrupt(_) => ApiError::Internal(Box::new(error)),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::api::AppState;
 use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::repeat::as_of_one_moment;
 use crate::api::common::{ApiError, freshness};
 use crate::auth::{Permission, Principal};
 use crate::executor::RequestContext;
@@ -65,31 +66,50 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Lets those pass who have `permission`: first 401, then 403, and only then whatever the request says.
-pub async fn guard(permission: Permission, mut request: Request, next: Next) -> Response {
+pub async fn guard(permission: Permission, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
     else {
         return ApiError::internal("the guard stands outside the boundary").into_response();
     };
     let known = app.node.heads.position();
-    let may = |principal: &Principal| principal.may(permission);
-    let mut response = match admit(&app, permission.name(), may, request.headers(), facts).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
-    };
+    let may = move |principal: &Principal| principal.may(permission);
+    let mut response = admitted(&app, permission.name(), may, request, facts, next).await;
     freshness::note_position(&mut response, known);
     response
+}
+
+/// Answers a request by `next` if its caller may what is `named`, as of one moment.
+pub async fn admitted(
+    app: &AppState,
+    named: &str,
+    may: impl Fn(&Principal) -> bool,
+    request: Request,
+    facts: RequestFacts,
+    next: Next,
+) -> Response {
+    as_of_one_moment(app, request, |mut request, documents| {
+        let (facts, next, may) = (facts.clone(), next.clone(), &may);
+        async move {
+            match admit(app, documents, named, may, request.headers(), facts).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    next.run(request).await
+                }
+                Err(error) => error.into_response(),
+            }
+        }
+    })
+    .await
 }
 
 /// The caller of a request, if it may what is `named`.
 ///
 /// # Errors
 /// `Unauthenticated`, `Forbidden`; `PayloadTooLarge` by what the headers say; `Unavailable`.
-pub async fn admit(
+async fn admit(
     app: &AppState,
+    documents: Documents,
     named: &str,
     may: impl FnOnce(&Principal) -> bool,
     headers: &HeaderMap,
@@ -98,7 +118,6 @@ pub async fn admit(
     let credentials = headers.get(AUTHORIZATION);
     // What is no text is no token either, but it was sent.
     let authorization = credentials.map(|value| value.to_str().unwrap_or("Bearer"));
-    let documents = app.node.documents.of_now();
     let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
         Err(crate::auth::AuthError::Unauthenticated(reason)) => {
@@ -112,8 +131,9 @@ pub async fn admit(
         return Err(denied(named));
     }
     check_length(headers, BODY_MAX_BYTES)?;
-    let waited = freshness::await_position(app, headers).await?;
-    let documents = if waited { app.node.documents.of_now() } else { documents };
+    if freshness::await_position(app, headers).await? {
+        documents.ask_anew();
+    }
     Ok(Caller::new(principal, facts, documents))
 }
 

@@ -208,14 +208,8 @@ async fn admit(gate: Gate, mut request: Request, next: Next) -> Response {
         freshness::note_position(&mut response, heads.position());
         return response;
     }
-    let may = |principal: &Principal| gate.admits(&principal.holder());
-    let mut response = match guard::admit(&app, gate.name(), may, request.headers(), facts).await {
-        Ok(caller) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
-    };
+    let may = move |principal: &Principal| gate.admits(&principal.holder());
+    let mut response = guard::admitted(&app, gate.name(), may, request, facts, next).await;
     // A read reflects what was known before it, at least; a write what it brought about.
     freshness::note_position(&mut response, if writes { heads.position() } else { known });
     response

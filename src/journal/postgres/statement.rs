@@ -4,7 +4,7 @@
 //! moved the head, and it writes nothing, or they have remembered an answer, which a unique key finds (see
 //! `writer.rs`).
 
-use super::{CHANNEL, signed};
+use super::{CHANNEL, schema, signed};
 use crate::journal::{
     Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, JournalError, JournalResult, StreamId, assembled,
 };
@@ -25,6 +25,9 @@ pub(super) const LOST: i32 = 2;
 pub(super) const NO_ROOM: i32 = 3;
 /// Status: the events would be recorded in the future.
 pub(super) const CLOCK_AHEAD: i32 = 4;
+
+/// Status: later releases have changed the tables, so that this one must not write to them.
+pub(super) const OLD_RELEASE: i32 = 5;
 
 /// A statement in the making.
 #[derive(Default)]
@@ -113,10 +116,10 @@ impl Statement {
     ) -> JournalResult<()> {
         let generation = self.argument(signed(batch.generation)?)?;
         let frontier = self.argument(batch.expected_frontier.to_bytes())?;
-        self.part(
-            "head",
-            "SELECT position, generation, frontier, partitioned_until, recorded_at FROM journal_head FOR UPDATE",
-        );
+        let text = "SELECT position, generation, frontier, partitioned_until, recorded_at, least_schema \
+                    FROM journal_head FOR UPDATE";
+        self.part("head", text);
+        let schema = schema();
         let mut lists = ["NULL::bigint[]"; 3];
         if let Some(versions) = self.versions(batch, streams)? {
             self.part(
@@ -171,14 +174,15 @@ impl Statement {
         self.part(
             "found",
             &format!(
-                "SELECT h.position, h.generation, h.frontier, h.partitioned_until, {ahead} AS ahead, {streams} AS lost_streams, \
+                "SELECT h.position, h.generation, h.frontier, h.partitioned_until, h.least_schema > {schema} AS outdated, \
+                 {ahead} AS ahead, {streams} AS lost_streams, \
                  {takes} AS lost_takes, {answers} AS lost_answers FROM head h"
             ),
         );
         self.parts.push(format!(
-            "checked AS MATERIALIZED (SELECT CASE WHEN position <> {head} OR generation <> {generation} \
-             OR frontier <> {frontier} THEN {HEAD_MOVED} \
-             WHEN ahead THEN {CLOCK_AHEAD} \
+            "checked AS MATERIALIZED (SELECT CASE WHEN outdated THEN {OLD_RELEASE} \
+             WHEN position <> {head} OR generation <> {generation} \
+             OR frontier <> {frontier} THEN {HEAD_MOVED} WHEN ahead THEN {CLOCK_AHEAD} \
              WHEN lost_streams IS NOT NULL OR lost_takes IS NOT NULL OR lost_answers IS NOT NULL THEN {LOST} \
              WHEN partitioned_until < {end} THEN {NO_ROOM} ELSE {WRITTEN} END AS status, \
              partitioned_until AS room, lost_streams, lost_takes, lost_answers FROM found)"

@@ -2,7 +2,7 @@
 
 use super::copy::copy_documents;
 use super::statement::{self, Statement};
-use super::{head, signed, unsigned};
+use super::{HEAD, head, signed, unsigned};
 use crate::folding::Rows;
 use crate::journal::{
     Batch, Committed, FENCE, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId, assembled,
@@ -110,6 +110,8 @@ impl JournalWriter for PostgresWriter {
                 statement::NO_ROOM => return Err(JournalError::corrupt("there is no partition for the events")),
                 statement::HEAD_MOVED => break Committed::HeadMoved,
                 statement::CLOCK_AHEAD => break Committed::ClockAhead,
+                // Whatever holds the head lets go of it with the connection.
+                statement::OLD_RELEASE => return Err(JournalError::OldRelease),
                 statement::LOST => {
                     let (streams, reads) = Lost::told_apart(indexes(&row, "lost_streams")?, batch);
                     break Committed::Lost(Lost {
@@ -136,7 +138,7 @@ impl JournalWriter for PostgresWriter {
         }
         sqlx::query("BEGIN").execute(&mut self.connection).await?;
         self.locked = true;
-        let text = "SELECT position, generation, recorded_at, frontier FROM journal_head FOR UPDATE";
+        let text = assembled(format!("{HEAD} FOR UPDATE"));
         head(&sqlx::query(text).fetch_one(&mut self.connection).await?)
     }
 

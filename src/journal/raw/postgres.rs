@@ -77,14 +77,28 @@ impl RawJournal for PostgresStore {
 
     async fn uncovered(
         &self,
-        types: &[&str],
+        shapes: &[(&str, u32)],
         until: u64,
         after: &(String, String),
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>> {
-        let text = format!("WITH types AS (SELECT unnest($5::text[]) AS value) {}", super::sqlite::UNCOVERED);
+        let text = format!("{} {}", shapes_in("$5", "$6"), super::sqlite::UNCOVERED);
         let query = sqlx::query_as(assembled(text)).bind(signed(until)?).bind(&after.0).bind(&after.1);
-        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(types);
+        let (types, numbers) = lists(shapes)?;
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(types).bind(numbers);
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    async fn unshaped(
+        &self,
+        shapes: &[(&str, u32)],
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>> {
+        let text = format!("{} {}", shapes_in("$4", "$5"), super::sqlite::UNSHAPED);
+        let (types, numbers) = lists(shapes)?;
+        let query = sqlx::query_as(assembled(text)).bind(&after.0).bind(&after.1);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(types).bind(numbers);
         Ok(query.fetch_all(&self.pool).await?)
     }
 
@@ -130,6 +144,17 @@ impl RawJournal for PostgresStore {
         sqlx::query(super::sqlite::FORGET_KEYS).execute(&mut connection).await?;
         Ok(Some(Box::new(PostgresRestore { connection, partitioned_until: 0 })))
     }
+}
+
+/// Aggregate types with numbers of shapes, out of two arrays.
+fn shapes_in(types: &str, numbers: &str) -> String {
+    format!("WITH shapes AS (SELECT * FROM unnest({types}::text[], {numbers}::integer[]) t (aggregate_type, shape))")
+}
+
+/// The same as arrays.
+fn lists<'a>(shapes: &[(&'a str, u32)]) -> JournalResult<(Vec<&'a str>, Vec<i32>)> {
+    let pairs = shapes.iter().map(|(name, shape)| Ok((*name, i32::try_from(*shape).map_err(JournalError::corrupt)?)));
+    Ok(pairs.collect::<JournalResult<Vec<_>>>()?.into_iter().unzip())
 }
 
 /// Locks the events for good, before the head: commits take both in this order. All who read or commit next wait for the

@@ -26,11 +26,19 @@ pub(super) const MISNUMBERED: &str = "SELECT e.aggregate_type, e.aggregate_id FR
      WHERE e.aggregate_type = s.aggregate_type AND e.aggregate_id = s.aggregate_id) LIMIT 1";
 
 /// Streams that have events up to `$1` that no snapshot covers.
-pub(super) const UNCOVERED: &str = "SELECT e.aggregate_type, e.aggregate_id FROM events e WHERE e.position <= $1 \
-     AND (e.aggregate_type, e.aggregate_id) > ($2, $3) AND e.aggregate_type IN (SELECT value FROM types) \
-     GROUP BY e.aggregate_type, e.aggregate_id HAVING max(e.sequence) > coalesce((SELECT max(s.last_sequence) \
-     FROM snapshots s WHERE s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id), 0) \
-     ORDER BY e.aggregate_type, e.aggregate_id LIMIT $4";
+pub(super) const UNCOVERED: &str = "SELECT e.aggregate_type, e.aggregate_id FROM events e \
+     JOIN shapes t ON t.aggregate_type = e.aggregate_type WHERE e.position <= $1 \
+     AND (e.aggregate_type, e.aggregate_id) > ($2, $3) \
+     GROUP BY e.aggregate_type, e.aggregate_id, t.shape HAVING max(e.sequence) > coalesce((SELECT max(s.last_sequence) \
+     FROM snapshots s WHERE s.aggregate_type = e.aggregate_type AND s.aggregate_id = e.aggregate_id \
+     AND s.shape >= t.shape), 0) ORDER BY e.aggregate_type, e.aggregate_id LIMIT $4";
+
+/// Streams that begin with archived events and have no snapshot that is read.
+pub(super) const UNSHAPED: &str = "SELECT s.aggregate_type, s.aggregate_id FROM streams s \
+     JOIN shapes t ON t.aggregate_type = s.aggregate_type CROSS JOIN journal_head h \
+     WHERE s.first_position <= h.archived_until AND (s.aggregate_type, s.aggregate_id) > ($1, $2) \
+     AND NOT EXISTS (SELECT 1 FROM snapshots n WHERE n.aggregate_type = s.aggregate_type \
+     AND n.aggregate_id = s.aggregate_id AND n.shape >= t.shape) ORDER BY s.aggregate_type, s.aggregate_id LIMIT $3";
 
 /// Keeps of the events up to `$1` those that streams are loaded from.
 pub(super) const CARRY: &str = "INSERT INTO carried_events SELECT position, recorded_at, aggregate_type, aggregate_id, \
@@ -60,6 +68,11 @@ const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
 /// Events that one row of a scan brings.
 const GATHERED: u64 = 250;
+
+/// Aggregate types with numbers of shapes, out of a JSON list of pairs.
+fn shapes_in(argument: &str) -> String {
+    format!("WITH shapes AS (SELECT value ->> 0 AS aggregate_type, value ->> 1 AS shape FROM json_each({argument}))")
+}
 
 #[async_trait]
 impl RawJournal for SqliteStore {
@@ -147,14 +160,25 @@ impl RawJournal for SqliteStore {
 
     async fn uncovered(
         &self,
-        types: &[&str],
+        shapes: &[(&str, u32)],
         until: u64,
         after: &(String, String),
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>> {
-        let text = format!("WITH types AS (SELECT value FROM json_each($5)) {UNCOVERED}");
-        let query = sqlx::query_as(assembled(text)).bind(signed(until)?).bind(&after.0).bind(&after.1);
-        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(json!(types).to_string());
+        let query = sqlx::query_as(assembled(format!("{} {UNCOVERED}", shapes_in("$5"))));
+        let query = query.bind(signed(until)?).bind(&after.0).bind(&after.1);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(json!(shapes).to_string());
+        Ok(query.fetch_all(&self.pool).await?)
+    }
+
+    async fn unshaped(
+        &self,
+        shapes: &[(&str, u32)],
+        after: &(String, String),
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>> {
+        let query = sqlx::query_as(assembled(format!("{} {UNSHAPED}", shapes_in("$4")))).bind(&after.0).bind(&after.1);
+        let query = query.bind(i64::try_from(limit).unwrap_or(i64::MAX)).bind(json!(shapes).to_string());
         Ok(query.fetch_all(&self.pool).await?)
     }
 

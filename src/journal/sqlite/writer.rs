@@ -8,7 +8,7 @@ use crate::journal::FENCE;
 use crate::journal::codec::timestamp;
 use crate::journal::{
     AnswerStep, Batch, ClaimStep, Committed, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId,
-    SubjectKeyStep, assembled,
+    SubjectKeyStep, assembled, check_schema,
 };
 use crate::read_store::{Body, sql};
 use async_trait::async_trait;
@@ -54,10 +54,11 @@ impl SqliteWriter {
     }
 
     async fn check(&mut self, batch: &Batch) -> JournalResult<Committed> {
-        let (position, generation, frontier): (i64, i64, Vec<u8>) =
-            sqlx::query_as("SELECT position, generation, frontier FROM journal_head")
+        let (position, generation, least_schema, frontier): (i64, i64, i64, Vec<u8>) =
+            sqlx::query_as("SELECT position, generation, least_schema, frontier FROM journal_head")
                 .fetch_one(&mut self.connection)
                 .await?;
+        check_schema(least_schema, super::schema())?;
         if position != signed(batch.expected_head)?
             || generation != signed(batch.generation)?
             || frontier != batch.expected_frontier.to_bytes()

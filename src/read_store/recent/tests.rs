@@ -201,11 +201,12 @@ proptest! {
                     let from = moments.len().saturating_sub(LAST_MOMENTS);
                     let moment = moments[from + moment.index(moments.len() - from)];
                     let (key, text) = key(by_id, sought);
-                    if let Some(found) = recent.find(by(key), &text, moment) {
+                    if let Some((at, found)) = recent.find(by(key), &text, moment) {
                         let found = found.map(|body| body.text);
-                        let from = usize::try_from(moment.position).unwrap();
-                        let was = |state: &State| looked_up(state, key, sought).map(|body| body.text) == found;
-                        prop_assert!(states[from..].iter().any(was), "{key} {text} at {moment:?}: {found:?}");
+                        prop_assert!(at.position >= moment.position && at.generation == moment.generation);
+                        let state = &states[usize::try_from(at.position).unwrap()];
+                        let was = looked_up(state, key, sought).map(|body| body.text);
+                        prop_assert!(was == found, "{key} {text} at {at:?}: {found:?}, and it was {was:?}");
                     }
                 }
             }
@@ -219,7 +220,7 @@ fn found(position: u64, value: &str, body: Option<Body>) -> LookedUp {
 }
 
 fn text(recent: &Recent, key: &'static str, sought: &str, position: u64) -> Option<Option<String>> {
-    let found = recent.find(by(key), sought, Moment { position, generation: 1 })?;
+    let (_, found) = recent.find(by(key), sought, Moment { position, generation: 1 })?;
     Some(found.map(|body| body.text.to_string()))
 }
 

@@ -1,0 +1,81 @@
+//! States made anew whose events were archived: a release that keeps them in another shape does not read the snapshots of
+//! the release before, and the events are in files.
+
+use super::archived::{History, HistoryError};
+use super::states::{self, Folded};
+use crate::followers::Leadership;
+use crate::journal::JournalError;
+use crate::node::Node;
+use std::collections::HashMap;
+
+/// States in memory at once; each so many take one reading of the archives.
+const STATES: usize = 10_000;
+/// Events read in one go.
+const PAGE: usize = 1_000;
+
+/// Why states were not made anew. Those that were are kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ResnapshotError {
+    /// Another process archives, or does the same.
+    #[error("another process is archiving events of this database")]
+    Busy,
+    /// An archive cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// The database failed.
+    #[error("the database failed: {0}")]
+    Journal(#[from] JournalError),
+}
+
+/// Makes a snapshot of today's shape for every stream that cannot be loaded without archived events, and answers how many
+/// there were. Servers may run meanwhile. `progress` is told how many of how many archived events are read.
+///
+/// # Errors
+/// [`ResnapshotError`].
+pub async fn resnapshot(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<u64, ResnapshotError> {
+    let Some(_leadership) = Leadership::try_take(&node.store, "archive").await? else {
+        return Err(ResnapshotError::Busy);
+    };
+    let raw = node.store.raw();
+    let (shapes, until) = (states::shapes(), raw.archived_until().await?);
+    let (mut made, mut after) = (0, (String::new(), String::new()));
+    loop {
+        let streams = raw.unshaped(&shapes, &after, STATES).await?;
+        let Some(last) = streams.last() else { return Ok(made) };
+        after = last.clone();
+        for mut folded in fold_archives(node, &streams, until, progress).await? {
+            folded.catch_up(node).await?;
+            folded.save(node).await?;
+            made += 1;
+        }
+    }
+}
+
+/// The states of `streams` as the archived events leave them.
+async fn fold_archives(
+    node: &Node,
+    streams: &[(String, String)],
+    until: u64,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Vec<Folded>, ResnapshotError> {
+    let mut by_type: HashMap<&str, HashMap<&str, Folded>> = HashMap::new();
+    for (aggregate_type, aggregate_id) in streams {
+        let folded = Folded::absent(aggregate_type, aggregate_id)?;
+        by_type.entry(aggregate_type).or_default().insert(aggregate_id, folded);
+    }
+    let (mut history, mut at) = (History::of(node), 0);
+    while at < until {
+        let page = usize::try_from(until - at).unwrap_or(PAGE).min(PAGE);
+        let events = history.read(at, page).await?;
+        let Some(last) = events.last() else { break };
+        at = last.position;
+        for event in &events {
+            let of_type = by_type.get_mut(event.aggregate_type.as_str());
+            if let Some(folded) = of_type.and_then(|states| states.get_mut(event.aggregate_id.as_str())) {
+                folded.apply(node, std::slice::from_ref(event)).await?;
+            }
+        }
+        progress(at, until);
+    }
+    Ok(by_type.into_values().flat_map(HashMap::into_values).collect())
+}

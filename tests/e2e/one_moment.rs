@@ -1,0 +1,157 @@
+//! One request reads as of one moment, whatever is written while it reads.
+
+use crate::ecg_app::{ADMINS, App};
+use crate::on_both_stores;
+use crate::support::*;
+use registrar::api::ApiSettings;
+use registrar::auth::permissions::ADMINISTRATOR;
+use registrar::committer::ExpectedVersion;
+use registrar::node::Node;
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::admin::{AdminEvent, Person};
+use registrar_projections::AdminDocument;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn named(name: &str) -> DomainEvent {
+    let person = registered(Uuid::nil(), None).person;
+    AdminEvent::PersonAmended { person: Person { last_name: name.into(), ..person } }.into()
+}
+
+fn holding(policies: &[&str]) -> DomainEvent {
+    let policies = policies.iter().map(|policy| (*policy).to_owned()).collect();
+    AdminEvent::GrantsAmended { policies, custom_permissions: vec![] }.into()
+}
+
+/// Commits an event of each of two admins at once.
+async fn both(node: &Node, events: [(Uuid, DomainEvent); 2]) {
+    let streams = events.map(|(id, event)| (admin_stream(id), ExpectedVersion::Any, vec![event]));
+    node.append(streams.into()).await.unwrap();
+}
+
+/// Lets `write` go on in the background until it is dropped.
+struct Writing(Arc<AtomicBool>, Option<tokio::task::JoinHandle<()>>);
+
+impl Writing {
+    fn begin(node: &Arc<Node>, events: impl Fn(u32) -> [(Uuid, DomainEvent); 2] + Send + 'static) -> Self {
+        let (node, done) = (Arc::clone(node), Arc::new(AtomicBool::new(false)));
+        let ended = Arc::clone(&done);
+        let writing = tokio::spawn(async move {
+            for n in 0.. {
+                if ended.load(Ordering::Acquire) {
+                    break;
+                }
+                both(&node, events(n)).await;
+            }
+        });
+        Writing(done, Some(writing))
+    }
+
+    async fn end(mut self) {
+        self.0.store(true, Ordering::Release);
+        if let Some(writing) = self.1.take() {
+            writing.await.unwrap();
+        }
+    }
+}
+
+on_both_stores! {
+    async fn a_pair_of_look_ups_that_settles_is_of_one_moment(database) {
+        let (node, other) = (database.open().await, database.open().await);
+        let [a, b] = [Uuid::now_v7(), Uuid::now_v7()];
+        for id in [a, b] {
+            node.admin(id, registration(id, None)).await.unwrap();
+        }
+        // What this node commits it knows of, what another one does it has to look up.
+        for writer in [&node, &other] {
+            let writing = Writing::begin(writer, move |n| [(a, named(&n.to_string())), (b, named(&n.to_string()))]);
+            let (begun, mut settled, mut mixed) = (Instant::now(), 0, 0);
+            while settled < 50 || mixed < 10 {
+                assert!(begun.elapsed() < PATIENCE, "{settled} settled, {mixed} mixed");
+                let documents = node.documents.of_now();
+                let one = documents.find::<AdminDocument>(&a.to_string()).await.unwrap();
+                if mixed < 10 {
+                    // Something is committed in between.
+                    node.wait_for(one.position + 1, PATIENCE).await.unwrap();
+                }
+                let two = documents.find::<AdminDocument>(&b.to_string()).await.unwrap();
+                let same = one.value.unwrap().person.last_name == two.value.unwrap().person.last_name;
+                mixed += u32::from(!same);
+                if documents.settle().await.unwrap() {
+                    assert!(same, "two moments were taken for one");
+                    settled += 1;
+                }
+            }
+            writing.end().await;
+        }
+    }
+
+    async fn nobody_is_shown_what_came_with_the_loss_of_the_right_to_see_it(database) {
+        let app = App::over(database.open().await, ApiSettings::default()).await;
+        let (node, other) = (Arc::clone(&app.state.node), database.open().await);
+        let target = app.register(vec![]).await;
+        let path = format!("{ADMINS}/{}", node.find(target).await.person_id);
+        let caller: Uuid = app.caller.parse().unwrap();
+        for writer in [&node, &other] {
+            let writing = Writing::begin(writer, move |n| match n % 2 {
+                0 => [(caller, holding(&[])), (target, named("Secret"))],
+                _ => [(caller, holding(&[ADMINISTRATOR.id])), (target, named("Public"))],
+            });
+            let (begun, mut shown, mut refused) = (Instant::now(), 0, 0);
+            while shown < 40 || refused < 40 {
+                assert!(begun.elapsed() < PATIENCE, "{shown} shown, {refused} refused");
+                let answer = app.get(&path).await;
+                match answer.status.as_u16() {
+                    200 => {
+                        assert_eq!(answer.json()["person"]["lastName"], "Public");
+                        shown += 1;
+                    }
+                    403 => refused += 1,
+                    // Overtaken again and again.
+                    503 => {}
+                    _ => panic!("{answer:?}"),
+                }
+            }
+            writing.end().await;
+        }
+    }
+
+    async fn a_write_that_was_overtaken_is_carried_out_again_and_stored_once(database) {
+        let app = App::over(database.open().await, ApiSettings::default()).await;
+        let node = Arc::clone(&app.state.node);
+        let [target, beside] = [app.register(vec![]).await, app.register(vec![]).await];
+        let path = format!("{ADMINS}/{}", node.find(target).await.person_id);
+        let caller: Uuid = app.caller.parse().unwrap();
+        let before = node.find(target).await.version;
+        let writing = Writing::begin(&node, move |n| match n % 2 {
+            0 => [(caller, holding(&[])), (beside, named("0"))],
+            _ => [(caller, holding(&[ADMINISTRATOR.id])), (beside, named("1"))],
+        });
+        let (begun, mut stored, mut refused) = (Instant::now(), 0, 0);
+        while stored < 20 || refused < 20 {
+            assert!(begun.elapsed() < PATIENCE, "{stored} stored, {refused} refused");
+            let steps = json!([{"op": "replace", "path": "/person/lastName", "value": format!("Name {stored}")}]);
+            let answer = app.call("PATCH", &path).json(&steps).send().await;
+            match answer.status.as_u16() {
+                200 => {
+                    stored += 1;
+                    // One's own change is there at once.
+                    let seen = node.documents.of_now().find::<AdminDocument>(&target.to_string()).await.unwrap();
+                    let seen = seen.value.unwrap();
+                    assert_eq!(seen.version, before + stored, "{answer:?}");
+                    assert_eq!(json!(seen.person.last_name), answer.json()["person"]["lastName"]);
+                }
+                403 => refused += 1,
+                503 => {}
+                _ => panic!("{answer:?}"),
+            }
+        }
+        writing.end().await;
+        assert_eq!(node.find(target).await.version, before + stored, "each that was answered, and no other");
+    }
+}
