@@ -42,12 +42,10 @@ pub struct SessionBounds {
 }
 
 impl Default for SessionBounds {
+    /// The published ones, which make no difference between accounts.
     fn default() -> Self {
-        SessionBounds {
-            all: Bound { life: TimeDelta::days(90), idle: TimeDelta::days(14) },
-            // A working day, and twice the life of an access token.
-            privileged: Bound { life: TimeDelta::hours(24), idle: TimeDelta::hours(2) },
-        }
+        let all = Bound { life: TimeDelta::days(90), idle: TimeDelta::days(14) };
+        SessionBounds { all, privileged: all }
     }
 }
 

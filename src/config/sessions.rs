@@ -17,10 +17,10 @@ pub struct SessionArgs {
     /// How long a session goes on that is not refreshed [default: 14d, which is the most]
     #[arg(long, env = "REGISTRAR_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
     pub session_idle: Option<String>,
-    /// Longest life of a session of an ECG admin or a holder of a system role [default: 24h]
+    /// Longest life of a session of an ECG admin or a holder of a system role [default: as of all]
     #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_LIFE", value_name = "TIME", hide_env_values = true)]
     pub privileged_session_life: Option<String>,
-    /// How long such a session goes on that is not refreshed [default: 2h]
+    /// How long such a session goes on that is not refreshed [default: as of all]
     #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
     pub privileged_session_idle: Option<String>,
 }
@@ -34,15 +34,15 @@ impl SessionArgs {
         let SessionArgs { session_life, session_idle, privileged_session_life, privileged_session_idle } = self;
         let time =
             |name, text, default, max| given(text).map_or(Ok(default), |text| parse::time(name, &text, SHORTEST..=max));
-        let SessionBounds { all, privileged } = SessionBounds::default();
+        let all = SessionBounds::default().all;
         let all = Bound {
             life: time("REGISTRAR_SESSION_LIFE", session_life, all.life, all.life)?,
             idle: time("REGISTRAR_SESSION_IDLE", session_idle, all.idle, all.idle)?,
         };
-        let (default, name) = (privileged.life.min(all.life), "REGISTRAR_PRIVILEGED_SESSION_LIFE");
-        let life = time(name, privileged_session_life, default, all.life)?;
-        let (default, name) = (privileged.idle.min(all.idle), "REGISTRAR_PRIVILEGED_SESSION_IDLE");
-        let idle = time(name, privileged_session_idle, default, all.idle)?;
-        Ok(SessionBounds { all, privileged: Bound { life, idle } })
+        let privileged = Bound {
+            life: time("REGISTRAR_PRIVILEGED_SESSION_LIFE", privileged_session_life, all.life, all.life)?,
+            idle: time("REGISTRAR_PRIVILEGED_SESSION_IDLE", privileged_session_idle, all.idle, all.idle)?,
+        };
+        Ok(SessionBounds { all, privileged })
     }
 }
