@@ -8,7 +8,7 @@ pub use together::{Joint, Together};
 use crate::committer::{Append, Committer, ExpectedVersion, StreamAppend};
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Journal, JournalError, JournalResult, StoredSnapshot, StreamId, codec};
-use crate::read_store::settle_before_commit;
+use crate::read_store::forget_before_commit;
 use crate::security;
 use crate::vault::{Vault, VaultError};
 use quick_cache::sync::Cache;
@@ -280,7 +280,7 @@ impl Executor {
         streams: Vec<(StreamId, ExpectedVersion, Vec<DomainEvent>)>,
         reads: Vec<(StreamId, u64)>,
     ) -> JournalResult<Outcome> {
-        settle_before_commit().await?;
+        forget_before_commit();
         let own = || streams.iter().flat_map(|(_, _, events)| events).any(DomainEvent::own_act);
         if context.acts_for_another() && own() {
             return Err(JournalError::ActingForAnother);

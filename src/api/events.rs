@@ -77,7 +77,7 @@ async fn follow_events(
     headers: HeaderMap,
     Parameters(asked): Parameters<FromPosition>,
 ) -> Result<Response, ApiError> {
-    let feed = Feed::of(&app.node, app.settings.publish_personal);
+    let feed = Feed::of(&app.node, app.settings.publish_personal).by_turns();
     let head = feed.head().await?;
     let after = last_event_id(&headers)?.or(asked.after).unwrap_or(head);
     if after > head {

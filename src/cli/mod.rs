@@ -84,9 +84,11 @@ impl Command {
     /// What is logged unless the user says otherwise. Whoever asks for a token wants a token.
     fn log_level(&self) -> &'static str {
         match self {
-            Command::Serve(_) | Command::Migrate(_) | Command::Seed(_) => "info,async_nats=warn",
-            // What PostgreSQL finds worth noting about migrations is not what was asked for.
-            Command::Journal(_) | Command::Projections(_) => "info,sqlx::postgres::notice=warn",
+            Command::Serve(_)
+            | Command::Migrate(_)
+            | Command::Projections(_)
+            | Command::Seed(_)
+            | Command::Journal(_) => "info,async_nats=warn",
             Command::Token(_)
             | Command::Health(_)
             | Command::Backup(_)

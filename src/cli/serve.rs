@@ -13,7 +13,7 @@ use crate::directory::{accounts, moves};
 use crate::followers;
 use crate::node::Node;
 use crate::publisher::{self, PublisherStatus};
-use crate::{descriptors, telemetry};
+use crate::{descriptors, priority, telemetry};
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;
@@ -93,6 +93,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     announce((scheme, address), settings.public_url.as_deref(), settings.docs);
     let router = ending_feeds(api::router(state), &shutdown);
     let service = connections::Service { router, limits, trusted_proxies, tls };
+    background.spawn(send_away(shutdown.clone()));
     connections::answer(listener, service, &shutdown).await;
 
     shutdown.cancel();
@@ -204,6 +205,12 @@ fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>, doc
     if docs {
         let _ = output::line(format_args!("Documentation: {url}/docs"));
     }
+}
+
+/// Keeps nobody waiting who has not got their turn when the server stops.
+async fn send_away(shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    priority::close_seats();
 }
 
 /// A feed has no end of its own: without this a single reader would keep the server from stopping.

@@ -111,12 +111,16 @@ impl SqliteStore {
         store
     }
 
-    /// Whether this process may write to the file and beside it.
+    /// Whether this process may write to the file and beside it. What has no one's right to write is meant to stay as it is,
+    /// though the system would let root.
     #[must_use]
     pub(crate) fn may_be_written(&self) -> bool {
         let file = self.options.get_filename();
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        [file, folder].iter().all(|path| rustix::fs::access(*path, rustix::fs::Access::WRITE_OK).is_ok())
+        [file, folder].iter().all(|path| {
+            let meant = std::fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly());
+            meant && rustix::fs::access(*path, rustix::fs::Access::WRITE_OK).is_ok()
+        })
     }
 
     fn with(options: SqliteConnectOptions) -> Self {

@@ -4,6 +4,7 @@ use super::cloud_event::{CloudEvent, Identity, PersonalValues};
 use crate::heads::Heads;
 use crate::journal::{Journal, JournalError, JournalResult, Portion, Published, StoredEvent};
 use crate::node::Node;
+use crate::priority::seat;
 use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Feed {
     journal: Arc<dyn Journal>,
     heads: Heads,
     personal: PersonalValues,
+    /// Whether it is one of many, who take turns.
+    takes_turns: bool,
 }
 
 struct Reader {
@@ -44,7 +47,7 @@ impl Feed {
     /// The events of `journal`; `heads` wakes whoever waits for more.
     #[must_use]
     pub fn new(journal: Arc<dyn Journal>, heads: Heads, personal: PersonalValues) -> Self {
-        Feed { journal, heads, personal }
+        Feed { journal, heads, personal, takes_turns: false }
     }
 
     /// The events of a node, with personal values in the clear if `publish_personal`.
@@ -53,6 +56,12 @@ impl Feed {
         let personal =
             if publish_personal { PersonalValues::Clear(Arc::clone(&node.vault)) } else { PersonalValues::Redacted };
         Feed::new(Arc::clone(&node.journal), node.heads.clone(), personal)
+    }
+
+    /// The same for one of many readers, who take turns in reading a page.
+    #[must_use]
+    pub fn by_turns(self) -> Self {
+        Feed { takes_turns: true, ..self }
     }
 
     /// Position of the journal's last event, 0 if it is empty.
@@ -107,6 +116,7 @@ impl Reader {
             if self.caught_up {
                 self.wait().await;
             }
+            let _seat = if self.feed.takes_turns { Some(seat().await?) } else { None };
             let known_head = self.feed.heads.position();
             let portion = PAGE.after(self.read);
             let events = self.feed.journal.read_portion(self.after, portion).await?;

@@ -95,7 +95,7 @@ pub(super) struct Session<'a> {
     /// Position of the last acknowledged event.
     position: u64,
     noted: Noted,
-    /// When the stream was looked at, and the sequence of its last message then, 0 if it had none.
+    /// When the stream was looked at, and the sequence of a message that was there then or came next.
     looked: (Instant, u64),
     queue: VecDeque<CloudEvent>,
     in_flight: VecDeque<InFlight>,
@@ -142,7 +142,7 @@ impl<'a> Session<'a> {
             last_id: None,
             position: end.position,
             noted: Noted { position: end.position, at: Instant::now() },
-            looked: (Instant::now(), end.held()),
+            looked: (Instant::now(), end.stays()),
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
         })
@@ -240,8 +240,8 @@ impl<'a> Session<'a> {
     /// Looks whether the stream still ends where it was left, and whether what was in it then has been purged since.
     async fn check(&mut self) -> PublishResult<()> {
         let end = stream::end(&self.stream, self.feed.published().await?).await?;
-        let (looked_at, known) = std::mem::replace(&mut self.looked, (Instant::now(), end.held()));
-        if !end.is_limited && known > 0 && end.gone_until >= known && end.last.is_some() {
+        let (looked_at, known) = std::mem::replace(&mut self.looked, (Instant::now(), end.stays()));
+        if !end.is_limited && (known..=self.sequence).contains(&end.gone_until) && end.last.is_some() {
             // What was published behind the gap goes too: everything comes again, in order.
             tracing::warn!(
                 seconds = looked_at.elapsed().as_secs(),

@@ -41,9 +41,9 @@ pub(super) struct StreamEnd {
 }
 
 impl StreamEnd {
-    /// Sequence of the last message, 0 if there is none.
-    pub(super) fn held(&self) -> u64 {
-        if self.gone_until < self.sequence { self.sequence } else { 0 }
+    /// Sequence of a message that stays where nobody takes it away: the last one, or the next where there is none.
+    pub(super) fn stays(&self) -> u64 {
+        if self.gone_until < self.sequence { self.sequence } else { self.sequence + 1 }
     }
 }
 

@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use lookups::{Found, Lookups};
 use noted::Noted;
-pub(crate) use noted::settle_before_commit;
+pub(crate) use noted::forget_before_commit;
 use opened::Opened;
 pub use recent::Recent;
 pub use recent::totals::LONG;

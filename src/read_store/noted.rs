@@ -1,16 +1,16 @@
 //! What one request has looked up, to be found as of one moment: no decision may rest on a user as before a commit and on a
 //! group as after it.
 //!
-//! Look-ups are not held back for that. They are noted, and before the request writes or is answered it is found out whether
-//! all of them were so at the moment of the last one. Of what this node has committed in between that is known; the rest is
-//! looked up once more. If something was not, what was decided by it is void, and the request is carried out again.
+//! Look-ups are not held back for that. They are noted, and before the request is answered, unless it has written, it is found
+//! out whether all of them were so at the moment of the last one. Of what this node has committed in between that is known; the
+//! rest is looked up once more. If something was not, what was decided by it is void, and the request is carried out again.
 //!
 //! A list is of the moment of its own statement. What was looked up before is held to it; what is looked up after it is not
 //! compared with the list itself.
 
 use super::recent::{By, Recent};
 use super::{Documents, Moment};
-use crate::journal::{JournalError, JournalResult};
+use crate::journal::JournalResult;
 use crate::read_store::Body;
 use futures::future::try_join_all;
 use registrar_projections::is_followed;
@@ -129,8 +129,7 @@ impl Documents {
         }
     }
 
-    /// Does the work of a request that looks up by these documents. Its first commit goes through only if everything that
-    /// was looked up until then was so at one moment, else it is [`JournalError::Overtaken`].
+    /// Does the work of a request that looks up by these documents, until it commits.
     pub async fn within<F: Future>(&self, work: F) -> F::Output {
         REQUEST.scope(self.clone(), work).await
     }
@@ -153,11 +152,13 @@ impl Documents {
     }
 }
 
-/// Settles what the request has looked up, in whose course something is about to be committed.
-///
-/// # Errors
-/// `Overtaken` if it was not so at one moment; `Unavailable`, `OtherGeneration`.
-pub(crate) async fn settle_before_commit() -> JournalResult<()> {
-    let Ok(documents) = REQUEST.try_with(Clone::clone) else { return Ok(()) };
-    if documents.settle().await? { Ok(()) } else { Err(JournalError::Overtaken) }
+/// Compares nothing any more of what the request has looked up, in whose course something is about to be committed: the commit
+/// compares the streams that it was decided by. Held to one moment as well, requests that change one thing at once would keep
+/// one another from it.
+pub(crate) fn forget_before_commit() {
+    let _ = REQUEST.try_with(|documents| {
+        if let Some(noted) = &documents.noted {
+            noted.close();
+        }
+    });
 }

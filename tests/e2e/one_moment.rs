@@ -121,7 +121,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_write_that_was_overtaken_is_carried_out_again_and_stored_once(database) {
+    async fn a_write_amid_changes_is_stored_once(database) {
         let app = App::over(database.open().await, ApiSettings::default()).await;
         let node = Arc::clone(&app.state.node);
         let [target, beside] = [app.register(vec![]).await, app.register(vec![]).await];

@@ -119,7 +119,7 @@ on_both_stores! {
         let device = identity.get(&ada, "/v1/mfa-totp/").await["data"][0]["id"].as_str().unwrap().to_owned();
         identity.post(&ada, &format!("/v1/mfa-totp/{device}/disable/"), &json!({ "password": PASSWORD })).await;
         identity.refused(refresh(), 403, "totp-setup-required").await;
-        let switch = json!({ "organization-id": identity.acme });
+        let switch = json!({ "organization-id": identity.acme, "set-default": false });
         let path = format!("/v1/users/{id}/switch-organization/");
         identity.post_refused(&ada, &path, &switch, 403, "totp-setup-required").await;
         set_up(&identity, "ada@example.com").await;

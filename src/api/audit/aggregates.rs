@@ -10,6 +10,7 @@ use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
 use crate::journal::{JournalResult, Portion};
+use crate::priority::seat;
 use crate::replay::{self, Subject, Walk};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
@@ -130,6 +131,7 @@ impl History {
         from: Option<replay::Moment>,
         portion: Portion,
     ) -> JournalResult<(Vec<HistoryEvent>, u64, Option<replay::Moment>)> {
+        let _seat = seat().await?;
         let (mut items, replays) = (Vec::new(), &self.app.replays);
         let walk = match from {
             Some(moment) => Some(replays.walk_on(&self.subject, moment, self.part.until)),

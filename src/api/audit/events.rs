@@ -10,6 +10,7 @@ use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::journal::selection::{EventFilter, Selection};
 use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, codec};
+use crate::priority::seat;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
@@ -91,6 +92,7 @@ impl Reader {
         if after >= self.part.until {
             return Ok((Vec::new(), self.part.until));
         }
+        let _seat = seat().await?;
         let node = &self.app.node;
         let Selection { events, looked_until } =
             node.journal.select(&self.filter, after, self.part.until, portion).await?;
