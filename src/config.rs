@@ -6,7 +6,7 @@
 
 pub(crate) mod clear_text;
 mod nats;
-mod parse;
+pub(crate) mod parse;
 mod sessions;
 
 pub use clear_text::{ClearText, ClearTextArgs};
@@ -320,7 +320,7 @@ pub struct ServeSettings {
     pub service_documents: ServiceDocuments,
     /// Who knows stolen passwords.
     pub pwned: Option<Pwned>,
-    /// Whose sign-in needs a second factor.
+    /// Accounts whose sign-in needs a second factor.
     pub second_factor: Requirement,
     /// Whether every refresh exchanges the refresh token.
     pub rotate_refresh: bool,

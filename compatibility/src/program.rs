@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 /// Longer than anything takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Who the first administrator signs in as.
+/// Name that the first administrator signs in with.
 const ADMINISTRATOR: &str = "admin@registrar.local";
 
 /// A fresh database, which the program is started on.
@@ -43,7 +43,7 @@ pub struct Exported {
     pub event_type: String,
     /// Version of its payload's shape.
     pub event_version: String,
-    /// What happened.
+    /// Facts, as they are stored.
     pub payload: Box<RawValue>,
     /// The circumstances.
     pub metadata: Box<RawValue>,
@@ -121,7 +121,7 @@ impl Installation {
         Ok(server)
     }
 
-    /// What the journal itself says, all of it and in order; the program checks it against its hashes.
+    /// Events as the journal itself has them, all of them and in order; the program checks it against its hashes.
     ///
     /// # Errors
     /// A journal that is not in order.

@@ -25,7 +25,7 @@ enum Repository {
     Sqlite(SqliteEventRepository, SqlitePool),
 }
 
-/// What a repository answers, or why it cannot.
+/// Answer of a repository, or why there is none.
 pub type Answer<T> = Result<T, PersistenceError>;
 
 impl Stock {
@@ -51,7 +51,7 @@ impl Stock {
     /// A stream.
     ///
     /// # Errors
-    /// What the repository cannot read.
+    /// Errors of the repository.
     pub async fn events<A: Aggregate>(&self, id: &str) -> Answer<Vec<SerializedEvent>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_events::<A>(id).await,
@@ -75,10 +75,10 @@ impl Stock {
         Ok(by_type!(AccessToken, Admin, ApiKey, AuditAccess, CheckpointKey, KeyRing, Organization))
     }
 
-    /// What follows a number of a stream.
+    /// Events that follow a number of a stream.
     ///
     /// # Errors
-    /// What the repository cannot read.
+    /// Errors of the repository.
     pub async fn last_events<A: Aggregate>(&self, id: &str, after: usize) -> Answer<Vec<SerializedEvent>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_last_events::<A>(id, after).await,
@@ -89,7 +89,7 @@ impl Stock {
     /// The snapshot of a stream.
     ///
     /// # Errors
-    /// What the repository cannot read.
+    /// Errors of the repository.
     pub async fn snapshot<A: Aggregate>(&self, id: &str) -> Answer<Option<SerializedSnapshot>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_snapshot::<A>(id).await,

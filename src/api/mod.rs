@@ -105,7 +105,7 @@ pub struct ApiSettings {
     pub pwned: Option<Pwned>,
     /// How long passwords are good that their owners did not set.
     pub first_password_life: FirstPasswordLife,
-    /// Whose sign-in needs a second factor.
+    /// Accounts whose sign-in needs a second factor.
     pub second_factor: Requirement,
     /// Whether persons show their password once more to change how they sign in, and to end other sessions.
     pub confirm_changes: bool,

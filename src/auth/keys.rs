@@ -33,7 +33,7 @@ pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalR
     unrefused(execute(node, context, KeyRingCommand::Establish { key }).await)
 }
 
-/// What becomes of the tokens that the present key has signed.
+/// Fate of the tokens that the present key has signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Former {
     /// They are accepted until they end.

@@ -100,7 +100,7 @@ impl Command {
         }
     }
 
-    /// What may be in the clear, for the traces that every command sends.
+    /// Connections that may be in the clear, for the traces that every command sends.
     fn clear_text(&self) -> ClearTextArgs {
         match self {
             Command::Serve(args) => args.clear_text.clone(),

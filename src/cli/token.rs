@@ -2,6 +2,7 @@
 
 use super::{output, start};
 use crate::auth::{Authenticator, Permission, TTL_MAX, TokenRequest};
+use crate::config::parse::seconds;
 use crate::config::{AddressArgs, Secrets, StoreArgs};
 use crate::directory::sessions::{self, Person};
 use crate::executor::RequestContext;
@@ -60,19 +61,11 @@ fn organization(text: &str) -> Result<String, String> {
 
 /// A whole number of seconds, minutes or hours.
 pub(super) fn ttl(text: &str) -> Result<Duration, String> {
-    let parse = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            _ => return None,
-        };
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit()).then_some(number)?;
-        digits.parse::<u64>().ok()?.checked_mul(seconds).map(Duration::from_secs)
-    };
     let in_range = |ttl: &Duration| !ttl.is_zero() && *ttl <= TTL_MAX;
-    parse().filter(in_range).ok_or_else(|| "must be a time such as 30s, 15m or 1h, 24h at most".into())
+    seconds(text, "smh")
+        .map(Duration::from_secs)
+        .filter(in_range)
+        .ok_or_else(|| "must be a time such as 30s, 15m or 1h, 24h at most".into())
 }
 
 pub(super) async fn run(command: TokenCommand) -> anyhow::Result<()> {

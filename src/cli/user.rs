@@ -5,7 +5,7 @@ use crate::auth::{PasswordHasher, passwords};
 use crate::config::{ClearTextArgs, FirstPasswordArgs, PwnedArgs, Secrets, StoreArgs};
 use crate::directory::accounts::{self, Contact};
 use crate::directory::membership::{self, Part};
-use crate::directory::passwords::{self as rules, Rules};
+use crate::directory::passwords::{self as rules, Pwned, Rules};
 use crate::directory::sessions::{self, Ended, Person};
 use crate::directory::sign_in;
 use crate::directory::{
@@ -13,7 +13,7 @@ use crate::directory::{
 };
 use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use registrar_aggregates::ClaimKey;
 use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Phone, Role, SystemRole, UserState, Username};
@@ -61,6 +61,15 @@ pub(super) struct CreateArgs {
     /// Last name
     #[arg(long, default_value = "", value_name = "TEXT")]
     last_name: String,
+    #[command(flatten)]
+    new: NewPasswordArgs,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// A password that its owner does not set.
+#[derive(Debug, Args)]
+struct NewPasswordArgs {
     /// Password, or - to read it from standard input, which other users of the machine do not see [default: generated]
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     password: Option<String>,
@@ -70,8 +79,6 @@ pub(super) struct CreateArgs {
     clear_text: ClearTextArgs,
     #[command(flatten)]
     first_password: FirstPasswordArgs,
-    #[command(flatten)]
-    store: StoreArgs,
 }
 
 #[derive(Debug, Args)]
@@ -79,15 +86,8 @@ pub(super) struct SetPasswordArgs {
     /// E-mail address that the account signs in with
     #[arg(long, value_name = "E-MAIL", value_parser = email)]
     email: EmailAddress,
-    /// Password, or - to read it from standard input, which other users of the machine do not see [default: generated]
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
-    password: Option<String>,
     #[command(flatten)]
-    pwned: PwnedArgs,
-    #[command(flatten)]
-    clear_text: ClearTextArgs,
-    #[command(flatten)]
-    first_password: FirstPasswordArgs,
+    new: NewPasswordArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -180,18 +180,7 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
 }
 
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
-    let CreateArgs {
-        email,
-        organization,
-        role,
-        first_name,
-        last_name,
-        password,
-        pwned,
-        clear_text,
-        first_password,
-        store,
-    } = args;
+    let CreateArgs { email, organization, role, first_name, last_name, new, store } = args;
     let part = match (role, organization) {
         (AnyRole::Organization(role), Some(organization)) => Part::Member(organization, Some(role)),
         (AnyRole::Organization(role), None) => {
@@ -200,14 +189,10 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         (AnyRole::System(role), None) => Part::System(role),
         (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
     };
-    let password = chosen(password)?;
-    let expires_at = Utc::now() + first_password.resolve()?;
+    let new = new.resolve()?;
     let names = Names { first_name, last_name };
     let rules = Rules::of_new_user(&names, &email, matches!(role, AnyRole::System(_)));
-    let pwned = pwned.resolve(&clear_text.resolve()?)?;
-    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.as_ref(), password.clone(), rules)
-        .await
-        .map_err(|refused| anyhow::anyhow!("the password {refused}"))?;
+    let hash = new.hash(rules).await?;
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     if let Some(organization) = organization {
         let found = node.documents.find::<OrganizationDocument>(&organization.to_string()).await?;
@@ -226,40 +211,61 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         time_zone: None,
         classification: None,
         password_hash: Some(hash),
-        password_expires_at: Some(expires_at),
+        password_expires_at: Some(new.expires_at),
     };
     let context = match organization {
         Some(organization) => RequestContext::system().within(organization),
         None => RequestContext::system(),
     };
     membership::create(&node, &context, creation, Some(part)).await.context("the user was not created")?;
-    let printed = json!({ "id": id, "email": email, "password": *password });
+    let printed = json!({ "id": id, "email": email, "password": *new.password });
     node.close().await;
     Ok(output::line(printed)?)
 }
 
 async fn set_password(args: SetPasswordArgs) -> anyhow::Result<()> {
-    let SetPasswordArgs { email, password, pwned, clear_text, first_password, store } = args;
-    let (password, expires_at) = (chosen(password)?, Utc::now() + first_password.resolve()?);
-    let pwned = pwned.resolve(&clear_text.resolve()?)?;
+    let SetPasswordArgs { email, new, store } = args;
+    let new = new.resolve()?;
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let person = sign_in::person_named(&node, email.as_str()).await?.context("there is no such account")?;
     let rules = match &person {
         Person::User(user) => Rules::from(&user.profile),
         Person::Admin(admin) => Rules::from(&**admin),
     };
-    let hash = rules::accept(&PasswordHasher::for_this_machine(), pwned.as_ref(), password.clone(), rules)
-        .await
-        .map_err(|refused| anyhow::anyhow!("the password {refused}"))?;
+    let hash = new.hash(rules).await?;
     let context = RequestContext::system();
     let set = match &person {
         Person::User(user) => accounts::set_password(&node, &context, user.profile.id, hash, false).await,
-        Person::Admin(admin) => sessions::set_admin_password(&node, &context, admin, hash, expires_at).await,
+        Person::Admin(admin) => sessions::set_admin_password(&node, &context, admin, hash, new.expires_at).await,
     };
     set.context("the password was not set")?;
-    let printed = json!({ "id": person.id(), "email": email, "password": *password });
+    let printed = json!({ "id": person.id(), "email": email, "password": *new.password });
     node.close().await;
     Ok(output::line(printed)?)
+}
+
+/// A password that was chosen, until when it is good, and where it is looked up.
+struct NewPassword {
+    password: Zeroizing<String>,
+    expires_at: DateTime<Utc>,
+    pwned: Option<Pwned>,
+}
+
+impl NewPasswordArgs {
+    fn resolve(self) -> anyhow::Result<NewPassword> {
+        let NewPasswordArgs { password, pwned, clear_text, first_password } = self;
+        let (password, expires_at) = (chosen(password)?, Utc::now() + first_password.resolve()?);
+        Ok(NewPassword { password, expires_at, pwned: pwned.resolve(&clear_text.resolve()?)? })
+    }
+}
+
+impl NewPassword {
+    /// Its hash, if the rules accept it.
+    async fn hash(&self, rules: Rules) -> anyhow::Result<String> {
+        let hasher = PasswordHasher::for_this_machine();
+        let accepted = rules::accept(&hasher, self.pwned.as_ref(), self.password.clone(), rules).await;
+        accepted.map_err(|refused| anyhow::anyhow!("the password {refused}"))
+    }
 }
 
 /// The password that the command line says, reads or leaves to be made up.

@@ -60,7 +60,7 @@ pub(super) struct Task {
     /// A second one, to read with meanwhile.
     pub(super) scout: Option<Box<dyn JournalWriter>>,
     pub(super) known: Option<Head>,
-    /// What was known when the connection broke, to be compared with what the next one tells.
+    /// Head that was known when the connection broke, to be compared with that of the next one.
     pub(super) before: Option<Head>,
     /// Number of the history that it is of.
     pub(super) history: u64,

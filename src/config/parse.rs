@@ -49,20 +49,28 @@ pub(super) fn requirement(text: &str) -> Result<Requirement, ConfigError> {
     }
 }
 
+/// A number of digits alone.
+fn whole(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// Seconds in a whole number with a letter, one of `units`: s, m, h or d.
+pub(crate) fn seconds(text: &str, units: &str) -> Option<u64> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let unit = match unit.chars().next().filter(|unit| units.contains(*unit))? {
+        's' => 1,
+        'm' => 60,
+        'h' => 60 * 60,
+        _ => 24 * 60 * 60,
+    };
+    whole(number)?.checked_mul(unit)
+}
+
 /// A whole number of seconds, minutes, hours or days, such as `90s`, `15m`, `12h` or `30d`, within `range`.
 pub(super) fn time(name: &'static str, text: &str, range: RangeInclusive<TimeDelta>) -> Result<TimeDelta, ConfigError> {
     let parse = || {
-        let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 60 * 60,
-            "d" => 24 * 60 * 60,
-            _ => return None,
-        };
-        let digits = number.bytes().all(|byte| byte.is_ascii_digit());
-        let number = digits.then(|| number.parse::<i64>().ok())??;
-        TimeDelta::try_seconds(number.checked_mul(seconds)?).filter(|time| range.contains(time))
+        let seconds = i64::try_from(seconds(text, "smhd")?).ok()?;
+        TimeDelta::try_seconds(seconds).filter(|time| range.contains(time))
     };
     parse().ok_or_else(|| {
         let [min, max] = [range.start(), range.end()].map(spelled);
@@ -111,15 +119,8 @@ pub(super) fn networks(list: &str) -> Result<Vec<IpNet>, ConfigError> {
 pub(super) fn rate(name: &'static str, text: &str) -> Result<Rate, ConfigError> {
     let parse = || {
         let (requests, time) = text.split_once('/')?;
-        let (number, unit) = time.split_at_checked(time.len().checked_sub(1)?)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            _ => return None,
-        };
-        let whole = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?;
         let requests = usize::try_from(whole(requests)?).ok()?;
-        let window = Duration::from_secs(whole(number)?.checked_mul(seconds)?);
+        let window = Duration::from_secs(seconds(time, "sm")?);
         let in_range = (1..=Rate::REQUESTS_MAX).contains(&requests) && !window.is_zero() && window <= Rate::WINDOW_MAX;
         in_range.then_some(Rate { requests, window })
     };

@@ -66,11 +66,11 @@ pub enum SignedIn {
     Elsewhere(String),
 }
 
-/// What will be answered once it is committed.
+/// Answer that is given once it is committed.
 pub enum Prospect<'p> {
     /// A session of a person.
     Here(&'p Opened, &'p Person),
-    /// What a device needs.
+    /// Secret for a device.
     SetUp(&'p Provisioning),
 }
 
@@ -180,7 +180,7 @@ pub struct Desk<'a> {
     pub failures: &'a Failures,
     /// Knows stolen passwords.
     pub pwned: Option<&'a Pwned>,
-    /// Whose sign-in needs a second factor.
+    /// Accounts whose sign-in needs a second factor.
     pub required: Requirement,
 }
 

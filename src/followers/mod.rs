@@ -65,7 +65,7 @@ pub async fn keep_documents(node: Arc<Node>) {
     }
 }
 
-/// What is known of the generations of documents.
+/// Generations of documents, as they were last seen.
 #[derive(Default)]
 struct Kept {
     /// The one of which it is known that this node cannot make better documents.

@@ -21,7 +21,7 @@ const SUSPECTS_MAX: i64 = 10_000;
 /// Documents by their places.
 type Suspects = BTreeMap<CollectionId, Vec<String>>;
 
-/// What was found of the documents.
+/// Result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Position up to which history was folded.
@@ -135,7 +135,7 @@ fn stored(body: &Body) -> Stored<'_> {
     (&body.text, body.digest.as_deref())
 }
 
-/// What the last events make of the documents that they change; nothing of those that they take away.
+/// Bodies of the documents that the last events change, none of those that they take away.
 fn bodies(rows: &Rows) -> HashMap<DocumentKey, Option<Stored<'_>>> {
     rows.documents.iter().map(|step| (step.key.clone(), written(step))).collect()
 }

@@ -56,8 +56,16 @@ fn within_bytes(selecting: &str, bytes: &str) -> String {
     )
 }
 
-/// What has become of the tables, in order.
+/// Migrations of the tables, in order.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Encoding in which the database keeps texts.
+///
+/// # Errors
+/// `Unavailable`.
+pub(crate) async fn encoding(connection: &mut PgConnection) -> JournalResult<String> {
+    Ok(sqlx::query_scalar("SELECT current_setting('server_encoding')").fetch_one(connection).await?)
+}
 
 /// Number of the last migration that this release knows.
 pub(crate) fn schema() -> i64 {
@@ -127,6 +135,38 @@ impl PostgresStore {
             Ok(connected) => Ok(connected?),
             Err(elapsed) => Err(JournalError::unavailable(elapsed)),
         }
+    }
+
+    /// Whether this connection's role may add to the journal, and this server takes changes.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn may_be_written(&self) -> JournalResult<bool> {
+        let text = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' \
+             AND has_table_privilege('events', 'INSERT')";
+        Ok(sqlx::query_scalar(text).fetch_one(&mut self.connect().await?).await?)
+    }
+
+    /// Sets how many positions a partition has. Those with events stay as they are, empty ones are made anew.
+    ///
+    /// # Errors
+    /// `Unavailable` where the database refuses.
+    pub async fn set_partition_size(&self, positions: u32) -> JournalResult<()> {
+        let statement = assembled(format!(
+            "DO $$ DECLARE v_head bigint; v_table text; BEGIN \
+             SELECT position INTO v_head FROM journal_head FOR UPDATE; \
+             IF (SELECT partition_size FROM journal_settings) = {positions} THEN RETURN; END IF; \
+             UPDATE journal_settings SET partition_size = {positions}; \
+             FOR v_table IN SELECT table_name FROM event_partitions WHERE first_position > v_head LOOP \
+             EXECUTE format('ALTER TABLE events DETACH PARTITION %I', v_table); \
+             EXECUTE format('DROP TABLE %I', v_table); \
+             DELETE FROM event_partitions WHERE table_name = v_table; END LOOP; \
+             UPDATE journal_head SET partitioned_until = \
+             (SELECT coalesce(max(last_position), 0) FROM event_partitions); \
+             PERFORM partition_events(v_head); END $$"
+        ));
+        sqlx::raw_sql(statement).execute(&mut self.connect().await?).await?;
+        Ok(())
     }
 
     /// Reads, and again if the connection was broken: after the database was started anew all that were kept are, and

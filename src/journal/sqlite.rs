@@ -67,7 +67,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(STATEMENTS_KEPT)
 }
 
-/// What has become of the tables, in order.
+/// Migrations of the tables, in order.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// Number of the last migration that this release knows.

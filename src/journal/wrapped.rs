@@ -1,4 +1,4 @@
-//! What hangs on the master key directly: keys and the answers to idempotent requests. Walked through and replaced while the
+//! Keys and answers to idempotent requests, which a master key wraps directly. Walked through and replaced while the
 //! master key is, beside commits that add to it.
 
 mod postgres;
@@ -15,14 +15,35 @@ pub const DIGEST_KEY_ID: &str = "vault-digest-key";
 /// boxes may be left.
 pub const FORMER_KEY_ID: &str = "vault-former-key";
 
+const ANY_KEY: &str = "SELECT subject_id, wrapped_key FROM subject_keys ORDER BY wrapped_key IS NULL LIMIT 1";
+const ADD_KEY: &str = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+const SET_KEY: &str = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) \
+     ON CONFLICT (subject_id) DO UPDATE SET wrapped_key = excluded.wrapped_key";
+const REMOVE_KEY: &str = "DELETE FROM subject_keys WHERE subject_id = $1";
+
+/// The statement of [`WrappedKeys::count_others`]; `other` compares a column with the prefix `$1`, `$2` is
+/// [`FORMER_KEY_ID`].
+fn count_others(other: fn(&str) -> String) -> String {
+    let (key, answer) = (other("wrapped_key"), other("answer"));
+    format!(
+        "SELECT (SELECT count(*) FROM subject_keys WHERE {key} AND subject_id <> $2) \
+         + (SELECT count(*) FROM idempotency_keys WHERE {answer})"
+    )
+}
+
+/// The statement of [`WrappedKeys::other_answers`], likewise; `$2` is the key before, `$3` the limit.
+fn other_answers(other: fn(&str) -> String) -> String {
+    format!("SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3", other("answer"))
+}
+
 /// A box to put in the place of another one.
 #[derive(Debug, Clone)]
 pub struct Replacement {
     /// Id of the person whose key it is, or digest of the request that is answered.
     pub name: Vec<u8>,
-    /// What stands there now. Where something else does, or nothing, it stays as it is.
+    /// The box that stands there now. Where another one does, or none, it stays as it is.
     pub former: Vec<u8>,
-    /// What shall stand there.
+    /// The box that takes its place.
     pub boxed: Vec<u8>,
 }
 

@@ -1,7 +1,7 @@
 //! The real program over documents that somebody with the run of the database has changed.
 
 use crate::on_both_stores;
-use crate::process::{Server, fail, registrar, run};
+use crate::process::{PATIENCE, Server, fail, registrar, run};
 use registrar::read_store::schema::LAYOUT;
 use registrar_projections::CollectionId;
 use serde_json::{Value, json};
@@ -88,11 +88,13 @@ on_both_stores! {
         let server = Server::start(&database.settings);
         let client = reqwest::Client::new();
         let credentials = json!({ "username": eve["email"], "password": eve["password"] });
+        let begun = std::time::Instant::now();
         let status = loop {
             let login = client.post(format!("{}/v1/login/", server.url)).json(&credentials).send().await.unwrap();
             if login.status() != 503 {
                 break login.status();
             }
+            assert!(begun.elapsed() < PATIENCE, "the documents are not made anew");
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         };
         assert_eq!(status, 201);

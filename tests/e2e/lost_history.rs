@@ -86,6 +86,7 @@ on_both_stores! {
         let whole = app.get("/audit/events?limit=1").await;
         let cursor = whole.json()["next"].as_str().unwrap().to_owned();
         let lost_position = app.head().await;
+        // A node looks at the head once a second: what is lost has been looked at.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
 
         kept.bring_back(&database).await;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// One way to carry out commands.
 #[async_trait]
 pub trait Contender: Send + Sync + 'static {
-    /// What the table calls it.
+    /// Name in the table.
     fn name(&self) -> &'static str;
 
     /// Carries out a command. When it returns, the change is durable and, where there are any, read models show it.
@@ -88,14 +88,14 @@ impl<C: Contender> Subject for Driven<C> {
     }
 }
 
-/// What one client measured, and what it was told.
+/// Latencies of one client, and the answers to it.
 pub type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
 
 /// The round of these clients, which began at `begun`, once all have ended; what they were told is added to
 /// `acknowledged`.
 ///
 /// # Errors
-/// Whatever a client could not do.
+/// Errors of a client.
 pub async fn gathered(
     begun: Instant,
     clients: impl Iterator<Item = JoinHandle<Measured>>,

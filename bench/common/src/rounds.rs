@@ -67,7 +67,7 @@ impl Round {
 /// A contender, ready to be measured.
 #[async_trait]
 pub trait Subject: Send + Sync {
-    /// What the table calls it.
+    /// Name in the table.
     fn name(&self) -> String;
 
     /// Works for a round. A command that fails ends the run: what is not done well is not measured.
@@ -110,7 +110,7 @@ impl Rounds {
 /// Measures all `subjects` in turn, `rounds` times after a warm-up, and has each checked in the end.
 ///
 /// # Errors
-/// Whatever a subject could not do.
+/// Errors of a subject.
 pub async fn interleave(subjects: &[Box<dyn Subject>], effort: Effort, rounds: usize) -> anyhow::Result<Vec<Rounds>> {
     let warm_up = Effort { time_ms: effort.time_ms.div_ceil(2), ..effort };
     for subject in subjects {
@@ -132,7 +132,7 @@ pub async fn interleave(subjects: &[Box<dyn Subject>], effort: Effort, rounds: u
 /// An empty histogram of latencies.
 ///
 /// # Errors
-/// None that can happen.
+/// No error can happen.
 pub fn histogram() -> anyhow::Result<Histogram<u64>> {
     Ok(Histogram::new(3)?)
 }

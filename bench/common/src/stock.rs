@@ -55,14 +55,14 @@ impl AdminView {
     }
 }
 
-/// What [`Stored::counts`] asks a store: its events, and those that its views show.
+/// Query of [`Stored::counts`]: events of a store, and those that its views show.
 pub const COUNTS: &str =
     "SELECT (SELECT count(*) FROM events), (SELECT CAST(coalesce(sum(version), 0) AS bigint) FROM admin_view)";
 
 /// The store under the framework, asked past it.
 #[async_trait]
 pub trait Stored: Send + Sync + 'static {
-    /// What it answers to [`COUNTS`].
+    /// Answer to [`COUNTS`].
     async fn counts(&self) -> anyhow::Result<(i64, i64)>;
 }
 
@@ -105,7 +105,7 @@ impl<E: PersistedEventRepository, V: ViewRepository<AdminView, Admin>, S: Stored
     /// The view, as a handler answers with it.
     ///
     /// # Errors
-    /// What the store could not do.
+    /// Errors of the store.
     pub async fn view(&self, id: &str) -> anyhow::Result<Option<AdminView>> {
         Ok(self.views.load(id).await?)
     }

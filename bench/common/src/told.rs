@@ -19,7 +19,7 @@ impl Report {
     /// Puts a round into words.
     ///
     /// # Errors
-    /// None that can happen.
+    /// No error can happen.
     pub fn of(round: &Round) -> anyhow::Result<Self> {
         let latencies = round.latencies.iter_recorded();
         Ok(Report {
@@ -44,7 +44,7 @@ impl Report {
 /// The side of the program: answers efforts with the rounds of `subject`.
 ///
 /// # Errors
-/// Whatever the subject could not do.
+/// Errors of the subject.
 pub async fn answer(subject: &dyn Subject) -> anyhow::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut output = tokio::io::stdout();

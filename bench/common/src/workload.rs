@@ -56,7 +56,7 @@ impl Work {
     /// The commands for the aggregate `id`, in order; each expects what the one before it left.
     ///
     /// # Errors
-    /// None that can happen: the values are known to be good.
+    /// No error can happen: the values are known to be good.
     pub fn commands(self, id: Uuid) -> anyhow::Result<Vec<Command>> {
         Ok(match self {
             Work::Directory => vec![Command::Register(Box::new(registration(id)?)), Command::Rename(id)],
@@ -123,7 +123,7 @@ pub fn note() -> DomainEvent {
 /// A registration with an account and its e-mail.
 ///
 /// # Errors
-/// None that can happen: the values are known to be good.
+/// No error can happen: the values are known to be good.
 pub fn registration(id: Uuid) -> anyhow::Result<Registration> {
     let account = Account {
         id: AccountId(Uuid::now_v7()),

@@ -57,7 +57,7 @@ fn rubbish() -> String {
     "\u{1f980}x\\".repeat(LONG / 8)
 }
 
-/// What takes the longest to guess at: many words and dates that overlap, as long as a password may be.
+/// Password that takes the longest to judge: many words and dates that overlap, as long as one may be.
 fn guessable() -> String {
     "p4ssw0rdqwerty19871231".repeat(12).chars().take(256).collect()
 }
@@ -96,7 +96,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     Ok(found)
 }
 
-/// What it costs to count a request of a caller who makes as many as are allowed.
+/// Cost of counting a request of a caller who makes as many as are allowed.
 fn counting(bench: &Bench) -> anyhow::Result<Line> {
     let limiter = RateLimiter::new(CALLER_RATE);
     let pause = CALLER_RATE.window / u32::try_from(CALLER_RATE.requests)?;

@@ -34,7 +34,7 @@ pub(super) async fn reads(
     Ok(Round::new(started.elapsed(), latencies))
 }
 
-/// What a steady load met while something else was done.
+/// Latencies of a steady load beside something else.
 pub(super) async fn beside<T>(
     served: &Served,
     token: &str,

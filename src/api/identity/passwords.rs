@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// What is wrong with a password that must be shown once more and is not.
+/// Finding on a password that must be shown once more and is not.
 pub(super) const REQUIRED: &str = "is required";
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use super::PostgresStore;
 use crate::journal::{JournalError, JournalResult, assembled};
 use sqlx::{Connection, PgConnection};
 
-/// What a server does with a table.
+/// Use that a server makes of a table.
 enum Use {
     /// Adds to it, and changes nothing that is there.
     Append,

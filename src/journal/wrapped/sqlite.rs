@@ -1,6 +1,6 @@
 //! Wrapped keys and answers on SQLite.
 
-use super::{FORMER_KEY_ID, Replacement, WrappedKeys};
+use super::{ADD_KEY, ANY_KEY, FORMER_KEY_ID, REMOVE_KEY, Replacement, SET_KEY, WrappedKeys};
 use crate::journal::raw::StoredKey;
 use crate::journal::sqlite::{SqliteStore, hex};
 use crate::journal::{JournalError, JournalResult, assembled};
@@ -36,39 +36,30 @@ impl SqliteStore {
 #[async_trait]
 impl WrappedKeys for SqliteStore {
     async fn any_key(&self) -> JournalResult<Option<StoredKey>> {
-        let text = "SELECT subject_id, wrapped_key FROM subject_keys ORDER BY wrapped_key IS NULL LIMIT 1";
-        Ok(sqlx::query_as(text).fetch_optional(&self.pool).await?)
+        Ok(sqlx::query_as(ANY_KEY).fetch_optional(&self.pool).await?)
     }
 
     async fn add_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
-        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) ON CONFLICT DO NOTHING";
         let _turn = self.turn().await?;
-        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        sqlx::query(ADD_KEY).bind(subject_id).bind(boxed).execute(&self.pool).await?;
         Ok(())
     }
 
     async fn set_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()> {
-        let text = "INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ($1, $2) \
-             ON CONFLICT (subject_id) DO UPDATE SET wrapped_key = excluded.wrapped_key";
         let _turn = self.turn().await?;
-        sqlx::query(text).bind(subject_id).bind(boxed).execute(&self.pool).await?;
+        sqlx::query(SET_KEY).bind(subject_id).bind(boxed).execute(&self.pool).await?;
         Ok(())
     }
 
     async fn remove_key(&self, subject_id: &str) -> JournalResult<()> {
         let _turn = self.turn().await?;
-        sqlx::query("DELETE FROM subject_keys WHERE subject_id = $1").bind(subject_id).execute(&self.pool).await?;
+        sqlx::query(REMOVE_KEY).bind(subject_id).execute(&self.pool).await?;
         Ok(())
     }
 
     async fn count_others(&self, prefix: &[u8]) -> JournalResult<u64> {
-        let text = format!(
-            "SELECT (SELECT count(*) FROM subject_keys WHERE {} AND subject_id <> $2) \
-             + (SELECT count(*) FROM idempotency_keys WHERE {})",
-            other("wrapped_key"),
-            other("answer")
-        );
-        let query = sqlx::query_scalar::<_, i64>(assembled(text)).bind(prefix).bind(FORMER_KEY_ID);
+        let query =
+            sqlx::query_scalar::<_, i64>(assembled(super::count_others(other))).bind(prefix).bind(FORMER_KEY_ID);
         u64::try_from(query.fetch_one(&self.pool).await?).map_err(JournalError::corrupt)
     }
 
@@ -82,11 +73,7 @@ impl WrappedKeys for SqliteStore {
     }
 
     async fn other_answers(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>> {
-        let text = format!(
-            "SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3",
-            other("answer")
-        );
-        self.others(text, prefix, after, limit).await
+        self.others(super::other_answers(other), prefix, after, limit).await
     }
 
     async fn replace_keys(&self, replacements: &[Replacement]) -> JournalResult<u64> {
