@@ -17,7 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use uuid::Uuid;
 
@@ -124,12 +124,14 @@ impl Database {
         Ok(token)
     }
 
-    /// `registrar` with these arguments on this database, and with nothing else in its environment.
+    /// `registrar` with these arguments on this database, and with nothing else in its environment. Callers are not
+    /// limited, since the one of the bench stands for many.
     pub(crate) fn registrar(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg0(REGISTRAR).args(arguments).env_clear().stdin(Stdio::null());
         command.env("REGISTRAR_DATABASE_URL", &self.url).env("REGISTRAR_DATA", &self.data);
         command.env("REGISTRAR_MASTER_KEY", MASTER_KEY).env("REGISTRAR_LOG", "error");
+        command.env("REGISTRAR_CALLER_RATE", "none");
         Ok(command)
     }
 
@@ -152,15 +154,19 @@ pub(crate) struct Served {
     child: Child,
     /// Address and port.
     pub(crate) address: String,
+    /// Its log, on a disk as in production. Refusals have a line each, whatever the level.
+    _log: NamedTempFile,
 }
 
 impl Served {
     /// Starts a server and waits until it says where it answers, in a line that begins with `words` and a URL.
     pub(crate) async fn start(mut command: Command, words: &str) -> anyhow::Result<Self> {
-        command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped());
+        let log = NamedTempFile::new()?;
+        command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(log.reopen()?);
         let mut child = command.spawn()?;
         let output = child.stdout.take().context("no output")?;
-        let mut served = Served { child, address: String::new() };
+        let path = log.path().to_owned();
+        let mut served = Served { child, address: String::new(), _log: log };
         let output = tokio::process::ChildStdout::from_std(output)?;
         let mut lines = BufReader::new(output).lines();
         let announced = async {
@@ -169,7 +175,7 @@ impl Served {
                     return Ok(url.trim_start_matches("http://").to_owned());
                 }
             }
-            bail!("the server ended before it answered")
+            bail!("the server ended before it answered: {}", std::fs::read_to_string(path)?)
         };
         served.address = tokio::time::timeout(PATIENCE, announced).await.context("the server does not answer")??;
         // Whatever else it prints must not fill the pipe.

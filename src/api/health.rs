@@ -3,7 +3,7 @@
 use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::error::OLD_RELEASE;
-use crate::api::common::routes::public;
+use crate::api::common::routes::{probe, public};
 use crate::journal::{CLOCK_AHEAD_MAX_SECS, Head, JournalError, JournalResult};
 use crate::publisher::PublisherReport;
 use axum::Json;
@@ -26,9 +26,9 @@ const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The operations, all of them public: probes, scrapers and those who check tokens have no account here.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
-        .routes(public(routes!(check_health)))
-        .routes(public(routes!(check_readiness)))
-        .routes(public(routes!(read_metrics)))
+        .routes(probe(routes!(check_health)))
+        .routes(probe(routes!(check_readiness)))
+        .routes(probe(routes!(read_metrics)))
         .routes(public(routes!(list_keys)))
 }
 

@@ -30,6 +30,7 @@ use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
 use common::idempotency::Turns;
 use common::limits::Limits;
+use common::strangers::Allowance;
 use ecg_admins::periods::Calendar;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -61,6 +62,8 @@ pub struct Parts {
     pub settings: ApiSettings,
     /// Counts the requests of callers and of strangers.
     pub limits: Limits,
+    /// Time that requests of strangers may take.
+    pub strangers: Allowance,
     /// Counts the requests of API keys.
     pub limiter: RateLimiter,
     /// Counts the look-ups of addresses that callers do not see.
@@ -150,6 +153,7 @@ impl AppState {
             publisher,
             settings,
             limits,
+            strangers: Allowance::for_this_machine(),
             limiter,
             lookups,
             failures: Failures::default(),

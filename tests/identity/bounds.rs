@@ -72,6 +72,18 @@ on_both_stores! {
         assert_eq!(known.status, 200);
     }
 
+    async fn documents_count_for_the_network_and_probes_do_not(database) {
+        let identity = Identity::with(&database, ApiSettings { stranger_rate: rate(3), ..ApiSettings::default() }).await;
+        let read = async |path: &str| identity.app.call("GET", path).token(None).send().await.status.as_u16();
+        for path in ["/healthz", "/readyz", "/docs", "/openapi/identity.json", "/asyncapi.json", "/healthz", "/readyz"] {
+            assert_eq!(read(path).await, 200, "{path}");
+        }
+        for path in ["/docs", "/openapi/identity.json", "/asyncapi.json", "/.well-known/jwks.json"] {
+            assert_eq!(read(path).await, 429, "{path}");
+        }
+        assert_eq!((read("/healthz").await, read("/readyz").await), (200, 200));
+    }
+
     async fn only_so_many_passwords_are_judged_at_once(database) {
         let identity = Identity::open(&database).await;
         let worst = json!({ "password": "4@8({[<369&#!1|0$5+7%2".repeat(12)[..255] });

@@ -6,6 +6,7 @@ use crate::directories::{person_id, scattered};
 use crate::rounds::{Round, histogram, record};
 use crate::server::Served;
 use std::time::{Duration, Instant};
+use tokio::runtime::Builder;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +35,8 @@ pub(super) async fn reads(
     Ok(Round::new(started.elapsed(), latencies))
 }
 
-/// Latencies of a steady load beside something else.
+/// Latencies of a steady load beside something else. The reader has a thread of its own, or it would wait for the clients of
+/// the other load.
 pub(super) async fn beside<T>(
     served: &Served,
     token: &str,
@@ -42,7 +44,8 @@ pub(super) async fn beside<T>(
     work: impl Future<Output = T>,
 ) -> anyhow::Result<(Round, T)> {
     let over = CancellationToken::new();
-    let steady = tokio::spawn(reads(served.address.clone(), token.to_owned(), admins, over.clone()));
+    let reads = reads(served.address.clone(), token.to_owned(), admins, over.clone());
+    let steady = tokio::task::spawn_blocking(|| Builder::new_current_thread().enable_all().build()?.block_on(reads));
     let done = work.await;
     over.cancel();
     Ok((steady.await??, done))

@@ -104,10 +104,12 @@ async fn admit(
 async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) -> Result<Principal, ApiError> {
     let credentials = headers.get(AUTHORIZATION);
     let authorization = credentials.and_then(|value| value.to_str().ok());
-    api_keys::authenticate(&app.node, authorization).await.map_err(|error| match error {
-        AuthError::Unauthenticated(reason) => unrecognised(app, facts, reason, credentials.is_some()),
-        unavailable @ AuthError::Unavailable(_) => unavailable.into(),
-    })
+    match api_keys::authenticate(&app.node, authorization).await {
+        Err(AuthError::Unauthenticated(reason)) => {
+            Err(unrecognised(app, facts, reason, credentials.is_some()).await)
+        }
+        recognised => Ok(recognised?),
+    }
 }
 
 /// The keys of an organization that is gone are no longer in force.
@@ -119,7 +121,8 @@ async fn tenant_of(
 ) -> Result<Tenant, ApiError> {
     let id = principal.organization.as_deref().unwrap_or_default();
     let found = documents.find::<OrganizationDocument>(id).await?;
-    let gone = || unrecognised(app, facts, "the API key's organization is gone", true);
-    let organization = found.value.ok_or_else(gone)?;
+    let Some(organization) = found.value else {
+        return Err(unrecognised(app, facts, "the API key's organization is gone", true).await);
+    };
     Ok(Tenant { organization, position: found.position })
 }

@@ -1,7 +1,7 @@
 //! Who asks, and may they: settled before anything else of a request is looked at.
 
 use crate::api::AppState;
-use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::boundary::{BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
 use crate::api::common::repeat::as_of_one_moment;
 use crate::api::common::{ApiError, freshness};
 use crate::auth::{Permission, Principal};
@@ -79,6 +79,22 @@ pub async fn guard(permission: Permission, request: Request, next: Next) -> Resp
     response
 }
 
+/// Answers a request whose caller need not be known: it counts for its network, its body is short, and it takes from the
+/// time of strangers.
+pub async fn stranger(mut request: Request, next: Next) -> Response {
+    let extensions = request.extensions_mut();
+    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
+    else {
+        return ApiError::internal("the guard stands outside the boundary").into_response();
+    };
+    extensions.insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
+    let admitted = app.limits.stranger(&facts).await;
+    match admitted.and_then(|()| check_length(request.headers(), PUBLIC_BODY_MAX_BYTES)) {
+        Ok(()) => app.strangers.answer(next.run(request)).await,
+        Err(error) => error.into_response(),
+    }
+}
+
 /// Answers a request by `next` if its caller may what is `named`, as of one moment.
 pub async fn admitted(
     app: &AppState,
@@ -121,7 +137,7 @@ async fn admit(
     let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
         Err(crate::auth::AuthError::Unauthenticated(reason)) => {
-            return Err(unrecognised(app, &facts, reason, credentials.is_some()));
+            return Err(unrecognised(app, &facts, reason, credentials.is_some()).await);
         }
         Err(unavailable) => return Err(unavailable.into()),
     };
@@ -138,9 +154,9 @@ async fn admit(
 }
 
 /// The refusal of a caller that is not recognised; it counts for its network.
-pub fn unrecognised(app: &AppState, facts: &RequestFacts, reason: &str, credentials_sent: bool) -> ApiError {
+pub async fn unrecognised(app: &AppState, facts: &RequestFacts, reason: &str, credentials_sent: bool) -> ApiError {
     security::refused(Event::Authentication, reason);
-    app.limits.stranger(facts).err().unwrap_or(ApiError::Unauthenticated { credentials_sent })
+    app.limits.stranger(facts).await.err().unwrap_or(ApiError::Unauthenticated { credentials_sent })
 }
 
 /// The refusal of an operation that needs what is `named`.

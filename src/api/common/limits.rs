@@ -1,7 +1,8 @@
 //! How often a caller may ask, and how often strangers of one network may: counted on each node.
 //!
 //! A caller that is recognised is counted by itself, so that nobody uses up the requests of others. Requests of those who
-//! are not, whether they need not be or showed nothing that is believed, count for their network.
+//! are not, whether they need not be or showed nothing that is believed, count for their network; once there are too many
+//! of them, their refusals keep them waiting, so that asking again at once costs the server next to nothing.
 
 use crate::api::common::ApiError;
 use crate::api::common::boundary::RequestFacts;
@@ -10,6 +11,9 @@ use crate::auth::rate_limit::Exceeded;
 use crate::auth::{Principal, Rate, RateLimiter};
 use crate::security::{self, Event};
 use std::time::{Duration, Instant};
+
+/// How long a stranger waits for the refusal of a request that came too soon.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The limiters of a server. A rate that is not set is not limited.
 #[derive(Default)]
@@ -36,10 +40,14 @@ impl Limits {
     /// Counts a request of somebody who is not recognised.
     ///
     /// # Errors
-    /// `TooManyRequests`.
-    pub fn stranger(&self, facts: &RequestFacts) -> Result<(), ApiError> {
+    /// `TooManyRequests`, after a tenth of a second.
+    pub async fn stranger(&self, facts: &RequestFacts) -> Result<(), ApiError> {
         let network = facts.ip_address.as_deref().map(network).unwrap_or_default();
-        accept(self.strangers.as_ref(), &network)
+        let accepted = accept(self.strangers.as_ref(), &network);
+        if accepted.is_err() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        accepted
     }
 }
 

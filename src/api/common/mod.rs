@@ -16,6 +16,7 @@ pub mod precondition;
 pub mod query;
 pub mod repeat;
 pub mod routes;
+pub mod strangers;
 
 pub use error::ApiError;
 pub use guard::Caller;

@@ -34,8 +34,15 @@ pub fn declared(permission: Permission, routes: Routes) -> Routes {
     (schemas, paths, router)
 }
 
-/// Operations that anybody may call, known or not.
+/// Operations that anybody may call, known or not: they count for the caller's network and take from the time of strangers.
 pub fn public(routes: Routes) -> Routes {
+    let (schemas, paths, router) = probe(routes);
+    (schemas, paths, router.route_layer(from_fn(guard::stranger)))
+}
+
+/// Operations by which other programs see how the server is: as [`public`], but neither counted nor kept waiting, since a
+/// server that is busy is not to be taken for one that is dead.
+pub fn probe(routes: Routes) -> Routes {
     let (schemas, mut paths, router) = routes;
     mark(&mut paths, PUBLIC, &Value::Bool(true));
     for operation in paths.paths.values_mut().flat_map(operations_mut) {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::access::Holder;
 use crate::api::AppState;
-use crate::api::common::boundary::{BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::boundary::RequestFacts;
 use crate::api::common::{ApiError, freshness, guard, idempotency};
 use crate::auth::Principal;
 use axum::extract::Request;
@@ -189,7 +189,7 @@ async fn carry_out(operation: &'static Operation, run: Run, request: Request) ->
     }
 }
 
-async fn admit(gate: Gate, mut request: Request, next: Next) -> Response {
+async fn admit(gate: Gate, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
     else {
@@ -198,13 +198,7 @@ async fn admit(gate: Gate, mut request: Request, next: Next) -> Response {
     let known = app.node.heads.position();
     let (heads, writes) = (app.node.heads.clone(), !request.method().is_safe());
     if gate == Gate::Public {
-        request.extensions_mut().insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
-        let admitted = app.limits.stranger(&facts);
-        let admitted = admitted.and_then(|()| guard::check_length(request.headers(), PUBLIC_BODY_MAX_BYTES));
-        let mut response = match admitted {
-            Ok(()) => next.run(request).await,
-            Err(error) => error.into_response(),
-        };
+        let mut response = guard::stranger(request, next).await;
         freshness::note_position(&mut response, heads.position());
         return response;
     }
