@@ -1,9 +1,10 @@
 //! An access token that was issued: who it stands for and how far it reaches. The token itself is never stored.
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::{
     Decide,
     decide::aggregate,
-    event::{EventFacts, event_names},
+    facts::{EventFacts, event_names},
     values::AdminId,
 };
 use chrono::{DateTime, Utc};
@@ -18,14 +19,14 @@ pub enum AccessToken {
     Absent,
     /// Issued; it ends by itself.
     Issued {
-        /// Whom it stands for.
+        /// Admin that the token identifies.
         admin_id: AdminId,
-        /// When it ends.
+        /// Time from which the token is not accepted.
         expires_at: DateTime<Utc>,
-        /// The only organization it reaches, if narrowed.
+        /// The only organization that the token reaches, if it was narrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<String>,
-        /// The only permissions it carries, if narrowed.
+        /// The only permissions that the token carries, if it was narrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         permissions: Option<Vec<String>>,
     },
@@ -46,26 +47,29 @@ pub struct Issue {
 
 /// Facts of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum AccessTokenEvent {
-    /// It was handed out.
+    /// An access token was handed out.
     #[serde(rename = "access-token.issued")]
     Issued {
-        /// Whom it stands for.
+        /// Admin that the token identifies.
         admin_id: AdminId,
-        /// When it ends.
+        /// Time from which the token is not accepted.
         expires_at: DateTime<Utc>,
-        /// The only organization it reaches, if narrowed.
+        /// The only organization that the token reaches, if it was narrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<String>,
-        /// The only permissions it carries, if narrowed.
+        /// The only permissions that the token carries, if it was narrowed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         permissions: Option<Vec<String>>,
     },
 }
 
 event_names!(AccessTokenEvent {
-    Issued => "access-token.issued" @ "1.0", clear ["/adminId", "/expiresAt", "/organizationId", "/permissions/*"];
+    Issued => "access-token.issued" @ "1.0" Insert, clear [
+        "/adminId", "/expiresAt", "/organizationId", "/permissions/*",
+    ];
 });
 
 impl EventFacts for AccessTokenEvent {}
@@ -76,6 +80,14 @@ pub enum AccessTokenError {
     /// The identifier is used up.
     #[error("a token with this identifier was already issued")]
     AlreadyIssued,
+}
+
+impl Refuse for AccessTokenError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            AccessTokenError::AlreadyIssued => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Decide for AccessToken {
@@ -111,7 +123,19 @@ aggregate!(AccessToken, "access-token", Issue, AccessTokenEvent, AccessTokenErro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::TestFramework;
+
+    impl Samples for AccessTokenEvent {
+        fn samples() -> Vec<Self> {
+            vec![AccessTokenEvent::Issued {
+                admin_id: AdminId(uuid::Uuid::from_u128(1)),
+                expires_at: DateTime::UNIX_EPOCH + chrono::Duration::milliseconds(1),
+                organization_id: Some("o1".into()),
+                permissions: Some(vec!["p1".into()]),
+            }]
+        }
+    }
 
     fn issue() -> Issue {
         Issue {

@@ -3,7 +3,7 @@
 use crate::{
     Decide,
     decide::aggregate,
-    event::{EventFacts, event_names},
+    facts::{EventFacts, event_names},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, convert::Infallible};
@@ -23,20 +23,21 @@ pub struct RecordReading {
 
 /// Facts of audit access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum AuditAccessEvent {
-    /// A part of the trail was read.
+    /// A part of the audit trail was read.
     #[serde(rename = "audit-access.trail-read")]
     TrailRead {
-        /// What was read.
+        /// Part of the trail that was read, e.g. `ecg-admins`.
         trail: String,
-        /// Its filters.
+        /// Filters of the reading, by name.
         filters: BTreeMap<String, String>,
     },
 }
 
 event_names!(AuditAccessEvent {
-    TrailRead => "audit-access.trail-read" @ "1.0", clear ["/trail"];
+    TrailRead => "audit-access.trail-read" @ "1.0" Insert, clear ["/trail"];
 });
 
 impl EventFacts for AuditAccessEvent {
@@ -65,7 +66,14 @@ aggregate!(AuditAccess, "audit-access", RecordReading, AuditAccessEvent, Infalli
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::TestFramework;
+
+    impl Samples for AuditAccessEvent {
+        fn samples() -> Vec<Self> {
+            vec![read()]
+        }
+    }
 
     fn filters() -> BTreeMap<String, String> {
         BTreeMap::from([("searchTerm".to_owned(), "UPDATE".to_owned())])

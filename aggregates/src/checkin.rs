@@ -1,6 +1,7 @@
 //! What a user's device says of itself: facts that nothing is decided by.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{Problem, UserId, check_text};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ pub const TEXT_LENGTH_MAX: usize = 255;
 
 /// What a device is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// A telephone with Android.
@@ -34,22 +36,24 @@ impl Source {
 
 /// What a device says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Device {
-    /// Whose it is.
+    /// User of the device.
     pub user_id: UserId,
-    /// What it is.
+    /// Kind of the device.
     pub source: Source,
-    /// Version of the application on it.
+    /// Version of the application on the device.
     pub app_version: String,
-    /// Its model.
+    /// Model of the device.
     pub model: String,
-    /// Version of its system.
+    /// Version of the operating system.
     pub os_version: String,
 }
 
 /// Facts of a check-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum CheckinEvent {
     /// A device told of itself.
@@ -58,7 +62,7 @@ pub enum CheckinEvent {
 }
 
 event_names!(CheckinEvent {
-    Recorded => "user-checkin.recorded" @ "1.0", clear ["/userId", "/source"];
+    Recorded => "user-checkin.recorded" @ "1.0" Insert, clear ["/userId", "/source"];
 });
 
 impl EventFacts for CheckinEvent {
@@ -83,6 +87,14 @@ pub enum CheckinError {
         /// Why.
         problem: Problem,
     },
+}
+
+impl Refuse for CheckinError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            CheckinError::Unfit { field, problem } => RefusalKind::invalid(field, problem),
+        }
+    }
 }
 
 impl Checkin {
@@ -112,8 +124,9 @@ impl Decide for Checkin {
 aggregate!(Checkin, "user-checkin", Device, CheckinEvent, CheckinError);
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::TestFramework;
     use uuid::Uuid;
 
@@ -127,15 +140,16 @@ pub(crate) mod tests {
         }
     }
 
-    /// The largest event of every type.
-    pub(crate) fn full_events() -> Vec<CheckinEvent> {
-        vec![CheckinEvent::Recorded(device("phone"))]
+    impl Samples for CheckinEvent {
+        fn samples() -> Vec<Self> {
+            vec![CheckinEvent::Recorded(device("phone"))]
+        }
     }
 
     #[test]
     fn what_a_device_says_is_kept_if_it_can_be() {
         let given = || TestFramework::<Checkin>::with(()).given(vec![]);
-        given().when(device("phone")).then_expect_events(full_events());
+        given().when(device("phone")).then_expect_events(CheckinEvent::samples());
         let unfit = |problem| CheckinError::Unfit { field: "model", problem };
         given().when(device("a\0b")).then_expect_error(unfit(Problem::Nul));
         given().when(device(&"x".repeat(256))).then_expect_error(unfit(Problem::TooLong { max: 255 }));

@@ -4,7 +4,7 @@
 use crate::{
     Decide,
     decide::aggregate,
-    event::{EventFacts, event_names},
+    facts::{EventFacts, event_names},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,7 @@ pub enum CheckpointKey {
 
 /// An Ed25519 key pair with the name under which it signs (C2SP signed-note).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NoteKey {
     /// Name of the key and origin of the checkpoints; without spaces and `+`.
@@ -48,9 +49,10 @@ pub struct Establish {
 
 /// Facts of the checkpoint key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum CheckpointKeyEvent {
-    /// The key was made.
+    /// The key that signs checkpoints of the journal was made.
     #[serde(rename = "checkpoint-key.established")]
     Established {
         /// The key.
@@ -59,7 +61,7 @@ pub enum CheckpointKeyEvent {
 }
 
 event_names!(CheckpointKeyEvent {
-    Established => "checkpoint-key.established" @ "1.0", clear ["/key/name", "/key/publicKey"];
+    Established => "checkpoint-key.established" @ "1.0" Insert, clear ["/key/name", "/key/publicKey"];
 });
 
 impl EventFacts for CheckpointKeyEvent {
@@ -103,7 +105,14 @@ aggregate!(CheckpointKey, "checkpoint-key", Establish, CheckpointKeyEvent, std::
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::TestFramework;
+
+    impl Samples for CheckpointKeyEvent {
+        fn samples() -> Vec<Self> {
+            vec![established("registrar/1")]
+        }
+    }
 
     fn key(name: &str) -> NoteKey {
         NoteKey { name: name.into(), public_key: "public".into(), private_key: "private".into() }

@@ -1,56 +1,88 @@
-//! All events of the journal as one type, and what must be known of each.
+//! All aggregates in one list: their events as one type, and what is declared of each. A further aggregate is one line
+//! in [`every_aggregate!`]; [`crate::any_aggregate`] and [`crate::any_refusal`] are made of the same list.
 
-use crate::{
-    Claim, access_token::AccessTokenEvent, admin::AdminEvent, api_key::ApiKeyEvent, audit_access::AuditAccessEvent,
-    checkin::CheckinEvent, checkpoint_key::CheckpointKeyEvent, feature::FeatureEvent, feature::setting::SettingEvent,
-    group::GroupEvent, group::placement::PlacementEvent, group::staffing::StaffingEvent, group::tree::TreeEvent,
-    individual::IndividualEvent, key_ring::KeyRingEvent, organization::OrganizationEvent, personal,
-    personal::Disclosure, session::SessionEvent, session::guard::GuardEvent, task::TaskEvent, totp::TotpEvent,
-    user::UserEvent, user::roster::RosterEvent,
-};
+use crate::Claim;
+use crate::facts::{AuditSource, EventFacts, EventType, EventTypes};
+use crate::personal::{self, Disclosure};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What the journal has to know of an event type beside its payload.
-pub trait EventFacts: cqrs_es::DomainEvent {
-    /// Whether the stream is about one person (or holds secrets), whose key is filed under the aggregate's id.
-    const HAS_SUBJECT: bool = false;
-
-    /// Identifier of the person (or holder of secrets) that the event of the stream `aggregate_id` is about. Its key
-    /// seals the personal members. Nobody's events have no personal members.
-    fn subject(&self, aggregate_id: &str) -> Option<String> {
-        Self::HAS_SUBJECT.then(|| aggregate_id.to_owned())
-    }
-
-    /// Unique keys that the event takes or releases. A pure function of the event.
-    fn claims(&self) -> Vec<Claim> {
-        Vec::new()
-    }
-
-    /// Patterns of payload members that nobody may be shown: hashes and keys. They are personal, and so stored sealed.
-    fn secret_fields(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Whether it changes an address, a password, a second factor or a role. Principals that act for another one do none
-    /// of that: the executor refuses to append such an event on behalf of somebody.
-    fn own_act(&self) -> bool {
-        false
-    }
-
-    /// Why just this happened, where the caller gave it a reason of its own; else that of the whole command counts.
-    fn reason(&self) -> Option<&str> {
-        None
-    }
-
-    /// Remark on just this, where the caller made one.
-    fn comment(&self) -> Option<&str> {
-        None
-    }
+/// Hands the list of all aggregates to a macro. Of each: the name of its variant, its state, its events, how its audit
+/// entries come about, the kind of record that they are about, and its refusals, where it has any.
+macro_rules! every_aggregate {
+    ($then:ident) => {
+        $then! {
+            /// An admin.
+            Admin: crate::admin::Admin, crate::admin::AdminEvent,
+                ByHand "EcgAdmin", refuses crate::admin::AdminError;
+            /// An organization.
+            Organization: crate::organization::Organization, crate::organization::OrganizationEvent,
+                Compared "Organization", refuses crate::organization::OrganizationError;
+            /// The keys that sign tokens.
+            KeyRing: crate::key_ring::KeyRing, crate::key_ring::KeyRingEvent,
+                ByHand "SigningKey";
+            /// An issued access token.
+            AccessToken: crate::access_token::AccessToken, crate::access_token::AccessTokenEvent,
+                ByHand "AccessToken", refuses crate::access_token::AccessTokenError;
+            /// Reading of the audit trail.
+            AuditAccess: crate::audit_access::AuditAccess, crate::audit_access::AuditAccessEvent,
+                Told "AuditAccess";
+            /// An API key.
+            ApiKey: crate::api_key::ApiKey, crate::api_key::ApiKeyEvent,
+                Compared "ApiKey", refuses crate::api_key::ApiKeyError;
+            /// The key that signs checkpoints.
+            CheckpointKey: crate::checkpoint_key::CheckpointKey, crate::checkpoint_key::CheckpointKeyEvent,
+                ByHand "CheckpointKey";
+            /// A user.
+            User: crate::user::User, crate::user::UserEvent,
+                Compared "User", refuses crate::user::UserError;
+            /// The enabled admins of an organization, or of the system.
+            Roster: crate::user::roster::Roster, crate::user::roster::RosterEvent,
+                Told "AdminRoster", refuses crate::user::roster::RosterError;
+            /// A session.
+            Session: crate::session::Session, crate::session::SessionEvent,
+                Compared "Session", refuses crate::session::SessionError;
+            /// The guard in front of sign-in.
+            Guard: crate::session::guard::Guard, crate::session::guard::GuardEvent,
+                Told "SignInFailure", refuses crate::session::guard::GuardError;
+            /// A second factor.
+            Totp: crate::totp::Totp, crate::totp::TotpEvent,
+                Compared "TotpConfiguration", refuses crate::totp::TotpError;
+            /// A feature.
+            Feature: crate::feature::Feature, crate::feature::FeatureEvent,
+                Compared "Feature", refuses crate::feature::FeatureError;
+            /// The setting of a feature.
+            Setting: crate::feature::setting::FeatureSetting, crate::feature::setting::SettingEvent,
+                Compared "FeatureSetting", refuses crate::feature::setting::SettingError;
+            /// An individual.
+            Individual: crate::individual::Individual, crate::individual::IndividualEvent,
+                Told "Individual", refuses crate::individual::IndividualError;
+            /// A group.
+            Group: crate::group::Group, crate::group::GroupEvent,
+                Compared "IndividualGroup", refuses crate::group::GroupError;
+            /// The tree of an organization's groups.
+            Tree: crate::group::tree::Tree, crate::group::tree::TreeEvent,
+                Told "GroupTree", refuses crate::group::tree::TreeError;
+            /// The places of an individual.
+            Placement: crate::group::placement::Placement, crate::group::placement::PlacementEvent,
+                Told "IndividualPlacement", refuses crate::group::placement::PlacementError;
+            /// The posts of a user.
+            Staffing: crate::group::staffing::Staffing, crate::group::staffing::StaffingEvent,
+                Told "GroupStaffing", refuses crate::group::staffing::StaffingError;
+            /// A check-in of a device.
+            Checkin: crate::checkin::Checkin, crate::checkin::CheckinEvent,
+                Told "UserCheckin", refuses crate::checkin::CheckinError;
+            /// Work that goes on by itself.
+            Task: crate::task::Task, crate::task::TaskEvent,
+                Compared "Task", refuses crate::task::TaskError;
+        }
+    };
 }
+pub(crate) use every_aggregate;
 
-/// Tells the events of one aggregate out of all.
+/// Tells the events of one aggregate from those of all. It stands here and not in [`crate::facts`], since it names the
+/// type of all events.
 pub trait OfDomain: Sized {
     /// The event, if it is of this aggregate.
     fn of(event: &DomainEvent) -> Option<&Self>;
@@ -73,7 +105,10 @@ pub enum UnknownEvent {
 }
 
 macro_rules! domain_events {
-    ($($(#[$doc:meta])* $variant:ident($event:ty) of $aggregate:ty,)*) => {
+    ($(
+        $(#[$doc:meta])* $variant:ident: $aggregate:ty, $event:ty, $source:ident $entity:literal
+        $(, refuses $error:ty)?;
+    )*) => {
         /// Any event of the directory.
         #[derive(Debug, Clone, PartialEq)]
         pub enum DomainEvent {
@@ -96,9 +131,14 @@ macro_rules! domain_events {
         })*
 
         impl DomainEvent {
+            /// Declarations of all event types, in the order of their entry.
+            pub fn declarations() -> impl Iterator<Item = &'static EventType> {
+                [$(<$event>::TYPES,)*].into_iter().flatten()
+            }
+
             /// Names of all events that there are.
             pub fn event_types() -> impl Iterator<Item = &'static str> {
-                [$(<$event>::NAMES,)*].into_iter().flatten().copied()
+                Self::declarations().map(|declared| declared.name)
             }
 
             /// Kebab-case name of the aggregate, e.g. `admin`.
@@ -110,13 +150,32 @@ macro_rules! domain_events {
             /// Stable name of the event, e.g. `admin.registered`.
             #[must_use]
             pub fn event_type(&self) -> String {
-                match self { $(DomainEvent::$variant(event) => cqrs_es::DomainEvent::event_type(event),)* }
+                self.declared().name.to_owned()
             }
 
             /// Version of the payload's shape, e.g. `1.0`.
             #[must_use]
             pub fn event_version(&self) -> String {
-                match self { $(DomainEvent::$variant(event) => cqrs_es::DomainEvent::event_version(event),)* }
+                self.declared().version.to_owned()
+            }
+
+            /// See [`EventTypes::declared`].
+            #[must_use]
+            pub fn declared(&self) -> &'static EventType {
+                match self { $(DomainEvent::$variant(event) => event.declared(),)* }
+            }
+
+            /// How the audit trail gets the entry of this event.
+            #[must_use]
+            pub fn audit_source(&self) -> AuditSource {
+                match self { $(DomainEvent::$variant(_) => AuditSource::$source,)* }
+            }
+
+            /// Kind of record that the audit entry of this event is about, in Pascal case.
+            #[must_use]
+            pub fn entity(&self) -> &'static str {
+                let own = match self { $(DomainEvent::$variant(_) => $entity,)* };
+                self.declared().entity.unwrap_or(own)
             }
 
             /// See [`EventFacts::claims`].
@@ -125,18 +184,17 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.claims(),)* }
             }
 
-            /// What of the payload is not personal.
+            /// Members of the payload that are not personal.
             #[must_use]
             pub fn disclosure(&self) -> &'static Disclosure {
-                match self { $(DomainEvent::$variant(event) => event.disclosure(),)* }
+                &self.declared().disclosure
             }
 
             /// What of the payload of an event type is not personal; `None` for a type that this release does not know.
             #[must_use]
             pub fn disclosure_of(event_type: &str) -> Option<&'static Disclosure> {
                 static ALL: LazyLock<HashMap<&'static str, &'static Disclosure>> = LazyLock::new(|| {
-                    let all = [$((<$event>::NAMES, <$event>::DISCLOSURES),)*];
-                    all.into_iter().flat_map(|(names, of)| names.iter().copied().zip(of)).collect()
+                    DomainEvent::declarations().map(|declared| (declared.name, &declared.disclosure)).collect()
                 });
                 ALL.get(event_type).copied()
             }
@@ -209,158 +267,10 @@ macro_rules! domain_events {
                 }
             }
         }
-
-        /// The state of any aggregate, for whoever replays history.
-        #[derive(Debug, Clone)]
-        pub enum AnyAggregate {
-            $($(#[$doc])* $variant(Box<$aggregate>),)*
-        }
-
-        impl AnyAggregate {
-            /// Kebab-case names of all aggregate types.
-            pub const TYPES: &'static [&'static str] = &[$(<$aggregate as cqrs_es::Aggregate>::TYPE),*];
-
-            /// An aggregate before its first event; `None` for a type that does not exist.
-            #[must_use]
-            pub fn absent(aggregate_type: &str) -> Option<Self> {
-                match aggregate_type {
-                    $(<$aggregate as cqrs_es::Aggregate>::TYPE => Some(AnyAggregate::$variant(Box::default())),)*
-                    _ => None,
-                }
-            }
-
-            /// Names of the aggregate types of which commands never ask for what happened before; see
-            /// [`crate::Decide::LOADED`].
-            pub fn never_loaded() -> impl Iterator<Item = &'static str> {
-                let loaded = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::LOADED)),*];
-                loaded.into_iter().filter(|(_, loaded)| !loaded).map(|(name, _)| name)
-            }
-
-            /// Names of the aggregate types that have snapshots, with how they are kept.
-            pub fn snapshots() -> impl Iterator<Item = (&'static str, crate::Snapshots)> {
-                let all = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::SNAPSHOT)),*];
-                all.into_iter().filter_map(|(name, snapshots)| Some((name, snapshots?)))
-            }
-
-            /// An aggregate as its snapshot holds it; `None` for a type that does not exist or another shape.
-            #[must_use]
-            pub fn from_snapshot(aggregate_type: &str, state: Value) -> Option<Self> {
-                match aggregate_type {
-                    $(<$aggregate as cqrs_es::Aggregate>::TYPE => {
-                        serde_json::from_value(state).ok().map(|state| AnyAggregate::$variant(Box::new(state)))
-                    })*
-                    _ => None,
-                }
-            }
-
-            /// The state for a snapshot, personal values in the clear.
-            ///
-            /// # Errors
-            /// A value that JSON cannot express; no state has one.
-            pub fn to_snapshot(&self) -> serde_json::Result<Value> {
-                match self { $(AnyAggregate::$variant(state) => serde_json::to_value(state),)* }
-            }
-
-            /// What becomes of it by `event`; by one of another type nothing.
-            pub fn apply(&mut self, event: DomainEvent) {
-                match (self, event) {
-                    $((AnyAggregate::$variant(state), DomainEvent::$variant(event)) => {
-                        cqrs_es::Aggregate::apply(&mut **state, event);
-                    })*
-                    _ => {}
-                }
-            }
-
-            /// See [`crate::Decide::shown`].
-            #[must_use]
-            pub fn shown(&self) -> Option<Value> {
-                match self { $(AnyAggregate::$variant(state) => crate::Decide::shown(&**state),)* }
-            }
-        }
     };
 }
 
-domain_events! {
-    /// Of an admin.
-    Admin(AdminEvent) of crate::admin::Admin,
-    /// Of an organization.
-    Organization(OrganizationEvent) of crate::organization::Organization,
-    /// Of the keys that sign tokens.
-    KeyRing(KeyRingEvent) of crate::key_ring::KeyRing,
-    /// Of an issued access token.
-    AccessToken(AccessTokenEvent) of crate::access_token::AccessToken,
-    /// Of somebody reading the audit trail.
-    AuditAccess(AuditAccessEvent) of crate::audit_access::AuditAccess,
-    /// Of an API key.
-    ApiKey(ApiKeyEvent) of crate::api_key::ApiKey,
-    /// Of the key that signs checkpoints.
-    CheckpointKey(CheckpointKeyEvent) of crate::checkpoint_key::CheckpointKey,
-    /// Of a user.
-    User(UserEvent) of crate::user::User,
-    /// Of the enabled admins of an organization, or of the system.
-    Roster(RosterEvent) of crate::user::roster::Roster,
-    /// Of a session.
-    Session(SessionEvent) of crate::session::Session,
-    /// Of the guard in front of sign-in.
-    Guard(GuardEvent) of crate::session::guard::Guard,
-    /// Of a second factor.
-    Totp(TotpEvent) of crate::totp::Totp,
-    /// Of a feature.
-    Feature(FeatureEvent) of crate::feature::Feature,
-    /// Of the setting of a feature.
-    Setting(SettingEvent) of crate::feature::setting::FeatureSetting,
-    /// Of an individual.
-    Individual(IndividualEvent) of crate::individual::Individual,
-    /// Of a group.
-    Group(GroupEvent) of crate::group::Group,
-    /// Of the tree of an organization's groups.
-    Tree(TreeEvent) of crate::group::tree::Tree,
-    /// Of the places of an individual.
-    Placement(PlacementEvent) of crate::group::placement::Placement,
-    /// Of the posts of a user.
-    Staffing(StaffingEvent) of crate::group::staffing::Staffing,
-    /// Of a device telling of itself.
-    Checkin(CheckinEvent) of crate::checkin::Checkin,
-    /// Of work that goes on by itself.
-    Task(TaskEvent) of crate::task::Task,
-}
-
-/// Gives each event its name and version for the journal, and lists the texts of its payload that are *not* personal: a text
-/// that nobody thought of is sealed. A test holds the names to the `type` member that serde writes, and the lists to what
-/// the events have.
-macro_rules! event_names {
-    ($event:ident { $(
-        $variant:ident => $name:literal @ $version:literal,
-        clear [$($clear:literal),* $(,)?] $(whole [$($whole:literal),*])?;
-    )* }) => {
-        impl cqrs_es::DomainEvent for $event {
-            fn event_type(&self) -> String {
-                match self { $($event::$variant { .. } => $name,)* }.to_owned()
-            }
-
-            fn event_version(&self) -> String {
-                match self { $($event::$variant { .. } => $version,)* }.to_owned()
-            }
-        }
-
-        impl $event {
-            /// All names. A test compares them with what serde writes.
-            pub(crate) const NAMES: &'static [&'static str] = &[$($name),*];
-
-            /// What of each is not personal, in the order of the names.
-            pub(crate) const DISCLOSURES: &'static [crate::personal::Disclosure] = &[$(
-                crate::personal::Disclosure { clear: &[$($clear),*], whole: &[$($($whole),*)?] },
-            )*];
-
-            pub(crate) fn disclosure(&self) -> &'static crate::personal::Disclosure {
-                match self { $($event::$variant { .. } => {
-                    &crate::personal::Disclosure { clear: &[$($clear),*], whole: &[$($($whole),*)?] }
-                })* }
-            }
-        }
-    };
-}
-pub(crate) use event_names;
+every_aggregate!(domain_events);
 
 #[cfg(test)]
 mod tests;

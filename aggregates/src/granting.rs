@@ -1,6 +1,7 @@
 //! The rules of giving memberships and roles. A giver gives what they hold, never to themselves, and opens a person's
 //! records (which the participant role does) only to the person's home or with the person's consent.
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::user::{Role, SystemRole};
 use crate::values::{OrganizationId, UserId};
 use std::collections::BTreeSet;
@@ -50,6 +51,14 @@ pub enum GrantError {
     /// The person belongs to another organization and has not accepted to take part in this one.
     #[error("people from elsewhere take part in an organization only after they have accepted")]
     NotAccepted,
+}
+
+impl Refuse for GrantError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            GrantError::Oneself | GrantError::NotHeld | GrantError::NotAccepted => RefusalKind::Forbidden,
+        }
+    }
 }
 
 impl Granter {

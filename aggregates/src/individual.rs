@@ -1,17 +1,19 @@
 //! The Individual aggregate: whom records are about. Records live elsewhere; here is only whose the individual is.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{IndividualId, OrganizationId, UserId};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
 /// Whose an individual is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Owner {
-    /// A user's.
+    /// Owned by a user.
     User(UserId),
-    /// An organization's.
+    /// Owned by an organization.
     Organization(OrganizationId),
 }
 
@@ -23,7 +25,7 @@ pub enum Individual {
     Absent,
     /// Known.
     Present {
-        /// Whose it is.
+        /// Owner of the individual.
         owner: Owner,
     },
 }
@@ -35,27 +37,28 @@ pub enum IndividualCommand {
     Record {
         /// The individual.
         id: IndividualId,
-        /// Whose it is.
+        /// Owner of the individual.
         owner: Owner,
     },
 }
 
 /// Facts of an individual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum IndividualEvent {
-    /// There is such an individual.
+    /// There is an individual.
     #[serde(rename = "individual.recorded")]
     Recorded {
         /// The individual.
         id: IndividualId,
-        /// Whose it is.
+        /// Owner of the individual.
         owner: Owner,
     },
 }
 
 event_names!(IndividualEvent {
-    Recorded => "individual.recorded" @ "1.0", clear ["/id", "/owner/user", "/owner/organization"];
+    Recorded => "individual.recorded" @ "1.0" Insert, clear ["/id", "/owner/user", "/owner/organization"];
 });
 
 impl EventFacts for IndividualEvent {}
@@ -66,6 +69,14 @@ pub enum IndividualError {
     /// It is somebody else's.
     #[error("the individual has another owner")]
     OtherOwner,
+}
+
+impl Refuse for IndividualError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            IndividualError::OtherOwner => RefusalKind::Taken { field: "owner" },
+        }
+    }
 }
 
 impl Individual {
@@ -91,8 +102,21 @@ aggregate!(Individual, "individual", IndividualCommand, IndividualEvent, Individ
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::TestFramework;
     use uuid::Uuid;
+
+    impl Samples for IndividualEvent {
+        fn samples() -> Vec<Self> {
+            let owner = Owner::User(UserId(Uuid::from_u128(1)));
+            vec![IndividualEvent::Recorded { id: IndividualId(Uuid::from_u128(3)), owner }]
+        }
+
+        fn alternatives() -> Vec<Self> {
+            let owner = Owner::Organization(OrganizationId(Uuid::from_u128(2)));
+            vec![IndividualEvent::Recorded { id: IndividualId(Uuid::from_u128(3)), owner }]
+        }
+    }
 
     #[test]
     fn an_individual_keeps_its_owner() {

@@ -4,7 +4,7 @@
 use crate::{
     Decide,
     decide::aggregate,
-    event::{EventFacts, event_names},
+    facts::{EventFacts, event_names},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ pub struct KeyRing {
 
 /// An Ed25519 key pair (RFC 8037).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
     /// `kid` of the tokens that it signs.
@@ -59,9 +60,9 @@ pub enum KeyRingCommand {
     },
     /// Gives a former key an earlier end.
     Retire {
-        /// Which.
+        /// The key.
         key_id: String,
-        /// Until when it verifies.
+        /// Time until which the key verifies.
         verifies_until: DateTime<Utc>,
     },
 }
@@ -79,9 +80,10 @@ pub enum KeyRingError {
 
 /// Facts of the key ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum KeyRingEvent {
-    /// A key was added and signs from now on.
+    /// A key that signs access tokens was added and signs from now on.
     #[serde(rename = "key-ring.key-added")]
     KeyAdded {
         /// The key.
@@ -90,16 +92,16 @@ pub enum KeyRingEvent {
     /// A key signs no longer.
     #[serde(rename = "key-ring.key-retired")]
     KeyRetired {
-        /// Which.
+        /// The key.
         key_id: String,
-        /// Until when it verifies.
+        /// Time until which the key verifies.
         verifies_until: DateTime<Utc>,
     },
 }
 
 event_names!(KeyRingEvent {
-    KeyAdded => "key-ring.key-added" @ "1.0", clear ["/key/keyId", "/key/publicKey", "/key/verifiesUntil"];
-    KeyRetired => "key-ring.key-retired" @ "1.0", clear ["/keyId", "/verifiesUntil"];
+    KeyAdded => "key-ring.key-added" @ "1.0" Insert, clear ["/key/keyId", "/key/publicKey", "/key/verifiesUntil"];
+    KeyRetired => "key-ring.key-retired" @ "1.0" Update, clear ["/keyId", "/verifiesUntil"];
 });
 
 impl EventFacts for KeyRingEvent {
@@ -165,7 +167,21 @@ aggregate!(KeyRing, "key-ring", KeyRingCommand, KeyRingEvent, KeyRingError);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::{Aggregate, test::TestFramework};
+
+    impl Samples for KeyRingEvent {
+        fn samples() -> Vec<Self> {
+            let at = DateTime::UNIX_EPOCH + chrono::Duration::milliseconds(1);
+            let key = SigningKey {
+                key_id: "k1".into(),
+                public_key: "public".into(),
+                private_key: "private".into(),
+                verifies_until: Some(at),
+            };
+            vec![KeyRingEvent::KeyAdded { key }, KeyRingEvent::KeyRetired { key_id: "k1".into(), verifies_until: at }]
+        }
+    }
 
     fn key(id: &str) -> SigningKey {
         SigningKey {

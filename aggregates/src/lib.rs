@@ -6,6 +6,8 @@
 
 pub mod access_token;
 pub mod admin;
+pub mod any_aggregate;
+pub mod any_refusal;
 pub mod api_key;
 pub mod audit_access;
 pub mod checkin;
@@ -13,6 +15,7 @@ pub mod checkpoint_key;
 pub mod claim;
 pub mod decide;
 pub mod event;
+pub mod facts;
 pub mod feature;
 pub mod granting;
 pub mod group;
@@ -21,6 +24,9 @@ pub mod key_ring;
 pub mod metadata;
 pub mod organization;
 pub mod personal;
+pub mod refusal;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod session;
 pub mod shown;
 pub mod task;
@@ -30,7 +36,11 @@ pub mod upcast;
 pub mod user;
 pub mod values;
 
+pub use any_aggregate::AnyAggregate;
+pub use any_refusal::Refusal;
 pub use claim::{Claim, ClaimKey};
 pub use decide::{Decide, Snapshots};
-pub use event::{AnyAggregate, DomainEvent, EventFacts, OfDomain, UnknownEvent};
+pub use event::{DomainEvent, OfDomain, UnknownEvent};
+pub use facts::{AuditSource, Effect, EventFacts, EventType, EventTypes};
 pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};
+pub use refusal::{RefusalKind, Refuse, Violation};

@@ -1,12 +1,15 @@
 //! Work that goes on after its request was answered: once begun it is done or failed, whatever dies in between.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{GroupId, OrganizationId, TaskId};
 use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "TaskWork"))]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Work {
     /// A group is to hang elsewhere, with everything below it.
@@ -15,7 +18,7 @@ pub enum Work {
         organization_id: OrganizationId,
         /// The group.
         group_id: GroupId,
-        /// The division; none for the top.
+        /// Division that the group is to hang under; absent for the top of the tree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<GroupId>,
     },
@@ -37,40 +40,45 @@ impl Work {
 
 /// Facts of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TaskEvent {
-    /// It is to be done.
+    /// Something is to be done after its request was answered.
     #[serde(rename = "task.queued")]
     Queued {
         /// The task.
         id: TaskId,
-        /// What is to be done.
+        /// Work to be done.
         work: Work,
     },
-    /// Somebody is at it.
+    /// Work on a task began.
     #[serde(rename = "task.started")]
     Started {},
-    /// It is done.
+    /// A task is done.
     #[serde(rename = "task.finished")]
     Finished {
-        /// What was done.
+        /// Work that was done.
         work: Work,
     },
-    /// It cannot be done, and nothing of it was.
+    /// A task cannot be done, and nothing of it was.
     #[serde(rename = "task.failed")]
     Failed {
-        /// What was to be done.
+        /// Work that was to be done.
         work: Work,
-        /// Why not.
+        /// Reason of the failure.
         error: String,
     },
 }
 
 event_names!(TaskEvent {
-    Queued => "task.queued" @ "1.0", clear ["/id", "/work/kind", "/work/organizationId", "/work/groupId", "/work/to"];
-    Started => "task.started" @ "1.0", clear [];
-    Finished => "task.finished" @ "1.0", clear ["/work/kind", "/work/organizationId", "/work/groupId", "/work/to"];
-    Failed => "task.failed" @ "1.0", clear [
+    Queued => "task.queued" @ "1.0" Insert, clear [
+        "/id", "/work/kind", "/work/organizationId", "/work/groupId", "/work/to",
+    ];
+    Started => "task.started" @ "1.0" Update, clear [];
+    Finished => "task.finished" @ "1.0" Update, clear [
+        "/work/kind", "/work/organizationId", "/work/groupId", "/work/to",
+    ];
+    Failed => "task.failed" @ "1.0" Update, clear [
         "/work/kind", "/work/organizationId", "/work/groupId", "/work/to", "/error",
     ];
 });
@@ -106,7 +114,7 @@ pub enum TaskCommand {
     Queue {
         /// The task.
         id: TaskId,
-        /// What is to be done.
+        /// Work to be done.
         work: Work,
     },
     /// Notes that somebody is at it.
@@ -115,7 +123,7 @@ pub enum TaskCommand {
     Finish,
     /// Notes that it cannot be done.
     Fail {
-        /// Why not.
+        /// Reason of the failure.
         error: String,
     },
 }
@@ -132,6 +140,15 @@ pub enum TaskError {
     /// It has ended, perhaps by somebody else's hand.
     #[error("the task has ended")]
     Ended,
+}
+
+impl Refuse for TaskError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            TaskError::NotFound => RefusalKind::NotFound,
+            TaskError::AlreadyExists | TaskError::Ended => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Task {
@@ -171,8 +188,9 @@ impl Decide for Task {
 aggregate!(Task, "task", TaskCommand, TaskEvent, TaskError);
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::samples::Samples;
     use cqrs_es::test::{AggregateTestExecutor, TestFramework};
     use uuid::Uuid;
 
@@ -192,19 +210,20 @@ pub(crate) mod tests {
         }
     }
 
-    /// The largest event of every type.
-    pub(crate) fn full_events() -> Vec<TaskEvent> {
-        vec![
-            TaskEvent::Queued { id: id(), work: work() },
-            TaskEvent::Started {},
-            TaskEvent::Finished { work: work() },
-            TaskEvent::Failed { work: work(), error: "a group cannot hang under itself".into() },
-        ]
+    impl Samples for TaskEvent {
+        fn samples() -> Vec<Self> {
+            vec![
+                TaskEvent::Queued { id: id(), work: work() },
+                TaskEvent::Started {},
+                TaskEvent::Finished { work: work() },
+                TaskEvent::Failed { work: work(), error: "a group cannot hang under itself".into() },
+            ]
+        }
     }
 
     #[test]
     fn a_task_is_queued_started_and_ended_once() {
-        let [queued, started, finished, failed] = <[TaskEvent; 4]>::try_from(full_events()).expect("four");
+        let [queued, started, finished, failed] = <[TaskEvent; 4]>::try_from(TaskEvent::samples()).expect("four");
         let queue = || TaskCommand::Queue { id: id(), work: work() };
         let fail = || TaskCommand::Fail { error: "a group cannot hang under itself".into() };
         given(vec![]).when(queue()).then_expect_events(vec![queued.clone()]);

@@ -3,7 +3,8 @@
 //! Codes are compared outside, where the clock is; what comes here is the time step that a code was right for. No step is
 //! accepted twice, nor one before it (RFC 6238 5.2).
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{TotpId, UserId};
 use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -11,22 +12,23 @@ use std::fmt;
 
 /// Facts of a configuration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TotpEvent {
-    /// It was made, not in force yet.
+    /// A second factor was made, not in force yet.
     #[serde(rename = "totp-configuration.created")]
     Created {
-        /// The configuration.
+        /// The second factor.
         id: TotpId,
-        /// Whose it is.
+        /// User of the second factor.
         user_id: UserId,
         /// The shared secret, base32. A secret.
         secret: String,
     },
-    /// It is in force: every sign-in needs a code.
+    /// A second factor is in force: every sign-in needs a code.
     #[serde(rename = "totp-configuration.enabled")]
     Enabled {
-        /// Whose it is.
+        /// User of the second factor.
         user_id: UserId,
         /// Time step of the last code that it was shown with.
         step: u64,
@@ -34,40 +36,41 @@ pub enum TotpEvent {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         recovery_digests: Vec<String>,
     },
-    /// A code was used.
+    /// A code of a second factor was used.
     #[serde(rename = "totp-configuration.code-used")]
     CodeUsed {
-        /// Its time step.
+        /// Time step of the code.
         step: u64,
     },
-    /// A recovery code was used; it is good once.
+    /// A recovery code of a second factor was used; it is good once.
     #[serde(rename = "totp-configuration.recovery-code-used")]
     RecoveryCodeUsed {
         /// Which of them, from 0, in the order in which they were given.
         number: usize,
     },
-    /// It is out of force.
+    /// A second factor is out of force.
     #[serde(rename = "totp-configuration.disabled")]
     Disabled {
-        /// Whose it is.
+        /// User of the second factor.
         user_id: UserId,
     },
-    /// It is gone.
+    /// A second factor is gone.
     #[serde(rename = "totp-configuration.deleted")]
     Deleted {
-        /// The user whose place for a configuration in the making is free again; absent for one that was in force before.
+        /// The user whose place for a configuration in the making is free again; absent for one that was in force
+        /// before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
     },
 }
 
 event_names!(TotpEvent {
-    Created => "totp-configuration.created" @ "1.0", clear ["/id", "/userId"];
-    Enabled => "totp-configuration.enabled" @ "1.0", clear ["/userId"];
-    CodeUsed => "totp-configuration.code-used" @ "1.0", clear [];
-    RecoveryCodeUsed => "totp-configuration.recovery-code-used" @ "1.0", clear [];
-    Disabled => "totp-configuration.disabled" @ "1.0", clear ["/userId"];
-    Deleted => "totp-configuration.deleted" @ "1.0", clear ["/userId"];
+    Created => "totp-configuration.created" @ "1.0" Insert, clear ["/id", "/userId"];
+    Enabled => "totp-configuration.enabled" @ "1.0" Update, clear ["/userId"];
+    CodeUsed => "totp-configuration.code-used" @ "1.0" Update, clear [];
+    RecoveryCodeUsed => "totp-configuration.recovery-code-used" @ "1.0" Update, clear [];
+    Disabled => "totp-configuration.disabled" @ "1.0" Update, clear ["/userId"];
+    Deleted => "totp-configuration.deleted" @ "1.0" Delete, clear ["/userId"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.
@@ -163,9 +166,9 @@ impl fmt::Debug for Configuration {
 pub enum TotpCommand {
     /// Makes it.
     Create {
-        /// The configuration.
+        /// The second factor.
         id: TotpId,
-        /// Whose it is.
+        /// User of the second factor.
         user_id: UserId,
         /// The shared secret, base32.
         secret: String,
@@ -179,7 +182,7 @@ pub enum TotpCommand {
     },
     /// Notes that a code was used.
     Use {
-        /// Its time step.
+        /// Time step of the code.
         step: u64,
     },
     /// Notes that a recovery code was used.
@@ -227,6 +230,16 @@ pub enum TotpError {
     /// What is in force is not taken away.
     #[error("the TOTP configuration is enabled")]
     Enabled,
+}
+
+impl Refuse for TotpError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            TotpError::NotFound => RefusalKind::NotFound,
+            TotpError::NotConsecutive | TotpError::UsedCode => RefusalKind::WrongCode,
+            TotpError::AlreadyExists | TotpError::NotEnabled | TotpError::Enabled => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Decide for Totp {
@@ -330,142 +343,4 @@ impl Totp {
 aggregate!(Totp, "totp-configuration", TotpCommand, TotpEvent, TotpError);
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use cqrs_es::Aggregate;
-    use cqrs_es::test::{AggregateTestExecutor, TestFramework};
-    use uuid::Uuid;
-
-    fn given(events: impl IntoIterator<Item = TotpEvent>) -> AggregateTestExecutor<Totp> {
-        TestFramework::with(()).given(events.into_iter().collect())
-    }
-
-    fn user_id() -> UserId {
-        UserId(Uuid::from_u128(2))
-    }
-
-    fn id() -> TotpId {
-        TotpId(Uuid::from_u128(1))
-    }
-
-    fn created() -> TotpEvent {
-        TotpEvent::Created { id: id(), user_id: user_id(), secret: "JBSWY3DP".into() }
-    }
-
-    fn create() -> TotpCommand {
-        TotpCommand::Create { id: id(), user_id: user_id(), secret: "JBSWY3DP".into() }
-    }
-
-    fn enabled(step: u64) -> TotpEvent {
-        TotpEvent::Enabled { user_id: user_id(), step, recovery_digests: vec!["d0".into(), "d1".into()] }
-    }
-
-    fn enable(steps: [u64; 2]) -> TotpCommand {
-        TotpCommand::Enable { steps, recovery_digests: vec!["d0".into(), "d1".into()] }
-    }
-
-    fn recovered(number: usize) -> TotpEvent {
-        TotpEvent::RecoveryCodeUsed { number }
-    }
-
-    fn disabled() -> TotpEvent {
-        TotpEvent::Disabled { user_id: user_id() }
-    }
-
-    fn deleted() -> TotpEvent {
-        TotpEvent::Deleted { user_id: Some(user_id()) }
-    }
-
-    /// The largest event of every type.
-    pub(crate) fn full_events() -> Vec<TotpEvent> {
-        vec![created(), enabled(11), TotpEvent::CodeUsed { step: 12 }, recovered(1), disabled(), deleted()]
-    }
-
-    #[test]
-    fn it_is_put_in_force_by_two_codes_one_after_the_other() {
-        given([]).when(create()).then_expect_events(vec![created()]);
-        given([created()]).when(create()).then_expect_error(TotpError::AlreadyExists);
-        given([created()]).when(enable([10, 11])).then_expect_events(vec![enabled(11)]);
-        for steps in [[10, 10], [11, 10], [10, 12], [u64::MAX, 0]] {
-            given([created()]).when(enable(steps)).then_expect_error(TotpError::NotConsecutive);
-        }
-        given([]).when(enable([10, 11])).then_expect_error(TotpError::NotFound);
-    }
-
-    #[test]
-    fn no_code_is_accepted_twice_nor_one_before_it() {
-        let in_force = || vec![created(), enabled(11)];
-        for step in [9, 10, 11] {
-            given(in_force()).when(TotpCommand::Use { step }).then_expect_error(TotpError::UsedCode);
-        }
-        let used = |step| TotpEvent::CodeUsed { step };
-        given(in_force()).when(TotpCommand::Use { step: 12 }).then_expect_events(vec![used(12)]);
-        given([in_force(), vec![used(12)]].concat())
-            .when(TotpCommand::Use { step: 12 })
-            .then_expect_error(TotpError::UsedCode);
-        given([created()]).when(TotpCommand::Use { step: 12 }).then_expect_error(TotpError::NotEnabled);
-        // Nor after a time out of force.
-        let again = [in_force(), vec![used(12), disabled()]].concat();
-        given(again.clone()).when(enable([12, 13])).then_expect_error(TotpError::UsedCode);
-        given(again).when(enable([13, 14])).then_expect_events(vec![enabled(14)]);
-    }
-
-    #[test]
-    fn a_recovery_code_is_good_once_and_until_there_are_others() {
-        let recover = |digest: &str| TotpCommand::Recover { digest: digest.into() };
-        let in_force = || vec![created(), enabled(11)];
-        given(in_force()).when(recover("d1")).then_expect_events(vec![recovered(1)]);
-        given(in_force()).when(recover("d2")).then_expect_error(TotpError::UsedCode);
-        let used = [in_force(), vec![recovered(1)]].concat();
-        given(used.clone()).when(recover("d1")).then_expect_error(TotpError::UsedCode);
-        given(used.clone()).when(recover("d0")).then_expect_events(vec![recovered(0)]);
-        given([used.clone(), vec![disabled()]].concat()).when(recover("d0")).then_expect_error(TotpError::NotEnabled);
-        let others = TotpEvent::Enabled { user_id: user_id(), step: 21, recovery_digests: vec!["d9".into()] };
-        let again = [used, vec![disabled(), others]].concat();
-        given(again.clone()).when(recover("d0")).then_expect_error(TotpError::UsedCode);
-        given(again).when(recover("d9")).then_expect_events(vec![recovered(0)]);
-        given([created()]).when(recover("d0")).then_expect_error(TotpError::NotEnabled);
-    }
-
-    #[test]
-    fn what_is_in_force_is_not_taken_away() {
-        let in_force = || vec![created(), enabled(11)];
-        given(in_force()).when(TotpCommand::Delete).then_expect_error(TotpError::Enabled);
-        given(in_force()).when(TotpCommand::Disable).then_expect_events(vec![disabled()]);
-        given([created()]).when(TotpCommand::Disable).then_expect_events(vec![]);
-        given([created()]).when(TotpCommand::Delete).then_expect_events(vec![deleted()]);
-        let former = [in_force(), vec![disabled()]].concat();
-        given(former).when(TotpCommand::Delete).then_expect_events(vec![TotpEvent::Deleted { user_id: None }]);
-        given([created(), deleted()]).when(TotpCommand::Delete).then_expect_error(TotpError::NotFound);
-    }
-
-    #[test]
-    fn one_of_a_user_is_in_force() {
-        let key = || ClaimKey::enabled_totp(user_id());
-        assert!(enabled(11).claims().contains(&Claim::Take(key())));
-        assert_eq!(disabled().claims(), [Claim::Release(key())]);
-    }
-
-    #[test]
-    fn one_of_a_user_is_in_the_making() {
-        let key = || ClaimKey::pending_totp(user_id());
-        assert_eq!(created().claims(), [Claim::Take(key())]);
-        assert!(enabled(11).claims().contains(&Claim::Release(key())));
-        assert_eq!(deleted().claims(), [Claim::Release(key())]);
-        let former: TotpEvent =
-            serde_json::from_str(r#"{"type":"totp-configuration.deleted"}"#).expect("the former shape");
-        assert_eq!(former.claims(), []);
-    }
-
-    #[test]
-    fn nothing_that_is_printed_or_written_down_tells_a_secret() {
-        let mut state = Totp::default();
-        state.apply(created());
-        state.apply(enabled(11));
-        let printed = format!("{:?} {state:?} {:?} {:?}", created(), create(), enable([10, 11]));
-        let written = serde_json::to_string(&state).expect("JSON");
-        for secret in ["JBSW", "d0"] {
-            assert!(!printed.contains(secret) && !written.contains(secret), "{printed} {written}");
-        }
-    }
-}
+mod tests;

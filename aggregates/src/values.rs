@@ -10,6 +10,7 @@ macro_rules! uuid_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
         #[serde(transparent)]
         pub struct $name(pub Uuid);
 
@@ -241,6 +242,7 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
 
 /// An e-mail address that someone signs in with, as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct EmailAddress(String);
 
@@ -300,6 +302,7 @@ impl fmt::Display for EmailAddress {
 
 /// Data region of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum RegionCode {
     /// United States.
     #[serde(rename = "US")]
@@ -343,6 +346,7 @@ impl RegionCode {
 
 /// A country of ISO 3166-1, by its alpha-2 code in upper case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct CountryCode(String);
 

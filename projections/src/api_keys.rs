@@ -76,7 +76,6 @@ impl Document for ApiKeyDocument {
 
 impl StateDocument for ApiKeyDocument {
     type Event = ApiKeyEvent;
-    const ENTITY: &'static str = "ApiKey";
     /// The place is nobody's business; the rest stands in the entry itself.
     const UNLISTED: &'static [&'static str] = &["version", "place", "createdAt", "updatedAt"];
 

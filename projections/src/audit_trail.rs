@@ -1,40 +1,27 @@
 //! The audit trail: for every event what changed, from what to what, by whom, from where and why. Made from the event
 //! and its metadata alone, and the document as it was before; it never reads an aggregate.
 //!
-//! An aggregate whose state a document holds needs two lines here: see [`compared`].
+//! What an entry is about and what became of it is declared with the events ([`registrar_aggregates::event`]). An aggregate
+//! whose state a document holds needs a line in [`sources`]; the events of all others tell their own values.
 
 mod admin;
 mod compared;
 pub mod diff;
+mod keys;
+mod sources;
+mod touched;
 
-use crate::admins::AdminDocument;
-use crate::api_keys::ApiKeyDocument;
 use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
 use crate::document::DocumentKey;
-use crate::features::{FeatureDocument, FeatureSettingDocument};
-use crate::groups::GroupDocument;
-use crate::organizations::OrganizationDocument;
 use crate::query::{IntegerKey, Sort, TextKey};
 use crate::recorded::RecordedEvent;
-use crate::sessions::SessionDocument;
-use crate::state_document;
-use crate::tasks::TaskDocument;
-use crate::totps::TotpDocument;
-use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
-use registrar_aggregates::access_token::AccessTokenEvent;
-use registrar_aggregates::admin::AdminEvent;
-use registrar_aggregates::audit_access::AuditAccessEvent;
-use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
-use registrar_aggregates::group::placement::PlacementEvent;
-use registrar_aggregates::key_ring::KeyRingEvent;
-use registrar_aggregates::personal::SECRET;
-use registrar_aggregates::session::guard::GuardEvent;
-use registrar_aggregates::{ActorType, DomainEvent};
+use registrar_aggregates::{ActorType, AuditSource, Effect};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::marker::PhantomData;
+use touched::{Touched, told};
 use uuid::Uuid;
 
 pub use crate::stamped::time_key;
@@ -100,6 +87,16 @@ impl Action {
             Action::Insert => "INSERT",
             Action::Update => "UPDATE",
             Action::Delete => "DELETE",
+        }
+    }
+}
+
+impl From<Effect> for Action {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Insert => Action::Insert,
+            Effect::Update | Effect::Withdraw => Action::Update,
+            Effect::Delete => Action::Delete,
         }
     }
 }
@@ -266,28 +263,9 @@ impl Document for TrailCounter {
 
 /// Documents that the fold looks at.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
-    let mut wanted = match &*event.event {
-        DomainEvent::Admin(_) => crate::admins::wants(event),
-        DomainEvent::Organization(_) => state_document::wants::<OrganizationDocument>(event),
-        DomainEvent::ApiKey(_) => state_document::wants::<ApiKeyDocument>(event),
-        DomainEvent::User(_) => state_document::wants::<UserDocument>(event),
-        DomainEvent::Session(_) => state_document::wants::<SessionDocument>(event),
-        DomainEvent::Totp(_) => state_document::wants::<TotpDocument>(event),
-        DomainEvent::Feature(_) => state_document::wants::<FeatureDocument>(event),
-        DomainEvent::Setting(_) => state_document::wants::<FeatureSettingDocument>(event),
-        DomainEvent::Group(_) => state_document::wants::<GroupDocument>(event),
-        DomainEvent::Task(_) => state_document::wants::<TaskDocument>(event),
-        DomainEvent::KeyRing(_)
-        | DomainEvent::AccessToken(_)
-        | DomainEvent::AuditAccess(_)
-        | DomainEvent::CheckpointKey(_)
-        | DomainEvent::Roster(_)
-        | DomainEvent::Guard(_)
-        | DomainEvent::Individual(_)
-        | DomainEvent::Tree(_)
-        | DomainEvent::Placement(_)
-        | DomainEvent::Staffing(_)
-        | DomainEvent::Checkin(_) => vec![],
+    let mut wanted = match event.event.audit_source() {
+        AuditSource::Told => vec![],
+        AuditSource::Compared | AuditSource::ByHand => sources::wants(event),
     };
     wanted.push(DocumentKey::of::<TrailCounter>(event.event.aggregate_type()));
     wanted
@@ -296,69 +274,11 @@ pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
 /// Folds one event.
 pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
     let trail = event.event.aggregate_type();
-    let touched = match &*event.event {
-        DomainEvent::Admin(AdminEvent::Registered(registration)) => admin::registered(event, registration),
-        DomainEvent::Admin(changed) => {
-            admin::changed(event, changed, documents.need::<AdminDocument>(&event.aggregate_id)?)
-        }
-        DomainEvent::Organization(_) => compared::compared::<OrganizationDocument>(event, documents)?,
-        DomainEvent::ApiKey(_) => compared::compared::<ApiKeyDocument>(event, documents)?,
-        DomainEvent::User(_) => compared::compared::<UserDocument>(event, documents)?,
-        DomainEvent::Session(_) => compared::compared::<SessionDocument>(event, documents)?,
-        DomainEvent::Totp(_) => compared::compared::<TotpDocument>(event, documents)?,
-        DomainEvent::Feature(_) => compared::compared::<FeatureDocument>(event, documents)?,
-        DomainEvent::Setting(_) => compared::compared::<FeatureSettingDocument>(event, documents)?,
-        DomainEvent::Group(_) => compared::compared::<GroupDocument>(event, documents)?,
-        DomainEvent::Task(_) => compared::compared::<TaskDocument>(event, documents)?,
-        DomainEvent::Roster(_) => told(event, Action::Update, "AdminRoster")?,
-        DomainEvent::Guard(GuardEvent::Passed { .. }) => told(event, Action::Insert, "KnownNetwork")?,
-        DomainEvent::Guard(_) => told(event, Action::Insert, "SignInFailure")?,
-        DomainEvent::Individual(_) => told(event, Action::Insert, "Individual")?,
-        DomainEvent::Tree(_) => told(event, Action::Update, "GroupTree")?,
-        DomainEvent::Placement(change) => {
-            let action = match change {
-                PlacementEvent::Enrolled { .. } => Action::Insert,
-                PlacementEvent::Joined { .. } | PlacementEvent::Removed { .. } => Action::Update,
-                PlacementEvent::Released { .. } => Action::Delete,
-            };
-            told(event, action, "IndividualPlacement")?
-        }
-        DomainEvent::Staffing(_) => told(event, Action::Update, "GroupStaffing")?,
-        DomainEvent::Checkin(_) => told(event, Action::Insert, "UserCheckin")?,
-        DomainEvent::KeyRing(changed) => key_ring_changed(changed),
-        DomainEvent::CheckpointKey(CheckpointKeyEvent::Established { key }) => Touched::new(
-            Action::Insert,
-            "CheckpointKey",
-            &key.name,
-            vec![
-                change("/name", Value::Null, json!(key.name)),
-                change("/privateKey", Value::Null, json!(SECRET)),
-                change("/publicKey", Value::Null, json!(key.public_key)),
-            ],
-        ),
-        DomainEvent::AccessToken(AccessTokenEvent::Issued { admin_id, expires_at, organization_id, permissions }) => {
-            Touched::new(
-                Action::Insert,
-                "AccessToken",
-                &event.aggregate_id,
-                vec![
-                    change("/adminId", Value::Null, json!(admin_id)),
-                    change("/expiresAt", Value::Null, json!(time_key(*expires_at))),
-                    change("/organizationId", Value::Null, json!(organization_id)),
-                    change("/permissions", Value::Null, json!(permissions)),
-                ],
-            )
-        }
-        DomainEvent::AuditAccess(AuditAccessEvent::TrailRead { trail, filters }) => Touched::new(
-            Action::Insert,
-            "AuditAccess",
-            &event.aggregate_id,
-            vec![
-                AuditChange { personal: !filters.is_empty(), ..change("/filters", Value::Null, json!(filters)) },
-                change("/trail", Value::Null, json!(trail)),
-            ],
-        ),
+    let touched = match event.event.audit_source() {
+        AuditSource::Told => None,
+        AuditSource::Compared | AuditSource::ByHand => sources::touched(event, documents),
     };
+    let touched = touched.unwrap_or_else(|| told(event))?;
     let sequence = documents.get::<TrailCounter>(trail)?.map_or(0, |counter| counter.entries) + 1;
     if sequence == 1 {
         documents.insert(TrailCounter { trail: trail.to_owned(), entries: 1 })?;
@@ -366,22 +286,6 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         documents.update::<TrailCounter>(trail, |counter| counter.entries = sequence)?;
     }
     documents.insert(entry(event, trail, sequence, touched))
-}
-
-struct Touched {
-    action: Action,
-    entity: &'static str,
-    entity_id: String,
-    person_id: Option<String>,
-    changes: Vec<AuditChange>,
-}
-
-impl Touched {
-    fn new(action: Action, entity: &'static str, entity_id: &str, mut changes: Vec<AuditChange>) -> Self {
-        changes.retain(|change| change.old_value != change.new_value);
-        changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Touched { action, entity, entity_id: entity_id.to_owned(), person_id: None, changes }
-    }
 }
 
 fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) -> AuditEntry {
@@ -392,8 +296,8 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
         position: event.position,
         trail: trail.to_owned(),
         sequence,
-        action: touched.action,
-        entity: touched.entity.to_owned(),
+        action: event.event.declared().effect.into(),
+        entity: event.event.entity().to_owned(),
         entity_id: touched.entity_id,
         aggregate_id: event.aggregate_id.clone(),
         person_id: touched.person_id,
@@ -409,52 +313,6 @@ fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) ->
         user_agent: metadata.user_agent.clone(),
         reason: event.event.reason().map(str::to_owned).or_else(|| metadata.reason.clone()),
         comment: event.event.comment().map(str::to_owned).or_else(|| metadata.comment.clone()),
-    }
-}
-
-/// What an event tells of itself, where no document holds a state that could be compared.
-fn told(event: &RecordedEvent, action: Action, entity: &'static str) -> Result<Touched, FoldError> {
-    let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
-    let hidden = event.event.disclosure().personal(&payload);
-    let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
-    // What is there no longer was there before.
-    let gone = event.event.event_type().ends_with("removed") || event.event.event_type().ends_with("relieved");
-    let changes = told.map(|(name, value)| {
-        let path = format!("/{name}");
-        let personal = hidden.iter().any(|pointer| top(pointer) == *name);
-        let (old_value, new_value) = if gone { (value.clone(), Value::Null) } else { (Value::Null, value.clone()) };
-        AuditChange { path, old_value, new_value, personal }
-    });
-    Ok(Touched::new(action, entity, &event.aggregate_id, changes.collect()))
-}
-
-/// The first step of a pointer.
-fn top(pointer: &str) -> &str {
-    pointer.split('/').nth(1).unwrap_or_default()
-}
-
-fn change(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {
-    AuditChange { path: path.into(), old_value, new_value, personal: false }
-}
-
-fn key_ring_changed(event: &KeyRingEvent) -> Touched {
-    match event {
-        KeyRingEvent::KeyAdded { key } => Touched::new(
-            Action::Insert,
-            "SigningKey",
-            &key.key_id,
-            vec![
-                change("/keyId", Value::Null, json!(key.key_id)),
-                change("/privateKey", Value::Null, json!(SECRET)),
-                change("/publicKey", Value::Null, json!(key.public_key)),
-            ],
-        ),
-        KeyRingEvent::KeyRetired { key_id, verifies_until } => Touched::new(
-            Action::Update,
-            "SigningKey",
-            key_id,
-            vec![change("/verifiesUntil", Value::Null, json!(time_key(*verifies_until)))],
-        ),
     }
 }
 

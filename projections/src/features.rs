@@ -56,7 +56,6 @@ pub struct SettingEntry {
 
 impl Kept for CatalogueEntry {
     type Event = FeatureEvent;
-    const ENTITY: &'static str = "Feature";
     const COLLECTION: &'static Collection = &Collection {
         name: "features",
         keys: &[
@@ -94,7 +93,6 @@ impl Kept for CatalogueEntry {
 
 impl Kept for SettingEntry {
     type Event = SettingEvent;
-    const ENTITY: &'static str = "FeatureSetting";
     const COLLECTION: &'static Collection = &Collection {
         name: "feature_settings",
         keys: &[

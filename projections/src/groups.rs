@@ -204,7 +204,6 @@ impl Document for GroupDocument {
 
 impl StateDocument for GroupDocument {
     type Event = GroupEvent;
-    const ENTITY: &'static str = "IndividualGroup";
     /// What hangs under it tells itself.
     const UNLISTED: &'static [&'static str] = &["children", "version", "createdAt", "updatedAt"];
 

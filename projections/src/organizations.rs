@@ -176,7 +176,6 @@ impl Document for OrganizationDocument {
 
 impl StateDocument for OrganizationDocument {
     type Event = OrganizationEvent;
-    const ENTITY: &'static str = "Organization";
     /// When and why a version was opened stands in the entry itself.
     const UNLISTED: &'static [&'static str] = &["edition"];
 

@@ -54,7 +54,6 @@ impl Deref for SessionEntry {
 
 impl Kept for SessionEntry {
     type Event = SessionEvent;
-    const ENTITY: &'static str = "Session";
     const UNLISTED: &'static [&'static str] = &["epoch", "membership"];
     const COLLECTION: &'static Collection = &Collection {
         name: "sessions",

@@ -75,8 +75,6 @@ pub trait Kept: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync +
     type Event: OfDomain + Clone;
     /// What the documents declare.
     const COLLECTION: &'static Collection;
-    /// See [`StateDocument::ENTITY`].
-    const ENTITY: &'static str;
     /// See [`StateDocument::PERSONAL`].
     const PERSONAL: &'static [&'static str] = &[];
     /// See [`StateDocument::UNLISTED`].
@@ -118,7 +116,6 @@ where
     Stamped<S>: HasCollection,
 {
     type Event = S::Event;
-    const ENTITY: &'static str = S::ENTITY;
     const PERSONAL: &'static [&'static str] = S::PERSONAL;
     const UNLISTED: &'static [&'static str] = S::UNLISTED;
 

@@ -12,8 +12,6 @@ use serde_json::Value;
 pub trait StateDocument: Document {
     /// Events of the aggregate.
     type Event: OfDomain;
-    /// Kind of record in the audit trail, in Pascal case.
-    const ENTITY: &'static str;
     /// Members of [`StateDocument::state`] with personal values of the aggregate's person, as JSON Pointers in which `*`
     /// stands for any member, and for the identifier of a list's element.
     const PERSONAL: &'static [&'static str] = &[];

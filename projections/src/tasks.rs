@@ -89,7 +89,6 @@ impl Document for TaskDocument {
 
 impl StateDocument for TaskDocument {
     type Event = TaskEvent;
-    const ENTITY: &'static str = "Task";
     /// When and by whom stands in the entries.
     const UNLISTED: &'static [&'static str] = &["createdAt", "finishedAt", "startedBy"];
 

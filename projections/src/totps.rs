@@ -63,7 +63,6 @@ impl Document for TotpDocument {
 
 impl StateDocument for TotpDocument {
     type Event = TotpEvent;
-    const ENTITY: &'static str = "TotpConfiguration";
     /// When stands in the entries.
     const UNLISTED: &'static [&'static str] = &["createdAt", "enabledAt"];
 

@@ -269,7 +269,6 @@ impl Document for UserDocument {
 
 impl StateDocument for UserDocument {
     type Event = UserEvent;
-    const ENTITY: &'static str = "User";
     const PERSONAL: &'static [&'static str] = &[
         "/names/firstName",
         "/names/lastName",

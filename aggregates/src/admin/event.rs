@@ -5,7 +5,7 @@ use super::AdminError;
 use super::profile::{Account, Address, Person, PhoneNumber, collapse, drop_if_empty};
 use crate::{
     Claim, ClaimKey,
-    event::{EventFacts, event_names},
+    facts::{EventFacts, event_names},
     values::{
         AddressId, AdminId, EmailAddress, Finding, PartyId, PersonId, PhoneNumberId, Problem, check_name, check_text,
     },
@@ -18,6 +18,7 @@ pub type AccountOpened = Account;
 
 /// Everything that a registration brings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
     /// The admin.
@@ -103,12 +104,13 @@ impl Registration {
 
 /// Facts of an admin. Whole records rather than differences: what a record said is read off one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum AdminEvent {
-    /// The admin was registered, in force.
+    /// An admin was registered, in force.
     #[serde(rename = "admin.registered")]
     Registered(Box<Registration>),
-    /// Policies or custom permissions changed.
+    /// Policies or custom permissions of an admin changed.
     #[serde(rename = "admin.grants-amended")]
     GrantsAmended {
         /// All policies from now on.
@@ -116,20 +118,20 @@ pub enum AdminEvent {
         /// All custom permissions from now on.
         custom_permissions: Vec<String>,
     },
-    /// The person's name or contact e-mail changed.
+    /// The name or contact e-mail of an admin changed.
     #[serde(rename = "admin.person-amended")]
     PersonAmended {
         /// The person from now on.
         person: Person,
     },
-    /// The legacy identifier changed.
+    /// The legacy identifier of an admin changed.
     #[serde(rename = "admin.party-amended")]
     PartyAmended {
         /// The identifier from now on.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         legacy_identifier: Option<String>,
     },
-    /// An address was added.
+    /// An address of an admin was added.
     #[serde(rename = "admin.address-added")]
     AddressAdded {
         /// The address.
@@ -137,39 +139,39 @@ pub enum AdminEvent {
         /// Its place in the list, from 0.
         index: usize,
     },
-    /// An address changed.
+    /// An address of an admin changed.
     #[serde(rename = "admin.address-amended")]
     AddressAmended {
         /// The address from now on.
         address: Address,
     },
-    /// An address was removed.
+    /// An address of an admin was removed.
     #[serde(rename = "admin.address-removed")]
     AddressRemoved {
-        /// Which.
+        /// The address.
         address_id: AddressId,
     },
-    /// A telephone number was added.
+    /// A telephone number of an admin was added.
     #[serde(rename = "admin.phone-number-added")]
     PhoneNumberAdded {
-        /// The number.
+        /// The telephone number.
         phone_number: PhoneNumber,
         /// Its place in the list, from 0.
         index: usize,
     },
-    /// A telephone number changed.
+    /// A telephone number of an admin changed.
     #[serde(rename = "admin.phone-number-amended")]
     PhoneNumberAmended {
         /// The number from now on.
         phone_number: PhoneNumber,
     },
-    /// A telephone number was removed.
+    /// A telephone number of an admin was removed.
     #[serde(rename = "admin.phone-number-removed")]
     PhoneNumberRemoved {
-        /// Which.
+        /// The telephone number.
         phone_number_id: PhoneNumberId,
     },
-    /// The account has another password.
+    /// The account of an admin has another password.
     #[serde(rename = "admin.password-changed")]
     PasswordChanged {
         /// Its hash in PHC form. A secret.
@@ -180,39 +182,39 @@ pub enum AdminEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<DateTime<Utc>>,
     },
-    /// All sessions and tokens are over.
+    /// All sessions and tokens of an admin are over.
     #[serde(rename = "admin.sessions-ended")]
     SessionsEnded {},
-    /// The admin was put in force.
+    /// An admin was put in force.
     #[serde(rename = "admin.activated")]
     Activated {},
-    /// The admin was put out of force.
+    /// An admin was put out of force.
     #[serde(rename = "admin.deactivated")]
     Deactivated {},
 }
 
 event_names!(AdminEvent {
-    Registered => "admin.registered" @ "1.0", clear [
+    Registered => "admin.registered" @ "1.0" Insert, clear [
         "/id", "/personId", "/partyId", "/account/id", "/account/passwordExpiresAt", "/addresses/*/id", "/addresses/*/countryCode",
         "/addresses/*/regionCode", "/phoneNumbers/*/id", "/policies/*", "/customPermissions/*",
     ];
-    GrantsAmended => "admin.grants-amended" @ "1.0", clear ["/policies/*", "/customPermissions/*"];
-    PersonAmended => "admin.person-amended" @ "1.0", clear [];
-    PartyAmended => "admin.party-amended" @ "1.0", clear [];
-    AddressAdded => "admin.address-added" @ "1.0", clear [
+    GrantsAmended => "admin.grants-amended" @ "1.0" Update, clear ["/policies/*", "/customPermissions/*"];
+    PersonAmended => "admin.person-amended" @ "1.0" Update of "Person", clear [];
+    PartyAmended => "admin.party-amended" @ "1.0" Update of "Party", clear [];
+    AddressAdded => "admin.address-added" @ "1.0" Insert of "PartyAddress", clear [
         "/address/id", "/address/countryCode", "/address/regionCode",
     ];
-    AddressAmended => "admin.address-amended" @ "1.0", clear [
+    AddressAmended => "admin.address-amended" @ "1.0" Update of "PartyAddress", clear [
         "/address/id", "/address/countryCode", "/address/regionCode",
     ];
-    AddressRemoved => "admin.address-removed" @ "1.0", clear ["/addressId"];
-    PhoneNumberAdded => "admin.phone-number-added" @ "1.0", clear ["/phoneNumber/id"];
-    PhoneNumberAmended => "admin.phone-number-amended" @ "1.0", clear ["/phoneNumber/id"];
-    PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0", clear ["/phoneNumberId"];
-    PasswordChanged => "admin.password-changed" @ "1.0", clear ["/expiresAt"];
-    SessionsEnded => "admin.sessions-ended" @ "1.0", clear [];
-    Activated => "admin.activated" @ "1.0", clear [];
-    Deactivated => "admin.deactivated" @ "1.0", clear [];
+    AddressRemoved => "admin.address-removed" @ "1.0" Delete of "PartyAddress", clear ["/addressId"];
+    PhoneNumberAdded => "admin.phone-number-added" @ "1.0" Insert of "PhoneNumber", clear ["/phoneNumber/id"];
+    PhoneNumberAmended => "admin.phone-number-amended" @ "1.0" Update of "PhoneNumber", clear ["/phoneNumber/id"];
+    PhoneNumberRemoved => "admin.phone-number-removed" @ "1.0" Delete of "PhoneNumber", clear ["/phoneNumberId"];
+    PasswordChanged => "admin.password-changed" @ "1.0" Update, clear ["/expiresAt"];
+    SessionsEnded => "admin.sessions-ended" @ "1.0" Update, clear [];
+    Activated => "admin.activated" @ "1.0" Update, clear [];
+    Deactivated => "admin.deactivated" @ "1.0" Update, clear [];
 });
 
 impl EventFacts for AdminEvent {

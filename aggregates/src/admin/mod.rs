@@ -8,7 +8,7 @@ mod granting;
 mod profile;
 mod shown;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use amend::{
     AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
@@ -17,6 +17,7 @@ pub use event::{AccountOpened, AdminEvent, Registration};
 pub use granting::{Catalogue, Granter};
 pub use profile::{Account, Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails, Profile};
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::{Decide, Snapshots, decide::aggregate, values::Finding};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -109,6 +110,24 @@ pub enum AdminError {
     /// The grants in question go beyond those of the caller, who lacks these permissions.
     #[error("the caller does not hold {}", .0.join(", "))]
     NotHeld(Vec<String>),
+}
+
+impl Refuse for AdminError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            AdminError::NotFound => RefusalKind::NotFound,
+            AdminError::Invalid(findings) => RefusalKind::found(findings),
+            AdminError::AmendmentRefused(AmendmentRefused { step, misplaced, problem }) => {
+                let member = if *misplaced { "path" } else { "value" };
+                RefusalKind::invalid(&format!("[{step}].{member}"), problem)
+            }
+            AdminError::OwnGrants | AdminError::NotHeld(_) => RefusalKind::Forbidden,
+            AdminError::AlreadyRegistered
+            | AdminError::OwnDeactivation
+            | AdminError::NoAccount
+            | AdminError::OtherPassword => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Decide for Admin {

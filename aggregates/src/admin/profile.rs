@@ -56,10 +56,12 @@ pub(super) const PERSONAL_STATE: &[&str] = &[
 
 /// Name and contact e-mail of a person. Empty optional text is the same as none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
     /// Code of the salutation, from 1 up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub salutation: Option<u32>,
     /// Given name, not blank.
     pub first_name: String,
@@ -75,14 +77,16 @@ pub struct Person {
 
 /// A postal address without its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AddressDetails {
     /// Code of the kind of address, from 1 up.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub address_type: u32,
-    /// First line.
+    /// First line of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address_line1: Option<String>,
-    /// Second line.
+    /// Second line of the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address_line2: Option<String>,
     /// City.
@@ -94,7 +98,7 @@ pub struct AddressDetails {
     /// State or province; checked for the United States only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_province_code: Option<String>,
-    /// Country.
+    /// Country, ISO 3166-1 alpha-2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country_code: Option<CountryCode>,
     /// Data region.
@@ -132,6 +136,7 @@ impl AddressDetails {
 
 /// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
     /// Its identity, kept for its whole life.
@@ -143,9 +148,11 @@ pub struct Address {
 
 /// A telephone number without its identity. Empty text is the same as none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumberDetails {
     /// Code of the kind of number, from 1 up.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub phone_type: u32,
     /// The number as it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,6 +194,7 @@ pub(super) fn drop_if_empty(text: &mut Option<String>) {
 
 /// A telephone number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumber {
     /// Its identity, kept for its whole life.
@@ -198,6 +206,7 @@ pub struct PhoneNumber {
 
 /// What an admin signs in with.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The account.
@@ -206,7 +215,8 @@ pub struct Account {
     pub email: EmailAddress,
     /// Argon2id hash in PHC string format. A secret.
     pub password_hash: String,
-    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and for ever then.
+    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and
+    /// for ever then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_expires_at: Option<DateTime<Utc>>,
 }

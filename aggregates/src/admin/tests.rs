@@ -23,8 +23,6 @@ use cqrs_es::{
 };
 use uuid::Uuid;
 
-pub(crate) use personal_values::full_events;
-
 fn given(events: impl IntoIterator<Item = AdminEvent>) -> AggregateTestExecutor<Admin> {
     TestFramework::with(()).given(events.into_iter().collect())
 }

@@ -1,7 +1,7 @@
 //! What happens to an API key.
 
 use super::Role;
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
 use crate::values::{ApiKeyId, OrganizationId};
 use crate::{Claim, ClaimKey};
 use chrono::{DateTime, Utc};
@@ -11,9 +11,10 @@ use std::fmt;
 
 /// A key as it is created.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Creation {
-    /// The key.
+    /// The API key.
     pub id: ApiKeyId,
     /// The organization that it belongs to.
     pub organization_id: OrganizationId,
@@ -41,43 +42,44 @@ impl fmt::Debug for Creation {
 
 /// Facts of an API key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum ApiKeyEvent {
-    /// It was created.
+    /// An API key of an organization was created.
     #[serde(rename = "api-key.created")]
     Created(Creation),
-    /// It has another secret.
+    /// An API key has another secret.
     #[serde(rename = "api-key.secret-rolled")]
     SecretRolled {
         /// Digest of the secret from now on, base64. A secret.
         secret_digest: String,
     },
-    /// It has another name.
+    /// An API key has another name.
     #[serde(rename = "api-key.renamed")]
     Renamed {
         /// Name from now on.
         name: String,
     },
-    /// It may be used for something else.
+    /// An API key may be used for something else.
     #[serde(rename = "api-key.roles-changed")]
     RolesChanged {
         /// All roles from now on.
         roles: BTreeSet<Role>,
     },
-    /// It ends at another time.
+    /// An API key ends at another time.
     #[serde(rename = "api-key.expiry-changed")]
     ExpiryChanged {
         /// The end from now on; none if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<DateTime<Utc>>,
     },
-    /// It may be used again.
+    /// An API key may be used again.
     #[serde(rename = "api-key.enabled")]
     Enabled {},
-    /// It may not be used.
+    /// An API key may not be used.
     #[serde(rename = "api-key.disabled")]
     Disabled {},
-    /// It is gone.
+    /// An API key is gone.
     #[serde(rename = "api-key.deleted")]
     Deleted {
         /// The organization that it belonged to.
@@ -88,14 +90,14 @@ pub enum ApiKeyEvent {
 }
 
 event_names!(ApiKeyEvent {
-    Created => "api-key.created" @ "1.0", clear ["/id", "/organizationId", "/name", "/roles/*", "/expiresAt"];
-    SecretRolled => "api-key.secret-rolled" @ "1.0", clear [];
-    Renamed => "api-key.renamed" @ "1.0", clear ["/name"];
-    RolesChanged => "api-key.roles-changed" @ "1.0", clear ["/roles/*"];
-    ExpiryChanged => "api-key.expiry-changed" @ "1.0", clear ["/expiresAt"];
-    Enabled => "api-key.enabled" @ "1.0", clear [];
-    Disabled => "api-key.disabled" @ "1.0", clear [];
-    Deleted => "api-key.deleted" @ "1.0", clear ["/organizationId"];
+    Created => "api-key.created" @ "1.0" Insert, clear ["/id", "/organizationId", "/name", "/roles/*", "/expiresAt"];
+    SecretRolled => "api-key.secret-rolled" @ "1.0" Update, clear [];
+    Renamed => "api-key.renamed" @ "1.0" Update, clear ["/name"];
+    RolesChanged => "api-key.roles-changed" @ "1.0" Update, clear ["/roles/*"];
+    ExpiryChanged => "api-key.expiry-changed" @ "1.0" Update, clear ["/expiresAt"];
+    Enabled => "api-key.enabled" @ "1.0" Update, clear [];
+    Disabled => "api-key.disabled" @ "1.0" Update, clear [];
+    Deleted => "api-key.deleted" @ "1.0" Delete, clear ["/organizationId"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.

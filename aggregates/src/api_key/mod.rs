@@ -5,10 +5,11 @@
 
 mod event;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use event::{ApiKeyEvent, Creation};
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{ApiKeyId, OrganizationId, Problem, check_name};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
@@ -24,6 +25,8 @@ pub const NAME_LENGTH_MAX: usize = 255;
 
 /// What a key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "ApiKeyRole"))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything in its organization.
@@ -191,6 +194,18 @@ pub enum ApiKeyError {
     /// A key cannot delete itself.
     #[error("an API key cannot delete itself")]
     OwnDeletion,
+}
+
+impl Refuse for ApiKeyError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            ApiKeyError::NotFound => RefusalKind::NotFound,
+            ApiKeyError::UnfitName(problem) => RefusalKind::invalid("name", problem),
+            ApiKeyError::NoRole => RefusalKind::invalid("roles", Problem::Blank),
+            ApiKeyError::PastExpiry => RefusalKind::invalid("expiresAt", "must be in the future"),
+            ApiKeyError::AlreadyExists | ApiKeyError::NoSuchPlace | ApiKeyError::OwnDeletion => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Decide for ApiKey {

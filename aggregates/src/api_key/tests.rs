@@ -5,6 +5,7 @@ mod creation;
 mod end;
 
 use super::*;
+use crate::samples::Samples;
 use crate::values::{ApiKeyId, OrganizationId, Problem};
 use crate::{Claim, ClaimKey, EventFacts};
 use chrono::TimeDelta;
@@ -86,18 +87,19 @@ fn delete_by(actor: &str) -> ApiKeyCommand {
     ApiKeyCommand::Delete { by: actor.into() }
 }
 
-/// The largest event of every type.
-pub(crate) fn full_events() -> Vec<ApiKeyEvent> {
-    vec![
-        created_with(|creation| creation.expires_at = Some(at(1))),
-        ApiKeyEvent::SecretRolled { secret_digest: "digest".into() },
-        ApiKeyEvent::Renamed { name: "Weekly".into() },
-        ApiKeyEvent::RolesChanged { roles: roles(&Role::ALL) },
-        ApiKeyEvent::ExpiryChanged { expires_at: Some(at(1)) },
-        ApiKeyEvent::Enabled {},
-        ApiKeyEvent::Disabled {},
-        deleted(),
-    ]
+impl Samples for ApiKeyEvent {
+    fn samples() -> Vec<Self> {
+        vec![
+            created_with(|creation| creation.expires_at = Some(at(1))),
+            ApiKeyEvent::SecretRolled { secret_digest: "digest".into() },
+            ApiKeyEvent::Renamed { name: "Weekly".into() },
+            ApiKeyEvent::RolesChanged { roles: roles(&Role::ALL) },
+            ApiKeyEvent::ExpiryChanged { expires_at: Some(at(1)) },
+            ApiKeyEvent::Enabled {},
+            ApiKeyEvent::Disabled {},
+            deleted(),
+        ]
+    }
 }
 
 #[test]
@@ -112,7 +114,7 @@ fn a_role_is_found_by_its_name_and_only_by_it() {
 
 #[test]
 fn nothing_that_is_printed_or_written_down_tells_a_digest() {
-    for event in full_events() {
+    for event in ApiKeyEvent::samples() {
         assert!(!format!("{event:?}").contains("digest"), "{event:?}");
     }
     let state = state([created()]);

@@ -1,66 +1,42 @@
 //! What must hold for every type of event, of whichever aggregate.
 
-mod identity;
+mod asyncapi;
+mod names;
 mod shapes;
+#[path = "../../tests/support/written.rs"]
+mod written;
 
 use super::*;
-use crate::{
-    admin::tests::full_events, checkpoint_key::NoteKey, key_ring::SigningKey, organization, personal, values::AdminId,
-};
-use chrono::{DateTime, Utc};
+use crate::AnyAggregate;
+use crate::samples::Samples;
+use chrono::DateTime;
 use std::collections::{BTreeMap, BTreeSet};
 
-fn time() -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + chrono::Duration::milliseconds(1)
+macro_rules! all_samples {
+    ($(
+        $(#[$doc:meta])* $variant:ident: $aggregate:ty, $event:ty, $source:ident $entity:literal
+        $(, refuses $error:ty)?;
+    )*) => {
+        /// The largest event of every type, in the order of [`DomainEvent::declarations`].
+        fn events() -> Vec<DomainEvent> {
+            let mut all = Vec::new();
+            $(all.extend(<$event>::samples().into_iter().map(DomainEvent::from));)*
+            all
+        }
+
+        /// Events of types that are among [`events`], with members that exclude those of the samples there.
+        fn alternatives() -> Vec<DomainEvent> {
+            let mut all = Vec::new();
+            $(all.extend(<$event>::alternatives().into_iter().map(DomainEvent::from));)*
+            all
+        }
+    };
 }
 
-/// The largest event of every type.
-fn events() -> Vec<DomainEvent> {
-    let mut events: Vec<DomainEvent> = full_events().into_iter().map(DomainEvent::from).collect();
-    events.extend(organization::tests::full_events().into_iter().map(DomainEvent::from));
-    events.extend([
-        KeyRingEvent::KeyAdded {
-            key: SigningKey {
-                key_id: "k1".into(),
-                public_key: "public".into(),
-                private_key: "private".into(),
-                verifies_until: Some(time()),
-            },
-        }
-        .into(),
-        KeyRingEvent::KeyRetired { key_id: "k1".into(), verifies_until: time() }.into(),
-        AccessTokenEvent::Issued {
-            admin_id: AdminId(uuid::Uuid::from_u128(1)),
-            expires_at: time(),
-            organization_id: Some("o1".into()),
-            permissions: Some(vec!["p1".into()]),
-        }
-        .into(),
-        AuditAccessEvent::TrailRead {
-            trail: "ecg-admins".into(),
-            filters: BTreeMap::from([("searchTerm".into(), "UPDATE".into())]),
-        }
-        .into(),
-    ]);
-    events.extend(crate::api_key::tests::full_events().into_iter().map(DomainEvent::from));
-    let key = NoteKey { name: "registrar/1".into(), public_key: "public".into(), private_key: "private".into() };
-    events.push(CheckpointKeyEvent::Established { key }.into());
-    events.extend(identity::events());
-    events
-}
+every_aggregate!(all_samples);
 
 fn names() -> Vec<&'static str> {
-    [
-        AdminEvent::NAMES,
-        OrganizationEvent::NAMES,
-        KeyRingEvent::NAMES,
-        AccessTokenEvent::NAMES,
-        AuditAccessEvent::NAMES,
-        ApiKeyEvent::NAMES,
-        CheckpointKeyEvent::NAMES,
-        &identity::names(),
-    ]
-    .concat()
+    DomainEvent::event_types().collect()
 }
 
 fn payload(event: &DomainEvent) -> Value {
@@ -101,63 +77,6 @@ fn a_name_is_the_aggregate_and_what_happened_to_it() {
 fn no_name_is_given_twice() {
     let names = names();
     assert_eq!(BTreeSet::from_iter(&names).len(), names.len());
-}
-
-/// Stored events bear these names for ever: a name may be added here, but none changed or taken away.
-#[test]
-fn the_names_are_those_of_the_first_release() {
-    assert_eq!(
-        names()[..names().len() - identity::names().len()],
-        [
-            "admin.registered",
-            "admin.grants-amended",
-            "admin.person-amended",
-            "admin.party-amended",
-            "admin.address-added",
-            "admin.address-amended",
-            "admin.address-removed",
-            "admin.phone-number-added",
-            "admin.phone-number-amended",
-            "admin.phone-number-removed",
-            "admin.password-changed",
-            "admin.sessions-ended",
-            "admin.activated",
-            "admin.deactivated",
-            "organization.registered",
-            "organization.renamed",
-            "organization.status-changed",
-            "organization.details-amended",
-            "organization.mode-added",
-            "organization.mode-amended",
-            "organization.mode-ended",
-            "organization.address-added",
-            "organization.address-amended",
-            "organization.address-ended",
-            "organization.property-added",
-            "organization.property-amended",
-            "organization.property-ended",
-            "organization.archived",
-            "organization.restored",
-            "organization.study-assigned",
-            "organization.study-released",
-            "organization.references-amended",
-            "organization.tenancy-amended",
-            "organization.deleted",
-            "key-ring.key-added",
-            "key-ring.key-retired",
-            "access-token.issued",
-            "audit-access.trail-read",
-            "api-key.created",
-            "api-key.secret-rolled",
-            "api-key.renamed",
-            "api-key.roles-changed",
-            "api-key.expiry-changed",
-            "api-key.enabled",
-            "api-key.disabled",
-            "api-key.deleted",
-            "checkpoint-key.established",
-        ]
-    );
 }
 
 #[test]
@@ -400,7 +319,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
         }
     }
     let mut known = String::new();
-    let all = events().into_iter().chain(identity::alternatives());
+    let all = events().into_iter().chain(alternatives());
     let of_somebody = all.filter(|event| event.aggregate_type() != "organization");
     let mut lists: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for event in of_somebody {
@@ -415,7 +334,7 @@ fn the_texts_that_stay_in_the_clear_are_these() {
         known.push_str(format!("{event_type} {texts}").trim_end());
         known.push('\n');
     }
-    assert_eq!(known, include_str!("tests/clear.txt"));
+    written::assert_written("aggregates/src/event/tests/clear.txt", &known);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 pub mod setting;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{Problem, check_text};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,10 @@ pub const ID_LENGTH_MAX: usize = 255;
 /// Longest description, in characters.
 pub const DESCRIPTION_LENGTH_MAX: usize = 1_000;
 
-/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`; neither `.` nor `..`.
+/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`; neither `.` nor
+/// `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct FeatureId(String);
 
@@ -47,11 +50,12 @@ impl fmt::Display for FeatureId {
 
 /// How far a feature has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// For trial among its makers.
     Alpha,
-    /// For trial.
+    /// For trial by others.
     Beta,
     /// For everybody.
     Ga,
@@ -59,11 +63,13 @@ pub enum Stage {
 
 /// What a feature is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FeatureDefinition"))]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
-    /// How far it has come.
+    /// Stage of its development.
     pub stage: Stage,
-    /// What it is about.
+    /// Description for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// Whether it is on where nothing else is said.
@@ -97,9 +103,9 @@ pub enum Feature {
 pub enum FeatureCommand {
     /// Creates it.
     Create {
-        /// Its identifier.
+        /// The feature.
         id: FeatureId,
-        /// What it is.
+        /// Definition of the feature.
         definition: Definition,
     },
     /// Changes what is given, all of it or nothing.
@@ -121,27 +127,28 @@ pub struct Amendment {
 
 /// Facts of a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum FeatureEvent {
-    /// It is in the catalogue.
+    /// A feature was added to the catalogue.
     #[serde(rename = "feature.created")]
     Created {
-        /// Its identifier.
+        /// The feature.
         id: FeatureId,
-        /// What it is.
+        /// Definition of the feature.
         definition: Definition,
     },
-    /// It is something else.
+    /// The definition of a feature changed.
     #[serde(rename = "feature.amended")]
     Amended {
-        /// What it is from now on.
+        /// Definition from now on.
         definition: Definition,
     },
 }
 
 event_names!(FeatureEvent {
-    Created => "feature.created" @ "1.0", clear ["/id", "/definition/stage", "/definition/description"];
-    Amended => "feature.amended" @ "1.0", clear ["/definition/stage", "/definition/description"];
+    Created => "feature.created" @ "1.0" Insert, clear ["/id", "/definition/stage", "/definition/description"];
+    Amended => "feature.amended" @ "1.0" Update, clear ["/definition/stage", "/definition/description"];
 });
 
 impl EventFacts for FeatureEvent {}
@@ -161,6 +168,17 @@ pub enum FeatureError {
     /// The description cannot be used.
     #[error("description {0}")]
     UnfitDescription(Problem),
+}
+
+impl Refuse for FeatureError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            FeatureError::NotFound => RefusalKind::NotFound,
+            FeatureError::AlreadyExists => RefusalKind::Taken { field: "id" },
+            FeatureError::NotAssignable => RefusalKind::Conflict,
+            FeatureError::UnfitDescription(problem) => RefusalKind::invalid("description", problem),
+        }
+    }
 }
 
 impl Decide for Feature {

@@ -2,18 +2,20 @@
 //! setting, else that of the organization, else the feature's own.
 
 use super::FeatureId;
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{FeatureSettingId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
 /// Whom a setting is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub enum Target {
     /// An organization.
     Organization(OrganizationId),
-    /// A user, wherever they are.
+    /// A user in every organization.
     User(UserId),
     /// A user in one organization.
     UserIn(UserId, OrganizationId),
@@ -33,13 +35,14 @@ impl Target {
 
 /// What is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
-    /// On.
+    /// The feature is on.
     Enabled,
-    /// Off.
+    /// The feature is off.
     Disabled,
-    /// Whatever stands above.
+    /// The setting above decides: the organization's, else the feature's own.
     DontCare,
 }
 
@@ -70,13 +73,15 @@ pub enum FeatureSetting {
 
 /// A setting that is there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FeatureSetting"))]
 #[serde(rename_all = "camelCase")]
 pub struct Setting {
-    /// Of which feature.
+    /// The feature.
     pub feature_id: FeatureId,
-    /// For whom.
+    /// Target that the setting is for.
     pub target: Target,
-    /// What is said.
+    /// State that the setting gives the feature.
     pub switch: Switch,
 }
 
@@ -87,7 +92,7 @@ pub enum SettingCommand {
     Create {
         /// The setting.
         id: FeatureSettingId,
-        /// What it is.
+        /// The setting from now on.
         setting: Setting,
     },
     /// Says something else.
@@ -98,37 +103,38 @@ pub enum SettingCommand {
 
 /// Facts of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum SettingEvent {
-    /// It was made.
+    /// A feature was set for somebody.
     #[serde(rename = "feature-setting.created")]
     Created {
         /// The setting.
         id: FeatureSettingId,
-        /// What it is.
+        /// The setting from now on.
         setting: Setting,
     },
-    /// It says something else.
+    /// The setting of a feature says something else.
     #[serde(rename = "feature-setting.switched")]
     Switched {
-        /// What it says from now on.
+        /// State from now on.
         switch: Switch,
     },
-    /// It was taken away.
+    /// The setting of a feature was taken away.
     #[serde(rename = "feature-setting.removed")]
     Removed {
-        /// What it was.
+        /// The setting as it was.
         setting: Setting,
     },
 }
 
 event_names!(SettingEvent {
-    Created => "feature-setting.created" @ "1.0", clear [
+    Created => "feature-setting.created" @ "1.0" Insert, clear [
         "/id", "/setting/featureId", "/setting/target/organization", "/setting/target/user", "/setting/target/userIn/*",
         "/setting/switch",
     ];
-    Switched => "feature-setting.switched" @ "1.0", clear ["/switch"];
-    Removed => "feature-setting.removed" @ "1.0", clear [
+    Switched => "feature-setting.switched" @ "1.0" Update, clear ["/switch"];
+    Removed => "feature-setting.removed" @ "1.0" Delete, clear [
         "/setting/featureId", "/setting/target/organization", "/setting/target/user", "/setting/target/userIn/*",
         "/setting/switch",
     ];
@@ -154,6 +160,15 @@ pub enum SettingError {
     /// The identifier is taken.
     #[error("setting already exists")]
     AlreadyExists,
+}
+
+impl Refuse for SettingError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            SettingError::NotFound => RefusalKind::NotFound,
+            SettingError::AlreadyExists => RefusalKind::Taken { field: "featureId" },
+        }
+    }
 }
 
 impl Decide for FeatureSetting {

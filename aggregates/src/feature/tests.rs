@@ -2,6 +2,7 @@
 
 use super::setting::{FeatureSetting, Setting, SettingCommand, SettingError, SettingEvent, Switch, Target, effective};
 use super::*;
+use crate::samples::Samples;
 use crate::values::{FeatureSettingId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey};
 use cqrs_es::Aggregate;
@@ -31,9 +32,10 @@ fn create(definition: Definition) -> FeatureCommand {
     FeatureCommand::Create { id: id(), definition }
 }
 
-/// The largest event of every type.
-pub(crate) fn full_events() -> Vec<FeatureEvent> {
-    vec![created(), FeatureEvent::Amended { definition: definition() }]
+impl Samples for FeatureEvent {
+    fn samples() -> Vec<Self> {
+        vec![created(), FeatureEvent::Amended { definition: definition() }]
+    }
 }
 
 #[test]
@@ -95,9 +97,23 @@ fn removed() -> SettingEvent {
     SettingEvent::Removed { setting: setting() }
 }
 
-/// The largest event of every type.
-pub(crate) fn full_setting_events() -> Vec<SettingEvent> {
-    vec![set(), SettingEvent::Switched { switch: Switch::DontCare }, removed()]
+impl Samples for SettingEvent {
+    fn samples() -> Vec<Self> {
+        vec![set(), SettingEvent::Switched { switch: Switch::DontCare }, removed()]
+    }
+
+    fn alternatives() -> Vec<Self> {
+        let (user, organization) = (UserId(Uuid::from_u128(1)), OrganizationId(Uuid::from_u128(2)));
+        let targets = [Target::Organization(organization), Target::User(user), Target::UserIn(user, organization)];
+        let of = |target| {
+            let setting = Setting { target, ..setting() };
+            [
+                SettingEvent::Created { id: FeatureSettingId(Uuid::from_u128(9)), setting: setting.clone() },
+                SettingEvent::Removed { setting },
+            ]
+        };
+        targets.into_iter().flat_map(of).collect()
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What happens to a node of an organization's tree.
 
 use super::Node;
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
 use crate::values::{GroupId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 /// Facts of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum GroupEvent {
-    /// It was created, at the top of the tree.
+    /// A group was created, at the top of its organization's tree.
     #[serde(rename = "individual-group.created")]
     Created(Box<Node>),
-    /// It has another name.
+    /// A group has another name.
     #[serde(rename = "individual-group.renamed")]
     Renamed {
         /// The organization.
@@ -27,25 +28,25 @@ pub enum GroupEvent {
         /// The name from now on.
         to: String,
     },
-    /// It has other tags.
+    /// A group has other tags.
     #[serde(rename = "individual-group.tagged")]
     Tagged {
         /// All tags from now on.
         tags: BTreeSet<String>,
     },
-    /// Others lead it. The posts themselves are the users' and change in the same commit; this makes one replacement come
+    /// Others lead a group; the posts of the users change in the same commit. The event makes one replacement come
     /// after the other.
     #[serde(rename = "individual-group.leaders-replaced")]
     LeadersReplaced {
         /// Exactly those who lead it from now on.
         leaders: BTreeSet<UserId>,
     },
-    /// It hangs elsewhere, and with it everything below.
+    /// A group hangs elsewhere, and with it everything below.
     #[serde(rename = "individual-group.moved")]
     Moved {
         /// The organization.
         organization_id: OrganizationId,
-        /// Its name.
+        /// Name of the group.
         name: String,
         /// Where it was; none at the top.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,13 +58,13 @@ pub enum GroupEvent {
 }
 
 event_names!(GroupEvent {
-    Created => "individual-group.created" @ "1.0", clear [
+    Created => "individual-group.created" @ "1.0" Insert, clear [
         "/id", "/organizationId", "/name", "/kind", "/nodeType", "/tags/*", "/parent",
     ];
-    Renamed => "individual-group.renamed" @ "1.0", clear ["/organizationId", "/parent", "/from", "/to"];
-    Tagged => "individual-group.tagged" @ "1.0", clear ["/tags/*"];
-    LeadersReplaced => "individual-group.leaders-replaced" @ "1.0", clear ["/leaders/*"];
-    Moved => "individual-group.moved" @ "1.0", clear ["/organizationId", "/name", "/from", "/to"];
+    Renamed => "individual-group.renamed" @ "1.0" Update, clear ["/organizationId", "/parent", "/from", "/to"];
+    Tagged => "individual-group.tagged" @ "1.0" Update, clear ["/tags/*"];
+    LeadersReplaced => "individual-group.leaders-replaced" @ "1.0" Update, clear ["/leaders/*"];
+    Moved => "individual-group.moved" @ "1.0" Update, clear ["/organizationId", "/name", "/from", "/to"];
 });
 
 impl EventFacts for GroupEvent {

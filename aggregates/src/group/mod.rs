@@ -10,11 +10,12 @@ mod event;
 pub mod placement;
 pub mod staffing;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 pub mod tree;
 
 pub use event::GroupEvent;
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{GroupId, OrganizationId, Problem, UserId, check_name};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub const TAGS_MAX: usize = 100;
 
 /// What a node is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NodeType {
     /// It holds nodes.
@@ -41,11 +43,12 @@ pub enum NodeType {
 
 /// Whom a group takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupKind {
-    /// Individuals and those who work with them.
+    /// Individuals, and users who work with them.
     Regular,
-    /// No individuals.
+    /// Users who work with individuals, and no individuals.
     ProviderOnly,
 }
 
@@ -97,17 +100,18 @@ pub enum Group {
 
 /// What is known of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
-    /// Its stream.
+    /// The group.
     pub id: GroupId,
     /// The organization whose tree it is in; never another one.
     pub organization_id: OrganizationId,
     /// Name for people, unique among its siblings whatever the letter case.
     pub name: String,
-    /// Whom it takes in.
+    /// People that the group takes in.
     pub kind: GroupKind,
-    /// Whether it holds nodes or people.
+    /// Whether the group holds other nodes or people.
     pub node_type: NodeType,
     /// Marks to find it by.
     pub tags: BTreeSet<String>,
@@ -188,6 +192,22 @@ pub enum GroupError {
     /// What it is to hang under belongs to another organization.
     #[error("a group stays in its organization")]
     OtherOrganization,
+}
+
+impl Refuse for GroupError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            GroupError::NotFound => RefusalKind::NotFound,
+            GroupError::UnfitName(problem) => RefusalKind::invalid("name", problem),
+            GroupError::UnfitTag(_) | GroupError::TooManyTags => RefusalKind::invalid("tags", self),
+            GroupError::AlreadyExists
+            | GroupError::OfTheSystem
+            | GroupError::TakesNoIndividuals
+            | GroupError::TakesNoMembers
+            | GroupError::NotADivision
+            | GroupError::OtherOrganization => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Node {

@@ -3,7 +3,8 @@
 //! The stream is `<organization>/<individual>`. Whoever is enrolled is in `all_participants`, and in `unassigned` exactly as
 //! long as in no regular group; both follow from what stands here, so that they can never disagree with it.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{GroupId, IndividualId, OrganizationId};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -62,9 +63,10 @@ pub enum PlacementCommand {
 
 /// Facts of a placement. Each says what became of `unassigned` as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum PlacementEvent {
-    /// It is one of the organization's: in `all_participants` and `unassigned`.
+    /// An individual is one of an organization's: in `all_participants` and `unassigned`.
     #[serde(rename = "individual-placement.enrolled")]
     Enrolled {
         /// The organization.
@@ -72,7 +74,7 @@ pub enum PlacementEvent {
         /// The individual.
         individual_id: IndividualId,
     },
-    /// It is in a group.
+    /// An individual is in a group.
     #[serde(rename = "individual-placement.joined")]
     Joined {
         /// The group.
@@ -80,7 +82,7 @@ pub enum PlacementEvent {
         /// Whether it is its first one, so that it is `unassigned` no longer.
         first: bool,
     },
-    /// It is in a group no longer.
+    /// An individual is in a group no longer.
     #[serde(rename = "individual-placement.removed")]
     Removed {
         /// The group.
@@ -88,7 +90,7 @@ pub enum PlacementEvent {
         /// Whether it was its last one, so that it is `unassigned` from now on.
         last: bool,
     },
-    /// It is none of the organization's any more, and in none of its groups.
+    /// An individual is none of an organization's any more, and in none of its groups.
     #[serde(rename = "individual-placement.released")]
     Released {
         /// The regular groups that it was in; if in none, it was `unassigned`.
@@ -97,10 +99,10 @@ pub enum PlacementEvent {
 }
 
 event_names!(PlacementEvent {
-    Enrolled => "individual-placement.enrolled" @ "1.0", clear ["/organizationId", "/individualId"];
-    Joined => "individual-placement.joined" @ "1.0", clear ["/group"];
-    Removed => "individual-placement.removed" @ "1.0", clear ["/group"];
-    Released => "individual-placement.released" @ "1.0", clear ["/groups/*"];
+    Enrolled => "individual-placement.enrolled" @ "1.0" Insert, clear ["/organizationId", "/individualId"];
+    Joined => "individual-placement.joined" @ "1.0" Update, clear ["/group"];
+    Removed => "individual-placement.removed" @ "1.0" Withdraw, clear ["/group"];
+    Released => "individual-placement.released" @ "1.0" Delete, clear ["/groups/*"];
 });
 
 impl EventFacts for PlacementEvent {}
@@ -114,6 +116,14 @@ pub enum PlacementError {
     /// More groups than one individual may be in.
     #[error("an individual is in {GROUPS_MAX} groups of an organization at most")]
     TooManyGroups,
+}
+
+impl Refuse for PlacementError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            PlacementError::NotEnrolled | PlacementError::TooManyGroups => RefusalKind::Conflict,
+        }
+    }
 }
 
 /// The stream of an individual in an organization.

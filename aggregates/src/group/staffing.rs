@@ -4,7 +4,8 @@
 //! that appoints checks this with [`check_eligible`]; the process that takes the last such role away, ends the membership
 //! or archives the user ends everything here.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::user::{Membership, Profile, Role};
 use crate::values::{GroupId, OrganizationId, UserId};
 use crate::{Decide, decide::aggregate};
@@ -16,6 +17,7 @@ pub const PLACES_MAX: usize = 1_000;
 
 /// What a user is in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Post {
     /// Manages the group, and all below.
@@ -63,9 +65,10 @@ pub enum StaffingCommand {
 
 /// Facts of the posts of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum StaffingEvent {
-    /// The user has a post.
+    /// A user has a post in a group.
     #[serde(rename = "group-staffing.appointed")]
     Appointed {
         /// The organization.
@@ -77,7 +80,7 @@ pub enum StaffingEvent {
         /// The group.
         group: GroupId,
     },
-    /// The user has a post no longer.
+    /// A user has a post in a group no longer.
     #[serde(rename = "group-staffing.relieved")]
     Relieved {
         /// The post.
@@ -88,8 +91,8 @@ pub enum StaffingEvent {
 }
 
 event_names!(StaffingEvent {
-    Appointed => "group-staffing.appointed" @ "1.0", clear ["/organizationId", "/userId", "/post", "/group"];
-    Relieved => "group-staffing.relieved" @ "1.0", clear ["/post", "/group"];
+    Appointed => "group-staffing.appointed" @ "1.0" Update, clear ["/organizationId", "/userId", "/post", "/group"];
+    Relieved => "group-staffing.relieved" @ "1.0" Withdraw, clear ["/post", "/group"];
 });
 
 impl EventFacts for StaffingEvent {}
@@ -103,6 +106,14 @@ pub enum StaffingError {
     /// The user does not work in the organization: no member, disabled, or neither provider nor admin.
     #[error("the user is no enabled provider or admin of the organization")]
     NotEligible,
+}
+
+impl Refuse for StaffingError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            StaffingError::TooManyPlaces | StaffingError::NotEligible => RefusalKind::Conflict,
+        }
+    }
 }
 
 /// Roles that posts need: one of them is enough.

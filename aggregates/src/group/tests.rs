@@ -2,6 +2,7 @@
 
 mod node;
 mod placement;
+mod samples;
 mod staffing;
 mod tree;
 

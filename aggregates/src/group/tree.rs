@@ -1,7 +1,8 @@
 //! How the nodes of one organization hang together: one stream an organization, so that moves come one after the other.
 //! It knows only nodes that hang somewhere; what it does not know is at the top.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::GroupId;
 use crate::{Decide, Snapshots, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -29,9 +30,10 @@ pub enum TreeCommand {
 
 /// Facts of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TreeEvent {
-    /// A node hangs elsewhere.
+    /// A node of an organization's tree hangs elsewhere.
     #[serde(rename = "group-tree.node-moved")]
     NodeMoved {
         /// The node.
@@ -43,7 +45,7 @@ pub enum TreeEvent {
 }
 
 event_names!(TreeEvent {
-    NodeMoved => "group-tree.node-moved" @ "1.0", clear ["/node", "/under"];
+    NodeMoved => "group-tree.node-moved" @ "1.0" Update, clear ["/node", "/under"];
 });
 
 impl EventFacts for TreeEvent {}
@@ -57,6 +59,14 @@ pub enum TreeError {
     /// There would be too many levels.
     #[error("a tree of groups has {DEPTH_MAX} levels at most")]
     TooDeep,
+}
+
+impl Refuse for TreeError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            TreeError::Cycle | TreeError::TooDeep => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Tree {

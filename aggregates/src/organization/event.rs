@@ -3,77 +3,113 @@
 
 use super::profile::{Address, Details, Edition, Mode, Profile, Property, Status};
 use super::tenancy::Tenancy;
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
 use crate::values::{OrganizationAddressId, OrganizationModeId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
 
 /// Facts of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 #[allow(missing_docs, reason = "members are those of the profile; each edition is the version that the event opened")]
 pub enum OrganizationEvent {
-    /// It was registered, with all its parts.
+    /// An organization was registered, with all its parts.
     #[serde(rename = "organization.registered")]
     Registered(Box<Profile>),
-    /// It has another name.
+    /// An organization has another name.
     #[serde(rename = "organization.renamed")]
-    Renamed { name: String, edition: Edition },
-    /// It has another status.
+    Renamed {
+        /// Name from now on.
+        name: String,
+        edition: Edition,
+    },
+    /// An organization has another status.
     #[serde(rename = "organization.status-changed")]
     StatusChanged {
+        /// Status from now on.
         status: Status,
         edition: Edition,
         /// Grounds of a retirement, where they were given apart from the reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grounds: Option<String>,
     },
-    /// Other master data changed.
+    /// Other master data of an organization changed.
     #[serde(rename = "organization.details-amended")]
     DetailsAmended { details: Box<Details>, edition: Edition },
-    /// It is in one more mode.
+    /// An organization is in one more study mode.
     #[serde(rename = "organization.mode-added")]
     ModeAdded { mode: Mode },
-    /// An assignment of a mode changed.
+    /// An organization's assignment of a study mode changed.
     #[serde(rename = "organization.mode-amended")]
     ModeAmended { mode: Mode },
-    /// It is in a mode no longer; the edition says since when and why.
+    /// An organization is in a study mode no longer; the edition says since when and why.
     #[serde(rename = "organization.mode-ended")]
-    ModeEnded { mode_id: OrganizationModeId, edition: Edition },
-    /// It has one more address.
+    ModeEnded {
+        /// The assignment that ended.
+        mode_id: OrganizationModeId,
+        edition: Edition,
+    },
+    /// An organization has one more address.
     #[serde(rename = "organization.address-added")]
     AddressAdded { address: Address },
-    /// An address changed.
+    /// An address of an organization changed.
     #[serde(rename = "organization.address-amended")]
     AddressAmended { address: Address },
-    /// An address is its own no longer; the edition says since when and why.
+    /// An address is an organization's no longer; the edition says since when and why.
     #[serde(rename = "organization.address-ended")]
-    AddressEnded { address_id: OrganizationAddressId, edition: Edition },
-    /// It has one more extra value.
+    AddressEnded {
+        /// The address that ended.
+        address_id: OrganizationAddressId,
+        edition: Edition,
+    },
+    /// An organization has one more extra value.
     #[serde(rename = "organization.property-added")]
-    PropertyAdded { name: String, property: Property },
-    /// An extra value changed.
+    PropertyAdded {
+        /// Name of the extra value.
+        name: String,
+        property: Property,
+    },
+    /// An extra value of an organization changed.
     #[serde(rename = "organization.property-amended")]
-    PropertyAmended { name: String, property: Property },
-    /// An extra value is there no longer; the edition says since when and why.
+    PropertyAmended {
+        /// Name of the extra value.
+        name: String,
+        property: Property,
+    },
+    /// An extra value of an organization is there no longer; the edition says since when and why.
     #[serde(rename = "organization.property-ended")]
-    PropertyEnded { name: String, edition: Edition },
-    /// It was put away.
+    PropertyEnded {
+        /// Name of the extra value.
+        name: String,
+        edition: Edition,
+    },
+    /// An organization was put away.
     #[serde(rename = "organization.archived")]
     Archived { edition: Edition },
-    /// It was taken out again.
+    /// An organization was taken out again.
     #[serde(rename = "organization.restored")]
     Restored { edition: Edition },
-    /// It takes part in an active study.
+    /// An organization takes part in an active study.
     #[serde(rename = "organization.study-assigned")]
-    StudyAssigned { study_id: String, edition: Edition },
-    /// It takes part in no active study any more.
+    StudyAssigned {
+        /// The study.
+        study_id: String,
+        edition: Edition,
+    },
+    /// An organization takes part in no active study any more.
     #[serde(rename = "organization.study-released")]
     StudyReleased { edition: Edition },
-    /// It refers to other features and themes.
+    /// An organization refers to other features and themes.
     #[serde(rename = "organization.references-amended")]
-    ReferencesAmended { features: Vec<String>, themes: Vec<String>, edition: Edition },
-    /// It is something else to those who sign in.
+    ReferencesAmended {
+        /// All features from now on.
+        features: Vec<String>,
+        /// All themes from now on.
+        themes: Vec<String>,
+        edition: Edition,
+    },
+    /// What an organization is to those who sign in changed: handle, access mode, classification, theme or sign-in.
     #[serde(rename = "organization.tenancy-amended")]
     TenancyAmended {
         /// The handle before.
@@ -82,7 +118,7 @@ pub enum OrganizationEvent {
         tenancy: Box<Tenancy>,
         edition: Edition,
     },
-    /// It is gone. Its identifier is never given again.
+    /// An organization is gone. Its identifier is never given again.
     #[serde(rename = "organization.deleted")]
     Deleted {
         /// The handle that is free again.
@@ -93,26 +129,26 @@ pub enum OrganizationEvent {
 }
 
 event_names!(OrganizationEvent {
-    Registered => "organization.registered" @ "1.0", clear ["/**"];
-    Renamed => "organization.renamed" @ "1.0", clear ["/**"];
-    StatusChanged => "organization.status-changed" @ "1.0", clear ["/**"];
-    DetailsAmended => "organization.details-amended" @ "1.0", clear ["/**"];
-    ModeAdded => "organization.mode-added" @ "1.0", clear ["/**"];
-    ModeAmended => "organization.mode-amended" @ "1.0", clear ["/**"];
-    ModeEnded => "organization.mode-ended" @ "1.0", clear ["/**"];
-    AddressAdded => "organization.address-added" @ "1.0", clear ["/**"];
-    AddressAmended => "organization.address-amended" @ "1.0", clear ["/**"];
-    AddressEnded => "organization.address-ended" @ "1.0", clear ["/**"];
-    PropertyAdded => "organization.property-added" @ "1.0", clear ["/**"];
-    PropertyAmended => "organization.property-amended" @ "1.0", clear ["/**"];
-    PropertyEnded => "organization.property-ended" @ "1.0", clear ["/**"];
-    Archived => "organization.archived" @ "1.0", clear ["/**"];
-    Restored => "organization.restored" @ "1.0", clear ["/**"];
-    StudyAssigned => "organization.study-assigned" @ "1.0", clear ["/**"];
-    StudyReleased => "organization.study-released" @ "1.0", clear ["/**"];
-    ReferencesAmended => "organization.references-amended" @ "1.0", clear ["/**"];
-    TenancyAmended => "organization.tenancy-amended" @ "1.0", clear ["/**"];
-    Deleted => "organization.deleted" @ "1.0", clear ["/**"];
+    Registered => "organization.registered" @ "1.0" Insert, clear ["/**"];
+    Renamed => "organization.renamed" @ "1.0" Update, clear ["/**"];
+    StatusChanged => "organization.status-changed" @ "1.0" Update, clear ["/**"];
+    DetailsAmended => "organization.details-amended" @ "1.0" Update, clear ["/**"];
+    ModeAdded => "organization.mode-added" @ "1.0" Update, clear ["/**"];
+    ModeAmended => "organization.mode-amended" @ "1.0" Update, clear ["/**"];
+    ModeEnded => "organization.mode-ended" @ "1.0" Update, clear ["/**"];
+    AddressAdded => "organization.address-added" @ "1.0" Update, clear ["/**"];
+    AddressAmended => "organization.address-amended" @ "1.0" Update, clear ["/**"];
+    AddressEnded => "organization.address-ended" @ "1.0" Update, clear ["/**"];
+    PropertyAdded => "organization.property-added" @ "1.0" Update, clear ["/**"];
+    PropertyAmended => "organization.property-amended" @ "1.0" Update, clear ["/**"];
+    PropertyEnded => "organization.property-ended" @ "1.0" Update, clear ["/**"];
+    Archived => "organization.archived" @ "1.0" Update, clear ["/**"];
+    Restored => "organization.restored" @ "1.0" Update, clear ["/**"];
+    StudyAssigned => "organization.study-assigned" @ "1.0" Update, clear ["/**"];
+    StudyReleased => "organization.study-released" @ "1.0" Update, clear ["/**"];
+    ReferencesAmended => "organization.references-amended" @ "1.0" Update, clear ["/**"];
+    TenancyAmended => "organization.tenancy-amended" @ "1.0" Update, clear ["/**"];
+    Deleted => "organization.deleted" @ "1.0" Delete, clear ["/**"];
 });
 
 impl EventFacts for OrganizationEvent {

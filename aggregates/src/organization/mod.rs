@@ -10,7 +10,7 @@ mod profile;
 mod replace;
 pub mod tenancy;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use codes::{Code, CodeList};
 pub use content::{
@@ -22,6 +22,7 @@ pub use event::OrganizationEvent;
 pub use profile::{Address, AddressDetails, Details, Edition, Mode, Profile, Property, Status};
 pub use tenancy::{Authorization, Tenancy, TenancyAmendment};
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{Finding, OrganizationId, Problem};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
@@ -146,6 +147,20 @@ pub enum OrganizationError {
     /// The caller may neither retire the organization nor take it out of retirement.
     #[error("the caller may neither retire the organization nor take it out of retirement")]
     EndNotAllowed,
+}
+
+impl Refuse for OrganizationError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            OrganizationError::NotFound => RefusalKind::NotFound,
+            OrganizationError::Invalid(findings) => RefusalKind::found(findings),
+            OrganizationError::EndNotAllowed => RefusalKind::Forbidden,
+            OrganizationError::AlreadyRegistered
+            | OrganizationError::Superseded(_)
+            | OrganizationError::ActiveStudy
+            | OrganizationError::Retired => RefusalKind::Conflict,
+        }
+    }
 }
 
 impl Decide for Organization {

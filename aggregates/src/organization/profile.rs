@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 /// An organization in its current version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// The organization.
     pub id: OrganizationId,
     /// Its name; need not be unique.
     pub name: String,
-    /// What may be done with it.
+    /// Status from now on.
     pub status: Status,
     /// Whether it is put away.
     pub archived: bool,
@@ -39,13 +40,14 @@ pub struct Profile {
     /// Themes that it refers to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub themes: Vec<String>,
-    /// What it is to those who sign in.
+    /// What the organization is to those who sign in.
     #[serde(default, skip_serializing_if = "Tenancy::is_unsaid")]
     pub tenancy: Tenancy,
 }
 
 /// What may be done with an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Status {
     /// It takes part in everything.
     #[default]
@@ -86,6 +88,8 @@ impl Status {
 
 /// Master data that may be left out. Lengths are in characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationDetails"))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Details {
     /// The organization's own number, up to 50 characters; need not be unique.
@@ -125,6 +129,7 @@ pub struct Details {
 
 /// A version of a part: since when, and why it was made. It ends when the next one starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Edition {
     /// When it took effect, in whole milliseconds; later than every version of the organization before it.
@@ -139,6 +144,8 @@ pub struct Edition {
 
 /// A study mode that the organization is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationMode"))]
 #[serde(rename_all = "camelCase")]
 pub struct Mode {
     /// Identity of the assignment.
@@ -148,17 +155,19 @@ pub struct Mode {
     /// Kind of record it was filed under, up to 50 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_type: Option<String>,
-    /// Its version.
+    /// Version of this part.
     pub edition: Edition,
 }
 
 /// An address of the organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationAddress"))]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
-    /// Its identity.
+    /// Identity of the address.
     pub id: OrganizationAddressId,
-    /// What it says.
+    /// The address itself.
     pub details: AddressDetails,
     /// Extra values by their names.
     pub properties: BTreeMap<String, Property>,
@@ -168,6 +177,8 @@ pub struct Address {
 
 /// What an address says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationAddressDetails", extend("required" = ["postalCode", "mainPrimary"])))]
 #[serde(rename_all = "camelCase", default)]
 pub struct AddressDetails {
     /// Kind of address.
@@ -199,6 +210,8 @@ pub struct AddressDetails {
 
 /// An extra value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationProperty"))]
 #[serde(rename_all = "camelCase")]
 pub struct Property {
     /// Its value, up to 500 characters.
@@ -206,7 +219,7 @@ pub struct Property {
     /// Kind of record it was filed under, up to 50 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entity_type: Option<String>,
-    /// Its version.
+    /// Version of this part.
     pub edition: Edition,
 }
 

@@ -17,6 +17,7 @@ pub const TIME_ZONE_DEFAULT: &str = "UTC";
 
 /// Who sees the individuals of an organization.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Authorization {
     /// Every provider sees every individual.
@@ -28,21 +29,23 @@ pub enum Authorization {
 
 /// What an organization is to those who sign in.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationTenancy", extend("required" = ["authorization"])))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tenancy {
     /// Name that no other organization has, letter case aside. Only organizations from before there were handles have
     /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handle: Option<String>,
-    /// Who sees its individuals.
+    /// Which providers see which individuals.
     pub authorization: Authorization,
-    /// What it counts as in reports.
+    /// Class that the organization counts as in reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
     /// What kind of provider it is, in its own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_type: Option<String>,
-    /// Its theme.
+    /// Theme of the organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub theme_id: Option<Uuid>,
     /// Where its providers sign in, if not here.
@@ -85,7 +88,7 @@ pub struct TenancyAmendment {
     pub name: Option<String>,
     /// Another time zone (IANA name).
     pub time_zone: Option<String>,
-    /// Who sees its individuals.
+    /// Which providers see which individuals.
     pub authorization: Option<Authorization>,
     /// What it counts as.
     pub classification: Option<Classification>,

@@ -18,8 +18,6 @@ use cqrs_es::{
     test::{AggregateTestExecutor, TestFramework},
 };
 
-pub(crate) use samples::full_events;
-
 const ID: OrganizationId = OrganizationId(Uuid::from_u128(1));
 
 fn given(events: impl IntoIterator<Item = OrganizationEvent>) -> AggregateTestExecutor<Organization> {

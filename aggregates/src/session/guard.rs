@@ -4,7 +4,8 @@
 //! Nobody locks anybody else out. A name is locked in one network only; beyond that its attempts are slowed down. A network
 //! from which the name signed in lately is judged by the failures of this name in it and by nothing else.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::{Decide, Snapshots, decide::aggregate};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ const PAUSE_MAX: i64 = 30;
 
 /// What failures are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
     /// The name that was given, in all networks.
@@ -73,7 +75,7 @@ pub enum GuardCommand {
     Count {
         /// What they were counted by.
         subject: Subject,
-        /// How many.
+        /// Number of failures.
         failures: u32,
         /// The present moment.
         now: DateTime<Utc>,
@@ -96,42 +98,45 @@ pub enum GuardCommand {
 
 /// Facts of a guard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum GuardEvent {
-    /// A sign-in failed.
+    /// A sign-in failed. By what it is counted stands in the identifier, as a digest.
     #[serde(rename = "sign-in-guard.failed")]
     Failed {
-        /// What was counted by.
+        /// What the failures are counted by.
         subject: Subject,
-        /// When.
+        /// Time of the event.
         at: DateTime<Utc>,
         /// Whether nothing is let through from now on, until the oldest failure counts no longer.
         locked: bool,
     },
-    /// Several sign-ins failed.
+    /// Several sign-ins failed. By what they are counted stands in the identifier, as a digest.
     #[serde(rename = "sign-in-guard.failures-counted")]
     FailuresCounted {
-        /// What was counted by.
+        /// What the failures are counted by.
         subject: Subject,
-        /// How many.
+        /// Number of failures.
+        #[cfg_attr(test, schemars(range(min = 1)))]
         failures: u32,
-        /// When they were put down.
+        /// Time at which they were recorded.
         at: DateTime<Utc>,
     },
-    /// The name signed in from a network.
+    /// Somebody signed in with the name that stands in the identifier, as a digest; noted at most once a day for each
+    /// network.
     #[serde(rename = "sign-in-guard.passed")]
     Passed {
         /// Keyed digest of the network.
         network: String,
-        /// When.
+        /// Time of the event.
         at: DateTime<Utc>,
     },
 }
 
 event_names!(GuardEvent {
-    Failed => "sign-in-guard.failed" @ "1.0", clear ["/subject", "/at"];
-    FailuresCounted => "sign-in-guard.failures-counted" @ "1.0", clear ["/subject", "/at"];
-    Passed => "sign-in-guard.passed" @ "1.0", clear ["/network", "/at"];
+    Failed => "sign-in-guard.failed" @ "1.0" Insert, clear ["/subject", "/at"];
+    FailuresCounted => "sign-in-guard.failures-counted" @ "1.0" Insert, clear ["/subject", "/at"];
+    Passed => "sign-in-guard.passed" @ "1.0" Insert of "KnownNetwork", clear ["/network", "/at"];
 });
 
 impl EventFacts for GuardEvent {}
@@ -145,6 +150,14 @@ pub enum GuardError {
         /// When the next one may be tried.
         until: DateTime<Utc>,
     },
+}
+
+impl Refuse for GuardError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            GuardError::Locked { until } => RefusalKind::Locked { until: *until },
+        }
+    }
 }
 
 impl Guard {

@@ -6,9 +6,10 @@
 
 pub mod guard;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{OrganizationId, SessionId, UserId};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
@@ -23,6 +24,7 @@ const SPENT_TOKENS_MAX: usize = 64;
 
 /// How a session began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The user signed in.
@@ -35,17 +37,21 @@ pub enum Origin {
 
 /// What kind of account a session is of.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SessionAccount"))]
 #[serde(rename_all = "kebab-case")]
 pub enum Account {
-    /// A user's.
+    /// A user.
     #[default]
     User,
-    /// An admin's; the user of the session is the admin then.
+    /// An admin, who is the user of the session.
     Admin,
 }
 
 /// Where a session acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SessionScope"))]
 #[serde(rename_all = "camelCase")]
 pub struct Scope {
     /// The organization.
@@ -56,40 +62,43 @@ pub struct Scope {
 
 /// The principal that opened a session for somebody else and acts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "SessionOpener"))]
 #[serde(rename_all = "camelCase")]
 pub struct Opener {
     /// Identifier of the user or admin.
     pub id: UserId,
-    /// Of what kind the account is.
+    /// Kind of the account.
     #[serde(default)]
     pub account: Account,
 }
 
 /// A session as it begins.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Opening {
     /// The session.
     pub id: SessionId,
-    /// Whose it is.
+    /// User or admin of the session.
     pub user_id: UserId,
-    /// Of what kind the account is.
+    /// Kind of the account.
     #[serde(default)]
     pub account: Account,
-    /// The user's epoch; in another one the session is over.
+    /// Epoch of the user; in another one the session is over.
     pub epoch: u64,
-    /// Where it acts; nowhere in particular if absent.
+    /// Organization that the session acts in; absent if in none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// How it began.
+    /// How the session began.
     pub origin: Origin,
-    /// The one that acts in it for its user; absent where the user acts.
+    /// Principal that acts in the session for its user. Absent where the user acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Opener>,
     /// The organization whose own sign-in opened it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<OrganizationId>,
-    /// When it is over at the latest.
+    /// Time at which the session is over at the latest.
     pub expires_at: DateTime<Utc>,
     /// Life of its access tokens that was wished for, in seconds, if it is to outlast refreshes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +122,7 @@ impl fmt::Debug for Opening {
 
 /// Why a session ended before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The user signed out.
@@ -127,17 +137,18 @@ pub enum EndReason {
 
 /// Facts of a session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum SessionEvent {
-    /// It began.
+    /// A session began.
     #[serde(rename = "session.opened")]
     Opened(Box<Opening>),
-    /// It was given new tokens.
+    /// A session was given new tokens.
     #[serde(rename = "session.refreshed")]
     Refreshed {
-        /// Whose it is.
+        /// User or admin of the session.
         user_id: UserId,
-        /// Of what kind the account is.
+        /// Kind of the account.
         #[serde(default)]
         account: Account,
         /// Digest of the refresh token that replaces the one that was shown, base64. A secret.
@@ -147,38 +158,38 @@ pub enum SessionEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spent_digest: Option<String>,
     },
-    /// It acts elsewhere.
+    /// A session acts in another organization.
     #[serde(rename = "session.switched")]
     Switched {
-        /// Where.
+        /// Organization that the session acts in from now on.
         scope: Scope,
         /// Digest of a further refresh token, base64. A secret.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refresh_digest: Option<String>,
     },
-    /// It goes on in another epoch of its user, while the others end.
+    /// A session goes on while the others of its user end.
     #[serde(rename = "session.renewed")]
     Renewed {
-        /// The epoch.
+        /// Epoch of the user from now on.
         epoch: u64,
     },
-    /// It is over.
+    /// A session is over before its time.
     #[serde(rename = "session.ended")]
     Ended {
-        /// Why.
+        /// Reason of the end.
         reason: EndReason,
     },
 }
 
 event_names!(SessionEvent {
-    Opened => "session.opened" @ "1.0", clear [
+    Opened => "session.opened" @ "1.0" Insert, clear [
         "/id", "/userId", "/account", "/scope/organizationId", "/origin", "/by/id", "/by/account", "/via",
         "/expiresAt",
     ];
-    Refreshed => "session.refreshed" @ "1.0", clear ["/userId", "/account"];
-    Switched => "session.switched" @ "1.0", clear ["/scope/organizationId"];
-    Renewed => "session.renewed" @ "1.0", clear [];
-    Ended => "session.ended" @ "1.0", clear ["/reason"];
+    Refreshed => "session.refreshed" @ "1.0" Update, clear ["/userId", "/account"];
+    Switched => "session.switched" @ "1.0" Update, clear ["/scope/organizationId"];
+    Renewed => "session.renewed" @ "1.0" Update, clear [];
+    Ended => "session.ended" @ "1.0" Delete, clear ["/reason"];
 });
 
 /// Names the event and nothing of what it holds: part of it is a secret.
@@ -217,9 +228,9 @@ pub enum Session {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
-    /// Whose it is.
+    /// User or admin of the session.
     pub user_id: UserId,
-    /// Of what kind the account is.
+    /// Kind of the account.
     #[serde(default)]
     pub account: Account,
     /// Where it acts.
@@ -262,7 +273,7 @@ pub enum SessionCommand {
     },
     /// Lets it act elsewhere.
     Switch {
-        /// Where.
+        /// Organization that the session acts in from now on.
         scope: Scope,
         /// Digest of a further refresh token. One that has none at all gets none.
         digest: Option<String>,
@@ -271,7 +282,7 @@ pub enum SessionCommand {
     },
     /// Lets it go on in another epoch of its user.
     Renew {
-        /// The epoch.
+        /// Epoch of the user from now on.
         epoch: u64,
     },
     /// Ends it.
@@ -290,6 +301,15 @@ pub enum SessionError {
     /// The refresh token is none of this session's.
     #[error("the token does not belong to the session")]
     OtherToken,
+}
+
+impl Refuse for SessionError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            SessionError::AlreadyExists => RefusalKind::Conflict,
+            SessionError::Over | SessionError::OtherToken => RefusalKind::Unauthenticated,
+        }
+    }
 }
 
 impl Decide for Session {

@@ -2,6 +2,7 @@
 
 use super::guard::{Guard, GuardCommand, GuardError, GuardEvent, Subject, WINDOW};
 use super::*;
+use crate::samples::Samples;
 use chrono::TimeDelta;
 use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
@@ -68,15 +69,16 @@ fn switched(scope: Scope, digest: Option<&str>) -> SessionEvent {
     SessionEvent::Switched { scope, refresh_digest: digest.map(str::to_owned) }
 }
 
-/// The largest event of every type.
-pub(crate) fn full_events() -> Vec<SessionEvent> {
-    vec![
-        opened(),
-        exchanged("digest", "another digest"),
-        switched(scope(4, 6), Some("digest")),
-        SessionEvent::Renewed { epoch: 4 },
-        ended(),
-    ]
+impl Samples for SessionEvent {
+    fn samples() -> Vec<Self> {
+        vec![
+            opened(),
+            exchanged("digest", "another digest"),
+            switched(scope(4, 6), Some("digest")),
+            SessionEvent::Renewed { epoch: 4 },
+            ended(),
+        ]
+    }
 }
 
 #[test]
@@ -186,7 +188,7 @@ fn it_ends_once() {
 
 #[test]
 fn nothing_that_is_printed_or_written_down_tells_a_digest() {
-    for event in full_events() {
+    for event in SessionEvent::samples() {
         assert!(!format!("{event:?}").contains("digest"), "{event:?}");
     }
     let mut state = Session::default();
@@ -293,4 +295,15 @@ fn it_goes_on_in_another_epoch_unless_it_is_over() {
     given::<Session>([opened()]).when(renew()).then_expect_events(vec![SessionEvent::Renewed { epoch: 4 }]);
     given::<Session>([opened(), ended()]).when(renew()).then_expect_error(SessionError::Over);
     given::<Session>([]).when(renew()).then_expect_error(SessionError::Over);
+}
+
+impl Samples for GuardEvent {
+    fn samples() -> Vec<Self> {
+        let (subject, at) = (Subject::Network, at(0));
+        vec![
+            GuardEvent::Failed { subject, at, locked: true },
+            GuardEvent::FailuresCounted { subject, failures: 12, at },
+            GuardEvent::Passed { network: "digest".into(), at },
+        ]
+    }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A telephone number as it is dialled from anywhere (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Phone(String);
 
@@ -41,22 +42,25 @@ impl Phone {
 
 /// The kind of line of a telephone number; empty text as long as it is unknown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PhoneType {
     /// Not known.
     #[default]
     #[serde(rename = "")]
     Unknown,
-    /// Fixed.
+    /// A fixed line.
     Landline,
-    /// Mobile.
+    /// A mobile line.
     Mobile,
-    /// Over the Internet.
+    /// A line over the Internet.
     Voip,
 }
 
 /// How a user is reached, and which of it was found to be theirs.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UserContacts", extend("required" = ["emailVerified", "phoneType", "phoneVerified"])))]
 #[serde(rename_all = "camelCase")]
 pub struct Contacts {
     /// E-mail address.
@@ -67,7 +71,7 @@ pub struct Contacts {
     /// The last verified address, kept while another one waits for its confirmation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_email: Option<EmailAddress>,
-    /// Telephone number.
+    /// Telephone number, E.164.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Phone>,
     /// Kind of its line.
@@ -82,6 +86,7 @@ pub struct Contacts {
 
 /// Which contact a user signs in with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Username {
     /// The e-mail address.

@@ -11,28 +11,30 @@ use std::fmt;
 
 /// A user as it is created.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Creation {
     /// The user.
     pub id: UserId,
-    /// Where its life begins.
+    /// State of the account at first.
     pub state: UserState,
     /// Names of the person.
     pub names: Names,
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
-    /// The home of the account. Every new user has one; events from before homes were recorded say nothing.
+    /// Whose account it is: an organization's, or the system's where none is named. Absent from events of earlier
+    /// releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
-    /// How it is reached.
+    /// Addresses of the user.
     pub contacts: Contacts,
-    /// Which contact it signs in with.
+    /// Address that the user signs in with.
     pub username: Username,
-    /// Its locale until it chooses one.
+    /// Locale until the user chooses one.
     #[serde(deserialize_with = "crate::personal::opened")]
     pub locale: Locale,
-    /// Its time zone (IANA name) until it chooses one.
+    /// Time zone (IANA name) until the user chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
     /// The class that it counts as.
@@ -41,7 +43,8 @@ pub struct Creation {
     /// Hash of the password in PHC form, if it has one. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and for ever then.
+    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and
+    /// for ever then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_expires_at: Option<DateTime<Utc>>,
 }

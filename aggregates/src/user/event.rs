@@ -4,7 +4,7 @@ use super::contacts::{Contacts, Phone, Username};
 use super::creation::Creation;
 use super::preferences::Preferences;
 use super::profile::{BirthDate, Classification, Locale, Names, Role, SystemRole, UserState};
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
 use crate::values::{EmailAddress, IndividualId, OrganizationId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
@@ -14,24 +14,25 @@ use uuid::Uuid;
 
 /// Facts of a user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum UserEvent {
-    /// It was created.
+    /// A user was created.
     #[serde(rename = "user.created")]
     Created(Box<Creation>),
-    /// It is called otherwise.
+    /// The names of a user changed.
     #[serde(rename = "user.names-amended")]
     NamesAmended {
         /// The names from now on.
         names: Names,
     },
-    /// Its date of birth is another one.
+    /// The date of birth of a user changed.
     #[serde(rename = "user.birth-date-amended")]
     BirthDateAmended {
         /// The date from now on.
         birth_date: BirthDate,
     },
-    /// It has another e-mail address, not verified yet.
+    /// A user has another e-mail address, not verified yet.
     #[serde(rename = "user.email-amended")]
     EmailAmended {
         /// The address before, if it is free now.
@@ -43,7 +44,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<EmailAddress>,
     },
-    /// It has another telephone number, not verified yet.
+    /// A user has another telephone number, not verified yet.
     #[serde(rename = "user.phone-amended")]
     PhoneAmended {
         /// The number before, if it is free now.
@@ -55,7 +56,7 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<Phone>,
     },
-    /// Its telephone number was found to be its own.
+    /// The telephone number of a user was found to be its own.
     #[serde(rename = "user.phone-confirmed")]
     PhoneConfirmed {
         /// The verified number before, which is free now.
@@ -65,61 +66,61 @@ pub enum UserEvent {
         #[serde(default)]
         ends_sessions: bool,
     },
-    /// It signs in with another contact.
+    /// A user signs in with another contact.
     #[serde(rename = "user.username-selected")]
     UsernameChosen {
-        /// Which.
+        /// Address that the user signs in with from now on.
         username: Username,
     },
-    /// It chose a locale.
+    /// A user chose a locale.
     #[serde(rename = "user.locale-selected")]
     LocaleChosen {
-        /// Which.
+        /// Locale from now on.
         #[serde(deserialize_with = "crate::personal::opened")]
         locale: Locale,
     },
-    /// It chose a time zone.
+    /// A user chose a time zone.
     #[serde(rename = "user.time-zone-selected")]
     TimeZoneChosen {
-        /// Which, by its IANA name.
+        /// Time zone from now on, by its IANA name.
         time_zone: String,
     },
-    /// It wishes to get something else.
+    /// The communication preferences of a user changed.
     #[serde(rename = "user.preferences-amended")]
     PreferencesAmended {
-        /// All wishes from now on.
+        /// All preferences from now on, by channel.
         #[serde(deserialize_with = "crate::personal::opened")]
         preferences: Preferences,
     },
-    /// It counts as something else.
+    /// The classification of a user changed.
     #[serde(rename = "user.classified")]
     Classified {
-        /// As what.
+        /// Classification from now on.
         classification: Classification,
     },
-    /// It has another password.
+    /// A user has another password.
     #[serde(rename = "user.password-changed")]
     PasswordChanged {
         /// Its hash in PHC form. A secret.
         password_hash: String,
-        /// Where that leaves the user.
+        /// State of the account from now on.
         state: UserState,
         /// Whether all sessions are over.
         ends_sessions: bool,
     },
-    /// It must not sign in, and all sessions are over.
+    /// A user must not sign in, and all its sessions are over.
     #[serde(rename = "user.disabled")]
     Disabled {
-        /// Which way of being disabled.
+        /// State of the account from now on.
         state: UserState,
     },
-    /// It may sign in again.
+    /// A user may sign in again.
     #[serde(rename = "user.enabled")]
     Enabled {
-        /// Where it goes back to.
+        /// State of the account from now on.
         state: UserState,
     },
-    /// It is at its end.
+    /// A user was archived for good; the contacts are free again.
     #[serde(rename = "user.archived")]
     Archived {
         /// The e-mail address that is free again.
@@ -135,82 +136,82 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept_phone: Option<Phone>,
     },
-    /// It is a member of an organization.
+    /// A user is a member of an organization.
     #[serde(rename = "user.organization-joined")]
     OrganizationJoined {
-        /// Which.
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which of the user's memberships it is.
+        /// Number of the membership among all that the user ever had.
         number: u64,
     },
-    /// It is a member of an organization no longer, and has no roles there.
+    /// A user is a member of an organization no longer, and has no roles there.
     #[serde(rename = "user.organization-removed")]
     OrganizationRemoved {
-        /// Which.
+        /// The organization.
         organization_id: OrganizationId,
     },
-    /// Its sessions begin in another organization.
+    /// Sessions of a user begin in another organization.
     #[serde(rename = "user.default-organization-changed")]
     DefaultOrganizationChanged {
-        /// Which; none if it is a member of none.
+        /// The organization; absent if the user is a member of none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<OrganizationId>,
     },
-    /// It has a role in an organization.
+    /// A user has a role in an organization.
     #[serde(rename = "user.role-granted")]
     RoleGranted {
-        /// Where.
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which.
+        /// The role.
         role: Role,
     },
-    /// It has a role in an organization no longer.
+    /// A user has a role in an organization no longer.
     #[serde(rename = "user.role-revoked")]
     RoleRevoked {
-        /// Where.
+        /// The organization.
         organization_id: OrganizationId,
-        /// Which.
+        /// The role.
         role: Role,
     },
-    /// It has a role in the whole system.
+    /// A user has a role in the whole system.
     #[serde(rename = "user.system-role-granted")]
     SystemRoleGranted {
-        /// Which.
+        /// The role.
         role: SystemRole,
     },
-    /// It has a role in the whole system no longer.
+    /// A user has a role in the whole system no longer.
     #[serde(rename = "user.system-role-revoked")]
     SystemRoleRevoked {
-        /// Which.
+        /// The role.
         role: SystemRole,
     },
-    /// It agrees to documents.
+    /// A user agrees to documents.
     #[serde(rename = "user.documents-agreed")]
     DocumentsAgreed {
-        /// Which, each by the identifier of its version.
+        /// The documents, each by the identifier of its version.
         documents: BTreeSet<Uuid>,
     },
-    /// None of its agreements counts any more.
+    /// None of the agreements of a user counts any more.
     #[serde(rename = "user.agreements-deleted")]
     AgreementsDeleted {},
-    /// An individual is its own.
+    /// An individual is a user's own.
     #[serde(rename = "user.individual-added")]
     IndividualAdded {
-        /// Which.
+        /// The individual.
         individual_id: IndividualId,
     },
-    /// Its e-mail address was found to be its own.
+    /// The e-mail address of a user was found to be its own.
     #[serde(rename = "user.email-confirmed")]
     EmailConfirmed {
         /// The verified address before, which is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<EmailAddress>,
-        /// The address.
+        /// The verified address.
         email: EmailAddress,
         /// Whether all sessions are over.
         ends_sessions: bool,
     },
-    /// It has its verified e-mail address again.
+    /// A user has its verified e-mail address again, since the new one was not confirmed.
     #[serde(rename = "user.email-restored")]
     EmailRestored {
         /// The address that waited, which is free now.
@@ -218,7 +219,7 @@ pub enum UserEvent {
         /// The address from now on.
         email: EmailAddress,
     },
-    /// It has its verified telephone number again.
+    /// A user has its verified telephone number again, since the new one was not confirmed.
     #[serde(rename = "user.phone-restored")]
     PhoneRestored {
         /// The number that waited, which is free now.
@@ -226,52 +227,52 @@ pub enum UserEvent {
         /// The number from now on.
         phone: Phone,
     },
-    /// All sessions are over.
+    /// All sessions of a user are over.
     #[serde(rename = "user.sessions-ended")]
     SessionsEnded {},
-    /// It is another organization's account.
+    /// The account of a user belongs to another organization, or to the system.
     #[serde(rename = "user.home-changed")]
     HomeChanged {
-        /// Whose; none for the system.
+        /// The organization; absent for the system.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<OrganizationId>,
     },
 }
 
 event_names!(UserEvent {
-    Created => "user.created" @ "1.0", clear [
+    Created => "user.created" @ "1.0" Insert, clear [
         "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
         "/passwordExpiresAt",
     ];
-    NamesAmended => "user.names-amended" @ "1.0", clear [];
-    BirthDateAmended => "user.birth-date-amended" @ "1.0", clear [];
-    EmailAmended => "user.email-amended" @ "1.0", clear [];
-    PhoneAmended => "user.phone-amended" @ "1.0", clear [];
-    PhoneConfirmed => "user.phone-confirmed" @ "1.0", clear [];
-    UsernameChosen => "user.username-selected" @ "1.0", clear ["/username"];
-    LocaleChosen => "user.locale-selected" @ "1.0", clear [];
-    TimeZoneChosen => "user.time-zone-selected" @ "1.0", clear [];
-    PreferencesAmended => "user.preferences-amended" @ "1.0", clear [] whole ["/preferences"];
-    Classified => "user.classified" @ "1.0", clear ["/classification"];
-    PasswordChanged => "user.password-changed" @ "1.0", clear ["/state"];
-    Disabled => "user.disabled" @ "1.0", clear ["/state"];
-    Enabled => "user.enabled" @ "1.0", clear ["/state"];
-    Archived => "user.archived" @ "1.0", clear [];
-    OrganizationJoined => "user.organization-joined" @ "1.0", clear ["/organizationId"];
-    OrganizationRemoved => "user.organization-removed" @ "1.0", clear ["/organizationId"];
-    DefaultOrganizationChanged => "user.default-organization-changed" @ "1.0", clear ["/organizationId"];
-    RoleGranted => "user.role-granted" @ "1.0", clear ["/organizationId", "/role"];
-    RoleRevoked => "user.role-revoked" @ "1.0", clear ["/organizationId", "/role"];
-    SystemRoleGranted => "user.system-role-granted" @ "1.0", clear ["/role"];
-    SystemRoleRevoked => "user.system-role-revoked" @ "1.0", clear ["/role"];
-    DocumentsAgreed => "user.documents-agreed" @ "1.0", clear ["/documents/*"];
-    AgreementsDeleted => "user.agreements-deleted" @ "1.0", clear [];
-    IndividualAdded => "user.individual-added" @ "1.0", clear ["/individualId"];
-    EmailConfirmed => "user.email-confirmed" @ "1.0", clear [];
-    EmailRestored => "user.email-restored" @ "1.0", clear [];
-    PhoneRestored => "user.phone-restored" @ "1.0", clear [];
-    HomeChanged => "user.home-changed" @ "1.0", clear ["/organizationId"];
-    SessionsEnded => "user.sessions-ended" @ "1.0", clear [];
+    NamesAmended => "user.names-amended" @ "1.0" Update, clear [];
+    BirthDateAmended => "user.birth-date-amended" @ "1.0" Update, clear [];
+    EmailAmended => "user.email-amended" @ "1.0" Update, clear [];
+    PhoneAmended => "user.phone-amended" @ "1.0" Update, clear [];
+    PhoneConfirmed => "user.phone-confirmed" @ "1.0" Update, clear [];
+    UsernameChosen => "user.username-selected" @ "1.0" Update, clear ["/username"];
+    LocaleChosen => "user.locale-selected" @ "1.0" Update, clear [];
+    TimeZoneChosen => "user.time-zone-selected" @ "1.0" Update, clear [];
+    PreferencesAmended => "user.preferences-amended" @ "1.0" Update, clear [] whole ["/preferences"];
+    Classified => "user.classified" @ "1.0" Update, clear ["/classification"];
+    PasswordChanged => "user.password-changed" @ "1.0" Update, clear ["/state"];
+    Disabled => "user.disabled" @ "1.0" Update, clear ["/state"];
+    Enabled => "user.enabled" @ "1.0" Update, clear ["/state"];
+    Archived => "user.archived" @ "1.0" Update, clear [];
+    OrganizationJoined => "user.organization-joined" @ "1.0" Update, clear ["/organizationId"];
+    OrganizationRemoved => "user.organization-removed" @ "1.0" Update, clear ["/organizationId"];
+    DefaultOrganizationChanged => "user.default-organization-changed" @ "1.0" Update, clear ["/organizationId"];
+    RoleGranted => "user.role-granted" @ "1.0" Update, clear ["/organizationId", "/role"];
+    RoleRevoked => "user.role-revoked" @ "1.0" Update, clear ["/organizationId", "/role"];
+    SystemRoleGranted => "user.system-role-granted" @ "1.0" Update, clear ["/role"];
+    SystemRoleRevoked => "user.system-role-revoked" @ "1.0" Update, clear ["/role"];
+    DocumentsAgreed => "user.documents-agreed" @ "1.0" Update, clear ["/documents/*"];
+    AgreementsDeleted => "user.agreements-deleted" @ "1.0" Update, clear [];
+    IndividualAdded => "user.individual-added" @ "1.0" Update, clear ["/individualId"];
+    EmailConfirmed => "user.email-confirmed" @ "1.0" Update, clear [];
+    EmailRestored => "user.email-restored" @ "1.0" Update, clear [];
+    PhoneRestored => "user.phone-restored" @ "1.0" Update, clear [];
+    HomeChanged => "user.home-changed" @ "1.0" Update, clear ["/organizationId"];
+    SessionsEnded => "user.sessions-ended" @ "1.0" Update, clear [];
 });
 
 /// Names the event and nothing of what it holds: most of it is personal, some of it secret.

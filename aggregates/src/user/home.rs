@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// The organization that an account was created, invited or signed up through; the system if it was none.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UserHome"))]
 #[serde(rename_all = "camelCase")]
 pub struct Home {
-    /// The organization; none for the system.
+    /// The organization; absent for the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<OrganizationId>,
 }

@@ -14,7 +14,7 @@ mod preferences;
 mod profile;
 pub mod roster;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use contacts::{Contacts, Phone, PhoneType, SignInName, Username};
 pub use creation::Creation;
@@ -23,6 +23,7 @@ pub use home::Home;
 pub use preferences::{Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences};
 pub use profile::{BirthDate, Classification, Locale, Membership, Names, Profile, Role, SystemRole, UserState};
 
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{EmailAddress, Finding, IndividualId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -175,4 +176,23 @@ pub enum UserError {
     /// More individuals than a user may have.
     #[error("a user has {INDIVIDUALS_MAX} individuals at most")]
     TooManyIndividuals,
+}
+
+impl Refuse for UserError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            UserError::NotFound => RefusalKind::NotFound,
+            UserError::Invalid(findings) => RefusalKind::found(findings),
+            UserError::NoSuchContact => RefusalKind::invalid("username", self),
+            UserError::NotAMember => RefusalKind::invalid("defaultOrganizationId", self),
+            UserError::AlreadyExists
+            | UserError::Archived
+            | UserError::OtherEmail
+            | UserError::OtherPhone
+            | UserError::OtherPassword
+            | UserError::Oneself
+            | UserError::TooManyMemberships
+            | UserError::TooManyIndividuals => RefusalKind::Conflict,
+        }
+    }
 }

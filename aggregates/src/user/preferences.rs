@@ -16,6 +16,7 @@ const EXACT_MAX: i64 = 1 << 53;
 
 /// A way of reaching a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// E-mail.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 /// Where a user is in life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
     /// Invited; no password yet.
@@ -41,6 +42,8 @@ impl UserState {
 
 /// Names of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UserNames"))]
 #[serde(rename_all = "camelCase")]
 pub struct Names {
     /// Given name; may be empty.
@@ -51,6 +54,7 @@ pub struct Names {
 
 /// A date of birth, `YYYY-MM-DD`. A text, since that of an erased person is none that is in the calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BirthDate(String);
 
@@ -73,6 +77,7 @@ impl BirthDate {
 
 /// Language and country in which a user is addressed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Locale {
     /// English.
     #[default]
@@ -85,13 +90,14 @@ pub enum Locale {
 
 /// What a user counts as in reports; staff are `Carium`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Classification {
     /// Staff of the service itself.
     Carium,
-    /// Of a customer.
+    /// An organization or user of a customer.
     Customer,
-    /// Of a customer, for tests.
+    /// The same, for tests.
     CustomerTest,
 }
 
@@ -109,28 +115,30 @@ impl Classification {
 
 /// A role in an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Role {
     /// Administers the organization.
     #[serde(rename = "org.admin")]
     Admin,
-    /// Works with its individuals.
+    /// Works with individuals of the organization.
     #[serde(rename = "org.provider")]
     Provider,
-    /// Takes part in it.
+    /// Takes part in the organization.
     #[serde(rename = "org.member")]
     Member,
 }
 
 /// A role in the whole system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum SystemRole {
     /// Holds every grant.
     #[serde(rename = "system.admin")]
     Admin,
-    /// Helps people.
+    /// Helps users of every organization.
     #[serde(rename = "system.support")]
     Support,
-    /// Is a program.
+    /// Marks an account of a program.
     #[serde(rename = "system.service")]
     Service,
 }

@@ -1,7 +1,8 @@
 //! The enabled admins of one organization, or of the system: one stream each, committed with whatever makes somebody one
 //! or stops it, so that the last one cannot go, not even two at once.
 
-use crate::event::{EventFacts, event_names};
+use crate::facts::{EventFacts, event_names};
+use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{OrganizationId, UserId};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
@@ -23,25 +24,26 @@ pub enum RosterCommand {
 
 /// Facts of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum RosterEvent {
-    /// There is one more.
+    /// An organization, or the system, has one enabled admin more.
     #[serde(rename = "admin-roster.added")]
     Added {
-        /// Who.
+        /// The admin.
         user_id: UserId,
     },
-    /// There is one less.
+    /// An organization, or the system, has one enabled admin less.
     #[serde(rename = "admin-roster.removed")]
     Removed {
-        /// Who.
+        /// The admin.
         user_id: UserId,
     },
 }
 
 event_names!(RosterEvent {
-    Added => "admin-roster.added" @ "1.0", clear ["/userId"];
-    Removed => "admin-roster.removed" @ "1.0", clear ["/userId"];
+    Added => "admin-roster.added" @ "1.0" Update, clear ["/userId"];
+    Removed => "admin-roster.removed" @ "1.0" Withdraw, clear ["/userId"];
 });
 
 impl EventFacts for RosterEvent {}
@@ -52,6 +54,14 @@ pub enum RosterError {
     /// Nobody would be left.
     #[error("the last admin cannot be removed")]
     LastAdmin,
+}
+
+impl Refuse for RosterError {
+    fn kind(&self) -> RefusalKind {
+        match self {
+            RosterError::LastAdmin => RefusalKind::Conflict,
+        }
+    }
 }
 
 /// The stream of an organization's roster; of the system's without one.

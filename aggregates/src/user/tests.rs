@@ -10,8 +10,9 @@ mod preferences;
 mod roster;
 
 use super::*;
+use crate::samples::Samples;
 use crate::values::Problem;
-use crate::{Claim, ClaimKey, EventFacts};
+use crate::{Claim, ClaimKey, EventFacts, EventTypes};
 use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
 use serde_json::json;
@@ -83,75 +84,83 @@ fn archived() -> UserEvent {
     UserEvent::Archived { email: creation().contacts.email, phone: None, kept_email: None, kept_phone: None }
 }
 
-/// The largest event of every type.
-pub(crate) fn full_events() -> Vec<UserEvent> {
-    let organization_id = organization(1);
-    vec![
-        created_with(|creation| {
-            creation.birth_date = BirthDate::parse("1815-12-10").ok();
-            creation.contacts.phone = Phone::parse("+12025550123").ok();
-            creation.time_zone = Some("Europe/London".into());
-            creation.classification = Some(Classification::Customer);
-            creation.password_expires_at = Some(chrono::DateTime::UNIX_EPOCH);
-        }),
-        UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
-        UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
-        UserEvent::EmailAmended {
-            former: Some(email("byron@example.com")),
-            email: email("king@example.com"),
-            kept: Some(email("ada@example.com")),
-        },
-        UserEvent::PhoneAmended {
-            former: Some(phone("+12025550125")),
-            phone: phone("+12025550124"),
-            kept: Some(phone("+12025550123")),
-        },
-        UserEvent::PhoneConfirmed { former: Some(phone("+12025550123")), ends_sessions: true },
-        UserEvent::UsernameChosen { username: Username::Phone },
-        UserEvent::LocaleChosen { locale: Locale::EsUs },
-        UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },
-        UserEvent::PreferencesAmended {
-            preferences: Preferences::from([(Channel::Sms, [("news".to_owned(), json!(false))].into_iter().collect())]),
-        },
-        UserEvent::Classified { classification: Classification::Carium },
-        UserEvent::PasswordChanged {
-            password_hash: "hash".into(),
-            state: UserState::ForceResetPassword,
-            ends_sessions: true,
-        },
-        UserEvent::Disabled { state: UserState::Disabled },
-        UserEvent::Enabled { state: UserState::Confirmed },
-        UserEvent::Archived {
-            email: Some(email("king@example.com")),
-            phone: Some(phone("+12025550124")),
-            kept_email: Some(email("ada@example.com")),
-            kept_phone: Some(phone("+12025550123")),
-        },
-        UserEvent::OrganizationJoined { organization_id, number: 1 },
-        UserEvent::OrganizationRemoved { organization_id },
-        UserEvent::DefaultOrganizationChanged { organization_id: Some(organization_id) },
-        UserEvent::RoleGranted { organization_id, role: Role::Admin },
-        UserEvent::RoleRevoked { organization_id, role: Role::Admin },
-        UserEvent::SystemRoleGranted { role: SystemRole::Support },
-        UserEvent::SystemRoleRevoked { role: SystemRole::Support },
-        UserEvent::DocumentsAgreed { documents: [Uuid::from_u128(7)].into() },
-        UserEvent::AgreementsDeleted {},
-        UserEvent::IndividualAdded { individual_id: IndividualId(Uuid::from_u128(9)) },
-        UserEvent::EmailConfirmed {
-            former: Some(email("ada@example.com")),
-            email: email("king@example.com"),
-            ends_sessions: true,
-        },
-        UserEvent::EmailRestored { former: email("king@example.com"), email: email("ada@example.com") },
-        UserEvent::PhoneRestored { former: phone("+12025550124"), phone: phone("+12025550123") },
-        UserEvent::HomeChanged { organization_id: Some(organization_id) },
-        UserEvent::SessionsEnded {},
-    ]
+impl Samples for UserEvent {
+    fn samples() -> Vec<Self> {
+        let organization_id = organization(1);
+        vec![
+            created_with(|creation| {
+                creation.birth_date = BirthDate::parse("1815-12-10").ok();
+                creation.contacts.phone = Phone::parse("+12025550123").ok();
+                creation.time_zone = Some("Europe/London".into());
+                creation.classification = Some(Classification::Customer);
+                creation.password_expires_at = Some(chrono::DateTime::UNIX_EPOCH);
+            }),
+            UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
+            UserEvent::BirthDateAmended { birth_date: BirthDate::parse("1815-12-11").expect("a date") },
+            UserEvent::EmailAmended {
+                former: Some(email("byron@example.com")),
+                email: email("king@example.com"),
+                kept: Some(email("ada@example.com")),
+            },
+            UserEvent::PhoneAmended {
+                former: Some(phone("+12025550125")),
+                phone: phone("+12025550124"),
+                kept: Some(phone("+12025550123")),
+            },
+            UserEvent::PhoneConfirmed { former: Some(phone("+12025550123")), ends_sessions: true },
+            UserEvent::UsernameChosen { username: Username::Phone },
+            UserEvent::LocaleChosen { locale: Locale::EsUs },
+            UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },
+            UserEvent::PreferencesAmended {
+                preferences: Preferences::from([(
+                    Channel::Sms,
+                    [("news".to_owned(), json!(false))].into_iter().collect(),
+                )]),
+            },
+            UserEvent::Classified { classification: Classification::Carium },
+            UserEvent::PasswordChanged {
+                password_hash: "hash".into(),
+                state: UserState::ForceResetPassword,
+                ends_sessions: true,
+            },
+            UserEvent::Disabled { state: UserState::Disabled },
+            UserEvent::Enabled { state: UserState::Confirmed },
+            UserEvent::Archived {
+                email: Some(email("king@example.com")),
+                phone: Some(phone("+12025550124")),
+                kept_email: Some(email("ada@example.com")),
+                kept_phone: Some(phone("+12025550123")),
+            },
+            UserEvent::OrganizationJoined { organization_id, number: 1 },
+            UserEvent::OrganizationRemoved { organization_id },
+            UserEvent::DefaultOrganizationChanged { organization_id: Some(organization_id) },
+            UserEvent::RoleGranted { organization_id, role: Role::Admin },
+            UserEvent::RoleRevoked { organization_id, role: Role::Admin },
+            UserEvent::SystemRoleGranted { role: SystemRole::Support },
+            UserEvent::SystemRoleRevoked { role: SystemRole::Support },
+            UserEvent::DocumentsAgreed { documents: [Uuid::from_u128(7)].into() },
+            UserEvent::AgreementsDeleted {},
+            UserEvent::IndividualAdded { individual_id: IndividualId(Uuid::from_u128(9)) },
+            UserEvent::EmailConfirmed {
+                former: Some(email("ada@example.com")),
+                email: email("king@example.com"),
+                ends_sessions: true,
+            },
+            UserEvent::EmailRestored { former: email("king@example.com"), email: email("ada@example.com") },
+            UserEvent::PhoneRestored { former: phone("+12025550124"), phone: phone("+12025550123") },
+            UserEvent::HomeChanged { organization_id: Some(organization_id) },
+            UserEvent::SessionsEnded {},
+        ]
+    }
+
+    fn alternatives() -> Vec<Self> {
+        vec![created_with(|creation| creation.home = Some(Home::of(organization(1))))]
+    }
 }
 
 #[test]
 fn nothing_that_is_printed_or_written_down_tells_what_is_personal_or_secret() {
-    for event in full_events() {
+    for event in UserEvent::samples() {
         let printed = format!("{event:?}");
         assert!(
             !["hash", "Ada", "King", "example", "1815", "555"].iter().any(|told| printed.contains(told)),
@@ -165,9 +174,9 @@ fn nothing_that_is_printed_or_written_down_tells_what_is_personal_or_secret() {
 
 #[test]
 fn an_erased_user_is_still_read() {
-    for event in full_events() {
+    for event in UserEvent::samples() {
         let mut payload = serde_json::to_value(&event).expect("JSON");
-        let personal = event.disclosure().personal(&payload);
+        let personal = event.declared().disclosure.personal(&payload);
         crate::personal::replace(&mut payload, &personal, crate::personal::ERASED);
         assert!(serde_json::from_value::<UserEvent>(payload.clone()).is_ok(), "{payload}");
     }

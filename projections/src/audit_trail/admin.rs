@@ -1,15 +1,32 @@
 //! Entries of admins. They name the records within an admin one by one, in the words of the published trail, so they are
 //! written by hand; see [`super::compared`] for how an aggregate does without.
 
-use super::{Action, AuditChange, Touched, change, time_key};
-use crate::admins::AdminDocument;
+use super::sources::ByHand;
+use super::touched::{Touched, change};
+use super::{AuditChange, time_key};
+use crate::admins::{self, AdminDocument};
+use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
+use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{AddressDetails, AdminEvent, Person, PhoneNumberDetails, Registration};
 use registrar_aggregates::personal::SECRET;
 use serde_json::{Value, json};
 
-pub(super) fn registered(event: &RecordedEvent, registration: &Registration) -> Touched {
+impl ByHand for AdminEvent {
+    fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+        admins::wants(event)
+    }
+
+    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError> {
+        Ok(match self {
+            AdminEvent::Registered(registration) => registered(event, registration),
+            changed_later => changed(event, changed_later, documents.need::<AdminDocument>(&event.aggregate_id)?),
+        })
+    }
+}
+
+fn registered(event: &RecordedEvent, registration: &Registration) -> Touched {
     let mut changes = vec![
         change("/id", Value::Null, json!(registration.id)),
         change("/person/id", Value::Null, json!(registration.person_id)),
@@ -35,23 +52,22 @@ pub(super) fn registered(event: &RecordedEvent, registration: &Registration) -> 
         changes.push(change("/account/id", Value::Null, json!(account.id)));
         changes.push(change("/account/password", Value::Null, json!(SECRET)));
     }
-    let mut touched = Touched::new(Action::Insert, "EcgAdmin", &event.aggregate_id, changes);
+    let mut touched = Touched::new(&event.aggregate_id, changes);
     touched.person_id = Some(registration.person_id.to_string());
     touched
 }
 
-pub(super) fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) -> Touched {
-    use Action::{Delete, Insert, Update};
-    let admin = |changes| Touched::new(Update, "EcgAdmin", &event.aggregate_id, changes);
-    let address = |action, id: &str, after: Option<&AddressDetails>| {
+fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) -> Touched {
+    let admin = |changes| Touched::new(&event.aggregate_id, changes);
+    let address = |id: &str, after: Option<&AddressDetails>| {
         let former =
             before.addresses.iter().find(|address| address.id.to_string() == id).map(|address| &address.details);
-        Touched::new(action, "PartyAddress", id, address_changes(id, former, after))
+        Touched::new(id, address_changes(id, former, after))
     };
-    let number = |action, id: &str, after: Option<&PhoneNumberDetails>| {
+    let number = |id: &str, after: Option<&PhoneNumberDetails>| {
         let former =
             before.phone_numbers.iter().find(|number| number.id.to_string() == id).map(|number| &number.details);
-        Touched::new(action, "PhoneNumber", id, phone_number_changes(id, former, after))
+        Touched::new(id, phone_number_changes(id, former, after))
     };
     let mut touched = match changed {
         // A second registration of the same stream cannot be decided; shown as what it says, should it ever stand there.
@@ -60,30 +76,23 @@ pub(super) fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &Admi
             change("/policies", json!(before.policies), json!(policies)),
             change("/customPermissions", json!(before.custom_permissions), json!(custom_permissions)),
         ]),
-        AdminEvent::PersonAmended { person } => Touched::new(
-            Update,
-            "Person",
-            &before.person_id.to_string(),
-            person_changes(Some(&before.person), Some(person)),
-        ),
+        AdminEvent::PersonAmended { person } => {
+            Touched::new(&before.person_id.to_string(), person_changes(Some(&before.person), Some(person)))
+        }
         AdminEvent::PartyAmended { legacy_identifier } => Touched::new(
-            Update,
-            "Party",
             &before.party_id.to_string(),
             vec![personal("/person/party/legacyIdentifier", json!(before.legacy_identifier), json!(legacy_identifier))],
         ),
-        AdminEvent::AddressAdded { address: added, .. } => address(Insert, &added.id.to_string(), Some(&added.details)),
-        AdminEvent::AddressAmended { address: amended } => {
-            address(Update, &amended.id.to_string(), Some(&amended.details))
-        }
-        AdminEvent::AddressRemoved { address_id } => address(Delete, &address_id.to_string(), None),
+        AdminEvent::AddressAdded { address: added, .. } => address(&added.id.to_string(), Some(&added.details)),
+        AdminEvent::AddressAmended { address: amended } => address(&amended.id.to_string(), Some(&amended.details)),
+        AdminEvent::AddressRemoved { address_id } => address(&address_id.to_string(), None),
         AdminEvent::PhoneNumberAdded { phone_number, .. } => {
-            number(Insert, &phone_number.id.to_string(), Some(&phone_number.details))
+            number(&phone_number.id.to_string(), Some(&phone_number.details))
         }
         AdminEvent::PhoneNumberAmended { phone_number } => {
-            number(Update, &phone_number.id.to_string(), Some(&phone_number.details))
+            number(&phone_number.id.to_string(), Some(&phone_number.details))
         }
-        AdminEvent::PhoneNumberRemoved { phone_number_id } => number(Delete, &phone_number_id.to_string(), None),
+        AdminEvent::PhoneNumberRemoved { phone_number_id } => number(&phone_number_id.to_string(), None),
         // Neither the former nor the new hash is told, only that there is another one.
         AdminEvent::PasswordChanged { .. } => admin(vec![change("/account/password", Value::Null, json!(SECRET))]),
         AdminEvent::SessionsEnded {} => admin(vec![]),

@@ -1,24 +1,19 @@
 //! Entries of aggregates whose state a document holds: the state before against the state after.
 
 use super::diff::{differences, matches};
-use super::{Action, AuditChange, Touched};
+use super::{AuditChange, Touched};
 use crate::recorded::RecordedEvent;
 use crate::state_document::{StateDocument, around};
 use crate::working_set::{FoldError, WorkingSet};
-use registrar_aggregates::OfDomain;
 use serde_json::Value;
 
 /// What an event did to the state that a document of type `D` holds.
-pub(super) fn compared<D: StateDocument>(event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError> {
-    let (before, after) = match D::Event::of(&event.event) {
-        Some(change) => around::<D>(event, change, documents)?,
-        None => (None, None),
-    };
-    let action = match (&before, &after) {
-        (None, _) => Action::Insert,
-        (Some(_), Some(_)) => Action::Update,
-        (Some(_), None) => Action::Delete,
-    };
+pub(super) fn compared<D: StateDocument>(
+    event: &RecordedEvent,
+    change: &D::Event,
+    documents: &WorkingSet,
+) -> Result<Touched, FoldError> {
+    let (before, after) = around::<D>(event, change, documents)?;
     let (before, after) = (state(before.as_ref())?, state(after.as_ref())?);
     let personal = |path: &str| D::PERSONAL.iter().any(|pattern| matches(pattern, path));
     let changes = differences(&before, &after).into_iter().map(|difference| AuditChange {
@@ -27,7 +22,7 @@ pub(super) fn compared<D: StateDocument>(event: &RecordedEvent, documents: &Work
         old_value: difference.old_value,
         new_value: difference.new_value,
     });
-    Ok(Touched::new(action, D::ENTITY, &event.aggregate_id, changes.collect()))
+    Ok(Touched::new(&event.aggregate_id, changes.collect()))
 }
 
 fn state<D: StateDocument>(document: Option<&D>) -> Result<Value, FoldError> {

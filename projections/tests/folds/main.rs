@@ -9,5 +9,6 @@ mod collections;
 mod diff;
 mod given;
 mod organizations;
+mod trail_of_samples;
 mod users;
 mod working_set;

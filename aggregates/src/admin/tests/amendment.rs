@@ -92,7 +92,7 @@ fn the_same_amendment_again_records_nothing() {
 
 #[test]
 fn only_a_registration_claims_anything() {
-    use crate::event::EventFacts;
+    use crate::facts::EventFacts;
     let before = registered_with(|r| {
         r.account = Some(account());
         r.addresses = vec![address(1)];

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Claim, ClaimKey, event::EventFacts, values::Finding};
+use crate::{Claim, ClaimKey, facts::EventFacts, values::Finding};
 
 fn refuses(edit: impl FnOnce(&mut Registration), field: &str, problem: Problem) {
     given([])

@@ -1,6 +1,7 @@
 //! The largest event of every type.
 
 use super::*;
+use crate::samples::Samples;
 
 fn full_edition() -> Edition {
     Edition { start: second(2), reason: some("asked for"), comment: some("none") }
@@ -60,56 +61,62 @@ fn full_tenancy() -> Tenancy {
     }
 }
 
-pub(crate) fn full_events() -> Vec<OrganizationEvent> {
-    use OrganizationEvent as Event;
-    let edition = full_edition;
-    let name = || "labId".to_owned();
-    vec![
-        Event::Registered(Box::new(Profile {
-            details: full_details(),
-            edition: edition(),
-            modes: vec![full_mode()],
-            addresses: vec![full_address()],
-            properties: BTreeMap::from([(name(), full_property())]),
-            study_id: some("S1"),
-            features: vec!["F1".into()],
-            themes: vec!["T1".into()],
-            tenancy: full_tenancy(),
-            ..profile()
-        })),
-        Event::Renamed { name: "Acme CRO".into(), edition: edition() },
-        Event::StatusChanged { status: Status::Retired, edition: edition(), grounds: some("merged") },
-        Event::DetailsAmended { details: Box::new(full_details()), edition: edition() },
-        Event::ModeAdded { mode: full_mode() },
-        Event::ModeAmended { mode: full_mode() },
-        Event::ModeEnded { mode_id: full_mode().id, edition: edition() },
-        Event::AddressAdded { address: full_address() },
-        Event::AddressAmended { address: full_address() },
-        Event::AddressEnded { address_id: full_address().id, edition: edition() },
-        Event::PropertyAdded { name: name(), property: full_property() },
-        Event::PropertyAmended { name: name(), property: full_property() },
-        Event::PropertyEnded { name: name(), edition: edition() },
-        Event::Archived { edition: edition() },
-        Event::Restored { edition: edition() },
-        Event::StudyAssigned { study_id: "S1".into(), edition: edition() },
-        Event::StudyReleased { edition: edition() },
-        Event::ReferencesAmended { features: vec!["F1".into()], themes: vec!["T1".into()], edition: edition() },
-        Event::TenancyAmended { former_handle: some("acme"), tenancy: Box::new(full_tenancy()), edition: edition() },
-        Event::Deleted { handle: some("acme"), edition: edition() },
-    ]
+impl Samples for OrganizationEvent {
+    fn samples() -> Vec<Self> {
+        use OrganizationEvent as Event;
+        let edition = full_edition;
+        let name = || "labId".to_owned();
+        vec![
+            Event::Registered(Box::new(Profile {
+                details: full_details(),
+                edition: edition(),
+                modes: vec![full_mode()],
+                addresses: vec![full_address()],
+                properties: BTreeMap::from([(name(), full_property())]),
+                study_id: some("S1"),
+                features: vec!["F1".into()],
+                themes: vec!["T1".into()],
+                tenancy: full_tenancy(),
+                ..profile()
+            })),
+            Event::Renamed { name: "Acme CRO".into(), edition: edition() },
+            Event::StatusChanged { status: Status::Retired, edition: edition(), grounds: some("merged") },
+            Event::DetailsAmended { details: Box::new(full_details()), edition: edition() },
+            Event::ModeAdded { mode: full_mode() },
+            Event::ModeAmended { mode: full_mode() },
+            Event::ModeEnded { mode_id: full_mode().id, edition: edition() },
+            Event::AddressAdded { address: full_address() },
+            Event::AddressAmended { address: full_address() },
+            Event::AddressEnded { address_id: full_address().id, edition: edition() },
+            Event::PropertyAdded { name: name(), property: full_property() },
+            Event::PropertyAmended { name: name(), property: full_property() },
+            Event::PropertyEnded { name: name(), edition: edition() },
+            Event::Archived { edition: edition() },
+            Event::Restored { edition: edition() },
+            Event::StudyAssigned { study_id: "S1".into(), edition: edition() },
+            Event::StudyReleased { edition: edition() },
+            Event::ReferencesAmended { features: vec!["F1".into()], themes: vec!["T1".into()], edition: edition() },
+            Event::TenancyAmended {
+                former_handle: some("acme"),
+                tenancy: Box::new(full_tenancy()),
+                edition: edition(),
+            },
+            Event::Deleted { handle: some("acme"), edition: edition() },
+        ]
+    }
 }
 
 #[test]
 fn every_event_tells_the_reason_and_the_comment_that_it_was_given() {
     use crate::EventFacts;
-    for event in full_events() {
+    for event in OrganizationEvent::samples() {
         assert_eq!((event.reason(), event.comment()), (Some("asked for"), Some("none")), "{event:?}");
     }
 }
 
 #[test]
 fn a_snapshot_gives_back_the_state_it_was_taken_of() {
-    let full = full_events();
+    let full = OrganizationEvent::samples();
     let states = [
         organization([]),
         organization([registered()]),
@@ -124,12 +131,12 @@ fn a_snapshot_gives_back_the_state_it_was_taken_of() {
 
 #[test]
 fn events_that_come_before_any_registration_leave_the_organization_absent() {
-    assert_eq!(organization(full_events().into_iter().skip(1)), Organization::Absent);
+    assert_eq!(organization(OrganizationEvent::samples().into_iter().skip(1)), Organization::Absent);
 }
 
 #[test]
 fn nothing_brings_a_deleted_organization_back() {
     let deleted = OrganizationEvent::Deleted { handle: None, edition: edition(2) };
-    let later = [registered(), deleted].into_iter().chain(full_events());
+    let later = [registered(), deleted].into_iter().chain(OrganizationEvent::samples());
     assert_eq!(organization(later), Organization::Deleted);
 }

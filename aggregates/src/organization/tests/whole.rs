@@ -53,9 +53,9 @@ fn a_blank_or_endless_name_is_refused() {
 
 #[test]
 fn names_need_not_be_unique_but_handles_must() {
-    use crate::{Claim, ClaimKey, EventFacts};
+    use crate::{Claim, ClaimKey, EventFacts, samples::Samples};
     let acme = || ClaimKey::organization_handle("ACME");
-    let claims: Vec<_> = full_events().iter().flat_map(EventFacts::claims).collect();
+    let claims: Vec<_> = OrganizationEvent::samples().iter().flat_map(EventFacts::claims).collect();
     assert_eq!(claims, [Claim::Take(acme()), Claim::Release(acme())]);
     let renamed = |handle: &str| {
         let tenancy = Tenancy { handle: some(handle), ..Tenancy::default() };

@@ -1,6 +1,13 @@
 use super::{organization, user};
+use crate::samples::Samples;
 use crate::user::roster::{Roster, RosterCommand, RosterError, RosterEvent, stream};
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+
+impl Samples for RosterEvent {
+    fn samples() -> Vec<Self> {
+        vec![added(1), removed(1)]
+    }
+}
 
 fn given(events: impl IntoIterator<Item = RosterEvent>) -> AggregateTestExecutor<Roster> {
     TestFramework::with(()).given(events.into_iter().collect())

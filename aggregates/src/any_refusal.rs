@@ -1,0 +1,39 @@
+//! The refusals of all aggregates as one type, made of the list of all.
+
+use crate::event::every_aggregate;
+use crate::granting::GrantError;
+use crate::refusal::{RefusalKind, Refuse};
+
+macro_rules! any_refusal {
+    ($(
+        $(#[$doc:meta])* $variant:ident: $aggregate:ty, $event:ty, $source:ident $entity:literal
+        $(, refuses $error:ty)?;
+    )*) => {
+        any_refusal!(@ $($($variant($error),)?)*);
+    };
+    (@ $($variant:ident($error:ty),)*) => {
+        /// A refusal of any aggregate, or of a granter.
+        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+        pub enum Refusal {
+            $(
+                #[doc = concat!("See [`", stringify!($error), "`].")]
+                #[error(transparent)]
+                $variant(#[from] $error),
+            )*
+            /// A granter.
+            #[error(transparent)]
+            Granting(#[from] GrantError),
+        }
+
+        impl Refuse for Refusal {
+            fn kind(&self) -> RefusalKind {
+                match self {
+                    $(Refusal::$variant(refused) => refused.kind(),)*
+                    Refusal::Granting(refused) => refused.kind(),
+                }
+            }
+        }
+    };
+}
+
+every_aggregate!(any_refusal);

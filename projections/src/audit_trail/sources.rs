@@ -1,0 +1,106 @@
+//! The aggregates whose entries do not follow from their events alone: a line for each.
+
+use super::Touched;
+use super::compared::compared;
+use crate::api_keys::ApiKeyDocument;
+use crate::document::DocumentKey;
+use crate::features::{FeatureDocument, FeatureSettingDocument};
+use crate::groups::GroupDocument;
+use crate::organizations::OrganizationDocument;
+use crate::recorded::RecordedEvent;
+use crate::sessions::SessionDocument;
+use crate::state_document::{self, StateDocument};
+use crate::tasks::TaskDocument;
+use crate::totps::TotpDocument;
+use crate::users::UserDocument;
+use crate::working_set::{FoldError, WorkingSet};
+use registrar_aggregates::OfDomain;
+use registrar_aggregates::access_token::AccessTokenEvent;
+use registrar_aggregates::admin::AdminEvent;
+use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
+use registrar_aggregates::key_ring::KeyRingEvent;
+
+const SOURCES: &[Source] = &[
+    Source::compared::<OrganizationDocument>(),
+    Source::compared::<ApiKeyDocument>(),
+    Source::compared::<UserDocument>(),
+    Source::compared::<SessionDocument>(),
+    Source::compared::<TotpDocument>(),
+    Source::compared::<FeatureDocument>(),
+    Source::compared::<FeatureSettingDocument>(),
+    Source::compared::<GroupDocument>(),
+    Source::compared::<TaskDocument>(),
+    Source::by_hand::<AdminEvent>(),
+    Source::by_hand::<KeyRingEvent>(),
+    Source::by_hand::<CheckpointKeyEvent>(),
+    Source::by_hand::<AccessTokenEvent>(),
+];
+
+/// Events whose entries are written by hand.
+pub(super) trait ByHand: OfDomain {
+    /// Documents that the entry is made with.
+    fn wants(_event: &RecordedEvent) -> Vec<DocumentKey> {
+        vec![]
+    }
+
+    /// The record that the event touched.
+    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError>;
+}
+
+/// How the entries of one aggregate are made. Each function answers with nothing for the events of others.
+struct Source {
+    wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
+    touched: fn(&RecordedEvent, &WorkingSet) -> Option<Result<Touched, FoldError>>,
+}
+
+impl Source {
+    const fn compared<D: StateDocument>() -> Self {
+        Source {
+            wants: state_document::wants::<D>,
+            touched: |event, documents| Some(compared::<D>(event, D::Event::of(&event.event)?, documents)),
+        }
+    }
+
+    const fn by_hand<E: ByHand>() -> Self {
+        Source {
+            wants: |event| E::of(&event.event).map(|_| E::wants(event)).unwrap_or_default(),
+            touched: |event, documents| Some(E::of(&event.event)?.touched(event, documents)),
+        }
+    }
+}
+
+/// Documents that the entry is made with.
+pub(super) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    SOURCES.iter().flat_map(|source| (source.wants)(event)).collect()
+}
+
+/// The record that the event touched; `None` for an event that tells its own values.
+pub(super) fn touched(event: &RecordedEvent, documents: &WorkingSet) -> Option<Result<Touched, FoldError>> {
+    SOURCES.iter().find_map(|source| (source.touched)(event, documents))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use registrar_aggregates::{AuditSource, DomainEvent, Metadata};
+    use std::sync::Arc;
+
+    #[test]
+    fn every_aggregate_has_the_source_that_it_declares() {
+        let samples = include_str!("../../../aggregates/samples.json");
+        let samples: Vec<serde_json::Value> = serde_json::from_str(samples).expect("JSON");
+        for sample in samples {
+            let aggregate = sample["type"].as_str().and_then(|name| name.split('.').next()).expect("a name").to_owned();
+            let event = RecordedEvent {
+                position: 1,
+                recorded_at: chrono::DateTime::UNIX_EPOCH,
+                aggregate_id: "stream".into(),
+                sequence: 1,
+                metadata: Arc::new(Metadata::system("request")),
+                event: Arc::new(DomainEvent::from_payload(&aggregate, sample).expect("a sample")),
+            };
+            let is_told = event.event.audit_source() == AuditSource::Told;
+            assert_eq!(touched(&event, &WorkingSet::default()).is_none(), is_told, "{aggregate}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! The record that an event touched, with its changes.
+
+use super::AuditChange;
+use crate::recorded::RecordedEvent;
+use crate::working_set::FoldError;
+use registrar_aggregates::Effect;
+use serde_json::Value;
+
+/// The record that an event touched.
+pub(super) struct Touched {
+    pub(super) entity_id: String,
+    pub(super) person_id: Option<String>,
+    pub(super) changes: Vec<AuditChange>,
+}
+
+impl Touched {
+    /// A record with those of `changes` that make a difference, in the order of their paths.
+    pub(super) fn new(entity_id: &str, mut changes: Vec<AuditChange>) -> Self {
+        changes.retain(|change| change.old_value != change.new_value);
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Touched { entity_id: entity_id.to_owned(), person_id: None, changes }
+    }
+}
+
+/// A change whose values are not personal.
+pub(super) fn change(path: impl Into<String>, old_value: Value, new_value: Value) -> AuditChange {
+    AuditChange { path: path.into(), old_value, new_value, personal: false }
+}
+
+/// The values that the event itself carries.
+pub(super) fn told(event: &RecordedEvent) -> Result<Touched, FoldError> {
+    let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
+    let hidden = event.event.disclosure().personal(&payload);
+    let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
+    let changes = told.map(|(name, value)| {
+        let (old_value, new_value) = match event.event.declared().effect {
+            Effect::Withdraw => (value.clone(), Value::Null),
+            // Entries of deletions name the parts that went with the record among the new values, as they always did.
+            Effect::Insert | Effect::Update | Effect::Delete => (Value::Null, value.clone()),
+        };
+        let personal = hidden.iter().any(|pointer| top(pointer) == *name);
+        AuditChange { path: format!("/{name}"), old_value, new_value, personal }
+    });
+    Ok(Touched::new(&event.aggregate_id, changes.collect()))
+}
+
+/// The first step of a pointer.
+fn top(pointer: &str) -> &str {
+    pointer.split('/').nth(1).unwrap_or_default()
+}
