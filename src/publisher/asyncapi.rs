@@ -1,11 +1,13 @@
 //! What subscribers may rely on: subjects, headers and envelopes.
 
-/// The AsyncAPI 3.0 document, JSON.
+/// The AsyncAPI 3.0 document, JSON. It follows from the event types; a test of `registrar-aggregates` writes it.
 pub const ASYNCAPI: &str = include_str!("../../docs/asyncapi.json");
 
 #[cfg(test)]
 mod tests {
     use super::ASYNCAPI;
+    use crate::journal::StoredEvent;
+    use crate::publisher::cloud_event::PersonalValues;
     use registrar_aggregates::DomainEvent;
     use serde_json::{Value, json};
     use std::collections::BTreeSet;
@@ -16,6 +18,32 @@ mod tests {
 
     fn names(members: &Value) -> BTreeSet<&str> {
         members.as_object().expect("an object").keys().map(String::as_str).collect()
+    }
+
+    /// Every event type with members of every kind.
+    fn samples() -> Vec<DomainEvent> {
+        let samples: Vec<Value> =
+            serde_json::from_str(include_str!("../../aggregates/samples.json")).expect("payloads");
+        let event = |sample: Value| {
+            let aggregate = sample["type"].as_str().and_then(|name| name.split('.').next()).expect("a name").to_owned();
+            DomainEvent::from_payload(&aggregate, sample).expect("a sample")
+        };
+        samples.into_iter().map(event).collect()
+    }
+
+    fn stored(event: &DomainEvent) -> StoredEvent {
+        StoredEvent {
+            position: 1,
+            recorded_at: chrono::DateTime::UNIX_EPOCH,
+            aggregate_type: event.aggregate_type().to_owned(),
+            aggregate_id: "stream".into(),
+            sequence: 1,
+            event_type: event.event_type(),
+            event_version: event.event_version(),
+            payload: event.to_payload().expect("JSON").to_string(),
+            metadata: json!({ "actor": { "type": "system", "id": "system" }, "requestId": "r" }).to_string(),
+            leaf_hash: [0; 32],
+        }
     }
 
     #[test]
@@ -37,6 +65,32 @@ mod tests {
             let kind = json!({"const": format!("registrar.{name}")});
             assert_eq!(message["payload"]["allOf"][1]["properties"]["type"], kind, "{name}");
             assert_eq!(message["name"], format!("registrar.{name}"));
+        }
+    }
+
+    /// With what is personal withheld, as it is published without further settings, and with it in the clear.
+    #[tokio::test]
+    async fn every_event_is_published_as_it_is_described() {
+        let components = &document()["components"];
+        for event in samples() {
+            let name = event.event_type();
+            let schema = json!({ "$ref": format!("#/components/messages/{name}/payload"), "components": components });
+            let described = jsonschema::options().should_validate_formats(true).build(&schema).expect("a schema");
+            let published = PersonalValues::Redacted.render(&[stored(&event)]).await.expect("an envelope").remove(0);
+            let redacted: Value = serde_json::from_str(&published.json).expect("JSON");
+            let mut clear = redacted.clone();
+            clear["data"] = event.masked().expect("secrets are texts").to_payload().expect("JSON");
+            for published in [redacted, clear] {
+                let broken: Vec<_> = described.iter_errors(&published).map(|error| error.to_string()).collect();
+                assert!(broken.is_empty(), "{name}: {broken:?} in {published}");
+                let known = &components["messages"][&name]["payload"]["allOf"][1]["properties"]["data"]["properties"];
+                let known: BTreeSet<_> = known.as_object().into_iter().flat_map(|known| known.keys()).collect();
+                let undescribed: Vec<_> = names(&published["data"])
+                    .into_iter()
+                    .filter(|member| *member != "type" && !known.contains(&(*member).to_owned()))
+                    .collect();
+                assert!(undescribed.is_empty(), "{name}: {undescribed:?}");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on may panic; nobody reads its API"
 )]
 
+mod asyncapi;
 mod audit_access;
 mod audit_app;
 mod audit_archived;
