@@ -15,88 +15,19 @@ pub mod sessions;
 pub mod sign_in;
 mod standing;
 
+pub use registrar_aggregates::Refusal;
+
 use crate::access::find_user;
 use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use futures::future::BoxFuture;
-use registrar_aggregates::admin::AdminError;
-use registrar_aggregates::checkin::CheckinError;
-use registrar_aggregates::feature::FeatureError;
-use registrar_aggregates::feature::setting::SettingError;
-use registrar_aggregates::granting::GrantError;
-use registrar_aggregates::group::GroupError;
-use registrar_aggregates::group::placement::PlacementError;
-use registrar_aggregates::group::staffing::StaffingError;
-use registrar_aggregates::group::tree::TreeError;
-use registrar_aggregates::individual::IndividualError;
-use registrar_aggregates::organization::OrganizationError;
-use registrar_aggregates::session::SessionError;
-use registrar_aggregates::session::guard::GuardError;
-use registrar_aggregates::task::TaskError;
-use registrar_aggregates::totp::TotpError;
-use registrar_aggregates::user::roster::RosterError;
-use registrar_aggregates::user::{Phone, SignInName, UserError};
+use registrar_aggregates::user::{Phone, SignInName};
 use registrar_aggregates::values::{EmailAddress, UserId};
 use registrar_aggregates::{ClaimKey, user};
 use registrar_projections::UserDocument;
+use std::error::Error;
 use std::sync::Arc;
-
-macro_rules! refusals {
-    ($($(#[$doc:meta])* $variant:ident($error:ty),)*) => {
-        /// Why one of the aggregates refused.
-        #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-        pub enum Refusal {
-            $($(#[$doc])* #[error(transparent)] $variant(#[from] $error),)*
-        }
-
-        $(impl From<ExecuteError<$error>> for DirectoryError {
-            fn from(error: ExecuteError<$error>) -> Self {
-                match error {
-                    ExecuteError::Refused(refused) => DirectoryError::Refused(refused.into()),
-                    ExecuteError::Journal(error) => DirectoryError::Journal(error),
-                }
-            }
-        })*
-    };
-}
-
-refusals! {
-    /// A user.
-    User(UserError),
-    /// The roster of admins.
-    Roster(RosterError),
-    /// An admin.
-    Admin(AdminError),
-    /// A session.
-    Session(SessionError),
-    /// The guard in front of sign-in.
-    Guard(GuardError),
-    /// A second factor.
-    Totp(TotpError),
-    /// A feature.
-    Feature(FeatureError),
-    /// A setting of a feature.
-    Setting(SettingError),
-    /// A granter.
-    Granting(GrantError),
-    /// An individual.
-    Individual(IndividualError),
-    /// A group.
-    Group(GroupError),
-    /// The tree of an organization.
-    Tree(TreeError),
-    /// The places of an individual.
-    Placement(PlacementError),
-    /// The posts of a user.
-    Staffing(StaffingError),
-    /// An organization.
-    Organization(OrganizationError),
-    /// A task.
-    Task(TaskError),
-    /// A check-in.
-    Checkin(CheckinError),
-}
 
 /// Why something was not done.
 #[derive(Debug, thiserror::Error)]
@@ -109,10 +40,10 @@ pub enum DirectoryError {
     Journal(#[from] JournalError),
 }
 
-impl From<ExecuteError<Refusal>> for DirectoryError {
-    fn from(error: ExecuteError<Refusal>) -> Self {
+impl<E: Error + Into<Refusal> + 'static> From<ExecuteError<E>> for DirectoryError {
+    fn from(error: ExecuteError<E>) -> Self {
         match error {
-            ExecuteError::Refused(refused) => DirectoryError::Refused(refused),
+            ExecuteError::Refused(refused) => DirectoryError::Refused(refused.into()),
             ExecuteError::Journal(error) => DirectoryError::Journal(error),
         }
     }

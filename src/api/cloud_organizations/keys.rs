@@ -13,6 +13,7 @@ use crate::api::common::commit::Write;
 use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
+use crate::api::common::refusal::not_committed;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::Permission;
 use crate::auth::api_keys::{self, Credentials, KeyError, KeyRequest};
@@ -241,9 +242,6 @@ fn refusal(error: KeyError, expected: Option<u64>) -> ApiError {
             ApiKeyError::AlreadyExists | ApiKeyError::NoSuchPlace => ApiError::Conflict(refused.to_string()),
         },
         KeyError::NoPlaceLeft => ApiError::invalid(error.to_string()),
-        KeyError::Journal(error) => match error.into() {
-            ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
-            error => error,
-        },
+        KeyError::Journal(error) => not_committed(error, expected),
     }
 }

@@ -16,6 +16,7 @@ use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::query::Parameters;
+use crate::api::common::refusal::not_committed;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::Permission;
 use crate::executor::{ExecuteError, Outcome};
@@ -205,9 +206,6 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>) -> Api
             | OrganizationError::Retired => ApiError::Conflict(refused.to_string()),
             OrganizationError::EndNotAllowed => denied(Permission::OrganizationsEnd.name()),
         },
-        ExecuteError::Journal(error) => match error.into() {
-            ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
-            error => error,
-        },
+        ExecuteError::Journal(error) => not_committed(error, expected),
     }
 }

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod members;
 pub mod precondition;
 pub mod query;
+pub mod refusal;
 pub mod repeat;
 pub mod routes;
 pub mod strangers;

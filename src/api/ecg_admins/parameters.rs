@@ -18,7 +18,9 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaTy
 use uuid::Uuid;
 
 /// No admin has that identifier.
-pub(super) const NOT_FOUND: ApiError = ApiError::NotFound("ECG Admin not found");
+pub(super) const NOT_FOUND: ApiError = ApiError::NotFound(NO_ADMIN);
+/// Text of it.
+pub(super) const NO_ADMIN: &str = "ECG Admin not found";
 /// Length of a UUID as it is written.
 const UUID_LENGTH: usize = 36;
 

@@ -8,7 +8,7 @@ use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
 use crate::api::common::members::{Members, code, list, name, text};
 use registrar_aggregates::admin::{
-    AddressEdit, AddressText, AdminChange, AmendmentRefused, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
+    AddressEdit, AddressText, AdminChange, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
 };
 use registrar_aggregates::values::{CountryCode, Problem, RegionCode};
 use serde_json::Value;
@@ -33,13 +33,6 @@ impl FromJson for PatchEcgAdmin {
             .collect();
         changes.into_iter().collect::<Option<_>>().map(PatchEcgAdmin)
     }
-}
-
-/// How a refused change reads to the client that sent it as a step.
-#[must_use]
-pub fn refusal(refused: &AmendmentRefused) -> String {
-    let member = if refused.misplaced { "path" } else { "value" };
-    format!("operations[{}].{member}: {}", refused.step, refused.problem)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The eight operations.
 
-use super::parameters::{AdminPath, ListParameters, NOT_FOUND};
-use super::patch::{self, PatchEcgAdmin};
+use super::parameters::{AdminPath, ListParameters, NO_ADMIN};
+use super::patch::PatchEcgAdmin;
 use super::refusals::{BadRequest, Conflict, Forbidden, NotFound, Unauthorized};
 use super::requests::{AddAccount, AddEcgAdmin, new_address, new_phone_number};
 use super::responses::{BooleanResult, EcgAdminDisplayModel, PagedAuditTrails, PagedEcgAdmins};
@@ -13,19 +13,20 @@ use crate::api::common::freshness::At;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
 use crate::api::common::query::Parameters;
+use crate::api::common::refusal::{Words, answer_to, not_committed};
 use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::{Permission, Permissions, passwords};
 use crate::directory::passwords::{NotAccepted, Rules, accept};
 use crate::executor::{ExecuteError, Outcome};
 use crate::idempotency::Answer;
-use crate::security::{self, Event};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::response::{IntoResponse, Response};
 use chrono::Utc;
+use registrar_aggregates::Violation;
 use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Registration};
 use registrar_aggregates::values::{AccountId, AdminId, PartyId, PersonId};
 use registrar_projections::AdminDocument;
@@ -318,23 +319,25 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
 /// How an admin's refusal, or the journal's, reads to the client.
 fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
     match error {
-        ExecuteError::Refused(refused) => match refused {
-            AdminError::NotFound => NOT_FOUND,
-            AdminError::Invalid(findings) => ApiError::Invalid(findings.iter().map(ToString::to_string).collect()),
-            AdminError::AmendmentRefused(refused) => ApiError::invalid(patch::refusal(&refused)),
-            AdminError::AlreadyRegistered
-            | AdminError::OwnDeactivation
-            | AdminError::NoAccount
-            | AdminError::OtherPassword => ApiError::Conflict(refused.to_string()),
-            AdminError::OwnGrants | AdminError::NotHeld(_) => {
-                security::refused(Event::Grant, &refused.to_string());
-                ApiError::Forbidden
-            }
-        },
-        ExecuteError::Journal(error) => match error.into() {
-            ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
-            error => error,
-        },
+        ExecuteError::Refused(refused) => answer_to(&refused, &Admins),
+        ExecuteError::Journal(error) => not_committed(error, expected),
+    }
+}
+
+/// The words of this dialect.
+struct Admins;
+
+impl Words<AdminError> for Admins {
+    fn missing(&self, _: &AdminError) -> Option<&'static str> {
+        Some(NO_ADMIN)
+    }
+
+    fn invalid(&self, refusal: &AdminError, violations: &[Violation]) -> ApiError {
+        let finding = |Violation { field, detail }: &Violation| match refusal {
+            AdminError::AmendmentRefused(_) => format!("operations{field}: {detail}"),
+            _ => format!("{field} {detail}"),
+        };
+        ApiError::Invalid(violations.iter().map(finding).collect())
     }
 }
 

@@ -10,7 +10,7 @@ use super::call::{Answered, Attributes, Call, Parameters, Plain};
 use super::documents::Reply;
 use super::named;
 use super::people;
-use super::refusals::{attribute, member};
+use super::refusals::{attribute, in_words, member};
 use crate::access::resource::{GroupAct, Guarded, OrganizationAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::Source;
@@ -95,7 +95,7 @@ pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation
                     DirectoryError::Refused(Refusal::Group(error @ GroupError::TakesNoIndividuals)) => {
                         attribute("individual-ids", error.to_string())
                     }
-                    other => other.into(),
+                    other => in_words(other),
                 })
             },
         )
@@ -140,7 +140,7 @@ pub(super) async fn start_move(call: Call, Plain(wanted): Plain<Move>) -> Answer
                 DirectoryError::Journal(JournalError::ClaimTaken { .. }) => {
                     ApiError::Conflict("another group of the organization is being moved".to_owned())
                 }
-                other => other.into(),
+                other => in_words(other),
             })
         })
         .await?;

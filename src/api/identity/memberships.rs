@@ -3,7 +3,7 @@
 use super::call::{Answered, Attributes, Call, Parameters};
 use super::documents::Reply;
 use super::named::OneUser;
-use super::refusals::{NO_USER, attribute};
+use super::refusals::{NO_USER, attribute, in_words};
 use super::users::Viewer;
 use crate::access::resource::{AnyRole, OrganizationAct, UserAct};
 use crate::api::common::error::Source;
@@ -65,7 +65,7 @@ pub(super) async fn remove(call: Call, Attributes(user): Attributes<OneUser>) ->
     call.commit(Reply::done(), |node, context| async move {
         membership::leave(node, context, user, organization).await.map_err(|error| match error {
             DirectoryError::Refused(Refusal::User(UserError::NotAMember | UserError::NotFound)) => NO_USER,
-            error => error.into(),
+            error => in_words(error),
         })
     })
     .await

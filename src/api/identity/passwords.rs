@@ -2,7 +2,7 @@
 
 use super::call::{Answered, Call, Plain, Secret};
 use super::documents::Reply;
-use super::refusals::{member, refused};
+use super::refusals::{in_words, member, refused};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::directory::accounts;
@@ -118,7 +118,7 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
     match call.confirm(&person, password).await {
         Ok(Some(hash)) => Ok(hash),
         Ok(None) | Err(SignInError::BadCredentials) => Err(wrong()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(in_words(error)),
     }
 }
 

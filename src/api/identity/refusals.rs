@@ -3,22 +3,15 @@
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
+use crate::api::common::refusal::{Words, answer_to};
 use crate::directory::sessions::NotOpened;
 use crate::directory::sign_in::SignInError;
 use crate::directory::{DirectoryError, Refusal};
 use crate::journal::JournalError;
 use crate::security::{self, Event};
 use axum::http::StatusCode;
-use registrar_aggregates::feature::FeatureError;
-use registrar_aggregates::feature::setting::SettingError;
-use registrar_aggregates::group::GroupError;
-use registrar_aggregates::individual::IndividualError;
-use registrar_aggregates::organization::OrganizationError;
-use registrar_aggregates::session::SessionError;
-use registrar_aggregates::session::guard::GuardError;
-use registrar_aggregates::totp::TotpError;
+use registrar_aggregates::Violation;
 use registrar_aggregates::user::UserError;
-use registrar_aggregates::values::Finding;
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::totps::TotpDocument;
@@ -63,6 +56,11 @@ fn attribute_name(field: &str) -> &str {
         "providerType" => "provider-type",
         "account.email" => "email",
         "organization.name" => "display-name",
+        "defaultOrganizationId" => "default-organization-id",
+        "featureId" => "feature-name",
+        "owner" => "owner-id",
+        "appVersion" => "app-version",
+        "osVersion" => "os-version",
         other => other,
     }
 }
@@ -72,103 +70,80 @@ fn taken(name: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Wrong(vec![Wrong { contradicts: true, ..Wrong::attribute(name, detail) }])
 }
 
-fn findings(findings: &[Finding]) -> ApiError {
-    let wrong =
-        findings.iter().map(|finding| Wrong::attribute(attribute_name(&finding.field), finding.problem.to_string()));
-    ApiError::Wrong(wrong.collect())
+/// An error of a process, which reads in the words of this dialect.
+pub(super) trait InWords {
+    /// The answer.
+    fn in_words(self) -> ApiError;
 }
 
-impl From<DirectoryError> for ApiError {
-    fn from(error: DirectoryError) -> Self {
-        match error {
+/// The answer to an error of a process; for `map_err`.
+pub(super) fn in_words(error: impl InWords) -> ApiError {
+    error.in_words()
+}
+
+impl InWords for ApiError {
+    fn in_words(self) -> ApiError {
+        self
+    }
+}
+
+impl InWords for JournalError {
+    fn in_words(self) -> ApiError {
+        self.into()
+    }
+}
+
+impl InWords for DirectoryError {
+    fn in_words(self) -> ApiError {
+        match self {
             DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
                 taken(attribute_name(field), "is taken already")
             }
             DirectoryError::Journal(error) => error.into(),
-            DirectoryError::Refused(refused) => refused.into(),
+            DirectoryError::Refused(refused) => answer_to(&refused, &Identity),
         }
     }
 }
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        let conflict = |refusal: &dyn std::fmt::Display| ApiError::Conflict(refusal.to_string());
-        match &refusal {
-            Refusal::User(error) => match error {
-                UserError::NotFound => NO_USER,
-                UserError::Invalid(found) => findings(found),
-                UserError::NoSuchContact => attribute("username", error.to_string()),
-                UserError::NotAMember => attribute("default-organization-id", "is none of the user's"),
-                UserError::AlreadyExists
-                | UserError::Archived
-                | UserError::OtherEmail
-                | UserError::OtherPhone
-                | UserError::OtherPassword
-                | UserError::Oneself
-                | UserError::TooManyMemberships
-                | UserError::TooManyIndividuals => conflict(&refusal),
-            },
-            Refusal::Organization(OrganizationError::NotFound) => ApiError::NotFound(OrganizationDocument::NOT_FOUND),
-            Refusal::Organization(OrganizationError::Invalid(found)) => findings(found),
-            Refusal::Granting(error) => {
-                security::refused(Event::Grant, &error.to_string());
-                ApiError::Forbidden
-            }
-            Refusal::Group(GroupError::NotFound) => ApiError::NotFound(GroupDocument::NOT_FOUND),
-            Refusal::Group(GroupError::UnfitName(problem)) => attribute("name", problem.to_string()),
-            Refusal::Group(error @ (GroupError::UnfitTag(_) | GroupError::TooManyTags)) => {
-                attribute("tags", error.to_string())
-            }
-            Refusal::Feature(FeatureError::NotFound) => ApiError::NotFound(FeatureDocument::NOT_FOUND),
-            Refusal::Feature(error @ FeatureError::AlreadyExists) => taken("id", format!("is taken: {error}")),
-            Refusal::Setting(error @ SettingError::AlreadyExists) => {
-                taken("feature-name", format!("is taken: {error}"))
-            }
-            Refusal::Individual(error @ IndividualError::OtherOwner) => {
-                taken("owner-id", format!("is another: {error}"))
-            }
-            Refusal::Feature(FeatureError::UnfitDescription(problem)) => attribute("description", problem.to_string()),
-            Refusal::Setting(SettingError::NotFound) => NO_SETTING,
-            Refusal::Session(SessionError::Over | SessionError::OtherToken) => {
-                ApiError::Unauthenticated { credentials_sent: true }
-            }
-            Refusal::Guard(GuardError::Locked { until }) => {
-                let seconds = (*until - chrono::Utc::now()).num_seconds() + 1;
-                ApiError::TooManyRequests { reset_seconds: u64::try_from(seconds).unwrap_or(1).max(1) }
-            }
-            Refusal::Totp(TotpError::NotFound) => ApiError::NotFound(TotpDocument::NOT_FOUND),
-            Refusal::Totp(TotpError::NotConsecutive | TotpError::UsedCode) => refused(
-                StatusCode::BAD_REQUEST,
-                "totp-invalid",
-                "the codes are wrong, not consecutive, or were used before",
-            ),
-            Refusal::Checkin(error) => {
-                let registrar_aggregates::checkin::CheckinError::Unfit { field, problem } = error;
-                let name = match *field {
-                    "appVersion" => "app-version",
-                    "osVersion" => "os-version",
-                    other => other,
-                };
-                attribute(name, problem.to_string())
-            }
-            Refusal::Admin(_)
-            | Refusal::Roster(_)
-            | Refusal::Session(_)
-            | Refusal::Totp(_)
-            | Refusal::Feature(_)
-            | Refusal::Group(_)
-            | Refusal::Tree(_)
-            | Refusal::Placement(_)
-            | Refusal::Staffing(_)
-            | Refusal::Organization(_)
-            | Refusal::Task(_) => conflict(&refusal),
+/// The words of this dialect.
+struct Identity;
+
+impl Words<Refusal> for Identity {
+    fn missing(&self, refusal: &Refusal) -> Option<&'static str> {
+        match refusal {
+            Refusal::User(_) => Some(UserDocument::NOT_FOUND),
+            Refusal::Organization(_) => Some(OrganizationDocument::NOT_FOUND),
+            Refusal::Group(_) => Some(GroupDocument::NOT_FOUND),
+            Refusal::Feature(_) => Some(FeatureDocument::NOT_FOUND),
+            Refusal::Setting(_) => Some(FeatureSettingDocument::NOT_FOUND),
+            Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
+            _ => None,
         }
+    }
+
+    fn invalid(&self, refusal: &Refusal, violations: &[Violation]) -> ApiError {
+        let detail = |violation: &Violation| match refusal {
+            Refusal::User(UserError::NotAMember) => "is none of the user's".to_owned(),
+            _ => violation.detail.clone(),
+        };
+        let wrong = |violation: &Violation| Wrong::attribute(attribute_name(&violation.field), detail(violation));
+        ApiError::Wrong(violations.iter().map(wrong).collect())
+    }
+
+    fn taken(&self, refusal: &Refusal, field: &'static str) -> ApiError {
+        let contradicts = if field == "owner" { "is another" } else { "is taken" };
+        taken(attribute_name(field), format!("{contradicts}: {refusal}"))
+    }
+
+    fn wrong_code(&self, _: &Refusal) -> ApiError {
+        let detail = "the codes are wrong, not consecutive, or were used before";
+        refused(StatusCode::BAD_REQUEST, "totp-invalid", detail)
     }
 }
 
-impl From<NotOpened> for ApiError {
-    fn from(error: NotOpened) -> Self {
-        match error {
+impl InWords for NotOpened {
+    fn in_words(self) -> ApiError {
+        match self {
             NotOpened::SignInElsewhere(url) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,
                 code: "sso-required",
@@ -180,14 +155,14 @@ impl From<NotOpened> for ApiError {
                 security::refused(Event::Session, "no member of the organization");
                 ApiError::Forbidden
             }
-            NotOpened::Directory(error) => error.into(),
+            NotOpened::Directory(error) => error.in_words(),
         }
     }
 }
 
-impl From<SignInError> for ApiError {
-    fn from(error: SignInError) -> Self {
-        match error {
+impl InWords for SignInError {
+    fn in_words(self) -> ApiError {
+        match self {
             SignInError::BadCredentials => {
                 refused(StatusCode::UNAUTHORIZED, "bad-credentials", "wrong user name or password")
             }
@@ -220,7 +195,7 @@ impl From<SignInError> for ApiError {
                 refused(StatusCode::FORBIDDEN, "totp-setup-required", detail)
             }
             SignInError::SetUpNotNeeded => member("totp-setup", "is taken only where a second factor must be set up"),
-            SignInError::OrganizationRetired => NotOpened::Retired.into(),
+            SignInError::OrganizationRetired => NotOpened::Retired.in_words(),
             SignInError::AgreementsNeeded(documents) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,
                 code: "agreements-required",
@@ -228,10 +203,10 @@ impl From<SignInError> for ApiError {
                 meta: Some(json!({ "service-document-ids": documents })),
             },
             SignInError::NoSuchDocument(_) => member("service-document-agreements", "names no document"),
-            SignInError::Locked(locked) => crate::directory::Refusal::from(locked).into(),
+            SignInError::Locked(locked) => answer_to(&Refusal::from(locked), &Identity),
             SignInError::Busy(busy) => busy.into(),
             SignInError::NotLookedUp => ApiError::Unavailable(None),
-            SignInError::Directory(error) => error.into(),
+            SignInError::Directory(error) => error.in_words(),
         }
     }
 }

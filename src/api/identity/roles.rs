@@ -3,7 +3,7 @@
 use super::call::{Answered, Attributes, Call, Parameters, whole};
 use super::documents::{Reply, Resource};
 use super::named::OneUser;
-use super::refusals::attribute;
+use super::refusals::{attribute, in_words};
 use super::users::display_name;
 use crate::access::resource::{AnyRole, RoleAct};
 use crate::api::common::ApiError;
@@ -129,7 +129,7 @@ async fn grant(
         DirectoryError::Refused(Refusal::User(UserError::NotAMember)) => {
             attribute("user-id", "names no member of the role's organization")
         }
-        error => error.into(),
+        error => in_words(error),
     })
 }
 

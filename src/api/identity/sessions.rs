@@ -3,7 +3,7 @@
 use super::call::{Answered, Attributes, Call, Nothing, Parameters, Plain, Secret};
 use super::documents::{Reply, Resource};
 use super::passwords::{REQUIRED, confirmed_again};
-use super::refusals::{NO_SESSION, member, refused};
+use super::refusals::{NO_SESSION, in_words, member, refused};
 use super::{times, totp};
 use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
@@ -156,7 +156,7 @@ pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
         Prospect::Here(opened, person) => Reply::said(login_info(opened, person)),
         Prospect::SetUp(provisioning) => Reply::said(json!({ "totp-secret": totp::shown(provisioning) })),
     };
-    match call.sign_in(credentials, &wish, reply).await? {
+    match call.sign_in(credentials, &wish, reply).await.map_err(in_words)? {
         SignedIn::SetUp(provisioning) => Ok(reply(&Prospect::SetUp(&provisioning))),
         SignedIn::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
         SignedIn::Here(signed_in) => Ok(reply(&Prospect::Here(&signed_in.0, &signed_in.1))),
@@ -172,7 +172,7 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     {
         let missing = call.app.settings.service_documents.missing(user, &Default::default());
         if !missing.is_empty() {
-            return Err(SignInError::AgreementsNeeded(missing).into());
+            return Err(in_words(SignInError::AgreementsNeeded(missing)));
         }
     }
     if call.end_if_spent(&live, token).await? {
@@ -180,7 +180,7 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     }
     check_second_factor(&call, &live).await?;
     let rotate = asked.rotate || call.app.settings.rotate_refresh;
-    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, rotate).await?;
+    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, rotate).await.map_err(in_words)?;
     let opened = prepared.opened();
     let (acts_in, reply) = ((Some(opened.id), opened.organization), Reply::said(login_info(opened, &live.person)));
     let (origins, person) = (call.origins(), &live.person);
@@ -202,7 +202,7 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
 async fn check_second_factor(call: &Call, live: &Live) -> Result<(), ApiError> {
     let signed_in = live.session.state.origin == Origin::SignIn;
     if signed_in && call.app.settings.second_factor.is_unmet(&call.app.node, &live.person).await? {
-        return Err(SignInError::SetUpNeeded.into());
+        return Err(in_words(SignInError::SetUpNeeded));
     }
     Ok(())
 }
@@ -323,7 +323,8 @@ pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered 
     let live = session(&call).await?.ok_or_else(|| call.forbidden())?;
     check_second_factor(&call, &live).await?;
     let (node, authenticator) = (&call.app.node, &call.app.authenticator);
-    let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await?;
+    let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await;
+    let prepared = prepared.map_err(in_words)?;
     let opened = prepared.opened();
     // A session without refresh token goes on without.
     let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
@@ -367,7 +368,7 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
     let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await;
     let prepared = prepared.map_err(|error| match error {
         NotOpened::NotAMember => no_membership(),
-        error => error.into(),
+        error => in_words(error),
     })?;
     let opened = prepared.opened();
     let reply = Reply::said(json!({ "data": {
@@ -386,7 +387,7 @@ pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) ->
     let name = format!("{namespace}/{sa_name}");
     if let Err(locked) = failures.check_program(node, &name, &origins) {
         security::refused(Event::SignIn, "too many sign-ins failed");
-        return Err(SignInError::from(locked).into());
+        return Err(in_words(SignInError::from(locked)));
     }
     let workload = call.app.settings.workloads.by_digest(&namespace, &sa_name, &sa_token_sha512);
     let user = match workload.and_then(|workload| workload.user()) {
@@ -445,7 +446,8 @@ async fn open_for_program(
 ) -> Answered {
     let person = Person::User(Arc::clone(user));
     let wish = Wish { refreshable, ..Wish::plain(Origin::Workload) };
-    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await?;
+    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await;
+    let prepared = prepared.map_err(in_words)?;
     let opened = prepared.opened();
     let (acts_in, reply) = ((Some(opened.id), opened.organization), reply(opened));
     let origins = call.origins();

@@ -3,6 +3,7 @@
 use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret, whole};
 use super::documents::{Reply, Resource};
 use super::passwords::confirmed;
+use super::refusals::in_words;
 use super::times;
 use crate::access::resource::{TotpAct, UserAct};
 use crate::api::common::ApiError;
@@ -144,7 +145,7 @@ fn taken(error: DirectoryError) -> ApiError {
     if sessions::is_taken(&error) {
         ApiError::Conflict("another configuration is enabled, or was just made".to_owned())
     } else {
-        error.into()
+        in_words(error)
     }
 }
 

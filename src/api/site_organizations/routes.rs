@@ -12,6 +12,7 @@ use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
 use crate::api::common::query::Parameters;
+use crate::api::common::refusal::not_committed;
 use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::Permission;
@@ -332,10 +333,7 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>, spelli
             OrganizationError::Retired => ApiError::Conflict("The organization is retired".into()),
             OrganizationError::EndNotAllowed => denied(Permission::OrganizationsEnd.name()),
         },
-        ExecuteError::Journal(error) => match error.into() {
-            ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,
-            error => error,
-        },
+        ExecuteError::Journal(error) => not_committed(error, expected),
     }
 }
 

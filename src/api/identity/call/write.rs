@@ -8,6 +8,7 @@ use crate::api::common::ApiError;
 use crate::api::common::error::{Source, Wrong};
 use crate::api::common::precondition::{IfMatch, Revision};
 use crate::api::identity::documents::{Reply, Resource};
+use crate::api::identity::refusals::{InWords, in_words};
 use crate::directory::DirectoryError;
 use crate::directory::sessions::{self, Live, Person, Wish};
 use crate::directory::sign_in::{Credentials, Desk, Prospect, SignInError, SignedIn};
@@ -31,11 +32,11 @@ impl Call {
     ) -> Answered
     where
         Act: Future<Output = Result<T, E>>,
-        ApiError: From<E>,
+        E: InWords,
     {
         let again = reply.clone();
         self.remember(move |_| Some(again.clone()));
-        act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into()))?;
+        act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.in_words()))?;
         Ok(reply)
     }
 
@@ -50,10 +51,10 @@ impl Call {
     ) -> Result<Option<Reply>, ApiError>
     where
         Act: Future<Output = Result<Outcome, E>>,
-        ApiError: From<E>,
+        E: InWords,
     {
         self.remember(render.clone());
-        let outcome = act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into()))?;
+        let outcome = act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.in_words()))?;
         Ok(render(&outcome))
     }
 
@@ -72,7 +73,7 @@ impl Call {
     where
         D: Document + HasCollection + Guarded,
         Act: Future<Output = Result<Outcome, E>>,
-        ApiError: From<E>,
+        E: InWords,
     {
         let (shown, wanted) = (resource.clone(), key.clone());
         let render = move |outcome: &Outcome| {
@@ -172,7 +173,7 @@ impl Call {
     /// Those of [`sessions::end_if_spent`].
     pub(in crate::api::identity) async fn end_if_spent(&self, live: &Live, token: &str) -> Result<bool, ApiError> {
         let context = RequestContext { answer: None, ..self.context.clone() };
-        Ok(sessions::end_if_spent(&self.app.node, &context, live, token).await?)
+        sessions::end_if_spent(&self.app.node, &context, live, token).await.map_err(in_words)
     }
 
     fn desk(&self) -> Desk<'_> {
