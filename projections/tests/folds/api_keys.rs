@@ -13,7 +13,7 @@ use uuid::Uuid;
 const ID: Uuid = Uuid::from_u128(0xAB);
 const ORGANIZATION: Uuid = Uuid::from_u128(0xCD);
 
-fn created() -> ApiKeyEvent {
+pub fn created() -> ApiKeyEvent {
     ApiKeyEvent::Created(Creation {
         id: ApiKeyId(ID),
         organization_id: OrganizationId(ORGANIZATION),

@@ -6,6 +6,7 @@ mod admins;
 mod api_keys;
 mod audit_trail;
 mod collections;
+mod declared;
 mod diff;
 mod given;
 mod organizations;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 
-const ID: Uuid = Uuid::from_u128(0xAB);
+pub const ID: Uuid = Uuid::from_u128(0xAB);
 
 fn code(list: CodeList, text: &str) -> Code {
     list.find(None, Some(text)).expect("known").expect("not blank")
@@ -39,9 +39,13 @@ fn address(postal_code: &str) -> Address {
     }
 }
 
-fn registered() -> OrganizationEvent {
+pub fn registered() -> OrganizationEvent {
+    registered_as(OrganizationId(ID))
+}
+
+pub fn registered_as(id: OrganizationId) -> OrganizationEvent {
     OrganizationEvent::Registered(Box::new(Profile {
-        id: OrganizationId(ID),
+        id,
         name: "Straße CRO".into(),
         status: Status::Active,
         archived: false,

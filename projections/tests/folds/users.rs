@@ -7,7 +7,7 @@ use registrar_projections::stamped::time_key;
 use registrar_projections::{Document, KeyValue, UserDocument, users};
 use uuid::Uuid;
 
-const ID: Uuid = Uuid::from_u128(0xAB);
+pub const ID: Uuid = Uuid::from_u128(0xAB);
 
 fn email(text: &str) -> EmailAddress {
     EmailAddress::parse(text).expect("an address")
@@ -17,7 +17,7 @@ fn phone() -> Phone {
     Phone::parse("+12025550123").expect("a number")
 }
 
-fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
+pub fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
     let mut creation = Creation {
         id: UserId(ID),
         state: UserState::Confirmed,
