@@ -1,10 +1,8 @@
 //! The `user_activities` read model: sign-ins and refreshes, one document each.
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
-use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
-use crate::stamped::{ordinal, time_key};
+use crate::stamped::time_key;
 use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
@@ -13,22 +11,31 @@ use registrar_aggregates::session::{Account, Origin, SessionEvent};
 use registrar_aggregates::user::Classification;
 use registrar_aggregates::values::UserId;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// Finds the activities of a user.
-pub const USER_ID: TextKey<ActivityDocument> = TextKey("user_id", PhantomData);
-/// Finds the activities of a kind, by its name.
-pub const KIND: TextKey<ActivityDocument> = TextKey("kind", PhantomData);
-/// When it was.
-pub const AT: TextKey<ActivityDocument> = TextKey("at", PhantomData);
-/// `true` for staff.
-pub const STAFF: TextKey<ActivityDocument> = TextKey("staff", PhantomData);
-/// Oldest first.
-pub const BY_TIME: Sort<ActivityDocument> = Sort(&["at", "position"], PhantomData);
+crate::collection! {
+    "user_activities" of ActivityDocument, hot: false, id: |activity| activity.id.to_string();
+    keys {
+        /// Finds the activities of a user.
+        pub USER_ID: Text = |activity| activity.user_id.to_string();
+        /// Finds the activities of a kind, by its name.
+        pub KIND: Text = |activity| activity.activity.name().to_owned();
+        /// When it was.
+        pub AT: Text = |activity| time_key(activity.at);
+        /// `true` for staff.
+        pub STAFF: Text = |activity| activity.staff.to_string();
+        POSITION: Ordinal = |activity| activity.position;
+    }
+    indexes { [AT, POSITION], [USER_ID, AT, POSITION] }
+    counts { [], [STAFF] }
+    sorts {
+        /// Oldest first.
+        pub BY_TIME = [AT, POSITION];
+    }
+}
 
 /// What a user did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,36 +79,6 @@ pub struct ActivityDocument {
     pub at: DateTime<Utc>,
     /// Whether the user was staff then.
     pub staff: bool,
-}
-
-impl Document for ActivityDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "user_activities",
-        keys: &[
-            KeyColumn { name: "user_id", kind: KeyKind::Text },
-            KeyColumn { name: "kind", kind: KeyKind::Text },
-            KeyColumn { name: "at", kind: KeyKind::Text },
-            KeyColumn { name: "staff", kind: KeyKind::Text },
-            KeyColumn { name: "position", kind: KeyKind::Ordinal },
-        ],
-        indexes: &[&["at", "position"], &["user_id", "at", "position"]],
-        counted: &[Counted::by(&[]), Counted::by(&["staff"])],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![
-            KeyValue::Text(self.user_id.to_string()),
-            KeyValue::Text(self.activity.name().to_owned()),
-            KeyValue::Text(time_key(self.at)),
-            KeyValue::Text(self.staff.to_string()),
-            ordinal(self.position),
-        ]
-    }
 }
 
 /// Who did what by an event of a session, if it was a user who did.

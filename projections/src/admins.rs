@@ -1,8 +1,7 @@
 //! The `admins` read model: one document an admin, as it is now.
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, sortable};
+use crate::collection::{SEPARATOR, sortable};
 use crate::document::DocumentKey;
-use crate::query::{SearchKey, Sort, TextKey, TextsKey};
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
@@ -10,19 +9,32 @@ use registrar_aggregates::admin::{AddressDetails, AdminEvent, Person, PhoneNumbe
 use registrar_aggregates::values::{AccountId, AddressId, AdminId, EmailAddress, PartyId, PersonId};
 use registrar_aggregates::{DomainEvent, text::fold as fold_text};
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 3;
 
-/// Finds an admin by the person behind it.
-pub const PERSON_ID: TextKey<AdminDocument> = TextKey("person_id", PhantomData);
-/// Finds the admins that hold a policy.
-pub const POLICIES: TextsKey<AdminDocument> = TextsKey("policies", PhantomData);
-/// First name, last name, full name and contact e-mail.
-pub const SEARCH: SearchKey<AdminDocument> = SearchKey("search", PhantomData);
-/// First name, last name, id; letter case aside.
-pub const BY_NAME: Sort<AdminDocument> = Sort(&["name"], PhantomData);
+crate::collection! {
+    "admins" of AdminDocument, hot: true, id: |admin| admin.id.to_string();
+    keys {
+        /// Finds an admin by the person behind it.
+        pub PERSON_ID: Text = |admin| admin.person_id.to_string();
+        // The separator sorts below every printable character, so that a shorter first name comes first.
+        NAME: Text = |admin| sortable(admin.folded_names(SEPARATOR));
+        /// First name, last name, full name and contact e-mail.
+        pub SEARCH: Search = |admin| {
+            let email = admin.person.email_address.as_deref().unwrap_or_default();
+            format!("{}{SEPARATOR}{}", admin.folded_names(' '), fold_text(email))
+        };
+        /// Finds the admins that hold a policy.
+        pub POLICIES: Texts = |admin| admin.policies.iter().map(|policy| sortable(policy.clone())).collect();
+    }
+    indexes { [PERSON_ID], [NAME], [POLICIES] }
+    counts { [] }
+    sorts {
+        /// First name, last name, id; letter case aside.
+        pub BY_NAME = [NAME];
+    }
+}
 
 /// When a record was created and last changed, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,36 +138,9 @@ impl AdminDocument {
     pub fn full_name(&self) -> String {
         format!("{} {}", self.person.first_name, self.person.last_name)
     }
-}
 
-impl Document for AdminDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "admins",
-        keys: &[
-            KeyColumn { name: "person_id", kind: KeyKind::Text },
-            KeyColumn { name: "name", kind: KeyKind::Text },
-            KeyColumn { name: "search", kind: KeyKind::Search },
-            KeyColumn { name: "policies", kind: KeyKind::Texts },
-        ],
-        indexes: &[&["person_id"], &["name"], &["policies"]],
-        counted: &[Counted::by(&[])],
-        hot: true,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let (first, last) = (fold_text(&self.person.first_name), fold_text(&self.person.last_name));
-        let email = fold_text(self.person.email_address.as_deref().unwrap_or_default());
-        vec![
-            KeyValue::Text(self.person_id.to_string()),
-            // The separator sorts below every printable character, so that a shorter first name comes first.
-            KeyValue::Text(sortable(format!("{first}{SEPARATOR}{last}"))),
-            KeyValue::Text(format!("{first} {last}{SEPARATOR}{email}")),
-            KeyValue::Texts(self.policies.iter().map(|policy| sortable(policy.clone())).collect()),
-        ]
+    fn folded_names(&self, between: char) -> String {
+        format!("{}{between}{}", fold_text(&self.person.first_name), fold_text(&self.person.last_name))
     }
 }
 

@@ -11,16 +11,14 @@ mod keys;
 mod sources;
 mod touched;
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, sortable};
+use crate::collection::sortable;
 use crate::document::DocumentKey;
-use crate::query::{IntegerKey, Sort, TextKey};
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::{ActorType, AuditSource, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::marker::PhantomData;
 use touched::{Touched, told};
 use uuid::Uuid;
 
@@ -40,32 +38,51 @@ pub fn entry_id(position: u64) -> Uuid {
     Uuid::from_u128(ENTRY_PREFIX | u128::from(position & (u64::MAX >> 2)))
 }
 
-/// Aggregate type whose trail an entry belongs to.
-pub const TRAIL: TextKey<AuditEntry> = TextKey("trail", PhantomData);
-/// Aggregate whose event made the entry.
-pub const AGGREGATE_ID: TextKey<AuditEntry> = TextKey("aggregate_id", PhantomData);
-/// `INSERT`, `UPDATE` or `DELETE`.
-pub const ACTION: TextKey<AuditEntry> = TextKey("action", PhantomData);
-/// Commit time as [`time_key`] writes it.
-pub const RECORDED_AT: TextKey<AuditEntry> = TextKey("recorded_at", PhantomData);
-/// Tenant of the event.
-pub const ORGANIZATION_ID: TextKey<AuditEntry> = TextKey("organization_id", PhantomData);
-/// Position of the event.
-pub const POSITION: IntegerKey<AuditEntry> = IntegerKey("position", PhantomData);
-/// By position, over all trails; named with the time, which never goes back against it, so that periods are found.
-pub const BY_POSITION: Sort<AuditEntry> = Sort(&["recorded_at", "position"], PhantomData);
-/// By time; within a trail also by sequence, since neither ever goes back against the other.
-pub const BY_TIME: Sort<AuditEntry> = Sort(&["recorded_at", "sequence"], PhantomData);
-/// By action, then sequence.
-pub const BY_ACTION: Sort<AuditEntry> = Sort(&["action", "sequence"], PhantomData);
-/// By kind of record, then sequence.
-pub const BY_ENTITY: Sort<AuditEntry> = Sort(&["entity", "sequence"], PhantomData);
-/// By record, then sequence.
-pub const BY_ENTITY_ID: Sort<AuditEntry> = Sort(&["entity_id", "sequence"], PhantomData);
-/// By person, then sequence.
-pub const BY_PERSON: Sort<AuditEntry> = Sort(&["person_id", "sequence"], PhantomData);
-/// By actor, then sequence.
-pub const BY_ACTOR: Sort<AuditEntry> = Sort(&["actor_id", "sequence"], PhantomData);
+crate::collection! {
+    "audit_entries" of AuditEntry, hot: false, id: |entry| entry.id.to_string(), sealed: sealed_fields;
+    keys {
+        /// Aggregate type whose trail an entry belongs to.
+        pub TRAIL: Text = |entry| sortable(entry.trail.clone());
+        SEQUENCE: Ordinal = |entry| entry.sequence;
+        /// Commit time as [`time_key`] writes it.
+        pub RECORDED_AT: Text = |entry| time_key(entry.recorded_at);
+        /// Aggregate whose event made the entry.
+        pub AGGREGATE_ID: Text = |entry| sortable(entry.aggregate_id.clone());
+        /// `INSERT`, `UPDATE` or `DELETE`.
+        pub ACTION: Text = |entry| entry.action.name().to_owned();
+        ENTITY: Text = |entry| sortable(entry.entity.clone());
+        ENTITY_ID: Text = |entry| sortable(entry.entity_id.clone());
+        PERSON_ID: Text = |entry| sortable(entry.person_id.clone().unwrap_or_default());
+        ACTOR_ID: Text = |entry| sortable(entry.actor_id.clone());
+        /// Tenant of the event.
+        pub ORGANIZATION_ID: Text = |entry| sortable(entry.organization_id.clone().unwrap_or_default());
+        /// Position of the event.
+        pub POSITION: Ordinal = |entry| entry.position;
+    }
+    indexes {
+        [TRAIL, RECORDED_AT, SEQUENCE],
+        [TRAIL, ACTION, SEQUENCE],
+        [AGGREGATE_ID, RECORDED_AT, SEQUENCE],
+        [ORGANIZATION_ID, RECORDED_AT, POSITION],
+    }
+    counts { [TRAIL], [TRAIL, ACTION] }
+    sorts {
+        /// By position, over all trails; named with the time, which never goes back against it, so that periods are found.
+        pub BY_POSITION = [RECORDED_AT, POSITION];
+        /// By time; within a trail also by sequence, since neither ever goes back against the other.
+        pub BY_TIME = [RECORDED_AT, SEQUENCE];
+        /// By action, then sequence.
+        pub BY_ACTION = [ACTION, SEQUENCE];
+        /// By kind of record, then sequence.
+        pub BY_ENTITY = [ENTITY, SEQUENCE];
+        /// By record, then sequence.
+        pub BY_ENTITY_ID = [ENTITY_ID, SEQUENCE];
+        /// By person, then sequence.
+        pub BY_PERSON = [PERSON_ID, SEQUENCE];
+        /// By actor, then sequence.
+        pub BY_ACTOR = [ACTOR_ID, SEQUENCE];
+    }
+}
 
 /// What was done to a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,71 +189,26 @@ pub struct AuditEntry {
     pub comment: Option<String>,
 }
 
-impl Document for AuditEntry {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "audit_entries",
-        keys: &[
-            KeyColumn { name: "trail", kind: KeyKind::Text },
-            KeyColumn { name: "sequence", kind: KeyKind::Ordinal },
-            KeyColumn { name: "recorded_at", kind: KeyKind::Text },
-            KeyColumn { name: "aggregate_id", kind: KeyKind::Text },
-            KeyColumn { name: "action", kind: KeyKind::Text },
-            KeyColumn { name: "entity", kind: KeyKind::Text },
-            KeyColumn { name: "entity_id", kind: KeyKind::Text },
-            KeyColumn { name: "person_id", kind: KeyKind::Text },
-            KeyColumn { name: "actor_id", kind: KeyKind::Text },
-            KeyColumn { name: "organization_id", kind: KeyKind::Text },
-            KeyColumn { name: "position", kind: KeyKind::Ordinal },
-        ],
-        indexes: &[
-            &["trail", "recorded_at", "sequence"],
-            &["trail", "action", "sequence"],
-            &["aggregate_id", "recorded_at", "sequence"],
-            &["organization_id", "recorded_at", "position"],
-        ],
-        counted: &[Counted::by(&["trail"]), Counted::by(&["trail", "action"])],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
+/// Pointers to the personal values of an entry, by the person whose key seals them.
+fn sealed_fields(entry: &AuditEntry) -> Vec<(String, Vec<String>)> {
+    let mut sealed = Vec::new();
+    let values: Vec<_> = entry
+        .changes
+        .iter()
+        .enumerate()
+        .filter(|(_, change)| change.personal)
+        .flat_map(|(index, _)| [format!("/changes/{index}/oldValue"), format!("/changes/{index}/newValue")])
+        .collect();
+    if !values.is_empty() {
+        sealed.push((entry.subject_id.as_ref().unwrap_or(&entry.aggregate_id).clone(), values));
     }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let text = |text: &str| KeyValue::Text(sortable(text.to_owned()));
-        vec![
-            text(&self.trail),
-            KeyValue::Integer(i64::try_from(self.sequence).unwrap_or(i64::MAX)),
-            KeyValue::Text(time_key(self.recorded_at)),
-            text(&self.aggregate_id),
-            text(self.action.name()),
-            text(&self.entity),
-            text(&self.entity_id),
-            text(self.person_id.as_deref().unwrap_or_default()),
-            text(&self.actor_id),
-            text(self.organization_id.as_deref().unwrap_or_default()),
-            KeyValue::Integer(i64::try_from(self.position).unwrap_or(i64::MAX)),
-        ]
+    if entry.actor_type != ActorType::System {
+        sealed.push((entry.actor_id.clone(), ["/actorName", "/ipAddress", "/userAgent"].map(String::from).into()));
     }
-
-    fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
-        let mut sealed = Vec::new();
-        let values: Vec<_> = self
-            .changes
-            .iter()
-            .enumerate()
-            .filter(|(_, change)| change.personal)
-            .flat_map(|(index, _)| [format!("/changes/{index}/oldValue"), format!("/changes/{index}/newValue")])
-            .collect();
-        if !values.is_empty() {
-            sealed.push((self.subject_id.as_ref().unwrap_or(&self.aggregate_id).clone(), values));
-        }
-        if self.actor_type != ActorType::System {
-            sealed.push((self.actor_id.clone(), ["/actorName", "/ipAddress", "/userAgent"].map(String::from).into()));
-        }
-        sealed
-    }
+    sealed
 }
+
+crate::collection! { "trail_counters" of TrailCounter, hot: true, id: |counter| counter.trail.clone(); }
 
 /// How many entries a trail has. Gives out their numbers, under the same lock as positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -246,19 +218,6 @@ pub struct TrailCounter {
     pub trail: String,
     /// Number of the last entry.
     pub entries: u64,
-}
-
-impl Document for TrailCounter {
-    const COLLECTION: &'static Collection =
-        &Collection { name: "trail_counters", keys: &[], indexes: &[], counted: &[], hot: true };
-
-    fn id(&self) -> String {
-        self.trail.clone()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![]
-    }
 }
 
 /// Documents that the fold looks at.

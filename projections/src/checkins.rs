@@ -1,7 +1,5 @@
 //! The `user_checkins` read model: what devices told of themselves, one document each.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
-use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
 use crate::working_set::{FoldError, WorkingSet};
@@ -9,19 +7,27 @@ use chrono::{DateTime, Utc};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::checkin::{CheckinEvent, Device};
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// Finds the check-ins of a user.
-pub const USER_ID: TextKey<CheckinDocument> = TextKey("user_id", PhantomData);
-/// Finds the check-ins of a kind of device, by its name.
-pub const SOURCE: TextKey<CheckinDocument> = TextKey("source", PhantomData);
-/// In time.
-pub const BY_CREATION: Sort<CheckinDocument> = Sort(&["created_at"], PhantomData);
+crate::collection! {
+    "user_checkins" of CheckinDocument, hot: false, id: |checkin| checkin.id.clone();
+    keys {
+        /// Finds the check-ins of a user.
+        pub USER_ID: Text = |checkin| checkin.device.user_id.to_string();
+        /// Finds the check-ins of a kind of device, by its name.
+        pub SOURCE: Text = |checkin| checkin.device.source.name().to_owned();
+        CREATED_AT: Text = |checkin| time_key(checkin.created_at);
+    }
+    indexes { [USER_ID, CREATED_AT], [USER_ID, SOURCE, CREATED_AT] }
+    sorts {
+        /// In time.
+        pub BY_CREATION = [CREATED_AT];
+    }
+}
 
-/// What a device told of itself.
+/// What a device told of itself: a fact and no state, so it is not stamped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckinDocument {
@@ -31,32 +37,6 @@ pub struct CheckinDocument {
     pub device: Device,
     /// When.
     pub created_at: DateTime<Utc>,
-}
-
-impl Document for CheckinDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "user_checkins",
-        keys: &[
-            KeyColumn { name: "user_id", kind: KeyKind::Text },
-            KeyColumn { name: "source", kind: KeyKind::Text },
-            KeyColumn { name: "created_at", kind: KeyKind::Text },
-        ],
-        indexes: &[&["user_id", "created_at"], &["user_id", "source", "created_at"]],
-        counted: &[],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.clone()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![
-            KeyValue::Text(self.device.user_id.to_string()),
-            KeyValue::Text(self.device.source.name().to_owned()),
-            KeyValue::Text(time_key(self.created_at)),
-        ]
-    }
 }
 
 /// Folds one event.

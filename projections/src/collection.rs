@@ -1,5 +1,8 @@
 //! What a collection of documents declares: its name, its keys, what is indexed, what is counted.
+//!
+//! A document type declares it by [`collection!`](crate::collection!), once.
 
+use crate::key::ID;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
@@ -134,6 +137,14 @@ pub enum KeyValue {
     Texts(Vec<String>),
 }
 
+impl KeyValue {
+    /// A whole number; one beyond the range of `i64` counts as its largest.
+    #[must_use]
+    pub fn number(number: u64) -> Self {
+        KeyValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
 /// Stands between the searchable texts of a document, so that no term matches across two of them; a term with it finds
 /// nothing.
 pub const SEPARATOR: char = '\u{1}';
@@ -165,22 +176,36 @@ pub fn exact(text: String) -> String {
     key
 }
 
-/// A document: a typed value that a fold writes and queries answer.
+/// A document: a typed value that a fold writes and queries answer. Implemented by [`collection!`](crate::collection!).
 pub trait Document:
     crate::document::HasCollection + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
 {
     /// Its collection.
     const COLLECTION: &'static Collection;
 
+    /// Values of the collection's keys, in their order.
+    const VALUES: &'static [fn(&Self) -> KeyValue];
+
     /// Identifier within the collection.
     fn id(&self) -> String;
-
-    /// Values of the collection's keys, in their order.
-    fn keys(&self) -> Vec<KeyValue>;
 
     /// Pointers to personal values that are stored sealed, by the person whose key seals them. Most documents have
     /// none: they must be searchable, and the event of an erasure rewrites them.
     fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
         Vec::new()
+    }
+
+    /// Values of the collection's keys, in their order.
+    fn keys(&self) -> Vec<KeyValue> {
+        Self::VALUES.iter().map(|value| value(self)).collect()
+    }
+
+    /// The value of a key by its name, the identifier's too; `None` for a key that the collection does not have.
+    fn key(&self, name: &str) -> Option<KeyValue> {
+        if name == ID {
+            return Some(KeyValue::Text(self.id()));
+        }
+        let at = Self::COLLECTION.keys.iter().position(|key| key.name == name)?;
+        Self::VALUES.get(at).map(|value| value(self))
     }
 }

@@ -2,22 +2,24 @@
 //! organization are not removed with it, since there may be more of them than one commit can write; lists that would show
 //! those of every organization leave them out by it.
 
-use crate::collection::{Collection, Document, KeyValue};
-use crate::query::Sort;
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::organization::OrganizationEvent;
 use registrar_aggregates::values::OrganizationId;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// By identifier.
-pub const BY_ID: Sort<DeletedOrganizationDocument> = Sort(&[], PhantomData);
+crate::collection! {
+    "deleted_organizations" of DeletedOrganizationDocument, hot: false, id: |organization| organization.id.to_string();
+    sorts {
+        /// By identifier.
+        pub BY_ID = [];
+    }
+}
 
 /// An organization that was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,19 +27,6 @@ pub const BY_ID: Sort<DeletedOrganizationDocument> = Sort(&[], PhantomData);
 pub struct DeletedOrganizationDocument {
     /// The organization.
     pub id: OrganizationId,
-}
-
-impl Document for DeletedOrganizationDocument {
-    const COLLECTION: &'static Collection =
-        &Collection { name: "deleted_organizations", keys: &[], indexes: &[], counted: &[], hot: false };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![]
-    }
 }
 
 /// Folds one event.

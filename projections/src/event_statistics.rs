@@ -1,20 +1,25 @@
 //! How many events of each type there are, and when they came: what operators watch. One hot document a type, so it
 //! follows the journal instead of being written with every event.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
-use crate::query::Sort;
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// By event type.
-pub const BY_EVENT_TYPE: Sort<EventStatistic> = Sort(&["event_type"], PhantomData);
+crate::collection! {
+    "event_statistics" of EventStatistic, hot: true, id: |statistic| statistic.event_type.clone();
+    keys {
+        EVENT_TYPE: Text = |statistic| statistic.event_type.clone();
+    }
+    sorts {
+        /// By event type.
+        pub BY_EVENT_TYPE = [EVENT_TYPE];
+    }
+}
 
 /// The events of one type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,24 +33,6 @@ pub struct EventStatistic {
     pub first_recorded_at: DateTime<Utc>,
     /// Commit time of the latest.
     pub last_recorded_at: DateTime<Utc>,
-}
-
-impl Document for EventStatistic {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "event_statistics",
-        keys: &[KeyColumn { name: "event_type", kind: KeyKind::Text }],
-        indexes: &[],
-        counted: &[],
-        hot: true,
-    };
-
-    fn id(&self) -> String {
-        self.event_type.clone()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![KeyValue::Text(self.event_type.clone())]
-    }
 }
 
 /// Documents that the fold looks at.

@@ -4,12 +4,15 @@
 mod log;
 mod tree;
 
-pub use log::{AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LOG_ORGANIZATION_ID, LogDocument, Subject};
+pub use log::{
+    AT, Author, Change, GROUP_ID, INDIVIDUAL_ID, LATEST_FIRST, LogDocument, ORGANIZATION_ID as LOG_ORGANIZATION_ID,
+    Subject,
+};
 pub use tree::{Parents, TreeDocument};
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, exact};
+use crate::collection::exact;
 use crate::document::DocumentKey;
-use crate::query::{SearchKey, Sort, TextKey, TextsKey};
+use crate::query::TextKey;
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
 use crate::state_document::{self, StateDocument};
@@ -24,38 +27,56 @@ use registrar_aggregates::values::{GroupId, OrganizationId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
 
 /// Its identifier.
-pub const ID: TextKey<GroupDocument> = TextKey("id", PhantomData);
-/// Finds the groups of an organization.
-pub const ORGANIZATION_ID: TextKey<GroupDocument> = TextKey("organization_id", PhantomData);
-/// The division that it hangs under; empty at the top.
-pub const PARENT: TextKey<GroupDocument> = TextKey("parent", PhantomData);
-/// Its kind, by name.
-pub const KIND: TextKey<GroupDocument> = TextKey("kind", PhantomData);
-/// `division` or `group`.
-pub const NODE_TYPE: TextKey<GroupDocument> = TextKey("node_type", PhantomData);
-/// `true` if nothing hangs under it.
-pub const LEAF: TextKey<GroupDocument> = TextKey("leaf", PhantomData);
-/// Its name, folded.
-pub const NAME: TextKey<GroupDocument> = TextKey("name", PhantomData);
-/// Time of the last change.
-pub const UPDATED_AT: TextKey<GroupDocument> = TextKey("updated_at", PhantomData);
-/// Itself and its organization, by their identifiers.
-pub const SCOPES: TextsKey<GroupDocument> = TextsKey("scopes", PhantomData);
-/// Its tags.
-pub const TAGS: TextsKey<GroupDocument> = TextsKey("tags", PhantomData);
-/// Its name.
-pub const SEARCH: SearchKey<GroupDocument> = SearchKey("search", PhantomData);
-/// By identifier.
-pub const BY_ID: Sort<GroupDocument> = Sort(&[], PhantomData);
-/// Oldest first.
-pub const BY_CREATION: Sort<GroupDocument> = Sort(&["created_at"], PhantomData);
+pub const ID: TextKey<GroupDocument> = TextKey::ID;
+
+crate::collection! {
+    "groups" of GroupDocument, hot: true, id: |group| group.id.to_string();
+    keys {
+        CREATED_AT: Text = |group| time_key(group.created_at);
+        /// Time of the last change.
+        pub UPDATED_AT: Text = |group| time_key(group.updated_at);
+        /// Finds the groups of an organization.
+        pub ORGANIZATION_ID: Text = |group| group.organization_id.to_string();
+        /// The division that it hangs under; empty at the top.
+        pub PARENT: Text = |group| group.parent.map(|parent| parent.to_string()).unwrap_or_default();
+        /// Its kind, by name.
+        pub KIND: Text = |group| group.kind.name().to_owned();
+        /// `division` or `group`.
+        pub NODE_TYPE: Text = |group| node_type_key(group.node_type).to_owned();
+        /// `true` if nothing hangs under it.
+        pub LEAF: Text = |group| (group.children == 0).to_string();
+        /// Its name, folded.
+        pub NAME: Text = |group| exact(fold_text(&group.name));
+        /// Its tags.
+        pub TAGS: Texts = |group| group.tags.iter().cloned().collect();
+        /// Itself and its organization, by their identifiers.
+        pub SCOPES: Texts = |group| vec![group.id.to_string(), group.organization_id.to_string()];
+        /// Its name.
+        pub SEARCH: Search = |group| fold_text(&group.name);
+    }
+    indexes { [CREATED_AT], [ORGANIZATION_ID, CREATED_AT], [PARENT], [NAME], [TAGS], [SCOPES] }
+    counts { [] }
+    sorts {
+        /// By identifier.
+        pub BY_ID = [];
+        /// Oldest first.
+        pub BY_CREATION = [CREATED_AT];
+    }
+}
+
+/// What a node holds, as the key holds it.
+fn node_type_key(node_type: NodeType) -> &'static str {
+    match node_type {
+        NodeType::Division => "division",
+        NodeType::Group => "group",
+    }
+}
 
 /// Whom a group takes in, the system's groups too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,61 +176,10 @@ impl GroupDocument {
     }
 }
 
-impl Document for GroupDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "groups",
-        keys: &[
-            KeyColumn { name: "created_at", kind: KeyKind::Text },
-            KeyColumn { name: "updated_at", kind: KeyKind::Text },
-            KeyColumn { name: "organization_id", kind: KeyKind::Text },
-            KeyColumn { name: "parent", kind: KeyKind::Text },
-            KeyColumn { name: "kind", kind: KeyKind::Text },
-            KeyColumn { name: "node_type", kind: KeyKind::Text },
-            KeyColumn { name: "leaf", kind: KeyKind::Text },
-            KeyColumn { name: "name", kind: KeyKind::Text },
-            KeyColumn { name: "tags", kind: KeyKind::Texts },
-            KeyColumn { name: "scopes", kind: KeyKind::Texts },
-            KeyColumn { name: "search", kind: KeyKind::Search },
-        ],
-        indexes: &[&["created_at"], &["organization_id", "created_at"], &["parent"], &["name"], &["tags"], &["scopes"]],
-        counted: &[Counted::by(&[])],
-        hot: true,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let name = fold_text(&self.name);
-        let node_type = match self.node_type {
-            NodeType::Division => "division",
-            NodeType::Group => "group",
-        };
-        vec![
-            KeyValue::Text(time_key(self.created_at)),
-            KeyValue::Text(time_key(self.updated_at)),
-            KeyValue::Text(self.organization_id.to_string()),
-            KeyValue::Text(self.parent.map_or_else(String::new, |parent| parent.to_string())),
-            KeyValue::Text(self.kind.name().to_owned()),
-            KeyValue::Text(node_type.to_owned()),
-            KeyValue::Text((self.children == 0).to_string()),
-            KeyValue::Text(exact(name.clone())),
-            KeyValue::Texts(self.tags.iter().cloned().collect()),
-            KeyValue::Texts(vec![self.id.to_string(), self.organization_id.to_string()]),
-            KeyValue::Text(name),
-        ]
-    }
-}
-
 impl StateDocument for GroupDocument {
     type Event = GroupEvent;
     /// What hangs under it tells itself.
     const UNLISTED: &'static [&'static str] = &["children", "version", "createdAt", "updatedAt"];
-
-    fn creates(change: &GroupEvent) -> bool {
-        matches!(change, GroupEvent::Created(_))
-    }
 
     fn create(event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
         let GroupEvent::Created(node) = change else { return None };
@@ -246,6 +216,8 @@ impl StateDocument for GroupDocument {
     }
 }
 
+crate::collection! { "group_counts" of CountDocument, hot: true, id: |count| count.id.to_string(); }
+
 /// How many individuals stand in a group itself. Apart from the group, since it changes with everybody who comes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -254,19 +226,6 @@ pub struct CountDocument {
     pub id: GroupId,
     /// Individuals in it.
     pub individuals: u64,
-}
-
-impl Document for CountDocument {
-    const COLLECTION: &'static Collection =
-        &Collection { name: "group_counts", keys: &[], indexes: &[], counted: &[], hot: true };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![]
-    }
 }
 
 /// Groups whose number of individuals an event changes, and whether it grows.

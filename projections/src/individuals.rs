@@ -1,9 +1,8 @@
 //! The `individuals` read model: one document an individual, with its owner and its places in the groups of
 //! organizations, so that one look tells who may see it.
 
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
-use crate::query::{Sort, TextKey, TextsKey};
+use crate::query::TextKey;
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
 use crate::working_set::{FoldError, WorkingSet};
@@ -15,22 +14,35 @@ use registrar_aggregates::individual::{IndividualEvent, Owner};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
 /// Its identifier.
-pub const ID: TextKey<IndividualDocument> = TextKey("id", PhantomData);
-/// Its owner, as [`owner_key`] writes it.
-pub const OWNER: TextKey<IndividualDocument> = TextKey("owner", PhantomData);
-/// Its groups, the system's too, and its owner as [`owner_key`] writes it.
-pub const SCOPES: TextsKey<IndividualDocument> = TextsKey("scopes", PhantomData);
-/// Oldest first.
-pub const BY_CREATION: Sort<IndividualDocument> = Sort(&["created_at"], PhantomData);
-/// By identifier.
-pub const BY_ID: Sort<IndividualDocument> = Sort(&[], PhantomData);
+pub const ID: TextKey<IndividualDocument> = TextKey::ID;
+
+crate::collection! {
+    "individuals" of IndividualDocument, hot: true, id: |individual| individual.id.to_string();
+    keys {
+        CREATED_AT: Text = |individual| time_key(individual.created_at);
+        /// Its owner, as [`owner_key`] writes it.
+        pub OWNER: Text = |individual| owner_key(individual.owner);
+        /// Its groups, the system's too, and its owner as [`owner_key`] writes it.
+        pub SCOPES: Texts = |individual| {
+            let groups = individual.groups().map(|group| group.to_string());
+            groups.chain([owner_key(individual.owner)]).collect()
+        };
+    }
+    indexes { [CREATED_AT], [OWNER], [SCOPES] }
+    counts { [] }
+    sorts {
+        /// Oldest first.
+        pub BY_CREATION = [CREATED_AT];
+        /// By identifier.
+        pub BY_ID = [];
+    }
+}
 
 /// An owner as keys hold it.
 #[must_use]
@@ -69,33 +81,6 @@ impl IndividualDocument {
             let all = SystemGroup::AllParticipants.id(organization);
             std::iter::once(all).chain(unassigned).chain(groups.iter().copied())
         })
-    }
-}
-
-impl Document for IndividualDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "individuals",
-        keys: &[
-            KeyColumn { name: "created_at", kind: KeyKind::Text },
-            KeyColumn { name: "owner", kind: KeyKind::Text },
-            KeyColumn { name: "scopes", kind: KeyKind::Texts },
-        ],
-        indexes: &[&["created_at"], &["owner"], &["scopes"]],
-        counted: &[Counted::by(&[])],
-        hot: true,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let scopes = self.groups().map(|group| group.to_string()).chain([owner_key(self.owner)]);
-        vec![
-            KeyValue::Text(time_key(self.created_at)),
-            KeyValue::Text(owner_key(self.owner)),
-            KeyValue::Texts(scopes.collect()),
-        ]
     }
 }
 

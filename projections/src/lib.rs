@@ -2,7 +2,8 @@
 //!
 //! A projection is a fold from an event and the documents it asked for to document changes. Folds are total but for
 //! the errors they name, read no clock and do no I/O, so that a rebuild gives the same bytes as the live run. A new
-//! read model is a struct, a fold and an index list, entered in [`document::AnyDocument`] and in [`INLINE`] or [`FOLLOWING`].
+//! read model is a document type, its [`collection!`] and a fold, entered in [`document::AnyDocument`] and in [`INLINE`]
+//! or [`FOLLOWING`]. A document that is the state of one aggregate is [`stamped::Stamped`] and needs no fold of its own.
 
 pub mod activities;
 pub mod admins;
@@ -10,15 +11,19 @@ pub mod api_keys;
 pub mod audit_trail;
 pub mod checkins;
 pub mod collection;
+mod declaration;
 pub mod deleted_organizations;
 pub mod document;
 pub mod event_statistics;
 pub mod features;
 pub mod groups;
 pub mod individuals;
+pub mod key;
 pub mod organizations;
 pub mod query;
 pub mod recorded;
+#[cfg(doctest)]
+mod refused;
 pub mod roles;
 pub mod sessions;
 pub mod stamped;
@@ -41,16 +46,28 @@ pub use recorded::RecordedEvent;
 pub use users::UserDocument;
 pub use working_set::{ChangeKind, DocumentChange, FoldError, WorkingSet};
 
+use state_document::StateDocument;
+
 /// One read model: how events become documents.
 pub struct Projection {
     /// Name, in snake case.
     pub name: &'static str,
     /// Raised when the documents, their keys or the fold change.
     pub version: u32,
+    /// Collections that it writes, which no other one does.
+    pub collections: &'static [CollectionId],
     /// Documents that folding an event will look at. Bounded, whatever the event.
     pub wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
     /// Folds an event. Total but for the errors it names.
     pub fold: fn(&RecordedEvent, &mut WorkingSet) -> Result<(), FoldError>,
+}
+
+impl Projection {
+    /// Of documents that hold the state of one aggregate.
+    const fn of_state<D: StateDocument>(name: &'static str, version: u32) -> Self {
+        let (wants, fold) = (state_document::wants::<D>, state_document::fold::<D>);
+        Projection { name, version, collections: const { &[D::ID] }, wants, fold }
+    }
 }
 
 /// Folded by the committer and written with the events. The audit trail comes first, since it compares with the
@@ -59,86 +76,93 @@ pub const INLINE: &[Projection] = &[
     Projection {
         name: "audit_trail",
         version: audit_trail::VERSION,
+        collections: &[CollectionId::AuditEntries, CollectionId::TrailCounters],
         wants: audit_trail::wants,
         fold: audit_trail::fold,
     },
-    Projection { name: "admins", version: admins::VERSION, wants: admins::wants, fold: admins::fold },
     Projection {
-        name: "organizations",
-        version: organizations::VERSION,
-        wants: state_document::wants::<OrganizationDocument>,
-        fold: state_document::fold::<OrganizationDocument>,
+        name: "admins",
+        version: admins::VERSION,
+        collections: &[CollectionId::Admins],
+        wants: admins::wants,
+        fold: admins::fold,
+    },
+    Projection::of_state::<OrganizationDocument>("organizations", organizations::VERSION),
+    Projection::of_state::<ApiKeyDocument>("api_keys", api_keys::VERSION),
+    Projection {
+        name: "activities",
+        version: activities::VERSION,
+        collections: &[CollectionId::UserActivities],
+        wants: activities::wants,
+        fold: activities::fold,
     },
     Projection {
-        name: "api_keys",
-        version: api_keys::VERSION,
-        wants: state_document::wants::<ApiKeyDocument>,
-        fold: state_document::fold::<ApiKeyDocument>,
+        name: "users",
+        version: users::VERSION,
+        collections: &[CollectionId::Users],
+        wants: users::wants,
+        fold: users::fold,
     },
-    Projection { name: "activities", version: activities::VERSION, wants: activities::wants, fold: activities::fold },
-    Projection { name: "users", version: users::VERSION, wants: users::wants, fold: users::fold },
+    Projection::of_state::<sessions::SessionDocument>("sessions", sessions::VERSION),
+    Projection::of_state::<totps::TotpDocument>("totps", totps::VERSION),
     Projection {
-        name: "sessions",
-        version: sessions::VERSION,
-        wants: state_document::wants::<sessions::SessionDocument>,
-        fold: state_document::fold::<sessions::SessionDocument>,
+        name: "checkins",
+        version: checkins::VERSION,
+        collections: &[CollectionId::UserCheckins],
+        wants: |_| vec![],
+        fold: checkins::fold,
     },
-    Projection {
-        name: "totps",
-        version: totps::VERSION,
-        wants: state_document::wants::<totps::TotpDocument>,
-        fold: state_document::fold::<totps::TotpDocument>,
-    },
-    Projection { name: "checkins", version: checkins::VERSION, wants: |_| vec![], fold: checkins::fold },
     Projection {
         name: "deleted_organizations",
         version: deleted_organizations::VERSION,
+        collections: &[CollectionId::DeletedOrganizations],
         wants: |_| vec![],
         fold: deleted_organizations::fold,
     },
-    Projection { name: "roles", version: roles::VERSION, wants: roles::wants, fold: roles::fold },
     Projection {
-        name: "features",
-        version: features::VERSION,
-        wants: state_document::wants::<features::FeatureDocument>,
-        fold: state_document::fold::<features::FeatureDocument>,
+        name: "roles",
+        version: roles::VERSION,
+        collections: &[CollectionId::Roles],
+        wants: roles::wants,
+        fold: roles::fold,
     },
-    Projection {
-        name: "feature_settings",
-        version: features::VERSION,
-        wants: state_document::wants::<features::FeatureSettingDocument>,
-        fold: state_document::fold::<features::FeatureSettingDocument>,
-    },
+    Projection::of_state::<features::FeatureDocument>("features", features::VERSION),
+    Projection::of_state::<features::FeatureSettingDocument>("feature_settings", features::VERSION),
     Projection {
         name: "individuals",
         version: individuals::VERSION,
+        collections: &[CollectionId::Individuals],
         wants: individuals::wants,
         fold: individuals::fold,
     },
-    Projection { name: "groups", version: groups::VERSION, wants: groups::wants, fold: groups::fold },
     Projection {
-        name: "tasks",
-        version: tasks::VERSION,
-        wants: state_document::wants::<tasks::TaskDocument>,
-        fold: state_document::fold::<tasks::TaskDocument>,
+        name: "groups",
+        version: groups::VERSION,
+        collections: &[
+            CollectionId::Groups,
+            CollectionId::GroupTrees,
+            CollectionId::GroupCounts,
+            CollectionId::GroupLogs,
+        ],
+        wants: groups::wants,
+        fold: groups::fold,
     },
+    Projection::of_state::<tasks::TaskDocument>("tasks", tasks::VERSION),
 ];
 
 /// Folded behind the commit by a follower, for what would fan out or be too hot to be written with every event.
 pub const FOLLOWING: &[Projection] = &[Projection {
     name: "event_statistics",
     version: event_statistics::VERSION,
+    collections: &[CollectionId::EventStatistics],
     wants: event_statistics::wants,
     fold: event_statistics::fold,
 }];
 
-/// Collections that the projections of [`FOLLOWING`] write, and none of [`INLINE`].
-const FOLLOWED: &[CollectionId] = &[CollectionId::EventStatistics];
-
 /// Whether documents of a collection are written some time after the events that they follow from, rather than with them.
 #[must_use]
 pub fn is_followed(collection: CollectionId) -> bool {
-    FOLLOWED.contains(&collection)
+    FOLLOWING.iter().any(|projection| projection.collections.contains(&collection))
 }
 
 /// Documents that the inline projections look at when they fold `event`.

@@ -1,39 +1,11 @@
 //! Typed queries: a key that a collection does not declare cannot be named.
 
+pub use crate::key::{ID, SearchKey, Sort, TextKey, TextsKey};
+
 use crate::collection::{Collection, Document, KeyValue};
+use crate::key::{Key, Number};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
-
-/// Name of the identifier, which every collection can be filtered by.
-pub const ID: &str = "id";
-
-/// A scalar text key of `D` that may be filtered by.
-#[derive(Debug)]
-pub struct TextKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
-
-/// A whole-number key of `D` that may be filtered by.
-#[derive(Debug)]
-pub struct IntegerKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
-
-/// A multi-valued text key of `D`.
-#[derive(Debug)]
-pub struct TextsKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
-
-/// A searchable text of `D`.
-#[derive(Debug)]
-pub struct SearchKey<D>(pub(crate) &'static str, pub(crate) PhantomData<fn() -> D>);
-
-/// An order of `D`'s documents that is declared: keys that are compared one after the other, then the id.
-#[derive(Debug)]
-pub struct Sort<D>(pub(crate) &'static [&'static str], pub(crate) PhantomData<fn() -> D>);
-
-impl<D> TextKey<D> {
-    /// Name of the key.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.0
-    }
-}
 
 /// Upwards or downwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,9 +130,7 @@ impl<D: Document> Query<D> {
     /// looked at.
     #[must_use]
     pub fn fits(&self, document: &D) -> bool {
-        let names = D::COLLECTION.keys.iter().map(|column| column.name).chain([ID]);
-        let values: Vec<_> = names.zip(document.keys().into_iter().chain([KeyValue::Text(document.id())])).collect();
-        self.filters.iter().all(|filter| values.iter().any(|(name, value)| *name == filter.key && filter.holds(value)))
+        self.filters.iter().all(|filter| document.key(filter.key).is_some_and(|value| filter.holds(&value)))
     }
 
     /// All documents in `sort` order.
@@ -170,7 +140,7 @@ impl<D: Document> Query<D> {
             filters: Vec::new(),
             search: None,
             related: Vec::new(),
-            sort: sort.0,
+            sort: sort.keys(),
             direction,
             skip: 0,
             take: u64::MAX,
@@ -187,49 +157,49 @@ impl<D: Document> Query<D> {
     /// Keeps documents whose key is `value`.
     #[must_use]
     pub fn equal(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::Equal, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::Equal, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose key is `value` or larger, by code point.
     #[must_use]
     pub fn at_least(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::AtLeast, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::AtLeast, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose key is `value` or smaller, by code point.
     #[must_use]
     pub fn at_most(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::AtMost, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::AtMost, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose key is smaller than `value`, by code point.
     #[must_use]
     pub fn below(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::Below, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::Below, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose key is larger than `value`, by code point.
     #[must_use]
     pub fn above(self, key: &TextKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::Above, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::Above, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose key is one of `values`.
     #[must_use]
     pub fn one_of(self, key: &TextKey<D>, values: Vec<String>) -> Self {
-        self.filter(key.0, Comparison::OneOf, KeyValue::Texts(values))
+        self.filter(key.name(), Comparison::OneOf, KeyValue::Texts(values))
     }
 
     /// Keeps documents whose key is none of `values`.
     #[must_use]
     pub fn none_of(self, key: &TextKey<D>, values: Vec<String>) -> Self {
-        self.filter(key.0, Comparison::NoneOf, KeyValue::Texts(values))
+        self.filter(key.name(), Comparison::NoneOf, KeyValue::Texts(values))
     }
 
     /// Keeps documents at least one of whose values is one of `values`.
     #[must_use]
     pub fn contains_any(self, key: &TextsKey<D>, values: Vec<String>) -> Self {
-        self.filter(key.0, Comparison::ContainsAny, KeyValue::Texts(values))
+        self.filter(key.name(), Comparison::ContainsAny, KeyValue::Texts(values))
     }
 
     /// Keeps documents that a document matching `others` names by its key; with `kept` false drops them. Order and place of
@@ -237,39 +207,39 @@ impl<D: Document> Query<D> {
     #[must_use]
     pub fn related<O: Document>(mut self, key: &TextKey<O>, others: Query<O>, kept: bool) -> Self {
         let Query { filters, search, .. } = others;
-        self.related.push(Related { collection: O::COLLECTION, key: key.0, filters, search, kept });
+        self.related.push(Related { collection: O::COLLECTION, key: key.name(), filters, search, kept });
         self
     }
 
     /// Keeps documents one of whose values is `value`.
     #[must_use]
     pub fn contains(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::Contains, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::Contains, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents none of whose values is `value`.
     #[must_use]
     pub fn lacks(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
-        self.filter(key.0, Comparison::Lacks, KeyValue::Text(value.into()))
+        self.filter(key.name(), Comparison::Lacks, KeyValue::Text(value.into()))
     }
 
     /// Keeps documents whose number is `value` or larger.
     #[must_use]
-    pub fn number_at_least(self, key: &IntegerKey<D>, value: i64) -> Self {
-        self.filter(key.0, Comparison::AtLeast, KeyValue::Integer(value))
+    pub fn number_at_least<K: Number>(self, key: &Key<D, K>, value: i64) -> Self {
+        self.filter(key.name(), Comparison::AtLeast, KeyValue::Integer(value))
     }
 
     /// Keeps documents whose number is smaller than `value`.
     #[must_use]
-    pub fn number_below(self, key: &IntegerKey<D>, value: i64) -> Self {
-        self.filter(key.0, Comparison::Below, KeyValue::Integer(value))
+    pub fn number_below<K: Number>(self, key: &Key<D, K>, value: i64) -> Self {
+        self.filter(key.name(), Comparison::Below, KeyValue::Integer(value))
     }
 
     /// Keeps documents in whose searchable text `term` is a part, letter case aside. A blank term keeps all.
     #[must_use]
     pub fn search(mut self, key: &SearchKey<D>, term: &str) -> Self {
         let term = registrar_aggregates::text::fold(term.trim());
-        self.search = (!term.is_empty()).then_some((key.0, term));
+        self.search = (!term.is_empty()).then_some((key.name(), term));
         self
     }
 

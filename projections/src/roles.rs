@@ -1,9 +1,7 @@
 //! The `roles` read model: the built-in roles of every organization, so that a role is found by its identifier. Those of
 //! the system are the same everywhere and stand in the domain.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 use crate::document::DocumentKey;
-use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
 use registrar_aggregates::DomainEvent;
@@ -11,16 +9,24 @@ use registrar_aggregates::organization::OrganizationEvent;
 use registrar_aggregates::user::Role;
 use registrar_aggregates::values::OrganizationId;
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// Finds the roles of an organization.
-pub const ORGANIZATION_ID: TextKey<RoleDocument> = TextKey("organization_id", PhantomData);
-/// By name.
-pub const BY_NAME: Sort<RoleDocument> = Sort(&["name"], PhantomData);
+crate::collection! {
+    "roles" of RoleDocument, hot: false, id: |role| role.id.to_string();
+    keys {
+        /// Finds the roles of an organization.
+        pub ORGANIZATION_ID: Text = |role| role.organization_id.to_string();
+        NAME: Text = |role| role.role.name().to_owned();
+    }
+    indexes { [ORGANIZATION_ID, NAME] }
+    sorts {
+        /// By name.
+        pub BY_NAME = [NAME];
+    }
+}
 
 /// A role of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,27 +38,6 @@ pub struct RoleDocument {
     pub organization_id: OrganizationId,
     /// What it is.
     pub role: Role,
-}
-
-impl Document for RoleDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "roles",
-        keys: &[
-            KeyColumn { name: "organization_id", kind: KeyKind::Text },
-            KeyColumn { name: "name", kind: KeyKind::Text },
-        ],
-        indexes: &[&["organization_id", "name"]],
-        counted: &[],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![KeyValue::Text(self.organization_id.to_string()), KeyValue::Text(self.role.name().to_owned())]
-    }
 }
 
 /// Documents that the fold looks at.

@@ -1,8 +1,7 @@
-//! Documents that are the state of an aggregate with its stamps, and nothing else: what is declared of one is its keys,
-//! and how its events make it, which is what the aggregate itself does with them.
+//! The usual shape of a document that holds the state of one aggregate: the state with its stamps. A read model of that
+//! shape is its keys and an [`AggregateState`].
 
-use crate::collection::{Collection, Document, KeyValue};
-use crate::document::HasCollection;
+use crate::collection::Document;
 use crate::recorded::RecordedEvent;
 use crate::state_document::StateDocument;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -28,16 +27,11 @@ pub fn time_key(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// A number as keys hold it.
-pub(crate) fn ordinal(number: u64) -> KeyValue {
-    KeyValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
-}
-
 /// The state of an aggregate as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamped<S> {
-    /// The state.
+    /// The state. Its members are read as if they were the document's own.
     pub state: S,
     /// Version of the stream that it reflects.
     pub version: u64,
@@ -55,91 +49,48 @@ impl<S> Deref for Stamped<S> {
     }
 }
 
-impl<S> Stamped<S> {
-    /// The key that orders by creation.
-    #[must_use]
-    pub fn created_key(&self) -> KeyValue {
-        KeyValue::Text(time_key(self.created_at))
-    }
-
-    /// The key that orders by the last change.
-    #[must_use]
-    pub fn updated_key(&self) -> KeyValue {
-        KeyValue::Text(time_key(self.updated_at))
-    }
-}
-
-/// A state that is kept as it is.
-pub trait Kept: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
+/// The state of one aggregate, as its events make it.
+pub trait AggregateState: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Events of the aggregate.
-    type Event: OfDomain + Clone;
-    /// What the documents declare.
-    const COLLECTION: &'static Collection;
+    type Event: OfDomain;
     /// See [`StateDocument::PERSONAL`].
     const PERSONAL: &'static [&'static str] = &[];
     /// See [`StateDocument::UNLISTED`].
     const UNLISTED: &'static [&'static str] = &[];
 
-    /// Identifier of the document, which is that of the stream.
-    fn id(&self) -> String;
+    /// The state that an event begins with; `None` from any other event.
+    fn create(event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
-    /// Values of the collection's keys, in their order.
-    fn keys(document: &Stamped<Self>) -> Vec<KeyValue>;
+    /// The state after another event; `None` if the aggregate is gone.
+    fn change(self, event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
-    /// Whether the event creates it.
-    fn creates(event: &Self::Event) -> bool;
-
-    /// What it is by the event that creates it.
-    fn create(event: &Self::Event) -> Option<Self>;
-
-    /// What becomes of it by another event; nothing if it is gone.
-    fn change(self, event: &Self::Event) -> Option<Self>;
-}
-
-impl<S: Kept> Document for Stamped<S>
-where
-    Stamped<S>: HasCollection,
-{
-    const COLLECTION: &'static Collection = S::COLLECTION;
-
-    fn id(&self) -> String {
-        self.state.id()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        S::keys(self)
+    /// See [`StateDocument::concerned`].
+    #[must_use]
+    fn concerned(&self, _: &Self::Event) -> Self {
+        self.clone()
     }
 }
 
-impl<S: Kept> StateDocument for Stamped<S>
+impl<S: AggregateState> StateDocument for Stamped<S>
 where
-    Stamped<S>: HasCollection,
+    Stamped<S>: Document,
 {
     type Event = S::Event;
     const PERSONAL: &'static [&'static str] = S::PERSONAL;
     const UNLISTED: &'static [&'static str] = S::UNLISTED;
 
-    fn creates(change: &S::Event) -> bool {
-        S::creates(change)
-    }
-
     fn create(event: &RecordedEvent, change: &S::Event) -> Option<Self> {
-        Some(Stamped {
-            state: S::create(change)?,
-            version: event.sequence,
-            created_at: event.recorded_at,
-            updated_at: event.recorded_at,
-        })
+        let (version, created_at) = (event.sequence, event.recorded_at);
+        Some(Stamped { state: S::create(event, change)?, version, created_at, updated_at: created_at })
     }
 
     fn change(self, event: &RecordedEvent, change: &S::Event) -> Option<Self> {
-        let Stamped { state, created_at, .. } = self;
-        Some(Stamped {
-            state: state.change(change)?,
-            version: event.sequence,
-            created_at,
-            updated_at: event.recorded_at,
-        })
+        let (version, updated_at) = (event.sequence, event.recorded_at);
+        Some(Stamped { state: self.state.change(event, change)?, version, updated_at, created_at: self.created_at })
+    }
+
+    fn concerned(&self, change: &S::Event) -> Self {
+        Stamped { state: self.state.concerned(change), ..*self }
     }
 
     fn state(&self) -> serde_json::Result<Value> {

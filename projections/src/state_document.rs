@@ -8,7 +8,8 @@ use crate::working_set::{FoldError, WorkingSet};
 use registrar_aggregates::OfDomain;
 use serde_json::Value;
 
-/// A document under the identifier of the aggregate whose state it holds.
+/// A document under the identifier of the aggregate whose state it holds. Most are
+/// [`Stamped`](crate::stamped::Stamped); users and groups hold what other streams say of them as well.
 pub trait StateDocument: Document {
     /// Events of the aggregate.
     type Event: OfDomain;
@@ -18,14 +19,16 @@ pub trait StateDocument: Document {
     /// Names of members that the audit trail does not list, wherever they stand.
     const UNLISTED: &'static [&'static str] = &[];
 
-    /// Whether the event creates the document.
-    fn creates(change: &Self::Event) -> bool;
-
     /// The document that an event creates; `None` from any other event.
     fn create(event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
     /// The document after an event; `None` if it is gone.
     fn change(self, event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
+
+    /// Whether the event creates the document.
+    fn creates(event: &RecordedEvent, change: &Self::Event) -> bool {
+        Self::create(event, change).is_some()
+    }
 
     /// A copy with only those of its many parts that an event concerns: what the event changes is the same of it. The
     /// whole document where it has no lists that grow.
@@ -45,7 +48,7 @@ pub trait StateDocument: Document {
 pub(crate) fn wants<D: StateDocument>(event: &RecordedEvent) -> Vec<DocumentKey> {
     match D::Event::of(&event.event) {
         // It creates its document; its identifier is new.
-        Some(change) if D::creates(change) => vec![],
+        Some(change) if D::creates(event, change) => vec![],
         Some(_) => vec![DocumentKey::of::<D>(&event.aggregate_id)],
         None => vec![],
     }
@@ -54,10 +57,10 @@ pub(crate) fn wants<D: StateDocument>(event: &RecordedEvent) -> Vec<DocumentKey>
 /// Folds one event.
 pub(crate) fn fold<D: StateDocument>(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
     let Some(change) = D::Event::of(&event.event) else { return Ok(()) };
-    if D::creates(change) {
-        return D::create(event, change).map_or(Ok(()), |document| documents.insert(document));
+    match D::create(event, change) {
+        Some(document) => documents.insert(document),
+        None => documents.replace(&event.aggregate_id, |document: D| document.change(event, change)),
     }
-    documents.replace(&event.aggregate_id, |document: D| document.change(event, change))
 }
 
 /// The document before and after an event, as far as the event concerns it.
@@ -66,8 +69,8 @@ pub(crate) fn around<D: StateDocument>(
     change: &D::Event,
     documents: &WorkingSet,
 ) -> Result<(Option<D>, Option<D>), FoldError> {
-    if D::creates(change) {
-        return Ok((None, D::create(event, change)));
+    if let Some(created) = D::create(event, change) {
+        return Ok((None, Some(created)));
     }
     let before = documents.need::<D>(&event.aggregate_id)?.concerned(change);
     Ok((Some(before.clone()), before.change(event, change)))

@@ -1,37 +1,42 @@
 //! The `totp_configurations` read model: one document a configuration, without its secret.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
-use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
-use crate::stamped::time_key;
-use crate::state_document::StateDocument;
+use crate::stamped::{AggregateState, Stamped, time_key};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::totp::TotpEvent;
 use registrar_aggregates::values::{TotpId, UserId};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::marker::PhantomData;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
-
-/// Finds the configurations of a user.
-pub const USER_ID: TextKey<TotpDocument> = TextKey("user_id", PhantomData);
-/// Oldest first.
-pub const BY_CREATION: Sort<TotpDocument> = Sort(&["created_at"], PhantomData);
+pub const VERSION: u32 = 2;
 
 /// A configuration as it is now.
+pub type TotpDocument = Stamped<TotpConfiguration>;
+
+crate::collection! {
+    "totp_configurations" of TotpDocument, hot: false, id: |totp| totp.id.to_string();
+    keys {
+        /// Finds the configurations of a user.
+        pub USER_ID: Text = |totp| totp.user_id.to_string();
+        CREATED_AT: Text = |totp| time_key(totp.created_at);
+    }
+    indexes { [USER_ID, CREATED_AT] }
+    sorts {
+        /// Oldest first.
+        pub BY_CREATION = [CREATED_AT];
+    }
+}
+
+/// A configuration, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct TotpDocument {
+pub struct TotpConfiguration {
     /// The configuration.
     pub id: TotpId,
     /// Whose it is.
     pub user_id: UserId,
     /// Whether sign-in needs a code.
     pub enabled: bool,
-    /// Creation time.
-    pub created_at: DateTime<Utc>,
     /// Since when it is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled_at: Option<DateTime<Utc>>,
@@ -40,46 +45,14 @@ pub struct TotpDocument {
     pub used_at: Option<DateTime<Utc>>,
 }
 
-impl Document for TotpDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "totp_configurations",
-        keys: &[
-            KeyColumn { name: "user_id", kind: KeyKind::Text },
-            KeyColumn { name: "created_at", kind: KeyKind::Text },
-        ],
-        indexes: &[&["user_id", "created_at"]],
-        counted: &[],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![KeyValue::Text(self.user_id.to_string()), KeyValue::Text(time_key(self.created_at))]
-    }
-}
-
-impl StateDocument for TotpDocument {
+impl AggregateState for TotpConfiguration {
     type Event = TotpEvent;
     /// When stands in the entries.
-    const UNLISTED: &'static [&'static str] = &["createdAt", "enabledAt"];
+    const UNLISTED: &'static [&'static str] = &["enabledAt"];
 
-    fn creates(change: &TotpEvent) -> bool {
-        matches!(change, TotpEvent::Created { .. })
-    }
-
-    fn create(event: &RecordedEvent, change: &TotpEvent) -> Option<Self> {
+    fn create(_: &RecordedEvent, change: &TotpEvent) -> Option<Self> {
         let TotpEvent::Created { id, user_id, .. } = change else { return None };
-        Some(TotpDocument {
-            id: *id,
-            user_id: *user_id,
-            enabled: false,
-            created_at: event.recorded_at,
-            enabled_at: None,
-            used_at: None,
-        })
+        Some(TotpConfiguration { id: *id, user_id: *user_id, enabled: false, enabled_at: None, used_at: None })
     }
 
     fn change(mut self, event: &RecordedEvent, change: &TotpEvent) -> Option<Self> {
@@ -91,9 +64,5 @@ impl StateDocument for TotpDocument {
             TotpEvent::Deleted { .. } => return None,
         }
         Some(self)
-    }
-
-    fn state(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(self)
     }
 }

@@ -10,10 +10,9 @@ pub use keys::{
 };
 
 use crate::activities;
-use crate::collection::{Collection, Counted, Document, KeyColumn, KeyKind, KeyValue, SEPARATOR, exact};
+use crate::collection::exact;
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
-use crate::stamped::time_key;
 use crate::state_document::{self, StateDocument};
 use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
@@ -184,89 +183,6 @@ impl UserDocument {
     }
 }
 
-impl Document for UserDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "users",
-        keys: &[
-            KeyColumn { name: "created_at", kind: KeyKind::Text },
-            KeyColumn { name: "updated_at", kind: KeyKind::Text },
-            KeyColumn { name: "email", kind: KeyKind::Text },
-            KeyColumn { name: "phone", kind: KeyKind::Text },
-            KeyColumn { name: "first_name", kind: KeyKind::Text },
-            KeyColumn { name: "last_name", kind: KeyKind::Text },
-            KeyColumn { name: "birth_date", kind: KeyKind::Text },
-            KeyColumn { name: "enabled", kind: KeyKind::Text },
-            KeyColumn { name: "verified", kind: KeyKind::Text },
-            KeyColumn { name: "verified_email", kind: KeyKind::Text },
-            KeyColumn { name: "waiting_since", kind: KeyKind::Text },
-            KeyColumn { name: "email_verified", kind: KeyKind::Text },
-            KeyColumn { name: "phone_verified", kind: KeyKind::Text },
-            KeyColumn { name: "participant", kind: KeyKind::Text },
-            KeyColumn { name: "registered", kind: KeyKind::Text },
-            KeyColumn { name: "classification", kind: KeyKind::Text },
-            KeyColumn { name: "primary_individual", kind: KeyKind::Text },
-            KeyColumn { name: "places", kind: KeyKind::Texts },
-            KeyColumn { name: "search", kind: KeyKind::Search },
-        ],
-        indexes: &[
-            &["created_at"],
-            &["updated_at"],
-            &["email"],
-            &["phone"],
-            &["verified_email"],
-            &["waiting_since"],
-            &["first_name"],
-            &["last_name"],
-            &["primary_individual"],
-            &["places"],
-        ],
-        counted: &[
-            Counted::by(&[]),
-            Counted::by(&["enabled", "verified"]),
-            Counted::by(&["enabled", "verified", "participant"]),
-            Counted::by(&["enabled", "verified"]).each("places", MEMBER_OF),
-            Counted::by(&["enabled", "verified", "participant"]).each("places", MEMBER_OF),
-        ],
-        hot: true,
-    };
-
-    fn id(&self) -> String {
-        self.profile.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let Profile { names, contacts, .. } = &self.profile;
-        let email = contacts.email.as_ref();
-        let phone = contacts.phone.as_ref().map_or("", |phone| phone.as_str());
-        let (first, last) = (fold_text(&names.first_name), fold_text(&names.last_name));
-        let shown_email = fold_text(email.map_or("", EmailAddress::as_str));
-        let text = KeyValue::Text;
-        let flag = |value: bool| KeyValue::Text(value.to_string());
-        vec![
-            text(time_key(self.created_at)),
-            text(time_key(self.updated_at)),
-            text(email.map(email_key).unwrap_or_default()),
-            text(phone.to_owned()),
-            text(exact(first.clone())),
-            text(exact(last.clone())),
-            text(self.birth_date.as_ref().map_or_else(String::new, |date| date.as_str().to_owned())),
-            flag(self.state.is_enabled()),
-            flag(self.is_verified()),
-            text(contacts.proven_email().map(email_key).unwrap_or_default()),
-            text(self.waiting_since().map(time_key).unwrap_or_default()),
-            flag(contacts.email_verified),
-            flag(contacts.phone_verified),
-            flag(self.is_participant()),
-            flag(self.is_registered()),
-            text(self.classification.map_or("", |classification| classification.name()).to_owned()),
-            text(self.individuals.first().map_or_else(String::new, ToString::to_string)),
-            KeyValue::Texts(self.places()),
-            // Not the telephone number, which not everybody who sees a user is shown.
-            text(format!("{first} {last}{SEPARATOR}{shown_email}")),
-        ]
-    }
-}
-
 impl StateDocument for UserDocument {
     type Event = UserEvent;
     const PERSONAL: &'static [&'static str] = &[
@@ -283,10 +199,6 @@ impl StateDocument for UserDocument {
     ];
     /// Counters that mean nothing to people.
     const UNLISTED: &'static [&'static str] = &["epoch", "joined"];
-
-    fn creates(change: &UserEvent) -> bool {
-        matches!(change, UserEvent::Created(_))
-    }
 
     fn create(event: &RecordedEvent, change: &UserEvent) -> Option<Self> {
         let UserEvent::Created(creation) = change else { return None };

@@ -296,8 +296,8 @@ impl Access {
         for found in self.documents.find_all::<OrganizationDocument>(ids).await? {
             if is_in_force(Some(&found)) {
                 places.insert(match operation {
-                    Operation::Read => users::member_of(found.profile.id),
-                    Operation::Write | Operation::Contain => users::holding(Role::Admin.id(found.profile.id)),
+                    Operation::Read => users::member_of(found.id),
+                    Operation::Write | Operation::Contain => users::holding(Role::Admin.id(found.id)),
                 });
             }
             places.insert(users::holding(SystemRole::Admin.id()));

@@ -162,7 +162,7 @@ impl Guarded for OrganizationDocument {
     document_told_as!("Organization not found", "names no organization");
 
     async fn right(&self, _: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
-        let id = self.profile.id;
+        let id = self.id;
         let allowed = match act {
             OrganizationAct::See => true,
             OrganizationAct::Administer => holder.is_admin(id),

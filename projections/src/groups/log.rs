@@ -1,8 +1,6 @@
 //! Who came to groups and who left them, a row each.
 
-use crate::collection::{Collection, Document, KeyColumn, KeyKind, KeyValue};
 use crate::individuals::placed;
-use crate::query::{Sort, TextKey};
 use crate::recorded::RecordedEvent;
 use crate::stamped::{row_id, time_key};
 use crate::working_set::{FoldError, WorkingSet};
@@ -13,19 +11,29 @@ use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::group::staffing::{Post, StaffingEvent};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
-use std::marker::PhantomData;
 use uuid::Uuid;
 
-/// Finds the rows of a group.
-pub const GROUP_ID: TextKey<LogDocument> = TextKey("group_id", PhantomData);
-/// Finds the rows of an individual.
-pub const INDIVIDUAL_ID: TextKey<LogDocument> = TextKey("individual_id", PhantomData);
-/// Finds the rows of an organization.
-pub const LOG_ORGANIZATION_ID: TextKey<LogDocument> = TextKey("organization_id", PhantomData);
-/// When it was.
-pub const AT: TextKey<LogDocument> = TextKey("at", PhantomData);
-/// In time; to be read downwards.
-pub const LATEST_FIRST: Sort<LogDocument> = Sort(&["at"], PhantomData);
+crate::collection! {
+    "group_logs" of LogDocument, hot: false, id: |row| row.id.to_string();
+    keys {
+        /// When it was.
+        pub AT: Text = |row| time_key(row.at);
+        /// Finds the rows of a group.
+        pub GROUP_ID: Text = |row| row.group_id.to_string();
+        /// Finds the rows of an individual.
+        pub INDIVIDUAL_ID: Text = |row| match row.subject {
+            Subject::Individual(individual) => individual.to_string(),
+            Subject::Leader(_) | Subject::Member(_) => String::new(),
+        };
+        /// Finds the rows of an organization.
+        pub ORGANIZATION_ID: Text = |row| row.organization_id.to_string();
+    }
+    indexes { [GROUP_ID, AT], [INDIVIDUAL_ID, AT], [ORGANIZATION_ID, AT] }
+    sorts {
+        /// In time; to be read downwards.
+        pub LATEST_FIRST = [AT];
+    }
+}
 
 /// Whether somebody came or left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,38 +108,6 @@ pub struct LogDocument {
     pub author: Author,
     /// When.
     pub at: DateTime<Utc>,
-}
-
-impl Document for LogDocument {
-    const COLLECTION: &'static Collection = &Collection {
-        name: "group_logs",
-        keys: &[
-            KeyColumn { name: "at", kind: KeyKind::Text },
-            KeyColumn { name: "group_id", kind: KeyKind::Text },
-            KeyColumn { name: "individual_id", kind: KeyKind::Text },
-            KeyColumn { name: "organization_id", kind: KeyKind::Text },
-        ],
-        indexes: &[&["group_id", "at"], &["individual_id", "at"], &["organization_id", "at"]],
-        counted: &[],
-        hot: false,
-    };
-
-    fn id(&self) -> String {
-        self.id.to_string()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        let individual = match self.subject {
-            Subject::Individual(individual) => individual.to_string(),
-            Subject::Leader(_) | Subject::Member(_) => String::new(),
-        };
-        vec![
-            KeyValue::Text(time_key(self.at)),
-            KeyValue::Text(self.group_id.to_string()),
-            KeyValue::Text(individual),
-            KeyValue::Text(self.organization_id.to_string()),
-        ]
-    }
 }
 
 /// The groups, the system's too, that an individual comes to and leaves by an event.

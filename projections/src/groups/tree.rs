@@ -1,6 +1,5 @@
 //! How the nodes of one organization hang together.
 
-use crate::collection::{Collection, Document, KeyValue};
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
@@ -9,6 +8,8 @@ use registrar_aggregates::group::tree::TreeEvent;
 use registrar_aggregates::values::GroupId;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+crate::collection! { "group_trees" of TreeDocument, hot: true, id: |tree| tree.organization.clone(); }
 
 /// The tree of an organization, under the organization's identifier. It knows only nodes that hang somewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,19 +66,6 @@ impl TreeDocument {
             }
         }
         found
-    }
-}
-
-impl Document for TreeDocument {
-    const COLLECTION: &'static Collection =
-        &Collection { name: "group_trees", keys: &[], indexes: &[], counted: &[], hot: true };
-
-    fn id(&self) -> String {
-        self.organization.clone()
-    }
-
-    fn keys(&self) -> Vec<KeyValue> {
-        vec![]
     }
 }
 

@@ -1,58 +1,96 @@
 //! Keys by which users are found and sorted.
 
-use super::UserDocument;
-use crate::query::{SearchKey, Sort, TextKey, TextsKey};
-use std::marker::PhantomData;
+use super::{MEMBER_OF, UserDocument, email_key, name_key};
+use crate::collection::SEPARATOR;
+use crate::query::TextKey;
+use crate::stamped::time_key;
+use registrar_aggregates::text::fold as fold_text;
+use registrar_aggregates::user::{Classification, Phone};
+use registrar_aggregates::values::EmailAddress;
 
 /// Finds users by a number of identifiers.
-pub const ID: TextKey<UserDocument> = TextKey("id", PhantomData);
-/// Time of the last change.
-pub const UPDATED_AT: TextKey<UserDocument> = TextKey("updated_at", PhantomData);
-/// The e-mail address as [`email_key`](super::email_key) writes it; empty without one.
-pub const EMAIL: TextKey<UserDocument> = TextKey("email", PhantomData);
-/// The telephone number; empty without one.
-pub const PHONE: TextKey<UserDocument> = TextKey("phone", PhantomData);
-/// First name, folded.
-pub const FIRST_NAME: TextKey<UserDocument> = TextKey("first_name", PhantomData);
-/// Last name, folded.
-pub const LAST_NAME: TextKey<UserDocument> = TextKey("last_name", PhantomData);
-/// Date of birth; empty without one.
-pub const BIRTH_DATE: TextKey<UserDocument> = TextKey("birth_date", PhantomData);
-/// `true` for one that is neither disabled nor archived.
-pub const ENABLED: TextKey<UserDocument> = TextKey("enabled", PhantomData);
-/// `true` for one with a contact that is known to be its own; one that is kept beside a waiting one counts.
-pub const VERIFIED: TextKey<UserDocument> = TextKey("verified", PhantomData);
-/// The e-mail address that is known to be its own, as [`email_key`](super::email_key) writes it: the shown one, or the one that is kept while
-/// another waits. Empty without one. People who are named by an address are looked up by this alone.
-pub const VERIFIED_EMAIL: TextKey<UserDocument> = TextKey("verified_email", PhantomData);
-/// Since when a contact waits for its confirmation while a verified one is kept, the longer of both; empty if none does.
-pub const WAITING_SINCE: TextKey<UserDocument> = TextKey("waiting_since", PhantomData);
-/// `true` if the e-mail address that is shown is known to be its own.
-pub const EMAIL_VERIFIED: TextKey<UserDocument> = TextKey("email_verified", PhantomData);
-/// `true` if the telephone number that is shown is known to be its own.
-pub const PHONE_VERIFIED: TextKey<UserDocument> = TextKey("phone_verified", PhantomData);
-/// `true` for one that has individuals and works for no organization.
-pub const PARTICIPANT: TextKey<UserDocument> = TextKey("participant", PhantomData);
-/// `true` for one that has set a password and confirmed it.
-pub const REGISTERED: TextKey<UserDocument> = TextKey("registered", PhantomData);
-/// The class that it counts as; empty as long as none was given.
-pub const CLASSIFICATION: TextKey<UserDocument> = TextKey("classification", PhantomData);
-/// Its primary individual; empty without one.
-pub const PRIMARY_INDIVIDUAL: TextKey<UserDocument> = TextKey("primary_individual", PhantomData);
-/// Where it belongs and what it is there, as [`member_of`](super::member_of), [`holding`](super::holding), [`leading`](super::leading) and
-/// [`working_in`](super::working_in) write it.
-pub const PLACES: TextsKey<UserDocument> = TextsKey("places", PhantomData);
-/// Names, e-mail address and telephone number.
-pub const SEARCH: SearchKey<UserDocument> = SearchKey("search", PhantomData);
-/// Oldest first.
-pub const BY_CREATION: Sort<UserDocument> = Sort(&["created_at"], PhantomData);
-/// Longest waiting first.
-pub const BY_WAITING: Sort<UserDocument> = Sort(&["waiting_since"], PhantomData);
-/// By identifier.
-pub const BY_ID: Sort<UserDocument> = Sort(&[], PhantomData);
-/// By e-mail address.
-pub const BY_EMAIL: Sort<UserDocument> = Sort(&["email"], PhantomData);
-/// By first name.
-pub const BY_FIRST_NAME: Sort<UserDocument> = Sort(&["first_name"], PhantomData);
-/// By last name.
-pub const BY_LAST_NAME: Sort<UserDocument> = Sort(&["last_name"], PhantomData);
+pub const ID: TextKey<UserDocument> = TextKey::ID;
+
+crate::collection! {
+    "users" of UserDocument, hot: true, id: |user| user.profile.id.to_string();
+    keys {
+        CREATED_AT: Text = |user| time_key(user.created_at);
+        /// Time of the last change.
+        pub UPDATED_AT: Text = |user| time_key(user.updated_at);
+        /// The e-mail address as [`email_key`] writes it; empty without one.
+        pub EMAIL: Text = |user| user.contacts.email.as_ref().map(email_key).unwrap_or_default();
+        /// The telephone number; empty without one.
+        pub PHONE: Text = |user| user.contacts.phone.as_ref().map_or("", Phone::as_str).to_owned();
+        /// First name, folded.
+        pub FIRST_NAME: Text = |user| name_key(&user.names.first_name);
+        /// Last name, folded.
+        pub LAST_NAME: Text = |user| name_key(&user.names.last_name);
+        /// Date of birth; empty without one.
+        pub BIRTH_DATE: Text = |user| user.birth_date.as_ref().map_or("", |date| date.as_str()).to_owned();
+        /// `true` for one that is neither disabled nor archived.
+        pub ENABLED: Text = |user| user.state.is_enabled().to_string();
+        /// `true` for one with a contact that is known to be its own; one that is kept beside a waiting one counts.
+        pub VERIFIED: Text = |user| user.is_verified().to_string();
+        /// The e-mail address that is known to be its own, as [`email_key`] writes it: the shown one, or the one that
+        /// is kept while another waits. Empty without one. People who are named by an address are looked up by this
+        /// alone.
+        pub VERIFIED_EMAIL: Text = |user| user.contacts.proven_email().map(email_key).unwrap_or_default();
+        /// Since when a contact waits for its confirmation while a verified one is kept, the longer of both; empty if
+        /// none does.
+        pub WAITING_SINCE: Text = |user| user.waiting_since().map(time_key).unwrap_or_default();
+        /// `true` if the e-mail address that is shown is known to be its own.
+        pub EMAIL_VERIFIED: Text = |user| user.contacts.email_verified.to_string();
+        /// `true` if the telephone number that is shown is known to be its own.
+        pub PHONE_VERIFIED: Text = |user| user.contacts.phone_verified.to_string();
+        /// `true` for one that has individuals and works for no organization.
+        pub PARTICIPANT: Text = |user| user.is_participant().to_string();
+        /// `true` for one that has set a password and confirmed it.
+        pub REGISTERED: Text = |user| user.is_registered().to_string();
+        /// The class that it counts as; empty as long as none was given.
+        pub CLASSIFICATION: Text = |user| user.classification.map_or("", Classification::name).to_owned();
+        /// Its primary individual; empty without one.
+        pub PRIMARY_INDIVIDUAL: Text = |user| user.individuals.first().map(ToString::to_string).unwrap_or_default();
+        /// Where it belongs and what it is there, as [`member_of`](super::member_of), [`holding`](super::holding),
+        /// [`leading`](super::leading) and [`working_in`](super::working_in) write it.
+        pub PLACES: Texts = |user| user.places();
+        /// Names and e-mail address. Not the telephone number, which not everybody who sees a user is shown.
+        pub SEARCH: Search = |user| {
+            let [first, last] = [&user.names.first_name, &user.names.last_name].map(|name| fold_text(name));
+            let email = fold_text(user.contacts.email.as_ref().map_or("", EmailAddress::as_str));
+            format!("{first} {last}{SEPARATOR}{email}")
+        };
+    }
+    indexes {
+        [CREATED_AT],
+        [UPDATED_AT],
+        [EMAIL],
+        [PHONE],
+        [VERIFIED_EMAIL],
+        [WAITING_SINCE],
+        [FIRST_NAME],
+        [LAST_NAME],
+        [PRIMARY_INDIVIDUAL],
+        [PLACES],
+    }
+    counts {
+        [],
+        [ENABLED, VERIFIED],
+        [ENABLED, VERIFIED, PARTICIPANT],
+        [ENABLED, VERIFIED] each PLACES from MEMBER_OF,
+        [ENABLED, VERIFIED, PARTICIPANT] each PLACES from MEMBER_OF,
+    }
+    sorts {
+        /// Oldest first.
+        pub BY_CREATION = [CREATED_AT];
+        /// Longest waiting first.
+        pub BY_WAITING = [WAITING_SINCE];
+        /// By identifier.
+        pub BY_ID = [];
+        /// By e-mail address.
+        pub BY_EMAIL = [EMAIL];
+        /// By first name.
+        pub BY_FIRST_NAME = [FIRST_NAME];
+        /// By last name.
+        pub BY_LAST_NAME = [LAST_NAME];
+    }
+}

@@ -19,7 +19,7 @@ use registrar_aggregates::user::{BirthDate, Classification, Phone, Role, SystemR
 use registrar_aggregates::values::{
     EmailAddress, FeatureSettingId, GroupId, IndividualId, OrganizationId, SessionId, TaskId, TotpId, UserId,
 };
-use registrar_projections::{AnyDocument, CollectionId, KeyKind, KeyValue};
+use registrar_projections::{AnyDocument, CollectionId, FOLLOWING, INLINE, KeyKind, KeyValue};
 use std::fmt::Write;
 use uuid::Uuid;
 
@@ -36,9 +36,19 @@ fn kind(kind: KeyKind) -> &'static str {
     }
 }
 
-fn declared(id: CollectionId) -> String {
+/// The projection that writes a collection, with its version.
+fn written_by(id: CollectionId) -> String {
+    let all = INLINE.iter().chain(FOLLOWING);
+    let mut writers = all.filter(|projection| projection.collections.contains(&id));
+    let (writer, other) = (writers.next(), writers.next());
+    assert!(other.is_none(), "{id:?} is written by one projection");
+    writer.map(|projection| format!("{} {}", projection.name, projection.version)).expect("a projection writes it")
+}
+
+/// A collection as tables, indexes and counts are made of it.
+fn declared(id: CollectionId) -> (String, String) {
     let collection = id.collection();
-    let mut lines = format!("{}{}\n", collection.name, if collection.hot { ", hot" } else { "" });
+    let mut lines = if collection.hot { "  hot\n".to_owned() } else { String::new() };
     for key in collection.keys {
         let _ = writeln!(lines, "  {} {}", key.name, kind(key.kind));
     }
@@ -49,13 +59,20 @@ fn declared(id: CollectionId) -> String {
         let each = counted.each.map(|each| format!(" each {} from {:?}", each.key, each.prefix)).unwrap_or_default();
         let _ = writeln!(lines, "{}", format!("  count {}{each}", counted.keys.join(", ")).trim_end());
     }
-    lines
+    (format!("{} by {}\n", collection.name, written_by(id)), lines)
 }
 
-/// Tables, indexes and counts follow from nothing else.
+/// Tables, indexes and counts follow from nothing else. Nodes tell by the version of the projection whether documents
+/// are theirs, older or newer, so a version must not stand for two declarations.
 #[test]
 fn collections_declare_what_the_file_says() {
-    let found: String = CollectionId::ALL.iter().copied().map(declared).collect();
+    let declared: Vec<_> = CollectionId::ALL.iter().copied().map(declared).collect();
+    for (header, lines) in &declared {
+        let Some((_, former)) = DECLARED.split_once(header) else { continue };
+        let former: String = former.split_inclusive('\n').take_while(|line| line.starts_with(' ')).collect();
+        assert_eq!(&former, lines, "raise the version: {header}");
+    }
+    let found: String = declared.into_iter().map(|(header, lines)| header + &lines).collect();
     assert!(found == DECLARED, "Collections declare something else than declared.txt says:\n\n{found}");
 }
 
@@ -200,8 +217,9 @@ fn shown(document: &AnyDocument) -> String {
         let _ = writeln!(lines, "  {} = {value}", key.name);
     }
     if let AnyDocument::AuditEntries(entry) = document {
-        let changed = entry.changes.iter();
-        changed.for_each(|c| drop(writeln!(lines, "  {}: {} -> {}", c.path, c.old_value, c.new_value)));
+        for change in &entry.changes {
+            let _ = writeln!(lines, "  {}: {} -> {}", change.path, change.old_value, change.new_value);
+        }
     }
     lines
 }
@@ -213,7 +231,7 @@ fn documents_have_the_keys_that_the_file_says() {
     let events: Vec<_> = happened().into_iter().map(|(id, event)| recorder.record(&id, event)).collect();
     let mut documents = history(events.iter().cloned()).0;
     for event in &events {
-        for follower in registrar_projections::FOLLOWING {
+        for follower in FOLLOWING {
             (follower.wants)(event).into_iter().for_each(|key| documents.provide(key, None));
             (follower.fold)(event, &mut documents).expect("the event fits");
         }

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, Utc};
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::stamped::Stamped;
-use registrar_projections::{AdminDocument, ApiKeyDocument, OrganizationDocument, UserDocument};
+use registrar_projections::{AdminDocument, UserDocument};
 
 /// A version of a document. A database that lost its last commits numbers other changes alike, but not at the same
 /// millisecond, so a tag that was given out before matches none of them.
@@ -52,20 +52,8 @@ impl From<&AdminDocument> for Revision {
     }
 }
 
-impl From<&ApiKeyDocument> for Revision {
-    fn from(document: &ApiKeyDocument) -> Self {
-        Revision::new(document.version, document.updated_at)
-    }
-}
-
 impl From<&GroupDocument> for Revision {
     fn from(document: &GroupDocument) -> Self {
-        Revision::new(document.version, document.updated_at)
-    }
-}
-
-impl From<&OrganizationDocument> for Revision {
-    fn from(document: &OrganizationDocument) -> Self {
         Revision::new(document.version, document.updated_at)
     }
 }

@@ -71,7 +71,7 @@ pub(super) async fn get_v1(call: Call, Parameters(people): Parameters<People>) -
 pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation>) -> Answered {
     let at = Source::Pointer("/data/attributes/organization-id".to_owned());
     let (id, act) = (creation.organization_id, OrganizationAct::Administer);
-    let organization = call.named::<OrganizationDocument>(at, id, act).await?.profile.id;
+    let organization = call.named::<OrganizationDocument>(at, id, act).await?.id;
     let pointer = "/data/attributes/individual-ids";
     let individuals = named::individuals(&call, organization, pointer, &creation.individual_ids).await?;
     let leaders = named::leaders(&call, organization, &creation.leader_ids, &BTreeSet::new()).await?;

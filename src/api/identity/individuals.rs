@@ -25,7 +25,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewIndividual
         futures::try_join!(call.user_by_id(UserId(new.owner_id)), call.seen::<OrganizationDocument>(organization))?;
     let owner = match (user, organization) {
         (Some(user), _) => Owner::User(user.profile.id),
-        (None, Some(organization)) => Owner::Organization(organization.profile.id),
+        (None, Some(organization)) => Owner::Organization(organization.id),
         (None, None) => return Err(attribute("owner-id", "names neither a user nor an organization")),
     };
     let id = new.individual_id;

@@ -40,7 +40,7 @@ pub(super) struct Wanted {
 
 /// Adds a user, with a role if one is named.
 pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) -> Answered {
-    let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?.profile.id;
+    let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?.id;
     let user = addition.user.existing(&call).await?.profile.id;
     let role = match addition.role_id {
         Some(id) => match call.seen::<AnyRole>(id).await?.as_deref() {
@@ -61,7 +61,7 @@ pub(super) async fn remove(call: Call, Attributes(user): Attributes<OneUser>) ->
     let user = user.find(&call).await?.ok_or(NO_USER);
     let oneself = user.as_ref().is_ok_and(|user| call.is(user.profile.id));
     call.require(oneself || call.may(&*organization, OrganizationAct::Administer).await?)?;
-    let (user, organization) = (user?.profile.id, organization.profile.id);
+    let (user, organization) = (user?.profile.id, organization.id);
     call.commit(Reply::done(), |node, context| async move {
         membership::leave(node, context, user, organization).await.map_err(|error| match error {
             DirectoryError::Refused(Refusal::User(UserError::NotAMember | UserError::NotFound)) => NO_USER,
@@ -110,7 +110,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
         },
     };
     match user {
-        Some(user) => of_user(&call, &user, organization.map(|organization| organization.profile.id)).await,
+        Some(user) => of_user(&call, &user, organization.map(|organization| organization.id)).await,
         None => match organization {
             Some(organization) => of_organization(&call, &organization).await,
             None => call.nothing(),
@@ -120,7 +120,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
 
 async fn of_organization(call: &Call, organization: &OrganizationDocument) -> Answered {
     call.require(call.holder.sees_everybody() || call.may(organization, OrganizationAct::Administer).await?)?;
-    let id = organization.profile.id;
+    let id = organization.id;
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::member_of(id));
     let page = call.page(query).await?;
@@ -132,7 +132,7 @@ async fn of_organization(call: &Call, organization: &OrganizationDocument) -> An
 async fn of_user(call: &Call, user: &UserDocument, only: Option<OrganizationId>) -> Answered {
     let unlimited = call.is(user.profile.id) || call.holder.sees_everybody();
     let viewer = Viewer::of(call, std::slice::from_ref(user)).await?;
-    let known = viewer.memberships(user).map(|(organization, _)| organization.profile.id);
+    let known = viewer.memberships(user).map(|(organization, _)| organization.id);
     let known: Vec<_> = known.filter(|id| unlimited || call.holder.is_admin(*id)).collect();
     call.require(unlimited || !known.is_empty())?;
     call.require(unlimited || only.is_none_or(|only| known.contains(&only)))?;

@@ -120,7 +120,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
         theme_id: changes.theme_id,
         sign_in_url: None,
     };
-    let (id, expected) = (organization.profile.id, call.expected(&*organization)?);
+    let (id, expected) = (organization.id, call.expected(&*organization)?);
     call.commit_document::<OrganizationDocument, DirectoryError, _>(
         id.to_string(),
         Reply::found,
@@ -145,5 +145,5 @@ fn resource(organization: &OrganizationDocument) -> Resource {
         "theme-id": tenancy.theme_id,
         "timezone": organization.time_zone(),
     });
-    Resource::new("organizations", organization.profile.id, attributes).at(organization)
+    Resource::new("organizations", organization.id, attributes).at(organization)
 }

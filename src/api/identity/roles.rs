@@ -54,7 +54,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     let Some(organization) = call.seen::<OrganizationDocument>(organization).await? else {
         return Ok(whole(vec![]));
     };
-    let id = organization.profile.id;
+    let id = organization.id;
     let query = Query::<RoleDocument>::sorted(&roles::BY_NAME, Direction::Ascending)
         .equal(&roles::ORGANIZATION_ID, id.to_string());
     let found = call.documents().page(query.page(0, 100)).await?.value.items;

@@ -9,7 +9,7 @@ use serde_json::json;
 pub(super) async fn get(call: Call) -> Answered {
     let task = call.load::<TaskDocument>(()).await?;
     let attributes = json!({
-        "state": task.state.name(),
+        "state": task.progress.name(),
         "created-time": times::write(task.created_at),
         "finished-time": task.finished_at.map(times::write),
         "error": task.error,

@@ -95,7 +95,7 @@ impl From<&OrganizationDocument> for Organizations {
         let details = &document.details;
         let status = document.status.code();
         Organizations {
-            id: id(document.profile.id.0),
+            id: id(document.id.0),
             name: document.name.clone(),
             org_id: details.number.clone().unwrap_or_default(),
             org_type: code_id(details.kind.as_ref()).unwrap_or_default(),
@@ -142,7 +142,7 @@ pub struct OrganizationWithParts {
 
 impl From<&OrganizationDocument> for OrganizationWithParts {
     fn from(document: &OrganizationDocument) -> Self {
-        let owner = id(document.profile.id.0);
+        let owner = id(document.id.0);
         OrganizationWithParts {
             organization: document.into(),
             modes: document.modes.iter().map(|part| mode(part, &owner)).collect(),

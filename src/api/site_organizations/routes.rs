@@ -340,7 +340,7 @@ fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>, spelli
 fn created(outcome: &Outcome) -> Option<Answer> {
     let document: &OrganizationDocument = outcome.document()?;
     let mut answer = display(StatusCode::CREATED, document, &Organizations::from(document)).ok()?;
-    let location = format!("/ec-site-svc/rest/v1.0/organizations/{}", responses::id(document.profile.id.0));
+    let location = format!("/ec-site-svc/rest/v1.0/organizations/{}", responses::id(document.id.0));
     answer.headers.push((LOCATION.to_string(), location));
     Some(answer)
 }

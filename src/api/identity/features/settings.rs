@@ -79,7 +79,7 @@ pub(in crate::api::identity) async fn list_organization(
         Some(id) => {
             let found = call.rightful::<OrganizationDocument>(&id.to_string(), OrganizationAct::Administer).await?;
             let Some(found) = found else { return call.nothing() };
-            query.equal(&ORGANIZATION_ID, found.profile.id.to_string())
+            query.equal(&ORGANIZATION_ID, found.id.to_string())
         }
         None if call.holder.holds_everything() => query,
         None => query.one_of(&ORGANIZATION_ID, administered(&call)),

@@ -23,7 +23,7 @@ impl Organizations {
     pub(in crate::api::identity) async fn named(call: &Call, ids: BTreeSet<OrganizationId>) -> Result<Self, ApiError> {
         let ids = ids.iter().map(ToString::to_string);
         let found = call.documents().find_all::<OrganizationDocument>(ids).await?;
-        Ok(Organizations(found.into_iter().map(|found| (found.profile.id, found)).collect()))
+        Ok(Organizations(found.into_iter().map(|found| (found.id, found)).collect()))
     }
 
     /// One of them.
@@ -66,7 +66,7 @@ impl Viewer {
 
     /// The same with one more organization that is known to be seen.
     pub(in crate::api::identity) fn with(mut self, organization: Arc<OrganizationDocument>) -> Self {
-        self.organizations.0.insert(organization.profile.id, organization);
+        self.organizations.0.insert(organization.id, organization);
         self
     }
 
@@ -113,10 +113,9 @@ impl Viewer {
     }
 
     fn roles(&self, user: &UserDocument, only: Option<OrganizationId>) -> Value {
-        let within =
-            self.memberships(user).filter(|(organization, _)| only.is_none_or(|only| only == organization.profile.id));
+        let within = self.memberships(user).filter(|(organization, _)| only.is_none_or(|only| only == organization.id));
         let own = within.flat_map(|(organization, roles)| {
-            let id = organization.profile.id;
+            let id = organization.id;
             roles.iter().map(move |role| {
                 json!({
                     "id": role.id(id),
@@ -146,7 +145,7 @@ impl Viewer {
         let time = |time: Option<chrono::DateTime<chrono::Utc>>| time.map(times::write);
         let grants = times::write(user.grants_at);
         let personal = self.personal.contains(&user.profile.id);
-        let own: Vec<_> = self.memberships(user).map(|(organization, _)| organization.profile.id).collect();
+        let own: Vec<_> = self.memberships(user).map(|(organization, _)| organization.id).collect();
         let default = user.default_organization.filter(|id| own.contains(id));
         let admin = self
             .current
@@ -215,7 +214,7 @@ impl Viewer {
 
 fn reference(organization: &OrganizationDocument) -> Value {
     json!({
-        "id": organization.profile.id,
+        "id": organization.id,
         "name": organization.handle(),
         "display-name": organization.name,
     })

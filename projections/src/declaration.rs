@@ -1,0 +1,65 @@
+//! How a document type declares its collection.
+
+/// Declares the collection of a document type: implements [`Document`](crate::Document) for it and makes a typed
+/// constant of every key and every order.
+///
+/// The column of a key has the key's name, in lower case. Indexes, counts and orders name keys of the same declaration:
+/// a list of values is indexed alone, counts go by texts, and an order compares scalars. Anything else does not compile.
+///
+/// - `hot`: whether folds come back to a document soon after it was written; see [`Collection`](crate::Collection).
+/// - `sealed`: a function from a document to what [`Document::sealed_fields`](crate::Document::sealed_fields) answers.
+/// - `counts`: keys whose combinations of values are counted, `[]` for the whole collection; with `each KEY from PREFIX`
+///   once for each text of `KEY` that begins with `PREFIX`.
+#[macro_export]
+macro_rules! collection {
+    (
+        $name:literal of $document:ty, hot: $hot:literal, id: |$identified:ident| $id:expr $(, sealed: $sealed:path)?;
+        $(keys { $($(#[$about:meta])* $visibility:vis $KEY:ident: $Kind:ident = |$it:ident| $value:expr;)+ })?
+        $(indexes { $([$($indexed:ident),+]),+ $(,)? })?
+        $(counts { $([$($counted:ident),*] $(each $each:ident from $prefix:expr)?),+ $(,)? })?
+        $(sorts { $($(#[$sort_about:meta])* $sort_visibility:vis $SORT:ident = [$($sorted:ident),*];)+ })?
+    ) => {
+        $($(
+            $(#[$about])*
+            $visibility const $KEY: $crate::key::Key<$document, $crate::key::$Kind> = {
+                const COLUMN: &[u8] = &$crate::key::lowercase::<{ stringify!($KEY).len() }>(stringify!($KEY));
+                $crate::key::Key::<$document, $crate::key::$Kind>::declared(COLUMN, |$it| {
+                    <$crate::key::$Kind as $crate::key::Kind>::stored($value)
+                })
+            };
+        )+)?
+
+        $($(
+            $(#[$sort_about])*
+            $sort_visibility const $SORT: $crate::key::Sort<$document> =
+                $crate::key::Sort::declared(const { &[$($crate::key::Key::<$document, _>::scalar(&$sorted)),*] });
+        )+)?
+
+        impl $crate::collection::Document for $document {
+            const COLLECTION: &'static $crate::collection::Collection = &$crate::collection::Collection {
+                name: $name,
+                keys: &[$($($KEY.column()),+)?],
+                indexes: &[$($(const { &$crate::collection!(@index $document, $($indexed),+) }),+)?],
+                counted: &[$($(
+                    $crate::collection::Counted::by(
+                        const { &[$($crate::key::TextKey::<$document>::name(&$counted)),*] },
+                    )
+                    $(.each($crate::key::TextsKey::<$document>::name(&$each), $prefix))?
+                ),+)?],
+                hot: $hot,
+            };
+            const VALUES: &'static [fn(&Self) -> $crate::collection::KeyValue] = &[$($($KEY.value()),+)?];
+
+            fn id(&self) -> String {
+                let $identified = self;
+                $id
+            }
+
+            $(fn sealed_fields(&self) -> Vec<(String, Vec<String>)> {
+                $sealed(self)
+            })?
+        }
+    };
+    (@index $document:ty, $only:ident) => { [$crate::key::Key::<$document, _>::indexed(&$only)] };
+    (@index $document:ty, $($key:ident),+) => { [$($crate::key::Key::<$document, _>::scalar(&$key)),+] };
+}
