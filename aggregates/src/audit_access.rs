@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, convert::Infallible};
 pub struct AuditAccess;
 
 /// The only thing to say: that it was read.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RecordReading {
     /// What was read, in the words of the domain, e.g. `ecg-admins`.
     pub trail: String,

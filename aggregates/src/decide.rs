@@ -1,5 +1,7 @@
 //! The shape all aggregates share.
 
+use crate::{DomainEvent, EventFacts, OfDomain};
+
 /// How states of an aggregate are kept as snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshots {
@@ -11,7 +13,14 @@ pub struct Snapshots {
 }
 
 /// An aggregate whose decisions are plain functions of state and command.
-pub trait Decide: cqrs_es::Aggregate {
+pub trait Decide:
+    cqrs_es::Aggregate<
+        Command: Clone + Send + Sync,
+        Event: EventFacts + OfDomain + Into<DomainEvent>,
+        Error: Send + Sync + 'static,
+    > + Clone
+    + 'static
+{
     /// For an aggregate whose streams grow long enough to be worth snapshots; `None` for one that is always read from its
     /// events.
     const SNAPSHOT: Option<Snapshots> = None;

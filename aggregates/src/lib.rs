@@ -24,6 +24,7 @@ pub mod key_ring;
 pub mod metadata;
 pub mod organization;
 pub mod personal;
+pub mod processes;
 pub mod refusal;
 #[cfg(test)]
 pub(crate) mod samples;

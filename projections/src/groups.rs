@@ -22,6 +22,7 @@ use registrar_aggregates::DomainEvent;
 use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::group::{GroupEvent, GroupKind, NodeType, SystemGroup};
 use registrar_aggregates::organization::OrganizationEvent;
+use registrar_aggregates::processes::groups::GroupRef;
 use registrar_aggregates::text::fold as fold_text;
 use registrar_aggregates::values::{GroupId, OrganizationId};
 use serde::{Deserialize, Serialize};
@@ -298,5 +299,11 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         DomainEvent::Staffing(change) => log::of_staffing(event, change, documents),
         DomainEvent::Tree(change) => tree::fold(event, change, documents),
         _ => Ok(()),
+    }
+}
+
+impl From<&GroupDocument> for GroupRef {
+    fn from(group: &GroupDocument) -> Self {
+        GroupRef { organization: group.organization_id, id: group.id }
     }
 }

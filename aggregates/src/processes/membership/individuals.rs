@@ -1,0 +1,48 @@
+//! Individuals: whose they are, and the organizations that they count as participants of.
+
+use super::profile;
+use crate::group::placement::{self, Placement, PlacementCommand};
+use crate::individual::{Individual, IndividualCommand, Owner};
+use crate::processes::organizations::{check_takes_additions, exists};
+use crate::processes::{Step, Streams};
+use crate::user::{Profile, Role, User, UserCommand};
+use crate::values::{IndividualId, OrganizationId};
+
+/// Notes an individual and its owner. One that a user owns counts as one of every organization that the user takes part
+/// in, retired ones too, where it adds nothing to what the user is there.
+///
+/// # Errors
+/// `OtherOwner`; refusals of the user or the organization that is to own it.
+pub fn record_individual(streams: &mut Streams, individual: IndividualId, owner: Owner) -> Step<()> {
+    let command = IndividualCommand::Record { id: individual, owner };
+    let new = streams.execute::<Individual>(individual, command)?;
+    match owner {
+        _ if !new => Ok(()),
+        Owner::Organization(organization) => {
+            check_takes_additions(streams, organization)?;
+            enroll(streams, organization, individual)
+        }
+        Owner::User(user) => {
+            streams.execute::<User>(user, UserCommand::AddIndividual(individual))?;
+            let organizations = taking_part(profile(streams, user)?);
+            organizations.into_iter().try_for_each(|organization| enroll(streams, organization, individual))
+        }
+    }
+}
+
+/// Makes an individual one of an organization's, unless the organization was deleted.
+pub(super) fn enroll(streams: &mut Streams, organization: OrganizationId, individual: IndividualId) -> Step<()> {
+    if !exists(streams, organization)? {
+        return Ok(());
+    }
+    let places = placement::stream(organization, individual);
+    let command = PlacementCommand::Enroll { organization_id: organization, individual_id: individual };
+    streams.execute::<Placement>(places, command)?;
+    Ok(())
+}
+
+/// The organizations that a user takes part in.
+fn taking_part(profile: &Profile) -> Vec<OrganizationId> {
+    let taking = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
+    taking.map(|(organization, _)| *organization).collect()
+}

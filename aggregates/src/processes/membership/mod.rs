@@ -1,0 +1,254 @@
+//! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
+//! individuals and the posts of users, all in one commit.
+
+mod granting;
+mod individuals;
+mod rosters;
+#[cfg(test)]
+mod tests;
+
+pub use individuals::record_individual;
+
+use super::organizations::check_takes_additions;
+use super::{Step, Stop, Streams, refused};
+use crate::granting::{Grant, Granter};
+use crate::group::placement::{self, Placement, PlacementCommand};
+use crate::group::staffing::{CARRYING, keeps_posts};
+use crate::individual::{Individual, IndividualCommand, Owner};
+use crate::user::{Creation, Home, Profile, Role, SystemRole, User, UserCommand, UserError};
+use crate::values::{IndividualId, OrganizationId, UserId};
+use granting::{check_granter, end_posts, end_posts_not_in_force};
+use individuals::enroll;
+use rosters::{join_roster, join_rosters, leave_roster, leave_rosters};
+
+/// What a new user is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Something in an organization; without a role a mere member.
+    Member(OrganizationId, Option<Role>),
+    /// Something in the whole system.
+    System(SystemRole),
+    /// Something in the whole system and a member of an organization.
+    SystemIn(OrganizationId, SystemRole),
+}
+
+impl Part {
+    /// The home of an account that is created with the part.
+    #[must_use]
+    pub fn home(self) -> Home {
+        match self {
+            Part::Member(organization, _) | Part::SystemIn(organization, _) => Home::of(organization),
+            Part::System(_) => Home::SYSTEM,
+        }
+    }
+}
+
+/// Creates a user with its part, whose organization is the home of the account; with `individual` if the part asks for one.
+///
+/// # Errors
+/// Refusals of the user, and of an organization that takes no additions.
+pub fn create(streams: &mut Streams, creation: &Creation, part: Option<Part>, individual: IndividualId) -> Step<()> {
+    let user = creation.id;
+    let home = part.map(Part::home).or(creation.home);
+    streams.execute::<User>(user, UserCommand::Create(Box::new(Creation { home, ..creation.clone() })))?;
+    match part {
+        Some(Part::Member(organization, role)) => join_as(streams, user, organization, role, individual),
+        Some(Part::System(role)) => grant_system_as(streams, user, role),
+        Some(Part::SystemIn(organization, role)) => {
+            join_as(streams, user, organization, None, individual)?;
+            grant_system_as(streams, user, role)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Makes a user a member of an organization, and gives a role there if one is named; with `individual` if the role asks for
+/// one.
+///
+/// # Errors
+/// Refusals of the granter, the user, and an organization that takes no additions.
+pub fn join(
+    streams: &mut Streams,
+    granter: &Granter,
+    user: UserId,
+    organization: OrganizationId,
+    role: Option<Role>,
+    individual: IndividualId,
+) -> Step<()> {
+    check_granter(streams, granter, Grant::Membership(organization), user)?;
+    if let Some(role) = role {
+        check_granter(streams, granter, Grant::Role(organization, role), user)?;
+        end_posts_not_in_force(streams, user, organization, role)?;
+    }
+    join_as(streams, user, organization, role, individual)
+}
+
+/// Gives a member of an organization a role there; with `individual` if the role asks for one.
+///
+/// # Errors
+/// `NotAMember`, and other refusals of the granter, of the user, and of an organization that takes no additions.
+pub fn grant(
+    streams: &mut Streams,
+    granter: &Granter,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+    individual: IndividualId,
+) -> Step<()> {
+    check_granter(streams, granter, Grant::Role(organization, role), user)?;
+    end_posts_not_in_force(streams, user, organization, role)?;
+    grant_as(streams, user, organization, role, individual)
+}
+
+/// Takes a role in an organization away. With the last role that posts need end the posts there; with the role of a
+/// participant the places of the user's individuals.
+///
+/// # Errors
+/// `LastAdmin`.
+pub fn revoke(streams: &mut Streams, user: UserId, organization: OrganizationId, role: Role) -> Step<()> {
+    let before = profile(streams, user)?.clone();
+    let held = before.memberships.get(&organization).is_some_and(|membership| membership.roles.contains(&role));
+    streams.execute::<User>(user, UserCommand::Revoke(organization, role))?;
+    if held && CARRYING.contains(&role) && !keeps_posts(profile(streams, user)?, organization) {
+        end_posts(streams, user, organization)?;
+    }
+    match role {
+        Role::Admin if held && before.state.is_enabled() => leave_roster(streams, Some(organization), user),
+        Role::Member if held => {
+            for individual in before.individuals {
+                let places = placement::stream(organization, individual);
+                streams.execute::<Placement>(places, PlacementCommand::Release)?;
+            }
+            Ok(())
+        }
+        Role::Admin | Role::Provider | Role::Member => Ok(()),
+    }
+}
+
+/// Gives a role in the whole system.
+///
+/// # Errors
+/// Refusals of the granter and of the user.
+pub fn grant_system(streams: &mut Streams, granter: &Granter, user: UserId, role: SystemRole) -> Step<()> {
+    check_granter(streams, granter, Grant::System(role), user)?;
+    grant_system_as(streams, user, role)
+}
+
+/// Takes a role in the whole system away.
+///
+/// # Errors
+/// `LastAdmin`.
+pub fn revoke_system(streams: &mut Streams, user: UserId, role: SystemRole) -> Step<()> {
+    let held = profile(streams, user)?.system_roles.contains(&role);
+    if held && role == SystemRole::Admin {
+        leave_roster(streams, None, user)?;
+    }
+    streams.execute::<User>(user, UserCommand::RevokeSystem(role))?;
+    Ok(())
+}
+
+/// Ends a membership with its roles, the posts of the user, and the places of its individuals.
+///
+/// # Errors
+/// `LastAdmin`; `NotAMember`.
+pub fn leave(streams: &mut Streams, user: UserId, organization: OrganizationId) -> Step<()> {
+    let Some(membership) = profile(streams, user)?.memberships.get(&organization).cloned() else {
+        return refused(UserError::NotAMember);
+    };
+    for role in membership.roles {
+        revoke(streams, user, organization, role)?;
+    }
+    end_posts(streams, user, organization)?;
+    streams.execute::<User>(user, UserCommand::Leave(organization))?;
+    Ok(())
+}
+
+/// Blocks a user, who stands on no roster from then on.
+///
+/// # Errors
+/// `Oneself`, `Archived`, `LastAdmin`.
+pub fn disable(streams: &mut Streams, user: UserId, by: UserId) -> Step<()> {
+    let before = profile(streams, user)?.clone();
+    streams.execute::<User>(user, UserCommand::Disable { by })?;
+    leave_rosters(streams, &before)
+}
+
+/// Lets a user in again.
+///
+/// # Errors
+/// `Archived`.
+pub fn enable(streams: &mut Streams, user: UserId) -> Step<()> {
+    let before = profile(streams, user)?.clone();
+    streams.execute::<User>(user, UserCommand::Enable)?;
+    join_rosters(streams, &before)
+}
+
+/// Ends a user for good, and their posts in every organization.
+///
+/// # Errors
+/// `LastAdmin`.
+pub fn archive(streams: &mut Streams, user: UserId) -> Step<()> {
+    let before = profile(streams, user)?.clone();
+    streams.execute::<User>(user, UserCommand::Archive)?;
+    leave_rosters(streams, &before)?;
+    for organization in before.memberships.into_keys() {
+        end_posts(streams, user, organization)?;
+    }
+    Ok(())
+}
+
+/// The profile of a user.
+///
+/// # Errors
+/// `NotFound`.
+pub(super) fn profile(streams: &mut Streams, user: UserId) -> Step<&Profile> {
+    streams.state::<User>(user)?.profile().ok_or(Stop::Refused(UserError::NotFound.into()))
+}
+
+fn join_as(
+    streams: &mut Streams,
+    user: UserId,
+    organization: OrganizationId,
+    role: Option<Role>,
+    individual: IndividualId,
+) -> Step<()> {
+    check_takes_additions(streams, organization)?;
+    streams.execute::<User>(user, UserCommand::Join(organization))?;
+    match role {
+        Some(role) => grant_as(streams, user, organization, role, individual),
+        None => Ok(()),
+    }
+}
+
+fn grant_as(
+    streams: &mut Streams,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+    individual: IndividualId,
+) -> Step<()> {
+    check_takes_additions(streams, organization)?;
+    streams.execute::<User>(user, UserCommand::Grant(organization, role))?;
+    let now = profile(streams, user)?.clone();
+    match role {
+        Role::Admin if now.state.is_enabled() => join_roster(streams, Some(organization), user),
+        Role::Admin | Role::Provider => Ok(()),
+        Role::Member => {
+            if now.individuals.is_empty() {
+                let command = IndividualCommand::Record { id: individual, owner: Owner::User(user) };
+                streams.execute::<Individual>(individual, command)?;
+                streams.execute::<User>(user, UserCommand::AddIndividual(individual))?;
+                return enroll(streams, organization, individual);
+            }
+            now.individuals.into_iter().try_for_each(|individual| enroll(streams, organization, individual))
+        }
+    }
+}
+
+fn grant_system_as(streams: &mut Streams, user: UserId, role: SystemRole) -> Step<()> {
+    streams.execute::<User>(user, UserCommand::GrantSystem(role))?;
+    if role == SystemRole::Admin && profile(streams, user)?.state.is_enabled() {
+        join_roster(streams, None, user)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Processes: decisions over several aggregates, each of which is committed as a whole or not at all.
+//!
+//! A process is a plain function over [`Streams`]. It decides by the states that are loaded and adds events to them. On a
+//! stream that is not loaded it stops with [`Stop::Need`]; whoever runs it loads the stream and runs it again from its
+//! start, so it must be a pure function: everything else that it decides by (new identifiers, the time, hashes) comes in
+//! with its arguments. Here is no I/O: loading, committing and retrying are the executor's.
+
+pub mod accounts;
+pub mod features;
+pub mod groups;
+pub mod guards;
+pub mod membership;
+pub mod moves;
+pub mod organizations;
+pub mod second_factor;
+pub mod sessions;
+pub mod sign_in;
+pub mod streams;
+#[cfg(test)]
+mod testing;
+
+pub use streams::{Decided, Loaded, Need, State, StreamId, Streams, Unloaded};
+
+use crate::{Decide, Refusal};
+use std::fmt::Display;
+
+/// The reason why a process stops before its end.
+#[derive(Debug)]
+pub enum Stop<E> {
+    /// Streams are not loaded.
+    Need(Vec<Unloaded>),
+    /// A stream is not at the version that the caller named.
+    OtherVersion,
+    /// The process refuses.
+    Refused(E),
+}
+
+impl<E> From<Need> for Stop<E> {
+    fn from(Need(streams): Need) -> Self {
+        Stop::Need(streams)
+    }
+}
+
+impl<E: Into<Refusal>> From<E> for Stop<Refusal> {
+    fn from(refusal: E) -> Self {
+        Stop::Refused(refusal.into())
+    }
+}
+
+impl<E> Stop<E> {
+    /// The same with another kind of refusal.
+    pub fn map<F>(self, refusal: impl FnOnce(E) -> F) -> Stop<F> {
+        match self {
+            Stop::Need(streams) => Stop::Need(streams),
+            Stop::OtherVersion => Stop::OtherVersion,
+            Stop::Refused(refused) => Stop::Refused(refusal(refused)),
+        }
+    }
+}
+
+/// The answer of a process over several aggregates.
+pub type Step<T> = Result<T, Stop<Refusal>>;
+
+fn refused<T>(refusal: impl Into<Refusal>) -> Step<T> {
+    Err(Stop::Refused(refusal.into()))
+}
+
+/// Stops unless the aggregate is at the version that the caller named, if one was.
+fn check_version<A: Decide>(streams: &mut Streams, id: impl Display, expected: Option<u64>) -> Step<()> {
+    match expected {
+        Some(expected) if streams.version::<A>(id)? != expected => Err(Stop::OtherVersion),
+        _ => Ok(()),
+    }
+}
