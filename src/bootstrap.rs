@@ -2,10 +2,10 @@
 
 use crate::auth::{PasswordHasher, passwords, permissions};
 use crate::config::{ADMIN_PASSWORD, FirstAdministrator};
-use crate::directory::passwords::{NotAccepted, Pwned, Rules, Weak, accept};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
+use crate::processes::passwords::{NotAccepted, Pwned, Rules, Weak, accept};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Granter, Person, Registration};
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};

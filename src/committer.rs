@@ -12,11 +12,11 @@ mod memory;
 mod stream;
 mod task;
 
-use crate::executor::Outcome;
 use crate::heads::HeadSender;
 use crate::history::Histories;
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Head, Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
+use crate::outcome::Outcome;
 use crate::read_store::{ReadStore, Recent};
 use crate::vault::{KeysBySubject, Vault};
 use intake::Intake;

@@ -14,9 +14,9 @@ pub use nats::NatsArgs;
 pub use sessions::SessionArgs;
 
 use crate::auth::{Rate, SessionBounds};
-use crate::directory::passwords::Pwned;
-use crate::directory::second_factor::Requirement;
 use crate::node::StoreSettings;
+use crate::processes::passwords::Pwned;
+use crate::processes::second_factor::Requirement;
 use crate::publisher::NatsSettings;
 use crate::service_documents::ServiceDocuments;
 use crate::vault::{MasterKey, MasterKeyError, MasterKeys};

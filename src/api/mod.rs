@@ -13,10 +13,10 @@ pub mod site_organizations;
 
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::config::FIRST_PASSWORD_LIFE;
-use crate::directory::passwords::Pwned;
-use crate::directory::second_factor::Requirement;
-use crate::directory::sign_in::Failures;
 use crate::node::Node;
+use crate::processes::passwords::Pwned;
+use crate::processes::second_factor::Requirement;
+use crate::processes::sign_in::Failures;
 use crate::publisher::PublisherStatus;
 use crate::replay::Replays;
 use crate::service_documents::ServiceDocuments;

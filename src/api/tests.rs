@@ -51,7 +51,7 @@ fn handlers_carry_out_writes_by_the_way_that_remembers_their_answers() {
             if name.starts_with("identity/") {
                 ways.extend(["RequestContext::", "RequestContext {"]);
             } else {
-                ways.extend(["executor.execute", "executor.append", "execute_together"]);
+                ways.extend(["executor.execute", "executor.append", "execute_process", "execute_informed"]);
             }
             found.extend(ways.iter().filter(|way| text.contains(**way)).map(|way| format!("{name}: {way}")));
         }

@@ -2,8 +2,8 @@
 
 use super::{output, start};
 use crate::config::{Secrets, StoreArgs};
-use crate::directory::organizations;
 use crate::executor::RequestContext;
+use crate::processes::organizations;
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use registrar_aggregates::organization::TenancyAmendment;

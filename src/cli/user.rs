@@ -3,15 +3,15 @@
 use super::{output, start};
 use crate::auth::{PasswordHasher, passwords};
 use crate::config::{ClearTextArgs, FirstPasswordArgs, PwnedArgs, Secrets, StoreArgs};
-use crate::directory::accounts::{self, Contact};
-use crate::directory::membership::{self, Part};
-use crate::directory::passwords::{self as rules, Pwned, Rules};
-use crate::directory::sessions::{self, Ended, Person};
-use crate::directory::sign_in;
-use crate::directory::{
+use crate::executor::RequestContext;
+use crate::processes::accounts::{self, Contact};
+use crate::processes::membership::{self, Part};
+use crate::processes::passwords::{self as rules, Pwned, Rules};
+use crate::processes::sessions::{self, Ended, Person};
+use crate::processes::sign_in;
+use crate::processes::{
     user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone, user_who_holds,
 };
-use crate::executor::RequestContext;
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};

@@ -3,10 +3,10 @@
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
 use super::{Append, ExpectedVersion, Job, Progress};
-use crate::executor::Outcome;
 use crate::journal::{
     ClockAhead, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId,
 };
+use crate::outcome::Outcome;
 use crate::read_store::ReadStore;
 use crate::vault::Vault;
 use quick_cache::unsync::Cache;

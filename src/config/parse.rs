@@ -2,8 +2,8 @@
 
 use super::ConfigError;
 use crate::auth::Rate;
-use crate::directory::passwords::Pwned;
-use crate::directory::second_factor::Requirement;
+use crate::processes::passwords::Pwned;
+use crate::processes::second_factor::Requirement;
 use axum::http::Uri;
 use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;

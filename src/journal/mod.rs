@@ -13,6 +13,8 @@ pub mod sqlite;
 pub mod tree;
 pub mod wrapped;
 
+pub use registrar_aggregates::processes::StreamId;
+
 use crate::read_store::Body;
 use archived::StreamPage;
 use async_trait::async_trait;
@@ -153,15 +155,6 @@ pub(crate) fn schema(migrations: &Migrator) -> i64 {
 /// Whether a release that knows `schema` may serve a database that wants at least `least`.
 pub(crate) fn check_schema(least: i64, schema: i64) -> JournalResult<()> {
     if least > schema { Err(JournalError::OldRelease) } else { Ok(()) }
-}
-
-/// Names a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct StreamId {
-    /// Aggregate type, kebab case.
-    pub aggregate_type: &'static str,
-    /// Aggregate id.
-    pub aggregate_id: String,
 }
 
 /// The end of the journal at some moment.

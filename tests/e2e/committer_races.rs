@@ -11,9 +11,11 @@ use registrar::executor::{ExecuteError, Outcome, RequestContext};
 use registrar::idempotency::{Answer, AnswerSlot};
 use registrar::journal::{Committed, JournalError, Lost, PAYLOAD_BYTES_MAX, ReadStep, StreamId};
 use registrar::node::Node;
-use registrar_aggregates::admin::{Admin, AdminCommand, AdminError, AdminEvent};
+use registrar_aggregates::Refusal;
+use registrar_aggregates::admin::{Admin, AdminCommand, AdminError, AdminEvent, Granter};
 use registrar_aggregates::individual::{IndividualEvent, Owner};
 use registrar_aggregates::organization::{Content, Organization, OrganizationCommand, OrganizationError, Stamp};
+use registrar_aggregates::processes::{Step, Streams, Unloaded};
 use registrar_aggregates::values::{IndividualId, OrganizationId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,35 +26,29 @@ fn read(stream: &StreamId, version: u64) -> ReadStep {
     ReadStep { stream: stream.clone(), version }
 }
 
-/// Puts one admin out of force, unless another one is out of force. `decided` is waited for between the first decision and
-/// its commit.
+/// Puts one admin out of force, unless another one is out of force. `decided` is waited for between the first load of both
+/// and the commit.
 async fn deactivate_unless(
     node: &Node,
     one: Uuid,
     other: Uuid,
     decided: &Barrier,
-) -> Result<(usize, Outcome), ExecuteError<AdminError>> {
+) -> Result<(usize, Outcome), ExecuteError<Refusal>> {
     let tries = AtomicUsize::new(0);
-    let tries = &tries;
-    let context = context();
-    let done = node.executor.execute_together(&context, |together| {
-        Box::pin(async move {
-            let free = matches!(together.state::<Admin>(&other.to_string()).await?, Admin::Active(_));
-            if free {
-                together
-                    .execute::<Admin>(
-                        &one.to_string(),
-                        AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System),
-                    )
-                    .await?;
-            }
-            if tries.fetch_add(1, Ordering::AcqRel) == 0 {
-                decided.wait().await;
-            }
-            Ok(())
-        })
-    });
-    let ((), outcome) = done.await?;
+    let both = [one, other].map(Unloaded::of::<Admin>);
+    let wait = || async {
+        if tries.fetch_add(1, Ordering::AcqRel) == 0 {
+            decided.wait().await;
+        }
+        Ok(())
+    };
+    let decide = |streams: &mut Streams, (): &()| {
+        if matches!(streams.state::<Admin>(other)?, Admin::Active(_)) {
+            streams.execute::<Admin>(one, AdminCommand::Deactivate(Granter::System))?;
+        }
+        Ok(())
+    };
+    let ((), outcome) = node.executor.execute_informed(&context(), &both, wait, decide).await?;
     Ok((tries.load(Ordering::Acquire), outcome))
 }
 
@@ -132,19 +128,19 @@ on_both_stores! {
         let (one, absent) = (Uuid::now_v7(), Uuid::now_v7());
         node.admin(one, registration(one, None)).await.unwrap();
         let tries = AtomicUsize::new(0);
-        let (tries, other) = (&tries, &node);
+        let both = [one, absent].map(Unloaded::of::<Admin>);
+        let meanwhile = || async {
+            if tries.fetch_add(1, Ordering::AcqRel) == 0 {
+                node.admin(absent, registration(absent, None)).await.unwrap();
+            }
+            Ok(())
+        };
         let context = context();
-        let done = node.executor.execute_together(&context, |together| {
-            Box::pin(async move {
-                let absence = together.state::<Admin>(&absent.to_string()).await?.profile().is_none();
-                if absence {
-                    together.execute::<Admin>(&one.to_string(), rename("Augusta")).await?;
-                }
-                if tries.fetch_add(1, Ordering::AcqRel) == 0 {
-                    other.admin(absent, registration(absent, None)).await?;
-                }
-                Ok::<_, ExecuteError<AdminError>>(())
-            })
+        let done = node.executor.execute_informed(&context, &both, meanwhile, |streams, (): &()| {
+            if streams.state::<Admin>(absent)?.profile().is_none() {
+                streams.execute::<Admin>(one, rename("Augusta"))?;
+            }
+            Step::Ok(())
         });
         assert!(done.await.unwrap().1.events.is_empty());
         assert_eq!(tries.load(Ordering::Acquire), 2);
@@ -158,24 +154,25 @@ on_both_stores! {
         for id in [one, other] {
             node.admin(id, registration(id, None)).await.unwrap();
         }
-        node.admin(other, AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System)).await.unwrap();
+        node.admin(other, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         let tries = AtomicUsize::new(0);
-        let (tries, meanwhile) = (&tries, &node);
+        let first = [Unloaded::of::<Admin>(other)];
+        let meanwhile = || async {
+            if tries.fetch_add(1, Ordering::AcqRel) == 0 {
+                node.admin(other, AdminCommand::Activate(Granter::System)).await.unwrap();
+                node.admin(one, AdminCommand::Deactivate(Granter::System)).await.unwrap();
+            }
+            Ok(())
+        };
         // At every moment one of them is in force.
         let context = context();
-        let done = node.executor.execute_together(&context, |together| {
-            Box::pin(async move {
-                let off = matches!(together.state::<Admin>(&other.to_string()).await?, Admin::Inactive(_));
-                if tries.fetch_add(1, Ordering::AcqRel) == 0 {
-                    meanwhile.admin(other, AdminCommand::Activate(registrar_aggregates::admin::Granter::System)).await?;
-                    meanwhile.admin(one, AdminCommand::Deactivate(registrar_aggregates::admin::Granter::System)).await?;
-                }
-                if off && matches!(together.state::<Admin>(&one.to_string()).await?, Admin::Inactive(_)) {
-                    return Err(ExecuteError::Refused(AdminError::NotFound));
-                }
-                together.execute::<Admin>(&other.to_string(), rename("Augusta")).await?;
-                Ok(())
-            })
+        let done = node.executor.execute_informed(&context, &first, meanwhile, |streams, (): &()| {
+            let off = matches!(streams.state::<Admin>(other)?, Admin::Inactive(_));
+            if off && matches!(streams.state::<Admin>(one)?, Admin::Inactive(_)) {
+                return Err(AdminError::NotFound.into());
+            }
+            streams.execute::<Admin>(other, rename("Augusta"))?;
+            Ok(())
         });
         assert_eq!(done.await.unwrap().1.events.len(), 1);
         assert_eq!(tries.load(Ordering::Acquire), 2);
@@ -190,13 +187,13 @@ on_both_stores! {
             let (node, tries) = (&node, &tries);
             async move {
                 let context = context();
-        let done = node.executor.execute_together(&context, |together| {
-                    Box::pin(async move {
-                        tries.fetch_add(1, Ordering::AcqRel);
-                        together.state::<Admin>(&shared.to_string()).await?;
-                        together.execute::<Admin>(&id.to_string(), registration(id, None)).await?;
-                        Ok::<_, ExecuteError<AdminError>>(())
-                    })
+                let shared = [Unloaded::of::<Admin>(shared)];
+                let done = node.executor.execute_process(&context, |streams| {
+                    streams.prefetch(shared.clone())?;
+                    tries.fetch_add(1, Ordering::AcqRel);
+                    streams.state::<Admin>(&shared[0].stream.aggregate_id)?;
+                    streams.execute::<Admin>(id, registration(id, None))?;
+                    Step::Ok(())
                 });
                 done.await.unwrap()
             }
@@ -214,12 +211,10 @@ on_both_stores! {
             let (node, id) = (&node, Uuid::now_v7());
             async move {
                 let context = context();
-        let done = node.executor.execute_together(&context, |together| {
-                    Box::pin(async move {
-                        together.execute::<Admin>(&id.to_string(), registration(id, None)).await?;
-                        together.execute::<Admin>(&shared.to_string(), rename(&format!("Ada {n}"))).await?;
-                        Ok::<_, ExecuteError<AdminError>>(())
-                    })
+                let done = node.executor.execute_process(&context, |streams| {
+                    streams.execute::<Admin>(id, registration(id, None))?;
+                    streams.execute::<Admin>(shared, rename(&format!("Ada {n}")))?;
+                    Step::Ok(())
                 });
                 done.await.map(|((), outcome)| outcome)
             }
@@ -228,6 +223,41 @@ on_both_stores! {
             assert_eq!(done.unwrap().events.len(), 2);
         }
         assert_eq!((node.position().await, node.find(shared).await.version), (81, 41));
+    }
+
+    async fn a_process_is_run_once_for_all_streams_that_it_prefetches(database) {
+        let (node, other) = (database.open().await, database.open().await);
+        let ids: Vec<_> = (0..20).map(|_| Uuid::now_v7()).collect();
+        for id in &ids {
+            node.admin(*id, registration(*id, None)).await.unwrap();
+        }
+        let runs = AtomicUsize::new(0);
+        let context = context();
+        let done = other.executor.execute_process(&context, |streams| {
+            runs.fetch_add(1, Ordering::AcqRel);
+            streams.prefetch(ids.iter().map(Unloaded::of::<Admin>))?;
+            for id in &ids {
+                streams.execute::<Admin>(id, rename("Augusta"))?;
+            }
+            Step::Ok(())
+        });
+        assert_eq!(done.await.unwrap().1.events.len(), 20);
+        assert_eq!(runs.load(Ordering::Acquire), 2, "to find out what is needed, and to decide");
+    }
+
+    async fn a_process_that_takes_an_aggregate_for_new_finds_out_that_it_exists(database) {
+        let node = database.open().await;
+        let (one, new) = (Uuid::now_v7(), Uuid::now_v7());
+        node.admin(one, registration(one, Some("one@example.com"))).await.unwrap();
+        let (context, before) = (context(), node.position().await);
+        let done = node.executor.execute_process(&context, |streams| {
+            streams.execute::<Admin>(new, registration(new, None))?;
+            streams.execute::<Admin>(one, registration(one, Some("one@example.com")))?;
+            Step::Ok(())
+        });
+        let refused = done.await.unwrap_err();
+        assert!(matches!(refused, ExecuteError::Refused(Refusal::Admin(AdminError::AlreadyRegistered))), "{refused:?}");
+        assert_eq!(node.position().await, before);
     }
 
     async fn of_individuals_recorded_at_once_one_is(database) {

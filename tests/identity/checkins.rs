@@ -2,9 +2,9 @@
 
 use crate::app::{Identity, Person, ids, token};
 use crate::on_both_stores;
-use registrar::directory::membership::Part;
-use registrar::directory::user_by_id;
 use registrar::executor::RequestContext;
+use registrar::processes::membership::Part;
+use registrar::processes::user_by_id;
 use registrar_aggregates::user::{Amendment, Classification, SystemRole, User, UserCommand};
 use registrar_aggregates::values::UserId;
 use serde_json::{Value, json};

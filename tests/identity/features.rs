@@ -340,7 +340,7 @@ on_both_stores! {
         assert_eq!(it.on(&it.system, &subject).await, ["a"]);
         let node = it.node();
         let (user, organization) = (person.id, guest);
-        registrar::directory::membership::leave(
+        registrar::processes::membership::leave(
             node,
             &registrar::executor::RequestContext::system(),
             registrar_aggregates::values::UserId(user),

@@ -4,9 +4,9 @@
 use crate::app::{Identity, Person};
 use crate::on_both_stores;
 use registrar::auth::Permission;
-use registrar::directory::membership::{self, Part};
-use registrar::directory::{DirectoryError, Done, Refusal};
 use registrar::executor::RequestContext;
+use registrar::processes::membership::{self, Part};
+use registrar::processes::{DirectoryError, Done, Refusal};
 use registrar_aggregates::granting::{GrantError, Granter};
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};

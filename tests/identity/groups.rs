@@ -3,8 +3,8 @@
 use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
 use crate::on_both_stores;
-use registrar::directory::membership;
 use registrar::executor::RequestContext;
+use registrar::processes::membership;
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::Role;

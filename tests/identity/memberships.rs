@@ -3,7 +3,7 @@
 use crate::app::Identity;
 use crate::on_both_stores;
 use futures::future::join_all;
-use registrar::directory::membership::Part;
+use registrar::processes::membership::Part;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
 use crate::shapes;
 use crate::sign_in::{sign_in, with_password};
-use registrar::directory::sessions::LIVE_MAX;
+use registrar::processes::sessions::LIVE_MAX;
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -3,8 +3,8 @@
 use crate::app::{Identity, Person};
 use crate::on_both_stores;
 use registrar::access::{Access, Holder, find_user};
-use registrar::directory::membership::{self, Part};
 use registrar::executor::RequestContext;
+use registrar::processes::membership::{self, Part};
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::{Role, SystemRole};

@@ -2,8 +2,8 @@
 
 use crate::app::{Identity, Person, creation, ids};
 use crate::on_both_stores;
-use registrar::directory::membership::{self, Part};
 use registrar::executor::RequestContext;
+use registrar::processes::membership::{self, Part};
 use registrar_aggregates::user::{Classification, Phone, Role, SystemRole, User, UserCommand};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use serde_json::{Value, json};

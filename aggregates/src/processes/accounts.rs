@@ -29,8 +29,8 @@ pub fn confirm_contact(streams: &mut Streams, user: UserId, session: Option<Sess
     renew(streams, session.filter(|_| confirmed), epoch)
 }
 
-/// Replaces the password hash `former`, with which the shown password was compared. The user's other sessions end unless
-/// they are to be kept; the one that asks goes on.
+/// Replaces the password hash `former`, with which the shown password was compared. The user's other sessions end
+/// unless they are to be kept; the one that asks goes on.
 ///
 /// # Errors
 /// `OtherPassword` if another change was faster.

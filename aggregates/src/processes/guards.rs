@@ -41,8 +41,8 @@ impl Counters {
         recorded.network.check_with(&further.network, Subject::Network, now)
     }
 
-    /// Notes a success, from a network that is known from then on. It is refused if failures that were noted meanwhile are
-    /// too many.
+    /// Notes a success, from a network that is known from then on. It is refused if failures that were noted meanwhile
+    /// are too many.
     ///
     /// # Errors
     /// `Locked`.
@@ -53,8 +53,8 @@ impl Counters {
         Ok(())
     }
 
-    /// Notes a failure of an account, and `counted` failures of the network that are put down with it. A name that nobody
-    /// has leaves no event.
+    /// Notes a failure of an account, and `counted` failures of the network that are put down with it. A name that
+    /// nobody has leaves no event.
     ///
     /// # Errors
     /// `Locked`, if there are too many failures already.

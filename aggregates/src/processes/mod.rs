@@ -1,9 +1,9 @@
 //! Processes: decisions over several aggregates, each of which is committed as a whole or not at all.
 //!
-//! A process is a plain function over [`Streams`]. It decides by the states that are loaded and adds events to them. On a
-//! stream that is not loaded it stops with [`Stop::Need`]; whoever runs it loads the stream and runs it again from its
-//! start, so it must be a pure function: everything else that it decides by (new identifiers, the time, hashes) comes in
-//! with its arguments. Here is no I/O: loading, committing and retrying are the executor's.
+//! A process is a plain function over [`Streams`]. It decides by the states that are loaded and adds events to them. On
+//! a stream that is not loaded it stops with [`Stop::Need`]; its runner loads the stream and runs it again from its
+//! start, so it must be a pure function: everything else that it decides by (new identifiers, the time, hashes) comes
+//! in with its arguments. Here is no I/O: loading, committing and retrying are the executor's.
 
 pub mod accounts;
 pub mod features;

@@ -125,8 +125,8 @@ mod tests {
             .when(|streams| carry_out(streams, TASK, WARD, Some(DIVISION)))
             .then([
                 task([TaskEvent::Finished { work: WORK }]),
-                hung(WARD.id, DIVISION),
                 events::<Group>(WARD.id, [moved]),
+                hung(WARD.id, DIVISION),
             ]);
     }
 

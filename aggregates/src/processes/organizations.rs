@@ -1,12 +1,12 @@
-//! The organization that a process is about: whether it takes additions, so that none passes a retirement or a deletion
-//! that is committed at the same time; and the handles of new organizations.
+//! The state of the organization that a process is about, so that no addition passes a retirement or a deletion that is
+//! committed at the same time; and the handles of new organizations.
 
 use super::{Need, Step, Streams};
 use crate::organization::Organization;
 use crate::text;
 use crate::values::OrganizationId;
 
-/// Longest handle that is made from a name, in characters; what tells it from others comes behind it.
+/// Longest handle that is made from a name, in characters; a part of the identifier may come behind it.
 const MADE_LENGTH_MAX: usize = 200;
 
 /// Refuses additions to an organization that does not exist or is retired.
@@ -22,8 +22,8 @@ pub(super) fn exists(streams: &mut Streams, organization: OrganizationId) -> Res
     Ok(streams.state::<Organization>(organization)?.profile().is_some())
 }
 
-/// Handles for a new organization, best first: the one that was asked for, or those that are made from its name, of which
-/// the later ones hold more of its identifier. At least one.
+/// Handles for a new organization, best first: the one that was asked for, or those that are made from its name, of
+/// which the later ones hold more of its identifier. At least one.
 #[must_use]
 pub fn handles(given: Option<String>, name: &str, id: OrganizationId) -> Vec<String> {
     if let Some(given) = given {

@@ -36,8 +36,8 @@ pub fn change(streams: &mut Streams, change: &SessionChange) -> Step<()> {
     Ok(())
 }
 
-/// Ends all sessions of a person, and all tokens of an admin. The session in `kept` goes on in `epoch`, which begins with
-/// this.
+/// Ends all sessions of a person, and all tokens of an admin. The session in `kept` goes on in `epoch`, which begins
+/// with this.
 ///
 /// # Errors
 /// Refusals of the account; `Over`.
@@ -55,8 +55,8 @@ pub fn end_all(
     renew(streams, kept, epoch)
 }
 
-/// Replaces the password hash `former` of an admin's account, with which the shown password was compared. The admin's other
-/// sessions end unless they are to be kept; the one that asks goes on in `epoch`, which begins with this.
+/// Replaces the password hash `former` of an admin's account, with which the shown password was compared. The admin's
+/// other sessions end unless they are to be kept; the one that asks goes on in `epoch`, which begins with this.
 ///
 /// # Errors
 /// `NoAccount`; `OtherPassword` if another change was faster.

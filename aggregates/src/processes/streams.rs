@@ -122,7 +122,7 @@ impl Loaded {
     }
 }
 
-/// A stream that a process looked at, and what the process made of it.
+/// A stream that a process looked at, with the events that the process added.
 pub struct Decided {
     /// The stream as it was loaded.
     pub loaded: Loaded,
@@ -136,7 +136,7 @@ pub struct Decided {
 #[derive(Debug)]
 pub struct Need(pub Vec<Unloaded>);
 
-/// What a process decides by: aggregates as they are after everything that it has decided so far.
+/// The aggregates that a process decides by, as they are after everything that it has decided so far.
 #[derive(Default)]
 pub struct Streams {
     streams: HashMap<StreamId, Entry>,
@@ -182,8 +182,8 @@ impl Streams {
         self.entry::<A>(id).map(|entry| entry.loaded.version)
     }
 
-    /// Carries out `command` on the aggregate `id`; `false` where everything was as asked already. An aggregate that the
-    /// command [creates](Decide::creates) is taken for new and not loaded: if it exists, the commit finds out.
+    /// Carries out `command` on the aggregate `id`; `false` where everything was as asked already. An aggregate that
+    /// the command [creates](Decide::creates) is taken for new and not loaded: if it exists, the commit finds out.
     ///
     /// # Errors
     /// `Refused` with the aggregate's reason; `Need`.
@@ -222,7 +222,7 @@ impl Streams {
         if missing.is_empty() { Ok(()) } else { Err(Need(missing)) }
     }
 
-    /// Takes a stream as it was loaded, in place of what was known of it.
+    /// Takes a stream as it was loaded, in place of an earlier load.
     pub fn load(&mut self, loaded: Loaded) {
         self.streams.insert(loaded.stream.clone(), Entry::new(loaded));
     }
@@ -236,7 +236,7 @@ impl Streams {
     /// Runs a process from its start, on the streams as they were loaded.
     ///
     /// # Errors
-    /// What the process answers.
+    /// Those of the process.
     pub fn run<T, E>(&mut self, decide: impl FnOnce(&mut Streams) -> Result<T, Stop<E>>) -> Result<T, Stop<E>> {
         for stream in self.used.drain(..) {
             if let Some(entry) = self.streams.get_mut(&stream) {
@@ -258,7 +258,7 @@ impl Streams {
         self.used.iter().filter_map(|stream| self.streams.get(stream)).any(|entry| !entry.events.is_empty())
     }
 
-    /// What the last run came to: the streams that it looked at, in that order.
+    /// The result of the last run: the streams that it looked at, in that order.
     pub fn into_decided(mut self) -> impl Iterator<Item = Decided> {
         let used = std::mem::take(&mut self.used);
         used.into_iter().filter_map(move |stream| self.streams.remove(&stream)).map(|entry| {

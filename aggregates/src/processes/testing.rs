@@ -169,15 +169,19 @@ pub(super) struct Then {
     decided: Vec<History>,
     /// Runs of the process, the last one included.
     pub(super) runs: usize,
+    /// Streams that were loaded.
+    pub(super) loads: usize,
 }
 
 impl Given {
-    /// Runs a process as the executor does: again for what it needs, and again where it took a stream for new that exists.
+    /// Runs a process as the executor does: again for what it needs, and again where it took a stream for new that
+    /// exists.
     pub(super) fn when<T>(self, decide: impl Fn(&mut Streams) -> Step<T>) -> Then {
-        let mut streams = Streams::default();
+        let (mut streams, mut loads) = (Streams::default(), 0);
         for runs in 1.. {
             let result = streams.run(&decide);
             if let Err(Stop::Need(unloaded)) = result {
+                loads += unloaded.len();
                 unloaded.into_iter().for_each(|unloaded| streams.load(self.load(unloaded)));
                 continue;
             }
@@ -186,8 +190,9 @@ impl Given {
             if wrong.is_empty() {
                 let decided = streams.into_decided().filter(|decided| !decided.events.is_empty());
                 let decided = decided.map(|decided| (decided.loaded.stream, decided.events)).collect();
-                return Then { result: result.map(drop), decided, runs };
+                return Then { result: result.map(drop), decided, runs, loads };
             }
+            loads += wrong.len();
             wrong.into_iter().for_each(|unloaded| streams.load(self.load(unloaded)));
         }
         unreachable!("a process ends")

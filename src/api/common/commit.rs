@@ -6,7 +6,7 @@ use crate::api::common::freshness::At;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::idempotency::Answer;
 use axum::response::{IntoResponse, Response};
-use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
+use registrar_aggregates::Decide;
 use std::sync::Arc;
 
 /// A write of one request: the circumstances of its command, and how its outcome reads as an answer.
@@ -42,19 +42,13 @@ where
     ///
     /// # Errors
     /// As [`crate::executor::Executor::execute`].
-    pub async fn execute<A>(
+    pub async fn execute<A: Decide>(
         self,
         app: &AppState,
         id: &str,
         command: A::Command,
         expected: Option<u64>,
-    ) -> Result<Committed, ExecuteError<A::Error>>
-    where
-        A: Decide + Clone + 'static,
-        A::Command: Clone,
-        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
-        A::Error: 'static,
-    {
+    ) -> Result<Committed, ExecuteError<A::Error>> {
         let outcome = app.node.executor.execute::<A>(&self.context, id, command, expected).await?;
         Ok(self.committed(outcome))
     }

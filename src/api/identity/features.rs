@@ -14,7 +14,7 @@ use super::times;
 use crate::access::resource::CatalogueAct;
 use crate::api::common::ApiError;
 use crate::api::common::precondition::Revision;
-use crate::directory::features::{self, Said};
+use crate::processes::features::{self, Said};
 use registrar_aggregates::feature::setting::Switch;
 use registrar_aggregates::feature::{Amendment, Definition, Feature, FeatureCommand, FeatureId, Stage};
 use registrar_aggregates::individual::Owner;

@@ -14,7 +14,7 @@ use super::people;
 use super::refusals::member;
 use crate::access::resource::GroupAct;
 use crate::api::common::ApiError;
-use crate::directory::groups;
+use crate::processes::groups;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::values::{GroupId, IndividualId};
 use registrar_projections::groups::GroupDocument;

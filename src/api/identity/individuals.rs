@@ -3,7 +3,7 @@
 use super::call::{Answered, Attributes, Call};
 use super::documents::{Reply, Resource};
 use super::refusals::attribute;
-use crate::directory::membership;
+use crate::processes::membership;
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
 use registrar_projections::{IndividualDocument, OrganizationDocument};

@@ -7,7 +7,7 @@ use super::refusals::{NO_USER, attribute, in_words};
 use super::users::Viewer;
 use crate::access::resource::{AnyRole, OrganizationAct, UserAct};
 use crate::api::common::error::Source;
-use crate::directory::{DirectoryError, Refusal, membership};
+use crate::processes::{DirectoryError, Refusal, membership};
 use registrar_aggregates::user::UserError;
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::query::{Direction, Query};

@@ -5,7 +5,7 @@ use super::documents::{Reply, Resource};
 use super::refusals::attribute;
 use super::times;
 use crate::access::resource::OrganizationAct;
-use crate::directory::{DirectoryError, organizations as directory};
+use crate::processes::{DirectoryError, organizations as processes};
 use chrono::Utc;
 use registrar_aggregates::organization::{Authorization, Content, Details, Stamp, Tenancy, TenancyAmendment};
 use registrar_aggregates::user::Classification;
@@ -95,7 +95,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganizati
         Reply::created,
         resource,
         |node, context| async move {
-            Ok(directory::register(node, &context.within(id), id, content, Stamp::at(Utc::now())).await?)
+            Ok(processes::register(node, &context.within(id), id, content, Stamp::at(Utc::now())).await?)
         },
     )
     .await
@@ -125,7 +125,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
         id.to_string(),
         Reply::found,
         resource,
-        |node, context| directory::amend(node, context, id, amendment, expected),
+        |node, context| processes::amend(node, context, id, amendment, expected),
     )
     .await
 }

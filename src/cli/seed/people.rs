@@ -5,16 +5,17 @@
 
 use super::{CONCURRENCY, id, name};
 use crate::cli::progress::Progress;
-use crate::directory::groups::{self, GroupRef};
-use crate::directory::{DirectoryError, Refusal, lift, membership, organizations};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use crate::executor::{ExecuteError, RequestContext};
 use crate::node::Node;
+use crate::processes::groups::{self, GroupRef};
+use crate::processes::{DirectoryError, Refusal, membership, organizations};
 use futures::{StreamExt, TryStreamExt};
 use registrar_aggregates::group::placement::{self, Placement, PlacementCommand};
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::tree::{Tree, TreeCommand};
 use registrar_aggregates::group::{Group, GroupCommand, GroupError, GroupKind, NodeType};
 use registrar_aggregates::organization::{Authorization, Content, OrganizationError, Stamp, Tenancy};
+use registrar_aggregates::processes::{Step, Stop, Streams};
 use registrar_aggregates::user::{Contacts, Creation, Locale, Names, Role, UserError, UserState, Username};
 use registrar_aggregates::values::{EmailAddress, GroupId, IndividualId, OrganizationId, UserId};
 use std::collections::BTreeSet;
@@ -106,19 +107,13 @@ struct Seeded<'n> {
 
 impl Seeded<'_> {
     async fn create_groups(&self, numbers: &[u64]) -> anyhow::Result<()> {
-        let done = self.node.executor.execute_together(&self.context, |together| {
-            Box::pin(async move {
-                for number in numbers {
-                    self.create_group(together, *number).await?;
-                }
-                Ok::<_, ExecuteError<Refusal>>(())
-            })
-        });
+        let create = |streams: &mut Streams| numbers.iter().try_for_each(|number| self.create_group(streams, *number));
+        let done = self.node.executor.execute_process(&self.context, create);
         done.await.map_err(DirectoryError::from)?;
         Ok(())
     }
 
-    async fn create_group(&self, together: &mut Together<'_>, number: u64) -> Result<(), ExecuteError<Refusal>> {
+    fn create_group(&self, streams: &mut Streams, number: u64) -> Step<()> {
         let group = group(number);
         let division = self.forest.is_division(number);
         let create = GroupCommand::Create {
@@ -129,16 +124,14 @@ impl Seeded<'_> {
             node_type: if division { NodeType::Division } else { NodeType::Group },
             tags: BTreeSet::new(),
         };
-        match together.execute::<Group>(&group.to_string(), create).await {
-            Ok(_) | Err(ExecuteError::Refused(GroupError::AlreadyExists)) => {}
-            Err(error) => return Err(lift(error)),
+        match streams.execute::<Group>(group, create) {
+            Ok(_) | Err(Stop::Refused(Refusal::Group(GroupError::AlreadyExists))) => {}
+            Err(stop) => return Err(stop),
         }
         if let Some(parent) = parent(number) {
             let under = Some(self::group(parent));
-            let hang = TreeCommand::Hang { node: group, under };
-            together.execute::<Tree>(&self.organization.to_string(), hang).await.map_err(lift)?;
-            let hang = GroupCommand::Hang { under };
-            together.execute::<Group>(&group.to_string(), hang).await.map_err(lift)?;
+            streams.execute::<Tree>(self.organization, TreeCommand::Hang { node: group, under })?;
+            streams.execute::<Group>(group, GroupCommand::Hang { under })?;
         }
         Ok(())
     }
@@ -160,16 +153,14 @@ impl Seeded<'_> {
         let places = self.forest.places_of(place);
         if role == Role::Member && !places.is_empty() {
             let stream = &placement::stream(self.organization, individual);
-            let done = self.node.executor.execute_together(&self.context, |together| {
-                Box::pin(async move {
-                    for place in places {
-                        let join = PlacementCommand::Join { group: group(*place), instead_of: None };
-                        together.execute::<Placement>(stream, join).await.map_err(lift)?;
-                    }
-                    Ok::<_, ExecuteError<Refusal>>(())
-                })
-            });
-            done.await?;
+            let join = |streams: &mut Streams| {
+                for place in places {
+                    let join = PlacementCommand::Join { group: group(*place), instead_of: None };
+                    streams.execute::<Placement>(stream, join)?;
+                }
+                Step::Ok(())
+            };
+            self.node.executor.execute_process(&self.context, join).await?;
         }
         Ok(())
     }

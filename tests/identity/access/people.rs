@@ -3,9 +3,9 @@
 use super::{Clinic, INDIVIDUALS, question, set};
 use crate::app::{Identity, Person, creation};
 use crate::on_both_stores;
-use registrar::directory::membership::{self, Part};
-use registrar::directory::user_by_id;
 use registrar::executor::RequestContext;
+use registrar::processes::membership::{self, Part};
+use registrar::processes::user_by_id;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::NodeType;
 use registrar_aggregates::group::staffing::Post;

@@ -39,7 +39,7 @@ pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<
 /// The authorization of another session of the caller, for what ends it; none of those who have none.
 async fn own_session(world: &World, caller: &Caller) -> Option<String> {
     let is_user = caller.authorization.as_deref().is_some_and(|sent| sent.starts_with("Bearer "))
-        && registrar::directory::user_by_id(world.identity.node(), registrar_aggregates::values::UserId(caller.id))
+        && registrar::processes::user_by_id(world.identity.node(), registrar_aggregates::values::UserId(caller.id))
             .await
             .unwrap()
             .is_some();

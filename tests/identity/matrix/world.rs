@@ -11,9 +11,9 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use registrar::api::ApiSettings;
 use registrar::auth::TokenRequest;
 use registrar::auth::permissions::{ADMINISTRATOR, AUDITOR, OPERATOR, Policy};
-use registrar::directory::membership::{self, Part};
-use registrar::directory::sessions::{self, Wish};
 use registrar::executor::RequestContext;
+use registrar::processes::membership::{self, Part};
+use registrar::processes::sessions::{self, Wish};
 use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::api_key::Role as KeyRole;
 use registrar_aggregates::organization::Authorization;
@@ -321,7 +321,7 @@ impl World {
         )
         .await
         .unwrap();
-        let user = registrar::directory::user_by_id(node, id).await.unwrap().unwrap();
+        let user = registrar::processes::user_by_id(node, id).await.unwrap().unwrap();
         let individual = user.individuals.first().map(|individual| individual.0);
         Person { id: id.0, email, individual, token: String::new() }
     }
@@ -377,7 +377,7 @@ impl World {
         )
         .await
         .unwrap();
-        let whose = sessions::Person::User(registrar::directory::user_by_id(node, user).await.unwrap().unwrap());
+        let whose = sessions::Person::User(registrar::processes::user_by_id(node, user).await.unwrap().unwrap());
         let wish = Wish { organization: Some(OrganizationId(id)), ..Wish::plain(Origin::SignIn) };
         let authenticator = &self.identity.app.state.authenticator;
         let opened = sessions::open(node, authenticator, &system, &whose, &wish).await.unwrap();

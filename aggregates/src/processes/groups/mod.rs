@@ -1,4 +1,4 @@
-//! Groups and the people in them: what touches the group, the tree, and everybody who comes or leaves, in one commit.
+//! Groups with the people in them: each act changes the group and everybody who comes or leaves in one commit.
 
 #[cfg(test)]
 mod tests;
@@ -74,8 +74,8 @@ pub fn create(streams: &mut Streams, new: &NewGroup) -> Step<()> {
 
 /// Changes a group, which `present` users lead by now. Those who lead it already need not be eligible to go on.
 ///
-/// Two replacements of leaders both change the group itself, so that one comes after the other: `present` must have been
-/// asked for after the group was loaded.
+/// Two replacements of leaders both change the group itself, so that one comes after the other: `present` must have
+/// been asked for after the group was loaded.
 ///
 /// # Errors
 /// Refusals of the group and of new leaders; `OtherVersion` where the group is not at the `expected` version.
@@ -158,8 +158,8 @@ pub fn appoint(
     Ok(())
 }
 
-/// Takes the post of users in a group away; those who do not have it are passed over, all of them where a group has no such
-/// post.
+/// Takes the post of users in a group away; those who do not have it are passed over, all of them where a group has no
+/// such post.
 ///
 /// # Errors
 /// `OfTheSystem`.

@@ -186,7 +186,7 @@ fn a_thousand_individuals_are_loaded_at_once() {
     let then = given(streams.chain([organization(ACME), ward()]))
         .when(|streams| add_individuals(streams, WARD, &people, None));
     // The organization, the group, everybody; then it is decided.
-    assert_eq!(then.runs, 4);
+    assert_eq!((then.runs, then.loads), (4, 1_002));
     then.then(people.iter().map(|individual| places(*individual, [joined(WARD.id, true)])));
 }
 
@@ -196,7 +196,7 @@ fn a_thousand_users_are_loaded_at_once() {
     let streams = users.iter().map(|user| member(*user, ACME, [Role::Provider]));
     let then = given(streams.chain([organization(ACME), ward()]))
         .when(|streams| appoint(streams, WARD, Post::Member, &users, None));
-    assert_eq!(then.runs, 4);
+    assert_eq!((then.runs, then.loads), (4, 2_002));
     then.then(users.iter().map(|user| posts(*user, [appointed(*user, Post::Member, WARD.id)])));
 }
 

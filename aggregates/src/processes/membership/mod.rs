@@ -1,4 +1,4 @@
-//! Who belongs to an organization and what they are there. With a membership go roles, the roster of admins, the places of
+//! Memberships and roles of users. With a membership go the roster of admins, the places of
 //! individuals and the posts of users, all in one commit.
 
 mod granting;
@@ -21,14 +21,14 @@ use granting::{check_granter, end_posts, end_posts_not_in_force};
 use individuals::enroll;
 use rosters::{join_roster, join_rosters, leave_roster, leave_rosters};
 
-/// What a new user is.
+/// The part that a new user has from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// Something in an organization; without a role a mere member.
+    /// A membership, with a role or without.
     Member(OrganizationId, Option<Role>),
-    /// Something in the whole system.
+    /// A role in the whole system.
     System(SystemRole),
-    /// Something in the whole system and a member of an organization.
+    /// A role in the whole system, and a membership.
     SystemIn(OrganizationId, SystemRole),
 }
 
@@ -43,7 +43,8 @@ impl Part {
     }
 }
 
-/// Creates a user with its part, whose organization is the home of the account; with `individual` if the part asks for one.
+/// Creates a user with its part, whose organization is the home of the account; with `individual` if the part asks for
+/// one.
 ///
 /// # Errors
 /// Refusals of the user, and of an organization that takes no additions.
@@ -62,8 +63,8 @@ pub fn create(streams: &mut Streams, creation: &Creation, part: Option<Part>, in
     }
 }
 
-/// Makes a user a member of an organization, and gives a role there if one is named; with `individual` if the role asks for
-/// one.
+/// Makes a user a member of an organization, and gives a role there if one is named; with `individual` if the role asks
+/// for one.
 ///
 /// # Errors
 /// Refusals of the granter, the user, and an organization that takes no additions.

@@ -1,4 +1,4 @@
-//! Given streams, when somebody's membership changes, then events of the user and of everything that goes with it.
+//! Given streams, when a membership changes, then events of the user and of all that goes with it.
 
 use super::*;
 use crate::granting::GrantError;

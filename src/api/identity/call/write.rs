@@ -9,12 +9,12 @@ use crate::api::common::error::{Source, Wrong};
 use crate::api::common::precondition::{IfMatch, Revision};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::api::identity::refusals::{InWords, in_words};
-use crate::directory::DirectoryError;
-use crate::directory::sessions::{self, Live, Person, Wish};
-use crate::directory::sign_in::{Credentials, Desk, Prospect, SignInError, SignedIn};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
-use registrar_aggregates::{Decide, DomainEvent, EventFacts, OfDomain};
+use crate::processes::DirectoryError;
+use crate::processes::sessions::{self, Live, Person, Wish};
+use crate::processes::sign_in::{Credentials, Desk, Prospect, SignInError, SignedIn};
+use registrar_aggregates::Decide;
 use registrar_projections::Document;
 use registrar_projections::document::HasCollection;
 use std::future::Future;
@@ -102,10 +102,7 @@ impl Call {
         resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
     ) -> Answered
     where
-        A: Decide + Clone + 'static,
-        A::Command: Clone,
-        A::Event: EventFacts + OfDomain + Into<DomainEvent>,
-        A::Error: 'static,
+        A: Decide,
         D: Document + HasCollection + Guarded,
         DirectoryError: From<ExecuteError<A::Error>>,
     {

@@ -5,7 +5,7 @@ use super::super::times::Comparison;
 use super::view::{self, People};
 use crate::access::Operation;
 use crate::api::common::ApiError;
-use crate::directory::groups::{Taking, only_taking};
+use crate::processes::groups::{Taking, only_taking};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::users::name_key;

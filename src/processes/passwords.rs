@@ -1,5 +1,5 @@
-//! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made of
-//! what is known of its owner. Nothing is asked of its characters.
+//! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made
+//! of what is known of its owner. Nothing is asked of its characters.
 
 use crate::auth::{Busy, PasswordHasher, Permissions};
 use registrar_aggregates::text;
@@ -19,8 +19,8 @@ pub const LENGTH_MIN_PRIVILEGED: usize = 12;
 pub const LENGTH_MAX: usize = 255;
 /// How much of a password is judged, in characters.
 const JUDGED_LENGTH: usize = 64;
-/// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any case of
-/// letters.
+/// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any
+/// case of letters.
 const GUESSES_MIN: u64 = 10_000;
 /// Longest answer of the look-up that is read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -57,8 +57,8 @@ pub enum NotAccepted {
     NotLookedUp,
 }
 
-/// The hash of a new password, wherever it comes from, if the rules accept it and, where `pwned` is given, it is not known
-/// to have been stolen.
+/// The hash of a new password, wherever it comes from, if the rules accept it and, where `pwned` is given, it is not
+/// known to have been stolen.
 ///
 /// # Errors
 /// [`NotAccepted`].
@@ -201,8 +201,8 @@ fn known(names: [&str; 2], email: &str, phone: &str) -> Vec<String> {
     all.filter(|word| word.chars().count() > 2).map(str::to_owned).collect()
 }
 
-/// Asks how often a password was found among stolen ones, without telling it: of its SHA-1 digest the first five digits are
-/// sent, and what is answered is searched here (k-anonymity, as of the service Have I Been Pwned).
+/// Asks how often a password was found among stolen ones, without telling it: of its SHA-1 digest the first five digits
+/// are sent, and what is answered is searched here (k-anonymity, as of the service Have I Been Pwned).
 #[derive(Debug, Clone)]
 pub struct Pwned {
     client: http_client::Client,

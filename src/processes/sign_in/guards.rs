@@ -1,21 +1,24 @@
-//! The guards of an attempt to sign in: what it is counted by, whether it may be made, and what follows from a failure.
+//! The guards of an attempt to sign in. Their rules are those of [`registrar_aggregates::processes::guards`]; here
+//! their streams are named, loaded and committed, and failures without an event are counted.
 //!
-//! Failures of accounts are events, so that they count on every node and after a restart. A name that nobody has leaves no
-//! event: it is counted on the node, by the same rules, and asks the journal for as much, so that neither the answer nor
-//! the time tells it from others. Failures of a network are counted on the node and put down by the dozen.
+//! Failures of accounts are events, so that they count on every node and after a restart. A name that nobody has leaves
+//! no event: it is counted on the node, by the same rules, and asks the journal for as much, so that neither the answer
+//! nor the time tells it from others. Failures of a network are counted on the node and put down by the dozen.
 
 use super::SignInError;
 use crate::auth::network::network;
-use crate::directory::sessions::Origins;
-use crate::directory::{DirectoryError, Refusal, lift};
-use crate::executor::{ExecuteError, RequestContext, Together};
+use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::journal::sqlite::hex;
 use crate::node::Node;
+use crate::processes::sessions::Origins;
+use crate::processes::{DirectoryError, Refusal, commit};
 use chrono::{DateTime, Utc};
 use quick_cache::unsync::Cache;
 use registrar_aggregates::Metadata;
-use registrar_aggregates::session::guard::{Guard, GuardCommand, GuardError, Subject};
+use registrar_aggregates::processes::guards::{self, Counters, Counts};
+use registrar_aggregates::processes::{Step, Streams};
+use registrar_aggregates::session::guard::{Guard, GuardError, Subject};
 use registrar_aggregates::values::EmailAddress;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -57,8 +60,8 @@ impl Failures {
         Ok(())
     }
 
-    /// Refuses a program under whose name too many digests were wrong in a network: as many as of a person's name. They are
-    /// counted on the node, and for that name alone, since programs of one cluster share a network.
+    /// Refuses a program under whose name too many digests were wrong in a network: as many as of a person's name. They
+    /// are counted on the node, and for that name alone, since programs of one cluster share a network.
     ///
     /// # Errors
     /// `Locked`.
@@ -90,23 +93,18 @@ fn program(node: &Node, name: &str, origins: &Origins) -> String {
     hex(&node.vault.digest("sign-in-guard", &[b"program", name.as_bytes(), network.as_bytes()]))
 }
 
-/// What one attempt is counted by. All names are digests.
+/// The guards of one attempt.
 pub(super) struct Guards {
     /// Whether there is an account, whose failures are events.
     account: bool,
-    /// The name in all networks.
-    pub(super) name: String,
-    /// The name in the network.
-    pair: String,
-    /// The network.
-    network: String,
+    pub(super) counters: Counters,
 }
 
-/// Who an attempt is made for.
+/// The owner of the name that an attempt gives.
 pub(super) enum Who<'w> {
-    /// The owner of this account, whichever of its names was given.
+    /// An account, whichever of its names was given.
     Account(&'w str),
-    /// Nobody; the name that was given.
+    /// No account has the name that was given.
     Unknown(&'w str),
 }
 
@@ -126,25 +124,21 @@ impl Guards {
             }
         };
         let kind = if account { "account" } else { "unknown" };
-        Guards {
-            account,
+        let counters = Counters {
             name: digest(kind, &[&name]),
             pair: digest("in-network", &[kind, &name, &network]),
             network: digest("network", &[&network]),
-        }
+        };
+        Guards { account, counters }
     }
 
     /// Whether a sign-in may be tried, or have been tried: failures that were counted meanwhile count before it.
     pub(super) async fn check(&self, node: &Node, failures: &Failures, now: DateTime<Utc>) -> Result<(), SignInError> {
-        let [name, pair, network] = [&self.name, &self.pair, &self.network].map(|stream| state(node, stream));
-        let (name, pair, network) = futures::try_join!(name, pair, network)?;
-        pair.check_with(&failures.of(&self.pair), Subject::NameInNetwork, now)?;
-        // Others cannot keep the owner of a name out of where the owner has been.
-        if !name.knows(&self.network, now) {
-            name.check_with(&failures.of(&self.name), Subject::Name, now)?;
-            network.check_with(&failures.of(&self.network), Subject::Network, now)?;
-        }
-        Ok(())
+        let Counters { name, pair, network } = &self.counters;
+        let recorded = futures::try_join!(state(node, name), state(node, pair), state(node, network))?;
+        let recorded = Counts { name: recorded.0, pair: recorded.1, network: recorded.2 };
+        let further = Counts { name: failures.of(name), pair: failures.of(pair), network: failures.of(network) };
+        Ok(self.counters.check(&recorded, &further, now)?)
     }
 
     /// Counts a failure.
@@ -155,34 +149,17 @@ impl Guards {
         context: &RequestContext,
     ) -> Result<(), SignInError> {
         let now = Utc::now();
-        failures.fail(&self.network, now, |_| Ok(()))?;
-        let put_down = failures.take(&self.network, PUT_DOWN, now);
-        let mut commands =
-            vec![(&self.network, GuardCommand::Count { subject: Subject::Network, failures: put_down, now })];
-        if self.account {
-            commands.push((&self.pair, GuardCommand::Fail { subject: Subject::NameInNetwork, now }));
-            commands.push((&self.name, GuardCommand::Fail { subject: Subject::Name, now }));
-        } else {
-            failures.fail(&self.pair, now, |guard| guard.check(Subject::NameInNetwork, now))?;
-            failures.fail(&self.name, now, |_| Ok(()))?;
+        let Counters { name, pair, network } = &self.counters;
+        failures.fail(network, now, |_| Ok(()))?;
+        let counted = failures.take(network, PUT_DOWN, now);
+        if !self.account {
+            failures.fail(pair, now, |guard| guard.check(Subject::NameInNetwork, now))?;
+            failures.fail(name, now, |_| Ok(()))?;
+            if counted == 0 {
+                return Ok(());
+            }
         }
-        if !self.account && put_down == 0 {
-            return Ok(());
-        }
-        carry_out(node, context, &commands).await
-    }
-
-    /// Has the session that is opened depend on the guard, and notes the network as known.
-    pub(super) async fn pass(
-        &self,
-        together: &mut Together<'_>,
-        now: DateTime<Utc>,
-    ) -> Result<(), ExecuteError<Refusal>> {
-        let admit = GuardCommand::Admit { subject: Subject::NameInNetwork, now };
-        together.execute::<Guard>(&self.pair, admit).await.map_err(lift)?;
-        let pass = GuardCommand::Pass { network: self.network.clone(), now };
-        together.execute::<Guard>(&self.name, pass).await.map_err(lift)?;
-        Ok(())
+        record(node, context, |streams| self.counters.fail(streams, self.account, counted, now)).await
     }
 }
 
@@ -190,7 +167,7 @@ impl Guards {
 pub(super) struct SessionGuard(String);
 
 impl SessionGuard {
-    /// The guard of what `context` acts in: its session, else its actor.
+    /// The guard of the session in `context`, else of its actor.
     pub(super) fn new(node: &Node, context: &RequestContext) -> Self {
         let metadata = &context.metadata;
         let session = metadata.session.map_or_else(|| metadata.actor.id.clone(), |session| session.to_string());
@@ -202,8 +179,8 @@ impl SessionGuard {
     }
 
     pub(super) async fn fail(&self, node: &Node, context: &RequestContext) -> Result<(), SignInError> {
-        let command = GuardCommand::Fail { subject: Subject::Session, now: Utc::now() };
-        carry_out(node, context, &[(&self.0, command)]).await
+        let now = Utc::now();
+        record(node, context, |streams| guards::fail(streams, &self.0, Subject::Session, now)).await
     }
 }
 
@@ -211,25 +188,17 @@ async fn state(node: &Node, stream: &str) -> JournalResult<Guard> {
     Ok(node.executor.state::<Guard>(stream).await?.1)
 }
 
-async fn carry_out(
+/// Commits failures with the system as their actor: the person who failed is not known, whichever name was given.
+async fn record(
     node: &Node,
     context: &RequestContext,
-    commands: &[(&String, GuardCommand)],
+    decide: impl Fn(&mut Streams) -> Step<()>,
 ) -> Result<(), SignInError> {
-    // The person who failed is not known, whichever name was given.
     let mut context = RequestContext { answer: None, ..context.clone() };
     context.metadata = Metadata::system(context.metadata.request_id);
-    let done = node.executor.execute_together(&context, |together| {
-        Box::pin(async move {
-            for (stream, command) in commands {
-                together.execute::<Guard>(stream, command.clone()).await.map_err(lift)?;
-            }
-            Ok::<_, ExecuteError<Refusal>>(())
-        })
-    });
-    match done.await {
+    match commit(node, &context, decide).await {
         Ok(_) => Ok(()),
-        Err(ExecuteError::Refused(Refusal::Guard(locked))) => Err(locked.into()),
-        Err(error) => Err(DirectoryError::from(error).into()),
+        Err(DirectoryError::Refused(Refusal::Guard(locked))) => Err(locked.into()),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,17 +1,15 @@
-//! Moves of groups. Whoever asks for one gets a task, which is carried out in the background: the group hangs elsewhere,
-//! with everything below it, in the same commit in which the task ends.
+//! Moves of groups. The client that asks for one gets a task, which is carried out in the background: the group hangs
+//! elsewhere, with everything below it, in the same commit in which the task ends.
 //!
-//! A task that was queued is on disk. Whichever node finds it open carries it out, should the one that queued it be gone;
-//! two that are at it do not disturb each other, since only one can end it.
+//! A task that was queued is on disk. Whichever node finds it open carries it out, should the one that queued it be
+//! gone; two that are at it do not disturb each other, since only one can end it.
 
-use super::groups::{GroupRef, changeable};
-use super::{DirectoryError, Done, Refusal, commit, lift, refused};
-use crate::executor::{ExecuteError, RequestContext};
+use super::groups::GroupRef;
+use super::{DirectoryError, Done, Refusal, commit};
+use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
-use registrar_aggregates::Decide;
-use registrar_aggregates::group::tree::{Tree, TreeCommand};
-use registrar_aggregates::group::{Group, GroupCommand, GroupError, SystemGroup};
+use registrar_aggregates::processes::moves as rules;
 use registrar_aggregates::task::{Task, TaskCommand, TaskError, Work};
 use registrar_aggregates::values::{GroupId, TaskId};
 use registrar_projections::tasks::{self, TaskDocument};
@@ -33,30 +31,8 @@ const NAME_TAKEN: &str = "another group there has the name already";
 /// `OfTheSystem`, `OtherOrganization`, `NotADivision`, `Cycle`, `TooDeep`; `ClaimTaken` while another group of the
 /// organization is on its way.
 pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Done {
-    let organization = group.organization;
-    let context = context.within(organization);
-    commit(node, &context, |together| {
-        Box::pin(async move {
-            changeable(together, group).await?;
-            if let Some(to) = to {
-                if SystemGroup::of(to, organization).is_some() {
-                    return refused(GroupError::NotADivision);
-                }
-                match together.state::<Group>(&to.to_string()).await?.node() {
-                    Some(division) => division.check_holds_nodes_of(organization).or_else(refused)?,
-                    None => return refused(GroupError::NotFound),
-                }
-            }
-            // Not carried out yet: what it comes to is for the tree to say again when its turn has come.
-            let hang = TreeCommand::Hang { node: group.id, under: to };
-            together.state::<Tree>(&organization.to_string()).await?.decide(hang).or_else(refused)?;
-            let work = Work::MoveGroup { organization_id: organization, group_id: group.id, to };
-            let queue = TaskCommand::Queue { id: task, work };
-            together.execute::<Task>(&task.to_string(), queue).await.map_err(lift)?;
-            Ok(())
-        })
-    })
-    .await
+    let context = context.within(group.organization);
+    commit(node, &context, |streams| rules::queue(streams, task, group, to)).await
 }
 
 /// Carries out a task, unless it has ended. May be called at any time, by any number at once.
@@ -89,8 +65,8 @@ pub fn begin(node: &Arc<Node>, task: TaskId) {
     tokio::spawn(async move { note(task, carry_out(&node, task).await) });
 }
 
-/// Carries out what is open, now and then, for as long as the server runs: what a node left behind that stopped, and what
-/// could not be done when the database was away.
+/// Carries out what is open, now and then, for as long as the server runs: what a node left behind that stopped, and
+/// what could not be done when the database was away.
 pub async fn keep_up(node: Arc<Node>) {
     loop {
         if !node.needs_rebuild()
@@ -117,19 +93,8 @@ async fn attempt(node: &Node, task: TaskId) -> Result<(), DirectoryError> {
     context.metadata.causation = started.events.first().map(|event| event.position);
 
     let Work::MoveGroup { organization_id, group_id, to } = work;
-    let moved = node.executor.execute_together(&context, |together| {
-        Box::pin(async move {
-            together.execute::<Task>(id, TaskCommand::Finish).await.map_err(lift)?;
-            // The organization may have been deleted meanwhile.
-            changeable(together, GroupRef { organization: organization_id, id: group_id }).await?;
-            let hang = TreeCommand::Hang { node: group_id, under: to };
-            together.execute::<Tree>(&organization_id.to_string(), hang).await.map_err(lift)?;
-            let hang = GroupCommand::Hang { under: to };
-            together.execute::<Group>(&group_id.to_string(), hang).await.map_err(lift)?;
-            Ok::<_, ExecuteError<Refusal>>(())
-        })
-    });
-    let error = match moved.await.map_err(DirectoryError::from) {
+    let group = GroupRef { organization: organization_id, id: group_id };
+    let error = match commit(node, &context, |streams| rules::carry_out(streams, task, group, to)).await {
         Ok(_) => return Ok(()),
         Err(DirectoryError::Refused(refusal @ (Refusal::Tree(_) | Refusal::Group(_)))) => refusal.to_string(),
         Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => NAME_TAKEN.to_owned(),

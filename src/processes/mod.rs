@@ -1,27 +1,27 @@
-//! What is done with users, groups and what belongs to them, where it touches several aggregates: each is one commit, all
-//! of it or nothing, and the same for whichever dialect or command line asks.
+//! Acts on users, groups and what belongs to them, the same for whichever dialect or command line asks. Each is one
+//! commit, all of it or nothing.
+//!
+//! The rules are pure and stand in [`registrar_aggregates::processes`]. Here is fetched what they need: documents, the
+//! time, new identifiers, hashes, signed tokens.
 
 pub mod accounts;
 pub mod features;
-mod granting;
 pub mod groups;
 pub mod membership;
 pub mod moves;
 pub mod organizations;
 pub mod passwords;
-mod rosters;
 pub mod second_factor;
 pub mod sessions;
 pub mod sign_in;
-mod standing;
 
 pub use registrar_aggregates::Refusal;
 
 use crate::access::find_user;
-use crate::executor::{ExecuteError, Outcome, RequestContext, Together};
+use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
-use futures::future::BoxFuture;
+use registrar_aggregates::processes::{Step, Streams};
 use registrar_aggregates::user::{Phone, SignInName};
 use registrar_aggregates::values::{EmailAddress, UserId};
 use registrar_aggregates::{ClaimKey, user};
@@ -29,7 +29,7 @@ use registrar_projections::UserDocument;
 use std::error::Error;
 use std::sync::Arc;
 
-/// Why something was not done.
+/// The reason why an act was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// An aggregate refused.
@@ -49,24 +49,9 @@ impl<E: Error + Into<Refusal> + 'static> From<ExecuteError<E>> for DirectoryErro
     }
 }
 
-/// An aggregate's refusal as one of several.
-pub(crate) fn lift<E: std::error::Error + Into<Refusal> + 'static>(error: ExecuteError<E>) -> ExecuteError<Refusal> {
-    match error {
-        ExecuteError::Refused(refused) => ExecuteError::Refused(refused.into()),
-        ExecuteError::Journal(error) => ExecuteError::Journal(error),
-    }
-}
-
-/// A step of a process over several aggregates.
-type Step<T> = Result<T, ExecuteError<Refusal>>;
-
-fn refused<T>(refusal: impl Into<Refusal>) -> Step<T> {
-    Err(ExecuteError::Refused(refusal.into()))
-}
-
-/// Refuses what is not done on behalf of another: changes of addresses, passwords, second factors and roles. The executor
-/// refuses their events in any case (see [`crate::executor::Executor::append`]); asked at once, nothing is looked up,
-/// compared or counted before.
+/// Refuses what is not done on behalf of another: changes of addresses, passwords, second factors and roles. The
+/// executor refuses their events in any case (see [`crate::executor::Executor::append`]); asked at once, nothing is
+/// looked up, compared or counted before.
 ///
 /// # Errors
 /// `ActingForAnother`.
@@ -74,18 +59,15 @@ pub fn own_acts_only(context: &RequestContext) -> Result<(), DirectoryError> {
     if context.acts_for_another() { Err(JournalError::ActingForAnother.into()) } else { Ok(()) }
 }
 
-/// What comes of commands that answer with nothing but where they stand in the journal.
+/// The result of an act that has no answer of its own.
 pub type Done = Result<Outcome, DirectoryError>;
 
-/// Carries out what `decide` decides about several aggregates, in one commit.
-async fn commit<'n, T, F>(node: &'n Node, context: &RequestContext, decide: F) -> Done
-where
-    F: for<'t> Fn(&'t mut Together<'n>) -> BoxFuture<'t, Result<T, ExecuteError<Refusal>>>,
-{
-    Ok(node.executor.execute_together(context, decide).await?.1)
+/// Carries out a process in one commit.
+async fn commit<T>(node: &Node, context: &RequestContext, decide: impl Fn(&mut Streams) -> Step<T>) -> Done {
+    Ok(node.executor.execute_process(context, decide).await?.1)
 }
 
-/// Whoever signs in with an e-mail address: the type of the aggregate and its identifier.
+/// The account that signs in with an e-mail address: the type of the aggregate and its identifier.
 ///
 /// # Errors
 /// `Unavailable`.
@@ -94,8 +76,8 @@ pub async fn account_of(node: &Node, email: &EmailAddress) -> JournalResult<Opti
 }
 
 /// The user whose e-mail address was found to be this one: the shown address if it is verified, or the one that is kept
-/// while another waits. People who are named by an address are looked up by this, so that an address which its owner never
-/// confirmed names nobody.
+/// while another waits. People who are named by an address are looked up by this, so that an address which its owner
+/// never confirmed names nobody.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -116,8 +98,8 @@ pub async fn user_by_verified_phone(node: &Node, phone: &str) -> JournalResult<O
     Ok(holder.filter(|user| user.contacts.proven_phone() == Some(&phone)))
 }
 
-/// The user who signs in with a name, as [`Profile::sign_in_name`](registrar_aggregates::user::Profile::sign_in_name) says;
-/// an address that waits for its confirmation is no name.
+/// The user who signs in with a name, as [`Profile::sign_in_name`](registrar_aggregates::user::Profile::sign_in_name)
+/// says; an address that waits for its confirmation is no name.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

@@ -1,6 +1,6 @@
 //! Which features are on for whom: settings of users and organizations, made, changed and taken away.
 
-use super::{DirectoryError, Done, Refusal, commit, lift};
+use super::{DirectoryError, Done, Refusal, commit};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -8,6 +8,7 @@ use registrar_aggregates::feature::setting::{
     FeatureSetting, Setting, SettingCommand, SettingError, Switch, Target, effective,
 };
 use registrar_aggregates::feature::{FeatureError, FeatureId};
+use registrar_aggregates::processes::features::{self as rules, Assignee};
 use registrar_aggregates::values::{FeatureSettingId, OrganizationId, UserId};
 use registrar_projections::features::{
     FEATURE_ID, FeatureDocument, FeatureSettingDocument, ORGANIZATION_ID, SETTINGS_BY_CREATION, TARGET, USER_ID,
@@ -71,33 +72,17 @@ pub async fn assign(
     for _ in 0..RETRIES_MAX {
         let settings = settings_of(node, feature, users).await?.into_iter();
         let known: HashMap<Target, FeatureSettingId> = settings.map(|found| (found.setting.target, found.id)).collect();
-        let known = &known;
-        let done = node.executor.execute_together(context, |together| {
-            Box::pin(async move {
-                for target in users.iter().copied().map(Target::User) {
-                    let known = known.get(&target).copied();
-                    let present = match known {
-                        Some(id) => together.state::<FeatureSetting>(&id.to_string()).await?.is_present(),
-                        None => false,
-                    };
-                    let (id, command) = match known.filter(|_| present) {
-                        Some(id) => (id, SettingCommand::Set(switch)),
-                        None => {
-                            let id = FeatureSettingId(Uuid::now_v7());
-                            let setting = Setting { feature_id: feature.clone(), target, switch };
-                            (id, SettingCommand::Create { id, setting })
-                        }
-                    };
-                    together.execute::<FeatureSetting>(&id.to_string(), command).await.map_err(lift)?;
-                }
-                Ok(())
-            })
-        });
+        let assignee = |user: &UserId| Assignee {
+            user: *user,
+            known: known.get(&Target::User(*user)).copied(),
+            new: FeatureSettingId(Uuid::now_v7()),
+        };
+        let assignees: Vec<_> = users.iter().map(assignee).collect();
+        let done = commit(node, context, |streams| rules::assign(streams, feature, &assignees, switch));
         match done.await {
-            // Somebody else was faster with a setting of one of them, which is there now.
-            Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })) => {}
-            Ok(((), outcome)) => return Ok(outcome),
-            Err(error) => return Err(error.into()),
+            // Another request was faster with a setting of one of them, which is there now.
+            Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => {}
+            done => return done,
         }
     }
     Err(JournalError::VersionConflict.into())
@@ -109,20 +94,8 @@ pub async fn assign(
 /// # Errors
 /// Only those of the journal; users without one are passed over.
 pub async fn unassign(node: &Node, context: &RequestContext, feature: &FeatureId, users: &[UserId]) -> Done {
-    let settings = settings_of(node, feature, users).await?;
-    let settings = &settings;
-    commit(node, context, |together| {
-        Box::pin(async move {
-            for setting in settings {
-                let id = setting.id.to_string();
-                if together.state::<FeatureSetting>(&id).await?.is_present() {
-                    together.execute::<FeatureSetting>(&id, SettingCommand::Remove).await.map_err(lift)?;
-                }
-            }
-            Ok::<_, ExecuteError<Refusal>>(())
-        })
-    })
-    .await
+    let settings: Vec<_> = settings_of(node, feature, users).await?.into_iter().map(|found| found.id).collect();
+    commit(node, context, |streams| rules::remove(streams, &settings)).await
 }
 
 /// What is said of features for somebody: the settings that count first come first.

@@ -1,8 +1,8 @@
 //! Signing in with a password that support has set: it is good once, for setting another one.
 
 use super::{Credentials, Desk, SignInError, check_state};
-use crate::directory::passwords::{self, Rules};
-use crate::directory::sessions::Person;
+use crate::processes::passwords::{self, Rules};
+use crate::processes::sessions::Person;
 use chrono::{DateTime, TimeDelta, Utc};
 use registrar_aggregates::text;
 use registrar_aggregates::user::{UserCommand, UserEvent, UserState};
@@ -61,7 +61,7 @@ fn counts_no_longer(set_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
 }
 
 impl Desk<'_> {
-    /// The person as it is once its password is `new`, and what makes it so.
+    /// The person after the change of the password to `new`, with that change.
     ///
     /// # Errors
     /// `Weak`, `Busy`, `NotLookedUp`.

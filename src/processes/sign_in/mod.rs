@@ -1,36 +1,39 @@
-//! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. Whoever
-//! fails learns the same, in the same time, whether there is such a name or not.
+//! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures.
+//! Whoever fails learns the same, in the same time, whether there is such a name or not.
 
+mod error;
 mod guards;
+mod named;
 mod renewal;
 
+pub use error::SignInError;
 pub use guards::Failures;
+pub use named::{person, person_named};
 pub use renewal::SET_PASSWORD_HOURS;
 
-use super::passwords::{NotAccepted, Pwned, Weak};
+use super::passwords::Pwned;
 use super::second_factor::{Provisioning, RecoveryCodes, Requirement};
-use super::sessions::{Beginning, NotOpened, Opened, Origins, Person, Wish, prepare_at};
-use super::{DirectoryError, Refusal, account_of, lift, second_factor, user_by_id, user_by_sign_in_name};
-use crate::auth::{Authenticator, Busy, PasswordHasher};
-use crate::executor::{ExecuteError, RequestContext};
-use crate::journal::{JournalError, JournalResult};
+use super::sessions::{Beginning, Opened, Origins, Person, Wish, prepare_at};
+use super::{DirectoryError, Refusal, commit, second_factor};
+use crate::auth::{Authenticator, PasswordHasher};
+use crate::executor::RequestContext;
+use crate::journal::JournalResult;
 use crate::node::Node;
 use crate::security::{self, Actor, Event, Line};
 use crate::service_documents::ServiceDocuments;
 use chrono::{DateTime, Utc};
 use guards::{Guards, SessionGuard, Who};
 use registrar_aggregates::admin::Admin;
-use registrar_aggregates::session::guard::GuardError;
-use registrar_aggregates::totp::{Totp, TotpCommand, TotpError};
-use registrar_aggregates::user::{User, UserCommand, UserError, UserState};
-use registrar_aggregates::values::{AdminId, EmailAddress, TotpId, UserId};
-use registrar_projections::AdminDocument;
+use registrar_aggregates::processes::sign_in::{self as rules, SignIn};
+use registrar_aggregates::totp::{TotpCommand, TotpError};
+use registrar_aggregates::user::{User, UserError, UserState};
+use registrar_aggregates::values::TotpId;
+use renewal::Renewal;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// What was shown to sign in with.
+/// The credentials of an attempt to sign in.
 pub struct Credentials {
     /// E-mail address or telephone number.
     pub username: String,
@@ -44,7 +47,7 @@ pub struct Credentials {
     pub set_up: Option<SetUp>,
     /// Documents that are agreed to with this.
     pub agreements: BTreeSet<Uuid>,
-    /// Whether a person sits there, who can be asked to agree to documents.
+    /// Whether the client has a person before it who can be asked to agree to documents.
     pub interactive: bool,
 }
 
@@ -56,9 +59,9 @@ pub enum SetUp {
     Finish([String; 2]),
 }
 
-/// What signing in came to.
+/// The result of an attempt to sign in.
 pub enum SignedIn {
-    /// Nobody was signed in: a device needs this first.
+    /// A second factor must be set up first, with this.
     SetUp(Provisioning),
     /// A session was opened.
     Here(Box<(Opened, Person)>),
@@ -74,99 +77,7 @@ pub enum Prospect<'p> {
     SetUp(&'p Provisioning),
 }
 
-/// Why nobody was signed in.
-#[derive(Debug, thiserror::Error)]
-pub enum SignInError {
-    /// Wrong name or wrong password; which of them is nobody's business.
-    #[error("wrong user name or password")]
-    BadCredentials,
-    /// The second factor is needed.
-    #[error("a code of the second factor is needed")]
-    CodeNeeded,
-    /// The code is wrong, or was used before.
-    #[error("the code is wrong, or was used before")]
-    BadCode,
-    /// The account is disabled.
-    #[error("the account is disabled")]
-    Disabled,
-    /// The contact of the account was never confirmed.
-    #[error("the account is not confirmed yet")]
-    Unconfirmed,
-    /// A second factor must be set up first.
-    #[error("a second factor must be set up first")]
-    SetUpNeeded,
-    /// Nobody asked for a second factor to be set up here.
-    #[error("a second factor is set up here only where one must be")]
-    SetUpNotNeeded,
-    /// Another password must be set first.
-    #[error("another password must be set first")]
-    ResetNeeded,
-    /// Another password should have been set earlier.
-    #[error("the password that was set by support counts no longer")]
-    ResetOverdue,
-    /// The password, which somebody else set, should have been replaced earlier.
-    #[error("the first password counts no longer")]
-    FirstPasswordOver,
-    /// Nobody asked for another password.
-    #[error("a new password is taken only where another one must be set")]
-    ResetNotNeeded,
-    /// The new password is the present one.
-    #[error("the new password must be another one")]
-    SamePassword,
-    /// The new password is refused.
-    #[error(transparent)]
-    Weak(#[from] Weak),
-    /// All organizations of the account are retired.
-    #[error("the organization is retired")]
-    OrganizationRetired,
-    /// Documents must be agreed to first.
-    #[error("documents must be agreed to first")]
-    AgreementsNeeded(Vec<Uuid>),
-    /// One of the documents that are agreed to is none.
-    #[error("there is no such document")]
-    NoSuchDocument(Uuid),
-    /// Too many failures.
-    #[error(transparent)]
-    Locked(#[from] GuardError),
-    /// Too many passwords are checked at the moment.
-    #[error(transparent)]
-    Busy(#[from] Busy),
-    /// The new password could not be looked up among stolen ones, where that is required.
-    #[error("the new password could not be looked up among those that were stolen elsewhere")]
-    NotLookedUp,
-    /// It could not be found out, or not be recorded.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-}
-
-impl From<NotOpened> for SignInError {
-    fn from(error: NotOpened) -> Self {
-        match error {
-            NotOpened::Directory(error) => SignInError::Directory(error),
-            NotOpened::Retired => SignInError::OrganizationRetired,
-            // Where a session begins is settled before it is prepared.
-            NotOpened::SignInElsewhere(_) | NotOpened::NotAMember => SignInError::BadCredentials,
-        }
-    }
-}
-
-impl From<NotAccepted> for SignInError {
-    fn from(error: NotAccepted) -> Self {
-        match error {
-            NotAccepted::Weak(weak) => SignInError::Weak(weak),
-            NotAccepted::Busy(busy) => SignInError::Busy(busy),
-            NotAccepted::NotLookedUp => SignInError::NotLookedUp,
-        }
-    }
-}
-
-impl From<JournalError> for SignInError {
-    fn from(error: JournalError) -> Self {
-        SignInError::Directory(error.into())
-    }
-}
-
-/// What signing in needs of the server.
+/// The parts of the server that sign-in needs.
 pub struct Desk<'a> {
     /// The node.
     pub node: &'a Node,
@@ -174,7 +85,7 @@ pub struct Desk<'a> {
     pub passwords: &'a PasswordHasher,
     /// Signs tokens.
     pub authenticator: &'a Authenticator,
-    /// What must be agreed to.
+    /// Documents that must be agreed to.
     pub documents: &'a ServiceDocuments,
     /// Failures that are counted on this node.
     pub failures: &'a Failures,
@@ -185,7 +96,7 @@ pub struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    /// Signs somebody in. `before` is shown what will be answered before it is committed, so that the answer can be
+    /// Signs a person in. `before` is shown the answer before the commit, so that the answer can be
     /// committed with it.
     ///
     /// # Errors
@@ -268,49 +179,41 @@ impl Desk<'_> {
         let opened = prepared.opened();
         let own = person.context(context, (Some(opened.id), opened.organization), origins);
         before(Prospect::Here(opened, &person));
-        let (user, agreements, opening, guarded) = (&person.id().to_string(), &agreements, &prepared, &guards);
-        let (renewal, factor) = (renewal.as_ref(), factor.as_ref());
-        let done = self.node.executor.execute_together(&own, |together| {
-            Box::pin(async move {
-                guarded.pass(together, now).await?;
-                if let Some((id, usage)) = factor {
-                    together.execute::<Totp>(&id.to_string(), usage.clone()).await.map_err(lift)?;
-                }
-                if !agreements.is_empty() {
-                    together.execute::<User>(user, UserCommand::Agree(agreements.clone())).await.map_err(lift)?;
-                }
-                if let Some(renewal) = renewal {
-                    together.execute::<User>(user, renewal.command()).await.map_err(lift)?;
-                }
-                opening.carry_out(together).await
-            })
-        });
-        match done.await {
+        let sign_in = SignIn {
+            counters: &guards.counters,
+            now,
+            person: person.id(),
+            factor: factor.as_ref(),
+            agreements: &agreements,
+            renewal: renewal.as_ref().map(Renewal::command),
+            session: prepared.change(),
+        };
+        match commit(self.node, &own, |streams| rules::sign_in(streams, &sign_in)).await {
             Ok(_) => {}
-            // Somebody else used the same code in the same moment.
-            Err(ExecuteError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
+            // Another request used the same code in the same moment.
+            Err(DirectoryError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
                 return Err(self.failed(context, &guards, SignInError::BadCode).await);
             }
-            // Somebody else set another password in the same moment.
-            Err(ExecuteError::Refused(Refusal::User(UserError::OtherPassword))) => {
+            // Another request set another password in the same moment.
+            Err(DirectoryError::Refused(Refusal::User(UserError::OtherPassword))) => {
                 return Err(SignInError::BadCredentials);
             }
-            Err(ExecuteError::Refused(Refusal::Guard(locked))) => return Err(told(locked.into())),
-            Err(error) => return Err(DirectoryError::from(error).into()),
+            Err(DirectoryError::Refused(Refusal::Guard(locked))) => return Err(told(locked.into())),
+            Err(error) => return Err(error.into()),
         }
         let actor = Actor {
             id: person.id().to_string(),
             session: Some(opened.id.to_string()),
             organization: opened.organization.map(|organization| organization.to_string()),
         };
-        let (subject_digest, factors) = (Some(guards.name.as_str()), Some(shown));
+        let (subject_digest, factors) = (Some(guards.counters.name.as_str()), Some(shown));
         let line = Line { subject_digest, factors, actor: Some(actor), ..Line::default() };
         line.success(Event::SignIn);
         Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }
 
-    /// A fresh secret for a device. Each takes the place of the one before: what was shown to somebody else who knows the
-    /// password is good for nothing.
+    /// A fresh secret for a device. Each takes the place of the one before: what was shown to somebody else who knows
+    /// the password is good for nothing.
     async fn begin_set_up(
         &self,
         context: &RequestContext,
@@ -326,7 +229,7 @@ impl Desk<'_> {
         Ok(provisioning)
     }
 
-    /// What puts the factor in force that was begun, if the codes are right, with its recovery codes.
+    /// The command that puts the pending factor in force, if the codes are right, with its recovery codes.
     async fn finish_set_up(
         &self,
         person: &Person,
@@ -339,7 +242,7 @@ impl Desk<'_> {
         Ok(enabling.map(|enabling| (id, enabling, recovery)))
     }
 
-    /// Whether a password is that of somebody who is signed in already. A wrong one counts for the session.
+    /// Compares a password with that of a person who is signed in already. A wrong one counts for the session.
     ///
     /// # Errors
     /// `BadCredentials`, `Locked`, `Busy`, `Directory`.
@@ -422,12 +325,12 @@ impl Desk<'_> {
 /// The refusal, after a line of the security log about it.
 fn told(guards: &Guards, error: SignInError) -> SignInError {
     let reason = match &error {
-        // Nobody was refused: it could not be found out.
+        // An outage is not a refusal.
         SignInError::Directory(_) | SignInError::Busy(_) | SignInError::NotLookedUp => return error,
         SignInError::Locked(_) => "too many sign-ins failed".to_owned(),
         refused => refused.to_string(),
     };
-    let line = Line { reason: Some(&reason), subject_digest: Some(&guards.name), ..Line::default() };
+    let line = Line { reason: Some(&reason), subject_digest: Some(&guards.counters.name), ..Line::default() };
     line.refused(Event::SignIn);
     error
 }
@@ -439,7 +342,7 @@ enum Factor {
     Used(TotpId, TotpCommand),
 }
 
-/// Told only to those who know the password.
+/// Refuses accounts that may not sign in. Shown only to clients that gave the right password.
 fn check_state(person: &Person) -> Result<(), SignInError> {
     let Person::User(user) = person else { return Ok(()) };
     match user.state {
@@ -448,34 +351,4 @@ fn check_state(person: &Person) -> Result<(), SignInError> {
         UserState::ForceResetPassword => Err(SignInError::ResetNeeded),
         UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => Err(SignInError::Disabled),
     }
-}
-
-/// The account that signs in with a name, at present.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub async fn person_named(node: &Node, username: &str) -> JournalResult<Option<Person>> {
-    let username = username.trim();
-    let account = match EmailAddress::parse(username) {
-        Ok(email) => account_of(node, &email).await?,
-        Err(_) => None,
-    };
-    if let Some((_, id)) = account.filter(|(kind, _)| kind == <Admin as cqrs_es::Aggregate>::TYPE) {
-        let admin = node.documents.find::<AdminDocument>(&id).await?.value;
-        return Ok(admin.filter(|admin| admin.active).map(Person::Admin));
-    }
-    Ok(user_by_sign_in_name(node, username).await?.map(Person::User))
-}
-
-/// The account with an identifier, whichever kind it is.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub async fn person(node: &Node, id: UserId) -> JournalResult<Option<Person>> {
-    if let Some(user) = user_by_id(node, id).await? {
-        return Ok(Some(Person::User(user)));
-    }
-    let admin: Option<Arc<AdminDocument>> =
-        node.documents.find::<AdminDocument>(&AdminId(id.0).to_string()).await?.value;
-    Ok(admin.map(Person::Admin))
 }

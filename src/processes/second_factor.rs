@@ -3,14 +3,15 @@
 
 use super::accounts::at_home;
 use super::sessions::Person;
-use super::{DirectoryError, Done, commit, lift, refused};
+use super::{DirectoryError, Done, commit};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
-use registrar_aggregates::totp::{Configuration, Totp, TotpCommand, TotpError};
+use registrar_aggregates::processes::second_factor::replace;
+use registrar_aggregates::totp::{Configuration, Totp, TotpCommand};
 use registrar_aggregates::user::Role;
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::totps::{self, TotpDocument};
@@ -127,8 +128,9 @@ impl Draft {
     }
 }
 
-/// Records a configuration, not in force; those that were in the making or out of force before are taken away. Of several
-/// at once each takes the place of the one before, since a user has one place for a configuration in the making.
+/// Records a configuration, not in force; those that were in the making or out of force before are taken away. Of
+/// several at once each takes the place of the one before, since a user has one place for a configuration in the
+/// making.
 ///
 /// # Errors
 /// `Enabled` if the user has one in force; `ClaimTaken` after too many lost races.
@@ -136,8 +138,8 @@ pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: 
     let context = &at_home(node, context, user).await?;
     let mut lost = None;
     for _ in 0..TRIES_MAX {
-        let former = of_user(node, user).await?;
-        match replace(node, context, user, draft, &former).await {
+        let former: Vec<_> = of_user(node, user).await?.into_iter().map(|former| former.id).collect();
+        match commit(node, context, |streams| replace(streams, user, draft.id, &draft.secret, &former)).await {
             Err(error @ DirectoryError::Journal(JournalError::ClaimTaken { .. })) => lost = Some(error),
             done => return done,
         }
@@ -145,30 +147,8 @@ pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: 
     Err(lost.unwrap_or(JournalError::VersionConflict.into()))
 }
 
-async fn replace(node: &Node, context: &RequestContext, user: UserId, draft: &Draft, former: &[TotpDocument]) -> Done {
-    commit(node, context, |together| {
-        Box::pin(async move {
-            for former in former {
-                let former = former.id.to_string();
-                match together.state::<Totp>(&former).await? {
-                    Totp::Present(configuration) if configuration.enabled => return refused(TotpError::Enabled),
-                    Totp::Present(_) => {
-                        together.execute::<Totp>(&former, TotpCommand::Delete).await.map_err(lift)?;
-                    }
-                    // Another request took it away.
-                    Totp::Absent | Totp::Deleted => {}
-                }
-            }
-            let secret = draft.secret.to_string();
-            let command = TotpCommand::Create { id: draft.id, user_id: user, secret };
-            together.execute::<Totp>(&draft.id.to_string(), command).await.map_err(lift)?;
-            Ok(())
-        })
-    })
-    .await
-}
-
-/// What a device needs of a configuration that is not in force; `None` for one that is or was, whose secret stays hidden.
+/// What a device needs of a configuration that is not in force; `None` for one that is or was, whose secret stays
+/// hidden.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -204,8 +184,8 @@ impl Provisioning {
     }
 }
 
-/// Recovery codes for a lost device: each signs in once in place of one of its codes. Shown when the configuration is put
-/// in force, and never again.
+/// Recovery codes for a lost device: each signs in once in place of one of its codes. Shown when the configuration is
+/// put in force, and never again.
 pub struct RecoveryCodes(Vec<Zeroizing<String>>);
 
 impl RecoveryCodes {
@@ -307,8 +287,8 @@ pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Done {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Delete, None).await?)
 }
 
-/// The use of a code that is right for a configuration: one of its device, or a recovery code. Whether that of a device was
-/// used before is for the aggregate to say.
+/// The use of a code that is right for a configuration: one of its device, or a recovery code. Whether that of a device
+/// was used before is for the aggregate to say.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

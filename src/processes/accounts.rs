@@ -1,15 +1,16 @@
 //! Acts on an account itself, as opposed to its memberships: its events are those of its home, whichever
 //! organization the caller acts in.
 
-use super::membership::profile;
-use super::sessions::renew;
-use super::{DirectoryError, Done, commit, lift, user_by_id};
+pub use registrar_aggregates::processes::accounts::Contact;
+
+use super::{DirectoryError, Done, commit, user_by_id};
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::node::Node;
 use chrono::{DateTime, TimeDelta, Utc};
-use registrar_aggregates::user::{Amendment, Phone, User, UserCommand};
-use registrar_aggregates::values::{EmailAddress, SessionId, UserId};
+use registrar_aggregates::processes::{Streams, accounts};
+use registrar_aggregates::user::{Amendment, User, UserCommand};
+use registrar_aggregates::values::{SessionId, UserId};
 use registrar_projections::{Direction, Query, UserDocument, stamped::time_key, users};
 use std::error::Error;
 use std::sync::Arc;
@@ -22,20 +23,11 @@ const LOOK_AROUND: Duration = Duration::from_secs(60);
 /// Users that are looked at in one go.
 const PAGE: u64 = 100;
 
-/// An address of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Contact {
-    /// By e-mail.
-    Email(EmailAddress),
-    /// By telephone.
-    Phone(Phone),
-}
-
 /// Changes a user. A new address waits for its confirmation while there is a verified one.
 ///
 /// # Errors
-/// Refusals of the user; `ClaimTaken` for an address that another account has, be it one that waits; `VersionConflict` where
-/// the account is not at the `expected` version.
+/// Refusals of the user; `ClaimTaken` for an address that another account has, be it one that waits; `VersionConflict`
+/// where the account is not at the `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
@@ -60,19 +52,7 @@ pub async fn confirm_contact(
     contact: Contact,
 ) -> Done {
     let context = at_home(node, context, user).await?;
-    let (id, contact) = (&user.to_string(), &contact);
-    commit(node, &context, |together| {
-        Box::pin(async move {
-            let command = match contact.clone() {
-                Contact::Email(email) => UserCommand::ConfirmEmail(email),
-                Contact::Phone(phone) => UserCommand::ConfirmPhone(phone),
-            };
-            let confirmed = together.execute::<User>(id, command).await.map_err(lift)?;
-            let epoch = profile(together, user).await?.epoch;
-            renew(together, session.filter(|_| confirmed), epoch).await
-        })
-    })
-    .await
+    commit(node, &context, |streams| accounts::confirm_contact(streams, user, session, &contact)).await
 }
 
 /// Forgets every agreement of a user, so that they are asked again.
@@ -83,8 +63,8 @@ pub async fn forget_agreements(node: &Node, context: &RequestContext, user: User
     execute(node, context, user, UserCommand::ForgetAgreements).await
 }
 
-/// Puts the verified address back wherever another one has waited for `wait` or longer, and tells of how many users. May be
-/// called at any time, by any number at once: an address that was confirmed or replaced meanwhile is left alone.
+/// Puts the verified address back wherever another one has waited for `wait` or longer, and tells of how many users.
+/// May be called at any time, by any number at once: an address that was confirmed or replaced meanwhile is left alone.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`: which wait cannot be found out. One that cannot be put back is logged and still waits.
@@ -155,11 +135,11 @@ pub(super) async fn at_home(node: &Node, context: &RequestContext, user: UserId)
     Ok(context.belonging_to(home))
 }
 
-/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the one
-/// that asks goes on.
+/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the
+/// one that asks goes on.
 ///
 /// # Errors
-/// `OtherPassword` if somebody was faster.
+/// `OtherPassword` if another change was faster.
 pub async fn change_password(
     node: &Node,
     context: &RequestContext,
@@ -170,19 +150,12 @@ pub async fn change_password(
     keep_sessions: bool,
 ) -> Done {
     let context = at_home(node, context, user).await?;
-    let (former, hash) = (&former, &hash);
-    commit(node, &context, |together| {
-        Box::pin(async move {
-            let command = UserCommand::ChangePassword { former: former.clone(), hash: hash.clone(), keep_sessions };
-            together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
-            let epoch = profile(together, user).await?.epoch;
-            renew(together, session.filter(|_| !keep_sessions), epoch).await
-        })
-    })
-    .await
+    let change =
+        |streams: &mut Streams| accounts::change_password(streams, user, session, &former, &hash, keep_sessions);
+    commit(node, &context, change).await
 }
 
-/// Sets another password for somebody, who has to change it at the next sign-in.
+/// Sets another password for a user, who has to change it at the next sign-in.
 ///
 /// # Errors
 /// `Archived`.

@@ -7,14 +7,11 @@ use crate::node::Node;
 use registrar_aggregates::organization::{
     Content, Organization, OrganizationCommand, OrganizationError, Stamp, Tenancy,
 };
-use registrar_aggregates::text;
+use registrar_aggregates::processes::organizations::handles;
 use registrar_aggregates::values::OrganizationId;
 
-/// Longest handle that is made from a name, in characters; what tells it from others comes behind it.
-const MADE_LENGTH_MAX: usize = 200;
-
-/// Registers an organization. Without a handle it gets one made from its name, with what tells it from others behind it if
-/// somebody else has that.
+/// Registers an organization. Without a handle it gets one made from its name, with what tells it from others behind it
+/// if somebody else has that.
 ///
 /// # Errors
 /// Refusals of the organization; `ClaimTaken` for a handle of its own that another one has.
@@ -26,12 +23,7 @@ pub async fn register(
     stamp: Stamp,
 ) -> Result<Outcome, ExecuteError<OrganizationError>> {
     let given = content.tenancy.as_ref().and_then(|tenancy| tenancy.handle.clone());
-    let made = handle(&content.name);
-    let short: String = id.0.simple().to_string().chars().rev().take(8).collect();
-    let candidates = match given {
-        Some(given) => vec![given],
-        None => vec![made.clone(), format!("{made}-{short}"), format!("{made}-{}", id.0.simple())],
-    };
+    let candidates = handles(given, &content.name, id);
     let last = candidates.len() - 1;
     for (index, handle) in candidates.into_iter().enumerate() {
         let tenancy = content.tenancy.get_or_insert_with(Tenancy::default);
@@ -48,8 +40,8 @@ pub async fn register(
 /// Changes of an organization as a tenant.
 ///
 /// # Errors
-/// Refusals of the organization; `ClaimTaken` for a handle that another one has; `VersionConflict` where it is not at the
-/// `expected` version.
+/// Refusals of the organization; `ClaimTaken` for a handle that another one has; `VersionConflict` where it is not at
+/// the `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
@@ -60,25 +52,4 @@ pub async fn amend(
     let stamp = Stamp::at(chrono::Utc::now());
     let command = OrganizationCommand::AmendTenancy { amendment: Box::new(amendment), stamp };
     Ok(node.executor.execute::<Organization>(&context.within(id), &id.to_string(), command, expected).await?)
-}
-
-/// A handle made from a name: letters and digits, folded, with hyphens for everything else.
-fn handle(name: &str) -> String {
-    let folded = text::fold(name);
-    let words: Vec<_> = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let handle: String = words.join("-").chars().take(MADE_LENGTH_MAX).collect();
-    if handle.is_empty() { "organization".to_owned() } else { handle }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_handle_is_made_of_what_can_be_read_of_a_name() {
-        assert_eq!(handle("Acme Clinics, Inc."), "acme-clinics-inc");
-        assert_eq!(handle("Straße 7"), "strasse-7");
-        assert_eq!(handle("  -- "), "organization");
-        assert_eq!(handle(&"x".repeat(300)).len(), MADE_LENGTH_MAX);
-    }
 }

@@ -1,20 +1,21 @@
 //! Changes of a session with the tokens that are answered: signed first, committed then.
 //!
-//! So the answer is known before the commit and can be committed with it. A token of a session that was never opened, or of
-//! a switch that never happened, is harmless: the session is looked up on each request, and acts where its document says.
+//! So the answer is known before the commit and can be committed with it. A token of a session that was never opened,
+//! or of a switch that never happened, is harmless: the session is looked up on each request, and acts where its
+//! document says.
 
 use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, Wish, too_many};
 use crate::auth::{Authenticator, Signing, places};
-use crate::directory::second_factor::RecoveryCodes;
-use crate::directory::{DirectoryError, Step, lift};
-use crate::executor::{RequestContext, Together};
+use crate::executor::RequestContext;
 use crate::node::Node;
+use crate::processes::second_factor::RecoveryCodes;
+use crate::processes::{DirectoryError, commit};
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
-use registrar_aggregates::session::{EndReason, Opening, Scope, Session, SessionCommand, SessionError};
-use registrar_aggregates::user::{Amendment, User, UserCommand};
-use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
+use registrar_aggregates::processes::sessions::{self as rules, SessionChange};
+use registrar_aggregates::session::{Opening, Scope, Session, SessionCommand, SessionError};
+use registrar_aggregates::values::{OrganizationId, SessionId};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -22,11 +23,7 @@ use zeroize::Zeroizing;
 /// A session with its tokens signed and nothing committed yet.
 pub struct Prepared {
     opened: Opened,
-    command: SessionCommand,
-    /// The user whose default organization becomes that of the session.
-    default_of: Option<UserId>,
-    /// Sessions of the same person that end with this, since there are too many.
-    ended: Vec<String>,
+    change: SessionChange,
 }
 
 impl Prepared {
@@ -38,25 +35,14 @@ impl Prepared {
 
     /// The same, with recovery codes to be answered.
     #[must_use]
-    pub(in crate::directory) fn giving(mut self, recovery_codes: Option<RecoveryCodes>) -> Self {
+    pub(in crate::processes) fn giving(mut self, recovery_codes: Option<RecoveryCodes>) -> Self {
         self.opened.recovery_codes = recovery_codes;
         self
     }
 
-    /// Carries it out, together with whatever else is decided.
-    pub(in crate::directory) async fn carry_out(&self, together: &mut Together<'_>) -> Step<()> {
-        let session = self.opened.id.to_string();
-        together.execute::<Session>(&session, self.command.clone()).await.map_err(lift)?;
-        if let Some(user) = self.default_of {
-            let amendment = Amendment { default_organization: self.opened.organization, ..Amendment::default() };
-            let command = UserCommand::Amend(Box::new(amendment));
-            together.execute::<User>(&user.to_string(), command).await.map_err(lift)?;
-        }
-        for session in &self.ended {
-            let command = SessionCommand::End(EndReason::TooMany);
-            together.execute::<Session>(session, command).await.map_err(lift)?;
-        }
-        Ok(())
+    /// The change of the session, to be committed together with whatever else is decided.
+    pub(in crate::processes) fn change(&self) -> &SessionChange {
+        &self.change
     }
 
     /// Commits it.
@@ -64,16 +50,12 @@ impl Prepared {
     /// # Errors
     /// `Over`, `OtherToken`; the journal's. The tokens are good for nothing then.
     pub async fn commit(self, node: &Node, context: &RequestContext) -> Result<Opened, DirectoryError> {
-        let prepared = &self;
-        let done = node
-            .executor
-            .execute_together(context, |together| Box::pin(async move { prepared.carry_out(together).await }));
-        done.await?;
+        commit(node, context, |streams| rules::change(streams, &self.change)).await?;
         Ok(self.into_opened())
     }
 
     /// The session and tokens, after another process committed it.
-    pub(in crate::directory) fn into_opened(self) -> Opened {
+    pub(in crate::processes) fn into_opened(self) -> Opened {
         self.opened
     }
 }
@@ -98,7 +80,7 @@ pub async fn prepare(
 }
 
 /// Prepares a session that begins in `scope`.
-pub(in crate::directory) async fn prepare_at(
+pub(in crate::processes) async fn prepare_at(
     node: &Node,
     authenticator: &Authenticator,
     person: &Person,
@@ -135,10 +117,12 @@ pub(in crate::directory) async fn prepare_at(
     };
     let opened = sign(node, authenticator, signing, refresh_token, now).await?;
     let ended = too_many(&node.documents, bound, &opening, now).await?;
-    Ok(Prepared { opened, command: SessionCommand::Open(Box::new(opening)), default_of: None, ended })
+    let command = SessionCommand::Open(Box::new(opening));
+    Ok(Prepared { opened, change: SessionChange { id, command, default_of: None, ended } })
 }
 
-/// Prepares new tokens for a session; with `rotate` another refresh token among them, which ends the one that was shown.
+/// Prepares new tokens for a session; with `rotate` another refresh token among them, which ends the one that was
+/// shown.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`; whether the token belongs to the session is decided at the commit.
@@ -155,7 +139,8 @@ pub async fn refresh(
     let replacement = another.as_ref().map(|another| digest(node, another));
     let opened = sign(node, authenticator, live.signing(organization), another, now).await?;
     let command = SessionCommand::Refresh { digest: digest(node, token), replacement, now };
-    Ok(Prepared { opened, command, default_of: None, ended: Vec::new() })
+    let change = SessionChange { id: opened.id, command, default_of: None, ended: Vec::new() };
+    Ok(Prepared { opened, change })
 }
 
 /// Prepares a session's going to another organization that its user is a member of, with tokens for there: a further
@@ -187,8 +172,9 @@ pub async fn switch(
     let refresh_token = running.is_refreshable().then(|| refresh_token(session.id));
     let digest = refresh_token.as_ref().map(|token| digest(node, token));
     let opened = sign(node, authenticator, live.signing(Some(organization)), refresh_token, now).await?;
-    let default_of = set_default.then(|| live.person.id());
-    Ok(Prepared { opened, command: SessionCommand::Switch { scope, digest, now }, default_of, ended: Vec::new() })
+    let default_of = set_default.then(|| (live.person.id(), organization));
+    let command = SessionCommand::Switch { scope, digest, now };
+    Ok(Prepared { opened, change: SessionChange { id: session.id, command, default_of, ended: Vec::new() } })
 }
 
 impl Live {

@@ -1,0 +1,161 @@
+//! Attempts at a process: run it until all streams that it needs are loaded, commit what it decides, and again after a
+//! lost race.
+
+use super::{ExecuteError, Executor, Outcome, RequestContext, TURNS};
+use crate::committer::ExpectedVersion;
+use crate::journal::{JournalError, JournalResult, StreamId};
+use futures::{StreamExt, TryStreamExt, stream};
+use registrar_aggregates::processes::{Decided, Loaded, Stop, Streams, Unloaded};
+use std::hash::BuildHasher;
+use tokio::sync::MutexGuard;
+
+/// Times a process is decided anew after another writer was first.
+const RETRIES_MAX: usize = 16;
+/// Streams of one process that are read at once. More would keep others waiting for a connection.
+const LOADS_AT_ONCE: usize = 8;
+
+/// The streams of an attempt.
+struct Attempt {
+    /// Number of the history that they are read from; of several the earliest, so that the commit refuses the others.
+    history: u64,
+    /// Whether every stream is compared with the journal as it is loaded.
+    fresh: bool,
+    streams: Streams,
+}
+
+impl Executor {
+    /// The same as [`Executor::execute_process`] for a process that decides by more than streams. In every attempt the
+    /// streams of `first` are loaded, then `facts` are asked for, then the process decides by both: facts that the
+    /// streams of `first` guard are never older than these.
+    ///
+    /// # Errors
+    /// As [`Executor::execute_process`]; those of `facts`.
+    pub async fn execute_informed<T, I, E: std::error::Error + 'static, Asked: Future<Output = JournalResult<I>>>(
+        &self,
+        context: &RequestContext,
+        first: &[Unloaded],
+        facts: impl Fn() -> Asked,
+        decide: impl Fn(&mut Streams, &I) -> Result<T, Stop<E>>,
+    ) -> Result<(T, Outcome), ExecuteError<E>> {
+        let mut attempt = self.attempt(false);
+        let mut turns = Vec::new();
+        for _ in 0..RETRIES_MAX {
+            self.load_all(&mut attempt, first.to_vec()).await?;
+            let facts = facts().await?;
+            let decided = loop {
+                match attempt.streams.run(|streams| decide(streams, &facts)) {
+                    Err(Stop::Need(streams)) => self.load_all(&mut attempt, streams).await?,
+                    decided => break decided,
+                }
+            };
+            let answer = match decided {
+                Ok(answer) if attempt.streams.is_changed() => answer,
+                // No commit compares a refusal, an act that changes nothing, or a version that the client named:
+                // streams that have moved on meanwhile must not be the reason.
+                _ if self.is_overtaken(&mut attempt).await? => continue,
+                Ok(answer) => return Ok((answer, self.unchanged().await?)),
+                Err(Stop::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
+                Err(Stop::OtherVersion | Stop::Need(_)) => return Err(JournalError::VersionConflict.into()),
+            };
+            let Attempt { history, streams, .. } = attempt;
+            let decided: Vec<_> = streams.into_decided().collect();
+            let used: Vec<_> = decided.iter().map(|decided| decided.loaded.unloaded()).collect();
+            let written = decided.iter().filter(|decided| !decided.events.is_empty());
+            let written: Vec<_> = written.map(|decided| self.turn(&decided.loaded.stream)).collect();
+            match self.commit(context, history, decided).await {
+                Ok(outcome) => return Ok((answer, outcome)),
+                Err(error) => {
+                    for Unloaded { stream, .. } in &used {
+                        self.aggregates.remove(stream);
+                    }
+                    if !matches!(error, JournalError::VersionConflict) {
+                        return Err(error.into());
+                    }
+                    // Losers that write the same streams go on one by one, or they would keep losing to each other.
+                    if turns.is_empty() {
+                        turns = self.turns(written).await;
+                    }
+                    attempt = self.attempt(true);
+                    // All of them, lest the process take one for new again that exists.
+                    self.load_all(&mut attempt, used).await?;
+                }
+            }
+        }
+        Err(JournalError::VersionConflict.into())
+    }
+
+    fn attempt(&self, fresh: bool) -> Attempt {
+        Attempt { history: self.committer.history(), fresh, streams: Streams::default() }
+    }
+
+    /// Loads the streams that are not loaded yet.
+    async fn load_all(&self, attempt: &mut Attempt, streams: Vec<Unloaded>) -> JournalResult<()> {
+        let Attempt { history, fresh, .. } = *attempt;
+        let missing: Vec<_> = streams.into_iter().filter(|wanted| !attempt.streams.has(&wanted.stream)).collect();
+        let loads = missing.into_iter().map(|wanted| self.load(wanted, history, fresh));
+        let loaded: Vec<Loaded> = stream::iter(loads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
+        loaded.into_iter().for_each(|loaded| attempt.streams.load(loaded));
+        Ok(())
+    }
+
+    /// Whether a stream that was decided by has moved on; the attempt knows all of them as they are now, then. If none
+    /// has, there was one moment at which all of them were as they were seen: after the last was loaded, and before the
+    /// first is looked at here.
+    async fn is_overtaken(&self, attempt: &mut Attempt) -> JournalResult<bool> {
+        let seen: Vec<Loaded> = attempt.streams.used().cloned().collect();
+        if let [Loaded { fresh: true, .. }] = &*seen {
+            return Ok(false);
+        }
+        let history = attempt.history;
+        let reads = seen.into_iter().map(|seen| self.catch_up(history, seen));
+        let now: Vec<(bool, Loaded)> = stream::iter(reads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
+        let overtaken = now.iter().any(|(moved, _)| *moved);
+        if overtaken {
+            attempt.fresh = true;
+            now.into_iter().for_each(|(_, loaded)| attempt.streams.load(loaded));
+        }
+        Ok(overtaken)
+    }
+
+    /// A stream as it is now, and whether it has moved on.
+    async fn catch_up(&self, history: u64, seen: Loaded) -> JournalResult<(bool, Loaded)> {
+        let before = seen.version;
+        let now = self.refresh(seen, history).await?;
+        Ok((now.version != before, now))
+    }
+
+    /// Commits what a process decided by a history, and keeps the states that it leaves.
+    async fn commit(&self, context: &RequestContext, history: u64, decided: Vec<Decided>) -> JournalResult<Outcome> {
+        let (mut writes, mut reads, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for Decided { loaded, state, events } in decided {
+            let Loaded { stream, version, .. } = loaded;
+            match state {
+                Some(state) => {
+                    states.push((stream.clone(), version..version + events.len() as u64, state));
+                    writes.push((stream, ExpectedVersion::Exact(version), events));
+                }
+                None => reads.push((stream, version)),
+            }
+        }
+        let outcome = self.append_decided(context, history, writes, reads).await?;
+        for (stream, versions, state) in states {
+            self.keep(stream, history, versions, state.into());
+        }
+        Ok(outcome)
+    }
+
+    /// Takes turns, always in the same order.
+    async fn turns(&self, mut turns: Vec<usize>) -> Vec<MutexGuard<'_, ()>> {
+        turns.sort_unstable();
+        turns.dedup();
+        let mut taken = Vec::with_capacity(turns.len());
+        for turn in turns {
+            taken.push(self.turns[turn].lock().await);
+        }
+        taken
+    }
+
+    fn turn(&self, stream: &StreamId) -> usize {
+        self.hasher.hash_one(stream) as usize % TURNS
+    }
+}

@@ -1,0 +1,45 @@
+//! The circumstances of commands.
+
+use crate::idempotency::AnswerSlot;
+use registrar_aggregates::Metadata;
+use registrar_aggregates::values::OrganizationId;
+use std::sync::Arc;
+
+/// The circumstances of a command.
+#[derive(Clone)]
+pub struct RequestContext {
+    /// Recorded with every event.
+    pub metadata: Metadata,
+    /// Where the answer is remembered, for a request with an idempotency key.
+    pub answer: Option<Arc<AnswerSlot>>,
+}
+
+impl RequestContext {
+    /// The circumstances of an act of the server itself, with a request id of its own.
+    #[must_use]
+    pub fn system() -> Self {
+        RequestContext { metadata: Metadata::system(uuid::Uuid::now_v7().to_string()), answer: None }
+    }
+
+    /// Whether the actor represents another principal. Such actors change no address, password, second factor or role:
+    /// [`Executor::append`](super::Executor::append) refuses the events.
+    #[must_use]
+    pub fn acts_for_another(&self) -> bool {
+        self.metadata.on_behalf_of.is_some()
+    }
+
+    /// The circumstances of a command on something that belongs to an organization: its events are the organization's,
+    /// whichever organization the caller acts in.
+    #[must_use]
+    pub fn within(&self, organization: OrganizationId) -> Self {
+        self.belonging_to(Some(organization))
+    }
+
+    /// The same for something that may belong to the system.
+    #[must_use]
+    pub fn belonging_to(&self, organization: Option<OrganizationId>) -> Self {
+        let mut context = self.clone();
+        context.metadata.organization_id = organization.map(|organization| organization.to_string());
+        context
+    }
+}

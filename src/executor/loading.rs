@@ -1,0 +1,149 @@
+//! Streams as they are loaded: from memory, from a snapshot and the events behind it, or from the events alone.
+
+use super::Executor;
+use crate::journal::{JournalError, JournalResult, StoredSnapshot, StreamId, codec};
+use quick_cache::sync::Cache;
+use registrar_aggregates::Snapshots;
+use registrar_aggregates::processes::{Loaded, State, Unloaded};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A snapshot is taken when a stream's version passes a multiple of this.
+const SNAPSHOT_EVERY: u64 = 100;
+
+/// A state at a version in a history.
+#[derive(Clone)]
+pub(crate) struct CachedAggregate {
+    history: u64,
+    version: u64,
+    state: Arc<dyn State>,
+}
+
+/// States of aggregates.
+pub(crate) type Aggregates = Cache<StreamId, CachedAggregate>;
+
+impl Executor {
+    /// Loads a stream of `history`, the number that counted before anything was read. Unless it is to be `fresh`,
+    /// memory will do.
+    pub(super) async fn load(&self, wanted: Unloaded, history: u64, fresh: bool) -> JournalResult<Loaded> {
+        let mut loaded = Loaded { version: 0, state: wanted.absent().into(), stream: wanted.stream, fresh: false };
+        if let Some(cached) = self.aggregates.get(&loaded.stream)
+            && cached.history == history
+        {
+            (loaded.version, loaded.state) = (cached.version, cached.state);
+            if !fresh {
+                return Ok(loaded);
+            }
+        } else if loaded.state.snapshots().is_some()
+            && let Some((version, state)) = self.load_snapshot(&loaded).await?
+        {
+            (loaded.version, loaded.state) = (version, state);
+        }
+        self.refresh(loaded, history).await
+    }
+
+    /// The stream with the events that the journal holds behind its version.
+    pub(super) async fn refresh(&self, mut loaded: Loaded, history: u64) -> JournalResult<Loaded> {
+        let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
+        let stored = match self.journal.stream(aggregate_type, &aggregate_id, loaded.version).await {
+            // Another node wrote on, and its events were archived since: they left a snapshot, which is all there is.
+            Err(archived @ JournalError::Archived { .. }) => {
+                let later = self.load_snapshot(&loaded).await?.filter(|(version, _)| *version > loaded.version);
+                let Some((version, state)) = later else { return Err(self.unloadable(&loaded, archived).await?) };
+                (loaded.version, loaded.state) = (version, state);
+                self.journal.stream(aggregate_type, &aggregate_id, version).await?
+            }
+            stored => stored?,
+        };
+        let events = match codec::decode(&self.vault, &stored).await {
+            // Events of a later release.
+            Err(JournalError::Corrupt(_)) if !stored.iter().all(codec::is_known) => {
+                return Err(JournalError::OldRelease);
+            }
+            events => events?,
+        };
+        let mut state = (!events.is_empty()).then(|| loaded.state.copied());
+        for event in events {
+            if event.sequence != loaded.version + 1 {
+                return Err(JournalError::corrupt(format!("event at position {} is out of sequence", event.position)));
+            }
+            loaded.version = event.sequence;
+            if !state.as_mut().is_some_and(|state| state.fold(&event.event)) {
+                let position = event.position;
+                return Err(JournalError::corrupt(format!("event at position {position} is in another's stream")));
+            }
+        }
+        if let Some(state) = state {
+            loaded.state = state.into();
+        }
+        loaded.fresh = true;
+        let Loaded { version, ref state, .. } = loaded;
+        let cached = CachedAggregate { history, version, state: Arc::clone(state) };
+        self.aggregates.insert(loaded.stream.clone(), cached);
+        Ok(loaded)
+    }
+
+    /// A snapshot is a convenience: one of another shape, or that cannot be read, is passed over; the events are the
+    /// truth.
+    async fn load_snapshot(&self, loaded: &Loaded) -> JournalResult<Option<(u64, Arc<dyn State>)>> {
+        let Loaded { stream, state, .. } = loaded;
+        let Some(snapshot) = self.journal.snapshot(stream.aggregate_type, &stream.aggregate_id).await? else {
+            return Ok(None);
+        };
+        if state.snapshots().is_none_or(|own| own.shape != snapshot.shape) {
+            return Ok(None);
+        }
+        let Ok(mut payload) = serde_json::from_str::<serde_json::Value>(&snapshot.payload) else { return Ok(None) };
+        let keys = self.vault.keys_of(std::iter::once(&payload)).await?;
+        let opened = keys.open(&mut payload).is_ok();
+        let restored = opened.then(|| state.restored(payload)).flatten();
+        Ok(restored.map(|state| (snapshot.last_sequence, state.into())))
+    }
+
+    /// Why a stream cannot be loaded that begins with archived events, and has no snapshot that this release reads.
+    async fn unloadable(&self, loaded: &Loaded, archived: JournalError) -> JournalResult<JournalError> {
+        let Some(own) = loaded.state.snapshots() else { return Ok(archived) };
+        let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
+        let stored = self.journal.snapshot(aggregate_type, &aggregate_id).await?;
+        Ok(match stored {
+            Some(later) if later.shape > own.shape => JournalError::OldRelease,
+            _ => JournalError::OtherShape { aggregate_type, aggregate_id },
+        })
+    }
+
+    /// Keeps a state in memory, and now and then a snapshot of it.
+    pub(super) fn keep(&self, stream: StreamId, history: u64, versions: Range<u64>, state: Arc<dyn State>) {
+        let Range { start: before, end: version } = versions;
+        if let Some(snapshots) = state.snapshots()
+            && version / SNAPSHOT_EVERY > before / SNAPSHOT_EVERY
+        {
+            self.save_snapshot(stream.clone(), version, state.to_snapshot().ok(), snapshots);
+        }
+        self.aggregates.insert(stream, CachedAggregate { history, version, state });
+    }
+
+    /// Saved beside the command: no caller waits for a snapshot, and one that is lost only costs time.
+    fn save_snapshot(
+        &self,
+        stream: StreamId,
+        last_sequence: u64,
+        state: Option<serde_json::Value>,
+        Snapshots { shape, personal }: Snapshots,
+    ) {
+        let (journal, vault) = (Arc::clone(&self.journal), Arc::clone(&self.vault));
+        tokio::spawn(async move {
+            let Some(mut payload) = state else { return };
+            let saved = async {
+                if !personal.is_empty() {
+                    let Some(Some(key)) = vault.subject_key(&stream.aggregate_id).await? else { return Ok(()) };
+                    key.seal(&mut payload, personal, "snapshot")?;
+                }
+                let snapshot = StoredSnapshot { last_sequence, shape, payload: payload.to_string() };
+                journal.save_snapshot(stream.aggregate_type, &stream.aggregate_id, snapshot).await
+            };
+            if let Err(error) = saved.await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a snapshot was not saved");
+            }
+        });
+    }
+}

@@ -1,0 +1,150 @@
+//! The people that sessions are of, and the places where their sessions begin.
+
+use super::Wish;
+use crate::auth::places::{self, Place};
+use crate::auth::{Identity, Principal};
+use crate::executor::RequestContext;
+use crate::journal::JournalResult;
+use crate::read_store::Documents;
+use registrar_aggregates::session::{Account, Scope};
+use registrar_aggregates::values::{OrganizationId, SessionId, UserId};
+use registrar_projections::{AdminDocument, UserDocument};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// The account that a session is of.
+#[derive(Debug, Clone)]
+pub enum Person {
+    /// A user.
+    User(Arc<UserDocument>),
+    /// An admin.
+    Admin(Arc<AdminDocument>),
+}
+
+impl Person {
+    /// The identifier that tokens name it by.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        match self {
+            Person::User(user) => user.profile.id,
+            Person::Admin(admin) => UserId(admin.id.0),
+        }
+    }
+
+    /// The kind of its account.
+    #[must_use]
+    pub fn account(&self) -> Account {
+        match self {
+            Person::User(_) => Account::User,
+            Person::Admin(_) => Account::Admin,
+        }
+    }
+
+    /// Whether it may do much beyond its own affairs: every ECG admin, and users with a system role.
+    #[must_use]
+    pub fn is_privileged(&self) -> bool {
+        match self {
+            Person::User(user) => !user.system_roles.is_empty(),
+            Person::Admin(_) => true,
+        }
+    }
+
+    pub(super) fn epoch(&self) -> u64 {
+        match self {
+            Person::User(user) => user.epoch,
+            Person::Admin(admin) => admin.epoch,
+        }
+    }
+
+    pub(super) fn scope(&self, organization_id: OrganizationId) -> Option<Scope> {
+        let Person::User(user) = self else { return None };
+        let membership = user.memberships.get(&organization_id)?.number;
+        Some(Scope { organization_id, membership })
+    }
+
+    /// Where a session begins: in the organization that is wished for, else in the default one, else in the oldest
+    /// membership, each if sessions can act there. Deleted organizations count as none; of retired ones only the person
+    /// without another one is told.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(in crate::processes) async fn begins(&self, documents: &Documents, wish: &Wish) -> JournalResult<Beginning> {
+        let Person::User(user) = self else { return Ok(Beginning::At(None)) };
+        let mut candidates: Vec<_> = match wish.organization {
+            Some(wished) => vec![wished],
+            None => user.memberships.keys().copied().collect(),
+        };
+        let default = user.default_organization;
+        candidates.sort_by_key(|organization| {
+            let number = user.memberships.get(organization).map(|membership| membership.number);
+            (Some(*organization) != default, number)
+        });
+        let mut retired = false;
+        for organization in candidates {
+            let Some(scope) = self.scope(organization) else { continue };
+            match places::place(documents, user, organization, wish.via).await? {
+                Place::Usable => return Ok(Beginning::At(Some(scope))),
+                Place::SignInElsewhere(url) => return Ok(Beginning::Elsewhere(url)),
+                Place::Retired => retired = true,
+                Place::Gone => {}
+            }
+        }
+        Ok(match wish.organization {
+            _ if retired && (wish.organization.is_some() || user.system_roles.is_empty()) => Beginning::Retired,
+            Some(_) => Beginning::Nowhere,
+            None => Beginning::At(None),
+        })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        match self {
+            Person::User(user) => Identity::from(&user.profile),
+            Person::Admin(admin) => Identity::from(&**admin),
+        }
+    }
+
+    /// The circumstances of the person's own acts, beyond those of the request.
+    #[must_use]
+    pub fn context(
+        &self,
+        context: &RequestContext,
+        (session, organization): (Option<SessionId>, Option<OrganizationId>),
+        facts: &Origins,
+    ) -> RequestContext {
+        let principal = match self {
+            Person::User(user) => {
+                let nowhere = SessionId(Uuid::nil());
+                Principal::of_user(Arc::clone(user), session.unwrap_or(nowhere), organization)
+            }
+            Person::Admin(admin) => Principal::new(admin, None, None),
+        };
+        let mut context = context.clone();
+        context.metadata.actor = principal.actor;
+        context.metadata.session = session;
+        context.metadata.organization_id = principal.organization;
+        context.metadata.ip_address.clone_from(&facts.ip_address);
+        context.metadata.user_agent.clone_from(&facts.user_agent);
+        context
+    }
+}
+
+/// Where a session begins.
+pub(in crate::processes) enum Beginning {
+    /// In this scope; `None` for a session without an organization.
+    At(Option<Scope>),
+    /// At the sign-in of the organization, which is at this address.
+    Elsewhere(String),
+    /// All its organizations are retired.
+    Retired,
+    /// Nowhere: the person is not a member of the organization that was asked for.
+    Nowhere,
+}
+
+/// The origin of a request. Personal; kept only with acts of people whose key can seal it.
+#[derive(Debug, Clone, Default)]
+pub struct Origins {
+    /// Address of the client.
+    pub ip_address: Option<String>,
+    /// Program of the client.
+    pub user_agent: Option<String>,
+}
