@@ -2,8 +2,8 @@
 //! signed-note) with the origin, the tree's size and its root hash (C2SP tlog-checkpoint).
 
 use crate::executor::{ExecuteError, RequestContext};
-use crate::journal::merkle::{Frontier, Hash};
 use crate::journal::{JournalError, JournalResult};
+use crate::merkle::{Frontier, Hash};
 use crate::node::Node;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};

@@ -17,7 +17,8 @@ use crate::history::Histories;
 use crate::idempotency::AnswerSlot;
 use crate::journal::{Head, Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
 use crate::outcome::Outcome;
-use crate::read_store::{ReadStore, Recent};
+use crate::read_store::Recent;
+use crate::store::DocumentStore;
 use crate::vault::{KeysBySubject, Vault};
 use intake::Intake;
 use registrar_aggregates::{Claim, DomainEvent, Metadata};
@@ -139,8 +140,8 @@ impl Committer {
     /// Starts the committing task. It ends when every clone of the committer is gone and the queue is empty.
     #[must_use]
     pub fn start(
-        journal: Arc<dyn Journal>,
-        read_store: Arc<dyn ReadStore>,
+        journal: Journal,
+        read_store: Arc<dyn DocumentStore>,
         vault: Arc<Vault>,
         progress: Progress,
     ) -> (Self, tokio::task::JoinHandle<()>) {

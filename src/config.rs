@@ -14,11 +14,11 @@ pub use nats::NatsArgs;
 pub use sessions::SessionArgs;
 
 use crate::auth::{Rate, SessionBounds};
-use crate::node::StoreSettings;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
 use crate::publisher::NatsSettings;
 use crate::service_documents::ServiceDocuments;
+use crate::store::StoreSettings;
 use crate::vault::{MasterKey, MasterKeyError, MasterKeys};
 use crate::workloads::Workloads;
 use chrono::{TimeDelta, Weekday};

@@ -1,27 +1,18 @@
 //! From folded documents to rows: sealing what is personal, digesting what is stored, counting what is counted. The
 //! committer and a rebuild share it, so that both write the same bytes.
 
-use crate::journal::{DocumentStep, JournalError, JournalResult};
 use crate::read_store::digest::digest;
+use crate::store::{DocumentRows, DocumentStep, JournalError, JournalResult};
 use crate::vault::{KeysBySubject, Vault};
 use registrar_aggregates::personal;
 use registrar_projections::{AnyDocument, DocumentChange, DocumentKey, WorkingSet};
 use std::collections::{BTreeMap, HashMap};
 
-/// What a store has to write.
-#[derive(Debug, Default)]
-pub struct Rows {
-    /// Documents, each once.
-    pub documents: Vec<DocumentStep>,
-    /// By how much the counts of documents change, by facet.
-    pub counts: HashMap<String, i64>,
-}
-
 /// The rows for everything that has changed in `documents`.
 ///
 /// # Errors
 /// `Corrupt` for a document that cannot be written as JSON.
-pub fn rows(documents: &WorkingSet, vault: &Vault, keys: &KeysBySubject) -> JournalResult<Rows> {
+pub fn rows(documents: &WorkingSet, vault: &Vault, keys: &KeysBySubject) -> JournalResult<DocumentRows> {
     rows_from(documents, vault, keys, HashMap::new())
 }
 
@@ -34,8 +25,8 @@ pub(crate) fn rows_from(
     vault: &Vault,
     keys: &KeysBySubject,
     mut written: HashMap<DocumentKey, DocumentStep>,
-) -> JournalResult<Rows> {
-    let mut rows = Rows::default();
+) -> JournalResult<DocumentRows> {
+    let mut rows = DocumentRows::default();
     for change in documents.changes() {
         let step = match written.remove(&change.key) {
             Some(step) => step,
@@ -129,18 +120,18 @@ mod tests {
         }
     }
 
-    fn entry(rows: &Rows) -> &DocumentStep {
+    fn entry(rows: &DocumentRows) -> &DocumentStep {
         rows.documents.iter().find(|step| step.key.collection == CollectionId::AuditEntries).unwrap()
     }
 
     async fn vault() -> (Vault, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
         let settings =
-            crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
-        let store = crate::node::Store::prepare(&settings).unwrap();
+            crate::store::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
+        let store = crate::store::Store::open(&settings).unwrap();
         store.migrate().await.unwrap();
         let master = MasterKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "here").unwrap();
-        (Vault::open(&master, store.journal(), &*store.wrapped_keys()).await.unwrap(), folder)
+        (Vault::open(&master, &store).await.unwrap(), folder)
     }
 
     #[tokio::test]

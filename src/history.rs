@@ -66,7 +66,7 @@ impl Watched {
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
-    pub(crate) async fn look(&self, journal: &dyn Journal) -> JournalResult<()> {
+    pub(crate) async fn look(&self, journal: &Journal) -> JournalResult<()> {
         let mut seen = self.seen.lock().await;
         let head = match journal.head().await {
             Ok(head) => head,
@@ -101,7 +101,7 @@ impl Watched {
 }
 
 /// The leaf hash of the event at a position; none if it is not in the database.
-pub(crate) async fn leaf_at(journal: &dyn Journal, position: u64) -> JournalResult<Option<[u8; 32]>> {
+pub(crate) async fn leaf_at(journal: &Journal, position: u64) -> JournalResult<Option<[u8; 32]>> {
     let Some(before) = position.checked_sub(1) else { return Ok(None) };
     match journal.read(before, 1).await {
         Ok(events) => Ok(events.first().map(|event| event.leaf_hash)),

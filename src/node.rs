@@ -1,19 +1,18 @@
 //! A node: the store, the committer and everything else that serves, without HTTP.
 
-mod store;
-
-pub use store::{OpenError, Store, StoreSettings};
+pub use crate::store::{OpenError, Store, StoreSettings};
 
 use crate::committer::{Append, Committer, Progress};
 use crate::executor::{Executor, RequestContext};
 use crate::heads::{self, Heads};
 use crate::history::{Histories, Watched};
 use crate::idempotency::{Answer, AnswerSlot};
-use crate::journal::postgres;
 use crate::journal::tree::Tree;
 use crate::journal::{Journal, JournalError, JournalResult};
-use crate::read_store::{Documents, NOT_SERVED, ReadStore};
-use crate::vault::{MasterKeys, Vault};
+use crate::read_store::{Documents, NOT_SERVED};
+use crate::store::DocumentStore;
+use crate::vault::{MasterKeys, Vault, VaultError};
+use futures::StreamExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,9 +50,9 @@ pub struct Node {
     /// Answers queries.
     pub documents: Documents,
     /// The journal.
-    pub journal: Arc<dyn Journal>,
+    pub journal: Journal,
     /// The documents' store.
-    pub read_store: Arc<dyn ReadStore>,
+    pub read_store: Arc<dyn DocumentStore>,
     /// Keys.
     pub vault: Arc<Vault>,
     /// The end of the journal as far as it is known; wakes whoever follows.
@@ -78,13 +77,13 @@ impl Node {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub async fn open(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
-        let (masters, store) = (masters.into(), Store::prepare(settings)?);
+        let (masters, store) = (masters.into(), Store::open(settings)?);
         store.migrate().await?;
         if store.journal().head().await?.generation == 0 {
-            store.read_store().create_generation(&crate::read_store::signature()).await?;
+            store.document_store().create_generation(&crate::read_store::signature()).await?;
         }
         let node = Self::start(store, settings.archives.clone(), masters).await?;
-        forget_answers(Arc::clone(&node.journal), node.background.clone());
+        forget_answers(node.journal.clone(), node.background.clone());
         extend_tree(node.store.tree(), node.heads.clone(), node.background.clone());
         watch_keys(Arc::clone(&node.vault), &node.background);
         watch_head(&node.store, Arc::clone(&node.watched), &node.background);
@@ -97,7 +96,7 @@ impl Node {
     /// # Errors
     /// [`OpenError`], which says what to do.
     pub async fn look(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
-        let (masters, store) = (masters.into(), Store::prepare_to_look(settings)?);
+        let (masters, store) = (masters.into(), Store::open_to_look(settings)?);
         store.look().await?;
         let mut node = Self::start(store, settings.archives.clone(), masters).await?;
         node.looks = true;
@@ -105,19 +104,19 @@ impl Node {
     }
 
     async fn start(store: Store, archives: Option<PathBuf>, masters: MasterKeys) -> Result<Self, OpenError> {
-        let (journal, read_store) = (store.journal(), store.read_store());
-        let vault = Arc::new(Vault::open(masters, Arc::clone(&journal), &*store.wrapped_keys()).await?);
-        let generation = served_generation(&*journal, &*read_store).await?;
+        let (journal, read_store) = (store.journal(), store.document_store());
+        let vault = Arc::new(Vault::open(masters, &store).await?);
+        let generation = served_generation(&journal, &*read_store).await?;
         let position = journal.head().await?.position;
         let (sender, heads) = heads::channel(position);
         let generation = Arc::new(AtomicU64::new(generation));
         let progress = Progress { heads: sender, generation, recent: Arc::default(), histories: Arc::default() };
         let (committer, committing) =
-            Committer::start(Arc::clone(&journal), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
+            Committer::start(journal.clone(), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
         let background = CancellationToken::new();
         let failed = CancellationToken::new();
         supervise(committing, failed.clone());
-        let executor = Executor::new(committer.clone(), Arc::clone(&journal), Arc::clone(&vault));
+        let executor = Executor::new(committer.clone(), journal.clone(), Arc::clone(&vault));
         let (aggregates, keys) = (executor.aggregates(), Arc::clone(&vault));
         progress.histories.forgetting(move || {
             aggregates.clear();
@@ -167,9 +166,7 @@ impl Node {
             history: self.progress.histories.current(),
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), self.committer.append(last)).await;
-        if let Store::Sqlite(store) = &self.store
-            && let Err(error) = store.settle().await
-        {
+        if let Err(error) = self.store.settle().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the database is more than one file for now");
         }
     }
@@ -182,7 +179,7 @@ impl Node {
         let head = self.journal.head().await?.position;
         if head < self.heads.position() {
             // Another commit has come in between, or what was known is lost.
-            self.watched.look(&*self.journal).await?;
+            self.watched.look(&self.journal).await?;
         }
         self.progress.advance(head);
         match tokio::time::timeout(timeout, self.heads.reach(position)).await {
@@ -268,7 +265,7 @@ impl Drop for Node {
 
 /// The generation that is served; [`NOT_SERVED`] if its documents are not this release's:
 /// until they are rebuilt every query and command answers that it is not available.
-async fn served_generation(journal: &dyn Journal, read_store: &dyn ReadStore) -> JournalResult<u64> {
+async fn served_generation(journal: &Journal, read_store: &dyn DocumentStore) -> JournalResult<u64> {
     let signature = crate::read_store::signature();
     let served = journal.head().await?.generation;
     match read_store.signature(served).await? {
@@ -287,27 +284,56 @@ fn supervise(committing: tokio::task::JoinHandle<()>, failed: CancellationToken)
     });
 }
 
-/// Looks at the head now and then, and, on PostgreSQL, whenever another node announces one.
+/// Looks at the head now and then, and whenever another node announces one, where nodes do.
 fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationToken) {
     let (journal, polled) = (store.journal(), Arc::clone(&watched));
     let polling = async move {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
             // A database that is away is told to those who ask it for something.
-            let _ = polled.look(&*journal).await;
+            let _ = polled.look(&journal).await;
         }
     };
     tokio::spawn(background.clone().run_until_cancelled_owned(polling));
+    let store = store.clone();
+    let listening = async move {
+        // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
+        while !matches!(listen(&store, &watched).await, Ok(Listened::Nothing)) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    tokio::spawn(background.clone().run_until_cancelled_owned(listening));
+}
+
+/// How listening for heads has ended.
+enum Listened {
+    /// Heads are not announced.
+    Nothing,
+    /// The connection has ended.
+    Ended,
+}
+
+/// Looks at each head that another node announces; ends with the connection.
+async fn listen(store: &Store, watched: &Watched) -> JournalResult<Listened> {
+    let Some(mut announcements) = store.announcements().await? else { return Ok(Listened::Nothing) };
     let journal = store.journal();
-    if let Store::Postgres(store) = store.clone() {
-        let listening = async move {
-            loop {
-                // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
-                let _ = postgres::listen(&store, &watched, &*journal).await;
-                tokio::time::sleep(POLL_INTERVAL).await;
-            }
-        };
-        tokio::spawn(background.clone().run_until_cancelled_owned(listening));
+    watched.look(&journal).await?;
+    while let Some(announced) = announcements.next().await {
+        // Heads of this node's own commits are known already.
+        if announced?.is_some_and(|announced| announced > watched.known()) {
+            watched.look(&journal).await?;
+        }
+    }
+    Ok(Listened::Ended)
+}
+
+impl From<VaultError> for OpenError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::WrongMasterKey => OpenError::WrongMasterKey,
+            VaultError::FormerKeyMissing => OpenError::FormerKeyMissing,
+            VaultError::Journal(error) => OpenError::Journal(error),
+        }
     }
 }
 
@@ -345,7 +371,7 @@ fn extend_tree(tree: Tree, heads: Heads, background: CancellationToken) {
     tokio::spawn(background.run_until_cancelled_owned(extended));
 }
 
-fn forget_answers(journal: Arc<dyn Journal>, background: CancellationToken) {
+fn forget_answers(journal: Journal, background: CancellationToken) {
     let forgotten = async move {
         loop {
             tokio::time::sleep(FORGET_INTERVAL).await;

@@ -111,7 +111,7 @@ fn next_limit(limit: usize, page: &[StoredEvent]) -> usize {
 
 /// Replays aggregates of a journal.
 pub struct Replays {
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     vault: Arc<Vault>,
     /// States by position, and their size, of whom; and whether they are of an erased person.
     kept: Arc<States>,
@@ -120,7 +120,7 @@ pub struct Replays {
 impl Replays {
     /// Replays what is in `journal`, opened by `vault`.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>, vault: Arc<Vault>, histories: &Histories) -> Self {
+    pub fn new(journal: Journal, vault: Arc<Vault>, histories: &Histories) -> Self {
         let kept = Arc::new(Cache::with_weighter(KEPT_HISTORIES, KEPT_BYTES_MAX, Bytes));
         let forgotten = Arc::clone(&kept);
         histories.forgetting(move || forgotten.clear());

@@ -4,8 +4,8 @@
 use crate::server::{Database, master_key};
 use chrono::{DateTime, TimeDelta, Utc};
 use registrar::followers;
-use registrar::journal::merkle::Builder;
 use registrar::journal::{StoredEvent, codec};
+use registrar::merkle::Builder;
 use registrar::node::Node;
 use registrar_aggregates::{Actor, ActorType, Metadata};
 use uuid::Uuid;

@@ -105,7 +105,7 @@ impl Database {
 
     /// Whether Registrar has everything there that it acknowledged.
     pub(crate) async fn check(&self, work: Work, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
-        check(&self.settings(), &Store::prepare(&self.settings())?, work, acknowledged).await
+        check(&self.settings(), &Store::open(&self.settings())?, work, acknowledged).await
     }
 
     /// A token of an administrator, valid for a day.

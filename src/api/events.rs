@@ -83,7 +83,7 @@ async fn follow_events(
     if after > head {
         return Err(ApiError::NotFound("The journal has not reached this position"));
     }
-    let archived = app.node.store.raw().archived_until().await?;
+    let archived = app.node.journal.archived_until().await?;
     if after < archived {
         return Err(ApiError::Archived { until: archived });
     }

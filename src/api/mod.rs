@@ -142,7 +142,7 @@ impl AppState {
         publisher: PublisherStatus,
         settings: ApiSettings,
     ) -> Self {
-        let replays = Replays::new(Arc::clone(&node.journal), Arc::clone(&node.vault), node.histories());
+        let replays = Replays::new(node.journal.clone(), Arc::clone(&node.vault), node.histories());
         let limits = Limits::new(settings.caller_rate, settings.stranger_rate);
         let limiter = RateLimiter::new(settings.api_key_rate);
         let (lookups, turns) = (RateLimiter::new(ADDRESS_LOOKUPS), Turns::default());

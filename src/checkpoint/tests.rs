@@ -1,7 +1,7 @@
 //! Notes, compared with those of an independent implementation.
 
 use super::*;
-use crate::journal::merkle::leaf_hash;
+use crate::merkle::leaf_hash;
 use signed_note::{Note, StandardVerifier, VerifierList};
 
 fn signer() -> NoteSigner {

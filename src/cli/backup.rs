@@ -19,11 +19,12 @@ pub(super) struct BackupArgs {
 
 /// Copies the embedded database as of one moment, also beside a running server.
 pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
-    let Store::Sqlite(store) = Store::prepare(&args.store.resolve())? else {
+    let store = Store::open(&args.store.resolve())?;
+    if !store.is_file() {
         bail!(
             "a PostgreSQL database is backed up with its own tools\nUse pg_dump --format=custom, or continuous archiving."
         );
-    };
+    }
     // SQLite fills it and changes no mode.
     private_file::create(&args.output).with_context(|| format!("cannot write {}", args.output.display()))?;
     store.copy_to(&args.output).await.with_context(|| format!("cannot back up to {}", args.output.display()))?;

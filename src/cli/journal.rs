@@ -118,7 +118,7 @@ pub(super) async fn run(command: JournalCommand) -> anyhow::Result<()> {
 
 async fn export(args: ExportArgs) -> anyhow::Result<()> {
     let node = start::look_with_checkpoint_key(&args.store.resolve(), &Secrets::from_env()).await?;
-    let archived = node.store.raw().archived_until().await?;
+    let archived = node.journal.archived_until().await?;
     let selection = Selection {
         format: args.format,
         after: args.after.unwrap_or(archived),
@@ -152,7 +152,7 @@ async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
 async fn resnapshot(store: StoreArgs) -> anyhow::Result<()> {
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let progress = Progress::start("reading archives");
-    let archived = node.store.raw().archived_until().await?;
+    let archived = node.journal.archived_until().await?;
     let made = files::resnapshot(&node, &|done, total| progress.show(done, total)).await;
     node.close().await;
     let made = made?;
@@ -198,7 +198,7 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
         None => None,
     };
     let settings = args.store.resolve();
-    let store = Store::prepare_to_look(&settings)?;
+    let store = Store::open_to_look(&settings)?;
     store.look().await?;
     let progress = Progress::start("verifying the journal");
     let verified = files::verify(&store, held.as_ref(), &|done, total| progress.show(done, total)).await?;

@@ -35,7 +35,7 @@ pub(super) async fn look(store: &StoreSettings, secrets: &Secrets) -> anyhow::Re
 
 /// Opens the database that the settings name without bringing it up to date: to look at it, where it may only be read.
 pub(super) async fn open_as_it_is(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
-    let prepared = Store::prepare_to_look(store)?;
+    let prepared = Store::open_to_look(store)?;
     prepared.look().await?;
     if prepared.may_be_written().await? { open(store, secrets).await } else { look(store, secrets).await }
 }
@@ -95,7 +95,7 @@ fn partition_size(text: &str) -> Result<u32, String> {
 
 /// Brings the database up to date.
 pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
-    let store = Store::prepare(&args.store.resolve())?;
+    let store = Store::open(&args.store.resolve())?;
     store.migrate().await?;
     if let Some(size) = args.partition_size.filter(|size| *size > 0) {
         store.set_partition_size(size).await?;

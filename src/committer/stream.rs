@@ -129,7 +129,7 @@ impl Task {
 
     /// Beside the connection that writes: reading goes on while it is away.
     fn look_up(&mut self, missing: Missing) -> Lookup {
-        let (scout, journal, vault) = (self.scout.take(), Arc::clone(&self.journal), Arc::clone(&self.vault));
+        let (scout, journal, vault) = (self.scout.take(), self.journal.clone(), Arc::clone(&self.vault));
         let looking = async move {
             let mut scout = match scout {
                 Some(scout) => scout,

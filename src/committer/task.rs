@@ -7,7 +7,7 @@ use crate::journal::{
     ClockAhead, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId,
 };
 use crate::outcome::Outcome;
-use crate::read_store::ReadStore;
+use crate::store::DocumentStore;
 use crate::vault::Vault;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::Claim;
@@ -51,8 +51,8 @@ pub(super) enum Verdict {
 }
 
 pub(super) struct Task {
-    pub(super) journal: Arc<dyn Journal>,
-    pub(super) read_store: Arc<dyn ReadStore>,
+    pub(super) journal: Journal,
+    pub(super) read_store: Arc<dyn DocumentStore>,
     pub(super) vault: Arc<Vault>,
     pub(super) progress: Progress,
     /// The connection that commits; away while a batch is written.
@@ -75,8 +75,8 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(
-        journal: Arc<dyn Journal>,
-        read_store: Arc<dyn ReadStore>,
+        journal: Journal,
+        read_store: Arc<dyn DocumentStore>,
         vault: Arc<Vault>,
         progress: Progress,
     ) -> Self {
@@ -252,7 +252,7 @@ impl Task {
         if attempt.lock_first {
             let head = writer.lock().await?;
             if let Some((doubtful, _)) = &attempt.doubtful
-                && is_on_disk(&*self.journal, doubtful).await?
+                && is_on_disk(&self.journal, doubtful).await?
             {
                 return Ok(None);
             }
@@ -364,7 +364,7 @@ impl Task {
 }
 
 /// The hash of its last leaf tells a batch from all others; where there are only answers, the last of these.
-async fn is_on_disk(journal: &dyn Journal, built: &Built) -> JournalResult<bool> {
+async fn is_on_disk(journal: &Journal, built: &Built) -> JournalResult<bool> {
     if let Some(last) = built.batch.events.last() {
         let events = journal.read(last.position - 1, 1).await?;
         return Ok(events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash));

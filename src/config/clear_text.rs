@@ -2,11 +2,11 @@
 //! proxy, a mesh or a network of its own protects them.
 
 use super::{ConfigError, given};
+use crate::hosts::is_this_machine;
 use crate::telemetry;
 use axum::http::Uri;
 use clap::Args;
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 pub(super) const ALLOW: &str = "REGISTRAR_ALLOW_CLEAR_TEXT";
 
@@ -113,12 +113,6 @@ impl ClearText {
         let mut endpoints = telemetry::endpoints();
         endpoints.try_for_each(|(name, url)| self.check_url(Connection::Otlp, name, &url))
     }
-}
-
-/// Whether a host is this machine, as far as its name tells.
-pub(crate) fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ impl Executor {
         state: Option<serde_json::Value>,
         Snapshots { shape, personal }: Snapshots,
     ) {
-        let (journal, vault) = (Arc::clone(&self.journal), Arc::clone(&self.vault));
+        let (journal, vault) = (self.journal.clone(), Arc::clone(&self.vault));
         tokio::spawn(async move {
             let Some(mut payload) = state else { return };
             let saved = async {

@@ -47,7 +47,7 @@ pub enum ExecuteError<E: std::error::Error + 'static> {
 /// Carries out commands and processes.
 pub struct Executor {
     committer: Committer,
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     vault: Arc<Vault>,
     aggregates: Arc<Aggregates>,
     turns: [Mutex<()>; TURNS],
@@ -57,7 +57,7 @@ pub struct Executor {
 impl Executor {
     /// An executor that commits through `committer`.
     #[must_use]
-    pub fn new(committer: Committer, journal: Arc<dyn Journal>, vault: Arc<Vault>) -> Self {
+    pub fn new(committer: Committer, journal: Journal, vault: Arc<Vault>) -> Self {
         Executor {
             committer,
             journal,

@@ -93,7 +93,7 @@ pub async fn archive(
 ) -> Result<Archived, ArchiveError> {
     let Some(_leadership) = Leadership::try_take(&node.store, "archive").await? else { return Err(ArchiveError::Busy) };
     let raw = node.store.raw();
-    let archived = raw.archived_until().await?;
+    let archived = node.journal.archived_until().await?;
     let last = raw.archivable(before).await?;
     if last <= archived {
         return Err(ArchiveError::Nothing { archived, before });

@@ -2,10 +2,10 @@
 //! leaf hash that the database keeps, so that a file is believed no more than the database is.
 
 use super::lines::{self, LineError, Lines};
-use crate::journal::raw::{Archive, RawJournal};
-use crate::journal::tree::TreeStore;
+use crate::journal::tree::Tree;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
 use crate::node::Node;
+use crate::store::{Archive, RawJournal};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,9 +63,9 @@ pub enum HistoryError {
 /// All events of a journal from the first on: those that were archived out of their files, the others out of the
 /// database. For one reader, who reads on and on.
 pub struct History {
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     raw: Arc<dyn RawJournal>,
-    leaves: Arc<dyn TreeStore>,
+    leaves: Tree,
     /// Where else the files are looked for.
     folder: Option<PathBuf>,
     open: Option<Open>,
@@ -109,11 +109,11 @@ impl History {
     /// The history of a node's journal.
     #[must_use]
     pub fn of(node: &Node) -> Self {
-        let (journal, store) = (Arc::clone(&node.journal), &node.store);
+        let (journal, store) = (node.journal.clone(), &node.store);
         History {
             journal,
             raw: store.raw(),
-            leaves: store.tree_store(),
+            leaves: store.tree(),
             folder: node.archives.clone(),
             open: None,
             ahead: None,
@@ -125,7 +125,7 @@ impl History {
     /// # Errors
     /// `Unavailable`.
     pub async fn archived_until(&self) -> JournalResult<u64> {
-        self.raw.archived_until().await
+        self.journal.archived_until().await
     }
 
     /// Up to `limit` events after position `after`, in order, without gaps; none at the end of the journal. There may be

@@ -4,11 +4,11 @@ use super::formats::{EventWriter, Format};
 use super::proofs::Prover;
 use super::staged::{Staged, Writer, beside};
 use crate::checkpoint;
-use crate::journal::merkle::Hash;
-use crate::journal::raw::{RawJournal, StoredKey};
-use crate::journal::tree::TILE;
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
+use crate::merkle::Hash;
+use crate::merkle::TILE;
 use crate::node::Node;
+use crate::store::{RawJournal, StoredKey};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
 use serde_json::json;
@@ -138,7 +138,7 @@ pub async fn export(
     if until > head.position || selection.after > until {
         return Err(ExportError::Range { until: until.min(head.position), head: head.position });
     }
-    let archived = node.store.raw().archived_until().await?;
+    let archived = node.journal.archived_until().await?;
     if selection.after < archived {
         return Err(ExportError::Archived(archived));
     }

@@ -1,9 +1,10 @@
 //! Inclusion proofs of many events one after the other: what neighbours share is computed once.
 
 use crate::journal::JournalResult;
-use crate::journal::merkle::proofs::{Subtree, inclusion, join, perfect};
-use crate::journal::merkle::{Hash, node_hash, perfect_root};
-use crate::journal::tree::{LEVELS_APART, TILE, Tree};
+use crate::journal::tree::Tree;
+use crate::merkle::proofs::{Subtree, inclusion, join, perfect};
+use crate::merkle::{Hash, node_hash, perfect_root};
+use crate::merkle::{LEVELS_APART, TILE};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use std::fmt::Write;
 

@@ -37,7 +37,7 @@ pub async fn resnapshot(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Re
         return Err(ResnapshotError::Busy);
     };
     let raw = node.store.raw();
-    let (shapes, until) = (states::shapes(), raw.archived_until().await?);
+    let (shapes, until) = (states::shapes(), node.journal.archived_until().await?);
     let (mut made, mut after) = (0, (String::new(), String::new()));
     loop {
         let streams = raw.unshaped(&shapes, &after, STATES).await?;

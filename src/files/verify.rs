@@ -3,11 +3,12 @@
 
 use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
 use crate::journal::codec::LeafHasher;
-use crate::journal::merkle::{Builder, Hash, proofs::Subtree};
-use crate::journal::raw::RawJournal;
-use crate::journal::tree::{TILE, TreeStore};
+use crate::journal::tree::Tree;
 use crate::journal::{Head, JournalError, JournalResult, StoredEvent};
+use crate::merkle::TILE;
+use crate::merkle::{Builder, Hash, proofs::Subtree};
 use crate::node::Store;
+use crate::store::RawJournal;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar_aggregates::checkpoint_key::{CHECKPOINT_KEY_ID, CheckpointKey, NoteKey};
 use std::collections::VecDeque;
@@ -119,12 +120,12 @@ pub async fn verify(
     let raw = store.raw();
     let end = raw.last_position().await?.max(head.position);
     let mut check = Check {
-        kept: Kept { store: store.tree_store(), level: VecDeque::new(), next: 0 },
+        kept: Kept { tree: store.tree(), level: VecDeque::new(), next: 0 },
         builder: Builder::default(),
         checkpoint: checkpoint.as_ref(),
         hasher: LeafHasher::default(),
     };
-    let archived = raw.archived_until().await?;
+    let archived = store.journal().archived_until().await?;
     let numbering = Numbering::default();
     let versions = tokio::spawn(numbering.clone().of_streams(Arc::clone(&raw)));
     check.archived(archived, head.position, progress).await?;
@@ -250,7 +251,7 @@ impl Check<'_> {
     ) -> Result<(), VerifyError> {
         while self.builder.size() < until {
             let from = self.builder.size();
-            let leaves = self.kept.store.leaves(from..until.min(from + LEAVES)).await?;
+            let leaves = self.kept.tree.leaves(from..until.min(from + LEAVES)).await?;
             if leaves.is_empty() {
                 return Err(VerifyError::Missing(from + 1));
             }
@@ -288,7 +289,7 @@ impl Check<'_> {
 
 /// The kept nodes of the tree, read ahead at the lowest level.
 struct Kept {
-    store: Arc<dyn TreeStore>,
+    tree: Tree,
     level: VecDeque<Hash>,
     next: u64,
 }
@@ -297,11 +298,11 @@ impl Kept {
     /// Whether a node is kept and is another one.
     async fn differs(&mut self, node: Subtree, hash: Hash) -> JournalResult<bool> {
         if 1 << node.level != TILE {
-            let kept = self.store.nodes(node.level, node.index..node.index + 1).await?;
+            let kept = self.tree.kept(node.level, node.index..node.index + 1).await?;
             return Ok(kept.first().is_some_and(|kept| *kept != hash));
         }
         if self.level.is_empty() && node.index == self.next {
-            self.level = self.store.nodes(node.level, node.index..node.index + TILE).await?.into();
+            self.level = self.tree.kept(node.level, node.index..node.index + TILE).await?.into();
             self.next = node.index + self.level.len() as u64;
         }
         Ok(self.level.pop_front().is_some_and(|kept| kept != hash))

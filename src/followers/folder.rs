@@ -4,6 +4,7 @@ use crate::files::HistoryError;
 use crate::folding;
 use crate::journal::{JournalError, JournalResult, JournalWriter, StoredEvent, codec};
 use crate::read_store::parse_document;
+use crate::store::DocumentRows;
 use crate::vault::Vault;
 use registrar_projections::{AnyDocument, CollectionId, DocumentKey, FoldError, Projection, RecordedEvent, WorkingSet};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -70,7 +71,7 @@ impl Folder {
         &mut self,
         writer: &mut dyn JournalWriter,
         stored: Vec<StoredEvent>,
-    ) -> Result<folding::Rows, FolderError> {
+    ) -> Result<DocumentRows, FolderError> {
         let events = decode(&self.vault, stored).await?;
         let folded = self.fold_ahead(writer, events, self.at).await?;
         let rows = folded.rows(&self.vault).await?;
@@ -167,7 +168,7 @@ impl Memory {
 
 impl Folded {
     /// The rows to write.
-    pub(super) async fn rows(&self, vault: &Arc<Vault>) -> JournalResult<folding::Rows> {
+    pub(super) async fn rows(&self, vault: &Arc<Vault>) -> JournalResult<DocumentRows> {
         let keys = vault.keys_by_subject(self.subjects.clone()).await?;
         let (documents, vault) = (Arc::clone(&self.documents), Arc::clone(vault));
         computed(move || folding::rows(&documents, &vault, &keys)).await?

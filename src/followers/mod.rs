@@ -14,7 +14,7 @@ pub use verify::{Verified, verify};
 
 use crate::journal::JournalResult;
 use crate::node::Node;
-use crate::read_store::Generation;
+use crate::store::Generation;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

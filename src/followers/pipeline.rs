@@ -4,10 +4,9 @@
 use super::RebuildError;
 use super::folder::{Folded, Folder, decode};
 use crate::files::History;
-use crate::folding::Rows;
 use crate::journal::JournalWriter;
 use crate::node::{Node, Store};
-use crate::read_store::sql::Dialect;
+use crate::store::DocumentRows;
 use crate::vault::Vault;
 use registrar_projections::RecordedEvent;
 use std::sync::Arc;
@@ -51,12 +50,12 @@ pub(super) async fn fold_until(
         fold(folder, &mut *reader, &stages, to_fold, folded),
         render(vault, to_render, rendered),
         async {
-            let mut to_write: Receiver<(Rows, u64)> = to_write;
+            let mut to_write: Receiver<(DocumentRows, u64)> = to_write;
             while let Some((rows, until)) = to_write.recv().await {
                 let begun = Instant::now();
                 writer.build(generation, &rows, until).await?;
                 stages.written.store(until, Ordering::Release);
-                stages.adapt(begun.elapsed(), write_time(into.read_store().dialect()));
+                stages.adapt(begun.elapsed(), into.write_time());
                 progress(until, head);
             }
             Ok(())
@@ -64,14 +63,6 @@ pub(super) async fn fold_until(
     );
     // What is further behind is about earlier events.
     ended.3.and(ended.2).and(ended.1).and(ended.0)
-}
-
-/// How long the writing of a page should take. On SQLite a commit waits so long, on PostgreSQL for nothing.
-fn write_time(dialect: Dialect) -> Duration {
-    match dialect {
-        Dialect::Postgres => Duration::from_millis(200),
-        Dialect::Sqlite => Duration::from_millis(10),
-    }
 }
 
 impl Progress {
@@ -122,7 +113,7 @@ async fn fold(
 async fn render(
     vault: &Arc<Vault>,
     mut folded: Receiver<Folded>,
-    rendered: Sender<(Rows, u64)>,
+    rendered: Sender<(DocumentRows, u64)>,
 ) -> Result<(), RebuildError> {
     while let Some(page) = folded.recv().await {
         let rows = page.rows(vault).await?;

@@ -9,7 +9,7 @@ use super::pipeline::fold_until;
 use crate::files::{History, HistoryError};
 use crate::journal::{JournalError, JournalResult, JournalWriter};
 use crate::node::{Node, Store};
-use crate::read_store::ReadStore;
+use crate::store::DocumentStore;
 use std::sync::Arc;
 
 /// So few events may be left when the head is locked; more would keep writers waiting.
@@ -81,14 +81,14 @@ pub(super) async fn tidy_up(node: &Node) -> JournalResult<bool> {
 }
 
 /// Drops the tables of generations that are not served, and that `past` chooses by their number and that of the served one.
-async fn drop_those(read_store: &dyn ReadStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<()> {
+async fn drop_those(read_store: &dyn DocumentStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<()> {
     for generation in not_served(read_store, past).await? {
         read_store.drop_generation(generation).await?;
     }
     Ok(())
 }
 
-async fn not_served(read_store: &dyn ReadStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<Vec<u64>> {
+async fn not_served(read_store: &dyn DocumentStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<Vec<u64>> {
     let generations = read_store.generations().await?;
     let live = generations.iter().find(|generation| generation.state == "live").map(|live| live.id);
     let Some(live) = live else { return Ok(Vec::new()) };
@@ -96,7 +96,7 @@ async fn not_served(read_store: &dyn ReadStore, past: impl Fn(u64, u64) -> bool)
 }
 
 /// A generation to build: the one that an earlier attempt has begun, or a new one.
-pub(super) async fn begin(read_store: &dyn ReadStore) -> JournalResult<(u64, u64)> {
+pub(super) async fn begin(read_store: &dyn DocumentStore) -> JournalResult<(u64, u64)> {
     let signature = crate::read_store::signature();
     for generation in read_store.generations().await? {
         match generation.state.as_str() {

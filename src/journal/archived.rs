@@ -1,10 +1,9 @@
 //! What can be told truly without the events that were archived.
 
 use super::selection::EventFilter;
-use super::{JournalError, JournalResult, StoredEvent, assembled};
-use async_trait::async_trait;
+use super::{JournalError, JournalResult, StoredEvent};
+use crate::store::{ArchiveProbe, JournalStore, StreamRows};
 use registrar_aggregates::AnyAggregate;
-use sqlx::SqlStr;
 
 /// A page of one stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,90 +16,60 @@ pub struct StreamPage {
     pub archived: Option<u64>,
 }
 
-/// What a store says of a stream in one go, so that nothing is archived in between.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Position up to which events were archived.
-    pub(super) archived_until: u64,
-    /// Version of the stream and position of its first event, if there is such a stream.
-    pub(super) stream: Option<(u64, u64)>,
-    /// Up to as many events as were asked for.
-    pub(super) events: Vec<StoredEvent>,
+/// Refuses what is asked for after position `after` where events up to `archived_until` were archived.
+///
+/// # Errors
+/// `Archived`.
+pub(super) fn refuse(after: u64, archived_until: u64) -> JournalResult<()> {
+    if after < archived_until { Err(JournalError::Archived { until: archived_until }) } else { Ok(()) }
 }
 
-impl Found {
-    /// The page after `after_sequence` up to position `until`, of which `limit` events were asked for.
-    ///
-    /// # Errors
-    /// `Corrupt` if an event is missing that was not archived.
-    pub(super) fn page(self, after_sequence: u64, until: u64, limit: usize) -> JournalResult<StreamPage> {
-        let Found { archived_until, stream, mut events } = self;
-        let full = events.len() == limit;
-        let in_order = (after_sequence + 1..).zip(&events).take_while(|(expected, event)| *expected == event.sequence);
-        let whole = in_order.count();
-        let known_until = events[..whole].last().map_or(0, |event| event.position);
-        let version = stream.map_or(0, |(version, _)| version);
-        let ends = whole == events.len() && (full || after_sequence + whole as u64 >= version);
-        // Events beyond `until` may be missing: nobody asked for them.
-        let begins_later = stream.is_none_or(|(_, first_position)| first_position > until);
-        let complete = ends || begins_later || known_until >= until;
-        let archived = stream.is_some_and(|(_, first_position)| first_position <= archived_until);
-        if !complete && !archived {
-            return Err(JournalError::corrupt(match events.get(whole) {
-                Some(event) => format!("an event before position {} is missing", event.position),
-                None => format!("the events after number {} of a stream are missing", after_sequence + whole as u64),
-            }));
-        }
-        events.retain(|event| event.position <= until);
-        let more = full && events.len() == limit;
-        Ok(StreamPage { events, more, archived: (!complete).then_some(archived_until) })
+/// The page of a stream after `after_sequence` up to position `until`, of which `limit` events were asked for.
+///
+/// # Errors
+/// `Corrupt` if an event is missing that was not archived.
+pub(super) fn page(rows: StreamRows, after_sequence: u64, until: u64, limit: usize) -> JournalResult<StreamPage> {
+    let StreamRows { archived_until, stream, mut events } = rows;
+    let full = events.len() == limit;
+    let in_order = (after_sequence + 1..).zip(&events).take_while(|(expected, event)| *expected == event.sequence);
+    let whole = in_order.count();
+    let known_until = events[..whole].last().map_or(0, |event| event.position);
+    let version = stream.map_or(0, |(version, _)| version);
+    let ends = whole == events.len() && (full || after_sequence + whole as u64 >= version);
+    // Events beyond `until` may be missing: nobody asked for them.
+    let begins_later = stream.is_none_or(|(_, first_position)| first_position > until);
+    let complete = ends || begins_later || known_until >= until;
+    let archived = stream.is_some_and(|(_, first_position)| first_position <= archived_until);
+    if !complete && !archived {
+        return Err(JournalError::corrupt(match events.get(whole) {
+            Some(event) => format!("an event before position {} is missing", event.position),
+            None => format!("the events after number {} of a stream are missing", after_sequence + whole as u64),
+        }));
     }
-}
-
-/// What a store has to bring.
-#[async_trait]
-pub(super) trait Archiving {
-    /// Position up to which events were archived.
-    async fn until(&self) -> JournalResult<u64>;
-
-    /// Whether a query for a text `$1` and a position `$2` is answered by true.
-    async fn holds(&self, query: SqlStr, text: &str, position: u64) -> JournalResult<bool>;
+    events.retain(|event| event.position <= until);
+    let more = full && events.len() == limit;
+    Ok(StreamPage { events, more, archived: (!complete).then_some(archived_until) })
 }
 
 /// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are none.
-pub(super) async fn archived_for(store: &impl Archiving, filter: &EventFilter, until: u64) -> JournalResult<u64> {
-    let archived_until = store.until().await?;
+pub(super) async fn archived_for(store: &dyn JournalStore, filter: &EventFilter, until: u64) -> JournalResult<u64> {
+    let archived_until = store.archived_until().await?;
     if archived_until == 0 {
         return Ok(0);
     }
     let may_fit = match (&filter.organization_id, &filter.aggregate_id) {
         // Of an aggregate is not asked then: that it is there must not show to another organization.
-        (Some(organization), _) => store.holds(SqlStr::from_static(ORGANIZATION_ARCHIVED), organization, until).await?,
-        (None, Some(aggregate_id)) => {
-            let types =
-                AnyAggregate::TYPES.iter().filter(|known| filter.aggregate_type.as_ref().is_none_or(|of| of == *known));
-            let types: Vec<_> = types.map(|name| format!("'{name}'")).collect();
-            let query = assembled(format!(
-                "SELECT EXISTS (SELECT 1 FROM streams WHERE aggregate_type IN ({}) AND aggregate_id = $1 \
-                 AND first_position <= $2)",
-                types.join(", ")
-            ));
-            !types.is_empty() && store.holds(query, aggregate_id, until.min(archived_until)).await?
+        (Some(organization), _) => store.may_be_archived(&ArchiveProbe::Organization(organization), until).await?,
+        (None, Some(id)) => {
+            let named = |known: &&&str| filter.aggregate_type.as_ref().is_none_or(|of| of == **known);
+            let types: Vec<_> = AnyAggregate::TYPES.iter().filter(named).copied().collect();
+            let until = until.min(archived_until);
+            !types.is_empty() && store.may_be_archived(&ArchiveProbe::Aggregate { types, id }, until).await?
         }
         (None, None) => true,
     };
     Ok(if may_fit { archived_until } else { 0 })
 }
-
-/// Whether archived events up to `$2` carried the organization `$1`. Of archives that did not note which organizations
-/// are in them anything may be so.
-const ORGANIZATION_ARCHIVED: &str = "SELECT EXISTS (SELECT 1 FROM archives WHERE NOT organizations_noted) \
-     OR EXISTS (SELECT 1 FROM archived_organizations WHERE organization_id = $1 AND first_position <= $2)";
-
-/// Between which positions the last event recorded at a time or before stands, for a time (`$1`) before the first event
-/// that is here; `$2` is the last archived position. No event that was carried over stands between them.
-pub(super) const ARCHIVED_POSITION_AT: &str = "SELECT coalesce(max(CASE WHEN recorded_at <= $1 THEN position END), 0) AS first, \
-     coalesce(min(CASE WHEN recorded_at > $1 THEN position END) - 1, $2) AS last FROM carried_events";
 
 #[cfg(test)]
 mod tests {
@@ -108,7 +77,7 @@ mod tests {
     use chrono::DateTime;
 
     /// Events by sequence and position.
-    fn found(archived_until: u64, stream: Option<(u64, u64)>, events: &[(u64, u64)]) -> Found {
+    fn found(archived_until: u64, stream: Option<(u64, u64)>, events: &[(u64, u64)]) -> StreamRows {
         let event = |(sequence, position): &(u64, u64)| StoredEvent {
             position: *position,
             recorded_at: DateTime::UNIX_EPOCH,
@@ -121,11 +90,11 @@ mod tests {
             metadata: "{}".into(),
             leaf_hash: [0; 32],
         };
-        Found { archived_until, stream, events: events.iter().map(event).collect() }
+        StreamRows { archived_until, stream, events: events.iter().map(event).collect() }
     }
 
-    fn page(found: Found, after: u64, until: u64, limit: usize) -> (Vec<u64>, bool, Option<u64>) {
-        let page = found.page(after, until, limit).expect("a page");
+    fn page(found: StreamRows, after: u64, until: u64, limit: usize) -> (Vec<u64>, bool, Option<u64>) {
+        let page = super::page(found, after, until, limit).expect("a page");
         (page.events.iter().map(|event| event.sequence).collect(), page.more, page.archived)
     }
 
@@ -160,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_missing_and_was_not_archived_is_corrupt() {
         for found in [found(0, Some((3, 7)), &[(1, 7), (3, 310)]), found(256, Some((2, 300)), &[(1, 300)])] {
-            assert!(matches!(found.page(0, 400, 10), Err(JournalError::Corrupt(_))));
+            assert!(matches!(super::page(found, 0, 400, 10), Err(JournalError::Corrupt(_))));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Between typed events and what is stored: canonical JSON, leaf hashes, opening and upcasting.
 
-use super::{JournalError, JournalResult, StoredEvent, merkle};
+use super::{JournalError, JournalResult, StoredEvent};
+use crate::merkle;
+pub use crate::store::timestamp;
 use crate::vault::{SubjectKeys, Vault};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use chrono::{DateTime, SecondsFormat, Utc};
 use cqrs_es::persist::{EventUpcaster, SerializedEvent};
 use registrar_aggregates::{DomainEvent, Metadata};
 use registrar_projections::RecordedEvent;
@@ -12,12 +13,6 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 static UPCASTERS: LazyLock<Vec<Box<dyn EventUpcaster>>> = LazyLock::new(registrar_aggregates::upcast::upcasters);
-
-/// A time as it is hashed and shown: RFC 3339 in UTC with milliseconds.
-#[must_use]
-pub fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
 
 /// A JSON value in its canonical form (RFC 8785).
 ///
@@ -318,6 +313,7 @@ fn apply_upcasters(upcasters: &[Box<dyn EventUpcaster>], event: &StoredEvent, pa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
     use cqrs_es::persist::SemanticVersionEventUpcaster;
     use proptest::prelude::*;
     use serde_json::json;

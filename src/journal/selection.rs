@@ -5,7 +5,7 @@
 //! event by event; how many are looked at for one page is bounded, so that a page may end before it is full.
 
 use super::{JournalError, JournalResult, Portion, StoredEvent};
-use async_trait::async_trait;
+use crate::store::{Condition, Driver, EventSearch, Field, FirstEvent, Places};
 use registrar_aggregates::{AnyAggregate, DomainEvent};
 
 /// Events that are looked at for one page where more than one condition holds.
@@ -56,71 +56,17 @@ pub struct Members {
     pub looked_until: u64,
 }
 
-/// What an index is made of, and what else can be compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    AggregateType,
-    EventType,
-    Actor,
-    Organization,
-}
-
-/// A condition that an index answers in the order of positions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Driver<'a> {
-    Stream {
-        aggregate_type: &'a str,
-        aggregate_id: &'a str,
-    },
-    Equal(Field, &'a str),
-    /// One of these, with nothing left to be looked at.
-    EventTypes(Vec<&'a str>),
-}
-
 /// Conditions that are looked at event by event.
-pub(super) type Rest<'a> = Vec<(Field, &'a str)>;
+type Rest<'a> = Vec<Condition<'a>>;
 
-/// Positions that a driver leads to, in order, and whether the rest holds there.
-pub(super) type Places = Vec<(u64, bool)>;
-
-/// Places out of rows of a position and whether the rest fits.
-pub(super) fn places(rows: Vec<(i64, bool)>) -> JournalResult<Places> {
-    let place = |(position, fits): (i64, bool)| Ok((u64::try_from(position).map_err(JournalError::corrupt)?, fits));
-    rows.into_iter().map(place).collect()
-}
-
-/// Members out of up to `limit` rows of an organization's events up to `until`: position, aggregate type, aggregate id,
-/// and whether it is the first event of its aggregate there.
-pub(super) fn members(rows: Vec<(i64, String, String, bool)>, until: u64, limit: usize) -> JournalResult<Members> {
-    let full = rows.len() == limit;
-    let mut members = Members { members: Vec::new(), looked_until: until };
-    for (position, aggregate_type, aggregate_id, is_first) in rows {
-        let position = u64::try_from(position).map_err(JournalError::corrupt)?;
-        if full {
-            members.looked_until = position;
-        }
-        if is_first {
-            members.members.push(Member { position, aggregate_type, aggregate_id });
-        }
-    }
-    Ok(members)
-}
-
-/// What a store has to bring.
-#[async_trait]
-pub(super) trait Selecting {
-    /// The first `limit` positions in `after..=until` that the driver leads to.
-    async fn places(
-        &self,
-        driver: &Driver<'_>,
-        rest: &Rest<'_>,
-        after: u64,
-        until: u64,
-        limit: usize,
-    ) -> JournalResult<Places>;
-
-    /// The events at these positions, in order, up to the bytes of a portion.
-    async fn at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>>;
+/// Members out of up to `limit` events of an organization up to `until`.
+pub(super) fn members(events: Vec<FirstEvent>, until: u64, limit: usize) -> Members {
+    let full = events.len() == limit;
+    let looked_until = events.last().filter(|_| full).map_or(until, |(position, ..)| *position);
+    let first = events.into_iter().filter(|(.., is_first)| *is_first);
+    let members =
+        first.map(|(position, aggregate_type, aggregate_id, _)| Member { position, aggregate_type, aggregate_id });
+    Members { members: members.collect(), looked_until }
 }
 
 impl EventFilter {
@@ -161,7 +107,7 @@ impl EventFilter {
 
 /// One page of the events in `after..=until` that fit; `filter` is not empty.
 pub(super) async fn select(
-    store: &impl Selecting,
+    store: &(impl EventSearch + ?Sized),
     filter: &EventFilter,
     after: u64,
     until: u64,
@@ -177,7 +123,7 @@ pub(super) async fn select(
         let mut looked_until = until;
         let mut fitting = Vec::new();
         for driver in &drivers {
-            let places = store.places(driver, &rest, from, until, step).await?;
+            let places = places(store, driver, &rest, from, until, step).await?;
             looked_at += places.len();
             if places.len() == step {
                 looked_until = looked_until.min(places.last().map_or(until, |(position, _)| *position));
@@ -194,15 +140,37 @@ pub(super) async fn select(
         found.truncate(limit);
         from = found.last().copied().unwrap_or(from);
     }
-    let events = if found.is_empty() { Vec::new() } else { store.at(&found, portion).await? };
+    let events = if found.is_empty() { Vec::new() } else { store.events_at(&found, portion).await? };
     if events.len() < found.len() && portion.is_full(&events) {
         found.truncate(events.len());
         from = found.last().copied().unwrap_or(from);
     }
     if !events.iter().map(|event| event.position).eq(found) {
-        return Err(super::JournalError::corrupt("an event that an index leads to is missing"));
+        return Err(JournalError::corrupt("an event that an index leads to is missing"));
     }
     Ok(Selection { events, looked_until: from })
+}
+
+/// The first `limit` positions in `after..=until` that the driver leads to, and whether the rest holds there.
+async fn places(
+    store: &(impl EventSearch + ?Sized),
+    driver: &Driver<'_>,
+    rest: &[Condition<'_>],
+    after: u64,
+    until: u64,
+    limit: usize,
+) -> JournalResult<Places> {
+    let range = match driver {
+        Driver::Stream { aggregate_type, aggregate_id } => {
+            let first = match after {
+                0 => 0,
+                _ => store.sequence_at(aggregate_type, aggregate_id, after).await?,
+            };
+            first..store.sequence_at(aggregate_type, aggregate_id, until).await?
+        }
+        Driver::Equal(..) | Driver::EventTypes(_) => after..until,
+    };
+    store.places(driver, rest, range, limit).await
 }
 
 #[cfg(test)]
@@ -213,6 +181,17 @@ mod tests {
         let mut filter = EventFilter::default();
         set(&mut filter);
         filter
+    }
+
+    #[test]
+    fn members_are_the_aggregates_whose_first_event_is_on_the_page() {
+        let event = |position, id: &str, is_first| (position, "user".to_owned(), id.to_owned(), is_first);
+        let events = || vec![event(3, "a", true), event(4, "a", false), event(9, "b", true)];
+        let part = members(events(), 20, 4);
+        assert_eq!(part.members.iter().map(|member| member.position).collect::<Vec<_>>(), [3, 9]);
+        assert_eq!(part.looked_until, 20, "there are no more");
+        assert_eq!(members(events(), 20, 3).looked_until, 9, "there may be more");
+        assert_eq!(members(vec![], 20, 3), Members { members: vec![], looked_until: 20 });
     }
 
     #[test]

@@ -4,53 +4,50 @@
 //! kept beside them, so that no append pays for it; a proof then reads at most 255 hashes at each level. What is not
 //! kept yet is computed from the level below.
 
-mod postgres;
-mod sqlite;
-
-use super::merkle::proofs::{self, Subtree};
-use super::merkle::{Frontier, Hash, perfect_root as root};
 use super::{Head, Journal, JournalError, JournalResult};
-use async_trait::async_trait;
+use crate::merkle::proofs::{self, Subtree};
+use crate::merkle::{Frontier, Hash, LEVELS_APART, TILE, perfect_root as root};
+use crate::store::{HashRows, Store, TreeStore};
 use futures::future::{BoxFuture, try_join_all};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Levels between those whose nodes are kept.
-pub const LEVELS_APART: u8 = 8;
-/// Leaves under a node of the lowest level that is kept.
-pub const TILE: u64 = 1 << LEVELS_APART;
 /// Leaves looked at in one go while nodes are added.
 const STRIDE: u64 = 64 * TILE;
-
-/// Where hashes of the tree are kept.
-#[async_trait]
-pub trait TreeStore: Send + Sync {
-    /// Hashes of the leaves `range`, from 0: as many from its start as there are without a gap.
-    async fn leaves(&self, range: Range<u64>) -> JournalResult<Vec<Hash>>;
-
-    /// Kept hashes of the nodes `range` of a level: as many from its start as there are without a gap.
-    async fn nodes(&self, level: u8, range: Range<u64>) -> JournalResult<Vec<Hash>>;
-
-    /// How many nodes of the lowest kept level there are.
-    async fn tiles(&self) -> JournalResult<u64>;
-
-    /// Keeps nodes; those that are kept already stay as they are.
-    async fn keep(&self, nodes: &[(Subtree, Hash)]) -> JournalResult<()>;
-}
 
 /// The tree over the events of a journal.
 #[derive(Clone)]
 pub struct Tree {
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     store: Arc<dyn TreeStore>,
 }
 
-impl Tree {
-    /// The tree of a journal.
+impl Store {
+    /// The Merkle tree over the events of its journal.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>, store: Arc<dyn TreeStore>) -> Self {
-        Tree { journal, store }
+    pub fn tree(&self) -> Tree {
+        Tree { journal: self.journal(), store: self.tree_store() }
+    }
+}
+
+impl Tree {
+    /// Hashes of the leaves `range`, from 0: as many from its start as there are without a gap. Those of archived events are
+    /// kept apart.
+    pub(crate) async fn leaves(&self, range: Range<u64>) -> JournalResult<Vec<Hash>> {
+        let rows = self.store.leaves(range.clone()).await?;
+        if range.is_empty() || rows.first().is_some_and(|(number, _)| u64::try_from(*number) == Ok(range.start)) {
+            return without_gap(rows, &range);
+        }
+        let archived = self.store.archived_leaves(range.start / TILE..=range.end / TILE).await?;
+        let mut leaves = unpacked(archived, &range);
+        leaves.extend(without_gap(rows, &(range.start + leaves.len() as u64..range.end))?);
+        Ok(leaves)
+    }
+
+    /// Kept hashes of the nodes `range` of a level: as many from its start as there are without a gap.
+    pub(crate) async fn kept(&self, level: u8, range: Range<u64>) -> JournalResult<Vec<Hash>> {
+        without_gap(self.store.nodes(level, range.clone()).await?, &range)
     }
 
     /// Hashes that prove that the leaf `index` is in the tree of `size` leaves (RFC 9162 2.1.3.1). `index` must be
@@ -85,7 +82,7 @@ impl Tree {
     /// # Errors
     /// As [`Tree::inclusion`].
     pub async fn leaf(&self, index: u64) -> JournalResult<Hash> {
-        self.store.leaves(index..index + 1).await?.pop().ok_or_else(missing)
+        self.leaves(index..index + 1).await?.pop().ok_or_else(missing)
     }
 
     async fn hashes(&self, ranges: &[Range<u64>]) -> JournalResult<Vec<Hash>> {
@@ -127,10 +124,10 @@ impl Tree {
         Box::pin(async move {
             let wanted = range.end - range.start;
             if level == 0 {
-                let leaves = self.store.leaves(range).await?;
+                let leaves = self.leaves(range).await?;
                 return if leaves.len() as u64 == wanted { Ok(leaves) } else { Err(missing()) };
             }
-            let mut hashes = self.store.nodes(level, range.clone()).await?;
+            let mut hashes = self.kept(level, range.clone()).await?;
             for index in range.start + hashes.len() as u64..range.end {
                 let below = index * TILE..(index + 1) * TILE;
                 hashes.push(root(self.nodes(level - LEVELS_APART, below).await?));
@@ -193,4 +190,23 @@ impl Tree {
 
 fn missing() -> JournalError {
     JournalError::corrupt("hashes of the tree are missing")
+}
+
+/// The hashes of rows that are numbered as `range`, up to the first that is missing.
+fn without_gap(rows: HashRows, range: &Range<u64>) -> JournalResult<Vec<Hash>> {
+    let hash = |bytes: Vec<u8>| bytes.try_into().map_err(|_| JournalError::corrupt("a hash is not 32 bytes"));
+    let numbered = rows.into_iter().zip(range.clone());
+    numbered
+        .take_while(|((number, _), expected)| u64::try_from(*number) == Ok(*expected))
+        .map(|((_, bytes), _)| hash(bytes))
+        .collect()
+}
+
+/// The leaves of `range` out of rows of [`TILE`], up to the first that is missing.
+fn unpacked(rows: HashRows, range: &Range<u64>) -> Vec<Hash> {
+    let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+    let numbered = rows.into_iter().zip(range.start / TILE..);
+    let tiles = numbered.take_while(|((tile, _), expected)| u64::try_from(*tile) == Ok(*expected));
+    let hashes = tiles.flat_map(|((_, hashes), _)| hashes.as_chunks::<32>().0.to_vec());
+    hashes.skip((range.start % TILE) as usize).take(wanted).collect()
 }

@@ -253,7 +253,7 @@ impl Pwned {
     /// # Errors
     /// Whatever keeps the service from answering.
     pub async fn times(&self, password: &str) -> Result<u64, PwnedError> {
-        let digest = crate::journal::sqlite::hex(&Sha1::digest(password.as_bytes())).to_uppercase();
+        let digest = crate::store::hex(&Sha1::digest(password.as_bytes())).to_uppercase();
         let (prefix, rest) = digest.split_at(5);
         // Padding hides from the length of the answer which part was asked for.
         let request = self.client.get(format!("{}/{prefix}", self.url)).header("Add-Padding", "true");

@@ -17,7 +17,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// The journal as its followers read it. Cloning is cheap; every clone reads on its own.
 #[derive(Clone)]
 pub struct Feed {
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     heads: Heads,
     personal: PersonalValues,
     /// Whether it is one of many, who take turns.
@@ -46,7 +46,7 @@ impl Feed {
 
     /// The events of `journal`; `heads` wakes whoever waits for more.
     #[must_use]
-    pub fn new(journal: Arc<dyn Journal>, heads: Heads, personal: PersonalValues) -> Self {
+    pub fn new(journal: Journal, heads: Heads, personal: PersonalValues) -> Self {
         Feed { journal, heads, personal, takes_turns: false }
     }
 
@@ -55,7 +55,7 @@ impl Feed {
     pub fn of(node: &Node, publish_personal: bool) -> Self {
         let personal =
             if publish_personal { PersonalValues::Clear(Arc::clone(&node.vault)) } else { PersonalValues::Redacted };
-        Feed::new(Arc::clone(&node.journal), node.heads.clone(), personal)
+        Feed::new(node.journal.clone(), node.heads.clone(), personal)
     }
 
     /// The same for one of many readers, who take turns in reading a page.

@@ -6,9 +6,8 @@
 //! A digest does not tell an older body of the same document from the present one, nor that a document is missing.
 //! `registrar projections verify` does.
 
-use super::Body;
-use crate::journal::{JournalError, JournalResult};
 use crate::security;
+use crate::store::{Body, JournalError, JournalResult};
 use crate::vault::Vault;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar_projections::query::Query;
@@ -25,7 +24,7 @@ fn raw(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> [u8; 32
     vault.digest("document", &[collection.as_bytes(), id.as_bytes(), text.as_bytes()])
 }
 
-/// A document as [`super::sql::digested_page`] tells it.
+/// A document as [`crate::store::sql::digested_page`] tells it.
 ///
 /// # Errors
 /// `Corrupt` for another text.
@@ -82,10 +81,10 @@ mod tests {
 
     async fn vault(folder: &tempfile::TempDir, key: &str) -> Vault {
         let settings =
-            crate::node::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
-        let store = crate::node::Store::prepare(&settings).unwrap();
+            crate::store::StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None };
+        let store = crate::store::Store::open(&settings).unwrap();
         store.migrate().await.unwrap();
-        Vault::open(&MasterKey::parse(key, "here").unwrap(), store.journal(), &*store.wrapped_keys()).await.unwrap()
+        Vault::open(&MasterKey::parse(key, "here").unwrap(), &store).await.unwrap()
     }
 
     fn body(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> Body {

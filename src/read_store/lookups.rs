@@ -3,8 +3,8 @@
 //! asked. Where all of them were made lately, the statement asks for no more than where the journal ends.
 
 use super::recent::{By, Recent};
-use super::{Body, LookedUp, Moment, ReadStore, SWAPS_MAX, served};
-use crate::journal::{JournalError, JournalResult};
+use super::{SWAPS_MAX, served};
+use crate::store::{Body, DocumentStore, JournalError, JournalResult, LookedUp, Moment};
 use registrar_projections::CollectionId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,23 +24,6 @@ pub(super) struct Found {
     pub(super) body: Option<Body>,
 }
 
-impl LookedUp {
-    /// What a snapshot has: its position and generation, and of each document the value of the key and the document.
-    pub(super) fn of(
-        position: i64,
-        generation: i64,
-        documents: impl Iterator<Item = (String, Body)>,
-    ) -> JournalResult<Self> {
-        let mut found: HashMap<String, Body> = HashMap::with_capacity(documents.size_hint().0);
-        for (value, body) in documents {
-            if found.get(&value).is_none_or(|other| body.id < other.id) {
-                found.insert(value, body);
-            }
-        }
-        Ok(LookedUp { moment: Moment::of(position, generation)?, found })
-    }
-}
-
 struct Lookup {
     by: By,
     value: String,
@@ -55,14 +38,14 @@ struct Waiting {
 
 /// Looks up documents of the generation that is served.
 pub(super) struct Lookups {
-    store: Arc<dyn ReadStore>,
+    store: Arc<dyn DocumentStore>,
     generation: Arc<AtomicU64>,
     recent: Arc<Recent>,
     waiting: Mutex<Waiting>,
 }
 
 impl Lookups {
-    pub(super) fn new(store: Arc<dyn ReadStore>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
+    pub(super) fn new(store: Arc<dyn DocumentStore>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
         Lookups { store, generation, recent, waiting: Mutex::default() }
     }
 

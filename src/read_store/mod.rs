@@ -1,21 +1,17 @@
 //! The read store: documents in generations of tables, and typed queries over them.
 //!
-//! Tables and statements are made from what a collection declares; a new read model needs no SQL. Documents are
-//! written by the committer, with their events, and by rebuilds.
+//! Tables and statements are made from what a collection declares ([`crate::store`]); a new read model needs no SQL. Documents
+//! are written by the committer, with their events, and by rebuilds. Here they are found, verified, opened and cached.
 
 pub(crate) mod digest;
 mod lookups;
 mod noted;
 mod opened;
-mod postgres;
 mod recent;
-pub mod schema;
-pub mod sql;
-mod sqlite;
 
-use crate::journal::{JournalError, JournalResult};
+use crate::store::sql::{self, Statement};
+use crate::store::{Body, DocumentStore, JournalError, JournalResult, Rows, schema};
 use crate::vault::Vault;
-use async_trait::async_trait;
 use futures::future::try_join_all;
 use lookups::{Found, Lookups};
 use noted::Noted;
@@ -26,8 +22,6 @@ pub use recent::totals::LONG;
 use recent::totals::TotalOf;
 use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, Collection, CollectionId, Document, Query};
-use sql::Statement;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -40,29 +34,6 @@ pub struct Read<T> {
     pub value: T,
 }
 
-/// A moment in the life of the documents.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Moment {
-    /// Position at which the journal ended.
-    pub position: u64,
-    /// Generation that was served.
-    pub generation: u64,
-}
-
-impl Moment {
-    /// This moment, or `other` if that is a later one.
-    fn or_later(self, other: Moment) -> Moment {
-        if self.position > other.position { Moment { position: self.position, ..other } } else { other }
-    }
-
-    /// A moment as the stores tell it.
-    fn of(position: i64, generation: i64) -> JournalResult<Self> {
-        let [position, generation] =
-            [position, generation].map(|number| u64::try_from(number).map_err(JournalError::corrupt));
-        Ok(Moment { position: position?, generation: generation? })
-    }
-}
-
 /// A page of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<D> {
@@ -72,157 +43,10 @@ pub struct Page<D> {
     pub total: u64,
 }
 
-/// What a store answers to a statement of [`sql`].
-#[derive(Debug, Clone, Default)]
-pub struct Rows {
-    /// Position of the journal in the statement's snapshot.
-    pub position: u64,
-    /// Generation served in the statement's snapshot.
-    pub generation: u64,
-    /// The total that the statement asked for; 0 where it asked for none.
-    pub total: u64,
-    /// Bodies of the documents, in order.
-    pub bodies: Vec<String>,
-}
-
-impl Rows {
-    fn moment(&self) -> Moment {
-        Moment { position: self.position, generation: self.generation }
-    }
-}
-
-/// What a store has of some documents, from one snapshot.
-#[derive(Debug, Clone, Default)]
-pub struct LookedUp {
-    /// When it was taken.
-    pub moment: Moment,
-    /// Those that there are, by the value of the key that was looked up; of several the one with the smallest id.
-    pub found: HashMap<String, Body>,
-}
-
-/// A document as it is stored.
-#[derive(Debug, Clone)]
-pub struct Body {
-    /// Its identifier.
-    pub id: String,
-    /// Its JSON, personal values sealed.
-    pub text: Arc<str>,
-    /// Its digest, see [`digest`]; none where somebody took it away.
-    pub digest: Option<Arc<str>>,
-}
-
-impl Body {
-    /// A document as a store tells it.
-    pub(crate) fn new(id: String, text: String, digest: Option<String>) -> Self {
-        Body { id, text: text.into(), digest: digest.map(Into::into) }
-    }
-
-    /// A row of identifier, body and digest, by its identifier.
-    pub(crate) fn of_row((id, text, digest): (String, String, Option<String>)) -> (String, Self) {
-        (id.clone(), Body::new(id, text, digest))
-    }
-
-    /// Whether both are stored alike. A text at the same place need not be looked through, which comparing them would do.
-    fn is_stored_as(&self, other: &Body) -> bool {
-        self.digest == other.digest && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
-    }
-}
-
-/// A generation of documents.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// Its number.
-    pub id: u64,
-    /// Names and versions of the projections that made it.
-    pub signature: String,
-    /// `building`, `live`, `retired` or `failed`.
-    pub state: String,
-    /// Position up to which it is folded, while it is built.
-    pub checkpoint: u64,
-    /// Position of the event that stopped it.
-    pub error_position: Option<u64>,
-    /// Why.
-    pub error: Option<String>,
-}
-
-/// Documents of both stores.
-#[async_trait]
-pub trait ReadStore: Send + Sync {
-    /// Runs a statement of [`sql`]; `None` if its generation is gone.
-    async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
-
-    /// The documents of a generation whose scalar `key`, or whose [`sql::ID`], is one of `values`, each value once;
-    /// `None` if the generation is gone.
-    async fn look_up(
-        &self,
-        generation: u64,
-        collection: CollectionId,
-        key: &'static str,
-        values: &[&str],
-    ) -> JournalResult<Option<LookedUp>>;
-
-    /// The present moment.
-    async fn moment(&self) -> JournalResult<Moment>;
-
-    /// Which way of SQL the store speaks.
-    fn dialect(&self) -> sql::Dialect;
-
-    /// All generations, oldest first.
-    async fn generations(&self) -> JournalResult<Vec<Generation>>;
-
-    /// Names and versions of the projections that made a generation.
-    async fn signature(&self, generation: u64) -> JournalResult<Option<String>>;
-
-    /// Makes the tables of a new generation, `building`, which lack what [`ReadStore::index_generation`] makes. In an
-    /// empty journal without one it is whole, and live at once.
-    async fn create_generation(&self, signature: &str) -> JournalResult<u64>;
-
-    /// Makes what only queries need of a generation that is being built; goes on where it was cut off. Documents may be
-    /// written to it before it begins and after it ended, not between: see [`ReadStore::is_half_indexed`].
-    async fn index_generation(&self, generation: u64) -> JournalResult<()>;
-
-    /// Whether indexing was cut off at a point where it must be ended before more documents are written.
-    async fn is_half_indexed(&self, generation: u64) -> JournalResult<bool>;
-
-    /// Notes why a generation cannot be built.
-    async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()>;
-
-    /// Drops the tables of a generation that is not live.
-    async fn drop_generation(&self, generation: u64) -> JournalResult<()>;
-
-    /// Identifiers of up to `limit` documents of a collection that are different in two generations, their keys included,
-    /// in order.
-    async fn differing(&self, collection: CollectionId, one: u64, other: u64, limit: i64)
-    -> JournalResult<Vec<String>>;
-
-    /// Documents of a generation by their identifiers: body and keys in one text, to be compared.
-    async fn rows(
-        &self,
-        collection: CollectionId,
-        generation: u64,
-        ids: &[String],
-    ) -> JournalResult<HashMap<String, String>>;
-
-    /// The first `limit` documents of a collection after the identifier `after`, as `(id, body)`, by id.
-    async fn page_of(
-        &self,
-        generation: u64,
-        collection: CollectionId,
-        after: &str,
-        limit: usize,
-    ) -> JournalResult<Vec<(String, String)>>;
-
-    /// The body of a document.
-    async fn body_of(&self, generation: u64, collection: CollectionId, id: &str) -> JournalResult<Option<String>>;
-
-    /// Every document of a collection as `(id, body)`, by id.
-    async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
-}
-
 /// Typed access to the documents.
 #[derive(Clone)]
 pub struct Documents {
-    store: Arc<dyn ReadStore>,
+    store: Arc<dyn DocumentStore>,
     vault: Arc<Vault>,
     generation: Arc<AtomicU64>,
     lookups: Arc<Lookups>,
@@ -245,7 +69,12 @@ impl Documents {
     /// Documents of the generation that `generation` holds; it is moved on when another one is served. `recent` is told of
     /// the commits of the same node.
     #[must_use]
-    pub fn new(store: Arc<dyn ReadStore>, vault: Arc<Vault>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
+    pub fn new(
+        store: Arc<dyn DocumentStore>,
+        vault: Arc<Vault>,
+        generation: Arc<AtomicU64>,
+        recent: Arc<Recent>,
+    ) -> Self {
         let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), Arc::clone(&recent)));
         Documents { store, vault, generation, lookups, recent, opened: Arc::default(), noted: None }
     }
@@ -372,7 +201,7 @@ impl Documents {
 
 /// Another generation than `former` is served: this release reads it if it is not too old, and if its own projections made
 /// it.
-async fn served(store: &dyn ReadStore, generation: &AtomicU64, former: u64) -> JournalResult<()> {
+async fn served(store: &dyn DocumentStore, generation: &AtomicU64, former: u64) -> JournalResult<()> {
     store.moment().await?;
     let live = store.generations().await?.into_iter().find(|generation| generation.state == "live");
     match live {

@@ -8,10 +8,9 @@
 //! A list is of the moment of its own statement. What was looked up before is held to it; what is looked up after it is not
 //! compared with the list itself.
 
+use super::Documents;
 use super::recent::{By, Recent};
-use super::{Documents, Moment};
-use crate::journal::JournalResult;
-use crate::read_store::Body;
+use crate::store::{Body, JournalResult, Moment};
 use futures::future::try_join_all;
 use registrar_projections::is_followed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,8 +1,8 @@
 //! Documents as they are read: opened and in their types. What was read lately is kept, for as long as what is stored
 //! has not changed: the store is asked every time, only decoding is spared.
 
-use super::{Body, digest};
-use crate::journal::{JournalError, JournalResult};
+use super::digest;
+use crate::store::{Body, JournalError, JournalResult};
 use crate::vault::{self, KeysBySubject, SubjectKeys, Vault};
 use quick_cache::{Weighter, sync::Cache};
 use registrar_projections::{CollectionId, Document};

@@ -6,8 +6,7 @@
 
 use super::wrapping::{Kind, WrapError, WrappingKey};
 use super::{Vault, wrap_digests};
-use crate::journal::JournalError;
-use crate::journal::wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID, Replacement, WrappedKeys};
+use crate::store::{DIGEST_KEY_ID, FORMER_KEY_ID, JournalError, Replacement, WrappedKeys};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;

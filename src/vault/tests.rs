@@ -1,8 +1,10 @@
 use super::sealing_key::NONCE_LENGTH;
 use super::*;
-use crate::journal::Batch;
-use crate::node::{Store, StoreSettings};
+use crate::store::{Batch, StoreSettings};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use registrar_aggregates::personal::{ERASED, SEALED};
 use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
 
 const PERSONAL: &[&str] = &["/name", "/addresses/*/city"];
 
@@ -22,13 +24,13 @@ fn document() -> Value {
 async fn empty() -> (Store, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store =
-        Store::prepare(&StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None }).unwrap();
+        Store::open(&StoreSettings { database_url: None, data: folder.path().to_owned(), archives: None }).unwrap();
     store.migrate().await.unwrap();
     (store, folder)
 }
 
 async fn open(store: &Store, masters: impl Into<MasterKeys>) -> Result<Vault, VaultError> {
-    Vault::open(masters, store.journal(), &*store.wrapped_keys()).await
+    Vault::open(masters, store).await
 }
 
 /// A vault over an empty journal, with the folder that it lives in.
@@ -42,9 +44,9 @@ fn wrapped_without_a_name(master: &MasterKey, subject_id: &str, key: &[u8]) -> V
     SealingKey::new(&master.derive("wrap")).seal(subject_id.as_bytes(), b"", key)
 }
 
-async fn store(journal: &dyn Journal, steps: Vec<SubjectKeyStep>) {
+async fn store(place: &Store, steps: Vec<SubjectKeyStep>) {
     let batch = Batch { subject_keys: steps, ..Batch::default() };
-    journal.writer().await.unwrap().commit(&batch).await.unwrap();
+    place.journal_store().writer().await.unwrap().commit(&batch).await.unwrap();
 }
 
 fn sealed_by(key: &SubjectKey, mut document: Value, context: &str) -> Value {
@@ -137,7 +139,7 @@ async fn keys_come_back_from_the_journal_with_the_right_master_key_only() {
     let (place, _folder) = empty().await;
     let vault = open(&place, &master()).await.unwrap();
     let (key, step) = vault.new_subject("p").unwrap();
-    store(&*place.journal(), vec![step]).await;
+    store(&place, vec![step]).await;
     let sealed = sealed_by(&key, document(), "c");
 
     let fresh = open(&place, &master()).await.unwrap();
@@ -155,11 +157,11 @@ async fn a_key_under_a_master_key_that_is_not_at_hand_is_not_available() {
     let vault = open(&place, &master()).await.unwrap();
     let stranger = WrappingKeys::of(&MasterKeys::from(&other_master()));
     let wrapped = stranger.configured.wrap(Kind::Key, b"p", &[1; KEY_LENGTH]);
-    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
+    store(&place, vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
     assert!(matches!(vault.subject_key("p").await, Err(JournalError::Unavailable(_))));
 
     let altered = wrapped_without_a_name(&other_master(), "q", &[1; KEY_LENGTH]);
-    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "q".into(), wrapped: altered }]).await;
+    store(&place, vec![SubjectKeyStep { subject_id: "q".into(), wrapped: altered }]).await;
     assert!(matches!(vault.subject_key("q").await, Err(JournalError::Corrupt(_))));
 }
 
@@ -184,9 +186,13 @@ async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_journal() {
 async fn a_journal_of_an_earlier_release_keeps_its_digests_and_its_keys() {
     let (place, _folder) = empty().await;
     let wrapped = wrapped_without_a_name(&master(), "p", &[1; KEY_LENGTH]);
-    store(&*place.journal(), vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
+    store(&place, vec![SubjectKeyStep { subject_id: "p".into(), wrapped }]).await;
     assert!(matches!(open(&place, &other_master()).await, Err(VaultError::WrongMasterKey)));
-    assert_eq!(place.journal().subject_keys(&[DIGEST_KEY_ID.into()]).await.unwrap().len(), 0, "something was stored");
+    assert_eq!(
+        place.journal_store().subject_keys(&[DIGEST_KEY_ID.into()]).await.unwrap().len(),
+        0,
+        "something was stored"
+    );
 
     // The former key is what it was written with, if it is not the new one.
     let both = MasterKeys::new(other_master(), Some(master())).unwrap();
@@ -208,14 +214,15 @@ async fn of_two_first_starts_one_makes_the_digest_key() {
 
 #[tokio::test]
 async fn a_key_that_another_server_destroyed_is_not_kept_beyond_its_age() {
-    let (place, _folder) = empty().await;
+    let (place, folder) = empty().await;
     let mut vault = open(&place, &master()).await.unwrap();
     let (key, step) = vault.new_subject("p").unwrap();
-    store(&*place.journal(), vec![step]).await;
+    store(&place, vec![step]).await;
     vault.remember("p".into(), Arc::clone(&key));
-    let Store::Sqlite(sqlite) = &place else { panic!("another store") };
+    let mut sqlite =
+        SqliteConnection::connect(folder.path().join("registrar.sqlite3").to_str().unwrap()).await.unwrap();
     let erase = sqlx::query("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = 'p'");
-    erase.execute(&sqlite.pool).await.unwrap();
+    erase.execute(&mut sqlite).await.unwrap();
 
     let known = vault.subject_key("p").await.unwrap().flatten().unwrap();
     assert!(Arc::ptr_eq(&known, &key) && vault.are_current(&KeysBySubject::from([("p".into(), Some(known))])));

@@ -4,7 +4,7 @@
 use super::master_key::{MasterKey, MasterKeys};
 use super::sealing_key::{BOX_VERSION, NotOpened, SealingKey};
 use super::{KEY_LENGTH, digests::DigestKey};
-use crate::journal::JournalError;
+use crate::store::JournalError;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;

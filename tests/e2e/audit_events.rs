@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt;
 use registrar::api::router;
-use registrar::journal::merkle;
+use registrar::merkle;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;

@@ -6,22 +6,22 @@ use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
 use registrar::committer::{Committer, ExpectedVersion, Progress};
 use registrar::executor::{Executor, RequestContext};
-use registrar::folding::Rows;
 use registrar::heads;
 use registrar::idempotency::{Answer, AnswerSlot};
-use registrar::journal::archived::StreamPage;
-use registrar::journal::selection::{EventFilter, Members, Selection};
 use registrar::journal::{
-    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, StoredAnswer, StoredEvent,
-    StoredSnapshot, StreamId,
+    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, Published, StoredAnswer,
+    StoredEvent, StoredSnapshot, StreamId,
 };
 use registrar::node::Node;
-use registrar::read_store::Body;
+use registrar::store::{
+    ArchiveProbe, Body, Condition, DocumentRows, Driver, EventSearch, FirstEvent, JournalStore, Places, PortionRows,
+    StreamRows,
+};
 use registrar::vault::Vault;
 use registrar_aggregates::admin::Admin;
 use registrar_projections::CollectionId;
 use std::collections::{HashMap, VecDeque};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -105,9 +105,9 @@ fn broken() -> JournalError {
     JournalError::unavailable(std::io::Error::other("broken on purpose"))
 }
 
-/// A journal whose writers break as planned.
+/// A database whose writers break as planned.
 struct Faulty {
-    inner: Arc<dyn Journal>,
+    inner: Arc<dyn JournalStore>,
     plan: Plan,
 }
 
@@ -117,47 +117,62 @@ struct FaultyWriter {
 }
 
 #[async_trait]
-impl Journal for Faulty {
+impl EventSearch for Faulty {
+    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<Option<u64>> {
+        self.inner.position_at(time).await
+    }
+
+    async fn sequence_at(&self, aggregate_type: &str, id: &str, position: u64) -> JournalResult<u64> {
+        self.inner.sequence_at(aggregate_type, id, position).await
+    }
+
+    async fn places(
+        &self,
+        driver: &Driver<'_>,
+        others: &[Condition<'_>],
+        range: Range<u64>,
+        limit: usize,
+    ) -> JournalResult<Places> {
+        self.inner.places(driver, others, range, limit).await
+    }
+
+    async fn events_at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>> {
+        self.inner.events_at(positions, portion).await
+    }
+
+    async fn events_of(&self, organization: &str, range: Range<u64>, limit: usize) -> JournalResult<Vec<FirstEvent>> {
+        self.inner.events_of(organization, range, limit).await
+    }
+}
+
+#[async_trait]
+impl JournalStore for Faulty {
     async fn head(&self) -> JournalResult<Head> {
         self.inner.head().await
     }
 
-    async fn stream(&self, aggregate_type: &str, id: &str, after: u64) -> JournalResult<Vec<StoredEvent>> {
-        self.inner.stream(aggregate_type, id, after).await
+    async fn stream(&self, stream: (&str, &str), after: u64, limit: usize) -> JournalResult<StreamRows> {
+        self.inner.stream(stream, after, limit).await
     }
 
-    async fn stream_page(
-        &self,
-        stream: (&str, &str),
-        after: u64,
-        until: u64,
-        limit: usize,
-    ) -> JournalResult<StreamPage> {
-        self.inner.stream_page(stream, after, until, limit).await
+    async fn portion(&self, after: u64, portion: Portion) -> JournalResult<PortionRows> {
+        self.inner.portion(after, portion).await
     }
 
-    async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
-        self.inner.read_portion(after, portion).await
+    async fn archived_until(&self) -> JournalResult<u64> {
+        self.inner.archived_until().await
     }
 
-    async fn select(&self, filter: &EventFilter, after: u64, until: u64, portion: Portion) -> JournalResult<Selection> {
-        self.inner.select(filter, after, until, portion).await
+    async fn may_be_archived(&self, probe: &ArchiveProbe<'_>, until: u64) -> JournalResult<bool> {
+        self.inner.may_be_archived(probe, until).await
     }
 
-    async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
-        self.inner.members(organization, after, until, limit).await
-    }
-
-    async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
-        self.inner.position_at(time).await
+    async fn carried_around(&self, time: DateTime<Utc>, archived_until: u64) -> JournalResult<RangeInclusive<u64>> {
+        self.inner.carried_around(time, archived_until).await
     }
 
     async fn carried(&self, position: u64) -> JournalResult<Option<StoredEvent>> {
         self.inner.carried(position).await
-    }
-
-    async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
-        self.inner.archived_for(filter, until).await
     }
 
     async fn claim_holder(&self, key: &str) -> JournalResult<Option<(String, String)>> {
@@ -184,11 +199,11 @@ impl Journal for Faulty {
         self.inner.forget_answers().await
     }
 
-    async fn published(&self) -> JournalResult<Option<registrar::journal::Published>> {
+    async fn published(&self) -> JournalResult<Option<Published>> {
         self.inner.published().await
     }
 
-    async fn note_published(&self, published: registrar::journal::Published) -> JournalResult<()> {
+    async fn note_published(&self, published: Published) -> JournalResult<()> {
         self.inner.note_published(published).await
     }
 
@@ -265,11 +280,11 @@ impl JournalWriter for FaultyWriter {
         self.inner.tighten().await
     }
 
-    async fn build(&mut self, generation: u64, rows: &Rows, checkpoint: u64) -> JournalResult<()> {
+    async fn build(&mut self, generation: u64, rows: &DocumentRows, checkpoint: u64) -> JournalResult<()> {
         self.inner.build(generation, rows, checkpoint).await
     }
 
-    async fn swap(&mut self, generation: u64, rows: &Rows) -> JournalResult<()> {
+    async fn swap(&mut self, generation: u64, rows: &DocumentRows) -> JournalResult<()> {
         self.inner.swap(generation, rows).await
     }
 
@@ -277,7 +292,7 @@ impl JournalWriter for FaultyWriter {
         &mut self,
         generation: u64,
         follower: &str,
-        rows: &Rows,
+        rows: &DocumentRows,
         checkpoints: (u64, u64),
     ) -> JournalResult<bool> {
         self.inner.follow(generation, follower, rows, checkpoints).await
@@ -294,14 +309,13 @@ async fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor 
 }
 
 async fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
-    let journal: Arc<dyn Journal> = Arc::new(Faulty { inner: Arc::clone(&node.journal), plan: plan.clone() });
-    let vault = Vault::open(&database.master, Arc::clone(&journal), &*node.store.wrapped_keys()).await.unwrap();
+    let journal = Journal::over(Arc::new(Faulty { inner: node.store.journal_store(), plan: plan.clone() }));
+    let vault = Vault::open(&database.master, &node.store).await.unwrap();
     let vault = Arc::new(vault);
     let generation = Arc::new(AtomicU64::new(node.status().generation));
     let progress =
         Progress { heads: heads::channel(0).0, generation, recent: Arc::default(), histories: Arc::default() };
-    let (committer, _) =
-        Committer::start(Arc::clone(&journal), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
+    let (committer, _) = Committer::start(journal.clone(), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
     Executor::new(committer, journal, vault)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::on_both_stores;
 use crate::process::{PATIENCE, Server, fail, registrar, run};
-use registrar::read_store::schema::LAYOUT;
+use registrar::store::schema::LAYOUT;
 use registrar_projections::CollectionId;
 use serde_json::{Value, json};
 

@@ -6,7 +6,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::followers::{self, RebuildError, following};
 use registrar::journal::JournalError;
 use registrar::node::Node;
-use registrar::read_store::schema;
+use registrar::store::schema;
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit, PersonText};
 use registrar_projections::event_statistics::BY_EVENT_TYPE;
 use registrar_projections::{AdminDocument, CollectionId, Direction, EventStatistic, Query};

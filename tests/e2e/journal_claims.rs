@@ -6,18 +6,17 @@ use registrar::journal::{Batch, ClaimStep, Committed, Journal, JournalWriter, Lo
 use registrar::node::Node;
 use registrar_aggregates::ClaimKey;
 use registrar_aggregates::values::EmailAddress;
-use std::sync::Arc;
 use uuid::Uuid;
 
 /// A writer that appends one event to a stream, whatever its version, with claims taken and released.
 struct Claimer {
-    journal: Arc<dyn Journal>,
+    journal: Journal,
     writer: Box<dyn JournalWriter>,
 }
 
 impl Claimer {
     async fn of(node: &Node) -> Self {
-        Claimer { journal: Arc::clone(&node.journal), writer: node.journal.writer().await.unwrap() }
+        Claimer { journal: node.journal.clone(), writer: node.journal.writer().await.unwrap() }
     }
 
     async fn commit(&mut self, who: &str, takes: &[(&str, &str)], releases: &[(&str, &str)]) -> Committed {

@@ -7,10 +7,10 @@ use crate::publishing::harness::{NatsServer, Publisher, commit};
 use crate::support::*;
 use registrar::api::ApiSettings;
 use registrar::files::{ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held};
-use registrar::folding::Rows;
 use registrar::followers;
 use registrar::journal::JournalError;
 use registrar::publisher::STREAM;
+use registrar::store::DocumentRows;
 use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
 use registrar_aggregates::key_ring::{KEY_RING_ID, KeyRing};
 use uuid::Uuid;
@@ -159,7 +159,7 @@ on_both_stores! {
             let name = registrar_projections::FOLLOWING[0].name;
             let generation = node.status().generation;
             if position > 0 {
-                assert!(writer.follow(generation, name, &Rows::default(), (from, position)).await.unwrap());
+                assert!(writer.follow(generation, name, &DocumentRows::default(), (from, position)).await.unwrap());
                 from = position;
             }
             drop(writer);

@@ -86,7 +86,7 @@ pub fn with(path: &Path, suffix: &str) -> PathBuf {
 /// Partitions of 256 positions from the next one on.
 pub async fn small_partitions(database: &Database) {
     // No key has opened it yet: the program's is another one than the tests'.
-    Store::prepare(&database.settings).unwrap().migrate().await.unwrap();
+    Store::open(&database.settings).unwrap().migrate().await.unwrap();
     if database.settings.database_url.is_some() {
         let mut sql = database.sql().await;
         sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();

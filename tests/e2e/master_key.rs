@@ -10,10 +10,10 @@ use chrono::{Duration, Utc};
 use registrar::executor::{ExecuteError, RequestContext};
 use registrar::files::{ImportError, import};
 use registrar::idempotency::{Answer, AnswerSlot};
-use registrar::journal::raw::StoredKey;
-use registrar::journal::wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID, Replacement, WrappedKeys};
 use registrar::journal::{JournalError, JournalResult};
 use registrar::node::{Node, OpenError, Store};
+use registrar::store::StoredKey;
+use registrar::store::{DIGEST_KEY_ID, FORMER_KEY_ID, Replacement, WrappedKeys};
 use registrar::vault::{MasterKey, MasterKeys, RewrapError, Rewrapped, Vault, VaultError, rewrap};
 use registrar_aggregates::ClaimKey;
 use registrar_aggregates::admin::Admin;
@@ -291,7 +291,7 @@ on_both_stores! {
         assert_eq!(boxes(&database).await, before);
 
         // Halfway, some are under the one and some under the other.
-        let store = Store::prepare(&database.settings).unwrap();
+        let store = Store::open(&database.settings).unwrap();
         let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
         let dying = Dying { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
         rewrap(&vault, &dying, &|_, _| {}).await.unwrap_err();
@@ -368,7 +368,7 @@ on_both_stores! {
 
     /// Databases and files of earlier releases know no digest key: digests hang on the master key itself there.
     async fn a_journal_of_an_earlier_release_comes_under_another_master_key(database) {
-        let store = Store::prepare(&database.settings).unwrap();
+        let store = Store::open(&database.settings).unwrap();
         store.migrate().await.unwrap();
         // A person who was erased before the first start of this release; so it is no new journal.
         database.sql().await.run("INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ('gone', NULL)").await.unwrap();
@@ -455,7 +455,7 @@ async fn people(node: &Node) -> HashSet<String> {
 }
 
 async fn open(store: &Store, keys: MasterKeys) -> Result<Vault, VaultError> {
-    Vault::open(keys, store.journal(), &*store.wrapped_keys()).await
+    Vault::open(keys, store).await
 }
 
 /// Whether a vault opens the keys of all these people.

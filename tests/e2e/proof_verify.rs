@@ -9,7 +9,7 @@ use registrar::checkpoint::{NoteVerifier, signer};
 use registrar::committer::ExpectedVersion;
 use registrar::files::{verify, verify::Held};
 use registrar::journal::codec;
-use registrar::journal::merkle::Frontier;
+use registrar::merkle::Frontier;
 use registrar::node::{Node, Store};
 use uuid::Uuid;
 
@@ -51,7 +51,7 @@ async fn tamper(database: &Database, statements: &[String]) {
 }
 
 async fn found(database: &Database, held: Option<&Held>) -> String {
-    let store = Store::prepare(&database.settings).unwrap();
+    let store = Store::open(&database.settings).unwrap();
     verify(&store, held, &|_, _| {}).await.unwrap_err().to_string()
 }
 
@@ -81,7 +81,7 @@ async fn told_of(database: &Database, statement: &str, expected: &str) {
 
 on_both_stores! {
     async fn a_journal_that_nobody_altered_is_in_order(database) {
-        let store = Store::prepare(&database.settings).unwrap();
+        let store = Store::open(&database.settings).unwrap();
         store.migrate().await.unwrap();
         assert_eq!(verify(&store, None, &|_, _| {}).await.unwrap().position, 0);
         let node = filled(&database).await;
@@ -186,7 +186,7 @@ on_both_stores! {
         let mut statements = forged(&database, &mut events, 299);
         statements.push("DELETE FROM merkle_nodes".into());
         tamper(&database, &statements).await;
-        let store = Store::prepare(&database.settings).unwrap();
+        let store = Store::open(&database.settings).unwrap();
         verify(&store, None, &|_, _| {}).await.unwrap();
         let told = found(&database, Some(&Held { note, key: None })).await;
         assert_eq!(told, format!("the journal was altered: its first {} events are not those of the checkpoint", events.len()));
@@ -224,7 +224,7 @@ on_both_stores! {
             let told = told(Held { note, key }).await;
             assert!(told.starts_with(&format!("the checkpoint cannot be used: {reason}\n")), "{told}");
         }
-        let store = Store::prepare(&database.settings).unwrap();
+        let store = Store::open(&database.settings).unwrap();
         verify(&store, Some(&Held { note, key: Some(trusted) }), &|_, _| {}).await.unwrap();
     }
 

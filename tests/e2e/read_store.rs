@@ -5,7 +5,7 @@ use crate::support::*;
 use futures::FutureExt;
 use registrar::node::Node;
 use registrar::read_store::LONG;
-use registrar::read_store::sql::SOUGHT_BY_INDEX_MAX;
+use registrar::store::sql::SOUGHT_BY_INDEX_MAX;
 use registrar_aggregates::admin::{AdminChange, AdminCommand, Granter, ListEdit, Registration};
 use registrar_aggregates::text::fold;
 use registrar_projections::admins::{BY_NAME, PERSON_ID, POLICIES, SEARCH};

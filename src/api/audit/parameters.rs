@@ -253,7 +253,7 @@ impl Question {
 
 /// Mark that a cursor keeps of the event at a position; zeros where it is not in the database.
 async fn leaf_at(app: &AppState, position: u64) -> JournalResult<[u8; LEAF_LENGTH]> {
-    let leaf = history::leaf_at(&*app.node.journal, position).await?.unwrap_or_default();
+    let leaf = history::leaf_at(&app.node.journal, position).await?.unwrap_or_default();
     Ok(*leaf.first_chunk().unwrap_or(&[0; LEAF_LENGTH]))
 }
 

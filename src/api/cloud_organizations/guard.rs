@@ -105,9 +105,7 @@ async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) ->
     let credentials = headers.get(AUTHORIZATION);
     let authorization = credentials.and_then(|value| value.to_str().ok());
     match api_keys::authenticate(&app.node, authorization).await {
-        Err(AuthError::Unauthenticated(reason)) => {
-            Err(unrecognised(app, facts, reason, credentials.is_some()).await)
-        }
+        Err(AuthError::Unauthenticated(reason)) => Err(unrecognised(app, facts, reason, credentials.is_some()).await),
         recognised => Ok(recognised?),
     }
 }

@@ -6,10 +6,9 @@ use super::{SUSPECTS_MAX, Verified, is_of_this_release};
 use crate::files::History;
 use crate::followers::folder::Folder;
 use crate::followers::rebuild::{RebuildError, fold_most};
-use crate::journal::sqlite::SqliteStore;
 use crate::journal::{JournalError, JournalResult, JournalWriter};
 use crate::node::{Node, Store};
-use crate::read_store::ReadStore;
+use crate::store::DocumentStore;
 use registrar_projections::{CollectionId, is_followed};
 use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
@@ -31,9 +30,9 @@ pub(super) async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) ->
     let live = node.journal.head().await?.generation;
     is_of_this_release(node, live).await?;
     let folder = tempfile::tempdir().map_err(JournalError::unavailable)?;
-    let store = Store::Sqlite(SqliteStore::new(&folder.path().join("documents.sqlite3")));
+    let store = Store::in_file(&folder.path().join("documents.sqlite3"));
     store.migrate().await.map_err(JournalError::unavailable)?;
-    let generation = store.read_store().create_generation(&crate::read_store::signature()).await?;
+    let generation = store.document_store().create_generation(&crate::read_store::signature()).await?;
     let mut writer = store.journal().writer().await?;
     writer.relax().await?;
     let folder = Folder::new(Arc::clone(&node.vault), registrar_projections::INLINE, generation, 0);
@@ -83,7 +82,7 @@ impl Apart<'_> {
 
     /// Identifiers of documents that are not the same on both sides, or on one side alone.
     async fn differing(&self, collection: CollectionId) -> JournalResult<Vec<String>> {
-        let built = self.store.read_store();
+        let built = self.store.document_store();
         let mut served = Listing::of(&*self.node.read_store, self.live, collection);
         let mut made = Listing::of(&*built, self.folder.generation, collection);
         let (mut one, mut other) = (served.next().await?, made.next().await?);
@@ -115,7 +114,7 @@ impl Apart<'_> {
     }
 
     async fn still_differing(&self, suspects: Vec<Place>) -> JournalResult<Vec<Place>> {
-        let built = self.store.read_store();
+        let built = self.store.document_store();
         let mut still = Vec::new();
         for (collection, id) in suspects {
             let served = self.node.read_store.body_of(self.live, collection, &id).await?;
@@ -129,7 +128,7 @@ impl Apart<'_> {
 
 /// Documents of a collection in the order of their identifiers.
 struct Listing<'s> {
-    store: &'s dyn ReadStore,
+    store: &'s dyn DocumentStore,
     generation: u64,
     collection: CollectionId,
     page: VecDeque<(String, String)>,
@@ -138,7 +137,7 @@ struct Listing<'s> {
 }
 
 impl<'s> Listing<'s> {
-    fn of(store: &'s dyn ReadStore, generation: u64, collection: CollectionId) -> Self {
+    fn of(store: &'s dyn DocumentStore, generation: u64, collection: CollectionId) -> Self {
         Listing { store, generation, collection, page: VecDeque::new(), after: Some(String::new()) }
     }
 

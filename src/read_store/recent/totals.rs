@@ -4,7 +4,7 @@
 //! for it, all of it. A total is that of another moment too if nothing of its collection has changed from one to the other.
 
 use super::{Recent, State};
-use crate::read_store::Moment;
+use crate::store::Moment;
 use quick_cache::unsync::Cache;
 use registrar_projections::{CollectionId, Document, Query, is_followed};
 use sha2::{Digest, Sha256};

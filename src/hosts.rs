@@ -1,0 +1,9 @@
+//! Names of hosts.
+
+use std::net::IpAddr;
+
+/// Whether a host is this machine, as far as its name tells.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}

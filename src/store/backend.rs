@@ -1,0 +1,74 @@
+//! A database as a whole: brought up to date, shared between processes, copied.
+
+use super::{DocumentStore, JournalError, JournalResult, JournalStore, OpenError, RawJournal, TreeStore, WrappedKeys};
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use sqlx::migrate::Migrator;
+use std::any::Any;
+use std::path::Path;
+use std::time::Duration;
+
+/// Held as long as a process leads; dropping it lets another one take over.
+pub type Held = Box<dyn Any + Send>;
+
+/// Positions of heads as other nodes announce them, `None` for an announcement that names none; ends with the connection. An
+/// announcement is a hint to look and nothing else: others may send one too.
+pub type Announcements = BoxStream<'static, JournalResult<Option<u64>>>;
+
+/// What a database can do, all of it.
+#[async_trait]
+pub trait Backend: JournalStore + DocumentStore + RawJournal + TreeStore + WrappedKeys {
+    /// What operators know it by.
+    fn name(&self) -> &'static str;
+
+    /// Migrations of the tables, in order.
+    fn migrations(&self) -> &'static Migrator;
+
+    /// Versions of the migrations that were applied.
+    ///
+    /// # Errors
+    /// `NotMigrated` where none ever was; `Unreachable`, `OldSqlite`.
+    async fn applied(&self) -> Result<Vec<i64>, OpenError>;
+
+    /// See [`super::Store::migrate`].
+    async fn migrate(&self) -> Result<(), OpenError>;
+
+    /// Whether the journal can be written to by this process.
+    async fn may_be_written(&self) -> JournalResult<bool>;
+
+    /// See [`super::Store::try_lead`].
+    async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>>;
+
+    /// See [`super::Store::write_time`].
+    fn write_time(&self) -> Duration;
+
+    /// See [`super::Store::announcements`].
+    async fn announcements(&self) -> JournalResult<Option<Announcements>> {
+        Ok(None)
+    }
+
+    /// See [`super::Store::grant_server`].
+    async fn grant_server(&self, _role: &str, _password: Option<&str>) -> Result<(), OpenError> {
+        Err(OpenError::NoRoles)
+    }
+
+    /// See [`super::Store::set_partition_size`].
+    async fn set_partition_size(&self, _positions: u32) -> Result<(), OpenError> {
+        Err(OpenError::NoPartitions)
+    }
+
+    /// See [`super::Store::is_file`].
+    fn is_file(&self) -> bool {
+        false
+    }
+
+    /// See [`super::Store::copy_to`].
+    async fn copy_to(&self, _path: &Path) -> JournalResult<()> {
+        Err(JournalError::unavailable(std::io::Error::from(std::io::ErrorKind::Unsupported)))
+    }
+
+    /// See [`super::Store::settle`].
+    async fn settle(&self) -> JournalResult<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,243 @@
+//! Documents as the databases keep them. Which of them count, and for how long, is said above, in [`crate::read_store`].
+
+use super::sql::{Dialect, Statement};
+use super::{JournalError, JournalResult, unsigned};
+use async_trait::async_trait;
+use registrar_projections::CollectionId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A moment in the life of the documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Position at which the journal ended.
+    pub position: u64,
+    /// Generation that was served.
+    pub generation: u64,
+}
+
+impl Moment {
+    /// This moment, or `other` if that is a later one.
+    pub(crate) fn or_later(self, other: Moment) -> Moment {
+        if self.position > other.position { Moment { position: self.position, ..other } } else { other }
+    }
+
+    /// A moment as the stores tell it.
+    pub(super) fn of(position: i64, generation: i64) -> JournalResult<Self> {
+        let [position, generation] =
+            [position, generation].map(|number| u64::try_from(number).map_err(JournalError::corrupt));
+        Ok(Moment { position: position?, generation: generation? })
+    }
+}
+
+/// What a store answers to a statement of [`super::sql`].
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Position of the journal in the statement's snapshot.
+    pub position: u64,
+    /// Generation served in the statement's snapshot.
+    pub generation: u64,
+    /// The total that the statement asked for; 0 where it asked for none.
+    pub total: u64,
+    /// Bodies of the documents, in order.
+    pub bodies: Vec<String>,
+}
+
+impl Rows {
+    pub(crate) fn moment(&self) -> Moment {
+        Moment { position: self.position, generation: self.generation }
+    }
+}
+
+/// What a store has of some documents, from one snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct LookedUp {
+    /// When it was taken.
+    pub moment: Moment,
+    /// Those that there are, by the value of the key that was looked up; of several the one with the smallest id.
+    pub found: HashMap<String, Body>,
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone)]
+pub struct Body {
+    /// Its identifier.
+    pub id: String,
+    /// Its JSON, personal values sealed.
+    pub text: Arc<str>,
+    /// Its digest, see [`crate::read_store`]; none where somebody took it away.
+    pub digest: Option<Arc<str>>,
+}
+
+impl Body {
+    /// A document as a store tells it.
+    pub(crate) fn new(id: String, text: String, digest: Option<String>) -> Self {
+        Body { id, text: text.into(), digest: digest.map(Into::into) }
+    }
+
+    /// A row of identifier, body and digest, by its identifier.
+    pub(crate) fn of_row((id, text, digest): (String, String, Option<String>)) -> (String, Self) {
+        (id.clone(), Body::new(id, text, digest))
+    }
+
+    /// Whether both are stored alike. A text at the same place need not be looked through, which comparing them would do.
+    pub(crate) fn is_stored_as(&self, other: &Body) -> bool {
+        self.digest == other.digest && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+/// A generation of documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// Its number.
+    pub id: u64,
+    /// Names and versions of the projections that made it.
+    pub signature: String,
+    /// `building`, `live`, `retired` or `failed`.
+    pub state: String,
+    /// Position up to which it is folded, while it is built.
+    pub checkpoint: u64,
+    /// Position of the event that stopped it.
+    pub error_position: Option<u64>,
+    /// Why.
+    pub error: Option<String>,
+}
+
+impl LookedUp {
+    /// What a snapshot has: its position and generation, and of each document the value of the key and the document.
+    pub(super) fn of(
+        position: i64,
+        generation: i64,
+        documents: impl Iterator<Item = (String, Body)>,
+    ) -> JournalResult<Self> {
+        let mut found: HashMap<String, Body> = HashMap::with_capacity(documents.size_hint().0);
+        for (value, body) in documents {
+            if found.get(&value).is_none_or(|other| body.id < other.id) {
+                found.insert(value, body);
+            }
+        }
+        Ok(LookedUp { moment: Moment::of(position, generation)?, found })
+    }
+}
+
+/// A generation that is to be made, or is there already.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NewGeneration {
+    /// Another node has made the first one.
+    Made(u64),
+    /// Number of the one to make, and whether it is the first of an empty journal, which is live at once.
+    Make(u64, bool),
+}
+
+impl NewGeneration {
+    /// Decides by position and generation of the locked head, and by the number of the latest generation.
+    pub(super) fn after((position, served): (i64, i64), latest: Option<i64>) -> JournalResult<Self> {
+        if served != 0 && position == 0 {
+            return Ok(NewGeneration::Made(unsigned(served)?));
+        }
+        let first = latest.is_none() && position == 0;
+        Ok(NewGeneration::Make(unsigned(latest.unwrap_or_default() + 1)?, first))
+    }
+}
+
+/// Documents in generations of tables.
+#[async_trait]
+pub trait DocumentStore: Send + Sync {
+    /// Runs a statement of [`super::sql`]; `None` if its generation is gone.
+    async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
+
+    /// The documents of a generation whose scalar `key`, or whose [`super::sql::ID`], is one of `values`, each value once;
+    /// `None` if the generation is gone.
+    async fn look_up(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        key: &'static str,
+        values: &[&str],
+    ) -> JournalResult<Option<LookedUp>>;
+
+    /// The present moment.
+    async fn moment(&self) -> JournalResult<Moment>;
+
+    /// Which way of SQL the store speaks.
+    fn dialect(&self) -> Dialect;
+
+    /// All generations, oldest first.
+    async fn generations(&self) -> JournalResult<Vec<Generation>>;
+
+    /// Names and versions of the projections that made a generation.
+    async fn signature(&self, generation: u64) -> JournalResult<Option<String>>;
+
+    /// Makes the tables of a new generation, `building`, which lack what [`DocumentStore::index_generation`] makes. In an
+    /// empty journal without one it is whole, and live at once.
+    async fn create_generation(&self, signature: &str) -> JournalResult<u64>;
+
+    /// Makes what only queries need of a generation that is being built; goes on where it was cut off. Documents may be
+    /// written to it before it begins and after it ended, not between: see [`DocumentStore::is_half_indexed`].
+    async fn index_generation(&self, generation: u64) -> JournalResult<()>;
+
+    /// Whether indexing was cut off at a point where it must be ended before more documents are written.
+    async fn is_half_indexed(&self, generation: u64) -> JournalResult<bool>;
+
+    /// Notes why a generation cannot be built.
+    async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()>;
+
+    /// Drops the tables of a generation that is not live.
+    async fn drop_generation(&self, generation: u64) -> JournalResult<()>;
+
+    /// Identifiers of up to `limit` documents of a collection that are different in two generations, their keys included,
+    /// in order.
+    async fn differing(&self, collection: CollectionId, one: u64, other: u64, limit: i64)
+    -> JournalResult<Vec<String>>;
+
+    /// Documents of a generation by their identifiers: body and keys in one text, to be compared.
+    async fn rows(
+        &self,
+        collection: CollectionId,
+        generation: u64,
+        ids: &[String],
+    ) -> JournalResult<HashMap<String, String>>;
+
+    /// The first `limit` documents of a collection after the identifier `after`, as `(id, body)`, by id.
+    async fn page_of(
+        &self,
+        generation: u64,
+        collection: CollectionId,
+        after: &str,
+        limit: usize,
+    ) -> JournalResult<Vec<(String, String)>>;
+
+    /// The body of a document.
+    async fn body_of(&self, generation: u64, collection: CollectionId, id: &str) -> JournalResult<Option<String>>;
+
+    /// Every document of a collection as `(id, body)`, by id.
+    async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::NewGeneration::{self, Made, Make};
+
+    #[test]
+    fn the_first_generation_of_an_empty_journal_is_live_at_once() {
+        assert_eq!(NewGeneration::after((0, 0), None).unwrap(), Make(1, true));
+    }
+
+    #[test]
+    fn of_two_nodes_that_start_on_an_empty_journal_the_second_takes_what_the_first_made() {
+        assert_eq!(NewGeneration::after((0, 1), Some(1)).unwrap(), Made(1));
+    }
+
+    #[test]
+    fn a_generation_of_a_journal_with_events_is_built_under_the_next_number() {
+        assert_eq!(NewGeneration::after((7, 2), Some(3)).unwrap(), Make(4, false));
+        // An imported journal has events and no documents yet.
+        assert_eq!(NewGeneration::after((7, 0), None).unwrap(), Make(1, false));
+    }
+
+    #[test]
+    fn numbers_that_no_release_writes_are_corrupt() {
+        assert!(NewGeneration::after((0, -1), Some(1)).is_err());
+        assert!(NewGeneration::after((1, 1), Some(-7)).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+//! The databases beneath the journal and the read models: all SQL, and nothing but it.
+//!
+//! Traits by use state what a database must do: read the journal ([`JournalStore`], and [`EventSearch`] for filters), commit
+//! ([`JournalWriter`]), keep documents ([`DocumentStore`]), scan, archive and restore ([`RawJournal`], [`Restore`]), keep hashes
+//! of the tree ([`TreeStore`]) and what hangs on a master key ([`WrappedKeys`]), be opened and shared ([`Backend`]). They are
+//! several since a trait is implemented in one block, which would be a file of a thousand lines, and since tests put faults
+//! before one of them.
+//!
+//! Rules stand above, once: refusal of archived ranges, density, pages and their assembly in [`crate::journal`], caches and
+//! generations in [`crate::read_store`]. A further database is a folder beside [`postgres`] and [`sqlite`] and a line in
+//! [`Store::open`]. Nothing else asks which database it is.
+
+mod backend;
+mod batch;
+mod documents;
+mod error;
+mod event;
+mod journal;
+mod open;
+mod open_error;
+mod postgres;
+mod raw;
+mod rows;
+pub mod schema;
+mod search;
+pub mod sql;
+mod sqlite;
+mod statements;
+mod tree;
+mod wrapped;
+
+pub use backend::{Announcements, Backend, Held};
+pub use batch::{
+    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentRows, DocumentStep, Lost,
+    ReadStep, StreamStep, SubjectKeyStep,
+};
+pub use documents::{Body, DocumentStore, Generation, LookedUp, Moment, Rows};
+pub use error::{JournalError, JournalResult};
+pub use event::{
+    Head, PAYLOAD_BYTES_MAX, Portion, Published, StoredAnswer, StoredEvent, StoredSnapshot, StreamId, timestamp,
+};
+pub use journal::{ArchiveProbe, JournalStore, JournalWriter, PortionRows, StreamRows};
+pub use open::{Store, StoreSettings};
+pub use open_error::OpenError;
+pub use raw::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
+pub use search::{Condition, Driver, EventSearch, Field, FirstEvent, Places};
+pub use tree::{HashRows, TreeStore};
+pub use wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID, Replacement, WrappedKeys};
+
+use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use std::borrow::Cow;
+
+/// SQL that was put together at run time, as sqlx takes it; nothing else may pass for SQL that is not a constant. It is
+/// safe since its parts are this program's own: constants, names of declared collections and keys, names of tables and
+/// the text of a trigger that its migrations made, and numbers. Values are bound, whoever they come from.
+pub(crate) fn assembled(text: impl Into<Cow<'static, str>>) -> SqlStr {
+    AssertSqlSafe(text.into()).into_sql_str()
+}
+
+/// Number of the schema that a release knows: that of its last migration.
+fn schema_of(migrations: &Migrator) -> i64 {
+    migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Whether a release that knows `schema` may serve a database that wants at least `least`.
+fn check_schema(least: i64, schema: i64) -> JournalResult<()> {
+    if least > schema { Err(JournalError::OldRelease) } else { Ok(()) }
+}
+
+/// Positions, versions and counts as the databases keep them.
+fn signed(number: u64) -> JournalResult<i64> {
+    i64::try_from(number).map_err(JournalError::corrupt)
+}
+
+/// The same read back. They are never negative; anything else is not what was written.
+fn unsigned(number: i64) -> JournalResult<u64> {
+    u64::try_from(number).map_err(JournalError::corrupt)
+}
+
+/// A bound on rows as the databases take it.
+fn limited(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

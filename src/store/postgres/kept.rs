@@ -1,0 +1,142 @@
+//! Connections for what is asked all the time. The pool of sqlx asks the server once more whenever a connection comes
+//! back, to learn whether it is still good, and so makes two round trips of one. Here one comes back after an answer only,
+//! which tells as much; one whose answer failed, or was not waited for, is closed.
+
+use super::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, RELIED_ON, TRUSTED_FOR};
+use futures::future::BoxFuture;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
+use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use std::{fmt, io};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+/// Connections with the same settings, made as they are needed. What is asked of them is asked of one of them.
+#[derive(Clone)]
+pub(super) struct Kept(Arc<Connections>);
+
+struct Connections {
+    options: PgConnectOptions,
+    settings: &'static str,
+    /// Those that nobody uses, and since when.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
+    room: Arc<Semaphore>,
+}
+
+/// A connection in use.
+struct Taken {
+    connection: PgConnection,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Kept {
+    /// At most `max` connections; none is made yet.
+    pub(super) fn new(options: PgConnectOptions, settings: &'static str, max: usize) -> Self {
+        let room = Arc::new(Semaphore::new(max));
+        Kept(Arc::new(Connections { options, settings, idle: Mutex::default(), room }))
+    }
+
+    /// The connection that was used last.
+    ///
+    /// # Errors
+    /// `PoolTimedOut` if all are in use for too long; `Io` if none can be made.
+    async fn take(&self) -> sqlx::Result<Taken> {
+        let room = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.room).acquire_owned()).await;
+        let room = room.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let idle = self.idle().pop();
+        let connection = match idle {
+            Some((connection, since)) if since.elapsed() <= TRUSTED_FOR => connection,
+            idle => {
+                let again = timeout(CONNECT_TIMEOUT, self.again(idle.map(|(connection, _)| connection))).await;
+                again.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??
+            }
+        };
+        Ok(Taken { connection, _room: room })
+    }
+
+    /// Keeps one that has answered.
+    fn keep(&self, taken: Taken) {
+        self.idle().push((taken.connection, Instant::now()));
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<(PgConnection, Instant)>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that was not used for a while, if it is still good, and a new one if not.
+    async fn again(&self, idle: Option<PgConnection>) -> sqlx::Result<PgConnection> {
+        if let Some(mut connection) = idle
+            && connection.ping().await.is_ok()
+        {
+            return Ok(connection);
+        }
+        let mut connection = PgConnection::connect_with(&self.0.options).await?;
+        connection.execute(RELIED_ON).await?;
+        connection.execute(self.0.settings).await?;
+        Ok(connection)
+    }
+}
+
+/// Without the options, of which the password is one.
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Kept").finish_non_exhaustive()
+    }
+}
+
+impl<'c> Executor<'c> for &'c Kept {
+    type Database = Postgres;
+
+    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        let steps = async move {
+            let mut taken = self.take().await?;
+            let steps: Vec<_> = taken.connection.fetch_many(query).try_collect().await?;
+            self.keep(taken);
+            Ok::<_, sqlx::Error>(stream::iter(steps.into_iter().map(Ok)))
+        };
+        stream::once(steps).try_flatten().boxed()
+    }
+
+    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, sqlx::Result<Option<PgRow>>>
+    where
+        'c: 'e,
+        E: 'q + Execute<'q, Postgres>,
+    {
+        Box::pin(async move {
+            let mut taken = self.take().await?;
+            let row = taken.connection.fetch_optional(query).await?;
+            self.keep(taken);
+            Ok(row)
+        })
+    }
+
+    fn prepare_with<'e>(self, sql: SqlStr, parameters: &'e [PgTypeInfo]) -> BoxFuture<'e, sqlx::Result<PgStatement>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            let mut taken = self.take().await?;
+            let statement = taken.connection.prepare_with(sql, parameters).await?;
+            self.keep(taken);
+            Ok(statement)
+        })
+    }
+
+    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
+    where
+        'c: 'e,
+    {
+        Box::pin(async move {
+            let mut taken = self.take().await?;
+            let described = taken.connection.describe(sql).await?;
+            self.keep(taken);
+            Ok(described)
+        })
+    }
+}

@@ -1,0 +1,94 @@
+//! Rights of the role that servers connect with: it reads and appends, and owns nothing of the journal. So whoever takes a
+//! server over can neither drop the triggers that keep the journal as it was written nor change what they guard.
+
+use super::PostgresStore;
+use crate::store::{JournalError, JournalResult, assembled};
+use sqlx::{Connection, PgConnection};
+
+/// Use that a server makes of a table.
+enum Use {
+    /// Adds to it, and changes nothing that is there.
+    Append,
+    /// Changes it as it likes.
+    Change,
+    /// Reads it.
+    Read,
+    /// Has it for its own: documents, which it makes anew.
+    Own,
+}
+
+impl Use {
+    fn of(table: &str) -> Option<Self> {
+        Some(match table {
+            "events" | "merkle_nodes" => Use::Append,
+            _ if table.starts_with("events_from_") => Use::Append,
+            "streams" | "snapshots" | "claims" | "journal_head" | "subject_keys" | "idempotency_keys"
+            | "generations" | "followers" | "published" => Use::Change,
+            "journal_settings"
+            | "event_partitions"
+            | "archives"
+            | "archived_leaves"
+            | "archived_organizations"
+            | "carried_events"
+            | "_sqlx_migrations" => Use::Read,
+            _ => {
+                let (_, generation) = table.rsplit_once("_g")?;
+                generation.parse::<u64>().ok().map(|_| Use::Own)?
+            }
+        })
+    }
+
+    /// The statement that gives it, to be formatted with the table and the role.
+    fn statement(&self) -> &'static str {
+        match self {
+            Use::Append => "GRANT SELECT, INSERT ON TABLE %I TO %I",
+            Use::Change => "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %I TO %I",
+            Use::Read => "GRANT SELECT ON TABLE %I TO %I",
+            Use::Own => "ALTER TABLE %I OWNER TO %I",
+        }
+    }
+}
+
+/// Gives `role` what a server needs, all or nothing; it is made if there is none. With `password` it is set.
+///
+/// # Errors
+/// `Unavailable` where the database refuses: the connection must own the tables, and make roles or be a member of this one.
+pub(super) async fn grant(store: &PostgresStore, role: &str, password: Option<&str>) -> JournalResult<()> {
+    let mut connection = store.connect().await?;
+    let mut transaction = connection.begin().await?;
+    let known: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+        .bind(role)
+        .fetch_one(&mut *transaction)
+        .await?;
+    let login = if known { "ALTER ROLE %I LOGIN" } else { "CREATE ROLE %I LOGIN" };
+    match password {
+        Some(password) => run(&mut transaction, &format!("{login} PASSWORD %L"), &[role, password]).await?,
+        None if known => {}
+        None => run(&mut transaction, login, &[role]).await?,
+    }
+    let schema: String = sqlx::query_scalar("SELECT current_schema()::text").fetch_one(&mut *transaction).await?;
+    run(&mut transaction, "GRANT USAGE, CREATE ON SCHEMA %I TO %I", &[&schema, role]).await?;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p')",
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    for table in &tables {
+        let needed =
+            Use::of(table).ok_or_else(|| JournalError::corrupt(format!("table {table} is none of Registrar's")))?;
+        run(&mut transaction, needed.statement(), &[table, role]).await?;
+    }
+    run(&mut transaction, "GRANT EXECUTE ON FUNCTION partition_events(bigint) TO %I", &[role]).await?;
+    Ok(transaction.commit().await?)
+}
+
+/// Carries out a statement with names and texts in it, quoted by the database.
+async fn run(connection: &mut PgConnection, statement: &str, parts: &[&str]) -> JournalResult<()> {
+    let text: String = sqlx::query_scalar("SELECT format($1, VARIADIC $2::text[])")
+        .bind(statement)
+        .bind(parts)
+        .fetch_one(&mut *connection)
+        .await?;
+    sqlx::query(assembled(text)).persistent(false).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,447 @@
+//! Queries as SQL that both stores understand; where they differ, [`Dialect`] says how.
+//!
+//! Every statement also answers the position and the generation of its own snapshot.
+
+use registrar_projections::collection::SEPARATOR;
+use registrar_projections::query::Comparison;
+use registrar_projections::{Collection, Direction, Document, Filter, KeyKind, KeyValue, Query};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Which store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// PostgreSQL.
+    Postgres,
+    /// SQLite.
+    Sqlite,
+}
+
+/// A value bound to a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Argument {
+    /// Text.
+    Text(String),
+    /// Whole number.
+    Integer(i64),
+    /// Any number of texts: an array on PostgreSQL, a JSON array on SQLite.
+    Texts(Vec<String>),
+}
+
+impl Argument {
+    /// Whether there are too many texts to be looked for one by one. PostgreSQL hashes them only if it plans with them.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Argument::Texts(texts) if texts.len() > SOUGHT_BY_INDEX_MAX)
+    }
+}
+
+/// SQL with its arguments, `$1` first. Columns: position, generation, total, body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// The text.
+    pub sql: String,
+    /// What is bound.
+    pub arguments: Vec<Argument>,
+}
+
+/// Texts that are looked for in lists by their index. For each document that PostgreSQL finds, its GIN goes through all the
+/// texts: 100,000 documents and 4,600 texts took 2.6 s. More texts are hashed, and each document's list is gone through,
+/// which takes 2 us a document.
+pub const SOUGHT_BY_INDEX_MAX: usize = 600;
+
+/// Characters of the part before the `@` that tell enough alone.
+const LOCAL_PART_MIN: usize = 5;
+
+/// The condition that no document fulfils.
+const NOTHING: &str = "1 = 0";
+
+/// Table of a collection in a generation.
+#[must_use]
+pub fn table(collection: &Collection, generation: u64) -> String {
+    format!("{}_g{generation}", collection.name)
+}
+
+/// Body, digest and keys of the document `row` of a generation, in one text.
+fn whole_row(collection: &Collection, generation: u64, dialect: Dialect, row: &str) -> String {
+    let mut columns = vec![format!("{row}.body"), format!("{row}.digest")];
+    columns.extend(collection.keys.iter().map(|key| match (key.kind, dialect) {
+        (KeyKind::Texts, Dialect::Sqlite) => format!(
+            "(SELECT json_group_array(value ORDER BY value) FROM {}_{} WHERE id = {row}.id)",
+            table(collection, generation),
+            key.name
+        ),
+        _ => format!("{row}.{}", key.name),
+    }));
+    let columns = columns.join(", ");
+    match dialect {
+        Dialect::Postgres => format!("jsonb_build_array({columns})::text"),
+        Dialect::Sqlite => format!("json_array({columns})"),
+    }
+}
+
+/// Identifiers of up to `$1` documents that are different in two generations, in order.
+#[must_use]
+pub fn differing(collection: &Collection, one: u64, other: u64, dialect: Dialect) -> String {
+    let [former, latter] = [(one, "a"), (other, "b")]
+        .map(|(generation, row)| (table(collection, generation), whole_row(collection, generation, dialect, row)));
+    format!(
+        "SELECT coalesce(a.id, b.id) FROM {} a FULL JOIN {} b ON a.id = b.id WHERE {} IS DISTINCT FROM {} ORDER BY 1 LIMIT $1",
+        former.0, latter.0, former.1, latter.1
+    )
+}
+
+/// Identifier, and body, digest and keys in one text, of the documents that `$1` names.
+#[must_use]
+pub fn rows(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    let (table, row) = (table(collection, generation), whole_row(collection, generation, dialect, "a"));
+    let named = match dialect {
+        Dialect::Postgres => "= ANY ($1)",
+        Dialect::Sqlite => "IN (SELECT value FROM json_each($1))",
+    };
+    format!("SELECT a.id, {row} FROM {table} a WHERE a.id {named}")
+}
+
+/// Up to `$2` documents after the identifier `$1`, as identifier and body, by identifier.
+#[must_use]
+pub fn page_by_id(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    format!("SELECT id, {} FROM {} WHERE id > $1 ORDER BY id LIMIT $2", text(dialect), table(collection, generation))
+}
+
+/// Body of the document `$1`.
+#[must_use]
+pub fn body(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    format!("SELECT {} FROM {} WHERE id = $1", text(dialect), table(collection, generation))
+}
+
+/// Identifier and body of all documents, by identifier.
+#[must_use]
+pub fn all(collection: &Collection, generation: u64, dialect: Dialect) -> String {
+    format!("SELECT id, {} FROM {} ORDER BY id", text(dialect), table(collection, generation))
+}
+
+/// The column of bodies as a text, which it was not always on PostgreSQL.
+fn text(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => "body::text",
+        Dialect::Sqlite => "body",
+    }
+}
+
+/// Table of the counts of a generation.
+#[must_use]
+pub fn counts_table(generation: u64) -> String {
+    format!("counts_g{generation}")
+}
+
+/// Name of the column of the identifiers.
+pub use registrar_projections::query::ID;
+
+/// The end of the journal, the generation that is served, and the least schema that may serve it.
+pub const MOMENT: &str = "SELECT position, generation, least_schema FROM journal_head";
+
+/// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
+/// something, one row: position, generation, and the values, ids, bodies and digests as arrays, null if there are none; `$1` is an
+/// array. On SQLite a row each: position, generation, value, id, body and digest, of none the position and the generation alone;
+/// `$1` is a JSON array.
+#[must_use]
+pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dialect: Dialect) -> String {
+    let table = table(collection, generation);
+    match dialect {
+        Dialect::Postgres => format!(
+            "SELECT h.position, h.generation, f.* FROM journal_head h, \
+             (SELECT array_agg({key}), array_agg(id), array_agg(body), array_agg(digest) \
+             FROM {table} WHERE {key} = ANY ($1)) f"
+        ),
+        Dialect::Sqlite => format!(
+            "SELECT h.position, h.generation, d.{key}, d.id, d.body, d.digest FROM journal_head h \
+             LEFT JOIN {table} d ON d.{key} IN (SELECT value FROM json_each($1))"
+        ),
+    }
+}
+
+/// One page of documents and the number of all that match.
+#[must_use]
+pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+    // Bodies are looked up for the page alone: what is passed over is passed over in the index.
+    let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(collection, generation));
+    page_of(&body, collection, generation, query, dialect)
+}
+
+/// The same, each document as a JSON array of its identifier, its body and its digest.
+#[must_use]
+pub fn digested_page<D: Document>(
+    collection: &Collection,
+    generation: u64,
+    query: &Query<D>,
+    dialect: Dialect,
+) -> Statement {
+    let row = match dialect {
+        Dialect::Postgres => "json_build_array(b.id, b.body, b.digest)::text",
+        Dialect::Sqlite => "json_array(b.id, b.body, b.digest)",
+    };
+    let row = format!("(SELECT {row} FROM {} b WHERE b.id = p.id)", table(collection, generation));
+    page_of(&row, collection, generation, query, dialect)
+}
+
+/// The same with identifiers in place of the documents.
+#[must_use]
+pub fn ids<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+    page_of("p.id", collection, generation, query, dialect)
+}
+
+fn page_of<D: Document>(
+    what: &str,
+    collection: &Collection,
+    generation: u64,
+    query: &Query<D>,
+    dialect: Dialect,
+) -> Statement {
+    let table = table(collection, generation);
+    let mut arguments = Arguments(Vec::new());
+    let condition = condition(collection, generation, query, dialect, &mut arguments);
+    let direction = match query.direction {
+        Direction::Ascending => "ASC",
+        Direction::Descending => "DESC",
+    };
+    let id: &[&str] = if collection.ends_in_ordinal(query.sort) { &[] } else { &["id"] };
+    let columns = query.sort.iter().chain(id);
+    let order =
+        |alias: &str| columns.clone().map(|key| format!("{alias}.{key} {direction}")).collect::<Vec<_>>().join(", ");
+    let keys = query.sort.iter().map(|key| format!(", d.{key}")).collect::<String>();
+    let matching = format!("SELECT d.id{keys} FROM {table} d WHERE {condition}");
+    let (before, total, matching) = match counted_facet(collection, query) {
+        _ if !query.counts => (String::new(), "0".to_owned(), matching),
+        Some(facet) => {
+            let counts = counts_table(generation);
+            let facet = arguments.text(facet);
+            let total = format!("coalesce((SELECT documents FROM {counts} WHERE facet = {facet}), 0)");
+            (String::new(), total, matching)
+        }
+        // No order leads through what is found by parts, so all of it has to be gone through for a page as for a total:
+        // once for both.
+        None if finds_by_parts(query) => {
+            let before = format!("WITH m AS MATERIALIZED ({matching}) ");
+            (before, "(SELECT count(*) FROM m)".to_owned(), "SELECT d.* FROM m d".to_owned())
+        }
+        None => (String::new(), format!("(SELECT count(*) FROM {table} d WHERE {condition})"), matching),
+    };
+    let take = arguments.integer(query.take);
+    let skip = arguments.integer(query.skip);
+    let sql = format!(
+        "{before}SELECT h.position, h.generation, {total} AS total, {what} AS body FROM journal_head h \
+         LEFT JOIN ({matching} ORDER BY {} LIMIT {take} OFFSET {skip}) p ON 1 = 1 ORDER BY {}",
+        order("d"),
+        order("p"),
+    );
+    Statement { sql, arguments: arguments.0 }
+}
+
+/// Whether documents are found by a part of a text or of a list, which takes an index that is in no order.
+fn finds_by_parts<D: Document>(query: &Query<D>) -> bool {
+    let in_list = |filter: &Filter| matches!(filter.comparison, Comparison::Contains | Comparison::ContainsAny);
+    query.search.is_some() || query.filters.iter().any(in_list)
+}
+
+struct Arguments(Vec<Argument>);
+
+impl Arguments {
+    fn push(&mut self, argument: Argument) -> String {
+        self.0.push(argument);
+        format!("${}", self.0.len())
+    }
+
+    fn text(&mut self, text: String) -> String {
+        self.push(Argument::Text(text))
+    }
+
+    fn texts(&mut self, texts: &[String]) -> String {
+        // No stored text has the character, and PostgreSQL takes none that has.
+        self.push(Argument::Texts(texts.iter().filter(|text| !text.contains('\0')).cloned().collect()))
+    }
+
+    fn integer(&mut self, number: u64) -> String {
+        self.push(Argument::Integer(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+}
+
+fn condition<D: Document>(
+    collection: &Collection,
+    generation: u64,
+    query: &Query<D>,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let mut condition = narrowed(collection, generation, &query.filters, query.search.as_ref(), dialect, arguments);
+    for related in &query.related {
+        let (others, key) = (table(related.collection, generation), related.key);
+        let on_them =
+            narrowed(related.collection, generation, &related.filters, related.search.as_ref(), dialect, arguments);
+        let operator = if related.kept { "IN" } else { "NOT IN" };
+        let _ = write!(condition, " AND d.id {operator} (SELECT d.{key} FROM {others} d WHERE {on_them})");
+    }
+    condition
+}
+
+fn narrowed(
+    collection: &Collection,
+    generation: u64,
+    filters: &[Filter],
+    term: Option<&(&'static str, String)>,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let table = table(collection, generation);
+    let mut condition = String::from("1 = 1");
+    for filter in filters {
+        let _ = write!(condition, " AND {}", comparison(&table, filter, dialect, arguments));
+    }
+    if let Some((key, term)) = term {
+        debug_assert!(collection.keys.iter().any(|column| column.name == *key && column.kind == KeyKind::Search));
+        let _ = write!(condition, " AND {}", search(&table, key, term, dialect, arguments));
+    }
+    condition
+}
+
+fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Arguments) -> String {
+    let key = filter.key;
+    if let KeyValue::Text(text) = &filter.value
+        && let Some((before, _)) = text.split_once('\0')
+    {
+        return beside_nul(key, before, filter.comparison, arguments);
+    }
+    if let KeyValue::Texts(texts) = &filter.value {
+        return among(table, key, texts, filter.comparison, dialect, arguments);
+    }
+    let value = match &filter.value {
+        KeyValue::Integer(number) => arguments.push(Argument::Integer(*number)),
+        KeyValue::Text(text) => arguments.text(text.clone()),
+        KeyValue::Texts(_) => return NOTHING.to_owned(),
+    };
+    let operator = match filter.comparison {
+        Comparison::Equal => "=",
+        Comparison::AtLeast => ">=",
+        Comparison::AtMost => "<=",
+        Comparison::Below => "<",
+        Comparison::Above => ">",
+        Comparison::OneOf | Comparison::NoneOf | Comparison::ContainsAny => return NOTHING.to_owned(),
+        Comparison::Contains => return contains(table, key, &value, dialect),
+        Comparison::Lacks => return format!("NOT ({})", contains(table, key, &value, dialect)),
+    };
+    format!("d.{key} {operator} {value}")
+}
+
+/// A comparison with several texts.
+fn among(
+    table: &str,
+    key: &str,
+    texts: &[String],
+    comparison: Comparison,
+    dialect: Dialect,
+    arguments: &mut Arguments,
+) -> String {
+    let many = texts.len() > SOUGHT_BY_INDEX_MAX;
+    let texts = arguments.texts(texts);
+    match (comparison, dialect) {
+        (Comparison::ContainsAny, Dialect::Postgres) if many => {
+            format!("EXISTS (SELECT FROM unnest(d.{key}) v WHERE v = ANY ({texts}))")
+        }
+        (Comparison::ContainsAny, Dialect::Postgres) => format!("d.{key} && {texts}::text[]"),
+        (Comparison::ContainsAny, Dialect::Sqlite) => {
+            format!("d.id IN (SELECT id FROM {table}_{key} WHERE value IN (SELECT value FROM json_each({texts})))")
+        }
+        (Comparison::NoneOf, Dialect::Postgres) => format!("NOT (d.{key} = ANY ({texts}))"),
+        (Comparison::NoneOf, Dialect::Sqlite) => format!("d.{key} NOT IN (SELECT value FROM json_each({texts}))"),
+        (_, Dialect::Postgres) => format!("d.{key} = ANY ({texts})"),
+        (_, Dialect::Sqlite) => format!("d.{key} IN (SELECT value FROM json_each({texts}))"),
+    }
+}
+
+fn contains(table: &str, key: &str, value: &str, dialect: Dialect) -> String {
+    match dialect {
+        Dialect::Postgres => format!("d.{key} @> ARRAY[{value}]::text[]"),
+        Dialect::Sqlite => format!("d.id IN (SELECT id FROM {table}_{key} WHERE value = {value})"),
+    }
+}
+
+/// A comparison with a text that contains U+0000. No stored text does, and PostgreSQL takes none; `before` is what
+/// stands before it. Whatever is larger than that is larger than the whole.
+fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut Arguments) -> String {
+    let operator = match comparison {
+        Comparison::Equal | Comparison::Contains => return NOTHING.to_owned(),
+        Comparison::OneOf | Comparison::ContainsAny => return NOTHING.to_owned(),
+        Comparison::Lacks | Comparison::NoneOf => return "1 = 1".to_owned(),
+        Comparison::AtLeast | Comparison::Above => ">",
+        Comparison::AtMost | Comparison::Below => "<=",
+    };
+    format!("d.{key} {operator} {}", arguments.text(before.to_owned()))
+}
+
+/// Part of a text. Both stores find it by trigrams and look twice, so that what is found is exact; terms shorter than
+/// a trigram are looked for in every document.
+fn search(table: &str, key: &str, term: &str, dialect: Dialect, arguments: &mut Arguments) -> String {
+    if term.contains(['\0', SEPARATOR]) {
+        return NOTHING.to_owned();
+    }
+    let indexed = telling(term);
+    let in_index = match dialect {
+        Dialect::Postgres => {
+            let escaped = indexed.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            Some(format!("d.{key} LIKE {}", arguments.text(format!("%{escaped}%"))))
+        }
+        Dialect::Sqlite if indexed.chars().count() < 3 => None,
+        Dialect::Sqlite => {
+            let phrase = arguments.text(format!("\"{}\"", indexed.replace('"', "\"\"")));
+            Some(format!("d.rowid IN (SELECT rowid FROM {table}_{key} WHERE {table}_{key} MATCH {phrase})"))
+        }
+    };
+    let position = match dialect {
+        Dialect::Postgres => "strpos",
+        Dialect::Sqlite => "instr",
+    };
+    let exact = (in_index.is_none() || indexed != term)
+        .then(|| format!("{position}(d.{key}, {}) > 0", arguments.text(term.to_owned())));
+    in_index.into_iter().chain(exact).collect::<Vec<_>>().join(" AND ")
+}
+
+/// The part of a term that an index is asked for. The time that takes grows with the number of trigrams, and those of a
+/// domain are in most e-mail addresses of a directory.
+fn telling(term: &str) -> &str {
+    match term.split_once('@') {
+        Some((local, _)) if local.chars().count() >= LOCAL_PART_MIN => local,
+        _ => term,
+    }
+}
+
+/// The facet whose kept count is just the number of documents that the query matches.
+fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Option<String> {
+    if query.search.is_some() || !query.related.is_empty() {
+        return None;
+    }
+    let mut scalars = BTreeMap::new();
+    let mut each = None;
+    for filter in &query.filters {
+        let KeyValue::Text(text) = &filter.value else { return None };
+        let taken = match filter.comparison {
+            Comparison::Equal => scalars.insert(filter.key, text.as_str()).is_some(),
+            Comparison::Contains => each.replace((filter.key, text.as_str())).is_some(),
+            _ => true,
+        };
+        if taken || text.contains('\0') {
+            return None;
+        }
+    }
+    let counted = collection.counted.iter().find(|counted| {
+        let same = match (counted.each, each) {
+            (None, None) => true,
+            (Some(counted), Some((key, text))) => counted.key == key && text.starts_with(counted.prefix),
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        same && counted.keys.len() == scalars.len() && counted.keys.iter().all(|key| scalars.contains_key(key))
+    })?;
+    let values = counted.keys.iter().filter_map(|key| Some((*key, *scalars.get(key)?)));
+    Some(collection.facet(values.chain(each)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+//! The vault: keys of persons, and the sealing of their values before they reach the journal.
+//!
+//! Each person has a key of their own, wrapped by the master key. Sealed values leave a mark in their place and stand
+//! together in the document's member `sealed`, by the person whose key opens them. Erasing a person is destroying the
+//! key: the document stays, its hash stays right, the values read as erased.
+//!
+//! Keys of persons, the key of digests and remembered answers hang on a master key directly (`wrapping`), and come under
+//! another one while they are in use (`rewrap`).
+
+mod digests;
+mod master_key;
+mod rewrap;
+mod sealing_key;
+mod subject;
+mod wrapping;
+
+pub use digests::DigestKey;
+pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
+pub use rewrap::{RewrapError, Rewrapped, rewrap};
+pub use sealing_key::NotOpened;
+pub(crate) use subject::may_be_sealed;
+pub use subject::{KeysBySubject, SubjectKey, SubjectKeys};
+pub use wrapping::{KeyId, WrapError};
+
+use crate::store::{
+    DIGEST_KEY_ID, FORMER_KEY_ID, JournalError, JournalResult, JournalStore, Store, SubjectKeyStep, WrappedKeys,
+};
+use hmac::{Hmac, KeyInit, Mac};
+use quick_cache::sync::Cache;
+use sealing_key::SealingKey;
+use serde_json::Value;
+use sha2::Sha256;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use subject::subjects;
+use wrapping::{Kind, WrappingKey, WrappingKeys};
+use zeroize::Zeroizing;
+
+const KEY_LENGTH: usize = 32;
+/// Keys kept unwrapped in memory, at most.
+const CACHED_KEYS: usize = 20_000;
+/// How long a key is kept unwrapped: after so long at the most, every server sees that another one has destroyed it.
+pub const KEY_AGE_MAX: Duration = Duration::from_secs(60);
+
+/// Random bytes from the operating system.
+///
+/// # Panics
+/// Where the operating system has no randomness to give; nothing that needs it may go on then.
+#[must_use]
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+    bytes
+}
+
+fn mac(key: &[u8; KEY_LENGTH], parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+/// Why there is no vault over a journal.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The journal is under another master key.
+    #[error("the master key is not the one that the journal is under")]
+    WrongMasterKey,
+    /// Something is still wrapped by a former master key, which is not at hand.
+    #[error("the former master key is still needed")]
+    FormerKeyMissing,
+    /// The journal cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// What the stored digest key says of a journal.
+struct Standing {
+    /// The box that it was read from.
+    stored: Vec<u8>,
+    digests: DigestKey,
+    /// The master key that the journal is under, by which everything is wrapped; `None` if it is not at hand.
+    wrapping: Option<Arc<WrappingKey>>,
+}
+
+impl Standing {
+    fn of(stored: Vec<u8>, keys: &WrappingKeys) -> Result<Self, WrapError> {
+        let (key, by) = keys.open_key(DIGEST_KEY_ID, &stored)?;
+        let wrapping = Some(Arc::clone(by));
+        Ok(Standing { stored, digests: DigestKey::new(key), wrapping })
+    }
+}
+
+/// A key as it is kept in memory.
+#[derive(Clone)]
+struct Unwrapped {
+    key: Arc<SubjectKey>,
+    since: Instant,
+}
+
+/// Wraps and unwraps the keys of persons, and everything else that the master key is for.
+///
+/// A journal is under one master key: the one that its digest key is wrapped by. All servers wrap by that one, and open
+/// what is wrapped by any key that they have. So servers can be given a new master key one after the other; [`rewrap`]
+/// then puts the journal under it, for all of them at once.
+pub struct Vault {
+    journal: Arc<dyn JournalStore>,
+    keys: WrappingKeys,
+    standing: RwLock<Arc<Standing>>,
+    unwrapped: Cache<String, Unwrapped>,
+    key_age_max: Duration,
+}
+
+impl Vault {
+    /// A vault over the wrapped keys in a database. The digest key is made if there is none: on an empty journal at random, on
+    /// one of an earlier release as digests were made there.
+    ///
+    /// # Errors
+    /// [`VaultError`].
+    pub async fn open(masters: impl Into<MasterKeys>, store: &Store) -> Result<Self, VaultError> {
+        let (keys, journal) = (WrappingKeys::of(&masters.into()), store.journal_store());
+        let own = journal.subject_keys(&[DIGEST_KEY_ID.to_owned(), FORMER_KEY_ID.to_owned()]).await?;
+        if let Some(Some(former)) = own.get(FORMER_KEY_ID) {
+            keys.open(Kind::Key, FORMER_KEY_ID.as_bytes(), former).map_err(|_| VaultError::FormerKeyMissing)?;
+        }
+        let found = match own.get(DIGEST_KEY_ID) {
+            Some(Some(found)) => found.clone(),
+            Some(None) | None => establish(&keys, &*journal, &*store.wrapped_keys()).await?,
+        };
+        let standing = Standing::of(found, &keys).map_err(|_| VaultError::WrongMasterKey)?;
+        Ok(Vault {
+            journal,
+            keys,
+            standing: RwLock::new(Arc::new(standing)),
+            unwrapped: Cache::new(CACHED_KEYS),
+            key_age_max: KEY_AGE_MAX,
+        })
+    }
+
+    fn standing(&self) -> Arc<Standing> {
+        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks whether the journal has come under another master key, which counts from then on if this process has it.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn look(&self) -> JournalResult<()> {
+        let found = self.journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
+        let known = self.standing();
+        // What was taken away is seen at the next start: what it is has not changed.
+        let Some(found) = found.filter(|found| *found != known.stored) else { return Ok(()) };
+        let standing = Standing::of(found.clone(), &self.keys).unwrap_or_else(|error| {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the journal is under another master key: start this server with it, see REGISTRAR_FORMER_MASTER_KEY"
+            );
+            Standing { stored: found, digests: known.digests.clone(), wrapping: None }
+        });
+        if let Some(wrapping) = &standing.wrapping {
+            tracing::info!(key = %wrapping.id, "the journal is under this master key now");
+        }
+        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+        Ok(())
+    }
+
+    /// Whether this process has the master key that the journal is under.
+    #[must_use]
+    pub fn has_master_key(&self) -> bool {
+        self.standing().wrapping.is_some()
+    }
+
+    fn wrapping(&self) -> JournalResult<Arc<WrappingKey>> {
+        let standing = self.standing();
+        let known = || JournalError::unavailable(VaultError::WrongMasterKey);
+        standing.wrapping.clone().ok_or_else(known)
+    }
+
+    /// The key of digests in a box that a journal file brings.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NotOpened`.
+    pub fn open_digest_key(&self, boxed: &[u8]) -> Result<DigestKey, WrapError> {
+        Ok(DigestKey::new(self.keys.open_key(DIGEST_KEY_ID, boxed)?.0))
+    }
+
+    /// The key of digests of a journal of an earlier release, by the key of any of its persons; and how it is stored.
+    ///
+    /// # Errors
+    /// `UnknownKey`, `NotOpened`.
+    pub fn derive_digest_key(&self, subject_id: &str, wrapped: &[u8]) -> Result<(DigestKey, Vec<u8>), WrapError> {
+        let (_, by) = self.keys.open_key(subject_id, wrapped)?;
+        Ok((by.derived_digests.clone(), wrap_digests(by, &by.derived_digests)))
+    }
+
+    /// The key of digests of this journal; and how it is stored.
+    #[must_use]
+    pub fn own_digest_key(&self) -> (DigestKey, Vec<u8>) {
+        let standing = self.standing();
+        (standing.digests.clone(), standing.stored.clone())
+    }
+
+    /// Whether what stands under an id is wrapped by a key that this process has.
+    #[must_use]
+    pub fn opens(&self, subject_id: &str, boxed: &[u8]) -> bool {
+        self.keys.open(Kind::Key, subject_id.as_bytes(), boxed).is_ok()
+    }
+
+    /// Makes a key for a person who has none; it counts once the step is committed.
+    ///
+    /// # Errors
+    /// `Unavailable` if this process does not have the master key that the journal is under.
+    pub fn new_subject(&self, subject_id: &str) -> JournalResult<(Arc<SubjectKey>, SubjectKeyStep)> {
+        let key = Zeroizing::new(random::<KEY_LENGTH>());
+        let wrapped = self.wrapping()?.wrap(Kind::Key, subject_id.as_bytes(), &*key);
+        let subject = SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) };
+        Ok((Arc::new(subject), SubjectKeyStep { subject_id: subject_id.to_owned(), wrapped }))
+    }
+
+    /// Keeps a key that was committed in memory, where it will be needed next.
+    pub(crate) fn remember(&self, subject_id: String, key: Arc<SubjectKey>) {
+        self.unwrapped.insert(subject_id, Unwrapped { key, since: Instant::now() });
+    }
+
+    /// A key that was unwrapped not long ago.
+    fn known(&self, subject_id: &str) -> Option<Arc<SubjectKey>> {
+        self.unwrapped.get(subject_id).filter(|known| self.is_young(known)).map(|known| known.key)
+    }
+
+    fn is_young(&self, known: &Unwrapped) -> bool {
+        known.since.elapsed() < self.key_age_max
+    }
+
+    /// Forgets keys that are too old to be used.
+    pub(crate) fn forget_old(&self) {
+        self.unwrapped.retain(|_, known| self.is_young(known));
+    }
+
+    /// Forgets unwrapped keys.
+    pub(crate) fn forget(&self) {
+        self.unwrapped.clear();
+    }
+
+    /// The key of a person: absent where there never was one, `None` where it was destroyed.
+    ///
+    /// # Errors
+    /// `Unavailable`, also if the key is wrapped by a master key that this process does not have; `Corrupt` if it is
+    /// altered.
+    pub async fn subject_key(&self, subject_id: &str) -> JournalResult<Option<Option<Arc<SubjectKey>>>> {
+        if let Some(key) = self.known(subject_id) {
+            return Ok(Some(Some(key)));
+        }
+        Ok(self.fetch(vec![subject_id.to_owned()]).await?.0.remove(subject_id))
+    }
+
+    /// The keys that open `documents`.
+    ///
+    /// # Errors
+    /// As [`Vault::subject_key`].
+    pub async fn keys_of<'a>(&self, documents: impl IntoIterator<Item = &'a Value>) -> JournalResult<SubjectKeys> {
+        Ok(SubjectKeys(self.keys_by_subject(documents.into_iter().flat_map(subjects).cloned().collect()).await?))
+    }
+
+    /// Keys by person, for all of `subject_ids`; absent where there never was one.
+    ///
+    /// # Errors
+    /// As [`Vault::subject_key`].
+    pub async fn keys_by_subject(&self, subject_ids: HashSet<String>) -> JournalResult<KeysBySubject> {
+        let mut keys = KeysBySubject::new();
+        let mut missing = Vec::new();
+        for subject in subject_ids {
+            match self.known(&subject) {
+                Some(key) => {
+                    keys.insert(subject, Some(key));
+                }
+                None => missing.push(subject),
+            }
+        }
+        if !missing.is_empty() {
+            keys.extend(self.fetch(missing).await?.0);
+        }
+        Ok(keys)
+    }
+
+    /// Whether the keys that were had are still the keys of these persons, as far as that can be told from memory. Of an
+    /// erased person it cannot.
+    #[must_use]
+    pub fn are_current(&self, keys: &KeysBySubject) -> bool {
+        keys.iter().all(|(subject_id, had)| {
+            had.as_ref().zip(self.known(subject_id)).is_some_and(|(had, now)| Arc::ptr_eq(had, &now))
+        })
+    }
+
+    async fn fetch(&self, subject_ids: Vec<String>) -> JournalResult<SubjectKeys> {
+        let mut keys = HashMap::new();
+        for (subject_id, wrapped) in self.journal.subject_keys(&subject_ids).await? {
+            let key = match wrapped {
+                None => None,
+                Some(wrapped) => Some(self.unwrap(&subject_id, &wrapped)?),
+            };
+            keys.insert(subject_id, key);
+        }
+        Ok(SubjectKeys(keys))
+    }
+
+    /// Unwraps keys that are not, or not yet, those of the journal.
+    ///
+    /// # Errors
+    /// `Corrupt` for one that the master key does not open.
+    pub fn unwrap_all(&self, wrapped: HashMap<String, Option<Vec<u8>>>) -> JournalResult<SubjectKeys> {
+        let mut keys = KeysBySubject::new();
+        for (subject_id, wrapped) in wrapped {
+            let key = wrapped.map(|wrapped| self.open_key(&subject_id, &wrapped)).transpose()?;
+            keys.insert(subject_id, key);
+        }
+        Ok(SubjectKeys(keys))
+    }
+
+    fn unwrap(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
+        let subject = self.open_key(subject_id, wrapped)?;
+        self.remember(subject_id.to_owned(), Arc::clone(&subject));
+        Ok(subject)
+    }
+
+    fn open_key(&self, subject_id: &str, wrapped: &[u8]) -> JournalResult<Arc<SubjectKey>> {
+        let (key, _) = self.keys.open_key(subject_id, wrapped)?;
+        Ok(Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) }))
+    }
+
+    /// Digest under which a unique or private value is kept without being told: a claim, an idempotency key.
+    #[must_use]
+    pub fn digest(&self, scope: &str, parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
+        self.standing().digests.digest(scope, parts)
+    }
+
+    /// Key of a claim as it is stored.
+    #[must_use]
+    pub fn claim(&self, key: &registrar_aggregates::ClaimKey) -> String {
+        self.standing().digests.claim(key)
+    }
+
+    /// Seals an answer that is remembered for an idempotency key.
+    ///
+    /// # Errors
+    /// As [`Vault::new_subject`].
+    pub fn seal_answer(&self, key: &[u8], answer: &[u8]) -> JournalResult<Vec<u8>> {
+        Ok(self.wrapping()?.wrap(Kind::Answer, key, answer))
+    }
+
+    /// Opens what [`Vault::seal_answer`] sealed.
+    ///
+    /// # Errors
+    /// As [`Vault::subject_key`].
+    pub fn open_answer(&self, key: &[u8], sealed: &[u8]) -> JournalResult<Zeroizing<Vec<u8>>> {
+        Ok(self.keys.open(Kind::Answer, key, sealed)?.0)
+    }
+}
+
+fn wrap_digests(by: &WrappingKey, digests: &DigestKey) -> Vec<u8> {
+    by.wrap(Kind::Key, DIGEST_KEY_ID.as_bytes(), digests.bytes())
+}
+
+/// Stores a digest key, unless another process is first, and answers what is stored then.
+async fn establish(
+    keys: &WrappingKeys,
+    journal: &dyn JournalStore,
+    stored: &dyn WrappedKeys,
+) -> Result<Vec<u8>, VaultError> {
+    let (by, digests) = match stored.any_key().await? {
+        None if journal.head().await?.position == 0 => {
+            (&keys.configured, DigestKey::new(Zeroizing::new(random::<KEY_LENGTH>())))
+        }
+        Some((subject_id, Some(wrapped))) => {
+            let (_, by) = keys.open_key(&subject_id, &wrapped).map_err(|_| VaultError::WrongMasterKey)?;
+            (by, by.derived_digests.clone())
+        }
+        // Nothing tells which key it was. Where there are two, the new one cannot be older than the journal.
+        _ => {
+            let by = keys.former.as_ref().unwrap_or(&keys.configured);
+            (by, by.derived_digests.clone())
+        }
+    };
+    stored.add_key(DIGEST_KEY_ID, &wrap_digests(by, &digests)).await?;
+    let found = journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
+    found.ok_or_else(|| JournalError::corrupt("the digest key is missing").into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Keys of persons, and what they seal in documents.
+
+use super::sealing_key::{NotOpened, SealingKey};
+use crate::store::{JournalError, JournalResult};
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use registrar_aggregates::personal::{self, ERASED, SEALED};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// Member of a document that holds its sealed values.
+const SEALED_MEMBER: &str = "sealed";
+
+/// The key of one person.
+pub struct SubjectKey {
+    pub(super) subject_id: String,
+    pub(super) sealing: SealingKey,
+}
+
+impl SubjectKey {
+    /// Seals what `patterns` match in `document`. `context` keeps equal values apart, e.g. a document's name.
+    ///
+    /// # Errors
+    /// `Corrupt` if `document` is no JSON object.
+    pub fn seal<P: AsRef<str>>(&self, document: &mut Value, patterns: &[P], context: &str) -> JournalResult<()> {
+        let taken = personal::take(document, patterns);
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let plain = Zeroizing::new(serde_json::to_vec(&taken).map_err(JournalError::corrupt)?);
+        let boxed = BASE64.encode(self.sealing.seal(self.subject_id.as_bytes(), context.as_bytes(), &plain));
+        let members = document.as_object_mut().ok_or_else(|| JournalError::corrupt("only objects are sealed"))?;
+        let sealed = members.entry(SEALED_MEMBER).or_insert_with(|| Value::Object(Map::new()));
+        if let Some(sealed) = sealed.as_object_mut() {
+            sealed.insert(self.subject_id.clone(), Value::String(boxed));
+        }
+        Ok(())
+    }
+}
+
+/// Keys by person; `None` for one who was erased.
+pub type KeysBySubject = HashMap<String, Option<Arc<SubjectKey>>>;
+
+/// Keys fetched for a number of documents.
+#[derive(Default)]
+pub struct SubjectKeys(pub(super) KeysBySubject);
+
+impl SubjectKeys {
+    /// Whether this person's key was destroyed.
+    #[must_use]
+    pub fn is_erased(&self, subject_id: &str) -> bool {
+        matches!(self.0.get(subject_id), Some(None))
+    }
+
+    /// The keys themselves.
+    #[must_use]
+    pub fn into_inner(self) -> KeysBySubject {
+        self.0
+    }
+
+    /// Opens a document in place. What belongs to an erased person reads [`ERASED`].
+    ///
+    /// # Errors
+    /// `NotOpened` for a key that was never there or does not fit.
+    pub fn open(&self, document: &mut Value) -> Result<(), NotOpened> {
+        let Some(sealed) = document.as_object_mut().and_then(|members| members.remove(SEALED_MEMBER)) else {
+            return Ok(());
+        };
+        let mut erased = false;
+        for (subject_id, boxed) in sealed.as_object().ok_or(NotOpened)? {
+            let Some(key) = self.0.get(subject_id).ok_or(NotOpened)? else {
+                erased = true;
+                continue;
+            };
+            let boxed = BASE64.decode(boxed.as_str().ok_or(NotOpened)?).map_err(|_| NotOpened)?;
+            let plain = key.sealing.open(subject_id.as_bytes(), &boxed)?;
+            personal::restore(document, serde_json::from_slice(&plain).map_err(|_| NotOpened)?);
+        }
+        if erased {
+            mark_erased(document);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a document with this text may have something sealed in it; one that has not needs no key.
+#[must_use]
+pub(crate) fn may_be_sealed(text: &str) -> bool {
+    text.contains(SEALED_MEMBER)
+}
+
+fn mark_erased(value: &mut Value) {
+    match value {
+        Value::String(text) if text == SEALED => ERASED.clone_into(text),
+        Value::Array(items) => items.iter_mut().for_each(mark_erased),
+        Value::Object(members) => members.values_mut().for_each(mark_erased),
+        _ => {}
+    }
+}
+
+pub(super) fn subjects(document: &Value) -> impl Iterator<Item = &String> {
+    document.get(SEALED_MEMBER).and_then(Value::as_object).into_iter().flat_map(Map::keys)
+}
