@@ -36,6 +36,7 @@ fn folder(path: &std::path::Path) -> StoreSettings {
 on_both_stores! {
     /// The password is printed, once, by the start that made it.
     async fn the_first_start_makes_an_administrator(database) {
+        let database = database.empty().await;
         let server = Server::start(&database.settings);
         let [admin, password, _] = server.printed.as_slice() else { panic!("{:?}", server.printed) };
         assert_eq!(admin, "First administrator: admin@registrar.local");
@@ -164,6 +165,7 @@ on_both_stores! {
     }
 
     async fn the_size_of_partitions_is_set_before_they_are_filled(database) {
+        let database = database.empty().await;
         let set = |size: &str| registrar(&database.settings, &["migrate", &format!("--partition-size={size}")]);
         if database.settings.database_url.is_none() {
             assert!(fail(set("512")).contains("the embedded database has no partitions"));

@@ -16,6 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
+/// How often it is looked whether the nodes have gone on. They need the processor more.
+pub const LOOK_INTERVAL: Duration = Duration::from_millis(1);
+
 async fn two_nodes() -> (Database, Arc<Node>, Arc<Node>) {
     let database = Database::postgres().await;
     let (a, b) = tokio::join!(database.open(), database.open());
@@ -180,13 +183,13 @@ async fn a_version_that_a_client_expects_is_compared_with_the_journal() {
     assert!(matches!(late, Err(ExecuteError::Journal(JournalError::VersionConflict))));
 }
 
-/// Ends the backends of a database that `condition` chooses, and tells how many there were.
-async fn terminate(database: &Database, condition: &str) -> i64 {
+/// Ends the backends of the database of `sql` that `condition` chooses, and tells how many there were.
+async fn terminate(sql: &mut Sql, condition: &str) -> i64 {
     let ended = format!(
         "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND {condition}) t"
     );
-    database.sql().await.number(&ended).await
+    sql.number(&ended).await
 }
 
 async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
@@ -205,13 +208,15 @@ async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
         for answered in &answered {
             let before = answered.load(Ordering::Acquire);
             while answered.load(Ordering::Acquire) < before + 20 {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(LOOK_INTERVAL).await;
             }
         }
     };
+    // No backend of the nodes, and so not one of those that are ended.
+    let mut sql = database.sql().await;
     for _ in 0..rounds {
         further_answers().await;
-        while terminate(&database, condition).await == 0 {
+        while terminate(&mut sql, condition).await == 0 {
             tokio::task::yield_now().await;
         }
     }

@@ -1,6 +1,6 @@
 //! PostgreSQL that crashes, is away, comes back or freezes: nobody is told a lie.
 
-use crate::fault_nodes::{Told, register_at_once};
+use crate::fault_nodes::{LOOK_INTERVAL, Told, register_at_once};
 use crate::support::*;
 use registrar::executor::ExecuteError;
 use registrar::journal::{JournalError, JournalResult};
@@ -174,7 +174,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
         let begun = Instant::now();
         while answered.load(Ordering::Acquire) < before + 60 {
             assert!(begun.elapsed() < PATIENCE, "the node does not go on");
-            tokio::task::yield_now().await;
+            tokio::time::sleep(LOOK_INTERVAL).await;
         }
         // Somewhere in the middle of it, and not while a thread of the runtime waits for the script.
         tokio::task::block_in_place(|| {
@@ -184,7 +184,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
     }
     let before = answered.load(Ordering::Acquire);
     while answered.load(Ordering::Acquire) < before + 60 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
     done.store(true, Ordering::Release);
     let mut told = Told::default();

@@ -298,7 +298,7 @@ async fn documents_of_another_release_are_served_by_nobody_until_they_are_rebuil
     tokio::spawn(followers::keep_documents(Arc::clone(&node)));
     tokio::time::timeout(Duration::from_secs(20), async {
         while node.needs_rebuild() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
     .await

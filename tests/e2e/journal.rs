@@ -51,6 +51,7 @@ on_both_stores! {
     }
 
     async fn nodes_that_open_an_empty_database_at_once_all_serve_it(database) {
+        let database = database.empty().await;
         let nodes = futures::future::join_all((0..4).map(|_| database.open())).await;
         for (n, node) in (1..).zip(&nodes) {
             let id = Uuid::now_v7();

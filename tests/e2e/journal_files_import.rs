@@ -13,7 +13,10 @@ use std::path::Path;
 
 /// The other store, empty.
 async fn other(database: &Database) -> Database {
-    if database.settings.database_url.is_some() { Database::sqlite() } else { Database::postgres().await }
+    match database.settings.database_url {
+        Some(_) => Database::sqlite_with_tables(),
+        None => Database::postgres_with_tables().await,
+    }
 }
 
 /// Imports what must be refused into an empty database, and asserts that it stays empty.

@@ -95,5 +95,6 @@ mod site_put;
 mod site_siblings;
 mod slow_readers;
 mod support;
+mod tables;
 mod tls;
 mod upgrades;

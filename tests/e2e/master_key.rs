@@ -347,7 +347,7 @@ on_both_stores! {
             (&after, NEW, None, true),
             (&after, OLD, None, false),
         ] {
-            let target = Database::sqlite();
+            let target = Database::sqlite_with_tables();
             let node = Node::open(&target.settings, keys(configured, former)).await.unwrap();
             let imported = import_all(&node, path).await;
             if !fits {

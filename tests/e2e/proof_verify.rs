@@ -112,7 +112,7 @@ on_both_stores! {
 
     async fn a_changed_column_is_found(database) {
         for (n, change) in ["aggregate_id = 'R'", "aggregate_type = 'admin'", "sequence = 1000", "event_type = 'x'", "event_version = '2.0'"].iter().enumerate() {
-            let database = if database.settings.database_url.is_some() { Database::postgres().await } else { Database::sqlite() };
+            let database = database.another().await;
             let position = 300 + n;
             let expected = format!("the event at position {position} is not the one that was stored there");
             told_of(&database, &format!("UPDATE events SET {change} WHERE position = {position}"), &expected).await;

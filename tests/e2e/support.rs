@@ -1,5 +1,6 @@
 //! What the tests share: fresh databases on both stores, admins, small waits.
 
+use crate::tables;
 use registrar::committer::ExpectedVersion;
 use registrar::executor::{ExecuteError, Outcome, RequestContext};
 use registrar::journal::{Batch, Head, JournalResult, StoredEvent, StreamId, StreamStep, codec};
@@ -36,29 +37,61 @@ pub struct Database {
 }
 
 impl Database {
-    /// A SQLite file in a folder of its own.
+    /// A SQLite file in a folder of its own, to be made by the one that opens it first.
     pub fn sqlite() -> Self {
         Self::new(None)
     }
 
-    /// A database of its own on the private PostgreSQL server.
-    pub async fn postgres() -> Self {
-        let server = std::env::var("REGISTRAR_TEST_DATABASE_URL")
-            .expect("REGISTRAR_TEST_DATABASE_URL names a private PostgreSQL server; run the tests with ./scripts/test");
-        Self::postgres_at(&server).await
+    /// The same with the tables in it.
+    pub fn sqlite_with_tables() -> Self {
+        let database = Self::sqlite();
+        tables::create_sqlite(&database.file());
+        database
     }
 
-    /// A database of its own on the PostgreSQL server at `url`.
+    /// An empty database of its own on the private PostgreSQL server.
+    pub async fn postgres() -> Self {
+        Self::postgres_at(&server_url()).await
+    }
+
+    /// The same with the tables in it.
+    pub async fn postgres_with_tables() -> Self {
+        let (server, name) = (server_url(), new_name());
+        tables::create_postgres(&server, &name).await;
+        Self::of_name(&server, &name)
+    }
+
+    /// An empty database of its own on the PostgreSQL server at `url`.
     pub async fn postgres_at(url: &str) -> Self {
-        let name = format!("test_{}", Uuid::now_v7().simple());
+        let name = new_name();
         let mut connection = PgConnection::connect(url).await.unwrap();
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-        let (base, _) = url.rsplit_once('/').unwrap();
+        Self::of_name(url, &name)
+    }
+
+    /// Another one of the same store, empty.
+    pub async fn empty(&self) -> Self {
+        if self.settings.database_url.is_some() { Self::postgres().await } else { Self::sqlite() }
+    }
+
+    /// Another one of the same store with the tables in it.
+    pub async fn another(&self) -> Self {
+        if self.settings.database_url.is_some() {
+            Self::postgres_with_tables().await
+        } else {
+            Self::sqlite_with_tables()
+        }
+    }
+
+    fn of_name(server: &str, name: &str) -> Self {
+        let (base, _) = server.rsplit_once('/').unwrap();
         Self::new(Some(format!("{base}/{name}")))
     }
 
     fn new(database_url: Option<String>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // A folder in memory, if the run has one: a test commits hundreds of times.
+        let place = std::env::var_os("REGISTRAR_TEST_FOLDER").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = tempfile::tempdir_in(place).unwrap();
         let settings = StoreSettings { database_url, data: folder.path().to_owned(), archives: None };
         Database { settings, master: master(), _folder: folder }
     }
@@ -153,6 +186,15 @@ impl Sql {
             }
         }
     }
+}
+
+fn server_url() -> String {
+    std::env::var("REGISTRAR_TEST_DATABASE_URL")
+        .expect("REGISTRAR_TEST_DATABASE_URL names a private PostgreSQL server; run the tests with ./scripts/test")
+}
+
+fn new_name() -> String {
+    format!("test_{}", Uuid::now_v7().simple())
 }
 
 pub fn hex(bytes: &[u8]) -> String {
@@ -340,7 +382,7 @@ pub fn refusal<T>(result: JournalResult<T>) -> registrar::journal::JournalError 
     }
 }
 
-/// Runs an async test body on both stores, as two tests.
+/// Runs an async test body on both stores, as two tests, with the tables there already.
 #[macro_export]
 macro_rules! on_both_stores {
     ($($(#[$doc:meta])* async fn $name:ident($database:ident) $body:block)*) => {
@@ -354,12 +396,12 @@ macro_rules! on_both_stores {
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn on_sqlite() {
-                    body($crate::support::Database::sqlite()).await;
+                    body($crate::support::Database::sqlite_with_tables()).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn on_postgres() {
-                    body($crate::support::Database::postgres().await).await;
+                    body($crate::support::Database::postgres_with_tables().await).await;
                 }
             }
         )*

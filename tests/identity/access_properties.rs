@@ -161,7 +161,7 @@ async fn the_engine_answers_what_the_rules_say_whatever_happens() {
     let histories = proptest::collection::vec(act(), 50..100);
     let case = |acts: Vec<Act>| {
         Handle::current().block_on(async {
-            let database = Database::sqlite();
+            let database = Database::sqlite_with_tables();
             let node = database.open().await;
             let stage = Stage::open(&node).await;
             for some in acts.chunks(40) {

@@ -4,12 +4,15 @@ use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
 use crate::groups::{V1, new_group_with, system_group};
 use crate::on_both_stores;
+use futures::stream::{self, StreamExt};
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+/// Individuals that are recorded at the same time, so that they share commits.
+const RECORDED_AT_ONCE: usize = 50;
 const NOT_ELIGIBLE: &str = "names no enabled provider or admin of the organization";
 
 impl Identity {
@@ -288,10 +291,8 @@ on_both_stores! {
 
     async fn as_many_as_a_request_may_name_come_in_one_commit(database) {
         let identity = Identity::open(&database).await;
-        let mut everybody = Vec::new();
-        for _ in 0..1_000 {
-            everybody.push(identity.individual(identity.acme).await);
-        }
+        let recorded = (0..1_000).map(|_| identity.individual(identity.acme));
+        let everybody: Vec<Uuid> = stream::iter(recorded).buffered(RECORDED_AT_ONCE).collect().await;
         let (from, to) = (identity.ward("From").await, identity.ward("To").await);
         let shown = identity.staffed(&from, "add-individuals", &json!({"individual-ids": everybody})).await;
         assert_eq!(shown["individuals-count"], 1_000);

@@ -17,6 +17,8 @@ mod ecg_app;
 mod site_app;
 #[path = "../e2e/support.rs"]
 mod support;
+#[path = "../e2e/tables.rs"]
+mod tables;
 
 mod access;
 mod access_properties;

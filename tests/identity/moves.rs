@@ -328,7 +328,7 @@ async fn however_groups_are_moved_at_once_they_stay_a_tree() {
     let rounds = proptest::collection::vec(round, 1..12);
     let config = Config { cases: 6, failure_persistence: None, max_shrink_iters: 20, ..Config::default() };
     let case = |rounds| {
-        Handle::current().block_on(concurrent_moves(Database::sqlite(), rounds));
+        Handle::current().block_on(concurrent_moves(Database::sqlite_with_tables(), rounds));
         Ok(())
     };
     tokio::task::block_in_place(|| TestRunner::new(config).run(&rounds, case)).unwrap();

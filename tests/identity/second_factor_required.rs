@@ -158,7 +158,7 @@ async fn it_is_required_of_those_whom_the_setting_names() {
     for (requirement, asked) in
         [(Requirement::Nobody, 0), (Requirement::Privileged, 2), (Requirement::Admins, 3), (Requirement::Everybody, 4)]
     {
-        let database = Database::sqlite();
+        let database = Database::sqlite_with_tables();
         let identity = requiring(&database, requirement).await;
         let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
         register_admin(identity.node(), everybody[0], &hash).await;

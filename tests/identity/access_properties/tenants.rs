@@ -220,7 +220,7 @@ async fn admins_of_one_organization_change_and_learn_nothing_of_another() {
     let histories = proptest::collection::vec(attempt(), 30..50);
     let case = |attempts: Vec<Attempt>| {
         Handle::current().block_on(async {
-            let database = Database::sqlite();
+            let database = Database::sqlite_with_tables();
             let tenants = Tenants::open(&database).await;
             let before = tenants.acme().await;
             for attempt in &attempts {
