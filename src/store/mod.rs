@@ -16,6 +16,7 @@ mod documents;
 mod error;
 mod event;
 mod journal;
+mod migrations;
 mod open;
 mod open_error;
 mod postgres;

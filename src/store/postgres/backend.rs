@@ -1,9 +1,9 @@
 //! The database as a whole.
 
-use super::{CHANNEL, MIGRATIONS, PostgresStore, UNDEFINED_TABLE, roles};
+use super::{CHANNEL, PostgresStore, UNDEFINED_TABLE, roles};
 use crate::hosts::is_this_machine;
 use crate::store::statements::APPLIED;
-use crate::store::{Announcements, Backend, Held, JournalResult, OpenError, assembled};
+use crate::store::{Announcements, Backend, Held, JournalResult, OpenError, assembled, migrations};
 use async_trait::async_trait;
 use futures::StreamExt;
 use sqlx::migrate::Migrator;
@@ -50,7 +50,7 @@ impl Backend for PostgresStore {
     }
 
     fn migrations(&self) -> &'static Migrator {
-        &MIGRATIONS
+        &migrations::POSTGRES
     }
 
     async fn applied(&self) -> Result<Vec<i64>, OpenError> {
@@ -70,7 +70,7 @@ impl Backend for PostgresStore {
             return Err(OpenError::Encoding(encoding));
         }
         // The migrator takes an advisory lock of its own.
-        MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(OpenError::of_migration)
+        migrations::POSTGRES.run_direct(None, &mut connection, false).await.map_err(OpenError::of_migration)
     }
 
     /// Whether this connection's role may add to the journal, and this server takes changes.

@@ -6,7 +6,7 @@ use super::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, RELIED_ON, TRUSTED_FOR};
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgQueryResult, PgRow, PgStatement, PgTypeInfo};
-use sqlx::{Connection, Describe, Either, Execute, Executor, Postgres, SqlStr};
+use sqlx::{Connection, Either, Execute, Executor, Postgres, SqlStr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use std::{fmt, io};
@@ -125,18 +125,6 @@ impl<'c> Executor<'c> for &'c Kept {
             let statement = taken.connection.prepare_with(sql, parameters).await?;
             self.keep(taken);
             Ok(statement)
-        })
-    }
-
-    fn describe<'e>(self, sql: SqlStr) -> BoxFuture<'e, sqlx::Result<Describe<Postgres>>>
-    where
-        'c: 'e,
-    {
-        Box::pin(async move {
-            let mut taken = self.take().await?;
-            let described = taken.connection.describe(sql).await?;
-            self.keep(taken);
-            Ok(described)
         })
     }
 }

@@ -16,10 +16,9 @@ mod wrapped;
 mod writer;
 
 use super::rows::columns;
-use super::{JournalError, JournalResult, schema_of};
+use super::{JournalError, JournalResult, migrations, schema_of};
 use chrono::{DateTime, Utc};
 use kept::Kept;
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, Row};
 use std::time::{Duration, Instant};
@@ -50,12 +49,9 @@ fn within_bytes(selecting: &str, bytes: &str) -> String {
     )
 }
 
-/// Migrations of the tables, in order.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
-
 /// Number of the last migration that this release knows.
 fn schema() -> i64 {
-    schema_of(&MIGRATIONS)
+    schema_of(&migrations::POSTGRES)
 }
 
 columns!(PgRow, time);

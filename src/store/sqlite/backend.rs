@@ -1,8 +1,8 @@
 //! The database as a whole.
 
-use super::{MIGRATIONS, SqliteStore, is_gone, is_sound, release};
+use super::{SqliteStore, is_gone, is_sound, release};
 use crate::store::statements::APPLIED;
-use crate::store::{Backend, Held, JournalError, JournalResult, OpenError};
+use crate::store::{Backend, Held, JournalError, JournalResult, OpenError, migrations};
 use async_trait::async_trait;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
@@ -52,7 +52,7 @@ impl Backend for SqliteStore {
     }
 
     fn migrations(&self) -> &'static Migrator {
-        &MIGRATIONS
+        &migrations::SQLITE
     }
 
     async fn applied(&self) -> Result<Vec<i64>, OpenError> {
@@ -70,7 +70,8 @@ impl Backend for SqliteStore {
         let locking = tokio::task::spawn_blocking(move || locked.lock()).await;
         locking.map_err(std::io::Error::other).map_err(failed)?.map_err(failed)?;
         let mut connection = self.checked().await?;
-        let migrated = MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(OpenError::of_migration);
+        let migrated =
+            migrations::SQLITE.run_direct(None, &mut connection, false).await.map_err(OpenError::of_migration);
         drop(file);
         migrated
     }

@@ -14,10 +14,9 @@ mod wrapped;
 mod writer;
 
 use super::rows::columns;
-use super::{JournalError, JournalResult, schema_of};
+use super::{JournalError, JournalResult, migrations, schema_of};
 use chrono::{DateTime, Utc};
 use script::STATEMENTS_KEPT;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
@@ -61,12 +60,9 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).statement_cache_capacity(STATEMENTS_KEPT)
 }
 
-/// Migrations of the tables, in order.
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
 /// Number of the last migration that this release knows.
 fn schema() -> i64 {
-    schema_of(&MIGRATIONS)
+    schema_of(&migrations::SQLITE)
 }
 
 columns!(SqliteRow, time);
