@@ -10,6 +10,5 @@ mod declared;
 mod diff;
 mod given;
 mod organizations;
-mod trail_of_samples;
 mod users;
 mod working_set;
