@@ -11,21 +11,24 @@ pub mod health;
 pub mod identity;
 pub mod site_organizations;
 
+use crate::api::audit::replay::Replays;
+use crate::auth::workloads::Workloads;
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::config::FIRST_PASSWORD_LIFE;
 use crate::node::Node;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
+use crate::processes::service_documents::ServiceDocuments;
 use crate::processes::sign_in::Failures;
 use crate::publisher::PublisherStatus;
-use crate::replay::Replays;
-use crate::service_documents::ServiceDocuments;
-use crate::workloads::Workloads;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
+use axum::response::Response;
 use chrono::TimeDelta;
 use cloud_organizations::refusals::ErrorResponse;
+use common::ApiError;
 use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
 use common::idempotency::Turns;
@@ -175,12 +178,17 @@ pub fn router(state: AppState) -> Router {
         router = router.merge(routes);
     }
     router
-        .fallback(boundary::no_such_path)
+        .fallback(no_such_path)
         .method_not_allowed_fallback(boundary::no_such_method)
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(state.clone(), docs::unless_hidden))
         .layer(from_fn_with_state(state.clone(), boundary::boundary))
         .with_state(state)
+}
+
+/// Answers for paths that no dialect knows.
+async fn no_such_path(uri: Uri) -> Result<Response, ApiError> {
+    identity::routes::with_slash(&uri).ok_or(ApiError::NoSuchPath)
 }
 
 /// The OpenAPI document of a dialect, made from its code, if there is a dialect of that name.

@@ -15,6 +15,7 @@ pub(crate) mod places;
 pub mod rate_limit;
 mod sessions;
 mod tokens;
+pub mod workloads;
 
 pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
 pub use keys::{Former, retire, rotate};

@@ -7,7 +7,7 @@
 //! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
 //! away at once: waiting longer than a client does would only waste the work.
 
-use crate::priority::give_way;
+use crate::node::priority::give_way;
 use crate::vault::random;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};

@@ -3,7 +3,7 @@
 use super::output;
 use crate::config::StoreArgs;
 use crate::node::Store;
-use crate::private_file;
+use crate::vault::private_file;
 use anyhow::{Context, bail};
 use clap::Args;
 use std::path::PathBuf;

@@ -4,8 +4,8 @@ use super::progress::Progress;
 use super::{output, start};
 use crate::checkpoint::{self, NoteVerifier};
 use crate::config::{self, ClearTextArgs, NatsArgs, Secrets, StoreArgs};
-use crate::files::{self, Format, Selection};
 use crate::followers;
+use crate::journal_files::{self, Format, Selection};
 use crate::node::{Node, Store};
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -129,7 +129,8 @@ async fn export(args: ExportArgs) -> anyhow::Result<()> {
         organization_id: args.organization,
     };
     let progress = Progress::start("exporting the journal");
-    let exported = files::export(&node, &args.output, selection, &|done, total| progress.show(done, total)).await;
+    let exported =
+        journal_files::export(&node, &args.output, selection, &|done, total| progress.show(done, total)).await;
     node.close().await;
     let exported = exported?;
     progress.finish(exported.events);
@@ -142,9 +143,9 @@ async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
     let node = start::open(&args.store.resolve(), &Secrets::from_env()).await?;
     let progress = Progress::start("archiving events");
     let shown = |done, total| progress.show(done, total);
-    let archived = files::archive(&node, args.before, &args.output, nats.as_ref(), &shown).await;
+    let archived = journal_files::archive(&node, args.before, &args.output, nats.as_ref(), &shown).await;
     node.close().await;
-    let files::Archived { first, last } = archived?;
+    let journal_files::Archived { first, last } = archived?;
     progress.finish(last + 1 - first);
     Ok(output::line(format_args!("events {first} to {last} in {}", args.output.display()))?)
 }
@@ -153,7 +154,7 @@ async fn resnapshot(store: StoreArgs) -> anyhow::Result<()> {
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let progress = Progress::start("reading archives");
     let archived = node.journal.archived_until().await?;
-    let made = files::resnapshot(&node, &|done, total| progress.show(done, total)).await;
+    let made = journal_files::resnapshot(&node, &|done, total| progress.show(done, total)).await;
     node.close().await;
     let made = made?;
     progress.finish(archived);
@@ -177,7 +178,7 @@ async fn import(args: ImportArgs) -> anyhow::Result<()> {
 
 async fn restore(node: &Node, files: &[PathBuf], key: Option<&NoteVerifier>) -> anyhow::Result<u64> {
     let progress = Progress::start("importing the journal");
-    let imported = files::import(node, files, key, &|done, total| progress.show(done, total)).await?;
+    let imported = journal_files::import(node, files, key, &|done, total| progress.show(done, total)).await?;
     progress.finish(imported.position);
     let progress = Progress::start("rebuilding the read models");
     followers::rebuild(node, &|done, total| progress.show(done, total)).await?;
@@ -194,14 +195,14 @@ async fn print_key(store: StoreArgs) -> anyhow::Result<()> {
 
 async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
     let held = match args.checkpoint {
-        Some(path) => Some(files::verify::Held { note: read(&path)?, key: args.key }),
+        Some(path) => Some(journal_files::verify::Held { note: read(&path)?, key: args.key }),
         None => None,
     };
     let settings = args.store.resolve();
     let store = Store::open_to_look(&settings)?;
     store.look().await?;
     let progress = Progress::start("verifying the journal");
-    let verified = files::verify(&store, held.as_ref(), &|done, total| progress.show(done, total)).await?;
+    let verified = journal_files::verify(&store, held.as_ref(), &|done, total| progress.show(done, total)).await?;
     progress.finish(verified.position);
     let root = verified.root_text();
     output::line(format_args!("{} events, root {root}: nothing was altered", verified.position))?;

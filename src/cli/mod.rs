@@ -3,6 +3,7 @@
 
 mod api_key;
 mod backup;
+mod bootstrap;
 mod failure;
 mod health;
 mod journal;
@@ -19,7 +20,7 @@ mod token;
 mod user;
 
 use crate::config::{ClearTextArgs, ServeArgs};
-use crate::priority::give_way;
+use crate::node::priority::give_way;
 use crate::telemetry;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;

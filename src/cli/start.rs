@@ -2,8 +2,8 @@
 
 use super::output;
 use crate::auth::{PasswordHasher, keys};
-use crate::bootstrap;
 use crate::checkpoint;
+use crate::cli::bootstrap;
 use crate::config::{self, FirstAdministrator, Secrets, StoreArgs};
 use crate::executor::RequestContext;
 use crate::node::{Node, OpenError, Store, StoreSettings};

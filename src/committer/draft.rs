@@ -1,12 +1,12 @@
 //! A batch in the making: versions, positions, hashes, folds, rows.
 
 use super::{ExpectedVersion, Job};
-use crate::folding;
+use crate::committer::folding;
+use crate::committer::outcome::Outcome;
 use crate::journal::{
     AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, DocumentStep, Head, JournalError, JournalResult, ReadStep,
     StoredEvent, StreamId, StreamStep, codec,
 };
-use crate::outcome::Outcome;
 use crate::vault::{KeysBySubject, Vault};
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use registrar_aggregates::Claim;

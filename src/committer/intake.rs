@@ -121,8 +121,8 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::committer::idempotency::AnswerSlot;
     use crate::committer::{Append, NewEvent, StreamAppend};
-    use crate::idempotency::AnswerSlot;
     use registrar_aggregates::admin::AdminEvent;
     use registrar_aggregates::{Claim, ClaimKey, Metadata};
     use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::Job;
 use super::draft::{Built, Draft, Ready};
-use super::task::Task;
+use super::writer_loop::WriterLoop;
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
 use crate::vault::Vault;
@@ -59,7 +59,7 @@ impl Found {
     }
 }
 
-impl Task {
+impl WriterLoop {
     /// Tells the draft what the folds and appends of `jobs` will look at, from the batch `before` it, which may not be
     /// on disk yet, or from memory. Answers what is in neither.
     pub(super) fn recall(&self, draft: &mut Draft, jobs: &[Job], before: Option<&Built>) -> Missing {

@@ -2,7 +2,7 @@
 //! proxy, a mesh or a network of its own protects them.
 
 use super::{ConfigError, given};
-use crate::hosts::is_this_machine;
+use crate::store::hosts::is_this_machine;
 use crate::telemetry;
 use axum::http::Uri;
 use clap::Args;

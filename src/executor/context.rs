@@ -1,6 +1,6 @@
 //! The circumstances of commands.
 
-use crate::idempotency::AnswerSlot;
+use crate::committer::idempotency::AnswerSlot;
 use registrar_aggregates::Metadata;
 use registrar_aggregates::values::OrganizationId;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ mod context;
 mod loading;
 mod sealing;
 
-pub use crate::outcome::Outcome;
+pub use crate::committer::outcome::Outcome;
 pub use context::RequestContext;
 pub(crate) use loading::Aggregates;
 

@@ -1,7 +1,7 @@
 //! Folding pages of the journal into documents, for rebuilds and followers.
 
-use crate::files::HistoryError;
-use crate::folding;
+use crate::archives::HistoryError;
+use crate::committer::folding;
 use crate::journal::{JournalError, JournalResult, JournalWriter, StoredEvent, codec};
 use crate::read_store::parse_document;
 use crate::store::DocumentRows;

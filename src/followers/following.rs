@@ -1,11 +1,11 @@
 //! Followers: projections that are folded behind the commit. One node leads for each; another takes over when its
 //! leadership ends. Documents and checkpoint are written in one transaction, so nothing is folded twice or passed over.
 
-use super::Leadership;
 use super::folder::{Folder, FolderError};
-use crate::files::History;
+use crate::archives::History;
 use crate::journal::JournalError;
 use crate::node::Node;
+use crate::store::Leadership;
 use registrar_projections::Projection;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,12 +3,10 @@
 
 mod folder;
 pub mod following;
-pub mod leadership;
 mod pipeline;
 pub mod rebuild;
 pub mod verify;
 
-pub use leadership::Leadership;
 pub use rebuild::{RebuildError, rebuild};
 pub use verify::{Verified, verify};
 

@@ -3,7 +3,7 @@
 
 use super::RebuildError;
 use super::folder::{Folded, Folder, decode};
-use crate::files::History;
+use crate::archives::History;
 use crate::journal::JournalWriter;
 use crate::node::{Node, Store};
 use crate::store::DocumentRows;

@@ -3,13 +3,12 @@
 //! is locked, the last events are folded and the generations are swapped, in one transaction. A rebuild that was cut off
 //! goes on from its checkpoint.
 
-use super::Leadership;
 use super::folder::{Folder, FolderError};
 use super::pipeline::fold_until;
-use crate::files::{History, HistoryError};
+use crate::archives::{History, HistoryError};
 use crate::journal::{JournalError, JournalResult, JournalWriter};
 use crate::node::{Node, Store};
-use crate::store::DocumentStore;
+use crate::store::{DocumentStore, Leadership};
 use std::sync::Arc;
 
 /// So few events may be left when the head is locked; more would keep writers waiting.

@@ -5,7 +5,7 @@
 //! makes a journal of it is here, once for all of them: no reader passes over a missing event or takes an archived one for none.
 //! Folding, batching and retrying are the committer's.
 
-pub mod archived;
+pub mod archive_gaps;
 pub mod codec;
 pub mod selection;
 pub mod tree;
@@ -17,7 +17,7 @@ pub use crate::store::{
 };
 
 use crate::store::{JournalStore, Store};
-use archived::StreamPage;
+use archive_gaps::StreamPage;
 use chrono::{DateTime, Utc};
 use selection::{EventFilter, Members, Selection};
 use std::collections::HashMap;
@@ -64,7 +64,7 @@ impl Journal {
         after_sequence: u64,
     ) -> JournalResult<Vec<StoredEvent>> {
         let rows = self.store.stream((aggregate_type, aggregate_id), after_sequence, usize::MAX).await?;
-        let page = archived::page(rows, after_sequence, u64::MAX, usize::MAX)?;
+        let page = archive_gaps::page(rows, after_sequence, u64::MAX, usize::MAX)?;
         page.archived.map_or(Ok(page.events), |until| Err(JournalError::Archived { until }))
     }
 
@@ -80,7 +80,7 @@ impl Journal {
         until: u64,
         limit: usize,
     ) -> JournalResult<StreamPage> {
-        archived::page(self.store.stream(stream, after_sequence, limit).await?, after_sequence, until, limit)
+        archive_gaps::page(self.store.stream(stream, after_sequence, limit).await?, after_sequence, until, limit)
     }
 
     /// Up to `limit` events after position `after`, in order, without gaps.
@@ -97,7 +97,7 @@ impl Journal {
     /// `Archived` if they begin before the first that is here; `Corrupt` if one is missing; `Unavailable`.
     pub async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
         let rows = self.store.portion(after, portion).await?;
-        archived::refuse(after, rows.archived_until)?;
+        archive_gaps::refuse(after, rows.archived_until)?;
         dense(after, portion, rows.head, rows.events)
     }
 
@@ -114,7 +114,7 @@ impl Journal {
         portion: Portion,
     ) -> JournalResult<Selection> {
         if !filter.is_empty() {
-            archived::refuse(after, self.archived_for(filter, until).await?)?;
+            archive_gaps::refuse(after, self.archived_for(filter, until).await?)?;
             return selection::select(&*self.store, filter, after, until, portion).await;
         }
         let mut events = self.read_portion(after, portion).await?;
@@ -179,7 +179,7 @@ impl Journal {
     /// # Errors
     /// `Unavailable`.
     pub async fn archived_for(&self, filter: &EventFilter, until: u64) -> JournalResult<u64> {
-        archived::archived_for(&*self.store, filter, until).await
+        archive_gaps::archived_for(&*self.store, filter, until).await
     }
 
     /// Who holds a claim: aggregate type and id.
@@ -196,6 +196,19 @@ impl Journal {
     /// `Unavailable`; `Corrupt`.
     pub async fn snapshot(&self, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Option<StoredSnapshot>> {
         self.store.snapshot(aggregate_type, aggregate_id).await
+    }
+
+    /// The leaf hash of the event at a position; none if it is not in the database.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn leaf_at(&self, position: u64) -> JournalResult<Option<[u8; 32]>> {
+        let Some(before) = position.checked_sub(1) else { return Ok(None) };
+        match self.read(before, 1).await {
+            Ok(events) => Ok(events.first().map(|event| event.leaf_hash)),
+            Err(JournalError::Archived { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces the snapshot of an aggregate, unless a later one is there, or one of a later shape.

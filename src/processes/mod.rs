@@ -12,6 +12,7 @@ pub mod moves;
 pub mod organizations;
 pub mod passwords;
 pub mod second_factor;
+pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
 

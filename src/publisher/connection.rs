@@ -3,8 +3,8 @@
 use super::backoff::{self, Backoff};
 use super::failure::{Failure, PublishResult};
 use super::status::PublisherStatus;
-use crate::config::TlsFiles;
-use crate::private_file;
+use crate::vault::TlsFiles;
+use crate::vault::private_file;
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::pem::PemObject;

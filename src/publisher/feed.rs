@@ -1,10 +1,10 @@
 //! Everything that happened, in order and without end: what the publisher and every SSE client follow.
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
-use crate::heads::Heads;
+use crate::committer::heads::Heads;
 use crate::journal::{Journal, JournalError, JournalResult, Portion, Published, StoredEvent};
 use crate::node::Node;
-use crate::priority::seat;
+use crate::node::priority::seat;
 use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
 use std::time::Duration;

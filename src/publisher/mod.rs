@@ -22,8 +22,8 @@ pub use feed::Feed;
 pub use status::{PublisherReport, PublisherStatus};
 pub use stream::STREAM;
 
-use crate::followers::Leadership;
 use crate::node::{Node, Store};
+use crate::store::Leadership;
 use async_nats::jetstream::{Context, context::ContextBuilder};
 use backoff::Backoff;
 use connection::Connection;

@@ -1,6 +1,6 @@
 //! How publishing goes, for `/readyz` and `/metrics`.
 
-use crate::heads::Heads;
+use crate::committer::heads::Heads;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

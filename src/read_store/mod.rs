@@ -3,25 +3,25 @@
 //! Tables and statements are made from what a collection declares ([`crate::store`]); a new read model needs no SQL. Documents
 //! are written by the committer, with their events, and by rebuilds. Here they are found, verified, opened and cached.
 
+mod batch_loader;
+mod decoded_cache;
 pub(crate) mod digest;
-mod lookups;
 mod noted;
-mod opened;
-mod recent;
+mod row_cache;
 
 use crate::store::sql::{self, Statement};
 use crate::store::{Body, DocumentStore, JournalError, JournalResult, Rows, schema};
 use crate::vault::Vault;
+use batch_loader::{Found, Lookups};
+use decoded_cache::Opened;
 use futures::future::try_join_all;
-use lookups::{Found, Lookups};
 use noted::Noted;
 pub(crate) use noted::forget_before_commit;
-use opened::Opened;
-pub use recent::Recent;
-pub use recent::totals::LONG;
-use recent::totals::TotalOf;
 use registrar_projections::query::TextKey;
 use registrar_projections::{AnyDocument, Collection, CollectionId, Document, Query};
+pub use row_cache::Recent;
+pub use row_cache::total_cache::LONG;
+use row_cache::total_cache::TotalOf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -123,7 +123,10 @@ impl Documents {
         let (position, total) = (rows.position, rows.total);
         Ok(Read {
             position,
-            value: Page { items: opened::read(&self.vault, rows.bodies.iter().map(String::as_str)).await?, total },
+            value: Page {
+                items: decoded_cache::read(&self.vault, rows.bodies.iter().map(String::as_str)).await?,
+                total,
+            },
         })
     }
 
@@ -137,7 +140,7 @@ impl Documents {
         let rows = self.rows(&query, sql::digested_page).await?;
         let bodies = rows.bodies.iter().map(|row| digest::parse(row)).collect::<JournalResult<Vec<_>>>()?;
         bodies.iter().try_for_each(|body| digest::verify(&self.vault, D::ID, body))?;
-        let documents = opened::read::<D>(&self.vault, bodies.iter().map(|body| &*body.text)).await?;
+        let documents = decoded_cache::read::<D>(&self.vault, bodies.iter().map(|body| &*body.text)).await?;
         documents.iter().try_for_each(|document| digest::verify_filters(document, &query))?;
         Ok(documents)
     }

@@ -9,7 +9,7 @@
 //! compared with the list itself.
 
 use super::Documents;
-use super::recent::{By, Recent};
+use super::row_cache::{By, Recent};
 use crate::store::{Body, JournalResult, Moment};
 use futures::future::try_join_all;
 use registrar_projections::is_followed;

@@ -15,7 +15,9 @@ mod batch;
 mod documents;
 mod error;
 mod event;
+pub(crate) mod hosts;
 mod journal;
+mod leadership;
 mod migrations;
 mod open;
 mod open_error;
@@ -41,6 +43,7 @@ pub use event::{
     Head, PAYLOAD_BYTES_MAX, Portion, Published, StoredAnswer, StoredEvent, StoredSnapshot, StreamId, timestamp,
 };
 pub use journal::{ArchiveProbe, JournalStore, JournalWriter, PortionRows, StreamRows};
+pub use leadership::Leadership;
 pub use open::{Store, StoreSettings};
 pub use open_error::OpenError;
 pub use raw::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};

@@ -1,7 +1,7 @@
 //! Master keys: where they come from, and which of them a process has.
 
 use super::{KEY_LENGTH, mac, random};
-use crate::private_file::{self, PrivateFileError};
+use crate::vault::private_file::{self, PrivateFileError};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use std::path::Path;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};

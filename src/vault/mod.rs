@@ -9,6 +9,7 @@
 
 mod digests;
 mod master_key;
+pub(crate) mod private_file;
 mod rewrap;
 mod sealing_key;
 mod subject;
@@ -16,6 +17,7 @@ mod wrapping;
 
 pub use digests::DigestKey;
 pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
+pub use private_file::TlsFiles;
 pub use rewrap::{RewrapError, Rewrapped, rewrap};
 pub use sealing_key::NotOpened;
 pub(crate) use subject::may_be_sealed;

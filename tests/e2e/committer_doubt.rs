@@ -4,10 +4,10 @@ use crate::on_both_stores;
 use crate::support::*;
 use async_trait::async_trait;
 use chrono::{DateTime, Duration, Utc};
+use registrar::committer::heads;
+use registrar::committer::idempotency::{Answer, AnswerSlot};
 use registrar::committer::{Committer, ExpectedVersion, Progress};
 use registrar::executor::{Executor, RequestContext};
-use registrar::heads;
-use registrar::idempotency::{Answer, AnswerSlot};
 use registrar::journal::{
     Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, Published, StoredAnswer,
     StoredEvent, StoredSnapshot, StreamId,

@@ -6,6 +6,7 @@ use registrar::committer::ExpectedVersion;
 use registrar::followers::{self, RebuildError, following};
 use registrar::journal::JournalError;
 use registrar::node::Node;
+use registrar::store::Leadership;
 use registrar::store::schema;
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit, PersonText};
 use registrar_projections::event_statistics::BY_EVENT_TYPE;
@@ -246,7 +247,7 @@ on_both_stores! {
 
     async fn only_one_process_rebuilds(database) {
         let node = database.open().await;
-        let held = followers::Leadership::try_take(&node.store, "rebuild").await.unwrap();
+        let held = Leadership::try_take(&node.store, "rebuild").await.unwrap();
         assert!(held.is_some());
         let refused = followers::rebuild(&node, &|_, _| {}).await;
         assert!(matches!(refused, Err(RebuildError::Busy)));

@@ -6,9 +6,11 @@ use crate::on_both_stores;
 use crate::publishing::harness::{NatsServer, Publisher, commit};
 use crate::support::*;
 use registrar::api::ApiSettings;
-use registrar::files::{ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held};
 use registrar::followers;
 use registrar::journal::JournalError;
+use registrar::journal_files::{
+    ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held,
+};
 use registrar::publisher::STREAM;
 use registrar::store::DocumentRows;
 use registrar_aggregates::admin::{Admin, AdminCommand, Granter};

@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use registrar::checkpoint::signer;
-use registrar::files::{ExportError, Format, Selection};
+use registrar::journal_files::{ExportError, Format, Selection};
 use serde_json::Value;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use std::path::Path;

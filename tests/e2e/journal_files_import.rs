@@ -7,7 +7,7 @@ use crate::process::{Server, fail, registrar, run};
 use crate::support::*;
 use registrar::api::ApiSettings;
 use registrar::checkpoint::NoteVerifier;
-use registrar::files::{Format, ImportError, Selection, import, verify, verify::Held};
+use registrar::journal_files::{Format, ImportError, Selection, import, verify, verify::Held};
 use registrar::vault::MasterKey;
 use std::path::Path;
 

@@ -3,10 +3,10 @@
 use crate::support::*;
 use registrar::checkpoint::signer;
 use registrar::committer::ExpectedVersion;
-use registrar::files::{
+use registrar::followers::{self, following};
+use registrar::journal_files::{
     ArchiveError, ExportError, Exported, Format, ImportError, Imported, Selection, archive, export, import,
 };
-use registrar::followers::{self, following};
 use registrar::node::{Node, Store};
 use registrar_projections::CollectionId;
 use std::path::{Path, PathBuf};

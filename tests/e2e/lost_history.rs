@@ -124,7 +124,7 @@ on_both_stores! {
             let admin = node.documents.find::<AdminDocument>(&id.to_string()).await.unwrap().value.unwrap();
             assert_eq!((admin.version, admin.person.first_name.as_str(), admin.person.last_name.as_str()), (3, "Other", "New"));
         }
-        let verified = registrar::files::verify(&node.store, None, &|_, _| {}).await.unwrap();
+        let verified = registrar::journal_files::verify(&node.store, None, &|_, _| {}).await.unwrap();
         assert_eq!(verified.position, kept.position + 2);
     }
 

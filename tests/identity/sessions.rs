@@ -81,7 +81,7 @@ async fn with_workloads(database: &Database) -> (Identity, Uuid) {
         { "namespace": "clinic", "name": "idle", "token-sha512": digest("idle's token") },
     ]);
     crate::support::write_private(&file, &listed.to_string());
-    let workloads = registrar::workloads::Workloads::read(&file).unwrap();
+    let workloads = registrar::auth::workloads::Workloads::read(&file).unwrap();
     let identity = Identity::with(database, ApiSettings { workloads, ..ApiSettings::default() }).await;
     let mut creation = crate::app::creation("records@example.com", None);
     creation.id = UserId(account);

@@ -9,7 +9,7 @@ use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
 use registrar::processes::membership::{self, Part};
 use registrar::processes::organizations;
-use registrar::service_documents::ServiceDocument;
+use registrar::processes::service_documents::ServiceDocument;
 use registrar_aggregates::organization::TenancyAmendment;
 use registrar_aggregates::user::{Phone, Role, UserState, Username};
 use registrar_aggregates::values::{OrganizationId, UserId};

@@ -10,7 +10,7 @@ use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::journal::selection::{EventFilter, Selection};
 use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, codec};
-use crate::priority::seat;
+use crate::node::priority::seat;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;

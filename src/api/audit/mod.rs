@@ -12,6 +12,7 @@ mod parameters;
 mod problems;
 pub mod proofs;
 mod reading;
+pub mod replay;
 mod stream;
 mod views;
 

@@ -6,7 +6,6 @@ use crate::api::AppState;
 use crate::api::common::ApiError;
 use crate::api::common::query::{FromQuery, Query};
 use crate::auth::spelled;
-use crate::history;
 use crate::journal::JournalResult;
 use crate::journal::selection::EventFilter;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -253,7 +252,7 @@ impl Question {
 
 /// Mark that a cursor keeps of the event at a position; zeros where it is not in the database.
 async fn leaf_at(app: &AppState, position: u64) -> JournalResult<[u8; LEAF_LENGTH]> {
-    let leaf = history::leaf_at(&app.node.journal, position).await?.unwrap_or_default();
+    let leaf = app.node.journal.leaf_at(position).await?.unwrap_or_default();
     Ok(*leaf.first_chunk().unwrap_or(&[0; LEAF_LENGTH]))
 }
 

@@ -1,11 +1,11 @@
 //! Who reads how much, and that it was read.
 
 use crate::api::AppState;
+use crate::api::audit::replay::Subject;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
 use crate::journal::JournalError;
 use crate::journal::selection::EventFilter;
-use crate::replay::Subject;
 use crate::security::{self, Event};
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Events, changes and states as they are written.
 
+use crate::api::audit::replay::Step;
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
-use crate::replay::Step;
 use crate::vault::Vault;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chrono::{DateTime, Utc};

@@ -2,7 +2,7 @@
 
 use crate::api::common::precondition::Revision;
 use crate::api::common::{ApiError, Caller};
-use crate::idempotency::Answer;
+use crate::committer::idempotency::Answer;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG};
 use serde::Serialize;

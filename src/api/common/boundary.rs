@@ -8,7 +8,7 @@ use crate::api::common::error::{self, Shape};
 use crate::security::{self, Event, Scope};
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use futures::FutureExt;
@@ -171,11 +171,6 @@ pub async fn read_body(extensions: &Extensions, body: Body) -> Result<Bytes, Api
         }
         Err(_) => Err(ApiError::invalid("body could not be read to its end")),
     }
-}
-
-/// Answers for paths that nothing knows.
-pub async fn no_such_path(uri: Uri) -> Result<Response, ApiError> {
-    crate::api::identity::routes::with_slash(&uri).ok_or(ApiError::NoSuchPath)
 }
 
 /// Answers for methods that a path does not have.

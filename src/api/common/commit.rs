@@ -3,8 +3,8 @@
 
 use crate::api::AppState;
 use crate::api::common::freshness::At;
+use crate::committer::idempotency::Answer;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
-use crate::idempotency::Answer;
 use axum::response::{IntoResponse, Response};
 use registrar_aggregates::Decide;
 use std::sync::Arc;

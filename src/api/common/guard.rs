@@ -5,8 +5,8 @@ use crate::api::common::boundary::{BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BY
 use crate::api::common::repeat::as_of_one_moment;
 use crate::api::common::{ApiError, freshness};
 use crate::auth::{Permission, Principal};
+use crate::committer::idempotency::AnswerSlot;
 use crate::executor::RequestContext;
-use crate::idempotency::AnswerSlot;
 use crate::read_store::Documents;
 use crate::security::{self, Event, Line};
 use axum::extract::{FromRequestParts, Request};

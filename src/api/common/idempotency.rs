@@ -1,7 +1,7 @@
 //! `Idempotency-Key` on writes: the same request again answers as the first time and changes nothing.
 //!
 //! An answer that comes with a change is committed with it, so that no crash leaves the one without the other (see
-//! [`crate::idempotency`]); an answer that changed nothing is remembered here, afterwards. Duplicates that arrive at one
+//! [`crate::committer::idempotency`]); an answer that changed nothing is remembered here, afterwards. Duplicates that arrive at one
 //! node at once wait for the first; between nodes the commit decides.
 
 use crate::api::AppState;
@@ -9,7 +9,7 @@ use crate::api::common::boundary::{RequestFacts, read_body};
 use crate::api::common::error::{self, carried};
 use crate::api::common::{ApiError, Caller};
 use crate::auth::network::network;
-use crate::idempotency::{Answer, AnswerSlot};
+use crate::committer::idempotency::{Answer, AnswerSlot};
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};

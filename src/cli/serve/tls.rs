@@ -1,7 +1,7 @@
 //! The TLS listener: its certificate, read anew whenever the files change, so that a renewed one needs no restart.
 
-use crate::config::TlsFiles;
-use crate::private_file;
+use crate::vault::TlsFiles;
+use crate::vault::private_file;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -3,7 +3,7 @@
 //! the bodies in its own way.
 
 use super::{SUSPECTS_MAX, Verified, is_of_this_release};
-use crate::files::History;
+use crate::archives::History;
 use crate::followers::folder::Folder;
 use crate::followers::rebuild::{RebuildError, fold_most};
 use crate::journal::{JournalError, JournalResult, JournalWriter};

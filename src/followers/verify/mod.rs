@@ -3,13 +3,12 @@
 
 mod apart;
 
-use super::Leadership;
 use super::folder::Folder;
 use super::rebuild::{RebuildError, begin};
-use crate::files::History;
+use crate::archives::History;
 use crate::journal::{DocumentStep, JournalResult, JournalWriter};
 use crate::node::Node;
-use crate::store::{Body, DocumentRows};
+use crate::store::{Body, DocumentRows, Leadership};
 use registrar_projections::{ChangeKind, CollectionId, DocumentKey, is_followed};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! The database as a whole.
 
 use super::{CHANNEL, PostgresStore, UNDEFINED_TABLE, roles};
-use crate::hosts::is_this_machine;
+use crate::store::hosts::is_this_machine;
 use crate::store::statements::APPLIED;
 use crate::store::{Announcements, Backend, Held, JournalResult, OpenError, assembled, migrations};
 use async_trait::async_trait;

@@ -154,7 +154,7 @@ impl World {
         let file = folder.path().join("workloads.json");
         crate::support::write_private(&file, &listed.to_string());
         let settings = ApiSettings {
-            workloads: registrar::workloads::Workloads::read(&file).unwrap(),
+            workloads: registrar::auth::workloads::Workloads::read(&file).unwrap(),
             api_key_rate: PLENTY,
             metrics: Some(PrometheusBuilder::new().build_recorder().handle()),
             ..ApiSettings::default()

@@ -3,7 +3,7 @@
 mod asyncapi;
 mod names;
 mod shapes;
-#[path = "../../tests/support/written.rs"]
+#[path = "../../../tests/support/written.rs"]
 mod written;
 
 use super::*;

@@ -1,6 +1,7 @@
 //! `registrar serve`.
 
 mod connections;
+mod descriptors;
 mod places;
 mod tls;
 
@@ -11,9 +12,10 @@ use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::followers;
 use crate::node::Node;
+use crate::node::priority;
 use crate::processes::{accounts, moves};
 use crate::publisher::{self, PublisherStatus};
-use crate::{descriptors, priority, telemetry};
+use crate::telemetry;
 use anyhow::Context;
 use axum::Router;
 use axum::body::Body;

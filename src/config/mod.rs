@@ -5,31 +5,34 @@
 //! machine can read the arguments of a process.
 
 pub(crate) mod clear_text;
+mod files;
 mod nats;
 pub(crate) mod parse;
 mod sessions;
 
 pub use clear_text::{ClearText, ClearTextArgs};
+pub use files::{master_key_file, master_keys};
 pub use nats::NatsArgs;
 pub use sessions::SessionArgs;
 
+use crate::auth::workloads::Workloads;
 use crate::auth::{Rate, SessionBounds};
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
+use crate::processes::service_documents::ServiceDocuments;
 use crate::publisher::NatsSettings;
-use crate::service_documents::ServiceDocuments;
 use crate::store::StoreSettings;
-use crate::vault::{MasterKey, MasterKeyError, MasterKeys};
-use crate::workloads::Workloads;
+use crate::vault::TlsFiles;
 use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;
 use clap::Args;
 use clear_text::Connection;
+use files::{file, path, tls};
 use ipnet::IpNet;
 use registrar_aggregates::values::EmailAddress;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -443,69 +446,9 @@ impl ServeArgs {
     }
 }
 
-/// Files of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate and those that lead to its authority, as PEM.
-    pub certificate: PathBuf,
-    /// Its private key, as PEM.
-    pub key: PathBuf,
-}
-
-/// The files for TLS, certificate and key, each with its setting: both or none.
-fn tls(
-    [(certificate_name, certificate), (key_name, key)]: [(&'static str, Option<OsString>); 2],
-) -> Result<Option<TlsFiles>, ConfigError> {
-    match (path(certificate), path(key)) {
-        (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
-        (None, None) => Ok(None),
-        (Some(_), None) => Err(ConfigError::new(key_name, format!("is needed with {certificate_name}"))),
-        (None, Some(_)) => Err(ConfigError::new(certificate_name, format!("is needed with {key_name}"))),
-    }
-}
-
-/// The path, unless it is empty.
-fn path(given: Option<OsString>) -> Option<PathBuf> {
-    given.filter(|path| !path.is_empty()).map(PathBuf::from)
-}
-
-/// What a file holds, if one is named.
-fn file<T: Default>(
-    name: &'static str,
-    named: Option<OsString>,
-    read: fn(&Path) -> Result<T, String>,
-) -> Result<T, ConfigError> {
-    let Some(path) = path(named) else { return Ok(T::default()) };
-    read(&path).map_err(|problem| ConfigError::new(name, format!("{} cannot be used: {problem}", path.display())))
-}
-
 /// The text, unless there is nothing in it.
 fn given(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
-}
-
-/// The master key: from the environment, else from the file in the data folder, which is made where there is none.
-/// The folder must be there. The former one likewise, but it is never made.
-///
-/// # Errors
-/// [`MasterKeyError`], which names what it was read from.
-pub fn master_keys(secrets: &Secrets, data: &Path) -> Result<MasterKeys, MasterKeyError> {
-    // First the former one: a new one is not made beside a mistake.
-    let former = match &secrets.former_master_key {
-        Some(text) => Some(MasterKey::parse(text, FORMER_MASTER_KEY)?),
-        None => MasterKey::from_existing_file(&data.join(FORMER_MASTER_KEY_FILE))?,
-    };
-    let configured = match &secrets.master_key {
-        Some(text) => MasterKey::parse(text, MASTER_KEY)?,
-        None => MasterKey::from_file(&master_key_file(data))?,
-    };
-    MasterKeys::new(configured, former)
-}
-
-/// Where the master key is if the environment has none.
-#[must_use]
-pub fn master_key_file(data: &Path) -> PathBuf {
-    data.join(MASTER_KEY_FILE)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! else moved the end, be it another node or a commit that was never noted, makes everything older worthless. So nothing
 //! rests on every commit being noted, or on its being noted in time.
 
-pub(super) mod totals;
+pub(super) mod total_cache;
 
 use crate::store::{Body, DocumentStep, LookedUp, Moment, sql};
 use quick_cache::{Equivalent, Weighter, unsync::Cache};
@@ -13,7 +13,7 @@ use registrar_projections::collection::{KeyKind, KeyValue};
 use registrar_projections::{CollectionId, is_followed};
 use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use totals::Totals;
+use total_cache::Totals;
 
 /// Bytes of memory that are kept, about.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;

@@ -4,8 +4,8 @@
 //! read models are rebuilt. Snapshots and remembered answers are not journal and do not travel.
 
 use super::export::sealed_for;
-use super::lines::{self, LineError, Lines};
 use super::staged::beside;
+use crate::archives::lines::{self, LineError, Lines};
 use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
 use crate::journal::{JournalError, StoredEvent, codec};
 use crate::merkle::Builder;

@@ -18,7 +18,7 @@ const NAMES: [&str; 2] = ["First", "Administrator"];
 
 /// Why there is no first administrator.
 #[derive(Debug, thiserror::Error)]
-pub enum BootstrapError {
+pub(crate) enum BootstrapError {
     /// The journal did not take the registration.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -37,7 +37,7 @@ pub enum BootstrapError {
 }
 
 /// What was generated, to be shown once and kept nowhere.
-pub struct Credentials {
+pub(crate) struct Credentials {
     /// Sign-in name.
     pub email: EmailAddress,
     /// Password.
@@ -51,7 +51,7 @@ pub struct Credentials {
 ///
 /// # Errors
 /// [`BootstrapError`].
-pub async fn first_administrator(
+pub(crate) async fn first_administrator(
     node: &Node,
     passwords: &PasswordHasher,
     pwned: Option<&Pwned>,

@@ -2,7 +2,7 @@
 //! statement. A look-up joins only a statement that begins after it, so nobody is answered with what was so before they
 //! asked. Where all of them were made lately, the statement asks for no more than where the journal ends.
 
-use super::recent::{By, Recent};
+use super::row_cache::{By, Recent};
 use super::{SWAPS_MAX, served};
 use crate::store::{Body, DocumentStore, JournalError, JournalResult, LookedUp, Moment};
 use registrar_projections::CollectionId;

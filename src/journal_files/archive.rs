@@ -6,10 +6,11 @@
 use super::export::{ExportError, Selection, export};
 use super::formats::Format;
 use super::states::{self, Folded};
-use crate::followers::{self, Leadership};
+use crate::followers;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
 use crate::publisher::{self, NatsSettings, NotAsked, STREAM};
+use crate::store::Leadership;
 use registrar_aggregates::AnyAggregate;
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! States made anew whose events were archived: a release that keeps them in another shape does not read the snapshots of
 //! the release before, and the events are in files.
 
-use super::archived::{History, HistoryError};
 use super::states::{self, Folded};
-use crate::followers::Leadership;
+use crate::archives::{History, HistoryError};
 use crate::journal::JournalError;
 use crate::node::Node;
+use crate::store::Leadership;
 use std::collections::HashMap;
 
 /// States in memory at once; each so many take one reading of the archives.

@@ -5,8 +5,8 @@
 //! folded, so that none can be shown. Values of an erased person read as erased, here too from the moment on at which
 //! the vault knows of it.
 
-use crate::history::Histories;
-use crate::journal::archived::StreamPage;
+use crate::committer::history::Histories;
+use crate::journal::archive_gaps::StreamPage;
 use crate::journal::selection::EventFilter;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
 use crate::vault::Vault;

@@ -7,16 +7,21 @@
 //! was there in between.
 
 mod draft;
+pub mod folding;
+pub mod heads;
+pub mod history;
+pub mod idempotency;
 mod intake;
 mod memory;
-mod stream;
-mod task;
+pub mod outcome;
+mod pipelining;
+mod writer_loop;
 
-use crate::heads::HeadSender;
-use crate::history::Histories;
-use crate::idempotency::AnswerSlot;
+use crate::committer::heads::HeadSender;
+use crate::committer::history::Histories;
+use crate::committer::idempotency::AnswerSlot;
+use crate::committer::outcome::Outcome;
 use crate::journal::{Head, Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
-use crate::outcome::Outcome;
 use crate::read_store::Recent;
 use crate::store::DocumentStore;
 use crate::vault::{KeysBySubject, Vault};
@@ -24,8 +29,8 @@ use intake::Intake;
 use registrar_aggregates::{Claim, DomainEvent, Metadata};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use task::Task;
 use tokio::sync::{mpsc, oneshot};
+use writer_loop::WriterLoop;
 
 /// Commands that wait for the committer before callers wait in turn.
 const QUEUE_LENGTH: usize = 4096;
@@ -147,7 +152,7 @@ impl Committer {
     ) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, jobs) = mpsc::channel(QUEUE_LENGTH);
         let histories = Arc::clone(&progress.histories);
-        let task = Task::new(journal, read_store, vault, progress);
+        let task = WriterLoop::new(journal, read_store, vault, progress);
         (Committer { queue, histories }, tokio::spawn(task.run(Intake::new(jobs))))
     }
 

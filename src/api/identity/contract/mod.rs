@@ -20,7 +20,7 @@ const NAME_LENGTH_MAX: usize = 200;
 
 /// The published operations.
 pub static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    let document = serde_json::from_str(include_str!("contract.json")).expect("the contract is JSON");
+    let document = serde_json::from_str(include_str!("../contract.json")).expect("the contract is JSON");
     Contract::of(&document).expect("the contract says what its operations take")
 });
 

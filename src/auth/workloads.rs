@@ -1,7 +1,7 @@
 //! Programs that identify themselves by a token of the cluster that they run in: which of them act as which service account
 //! stands in a file that is read at start.
 
-use crate::private_file;
+use crate::vault::private_file;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use registrar_aggregates::values::UserId;

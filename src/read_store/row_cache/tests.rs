@@ -1,7 +1,7 @@
 //! What is remembered against a store that keeps every state it was ever in: whatever is answered must have been so at
 //! the moment that was asked about, or later.
 
-use super::totals::{LONG, TotalOf};
+use super::total_cache::{LONG, TotalOf};
 use super::*;
 use proptest::prelude::*;
 use registrar_projections::admins::{BY_NAME, POLICIES};

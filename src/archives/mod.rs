@@ -1,11 +1,13 @@
 //! Reading archives: events that are no longer in the database, out of the files they went to. Each is compared with the
 //! leaf hash that the database keeps, so that a file is believed no more than the database is.
 
-use super::lines::{self, LineError, Lines};
+pub(crate) mod lines;
+
 use crate::journal::tree::Tree;
 use crate::journal::{Journal, JournalError, JournalResult, StoredEvent, codec};
 use crate::node::Node;
 use crate::store::{Archive, RawJournal};
+use lines::{LineError, Lines};
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};

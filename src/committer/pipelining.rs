@@ -4,7 +4,7 @@ use super::Job;
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
 use super::memory::{Found, Missing};
-use super::task::{Attempt, Task, Uncommitted, Verdict, bounded};
+use super::writer_loop::{Attempt, Uncommitted, Verdict, WriterLoop, bounded};
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
@@ -47,7 +47,7 @@ impl Next {
     }
 }
 
-impl Task {
+impl WriterLoop {
     /// Commits batch after batch until nothing is left to do. Answers the jobs of a batch that did not go through, to
     /// be committed with more care.
     pub(super) async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {

@@ -14,7 +14,7 @@ const LINE_MAX: u64 = 64 << 20;
 
 /// Why there is no next line.
 #[derive(Debug)]
-pub(super) enum LineError {
+pub(crate) enum LineError {
     /// The file cannot be read.
     File(io::Error),
     /// The line is no text.
@@ -24,22 +24,22 @@ pub(super) enum LineError {
 }
 
 /// The lines of a file, each whole.
-pub(super) struct Lines {
+pub(crate) struct Lines {
     /// Of which file.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Number of the last line.
-    pub(super) number: u64,
+    pub(crate) number: u64,
     reader: BufReader<File>,
 }
 
 impl Lines {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let reader = BufReader::with_capacity(1 << 18, File::open(path)?);
         Ok(Lines { path: path.to_owned(), number: 0, reader })
     }
 
     /// The next line, without its end; `None` behind the last.
-    pub(super) fn next(&mut self) -> Result<Option<String>, LineError> {
+    pub(crate) fn next(&mut self) -> Result<Option<String>, LineError> {
         let mut line = Vec::new();
         let read = io::Read::take(&mut self.reader, LINE_MAX).read_until(b'\n', &mut line);
         if read.map_err(LineError::File)? == 0 {
@@ -73,7 +73,7 @@ struct Line<'l> {
 }
 
 /// The event that a line of an NDJSON export is, if it is one.
-pub(super) fn event(line: &str) -> Option<StoredEvent> {
+pub(crate) fn event(line: &str) -> Option<StoredEvent> {
     let line: Line<'_> = serde_json::from_str(line).ok()?;
     Some(StoredEvent {
         position: line.position,

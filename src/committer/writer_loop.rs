@@ -3,10 +3,10 @@
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
 use super::{Append, ExpectedVersion, Job, Progress};
+use crate::committer::outcome::Outcome;
 use crate::journal::{
     ClockAhead, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId,
 };
-use crate::outcome::Outcome;
 use crate::store::DocumentStore;
 use crate::vault::Vault;
 use quick_cache::unsync::Cache;
@@ -50,7 +50,7 @@ pub(super) enum Verdict {
     Failed(Uncommitted),
 }
 
-pub(super) struct Task {
+pub(super) struct WriterLoop {
     pub(super) journal: Journal,
     pub(super) read_store: Arc<dyn DocumentStore>,
     pub(super) vault: Arc<Vault>,
@@ -73,14 +73,14 @@ pub(super) struct Task {
     unfolded: VecDeque<Job>,
 }
 
-impl Task {
+impl WriterLoop {
     pub(super) fn new(
         journal: Journal,
         read_store: Arc<dyn DocumentStore>,
         vault: Arc<Vault>,
         progress: Progress,
     ) -> Self {
-        Task {
+        WriterLoop {
             journal,
             read_store,
             vault,

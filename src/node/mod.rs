@@ -1,12 +1,15 @@
 //! A node: the store, the committer and everything else that serves, without HTTP.
 
+pub(crate) mod priority;
+mod watched_head;
+
 pub use crate::store::{OpenError, Store, StoreSettings};
 
+use crate::committer::heads::{self, Heads};
+use crate::committer::history::Histories;
+use crate::committer::idempotency::{Answer, AnswerSlot};
 use crate::committer::{Append, Committer, Progress};
 use crate::executor::{Executor, RequestContext};
-use crate::heads::{self, Heads};
-use crate::history::{Histories, Watched};
-use crate::idempotency::{Answer, AnswerSlot};
 use crate::journal::tree::Tree;
 use crate::journal::{Journal, JournalError, JournalResult};
 use crate::read_store::{Documents, NOT_SERVED};
@@ -18,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use watched_head::WatchedHead;
 
 /// How often the head is looked at where nothing announces it, or in case an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,7 +67,7 @@ pub struct Node {
     pub archives: Option<PathBuf>,
     committer: Committer,
     progress: Progress,
-    watched: Arc<Watched>,
+    watched: Arc<WatchedHead>,
     rebuild: Mutex<Option<String>>,
     background: CancellationToken,
     failed: CancellationToken,
@@ -122,7 +126,7 @@ impl Node {
             aggregates.clear();
             keys.forget();
         });
-        let watched = Arc::new(Watched::new(progress.clone(), journal.head().await?));
+        let watched = Arc::new(WatchedHead::new(progress.clone(), journal.head().await?));
         Ok(Node {
             executor,
             documents: Documents::new(
@@ -285,7 +289,7 @@ fn supervise(committing: tokio::task::JoinHandle<()>, failed: CancellationToken)
 }
 
 /// Looks at the head now and then, and whenever another node announces one, where nodes do.
-fn watch_head(store: &Store, watched: Arc<Watched>, background: &CancellationToken) {
+fn watch_head(store: &Store, watched: Arc<WatchedHead>, background: &CancellationToken) {
     let (journal, polled) = (store.journal(), Arc::clone(&watched));
     let polling = async move {
         loop {
@@ -314,7 +318,7 @@ enum Listened {
 }
 
 /// Looks at each head that another node announces; ends with the connection.
-async fn listen(store: &Store, watched: &Watched) -> JournalResult<Listened> {
+async fn listen(store: &Store, watched: &WatchedHead) -> JournalResult<Listened> {
     let Some(mut announcements) = store.announcements().await? else { return Ok(Listened::Nothing) };
     let journal = store.journal();
     watched.look(&journal).await?;

@@ -5,11 +5,9 @@
 //! all are complete, the events last, so that a half-written export is never taken for a whole one.
 
 pub mod archive;
-pub mod archived;
 pub mod export;
 pub mod formats;
 pub mod import;
-mod lines;
 mod proofs;
 pub mod resnapshot;
 mod staged;
@@ -17,7 +15,6 @@ mod states;
 pub mod verify;
 
 pub use archive::{ArchiveError, Archived, archive};
-pub use archived::{History, HistoryError};
 pub use export::{ExportError, Exported, Selection, export};
 pub use formats::Format;
 pub use import::{ImportError, Imported, import};

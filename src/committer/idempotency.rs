@@ -1,8 +1,8 @@
 //! Idempotent requests: the answer of a request with an `Idempotency-Key` is remembered in the same commit as its
 //! events, so that no crash leaves the one without the other.
 
+use crate::committer::outcome::Outcome;
 use crate::journal::{AnswerStep, JournalResult, StoredAnswer};
-use crate::outcome::Outcome;
 use crate::vault::Vault;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

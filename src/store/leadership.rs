@@ -1,7 +1,7 @@
 //! Leadership: work that only one of several nodes should do at a time.
 
-use crate::journal::JournalResult;
-use crate::store::{Held, Store};
+use super::JournalResult;
+use super::{Held, Store};
 
 /// Held as long as this node leads; dropping it lets another node take over.
 pub struct Leadership {

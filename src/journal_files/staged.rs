@@ -1,6 +1,6 @@
 //! Files that come into being whole or not at all, and are their owner's alone.
 
-use crate::private_file;
+use crate::vault::private_file;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
