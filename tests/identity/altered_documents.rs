@@ -256,8 +256,8 @@ on_both_stores! {
         cloud.refused(cloud.call(&cloud.developer, "GET", &path), 403).await;
         let id = cloud.developer.id.clone();
         let of_an_admin = stored(&database, "api_keys", &cloud.admin.id).await;
-        assert!(of_an_admin["roles"].is_array(), "{of_an_admin}");
-        alter(&database, "api_keys", &id, |body| body["roles"] = of_an_admin["roles"].clone()).await;
+        assert!(of_an_admin["state"]["roles"].is_array(), "{of_an_admin}");
+        alter(&database, "api_keys", &id, |body| body["state"]["roles"] = of_an_admin["state"]["roles"].clone()).await;
         let app = App::over(database.open().await, ApiSettings { api_key_rate: PLENTY, ..ApiSettings::default() }).await;
         let cloud = Cloud { app, ..cloud };
         // The stream says who it is, so that it is what it was.
@@ -279,8 +279,8 @@ on_both_stores! {
         let credentials = json!({ "username": "ada@example.com", "password": PASSWORD });
         assert_eq!(attempt(&identity, &credentials).await.status, 401);
         let factor = device.path.trim_end_matches('/').rsplit_once('/').unwrap().1.to_owned();
-        assert_eq!(stored(&database, "totp_configurations", &factor).await["enabled"], true);
-        alter(&database, "totp_configurations", &factor, |body| body["enabled"] = json!(false)).await;
+        assert_eq!(stored(&database, "totp_configurations", &factor).await["state"]["enabled"], true);
+        alter(&database, "totp_configurations", &factor, |body| body["state"]["enabled"] = json!(false)).await;
         let identity = another_server(identity, &database).await;
         let before = identity.head().await;
         refusal(&attempt(&identity, &credentials).await, 500, "internal");
