@@ -86,6 +86,7 @@ mod publishing;
 mod read_store;
 mod reading_only;
 mod roles;
+mod rooms;
 mod schemathesis;
 mod security_log;
 mod site_app;
