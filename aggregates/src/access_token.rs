@@ -1,4 +1,4 @@
-//! An access token that was issued: who it stands for and how far it reaches. The token itself is never stored.
+//! An issued access token: its admin and its reach. The token itself is never stored.
 
 use crate::refusal::{RefusalKind, Refuse};
 use crate::{
@@ -17,7 +17,7 @@ pub enum AccessToken {
     /// Not issued.
     #[default]
     Absent,
-    /// Issued; it ends by itself.
+    /// Issued; ends by expiry.
     Issued {
         /// Admin that the token identifies.
         admin_id: AdminId,
@@ -32,25 +32,25 @@ pub enum AccessToken {
     },
 }
 
-/// Puts on record that a token is handed out.
+/// Records the issue of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issue {
-    /// Whom it stands for.
+    /// Admin that the token identifies.
     pub admin_id: AdminId,
-    /// When it ends.
+    /// Time from which the token is not accepted.
     pub expires_at: DateTime<Utc>,
-    /// The only organization it reaches, if narrowed.
+    /// The only organization that the token reaches, if narrowed.
     pub organization_id: Option<String>,
-    /// The only permissions it carries, if narrowed.
+    /// The only permissions that the token carries, if narrowed.
     pub permissions: Option<Vec<String>>,
 }
 
-/// Facts of a token.
+/// Events of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum AccessTokenEvent {
-    /// An access token was handed out.
+    /// An access token was issued.
     #[serde(rename = "access-token.issued")]
     Issued {
         /// Admin that the token identifies.
@@ -74,10 +74,10 @@ event_names!(AccessTokenEvent {
 
 impl EventFacts for AccessTokenEvent {}
 
-/// Why nothing was issued.
+/// Reasons for not issuing a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccessTokenError {
-    /// The identifier is used up.
+    /// The identifier was used before.
     #[error("a token with this identifier was already issued")]
     AlreadyIssued,
 }

@@ -1,4 +1,4 @@
-//! The state of any aggregate, made of the list of all.
+//! The state of any aggregate, generated from the list of all aggregates.
 
 use crate::DomainEvent;
 use crate::event::every_aggregate;
@@ -9,7 +9,7 @@ macro_rules! any_aggregate {
         $(#[$doc:meta])* $variant:ident: $aggregate:ty, $event:ty, $source:ident $entity:literal
         $(, refuses $error:ty)?;
     )*) => {
-        /// The state of any aggregate, for the replay of history.
+        /// The state of any aggregate, for the replay of events.
         #[derive(Debug, Clone)]
         pub enum AnyAggregate {
             $($(#[$doc])* $variant(Box<$aggregate>),)*
@@ -19,7 +19,7 @@ macro_rules! any_aggregate {
             /// Kebab-case names of all aggregate types.
             pub const TYPES: &'static [&'static str] = &[$(<$aggregate as cqrs_es::Aggregate>::TYPE),*];
 
-            /// An aggregate before its first event; `None` for a type that does not exist.
+            /// An aggregate before its first event; `None` for an unknown type.
             #[must_use]
             pub fn absent(aggregate_type: &str) -> Option<Self> {
                 match aggregate_type {
@@ -28,20 +28,19 @@ macro_rules! any_aggregate {
                 }
             }
 
-            /// Names of the aggregate types of which commands never ask for what happened before; see
-            /// [`crate::Decide::LOADED`].
+            /// Names of the aggregate types whose commands need no earlier events; see [`crate::Decide::LOADED`].
             pub fn never_loaded() -> impl Iterator<Item = &'static str> {
                 let loaded = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::LOADED)),*];
                 loaded.into_iter().filter(|(_, loaded)| !loaded).map(|(name, _)| name)
             }
 
-            /// Names of the aggregate types that have snapshots, with how they are kept.
+            /// Names of the aggregate types with snapshots, and how they are kept.
             pub fn snapshots() -> impl Iterator<Item = (&'static str, crate::Snapshots)> {
                 let all = [$((<$aggregate as cqrs_es::Aggregate>::TYPE, <$aggregate as crate::Decide>::SNAPSHOT)),*];
                 all.into_iter().filter_map(|(name, snapshots)| Some((name, snapshots?)))
             }
 
-            /// An aggregate as its snapshot holds it; `None` for a type that does not exist or another shape.
+            /// An aggregate from its snapshot; `None` for an unknown type or another shape.
             #[must_use]
             pub fn from_snapshot(aggregate_type: &str, state: Value) -> Option<Self> {
                 match aggregate_type {
@@ -52,7 +51,7 @@ macro_rules! any_aggregate {
                 }
             }
 
-            /// The state for a snapshot, personal values in the clear.
+            /// The state for a snapshot, personal values unsealed.
             ///
             /// # Errors
             /// A value that JSON cannot express; no state has one.
@@ -60,7 +59,7 @@ macro_rules! any_aggregate {
                 match self { $(AnyAggregate::$variant(state) => serde_json::to_value(state),)* }
             }
 
-            /// What becomes of it by `event`; by one of another type nothing.
+            /// Applies `event`; ignores an event of another type.
             pub fn apply(&mut self, event: DomainEvent) {
                 match (self, event) {
                     $((AnyAggregate::$variant(state), DomainEvent::$variant(event)) => {

@@ -1,4 +1,4 @@
-//! The refusals of all aggregates as one type, made of the list of all.
+//! The refusals of all aggregates as one type, generated from the list of all aggregates.
 
 use crate::event::every_aggregate;
 use crate::granting::GrantError;

@@ -1,4 +1,4 @@
-//! Reading the audit trail is itself on record: one stream per reader.
+//! Reads of the audit trail are audited themselves: one stream per reader.
 
 use crate::{
     Decide,
@@ -8,20 +8,20 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, convert::Infallible};
 
-/// What somebody read of the trail. Has no state: every reading is a fact of its own.
+/// Reads of the audit trail by one reader. Stateless: every read is an independent event.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub struct AuditAccess;
 
-/// The only thing to say: that it was read.
+/// The only command: records a read.
 #[derive(Debug, Clone)]
 pub struct RecordReading {
-    /// What was read, in the words of the domain, e.g. `ecg-admins`.
+    /// Part of the trail that was read, in the words of the domain, e.g. `ecg-admins`.
     pub trail: String,
-    /// The filters of the reading, by name.
+    /// Filters of the read, by name.
     pub filters: BTreeMap<String, String>,
 }
 
-/// Facts of audit access.
+/// Events of audit access.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -31,7 +31,7 @@ pub enum AuditAccessEvent {
     TrailRead {
         /// Part of the trail that was read, e.g. `ecg-admins`.
         trail: String,
-        /// Filters of the reading, by name.
+        /// Filters of the read, by name.
         filters: BTreeMap<String, String>,
     },
 }
@@ -41,7 +41,7 @@ event_names!(AuditAccessEvent {
 });
 
 impl EventFacts for AuditAccessEvent {
-    // The stream is its reader's: terms that were searched for may name anybody.
+    // The subject is the reader: search terms may name any person.
     const HAS_SUBJECT: bool = true;
 }
 

@@ -1,4 +1,4 @@
-//! What a user's device says of itself: facts that nothing is decided by.
+//! Reports of a user's device: events without influence on any decision.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Longest text, in characters.
 pub const TEXT_LENGTH_MAX: usize = 255;
 
-/// What a device is.
+/// Kind of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -23,7 +23,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Source {
     }
 }
 
-/// What a device says of itself.
+/// Report of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -51,12 +51,12 @@ pub struct Device {
     pub os_version: String,
 }
 
-/// Facts of a check-in.
+/// Events of a check-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum CheckinEvent {
-    /// A device told of itself.
+    /// A device checked in.
     #[serde(rename = "user-checkin.recorded")]
     Recorded(Device),
 }
@@ -72,19 +72,19 @@ impl EventFacts for CheckinEvent {
     }
 }
 
-/// A check-in; there is nothing to know of it.
+/// A check-in; it has no state.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkin {}
 
-/// Why a check-in is refused.
+/// Refusals of a check-in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CheckinError {
-    /// A text cannot be kept.
+    /// A text is invalid.
     #[error("{field} {problem}")]
     Unfit {
-        /// Which.
+        /// The invalid field.
         field: &'static str,
-        /// Why.
+        /// Problem of the text.
         problem: Problem,
     },
 }

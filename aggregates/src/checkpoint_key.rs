@@ -1,5 +1,5 @@
-//! The key that signs checkpoints of the journal. Made once with the name that the journal is known by, and never
-//! rotated: whoever keeps the public half can hold the journal to everything it ever signed.
+//! The key that signs checkpoints of the journal. Made once with the name of the journal and never rotated: the holder
+//! of the public half can verify everything it ever signed.
 
 use crate::{
     Decide,
@@ -8,16 +8,16 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Stream of the only checkpoint key there is.
+/// Stream of the only checkpoint key.
 pub const CHECKPOINT_KEY_ID: &str = "checkpoint-signing";
 
-/// The key of a journal.
+/// Life cycle of a journal's key.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CheckpointKey {
     /// Not made yet.
     #[default]
     Absent,
-    /// Made; it stays as it is.
+    /// Made; never changes.
     Established(NoteKey),
 }
 
@@ -40,14 +40,14 @@ impl std::fmt::Debug for NoteKey {
     }
 }
 
-/// Makes `key` the journal's key; does nothing when there is one.
+/// Makes `key` the journal's key; does nothing if a key exists.
 #[derive(Debug, Clone)]
 pub struct Establish {
     /// The key.
     pub key: NoteKey,
 }
 
-/// Facts of the checkpoint key.
+/// Events of the checkpoint key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -75,7 +75,7 @@ impl EventFacts for CheckpointKeyEvent {
 }
 
 impl CheckpointKey {
-    /// The key, if it was made.
+    /// The key, if made.
     #[must_use]
     pub fn key(&self) -> Option<&NoteKey> {
         match self {

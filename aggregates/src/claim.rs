@@ -1,51 +1,51 @@
 //! Claims: values that must be unique among many aggregates, taken and released with the events that use them.
 
-/// What an event does to a unique key.
+/// Effect of an event on a unique key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claim {
-    /// From now on only this aggregate holds the key; refused if another one does.
+    /// Gives the key to this aggregate alone; refused if another aggregate holds it.
     Take(ClaimKey),
-    /// The key is free again.
+    /// Frees the key.
     Release(ClaimKey),
 }
 
-/// A value that may stand once within its scope.
+/// A value that is unique within its scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ClaimKey {
-    /// What the value is unique among, e.g. `account-email`.
+    /// Scope of uniqueness, e.g. `account-email`.
     pub scope: &'static str,
-    /// The value, already normalised: equal values are equal text.
+    /// The normalised value: equal values are equal text.
     pub value: String,
-    /// Field that a refused caller is told about, in the words of the domain, e.g. `account.email`.
+    /// Field named in a refusal, in the words of the domain, e.g. `account.email`.
     pub field: &'static str,
 }
 
 impl ClaimKey {
-    /// The e-mail address that a person signs in with, unique among all who sign in.
+    /// The sign-in e-mail address of a person, unique among all accounts.
     #[must_use]
     pub fn account_email(email: &crate::values::EmailAddress) -> Self {
         ClaimKey { scope: "account-email", value: email.comparable(), field: "account.email" }
     }
 
-    /// One of the places that an organization has for API keys: there are no more keys than places.
+    /// One of an organization's slots for API keys: they bound the number of keys.
     #[must_use]
     pub fn api_key_place(organization: crate::values::OrganizationId, place: u8) -> Self {
         ClaimKey { scope: "api-key-place", value: format!("{organization}/{place}"), field: "keys" }
     }
 
-    /// The handle of an organization, letter case aside.
+    /// The handle of an organization, case-insensitive.
     #[must_use]
     pub fn organization_handle(handle: &str) -> Self {
         ClaimKey { scope: "organization-handle", value: crate::text::fold(handle), field: "name" }
     }
 
-    /// The one move of a group of an organization that is under way.
+    /// The running move of a group in an organization; one at a time.
     #[must_use]
     pub fn group_move(organization: crate::values::OrganizationId) -> Self {
         ClaimKey { scope: "group-move", value: organization.to_string(), field: "task" }
     }
 
-    /// The name of a group among its siblings, letter case aside.
+    /// The name of a group among its siblings, case-insensitive.
     #[must_use]
     pub fn group_name(
         organization: crate::values::OrganizationId,
@@ -60,25 +60,25 @@ impl ClaimKey {
         }
     }
 
-    /// The telephone number of a user, unique among all that are not archived.
+    /// The telephone number of a user, unique among users who are not archived.
     #[must_use]
     pub fn user_phone(phone: &crate::user::Phone) -> Self {
         ClaimKey { scope: "user-phone", value: phone.as_str().to_owned(), field: "phone" }
     }
 
-    /// The one TOTP configuration of a user that is in force.
+    /// The enabled TOTP configuration of a user; one at a time.
     #[must_use]
     pub fn enabled_totp(user: crate::values::UserId) -> Self {
         ClaimKey { scope: "totp-enabled", value: user.to_string(), field: "enabled" }
     }
 
-    /// The one TOTP configuration of a user that is in the making.
+    /// The pending TOTP configuration of a user; one at a time.
     #[must_use]
     pub fn pending_totp(user: crate::values::UserId) -> Self {
         ClaimKey { scope: "totp-pending", value: user.to_string(), field: "enabled" }
     }
 
-    /// The one setting of a feature for one target.
+    /// The setting of a feature for one target; one at a time.
     #[must_use]
     pub fn feature_setting(feature: &crate::feature::FeatureId, target: crate::feature::setting::Target) -> Self {
         ClaimKey { scope: "feature-setting", value: format!("{feature}/{}", target.text()), field: "featureId" }

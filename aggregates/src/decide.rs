@@ -1,12 +1,12 @@
-//! The shape all aggregates share.
+//! The trait that all aggregates share.
 
 use crate::{DomainEvent, EventFacts, OfDomain};
 
-/// How states of an aggregate are kept as snapshots.
+/// Storage of an aggregate's states as snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshots {
-    /// Number of the shape in which states are serialised, from 1 up. A snapshot of another shape is not read: a change of
-    /// the shape raises it, and a test holds the two together.
+    /// Number of the serialised shape of states, from 1 up. A snapshot of another shape is not read: a change of the
+    /// shape raises the number, and a test compares the two.
     pub shape: u32,
     /// Members of the state with personal values, as the patterns of [`crate::personal`].
     pub personal: &'static [&'static str],
@@ -21,29 +21,28 @@ pub trait Decide:
     > + Clone
     + 'static
 {
-    /// For an aggregate whose streams grow long enough to be worth snapshots; `None` for one that is always read from its
-    /// events.
+    /// Snapshots of an aggregate whose streams grow long enough to need them; `None` for one that is always replayed.
     const SNAPSHOT: Option<Snapshots> = None;
 
-    /// Whether a command is ever decided by what happened before. Of an aggregate for which that is not so nothing has
-    /// to be kept when its events are archived.
+    /// Whether any command needs the earlier events. If not, archiving the events of the aggregate leaves nothing to
+    /// keep.
     const LOADED: bool = true;
 
-    /// Whether `command` can only be meant for an aggregate that does not exist yet. It is then decided without
-    /// looking for one first; should there be one after all, the commit finds out and it is decided again.
+    /// Whether `command` only makes sense for an aggregate that does not exist yet. It is then decided without a load;
+    /// if the aggregate exists after all, the commit fails and the command is decided again.
     fn creates(_command: &Self::Command) -> bool {
         false
     }
 
-    /// Decides what `command` means in this state. Changes nothing, reads no clock.
+    /// Decides the events of `command` in this state. Changes nothing, reads no clock.
     ///
-    /// An empty list means that what was asked for is already so.
+    /// An empty list means that the state is already as asked.
     ///
     /// # Errors
     /// The aggregate's own refusals.
     fn decide(&self, command: Self::Command) -> Result<Vec<Self::Event>, Self::Error>;
 
-    /// The state as auditors see it, `None` as long as the aggregate does not exist; see [`crate::shown`].
+    /// The state as shown to auditors, `None` for an aggregate that does not exist; see [`crate::shown`].
     fn shown(&self) -> Option<serde_json::Value> {
         crate::shown::state(self)
     }

@@ -1,17 +1,17 @@
-//! What the journal, the audit trail and subscribers have to know of an event beside its payload. Each aggregate declares
-//! it beside its events; [`crate::event`] lists them all.
+//! Properties of an event for the journal, the audit trail and subscribers, beside its payload. Each aggregate declares
+//! them beside its events; [`crate::event`] lists them all.
 
 use crate::Claim;
 use crate::personal::Disclosure;
 
-/// Effect of an event on the record that its audit entry is about.
+/// Effect of an event on the audited record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// The record was created.
     Insert,
-    /// The record changed. Values that the event carries are the new ones.
+    /// The record changed. The event carries the new values.
     Update,
-    /// The record lost a part. Values that the event carries are the former ones.
+    /// The record lost a part. The event carries the former values.
     Withdraw,
     /// The record was removed.
     Delete,
@@ -24,9 +24,9 @@ pub struct EventType {
     pub name: &'static str,
     /// Version of the payload's shape, e.g. `1.0`.
     pub version: &'static str,
-    /// Effect on the record of the audit entry.
+    /// Effect on the audited record.
     pub effect: Effect,
-    /// Kind of that record, where it is another one than that of the aggregate.
+    /// Kind of that record, where it differs from that of the aggregate.
     pub entity: Option<&'static str>,
     /// Members of the payload that are not personal.
     pub disclosure: Disclosure,
@@ -41,13 +41,13 @@ pub trait EventTypes: cqrs_es::DomainEvent {
     fn declared(&self) -> &'static EventType;
 }
 
-/// What the journal has to know of an event's value.
+/// Properties of an event's value for the journal.
 pub trait EventFacts: EventTypes {
-    /// Whether the stream is about one person (or holds secrets), whose key is filed under the aggregate's id.
+    /// Whether the stream belongs to one person (or holds secrets), whose key is filed under the aggregate's id.
     const HAS_SUBJECT: bool = false;
 
-    /// Identifier of the person (or holder of secrets) that the event of the stream `aggregate_id` is about. Its key
-    /// seals the personal members. Events without a subject have no personal members.
+    /// Identifier of the person (or holder of secrets) in the stream `aggregate_id`. That subject's key seals the
+    /// personal members. Events without a subject have no personal members.
     fn subject(&self, aggregate_id: &str) -> Option<String> {
         Self::HAS_SUBJECT.then(|| aggregate_id.to_owned())
     }
@@ -62,38 +62,38 @@ pub trait EventFacts: EventTypes {
         &[]
     }
 
-    /// Whether it changes an address, a password, a second factor or a role. Principals that act for another one do none
-    /// of that: the executor refuses to append such an event on behalf of somebody.
+    /// Whether the event changes an address, a password, a second factor or a role. Principals that act for another one
+    /// do none of that: the executor refuses to append such an event on behalf of another principal.
     fn own_act(&self) -> bool {
         false
     }
 
-    /// Reason of this event, where the caller gave it one of its own; else that of the whole command counts.
+    /// Reason of this event, if the caller gave it a separate one; otherwise that of the whole command applies.
     fn reason(&self) -> Option<&str> {
         None
     }
 
-    /// Remark on this event alone, where the caller made one.
+    /// Remark on this event alone, if the caller made one.
     fn comment(&self) -> Option<&str> {
         None
     }
 }
 
-/// How the audit trail gets the entries of an aggregate.
+/// Source of the audit entries of an aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditSource {
-    /// The event's own members are the values that changed.
+    /// The event's members are the changed values.
     Told,
-    /// The document that holds the aggregate's state is compared before and after the event.
+    /// The document with the aggregate's state is compared before and after the event.
     Compared,
-    /// The projection writes the entries by hand, in the words of a published API.
+    /// The projection writes the entries by hand, in the terms of a published API.
     ByHand,
 }
 
 /// Declares each event once: name and version for the journal, effect for the audit trail, and the texts of the payload
-/// that are *not* personal: a text that is missing here is sealed. `of` names the kind of record where an event is about
-/// another one than the aggregate's. A test holds the names to the `type` member that serde writes, and the lists to what
-/// the events have.
+/// that are *not* personal: unlisted texts are sealed. `of` names the kind of record where it differs from the
+/// aggregate's. A test compares the names with the `type` member that serde writes, and the lists with the members of
+/// the events.
 macro_rules! event_names {
     ($event:ident { $(
         $variant:ident => $name:literal @ $version:literal $effect:ident $(of $entity:literal)?,
@@ -119,7 +119,7 @@ macro_rules! event_names {
             },)*];
 
             fn declared(&self) -> &'static $crate::facts::EventType {
-                // Variants stand in the order of the declarations.
+                // Variants in the order of the declarations.
                 #[allow(clippy::enum_variant_names)]
                 enum Place { $($variant),* }
                 let place = match self { $($event::$variant { .. } => Place::$variant,)* };
@@ -130,7 +130,7 @@ macro_rules! event_names {
 }
 pub(crate) use event_names;
 
-/// The only element, if there is one; for [`event_names!`].
+/// The only element, if given; for [`event_names!`].
 pub(crate) const fn first(given: &[&'static str]) -> Option<&'static str> {
     match given {
         [one, ..] => Some(one),

@@ -1,12 +1,12 @@
-//! The rules of giving memberships and roles. A giver gives what they hold, never to themselves, and opens a person's
-//! records (which the participant role does) only to the person's home or with the person's consent.
+//! The rules of giving memberships and roles. Granters give only rights that they hold, never to themselves, and open a
+//! person's records (as the participant role does) only to the person's home or with the person's consent.
 
 use crate::refusal::{RefusalKind, Refuse};
 use crate::user::{Role, SystemRole};
 use crate::values::{OrganizationId, UserId};
 use std::collections::BTreeSet;
 
-/// A thing that is given.
+/// A membership or role to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
     /// Membership in an organization, without a role.
@@ -17,38 +17,38 @@ pub enum Grant {
     System(SystemRole),
 }
 
-/// The party that gives.
+/// The party that grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Giver {
     /// The system itself: command line, seeds, tests.
     System,
     /// A user.
     User(UserId),
-    /// An account that is no user, so that it cannot give to itself.
+    /// An account that is no user, so that it cannot grant to itself.
     Admin,
 }
 
-/// A giver with what they hold.
+/// A granter with its rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granter {
     giver: Giver,
     everything: bool,
-    /// Whether the system's administration may be given, which holds every permission in every dialect.
+    /// Whether the granter may give system administration, which holds every permission in every dialect.
     administers_system: bool,
     administers: BTreeSet<OrganizationId>,
     accepted: bool,
 }
 
-/// Why a grant is refused.
+/// Refusals of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
-    /// The receiver is the giver.
+    /// The receiver is the granter.
     #[error("nobody can grant anything to themselves")]
     Oneself,
-    /// The giver does not hold what they give.
+    /// The granter does not hold the right.
     #[error("a grant needs a granter who holds it")]
     NotHeld,
-    /// The person belongs to another organization and has not accepted to take part in this one.
+    /// The person belongs to another organization and has not accepted participation in this one.
     #[error("people from elsewhere take part in an organization only after they have accepted")]
     NotAccepted,
 }
@@ -62,14 +62,14 @@ impl Refuse for GrantError {
 }
 
 impl Granter {
-    /// The system, which may give everything to all.
+    /// The system, which may grant everything to all.
     #[must_use]
     pub fn system() -> Self {
         let giver = Giver::System;
         Granter { giver, everything: true, administers_system: true, administers: BTreeSet::new(), accepted: false }
     }
 
-    /// A user, or an account that is no user, with what they hold: everything, or the administration of organizations.
+    /// A user, or an account that is no user, with its rights: everything, or the administration of organizations.
     #[must_use]
     pub fn new(user: Option<UserId>, everything: bool, administers: BTreeSet<OrganizationId>) -> Self {
         let giver = user.map_or(Giver::Admin, Giver::User);
@@ -82,14 +82,14 @@ impl Granter {
         Granter { administers_system: false, ..self }
     }
 
-    /// The same granter with the receiver's consent to what is given.
+    /// The same granter with the receiver's consent to the grant.
     #[must_use]
     pub fn with_consent(self) -> Self {
         Granter { accepted: true, ..self }
     }
 
-    /// Refuses a grant to the user `to`, whose home organization is `home`. Admins of an organization hold every role in
-    /// it; system admins hold everything.
+    /// Refuses a grant to the user `to`, whose home organization is `home`. Admins of an organization hold every role
+    /// in it; system admins hold everything.
     ///
     /// # Errors
     /// `Oneself`, `NotHeld`, `NotAccepted`.

@@ -1,4 +1,5 @@
-//! The Individual aggregate: whom records are about. Records live elsewhere; here is only whose the individual is.
+//! The Individual aggregate: the subject of records. Records live elsewhere; this is only the ownership of the
+//! individual.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -6,7 +7,7 @@ use crate::values::{IndividualId, OrganizationId, UserId};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
-/// Whose an individual is.
+/// Owner of an individual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -17,23 +18,23 @@ pub enum Owner {
     Organization(OrganizationId),
 }
 
-/// An individual's life. Its owner never changes.
+/// Life cycle of an individual. The owner never changes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Individual {
-    /// Not known.
+    /// Not recorded.
     #[default]
     Absent,
-    /// Known.
+    /// Recorded.
     Present {
         /// Owner of the individual.
         owner: Owner,
     },
 }
 
-/// What can be asked.
+/// Commands of an individual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IndividualCommand {
-    /// Notes that there is such an individual.
+    /// Records an individual.
     Record {
         /// The individual.
         id: IndividualId,
@@ -42,12 +43,12 @@ pub enum IndividualCommand {
     },
 }
 
-/// Facts of an individual.
+/// Events of an individual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum IndividualEvent {
-    /// There is an individual.
+    /// An individual was recorded.
     #[serde(rename = "individual.recorded")]
     Recorded {
         /// The individual.
@@ -63,10 +64,10 @@ event_names!(IndividualEvent {
 
 impl EventFacts for IndividualEvent {}
 
-/// Why it is refused.
+/// Refusals of an individual.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IndividualError {
-    /// It is somebody else's.
+    /// Another owner has the individual.
     #[error("the individual has another owner")]
     OtherOwner,
 }

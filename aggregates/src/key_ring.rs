@@ -1,5 +1,5 @@
-//! The keys that sign access tokens. A new key takes over at once; the one before it goes on verifying until the last
-//! token that it signed has ended.
+//! The keys that sign access tokens. A new key signs at once; its predecessor goes on verifying until the last token
+//! that it signed has expired.
 
 use crate::{
     Decide,
@@ -9,7 +9,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Stream of the only key ring there is.
+/// Stream of the only key ring.
 pub const KEY_RING_ID: &str = "token-signing";
 
 /// All keys, oldest first.
@@ -23,13 +23,13 @@ pub struct KeyRing {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
-    /// `kid` of the tokens that it signs.
+    /// `kid` of the tokens signed by the key.
     pub key_id: String,
     /// Public key, 32 bytes as base64url without padding.
     pub public_key: String,
     /// Private key in PKCS #8, base64. A secret.
     pub private_key: String,
-    /// Until when it verifies; without end while it is the one that signs.
+    /// Time until which the key verifies; absent for the signing key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verifies_until: Option<DateTime<Utc>>,
 }
@@ -43,22 +43,22 @@ impl std::fmt::Debug for SigningKey {
     }
 }
 
-/// What can be asked of the key ring.
+/// Commands of the key ring.
 #[derive(Debug, Clone)]
 pub enum KeyRingCommand {
-    /// Adds the first key; does nothing when there is one.
+    /// Adds the first key; does nothing if a key exists.
     Establish {
         /// The key.
         key: SigningKey,
     },
-    /// Lets a new key sign and gives the present one an end.
+    /// Makes a new key the signing key and sets the end of the present one.
     Rotate {
-        /// The key that signs from now on.
+        /// The new signing key.
         key: SigningKey,
-        /// When the last token that the present key can have signed ends.
+        /// Expiry of the last token that the present key can have signed.
         present_verifies_until: DateTime<Utc>,
     },
-    /// Gives a former key an earlier end.
+    /// Sets an earlier end of a former key.
     Retire {
         /// The key.
         key_id: String,
@@ -67,29 +67,29 @@ pub enum KeyRingCommand {
     },
 }
 
-/// Refusals.
+/// Refusals of the key ring.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyRingError {
-    /// No key has this identifier.
+    /// Key not found.
     #[error("there is no signing key with this identifier")]
     NotFound,
-    /// The key signs; only another key that takes its place ends it.
+    /// The key is the signing key; only a rotation ends it.
     #[error("this key signs now")]
     Signs,
 }
 
-/// Facts of the key ring.
+/// Events of the key ring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum KeyRingEvent {
-    /// A key that signs access tokens was added and signs from now on.
+    /// A key that signs access tokens was added; it signs from now on.
     #[serde(rename = "key-ring.key-added")]
     KeyAdded {
         /// The key.
         key: SigningKey,
     },
-    /// A key signs no longer.
+    /// A key was retired and signs no longer.
     #[serde(rename = "key-ring.key-retired")]
     KeyRetired {
         /// The key.
@@ -116,7 +116,7 @@ impl EventFacts for KeyRingEvent {
 }
 
 impl KeyRing {
-    /// The key that signs, if there is one.
+    /// The signing key, if any.
     #[must_use]
     pub fn signing(&self) -> Option<&SigningKey> {
         self.keys.iter().rev().find(|key| key.verifies_until.is_none())

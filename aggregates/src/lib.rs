@@ -1,8 +1,8 @@
-//! Registrar's domain, pure: what may be asked, what is refused, what happened.
+//! Registrar's domain, pure: commands, refusals and events.
 //!
-//! An aggregate decides synchronously from its state and a command; whatever a decision needs from outside (time,
-//! ids, hashes, facts about others) comes in with the command. There is deliberately no database, network, clock,
-//! randomness or async code here; the test `domain_is_pure` keeps it so.
+//! An aggregate decides synchronously from its state and a command; every input from outside (time, ids, hashes, data
+//! of other aggregates) comes in with the command. There is deliberately no database, network, clock, randomness or
+//! async code here; the test `domain_is_pure` enforces it.
 
 pub mod access_token;
 pub mod admin;

@@ -1,9 +1,9 @@
-//! Who caused an event, from where, in which request and why.
+//! Circumstances of an event: actor, origin, request and reason.
 
 use crate::values::SessionId;
 use serde::{Deserialize, Serialize};
 
-/// What kind of principal acted.
+/// Kind of the acting principal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ActorType {
@@ -25,7 +25,7 @@ pub struct Actor {
     pub kind: ActorType,
     /// Stable identifier: the subject of the token, the id of the key, or `system`.
     pub id: String,
-    /// Name to show, as it was then. Personal.
+    /// Display name at the time. Personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
@@ -38,7 +38,8 @@ impl Actor {
     }
 }
 
-/// The principal that an actor acts for. Without a name: it is not the one who acts, and its key seals nothing here.
+/// The principal that an actor acts for. Without a name: this principal did not act itself, and its key seals nothing
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OnBehalfOf {
     /// Kind of principal.
@@ -48,19 +49,19 @@ pub struct OnBehalfOf {
     pub id: String,
 }
 
-/// The circumstances of an event. Every event of one command shares them.
+/// Circumstances of an event. Every event of one command shares them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Metadata {
-    /// Who.
+    /// The acting principal.
     pub actor: Actor,
-    /// The principal that the actor represents, where it acts for another one.
+    /// The principal that the actor represents, if it acts for another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<OnBehalfOf>,
-    /// Session in which it acts; none for tokens without a session, API keys and the server itself.
+    /// Session of the actor; absent for tokens without a session, API keys and the server itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionId>,
-    /// Tenant the event belongs to, if any.
+    /// Tenant of the event, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
     /// Address the request came from. Personal.
@@ -69,15 +70,15 @@ pub struct Metadata {
     /// `User-Agent` of the request. Personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// Identifier shared by everything one request caused, a UUID.
+    /// Identifier shared by all events of one request, a UUID.
     pub request_id: String,
     /// Position of the event that caused this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causation: Option<u64>,
-    /// Why, in the words of the caller.
+    /// Reason, in the words of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Anything else the caller wanted on record.
+    /// Further remark of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
@@ -86,7 +87,7 @@ impl Metadata {
     /// Members that hold personal values of the actor; sealed with the actor's key.
     pub const PERSONAL: &'static [&'static str] = &["/actor/name", "/ipAddress", "/userAgent"];
 
-    /// Metadata of an act of the server itself.
+    /// Metadata of an action by the server itself.
     #[must_use]
     pub fn system(request_id: impl Into<String>) -> Self {
         Metadata {
@@ -103,7 +104,7 @@ impl Metadata {
         }
     }
 
-    /// Whose key seals the personal members; `None` for the server itself, which is no person.
+    /// Subject whose key seals the personal members; `None` for the server itself, which is no person.
     #[must_use]
     pub fn subject(&self) -> Option<&str> {
         match self.actor.kind {

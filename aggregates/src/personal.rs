@@ -7,28 +7,28 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Stands where a value was taken out to be sealed.
+/// Placeholder for a sealed value.
 pub const SEALED: &str = "[sealed]";
-/// Stands where a value can no longer be opened, since its person was erased.
+/// Placeholder for a value that can no longer be opened, since its person was erased.
 pub const ERASED: &str = "[erased]";
-/// Stands where a secret must never be shown.
+/// Placeholder for a secret that must never be shown.
 pub const SECRET: &str = "***";
 
-/// Stands at the end of a pattern for everything below.
+/// Suffix of a pattern for the whole subtree.
 const BELOW: &str = "**";
 
-/// What of an event's payload is not personal. Everything else is, so that a text that nobody thought of is sealed.
+/// The members of an event's payload that are not personal. All others are personal, so that an unlisted text is
+/// sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disclosure {
-    /// Patterns of the texts that are not personal, beside the event's type. `/**` at the end of one stands for everything
-    /// below.
+    /// Patterns of the texts that are not personal, beside the event's type. A trailing `/**` covers the whole subtree.
     pub clear: &'static [&'static str],
     /// Patterns of members that are personal as a whole: their members' names and their numbers too.
     pub whole: &'static [&'static str],
 }
 
 impl Disclosure {
-    /// Whether nothing of the payload is personal, whatever it holds.
+    /// Whether the payload is never personal, whatever its values.
     #[must_use]
     pub fn is_all(&self) -> bool {
         self.clear.contains(&"/**")
@@ -44,7 +44,7 @@ impl Disclosure {
     }
 }
 
-/// What remains of the patterns that `name` fits, each without its leading slash.
+/// The rest of the patterns that match `name`, each without its leading slash.
 fn below<'p>(patterns: &[&'p str], name: &str) -> Vec<&'p str> {
     let fitting = patterns.iter().filter_map(|pattern| {
         let pattern = pattern.strip_prefix('/')?;
@@ -91,7 +91,7 @@ fn hidden(value: &Value, path: &mut String, clear: &[&str], whole: &[&str], foun
     }
 }
 
-/// Reads a member that is sealed as a whole: a mark in its place reads as nothing.
+/// Reads a member that is sealed as a whole: a mark in its place reads as the default.
 ///
 /// # Errors
 /// Those of the value's own shape.
@@ -118,7 +118,7 @@ pub fn take<P: AsRef<str>>(document: &mut Value, patterns: &[P]) -> Map<String, 
     taken
 }
 
-/// Puts values that [`take`] took out back into their places; places that no longer exist are passed over.
+/// Restores values that [`take`] took out; places that no longer exist are skipped.
 pub fn restore(document: &mut Value, taken: Map<String, Value>) {
     for (pointer, value) in taken {
         if let Some(place) = document.pointer_mut(&pointer) {
@@ -132,7 +132,7 @@ pub fn replace<P: AsRef<str>>(document: &mut Value, patterns: &[P], marker: &str
     visit_all(document, patterns, &mut |_, value| *value = Value::String(marker.into()));
 }
 
-/// Replaces what was sealed under `patterns` and can no longer be opened by [`ERASED`].
+/// Replaces by [`ERASED`] the values sealed under `patterns` that can no longer be opened.
 pub fn erase<P: AsRef<str>>(document: &mut Value, patterns: &[P]) {
     visit_all(document, patterns, &mut |_, value| {
         if value == SEALED {

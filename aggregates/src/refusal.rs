@@ -1,4 +1,4 @@
-//! Kinds of refusals: what a dialect answers many aggregates alike by.
+//! Kinds of refusals: a dialect maps each kind to one response for all aggregates.
 
 use crate::values::Finding;
 use chrono::{DateTime, Utc};
@@ -6,37 +6,37 @@ use chrono::{DateTime, Utc};
 /// The kind of a refusal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RefusalKind {
-    /// The aggregate does not exist, or no longer.
+    /// The aggregate does not exist or was deleted.
     NotFound,
-    /// What is stored contradicts the command.
+    /// The stored state contradicts the command.
     Conflict,
-    /// What is stored contradicts one member of the command.
+    /// The stored state contradicts one member of the command.
     Taken {
         /// The member, in the words of the domain.
         field: &'static str,
     },
-    /// Members of the command are wrong, whatever is stored.
+    /// Members of the command are invalid, independent of the stored state.
     Invalid(Vec<Violation>),
-    /// The caller has not the right.
+    /// The caller lacks the right.
     Forbidden,
-    /// The caller's credentials are not good, or no longer.
+    /// The caller's credentials are invalid or expired.
     Unauthenticated,
-    /// A one-time code is wrong, or was used before.
+    /// A one-time code is wrong or already used.
     WrongCode,
-    /// There were too many attempts.
+    /// Too many attempts were made.
     Locked {
-        /// When the next one may be made.
+        /// Time of the next allowed attempt.
         until: DateTime<Utc>,
     },
 }
 
 impl RefusalKind {
-    /// One wrong member.
+    /// A refusal of one invalid member.
     pub(crate) fn invalid(field: &str, detail: impl ToString) -> Self {
         RefusalKind::Invalid(vec![Violation { field: field.to_owned(), detail: detail.to_string() }])
     }
 
-    /// Wrong members, each with its problem.
+    /// A refusal of invalid members, each with its problem.
     pub(crate) fn found(findings: &[Finding]) -> Self {
         let violation =
             |finding: &Finding| Violation { field: finding.field.clone(), detail: finding.problem.to_string() };
@@ -44,12 +44,12 @@ impl RefusalKind {
     }
 }
 
-/// One wrong member of a command.
+/// An invalid member of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// Path of the member in the words of the domain; members by dots, elements of lists by `[index]`.
     pub field: String,
-    /// The rule that it breaks. Reads well behind the name of the member.
+    /// The broken rule. Reads well after the name of the member.
     pub detail: String,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::facts::EventTypes;
 
-/// Sample events of one aggregate. A test finds an event type without one.
+/// Sample events of one aggregate. A test fails for an event type without one.
 pub(crate) trait Samples: EventTypes + Sized {
     /// The largest event of every type, in the order of the types.
     fn samples() -> Vec<Self>;

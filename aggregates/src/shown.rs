@@ -1,13 +1,12 @@
-//! States as auditors see them, whatever the aggregate.
+//! States as shown to auditors, for any aggregate.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// The state of an aggregate as JSON, `None` as long as it does not exist.
+/// The state of an aggregate as JSON, `None` for an aggregate that does not exist.
 ///
 /// A state that is an enum is shown as the members of its variant, with the variant's name as `status` unless it has a
-/// member of that name or is just `Present`; the default of such an enum, if it holds nothing, is the aggregate that
-/// does not exist.
+/// member of that name or is just `Present`; the default of such an enum, if it holds nothing, is the absent aggregate.
 /// Secrets need no care here: they are masked in the events that the state comes from (see
 /// [`crate::DomainEvent::masked`]).
 #[must_use]
@@ -22,7 +21,7 @@ pub fn state<S: Serialize + Default>(state: &S) -> Option<Value> {
     }
 }
 
-/// What serde writes for a variant with members is an object of one member, named in Pascal case as members never are.
+/// For a variant with members serde writes an object of one member, named in Pascal case as members never are.
 fn of_variant(mut members: Map<String, Value>) -> Map<String, Value> {
     let variant = members.keys().next().filter(|name| name.starts_with(|c: char| c.is_ascii_uppercase())).cloned();
     match variant.and_then(|variant| Some((members.get_mut(&variant)?.as_object_mut().map(std::mem::take)?, variant))) {

@@ -1,4 +1,4 @@
-//! Work that goes on after its request was answered: once begun it is done or failed, whatever dies in between.
+//! Background work after the response to its request: once begun it is done or failed, whichever node dies in between.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -6,26 +6,26 @@ use crate::values::{GroupId, OrganizationId, TaskId};
 use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
-/// What is to be done.
+/// Work of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "TaskWork"))]
 #[serde(rename_all = "kebab-case", rename_all_fields = "camelCase", tag = "kind")]
 pub enum Work {
-    /// A group is to hang elsewhere, with everything below it.
+    /// A move of a group, with its subtree.
     MoveGroup {
-        /// The organization; one move at a time goes on in it.
+        /// The organization; one move at a time runs in it.
         organization_id: OrganizationId,
         /// The group.
         group_id: GroupId,
-        /// Division that the group is to hang under; absent for the top of the tree.
+        /// The new parent division; absent for the top of the tree.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<GroupId>,
     },
 }
 
 impl Work {
-    /// The organization that it is about.
+    /// The organization of the work.
     #[must_use]
     pub fn organization(self) -> OrganizationId {
         let Work::MoveGroup { organization_id, .. } = self;
@@ -38,12 +38,12 @@ impl Work {
     }
 }
 
-/// Facts of a task.
+/// Events of a task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TaskEvent {
-    /// Something is to be done after its request was answered.
+    /// Background work was queued.
     #[serde(rename = "task.queued")]
     Queued {
         /// The task.
@@ -60,7 +60,7 @@ pub enum TaskEvent {
         /// Work that was done.
         work: Work,
     },
-    /// A task cannot be done, and nothing of it was.
+    /// A task failed and changed nothing.
     #[serde(rename = "task.failed")]
     Failed {
         /// Work that was to be done.
@@ -93,51 +93,51 @@ impl EventFacts for TaskEvent {
     }
 }
 
-/// A task's life.
+/// Life cycle of a task.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
     /// Never queued.
     #[default]
     Absent,
-    /// To be done.
+    /// Waiting for a worker.
     Queued(Work),
-    /// Somebody is at it; should they have died, whoever comes next.
+    /// A worker runs it; after the death of its node, another worker takes over.
     Running(Work),
     /// Done, or failed.
     Ended,
 }
 
-/// What can be asked of a task.
+/// Commands of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskCommand {
-    /// Queues it.
+    /// Queues the task.
     Queue {
         /// The task.
         id: TaskId,
         /// Work to be done.
         work: Work,
     },
-    /// Notes that somebody is at it.
+    /// Records that a worker started.
     Start,
-    /// Notes that it is done; committed with what was done.
+    /// Records success; committed with the changes of the work.
     Finish,
-    /// Notes that it cannot be done.
+    /// Records failure.
     Fail {
         /// Reason of the failure.
         error: String,
     },
 }
 
-/// Why a task refuses.
+/// Refusals of a task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TaskError {
     /// The identifier is taken.
     #[error("task already exists")]
     AlreadyExists,
-    /// There is no such task.
+    /// Task not found.
     #[error("task not found")]
     NotFound,
-    /// It has ended, perhaps by somebody else's hand.
+    /// The task has ended, perhaps by another worker.
     #[error("the task has ended")]
     Ended,
 }

@@ -1,10 +1,10 @@
-//! How text is compared: alike on every store and in every dialect.
+//! Comparison of text: alike on every store and in every dialect.
 
 use unicode_normalization::UnicodeNormalization;
 
 /// The form in which text is sorted and searched: NFC, case-folded, NFC again (Unicode 3.13, D145).
 ///
-/// ASCII, by far the most common, takes a short way that gives the same result.
+/// ASCII, by far the most common, takes a fast path with the same result.
 #[must_use]
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
@@ -21,8 +21,8 @@ pub fn compatible(text: &str) -> String {
 }
 
 /// Whether a character is a format character (general category Cf of Unicode 16), a line or paragraph separator, or a
-/// filler: nothing to see, or something that turns what is seen. A name with one looks like the name without it. Names
-/// need none of them; variation selectors, which choose between shapes of what is seen, are none.
+/// filler: invisible, or changing the order of visible text. A name with one looks like the name without it. Names need
+/// none of them; variation selectors, which choose between visible shapes, are excluded.
 #[must_use]
 pub fn is_invisible(c: char) -> bool {
     matches!(

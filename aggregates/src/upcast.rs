@@ -1,11 +1,11 @@
-//! Upcasters: what an older release stored, read as today's shape. One small function per change, kept for ever and
-//! tested on a stored sample. They see the payload opened, before it is typed.
+//! Upcasters: conversion of payloads of older releases to the current shape. One small function per change, kept for
+//! ever and tested on a stored sample. They receive the payload opened, before it is typed.
 
 use cqrs_es::persist::EventUpcaster;
 
 /// All upcasters, in the order in which they apply.
 ///
-/// There are none yet: every event type still has its first shape. Add a
+/// The list is empty: every event type still has its first shape. Add a
 /// [`cqrs_es::persist::SemanticVersionEventUpcaster`] here together with a raised `event_version`.
 #[must_use]
 pub fn upcasters() -> Vec<Box<dyn EventUpcaster>> {

@@ -1,5 +1,5 @@
-//! The domain stays pure: it names no crate that could do I/O and no part of the standard library that reads the
-//! world, the clock or chance.
+//! Purity of the domain: it uses no crate that could do I/O and no part of the standard library that reads the
+//! environment, the clock or randomness.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// All the domain may build on. A new name here is a decision: it must compute and do nothing else.
+/// Allowed dependencies of the domain. Adding a name is a decision: it must compute and do nothing else.
 const PURE_CRATES: &[&str] = &[
     "caseless",
     "chrono",
@@ -23,7 +23,7 @@ const PURE_CRATES: &[&str] = &[
     "uuid",
 ];
 
-/// Words that no line of the domain may hold, and what they stand for.
+/// Words that no line of the domain may contain, with their meanings.
 const IMPURE_WORDS: &[(&str, &str)] = &[
     ("fs", "files"),
     ("File", "files"),
@@ -175,7 +175,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Names in every table of dependencies but the one of tests.
+/// Names in all dependency tables except that of tests.
 fn dependencies(manifest: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let mut in_table = false;
@@ -197,7 +197,7 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
     names
 }
 
-/// Lines of `source`, from 1, that reach beyond the domain, and for what.
+/// Numbers of the lines of `source`, from 1, that reach beyond the domain, with the reason.
 fn impurities(source: &str, async_allowed: bool) -> Vec<(usize, &'static str)> {
     let mut found = Vec::new();
     for (line, text) in (1..).zip(source.lines()) {
@@ -217,7 +217,7 @@ fn impurities(source: &str, async_allowed: bool) -> Vec<(usize, &'static str)> {
     found
 }
 
-/// A line without its comment and without what stands in string literals.
+/// A line without comments and string literals.
 fn code_of(line: &str) -> String {
     let mut code = String::new();
     let line = line.replace("'\"'", "");

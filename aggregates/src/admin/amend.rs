@@ -1,4 +1,5 @@
-//! Amending an admin: changes applied in order to a copy, which is then compared with what was there, record by record.
+//! Amending an admin: changes are applied in order to a copy, which is then compared record by record with the state
+//! before.
 
 use super::AdminError;
 use super::differences::differences;
@@ -8,47 +9,47 @@ use super::profile::{Address, AddressDetails, PhoneNumber, Profile, collapse};
 use crate::values::{CountryCode, Problem, RegionCode, check_name, check_text};
 use std::collections::BTreeMap;
 
-/// One step of an amendment. Positions refer to the state that the steps before it have left.
+/// One step of an amendment. Positions refer to the state after the steps before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdminChange {
-    /// Of the granted policies.
+    /// Changes the granted policies.
     Policies(ListEdit),
-    /// Of the permissions granted on top.
+    /// Changes the custom permissions.
     CustomPermissions(ListEdit),
-    /// Sets the salutation code, or takes it away.
+    /// Sets or clears the salutation code.
     Salutation(Option<u32>),
-    /// Sets a text of the person; `None` takes an optional one away.
+    /// Sets a text of the person; `None` clears an optional one.
     PersonText(PersonText, Option<String>),
-    /// Sets the legacy identifier, or takes it away.
+    /// Sets or clears the legacy identifier.
     LegacyIdentifier(Option<String>),
-    /// Of the addresses.
+    /// Changes the addresses.
     Addresses(AddressEdit),
-    /// Of the telephone numbers.
+    /// Changes the telephone numbers.
     PhoneNumbers(PhoneNumberEdit),
 }
 
-/// A change of a list of plain texts.
+/// A change of a list of texts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListEdit {
     /// Sets the whole list.
     Set(Vec<String>),
-    /// Inserts before `at`, at the end where it is `None`.
+    /// Inserts before `at`; `None` appends.
     Insert {
-        /// Place, from 0 to the length of the list.
+        /// Position, from 0 to the length of the list.
         at: Option<usize>,
         /// New entry.
         entry: String,
     },
     /// Replaces an entry.
     Replace {
-        /// Place of the entry.
+        /// Position of the entry.
         at: usize,
         /// New entry.
         entry: String,
     },
     /// Removes an entry.
     Remove {
-        /// Place of the entry.
+        /// Position of the entry.
         at: usize,
     },
 }
@@ -56,9 +57,9 @@ pub enum ListEdit {
 /// A text of the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PersonText {
-    /// Given name; cannot be taken away.
+    /// Given name; cannot be cleared.
     FirstName,
-    /// Family name; cannot be taken away.
+    /// Family name; cannot be cleared.
     LastName,
     /// Name suffix.
     Suffix,
@@ -69,39 +70,39 @@ pub enum PersonText {
 /// A change of the addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddressEdit {
-    /// Inserts before `at`, at the end where it is `None`.
+    /// Inserts before `at`; `None` appends.
     Insert {
-        /// Place, from 0 to the length of the list.
+        /// Position, from 0 to the length of the list.
         at: Option<usize>,
-        /// New address, with an identity of its own.
+        /// New address, with its own identifier.
         address: Box<Address>,
     },
-    /// Replaces an address by another one.
+    /// Replaces an address.
     Replace {
-        /// Place of the former one.
+        /// Position of the former address.
         at: usize,
-        /// New address, with an identity of its own.
+        /// New address, with its own identifier.
         address: Box<Address>,
     },
     /// Removes an address.
     Remove {
-        /// Place of the address.
+        /// Position of the address.
         at: usize,
     },
     /// Removes all addresses.
     Clear,
-    /// Sets a text of an address, or takes it away.
+    /// Sets or clears a text of an address.
     Text {
-        /// Place of the address.
+        /// Position of the address.
         at: usize,
-        /// Which text.
+        /// The text to set.
         text: AddressText,
         /// New value.
         value: Option<String>,
     },
     /// Sets the kind of an address.
     Kind {
-        /// Place of the address.
+        /// Position of the address.
         at: usize,
         /// New code, from 1 up.
         address_type: u32,
@@ -124,39 +125,39 @@ pub enum AddressText {
 /// A change of the telephone numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PhoneNumberEdit {
-    /// Inserts before `at`, at the end where it is `None`.
+    /// Inserts before `at`; `None` appends.
     Insert {
-        /// Place, from 0 to the length of the list.
+        /// Position, from 0 to the length of the list.
         at: Option<usize>,
-        /// New number, with an identity of its own.
+        /// New number, with its own identifier.
         phone_number: PhoneNumber,
     },
-    /// Replaces a number by another one.
+    /// Replaces a number.
     Replace {
-        /// Place of the former one.
+        /// Position of the former number.
         at: usize,
-        /// New number, with an identity of its own.
+        /// New number, with its own identifier.
         phone_number: PhoneNumber,
     },
     /// Removes a number.
     Remove {
-        /// Place of the number.
+        /// Position of the number.
         at: usize,
     },
     /// Removes all numbers.
     Clear,
-    /// Sets a text of a number, or takes it away.
+    /// Sets or clears a text of a number.
     Text {
-        /// Place of the number.
+        /// Position of the number.
         at: usize,
-        /// Which text.
+        /// The text to set.
         text: PhoneNumberText,
         /// New value.
         value: Option<String>,
     },
     /// Sets the kind of a number.
     Kind {
-        /// Place of the number.
+        /// Position of the number.
         at: usize,
         /// New code, from 1 up.
         phone_type: u32,
@@ -171,19 +172,19 @@ pub enum PhoneNumberText {
     Extension,
 }
 
-/// A step that cannot be applied, and why.
+/// The first step that cannot be applied, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("step {step}: {problem}")]
 pub struct AmendmentRefused {
-    /// Which step, from 0.
+    /// Index of the step, from 0.
     pub step: usize,
-    /// True where the step points at the wrong place; false where it brings the wrong value.
+    /// True for a wrong position; false for an invalid value.
     pub misplaced: bool,
-    /// What is wrong.
+    /// Problem with the position or value.
     pub problem: Problem,
 }
 
-/// Where a step went wrong.
+/// Part of a step that is wrong.
 enum Wrong {
     Place(Problem),
     Value(Problem),
@@ -191,8 +192,8 @@ enum Wrong {
 
 type Applied = Result<(), Wrong>;
 
-/// Applies `changes` to a copy of `profile` and says, record by record, what is different afterwards. What `granter` may
-/// not grant or take away is refused.
+/// Applies `changes` to a copy of `profile` and returns the differences, record by record. Fails on grants that
+/// `granter` may not give or take away.
 pub(super) fn amend(
     profile: &Profile,
     changes: Vec<AdminChange>,
@@ -205,8 +206,8 @@ pub(super) fn amend(
 
 fn amended(profile: &Profile, changes: Vec<AdminChange>) -> Result<Profile, AmendmentRefused> {
     let mut amended = profile.clone();
-    // Country and state come in steps of their own, so an address is checked as a whole at the end. The step that
-    // last set one of its texts answers for it.
+    // Country and state are set by separate steps, so an address is checked as a whole at the end. A problem is
+    // reported for the step that set the text last.
     let mut answerable = BTreeMap::new();
     for (step, change) in changes.into_iter().enumerate() {
         if let AdminChange::Addresses(AddressEdit::Text { at, .. }) = change

@@ -1,9 +1,9 @@
-//! Comparing two states of an admin, record by record.
+//! Comparison of two states of an admin, record by record.
 
 use super::event::AdminEvent;
 use super::profile::Profile;
 
-/// The events that lead from `before` to `after`, one for each record that differs.
+/// The events that lead from `before` to `after`, one for each changed record.
 pub(super) fn differences(before: &Profile, after: Profile) -> Vec<AdminEvent> {
     let mut events = Vec::new();
     if before.policies != after.policies || before.custom_permissions != after.custom_permissions {
@@ -47,8 +47,8 @@ enum ListDifference<T, K> {
     Amended(T),
 }
 
-/// First what is gone, then what is new or other in list order: replayed so, every `index` is right. Entries that
-/// stay never change their order among themselves, since no step moves one.
+/// Removals first, then additions and changes in list order: on replay, every `index` is right. Remaining entries keep
+/// their relative order, since no step moves one.
 fn list_differences<T: PartialEq, K: PartialEq + Copy>(
     before: &[T],
     after: Vec<T>,

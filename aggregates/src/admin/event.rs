@@ -1,5 +1,5 @@
-//! What can have happened to an admin. One event for each record that a command really changed, so that the audit
-//! trail has one entry for each.
+//! Events of an admin: one for each record that a command really changed, so that the audit trail has one entry for
+//! each.
 
 use super::AdminError;
 use super::profile::{Account, Address, Person, PhoneNumber, collapse, drop_if_empty};
@@ -13,17 +13,17 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// An account as it was opened; see [`Account`].
+/// An account as opened; see [`Account`].
 pub type AccountOpened = Account;
 
-/// Everything that a registration brings.
+/// Data of a registration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
     /// The admin.
     pub id: AdminId,
-    /// The person behind it.
+    /// The natural person.
     pub person_id: PersonId,
     /// The contact side of the person.
     pub party_id: PartyId,
@@ -33,20 +33,20 @@ pub struct Registration {
     pub custom_permissions: Vec<String>,
     /// Name and contact e-mail.
     pub person: Person,
-    /// Key in the system the record came from.
+    /// Identifier in the system of origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_identifier: Option<String>,
-    /// Addresses in their order.
+    /// Addresses in order.
     pub addresses: Vec<Address>,
-    /// Telephone numbers in their order.
+    /// Telephone numbers in order.
     pub phone_numbers: Vec<PhoneNumber>,
-    /// The account to sign in with.
+    /// The sign-in account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountOpened>,
 }
 
 impl Registration {
-    /// Checks every field and names all that are not as they must be.
+    /// Checks every field; fails with all invalid fields.
     pub(super) fn check(&self) -> Result<(), AdminError> {
         let mut findings = Vec::new();
         let mut find = |field: String, result: Result<(), Problem>| {
@@ -81,8 +81,8 @@ impl Registration {
         if findings.is_empty() { Ok(()) } else { Err(AdminError::Invalid(findings)) }
     }
 
-    /// The form in which it is recorded: each grant once, and empty text as none, exactly as an amendment leaves
-    /// them. Otherwise an amendment that changes nothing would seem to change these.
+    /// The recorded form: each grant once, empty text as `None`, as an amendment leaves them. Otherwise an amendment
+    /// without changes would seem to change these.
     pub(super) fn normalised(mut self) -> Self {
         collapse(&mut self.policies);
         collapse(&mut self.custom_permissions);
@@ -95,39 +95,39 @@ impl Registration {
         self
     }
 
-    /// Sign-in name of the account, if there is one.
+    /// Sign-in name of the account, if the admin has one.
     #[must_use]
     pub fn account_email(&self) -> Option<&EmailAddress> {
         self.account.as_ref().map(|account| &account.email)
     }
 }
 
-/// Facts of an admin. Whole records rather than differences: what a record said is read off one event.
+/// Events of an admin. They carry whole records rather than differences, so that one event shows the full record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum AdminEvent {
-    /// An admin was registered, in force.
+    /// An admin was registered and is active.
     #[serde(rename = "admin.registered")]
     Registered(Box<Registration>),
     /// Policies or custom permissions of an admin changed.
     #[serde(rename = "admin.grants-amended")]
     GrantsAmended {
-        /// All policies from now on.
+        /// All policies after the change.
         policies: Vec<String>,
-        /// All custom permissions from now on.
+        /// All custom permissions after the change.
         custom_permissions: Vec<String>,
     },
     /// The name or contact e-mail of an admin changed.
     #[serde(rename = "admin.person-amended")]
     PersonAmended {
-        /// The person from now on.
+        /// The person after the change.
         person: Person,
     },
     /// The legacy identifier of an admin changed.
     #[serde(rename = "admin.party-amended")]
     PartyAmended {
-        /// The identifier from now on.
+        /// The identifier after the change.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         legacy_identifier: Option<String>,
     },
@@ -136,13 +136,13 @@ pub enum AdminEvent {
     AddressAdded {
         /// The address.
         address: Address,
-        /// Its place in the list, from 0.
+        /// Position in the list, from 0.
         index: usize,
     },
     /// An address of an admin changed.
     #[serde(rename = "admin.address-amended")]
     AddressAmended {
-        /// The address from now on.
+        /// The address after the change.
         address: Address,
     },
     /// An address of an admin was removed.
@@ -156,13 +156,13 @@ pub enum AdminEvent {
     PhoneNumberAdded {
         /// The telephone number.
         phone_number: PhoneNumber,
-        /// Its place in the list, from 0.
+        /// Position in the list, from 0.
         index: usize,
     },
     /// A telephone number of an admin changed.
     #[serde(rename = "admin.phone-number-amended")]
     PhoneNumberAmended {
-        /// The number from now on.
+        /// The number after the change.
         phone_number: PhoneNumber,
     },
     /// A telephone number of an admin was removed.
@@ -171,24 +171,24 @@ pub enum AdminEvent {
         /// The telephone number.
         phone_number_id: PhoneNumberId,
     },
-    /// The account of an admin has another password.
+    /// The password of an admin's account changed.
     #[serde(rename = "admin.password-changed")]
     PasswordChanged {
-        /// Its hash in PHC form. A secret.
+        /// Hash in PHC form. A secret.
         password_hash: String,
-        /// Whether all sessions are over.
+        /// Whether all sessions end.
         ends_sessions: bool,
-        /// Until when it is good, if somebody else set it.
+        /// Expiry of a password that another person set.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<DateTime<Utc>>,
     },
-    /// All sessions and tokens of an admin are over.
+    /// All sessions and tokens of an admin ended.
     #[serde(rename = "admin.sessions-ended")]
     SessionsEnded {},
-    /// An admin was put in force.
+    /// An admin was activated.
     #[serde(rename = "admin.activated")]
     Activated {},
-    /// An admin was put out of force.
+    /// An admin was deactivated.
     #[serde(rename = "admin.deactivated")]
     Deactivated {},
 }

@@ -1,11 +1,11 @@
-//! Passing on grants: a caller grants what it holds and nothing to itself, and changes nothing about the rights of an
-//! admin who holds more than it does.
+//! Rules of granting: callers grant only permissions that they hold, grant nothing to themselves, and do not change the
+//! rights of an admin with more permissions.
 
 use super::{AdminError, profile::Profile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Everything that can be granted. Policies are no aggregates, so a command brings what they mean.
+/// All policies and permissions. Policies are no aggregates, so a command carries their meaning.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Catalogue {
     /// Names of all permissions.
@@ -23,7 +23,7 @@ impl Catalogue {
     }
 }
 
-/// The caller of a command, with what it may pass on.
+/// The caller of a command, with the permissions that it may pass on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Granter {
     /// The server itself and its command line, which may grant everything.
@@ -32,9 +32,9 @@ pub enum Granter {
     Caller {
         /// Identifier of the actor.
         id: String,
-        /// Names of the permissions that it holds in this request, in every organization.
+        /// Names of the permissions that the caller holds in this request, in every organization.
         held: BTreeSet<String>,
-        /// The policies and permissions that there are.
+        /// The existing policies and permissions.
         catalogue: Arc<Catalogue>,
     },
 }
@@ -48,7 +48,7 @@ impl Granter {
     /// Checks that the caller holds everything that the lists grant.
     ///
     /// # Errors
-    /// `NotHeld` with the permissions that it lacks.
+    /// `NotHeld` with the missing permissions.
     pub(super) fn check_holds(&self, policies: &[String], custom_permissions: &[String]) -> Result<(), AdminError> {
         let Granter::Caller { held, catalogue, .. } = self else { return Ok(()) };
         let granted = catalogue.granted(policies, custom_permissions);
@@ -59,8 +59,8 @@ impl Granter {
     /// Checks a change of the grants of `profile` to those of the lists. The order of entries grants nothing.
     ///
     /// # Errors
-    /// `OwnGrants` where callers add an entry to their own, `NotHeld` where the admin holds or shall hold more than the
-    /// caller.
+    /// `OwnGrants` where callers add an entry to their own; `NotHeld` where the grants before or after exceed the
+    /// caller's.
     pub(super) fn check_change(
         &self,
         profile: &Profile,
@@ -80,7 +80,7 @@ impl Granter {
         Ok(())
     }
 
-    /// Checks that the caller may put the admin of `profile` in or out of force.
+    /// Checks that the caller may activate or deactivate the admin of `profile`.
     ///
     /// # Errors
     /// `NotHeld` where the admin holds more than the caller.

@@ -1,5 +1,5 @@
-//! The Admin aggregate: a person who administers the platform, with contact data, grants and, perhaps, an account to
-//! sign in with.
+//! The Admin aggregate: a person who administers the platform, with contact data, grants and an optional sign-in
+//! account.
 
 mod amend;
 mod differences;
@@ -22,45 +22,45 @@ use crate::{Decide, Snapshots, decide::aggregate, values::Finding};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// An admin's life: none, in force, out of force and back.
+/// Life cycle of an admin: absent, active, inactive and back.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Admin {
     /// Never registered.
     #[default]
     Absent,
-    /// In force.
+    /// Active: may sign in.
     Active(Box<Profile>),
-    /// Out of force: may not sign in, and running tokens are refused.
+    /// Inactive: may not sign in, and running tokens are refused.
     Inactive(Box<Profile>),
 }
 
-/// Commands of an admin, with the caller where it matters.
+/// Commands of an admin, with the caller where a rule needs it.
 #[derive(Clone, PartialEq, Eq)]
 pub enum AdminCommand {
-    /// Registers a new admin, in force at once.
+    /// Registers a new admin, active at once.
     Register(Box<Registration>, Granter),
     /// Applies changes in order, all of them or none.
     Amend(Vec<AdminChange>, Granter),
-    /// Puts the admin in force.
+    /// Activates the admin.
     Activate(Granter),
-    /// Puts the admin out of force; callers may not lock themselves out.
+    /// Deactivates the admin; callers may not lock themselves out.
     Deactivate(Granter),
     /// Ends all sessions and tokens.
     EndSessions,
-    /// Sets another password of the account, after the former one was shown.
+    /// Changes the password of the account after a check of the former one.
     ChangePassword {
-        /// The hash that the former password was right for.
+        /// The hash that the former password matched.
         former: String,
-        /// The hash of the password from now on.
+        /// The new hash.
         hash: String,
-        /// Whether sessions go on.
+        /// Whether the sessions go on.
         keep_sessions: bool,
     },
-    /// Sets another password of the account, by somebody else, and ends all sessions and tokens.
+    /// Sets the password of another admin's account, and ends all sessions and tokens.
     SetPassword {
-        /// Its hash.
+        /// The new hash.
         hash: String,
-        /// Until when it is good.
+        /// Expiry of the password.
         expires_at: DateTime<Utc>,
     },
 }
@@ -80,34 +80,34 @@ impl std::fmt::Debug for AdminCommand {
     }
 }
 
-/// Why an admin refuses.
+/// Refusals of an admin.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {
-    /// There is no such admin.
+    /// Admin not found.
     #[error("admin not found")]
     NotFound,
     /// The identifier is taken.
     #[error("admin is already registered")]
     AlreadyRegistered,
-    /// Some fields are not as they must be; all of them are named.
+    /// Some fields are invalid; all of them are named.
     #[error("{} field(s) refused", .0.len())]
     Invalid(Vec<Finding>),
     /// A change cannot be applied.
     #[error(transparent)]
     AmendmentRefused(#[from] AmendmentRefused),
-    /// Callers may not put themselves out of force.
+    /// Callers may not deactivate themselves.
     #[error("admins cannot deactivate themselves")]
     OwnDeactivation,
-    /// There is no account, or the admin is out of force.
+    /// The admin has no account or is inactive.
     #[error("the admin has no account that signs in")]
     NoAccount,
-    /// The password was changed meanwhile.
+    /// A concurrent request changed the password.
     #[error("the password was changed meanwhile")]
     OtherPassword,
     /// Callers may not grant themselves anything.
     #[error("admins cannot grant anything to themselves")]
     OwnGrants,
-    /// The grants in question go beyond those of the caller, who lacks these permissions.
+    /// The grants exceed those of the caller, who lacks these permissions.
     #[error("the caller does not hold {}", .0.join(", "))]
     NotHeld(Vec<String>),
 }
@@ -184,14 +184,14 @@ impl Decide for Admin {
             },
             (Inactive(_), ChangePassword { .. } | SetPassword { .. }) => Err(AdminError::NoAccount),
             (Active(_), EndSessions) => Ok(vec![AdminEvent::SessionsEnded {}]),
-            // Asking twice is no error: the caller already has what it wants.
+            // Repeating a command is no error: the caller already has the wanted state.
             (Active(_), Activate(_)) | (Inactive(_), Deactivate(_) | EndSessions) => Ok(vec![]),
         }
     }
 }
 
 impl Admin {
-    /// What is known of the admin, unless it was never registered.
+    /// The profile of the admin, unless never registered.
     #[must_use]
     pub fn profile(&self) -> Option<&Profile> {
         match self {
@@ -218,7 +218,7 @@ impl Admin {
                 profile.evolve(event);
                 Admin::Inactive(profile)
             }
-            // Nothing but a registration can come first; what happened, happened.
+            // Only a registration can be the first event; recorded events are never refused.
             (Admin::Absent, _) => Admin::Absent,
         };
     }

@@ -1,4 +1,4 @@
-//! What an admin consists of, and how events change it.
+//! The state of an admin, and its changes by events.
 
 use super::event::{AdminEvent, Registration};
 use crate::values::{
@@ -8,30 +8,30 @@ use crate::values::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Everything an admin's decisions need, which is everything but the time stamps.
+/// State for an admin's decisions: everything but the time stamps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
     /// The admin.
     pub id: AdminId,
-    /// The person behind it.
+    /// The natural person.
     pub person_id: PersonId,
     /// The contact side of the person.
     pub party_id: PartyId,
     /// Granted policies, each once.
     pub policies: Vec<String>,
-    /// Single permissions granted on top, each once.
+    /// Custom permissions, each once.
     pub custom_permissions: Vec<String>,
     /// Name and contact e-mail.
     pub person: Person,
-    /// Key in the system the record came from.
+    /// Identifier in the system of origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_identifier: Option<String>,
-    /// Addresses in their order.
+    /// Addresses in order.
     pub addresses: Vec<Address>,
-    /// Telephone numbers in their order.
+    /// Telephone numbers in order.
     pub phone_numbers: Vec<PhoneNumber>,
-    /// The account to sign in with, if there is one.
+    /// The sign-in account, if the admin has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
 }
@@ -54,7 +54,7 @@ pub(super) const PERSONAL_STATE: &[&str] = &[
     "/*/account/passwordHash",
 ];
 
-/// Name and contact e-mail of a person. Empty optional text is the same as none.
+/// Name and contact e-mail of a person. Empty optional text equals no text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -107,7 +107,7 @@ pub struct AddressDetails {
 }
 
 impl AddressDetails {
-    /// What is wrong with the address as a whole: the member, in wire spelling, and the problem.
+    /// Problems of the address as a whole: member, in wire spelling, and problem.
     #[must_use]
     pub fn problems(&self) -> Vec<(&'static str, Problem)> {
         let texts = [
@@ -139,14 +139,14 @@ impl AddressDetails {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
-    /// Its identity, kept for its whole life.
+    /// Identifier, kept for the whole life of the address.
     pub id: AddressId,
-    /// What it says.
+    /// Content of the address.
     #[serde(flatten)]
     pub details: AddressDetails,
 }
 
-/// A telephone number without its identity. Empty text is the same as none.
+/// A telephone number without its identity. Empty text equals no text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -154,7 +154,7 @@ pub struct PhoneNumberDetails {
     /// Code of the kind of number, from 1 up.
     #[cfg_attr(test, schemars(range(min = 1)))]
     pub phone_type: u32,
-    /// The number as it was given.
+    /// The number as entered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_number: Option<String>,
     /// Extension.
@@ -181,13 +181,13 @@ impl PhoneNumberDetails {
     }
 }
 
-/// Keeps the first of equal entries: a grant is there or not.
+/// Keeps the first of equal entries: a repeated grant has no meaning.
 pub(super) fn collapse(entries: &mut Vec<String>) {
     let mut seen = std::collections::HashSet::new();
     entries.retain(|entry| seen.insert(entry.clone()));
 }
 
-/// Makes no text of an empty one.
+/// Replaces empty text with `None`.
 pub(super) fn drop_if_empty(text: &mut Option<String>) {
     text.take_if(|text| text.is_empty());
 }
@@ -197,26 +197,26 @@ pub(super) fn drop_if_empty(text: &mut Option<String>) {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumber {
-    /// Its identity, kept for its whole life.
+    /// Identifier, kept for the whole life of the number.
     pub id: PhoneNumberId,
-    /// What it says.
+    /// Content of the number.
     #[serde(flatten)]
     pub details: PhoneNumberDetails,
 }
 
-/// What an admin signs in with.
+/// Sign-in account of an admin.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The account.
     pub id: AccountId,
-    /// Sign-in name, unique among all who sign in.
+    /// Sign-in name, unique among all accounts.
     pub email: EmailAddress,
     /// Argon2id hash in PHC string format. A secret.
     pub password_hash: String,
-    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and
-    /// for ever then.
+    /// Expiry of a password that another person set. Absent in events of earlier releases: the password then never
+    /// expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_expires_at: Option<DateTime<Utc>>,
 }
@@ -284,7 +284,7 @@ impl Profile {
                     (account.password_hash, account.password_expires_at) = (password_hash, expires_at);
                 }
             }
-            // A registration comes once and being in force is the state's, not the profile's.
+            // A registration comes only once, and active or inactive belongs to the state, not to the profile.
             AdminEvent::Registered(_)
             | AdminEvent::SessionsEnded {}
             | AdminEvent::Activated {}

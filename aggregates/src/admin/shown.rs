@@ -1,4 +1,4 @@
-//! An admin as auditors see it: the same members at the same paths as in the audit trail.
+//! An admin as shown to auditors: the same members at the same paths as in the audit trail.
 
 use super::{Admin, profile::Profile};
 use crate::personal::SECRET;

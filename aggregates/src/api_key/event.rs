@@ -1,4 +1,4 @@
-//! What happens to an API key.
+//! Events of an API key.
 
 use super::Role;
 use crate::facts::{EventFacts, event_names};
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A key as it is created.
+/// Data of a new key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Creation {
     /// The API key.
     pub id: ApiKeyId,
-    /// The organization that it belongs to.
+    /// The organization that owns the key.
     pub organization_id: OrganizationId,
-    /// Name for people, 1 to 255 characters; surrounding space is dropped.
+    /// Display name, 1 to 255 characters; surrounding space is dropped.
     pub name: String,
-    /// What it may be used for; at least one.
+    /// Roles of the key; at least one.
     pub roles: BTreeSet<Role>,
-    /// Whether it may be used from the start.
+    /// Whether the key is enabled from the start.
     pub enabled: bool,
-    /// From when on it is no longer accepted; without end if absent.
+    /// Expiry of the key; absent for a key without expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which of its organization's places it takes, from 0. Two keys that are created at once cannot take the same, so
-    /// that there are never more keys than places.
+    /// Slot of the key among those of its organization, from 0. Two keys created at once cannot take the same slot, so
+    /// the number of keys never exceeds the number of slots.
     pub place: u8,
     /// Digest of the secret, base64. A secret.
     pub secret_digest: String,
@@ -40,7 +40,7 @@ impl fmt::Debug for Creation {
     }
 }
 
-/// Facts of an API key.
+/// Events of an API key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -48,43 +48,43 @@ pub enum ApiKeyEvent {
     /// An API key of an organization was created.
     #[serde(rename = "api-key.created")]
     Created(Creation),
-    /// An API key has another secret.
+    /// The secret of an API key was replaced.
     #[serde(rename = "api-key.secret-rolled")]
     SecretRolled {
-        /// Digest of the secret from now on, base64. A secret.
+        /// Digest of the new secret, base64. A secret.
         secret_digest: String,
     },
-    /// An API key has another name.
+    /// An API key was renamed.
     #[serde(rename = "api-key.renamed")]
     Renamed {
-        /// Name from now on.
+        /// The new name.
         name: String,
     },
-    /// An API key may be used for something else.
+    /// The roles of an API key changed.
     #[serde(rename = "api-key.roles-changed")]
     RolesChanged {
-        /// All roles from now on.
+        /// All roles after the change.
         roles: BTreeSet<Role>,
     },
-    /// An API key ends at another time.
+    /// The expiry of an API key changed.
     #[serde(rename = "api-key.expiry-changed")]
     ExpiryChanged {
-        /// The end from now on; none if absent.
+        /// The new expiry; absent for a key without expiry.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<DateTime<Utc>>,
     },
-    /// An API key may be used again.
+    /// An API key was enabled.
     #[serde(rename = "api-key.enabled")]
     Enabled {},
-    /// An API key may not be used.
+    /// An API key was disabled.
     #[serde(rename = "api-key.disabled")]
     Disabled {},
-    /// An API key is gone.
+    /// An API key was deleted.
     #[serde(rename = "api-key.deleted")]
     Deleted {
-        /// The organization that it belonged to.
+        /// The organization that owned the key.
         organization_id: OrganizationId,
-        /// The place that is free again.
+        /// The slot that is free again.
         place: u8,
     },
 }
@@ -100,7 +100,7 @@ event_names!(ApiKeyEvent {
     Deleted => "api-key.deleted" @ "1.0" Delete, clear ["/organizationId"];
 });
 
-/// Names the event and nothing of what it holds: part of it is a secret.
+/// Prints the event's name but not its content: part of it is a secret.
 impl fmt::Debug for ApiKeyEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&cqrs_es::DomainEvent::event_type(self))
@@ -108,7 +108,7 @@ impl fmt::Debug for ApiKeyEvent {
 }
 
 impl EventFacts for ApiKeyEvent {
-    // The key is no person, but it acts, and it has a secret.
+    // The key is no person, but it is an actor and has a secret.
     const HAS_SUBJECT: bool = true;
 
     fn claims(&self) -> Vec<Claim> {

@@ -1,7 +1,8 @@
-//! The ApiKey aggregate: what a program of an organization identifies itself with, as long as the key is in force.
+//! The ApiKey aggregate: credentials of a program of an organization.
 //!
-//! Of the secret only a digest comes here. It is made of 32 random bytes, so that a plain keyed digest keeps it as safe
-//! as a slow hash keeps a password. That a key expires is no event: it is seen when the key is used.
+//! The aggregate receives only a digest of the secret. The secret consists of 32 random bytes, so that a plain keyed
+//! digest protects it as well as a slow hash protects a password. The expiry of a key is no event: it is checked when
+//! the key is used.
 
 mod event;
 #[cfg(test)]
@@ -18,12 +19,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// Most keys of one organization. Each holds one of as many numbered places, see [`Creation::place`].
+/// Most keys of one organization. Each holds one of as many numbered slots, see [`Creation::place`].
 pub const KEYS_MAX: u8 = 100;
 /// Longest name, in characters.
 pub const NAME_LENGTH_MAX: usize = 255;
 
-/// What a key may be used for.
+/// Access that a key grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "ApiKeyRole"))]
@@ -33,15 +34,15 @@ pub enum Role {
     Admin,
     /// Reads its organization.
     Developer,
-    /// Nothing here; asks the organization's services.
+    /// No access here; queries the organization's services.
     QueryEndpoints,
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::Admin, Role::Developer, Role::QueryEndpoints];
 
-    /// The role as it is written.
+    /// The role as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,7 +59,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// A text that names no role.
+/// Error for a text that names no role.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such role; there are {}", Role::ALL.map(Role::name).join(", "))]
 pub struct UnknownRole;
@@ -71,44 +72,44 @@ impl FromStr for Role {
     }
 }
 
-/// A key's life. What was deleted stays so.
+/// Life cycle of a key. A deleted key stays deleted.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ApiKey {
     /// Never created.
     #[default]
     Absent,
-    /// There to be used, unless it is disabled or has expired.
+    /// Usable, unless disabled or expired.
     Present(Box<Key>),
-    /// Gone.
+    /// Deleted.
     Deleted,
 }
 
-/// What is known of a key.
+/// State of a key.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Key {
-    /// The key: its stream, and the user name of its holder.
+    /// Identifier: the key's stream, and the user name of its holder.
     pub id: ApiKeyId,
-    /// The organization that it belongs to, and the only one that it reaches.
+    /// The organization that owns the key, and the only one that it reaches.
     pub organization_id: OrganizationId,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// What it may be used for; at least one.
+    /// Roles of the key; at least one.
     pub roles: BTreeSet<Role>,
-    /// Whether it may be used at all.
+    /// Whether the key is enabled.
     pub enabled: bool,
-    /// From when on it is no longer accepted; without end if absent.
+    /// Expiry of the key; absent for a key without expiry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which of its organization's places it holds.
+    /// Slot of the key among those of its organization.
     pub place: u8,
-    /// Digest of the secret, base64. Known from events only: a state that is written down anywhere has none.
+    /// Digest of the secret, base64. Set by events only: no stored state contains it.
     #[serde(skip)]
     pub secret_digest: String,
 }
 
 impl Key {
-    /// Whether it may be used at `now`.
+    /// Whether the key is accepted at `now`.
     #[must_use]
     pub fn is_active(&self, now: DateTime<Utc>) -> bool {
         self.enabled && self.expires_at.is_none_or(|end| now < end)
@@ -128,67 +129,67 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What can be asked of a key.
+/// Commands of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiKeyCommand {
-    /// Creates it.
+    /// Creates the key.
     Create {
-        /// What it is.
+        /// Data of the key.
         creation: Creation,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Gives it another secret; the one before is no longer accepted.
+    /// Replaces the secret; the former one is no longer accepted.
     Roll {
         /// Digest of the new secret.
         secret_digest: String,
     },
-    /// Changes what is given, all of it or nothing.
+    /// Changes the given members, all of them or none.
     Amend {
         /// The changes.
         amendment: Amendment,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Takes it away for good.
+    /// Deletes the key for good.
     Delete {
-        /// Identifier of the actor who asks; no key saws off the branch that it sits on.
+        /// Identifier of the calling actor; a key cannot delete itself.
         by: String,
     },
 }
 
-/// Changes of a key. What is absent stays as it is.
+/// Changes of a key. Absent members stay as they are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Amendment {
-    /// Another name.
+    /// The new name.
     pub name: Option<String>,
-    /// Other roles.
+    /// The new roles.
     pub roles: Option<BTreeSet<Role>>,
-    /// Another end; `Some(None)` for none.
+    /// The new expiry; `Some(None)` for a key without expiry.
     pub expires_at: Option<Option<DateTime<Utc>>>,
-    /// Whether it may be used.
+    /// Whether the key is enabled.
     pub enabled: Option<bool>,
 }
 
-/// Why a key refuses.
+/// Refusals of a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApiKeyError {
-    /// There is no such key, or none any more.
+    /// Key not found, or deleted.
     #[error("API key not found")]
     NotFound,
     /// The identifier is taken.
     #[error("API key already exists")]
     AlreadyExists,
-    /// The name cannot be used.
+    /// The name is invalid.
     #[error("name {0}")]
     UnfitName(Problem),
     /// A key has at least one role.
     #[error("an API key has at least one role")]
     NoRole,
-    /// A key does not end before it is given its end.
+    /// The expiry lies in the past.
     #[error("an API key must expire in the future")]
     PastExpiry,
-    /// There is no such place.
+    /// No slot has this number.
     #[error("an organization has {KEYS_MAX} API keys at most")]
     NoSuchPlace,
     /// A key cannot delete itself.
@@ -238,7 +239,7 @@ fn create(creation: Creation, now: DateTime<Utc>) -> Result<Creation, ApiKeyErro
     Ok(Creation { name, ..creation })
 }
 
-/// One event for each thing that is different.
+/// One event for each changed member.
 fn amend(key: &Key, amendment: Amendment, now: DateTime<Utc>) -> Result<Vec<ApiKeyEvent>, ApiKeyError> {
     let Amendment { name, roles, expires_at, enabled } = amendment;
     let mut events = Vec::new();
@@ -256,7 +257,7 @@ fn amend(key: &Key, amendment: Amendment, now: DateTime<Utc>) -> Result<Vec<ApiK
     if let Some(expires_at) = expires_at
         && expires_at != key.expires_at
     {
-        // The end that it has may have come; only a new one must lie ahead.
+        // The present expiry may have passed; only a new one must lie ahead.
         check_expiry(expires_at, now)?;
         events.push(ApiKeyEvent::ExpiryChanged { expires_at });
     }
@@ -293,7 +294,7 @@ fn check_expiry(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result
 }
 
 impl ApiKey {
-    /// What is known of the key, while there is one.
+    /// The key, unless absent or deleted.
     #[must_use]
     pub fn key(&self) -> Option<&Key> {
         match self {
@@ -310,7 +311,7 @@ impl ApiKey {
                 key.evolve(event);
                 ApiKey::Present(key)
             }
-            // Nothing but a creation can come first; what happened, happened.
+            // Only a creation can be the first event; recorded events are never refused.
             (ApiKey::Absent, _) => ApiKey::Absent,
         };
     }

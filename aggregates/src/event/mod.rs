@@ -1,5 +1,5 @@
-//! All aggregates in one list: their events as one type, and what is declared of each. A further aggregate is one line
-//! in [`every_aggregate!`]; [`crate::any_aggregate`] and [`crate::any_refusal`] are made of the same list.
+//! All aggregates in one list: their events as one type, and the declarations of each. A further aggregate is one line
+//! in [`every_aggregate!`]; [`crate::any_aggregate`] and [`crate::any_refusal`] are generated from the same list.
 
 use crate::Claim;
 use crate::facts::{AuditSource, EventFacts, EventType, EventTypes};
@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Hands the list of all aggregates to a macro. Of each: the name of its variant, its state, its events, how its audit
-/// entries come about, the kind of record that they are about, and its refusals, where it has any.
+/// Passes the list of all aggregates to a macro. For each: variant name, state, events, source of its audit entries,
+/// kind of the audited record, and refusals, if it has any.
 macro_rules! every_aggregate {
     ($then:ident) => {
         $then! {
@@ -25,7 +25,7 @@ macro_rules! every_aggregate {
             /// An issued access token.
             AccessToken: crate::access_token::AccessToken, crate::access_token::AccessTokenEvent,
                 ByHand "AccessToken", refuses crate::access_token::AccessTokenError;
-            /// Reading of the audit trail.
+            /// Reads of the audit trail.
             AuditAccess: crate::audit_access::AuditAccess, crate::audit_access::AuditAccessEvent,
                 Told "AuditAccess";
             /// An API key.
@@ -55,7 +55,7 @@ macro_rules! every_aggregate {
             /// The setting of a feature.
             Setting: crate::feature::setting::FeatureSetting, crate::feature::setting::SettingEvent,
                 Compared "FeatureSetting", refuses crate::feature::setting::SettingError;
-            /// An individual.
+            /// An individual, the subject of records.
             Individual: crate::individual::Individual, crate::individual::IndividualEvent,
                 Told "Individual", refuses crate::individual::IndividualError;
             /// A group.
@@ -64,16 +64,16 @@ macro_rules! every_aggregate {
             /// The tree of an organization's groups.
             Tree: crate::group::tree::Tree, crate::group::tree::TreeEvent,
                 Told "GroupTree", refuses crate::group::tree::TreeError;
-            /// The places of an individual.
+            /// The group placements of an individual.
             Placement: crate::group::placement::Placement, crate::group::placement::PlacementEvent,
                 Told "IndividualPlacement", refuses crate::group::placement::PlacementError;
-            /// The posts of a user.
+            /// The group posts of a user.
             Staffing: crate::group::staffing::Staffing, crate::group::staffing::StaffingEvent,
                 Told "GroupStaffing", refuses crate::group::staffing::StaffingError;
             /// A check-in of a device.
             Checkin: crate::checkin::Checkin, crate::checkin::CheckinEvent,
                 Told "UserCheckin", refuses crate::checkin::CheckinError;
-            /// Work that goes on by itself.
+            /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;
         }
@@ -81,17 +81,17 @@ macro_rules! every_aggregate {
 }
 pub(crate) use every_aggregate;
 
-/// Tells the events of one aggregate from those of all. It stands here and not in [`crate::facts`], since it names the
+/// Selects the events of one aggregate from those of all. Defined here and not in [`crate::facts`], since it names the
 /// type of all events.
 pub trait OfDomain: Sized {
-    /// The event, if it is of this aggregate.
+    /// The event, if it belongs to this aggregate.
     fn of(event: &DomainEvent) -> Option<&Self>;
 }
 
-/// A stored event that this release has no type for.
+/// A stored event of a type that this release does not know.
 #[derive(Debug, thiserror::Error)]
 pub enum UnknownEvent {
-    /// No aggregate of that name.
+    /// Unknown aggregate type.
     #[error("unknown aggregate type {0:?}")]
     Aggregate(String),
     /// The payload does not have the shape of its type.
@@ -99,7 +99,7 @@ pub enum UnknownEvent {
     Payload {
         /// Aggregate type of the event.
         aggregate_type: String,
-        /// What did not fit.
+        /// The deserialisation error.
         source: serde_json::Error,
     },
 }
@@ -136,7 +136,7 @@ macro_rules! domain_events {
                 [$(<$event>::TYPES,)*].into_iter().flatten()
             }
 
-            /// Names of all events that there are.
+            /// Names of all event types.
             pub fn event_types() -> impl Iterator<Item = &'static str> {
                 Self::declarations().map(|declared| declared.name)
             }
@@ -165,13 +165,13 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.declared(),)* }
             }
 
-            /// How the audit trail gets the entry of this event.
+            /// Source of the audit entry of this event.
             #[must_use]
             pub fn audit_source(&self) -> AuditSource {
                 match self { $(DomainEvent::$variant(_) => AuditSource::$source,)* }
             }
 
-            /// Kind of record that the audit entry of this event is about, in Pascal case.
+            /// Kind of the audited record, in Pascal case.
             #[must_use]
             pub fn entity(&self) -> &'static str {
                 let own = match self { $(DomainEvent::$variant(_) => $entity,)* };
@@ -190,7 +190,8 @@ macro_rules! domain_events {
                 &self.declared().disclosure
             }
 
-            /// What of the payload of an event type is not personal; `None` for a type that this release does not know.
+            /// Members of the payload of an event type that are not personal; `None` for a type that this release does
+            /// not know.
             #[must_use]
             pub fn disclosure_of(event_type: &str) -> Option<&'static Disclosure> {
                 static ALL: LazyLock<HashMap<&'static str, &'static Disclosure>> = LazyLock::new(|| {
@@ -229,10 +230,10 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => event.comment(),)* }
             }
 
-            /// The event with `***` in place of every secret: what may be shown, and replayed to states that may be.
+            /// The event with `***` in place of every secret: safe to show, and to replay into states that are shown.
             ///
             /// # Errors
-            /// `Payload`; secrets are texts, so there is none.
+            /// `Payload`; does not happen, since secrets are texts.
             pub fn masked(self) -> Result<Self, UnknownEvent> {
                 let (secrets, aggregate_type) = (self.secret_fields(), self.aggregate_type());
                 if secrets.is_empty() {
@@ -246,7 +247,7 @@ macro_rules! domain_events {
                 DomainEvent::from_payload(aggregate_type, payload)
             }
 
-            /// The payload as JSON, personal values in the clear.
+            /// The payload as JSON, personal values unsealed.
             ///
             /// # Errors
             /// A value that JSON cannot express; no event has one.
@@ -254,7 +255,7 @@ macro_rules! domain_events {
                 match self { $(DomainEvent::$variant(event) => serde_json::to_value(event),)* }
             }
 
-            /// Reads a payload of today's shape.
+            /// Reads a payload of the current shape.
             ///
             /// # Errors
             /// `Aggregate` or `Payload` where this release does not know it.

@@ -1,4 +1,5 @@
-//! Features: what can be switched on for some and off for others. The catalogue is here, who has which in [`setting`].
+//! Features: functions that are on for some tenants or users and off for others. The catalogue is here, the assignments
+//! in [`setting`].
 
 pub mod setting;
 #[cfg(test)]
@@ -16,8 +17,7 @@ pub const ID_LENGTH_MAX: usize = 255;
 /// Longest description, in characters.
 pub const DESCRIPTION_LENGTH_MAX: usize = 1_000;
 
-/// Identifier of a feature, chosen by whoever creates it: letters of ASCII, digits, `.`, `_` and `-`; neither `.` nor
-/// `..`.
+/// Identifier of a feature, chosen by its creator: letters of ASCII, digits, `.`, `_` and `-`; neither `.` nor `..`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -35,7 +35,7 @@ impl FeatureId {
         if text.chars().count() > ID_LENGTH_MAX {
             return Err(Problem::TooLong { max: ID_LENGTH_MAX });
         }
-        // Clients resolve `.` and `..` away from a path, so that nothing of that name could be reached.
+        // Clients resolve `.` and `..` away from a path, so that a feature of that name would be unreachable.
         let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
             && !matches!(text, "." | "..");
         if fits { Ok(FeatureId(text.to_owned())) } else { Err(Problem::NotAnIdentifier) }
@@ -48,38 +48,38 @@ impl fmt::Display for FeatureId {
     }
 }
 
-/// How far a feature has come.
+/// Stage of a feature's development.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// For trial among its makers.
+    /// In trial by its developers.
     Alpha,
-    /// For trial by others.
+    /// In trial by selected users.
     Beta,
-    /// For everybody.
+    /// Generally available.
     Ga,
 }
 
-/// What a feature is.
+/// Definition of a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "FeatureDefinition"))]
 #[serde(rename_all = "camelCase")]
 pub struct Definition {
-    /// Stage of its development.
+    /// Stage of development.
     pub stage: Stage,
-    /// Description for people.
+    /// Display description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Whether it is on where nothing else is said.
+    /// Whether the feature is on where no setting says otherwise.
     pub global_enabled: bool,
-    /// Whether it may be set for somebody without force.
+    /// Whether the feature may be assigned without force.
     pub assignable: bool,
 }
 
 impl Definition {
-    /// Refuses to be set for somebody, unless it may be or is forced to.
+    /// Refuses an assignment, unless the feature is assignable or `force` is set.
     ///
     /// # Errors
     /// `NotAssignable`.
@@ -88,7 +88,7 @@ impl Definition {
     }
 }
 
-/// A feature's life.
+/// Life cycle of a feature.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Feature {
     /// Never created.
@@ -98,34 +98,34 @@ pub enum Feature {
     Present(Definition),
 }
 
-/// What can be asked of a feature.
+/// Commands of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeatureCommand {
-    /// Creates it.
+    /// Creates the feature.
     Create {
         /// The feature.
         id: FeatureId,
         /// Definition of the feature.
         definition: Definition,
     },
-    /// Changes what is given, all of it or nothing.
+    /// Changes the given members, all of them or none.
     Amend(Amendment),
 }
 
-/// Changes of a feature. What is absent stays as it is.
+/// Changes of a feature. Absent members stay as they are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Amendment {
-    /// Another stage.
+    /// The new stage.
     pub stage: Option<Stage>,
-    /// Another description; `Some(None)` for none.
+    /// The new description; `Some(None)` clears it.
     pub description: Option<Option<String>>,
-    /// Whether it is on where nothing else is said.
+    /// Whether the feature is on where no setting says otherwise.
     pub global_enabled: Option<bool>,
-    /// Whether it may be set without force.
+    /// Whether the feature may be assigned without force.
     pub assignable: Option<bool>,
 }
 
-/// Facts of a feature.
+/// Events of a feature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -141,7 +141,7 @@ pub enum FeatureEvent {
     /// The definition of a feature changed.
     #[serde(rename = "feature.amended")]
     Amended {
-        /// Definition from now on.
+        /// The new definition.
         definition: Definition,
     },
 }
@@ -153,19 +153,19 @@ event_names!(FeatureEvent {
 
 impl EventFacts for FeatureEvent {}
 
-/// Why a feature refuses.
+/// Refusals of a feature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {
-    /// There is no such feature.
+    /// Feature not found.
     #[error("feature not found")]
     NotFound,
     /// The identifier is taken.
     #[error("feature already exists")]
     AlreadyExists,
-    /// It may not be set for anybody without force.
+    /// The feature may not be assigned without force.
     #[error("the feature is not assignable without force")]
     NotAssignable,
-    /// The description cannot be used.
+    /// The description is invalid.
     #[error("description {0}")]
     UnfitDescription(Problem),
 }

@@ -1,5 +1,5 @@
-//! Whether a feature is on for one user or one organization. Whoever says nothing goes by whatever stands above: the user's
-//! setting, else that of the organization, else the feature's own.
+//! Whether a feature is on for one user or one organization. A missing setting falls back: from the user's setting to
+//! that of the organization, then to the feature's own.
 
 use super::FeatureId;
 use crate::facts::{EventFacts, event_names};
@@ -8,7 +8,7 @@ use crate::values::{FeatureSettingId, OrganizationId, UserId};
 use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
-/// Whom a setting is for.
+/// Target of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -22,7 +22,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// A text that tells it from every other one.
+    /// A text that is unique to the target.
     #[must_use]
     pub fn text(self) -> String {
         match self {
@@ -33,7 +33,7 @@ impl Target {
     }
 }
 
-/// What is said.
+/// State that a setting gives a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -42,11 +42,11 @@ pub enum Switch {
     Enabled,
     /// The feature is off.
     Disabled,
-    /// The setting above decides: the organization's, else the feature's own.
+    /// The organization's setting decides, else the feature's own.
     DontCare,
 }
 
-/// The effective state: the first that cares counts, else what holds for everybody.
+/// The effective state: the first setting other than `DontCare`, else the global default.
 #[must_use]
 pub fn effective(said: impl IntoIterator<Item = Option<Switch>>, global: bool) -> bool {
     said.into_iter()
@@ -59,19 +59,19 @@ pub fn effective(said: impl IntoIterator<Item = Option<Switch>>, global: bool) -
         .unwrap_or(global)
 }
 
-/// A setting's life. One that was taken away may be made again under another identifier.
+/// Life cycle of a setting. After its removal, a new setting for the same target has another identifier.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FeatureSetting {
-    /// Never made.
+    /// Never created.
     #[default]
     Absent,
-    /// There.
+    /// Present.
     Present(Setting),
-    /// Taken away.
+    /// Removed.
     Removed,
 }
 
-/// A setting that is there.
+/// A present setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "FeatureSetting"))]
@@ -85,45 +85,45 @@ pub struct Setting {
     pub switch: Switch,
 }
 
-/// What can be asked of a setting.
+/// Commands of a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingCommand {
-    /// Makes it.
+    /// Creates the setting.
     Create {
         /// The setting.
         id: FeatureSettingId,
-        /// The setting from now on.
+        /// The new setting.
         setting: Setting,
     },
-    /// Says something else.
+    /// Changes the state.
     Set(Switch),
-    /// Takes it away.
+    /// Removes the setting.
     Remove,
 }
 
-/// Facts of a setting.
+/// Events of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum SettingEvent {
-    /// A feature was set for somebody.
+    /// A feature was set for a user or an organization.
     #[serde(rename = "feature-setting.created")]
     Created {
         /// The setting.
         id: FeatureSettingId,
-        /// The setting from now on.
+        /// The new setting.
         setting: Setting,
     },
-    /// The setting of a feature says something else.
+    /// The setting of a feature changed.
     #[serde(rename = "feature-setting.switched")]
     Switched {
-        /// State from now on.
+        /// The new state.
         switch: Switch,
     },
-    /// The setting of a feature was taken away.
+    /// The setting of a feature was removed.
     #[serde(rename = "feature-setting.removed")]
     Removed {
-        /// The setting as it was.
+        /// The setting before its removal.
         setting: Setting,
     },
 }
@@ -151,10 +151,10 @@ impl EventFacts for SettingEvent {
     }
 }
 
-/// Why a setting refuses.
+/// Refusals of a setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// There is no such setting, or none any more.
+    /// Setting not found, or removed.
     #[error("setting not found")]
     NotFound,
     /// The identifier is taken.
@@ -198,7 +198,7 @@ impl Decide for FeatureSetting {
 }
 
 impl FeatureSetting {
-    /// Whether it was made and not taken away.
+    /// Whether the setting exists: created and not removed.
     #[must_use]
     pub const fn is_present(&self) -> bool {
         matches!(self, FeatureSetting::Present(_))
@@ -209,7 +209,7 @@ impl FeatureSetting {
             (FeatureSetting::Absent, SettingEvent::Created { setting, .. }) => *self = FeatureSetting::Present(setting),
             (FeatureSetting::Present(setting), SettingEvent::Switched { switch }) => setting.switch = switch,
             (FeatureSetting::Present(_), SettingEvent::Removed { .. }) => *self = FeatureSetting::Removed,
-            // What happened, happened.
+            // Recorded events are never refused.
             _ => {}
         }
     }

@@ -1,4 +1,4 @@
-//! What happens to a node of an organization's tree.
+//! Events of a node of an organization's tree.
 
 use super::Node;
 use crate::facts::{EventFacts, event_names};
@@ -7,51 +7,51 @@ use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Facts of a group.
+/// Events of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum GroupEvent {
-    /// A group was created, at the top of its organization's tree.
+    /// A group was created at the top of its organization's tree.
     #[serde(rename = "individual-group.created")]
     Created(Box<Node>),
-    /// A group has another name.
+    /// A group was renamed.
     #[serde(rename = "individual-group.renamed")]
     Renamed {
         /// The organization.
         organization_id: OrganizationId,
-        /// Where it hangs; none at the top.
+        /// The parent division; absent at the top.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parent: Option<GroupId>,
-        /// The name before.
+        /// The former name.
         from: String,
-        /// The name from now on.
+        /// The new name.
         to: String,
     },
-    /// A group has other tags.
+    /// The tags of a group changed.
     #[serde(rename = "individual-group.tagged")]
     Tagged {
-        /// All tags from now on.
+        /// All tags after the change.
         tags: BTreeSet<String>,
     },
-    /// Others lead a group; the posts of the users change in the same commit. The event makes one replacement come
-    /// after the other.
+    /// The leaders of a group were replaced; the posts of the users change in the same commit. The event orders
+    /// concurrent replacements.
     #[serde(rename = "individual-group.leaders-replaced")]
     LeadersReplaced {
-        /// Exactly those who lead it from now on.
+        /// All leaders after the change.
         leaders: BTreeSet<UserId>,
     },
-    /// A group hangs elsewhere, and with it everything below.
+    /// A group was moved, with its whole subtree.
     #[serde(rename = "individual-group.moved")]
     Moved {
         /// The organization.
         organization_id: OrganizationId,
         /// Name of the group.
         name: String,
-        /// Where it was; none at the top.
+        /// The former parent; absent at the top.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         from: Option<GroupId>,
-        /// Where it is; none at the top.
+        /// The new parent; absent at the top.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<GroupId>,
     },
@@ -74,7 +74,7 @@ impl EventFacts for GroupEvent {
             GroupEvent::Created(node) => vec![Claim::Take(key(node.organization_id, node.parent, &node.name))],
             GroupEvent::Renamed { organization_id, parent, from, to } => {
                 let (from, to) = (key(*organization_id, *parent, from), key(*organization_id, *parent, to));
-                // Another letter case is the same name.
+                // A name that differs only in letter case is the same name.
                 if from == to { vec![] } else { vec![Claim::Release(from), Claim::Take(to)] }
             }
             GroupEvent::Moved { organization_id, name, from, to } => {

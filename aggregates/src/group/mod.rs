@@ -1,10 +1,10 @@
-//! Groups of individuals: the tree of nodes that an organization has, and who stands where in it.
+//! Groups of individuals: an organization's tree of nodes, and the people in them.
 //!
-//! What may change at the same time stands in streams of its own. A [`Group`] is what a node is called. [`tree::Tree`] is
-//! how the nodes of one organization hang together, so that moves come one after the other and none makes a cycle.
-//! Who is in a group is told by the people: a [`placement::Placement`] is one individual's, a [`staffing::Staffing`] one
-//! user's in one organization. Adding to a group of many thousands is thus no different from adding to an empty one, and
-//! those who add different people to it do not meet.
+//! State that may change concurrently has separate streams. A [`Group`] is the node with its name. [`tree::Tree`] is
+//! the hierarchy of one organization's nodes, so that moves are serialised and none makes a cycle. Membership is
+//! recorded with the people: a [`placement::Placement`] is one individual's, a [`staffing::Staffing`] one user's in one
+//! organization. Adding to a group of many thousands thus costs the same as adding to an empty one, and concurrent
+//! additions of different people do not conflict.
 
 mod event;
 pub mod placement;
@@ -30,43 +30,43 @@ pub const TAG_LENGTH_MAX: usize = 127;
 /// Most tags of one group.
 pub const TAGS_MAX: usize = 100;
 
-/// What a node is for.
+/// Kind of content of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum NodeType {
-    /// It holds nodes.
+    /// A node that contains nodes.
     Division,
-    /// It holds people.
+    /// A node that contains people.
     Group,
 }
 
-/// Whom a group takes in.
+/// The people that a group accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GroupKind {
     /// Individuals, and users who work with them.
     Regular,
-    /// Users who work with individuals, and no individuals.
+    /// Users who work with individuals, but no individuals.
     ProviderOnly,
 }
 
-/// A group that every organization has from its start. Nobody makes, changes or fills it; its individuals follow from
-/// [`placement::Placement`]s.
+/// A group that every organization has from its start. It is never created, changed or filled by commands; its
+/// individuals follow from [`placement::Placement`]s.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SystemGroup {
     /// Every individual of the organization.
     AllParticipants,
-    /// Every individual that is in no regular group.
+    /// Every individual of the organization in no regular group.
     Unassigned,
 }
 
 impl SystemGroup {
-    /// Both.
+    /// All system groups.
     pub const ALL: [SystemGroup; 2] = [SystemGroup::AllParticipants, SystemGroup::Unassigned];
 
-    /// Its kind as it is written, which is its name too.
+    /// The kind as written, which is also the name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -75,20 +75,20 @@ impl SystemGroup {
         }
     }
 
-    /// Its identifier in an organization: follows from the organization's, so that nobody has to look it up.
+    /// Identifier of the group in an organization: derived from the organization's, without a look-up.
     #[must_use]
     pub fn id(self, organization: OrganizationId) -> GroupId {
         GroupId(Uuid::new_v5(&organization.0, self.name().as_bytes()))
     }
 
-    /// Which system group of the organization has this identifier, if one has.
+    /// The system group of the organization with this identifier, if any.
     #[must_use]
     pub fn of(group: GroupId, organization: OrganizationId) -> Option<Self> {
         SystemGroup::ALL.into_iter().find(|system| system.id(organization) == group)
     }
 }
 
-/// A node's life.
+/// Life cycle of a node.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Group {
     /// Never created.
@@ -98,98 +98,99 @@ pub enum Group {
     Present(Box<Node>),
 }
 
-/// What is known of a node.
+/// State of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Node {
     /// The group.
     pub id: GroupId,
-    /// The organization whose tree it is in; never another one.
+    /// The organization of its tree; never changes.
     pub organization_id: OrganizationId,
-    /// Name for people, unique among its siblings whatever the letter case.
+    /// Display name, unique among its siblings, case-insensitive.
     pub name: String,
-    /// People that the group takes in.
+    /// People that the group accepts.
     pub kind: GroupKind,
-    /// Whether the group holds other nodes or people.
+    /// Whether the node contains nodes or people.
     pub node_type: NodeType,
-    /// Marks to find it by.
+    /// Tags for filtering.
     pub tags: BTreeSet<String>,
-    /// The division that it hangs under; none at the top.
+    /// The parent division; absent at the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<GroupId>,
 }
 
-/// What can be asked of a node.
+/// Commands of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupCommand {
-    /// Creates it at the top of its organization's tree.
+    /// Creates the node at the top of its organization's tree.
     Create {
-        /// Its identifier; none of a system group.
+        /// Identifier of the node; not that of a system group.
         id: GroupId,
         /// The organization.
         organization_id: OrganizationId,
-        /// Its name.
+        /// Display name.
         name: String,
-        /// Whom it takes in.
+        /// People that the group accepts.
         kind: GroupKind,
-        /// What it is for.
+        /// Kind of content.
         node_type: NodeType,
-        /// Marks.
+        /// Tags for filtering.
         tags: BTreeSet<String>,
     },
-    /// Changes what is given, all of it or nothing.
+    /// Changes the given members, all of them or none.
     Amend {
-        /// Another name.
+        /// The new name.
         name: Option<String>,
-        /// Other marks.
+        /// The new tags.
         tags: Option<BTreeSet<String>>,
     },
-    /// Notes that others lead it. Whether they may is for [`staffing`] to say, with which it is committed.
+    /// Records a replacement of the leaders. [`staffing`], which is committed with it, decides whether they are
+    /// eligible.
     ReplaceLeaders {
-        /// Those who lead it by now.
+        /// The present leaders.
         present: BTreeSet<UserId>,
-        /// Exactly those who are to lead it.
+        /// All leaders after the change.
         leaders: BTreeSet<UserId>,
     },
-    /// Notes where it hangs. Whether it may is for [`tree::Tree`] to say, with which it is committed.
+    /// Records the parent. [`tree::Tree`], which is committed with it, decides whether the move is allowed.
     Hang {
-        /// The division; none for the top.
+        /// The division; `None` for the top.
         under: Option<GroupId>,
     },
 }
 
-/// Why a node refuses.
+/// Refusals of a node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GroupError {
-    /// There is no such group.
+    /// Group not found.
     #[error("group not found")]
     NotFound,
     /// The identifier is taken.
     #[error("group already exists")]
     AlreadyExists,
-    /// The name cannot be used.
+    /// The name is invalid.
     #[error("name {0}")]
     UnfitName(Problem),
-    /// A tag cannot be used.
+    /// A tag is invalid.
     #[error("a tag {0}")]
     UnfitTag(Problem),
     /// More tags than a group may have.
     #[error("a group has {TAGS_MAX} tags at most")]
     TooManyTags,
-    /// It is one of the system's.
+    /// System groups cannot be changed.
     #[error("groups of the system are not changed by anybody")]
     OfTheSystem,
-    /// It is a division, or one for providers only.
+    /// Divisions and provider-only groups accept no individuals.
     #[error("the group takes no individuals")]
     TakesNoIndividuals,
-    /// It is a division.
+    /// Divisions accept no members.
     #[error("a division takes no members")]
     TakesNoMembers,
-    /// What it is to hang under holds people.
+    /// The new parent contains people.
     #[error("groups hang under divisions only")]
     NotADivision,
-    /// What it is to hang under belongs to another organization.
+    /// The new parent belongs to another organization.
     #[error("a group stays in its organization")]
     OtherOrganization,
 }
@@ -211,7 +212,7 @@ impl Refuse for GroupError {
 }
 
 impl Node {
-    /// Refuses individuals if it takes none.
+    /// Refuses individuals where the node accepts none.
     ///
     /// # Errors
     /// `TakesNoIndividuals`.
@@ -222,7 +223,7 @@ impl Node {
         }
     }
 
-    /// Refuses users in a post that it does not have.
+    /// Refuses a post that the node does not have.
     ///
     /// # Errors
     /// `TakesNoMembers`.
@@ -233,7 +234,7 @@ impl Node {
         }
     }
 
-    /// Refuses to have a node of an organization hang under it, unless it may.
+    /// Checks that the node may be the parent of a node of an organization.
     ///
     /// # Errors
     /// `OtherOrganization`, `NotADivision`.
@@ -316,7 +317,7 @@ fn fit(text: &str, max: usize) -> Result<String, Problem> {
 }
 
 impl Group {
-    /// The node, while there is one.
+    /// The node, unless absent.
     #[must_use]
     pub fn node(&self) -> Option<&Node> {
         match self {
@@ -331,9 +332,9 @@ impl Group {
             (Group::Present(node), GroupEvent::Renamed { to, .. }) => node.name = to,
             (Group::Present(node), GroupEvent::Tagged { tags }) => node.tags = tags,
             (Group::Present(node), GroupEvent::Moved { to, .. }) => node.parent = to,
-            // Leaders are told by the users' posts.
+            // Leaders follow from the users' posts.
             (Group::Present(_), GroupEvent::LeadersReplaced { .. }) => {}
-            // Nothing but a creation can come first; what happened, happened.
+            // Only a creation can be the first event; recorded events are never refused.
             (Group::Absent, _) => {}
         }
     }

@@ -1,7 +1,7 @@
-//! Where one individual stands in the groups of one organization.
+//! Placements: the groups of one organization that one individual is in.
 //!
-//! The stream is `<organization>/<individual>`. Whoever is enrolled is in `all_participants`, and in `unassigned` exactly as
-//! long as in no regular group; both follow from what stands here, so that they can never disagree with it.
+//! The stream is `<organization>/<individual>`. An enrolled individual is in `all_participants`, and in `unassigned`
+//! exactly as long as in no regular group; both follow from this state, so that they can never disagree with it.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -16,14 +16,14 @@ pub const GROUPS_MAX: usize = 1_000;
 /// One individual in one organization.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Placement {
-    /// Not one of the organization's.
+    /// Not enrolled.
     #[default]
     Absent,
-    /// One of the organization's.
+    /// Enrolled.
     Present(Place),
 }
 
-/// The regular groups of an individual that is one of the organization's.
+/// The regular groups of an enrolled individual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Place {
@@ -31,42 +31,42 @@ pub struct Place {
     pub organization_id: OrganizationId,
     /// The individual.
     pub individual_id: IndividualId,
-    /// The groups.
+    /// The regular groups.
     pub groups: BTreeSet<GroupId>,
 }
 
-/// What can be asked.
+/// Commands of a placement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlacementCommand {
-    /// Makes the individual one of the organization's.
+    /// Enrols the individual in the organization.
     Enroll {
         /// The organization.
         organization_id: OrganizationId,
         /// The individual.
         individual_id: IndividualId,
     },
-    /// Puts it into a group, and takes it out of another one in the same moment.
+    /// Adds the individual to a group, and removes it from another one in the same commit.
     Join {
-        /// A regular group of the organization that holds people: whoever asks has seen to it, and it never changes.
+        /// A regular group of the organization that contains people: checked by the caller, and it never changes.
         group: GroupId,
-        /// Group that it leaves.
+        /// Group that the individual leaves.
         instead_of: Option<GroupId>,
     },
-    /// Takes it out of a group.
+    /// Removes the individual from a group.
     Leave {
         /// The group.
         group: GroupId,
     },
-    /// Ends its being one of the organization's, with all its places.
+    /// Ends the enrolment, with all places.
     Release,
 }
 
-/// Facts of a placement. Each says what became of `unassigned` as well.
+/// Events of a placement. Each implies the change of `unassigned`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum PlacementEvent {
-    /// An individual is one of an organization's: in `all_participants` and `unassigned`.
+    /// An individual was enrolled in an organization: it is in `all_participants` and `unassigned`.
     #[serde(rename = "individual-placement.enrolled")]
     Enrolled {
         /// The organization.
@@ -74,26 +74,26 @@ pub enum PlacementEvent {
         /// The individual.
         individual_id: IndividualId,
     },
-    /// An individual is in a group.
+    /// An individual was added to a group.
     #[serde(rename = "individual-placement.joined")]
     Joined {
         /// The group.
         group: GroupId,
-        /// Whether it is its first one, so that it is `unassigned` no longer.
+        /// Whether this is its first group, so that it leaves `unassigned`.
         first: bool,
     },
-    /// An individual is in a group no longer.
+    /// An individual was removed from a group.
     #[serde(rename = "individual-placement.removed")]
     Removed {
         /// The group.
         group: GroupId,
-        /// Whether it was its last one, so that it is `unassigned` from now on.
+        /// Whether this was its last group, so that it enters `unassigned`.
         last: bool,
     },
-    /// An individual is none of an organization's any more, and in none of its groups.
+    /// An individual left an organization and all of its groups.
     #[serde(rename = "individual-placement.released")]
     Released {
-        /// The regular groups that it was in; if in none, it was `unassigned`.
+        /// The regular groups that it left; empty for an individual that was `unassigned`.
         groups: BTreeSet<GroupId>,
     },
 }
@@ -107,10 +107,10 @@ event_names!(PlacementEvent {
 
 impl EventFacts for PlacementEvent {}
 
-/// Why a placement refuses.
+/// Refusals of a placement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlacementError {
-    /// The individual is none of the organization's.
+    /// The individual is not enrolled in the organization.
     #[error("the individual does not belong to the organization")]
     NotEnrolled,
     /// More groups than one individual may be in.
@@ -133,7 +133,7 @@ pub fn stream(organization: OrganizationId, individual: IndividualId) -> String 
 }
 
 impl Placement {
-    /// The place, of one of the organization's.
+    /// The place of an enrolled individual.
     #[must_use]
     pub fn place(&self) -> Option<&Place> {
         match self {
@@ -154,7 +154,7 @@ impl Placement {
                 place.groups.remove(&group);
             }
             (Placement::Present(_), PlacementEvent::Released { .. }) => *self = Placement::Absent,
-            // What happened, happened.
+            // Recorded events are never refused.
             (Placement::Absent, _) | (Placement::Present(_), PlacementEvent::Enrolled { .. }) => {}
         }
     }
@@ -192,7 +192,7 @@ fn join(
         }
         events.push(PlacementEvent::Joined { group, first: groups.is_empty() });
     }
-    // In between it is in both, so that nobody who goes from one to another was ever unassigned.
+    // In between the individual is in both, so that a move between groups never leaves it unassigned.
     events.extend(leaves.map(|group| PlacementEvent::Removed { group, last: false }));
     Ok(events)
 }

@@ -1,8 +1,8 @@
-//! Which groups of one organization a user leads or works in.
+//! Posts of one user in the groups of one organization: as leader or member.
 //!
-//! The stream is `<organization>/<user>`. A post needs a role that [works](carries_posts) in the organization. The process
-//! that appoints checks this with [`check_eligible`]; the process that takes the last such role away, ends the membership
-//! or archives the user ends everything here.
+//! The stream is `<organization>/<user>`. A post needs a role that [works](carries_posts) in the organization. The
+//! process that appoints checks this with [`check_eligible`]; the process that revokes the last such role, ends the
+//! membership or archives the user ends all posts here.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -12,21 +12,21 @@ use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
-/// Most places of one user in the groups of one organization, of each kind.
+/// Most posts of one user in the groups of one organization, per kind.
 pub const PLACES_MAX: usize = 1_000;
 
-/// What a user is in a group.
+/// Post of a user in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Post {
-    /// Manages the group, and all below.
+    /// Manages the group and its subtree.
     Leader,
-    /// Works with the people in it.
+    /// Works with the people in the group.
     Member,
 }
 
-/// The places of one user in one organization.
+/// The posts of one user in one organization.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Staffing {
@@ -36,10 +36,10 @@ pub struct Staffing {
     pub works_in: BTreeSet<GroupId>,
 }
 
-/// What can be asked.
+/// Commands of a staffing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StaffingCommand {
-    /// Gives the user a post, and takes the same post elsewhere away in the same moment.
+    /// Gives the user a post, and ends the same post in another group in the same commit.
     Appoint {
         /// The organization.
         organization_id: OrganizationId,
@@ -52,23 +52,23 @@ pub enum StaffingCommand {
         /// Group where the post ends.
         instead_of: Option<GroupId>,
     },
-    /// Takes a post away.
+    /// Ends a post.
     Relieve {
         /// The post.
         post: Post,
         /// The group.
         group: GroupId,
     },
-    /// Takes all posts away.
+    /// Ends all posts.
     RelieveOfAll,
 }
 
-/// Facts of the posts of a user.
+/// Events of the posts of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum StaffingEvent {
-    /// A user has a post in a group.
+    /// A user got a post in a group.
     #[serde(rename = "group-staffing.appointed")]
     Appointed {
         /// The organization.
@@ -80,7 +80,7 @@ pub enum StaffingEvent {
         /// The group.
         group: GroupId,
     },
-    /// A user has a post in a group no longer.
+    /// A user lost a post in a group.
     #[serde(rename = "group-staffing.relieved")]
     Relieved {
         /// The post.
@@ -97,7 +97,7 @@ event_names!(StaffingEvent {
 
 impl EventFacts for StaffingEvent {}
 
-/// Why it is refused.
+/// Refusals of a staffing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StaffingError {
     /// More posts than one user may have.
@@ -116,10 +116,10 @@ impl Refuse for StaffingError {
     }
 }
 
-/// Roles that posts need: one of them is enough.
+/// Roles that qualify for posts: one of them is enough.
 pub const CARRYING: [Role; 2] = [Role::Provider, Role::Admin];
 
-/// Whether a membership has a role that posts need.
+/// Whether a membership has a role that qualifies for posts.
 #[must_use]
 pub fn carries_posts(membership: &Membership) -> bool {
     CARRYING.iter().any(|role| membership.roles.contains(role))
@@ -131,7 +131,7 @@ pub fn keeps_posts(user: &Profile, organization: OrganizationId) -> bool {
     user.memberships.get(&organization).is_some_and(carries_posts)
 }
 
-/// Refuses posts in an organization to a user who is no enabled provider or admin of it.
+/// Refuses posts in an organization to a user who is not an enabled provider or admin of it.
 ///
 /// # Errors
 /// `NotEligible`.

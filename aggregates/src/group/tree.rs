@@ -1,5 +1,5 @@
-//! How the nodes of one organization hang together: one stream an organization, so that moves come one after the other.
-//! It knows only nodes that hang somewhere; what it does not know is at the top.
+//! The hierarchy of the nodes of one organization: one stream per organization, so that moves are serialised. It stores
+//! only nodes with a parent; any other node is at the top.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -16,29 +16,29 @@ pub const DEPTH_MAX: usize = 64;
 #[serde(transparent)]
 pub struct Tree(BTreeMap<GroupId, GroupId>);
 
-/// What can be asked of a tree.
+/// Commands of a tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TreeCommand {
-    /// Hangs a node, with everything below it, under a division of the same organization; `None` for the top.
+    /// Moves a node, with its subtree, under a division of the same organization; `None` for the top.
     Hang {
         /// The node.
         node: GroupId,
-        /// The division. Whether it is one, and of the same organization, never changes: whoever asks has seen to it.
+        /// The division. Its node type and organization never change, and the caller has checked both.
         under: Option<GroupId>,
     },
 }
 
-/// Facts of a tree.
+/// Events of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TreeEvent {
-    /// A node of an organization's tree hangs elsewhere.
+    /// A node of an organization's tree was moved.
     #[serde(rename = "group-tree.node-moved")]
     NodeMoved {
         /// The node.
         node: GroupId,
-        /// Its division from now on; none for the top.
+        /// The new parent division; absent at the top.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         under: Option<GroupId>,
     },
@@ -50,13 +50,13 @@ event_names!(TreeEvent {
 
 impl EventFacts for TreeEvent {}
 
-/// Why a tree refuses.
+/// Refusals of a tree.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
-    /// The division is the node itself or below it.
+    /// The division is the node itself or in its subtree.
     #[error("a group cannot hang under itself")]
     Cycle,
-    /// There would be too many levels.
+    /// The tree would have too many levels.
     #[error("a tree of groups has {DEPTH_MAX} levels at most")]
     TooDeep,
 }
@@ -70,7 +70,7 @@ impl Refuse for TreeError {
 }
 
 impl Tree {
-    /// The division that a node hangs under; none at the top.
+    /// The parent division of a node; `None` at the top.
     #[must_use]
     pub fn parent(&self, node: GroupId) -> Option<GroupId> {
         self.0.get(&node).copied()

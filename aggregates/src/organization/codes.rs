@@ -1,5 +1,5 @@
-//! Code lists: what a body, a mode, an address, a country may be called, each entry with an identifier that is the same
-//! in every installation. Identifier and text come in pairs; what is stored is the pair, so that history keeps its words.
+//! Code lists: the values for bodies, modes, addresses and countries, each entry with an identifier that is the same in
+//! every installation. Identifier and text come in pairs; the pair is stored, so that history keeps its words.
 
 use crate::text::fold;
 use crate::values::Problem;
@@ -9,23 +9,23 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 use uuid::Uuid;
 
-/// Codes without a published identifier are named within this (UUID version 5).
+/// Namespace of the identifiers of codes without a published one (UUID version 5).
 const NAMESPACE: Uuid = Uuid::from_u128(0x2f0a_7c5e_9d34_4b1c_8e61_70c9_5a1b_d3f2);
 
 /// One entry of a code list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Code {
-    /// Its identifier.
+    /// Identifier of the entry.
     pub id: Uuid,
-    /// Its display text.
+    /// Display text.
     pub text: String,
 }
 
-/// Which list.
+/// The code lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CodeList {
-    /// What may be done with an organization; see [`super::Status`].
+    /// Status of an organization; see [`super::Status`].
     Status,
     /// Category of an organization.
     Category,
@@ -43,11 +43,11 @@ pub enum CodeList {
     Region,
 }
 
-/// Text of the type that an organization has unless it is told one.
+/// Text of the default type of an organization.
 pub(super) const KIND_DEFAULT: &str = "OTHER";
 
-/// Spellings of each entry; the first is the one that is shown. The upper-case words with underscores are the samples
-/// of the published page, which have to be accepted.
+/// Spellings of each entry; the first is displayed. The upper-case words with underscores are the samples of the
+/// published page, which have to be accepted.
 const BODIES: &[&[&str]] = &[
     &["SITE"],
     &["INSTITUTION"],
@@ -74,7 +74,7 @@ const MODES: &[&[&str]] =
 const ADDRESS_KINDS: &[&[&str]] =
     &[&["Primary"], &["Secondary"], &["Mailing"], &["Billing"], &["Shipping"], &["Business"], &["Other"]];
 
-/// Identifiers that the published page shows.
+/// Identifiers on the published page.
 const PUBLISHED: [(CodeList, &str, Uuid); 2] = [
     (CodeList::Status, "Active", Uuid::from_u128(0xB1B8_327A_FAA6_4122_8710_6192_AB59_84EF)),
     (CodeList::Kind, "SITE", Uuid::from_u128(0x2A5E_92F1_C2D5_4DDA_9F1C_0A9E_7B3C_2D1A)),
@@ -82,16 +82,17 @@ const PUBLISHED: [(CodeList, &str, Uuid); 2] = [
 
 struct Lookup {
     by_id: HashMap<Uuid, (Code, Vec<String>)>,
-    /// A spelling that stands for several entries stands for none.
+    /// An ambiguous spelling, of several entries, names none.
     by_text: HashMap<String, Option<Uuid>>,
 }
 
 impl CodeList {
-    /// The entry that `id` and `text` name together. The identifier counts; the text alone is looked up, letter case
-    /// aside. Nothing, or a blank text alone, names nothing.
+    /// The entry that `id` and `text` name together. The identifier counts; the text alone is looked up,
+    /// case-insensitive. Nothing, or a blank text alone, names no entry.
     ///
     /// # Errors
-    /// `UnknownCode` for what is not in the list, `CodeMismatch` for a text that is not the identifier's.
+    /// `UnknownCode` for an entry that is not in the list, `CodeMismatch` for a text that differs from the
+    /// identifier's.
     pub fn find(self, id: Option<Uuid>, text: Option<&str>) -> Result<Option<Code>, Problem> {
         let lookup = self.lookup();
         let text = text.map(|text| fold(text.trim())).filter(|text| !text.is_empty());
@@ -157,7 +158,7 @@ pub(super) fn lies_in(region: &Code, country: &Code) -> bool {
     COUNTRIES.get(&region.id) == Some(&country.id)
 }
 
-/// An entry on its way into a lookup: what its identifier is made of, what is shown, and all its spellings.
+/// An entry before its look-up table is built: source of the identifier, displayed text, and all spellings.
 type Entry = (String, String, Vec<String>);
 
 fn plain(entries: &[&[&str]], sample: Option<&[&str]>) -> Vec<Entry> {
@@ -203,8 +204,8 @@ impl Lookup {
     }
 }
 
-/// The region that `id` and `text` name together, in `country` where that is known: names of regions are the same in
-/// many countries.
+/// The region that `id` and `text` name together, in `country` where that is known: names of regions repeat across
+/// countries.
 ///
 /// # Errors
 /// As [`CodeList::find`]; `CodeMismatch` too for a region of another country.
@@ -215,7 +216,8 @@ pub fn find_region(id: Option<Uuid>, text: Option<&str>, country: Option<&Code>)
         (None, Some(text)) => {
             let regions = &CodeList::Region.lookup().by_id;
             let named = regions.values().filter(|(_, spellings)| spellings.contains(&text)).map(|(code, _)| code);
-            // A name that even one country has twice stands for the first of them by identifier, always the same one.
+            // A name that occurs twice even within one country means the first of them by identifier, always the same
+            // one.
             named.filter(|code| lies_in(code, country)).min_by_key(|code| code.id).cloned()
         }
         _ => {

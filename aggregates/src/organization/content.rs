@@ -1,5 +1,5 @@
-//! What a caller wants an organization to be: everything that can be checked of it without looking at the organization.
-//! Fields are named as the documented body names them, since no other dialect has these parts.
+//! The content of an organization as a caller wants it, with all checks that do not need the organization. Fields are
+//! named as in the documented body, since no other dialect has these parts.
 
 use super::codes::{Code, lies_in};
 use super::profile::{AddressDetails, Details, Status};
@@ -16,7 +16,7 @@ pub const NAME_LENGTH_MAX: usize = 500;
 pub const REASON_LENGTH_MAX: usize = 255;
 /// Longest comment.
 pub const COMMENT_LENGTH_MAX: usize = 2048;
-/// Longest of most short texts: numbers of the organization, kinds of records.
+/// Longest length of most short texts: numbers of the organization, kinds of records.
 pub const SHORT_LENGTH_MAX: usize = 50;
 /// Longest web address.
 pub const WEB_URL_LENGTH_MAX: usize = 255;
@@ -26,29 +26,29 @@ pub const POSTAL_CODE_LENGTH_MAX: usize = 20;
 pub const PROPERTY_NAME_LENGTH_MAX: usize = 100;
 /// Longest value of a property.
 pub const PROPERTY_VALUE_LENGTH_MAX: usize = 500;
-/// What a web address has somewhere in it: the published pattern, brackets and all.
+/// Pattern that a web address must contain: the published one, brackets and all.
 pub const WEB_URL_PATTERN: &str =
     r"[(http(s)?):\/\/(www\.)?a-zA-Z0-9@:%._\+~#=]{2,256}\.[a-z]{2,6}\b([-a-zA-Z0-9@:%_\+.~#?&//=]*)";
 
-/// When something is asked for, and why.
+/// Time and reason of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// Now.
+    /// The current time.
     pub at: DateTime<Utc>,
-    /// Reason and comment of the whole; parts without their own inherit them.
+    /// Reason and comment of the whole command; parts without their own inherit them.
     pub remark: Remark,
-    /// Whether this deployment wants a reason for every change.
+    /// Whether this deployment requires a reason for every change.
     pub reason_needed: bool,
 }
 
 impl Stamp {
-    /// Without a reason, where none is needed.
+    /// A stamp without a reason, for deployments that require none.
     #[must_use]
     pub fn at(at: DateTime<Utc>) -> Self {
         Stamp { at, remark: Remark::default(), reason_needed: false }
     }
 
-    /// What is wrong with reason and comment, which stand in the object at `path`.
+    /// Problems of reason and comment, which are members of the object at `path`.
     pub(super) fn problems(&self, path: &str) -> Vec<Finding> {
         let mut check = Check::default();
         check.remark(path, &self.remark);
@@ -56,96 +56,96 @@ impl Stamp {
     }
 }
 
-/// Why a part is changed.
+/// Reason and comment of a change.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Remark {
-    /// Why.
+    /// Reason.
     pub reason: Option<String>,
-    /// Anything else.
+    /// Further remark.
     pub comment: Option<String>,
 }
 
-/// An organization as it shall be, master data and parts.
+/// The target state of an organization, master data and parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Its name.
+    /// Name of the organization.
     pub name: String,
-    /// Its status; left out it stays as it is, and a new organization is active.
+    /// Status; absent keeps the present one, and a new organization is active.
     pub status: Option<Status>,
-    /// Other master data. A number or kind that is left out stays as it is.
+    /// Other master data. An absent number or kind keeps its present value.
     pub details: Details,
-    /// Start of the version of the master data that the caller has seen.
+    /// Start of the version of the master data that the caller read, to detect a stale read.
     pub seen: Option<DateTime<Utc>>,
     /// Study modes.
     pub modes: Vec<ModeContent>,
     /// Addresses.
     pub addresses: Vec<AddressContent>,
-    /// Extra values; left out they stay as they are.
+    /// Extra values; absent keeps them.
     pub properties: Option<Vec<PropertyContent>>,
-    /// What a new organization is to those who sign in. One that is there already stays what it is.
+    /// Tenancy of a new organization. An existing one keeps its own.
     pub tenancy: Option<super::Tenancy>,
 }
 
-/// Which part is meant.
+/// Identity of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Identity {
-    /// One that the organization has.
+    /// A part that the organization has.
     Known(Uuid),
-    /// A new one, with this identifier.
+    /// A new part, with this identifier.
     New(Uuid),
 }
 
-/// A study mode as it shall be.
+/// The target state of a study mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModeContent {
-    /// Which assignment.
+    /// Identity of the assignment.
     pub identity: Identity,
-    /// Which mode; a known assignment keeps its own without.
+    /// The mode; absent keeps that of a known assignment.
     pub code: Option<Code>,
-    /// Kind of record; a known assignment keeps its own without.
+    /// Kind of record; absent keeps that of a known assignment.
     pub entity_type: Option<String>,
-    /// Start of the version that the caller has seen.
+    /// Start of the version that the caller read.
     pub seen: Option<DateTime<Utc>>,
-    /// Why.
+    /// Reason and comment.
     pub remark: Remark,
 }
 
-/// An address as it shall be.
+/// The target state of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AddressContent {
-    /// Which address.
+    /// Identity of the address.
     pub identity: Identity,
-    /// What it says. A known address keeps its kind of record without one.
+    /// Content of the address. Without a kind of record, a known address keeps its own.
     pub details: AddressDetails,
-    /// Extra values; left out they stay as they are.
+    /// Extra values; absent keeps them.
     pub properties: Option<Vec<PropertyContent>>,
-    /// Start of the version that the caller has seen.
+    /// Start of the version that the caller read.
     pub seen: Option<DateTime<Utc>>,
-    /// Why.
+    /// Reason and comment.
     pub remark: Remark,
 }
 
-/// An extra value as it shall be.
+/// The target state of an extra value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PropertyContent {
-    /// Its name, unique within its record.
+    /// Name, unique within its record.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
-    /// Kind of record; a known property keeps its own without.
+    /// Kind of record; absent keeps that of a known property.
     pub entity_type: Option<String>,
-    /// Why.
+    /// Reason and comment.
     pub remark: Remark,
 }
 
 impl Content {
-    /// An organization with nothing but a name.
+    /// An organization with only a name.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Content { name: name.into(), ..Content::default() }
     }
 
-    /// Everything that is wrong with it, whatever organization it is for.
+    /// Problems of the content, independent of the organization.
     #[must_use]
     pub fn problems(&self) -> Vec<Finding> {
         let mut check = Check::default();
@@ -175,14 +175,14 @@ impl Content {
     }
 }
 
-/// Everything that is wrong with a name.
+/// Problems of a name.
 pub(super) fn name_problems(name: &str) -> Vec<Finding> {
     let mut check = Check::default();
     check.name(name);
     check.findings
 }
 
-/// Everything that is wrong with the grounds of a retirement.
+/// Problems of the grounds of a retirement.
 pub(super) fn grounds_problems(grounds: Option<&str>) -> Vec<Finding> {
     let mut check = Check::default();
     check.text("", "reasonForDelete", grounds, REASON_LENGTH_MAX);

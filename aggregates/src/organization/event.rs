@@ -1,5 +1,5 @@
-//! What can have happened to an organization. One event for each part that a command really changed, with the version
-//! of the part that it opened and the reason that the part was given.
+//! Events of an organization: one for each part that a command really changed, with the new version of the part and the
+//! reason for the part.
 
 use super::profile::{Address, Details, Edition, Mode, Profile, Property, Status};
 use super::tenancy::Tenancy;
@@ -8,7 +8,7 @@ use crate::values::{OrganizationAddressId, OrganizationModeId};
 use crate::{Claim, ClaimKey};
 use serde::{Deserialize, Serialize};
 
-/// Facts of an organization.
+/// Events of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -17,53 +17,53 @@ pub enum OrganizationEvent {
     /// An organization was registered, with all its parts.
     #[serde(rename = "organization.registered")]
     Registered(Box<Profile>),
-    /// An organization has another name.
+    /// An organization was renamed.
     #[serde(rename = "organization.renamed")]
     Renamed {
-        /// Name from now on.
+        /// The new name.
         name: String,
         edition: Edition,
     },
-    /// An organization has another status.
+    /// The status of an organization changed.
     #[serde(rename = "organization.status-changed")]
     StatusChanged {
-        /// Status from now on.
+        /// The new status.
         status: Status,
         edition: Edition,
-        /// Grounds of a retirement, where they were given apart from the reason.
+        /// Grounds of a retirement, if given apart from the reason.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grounds: Option<String>,
     },
     /// Other master data of an organization changed.
     #[serde(rename = "organization.details-amended")]
     DetailsAmended { details: Box<Details>, edition: Edition },
-    /// An organization is in one more study mode.
+    /// A study mode was added to an organization.
     #[serde(rename = "organization.mode-added")]
     ModeAdded { mode: Mode },
     /// An organization's assignment of a study mode changed.
     #[serde(rename = "organization.mode-amended")]
     ModeAmended { mode: Mode },
-    /// An organization is in a study mode no longer; the edition says since when and why.
+    /// A study mode of an organization ended; the edition has the time and the reason.
     #[serde(rename = "organization.mode-ended")]
     ModeEnded {
         /// The assignment that ended.
         mode_id: OrganizationModeId,
         edition: Edition,
     },
-    /// An organization has one more address.
+    /// An address was added to an organization.
     #[serde(rename = "organization.address-added")]
     AddressAdded { address: Address },
     /// An address of an organization changed.
     #[serde(rename = "organization.address-amended")]
     AddressAmended { address: Address },
-    /// An address is an organization's no longer; the edition says since when and why.
+    /// An address of an organization ended; the edition has the time and the reason.
     #[serde(rename = "organization.address-ended")]
     AddressEnded {
         /// The address that ended.
         address_id: OrganizationAddressId,
         edition: Edition,
     },
-    /// An organization has one more extra value.
+    /// An extra value was added to an organization.
     #[serde(rename = "organization.property-added")]
     PropertyAdded {
         /// Name of the extra value.
@@ -77,48 +77,48 @@ pub enum OrganizationEvent {
         name: String,
         property: Property,
     },
-    /// An extra value of an organization is there no longer; the edition says since when and why.
+    /// An extra value of an organization ended; the edition has the time and the reason.
     #[serde(rename = "organization.property-ended")]
     PropertyEnded {
         /// Name of the extra value.
         name: String,
         edition: Edition,
     },
-    /// An organization was put away.
+    /// An organization was archived.
     #[serde(rename = "organization.archived")]
     Archived { edition: Edition },
-    /// An organization was taken out again.
+    /// An organization was restored from the archive.
     #[serde(rename = "organization.restored")]
     Restored { edition: Edition },
-    /// An organization takes part in an active study.
+    /// An organization was assigned to an active study.
     #[serde(rename = "organization.study-assigned")]
     StudyAssigned {
         /// The study.
         study_id: String,
         edition: Edition,
     },
-    /// An organization takes part in no active study any more.
+    /// An organization was released from its active study.
     #[serde(rename = "organization.study-released")]
     StudyReleased { edition: Edition },
-    /// An organization refers to other features and themes.
+    /// The features and themes of an organization changed.
     #[serde(rename = "organization.references-amended")]
     ReferencesAmended {
-        /// All features from now on.
+        /// All features after the change.
         features: Vec<String>,
-        /// All themes from now on.
+        /// All themes after the change.
         themes: Vec<String>,
         edition: Edition,
     },
-    /// What an organization is to those who sign in changed: handle, access mode, classification, theme or sign-in.
+    /// The tenancy of an organization changed: handle, access mode, classification, theme or sign-in.
     #[serde(rename = "organization.tenancy-amended")]
     TenancyAmended {
-        /// The handle before.
+        /// The former handle.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former_handle: Option<String>,
         tenancy: Box<Tenancy>,
         edition: Edition,
     },
-    /// An organization is gone. Its identifier is never given again.
+    /// An organization was deleted. Its identifier is never reused.
     #[serde(rename = "organization.deleted")]
     Deleted {
         /// The handle that is free again.
@@ -160,7 +160,7 @@ impl EventFacts for OrganizationEvent {
             }
             OrganizationEvent::TenancyAmended { former_handle, tenancy, .. } => {
                 let (former, handle) = (key(former_handle), key(&tenancy.handle));
-                // Another letter case is the same handle.
+                // A handle that differs only in letter case is the same handle.
                 if former == handle {
                     return vec![];
                 }
@@ -181,7 +181,7 @@ impl EventFacts for OrganizationEvent {
 }
 
 impl OrganizationEvent {
-    /// The version that the event opened or, of a part that ended, what ended its last one.
+    /// The version that the event opened; for a removed part, the edition that ended it.
     #[must_use]
     pub fn edition(&self) -> &Edition {
         match self {
@@ -209,7 +209,7 @@ impl OrganizationEvent {
         }
     }
 
-    /// Whether it opened a version of the master data, and not of another part.
+    /// Whether the event opened a version of the master data, rather than of another part.
     pub(super) fn is_of_master_data(&self) -> bool {
         match self {
             OrganizationEvent::ModeAdded { .. }

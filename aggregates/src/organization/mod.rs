@@ -1,7 +1,7 @@
-//! The Organization aggregate, one for all dialects: who an organization is, where it is, which study modes it is in.
+//! The Organization aggregate, one for all dialects: master data, addresses and study modes.
 //!
 //! Every part (master data, a mode, an address, an extra value) has versions: a change ends the present one and opens
-//! another, with the reason that the part was given or, without one, that of the whole.
+//! another, with the reason given for the part or else for the whole.
 
 pub mod codes;
 mod content;
@@ -30,121 +30,121 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// An organization's life: none, there, gone.
+/// Life cycle of an organization: absent, present, deleted.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Organization {
     /// Never registered.
     #[default]
     Absent,
-    /// There, in whichever status.
+    /// Present, in any status.
     Present(Box<Record>),
     /// Deleted for good.
     Deleted,
 }
 
-/// What decisions about an organization need.
+/// State for decisions about an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// The organization in its current version.
     pub profile: Profile,
-    /// Starts of the former versions of the parts that are there, by identifier; that of the organization stands for
-    /// its master data. Each ended when the next one started.
+    /// Starts of the former versions of the present parts, by identifier; that of the organization stands for its
+    /// master data. Each ended when the next one started.
     pub superseded: BTreeMap<Uuid, Vec<DateTime<Utc>>>,
     /// Start of the latest version of any part.
     pub latest: DateTime<Utc>,
 }
 
-/// What can be asked of an organization.
+/// Commands of an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OrganizationCommand {
     /// Registers a new organization.
     Register {
-        /// Its identifier.
+        /// Identifier of the organization.
         id: OrganizationId,
-        /// What it is; no part may be known already.
+        /// Target state; no part may be known already.
         content: Box<Content>,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Gives it another name.
+    /// Renames the organization.
     Rename {
-        /// The name.
+        /// The new name.
         name: String,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Makes it what the content says: known parts are changed, new ones added, absent ones ended.
+    /// Replaces the content: known parts are changed, new ones added, absent ones ended.
     Replace {
-        /// What it shall be.
+        /// Target state.
         content: Box<Content>,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
-        /// Whether the caller may retire it and take it out of retirement.
+        /// Whether the caller may retire the organization and reverse a retirement.
         may_end: bool,
     },
-    /// Makes it take part in nothing any more.
+    /// Retires the organization: it takes part in nothing any more.
     Retire {
-        /// Grounds, where they are given apart from the reason.
+        /// Grounds, if given apart from the reason.
         grounds: Option<String>,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Puts it away.
+    /// Archives the organization.
     Archive(Stamp),
-    /// Takes it out again.
+    /// Restores the organization from the archive.
     Restore(Stamp),
-    /// Lets it take part in an active study, which from then on forbids some changes.
+    /// Assigns an active study, which from then on forbids some changes.
     AssignStudy {
         /// The study.
         study_id: String,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Ends its part in the active study.
+    /// Ends the assignment to the active study.
     ReleaseStudy(Stamp),
-    /// Sets the features and themes that it refers to.
+    /// Sets the referenced features and themes.
     Refer {
-        /// All features from now on.
+        /// All features after the change.
         features: Vec<String>,
-        /// All themes from now on.
+        /// All themes after the change.
         themes: Vec<String>,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Changes what it is to those who sign in.
+    /// Changes the tenancy.
     AmendTenancy {
         /// The changes.
         amendment: Box<TenancyAmendment>,
-        /// When and why.
+        /// Time and reason.
         stamp: Stamp,
     },
-    /// Deletes it for good.
+    /// Deletes the organization for good.
     Delete(Stamp),
 }
 
-/// Why an organization refuses.
+/// Refusals of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrganizationError {
-    /// There is no such organization.
+    /// Organization not found.
     #[error("organization not found")]
     NotFound,
-    /// The identifier is taken, if only by a deleted one.
+    /// The identifier is taken, perhaps by a deleted organization.
     #[error("organization is already registered")]
     AlreadyRegistered,
-    /// Some fields are not as they must be; all of them are named.
+    /// Some fields are invalid; all of them are named.
     #[error("{} field(s) refused", .0.len())]
     Invalid(Vec<Finding>),
-    /// The caller saw versions that are superseded; the fields that say so.
+    /// Stale read: these fields name superseded versions.
     #[error("the organization was changed in the meantime")]
     Superseded(Vec<String>),
-    /// An active study needs what would be taken away.
+    /// An active study needs the part to be removed.
     #[error("the organization takes part in an active study")]
     ActiveStudy,
-    /// Nothing is added to a retired organization.
+    /// A retired organization accepts no additions.
     #[error("the organization is retired")]
     Retired,
-    /// The caller may neither retire the organization nor take it out of retirement.
+    /// The caller may neither retire the organization nor reverse a retirement.
     #[error("the caller may neither retire the organization nor take it out of retirement")]
     EndNotAllowed,
 }
@@ -186,7 +186,7 @@ impl Decide for Organization {
             (Organization::Present(_) | Organization::Deleted, Register { .. }) => {
                 Err(OrganizationError::AlreadyRegistered)
             }
-            // What could be refused of any organization is told first, as for one that is there.
+            // Refusals that do not depend on the organization come first, as for one that exists.
             (Organization::Absent | Organization::Deleted, OrganizationCommand::Replace { content, stamp, .. }) => {
                 let mut findings = content.problems();
                 findings.extend(stamp.problems("organization"));
@@ -203,7 +203,7 @@ impl Decide for Organization {
 }
 
 impl Organization {
-    /// The organization in its current version, if there is one.
+    /// The organization in its current version, unless absent or deleted.
     #[must_use]
     pub fn profile(&self) -> Option<&Profile> {
         match self {
@@ -212,8 +212,7 @@ impl Organization {
         }
     }
 
-    /// Refuses additions to an organization that is not there or retired: members, roles, groups, people in groups,
-    /// individuals.
+    /// Refuses additions to an absent or retired organization: members, roles, groups, people in groups, individuals.
     ///
     /// # Errors
     /// `NotFound`, `Retired`.
@@ -225,7 +224,7 @@ impl Organization {
         }
     }
 
-    /// Everything that is wrong with a replacement of this organization.
+    /// Problems of a replacement of this organization.
     #[must_use]
     pub fn problems(&self, content: &Content, stamp: &Stamp) -> Vec<Finding> {
         match self {
@@ -247,7 +246,7 @@ impl Organization {
             }
             (Organization::Present(_), OrganizationEvent::Deleted { .. }) => *self = Organization::Deleted,
             (Organization::Present(record), event) => record.evolve(&event),
-            // Nothing but a registration can come first; what happened, happened.
+            // Only a registration can be the first event; recorded events are never refused.
             (Organization::Absent | Organization::Deleted, _) => {}
         }
     }
@@ -298,7 +297,7 @@ impl Record {
         }
     }
 
-    /// One change of the master data as a whole. Asking for what is so already is no error.
+    /// One change of the master data as a whole. Asking for the present state is no error.
     fn change(
         &self,
         stamp: &Stamp,
@@ -333,11 +332,11 @@ impl Record {
         findings
     }
 
-    /// Fields of the content that name a version which has ended.
+    /// Fields of the content that name a superseded version.
     fn superseded_of(&self, content: &Content) -> Vec<String> {
         let former = |id: Uuid, seen: Option<DateTime<Utc>>| {
             let starts = self.superseded.get(&id);
-            // Versions start at whole milliseconds; what a caller adds to one is not of ours.
+            // Versions start at whole milliseconds; any finer part comes from the caller and is ignored.
             seen.is_some_and(|seen| starts.is_some_and(|starts| starts.contains(&seen)))
         };
         let id = |identity: Identity| match identity {

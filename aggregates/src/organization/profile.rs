@@ -1,4 +1,4 @@
-//! What an organization consists of, and how events change it. Read models hold the same.
+//! The state of an organization, and its changes by events. Read models hold the same.
 
 use super::codes::{Code, CodeList};
 use super::event::OrganizationEvent;
@@ -15,54 +15,54 @@ use std::collections::BTreeMap;
 pub struct Profile {
     /// The organization.
     pub id: OrganizationId,
-    /// Its name; need not be unique.
+    /// Name; need not be unique.
     pub name: String,
     /// Status from now on.
     pub status: Status,
-    /// Whether it is put away.
+    /// Whether the organization is archived.
     pub archived: bool,
-    /// Everything else of its master data.
+    /// All other master data.
     pub details: Details,
     /// Version of name, status, archive state, details, study and references together.
     pub edition: Edition,
-    /// Study modes in the order in which they were added.
+    /// Study modes in the order of their addition.
     pub modes: Vec<Mode>,
-    /// Addresses in the order in which they were added.
+    /// Addresses in the order of their addition.
     pub addresses: Vec<Address>,
     /// Extra values by their names.
     pub properties: BTreeMap<String, Property>,
-    /// Active study that it takes part in.
+    /// Active study of the organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub study_id: Option<String>,
-    /// Features that it refers to.
+    /// Referenced features.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
-    /// Themes that it refers to.
+    /// Referenced themes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub themes: Vec<String>,
-    /// What the organization is to those who sign in.
+    /// The tenancy of the organization.
     #[serde(default, skip_serializing_if = "Tenancy::is_unsaid")]
     pub tenancy: Tenancy,
 }
 
-/// What may be done with an organization.
+/// Status of an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Status {
-    /// It takes part in everything.
+    /// Takes part in everything.
     #[default]
     Active,
-    /// It takes part in nothing new.
+    /// Takes part in nothing new.
     Restricted,
-    /// It takes part in nothing.
+    /// Takes part in nothing.
     Retired,
 }
 
 impl Status {
-    /// Every status.
+    /// All statuses.
     pub const ALL: [Status; 3] = [Status::Active, Status::Restricted, Status::Retired];
 
-    /// Its display text.
+    /// Display text.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Status {
         Status::ALL.into_iter().find(|status| status.text() == code.text)
     }
 
-    /// Its code.
+    /// Code of the status.
     #[must_use]
     pub fn code(self) -> Code {
         let found = CodeList::Status.find(None, Some(self.text()));
@@ -86,7 +86,7 @@ impl Status {
     }
 }
 
-/// Master data that may be left out. Lengths are in characters.
+/// Optional master data. Lengths are in characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OrganizationDetails"))]
@@ -127,14 +127,14 @@ pub struct Details {
     pub msa_end: Option<DateTime<Utc>>,
 }
 
-/// A version of a part: since when, and why it was made. It ends when the next one starts.
+/// A version of a part: its start and its reason. It ends when the next one starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Edition {
-    /// When it took effect, in whole milliseconds; later than every version of the organization before it.
+    /// Start of the version, in whole milliseconds; later than every earlier version of the organization.
     pub start: DateTime<Utc>,
-    /// Why, in up to 255 characters.
+    /// Reason, up to 255 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Free remark of up to 2048 characters.
@@ -142,7 +142,7 @@ pub struct Edition {
     pub comment: Option<String>,
 }
 
-/// A study mode that the organization is in.
+/// A study mode of the organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OrganizationMode"))]
@@ -150,7 +150,7 @@ pub struct Edition {
 pub struct Mode {
     /// Identity of the assignment.
     pub id: OrganizationModeId,
-    /// Which mode; no two assignments have the same.
+    /// The mode; no two assignments have the same.
     pub code: Code,
     /// Kind of record it was filed under, up to 50 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,11 +171,11 @@ pub struct Address {
     pub details: AddressDetails,
     /// Extra values by their names.
     pub properties: BTreeMap<String, Property>,
-    /// Its version, properties included.
+    /// Version of the address, properties included.
     pub edition: Edition,
 }
 
-/// What an address says.
+/// Content of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OrganizationAddressDetails", extend("required" = ["postalCode", "mainPrimary"])))]
@@ -201,7 +201,7 @@ pub struct AddressDetails {
     /// Country.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<Code>,
-    /// Whether it is the main address, of which there is one at most.
+    /// Whether it is the main address; at most one is.
     pub main_primary: bool,
     /// Kind of record it was filed under, up to 50 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -214,7 +214,7 @@ pub struct AddressDetails {
 #[cfg_attr(test, schemars(rename = "OrganizationProperty"))]
 #[serde(rename_all = "camelCase")]
 pub struct Property {
-    /// Its value, up to 500 characters.
+    /// The value, up to 500 characters.
     pub value: String,
     /// Kind of record it was filed under, up to 50 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -224,7 +224,7 @@ pub struct Property {
 }
 
 impl Profile {
-    /// Takes an event in. A registration replaces everything, and a deletion is the state's, not the profile's.
+    /// Applies an event. A registration replaces everything; a deletion is applied by the state, not the profile.
     pub fn evolve(&mut self, event: &OrganizationEvent) {
         use OrganizationEvent as Event;
         match event {
@@ -260,7 +260,7 @@ impl Profile {
 }
 
 impl Profile {
-    /// A copy with only those addresses and modes that the event concerns; `None` if it concerns all of them.
+    /// A copy with only the addresses and modes of the event; `None` if the event concerns all of them.
     #[must_use]
     pub fn concerned(&self, event: &OrganizationEvent) -> Option<Self> {
         use OrganizationEvent as Event;

@@ -1,4 +1,4 @@
-//! Comparing what an organization shall be with what it is, part by part.
+//! Comparison of the target state of an organization with its present one, part by part.
 
 use super::content::{AddressContent, Content, Identity, ModeContent, PropertyContent, Remark, Stamp};
 use super::event::OrganizationEvent;
@@ -9,14 +9,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Start of the version that a change at `at` opens: after every version before it, on whichever node's clock.
+/// Start of the version that a change at `at` opens: later than every earlier version, even where node clocks differ.
 pub(super) fn start_after(latest: Option<DateTime<Utc>>, at: DateTime<Utc>) -> DateTime<Utc> {
     let at = DateTime::from_timestamp_millis(at.timestamp_millis()).unwrap_or(at);
     latest.map_or(at, |latest| at.max(latest + TimeDelta::milliseconds(1)))
 }
 
-/// The edition that a change of a part opens; a part without a reason or comment of its own inherits them. Blank text
-/// says nothing.
+/// The edition that a change of a part opens; a part without its own reason or comment inherits those of the whole.
+/// Blank text counts as absent.
 pub(super) fn edition(start: DateTime<Utc>, own: &Remark, whole: &Remark) -> Edition {
     let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let text = |own: &Option<String>, whole: &Option<String>| said(own).or_else(|| said(whole));
@@ -65,7 +65,7 @@ pub(super) fn registered(
     Ok(profile)
 }
 
-/// What has to happen for the organization to be as `content` says.
+/// The events that bring the organization to `content`.
 pub(super) fn replace(
     record: &Record,
     content: &Content,
@@ -94,11 +94,11 @@ pub(super) fn replace(
     Ok(changes.events)
 }
 
-/// Whether an active study needs what the event would take away.
+/// Whether an active study needs the part that the event would remove.
 pub(super) fn needed_by_study(profile: &Profile, event: &OrganizationEvent) -> bool {
     match event {
         OrganizationEvent::StatusChanged { status, .. } => *status != Status::Active,
-        // An assignment that names another mode takes the former one away.
+        // An assignment of another mode removes the former one.
         OrganizationEvent::ModeAmended { mode } => {
             profile.modes.iter().any(|former| former.id == mode.id && former.code != mode.code)
         }
@@ -123,7 +123,7 @@ pub(super) fn needed_by_study(profile: &Profile, event: &OrganizationEvent) -> b
     }
 }
 
-/// Modes that stand twice once the assignments that name none have kept their own.
+/// Modes that occur twice after assignments without a mode have kept their own.
 pub(super) fn repeated_modes(content: &Content, profile: &Profile) -> Vec<Finding> {
     let own = |id: Uuid| profile.modes.iter().find(|mode| mode.id.0 == id).map(|mode| &mode.code);
     let codes: Vec<_> = content
@@ -135,7 +135,7 @@ pub(super) fn repeated_modes(content: &Content, profile: &Profile) -> Vec<Findin
         })
         .collect();
     let repeated = |index: usize| {
-        // Two that name the same are found without looking at the organization.
+        // Two that name the same mode are found without the organization.
         let earlier = (0..index).find(|&earlier| codes[index].is_some() && codes[earlier] == codes[index]);
         earlier.is_some_and(|earlier| content.modes[index].code.is_none() || content.modes[earlier].code.is_none())
     };
@@ -143,7 +143,7 @@ pub(super) fn repeated_modes(content: &Content, profile: &Profile) -> Vec<Findin
     (0..codes.len()).filter(|&index| repeated(index)).map(finding).collect()
 }
 
-/// Parts that the content names by an identifier which nothing of `profile` has.
+/// Parts of the content with an identifier that `profile` does not have.
 pub(super) fn unknown_parts(content: &Content, profile: Option<&Profile>) -> Vec<Finding> {
     let mode = |id: Uuid| profile.is_some_and(|profile| profile.modes.iter().any(|mode| mode.id.0 == id));
     let address = |id: Uuid| profile.is_some_and(|profile| profile.addresses.iter().any(|address| address.id.0 == id));
@@ -179,7 +179,7 @@ impl Changes<'_> {
         }
     }
 
-    /// The edition that a change of the part at `path` opens. Who ends a part says why for the whole.
+    /// The edition that a change of the part at `path` opens. A removed part has the reason of the whole.
     fn edition(&mut self, path: &str, own: &Remark) -> Edition {
         let edition = edition(self.start, own, &self.stamp.remark);
         if self.stamp.reason_needed && edition.reason.is_none() {
@@ -237,7 +237,7 @@ impl Changes<'_> {
         }
     }
 
-    /// What is left out is ended first, so that a mode may move to a new assignment.
+    /// Absent parts are ended first, so that a mode may move to a new assignment.
     fn end_parts(&mut self, profile: &Profile, content: &Content) {
         for mode in &profile.modes {
             if !content.modes.iter().any(|kept| kept.identity == Identity::Known(mode.id.0)) {
@@ -303,7 +303,7 @@ impl Changes<'_> {
         });
     }
 
-    /// The extra values as they shall be; those that stay the same keep their versions.
+    /// The target extra values; unchanged ones keep their versions.
     fn properties(
         &mut self,
         path: &str,

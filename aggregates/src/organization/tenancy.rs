@@ -1,4 +1,4 @@
-//! What an organization is to those who sign in: its handle, and how its people work together.
+//! The tenancy of an organization: its handle, access and sign-in.
 
 use super::content;
 use super::replace;
@@ -12,10 +12,10 @@ use uuid::Uuid;
 pub const HANDLE_LENGTH_MAX: usize = 255;
 /// Longest kind of provider and longest web address, in characters.
 const TEXT_LENGTH_MAX: usize = 255;
-/// Time zone of an organization that names none.
+/// Default time zone of an organization.
 pub const TIME_ZONE_DEFAULT: &str = "UTC";
 
-/// Who sees the individuals of an organization.
+/// Rule by which providers see the individuals of an organization.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -23,44 +23,43 @@ pub enum Authorization {
     /// Every provider sees every individual.
     #[default]
     Open,
-    /// Only those who stand in groups with them, and admins.
+    /// Only providers who share a group with the individual, and admins.
     Restricted,
 }
 
-/// What an organization is to those who sign in.
+/// The tenancy of an organization.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OrganizationTenancy", extend("required" = ["authorization"])))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tenancy {
-    /// Name that no other organization has, letter case aside. Only organizations from before there were handles have
-    /// none.
+    /// Unique name, case-insensitive. Only organizations registered before handles were introduced have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handle: Option<String>,
-    /// Which providers see which individuals.
+    /// Rule by which providers see individuals.
     pub authorization: Authorization,
-    /// Class that the organization counts as in reports.
+    /// Class of the organization in reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// What kind of provider it is, in its own words.
+    /// Kind of provider, in the organization's own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider_type: Option<String>,
     /// Theme of the organization.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub theme_id: Option<Uuid>,
-    /// Where its providers sign in, if not here.
+    /// Sign-in page of the organization's providers, if not this service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in_url: Option<String>,
 }
 
 impl Tenancy {
-    /// Whether nothing was ever said.
+    /// Whether every member is unset.
     #[must_use]
     pub fn is_unsaid(&self) -> bool {
         *self == Tenancy::default()
     }
 
-    /// Everything that is wrong with it.
+    /// Problems of the tenancy.
     pub(super) fn problems(&self) -> Vec<Finding> {
         let text = |value: &Option<String>, max| match value {
             Some(text) if text.chars().count() > max => Err(Problem::TooLong { max }),
@@ -79,29 +78,29 @@ impl Tenancy {
     }
 }
 
-/// Changes of an organization as a tenant. What is absent stays as it is.
+/// Changes of the tenancy. Absent members stay as they are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct TenancyAmendment {
-    /// Another handle.
+    /// The new handle.
     pub handle: Option<String>,
-    /// Another name for people.
+    /// The new display name.
     pub name: Option<String>,
-    /// Another time zone (IANA name).
+    /// The new time zone (IANA name).
     pub time_zone: Option<String>,
-    /// Which providers see which individuals.
+    /// The new rule by which providers see individuals.
     pub authorization: Option<Authorization>,
-    /// What it counts as.
+    /// The new class in reports.
     pub classification: Option<Classification>,
-    /// What kind of provider it is.
+    /// The new kind of provider.
     pub provider_type: Option<String>,
-    /// Its theme; `Some(None)` for none.
+    /// The new theme; `Some(None)` clears it.
     pub theme_id: Option<Option<Uuid>>,
-    /// Where its providers sign in; `Some(None)` for here.
+    /// The new sign-in page of its providers; `Some(None)` for this service.
     pub sign_in_url: Option<Option<String>>,
 }
 
 impl Record {
-    /// One event for each part that is different; all of them open one version of the master data.
+    /// One event for each changed part; all of them open one version of the master data.
     pub(super) fn amend_tenancy(
         &self,
         amendment: TenancyAmendment,

@@ -1,4 +1,4 @@
-//! Acts on an account that end its other sessions while the one that asks goes on.
+//! Actions on an account that end its other sessions but keep the calling one.
 
 use super::membership::profile;
 use super::sessions::renew;
@@ -6,16 +6,16 @@ use super::{Step, Streams};
 use crate::user::{Phone, User, UserCommand};
 use crate::values::{EmailAddress, SessionId, UserId};
 
-/// An address of a user.
+/// A contact of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Contact {
-    /// By e-mail.
+    /// E-mail address.
     Email(EmailAddress),
-    /// By telephone.
+    /// Telephone number.
     Phone(Phone),
 }
 
-/// Notes that the address that is shown was found to be the user's. All sessions end but the one that asks.
+/// Records that the shown contact was verified as the user's. All sessions but the calling one end.
 ///
 /// # Errors
 /// `OtherEmail`, `OtherPhone`; other refusals of the user.
@@ -29,11 +29,11 @@ pub fn confirm_contact(streams: &mut Streams, user: UserId, session: Option<Sess
     renew(streams, session.filter(|_| confirmed), epoch)
 }
 
-/// Replaces the password hash `former`, with which the shown password was compared. The user's other sessions end
-/// unless they are to be kept; the one that asks goes on.
+/// Replaces the password hash `former`, with which the given password was compared. The user's other sessions end
+/// unless they are to be kept; the calling one goes on.
 ///
 /// # Errors
-/// `OtherPassword` if another change was faster.
+/// `OtherPassword` for a lost race against another change.
 pub fn change_password(
     streams: &mut Streams,
     user: UserId,

@@ -5,18 +5,18 @@ use crate::feature::FeatureId;
 use crate::feature::setting::{FeatureSetting, Setting, SettingCommand, Switch, Target};
 use crate::values::{FeatureSettingId, UserId};
 
-/// A user whom a feature is assigned to.
+/// A user to whom a feature is assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Assignee {
     /// The user.
     pub user: UserId,
-    /// The user's setting of the feature, as far as one is known.
+    /// The user's setting of the feature, if one is known.
     pub known: Option<FeatureSettingId>,
-    /// Identifier of the setting that is created where there is none.
+    /// Identifier for a setting that has to be created.
     pub new: FeatureSettingId,
 }
 
-/// Sets a feature to `switch` for users, wherever they are: settings that are there are switched, missing ones created.
+/// Sets a feature to `switch` for users in all organizations: existing settings are switched, missing ones created.
 ///
 /// # Errors
 /// Refusals of the settings.
@@ -40,7 +40,7 @@ pub fn assign(streams: &mut Streams, feature: &FeatureId, assignees: &[Assignee]
     Ok(())
 }
 
-/// Removes settings; those that are gone are passed over.
+/// Removes settings; removed ones are skipped.
 ///
 /// # Errors
 /// Refusals of the settings.

@@ -1,4 +1,4 @@
-//! The guards of an attempt to sign in: whether it may be made, and what follows from its success or failure.
+//! The guards of a sign-in attempt: whether it is allowed, and the effects of its success or failure.
 
 use super::{Step, Streams, Unloaded};
 use crate::session::guard::{Guard, GuardCommand, GuardError, Subject};
@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 /// Counters of one attempt, by the digests that name their streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counters {
-    /// The name in all networks.
+    /// Counter of the name in all networks.
     pub name: String,
-    /// The name in the network.
+    /// Counter of the name in the network.
     pub pair: String,
-    /// The network.
+    /// Counter of the network.
     pub network: String,
 }
 
-/// One of an attempt's [`Counters`] each: of the name, of the name in the network, of the network.
+/// One value for each of an attempt's [`Counters`]: of the name, of the name in the network, of the network.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// The name in all networks.
@@ -27,13 +27,13 @@ pub struct Counts {
 }
 
 impl Counters {
-    /// Refuses an attempt after too many failures: those that are `recorded` in events, and `further` ones.
+    /// Refuses an attempt after too many failures: those `recorded` in events, and `further` ones.
     ///
     /// # Errors
     /// `Locked`.
     pub fn check(&self, recorded: &Counts, further: &Counts, now: DateTime<Utc>) -> Result<(), GuardError> {
         recorded.pair.check_with(&further.pair, Subject::NameInNetwork, now)?;
-        // Others cannot keep the owner of a name out of where the owner has been.
+        // Attackers cannot lock the owner of a name out of networks that the owner has used.
         if recorded.name.knows(&self.network, now) {
             return Ok(());
         }
@@ -41,8 +41,7 @@ impl Counters {
         recorded.network.check_with(&further.network, Subject::Network, now)
     }
 
-    /// Notes a success, from a network that is known from then on. It is refused if failures that were noted meanwhile
-    /// are too many.
+    /// Records a success; its network is known from then on. Refused if concurrent failures are too many.
     ///
     /// # Errors
     /// `Locked`.
@@ -53,8 +52,8 @@ impl Counters {
         Ok(())
     }
 
-    /// Notes a failure of an account, and `counted` failures of the network that are put down with it. A name that
-    /// nobody has leaves no event.
+    /// Records a failure of an account, and `counted` failures of the network with it. A name without an account leaves
+    /// no event.
     ///
     /// # Errors
     /// `Locked`, if there are too many failures already.
@@ -71,7 +70,7 @@ impl Counters {
     }
 }
 
-/// Notes a failure, unless there are too many already.
+/// Records a failure, unless there are too many already.
 ///
 /// # Errors
 /// `Locked`.

@@ -1,9 +1,9 @@
-//! Processes: decisions over several aggregates, each of which is committed as a whole or not at all.
+//! Processes: decisions over several aggregates, each committed as a whole or not at all.
 //!
-//! A process is a plain function over [`Streams`]. It decides by the states that are loaded and adds events to them. On
-//! a stream that is not loaded it stops with [`Stop::Need`]; its runner loads the stream and runs it again from its
-//! start, so it must be a pure function: everything else that it decides by (new identifiers, the time, hashes) comes
-//! in with its arguments. Here is no I/O: loading, committing and retrying are the executor's.
+//! A process is a plain function over [`Streams`]. It decides by the loaded states and adds events to them. On a stream
+//! that is not loaded it stops with [`Stop::Need`]; its runner loads the stream and runs it again from its start, so it
+//! must be a pure function: all other inputs (new identifiers, the time, hashes) are arguments. There is no I/O here:
+//! the executor loads, commits and retries.
 
 pub mod accounts;
 pub mod features;
@@ -48,7 +48,7 @@ impl<E: Into<Refusal>> From<E> for Stop<Refusal> {
 }
 
 impl<E> Stop<E> {
-    /// The same with another kind of refusal.
+    /// Converts the refusal.
     pub fn map<F>(self, refusal: impl FnOnce(E) -> F) -> Stop<F> {
         match self {
             Stop::Need(streams) => Stop::Need(streams),
@@ -58,14 +58,14 @@ impl<E> Stop<E> {
     }
 }
 
-/// The answer of a process over several aggregates.
+/// Result of a process over several aggregates.
 pub type Step<T> = Result<T, Stop<Refusal>>;
 
 fn refused<T>(refusal: impl Into<Refusal>) -> Step<T> {
     Err(Stop::Refused(refusal.into()))
 }
 
-/// Stops unless the aggregate is at the version that the caller named, if one was.
+/// Stops unless the aggregate is at the version that the caller named, if any.
 fn check_version<A: Decide>(streams: &mut Streams, id: impl Display, expected: Option<u64>) -> Step<()> {
     match expected {
         Some(expected) if streams.version::<A>(id)? != expected => Err(Stop::OtherVersion),

@@ -1,4 +1,4 @@
-//! Moves of groups: a task is queued, and carried out later in the commit that ends it.
+//! Moves of groups: a task is queued, and its move is committed later together with its end.
 
 use super::groups::{GroupRef, check_changeable};
 use super::{Step, Streams, refused};
@@ -8,7 +8,7 @@ use crate::group::{Group, GroupCommand, GroupError, SystemGroup};
 use crate::task::{Task, TaskCommand, Work};
 use crate::values::{GroupId, TaskId};
 
-/// Queues a move of a group to under a division, or to the top, if it can be made as things are.
+/// Queues a move of a group under a division, or to the top, if the present state allows it.
 ///
 /// # Errors
 /// `OfTheSystem`, `OtherOrganization`, `NotADivision`, `Cycle`, `TooDeep`.
@@ -24,7 +24,7 @@ pub fn queue(streams: &mut Streams, task: TaskId, group: GroupRef, to: Option<Gr
             None => return refused(GroupError::NotFound),
         }
     }
-    // Not carried out yet: the tree decides again when the move's turn has come.
+    // A check only: the tree decides again when the move is carried out.
     streams.state::<Tree>(organization)?.decide(TreeCommand::Hang { node: group.id, under: to })?;
     let work = Work::MoveGroup { organization_id: organization, group_id: group.id, to };
     streams.execute::<Task>(task, TaskCommand::Queue { id: task, work })?;
@@ -34,7 +34,7 @@ pub fn queue(streams: &mut Streams, task: TaskId, group: GroupRef, to: Option<Gr
 /// Moves a group, and ends the task.
 ///
 /// # Errors
-/// `Ended`; refusals of the group and of the tree as they are by now.
+/// `Ended`; refusals of the group and of the tree in their state at that time.
 pub fn carry_out(streams: &mut Streams, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Step<()> {
     streams.execute::<Task>(task, TaskCommand::Finish)?;
     // The organization may have been deleted meanwhile.

@@ -1,12 +1,12 @@
-//! The state of the organization that a process is about, so that no addition passes a retirement or a deletion that is
-//! committed at the same time; and the handles of new organizations.
+//! Checks of an organization within a process, so that no addition passes a concurrently committed retirement or
+//! deletion; and the handles of new organizations.
 
 use super::{Need, Step, Streams};
 use crate::organization::Organization;
 use crate::text;
 use crate::values::OrganizationId;
 
-/// Longest handle that is made from a name, in characters; a part of the identifier may come behind it.
+/// Longest handle made from a name, in characters; a part of the identifier may follow.
 const MADE_LENGTH_MAX: usize = 200;
 
 /// Refuses additions to an organization that does not exist or is retired.
@@ -22,8 +22,8 @@ pub(super) fn exists(streams: &mut Streams, organization: OrganizationId) -> Res
     Ok(streams.state::<Organization>(organization)?.profile().is_some())
 }
 
-/// Handles for a new organization, best first: the one that was asked for, or those that are made from its name, of
-/// which the later ones hold more of its identifier. At least one.
+/// Candidate handles for a new organization, best first: the given one, or those made from its name, with an increasing
+/// part of its identifier. At least one.
 #[must_use]
 pub fn handles(given: Option<String>, name: &str, id: OrganizationId) -> Vec<String> {
     if let Some(given) = given {
@@ -34,7 +34,7 @@ pub fn handles(given: Option<String>, name: &str, id: OrganizationId) -> Vec<Str
     vec![made.clone(), format!("{made}-{short}"), format!("{made}-{id}")]
 }
 
-/// A handle made from a name: letters and digits, folded, with hyphens for everything else.
+/// A handle made from a name: letters and digits, folded, hyphens for everything else.
 fn handle(name: &str) -> String {
     let folded = text::fold(name);
     let words: Vec<_> = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();

@@ -1,13 +1,13 @@
-//! The configuration in the making of a user's second factor, of which there is one at a time.
+//! The pending configuration of a user's second factor, of which a user has one at a time.
 
 use super::{Step, Streams, refused};
 use crate::totp::{Totp, TotpCommand, TotpError};
 use crate::values::{TotpId, UserId};
 
-/// Records a configuration, not in force, in place of the `former` ones that were in the making or out of force.
+/// Creates a pending configuration in place of the `former` ones that were pending or disabled.
 ///
 /// # Errors
-/// `Enabled` if one of them is in force.
+/// `Enabled` if one of them is enabled.
 pub fn replace(streams: &mut Streams, user: UserId, id: TotpId, secret: &str, former: &[TotpId]) -> Step<()> {
     for former in former {
         match streams.state::<Totp>(former)? {
@@ -15,7 +15,7 @@ pub fn replace(streams: &mut Streams, user: UserId, id: TotpId, secret: &str, fo
             Totp::Present(_) => {
                 streams.execute::<Totp>(former, TotpCommand::Delete)?;
             }
-            // Another request took it away.
+            // Another request deleted it.
             Totp::Absent | Totp::Deleted => {}
         }
     }

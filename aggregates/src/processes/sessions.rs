@@ -1,4 +1,4 @@
-//! Sessions, with what goes with their beginning and their end.
+//! Sessions, with the dependent changes at their beginning and end.
 
 use super::{Step, Streams, Unloaded};
 use crate::admin::{Admin, AdminCommand};
@@ -6,7 +6,7 @@ use crate::session::{Account, EndReason, Session, SessionCommand};
 use crate::user::{Amendment, User, UserCommand};
 use crate::values::{AdminId, OrganizationId, SessionId, UserId};
 
-/// A change of a session, with what goes with it.
+/// A change of a session, with its dependent changes.
 #[derive(Debug, Clone)]
 pub struct SessionChange {
     /// The session.
@@ -15,7 +15,7 @@ pub struct SessionChange {
     pub command: SessionCommand,
     /// The user whose default organization becomes this one.
     pub default_of: Option<(UserId, OrganizationId)>,
-    /// Sessions of the same person that end with this, since there are too many.
+    /// Sessions of the same person that end with this change, since they exceed the limit.
     pub ended: Vec<SessionId>,
 }
 
@@ -36,8 +36,7 @@ pub fn change(streams: &mut Streams, change: &SessionChange) -> Step<()> {
     Ok(())
 }
 
-/// Ends all sessions of a person, and all tokens of an admin. The session in `kept` goes on in `epoch`, which begins
-/// with this.
+/// Ends all sessions of a person, and all tokens of an admin. The session in `kept` goes on in the new `epoch`.
 ///
 /// # Errors
 /// Refusals of the account; `Over`.
@@ -55,11 +54,11 @@ pub fn end_all(
     renew(streams, kept, epoch)
 }
 
-/// Replaces the password hash `former` of an admin's account, with which the shown password was compared. The admin's
-/// other sessions end unless they are to be kept; the one that asks goes on in `epoch`, which begins with this.
+/// Replaces the password hash `former` of an admin's account, with which the given password was compared. The admin's
+/// other sessions end unless they are to be kept; the calling one goes on in the new `epoch`.
 ///
 /// # Errors
-/// `NoAccount`; `OtherPassword` if another change was faster.
+/// `NoAccount`; `OtherPassword` for a lost race against another change.
 pub fn change_admin_password(
     streams: &mut Streams,
     admin: AdminId,
@@ -76,7 +75,7 @@ pub fn change_admin_password(
     }
 }
 
-/// Takes the session that asks into the epoch that began with its own act, which ends all the others.
+/// Moves the calling session into the new epoch of its own action, which ends all the others.
 ///
 /// # Errors
 /// `Over`.

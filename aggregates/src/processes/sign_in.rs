@@ -1,4 +1,4 @@
-//! The commit of a sign-in: the guards, the second factor, agreements and a new password with the session that begins.
+//! The commit of a sign-in: the guards, the second factor, agreements and a new password with the new session.
 
 use super::guards::Counters;
 use super::sessions::{self, SessionChange};
@@ -10,28 +10,28 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// A sign-in whose password was right.
+/// A sign-in with a correct password.
 pub struct SignIn<'s> {
     /// Counters of the attempt.
     pub counters: &'s Counters,
-    /// The present moment.
+    /// The current time.
     pub now: DateTime<Utc>,
     /// The person.
     pub person: UserId,
-    /// Use of the second factor, or what puts it in force.
+    /// Use of the second factor, or its activation.
     pub factor: Option<&'s (TotpId, TotpCommand)>,
-    /// Documents that are agreed to.
+    /// Agreed documents.
     pub agreements: &'s BTreeSet<Uuid>,
     /// Replacement of the password, for an account that must set another one.
     pub renewal: Option<UserCommand>,
-    /// The session that begins.
+    /// The new session.
     pub session: &'s SessionChange,
 }
 
 /// Carries out a sign-in.
 ///
 /// # Errors
-/// `Locked` by failures that were noted meanwhile; `UsedCode`; `OtherPassword`; refusals of the user.
+/// `Locked` by concurrent failures; `UsedCode`; `OtherPassword`; refusals of the user.
 pub fn sign_in(streams: &mut Streams, sign_in: &SignIn<'_>) -> Step<()> {
     sign_in.counters.pass(streams, sign_in.now)?;
     if let Some((id, usage)) = sign_in.factor {

@@ -1,5 +1,4 @@
-//! Streams that a process decides by: states of aggregates as they were loaded, and the events that the process adds to
-//! them.
+//! Input and output of a process: loaded states of aggregates, and the events that the process adds to them.
 
 use super::{Step, Stop};
 use crate::{Decide, DomainEvent, OfDomain, Refusal, Snapshots};
@@ -26,24 +25,24 @@ impl StreamId {
     }
 }
 
-/// The state of an aggregate, whatever its type.
+/// The state of an aggregate of any type.
 pub trait State: Any + Send + Sync {
-    /// Applies an event of the aggregate's stream; `false` for an event of another aggregate, which changes nothing.
+    /// Applies an event of the aggregate's stream; `false` for an event of another aggregate, which is ignored.
     fn fold(&mut self, event: &DomainEvent) -> bool;
 
     /// A copy.
     fn copied(&self) -> Box<dyn State>;
 
-    /// The same aggregate type's stream with this name, to be loaded.
+    /// The stream of the same aggregate type with this name, to be loaded.
     fn unloaded(&self, stream: StreamId) -> Unloaded;
 
-    /// How snapshots of the aggregate are kept, if they are.
+    /// Snapshots of the aggregate, if it has any.
     fn snapshots(&self) -> Option<Snapshots>;
 
-    /// The state as a snapshot of the same aggregate type holds it; `None` if the snapshot has another shape.
+    /// The state from a snapshot of the same aggregate type; `None` if the snapshot has another shape.
     fn restored(&self, snapshot: Value) -> Option<Box<dyn State>>;
 
-    /// The state for a snapshot, personal values in the clear.
+    /// The state for a snapshot, personal values unsealed.
     ///
     /// # Errors
     /// A value that JSON cannot express; no state has one.
@@ -79,7 +78,7 @@ impl<A: Decide> State for A {
     }
 }
 
-/// A stream that is to be loaded.
+/// A stream to load.
 #[derive(Debug, Clone)]
 pub struct Unloaded {
     /// The stream.
@@ -101,53 +100,53 @@ impl Unloaded {
     }
 }
 
-/// A stream as it was loaded.
+/// A loaded stream.
 #[derive(Clone)]
 pub struct Loaded {
     /// The stream.
     pub stream: StreamId,
     /// Number of its last event; 0 for a stream without events.
     pub version: u64,
-    /// The state that its events lead to.
+    /// The state after its events.
     pub state: Arc<dyn State>,
-    /// Whether it was read from the journal for this act, rather than remembered or taken for new.
+    /// Whether the stream was read from the journal for this command, rather than cached or assumed to be new.
     pub fresh: bool,
 }
 
 impl Loaded {
-    /// The same stream, to be loaded again.
+    /// The same stream, to be reloaded.
     #[must_use]
     pub fn unloaded(&self) -> Unloaded {
         self.state.unloaded(self.stream.clone())
     }
 }
 
-/// A stream that a process looked at, with the events that the process added.
+/// A stream that a process read, with the events that the process added.
 pub struct Decided {
     /// The stream as it was loaded.
     pub loaded: Loaded,
-    /// The state after the events, if there are any.
+    /// The state after the added events, if any.
     pub state: Option<Box<dyn State>>,
     /// Events that the process added.
     pub events: Vec<DomainEvent>,
 }
 
-/// Streams that the process needs and that are not loaded. Once they are, the process is run again from its start.
+/// Streams that the process needs and that are not loaded. After their load the process runs again from its start.
 #[derive(Debug)]
 pub struct Need(pub Vec<Unloaded>);
 
-/// The aggregates that a process decides by, as they are after everything that it has decided so far.
+/// The aggregates that a process decides by, including the effects of its decisions so far.
 #[derive(Default)]
 pub struct Streams {
     streams: HashMap<StreamId, Entry>,
-    /// Streams that this run looked at, in that order.
+    /// Streams that this run read, in that order.
     used: Vec<StreamId>,
 }
 
 struct Entry {
     loaded: Loaded,
     used: bool,
-    /// The state after the events, if there are any.
+    /// The state after the added events, if any.
     state: Option<Box<dyn State>>,
     events: Vec<DomainEvent>,
 }
@@ -165,8 +164,8 @@ impl Entry {
 }
 
 impl Streams {
-    /// The aggregate `id` as it is by now. The decision counts only if the stream is still at this version when it is
-    /// committed.
+    /// The aggregate `id`, with the events added so far. The commit checks that the stream is still at the loaded
+    /// version.
     ///
     /// # Errors
     /// `Need`.
@@ -174,7 +173,7 @@ impl Streams {
         self.entry::<A>(id).map(|entry| entry.state())
     }
 
-    /// The version of a stream before any event of this act, compared like its state.
+    /// The version of a stream before any event of this command, checked at the commit like its state.
     ///
     /// # Errors
     /// `Need`.
@@ -182,8 +181,8 @@ impl Streams {
         self.entry::<A>(id).map(|entry| entry.loaded.version)
     }
 
-    /// Carries out `command` on the aggregate `id`; `false` where everything was as asked already. An aggregate that
-    /// the command [creates](Decide::creates) is taken for new and not loaded: if it exists, the commit finds out.
+    /// Executes `command` on the aggregate `id`; `false` if it changed nothing. An aggregate that the command
+    /// [creates](Decide::creates) is assumed to be new and not loaded: if it exists, the commit fails.
     ///
     /// # Errors
     /// `Refused` with the aggregate's reason; `Need`.
@@ -191,7 +190,7 @@ impl Streams {
         self.decide::<A>(id, command).map_err(|stop| stop.map(Into::into))
     }
 
-    /// The same for an act on one aggregate, whose refusal keeps its type.
+    /// Like `execute`, for a process on one aggregate, whose refusal keeps its type.
     ///
     /// # Errors
     /// As [`Streams::execute`].
@@ -212,7 +211,7 @@ impl Streams {
         Ok(changed)
     }
 
-    /// Names streams that will be needed, so that those that are not loaded are loaded at once and not one by one.
+    /// Names streams that will be needed, so that missing ones are loaded in one batch and not one by one.
     ///
     /// # Errors
     /// `Need`.
@@ -222,7 +221,7 @@ impl Streams {
         if missing.is_empty() { Ok(()) } else { Err(Need(missing)) }
     }
 
-    /// Takes a stream as it was loaded, in place of an earlier load.
+    /// Adds a loaded stream, replacing an earlier load.
     pub fn load(&mut self, loaded: Loaded) {
         self.streams.insert(loaded.stream.clone(), Entry::new(loaded));
     }
@@ -233,7 +232,7 @@ impl Streams {
         self.streams.contains_key(stream)
     }
 
-    /// Runs a process from its start, on the streams as they were loaded.
+    /// Runs a process from its start, on the loaded streams.
     ///
     /// # Errors
     /// Those of the process.
@@ -247,7 +246,7 @@ impl Streams {
         decide(self)
     }
 
-    /// Streams that the last run looked at, in that order.
+    /// Streams that the last run read, in that order.
     pub fn used(&self) -> impl Iterator<Item = &Loaded> {
         self.used.iter().filter_map(|stream| self.streams.get(stream)).map(|entry| &entry.loaded)
     }
@@ -258,7 +257,7 @@ impl Streams {
         self.used.iter().filter_map(|stream| self.streams.get(stream)).any(|entry| !entry.events.is_empty())
     }
 
-    /// The result of the last run: the streams that it looked at, in that order.
+    /// The result of the last run: the streams that it read, in that order.
     pub fn into_decided(mut self) -> impl Iterator<Item = Decided> {
         let used = std::mem::take(&mut self.used);
         used.into_iter().filter_map(move |stream| self.streams.remove(&stream)).map(|entry| {

@@ -21,19 +21,19 @@ pub(super) const BOB: UserId = UserId(Uuid::from_u128(2));
 /// A stream with events.
 pub(super) type History = (StreamId, Vec<DomainEvent>);
 
-/// Events of the aggregate `id`.
+/// A stream of the aggregate `id` with these events.
 pub(super) fn events<A: Decide>(id: impl Display, events: impl IntoIterator<Item = A::Event>) -> History {
     (StreamId::of::<A>(id), events.into_iter().map(Into::into).collect())
 }
 
-/// The events of a command on an aggregate with these events before it.
+/// The events of a command on an aggregate with these earlier events.
 pub(super) fn decided<A: Decide>(before: impl IntoIterator<Item = A::Event>, command: A::Command) -> Vec<A::Event> {
     let mut state = A::default();
     before.into_iter().for_each(|event| state.apply(event));
     state.decide(command).expect("no refusal")
 }
 
-/// The present moment of the tests, or so many seconds later.
+/// The current time of the tests, or so many seconds later.
 pub(super) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_000_000 + seconds)
 }
@@ -111,7 +111,7 @@ pub(super) fn opening(id: SessionId, user_id: UserId) -> Opening {
     }
 }
 
-/// A session that goes on.
+/// An open session.
 pub(super) fn session(id: SessionId, user: UserId) -> History {
     events::<Session>(id, [SessionEvent::Opened(Box::new(opening(id, user)))])
 }
@@ -147,7 +147,7 @@ pub(super) fn admin(password_hash: &str) -> History {
     events::<Admin>(id, [AdminEvent::Registered(Box::new(registration))])
 }
 
-/// The state that events lead to.
+/// The state after the events.
 pub(super) fn state_of<A: Decide>((_, events): History) -> A {
     let mut state = A::default();
     events.iter().for_each(|event| assert!(state.fold(event)));
@@ -167,14 +167,14 @@ pub(super) struct Given(HashMap<StreamId, Vec<DomainEvent>>);
 pub(super) struct Then {
     result: Result<(), Stop<Refusal>>,
     decided: Vec<History>,
-    /// Runs of the process, the last one included.
+    /// Number of runs of the process, the last one included.
     pub(super) runs: usize,
-    /// Streams that were loaded.
+    /// Number of loaded streams.
     pub(super) loads: usize,
 }
 
 impl Given {
-    /// Runs a process as the executor does: again for what it needs, and again where it took a stream for new that
+    /// Runs a process like the executor: again after loading its needs, and again where a stream assumed to be new
     /// exists.
     pub(super) fn when<T>(self, decide: impl Fn(&mut Streams) -> Step<T>) -> Then {
         let (mut streams, mut loads) = (Streams::default(), 0);
@@ -213,7 +213,7 @@ impl Given {
 }
 
 impl Then {
-    /// The events that are committed, by streams in the order in which the process looked at them.
+    /// The committed events, by streams in the order in which the process read them.
     pub(super) fn then(self, expected: impl IntoIterator<Item = History>) -> Self {
         if let Err(stop) = &self.result {
             panic!("{stop:?}");

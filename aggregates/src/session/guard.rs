@@ -1,8 +1,9 @@
-//! The guard in front of sign-in. It counts failures by the name in a network, by the network, by the name in all networks,
-//! and by the session in which a password is asked for again; each counter has a stream of its own under a digest.
+//! The guard in front of sign-in. It counts failures by the name in a network, by the network, by the name in all
+//! networks, and by the session in which a password is asked for again; each counter has a separate stream under a
+//! digest.
 //!
-//! Nobody locks anybody else out. A name is locked in one network only; beyond that its attempts are slowed down. A network
-//! from which the name signed in lately is judged by the failures of this name in it and by nothing else.
+//! Attackers cannot lock out other users. A name is locked in one network only; beyond that its attempts are slowed
+//! down. For a network from which the name signed in recently, only the failures of this name in it count.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -11,38 +12,38 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How long a failure counts.
+/// Time for which a failure counts.
 pub const WINDOW: TimeDelta = TimeDelta::minutes(15);
-/// How long a network counts as known after a sign-in.
+/// Time for which a network counts as known after a sign-in.
 pub const KNOWN: TimeDelta = TimeDelta::days(30);
-/// How often a sign-in from a known network is noted.
+/// Minimum interval between recorded sign-ins from a known network.
 const NOTED: TimeDelta = TimeDelta::days(1);
-/// Networks that are known of a name; beyond that the ones seen longest ago are forgotten.
+/// Most known networks of a name; beyond that the least recent ones are dropped.
 const NETWORKS_MAX: usize = 50;
 /// Failures of a name in all networks from which attempts are slowed down.
 const SLOW_FROM: usize = 50;
 /// Longest pause after a failure, in seconds.
 const PAUSE_MAX: i64 = 30;
 
-/// What failures are counted by.
+/// Subject of a failure counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
-    /// The name that was given, in all networks.
+    /// The entered name, in all networks.
     Name,
-    /// The address that the request came from. Former releases counted by it.
+    /// The client address of the request. Used by former releases.
     Address,
-    /// The name that was given, in the network that the request came from.
+    /// The entered name, in the client's network.
     NameInNetwork,
-    /// The network that the request came from.
+    /// The client's network.
     Network,
     /// The session in which a password was asked for again.
     Session,
 }
 
 impl Subject {
-    /// Failures within [`WINDOW`] after which nothing is let through; `None` for what is slowed down instead.
+    /// Failures within [`WINDOW`] that lock the subject; `None` for one that is slowed down instead.
     #[must_use]
     pub const fn failures_max(self) -> Option<usize> {
         match self {
@@ -53,68 +54,68 @@ impl Subject {
     }
 }
 
-/// The failures that count, oldest first, and the networks that are known.
+/// The counted failures, oldest first, and the known networks.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guard {
     failures: VecDeque<DateTime<Utc>>,
-    /// When the name last signed in from each network.
+    /// Time of the name's last sign-in from each network.
     networks: BTreeMap<String, DateTime<Utc>>,
 }
 
-/// What can be asked of a guard.
+/// Commands of a guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GuardCommand {
-    /// Notes a failure, unless there are too many already.
+    /// Records a failure, unless there are too many already.
     Fail {
-        /// What is counted by.
+        /// Subject of the counter.
         subject: Subject,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Notes failures that were counted elsewhere.
+    /// Records failures that were counted elsewhere.
     Count {
-        /// What they were counted by.
+        /// Subject of the counter.
         subject: Subject,
         /// Number of failures.
         failures: u32,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Lets a sign-in pass, unless failures that were noted meanwhile are too many.
+    /// Admits a sign-in, unless concurrent failures are too many.
     Admit {
-        /// What is counted by.
+        /// Subject of the counter.
         subject: Subject,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Notes from which network a name signed in, at most once a day.
+    /// Records the network of a sign-in, at most once a day.
     Pass {
         /// Digest of the network.
         network: String,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
 }
 
-/// Facts of a guard.
+/// Events of a guard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum GuardEvent {
-    /// A sign-in failed. By what it is counted stands in the identifier, as a digest.
+    /// A sign-in failed. The identifier is a digest of the subject of the count.
     #[serde(rename = "sign-in-guard.failed")]
     Failed {
-        /// What the failures are counted by.
+        /// Subject of the failures.
         subject: Subject,
         /// Time of the event.
         at: DateTime<Utc>,
-        /// Whether nothing is let through from now on, until the oldest failure counts no longer.
+        /// Whether attempts are locked until the oldest failure expires.
         locked: bool,
     },
-    /// Several sign-ins failed. By what they are counted stands in the identifier, as a digest.
+    /// Several sign-ins failed. The identifier is a digest of the subject of the count.
     #[serde(rename = "sign-in-guard.failures-counted")]
     FailuresCounted {
-        /// What the failures are counted by.
+        /// Subject of the failures.
         subject: Subject,
         /// Number of failures.
         #[cfg_attr(test, schemars(range(min = 1)))]
@@ -122,8 +123,7 @@ pub enum GuardEvent {
         /// Time at which they were recorded.
         at: DateTime<Utc>,
     },
-    /// Somebody signed in with the name that stands in the identifier, as a digest; noted at most once a day for each
-    /// network.
+    /// A user signed in with the name whose digest is the identifier; recorded at most once a day for each network.
     #[serde(rename = "sign-in-guard.passed")]
     Passed {
         /// Keyed digest of the network.
@@ -141,13 +141,13 @@ event_names!(GuardEvent {
 
 impl EventFacts for GuardEvent {}
 
-/// Why a guard lets nothing through.
+/// Refusals of a guard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
-    /// There were too many failures.
+    /// Too many failures.
     #[error("too many sign-ins failed")]
     Locked {
-        /// When the next one may be tried.
+        /// Time of the next allowed attempt.
         until: DateTime<Utc>,
     },
 }
@@ -161,7 +161,7 @@ impl Refuse for GuardError {
 }
 
 impl Guard {
-    /// Whether a sign-in may be tried.
+    /// Checks whether a sign-in attempt is allowed.
     ///
     /// # Errors
     /// `Locked`.
@@ -169,7 +169,7 @@ impl Guard {
         self.check_with(&Guard::default(), subject, now)
     }
 
-    /// The same, where `more` holds further failures of the same subject.
+    /// Like `check`, with further failures of the same subject in `more`.
     ///
     /// # Errors
     /// `Locked`.
@@ -186,25 +186,25 @@ impl Guard {
         }
     }
 
-    /// Whether the name signed in from this network lately.
+    /// Whether the name signed in from this network within [`KNOWN`].
     #[must_use]
     pub fn knows(&self, network: &str, now: DateTime<Utc>) -> bool {
         self.networks.get(network).is_some_and(|at| *at + KNOWN > now)
     }
 
-    /// Failures that count.
+    /// Number of counted failures.
     #[must_use]
     pub fn failures(&self, now: DateTime<Utc>) -> usize {
         self.counting(now).count()
     }
 
-    /// Notes a failure without an event: for names that nobody has, of which no event is kept.
+    /// Counts a failure without an event: for names without an account, for which no event is kept.
     pub fn note(&mut self, at: DateTime<Utc>) {
         self.failures.retain(|former| *former + WINDOW > at);
         self.failures.push_back(at);
     }
 
-    /// A clock that goes back frees nothing.
+    /// A clock that goes back unlocks nothing.
     fn counting(&self, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> + '_ {
         self.failures.iter().copied().filter(move |at| *at + WINDOW > now)
     }
@@ -225,7 +225,7 @@ impl Guard {
     }
 }
 
-/// The pause after the last of so many failures: it doubles with each.
+/// The pause after so many failures: it doubles with each.
 fn pause_after(failures: usize) -> Option<TimeDelta> {
     let beyond = u32::try_from(failures.checked_sub(SLOW_FROM)?).ok()?;
     Some(TimeDelta::seconds(1_i64.checked_shl(beyond.min(32)).map_or(PAUSE_MAX, |seconds| seconds.min(PAUSE_MAX))))

@@ -1,8 +1,8 @@
 //! Sessions, and the guard in front of them.
 //!
-//! A [`Session`] is a sign-in and what follows from it. It remembers the user's epoch and the membership that it was begun
-//! in: whoever recognises a session compares them with the user as it is now, so that what ends all sessions of a user
-//! needs one event and reaches every session, however many there are (see [`crate::user`]).
+//! A [`Session`] is a sign-in with its consequences. It stores the user's epoch and membership at its start: a look-up
+//! of a session compares them with the present user, so that ending all sessions of a user needs one event and reaches
+//! every session, however many there are (see [`crate::user`]).
 
 pub mod guard;
 #[cfg(test)]
@@ -17,25 +17,25 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt;
 
-/// Most refresh tokens of a session that are good at once; beyond that the oldest goes.
+/// Most valid refresh tokens of a session; beyond that the oldest is dropped.
 pub const REFRESH_TOKENS_MAX: usize = 16;
-/// Exchanged refresh tokens of a session that are known again.
+/// Most exchanged refresh tokens of a session that are recognised on reuse.
 const SPENT_TOKENS_MAX: usize = 64;
 
-/// How a session began.
+/// Origin of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// The user signed in.
     SignIn,
-    /// A program identified itself.
+    /// A program authenticated itself.
     Workload,
     /// A program acts for the user, who did not sign in.
     Synthetic,
 }
 
-/// What kind of account a session is of.
+/// Kind of the account of a session.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "SessionAccount"))]
@@ -44,11 +44,11 @@ pub enum Account {
     /// A user.
     #[default]
     User,
-    /// An admin, who is the user of the session.
+    /// An admin; the session's user is the admin.
     Admin,
 }
 
-/// Where a session acts.
+/// Organization in which a session acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "SessionScope"))]
@@ -56,11 +56,11 @@ pub enum Account {
 pub struct Scope {
     /// The organization.
     pub organization_id: OrganizationId,
-    /// Number of the user's membership there; with another one, or none, the session is over.
+    /// Number of the user's membership there; the session ends when the membership ends or is replaced.
     pub membership: u64,
 }
 
-/// The principal that opened a session for somebody else and acts in it.
+/// The principal that opened a session for another user and acts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "SessionOpener"))]
@@ -73,7 +73,7 @@ pub struct Opener {
     pub account: Account,
 }
 
-/// A session as it begins.
+/// Data of a new session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -85,25 +85,25 @@ pub struct Opening {
     /// Kind of the account.
     #[serde(default)]
     pub account: Account,
-    /// Epoch of the user; in another one the session is over.
+    /// Epoch of the user; the session ends with the epoch.
     pub epoch: u64,
-    /// Organization that the session acts in; absent if in none.
+    /// Organization that the session acts in, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// How the session began.
+    /// Origin of the session.
     pub origin: Origin,
     /// Principal that acts in the session for its user. Absent where the user acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Opener>,
-    /// The organization whose own sign-in opened it.
+    /// The organization whose own sign-in opened the session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<OrganizationId>,
-    /// Time at which the session is over at the latest.
+    /// Latest end of the session.
     pub expires_at: DateTime<Utc>,
-    /// Life of its access tokens that was wished for, in seconds, if it is to outlast refreshes.
+    /// Requested lifetime of its access tokens, in seconds, if it is to outlast refreshes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_secs: Option<u32>,
-    /// Digest of the refresh token, base64; one without cannot be refreshed. A secret.
+    /// Digest of the refresh token, base64; a session without one cannot be refreshed. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_digest: Option<String>,
 }
@@ -120,22 +120,22 @@ impl fmt::Debug for Opening {
     }
 }
 
-/// Why a session ended before its time.
+/// Reason of an early end of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum EndReason {
     /// The user signed out.
     SignedOut,
-    /// The user ended it from another session.
+    /// The user ended the session from another one.
     EndedElsewhere,
-    /// A refresh token was shown again that had been exchanged for another one: somebody else may have it.
+    /// An exchanged refresh token was used again: it may have been stolen.
     TokenReused,
-    /// Its person began another one, and had as many as anybody may have.
+    /// The user began another session and had the maximum number.
     TooMany,
 }
 
-/// Facts of a session.
+/// Events of a session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -143,7 +143,7 @@ pub enum SessionEvent {
     /// A session began.
     #[serde(rename = "session.opened")]
     Opened(Box<Opening>),
-    /// A session was given new tokens.
+    /// A session got new tokens.
     #[serde(rename = "session.refreshed")]
     Refreshed {
         /// User or admin of the session.
@@ -151,29 +151,29 @@ pub enum SessionEvent {
         /// Kind of the account.
         #[serde(default)]
         account: Account,
-        /// Digest of the refresh token that replaces the one that was shown, base64. A secret.
+        /// Digest of the new refresh token, base64. A secret.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refresh_digest: Option<String>,
-        /// Digest of the one that it replaces, base64. A secret.
+        /// Digest of the replaced refresh token, base64. A secret.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         spent_digest: Option<String>,
     },
-    /// A session acts in another organization.
+    /// A session switched to another organization.
     #[serde(rename = "session.switched")]
     Switched {
-        /// Organization that the session acts in from now on.
+        /// The new organization of the session.
         scope: Scope,
         /// Digest of a further refresh token, base64. A secret.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         refresh_digest: Option<String>,
     },
-    /// A session goes on while the others of its user end.
+    /// A session goes on while the other sessions of its user end.
     #[serde(rename = "session.renewed")]
     Renewed {
-        /// Epoch of the user from now on.
+        /// The new epoch of the user.
         epoch: u64,
     },
-    /// A session is over before its time.
+    /// A session ended before its expiry.
     #[serde(rename = "session.ended")]
     Ended {
         /// Reason of the end.
@@ -192,7 +192,7 @@ event_names!(SessionEvent {
     Ended => "session.ended" @ "1.0" Delete, clear ["/reason"];
 });
 
-/// Names the event and nothing of what it holds: part of it is a secret.
+/// Prints the event's name but not its content: part of it is a secret.
 impl fmt::Debug for SessionEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&cqrs_es::DomainEvent::event_type(self))
@@ -212,19 +212,19 @@ impl EventFacts for SessionEvent {
     }
 }
 
-/// A session's life.
+/// Life cycle of a session.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Session {
-    /// Never begun.
+    /// Never opened.
     #[default]
     Absent,
-    /// Begun; over once its time has come.
+    /// Open until its expiry.
     Open(Box<Running>),
-    /// Over.
+    /// Ended.
     Ended,
 }
 
-/// A session that was not ended.
+/// An open session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Running {
@@ -233,16 +233,15 @@ pub struct Running {
     /// Kind of the account.
     #[serde(default)]
     pub account: Account,
-    /// Where it acts.
+    /// Organization in which the session acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// When it is over at the latest.
+    /// Latest end of the session.
     pub expires_at: DateTime<Utc>,
-    /// Digests of its refresh tokens, oldest first. Known from events only: a state that is written down anywhere has
-    /// none.
+    /// Digests of its refresh tokens, oldest first. Set by events only: no stored state contains them.
     #[serde(skip)]
     pub refresh_digests: VecDeque<String>,
-    /// Digests of refresh tokens that were exchanged, oldest first.
+    /// Digests of exchanged refresh tokens, oldest first.
     #[serde(skip)]
     pub spent_digests: VecDeque<String>,
 }
@@ -257,48 +256,48 @@ impl fmt::Debug for Running {
     }
 }
 
-/// What can be asked of a session.
+/// Commands of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionCommand {
-    /// Begins it.
+    /// Opens the session.
     Open(Box<Opening>),
-    /// Gives it new tokens.
+    /// Issues new tokens.
     Refresh {
-        /// Digest of the refresh token that was shown.
+        /// Digest of the presented refresh token.
         digest: String,
-        /// Digest of the refresh token that replaces it; it stays good without.
+        /// Digest of the replacing refresh token; without one, the presented token stays valid.
         replacement: Option<String>,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Lets it act elsewhere.
+    /// Switches the session to another organization.
     Switch {
-        /// Organization that the session acts in from now on.
+        /// The new organization of the session.
         scope: Scope,
-        /// Digest of a further refresh token. One that has none at all gets none.
+        /// Digest of a further refresh token. A session without refresh tokens gets none.
         digest: Option<String>,
-        /// The present moment.
+        /// The current time.
         now: DateTime<Utc>,
     },
-    /// Lets it go on in another epoch of its user.
+    /// Continues the session in a new epoch of its user.
     Renew {
-        /// Epoch of the user from now on.
+        /// The new epoch of the user.
         epoch: u64,
     },
-    /// Ends it.
+    /// Ends the session.
     End(EndReason),
 }
 
-/// Why a session refuses.
+/// Refusals of a session.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SessionError {
     /// The identifier is taken.
     #[error("session already exists")]
     AlreadyExists,
-    /// There is no such session, or it is over.
+    /// Session not found, or ended.
     #[error("there is no such session any more")]
     Over,
-    /// The refresh token is none of this session's.
+    /// The refresh token belongs to another session.
     #[error("the token does not belong to the session")]
     OtherToken,
 }
@@ -349,13 +348,13 @@ impl Decide for Session {
 }
 
 impl Running {
-    /// Whether it can be given new tokens for a refresh token.
+    /// Whether the session has refresh tokens.
     #[must_use]
     pub fn is_refreshable(&self) -> bool {
         !self.refresh_digests.is_empty()
     }
 
-    /// Whether a refresh token with this digest was exchanged for another one.
+    /// Whether a refresh token with this digest was exchanged.
     #[must_use]
     pub fn is_spent(&self, digest: &str) -> bool {
         self.spent_digests.iter().any(|spent| spent == digest)
@@ -375,7 +374,7 @@ impl Running {
     }
 }
 
-/// Adds a digest; beyond `max` the oldest go.
+/// Adds a digest; beyond `max` the oldest are dropped.
 fn push(digests: &mut VecDeque<String>, digest: Option<String>, max: usize) {
     digests.extend(digest);
     while digests.len() > max {
@@ -402,7 +401,7 @@ impl Session {
                 running.keep(refresh_digest);
             }
             (Session::Open(_), SessionEvent::Ended { .. }) => *self = Session::Ended,
-            // What happened, happened.
+            // Recorded events are never refused.
             _ => {}
         }
     }

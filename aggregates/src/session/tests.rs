@@ -15,7 +15,7 @@ where
     TestFramework::with(()).given(events.into_iter().collect())
 }
 
-/// The present moment of the tests, or so many seconds later.
+/// The current time of the tests, or so many seconds later.
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_000_000 + seconds)
 }
@@ -146,7 +146,7 @@ fn a_switch_gives_a_further_refresh_token_and_the_one_before_stays_good() {
     for digest in ["digest", "further"] {
         given::<Session>([opened(), further()]).when(refresh(digest, 0)).then_expect_events(vec![refreshed()]);
     }
-    // One that cannot be refreshed stays so.
+    // A session without refresh tokens stays so.
     let without = || SessionEvent::Opened(Box::new(Opening { refresh_digest: None, ..opening() }));
     given::<Session>([without()]).when(to()).then_expect_events(vec![switched(scope(7, 1), None)]);
     given::<Session>([without(), switched(scope(7, 1), None)]).when(to()).then_expect_events(vec![]);
@@ -246,7 +246,7 @@ fn a_name_is_slowed_down_and_never_locked() {
         assert_eq!(guard.check(Subject::Name, until - TimeDelta::milliseconds(1)), Err(GuardError::Locked { until }));
         assert_eq!(guard.check(Subject::Name, until), Ok(()));
     }
-    // A failure is noted whatever came before.
+    // A failure is recorded regardless of earlier ones.
     assert!(guard.decide(fail(Subject::Name, 57)).is_ok());
 }
 

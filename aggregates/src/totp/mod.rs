@@ -1,6 +1,6 @@
-//! The second factor: a secret that a user's device makes codes from (TOTP, RFC 6238).
+//! The second factor: a secret from which a user's device makes codes (TOTP, RFC 6238).
 //!
-//! Codes are compared outside, where the clock is; what comes here is the time step that a code was right for. No step is
+//! Codes are compared outside, where the clock is; the aggregate receives the time step of a correct code. No step is
 //! accepted twice, nor one before it (RFC 6238 5.2).
 
 use crate::facts::{EventFacts, event_names};
@@ -10,12 +10,12 @@ use crate::{Claim, ClaimKey, Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Facts of a configuration.
+/// Events of a configuration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum TotpEvent {
-    /// A second factor was made, not in force yet.
+    /// A second factor was created, not enabled yet.
     #[serde(rename = "totp-configuration.created")]
     Created {
         /// The second factor.
@@ -25,12 +25,12 @@ pub enum TotpEvent {
         /// The shared secret, base32. A secret.
         secret: String,
     },
-    /// A second factor is in force: every sign-in needs a code.
+    /// A second factor was enabled: every sign-in needs a code.
     #[serde(rename = "totp-configuration.enabled")]
     Enabled {
         /// User of the second factor.
         user_id: UserId,
-        /// Time step of the last code that it was shown with.
+        /// Time step of the last code that confirmed it.
         step: u64,
         /// Digests of the recovery codes, base64. Secrets.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -42,23 +42,22 @@ pub enum TotpEvent {
         /// Time step of the code.
         step: u64,
     },
-    /// A recovery code of a second factor was used; it is good once.
+    /// A recovery code of a second factor was used; each is valid once.
     #[serde(rename = "totp-configuration.recovery-code-used")]
     RecoveryCodeUsed {
-        /// Which of them, from 0, in the order in which they were given.
+        /// Index of the recovery code, from 0, in the order of issue.
         number: usize,
     },
-    /// A second factor is out of force.
+    /// A second factor was disabled.
     #[serde(rename = "totp-configuration.disabled")]
     Disabled {
         /// User of the second factor.
         user_id: UserId,
     },
-    /// A second factor is gone.
+    /// A second factor was deleted.
     #[serde(rename = "totp-configuration.deleted")]
     Deleted {
-        /// The user whose place for a configuration in the making is free again; absent for one that was in force
-        /// before.
+        /// The user who may create a pending configuration again; absent for a configuration that had been enabled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user_id: Option<UserId>,
     },
@@ -73,7 +72,7 @@ event_names!(TotpEvent {
     Deleted => "totp-configuration.deleted" @ "1.0" Delete, clear ["/userId"];
 });
 
-/// Names the event and nothing of what it holds: part of it is a secret.
+/// Prints the event's name but not its content: part of it is a secret.
 impl fmt::Debug for TotpEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&cqrs_es::DomainEvent::event_type(self))
@@ -120,33 +119,33 @@ impl EventFacts for TotpEvent {
     }
 }
 
-/// A configuration's life.
+/// Life cycle of a configuration.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Totp {
-    /// Never made.
+    /// Never created.
     #[default]
     Absent,
-    /// There, in force or not.
+    /// Present, enabled or not.
     Present(Box<Configuration>),
-    /// Gone.
+    /// Deleted.
     Deleted,
 }
 
-/// A configuration that is there.
+/// A present configuration.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Configuration {
-    /// Whose it is.
+    /// User of the second factor.
     pub user_id: UserId,
     /// Whether sign-in needs a code.
     pub enabled: bool,
-    /// Time step of the last code that was accepted.
+    /// Time step of the last accepted code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_step: Option<u64>,
-    /// The shared secret, base32. Known from events only: a state that is written down anywhere has none.
+    /// The shared secret, base32. Set by events only: no stored state contains it.
     #[serde(skip)]
     pub secret: String,
-    /// Digests of the recovery codes, base64; none in the place of one that was used. Known from events only, too.
+    /// Digests of the recovery codes, base64; `None` in place of a used one. Set by events only, too.
     #[serde(skip)]
     pub recovery_digests: Vec<Option<String>>,
 }
@@ -161,10 +160,10 @@ impl fmt::Debug for Configuration {
     }
 }
 
-/// What can be asked of a configuration.
+/// Commands of a configuration.
 #[derive(Clone, PartialEq, Eq)]
 pub enum TotpCommand {
-    /// Makes it.
+    /// Creates the configuration.
     Create {
         /// The second factor.
         id: TotpId,
@@ -173,26 +172,26 @@ pub enum TotpCommand {
         /// The shared secret, base32.
         secret: String,
     },
-    /// Puts it in force, after two codes were right.
+    /// Enables it, after two correct codes.
     Enable {
-        /// Time steps of the codes, in the order in which they were given.
+        /// Time steps of the codes, in the order of entry.
         steps: [u64; 2],
-        /// Digests of the recovery codes, base64. Those of before are good no longer.
+        /// Digests of the recovery codes, base64. Earlier codes become invalid.
         recovery_digests: Vec<String>,
     },
-    /// Notes that a code was used.
+    /// Records the use of a code.
     Use {
         /// Time step of the code.
         step: u64,
     },
-    /// Notes that a recovery code was used.
+    /// Records the use of a recovery code.
     Recover {
-        /// Its digest, base64.
+        /// Digest of the code, base64.
         digest: String,
     },
-    /// Puts it out of force.
+    /// Disables the configuration.
     Disable,
-    /// Takes it away.
+    /// Deletes the configuration.
     Delete,
 }
 
@@ -209,25 +208,25 @@ impl fmt::Debug for TotpCommand {
     }
 }
 
-/// Why a configuration refuses.
+/// Refusals of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TotpError {
-    /// There is no such configuration, or none any more.
+    /// Configuration not found, or deleted.
     #[error("TOTP configuration not found")]
     NotFound,
     /// The identifier is taken.
     #[error("TOTP configuration already exists")]
     AlreadyExists,
-    /// The codes are not of one step and the next.
+    /// The codes do not belong to two consecutive steps.
     #[error("the codes are not consecutive")]
     NotConsecutive,
-    /// The code was used before, or is older than one that was.
+    /// The code was used before, or is older than a used one.
     #[error("the code was used before")]
     UsedCode,
-    /// It is not in force.
+    /// The configuration is not enabled.
     #[error("the TOTP configuration is not enabled")]
     NotEnabled,
-    /// What is in force is not taken away.
+    /// An enabled configuration cannot be deleted.
     #[error("the TOTP configuration is enabled")]
     Enabled,
 }
@@ -294,12 +293,12 @@ impl Decide for Totp {
 }
 
 impl Configuration {
-    /// Its user, as long as it was never in force.
+    /// The user of a configuration that was never enabled.
     fn pending_of(&self) -> Option<UserId> {
         self.last_step.is_none().then_some(self.user_id)
     }
 
-    /// Which of the recovery codes has this digest, if it was not used yet.
+    /// Index of the unused recovery code with this digest.
     #[must_use]
     pub fn recovery_code(&self, digest: &str) -> Option<usize> {
         self.recovery_digests.iter().position(|code| code.as_deref() == Some(digest))
@@ -334,7 +333,7 @@ impl Totp {
             (Totp::Present(configuration), TotpEvent::CodeUsed { step }) => configuration.last_step = Some(step),
             (Totp::Present(configuration), TotpEvent::Disabled { .. }) => configuration.enabled = false,
             (Totp::Present(_), TotpEvent::Deleted { .. }) => *self = Totp::Deleted,
-            // What happened, happened.
+            // Recorded events are never refused.
             _ => {}
         }
     }

@@ -75,7 +75,7 @@ fn no_code_is_accepted_twice_nor_one_before_it() {
         .when(TotpCommand::Use { step: 12 })
         .then_expect_error(TotpError::UsedCode);
     given([created()]).when(TotpCommand::Use { step: 12 }).then_expect_error(TotpError::NotEnabled);
-    // Nor after a time out of force.
+    // The step stays used after the factor was disabled in between.
     let again = [in_force(), vec![used(12), disabled()]].concat();
     given(again.clone()).when(enable([12, 13])).then_expect_error(TotpError::UsedCode);
     given(again).when(enable([13, 14])).then_expect_events(vec![enabled(14)]);

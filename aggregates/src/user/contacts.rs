@@ -1,5 +1,5 @@
-//! How a user is reached. A new address is the user's from the moment that it is given, so that nobody else takes it, but
-//! it waits: until it is confirmed the last verified one stays the user's as well, and stays what the user signs in with.
+//! Contacts of a user. A new address is claimed for the user at once, so that no other user takes it, but stays
+//! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name.
 
 use super::UserError;
 use super::event::UserEvent;
@@ -8,7 +8,7 @@ use crate::ClaimKey;
 use crate::values::{EmailAddress, Problem};
 use serde::{Deserialize, Serialize};
 
-/// A telephone number as it is dialled from anywhere (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
+/// A telephone number in international form (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -27,25 +27,25 @@ impl Phone {
         if fits { Ok(Phone(text.to_owned())) } else { Err(Problem::NotAPhone) }
     }
 
-    /// The number as it is written.
+    /// The number as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is one of the North American plan.
+    /// Whether the number belongs to the North American plan.
     #[must_use]
     pub fn is_north_american(&self) -> bool {
         self.0.len() == 12 && self.0.starts_with("+1")
     }
 }
 
-/// The kind of line of a telephone number; empty text as long as it is unknown.
+/// The kind of line of a telephone number; empty text while unknown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PhoneType {
-    /// Not known.
+    /// Unknown.
     #[default]
     #[serde(rename = "")]
     Unknown,
@@ -57,7 +57,7 @@ pub enum PhoneType {
     Voip,
 }
 
-/// How a user is reached, and which of it was found to be theirs.
+/// Contacts of a user, with their verification.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "UserContacts", extend("required" = ["emailVerified", "phoneType", "phoneVerified"])))]
@@ -66,25 +66,25 @@ pub struct Contacts {
     /// E-mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<EmailAddress>,
-    /// Whether it is known to be the user's.
+    /// Whether the address is verified.
     pub email_verified: bool,
-    /// The last verified address, kept while another one waits for its confirmation.
+    /// The last verified address, kept while another one is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_email: Option<EmailAddress>,
     /// Telephone number, E.164.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<Phone>,
-    /// Kind of its line.
+    /// Kind of line.
     #[serde(default)]
     pub phone_type: PhoneType,
-    /// Whether it is known to be the user's.
+    /// Whether the number is verified.
     pub phone_verified: bool,
-    /// The last verified number, kept while another one waits for its confirmation.
+    /// The last verified number, kept while another one is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_phone: Option<Phone>,
 }
 
-/// Which contact a user signs in with.
+/// Contact with which a user signs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -95,7 +95,7 @@ pub enum Username {
     Phone,
 }
 
-/// The name that a user signs in with.
+/// The sign-in name of a user.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SignInName<'a> {
     /// An e-mail address.
@@ -105,7 +105,7 @@ pub enum SignInName<'a> {
 }
 
 impl<'a> SignInName<'a> {
-    /// As it is written.
+    /// The name as text.
     #[must_use]
     pub fn as_str(self) -> &'a str {
         match self {
@@ -114,7 +114,7 @@ impl<'a> SignInName<'a> {
         }
     }
 
-    /// The claim by which it is the user's alone.
+    /// The claim that reserves the name for the user.
     #[must_use]
     pub fn claim(self) -> ClaimKey {
         match self {
@@ -125,31 +125,31 @@ impl<'a> SignInName<'a> {
 }
 
 impl Contacts {
-    /// The e-mail address that is known to be the user's: the shown one, or the one that is kept while another waits.
+    /// The verified e-mail address: the shown one, or the one kept while another is pending.
     #[must_use]
     pub fn proven_email(&self) -> Option<&EmailAddress> {
         if self.email_verified { self.email.as_ref() } else { self.verified_email.as_ref() }
     }
 
-    /// The telephone number that is known to be the user's: the shown one, or the one that is kept while another waits.
+    /// The verified telephone number: the shown one, or the one kept while another is pending.
     #[must_use]
     pub fn proven_phone(&self) -> Option<&Phone> {
         if self.phone_verified { self.phone.as_ref() } else { self.verified_phone.as_ref() }
     }
 
-    /// The e-mail address that waits for its confirmation while a verified one is kept.
+    /// The pending e-mail address, if a verified one is kept.
     #[must_use]
     pub fn waiting_email(&self) -> Option<&EmailAddress> {
         self.email.as_ref().filter(|_| !self.email_verified && self.verified_email.is_some())
     }
 
-    /// The telephone number that waits for its confirmation while a verified one is kept.
+    /// The pending telephone number, if a verified one is kept.
     #[must_use]
     pub fn waiting_phone(&self) -> Option<&Phone> {
         self.phone.as_ref().filter(|_| !self.phone_verified && self.verified_phone.is_some())
     }
 
-    /// The event of another e-mail address. The same one in other letters is no change.
+    /// The event of a new e-mail address. A different spelling of the same address is no change.
     pub(super) fn amend_email(&self, email: EmailAddress) -> Option<UserEvent> {
         if self.email.as_ref().is_some_and(|shown| is_same(shown, &email)) {
             return None;
@@ -162,7 +162,7 @@ impl Contacts {
         Some(UserEvent::EmailAmended { former, email, kept })
     }
 
-    /// The event of another telephone number.
+    /// The event of a new telephone number.
     pub(super) fn amend_phone(&self, phone: Phone) -> Option<UserEvent> {
         if self.phone.as_ref() == Some(&phone) {
             return None;
@@ -194,13 +194,13 @@ impl Contacts {
         Ok(vec![UserEvent::PhoneConfirmed { former: self.verified_phone.clone(), ends_sessions: true }])
     }
 
-    /// Another address than the one that waits is left alone.
+    /// Reverts the pending address, unless it is another than `email`.
     pub(super) fn revert_email(&self, email: &EmailAddress) -> Vec<UserEvent> {
         let waits = self.waiting_email().is_some_and(|waiting| is_same(waiting, email));
         self.restore_email().filter(|_| waits).into_iter().collect()
     }
 
-    /// Another number than the one that waits is left alone.
+    /// Reverts the pending number, unless it is another than `phone`.
     pub(super) fn revert_phone(&self, phone: &Phone) -> Vec<UserEvent> {
         let waits = self.waiting_phone() == Some(phone);
         self.restore_phone().filter(|_| waits).into_iter().collect()
@@ -214,7 +214,7 @@ impl Contacts {
         Some(UserEvent::PhoneRestored { former: self.phone.clone()?, phone: self.verified_phone.clone()? })
     }
 
-    /// Frees everything.
+    /// The event that frees all contacts.
     pub(super) fn archive(&self) -> UserEvent {
         UserEvent::Archived {
             email: self.email.clone(),
@@ -235,8 +235,8 @@ impl Contacts {
 }
 
 impl Profile {
-    /// The name to sign in with: the verified address of the chosen contact, else that of the other one. One of whom
-    /// nothing is verified yet signs in with the chosen contact as it is; an address that waits is never a name.
+    /// The sign-in name: the verified address of the chosen contact, else that of the other one. A user without a
+    /// verified contact signs in with the chosen one as it is; a pending address is never a name.
     #[must_use]
     pub fn sign_in_name(&self) -> Option<SignInName<'_>> {
         let contacts = &self.contacts;

@@ -1,4 +1,4 @@
-//! A user as it is created.
+//! Creation of a user.
 
 use super::contacts::{Contacts, Username};
 use super::home::Home;
@@ -9,27 +9,27 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// A user as it is created.
+/// Data of a new user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Creation {
     /// The user.
     pub id: UserId,
-    /// State of the account at first.
+    /// Initial state of the account.
     pub state: UserState,
     /// Names of the person.
     pub names: Names,
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
-    /// Whose account it is: an organization's, or the system's where none is named. Absent from events of earlier
+    /// Organization or system that owns the account; the system where none is named. Absent from events of earlier
     /// releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
     /// Addresses of the user.
     pub contacts: Contacts,
-    /// Address that the user signs in with.
+    /// Contact with which the user signs in.
     pub username: Username,
     /// Locale until the user chooses one.
     #[serde(deserialize_with = "crate::personal::opened")]
@@ -37,14 +37,14 @@ pub struct Creation {
     /// Time zone (IANA name) until the user chooses one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// The class that it counts as.
+    /// Class of the user in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// Hash of the password in PHC form, if it has one. A secret.
+    /// Hash of the password in PHC form, if the user has one. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
-    /// Until when the password is good, if somebody else set it. Absent in events from before it was recorded, and
-    /// for ever then.
+    /// Expiry of a password that another person set. Absent in events of earlier releases: the password then never
+    /// expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_expires_at: Option<DateTime<Utc>>,
 }

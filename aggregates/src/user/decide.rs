@@ -1,4 +1,4 @@
-//! What a user's commands mean.
+//! Decisions of the User aggregate.
 
 use super::contacts::{Contacts, Username};
 use super::home::Home;
@@ -26,7 +26,7 @@ impl Decide for User {
             (User::Present(profile), UserCommand::Archive) if profile.state == UserState::Archived => {
                 return Ok(vec![]);
             }
-            // What is at its end may still be left.
+            // An archived user may still leave.
             (
                 User::Present(profile),
                 UserCommand::Leave(_)
@@ -117,17 +117,17 @@ fn create(mut creation: Creation) -> Decided {
     if !findings.is_empty() {
         return Err(UserError::Invalid(findings));
     }
-    // Invited ones may be known by nothing yet.
+    // Invited users may have no contact yet.
     if !contact && creation.state != UserState::Init {
         return Err(UserError::NoSuchContact);
     }
     creation.home.get_or_insert(Home::SYSTEM);
-    // Nothing waits before there was something else.
+    // A first contact has no verified predecessor to keep.
     creation.contacts = Contacts { verified_email: None, verified_phone: None, ..creation.contacts };
     Ok(vec![UserEvent::Created(Box::new(creation))])
 }
 
-/// One event for each thing that is different.
+/// One event for each changed member.
 fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     let Amendment {
         first_name,
@@ -184,7 +184,7 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     if let Some(username) = username.filter(|username| *username != profile.username) {
         events.push(UserEvent::UsernameChosen { username });
     }
-    // To choose what was there already is a choice all the same, once.
+    // Choosing the present value is a choice all the same, once.
     if let Some(locale) = locale.filter(|locale| (*locale, true) != (profile.locale, profile.locale_explicit)) {
         events.push(UserEvent::LocaleChosen { locale });
     }
@@ -211,7 +211,7 @@ fn note(findings: &mut Vec<Finding>, field: &str, checked: Result<(), Problem>) 
     }
 }
 
-/// A name may be empty, as long as nobody knows it.
+/// A name may be empty while unknown.
 fn fit_name(name: &str) -> Result<String, Problem> {
     let name = name.trim();
     check_visible(name)?;
@@ -296,7 +296,7 @@ fn add_individual(profile: &Profile, individual: IndividualId) -> Decided {
 }
 
 impl User {
-    /// The profile, while there is one.
+    /// The profile, unless absent.
     #[must_use]
     pub fn profile(&self) -> Option<&Profile> {
         match self {
@@ -309,7 +309,7 @@ impl User {
         match (self, event) {
             (user, UserEvent::Created(creation)) => *user = User::Present(Box::new((*creation).into())),
             (User::Present(profile), event) => profile.evolve(event),
-            // Nothing but a creation can come first; what happened, happened.
+            // Only a creation can be the first event; recorded events are never refused.
             (User::Absent, _) => {}
         }
     }

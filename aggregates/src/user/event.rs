@@ -1,4 +1,4 @@
-//! What happens to a user.
+//! Events of a user.
 
 use super::contacts::{Contacts, Phone, Username};
 use super::creation::Creation;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use uuid::Uuid;
 
-/// Facts of a user.
+/// Events of a user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
@@ -23,101 +23,101 @@ pub enum UserEvent {
     /// The names of a user changed.
     #[serde(rename = "user.names-amended")]
     NamesAmended {
-        /// The names from now on.
+        /// The new names.
         names: Names,
     },
     /// The date of birth of a user changed.
     #[serde(rename = "user.birth-date-amended")]
     BirthDateAmended {
-        /// The date from now on.
+        /// The new date of birth.
         birth_date: BirthDate,
     },
-    /// A user has another e-mail address, not verified yet.
+    /// The e-mail address of a user changed; it is not verified yet.
     #[serde(rename = "user.email-amended")]
     EmailAmended {
-        /// The address before, if it is free now.
+        /// The former address, if it is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<EmailAddress>,
-        /// The address from now on.
+        /// The new address.
         email: EmailAddress,
         /// The last verified address, which stays the user's until the new one is confirmed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<EmailAddress>,
     },
-    /// A user has another telephone number, not verified yet.
+    /// The telephone number of a user changed; it is not verified yet.
     #[serde(rename = "user.phone-amended")]
     PhoneAmended {
-        /// The number before, if it is free now.
+        /// The former number, if it is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<Phone>,
-        /// The number from now on.
+        /// The new number.
         phone: Phone,
         /// The last verified number, which stays the user's until the new one is confirmed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept: Option<Phone>,
     },
-    /// The telephone number of a user was found to be its own.
+    /// The telephone number of a user was verified.
     #[serde(rename = "user.phone-confirmed")]
     PhoneConfirmed {
-        /// The verified number before, which is free now.
+        /// The former verified number, which is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<Phone>,
-        /// Whether all sessions are over.
+        /// Whether all sessions end.
         #[serde(default)]
         ends_sessions: bool,
     },
-    /// A user signs in with another contact.
+    /// The sign-in contact of a user changed.
     #[serde(rename = "user.username-selected")]
     UsernameChosen {
-        /// Address that the user signs in with from now on.
+        /// The new sign-in contact.
         username: Username,
     },
     /// A user chose a locale.
     #[serde(rename = "user.locale-selected")]
     LocaleChosen {
-        /// Locale from now on.
+        /// The new locale.
         #[serde(deserialize_with = "crate::personal::opened")]
         locale: Locale,
     },
     /// A user chose a time zone.
     #[serde(rename = "user.time-zone-selected")]
     TimeZoneChosen {
-        /// Time zone from now on, by its IANA name.
+        /// The new time zone, by its IANA name.
         time_zone: String,
     },
     /// The communication preferences of a user changed.
     #[serde(rename = "user.preferences-amended")]
     PreferencesAmended {
-        /// All preferences from now on, by channel.
+        /// All preferences after the change, by channel.
         #[serde(deserialize_with = "crate::personal::opened")]
         preferences: Preferences,
     },
     /// The classification of a user changed.
     #[serde(rename = "user.classified")]
     Classified {
-        /// Classification from now on.
+        /// The new classification.
         classification: Classification,
     },
-    /// A user has another password.
+    /// The password of a user changed.
     #[serde(rename = "user.password-changed")]
     PasswordChanged {
-        /// Its hash in PHC form. A secret.
+        /// Hash in PHC form. A secret.
         password_hash: String,
-        /// State of the account from now on.
+        /// The new state of the account.
         state: UserState,
-        /// Whether all sessions are over.
+        /// Whether all sessions end.
         ends_sessions: bool,
     },
-    /// A user must not sign in, and all its sessions are over.
+    /// A user was disabled: sign-in is blocked and all sessions end.
     #[serde(rename = "user.disabled")]
     Disabled {
-        /// State of the account from now on.
+        /// The new state of the account.
         state: UserState,
     },
-    /// A user may sign in again.
+    /// A user was enabled and may sign in again.
     #[serde(rename = "user.enabled")]
     Enabled {
-        /// State of the account from now on.
+        /// The new state of the account.
         state: UserState,
     },
     /// A user was archived for good; the contacts are free again.
@@ -129,14 +129,14 @@ pub enum UserEvent {
         /// The telephone number that is free again.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         phone: Option<Phone>,
-        /// The verified address that was kept beside it, free again as well.
+        /// The verified address kept beside it, free again as well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept_email: Option<EmailAddress>,
-        /// The verified number that was kept beside it, free again as well.
+        /// The verified number kept beside it, free again as well.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         kept_phone: Option<Phone>,
     },
-    /// A user is a member of an organization.
+    /// A user became a member of an organization.
     #[serde(rename = "user.organization-joined")]
     OrganizationJoined {
         /// The organization.
@@ -144,20 +144,20 @@ pub enum UserEvent {
         /// Number of the membership among all that the user ever had.
         number: u64,
     },
-    /// A user is a member of an organization no longer, and has no roles there.
+    /// A membership of a user ended, with its roles.
     #[serde(rename = "user.organization-removed")]
     OrganizationRemoved {
         /// The organization.
         organization_id: OrganizationId,
     },
-    /// Sessions of a user begin in another organization.
+    /// The default organization of a user changed: new sessions begin there.
     #[serde(rename = "user.default-organization-changed")]
     DefaultOrganizationChanged {
-        /// The organization; absent if the user is a member of none.
+        /// The organization; absent if the user has no membership.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<OrganizationId>,
     },
-    /// A user has a role in an organization.
+    /// A role in an organization was granted to a user.
     #[serde(rename = "user.role-granted")]
     RoleGranted {
         /// The organization.
@@ -165,7 +165,7 @@ pub enum UserEvent {
         /// The role.
         role: Role,
     },
-    /// A user has a role in an organization no longer.
+    /// A role in an organization was revoked from a user.
     #[serde(rename = "user.role-revoked")]
     RoleRevoked {
         /// The organization.
@@ -173,64 +173,64 @@ pub enum UserEvent {
         /// The role.
         role: Role,
     },
-    /// A user has a role in the whole system.
+    /// A role in the whole system was granted to a user.
     #[serde(rename = "user.system-role-granted")]
     SystemRoleGranted {
         /// The role.
         role: SystemRole,
     },
-    /// A user has a role in the whole system no longer.
+    /// A role in the whole system was revoked from a user.
     #[serde(rename = "user.system-role-revoked")]
     SystemRoleRevoked {
         /// The role.
         role: SystemRole,
     },
-    /// A user agrees to documents.
+    /// A user agreed to documents.
     #[serde(rename = "user.documents-agreed")]
     DocumentsAgreed {
         /// The documents, each by the identifier of its version.
         documents: BTreeSet<Uuid>,
     },
-    /// None of the agreements of a user counts any more.
+    /// All agreements of a user were deleted.
     #[serde(rename = "user.agreements-deleted")]
     AgreementsDeleted {},
-    /// An individual is a user's own.
+    /// An individual was added to a user.
     #[serde(rename = "user.individual-added")]
     IndividualAdded {
         /// The individual.
         individual_id: IndividualId,
     },
-    /// The e-mail address of a user was found to be its own.
+    /// The e-mail address of a user was verified.
     #[serde(rename = "user.email-confirmed")]
     EmailConfirmed {
-        /// The verified address before, which is free now.
+        /// The former verified address, which is free now.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         former: Option<EmailAddress>,
         /// The verified address.
         email: EmailAddress,
-        /// Whether all sessions are over.
+        /// Whether all sessions end.
         ends_sessions: bool,
     },
-    /// A user has its verified e-mail address again, since the new one was not confirmed.
+    /// The verified e-mail address of a user was restored, since the new one was not confirmed.
     #[serde(rename = "user.email-restored")]
     EmailRestored {
-        /// The address that waited, which is free now.
+        /// The pending address, which is free now.
         former: EmailAddress,
-        /// The address from now on.
+        /// The restored address.
         email: EmailAddress,
     },
-    /// A user has its verified telephone number again, since the new one was not confirmed.
+    /// The verified telephone number of a user was restored, since the new one was not confirmed.
     #[serde(rename = "user.phone-restored")]
     PhoneRestored {
-        /// The number that waited, which is free now.
+        /// The pending number, which is free now.
         former: Phone,
-        /// The number from now on.
+        /// The restored number.
         phone: Phone,
     },
-    /// All sessions of a user are over.
+    /// All sessions of a user ended.
     #[serde(rename = "user.sessions-ended")]
     SessionsEnded {},
-    /// The account of a user belongs to another organization, or to the system.
+    /// The account of a user moved to another organization, or to the system.
     #[serde(rename = "user.home-changed")]
     HomeChanged {
         /// The organization; absent for the system.
@@ -275,7 +275,7 @@ event_names!(UserEvent {
     SessionsEnded => "user.sessions-ended" @ "1.0" Update, clear [];
 });
 
-/// Names the event and nothing of what it holds: most of it is personal, some of it secret.
+/// Prints the event's name but not its content: most of it is personal, some of it secret.
 impl fmt::Debug for UserEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&cqrs_es::DomainEvent::event_type(self))
@@ -381,7 +381,7 @@ impl EventFacts for UserEvent {
     }
 }
 
-/// One key for another; another spelling of the same changes nothing.
+/// Replaces one key by another; a different spelling of the same key changes nothing.
 fn exchanged(former: Option<ClaimKey>, key: ClaimKey) -> Vec<Claim> {
     if former.as_ref() == Some(&key) {
         return vec![];

@@ -1,9 +1,9 @@
-//! The User aggregate: who signs in, what they are called, where they belong and what they may be asked to be there.
+//! The User aggregate: names, contacts, sign-in, memberships and roles.
 //!
-//! A user's memberships and roles stand here, since there are few of them; who an organization's admins are stands in its
-//! [`roster::Roster`] as well, so that the last one cannot go. Sessions are streams of their own. That they end with
-//! something that happens to the user needs no event of theirs: each remembers the [`Profile::epoch`] of the user that
-//! it began in, and in an organization the [`Membership::number`] as well.
+//! A user's memberships and roles are part of this state, since they are few; the admins of an organization are in its
+//! [`roster::Roster`] as well, so that the last one cannot be removed. Sessions are separate streams. Their end through
+//! a change of the user needs no event of theirs: each stores the [`Profile::epoch`] of the user at its start, and in
+//! an organization the [`Membership::number`] as well.
 
 mod contacts;
 mod creation;
@@ -36,45 +36,43 @@ pub const MEMBERSHIPS_MAX: usize = 1_000;
 /// Most individuals of one user.
 pub const INDIVIDUALS_MAX: usize = 1_000;
 
-/// A user's life.
+/// Life cycle of a user.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum User {
     /// Never created.
     #[default]
     Absent,
-    /// There, in whichever state.
+    /// Present, in any state.
     Present(Box<Profile>),
 }
 
-/// What can be asked of a user.
+/// Commands of a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserCommand {
     /// Creates the user.
     Create(Box<Creation>),
-    /// Changes what is given, all of it or nothing.
+    /// Changes the given members, all of them or none.
     Amend(Box<Amendment>),
-    /// Notes that the e-mail address, the one that is shown, was found to be the user's. The verified one before is free
-    /// then, and all sessions end.
+    /// Marks the shown e-mail address as verified. The former verified one is freed, and all sessions end.
     ConfirmEmail(EmailAddress),
-    /// Notes that the telephone number, the one that is shown, was found to be the user's. The verified one before is free
-    /// then, and all sessions end.
+    /// Marks the shown telephone number as verified. The former verified one is freed, and all sessions end.
     ConfirmPhone(Phone),
-    /// Puts the verified e-mail address back, if this one still waits.
+    /// Restores the verified e-mail address, if this one is still pending.
     RevertEmail(EmailAddress),
-    /// Puts the verified telephone number back, if this one still waits.
+    /// Restores the verified telephone number, if this one is still pending.
     RevertPhone(Phone),
-    /// Sets another password after the former one was given.
+    /// Changes the password after a check of the former one.
     ChangePassword {
-        /// Hash that the given password was compared with: another one by now means that somebody was faster.
+        /// Hash with which the given password was compared: another hash by now means a lost race.
         former: String,
-        /// Hash of the new one.
+        /// The new hash.
         hash: String,
-        /// Whether sessions other than the one that asks go on.
+        /// Whether sessions other than the calling one go on.
         keep_sessions: bool,
     },
-    /// Sets another password for the user, who has to change it before the next sign-in.
+    /// Sets a password for the user, who has to change it before the next sign-in.
     SetPassword {
-        /// Its hash.
+        /// The new hash.
         hash: String,
         /// Whether the user's sessions go on.
         keep_sessions: bool,
@@ -83,12 +81,12 @@ pub enum UserCommand {
     EndSessions,
     /// Blocks sign-in and ends all sessions.
     Disable {
-        /// Who asks; nobody disables themselves.
+        /// The caller; users cannot disable themselves.
         by: UserId,
     },
     /// Allows sign-in again.
     Enable,
-    /// Ends it for good; the contacts are free again.
+    /// Archives the user for good; the contacts are free again.
     Archive,
     /// Makes the user a member of an organization.
     Join(OrganizationId),
@@ -96,66 +94,66 @@ pub enum UserCommand {
     Leave(OrganizationId),
     /// Gives a role in an organization.
     Grant(OrganizationId, Role),
-    /// Takes a role in an organization away.
+    /// Revokes a role in an organization.
     Revoke(OrganizationId, Role),
     /// Gives a role in the whole system.
     GrantSystem(SystemRole),
-    /// Takes a role in the whole system away.
+    /// Revokes a role in the whole system.
     RevokeSystem(SystemRole),
-    /// Notes that the user agrees to documents.
+    /// Records the user's agreement to documents.
     Agree(BTreeSet<Uuid>),
-    /// Forgets every agreement, so that the user is asked again.
+    /// Deletes every agreement, so that the user is asked again.
     ForgetAgreements,
-    /// Makes an individual the user's own; the first one is the primary one.
+    /// Adds an individual to the user; the first one is the primary one.
     AddIndividual(IndividualId),
 }
 
-/// Changes of a user. What is absent stays as it is.
+/// Changes of a user. Absent members stay as they are.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Amendment {
-    /// Another first name.
+    /// The new first name.
     pub first_name: Option<String>,
-    /// Another last name.
+    /// The new last name.
     pub last_name: Option<String>,
-    /// Another e-mail address, not verified yet.
+    /// The new e-mail address, not verified yet.
     pub email: Option<EmailAddress>,
-    /// Another telephone number, not verified yet.
+    /// The new telephone number, not verified yet.
     pub phone: Option<Phone>,
-    /// Which contact is the user name.
+    /// The contact for signing in.
     pub username: Option<Username>,
-    /// Another locale, chosen by the user.
+    /// The new locale, chosen by the user.
     pub locale: Option<Locale>,
-    /// Another time zone (IANA name), chosen by the user.
+    /// The new time zone (IANA name), chosen by the user.
     pub time_zone: Option<String>,
-    /// Other preferences, channel by channel.
+    /// The new preferences, channel by channel.
     pub preferences: Option<Preferences>,
-    /// Another default organization.
+    /// The new default organization.
     pub default_organization: Option<OrganizationId>,
-    /// Another classification.
+    /// The new classification.
     pub classification: Option<Classification>,
-    /// Another date of birth.
+    /// The new date of birth.
     pub birth_date: Option<BirthDate>,
 }
 
-/// Why a user refuses.
+/// Refusals of a user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UserError {
-    /// There is no such user.
+    /// User not found.
     #[error("user not found")]
     NotFound,
     /// The identifier is taken.
     #[error("user already exists")]
     AlreadyExists,
-    /// Some fields are not as they must be; all of them are named.
+    /// Some fields are invalid; all of them are named.
     #[error("{} field(s) refused", .0.len())]
     Invalid(Vec<Finding>),
-    /// An archived user is not changed any more.
+    /// An archived user cannot be changed.
     #[error("the user is archived")]
     Archived,
-    /// The user name would be a contact that the user does not have.
+    /// The chosen sign-in contact is missing.
     #[error("the user has no such contact")]
     NoSuchContact,
-    /// The default organization is none of the user's.
+    /// The user is not a member of the default organization.
     #[error("the user is not a member of the organization")]
     NotAMember,
     /// The address is not the user's current one.
@@ -164,10 +162,10 @@ pub enum UserError {
     /// The number is not the user's current one.
     #[error("the telephone number is another one")]
     OtherPhone,
-    /// The password was changed in the meantime.
+    /// A concurrent request changed the password.
     #[error("the password was changed in the meantime")]
     OtherPassword,
-    /// Nobody disables themselves.
+    /// Users cannot do this to themselves.
     #[error("nobody can disable themselves")]
     Oneself,
     /// More organizations than a user may have.

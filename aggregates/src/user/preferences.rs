@@ -1,4 +1,4 @@
-//! Communication preferences of a user, in bounds and in one spelling: the answer is what is kept.
+//! Communication preferences of a user, bounded and in one spelling: the response equals the stored value.
 
 use crate::values::Problem;
 use serde::{Deserialize, Serialize};
@@ -11,23 +11,23 @@ pub const PREFERENCES_BYTES_MAX: usize = 16 * 1024;
 pub const PREFERENCES_MEMBERS_MAX: usize = 100;
 /// Deepest nesting of preferences; they themselves are the first level, a channel the second.
 pub const PREFERENCES_DEPTH_MAX: usize = 8;
-/// Largest whole number up to which doubles, and so every reader of JSON, have them all.
+/// Largest whole number up to which doubles, and so every JSON reader, are exact.
 const EXACT_MAX: i64 = 1 << 53;
 
-/// A way of reaching a user.
+/// A communication channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// E-mail.
     Email,
-    /// Notices on a telephone.
+    /// Push notifications on a telephone.
     Mobile,
     /// Text messages.
     Sms,
-    /// Calls.
+    /// Voice calls.
     Voice,
-    /// Notices in a browser.
+    /// Notifications in a browser.
     Web,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn merged(preferences: &Preferences, given: Preferences) -> Result<Pr
     Ok(merged)
 }
 
-/// Members that were counted so far.
+/// Members counted so far.
 struct Bounds {
     members: usize,
 }
@@ -83,7 +83,7 @@ impl Bounds {
     }
 }
 
-/// A number as every reader has it; `None` if a reader may have another one.
+/// A number that every reader represents alike; `None` if a reader may differ.
 fn plain(number: &Number) -> Option<Number> {
     let whole = match (number.as_i64(), number.as_f64()) {
         (Some(whole), _) => whole,
@@ -93,8 +93,8 @@ fn plain(number: &Number) -> Option<Number> {
     (-EXACT_MAX..=EXACT_MAX).contains(&whole).then(|| whole.into())
 }
 
-/// A fraction that reading leaves as it was written: the one given, or else the nearest with 15 digits and 22 decimals,
-/// as far as every reader of JSON is exact.
+/// A fraction that reading leaves unchanged: the given one, or else the nearest with 15 digits and 22 decimals, within
+/// which every JSON reader is exact.
 fn settled(number: &Number) -> Option<Number> {
     let read: Number = serde_json::from_str(&number.to_string()).ok()?;
     if read == *number {

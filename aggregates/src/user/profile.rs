@@ -1,4 +1,4 @@
-//! What is known of a user.
+//! The state of a user, and its changes by events.
 
 use super::contacts::{Contacts, Username};
 use super::event::UserEvent;
@@ -11,29 +11,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use uuid::Uuid;
 
-/// Where a user is in life.
+/// State of a user's account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
     /// Invited; no password yet.
     Init,
-    /// Has a password; the contact is to be confirmed.
+    /// Has a password; the contact is not confirmed yet.
     Registered,
     /// May sign in.
     Confirmed,
-    /// May sign in after setting another password.
+    /// May sign in after a change of the password.
     ForceResetPassword,
-    /// Was confirmed, must not sign in.
+    /// Disabled after confirmation: must not sign in.
     Disabled,
-    /// Was registered, must not sign in.
+    /// Disabled before confirmation: must not sign in.
     RegisteredDisabled,
-    /// At the end: must not sign in, and has no contacts any more.
+    /// Archived: must not sign in, and has no contacts.
     Archived,
 }
 
 impl UserState {
-    /// Whether the user counts: neither disabled nor archived.
+    /// Whether the user is neither disabled nor archived.
     #[must_use]
     pub fn is_enabled(self) -> bool {
         !matches!(self, UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived)
@@ -52,14 +52,14 @@ pub struct Names {
     pub last_name: String,
 }
 
-/// A date of birth, `YYYY-MM-DD`. A text, since that of an erased person is none that is in the calendar.
+/// A date of birth, `YYYY-MM-DD`. A text, since the placeholder of an erased person is no calendar date.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct BirthDate(String);
 
 impl BirthDate {
-    /// Checks that it is in the calendar.
+    /// Checks that it is a calendar date.
     ///
     /// # Errors
     /// `NotADate`.
@@ -68,7 +68,7 @@ impl BirthDate {
         if date.to_string() == text { Ok(BirthDate(text.to_owned())) } else { Err(Problem::NotADate) }
     }
 
-    /// The date as it is written.
+    /// The date as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,7 +88,7 @@ pub enum Locale {
     EsUs,
 }
 
-/// What a user counts as in reports; staff are `Carium`.
+/// Class of a user or organization in reports; staff are `Carium`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -97,12 +97,12 @@ pub enum Classification {
     Carium,
     /// An organization or user of a customer.
     Customer,
-    /// The same, for tests.
+    /// A test organization or user of a customer.
     CustomerTest,
 }
 
 impl Classification {
-    /// As it is written.
+    /// The class as text.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -123,7 +123,7 @@ pub enum Role {
     /// Works with individuals of the organization.
     #[serde(rename = "org.provider")]
     Provider,
-    /// Takes part in the organization.
+    /// Is a participant of the organization.
     #[serde(rename = "org.member")]
     Member,
 }
@@ -144,10 +144,10 @@ pub enum SystemRole {
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Role; 3] = [Role::Admin, Role::Provider, Role::Member];
 
-    /// The role as it is written.
+    /// The role as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -157,7 +157,7 @@ impl Role {
         }
     }
 
-    /// Its identifier in an organization: follows from the organization's.
+    /// Identifier of the role in an organization: derived from the organization's.
     #[must_use]
     pub fn id(self, organization: OrganizationId) -> Uuid {
         Uuid::new_v5(&organization.0, self.name().as_bytes())
@@ -165,10 +165,10 @@ impl Role {
 }
 
 impl SystemRole {
-    /// Every role.
+    /// All system roles.
     pub const ALL: [SystemRole; 3] = [SystemRole::Admin, SystemRole::Support, SystemRole::Service];
 
-    /// The role as it is written.
+    /// The role as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -178,79 +178,79 @@ impl SystemRole {
         }
     }
 
-    /// Its identifier.
+    /// Identifier of the role.
     #[must_use]
     pub fn id(self) -> Uuid {
         Uuid::new_v5(&Uuid::nil(), self.name().as_bytes())
     }
 }
 
-/// A user's belonging to an organization.
+/// A user's membership in an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Membership {
-    /// Which of the user's memberships it is, counted from 1: who comes back has another one.
+    /// Number of the membership, counted from 1: a user who rejoins gets another one.
     pub number: u64,
-    /// Roles there.
+    /// Roles in the organization.
     pub roles: BTreeSet<Role>,
 }
 
-/// A user that is there.
+/// A present user.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Profile {
-    /// Its stream, and the subject of its tokens.
+    /// Identifier: the user's stream, and the subject of its tokens.
     pub id: UserId,
-    /// Where it is in life.
+    /// State of the account.
     pub state: UserState,
-    /// Of one that is disabled: where it goes back to.
+    /// Former state of a disabled user, restored when the user is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before_disabled: Option<UserState>,
-    /// What it is called.
+    /// Names of the user.
     pub names: Names,
     /// Date of birth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub birth_date: Option<BirthDate>,
-    /// The home of the account; absent as long as one from before homes were recorded has joined no organization.
+    /// The home of the account; absent for an account of a release without homes that has joined no organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
-    /// How it is reached.
+    /// Contacts of the user.
     pub contacts: Contacts,
-    /// Which contact it signs in with.
+    /// Contact with which the user signs in.
     pub username: Username,
-    /// Its locale.
+    /// Locale of the user.
     pub locale: Locale,
-    /// Whether it chose the locale itself.
+    /// Whether the user chose the locale.
     pub locale_explicit: bool,
-    /// Its time zone, an IANA name.
+    /// Time zone of the user, an IANA name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// Whether it chose the time zone itself.
+    /// Whether the user chose the time zone.
     pub time_zone_explicit: bool,
-    /// What it wishes to get.
+    /// Communication preferences.
     pub preferences: Preferences,
-    /// What it counts as.
+    /// Class of the user in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// Where it belongs.
+    /// Memberships by organization.
     pub memberships: BTreeMap<OrganizationId, Membership>,
-    /// Memberships that there ever were.
+    /// Number of all memberships, ended ones included.
     pub joined: u64,
-    /// The organization that a session begins in.
+    /// The organization in which new sessions begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_organization: Option<OrganizationId>,
     /// Roles in the whole system.
     pub system_roles: BTreeSet<SystemRole>,
-    /// Its individuals, the primary one first.
+    /// Individuals of the user, the primary one first.
     pub individuals: Vec<IndividualId>,
-    /// Documents that it agrees to, each by the identifier of its version.
+    /// Agreed documents, each by the identifier of its version.
     pub agreements: BTreeSet<Uuid>,
-    /// Counts what ends all sessions: one of another epoch is over.
+    /// Counts the events that end all sessions: a session of another epoch is over.
     pub epoch: u64,
-    /// Hash of the password in PHC form. Known from events only: a state that is written down anywhere has none.
+    /// Hash of the password in PHC form. Set by events only: no stored state contains it.
     #[serde(skip)]
     pub password_hash: Option<String>,
-    /// Until when that password is good, if somebody else set it. As little written down.
+    /// Expiry of a password that another person set. Not in stored states either.
     #[serde(skip)]
     pub password_expires_at: Option<DateTime<Utc>>,
 }
@@ -268,14 +268,14 @@ impl fmt::Debug for Profile {
 }
 
 impl Profile {
-    /// Whether it has a role in an organization and is enabled.
+    /// Whether the user is enabled and has a role in an organization.
     #[must_use]
     pub fn acts_as(&self, role: Role, organization: OrganizationId) -> bool {
         self.state.is_enabled()
             && self.memberships.get(&organization).is_some_and(|membership| membership.roles.contains(&role))
     }
 
-    /// Takes an event in. A creation is the state's, not the profile's.
+    /// Applies an event. A creation is applied by the state, not the profile.
     pub fn evolve(&mut self, event: UserEvent) {
         match event {
             UserEvent::Created(_) => {}
@@ -321,7 +321,7 @@ impl Profile {
                 self.settle(Home::of(organization_id));
             }
             UserEvent::OrganizationRemoved { organization_id } => {
-                // An event of its own says so as well, but none did before homes were recorded.
+                // A separate event says so as well, but releases without homes recorded none.
                 if self.home() == Some(organization_id) {
                     self.home = Some(Home { organization_id: self.heir(organization_id) });
                 }

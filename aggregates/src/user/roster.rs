@@ -1,5 +1,5 @@
-//! The enabled admins of one organization, or of the system: one stream each, committed with whatever makes somebody one
-//! or stops it, so that the last one cannot go, not even two at once.
+//! The enabled admins of one organization, or of the system: one stream each, committed with every change that makes or
+//! unmakes an enabled admin, so that the last one cannot be removed, not even two at once.
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
@@ -13,27 +13,27 @@ use std::collections::BTreeSet;
 #[serde(transparent)]
 pub struct Roster(BTreeSet<UserId>);
 
-/// What can be asked of a roster.
+/// Commands of a roster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RosterCommand {
     /// Adds an enabled admin.
     Add(UserId),
-    /// Takes away one who is an admin no longer, or disabled.
+    /// Removes an admin who lost the role or was disabled.
     Remove(UserId),
 }
 
-/// Facts of a roster.
+/// Events of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum RosterEvent {
-    /// An organization, or the system, has one enabled admin more.
+    /// An enabled admin was added to an organization or to the system.
     #[serde(rename = "admin-roster.added")]
     Added {
         /// The admin.
         user_id: UserId,
     },
-    /// An organization, or the system, has one enabled admin less.
+    /// An enabled admin was removed from an organization or from the system.
     #[serde(rename = "admin-roster.removed")]
     Removed {
         /// The admin.
@@ -48,10 +48,10 @@ event_names!(RosterEvent {
 
 impl EventFacts for RosterEvent {}
 
-/// Why a roster refuses.
+/// Refusals of a roster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RosterError {
-    /// Nobody would be left.
+    /// The last admin cannot be removed.
     #[error("the last admin cannot be removed")]
     LastAdmin,
 }
@@ -64,14 +64,14 @@ impl Refuse for RosterError {
     }
 }
 
-/// The stream of an organization's roster; of the system's without one.
+/// The stream of an organization's roster; `None` for the system's.
 #[must_use]
 pub fn stream(organization: Option<OrganizationId>) -> String {
     organization.map_or_else(|| "system".to_owned(), |organization| organization.to_string())
 }
 
 impl Roster {
-    /// Whether somebody is on it.
+    /// Whether the user is on the roster.
     #[must_use]
     pub fn has(&self, user: UserId) -> bool {
         self.0.contains(&user)

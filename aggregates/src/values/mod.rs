@@ -1,4 +1,4 @@
-//! Domain values: what is well formed, once for all who use it.
+//! Domain values: validation, once for all callers.
 
 use crate::text;
 use serde::{Deserialize, Serialize};
@@ -59,28 +59,28 @@ uuid_id!(
     OrganizationAddressId
 );
 uuid_id!(
-    /// Identifies an API key: its stream, and the user name of whoever holds it.
+    /// Identifies an API key: its stream, and the user name of its holder.
     ApiKeyId
 );
 
 uuid_id!(
-    /// Identifies a user: who signs in.
+    /// Identifies a user: a person who signs in.
     UserId
 );
 uuid_id!(
-    /// Identifies a session: a sign-in, and what follows from it.
+    /// Identifies a session: a sign-in with its consequences.
     SessionId
 );
 uuid_id!(
-    /// Identifies a TOTP configuration: a secret that a user's device makes codes from.
+    /// Identifies a TOTP configuration: a secret from which a user's device makes codes.
     TotpId
 );
 uuid_id!(
-    /// Identifies the setting of a feature for somebody.
+    /// Identifies the setting of a feature for a user or an organization.
     FeatureSettingId
 );
 uuid_id!(
-    /// Identifies an individual: whom records are about.
+    /// Identifies an individual: the subject of records.
     IndividualId
 );
 uuid_id!(
@@ -88,24 +88,24 @@ uuid_id!(
     GroupId
 );
 uuid_id!(
-    /// Identifies a task: work that goes on after its request was answered.
+    /// Identifies a task: background work.
     TaskId
 );
 
-/// Why a value was refused. Reads well behind the name of the field.
+/// Reasons for refusing a value. They read well after the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Nothing but white space where a text is needed.
+    /// Only white space in a required text.
     #[error("should not be empty")]
     Blank,
     /// A character that no store keeps.
     #[error("must not contain the character U+0000")]
     Nul,
-    /// A character in a name or address that is not seen, so that two of them look alike.
+    /// An invisible character in a name or address, which could make two of them look alike.
     #[error("must not contain invisible or bidirectional control characters")]
     Invisible,
-    /// A character in a text that turns the order in which it is read.
+    /// A character in a text that changes the reading order.
     #[error("must not contain characters that override the direction of the text")]
     Override,
     /// Not an e-mail address (RFC 5321 dot-string at a domain).
@@ -123,46 +123,46 @@ pub enum Problem {
     /// Neither US nor EU.
     #[error("must be one of the following values: US, EU")]
     UnknownRegion,
-    /// The list is shorter than that.
+    /// The list is too short for the position.
     #[error("names no existing element (the list has {length})")]
     NoSuchElement {
-        /// How many elements there are.
+        /// Number of elements.
         length: usize,
     },
-    /// The element is needed and cannot be taken away.
+    /// The element is required and cannot be removed.
     #[error("cannot be removed")]
     Required,
-    /// Longer than is stored.
+    /// Longer than the limit.
     #[error("must not be longer than {max} characters")]
     TooLong {
         /// Longest allowed, in characters.
         max: usize,
     },
-    /// More bytes than are stored.
+    /// More bytes than the limit.
     #[error("must not be larger than {max} bytes as JSON")]
     TooLarge {
         /// Most allowed, in bytes.
         max: usize,
     },
-    /// More members than are stored.
+    /// More members than the limit.
     #[error("must not have more than {max} members in all")]
     TooManyMembers {
         /// Most allowed.
         max: usize,
     },
-    /// Deeper nesting than is stored.
+    /// Deeper nesting than the limit.
     #[error("must not be nested deeper than {max} levels")]
     TooDeep {
         /// Most levels allowed.
         max: usize,
     },
-    /// A number that not every reader of JSON has.
+    /// A number that some JSON readers cannot represent.
     #[error("must not have numbers beyond 2^53")]
     InexactNumber,
     /// Not in the code list.
     #[error("is not in the code list")]
     UnknownCode,
-    /// The text is not that of the identifier, or the one lies outside the other.
+    /// The text differs from that of the identifier, or the region lies outside the country.
     #[error("contradicts the identifier or code it belongs to")]
     CodeMismatch,
     /// Not in the IANA time zone database.
@@ -171,25 +171,25 @@ pub enum Problem {
     /// Not an E.164 telephone number.
     #[error("must be a telephone number with a plus sign and its country's code (E.164)")]
     NotAPhone,
-    /// A character that identifiers do not have.
+    /// A character that is not allowed in identifiers.
     #[error("must consist of letters, digits, '.', '_' and '-'")]
     NotAnIdentifier,
     /// Not a calendar date.
     #[error("must be a date (YYYY-MM-DD)")]
     NotADate,
-    /// Not like the published pattern.
+    /// No match of the published pattern.
     #[error("must be a web address")]
     NotAWebAddress,
-    /// An end before its start.
+    /// The end lies before the start.
     #[error("must not be before {start}")]
     BeforeStart {
         /// Field of the start.
         start: &'static str,
     },
-    /// The same as another one of the list, where each may stand once.
+    /// A duplicate in a list of unique entries.
     #[error("must not be the same as another one")]
     Repeated,
-    /// An identifier that nothing of this organization has.
+    /// An identifier that no part of this organization has.
     #[error("names nothing that the organization has")]
     UnknownPart,
     /// A change without a reason where one is mandatory.
@@ -197,21 +197,21 @@ pub enum Problem {
     ReasonNeeded,
 }
 
-/// A field that was refused, and why.
+/// A refused field, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]
 pub struct Finding {
     /// Path of the field from the root of the command: members by dots, list elements by `[index]`.
     pub field: String,
-    /// What is wrong with it.
+    /// Problem of the field.
     pub problem: Problem,
 }
 
-/// Refuses text that a store could not keep, or that would be read otherwise than it is written.
+/// Refuses text that a store could not keep, or that would be read in another order than written.
 ///
 /// # Errors
 /// `Nul` for text with U+0000, which PostgreSQL cannot store; `Override` for bidirectional embeddings, overrides and
-/// isolates. Joiners and marks are part of many scripts and stay.
+/// isolates. Joiners and marks are part of many scripts and are allowed.
 pub fn check_text(text: &str) -> Result<(), Problem> {
     match text.chars().find(|c| *c == '\0' || text::is_override(*c)) {
         Some('\0') => Err(Problem::Nul),
@@ -220,7 +220,7 @@ pub fn check_text(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Refuses what people tell things apart by, if it has characters that they do not see.
+/// Refuses distinguishing text, such as names, with invisible characters.
 ///
 /// # Errors
 /// `Nul`, `Invisible`.
@@ -232,7 +232,7 @@ pub fn check_visible(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Refuses a name that is blank, could not be kept, or looks like another one.
+/// Refuses a name that is blank, could not be stored, or looks like another one.
 ///
 /// # Errors
 /// `Blank`, `Nul`, `Invisible`.
@@ -240,7 +240,7 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     if name.trim().is_empty() { Err(Problem::Blank) } else { check_visible(name) }
 }
 
-/// An e-mail address that someone signs in with, as it was given.
+/// A sign-in e-mail address, as entered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -278,7 +278,7 @@ impl EmailAddress {
         Ok(EmailAddress(text.to_owned()))
     }
 
-    /// The form under which two spellings are the same address: NFC, lower case, domain in its ASCII form.
+    /// The form that is equal for spellings of the same address: NFC, lower case, domain in its ASCII form.
     #[must_use]
     pub fn comparable(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
@@ -287,7 +287,7 @@ impl EmailAddress {
         format!("{local}@{domain}")
     }
 
-    /// The address as it was given.
+    /// The address as entered.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -325,7 +325,7 @@ impl RegionCode {
         }
     }
 
-    /// The code as it is written.
+    /// The code as written.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -361,7 +361,7 @@ impl CountryCode {
             .ok_or(Problem::UnknownCountry)
     }
 
-    /// The code as it is written.
+    /// The code as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -377,10 +377,11 @@ impl CountryCode {
         }
     }
 
-    /// Name of a state or province of this country; where no list is kept (all but the United States) the code itself.
+    /// Name of a state or province of this country; without a list (all countries but the United States) the code
+    /// itself.
     ///
     /// # Errors
-    /// `UnknownState` for a code that is none of the United States'.
+    /// `UnknownState` for a code that is not in the list of the United States.
     pub fn state_name(&self, state: &str) -> Result<String, Problem> {
         if self.0 != "US" {
             return Ok(state.to_owned());

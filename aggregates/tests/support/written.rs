@@ -1,9 +1,8 @@
-//! Files that follow from the code. The domain itself touches no file, so that this stands beside its sources and not among
-//! them.
+//! Generated files. The domain itself touches no file, so this helper lives beside its sources and not among them.
 
 use std::path::PathBuf;
 
-/// Compares a file of the repository with what it must be; `UPDATE=1` writes it.
+/// Compares a file of the repository with its expected text; `UPDATE=1` writes it.
 pub(super) fn assert_written(path: &str, expected: &str) {
     let file = repository().join(path);
     if std::env::var_os("UPDATE").is_some() {
@@ -18,12 +17,12 @@ pub(super) fn assert_written(path: &str, expected: &str) {
     );
 }
 
-/// A file of the repository, empty if it is not there.
+/// A file of the repository; empty if missing.
 pub(super) fn read(path: &str) -> String {
     std::fs::read_to_string(repository().join(path)).unwrap_or_default()
 }
 
-/// Whether files are to be written.
+/// Whether files are written instead of compared.
 pub(super) fn is_updating() -> bool {
     std::env::var_os("UPDATE").is_some()
 }

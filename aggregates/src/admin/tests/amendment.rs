@@ -1,4 +1,4 @@
-//! What holds for amendments of any kind.
+//! Rules for amendments of any kind.
 
 use super::*;
 use AdminChange::{Addresses, LegacyIdentifier, PersonText as Text, PhoneNumbers, Policies};

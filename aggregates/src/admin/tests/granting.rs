@@ -93,7 +93,7 @@ fn nothing_is_granted_to_oneself() {
     let all = ["c1", "c2", "c3"];
     given([registered()]).when(set_policies(&["p-one"], own(&all))).then_expect_error(AdminError::OwnGrants);
     given([registered()]).when(set_permissions(&["c1"], own(&all))).then_expect_error(AdminError::OwnGrants);
-    // An entry that grants nothing today may be known to a later release.
+    // An entry without effect today may be known to a later release.
     given([registered()]).when(set_permissions(&["fly"], own(&all))).then_expect_error(AdminError::OwnGrants);
     given([holder(&["p-all"], &[])]).when(set_permissions(&["c1"], own(&all))).then_expect_error(AdminError::OwnGrants);
 }

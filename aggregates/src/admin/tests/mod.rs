@@ -36,7 +36,7 @@ fn admin(events: impl IntoIterator<Item = AdminEvent>) -> Admin {
     admin
 }
 
-/// An admin with nothing but what is required.
+/// An admin with only the required data.
 fn registration() -> Registration {
     Registration {
         id: AdminId(Uuid::from_u128(1)),
@@ -58,7 +58,7 @@ fn registration() -> Registration {
     }
 }
 
-/// The same with `edit` applied.
+/// A registration changed by `edit`.
 fn registration_with(edit: impl FnOnce(&mut Registration)) -> Registration {
     let mut registration = registration();
     edit(&mut registration);
@@ -148,12 +148,12 @@ fn granter(id: &str, held: &[&str]) -> Granter {
     Granter::Caller { id: id.to_owned(), held: names(held), catalogue: catalogue.into() }
 }
 
-/// Refused since the step points at the wrong place.
+/// Refusal: the step has a wrong position.
 fn misplaced(step: usize, problem: Problem) -> AdminError {
     AdminError::AmendmentRefused(AmendmentRefused { step, misplaced: true, problem })
 }
 
-/// Refused since the step brings the wrong value.
+/// Refusal: the step has an invalid value.
 fn unfit(step: usize, problem: Problem) -> AdminError {
     AdminError::AmendmentRefused(AmendmentRefused { step, misplaced: false, problem })
 }

@@ -1,7 +1,7 @@
 use super::*;
 use AdminChange::{LegacyIdentifier, Salutation};
 
-/// A person of which every optional text is there.
+/// A person with every optional text.
 fn known() -> AdminEvent {
     registered_with(|r| {
         r.person.salutation = Some(3);

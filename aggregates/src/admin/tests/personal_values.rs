@@ -1,8 +1,8 @@
-//! No personal value is left in what is stored sealed.
+//! Sealed events and states keep no personal value.
 //!
-//! The largest event of every type and the largest state are filled with texts that say `personal` wherever a text can
-//! tell something of a person. They are written as whole struct literals: who adds a member has to decide here whether
-//! it is personal.
+//! The largest event of every type and the largest state are filled with texts that contain `personal` wherever a text
+//! can reveal something about a person. They are whole struct literals: an author who adds a member has to decide here
+//! whether it is personal.
 
 use super::*;
 use crate::facts::{EventFacts, EventTypes};
@@ -108,12 +108,12 @@ fn json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).expect("JSON")
 }
 
-/// How many of the texts in `document` are personal.
+/// Number of personal texts in `document`.
 fn marks(document: &Value) -> usize {
     document.to_string().matches(MARK).count()
 }
 
-/// Takes the personal values out and checks that these and only these are gone.
+/// Removes the personal values and checks that exactly these are gone.
 fn sealed<P: AsRef<str>>(mut document: Value, patterns: &[P]) -> Value {
     let (original, personal_texts) = (document.clone(), marks(&document));
     let taken = personal::take(&mut document, patterns);

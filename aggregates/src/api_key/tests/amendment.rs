@@ -49,7 +49,7 @@ fn everything_at_once_is_one_event_a_kind() {
 
 #[test]
 fn what_is_as_asked_already_records_nothing_new() {
-    // Its end has come; naming it again is not setting another.
+    // The key has expired; an amendment that repeats the same expiry changes nothing.
     let ended = created_with(|creation| creation.expires_at = Some(at(-1)));
     let command = amend(|amendment| {
         amendment.name = Some(" Nightly".into());

@@ -29,7 +29,7 @@ fn key(events: impl IntoIterator<Item = ApiKeyEvent>) -> Key {
     state(events).key().expect("a key").clone()
 }
 
-/// The present moment of the tests, or so many seconds later.
+/// The current time of the tests, or so many seconds later.
 fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + TimeDelta::seconds(1_000 + seconds)
 }

@@ -1,5 +1,5 @@
-//! `docs/asyncapi.json`: the frame written by hand, and in it a message for each event type. Payloads follow from the
-//! types, texts from the comments on them, and what is personal or secret from what the events declare.
+//! `docs/asyncapi.json`: a hand-written frame with a message for each event type. Payloads come from the types, texts
+//! from their comments, personal and secret members from the declarations of the events.
 
 use super::written::{assert_written, read};
 use super::*;
@@ -7,11 +7,11 @@ use crate::facts::EventType;
 use serde_json::{Map, json};
 
 const DOCUMENT: &str = "docs/asyncapi.json";
-/// Everything that does not follow from the events: servers, channels, headers, the envelope.
+/// The parts that do not depend on events: servers, channels, headers, the envelope.
 const FRAME: &str = "docs/asyncapi.frame.json";
-/// Keyword under which the meanings of the values of a choice stand until they go into its description.
+/// Temporary keyword for the meanings of a choice's values, until they move into its description.
 const MEANINGS: &str = "meanings";
-/// Said of every secret, whatever else is said of it.
+/// Added to the description of every secret.
 const NEVER_TOLD: &str = "Never told: `[redacted]`, or `***` where personal values are published.";
 
 macro_rules! all_schemas {
@@ -56,7 +56,7 @@ fn message(declared: &EventType, variant: &Value, definitions: &Value, shared: &
     let mut data = Described { declared, secrets, definitions, shared }.schema(variant, "");
     let members = data.as_object_mut().expect("a record");
     let summary = members.remove("description").expect("a comment on each event");
-    // The envelope describes it.
+    // Described by the envelope.
     if let Some(properties) = members.get_mut("properties").and_then(Value::as_object_mut) {
         properties.remove("type");
     }
@@ -78,15 +78,15 @@ fn message(declared: &EventType, variant: &Value, definitions: &Value, shared: &
     })
 }
 
-/// Schemas of records that several events, or several members, have in common.
+/// Schemas of records that several events or members share.
 #[derive(Default)]
 struct Shared {
     schemas: Map<String, Value>,
 }
 
 impl Shared {
-    /// A reference to a record's schema. Where a record of that name reads otherwise, since other members of it are
-    /// personal, the schema itself.
+    /// A reference to a record's schema; the schema itself where a record of that name differs because other members of
+    /// it are personal.
     fn refer(&mut self, name: &str, mut schema: Value) -> Value {
         let said = schema.as_object_mut().and_then(|schema| schema.remove("description"));
         let known = self.schemas.entry(name.to_owned()).or_insert_with(|| schema.clone());
@@ -102,7 +102,7 @@ impl Shared {
     }
 }
 
-/// One event type on its way into the document.
+/// One event type during its description.
 struct Described<'e> {
     declared: &'e EventType,
     secrets: &'static [&'static str],
@@ -111,7 +111,7 @@ struct Described<'e> {
 }
 
 impl Described<'_> {
-    /// The schema of the member at `path`, which is a pattern as disclosures have them.
+    /// The schema of the member at `path`, a pattern as in disclosures.
     fn schema(&mut self, schema: &Value, path: &str) -> Value {
         let (name, mut schema) = self.resolved(schema);
         if let Some(meanings) = schema.remove(MEANINGS) {
@@ -153,7 +153,7 @@ impl Described<'_> {
             schema.insert("properties".to_owned(), members.into_iter().map(described).collect::<Map<_, _>>().into());
         }
         for name in schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default() {
-            // It is always there.
+            // Always present.
             if let Some(Value::Object(member)) =
                 schema.get_mut("properties").map(|members| &mut members[text_of(&name)])
             {
@@ -167,11 +167,11 @@ impl Described<'_> {
         }
     }
 
-    /// A schema with the definition that it refers to, if any, and the name of this; as subscribers need it: members that
-    /// are not there are left out rather than null, further ones may come, and the values of a choice are a list.
+    /// A schema with the definition that it refers to, if any, and the definition's name; in the form for subscribers:
+    /// absent members are left out rather than null, further members may appear, and the values of a choice are a list.
     fn resolved(&self, schema: &Value) -> (Option<String>, Map<String, Value>) {
         let mut schema = schema.as_object().cloned().unwrap_or_default();
-        // An optional member is what it holds, or null.
+        // An optional member: its type, or null.
         if let Some(Value::Array(choices)) = schema.remove("anyOf") {
             let held = choices.iter().find(|choice| choice["type"] != "null").and_then(Value::as_object).cloned();
             schema = held.unwrap_or_default().into_iter().chain(schema).collect();
@@ -188,14 +188,14 @@ impl Described<'_> {
             schema.insert("description".to_owned(), said.into());
         }
         schema.retain(|keyword, value| match keyword.as_str() {
-            // What is withheld reads alike.
+            // Withheld members read alike.
             "$schema" | "$defs" | "title" | "uniqueItems" => false,
             "additionalProperties" => value.is_object(),
             "format" => matches!(text_of(value), "uuid" | "date-time"),
             "default" => !value.is_null(),
             _ => true,
         });
-        // A choice of one is none.
+        // A choice of one value is no choice.
         if let Some([Value::Object(only)]) = schema.get("oneOf").and_then(Value::as_array).map(Vec::as_slice)
             && only.contains_key("properties")
         {
@@ -207,7 +207,7 @@ impl Described<'_> {
     }
 }
 
-/// A definition as one member has it: the member's own words, the members of both.
+/// A definition as used by one member: the member's own words, the members of both.
 fn merged(mut definition: Map<String, Value>, schema: Map<String, Value>) -> Map<String, Value> {
     for (keyword, value) in schema {
         match (definition.get_mut(&keyword), value) {
@@ -219,7 +219,7 @@ fn merged(mut definition: Map<String, Value>, schema: Map<String, Value>) -> Map
     definition
 }
 
-/// The values of a choice as a list, and aside what each means: the comment on the member comes before it.
+/// The values of a choice as a list, with their meanings set aside: the comment on the member comes first.
 fn as_choice(mut schema: Map<String, Value>) -> Map<String, Value> {
     let choices = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
     let values: Vec<_> = choices
@@ -242,7 +242,7 @@ fn as_choice(mut schema: Map<String, Value>) -> Map<String, Value> {
     schema
 }
 
-/// A text of a schema: its lines joined, and no links into the code.
+/// A text of a schema: lines joined, without links into the code.
 fn text(schema: &Map<String, Value>, keyword: &str) -> String {
     let text = schema.get(keyword).map(text_of).unwrap_or_default().replace("[`", "`").replace("`]", "`");
     text.split("\n- ").map(|line| line.replace('\n', " ")).collect::<Vec<_>>().join("\n- ")

@@ -1,4 +1,4 @@
-//! What must hold for every type of event, of whichever aggregate.
+//! Rules for every event type of every aggregate.
 
 mod asyncapi;
 mod names;
@@ -24,7 +24,7 @@ macro_rules! all_samples {
             all
         }
 
-        /// Events of types that are among [`events`], with members that exclude those of the samples there.
+        /// Events of types in [`events`], with members that exclude those of the samples there.
         fn alternatives() -> Vec<DomainEvent> {
             let mut all = Vec::new();
             $(all.extend(<$event>::alternatives().into_iter().map(DomainEvent::from));)*
@@ -175,7 +175,7 @@ fn an_event_of_another_aggregate_is_misshaped() {
     }
 }
 
-/// The payload as it is stored, with a mark in place of what is personal.
+/// The payload as stored, with a mark in place of personal values.
 fn sealed(event: &DomainEvent) -> Value {
     let mut payload = payload(event);
     let personal = event.disclosure().personal(&payload);
@@ -193,7 +193,7 @@ fn secrets_are_personal() {
     }
 }
 
-/// Nothing can be sealed without a key.
+/// Sealing needs a key.
 #[test]
 fn what_is_personal_has_a_subject() {
     for event in events() {
@@ -294,7 +294,7 @@ fn what_must_be_unique_is_claimed() {
     );
 }
 
-/// An organization is nobody: nothing of what it is belongs to a person.
+/// An organization is no person: its values are never personal.
 #[test]
 fn organizations_have_no_personal_values() {
     for event in events().iter().filter(|event| event.aggregate_type() == "organization") {
@@ -302,8 +302,8 @@ fn organizations_have_no_personal_values() {
     }
 }
 
-/// An event type lists the texts that stay in the clear; what it lists must be there, and here is the list once more, so
-/// that nothing comes to it unseen.
+/// An event type lists the texts that stay unsealed; the listed texts must exist. The list is repeated here, so that no
+/// addition goes unnoticed.
 #[test]
 fn the_texts_that_stay_in_the_clear_are_these() {
     fn texts_in(value: &Value, path: &str, texts: &mut BTreeSet<String>) {
@@ -350,7 +350,7 @@ fn a_masked_event_and_the_states_it_leads_to_show_no_secret() {
             let mut taken = personal::take(&mut payload(&event), secrets);
             taken.retain(|_, secret| secret != personal::SECRET);
             state.apply(masked);
-            // What was released is not there any more, and may come again.
+            // A released claim is no longer held, and may be taken again.
             let shown = state.shown().map(|shown| shown.to_string()).unwrap_or_default();
             assert!(taken.values().all(|secret| !shown.contains(&secret.to_string())), "{shown}");
         }

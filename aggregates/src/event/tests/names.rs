@@ -1,12 +1,11 @@
-//! The names that stored events bear, and a sample of each.
+//! The names of stored events, with a sample of each.
 
 use super::written::{assert_written, is_updating, read};
 use super::*;
 
 const NAMES: &str = "aggregates/events.txt";
 
-/// Stored events bear these names and versions for ever: a line may be added to the file, and none may be changed or
-/// removed.
+/// Stored events keep these names and versions for ever: lines may be added to the file, never changed or removed.
 #[test]
 fn names_and_versions_are_only_ever_added() {
     let released = read(NAMES);

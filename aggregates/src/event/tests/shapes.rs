@@ -1,11 +1,11 @@
-//! The shapes of the states that are kept as snapshots.
+//! The shapes of the states that are stored as snapshots.
 
 use super::*;
 use std::fmt::Write;
 
 const SHAPES: &str = include_str!("shapes.txt");
 
-/// A line for each member, list entry and value of a state: where it stands, and what it is.
+/// A line for each member, list entry and value of a state: path and type.
 fn outline(state: &Value, at: &str, lines: &mut BTreeSet<String>) {
     let kind = match state {
         Value::Null => "null",
@@ -26,7 +26,7 @@ fn outline(state: &Value, at: &str, lines: &mut BTreeSet<String>) {
     lines.insert(format!("{at} {kind}"));
 }
 
-/// The states that the largest events of an aggregate lead to, one after the other.
+/// The states after the largest events of an aggregate, one after the other.
 fn outlined(aggregate_type: &str) -> BTreeSet<String> {
     let mut lines = BTreeSet::new();
     let mut state = AnyAggregate::absent(aggregate_type).expect("a known type");
@@ -38,8 +38,8 @@ fn outlined(aggregate_type: &str) -> BTreeSet<String> {
     lines
 }
 
-/// Snapshots of former releases are read by the number of their shape: they would be taken for something else if the shape
-/// changed and the number did not.
+/// Snapshots of former releases are read by the number of their shape: a changed shape under the same number would be
+/// misread.
 #[test]
 fn a_state_of_another_shape_has_another_number() {
     let mut found = String::new();

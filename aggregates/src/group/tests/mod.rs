@@ -1,4 +1,4 @@
-//! Given, when, then for the tree of groups and for those who stand in it.
+//! Given, when, then for the tree of groups and for the people in it.
 
 mod node;
 mod placement;
@@ -28,7 +28,7 @@ fn organization() -> OrganizationId {
     OrganizationId(Uuid::from_u128(0xA))
 }
 
-/// A group of which no more is known than its number.
+/// A group known only by its number.
 fn group(number: u128) -> GroupId {
     GroupId(Uuid::from_u128(number))
 }

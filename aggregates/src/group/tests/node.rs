@@ -83,7 +83,7 @@ fn replaced_leaders_are_noted_where_others_lead() {
     };
     given::<Group>([created()]).when(replace(&[1], &[1])).then_expect_events(vec![]);
     given::<Group>([created()]).when(replace(&[1], &[2, 3])).then_expect_events(vec![replaced(&[2, 3])]);
-    // Those who lead it by now are told by their posts, not by the replacement before.
+    // The present leaders follow from their posts, not from the replacement before.
     given::<Group>([created(), replaced(&[2])]).when(replace(&[1], &[2])).then_expect_events(vec![replaced(&[2])]);
     given::<Group>([]).when(replace(&[], &[1])).then_expect_error(GroupError::NotFound);
     assert_eq!(replaced(&[1]).claims(), []);

@@ -56,7 +56,7 @@ fn the_first_group_ends_being_unassigned_and_leaving_the_last_one_begins_it() {
 fn who_goes_from_one_group_to_another_is_never_unassigned() {
     let one = || vec![enrolled(), joined(1, true)];
     given::<Placement>(one()).when(join(2, Some(1))).then_expect_events(vec![joined(2, false), left(1, false)]);
-    // It was not there, or is to stay where it is.
+    // The individual was not in the group, or stays in the same group.
     given::<Placement>(one()).when(join(2, Some(3))).then_expect_events(vec![joined(2, false)]);
     given::<Placement>(one()).when(join(1, Some(1))).then_expect_events(vec![]);
     let two = [one(), vec![joined(2, false)]].concat();
@@ -88,7 +88,7 @@ fn groups_of_one_individual_have_their_number() {
 }
 
 proptest! {
-    /// What subscribers and logs keep of `unassigned` from the events alone is what the groups say.
+    /// The `unassigned` that subscribers and logs derive from the events alone equals that of the groups.
     #[test]
     fn unassigned_is_in_no_group_whatever_happens(commands in prop::collection::vec(
         prop_oneof![

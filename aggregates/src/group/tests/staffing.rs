@@ -76,7 +76,7 @@ fn only_enabled_providers_and_admins_of_an_organization_are_given_posts_there() 
     for role in [Role::Provider, Role::Admin] {
         let works = [(organization(), set([role])), (other, set([]))];
         assert_eq!(eligible(&profile(UserState::Confirmed, works.clone())), Ok(()), "{role:?}");
-        // Disabled users keep posts and are not given any.
+        // Disabled users keep posts but get no new ones.
         let disabled = profile(UserState::Disabled, works);
         assert_eq!(eligible(&disabled), Err(StaffingError::NotEligible), "{role:?}");
         assert!(keeps_posts(&disabled, organization()));

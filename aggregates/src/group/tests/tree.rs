@@ -35,7 +35,7 @@ fn a_tree_has_its_levels() {
     let deepest = DEPTH_MAX as u128;
     let chain = || (1..=deepest).map(|node| hung(node, Some(node - 1)));
     given::<Tree>(chain()).when(hang(deepest + 1, Some(deepest))).then_expect_error(TreeError::TooDeep);
-    // What hangs below counts as well.
+    // The depth of the subtree counts as well.
     given::<Tree>(chain()).when(hang(0, Some(500))).then_expect_error(TreeError::TooDeep);
     given::<Tree>(chain()).when(hang(1, Some(500))).then_expect_events(vec![hung(1, Some(500))]);
 }

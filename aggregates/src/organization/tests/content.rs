@@ -1,4 +1,4 @@
-//! What can be said of a content without looking at any organization: all of it at once.
+//! Problems of a content that need no organization: all reported at once.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn refused<const N: usize>(content: Content, findings: [(&str, Problem); N]) {
     let error = invalid(findings);
     assert_eq!(organization([]).decide(register(content.clone())), Err(error.clone()));
     assert_eq!(organization([registered()]).decide(replace(2, content.clone())), Err(error.clone()));
-    // Who asks for what could never be learns so before whether the organization is there.
+    // An invalid request is refused as such before the organization is looked up.
     assert_eq!(organization([]).decide(replace(2, content)), Err(error));
 }
 
@@ -102,7 +102,7 @@ fn there_is_one_main_address_at_most() {
     };
     accepted(Content { addresses: vec![new_address(2, "1"), main(1)], ..content() });
     let addresses = vec![main(1), new_address(2, "1"), main(3)];
-    // Told of the second one, whichever it is.
+    // The second occurrence is reported, in any order.
     let refusal = organization([]).decide(register(Content { addresses, ..content() }));
     assert_eq!(refusal, Err(invalid([("orgAddressesDetails[2].mainPrimary", Problem::Repeated)])));
 }

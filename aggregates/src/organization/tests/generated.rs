@@ -1,4 +1,4 @@
-//! Any sequence of replacements against a model that is told what to be and simply is it.
+//! Random sequences of replacements, compared with a model that stores each target state directly.
 
 use super::*;
 use proptest::prelude::*;
@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 
 const MODES: [&str; 5] = ["Testing", "Production", "Training", "Study_Design", "Operational"];
 
-/// Extra values in small numbers.
+/// Extra values as small numbers.
 type Numbers = BTreeMap<u8, u8>;
 
-/// A replacement in small numbers. Parts are named by their place among those that there are; what is past the end is
-/// new.
+/// A replacement in small numbers. Parts are named by their index among the present ones; an index past the end is a
+/// new part.
 #[derive(Debug, Clone)]
 struct Step {
     name: u8,
@@ -24,7 +24,7 @@ struct Step {
 
 type Values = BTreeMap<String, (String, DateTime<Utc>)>;
 
-/// What the organization must be, each part with the start of its version.
+/// The expected organization, each part with the start of its version.
 #[derive(Debug, Clone, PartialEq)]
 struct Model {
     master: (String, Status, Option<String>, Option<String>, DateTime<Utc>),
@@ -77,7 +77,7 @@ impl Model {
         }
     }
 
-    /// Becomes what the step says, and answers the content that says it.
+    /// Applies the step to the model, and returns the content for it.
     fn replace(&mut self, step: &Step, number: u128, now: DateTime<Utc>) -> Content {
         let mut content = Content::named(format!("n{}", step.name));
         content.status = step.status.map(|status| Status::ALL[status]);
@@ -206,7 +206,7 @@ proptest! {
             let (events, left) = after(organization, replace(number, content.clone()));
             organization = left;
             prop_assert_eq!(&modelled(organization.profile().expect("there")), &model);
-            // Nothing is recorded if and only if nothing is different, and the same again is never different.
+            // No event is recorded if and only if nothing differs; a repeat never differs.
             prop_assert_eq!(events.is_empty(), before == model);
             let again = Content {
                 modes: model.modes.iter().zip(&content.modes).map(|(it, _)| ModeContent {

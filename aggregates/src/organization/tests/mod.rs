@@ -31,7 +31,7 @@ fn organization(events: impl IntoIterator<Item = OrganizationEvent>) -> Organiza
     organization
 }
 
-/// What happens when `command` meets `organization`, and the state that it leaves.
+/// The events of `command` on `organization`, and the state after them.
 fn after(mut organization: Organization, command: OrganizationCommand) -> (Vec<OrganizationEvent>, Organization) {
     let events = organization.decide(command).expect("not refused");
     events.iter().cloned().for_each(|event| organization.apply(event));
@@ -59,7 +59,7 @@ fn remark(reason: &str) -> Remark {
     Remark { reason: some(reason), comment: None }
 }
 
-/// A stamp of a deployment that wants reasons.
+/// A stamp of a deployment that requires reasons.
 fn strict(at: i64) -> Stamp {
     Stamp { reason_needed: true, ..stamp(at) }
 }
@@ -92,7 +92,7 @@ fn rename(at: i64, name: &str) -> OrganizationCommand {
     OrganizationCommand::Rename { name: name.into(), stamp: stamp(at) }
 }
 
-/// An organization as registration leaves it that brings nothing but a name.
+/// An organization registered with only a name.
 fn profile() -> Profile {
     Profile {
         id: ID,
@@ -115,14 +115,14 @@ fn registered() -> OrganizationEvent {
     OrganizationEvent::Registered(Box::new(profile()))
 }
 
-/// The same with `edit` applied.
+/// A registration changed by `edit`.
 fn registered_with(edit: impl FnOnce(&mut Profile)) -> OrganizationEvent {
     let mut profile = profile();
     edit(&mut profile);
     OrganizationEvent::Registered(Box::new(profile))
 }
 
-/// What leaves [`profile`] as it is.
+/// The content that leaves [`profile`] as it is.
 fn unchanged() -> Content {
     content()
 }

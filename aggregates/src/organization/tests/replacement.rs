@@ -11,7 +11,7 @@ fn with_parts() -> Event {
     })
 }
 
-/// What leaves [`with_parts`] as it is.
+/// The content that leaves [`with_parts`] as it is.
 fn same() -> Content {
     Content {
         modes: vec![known_mode(1, Some("Testing")), known_mode(2, None)],
@@ -195,7 +195,7 @@ fn where_reasons_are_mandatory_only_what_changes_needs_one() {
     };
     let replace = |content, stamp| OrganizationCommand::Replace { content: Box::new(content), stamp, may_end: true };
     given([with_parts()]).when(replace(content.clone(), strict(2))).then_expect_error(invalid([
-        // The second mode ended, which is the whole's to explain.
+        // The second mode ended, which needs the reason of the whole.
         ("organization.reason", Problem::ReasonNeeded),
         ("orgAddressesDetails[0].reason", Problem::ReasonNeeded),
         ("properties[0].reason", Problem::ReasonNeeded),
@@ -220,7 +220,7 @@ fn callers_who_may_not_end_it_neither_retire_it_nor_take_it_out_of_retirement() 
     assert_eq!(organization([with_parts()]).decide(replace(Status::Retired)), refused);
     assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Active)), refused);
     assert_eq!(organization([with_parts(), retired.clone()]).decide(replace(Status::Restricted)), refused);
-    // A status that stays as it is ends nothing, and other statuses are free.
+    // An unchanged status ends nothing, and other statuses are free.
     assert_eq!(organization([with_parts(), retired]).decide(replace(Status::Retired)), Ok(vec![]));
     let restricted = organization([with_parts()]).decide(replace(Status::Restricted));
     assert!(restricted.is_ok_and(|events| events.len() == 1));

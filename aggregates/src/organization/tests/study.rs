@@ -1,4 +1,4 @@
-//! What an active study forbids.
+//! Changes that an active study forbids.
 
 use super::*;
 use OrganizationCommand::{AssignStudy, Delete, ReleaseStudy, Retire};

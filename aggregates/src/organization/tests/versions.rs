@@ -1,4 +1,4 @@
-//! Versions of parts: where one starts, the one before it ended, and who saw that one is told.
+//! Versions of parts: each ends where the next one starts, and a stale read is refused.
 
 use super::*;
 
@@ -13,7 +13,7 @@ fn versions_start_in_whole_milliseconds_and_in_the_order_of_events() {
         after(organization([registered()]), OrganizationCommand::Rename { name: "A".into(), stamp: Stamp::at(fine) });
     let start = |organization: &Organization| organization.profile().map(|profile| profile.edition.start);
     assert_eq!(start(&renamed), Some(second(2) + TimeDelta::milliseconds(1)));
-    // Another node, whose clock is behind.
+    // Another node, with a clock that is behind.
     let (_, again) = after(renamed, rename(2, "B"));
     assert_eq!(start(&again), Some(second(2) + TimeDelta::milliseconds(2)));
 }
@@ -49,7 +49,7 @@ fn modes_and_addresses_have_versions_of_their_own() {
     let content = |mode_seen, address_seen| Content {
         modes: vec![ModeContent { seen: Some(second(mode_seen)), ..known_mode(1, None) }],
         addresses: vec![AddressContent { seen: Some(second(address_seen)), ..known_address(1, "80203") }],
-        // Nothing superseded this one.
+        // The present version, not superseded.
         seen: Some(second(1)),
         ..content()
     };

@@ -1,4 +1,4 @@
-//! Groups with the people in them: each act changes the group and everybody who comes or leaves in one commit.
+//! Groups with the people in them: each process changes the group and all affected people in one commit.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use crate::user::User;
 use crate::values::{GroupId, IndividualId, OrganizationId, UserId};
 use std::collections::BTreeSet;
 
-/// A group, and the organization whose tree it is in.
+/// A group with its organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupRef {
     /// The organization.
@@ -21,18 +21,18 @@ pub struct GroupRef {
     pub id: GroupId,
 }
 
-/// A group that is to be, with those who stand in it from the start.
+/// A new group with its first people.
 #[derive(Debug, Clone)]
 pub struct NewGroup {
-    /// The group, and where it belongs.
+    /// The group and its organization.
     pub group: GroupRef,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Whom it takes in.
+    /// People that the group accepts.
     pub kind: GroupKind,
-    /// What it is for.
+    /// Kind of content.
     pub node_type: NodeType,
-    /// Marks to find it by.
+    /// Tags for filtering.
     pub tags: BTreeSet<String>,
     /// Individuals of the organization.
     pub individuals: BTreeSet<IndividualId>,
@@ -40,21 +40,21 @@ pub struct NewGroup {
     pub leaders: BTreeSet<UserId>,
 }
 
-/// Changes of a group. What is absent stays as it is.
+/// Changes of a group. Absent members stay as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Amendment {
-    /// Another name.
+    /// The new name.
     pub name: Option<String>,
-    /// Other tags.
+    /// The new tags.
     pub tags: Option<BTreeSet<String>>,
-    /// Exactly those who lead it from now on.
+    /// All leaders after the change.
     pub leaders: Option<BTreeSet<UserId>>,
 }
 
 /// Creates a group at the top of its organization's tree.
 ///
 /// # Errors
-/// Refusals of an organization that takes no additions, of the group, and of those who are to stand in it.
+/// Refusals of an organization that takes no additions, of the group, and of its first people.
 pub fn create(streams: &mut Streams, new: &NewGroup) -> Step<()> {
     check_takes_additions(streams, new.group.organization)?;
     let command = GroupCommand::Create {
@@ -72,10 +72,10 @@ pub fn create(streams: &mut Streams, new: &NewGroup) -> Step<()> {
     appoint(streams, new.group, Post::Leader, &new.leaders, None)
 }
 
-/// Changes a group, which `present` users lead by now. Those who lead it already need not be eligible to go on.
+/// Changes a group, whose present leaders are `present`. Present leaders need not be eligible to stay.
 ///
-/// Two replacements of leaders both change the group itself, so that one comes after the other: `present` must have
-/// been asked for after the group was loaded.
+/// Two replacements of leaders both change the group itself, which serialises them: `present` must have been looked up
+/// after the group was loaded.
 ///
 /// # Errors
 /// Refusals of the group and of new leaders; `OtherVersion` where the group is not at the `expected` version.
@@ -97,7 +97,7 @@ pub fn amend(
     appoint(streams, group, Post::Leader, &(leaders - present), None)
 }
 
-/// Puts individuals of the organization into a group, and takes them out of another one in the same moment.
+/// Adds individuals of the organization to a group, and removes them from another one in the same commit.
 ///
 /// # Errors
 /// `OfTheSystem`, also of the group that they leave; `Retired`, `TakesNoIndividuals`, `NotEnrolled`, `TooManyGroups`.
@@ -113,7 +113,7 @@ pub fn add_individuals(
     place(streams, group, individuals, &PlacementCommand::Join { group: group.id, instead_of })
 }
 
-/// Takes individuals out of a group; those who are not in it are passed over, all of them where a group takes none.
+/// Removes individuals from a group; those not in it are skipped, all of them where a group accepts none.
 ///
 /// # Errors
 /// `OfTheSystem`.
@@ -122,7 +122,7 @@ pub fn remove_individuals(streams: &mut Streams, group: GroupRef, individuals: &
     place(streams, group, individuals, &PlacementCommand::Leave { group: group.id })
 }
 
-/// Gives users a post in a group, and takes the same post in another one away in the same moment.
+/// Gives users a post in a group, and ends the same post in another one in the same commit.
 ///
 /// # Errors
 /// `OfTheSystem`, also of the group where the post ends; `Retired`, `TakesNoMembers`, `NotEligible`, `TooManyPlaces`.
@@ -158,8 +158,7 @@ pub fn appoint(
     Ok(())
 }
 
-/// Takes the post of users in a group away; those who do not have it are passed over, all of them where a group has no
-/// such post.
+/// Ends the post of users in a group; users without the post are skipped, all of them where a group has no such post.
 ///
 /// # Errors
 /// `OfTheSystem`.
@@ -173,7 +172,7 @@ pub fn relieve(streams: &mut Streams, group: GroupRef, post: Post, users: &BTree
     Ok(())
 }
 
-/// Refuses to change a group of the system. Groups of an organization that was deleted are unknown.
+/// Refuses a change of a system group. Groups of a deleted organization are unknown.
 pub(super) fn check_changeable(streams: &mut Streams, group: GroupRef) -> Step<&Node> {
     if SystemGroup::of(group.id, group.organization).is_some() {
         return refused(GroupError::OfTheSystem);
@@ -184,7 +183,7 @@ pub(super) fn check_changeable(streams: &mut Streams, group: GroupRef) -> Step<&
     streams.state::<Group>(group.id)?.node().ok_or(Stop::Refused(GroupError::NotFound.into()))
 }
 
-/// Looks at the group that people leave for another one of the same organization.
+/// Checks the group that people leave for another one of the same organization.
 fn check_left(streams: &mut Streams, group: GroupRef, instead_of: Option<GroupId>) -> Step<()> {
     if let Some(id) = instead_of {
         check_changeable(streams, GroupRef { id, ..group })?;

@@ -1,4 +1,4 @@
-//! Given streams, when groups and the people in them change, then events of each.
+//! Given streams, when groups and their people change, then events of each.
 
 use super::*;
 use crate::group::GroupEvent;
@@ -185,7 +185,7 @@ fn a_thousand_individuals_are_loaded_at_once() {
     let streams = people.iter().map(|individual| places(*individual, enrolled(*individual)));
     let then = given(streams.chain([organization(ACME), ward()]))
         .when(|streams| add_individuals(streams, WARD, &people, None));
-    // The organization, the group, everybody; then it is decided.
+    // One run each for the organization, the group and all people, then the decision.
     assert_eq!((then.runs, then.loads), (4, 1_002));
     then.then(people.iter().map(|individual| places(*individual, [joined(WARD.id, true)])));
 }

@@ -1,4 +1,4 @@
-//! The granter's right in processes of memberships, and the posts that go with roles.
+//! Checks of the granter in processes of memberships, and the posts that depend on roles.
 
 use super::profile;
 use crate::granting::{Grant, Granter};
@@ -7,13 +7,13 @@ use crate::processes::{Step, Streams};
 use crate::user::Role;
 use crate::values::{OrganizationId, UserId};
 
-/// Refuses what the granter may not give. The home is the user's before anything is given.
+/// Refuses grants that the granter may not give. The home is that of the user before the grant.
 pub(super) fn check_granter(streams: &mut Streams, granter: &Granter, grant: Grant, user: UserId) -> Step<()> {
     let home = profile(streams, user)?.home();
     Ok(granter.check(grant, user, home)?)
 }
 
-/// Ends posts from before posts needed a role, so that none comes into force by a role that is given later.
+/// Ends posts older than the rule that posts need a role, so that a later role does not activate them.
 pub(super) fn end_posts_not_in_force(
     streams: &mut Streams,
     user: UserId,

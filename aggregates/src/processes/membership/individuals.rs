@@ -1,4 +1,4 @@
-//! Individuals: whose they are, and the organizations that they count as participants of.
+//! Individuals: their owners, and the organizations in which they count as participants.
 
 use super::profile;
 use crate::group::placement::{self, Placement, PlacementCommand};
@@ -8,8 +8,8 @@ use crate::processes::{Step, Streams};
 use crate::user::{Profile, Role, User, UserCommand};
 use crate::values::{IndividualId, OrganizationId};
 
-/// Notes an individual and its owner. One that a user owns counts as one of every organization that the user takes part
-/// in, retired ones too, where it adds nothing to what the user is there.
+/// Records an individual and its owner. One owned by a user is enrolled in every organization where the user is a
+/// participant, retired ones too, where it adds no rights.
 ///
 /// # Errors
 /// `OtherOwner`; refusals of the user or the organization that is to own it.
@@ -30,7 +30,7 @@ pub fn record_individual(streams: &mut Streams, individual: IndividualId, owner:
     }
 }
 
-/// Makes an individual one of an organization's, unless the organization was deleted.
+/// Enrols an individual in an organization, unless the organization was deleted.
 pub(super) fn enroll(streams: &mut Streams, organization: OrganizationId, individual: IndividualId) -> Step<()> {
     if !exists(streams, organization)? {
         return Ok(());
@@ -41,7 +41,7 @@ pub(super) fn enroll(streams: &mut Streams, organization: OrganizationId, indivi
     Ok(())
 }
 
-/// The organizations that a user takes part in.
+/// The organizations in which a user is a participant.
 fn taking_part(profile: &Profile) -> Vec<OrganizationId> {
     let taking = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Member));
     taking.map(|(organization, _)| *organization).collect()

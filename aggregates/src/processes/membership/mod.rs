@@ -1,5 +1,5 @@
-//! Memberships and roles of users. With a membership go the roster of admins, the places of
-//! individuals and the posts of users, all in one commit.
+//! Memberships and roles of users. Each change includes the roster of admins, the placements of individuals and the
+//! posts of users, all in one commit.
 
 mod granting;
 mod individuals;
@@ -21,10 +21,10 @@ use granting::{check_granter, end_posts, end_posts_not_in_force};
 use individuals::enroll;
 use rosters::{join_roster, join_rosters, leave_roster, leave_rosters};
 
-/// The part that a new user has from the start.
+/// The first membership or role of a new user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// A membership, with a role or without.
+    /// A membership, with or without a role.
     Member(OrganizationId, Option<Role>),
     /// A role in the whole system.
     System(SystemRole),
@@ -33,7 +33,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// The home of an account that is created with the part.
+    /// The home of an account created with the part.
     #[must_use]
     pub fn home(self) -> Home {
         match self {
@@ -43,7 +43,7 @@ impl Part {
     }
 }
 
-/// Creates a user with its part, whose organization is the home of the account; with `individual` if the part asks for
+/// Creates a user with its part, whose organization is the home of the account; with `individual` if the part needs
 /// one.
 ///
 /// # Errors
@@ -63,8 +63,8 @@ pub fn create(streams: &mut Streams, creation: &Creation, part: Option<Part>, in
     }
 }
 
-/// Makes a user a member of an organization, and gives a role there if one is named; with `individual` if the role asks
-/// for one.
+/// Makes a user a member of an organization, with a role there if one is given; with `individual` if the role needs
+/// one.
 ///
 /// # Errors
 /// Refusals of the granter, the user, and an organization that takes no additions.
@@ -84,7 +84,7 @@ pub fn join(
     join_as(streams, user, organization, role, individual)
 }
 
-/// Gives a member of an organization a role there; with `individual` if the role asks for one.
+/// Gives a member of an organization a role there; with `individual` if the role needs one.
 ///
 /// # Errors
 /// `NotAMember`, and other refusals of the granter, of the user, and of an organization that takes no additions.
@@ -101,8 +101,8 @@ pub fn grant(
     grant_as(streams, user, organization, role, individual)
 }
 
-/// Takes a role in an organization away. With the last role that posts need end the posts there; with the role of a
-/// participant the places of the user's individuals.
+/// Revokes a role in an organization. Revoking the last role that qualifies for posts ends the posts there; revoking
+/// the participant role ends the placements of the user's individuals.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -135,7 +135,7 @@ pub fn grant_system(streams: &mut Streams, granter: &Granter, user: UserId, role
     grant_system_as(streams, user, role)
 }
 
-/// Takes a role in the whole system away.
+/// Revokes a role in the whole system.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -148,7 +148,7 @@ pub fn revoke_system(streams: &mut Streams, user: UserId, role: SystemRole) -> S
     Ok(())
 }
 
-/// Ends a membership with its roles, the posts of the user, and the places of its individuals.
+/// Ends a membership with its roles, the posts of the user, and the placements of its individuals.
 ///
 /// # Errors
 /// `LastAdmin`; `NotAMember`.
@@ -164,7 +164,7 @@ pub fn leave(streams: &mut Streams, user: UserId, organization: OrganizationId) 
     Ok(())
 }
 
-/// Blocks a user, who stands on no roster from then on.
+/// Disables a user, and removes them from all rosters.
 ///
 /// # Errors
 /// `Oneself`, `Archived`, `LastAdmin`.
@@ -174,7 +174,7 @@ pub fn disable(streams: &mut Streams, user: UserId, by: UserId) -> Step<()> {
     leave_rosters(streams, &before)
 }
 
-/// Lets a user in again.
+/// Enables a user again.
 ///
 /// # Errors
 /// `Archived`.
@@ -184,7 +184,7 @@ pub fn enable(streams: &mut Streams, user: UserId) -> Step<()> {
     join_rosters(streams, &before)
 }
 
-/// Ends a user for good, and their posts in every organization.
+/// Archives a user for good, and ends their posts in every organization.
 ///
 /// # Errors
 /// `LastAdmin`.

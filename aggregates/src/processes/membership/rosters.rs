@@ -1,4 +1,4 @@
-//! The rosters of enabled admins, which processes keep together with roles and states of users.
+//! The rosters of enabled admins, kept consistent with roles and states of users.
 
 use crate::processes::organizations::exists;
 use crate::processes::{Step, Streams};
@@ -11,7 +11,7 @@ pub(super) fn join_roster(streams: &mut Streams, organization: Option<Organizati
     on_roster(streams, organization, RosterCommand::Add(user))
 }
 
-/// Removes a user who is an enabled admin no longer.
+/// Removes a user who is no longer an enabled admin.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -19,7 +19,7 @@ pub(super) fn leave_roster(streams: &mut Streams, organization: Option<Organizat
     on_roster(streams, organization, RosterCommand::Remove(user))
 }
 
-/// Adds a user to every roster, who was `before` and is enabled now.
+/// Adds a newly enabled user to every roster; `before` is the profile before the change.
 pub(super) fn join_rosters(streams: &mut Streams, before: &Profile) -> Step<()> {
     if before.state.is_enabled() {
         return Ok(());
@@ -27,7 +27,7 @@ pub(super) fn join_rosters(streams: &mut Streams, before: &Profile) -> Step<()> 
     rosters(before).try_for_each(|roster| join_roster(streams, roster, before.id))
 }
 
-/// Removes a user from every roster, who was `before` and is enabled no longer.
+/// Removes a user who is no longer enabled from every roster; `before` is the profile before the change.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -39,7 +39,7 @@ pub(super) fn leave_rosters(streams: &mut Streams, before: &Profile) -> Step<()>
 }
 
 fn on_roster(streams: &mut Streams, organization: Option<OrganizationId>, command: RosterCommand) -> Step<()> {
-    // An organization that was deleted needs no admin.
+    // A deleted organization needs no admin.
     if let Some(organization) = organization
         && !exists(streams, organization)?
     {
@@ -49,7 +49,7 @@ fn on_roster(streams: &mut Streams, organization: Option<OrganizationId>, comman
     Ok(())
 }
 
-/// The rosters that an enabled user stands on.
+/// The rosters of an enabled user.
 fn rosters(profile: &Profile) -> impl Iterator<Item = Option<OrganizationId>> {
     let organizations = profile.memberships.iter().filter(|(_, membership)| membership.roles.contains(&Role::Admin));
     let system = profile.system_roles.contains(&SystemRole::Admin).then_some(None);

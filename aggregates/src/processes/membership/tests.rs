@@ -1,4 +1,4 @@
-//! Given streams, when a membership changes, then events of the user and of all that goes with it.
+//! Given streams, when a membership changes, then events of the user and of all dependent streams.
 
 use super::*;
 use crate::granting::GrantError;
@@ -50,7 +50,7 @@ fn relieved(organization: OrganizationId, user: UserId) -> History {
     events::<Staffing>(staffing::stream(organization, user), [event])
 }
 
-/// The events of a user's stream behind those of `before`.
+/// The events of a user's stream after those of `before`.
 fn more(before: History, added: impl IntoIterator<Item = UserCommand>) -> History {
     let (stream, before) = before;
     let mut state = User::default();

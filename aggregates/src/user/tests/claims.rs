@@ -1,4 +1,4 @@
-//! Whatever users do to their addresses, what is claimed is what they hold, and nobody holds what another one does.
+//! Any sequence of changes of addresses: each user's claims equal the held addresses, and no address has two holders.
 
 use super::*;
 use crate::Decide;
@@ -24,7 +24,7 @@ fn command() -> impl Strategy<Value = UserCommand> {
     ]
 }
 
-/// A user with an address of their own.
+/// A user with a unique address.
 fn someone(number: u128, verified: bool) -> UserEvent {
     created_with(|creation| {
         creation.id = user(number);
@@ -33,7 +33,7 @@ fn someone(number: u128, verified: bool) -> UserEvent {
     })
 }
 
-/// The keys of every address of a user.
+/// The keys of all addresses of a user.
 fn held(user: &User) -> Vec<ClaimKey> {
     let Some(Profile { contacts, .. }) = user.profile() else { return vec![] };
     let emails = contacts.email.iter().chain(&contacts.verified_email).map(ClaimKey::account_email);
@@ -56,7 +56,7 @@ proptest! {
                 Err(command) => users[who].decide(command).unwrap_or_default(),
             };
             let claims: Vec<_> = events.iter().flat_map(EventFacts::claims).collect();
-            // The journal refuses what somebody else holds.
+            // The journal refuses keys of another holder.
             let taken = |claim: &Claim| matches!(claim, Claim::Take(key) if claimed.get(key).is_some_and(|by| *by != who));
             if claims.iter().any(taken) {
                 continue;

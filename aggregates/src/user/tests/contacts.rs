@@ -26,12 +26,12 @@ fn restored(former: &str) -> UserEvent {
     UserEvent::EmailRestored { former: email(former), email: email("ada@example.com") }
 }
 
-/// Ada, whose new address waits.
+/// Ada, with a pending new address.
 fn waiting() -> Vec<UserEvent> {
     vec![created(), amended(None, "king@example.com", Some("ada@example.com"))]
 }
 
-/// Ada, of whom nothing was ever verified.
+/// Ada, without any verified contact.
 fn unverified() -> UserEvent {
     created_with(|creation| creation.contacts.email_verified = false)
 }
@@ -190,14 +190,14 @@ fn one_signs_in_with_what_is_verified() {
     assert_eq!(name(waiting()), "ada@example.com");
     assert_eq!(name(vec![reachable(), by_phone()]), ONE);
     assert_eq!(name(vec![reachable(), by_phone(), numbered(None, OTHER, Some(ONE))]), ONE);
-    // A number that was never verified is no name as long as the address is.
+    // An unverified number is no sign-in name as long as the address is verified.
     assert_eq!(name(vec![created(), numbered(None, ONE, None), by_phone()]), "ada@example.com");
     let number_alone = created_with(|creation| {
         creation.contacts.email_verified = false;
         (creation.contacts.phone, creation.contacts.phone_verified) = (Some(phone(ONE)), true);
     });
     assert_eq!(name(vec![number_alone]), ONE);
-    // Of whom nothing is verified, the chosen contact is all there is.
+    // Without a verified contact, the chosen one is the only candidate.
     assert_eq!(name(vec![unverified()]), "ada@example.com");
     assert_eq!(name(vec![unverified(), numbered(None, ONE, None), by_phone()]), ONE);
     assert_eq!(name(vec![created(), archived()]), "");

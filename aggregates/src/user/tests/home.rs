@@ -21,7 +21,7 @@ fn of(number: u128) -> UserEvent {
     created_with(|creation| creation.home = Some(Home::of(organization(number))))
 }
 
-/// Created before homes were recorded.
+/// A user created by a release without homes.
 fn unsettled() -> UserEvent {
     created_with(|creation| creation.home = None)
 }
@@ -63,7 +63,7 @@ fn leaving_the_last_organization_makes_the_system_the_home_for_good() {
 fn an_account_from_before_belongs_to_the_first_organization_that_it_joined() {
     assert_eq!(profile([unsettled()]).home(), None);
     assert_eq!(profile([unsettled(), joined(2, 1), joined(1, 2)]).home(), Some(organization(2)));
-    // Nothing said so when it was left then.
+    // No event recorded the change of home at that time.
     assert_eq!(profile([unsettled(), joined(2, 1), joined(1, 2), removed(2)]).home(), Some(organization(1)));
     assert_eq!(profile([unsettled(), joined(2, 1), removed(2), joined(1, 2)]).home(), None);
     given([unsettled(), joined(2, 1), joined(1, 2)])

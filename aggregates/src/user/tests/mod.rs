@@ -22,7 +22,7 @@ fn given(events: impl IntoIterator<Item = UserEvent>) -> AggregateTestExecutor<U
     TestFramework::with(()).given(events.into_iter().collect())
 }
 
-/// The profile that `events` lead to.
+/// The profile after `events`.
 fn profile(events: impl IntoIterator<Item = UserEvent>) -> Profile {
     let mut state = User::default();
     events.into_iter().for_each(|event| state.apply(event));

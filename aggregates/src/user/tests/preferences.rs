@@ -24,7 +24,7 @@ fn is_kept(wishes: &Value) {
     given([created()]).when(wish(Channel::Sms, wishes)).then_expect_events(vec![wished(Channel::Sms, wishes)]);
 }
 
-/// As many members as asked for.
+/// As many members as requested.
 fn members(number: usize) -> Value {
     (0..number).map(|number| (format!("m{number}"), json!(true))).collect::<serde_json::Map<_, _>>().into()
 }
@@ -35,7 +35,7 @@ fn preferences_hold_sixteen_kibibytes_at_most() {
     is_kept(&json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX - frame) }));
     let large = json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX - frame + 1) });
     is_refused(&large, Problem::TooLarge { max: PREFERENCES_BYTES_MAX });
-    // Members that are there already count.
+    // Present members count as well.
     let half = json!({ "a": "x".repeat(PREFERENCES_BYTES_MAX / 2) });
     let finding =
         Finding { field: "communicationPreferences".into(), problem: Problem::TooLarge { max: PREFERENCES_BYTES_MAX } };

@@ -1,4 +1,4 @@
-//! What is random: few values, so that steps meet, and now and then one that is refused.
+//! Random values: a small range, so that steps collide, with an occasional refused one.
 
 use super::*;
 use crate::values::RegionCode;
@@ -12,7 +12,7 @@ pub(super) fn text() -> impl Strategy<Value = Option<String>> {
     proptest::option::weighted(0.7, word())
 }
 
-/// A text as it is after it was checked.
+/// A text in the form after validation.
 fn kept_text() -> impl Strategy<Value = Option<String>> {
     proptest::option::of(select(&["x", "y", "ÅÄÖ"][..]).prop_map(str::to_owned))
 }
@@ -149,7 +149,7 @@ fn address_text() -> impl Strategy<Value = (AddressText, Option<String>)> {
     ]
 }
 
-/// An address as it may be brought; identities follow in [`changes`].
+/// An address without final identifiers; they follow in [`changes`].
 fn brought_address() -> impl Strategy<Value = Box<Address>> {
     let wrong = (address_details(), code(), word()).prop_map(|(details, address_type, city)| AddressDetails {
         address_type,
@@ -190,7 +190,7 @@ fn phone_number_edit() -> impl Strategy<Value = PhoneNumberEdit> {
     ]
 }
 
-/// Some steps; what they bring has identities that nothing else has.
+/// Some steps; their new records have unique identifiers.
 pub(super) fn changes() -> impl Strategy<Value = Vec<AdminChange>> {
     let change = prop_oneof![
         2 => list_edit().prop_map(AdminChange::Policies),

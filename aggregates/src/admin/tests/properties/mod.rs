@@ -1,4 +1,4 @@
-//! Amendments of random profiles, held against a model that applies each step to whole lists and never heard of events.
+//! Amendments of random profiles, compared with a model that applies each step to whole lists and knows no events.
 
 mod generated;
 mod model;
@@ -102,7 +102,7 @@ fn replayed(before: &Profile, events: Vec<AdminEvent>) -> Profile {
     profile
 }
 
-/// What is wrong with applying `event` here, where `evolve` would quietly make do.
+/// Problem of applying `event` here, where `evolve` would silently ignore it.
 fn misfit(profile: &Profile, event: &AdminEvent) -> Option<&'static str> {
     let has_address = |id| profile.addresses.iter().any(|entry| entry.id == id);
     let has_number = |id| profile.phone_numbers.iter().any(|entry| entry.id == id);
@@ -149,7 +149,7 @@ fn record(event: &AdminEvent) -> (&'static str, Option<Uuid>) {
     }
 }
 
-/// Steps that set everything to what it is.
+/// Steps that set everything to its present value.
 fn restatement(profile: &Profile) -> Vec<AdminChange> {
     use AdminChange::{
         Addresses, CustomPermissions, LegacyIdentifier, PersonText as Text, PhoneNumbers, Policies, Salutation,

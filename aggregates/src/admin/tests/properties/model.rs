@@ -1,9 +1,9 @@
-//! The model: each step applied to whole lists, as plainly as can be.
+//! The model: each step applied to whole lists, as simply as possible.
 
 use super::*;
 use crate::values::RegionCode;
 
-/// The profile afterwards, or the number of the step that is refused.
+/// The profile after the steps, or the number of the refused step.
 pub(super) fn model(mut profile: Profile, changes: &[AdminChange]) -> Result<Profile, usize> {
     let mut last_set: Vec<(AddressId, usize)> = vec![];
     for (step, change) in changes.iter().enumerate() {
@@ -155,7 +155,7 @@ fn model_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> bo
     })
 }
 
-/// Puts `entry` in the place of `count` entries from `at` on, or behind the last one.
+/// Replaces `count` entries from `at` on by `entry`; `None` appends.
 fn splice<T>(list: &mut Vec<T>, at: Option<usize>, count: usize, entry: Option<T>) -> bool {
     let at = at.unwrap_or(list.len());
     let fits = at + count <= list.len();
