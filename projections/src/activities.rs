@@ -23,7 +23,7 @@ crate::collection! {
         pub USER_ID: Text = |activity| activity.user_id.to_string();
         /// Finds the activities of a kind, by its name.
         pub KIND: Text = |activity| activity.activity.name().to_owned();
-        /// When it was.
+        /// Time of the activity.
         pub AT: Text = |activity| time_key(activity.at);
         /// `true` for staff.
         pub STAFF: Text = |activity| activity.staff.to_string();
@@ -37,7 +37,7 @@ crate::collection! {
     }
 }
 
-/// What a user did.
+/// Kind of a user's activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activity {
     /// Signed in.
@@ -46,13 +46,13 @@ pub enum Activity {
     /// Was given new tokens.
     #[serde(rename = "refr")]
     Refresh,
-    /// Registered by itself.
+    /// Registered themselves.
     #[serde(rename = "sreg")]
     SelfRegistration,
 }
 
 impl Activity {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -63,25 +63,25 @@ impl Activity {
     }
 }
 
-/// Something that a user did.
+/// One activity of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActivityDocument {
-    /// Follows from the position.
+    /// Derived from the position.
     pub id: Uuid,
     /// Position of the event.
     pub position: u64,
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// What.
+    /// Kind of activity.
     pub activity: Activity,
-    /// When.
+    /// Time of the activity.
     pub at: DateTime<Utc>,
-    /// Whether the user was staff then.
+    /// Whether the user was staff at the time.
     pub staff: bool,
 }
 
-/// Who did what by an event of a session, if it was a user who did.
+/// User and activity of a session's event; `None` if a program acted.
 fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
     match event {
         SessionEvent::Opened(opening) if opening.origin == Origin::SignIn && opening.account == Account::User => {
@@ -92,7 +92,7 @@ fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
     }
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let DomainEvent::Session(session) = &*event.event else { return vec![] };
     done(session).map(|(user, _)| DocumentKey::of::<UserDocument>(user.to_string())).into_iter().collect()

@@ -1,4 +1,4 @@
-//! The `admins` read model: one document an admin, as it is now.
+//! The `admins` read model: one document per admin with its present state.
 
 use crate::collection::{SEPARATOR, sortable};
 use crate::document::DocumentKey;
@@ -16,7 +16,7 @@ pub const VERSION: u32 = 3;
 crate::collection! {
     "admins" of AdminDocument, hot: true, id: |admin| admin.id.to_string();
     keys {
-        /// Finds an admin by the person behind it.
+        /// Finds an admin by the natural person.
         pub PERSON_ID: Text = |admin| admin.person_id.to_string();
         // The separator sorts below every printable character, so that a shorter first name comes first.
         NAME: Text = |admin| sortable(admin.folded_names(SEPARATOR));
@@ -31,18 +31,18 @@ crate::collection! {
     indexes { [PERSON_ID], [NAME], [POLICIES] }
     counts { [] }
     sorts {
-        /// First name, last name, id; letter case aside.
+        /// First name, last name, id; case-insensitive.
         pub BY_NAME = [NAME];
     }
 }
 
-/// When a record was created and last changed, and by whom.
+/// Time and actor of a record's creation and last change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditInfo {
     /// Creation time.
     pub created_at: DateTime<Utc>,
-    /// Actor that created it.
+    /// Actor of the creation.
     pub created_by: String,
     /// Time of the last change.
     pub updated_at: DateTime<Utc>,
@@ -71,12 +71,12 @@ impl AuditInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminAddress {
-    /// Its identity.
+    /// Identifier of the address.
     pub id: AddressId,
-    /// What it says.
+    /// Content of the address.
     #[serde(flatten)]
     pub details: AddressDetails,
-    /// Its stamps.
+    /// Creation and last change.
     pub audit_info: AuditInfo,
 }
 
@@ -90,45 +90,45 @@ pub struct AdminAccount {
     pub email: EmailAddress,
 }
 
-/// An admin as it is now.
+/// The present state of an admin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminDocument {
     /// The admin.
     pub id: AdminId,
-    /// Version of its stream that the document reflects.
+    /// Stream version that the document reflects.
     pub version: u64,
     /// Granted policies.
     pub policies: Vec<String>,
-    /// Permissions granted on top.
+    /// Custom permissions.
     pub custom_permissions: Vec<String>,
-    /// In force?
+    /// Whether the admin is active.
     pub active: bool,
-    /// Since when.
+    /// Time of the last activation or deactivation.
     pub active_changed_at: DateTime<Utc>,
-    /// The person behind it.
+    /// The natural person.
     pub person_id: PersonId,
     /// Name and contact e-mail.
     pub person: Person,
     /// The contact side of the person.
     pub party_id: PartyId,
-    /// Key in the system the record came from.
+    /// Identifier in the system of origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_identifier: Option<String>,
-    /// Addresses in their order.
+    /// Addresses in order.
     pub addresses: Vec<AdminAddress>,
-    /// Telephone numbers in their order.
+    /// Telephone numbers in order.
     pub phone_numbers: Vec<PhoneNumber>,
     /// The sign-in account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<AdminAccount>,
-    /// Counts how often it was put out of force or got another password: sessions of another count are over.
+    /// Counts the events that end all sessions, such as deactivation: sessions of another epoch are over.
     #[serde(default)]
     pub epoch: u64,
-    /// Counts how often all tokens without a session were ended: one of another count is over.
+    /// Counts the events that end all tokens without a session: a token of another epoch is over.
     #[serde(default)]
     pub token_epoch: u64,
-    /// Stamps of the admin as a whole.
+    /// Creation and last change of the admin as a whole.
     pub audit_info: AuditInfo,
 }
 
@@ -144,7 +144,7 @@ impl AdminDocument {
     }
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let DomainEvent::Admin(change) = &*event.event else { return vec![] };
     match change {

@@ -1,5 +1,5 @@
-//! The `api_keys` read model: one document an API key, as it is now; none for one that was deleted. It knows nothing of
-//! secrets.
+//! The `api_keys` read model: one document per API key with its present state, without its secret. A deleted key has no
+//! document.
 
 use crate::recorded::RecordedEvent;
 use crate::stamped::{AggregateState, Stamped, time_key};
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
 
-/// An API key as it is now.
+/// The present state of an API key.
 pub type ApiKeyDocument = Stamped<ApiKey>;
 
 crate::collection! {
@@ -35,26 +35,26 @@ crate::collection! {
 pub struct ApiKey {
     /// The key.
     pub id: ApiKeyId,
-    /// The organization that it belongs to.
+    /// The organization that owns the key.
     pub organization_id: OrganizationId,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// What it may be used for.
+    /// Roles of the key.
     pub roles: BTreeSet<Role>,
-    /// Whether it may be used.
+    /// Whether the key is enabled.
     pub enabled: bool,
-    /// From when on it is no longer accepted.
+    /// Expiry of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    /// Which of its organization's places it holds.
+    /// Slot of the key among those of its organization.
     pub place: u8,
-    /// Since when it has its secret.
+    /// Creation time of the present secret.
     pub secret_since: DateTime<Utc>,
 }
 
 impl AggregateState for ApiKey {
     type Event = ApiKeyEvent;
-    /// The place is nobody's business.
+    /// The slot is internal.
     const UNLISTED: &'static [&'static str] = &["place"];
 
     fn create(event: &RecordedEvent, change: &ApiKeyEvent) -> Option<Self> {

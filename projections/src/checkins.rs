@@ -1,4 +1,4 @@
-//! The `user_checkins` read model: what devices told of themselves, one document each.
+//! The `user_checkins` read model: reports of devices, one document each.
 
 use crate::recorded::RecordedEvent;
 use crate::stamped::time_key;
@@ -22,20 +22,20 @@ crate::collection! {
     }
     indexes { [USER_ID, CREATED_AT], [USER_ID, SOURCE, CREATED_AT] }
     sorts {
-        /// In time.
+        /// Oldest first.
         pub BY_CREATION = [CREATED_AT];
     }
 }
 
-/// What a device told of itself: a fact and no state, so it is not stamped.
+/// The report of a device: a single event without later changes, so it is not stamped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckinDocument {
     /// The check-in.
     pub id: String,
-    /// What was told.
+    /// The report.
     pub device: Device,
-    /// When.
+    /// Time of the check-in.
     pub created_at: DateTime<Utc>,
 }
 

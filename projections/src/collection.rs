@@ -1,4 +1,4 @@
-//! What a collection of documents declares: its name, its keys, what is indexed, what is counted.
+//! The declaration of a collection of documents: name, keys, indexes, counts.
 //!
 //! A document type declares it by [`collection!`](crate::collection!), once.
 
@@ -11,25 +11,25 @@ use sha2::{Digest, Sha256};
 pub struct Collection {
     /// Name, in snake case; also the stem of its table.
     pub name: &'static str,
-    /// Values beside the body that documents are found and sorted by.
+    /// Columns beside the body by which documents are found and sorted.
     pub keys: &'static [KeyColumn],
     /// Lists of keys that are indexed together, each followed by the document's id unless it ends in an ordinal.
     pub indexes: &'static [&'static [&'static str]],
-    /// What the number of documents is kept for.
+    /// Groupings for which the number of documents is maintained.
     pub counted: &'static [Counted],
-    /// Whether folds come back to a document soon after it was written, so that it is worth keeping in memory.
+    /// Whether folds reread a document soon after its write, so that it is worth caching.
     pub hot: bool,
 }
 
 impl Collection {
-    /// Whether a list of keys tells any two documents apart without their identifiers.
+    /// Whether a list of keys distinguishes any two documents without their identifiers.
     #[must_use]
     pub fn ends_in_ordinal(&self, keys: &[&str]) -> bool {
         let last = keys.last();
         self.keys.iter().any(|key| key.kind == KeyKind::Ordinal && Some(&key.name) == last)
     }
 
-    /// Name under which the number of documents with these values of a counted list of keys is kept.
+    /// Name of the counter for these values of a counted list of keys.
     #[must_use]
     pub fn facet<'a>(&self, values: impl Iterator<Item = (&'a str, &'a str)>) -> String {
         let mut facet = self.name.to_owned();
@@ -42,7 +42,7 @@ impl Collection {
         facet
     }
 
-    /// The facets that a document with these key values counts in.
+    /// The facets in which a document with these key values counts.
     #[must_use]
     pub fn facets(&self, values: &[KeyValue]) -> Vec<String> {
         let value_of = |name: &str| {
@@ -69,35 +69,35 @@ impl Collection {
     }
 }
 
-/// Documents whose number is kept for each combination of values.
+/// Documents counted for each combination of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
     /// Scalar keys.
     pub keys: &'static [&'static str],
-    /// One more key, of which a document has several values and counts with each.
+    /// One more multi-valued key; a document counts once with each of its values.
     pub each: Option<Each>,
 }
 
 impl Counted {
-    /// By some scalar keys; the whole collection by none.
+    /// Counts by some scalar keys; without keys, the whole collection.
     #[must_use]
     pub const fn by(keys: &'static [&'static str]) -> Self {
         Counted { keys, each: None }
     }
 
-    /// And by each of the texts of `key` that begin with `prefix`. A document must not have one of them twice.
+    /// Counts by each text of `key` that begins with `prefix` as well. A document must not have one of them twice.
     #[must_use]
     pub const fn each(self, key: &'static str, prefix: &'static str) -> Self {
         Counted { each: Some(Each { key, prefix }), ..self }
     }
 }
 
-/// Texts of a key, as far as they are counted.
+/// The counted texts of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Each {
     /// The key.
     pub key: &'static str,
-    /// What those that are counted begin with.
+    /// Prefix of the counted texts.
     pub prefix: &'static str,
 }
 
@@ -106,23 +106,23 @@ pub struct Each {
 pub struct KeyColumn {
     /// Name, in snake case.
     pub name: &'static str,
-    /// What it holds.
+    /// Kind of the values.
     pub kind: KeyKind,
 }
 
-/// What a key holds.
+/// Kind of a key's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
     /// One text, compared by code point.
     Text,
     /// One whole number.
     Integer,
-    /// One whole number in which documents differ that are alike in the other keys of an index; an index or order that
-    /// ends in it needs no identifier behind it. Within a trail that is the number of the entry.
+    /// One whole number that distinguishes documents with equal other keys of an index; an index or order that ends in
+    /// it needs no identifier after it. Within a trail that is the number of the entry.
     Ordinal,
     /// Any number of texts; a document is found by each.
     Texts,
-    /// Text in which parts are searched; already folded.
+    /// Text for substring search; already folded.
     Search,
 }
 
@@ -138,30 +138,30 @@ pub enum KeyValue {
 }
 
 impl KeyValue {
-    /// A whole number; one beyond the range of `i64` counts as its largest.
+    /// A whole number; one beyond the range of `i64` is stored as `i64::MAX`.
     #[must_use]
     pub fn number(number: u64) -> Self {
         KeyValue::Integer(i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
 
-/// Stands between the searchable texts of a document, so that no term matches across two of them; a term with it finds
-/// nothing.
+/// Separates the searchable texts of a document, so that no term matches across two of them; a term that contains it
+/// finds nothing.
 pub const SEPARATOR: char = '\u{1}';
 
-/// Longest text of an indexed key in bytes; PostgreSQL's B-tree entries end at about 2,700.
+/// Longest text of an indexed key in bytes; entries of PostgreSQL's B-trees are limited to about 2,700.
 pub const KEY_LENGTH_MAX: usize = 512;
 
-/// Cuts a text that is sorted by at [`KEY_LENGTH_MAX`] bytes, between characters.
+/// Cuts a sort text at [`KEY_LENGTH_MAX`] bytes, between characters.
 #[must_use]
 pub fn sortable(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(KEY_LENGTH_MAX));
     text
 }
 
-/// A text that is compared for equality as well as sorted by: like [`sortable`], but texts that differ beyond the cut differ
-/// still, since the digest of the whole follows. No text of a document is taken for another one's, as each that is long
-/// enough to have a digest has one.
+/// A text for equality and sorting: like [`sortable`], but texts that differ only beyond the cut still differ, since
+/// the digest of the whole follows. A short text is never equal to a cut one, as each text long enough to contain a
+/// digest gets one.
 #[must_use]
 pub fn exact(text: String) -> String {
     if text.len() <= KEY_LENGTH_MAX {
@@ -176,14 +176,15 @@ pub fn exact(text: String) -> String {
     key
 }
 
-/// A document: a typed value that a fold writes and queries answer. Implemented by [`collection!`](crate::collection!).
+/// A document: a typed value, written by a fold and read by queries. Implemented by
+/// [`collection!`](crate::collection!).
 pub trait Document:
     crate::document::HasCollection + Serialize + DeserializeOwned + Clone + Send + Sync + 'static
 {
-    /// Its collection.
+    /// The collection of the document type.
     const COLLECTION: &'static Collection;
 
-    /// Values of the collection's keys, in their order.
+    /// Functions for the values of the collection's keys, in their order.
     const VALUES: &'static [fn(&Self) -> KeyValue];
 
     /// Identifier within the collection.
@@ -200,7 +201,7 @@ pub trait Document:
         Self::VALUES.iter().map(|value| value(self)).collect()
     }
 
-    /// The value of a key by its name, the identifier's too; `None` for a key that the collection does not have.
+    /// The value of a key by its name, the identifier included; `None` for a key that the collection does not have.
     fn key(&self, name: &str) -> Option<KeyValue> {
         if name == ID {
             return Some(KeyValue::Text(self.id()));

@@ -1,15 +1,16 @@
-//! How a document type declares its collection.
+//! The declaration macro of collections.
 
-/// Declares the collection of a document type: implements [`Document`](crate::Document) for it and makes a typed
-/// constant of every key and every order.
+/// Declares the collection of a document type: implements [`Document`](crate::Document) for it and defines a typed
+/// constant for every key and every order.
 ///
 /// The column of a key has the key's name, in lower case. Indexes, counts and orders name keys of the same declaration:
-/// a list of values is indexed alone, counts go by texts, and an order compares scalars. Anything else does not compile.
+/// a multi-valued key is indexed alone, counts use texts, and an order compares scalars. Anything else does not
+/// compile.
 ///
-/// - `hot`: whether folds come back to a document soon after it was written; see [`Collection`](crate::Collection).
-/// - `sealed`: a function from a document to what [`Document::sealed_fields`](crate::Document::sealed_fields) answers.
-/// - `counts`: keys whose combinations of values are counted, `[]` for the whole collection; with `each KEY from PREFIX`
-///   once for each text of `KEY` that begins with `PREFIX`.
+/// - `hot`: whether folds reread a document soon after its write; see [`Collection`](crate::Collection).
+/// - `sealed`: a function from a document to the result of [`Document::sealed_fields`](crate::Document::sealed_fields).
+/// - `counts`: keys whose combinations of values are counted, `[]` for the whole collection; with `each KEY from
+///   PREFIX` once for each text of `KEY` that begins with `PREFIX`.
 #[macro_export]
 macro_rules! collection {
     (

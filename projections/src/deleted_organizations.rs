@@ -1,6 +1,6 @@
-//! The `deleted_organizations` read model: one document an organization that was deleted. Groups and individuals of such an
-//! organization are not removed with it, since there may be more of them than one commit can write; lists that would show
-//! those of every organization leave them out by it.
+//! The `deleted_organizations` read model: one document per deleted organization. Groups and individuals of such an
+//! organization are not removed with it, since they may be more than one commit can write; lists across all
+//! organizations use this collection to exclude them.
 
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
@@ -21,7 +21,7 @@ crate::collection! {
     }
 }
 
-/// An organization that was deleted.
+/// A deleted organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeletedOrganizationDocument {
@@ -34,7 +34,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
     let DomainEvent::Organization(OrganizationEvent::Deleted { .. }) = &*event.event else { return Ok(()) };
     match Uuid::try_parse(&event.aggregate_id) {
         Ok(id) => documents.insert(DeletedOrganizationDocument { id: OrganizationId(id) }),
-        // The identifiers of organizations are UUIDs.
+        // The identifiers of organizations are UUIDs; another one has no document.
         Err(_) => Ok(()),
     }
 }

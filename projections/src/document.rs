@@ -30,7 +30,7 @@ macro_rules! collections {
             $($variant($document),)*
         }
 
-        /// Which collection.
+        /// Identifiers of the collections.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[allow(missing_docs, reason = "one variant a collection, named like it")]
         pub enum CollectionId {
@@ -38,10 +38,10 @@ macro_rules! collections {
         }
 
         impl CollectionId {
-            /// Every collection.
+            /// All collections.
             pub const ALL: &'static [CollectionId] = &[$(CollectionId::$variant),*];
 
-            /// What it declares.
+            /// Declaration of the collection.
             #[must_use]
             pub fn collection(self) -> &'static Collection {
                 match self { $(CollectionId::$variant => <$document as Document>::COLLECTION,)* }
@@ -49,7 +49,7 @@ macro_rules! collections {
         }
 
         impl AnyDocument {
-            /// The collection it belongs to.
+            /// The collection of the document.
             #[must_use]
             pub fn collection_id(&self) -> CollectionId {
                 match self { $(AnyDocument::$variant(_) => CollectionId::$variant,)* }
@@ -113,13 +113,13 @@ macro_rules! collections {
 
 /// Ties a document type to its variant.
 pub trait HasCollection: Sized {
-    /// Its collection.
+    /// Identifier of the collection.
     const ID: CollectionId;
     /// Wraps a document.
     fn wrap(self) -> AnyDocument;
     /// Unwraps a document of this type.
     fn unwrap(any: &AnyDocument) -> Option<&Self>;
-    /// Takes a document of this type out.
+    /// Converts into a document of this type.
     fn take(any: AnyDocument) -> Option<Self>;
 }
 
@@ -150,9 +150,9 @@ collections! {
 /// Names one document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DocumentKey {
-    /// Its collection.
+    /// The collection.
     pub collection: CollectionId,
-    /// Its identifier there.
+    /// Identifier within the collection.
     pub id: String,
 }
 

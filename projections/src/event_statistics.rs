@@ -1,5 +1,5 @@
-//! How many events of each type there are, and when they came: what operators watch. One hot document a type, so it
-//! follows the journal instead of being written with every event.
+//! Number and times of the events of each type, for operators. One hot document per type, so it follows the journal
+//! instead of being written with every event.
 
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
@@ -21,13 +21,13 @@ crate::collection! {
     }
 }
 
-/// The events of one type.
+/// Statistics of one event type.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EventStatistic {
     /// Name of the event.
     pub event_type: String,
-    /// How many there are.
+    /// Number of events.
     pub events: u64,
     /// Commit time of the first.
     pub first_recorded_at: DateTime<Utc>,
@@ -35,7 +35,7 @@ pub struct EventStatistic {
     pub last_recorded_at: DateTime<Utc>,
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     vec![DocumentKey::of::<EventStatistic>(event.event.event_type())]
 }

@@ -1,5 +1,5 @@
-//! The `individuals` read model: one document an individual, with its owner and its places in the groups of
-//! organizations, so that one look tells who may see it.
+//! The `individuals` read model: one document per individual, with its owner and its placements in the groups of
+//! organizations, so that one look-up decides who may see it.
 
 use crate::document::DocumentKey;
 use crate::query::TextKey;
@@ -19,16 +19,16 @@ use uuid::Uuid;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// Its identifier.
+/// Finds individuals by identifier.
 pub const ID: TextKey<IndividualDocument> = TextKey::ID;
 
 crate::collection! {
     "individuals" of IndividualDocument, hot: true, id: |individual| individual.id.to_string();
     keys {
         CREATED_AT: Text = |individual| time_key(individual.created_at);
-        /// Its owner, as [`owner_key`] writes it.
+        /// Owner, as [`owner_key`] writes it.
         pub OWNER: Text = |individual| owner_key(individual.owner);
-        /// Its groups, the system's too, and its owner as [`owner_key`] writes it.
+        /// Groups, system groups included, and the owner as [`owner_key`] writes it.
         pub SCOPES: Texts = |individual| {
             let groups = individual.groups().map(|group| group.to_string());
             groups.chain([owner_key(individual.owner)]).collect()
@@ -44,7 +44,7 @@ crate::collection! {
     }
 }
 
-/// An owner as keys hold it.
+/// An owner, as keys hold it.
 #[must_use]
 pub fn owner_key(owner: Owner) -> String {
     match owner {
@@ -53,28 +53,28 @@ pub fn owner_key(owner: Owner) -> String {
     }
 }
 
-/// An individual as it is now.
+/// The present state of an individual.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IndividualDocument {
     /// The individual.
     pub id: IndividualId,
-    /// Whose it is.
+    /// Owner of the individual.
     pub owner: Owner,
-    /// When it was recorded.
+    /// Creation time.
     pub created_at: DateTime<Utc>,
-    /// The organizations that it is one of, each with the regular groups that it is in there.
+    /// The organizations of its enrolments, each with its regular groups there.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub places: BTreeMap<OrganizationId, BTreeSet<GroupId>>,
 }
 
 impl IndividualDocument {
-    /// Every group that it is in, the system's too.
+    /// All groups of the individual, system groups included.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.places.keys().flat_map(|organization| self.groups_in(*organization))
     }
 
-    /// The groups of one organization that it is in, the system's too.
+    /// The groups of the individual in one organization, system groups included.
     pub fn groups_in(&self, organization: OrganizationId) -> impl Iterator<Item = GroupId> + '_ {
         self.places.get(&organization).into_iter().flat_map(move |groups| {
             let unassigned = groups.is_empty().then(|| SystemGroup::Unassigned.id(organization));
@@ -84,13 +84,13 @@ impl IndividualDocument {
     }
 }
 
-/// The organization and the individual that a stream of places is about.
+/// The organization and the individual of a placement's stream.
 pub(crate) fn placed(event: &RecordedEvent) -> Option<(OrganizationId, IndividualId)> {
     let (organization, individual) = event.aggregate_id.split_once('/')?;
     Some((OrganizationId(Uuid::try_parse(organization).ok()?), IndividualId(Uuid::try_parse(individual).ok()?)))
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     match &*event.event {
         DomainEvent::Placement(_) => placed(event)

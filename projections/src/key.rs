@@ -5,7 +5,7 @@
 use crate::collection::{Document, KeyColumn, KeyKind, KeyValue};
 use std::marker::PhantomData;
 
-/// Name of the identifier, which every collection can be filtered by.
+/// Name of the identifier, by which every collection can be filtered.
 pub const ID: &str = "id";
 
 /// A key of `D`'s collection that holds values of the kind `K`.
@@ -24,18 +24,18 @@ pub type SearchKey<D> = Key<D, Search>;
 
 /// A kind of key, as a type.
 pub trait Kind {
-    /// The same as a value.
+    /// The kind as a value.
     const KIND: KeyKind;
     /// Type of the values.
     type Value;
 
-    /// A value as it is stored.
+    /// The stored form of a value.
     fn stored(value: Self::Value) -> KeyValue;
 }
 
 /// A kind that can be looked up by an index.
 pub trait Indexed: Kind {}
-/// A kind with one value a document, which documents are sorted by.
+/// A kind with one value per document, by which documents are sorted.
 pub trait Scalar: Indexed {}
 /// A kind whose value is one whole number.
 pub trait Number: Scalar {}
@@ -60,7 +60,7 @@ macro_rules! kinds {
 kinds! {
     /// See [`KeyKind::Text`].
     Text(String) = KeyValue::Text;
-    /// See [`KeyKind::Integer`]. Numbers beyond the range of `i64` count as its largest.
+    /// See [`KeyKind::Integer`]. Numbers beyond the range of `i64` are stored as `i64::MAX`.
     Integer(u64) = KeyValue::number;
     /// See [`KeyKind::Ordinal`].
     Ordinal(u64) = KeyValue::number;
@@ -91,19 +91,19 @@ impl<D, K: Kind> Key<D, K> {
         }
     }
 
-    /// Its column.
+    /// Column of the key.
     #[must_use]
     pub const fn column(&self) -> KeyColumn {
         KeyColumn { name: self.name, kind: K::KIND }
     }
 
-    /// Its value in a document.
+    /// Function from a document to the key's value.
     #[must_use]
     pub const fn value(&self) -> fn(&D) -> KeyValue {
         self.value
     }
 
-    /// Its name, in snake case.
+    /// Name of the key, in snake case.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
@@ -111,7 +111,7 @@ impl<D, K: Kind> Key<D, K> {
 }
 
 impl<D, K: Indexed> Key<D, K> {
-    /// The name of a key that has an index of its own.
+    /// The name of a key with an index of its own.
     #[must_use]
     pub const fn indexed(&self) -> &'static str {
         self.name
@@ -119,7 +119,7 @@ impl<D, K: Indexed> Key<D, K> {
 }
 
 impl<D, K: Scalar> Key<D, K> {
-    /// The name of a key that is compared with others of its collection in an index or an order.
+    /// The name of a key that an index or an order compares together with others of its collection.
     #[must_use]
     pub const fn scalar(&self) -> &'static str {
         self.name
@@ -131,7 +131,7 @@ impl<D: Document> TextKey<D> {
     pub const ID: Self = Key::declared(ID.as_bytes(), |document| KeyValue::Text(document.id()));
 }
 
-/// An order of `D`'s documents that is declared: keys that are compared one after the other, then the id.
+/// A declared order of `D`'s documents: keys compared one after the other, then the id.
 #[derive(Debug)]
 pub struct Sort<D> {
     keys: &'static [&'static str],
@@ -146,7 +146,7 @@ impl<D> Sort<D> {
         Sort { keys, document: PhantomData }
     }
 
-    /// The keys.
+    /// The compared keys.
     #[must_use]
     pub const fn keys(&self) -> &'static [&'static str] {
         self.keys

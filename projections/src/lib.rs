@@ -1,9 +1,10 @@
 //! Registrar's read models, pure: recorded events in, document changes out.
 //!
-//! A projection is a fold from an event and the documents it asked for to document changes. Folds are total but for
+//! A projection is a fold from an event and the documents it asked for to document changes. Folds are total except for
 //! the errors they name, read no clock and do no I/O, so that a rebuild gives the same bytes as the live run. A new
-//! read model is a document type, its [`collection!`] and a fold, entered in [`document::AnyDocument`] and in [`INLINE`]
-//! or [`FOLLOWING`]. A document that is the state of one aggregate is [`stamped::Stamped`] and needs no fold of its own.
+//! read model is a document type, its [`collection!`] and a fold, entered in [`document::AnyDocument`] and in
+//! [`INLINE`] or [`FOLLOWING`]. A document that is the state of one aggregate is [`stamped::Stamped`] and needs no fold
+//! of its own.
 
 pub mod activities;
 pub mod admins;
@@ -48,22 +49,22 @@ pub use working_set::{ChangeKind, DocumentChange, FoldError, WorkingSet};
 
 use state_document::StateDocument;
 
-/// One read model: how events become documents.
+/// One read model: a fold with its collections.
 pub struct Projection {
     /// Name, in snake case.
     pub name: &'static str,
     /// Raised when the documents, their keys or the fold change.
     pub version: u32,
-    /// Collections that it writes, which no other one does.
+    /// Collections that only this projection writes.
     pub collections: &'static [CollectionId],
-    /// Documents that folding an event will look at. Bounded, whatever the event.
+    /// Documents that folding an event will read. Bounded for every event.
     pub wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
-    /// Folds an event. Total but for the errors it names.
+    /// Folds an event. Total except for the errors it names.
     pub fold: fn(&RecordedEvent, &mut WorkingSet) -> Result<(), FoldError>,
 }
 
 impl Projection {
-    /// Of documents that hold the state of one aggregate.
+    /// A projection of documents with the state of one aggregate.
     const fn of_state<D: StateDocument>(name: &'static str, version: u32) -> Self {
         let (wants, fold) = (state_document::wants::<D>, state_document::fold::<D>);
         Projection { name, version, collections: const { &[D::ID] }, wants, fold }
@@ -71,7 +72,7 @@ impl Projection {
 }
 
 /// Folded by the committer and written with the events. The audit trail comes first, since it compares with the
-/// documents as they were before the event.
+/// documents before the event.
 pub const INLINE: &[Projection] = &[
     Projection {
         name: "audit_trail",
@@ -150,7 +151,8 @@ pub const INLINE: &[Projection] = &[
     Projection::of_state::<tasks::TaskDocument>("tasks", tasks::VERSION),
 ];
 
-/// Folded behind the commit by a follower, for what would fan out or be too hot to be written with every event.
+/// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with every
+/// event.
 pub const FOLLOWING: &[Projection] = &[Projection {
     name: "event_statistics",
     version: event_statistics::VERSION,
@@ -159,13 +161,13 @@ pub const FOLLOWING: &[Projection] = &[Projection {
     fold: event_statistics::fold,
 }];
 
-/// Whether documents of a collection are written some time after the events that they follow from, rather than with them.
+/// Whether documents of a collection are written after their events, rather than with them.
 #[must_use]
 pub fn is_followed(collection: CollectionId) -> bool {
     FOLLOWING.iter().any(|projection| projection.collections.contains(&collection))
 }
 
-/// Documents that the inline projections look at when they fold `event`.
+/// Documents that the inline projections read when they fold `event`.
 #[must_use]
 pub fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let mut wanted = Vec::new();
@@ -185,7 +187,7 @@ pub fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), Fol
     INLINE.iter().try_for_each(|projection| (projection.fold)(event, documents))
 }
 
-/// Name and version of every projection, in one text: generations of documents with equal text are alike.
+/// Name and version of every projection, in one text: generations of documents with equal text are equivalent.
 #[must_use]
 pub fn signature() -> String {
     let all = INLINE.iter().chain(FOLLOWING);

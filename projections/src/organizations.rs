@@ -1,4 +1,5 @@
-//! The `organizations` read model: one document an organization, as it is now. All dialects translate from it.
+//! The `organizations` read model: one document per organization with its present state. All dialects translate from
+//! it.
 
 use crate::collection::exact;
 use crate::recorded::RecordedEvent;
@@ -12,18 +13,18 @@ use uuid::Uuid;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 4;
 
-/// An organization as it is now.
+/// The present state of an organization.
 pub type OrganizationDocument = Stamped<Profile>;
 
 crate::collection! {
     "organizations" of OrganizationDocument, hot: true, id: |organization| organization.id.to_string();
     keys {
-        /// The organization itself, for those who may see no other.
+        /// The organization itself, for callers restricted to one organization.
         pub ORGANIZATION_ID: Text = |organization| organization.id.to_string();
         NAME: Text = |organization| exact(fold_text(&organization.name));
         /// The name.
         pub SEARCH: Search = |organization| fold_text(&organization.name);
-        /// The own number, and the identifier as [`id_key`] writes it.
+        /// The organization's own number, and the identifier as [`id_key`] writes it.
         pub NUMBERS: Texts = |organization| {
             let number = organization.details.number.iter().map(|number| text_key(number));
             number.chain([id_key(organization.id.0)]).collect()
@@ -40,7 +41,7 @@ crate::collection! {
             let addresses = organization.addresses.iter();
             code_keys(addresses.filter_map(|address| address.details.country.as_ref()))
         };
-        /// Entities that it is associated with, as [`text_key`] writes them; an identifier as [`id_key`] does.
+        /// Associated entities, as [`text_key`] writes them; an identifier as [`id_key`] does.
         pub ENTITIES: Texts = |organization| {
             let studies = organization.study_id.iter();
             studies.map(|study| Uuid::try_parse(study).map_or_else(|_| text_key(study), id_key)).collect()
@@ -48,11 +49,11 @@ crate::collection! {
         CREATED_AT: Text = |organization| time_key(organization.created_at);
         /// Time of the last change.
         pub UPDATED_AT: Text = |organization| time_key(organization.updated_at);
-        /// The handle, folded; that of one from before there were handles is its identifier.
+        /// The handle, folded; for an organization without one, its identifier.
         pub HANDLE: Text = |organization| exact(fold_text(&organization.handle()));
         /// The handle.
         pub HANDLE_SEARCH: Search = |organization| fold_text(&organization.handle());
-        /// `true` for one that is neither put away nor retired.
+        /// `true` for an organization that is neither archived nor retired.
         pub ACTIVE: Text = |organization| organization.is_active().to_string();
     }
     indexes {
@@ -71,43 +72,43 @@ crate::collection! {
         pub BY_ID = [];
         /// Oldest first.
         pub BY_CREATION = [CREATED_AT];
-        /// Name, letter case aside, then id.
+        /// Name, case-insensitive, then id.
         pub BY_NAME = [NAME];
     }
 }
 
-/// An identifier as keys hold it.
+/// An identifier, as keys hold it.
 #[must_use]
 pub fn id_key(id: Uuid) -> String {
     id.simple().to_string()
 }
 
-/// A text as keys hold it.
+/// A text, as keys hold it.
 #[must_use]
 pub fn text_key(text: &str) -> String {
     exact(fold_text(text))
 }
 
-/// Identifiers of codes as keys hold them, each once.
+/// Identifiers of codes, as keys hold them, each once.
 fn code_keys<'a>(codes: impl Iterator<Item = &'a Code>) -> Vec<String> {
     let ids: BTreeSet<_> = codes.map(|code| id_key(code.id)).collect();
     ids.into_iter().collect()
 }
 
 impl OrganizationDocument {
-    /// Its handle; that of one from before there were handles is its identifier.
+    /// The handle; for an organization registered before handles were introduced, its identifier.
     #[must_use]
     pub fn handle(&self) -> String {
         self.tenancy.handle.clone().unwrap_or_else(|| self.id.to_string())
     }
 
-    /// Whether it is neither put away nor retired.
+    /// Whether the organization is neither archived nor retired.
     #[must_use]
     pub fn is_active(&self) -> bool {
         !self.archived && self.status != Status::Retired
     }
 
-    /// Its time zone, an IANA name.
+    /// Time zone of the organization, an IANA name.
     #[must_use]
     pub fn time_zone(&self) -> &str {
         self.details.time_zone.as_deref().unwrap_or(TIME_ZONE_DEFAULT)
@@ -116,7 +117,7 @@ impl OrganizationDocument {
 
 impl AggregateState for Profile {
     type Event = OrganizationEvent;
-    /// When and why a version was opened stands in the entry itself.
+    /// The entry itself has the time and reason of a version.
     const UNLISTED: &'static [&'static str] = &["edition"];
 
     fn create(_: &RecordedEvent, change: &OrganizationEvent) -> Option<Self> {

@@ -1,4 +1,4 @@
-//! Typed queries: a key that a collection does not declare cannot be named.
+//! Typed queries: naming an undeclared key does not compile.
 
 pub use crate::key::{ID, SearchKey, Sort, TextKey, TextsKey};
 
@@ -7,7 +7,7 @@ use crate::key::{Key, Number};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 
-/// Upwards or downwards.
+/// Direction of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Smallest first.
@@ -16,7 +16,7 @@ pub enum Direction {
     Descending,
 }
 
-/// How a key is compared.
+/// Comparison of a key with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comparison {
     /// Equal.
@@ -29,13 +29,13 @@ pub enum Comparison {
     Below,
     /// One of the values of a multi-valued key.
     Contains,
-    /// None of the values of a multi-valued key.
+    /// No value of a multi-valued key.
     Lacks,
     /// Larger.
     Above,
     /// One of several texts.
     OneOf,
-    /// None of several texts.
+    /// Unlike all of several texts.
     NoneOf,
     /// At least one of several values of a multi-valued key.
     ContainsAny,
@@ -46,14 +46,14 @@ pub enum Comparison {
 pub struct Filter {
     /// Name of the key.
     pub key: &'static str,
-    /// How it is compared.
+    /// Comparison of the key.
     pub comparison: Comparison,
-    /// With what.
+    /// Value to compare with.
     pub value: KeyValue,
 }
 
-/// Documents of another collection by which a query is narrowed: those of its own documents are kept (or dropped) whose
-/// identifier is the value that the others have of a key.
+/// Documents of another collection that restrict a query: its own documents are kept (or dropped) if their identifier
+/// is the value of a key of the others.
 #[derive(Debug, Clone)]
 pub struct Related {
     /// The other collection.
@@ -64,34 +64,34 @@ pub struct Related {
     pub filters: Vec<Filter>,
     /// Searchable key of the others and the folded text that must be part of it.
     pub search: Option<(&'static str, String)>,
-    /// Whether what is named is kept; else it is dropped.
+    /// Whether the named documents are kept; else they are dropped.
     pub kept: bool,
 }
 
-/// A page of documents of one type: filters combined with and, an optional search, an order, a place.
+/// A page of documents of one type: filters combined with and, an optional search, an order, an offset.
 #[derive(Debug)]
 pub struct Query<D> {
     /// Conditions, all of which must hold.
     pub filters: Vec<Filter>,
     /// Searchable key and the folded text that must be part of it.
     pub search: Option<(&'static str, String)>,
-    /// Documents of other collections that it is narrowed by.
+    /// Documents of other collections that restrict the query.
     pub related: Vec<Related>,
-    /// Keys that the order compares; ties go by id.
+    /// Keys compared by the order; ties are resolved by id.
     pub sort: &'static [&'static str],
-    /// Direction of the order, of the ties too.
+    /// Direction of the order, ties included.
     pub direction: Direction,
-    /// Documents passed over.
+    /// Number of skipped documents.
     pub skip: u64,
-    /// Documents answered, at most.
+    /// Page size.
     pub take: u64,
-    /// Whether all that match are counted; where nobody reads the total, it should not be paid for.
+    /// Whether the total count is computed; a caller that does not read it should not pay for it.
     pub counts: bool,
     document: PhantomData<fn() -> D>,
 }
 
 impl Filter {
-    /// Whether a document with this value of the key is one of those that are looked for.
+    /// Whether a document with this value of the key matches the filter.
     fn holds(&self, value: &KeyValue) -> bool {
         use Comparison::{Contains, ContainsAny, Lacks, NoneOf, OneOf};
         match (value, self.comparison, &self.value) {
@@ -108,7 +108,7 @@ impl Filter {
 }
 
 impl Comparison {
-    /// Whether a scalar holds that compares so with the one that is looked for.
+    /// Whether a scalar with this ordering to the filter's value matches.
     fn holds_of(self, ordering: Ordering) -> bool {
         match self {
             Comparison::Equal => ordering.is_eq(),
@@ -126,8 +126,7 @@ impl Comparison {
 }
 
 impl<D: Document> Query<D> {
-    /// Whether a document fulfils every filter by what it says itself. What is searched for and what is related are not
-    /// looked at.
+    /// Whether a document matches every filter by its own keys. Search and related documents are not checked.
     #[must_use]
     pub fn fits(&self, document: &D) -> bool {
         self.filters.iter().all(|filter| document.key(filter.key).is_some_and(|value| filter.holds(&value)))
@@ -190,20 +189,20 @@ impl<D: Document> Query<D> {
         self.filter(key.name(), Comparison::OneOf, KeyValue::Texts(values))
     }
 
-    /// Keeps documents whose key is none of `values`.
+    /// Keeps documents whose key differs from all `values`.
     #[must_use]
     pub fn none_of(self, key: &TextKey<D>, values: Vec<String>) -> Self {
         self.filter(key.name(), Comparison::NoneOf, KeyValue::Texts(values))
     }
 
-    /// Keeps documents at least one of whose values is one of `values`.
+    /// Keeps documents with at least one of `values`.
     #[must_use]
     pub fn contains_any(self, key: &TextsKey<D>, values: Vec<String>) -> Self {
         self.filter(key.name(), Comparison::ContainsAny, KeyValue::Texts(values))
     }
 
-    /// Keeps documents that a document matching `others` names by its key; with `kept` false drops them. Order and place of
-    /// `others` do not matter.
+    /// Keeps documents that a document matching `others` names by its key; with `kept` false drops them. Order and page
+    /// of `others` do not matter.
     #[must_use]
     pub fn related<O: Document>(mut self, key: &TextKey<O>, others: Query<O>, kept: bool) -> Self {
         let Query { filters, search, .. } = others;
@@ -211,13 +210,13 @@ impl<D: Document> Query<D> {
         self
     }
 
-    /// Keeps documents one of whose values is `value`.
+    /// Keeps documents with `value` among their values.
     #[must_use]
     pub fn contains(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
         self.filter(key.name(), Comparison::Contains, KeyValue::Text(value.into()))
     }
 
-    /// Keeps documents none of whose values is `value`.
+    /// Keeps documents without `value` among their values.
     #[must_use]
     pub fn lacks(self, key: &TextsKey<D>, value: impl Into<String>) -> Self {
         self.filter(key.name(), Comparison::Lacks, KeyValue::Text(value.into()))
@@ -235,7 +234,7 @@ impl<D: Document> Query<D> {
         self.filter(key.name(), Comparison::Below, KeyValue::Integer(value))
     }
 
-    /// Keeps documents in whose searchable text `term` is a part, letter case aside. A blank term keeps all.
+    /// Keeps documents whose searchable text contains `term`, case-insensitive. A blank term keeps all.
     #[must_use]
     pub fn search(mut self, key: &SearchKey<D>, term: &str) -> Self {
         let term = registrar_aggregates::text::fold(term.trim());
@@ -243,14 +242,14 @@ impl<D: Document> Query<D> {
         self
     }
 
-    /// Answers documents only, with a total of 0.
+    /// Skips the total count and returns 0 for it.
     #[must_use]
     pub fn uncounted(mut self) -> Self {
         self.counts = false;
         self
     }
 
-    /// Passes over `skip` documents and answers at most `take`.
+    /// Skips `skip` documents and returns at most `take`.
     #[must_use]
     pub fn page(mut self, skip: u64, take: u64) -> Self {
         self.skip = skip;

@@ -1,5 +1,5 @@
-//! The `roles` read model: the built-in roles of every organization, so that a role is found by its identifier. Those of
-//! the system are the same everywhere and stand in the domain.
+//! The `roles` read model: the built-in roles of every organization, so that a role can be looked up by its identifier.
+//! System roles are the same everywhere and are defined in the domain.
 
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
@@ -32,15 +32,15 @@ crate::collection! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RoleDocument {
-    /// Its identifier.
+    /// Identifier of the role.
     pub id: Uuid,
     /// The organization.
     pub organization_id: OrganizationId,
-    /// What it is.
+    /// The built-in role.
     pub role: Role,
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let DomainEvent::Organization(OrganizationEvent::Deleted { .. }) = &*event.event else { return vec![] };
     let Ok(organization) = Uuid::try_parse(&event.aggregate_id).map(OrganizationId) else { return vec![] };

@@ -1,4 +1,4 @@
-//! The `sessions` read model: one document a session that was not ended. It knows nothing of secrets.
+//! The `sessions` read model: one document per session that was not ended, without secrets.
 
 use crate::recorded::RecordedEvent;
 use crate::stamped::{AggregateState, Stamped, time_key};
@@ -7,7 +7,7 @@ use registrar_aggregates::session::{Opening, Origin, SessionEvent};
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 4;
 
-/// How a session was opened, and what has become of it since.
+/// The opening of a session, with its later changes.
 pub type SessionDocument = Stamped<Opening>;
 
 crate::collection! {
@@ -15,15 +15,15 @@ crate::collection! {
     keys {
         /// Finds the sessions of a user.
         pub USER_ID: Text = |session| session.user_id.to_string();
-        /// When they began, as [`time_key`] writes it.
+        /// Creation time, as [`time_key`] writes it.
         pub CREATED_AT: Text = |session| time_key(session.created_at);
-        /// When they are over at the latest, as [`time_key`] writes it.
+        /// Latest end, as [`time_key`] writes it.
         pub EXPIRES_AT: Text = |session| time_key(session.expires_at);
-        /// When they were last given new tokens, as [`time_key`] writes it.
+        /// Time of the last refresh, as [`time_key`] writes it.
         pub UPDATED_AT: Text = |session| time_key(session.updated_at);
-        /// How they began, as [`origin_key`] writes it.
+        /// Origin, as [`origin_key`] writes it.
         pub ORIGIN: Text = |session| origin_key(session.origin).to_owned();
-        /// The epoch of their user that they belong to.
+        /// Epoch of the user.
         pub EPOCH: Integer = |session| session.epoch;
     }
     indexes { [USER_ID, CREATED_AT] }
@@ -33,7 +33,7 @@ crate::collection! {
     }
 }
 
-/// How a session began, as the key holds it.
+/// The origin of a session, as the key holds it.
 #[must_use]
 pub fn origin_key(origin: Origin) -> &'static str {
     match origin {

@@ -1,5 +1,5 @@
-//! The usual shape of a document that holds the state of one aggregate: the state with its stamps. A read model of that
-//! shape is its keys and an [`AggregateState`].
+//! The usual shape of a document with the state of one aggregate: the state with its stamps. A read model of that shape
+//! consists of its keys and an [`AggregateState`].
 
 use crate::collection::Document;
 use crate::recorded::RecordedEvent;
@@ -11,11 +11,11 @@ use serde_json::Value;
 use std::ops::Deref;
 use uuid::Uuid;
 
-/// Identifiers of rows begin with this and end with position and number.
+/// Prefix of the identifiers of rows; position and number follow.
 const ROW_PREFIX: u128 = 0x5d1c_0a94_7be3_8c21_8000_0000_0000_0000;
 
-/// Identifier of the `number`th row that the event at `position` makes: a UUID of version 8 (RFC 9562, section 5.8), the
-/// same after every rebuild, in the order of positions.
+/// Identifier of the `number`th row of the event at `position`: a UUID of version 8 (RFC 9562, section 5.8), the same
+/// after every rebuild, ordered by position.
 #[must_use]
 pub fn row_id(position: u64, number: u16) -> Uuid {
     Uuid::from_u128(ROW_PREFIX | u128::from(position & (u64::MAX >> 18)) << 16 | u128::from(number))
@@ -27,13 +27,13 @@ pub fn time_key(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The state of an aggregate as it is now.
+/// The present state of an aggregate, with its stamps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stamped<S> {
-    /// The state. Its members are read as if they were the document's own.
+    /// The state. Its members are accessible as the document's own.
     pub state: S,
-    /// Version of the stream that it reflects.
+    /// Stream version that the state reflects.
     pub version: u64,
     /// Creation time.
     pub created_at: DateTime<Utc>,
@@ -49,7 +49,7 @@ impl<S> Deref for Stamped<S> {
     }
 }
 
-/// The state of one aggregate, as its events make it.
+/// The state of one aggregate, as derived from its events.
 pub trait AggregateState: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Events of the aggregate.
     type Event: OfDomain;
@@ -58,10 +58,10 @@ pub trait AggregateState: Serialize + DeserializeOwned + Clone + Send + Sync + '
     /// See [`StateDocument::UNLISTED`].
     const UNLISTED: &'static [&'static str] = &[];
 
-    /// The state that an event begins with; `None` from any other event.
+    /// The state created by an event; `None` for any other event.
     fn create(event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
-    /// The state after another event; `None` if the aggregate is gone.
+    /// The state after another event; `None` after a deletion.
     fn change(self, event: &RecordedEvent, change: &Self::Event) -> Option<Self>;
 
     /// See [`StateDocument::concerned`].

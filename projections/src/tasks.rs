@@ -1,4 +1,4 @@
-//! The `tasks` read model: one document a task, as it is now.
+//! The `tasks` read model: one document per task with its present state.
 
 use crate::recorded::RecordedEvent;
 use crate::stamped::{AggregateState, Stamped, time_key};
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
 
-/// A task as it is now.
+/// The present state of a task.
 pub type TaskDocument = Stamped<Task>;
 
 crate::collection! {
     "tasks" of TaskDocument, hot: false, id: |task| task.id.to_string();
     keys {
-        /// `true` for a task that is not ended.
+        /// `true` for a task that has not ended.
         pub OPEN: Text = |task| task.finished_at.is_none().to_string();
         CREATED_AT: Text = |task| time_key(task.created_at);
     }
@@ -27,22 +27,22 @@ crate::collection! {
     }
 }
 
-/// Where a task is in life.
+/// State of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// To be done.
+    /// Waiting for a worker.
     Queued,
-    /// Somebody is at it.
+    /// A worker runs it.
     Running,
     /// Done.
     Done,
-    /// It could not be done.
+    /// Failed, without effect.
     Failed,
 }
 
 impl State {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -60,24 +60,24 @@ impl State {
 pub struct Task {
     /// The task.
     pub id: TaskId,
-    /// What is to be done.
+    /// Work of the task.
     pub work: Work,
-    /// Where it is in life.
+    /// State of the task.
     #[serde(rename = "state")]
     pub progress: State,
-    /// Who started it, by the identifier that events name them by.
+    /// Actor who started it, by the identifier in the metadata of events.
     pub started_by: String,
-    /// When it ended.
+    /// Time of the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
-    /// Why it could not be done.
+    /// Reason of the failure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
 impl AggregateState for Task {
     type Event = TaskEvent;
-    /// When and by whom stands in the entries.
+    /// The entries themselves have time and actor.
     const UNLISTED: &'static [&'static str] = &["finishedAt", "startedBy"];
 
     fn create(event: &RecordedEvent, change: &TaskEvent) -> Option<Self> {

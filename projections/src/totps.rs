@@ -1,4 +1,4 @@
-//! The `totp_configurations` read model: one document a configuration, without its secret.
+//! The `totp_configurations` read model: one document per configuration, without its secret.
 
 use crate::recorded::RecordedEvent;
 use crate::stamped::{AggregateState, Stamped, time_key};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
 
-/// A configuration as it is now.
+/// The present state of a configuration.
 pub type TotpDocument = Stamped<TotpConfiguration>;
 
 crate::collection! {
@@ -33,21 +33,21 @@ crate::collection! {
 pub struct TotpConfiguration {
     /// The configuration.
     pub id: TotpId,
-    /// Whose it is.
+    /// User of the second factor.
     pub user_id: UserId,
     /// Whether sign-in needs a code.
     pub enabled: bool,
-    /// Since when it is in force.
+    /// Time of its activation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled_at: Option<DateTime<Utc>>,
-    /// When a code was last used.
+    /// Time of the last use of a code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub used_at: Option<DateTime<Utc>>,
 }
 
 impl AggregateState for TotpConfiguration {
     type Event = TotpEvent;
-    /// When stands in the entries.
+    /// The entries themselves have the time.
     const UNLISTED: &'static [&'static str] = &["enabledAt"];
 
     fn create(_: &RecordedEvent, change: &TotpEvent) -> Option<Self> {

@@ -1,20 +1,20 @@
-//! The documents at hand while events are folded, and what the folds made of them.
+//! The documents loaded for the folding of events, with the changes that the folds made.
 
 use crate::collection::Document;
 use crate::document::{AnyDocument, DocumentKey};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Why an event cannot be folded.
+/// Reasons why an event cannot be folded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FoldError {
-    /// The event changes a document that is not there.
+    /// The event changes a missing document.
     #[error("document {0:?} does not exist")]
     Missing(DocumentKey),
-    /// The fold looked at a document that it had not asked for.
+    /// The fold read a document that it had not asked for.
     #[error("document {0:?} was not asked for")]
     NotAskedFor(DocumentKey),
-    /// The event creates a document that is there already.
+    /// The event creates an existing document.
     #[error("document {0:?} exists already")]
     Exists(DocumentKey),
     /// A value could not be written as JSON.
@@ -22,27 +22,27 @@ pub enum FoldError {
     Json(String),
 }
 
-/// What became of a document.
+/// Kind of a document's change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ChangeKind {
-    /// It is new.
+    /// The document is new.
     Insert,
-    /// It was there before.
+    /// The document existed before.
     Update,
-    /// It is gone.
+    /// The document was removed.
     Delete,
 }
 
-/// A document as the store must have it after the fold.
+/// The change of a document for the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentChange {
-    /// Which.
+    /// The changed document.
     pub key: DocumentKey,
-    /// What became of it.
+    /// Kind of the change.
     pub kind: ChangeKind,
-    /// As the store has it now; `None` for an insert.
+    /// The stored document; `None` for an insert.
     pub before: Option<Arc<AnyDocument>>,
-    /// As it shall be; `None` for a delete.
+    /// The new document; `None` for a delete.
     pub after: Option<Arc<AnyDocument>>,
 }
 
@@ -61,7 +61,7 @@ pub struct WorkingSet {
     undo: Option<Undo>,
 }
 
-/// Documents as they were before an attempt, each once: a change of many parts changes the same document many times.
+/// Documents before an attempt, each once: a change of many parts changes the same document many times.
 #[derive(Debug, Clone, Default)]
 struct Undo {
     former: HashMap<DocumentKey, Option<Entry>>,
@@ -69,18 +69,18 @@ struct Undo {
 }
 
 impl WorkingSet {
-    /// Whether the document, or its absence, is at hand.
+    /// Whether the document, or its absence, is loaded.
     #[must_use]
     pub fn knows(&self, key: &DocumentKey) -> bool {
         self.entries.contains_key(key)
     }
 
-    /// Brings in a document as the store has it, `None` where it has none.
+    /// Adds a stored document, `None` for an absent one.
     pub fn provide(&mut self, key: DocumentKey, document: Option<Arc<AnyDocument>>) {
         self.entries.entry(key).or_insert(Entry { stored: document.clone(), current: document, changed: false });
     }
 
-    /// A document that was asked for, as folded so far.
+    /// A requested document, as folded so far.
     ///
     /// # Errors
     /// `NotAskedFor`.
@@ -92,7 +92,7 @@ impl WorkingSet {
         }
     }
 
-    /// A document that must be there.
+    /// A document that must exist.
     ///
     /// # Errors
     /// `NotAskedFor`, `Missing`.
@@ -100,7 +100,7 @@ impl WorkingSet {
         self.get(id)?.ok_or_else(|| FoldError::Missing(DocumentKey::of::<D>(id)))
     }
 
-    /// Creates a document whose identifier is new by its nature; it need not have been asked for.
+    /// Creates a document with a new unique identifier; it need not have been requested.
     ///
     /// # Errors
     /// `Exists`.
@@ -113,7 +113,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Changes a document that was asked for.
+    /// Changes a requested document.
     ///
     /// # Errors
     /// `NotAskedFor`, `Missing`.
@@ -124,8 +124,8 @@ impl WorkingSet {
         })
     }
 
-    /// Puts another document, or none, in the place of one that was asked for. It is copied only where somebody else holds
-    /// it, so that many changes of one document cost no more than their parts.
+    /// Replaces or removes a requested document. It is copied only if shared, so that many changes of one document cost
+    /// no more than their parts.
     ///
     /// # Errors
     /// `NotAskedFor`, `Missing`.
@@ -139,7 +139,7 @@ impl WorkingSet {
         Ok(())
     }
 
-    /// Takes a document away that was asked for.
+    /// Removes a requested document.
     ///
     /// # Errors
     /// `NotAskedFor`, `Missing`.
@@ -156,7 +156,7 @@ impl WorkingSet {
         }
     }
 
-    /// Notes that a document is about to change.
+    /// Saves a document for an undo before its change.
     fn note(&mut self, key: &DocumentKey) {
         if let Some(undo) = &mut self.undo
             && !undo.former.contains_key(key)
@@ -171,11 +171,11 @@ impl WorkingSet {
         }
     }
 
-    /// Runs `act`, and then `complete` with the documents that it changed, in the order of first change; if either fails, the
-    /// set is as it was.
+    /// Runs `act`, and then `complete` with the changed documents, in the order of first change; if either fails, the
+    /// set is restored.
     ///
     /// # Errors
-    /// What they failed with.
+    /// Those of `act` and `complete`.
     pub fn attempt<T, E>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<(), E>,
@@ -198,12 +198,12 @@ impl WorkingSet {
         completed
     }
 
-    /// Every document that was changed, in the order of first change.
+    /// Every changed document, in the order of first change.
     pub fn changes(&self) -> impl Iterator<Item = DocumentChange> + '_ {
         self.order.iter().filter_map(|key| self.change(key))
     }
 
-    /// What became of a document since it was stored; `None` if nothing did, or if it came and went.
+    /// The change of a document since it was stored; `None` if unchanged, or created and removed again.
     #[must_use]
     pub fn change(&self, key: &DocumentKey) -> Option<DocumentChange> {
         let entry = self.entries.get(key).filter(|entry| entry.changed)?;
@@ -216,13 +216,13 @@ impl WorkingSet {
         Some(DocumentChange { key: key.clone(), kind, before: entry.stored.clone(), after: entry.current.clone() })
     }
 
-    /// A document as folded so far, whatever its type.
+    /// A document as folded so far, of any type.
     #[must_use]
     pub fn current(&self, key: &DocumentKey) -> Option<Arc<AnyDocument>> {
         self.entries.get(key)?.current.clone()
     }
 
-    /// Takes what was folded as stored: the next fold starts from here.
+    /// Marks the folded documents as stored: the next fold starts from here.
     pub fn settle(&mut self) {
         for key in self.order.drain(..) {
             if let Some(entry) = self.entries.get_mut(&key) {

@@ -1,5 +1,5 @@
-//! Entries of admins. They name the records within an admin one by one, in the words of the published trail, so they are
-//! written by hand; see [`super::compared`] for how an aggregate does without.
+//! Entries of admins. They name the records within an admin one by one, in the terms of the published trail, so they
+//! are hand-written; see [`super::compared`] for the generic way.
 
 use super::sources::ByHand;
 use super::touched::{Touched, change};
@@ -70,7 +70,7 @@ fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) 
         Touched::new(id, phone_number_changes(id, former, after))
     };
     let mut touched = match changed {
-        // A second registration of the same stream cannot be decided; shown as what it says, should it ever stand there.
+        // A second registration of a stream cannot be decided; if one is ever stored, its entry shows its values.
         AdminEvent::Registered(registration) => registered(event, registration),
         AdminEvent::GrantsAmended { policies, custom_permissions } => admin(vec![
             change("/policies", json!(before.policies), json!(policies)),
@@ -93,7 +93,7 @@ fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) 
             number(&phone_number.id.to_string(), Some(&phone_number.details))
         }
         AdminEvent::PhoneNumberRemoved { phone_number_id } => number(&phone_number_id.to_string(), None),
-        // Neither the former nor the new hash is told, only that there is another one.
+        // The entry shows that the hash changed, but neither the former nor the new one.
         AdminEvent::PasswordChanged { .. } => admin(vec![change("/account/password", Value::Null, json!(SECRET))]),
         AdminEvent::SessionsEnded {} => admin(vec![]),
         AdminEvent::Activated {} => {

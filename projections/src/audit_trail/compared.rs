@@ -1,4 +1,4 @@
-//! Entries of aggregates whose state a document holds: the state before against the state after.
+//! Entries of aggregates with a state document: the state before is compared with the state after.
 
 use super::diff::{differences, matches};
 use super::{AuditChange, Touched};
@@ -7,7 +7,7 @@ use crate::state_document::{StateDocument, around};
 use crate::working_set::{FoldError, WorkingSet};
 use serde_json::Value;
 
-/// What an event did to the state that a document of type `D` holds.
+/// The effect of an event on the state in a document of type `D`.
 pub(super) fn compared<D: StateDocument>(
     event: &RecordedEvent,
     change: &D::Event,

@@ -1,24 +1,23 @@
-//! What is different between two states, element by element.
+//! Comparison of two states, element by element.
 
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// One element that is different.
+/// One changed element.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Difference {
     /// JSON Pointer of the element; elements of lists by their `id` where they have one.
     pub path: String,
-    /// Value before, null where there was none.
+    /// Value before; null for an added element.
     pub old_value: Value,
-    /// Value after, null where there is none.
+    /// Value after; null for a removed element.
     pub new_value: Value,
 }
 
-/// The elements that are different, in the order of their paths.
+/// The changed elements, in the order of their paths.
 ///
-/// Objects are compared member by member. Lists whose elements all have an `id` are compared element by element, each
-/// with the one of the same `id`; other lists are one element. A member that is absent or null, an empty object and an
-/// empty list are alike.
+/// Objects are compared member by member. Lists whose elements all have an `id` are compared element by element,
+/// matched by `id`; other lists are one element. An absent or null member, an empty object and an empty list are equal.
 #[must_use]
 pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     let mut found = Vec::new();
@@ -27,13 +26,13 @@ pub fn differences(before: &Value, after: &Value) -> Vec<Difference> {
     found
 }
 
-/// Whether two values of an element are no difference.
+/// Whether two values of an element count as equal.
 #[must_use]
 pub fn alike(a: &Value, b: &Value) -> bool {
     a == b || (is_nothing(a) && is_nothing(b))
 }
 
-/// Whether `path` is what `pattern` stands for; `*` stands for one whole step, `**` for this one and all that follow.
+/// Whether `path` matches `pattern`; `*` matches one whole step, `**` this one and all that follow.
 #[must_use]
 pub fn matches(pattern: &str, path: &str) -> bool {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));

@@ -1,5 +1,5 @@
-//! Entries of keys and of what is signed with them: the records are keys, which have identifiers of their own, and secrets
-//! are named without being told.
+//! Entries of keys and of the tokens signed with them: the records are keys, with identifiers of their own, and secrets
+//! are named without their values.
 
 use super::sources::ByHand;
 use super::time_key;

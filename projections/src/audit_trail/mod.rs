@@ -1,8 +1,8 @@
-//! The audit trail: for every event what changed, from what to what, by whom, from where and why. Made from the event
-//! and its metadata alone, and the document as it was before; it never reads an aggregate.
+//! The audit trail: for every event the changes with old and new values, actor, origin and reason. Derived only from
+//! the event, its metadata, and the document before the event; no aggregate is read.
 //!
-//! What an entry is about and what became of it is declared with the events ([`registrar_aggregates::event`]). An aggregate
-//! whose state a document holds needs a line in [`sources`]; the events of all others tell their own values.
+//! The audited record and the effect on it are declared with the events ([`registrar_aggregates::event`]). An aggregate
+//! with a state document needs a line in [`sources`]; the events of all others carry their own values.
 
 mod admin;
 mod compared;
@@ -27,26 +27,26 @@ pub use crate::stamped::time_key;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 3;
 
-/// Identifiers of entries begin with this and end with the position.
+/// Prefix of the identifiers of entries; the position follows.
 const ENTRY_PREFIX: u128 = 0x7c0f_5f1e_2d6b_8f0a_8000_0000_0000_0000;
 
-/// Identifier of the entry of the event at `position`: a UUID of version 8 (RFC 9562, section 5.8), the same after every
-/// rebuild. In the order of positions, so that new entries stand at the end of an index.
+/// Identifier of the entry of the event at `position`: a UUID of version 8 (RFC 9562, section 5.8), the same after
+/// every rebuild. Ordered by position, so that new entries append to an index.
 #[must_use]
 pub fn entry_id(position: u64) -> Uuid {
-    // The two bits of the variant remain free for it; there are fewer than 2^62 positions.
+    // The two bits of the variant remain free; positions stay below 2^62.
     Uuid::from_u128(ENTRY_PREFIX | u128::from(position & (u64::MAX >> 2)))
 }
 
 crate::collection! {
     "audit_entries" of AuditEntry, hot: false, id: |entry| entry.id.to_string(), sealed: sealed_fields;
     keys {
-        /// Aggregate type whose trail an entry belongs to.
+        /// Aggregate type of the entry's trail.
         pub TRAIL: Text = |entry| sortable(entry.trail.clone());
         SEQUENCE: Ordinal = |entry| entry.sequence;
         /// Commit time as [`time_key`] writes it.
         pub RECORDED_AT: Text = |entry| time_key(entry.recorded_at);
-        /// Aggregate whose event made the entry.
+        /// Aggregate of the event.
         pub AGGREGATE_ID: Text = |entry| sortable(entry.aggregate_id.clone());
         /// `INSERT`, `UPDATE` or `DELETE`.
         pub ACTION: Text = |entry| entry.action.name().to_owned();
@@ -67,9 +67,10 @@ crate::collection! {
     }
     counts { [TRAIL], [TRAIL, ACTION] }
     sorts {
-        /// By position, over all trails; named with the time, which never goes back against it, so that periods are found.
+        /// By position, over all trails; begins with the time, which never decreases with the position, so that periods
+        /// can be looked up.
         pub BY_POSITION = [RECORDED_AT, POSITION];
-        /// By time; within a trail also by sequence, since neither ever goes back against the other.
+        /// By time; within a trail also by sequence, since neither ever decreases with the other.
         pub BY_TIME = [RECORDED_AT, SEQUENCE];
         /// By action, then sequence.
         pub BY_ACTION = [ACTION, SEQUENCE];
@@ -84,20 +85,20 @@ crate::collection! {
     }
 }
 
-/// What was done to a record.
+/// Action on a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Action {
-    /// It came to be.
+    /// The record was created.
     Insert,
-    /// It changed.
+    /// The record changed.
     Update,
-    /// It is gone.
+    /// The record was removed.
     Delete,
 }
 
 impl Action {
-    /// The action as it is written.
+    /// The action as written.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -118,22 +119,22 @@ impl From<Effect> for Action {
     }
 }
 
-/// One element that changed.
+/// One changed element.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditChange {
     /// JSON Pointer of the element in the record's aggregate; entries of lists by their id.
     pub path: String,
-    /// Value before, null where there was none.
+    /// Value before; null for an added element.
     pub old_value: Value,
-    /// Value after, null where it is gone.
+    /// Value after; null for a removed element.
     pub new_value: Value,
-    /// Whether the values are personal and therefore stored sealed.
+    /// Whether the values are personal and so stored sealed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub personal: bool,
 }
 
-/// One record touched by one event.
+/// One record changed by one event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
@@ -145,7 +146,7 @@ pub struct AuditEntry {
     pub trail: String,
     /// Number within the trail, dense from 1.
     pub sequence: u64,
-    /// What was done.
+    /// Action on the record.
     pub action: Action,
     /// Kind of record, in Pascal case.
     pub entity: String,
@@ -153,17 +154,17 @@ pub struct AuditEntry {
     pub entity_id: String,
     /// Aggregate that the record belongs to.
     pub aggregate_id: String,
-    /// Person that the record is about, if any.
+    /// Person whose record it is, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person_id: Option<String>,
-    /// Subject whose key seals the personal changes, where it is not the aggregate.
+    /// Subject whose key seals the personal changes, if it differs from the aggregate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject_id: Option<String>,
-    /// Elements that changed, in the order of their paths.
+    /// Changed elements, in the order of their paths.
     pub changes: Vec<AuditChange>,
     /// Kind of actor.
     pub actor_type: ActorType,
-    /// Who.
+    /// Identifier of the actor.
     pub actor_id: String,
     /// Name of the actor at the time. Personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -173,18 +174,18 @@ pub struct AuditEntry {
     pub organization_id: Option<String>,
     /// Commit time.
     pub recorded_at: DateTime<Utc>,
-    /// Request that caused it.
+    /// Request of the event.
     pub request_id: String,
-    /// Where the request came from. Personal.
+    /// Client address of the request. Personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
-    /// With what. Personal.
+    /// `User-Agent` of the request. Personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<String>,
-    /// Why.
+    /// Reason, in the words of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What else.
+    /// Further remark of the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
 }
@@ -210,17 +211,17 @@ fn sealed_fields(entry: &AuditEntry) -> Vec<(String, Vec<String>)> {
 
 crate::collection! { "trail_counters" of TrailCounter, hot: true, id: |counter| counter.trail.clone(); }
 
-/// How many entries a trail has. Gives out their numbers, under the same lock as positions.
+/// Number of entries of a trail. Assigns their sequence numbers, under the same lock as positions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TrailCounter {
-    /// Aggregate type whose trail it is.
+    /// Aggregate type of the trail.
     pub trail: String,
     /// Number of the last entry.
     pub entries: u64,
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let mut wanted = match event.event.audit_source() {
         AuditSource::Told => vec![],
@@ -250,7 +251,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
 fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) -> AuditEntry {
     let metadata = &event.metadata;
     AuditEntry {
-        // One entry an event, so far; a second one would need an ordinal here.
+        // One entry per event, so far; a second one would need an ordinal here.
         id: entry_id(event.position),
         position: event.position,
         trail: trail.to_owned(),

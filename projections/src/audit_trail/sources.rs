@@ -1,4 +1,4 @@
-//! The aggregates whose entries do not follow from their events alone: a line for each.
+//! The aggregates whose entries need more than their events: a line for each.
 
 use super::Touched;
 use super::compared::compared;
@@ -36,18 +36,18 @@ const SOURCES: &[Source] = &[
     Source::by_hand::<AccessTokenEvent>(),
 ];
 
-/// Events whose entries are written by hand.
+/// Events with hand-written entries.
 pub(super) trait ByHand: OfDomain {
-    /// Documents that the entry is made with.
+    /// Documents needed for the entry.
     fn wants(_event: &RecordedEvent) -> Vec<DocumentKey> {
         vec![]
     }
 
-    /// The record that the event touched.
+    /// The record changed by the event.
     fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError>;
 }
 
-/// How the entries of one aggregate are made. Each function answers with nothing for the events of others.
+/// Source of the entries of one aggregate. Each function returns nothing for events of other aggregates.
 struct Source {
     wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
     touched: fn(&RecordedEvent, &WorkingSet) -> Option<Result<Touched, FoldError>>,
@@ -69,12 +69,12 @@ impl Source {
     }
 }
 
-/// Documents that the entry is made with.
+/// Documents needed for the entry.
 pub(super) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     SOURCES.iter().flat_map(|source| (source.wants)(event)).collect()
 }
 
-/// The record that the event touched; `None` for an event that tells its own values.
+/// The record changed by the event; `None` for an event that carries its own values.
 pub(super) fn touched(event: &RecordedEvent, documents: &WorkingSet) -> Option<Result<Touched, FoldError>> {
     SOURCES.iter().find_map(|source| (source.touched)(event, documents))
 }

@@ -1,4 +1,4 @@
-//! The record that an event touched, with its changes.
+//! The record that an event changed, with its changes.
 
 use super::AuditChange;
 use crate::recorded::RecordedEvent;
@@ -6,7 +6,7 @@ use crate::working_set::FoldError;
 use registrar_aggregates::Effect;
 use serde_json::Value;
 
-/// The record that an event touched.
+/// The record that an event changed.
 pub(super) struct Touched {
     pub(super) entity_id: String,
     pub(super) person_id: Option<String>,
@@ -14,7 +14,7 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// A record with those of `changes` that make a difference, in the order of their paths.
+    /// A record with the effective ones of `changes`, in the order of their paths.
     pub(super) fn new(entity_id: &str, mut changes: Vec<AuditChange>) -> Self {
         changes.retain(|change| change.old_value != change.new_value);
         changes.sort_by(|a, b| a.path.cmp(&b.path));
@@ -27,7 +27,7 @@ pub(super) fn change(path: impl Into<String>, old_value: Value, new_value: Value
     AuditChange { path: path.into(), old_value, new_value, personal: false }
 }
 
-/// The values that the event itself carries.
+/// The record with the values that the event carries.
 pub(super) fn told(event: &RecordedEvent) -> Result<Touched, FoldError> {
     let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
     let hidden = event.event.disclosure().personal(&payload);
@@ -35,7 +35,7 @@ pub(super) fn told(event: &RecordedEvent) -> Result<Touched, FoldError> {
     let changes = told.map(|(name, value)| {
         let (old_value, new_value) = match event.event.declared().effect {
             Effect::Withdraw => (value.clone(), Value::Null),
-            // Entries of deletions name the parts that went with the record among the new values, as they always did.
+            // Entries of deletions list the parts removed with the record among the new values, for compatibility.
             Effect::Insert | Effect::Update | Effect::Delete => (Value::Null, value.clone()),
         };
         let personal = hidden.iter().any(|pointer| top(pointer) == *name);

@@ -1,4 +1,4 @@
-//! The catalogue of features, and who has which.
+//! The catalogue of features, and their settings.
 
 mod settings;
 
@@ -15,14 +15,14 @@ use serde::{Deserialize, Serialize};
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
 
-/// A feature as it is now.
+/// The present state of a feature.
 pub type FeatureDocument = Stamped<CatalogueEntry>;
 
 crate::collection! {
     "features" of FeatureDocument, hot: false, id: |feature| feature.id.to_string();
     keys {
         CREATED_AT: Text = |feature| time_key(feature.created_at);
-        /// `true` for what may be set without force, else `false`.
+        /// `true` for a feature that may be assigned without force, else `false`.
         pub ASSIGNABLE: Text = |feature| feature.definition.assignable.to_string();
     }
     indexes { [CREATED_AT] }
@@ -37,9 +37,9 @@ crate::collection! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CatalogueEntry {
-    /// Its identifier.
+    /// Identifier of the feature.
     pub id: FeatureId,
-    /// What it is.
+    /// Definition of the feature.
     #[serde(flatten)]
     pub definition: Definition,
 }

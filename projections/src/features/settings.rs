@@ -6,7 +6,7 @@ use registrar_aggregates::feature::setting::{Setting, SettingEvent, Target};
 use registrar_aggregates::values::{FeatureSettingId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
 
-/// A setting as it is now.
+/// The present state of a setting.
 pub type FeatureSettingDocument = Stamped<SettingEntry>;
 
 crate::collection! {
@@ -40,9 +40,9 @@ crate::collection! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettingEntry {
-    /// Its identifier.
+    /// Identifier of the setting.
     pub id: FeatureSettingId,
-    /// What it is.
+    /// Content of the setting.
     #[serde(flatten)]
     pub setting: Setting,
 }

@@ -1,4 +1,4 @@
-//! Who came to groups and who left them, a row each.
+//! The log of groups: a row for each individual or user added or removed.
 
 use crate::individuals::placed;
 use crate::recorded::RecordedEvent;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 crate::collection! {
     "group_logs" of LogDocument, hot: false, id: |row| row.id.to_string();
     keys {
-        /// When it was.
+        /// Time of the change.
         pub AT: Text = |row| time_key(row.at);
         /// Finds the rows of a group.
         pub GROUP_ID: Text = |row| row.group_id.to_string();
@@ -30,23 +30,23 @@ crate::collection! {
     }
     indexes { [GROUP_ID, AT], [INDIVIDUAL_ID, AT], [ORGANIZATION_ID, AT] }
     sorts {
-        /// In time; to be read downwards.
+        /// By time; read in descending order.
         pub LATEST_FIRST = [AT];
     }
 }
 
-/// Whether somebody came or left.
+/// Direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {
-    /// Came.
+    /// Added.
     Add,
-    /// Left.
+    /// Removed.
     Remove,
 }
 
 impl Change {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -56,20 +56,20 @@ impl Change {
     }
 }
 
-/// Who came or left.
+/// Individual or user who was added or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Subject {
     /// An individual.
     Individual(IndividualId),
-    /// A user, as one who leads.
+    /// A user, as leader.
     Leader(UserId),
-    /// A user, as one who works with the people in it.
+    /// A user, as member.
     Member(UserId),
 }
 
 impl Subject {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -80,37 +80,37 @@ impl Subject {
     }
 }
 
-/// Who did it.
+/// Author of a change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Author {
-    /// Somebody, by the identifier that events name them by.
+    /// An actor, by the identifier in the metadata of events.
     Somebody(String),
     /// The system.
     System,
 }
 
-/// Somebody came to a group or left it.
+/// A row of the log: one individual or user added to or removed from a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LogDocument {
-    /// Follows from the position.
+    /// Derived from the position.
     pub id: Uuid,
     /// The organization.
     pub organization_id: OrganizationId,
     /// The group.
     pub group_id: GroupId,
-    /// Who.
+    /// Individual or user.
     pub subject: Subject,
-    /// Which way.
+    /// Direction of the change.
     pub change: Change,
-    /// By whom.
+    /// Author of the change.
     pub author: Author,
-    /// When.
+    /// Time of the change.
     pub at: DateTime<Utc>,
 }
 
-/// The groups, the system's too, that an individual comes to and leaves by an event.
+/// The groups, system groups included, that an individual enters and leaves by an event.
 pub(super) fn moves(event: &RecordedEvent, change: &PlacementEvent) -> Vec<(GroupId, Change)> {
     let Some((organization, _)) = placed(event) else { return vec![] };
     let unassigned = SystemGroup::Unassigned.id(organization);

@@ -1,5 +1,6 @@
-//! The read models of groups: what a node is called ([`GroupDocument`]), how the nodes of an organization hang together
-//! ([`TreeDocument`]), how many individuals stand in a group ([`CountDocument`]), and who came and went ([`LogDocument`]).
+//! The read models of groups: the nodes ([`GroupDocument`]), the hierarchy of an organization's nodes
+//! ([`TreeDocument`]), the number of individuals in a group ([`CountDocument`]), and the log of additions and removals
+//! ([`LogDocument`]).
 
 mod log;
 mod tree;
@@ -33,7 +34,7 @@ use uuid::Uuid;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 2;
 
-/// Its identifier.
+/// Finds groups by identifier.
 pub const ID: TextKey<GroupDocument> = TextKey::ID;
 
 crate::collection! {
@@ -44,21 +45,21 @@ crate::collection! {
         pub UPDATED_AT: Text = |group| time_key(group.updated_at);
         /// Finds the groups of an organization.
         pub ORGANIZATION_ID: Text = |group| group.organization_id.to_string();
-        /// The division that it hangs under; empty at the top.
+        /// The parent division; empty at the top.
         pub PARENT: Text = |group| group.parent.map(|parent| parent.to_string()).unwrap_or_default();
-        /// Its kind, by name.
+        /// Kind of the group, by name.
         pub KIND: Text = |group| group.kind.name().to_owned();
         /// `division` or `group`.
         pub NODE_TYPE: Text = |group| node_type_key(group.node_type).to_owned();
-        /// `true` if nothing hangs under it.
+        /// `true` for a node without children.
         pub LEAF: Text = |group| (group.children == 0).to_string();
-        /// Its name, folded.
+        /// Name, folded.
         pub NAME: Text = |group| exact(fold_text(&group.name));
-        /// Its tags.
+        /// Tags of the group.
         pub TAGS: Texts = |group| group.tags.iter().cloned().collect();
-        /// Itself and its organization, by their identifiers.
+        /// The group and its organization, by their identifiers.
         pub SCOPES: Texts = |group| vec![group.id.to_string(), group.organization_id.to_string()];
-        /// Its name.
+        /// Name, folded.
         pub SEARCH: Search = |group| fold_text(&group.name);
     }
     indexes { [CREATED_AT], [ORGANIZATION_ID, CREATED_AT], [PARENT], [NAME], [TAGS], [SCOPES] }
@@ -71,7 +72,7 @@ crate::collection! {
     }
 }
 
-/// What a node holds, as the key holds it.
+/// Kind of content of a node, as the key holds it.
 fn node_type_key(node_type: NodeType) -> &'static str {
     match node_type {
         NodeType::Division => "division",
@@ -79,22 +80,22 @@ fn node_type_key(node_type: NodeType) -> &'static str {
     }
 }
 
-/// Whom a group takes in, the system's groups too.
+/// The people that a group accepts, system groups included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Individuals and those who work with them.
+    /// Individuals and their providers.
     Regular,
     /// No individuals.
     ProviderOnly,
-    /// Every individual of the organization; the system's.
+    /// Every individual of the organization; a system group.
     AllParticipants,
-    /// Every individual in no regular group; the system's.
+    /// Every individual in no regular group; a system group.
     Unassigned,
 }
 
 impl Kind {
-    /// As it is written.
+    /// The name as written.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -105,7 +106,7 @@ impl Kind {
         }
     }
 
-    /// Whether nobody but the system makes, changes and fills it.
+    /// Whether only the system creates, changes and fills the group.
     #[must_use]
     pub const fn is_system(self) -> bool {
         matches!(self, Kind::AllParticipants | Kind::Unassigned)
@@ -130,28 +131,28 @@ impl From<SystemGroup> for Kind {
     }
 }
 
-/// A group as it is now.
+/// The present state of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupDocument {
     /// The group.
     pub id: GroupId,
-    /// The organization whose tree it is in.
+    /// The organization of its tree.
     pub organization_id: OrganizationId,
-    /// Its name.
+    /// Display name.
     pub name: String,
-    /// Whom it takes in.
+    /// People that the group accepts.
     pub kind: Kind,
-    /// Whether it holds nodes or people.
+    /// Whether the node contains nodes or people.
     pub node_type: NodeType,
-    /// Marks to find it by.
+    /// Tags for filtering.
     pub tags: BTreeSet<String>,
-    /// The division that it hangs under; none at the top.
+    /// The parent division; absent at the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<GroupId>,
-    /// Nodes that hang under it.
+    /// Number of child nodes.
     pub children: u64,
-    /// Version of its stream that the document reflects; 0 of the system's groups, which have none.
+    /// Stream version that the document reflects; 0 for system groups, which have no stream.
     pub version: u64,
     /// Creation time.
     pub created_at: DateTime<Utc>,
@@ -179,7 +180,7 @@ impl GroupDocument {
 
 impl StateDocument for GroupDocument {
     type Event = GroupEvent;
-    /// What hangs under it tells itself.
+    /// Children have entries of their own.
     const UNLISTED: &'static [&'static str] = &["children", "version", "createdAt", "updatedAt"];
 
     fn create(event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
@@ -201,7 +202,7 @@ impl StateDocument for GroupDocument {
 
     fn change(mut self, event: &RecordedEvent, change: &GroupEvent) -> Option<Self> {
         match change {
-            // Its leaders stand with the users.
+            // Leaders are stored with the users.
             GroupEvent::Created(_) | GroupEvent::LeadersReplaced { .. } => {}
             GroupEvent::Renamed { to, .. } => self.name.clone_from(to),
             GroupEvent::Tagged { tags } => self.tags.clone_from(tags),
@@ -219,13 +220,14 @@ impl StateDocument for GroupDocument {
 
 crate::collection! { "group_counts" of CountDocument, hot: true, id: |count| count.id.to_string(); }
 
-/// How many individuals stand in a group itself. Apart from the group, since it changes with everybody who comes.
+/// Number of individuals in a group, without its subtree. Separate from the group, since it changes with every
+/// addition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CountDocument {
     /// The group.
     pub id: GroupId,
-    /// Individuals in it.
+    /// Number of individuals.
     pub individuals: u64,
 }
 
@@ -234,7 +236,7 @@ fn counted(event: &RecordedEvent, change: &PlacementEvent) -> Vec<(GroupId, bool
     log::moves(event, change).into_iter().map(|(group, change)| (group, change == Change::Add)).collect()
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     let key = |group: &GroupId| DocumentKey::of::<GroupDocument>(group.to_string());
     match &*event.event {

@@ -1,4 +1,4 @@
-//! How the nodes of one organization hang together.
+//! The hierarchy of the nodes of one organization.
 
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
@@ -11,21 +11,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 crate::collection! { "group_trees" of TreeDocument, hot: true, id: |tree| tree.organization.clone(); }
 
-/// The tree of an organization, under the organization's identifier. It knows only nodes that hang somewhere.
+/// The tree of an organization, under the organization's identifier. It stores only nodes with a parent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TreeDocument {
     /// The organization.
     pub organization: String,
-    /// Divisions by what hangs under them.
+    /// Parent divisions by child.
     #[serde(serialize_with = "sorted")]
     pub parents: Parents,
 }
 
-/// Who decides about access goes up this way for every question.
+/// Parents by child; every access check walks up this map.
 pub type Parents = HashMap<GroupId, GroupId, RandomState>;
 
-/// The same tree is the same text.
+/// Sorted, so that equal trees have equal text.
 fn sorted<S: Serializer>(parents: &Parents, serializer: S) -> Result<S::Ok, S::Error> {
     parents.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
@@ -36,17 +36,17 @@ impl TreeDocument {
         std::iter::successors(self.parents.get(&node).copied(), |node| self.parents.get(node).copied())
     }
 
-    /// Whether one of some nodes has one of `divisions` above it.
+    /// Whether any of the nodes has one of `divisions` above it.
     #[must_use]
     pub fn are_below(&self, nodes: impl IntoIterator<Item = GroupId>, divisions: &BTreeSet<GroupId>) -> bool {
-        // Where the ways up meet, the rest was seen.
+        // Where paths to the top meet, the rest was already visited.
         let mut seen = HashSet::with_hasher(RandomState::default());
         let mut above =
             |node| self.ancestors(node).take_while(|above| seen.insert(*above)).any(|a| divisions.contains(&a));
         nodes.into_iter().any(&mut above)
     }
 
-    /// The nodes themselves and everything below them.
+    /// The nodes themselves and their subtrees.
     #[must_use]
     pub fn subtrees(&self, roots: impl IntoIterator<Item = GroupId>) -> BTreeSet<GroupId> {
         let mut found: BTreeSet<_> = roots.into_iter().collect();

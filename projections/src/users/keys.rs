@@ -1,4 +1,4 @@
-//! Keys by which users are found and sorted.
+//! Keys for finding and sorting users.
 
 use super::{MEMBER_OF, UserDocument, email_key, name_key};
 use crate::collection::SEPARATOR;
@@ -8,7 +8,7 @@ use registrar_aggregates::text::fold as fold_text;
 use registrar_aggregates::user::{Classification, Phone};
 use registrar_aggregates::values::EmailAddress;
 
-/// Finds users by a number of identifiers.
+/// Finds users by their identifiers.
 pub const ID: TextKey<UserDocument> = TextKey::ID;
 
 crate::collection! {
@@ -17,43 +17,42 @@ crate::collection! {
         CREATED_AT: Text = |user| time_key(user.created_at);
         /// Time of the last change.
         pub UPDATED_AT: Text = |user| time_key(user.updated_at);
-        /// The e-mail address as [`email_key`] writes it; empty without one.
+        /// The e-mail address as [`email_key`] writes it; empty if absent.
         pub EMAIL: Text = |user| user.contacts.email.as_ref().map(email_key).unwrap_or_default();
-        /// The telephone number; empty without one.
+        /// The telephone number; empty if absent.
         pub PHONE: Text = |user| user.contacts.phone.as_ref().map_or("", Phone::as_str).to_owned();
         /// First name, folded.
         pub FIRST_NAME: Text = |user| name_key(&user.names.first_name);
         /// Last name, folded.
         pub LAST_NAME: Text = |user| name_key(&user.names.last_name);
-        /// Date of birth; empty without one.
+        /// Date of birth; empty if absent.
         pub BIRTH_DATE: Text = |user| user.birth_date.as_ref().map_or("", |date| date.as_str()).to_owned();
-        /// `true` for one that is neither disabled nor archived.
+        /// `true` for a user who is neither disabled nor archived.
         pub ENABLED: Text = |user| user.state.is_enabled().to_string();
-        /// `true` for one with a contact that is known to be its own; one that is kept beside a waiting one counts.
+        /// `true` for a user with a verified contact; one kept beside a pending one counts.
         pub VERIFIED: Text = |user| user.is_verified().to_string();
-        /// The e-mail address that is known to be its own, as [`email_key`] writes it: the shown one, or the one that
-        /// is kept while another waits. Empty without one. People who are named by an address are looked up by this
-        /// alone.
+        /// The verified e-mail address, as [`email_key`] writes it: the shown one, or the one kept while another is
+        /// pending. Empty if absent. Look-ups of people by address use only this key.
         pub VERIFIED_EMAIL: Text = |user| user.contacts.proven_email().map(email_key).unwrap_or_default();
-        /// Since when a contact waits for its confirmation while a verified one is kept, the longer of both; empty if
-        /// none does.
+        /// Start of the longer wait of a contact that is pending while a verified one is kept; empty without a pending
+        /// contact.
         pub WAITING_SINCE: Text = |user| user.waiting_since().map(time_key).unwrap_or_default();
-        /// `true` if the e-mail address that is shown is known to be its own.
+        /// `true` if the shown e-mail address is verified.
         pub EMAIL_VERIFIED: Text = |user| user.contacts.email_verified.to_string();
-        /// `true` if the telephone number that is shown is known to be its own.
+        /// `true` if the shown telephone number is verified.
         pub PHONE_VERIFIED: Text = |user| user.contacts.phone_verified.to_string();
-        /// `true` for one that has individuals and works for no organization.
+        /// `true` for a user who has individuals and works for no organization.
         pub PARTICIPANT: Text = |user| user.is_participant().to_string();
-        /// `true` for one that has set a password and confirmed it.
+        /// `true` for a user who has set a password and confirmed the account.
         pub REGISTERED: Text = |user| user.is_registered().to_string();
-        /// The class that it counts as; empty as long as none was given.
+        /// Class of the user in reports; empty if not set.
         pub CLASSIFICATION: Text = |user| user.classification.map_or("", Classification::name).to_owned();
-        /// Its primary individual; empty without one.
+        /// Primary individual; empty if absent.
         pub PRIMARY_INDIVIDUAL: Text = |user| user.individuals.first().map(ToString::to_string).unwrap_or_default();
-        /// Where it belongs and what it is there, as [`member_of`](super::member_of), [`holding`](super::holding),
-        /// [`leading`](super::leading) and [`working_in`](super::working_in) write it.
+        /// Memberships, roles and posts, as [`member_of`](super::member_of), [`holding`](super::holding),
+        /// [`leading`](super::leading) and [`working_in`](super::working_in) write them.
         pub PLACES: Texts = |user| user.places();
-        /// Names and e-mail address. Not the telephone number, which not everybody who sees a user is shown.
+        /// Names and e-mail address. Not the telephone number, which is hidden from some callers who see the user.
         pub SEARCH: Search = |user| {
             let [first, last] = [&user.names.first_name, &user.names.last_name].map(|name| fold_text(name));
             let email = fold_text(user.contacts.email.as_ref().map_or("", EmailAddress::as_str));

@@ -1,5 +1,5 @@
-//! The `users` read model: one document a user, with everything that tells what it may: state, memberships, roles, and
-//! its posts in groups.
+//! The `users` read model: one document per user, with everything that access checks need: state, memberships, roles,
+//! and posts in groups.
 
 mod keys;
 
@@ -31,7 +31,7 @@ use uuid::Uuid;
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 4;
 
-/// What [`member_of`] begins with.
+/// Prefix of [`member_of`].
 const MEMBER_OF: &str = "in:";
 
 /// Place of one user alone.
@@ -46,7 +46,7 @@ pub fn member_of(organization: OrganizationId) -> String {
     format!("{MEMBER_OF}{organization}")
 }
 
-/// Place of those who hold a role, by the role's identifier.
+/// Place of the holders of a role, by the role's identifier.
 #[must_use]
 pub fn holding(role: Uuid) -> String {
     format!("role:{role}")
@@ -58,57 +58,57 @@ pub fn leading(group: GroupId) -> String {
     format!("leads:{group}")
 }
 
-/// Place of those who work in a group.
+/// Place of the members of a group.
 #[must_use]
 pub fn working_in(group: GroupId) -> String {
     format!("works:{group}")
 }
 
-/// An e-mail address as the key holds it.
+/// An e-mail address, as the key holds it.
 #[must_use]
 pub fn email_key(email: &EmailAddress) -> String {
     exact(email.comparable())
 }
 
-/// A name as keys hold it.
+/// A name, as keys hold it.
 #[must_use]
 pub fn name_key(name: &str) -> String {
     exact(fold_text(name))
 }
 
-/// A user as it is now. Members of the profile are its own.
+/// The present state of a user. Members of the profile are accessible as the document's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserDocument {
-    /// Everything but its posts.
+    /// The user without posts.
     pub profile: Profile,
-    /// Version of its stream that the document reflects.
+    /// Stream version that the document reflects.
     pub version: u64,
     /// Creation time.
     pub created_at: DateTime<Utc>,
     /// Time of the last change.
     pub updated_at: DateTime<Utc>,
-    /// Time of the last change of what it may.
+    /// Time of the last change of rights.
     pub grants_at: DateTime<Utc>,
-    /// When it could sign in for the first time.
+    /// Time from which the user could first sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<DateTime<Utc>>,
-    /// Since when its e-mail address waits for confirmation while a verified one is kept.
+    /// Start of the wait of a pending e-mail address while a verified one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email_waiting_since: Option<DateTime<Utc>>,
-    /// Since when its telephone number does.
+    /// Start of the wait of a pending telephone number while a verified one is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone_waiting_since: Option<DateTime<Utc>>,
-    /// When support set the password that must be changed at the next sign-in.
+    /// Time at which support set the password that must be changed at the next sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reset_at: Option<DateTime<Utc>>,
-    /// When it last signed in.
+    /// Time of the last sign-in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<DateTime<Utc>>,
-    /// Numbers of its roles by their identifiers: positions of the events that gave them.
+    /// Numbers of the user's roles by their identifiers: positions of the events that granted them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub assignments: BTreeMap<Uuid, u64>,
-    /// Its posts in the groups of organizations.
+    /// Posts in the groups of organizations.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub posts: BTreeMap<OrganizationId, Staffing>,
 }
@@ -122,7 +122,7 @@ impl Deref for UserDocument {
 }
 
 impl UserDocument {
-    /// Whether it has individuals and works for no organization.
+    /// Whether the user has individuals and works for no organization.
     #[must_use]
     pub fn is_participant(&self) -> bool {
         let works = self
@@ -132,38 +132,38 @@ impl UserDocument {
         !self.individuals.is_empty() && !works && self.system_roles.is_empty()
     }
 
-    /// Whether a contact is known to be its own; one that is kept beside a waiting one counts.
+    /// Whether the user has a verified contact; one kept beside a pending one counts.
     #[must_use]
     pub fn is_verified(&self) -> bool {
         self.contacts.proven_email().is_some() || self.contacts.proven_phone().is_some()
     }
 
-    /// Whether it has set a password and confirmed it.
+    /// Whether the user has set a password and confirmed the account.
     #[must_use]
     pub fn is_registered(&self) -> bool {
         !matches!(self.state, UserState::Init | UserState::Registered | UserState::RegisteredDisabled)
     }
 
-    /// What it signs in with; empty if it has no such contact.
+    /// Sign-in name; empty if the user has no such contact.
     #[must_use]
     pub fn username_text(&self) -> &str {
         self.sign_in_name().map_or("", SignInName::as_str)
     }
 
-    /// First name, a space, last name, as far as they are known.
+    /// First name, a space, last name, if known.
     #[must_use]
     pub fn full_name(&self) -> String {
         format!("{} {}", self.names.first_name, self.names.last_name).trim().to_owned()
     }
 
-    /// Its posts in organizations where it has a role that posts need. Others are not in force: they were given before
-    /// posts needed a role.
+    /// Posts in organizations where the user has a role that qualifies for posts. Others are inactive: they were given
+    /// before posts needed a role.
     pub fn standing_posts(&self) -> impl Iterator<Item = (OrganizationId, &Staffing)> {
         let posts = self.posts.iter().map(|(organization, posts)| (*organization, posts));
         posts.filter(|(organization, _)| keeps_posts(&self.profile, *organization))
     }
 
-    /// The same in one organization.
+    /// The active posts in one organization.
     #[must_use]
     pub fn standing_posts_in(&self, organization: OrganizationId) -> Option<&Staffing> {
         self.posts.get(&organization).filter(|_| keeps_posts(&self.profile, organization))
@@ -197,7 +197,7 @@ impl StateDocument for UserDocument {
         "/timeZone",
         "/preferences/**",
     ];
-    /// Counters that mean nothing to people.
+    /// Internal counters.
     const UNLISTED: &'static [&'static str] = &["epoch", "joined"];
 
     fn create(event: &RecordedEvent, change: &UserEvent) -> Option<Self> {
@@ -282,12 +282,12 @@ impl StateDocument for UserDocument {
 }
 
 impl UserDocument {
-    /// Since when a contact waits, the longer of both.
+    /// Start of the longer wait of a pending contact.
     fn waiting_since(&self) -> Option<DateTime<Utc>> {
         self.email_waiting_since.into_iter().chain(self.phone_waiting_since).min()
     }
 
-    /// Another address begins another wait.
+    /// Notes the start of a wait; another address restarts it.
     fn note_waiting(&mut self, now: DateTime<Utc>, change: &UserEvent) {
         let contacts = &self.profile.contacts;
         let since = |former: Option<DateTime<Utc>>, waits: bool, amended: bool| match (waits, former) {
@@ -309,13 +309,13 @@ impl UserDocument {
     }
 }
 
-/// The user whose posts a stream tells.
+/// The organization and user of a staffing's stream.
 fn staffed(event: &RecordedEvent) -> Option<(OrganizationId, String)> {
     let (organization, user) = event.aggregate_id.split_once('/')?;
     Some((OrganizationId(Uuid::try_parse(organization).ok()?), user.to_owned()))
 }
 
-/// The user who has just signed in.
+/// The user of a sign-in event.
 fn signed_in(event: &RecordedEvent) -> Option<UserId> {
     match &*event.event {
         DomainEvent::Session(SessionEvent::Opened(opening))
@@ -327,7 +327,7 @@ fn signed_in(event: &RecordedEvent) -> Option<UserId> {
     }
 }
 
-/// Documents that the fold looks at.
+/// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
     match &*event.event {
         DomainEvent::User(_) => state_document::wants::<UserDocument>(event),

@@ -1,4 +1,4 @@
-//! The admins: each event, and the keys that a document is found and sorted by.
+//! The admins: each event, and the keys for finding and sorting a document.
 
 use crate::given::*;
 use registrar_aggregates::access_token::AccessTokenEvent;
@@ -24,7 +24,7 @@ fn stamps(created: u64, updated: u64) -> AuditInfo {
     }
 }
 
-/// Checks that an event changes the document to what `change` makes of it, besides its version and stamps.
+/// Checks that an event changes the document as `change` does, besides version and stamps.
 fn changes(event: AdminEvent, change: impl FnOnce(&mut AdminDocument)) {
     let mut expected = given([first()]).admin();
     expected.version = 2;
@@ -212,7 +212,7 @@ fn a_long_name_is_sorted_by_its_beginning_and_searched_whole() {
     assert!(search.starts_with(&"ä".repeat(400)));
 }
 
-/// Everything that can happen to an admin, in an order in which it can.
+/// All events of an admin, in a possible order.
 fn everything() -> Vec<AdminEvent> {
     let mut amended = address(3);
     amended.details.city = Some("Paris".into());

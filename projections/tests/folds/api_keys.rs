@@ -1,4 +1,4 @@
-//! The `api_keys` read model, and the audit entries that follow from it.
+//! The `api_keys` read model, and its audit entries.
 
 use crate::given::*;
 use registrar_aggregates::api_key::{ApiKeyEvent, Creation, Role};

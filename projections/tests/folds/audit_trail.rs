@@ -1,4 +1,4 @@
-//! The audit trail: for each event one entry that says what changed, from what to what, by whom.
+//! The audit trail: for each event one entry with the changes, old and new values, and the actor.
 
 use crate::given::*;
 use registrar_aggregates::access_token::AccessTokenEvent;
@@ -19,7 +19,7 @@ fn first() -> AdminEvent {
     registered(full_registration())
 }
 
-/// The entry of an event of the admin with everything.
+/// The entry of an event of the admin with all data.
 fn entry_of(event: AdminEvent) -> AuditEntry {
     given([first(), event]).last_entry()
 }
@@ -28,7 +28,7 @@ fn entry_of_other(id: &str, event: impl Into<DomainEvent>) -> AuditEntry {
     history([Recorder::default().record(id, event)]).last_entry()
 }
 
-/// `path: old -> new` of each change, and `personal` behind those that are.
+/// `path: old -> new` of each change, with `personal` after personal ones.
 fn shown(entry: &AuditEntry) -> Vec<String> {
     let personal = |personal| if personal { " personal" } else { "" };
     let changes = entry.changes.iter();
@@ -235,7 +235,7 @@ fn what_is_not_about_admins_has_a_trail_of_its_own() {
     let filters = [("searchTerm".to_owned(), "UPDATE".to_owned())].into();
     let read = entry_of_other("reader", AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters });
     assert_touches(&read, Insert, "AuditAccess", "reader");
-    // Terms of a search may name somebody.
+    // Search terms may name a person.
     let expected = [r#"/filters: null -> {"searchTerm":"UPDATE"} personal"#, r#"/trail: null -> "ecg-admins""#];
     assert_eq!(shown(&read), expected);
     for (entry, trail) in [(retired, "key-ring"), (issued, "access-token"), (read, "audit-access")] {

@@ -1,4 +1,4 @@
-//! What collections declare, and queries over it.
+//! Declarations of collections, and queries over them.
 
 use crate::given::{ADMIN, Recorder, given, registered, registration, texts};
 use registrar_aggregates::admin::Registration;
@@ -28,7 +28,7 @@ fn every_index_and_count_names_keys_of_its_collection() {
     }
 }
 
-/// They become names of tables and columns.
+/// Names become tables and columns.
 #[test]
 fn names_are_plain_and_each_stands_once() {
     let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
@@ -68,12 +68,12 @@ fn texts_that_differ_beyond_the_cut_have_different_keys() {
     assert_eq!(sortable(one.clone()), sortable(other.clone()));
     assert_ne!(exact(one.clone()), exact(other.clone()));
     assert_eq!(exact(one.clone()), exact(one.clone()));
-    // Order is that of the texts, as far as they are kept.
+    // The order equals that of the texts, up to the cut.
     assert!(exact(one.clone()).starts_with(&sortable(one.clone())) && exact(one.clone()).len() < KEY_LENGTH_MAX + 64);
     for short in ["short".to_owned(), "a".repeat(KEY_LENGTH_MAX)] {
         assert_eq!(exact(short.clone()), short);
     }
-    // A text that looks like a key is none.
+    // A text that looks like a key is not taken for one.
     assert_ne!(exact(exact(one.clone())), exact(one));
 }
 
@@ -118,7 +118,7 @@ fn a_document_fits_a_query_by_what_it_says_itself() {
         query().contains(&POLICIES, "other"),
         query().lacks(&POLICIES, &policy),
         query().contains_any(&POLICIES, others()),
-        // One that is wrong is enough.
+        // One failing filter is enough.
         query().equal(&PERSON_ID, &person).contains(&POLICIES, "other"),
     ] {
         assert!(!query.fits(&admin), "{query:?}");

@@ -1,4 +1,4 @@
-//! What collections declare, as it becomes tables, indexes and counts, and the keys of documents, compared with files.
+//! Declarations of collections, as tables, indexes and counts, and the keys of documents, compared with files.
 
 use crate::given::*;
 use crate::{api_keys, organizations, users};
@@ -45,7 +45,7 @@ fn written_by(id: CollectionId) -> String {
     writer.map(|projection| format!("{} {}", projection.name, projection.version)).expect("a projection writes it")
 }
 
-/// A collection as tables, indexes and counts are made of it.
+/// A collection in the form from which tables, indexes and counts are made.
 fn declared(id: CollectionId) -> (String, String) {
     let collection = id.collection();
     let mut lines = if collection.hot { "  hot\n".to_owned() } else { String::new() };
@@ -62,8 +62,8 @@ fn declared(id: CollectionId) -> (String, String) {
     (format!("{} by {}\n", collection.name, written_by(id)), lines)
 }
 
-/// Tables, indexes and counts follow from nothing else. Nodes tell by the version of the projection whether documents
-/// are theirs, older or newer, so a version must not stand for two declarations.
+/// Tables, indexes and counts follow from nothing else. Nodes use the version of the projection to see whether
+/// documents are theirs, older or newer, so a version must not stand for two declarations.
 #[test]
 fn collections_declare_what_the_file_says() {
     let declared: Vec<_> = CollectionId::ALL.iter().copied().map(declared).collect();
@@ -80,7 +80,7 @@ fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// What happens in a directory with a document of every collection.
+/// The events of a directory with a document of every collection.
 fn happened() -> Vec<(String, DomainEvent)> {
     let (organization, user) = (OrganizationId(organizations::ID), UserId(users::ID));
     let (left, individual) = (OrganizationId(id(0x10)), IndividualId(id(0x11)));
@@ -206,7 +206,7 @@ fn happened() -> Vec<(String, DomainEvent)> {
 fn shown(document: &AnyDocument) -> String {
     let collection = document.collection_id().collection();
     let mut lines = format!("{} {}\n", collection.name, document.id());
-    // Of entries the trail's own tests look at the keys.
+    // The keys of entries are covered by the trail's own tests.
     let is_shown = |key: &str| collection.name != "audit_entries" || ["action", "entity"].contains(&key);
     for (key, value) in collection.keys.iter().zip(document.keys()).filter(|(key, _)| is_shown(key.name)) {
         let value = match value {
@@ -224,7 +224,7 @@ fn shown(document: &AnyDocument) -> String {
     lines
 }
 
-/// Keys as they are found and sorted by, and entries of the trail, which follow from the documents before and after.
+/// Keys for finding and sorting, and entries of the trail, which follow from the documents before and after.
 #[test]
 fn documents_have_the_keys_that_the_file_says() {
     let mut recorder = Recorder::default();

@@ -1,4 +1,4 @@
-//! What is different between two states.
+//! Differences between two states.
 
 use registrar_projections::audit_trail::diff::{Difference, differences, matches};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Builders: events recorded one second after the other, and what the folds make of them.
+//! Builders: events recorded one second apart, and the documents that the folds make of them.
 
 use chrono::{DateTime, Duration, Utc};
 use registrar_aggregates::admin::{
@@ -47,7 +47,7 @@ impl Recorder {
     }
 }
 
-/// Everything that can be known of a request, told apart by number.
+/// Metadata with every member, distinguished by number.
 pub fn metadata(number: u64) -> Metadata {
     Metadata {
         actor: Actor { kind: ActorType::User, id: format!("actor-{number}"), name: Some(format!("Actor {number}")) },
@@ -63,7 +63,7 @@ pub fn metadata(number: u64) -> Metadata {
     }
 }
 
-/// Folds events into a working set that brings in documents as a store would.
+/// Folds events into a working set that loads documents like a store.
 pub fn fold(events: &[RecordedEvent], documents: &mut WorkingSet) -> Result<(), FoldError> {
     for event in events {
         for key in registrar_projections::wants(event) {
@@ -120,7 +120,7 @@ impl Folded {
     }
 }
 
-/// An admin with nothing but what is required.
+/// An admin with only the required data.
 pub fn registration() -> Registration {
     Registration {
         id: AdminId(ADMIN),
@@ -136,7 +136,7 @@ pub fn registration() -> Registration {
     }
 }
 
-/// An admin with everything there is.
+/// An admin with all data.
 pub fn full_registration() -> Registration {
     Registration {
         policies: texts(&["p1", "p2"]),
@@ -174,7 +174,7 @@ pub fn ada() -> Person {
     }
 }
 
-/// An address told apart by number.
+/// An address distinguished by number.
 pub fn address(number: u128) -> Address {
     Address {
         id: AddressId(Uuid::from_u128(100 + number)),
@@ -191,7 +191,7 @@ pub fn address(number: u128) -> Address {
     }
 }
 
-/// A telephone number told apart by number.
+/// A telephone number distinguished by number.
 pub fn phone_number(number: u128) -> PhoneNumber {
     PhoneNumber {
         id: PhoneNumberId(Uuid::from_u128(200 + number)),

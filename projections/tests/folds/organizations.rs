@@ -1,4 +1,4 @@
-//! The `organizations` read model, and the audit entries that follow from it.
+//! The `organizations` read model, and its audit entries.
 
 use crate::given::*;
 use registrar_aggregates::organization::{
@@ -194,7 +194,7 @@ fn keys_stand_in_the_order_in_which_they_are_declared() {
             "countries" => texts(&[simple(code(CodeList::Country, "AUT").id)]),
             "created_at" => text("1970-01-01T00:00:01.000Z"),
             "updated_at" => text("1970-01-01T00:00:02.000Z"),
-            // One from before there were handles has its identifier.
+            // An organization without a handle has its identifier.
             "handle" | "handle_search" => text(&ID.to_string()),
             "active" => text("true"),
             "entities" => texts(&[simple(Uuid::from_u128(0xCD))]),

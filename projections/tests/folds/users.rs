@@ -1,4 +1,4 @@
-//! Addresses, homes and waits in the `users` read model.
+//! Addresses, homes and pending contacts in the `users` read model.
 
 use crate::given::*;
 use registrar_aggregates::user::{Contacts, Creation, Home, Locale, Names, Phone, UserEvent, UserState, Username};
@@ -95,7 +95,7 @@ fn a_wait_begins_with_the_address_that_waits_and_ends_with_it() {
     assert_eq!(since(waiting()), time_key(time(2)));
     let named = UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } };
     assert_eq!(since([waiting(), vec![named]].concat()), time_key(time(2)));
-    // Another address begins another wait.
+    // Another address restarts the wait.
     let again = amended(Some("king@example.com"), "byron@example.com");
     assert_eq!(since([waiting(), vec![again]].concat()), time_key(time(3)));
     let number =
@@ -114,7 +114,7 @@ fn a_wait_begins_with_the_address_that_waits_and_ends_with_it() {
     for end in ends {
         assert_eq!(since([waiting(), vec![end]].concat()), "");
     }
-    // A first number waits for nothing that could be put back.
+    // A first number has no verified predecessor, so it does not wait.
     assert_eq!(since(vec![created(), UserEvent::PhoneAmended { former: None, phone: phone(), kept: None }]), "");
 }
 

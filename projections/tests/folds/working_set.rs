@@ -1,4 +1,4 @@
-//! The documents at hand: what is asked for, what changes, and what is undone.
+//! The working set: requests, changes and undo.
 
 use registrar_projections::document::HasCollection;
 use registrar_projections::{ChangeKind, DocumentKey, FoldError, TrailCounter, WorkingSet};
@@ -11,7 +11,7 @@ fn key(trail: &str) -> DocumentKey {
     DocumentKey::of::<TrailCounter>(trail)
 }
 
-/// A set that knows `stored` from the store, and that there is no `absent`.
+/// A set with `stored` loaded from the store, and `absent` known to be missing.
 fn set() -> WorkingSet {
     let mut documents = WorkingSet::default();
     documents.provide(key("stored"), Some(counter("stored", 5).wrap().into()));
@@ -115,7 +115,7 @@ fn a_failed_attempt_leaves_everything_as_it_was() {
         increase(documents, "stored")?;
         increase(documents, "stored")
     };
-    // What comes after the changes may fail as well.
+    // The completion after the changes may fail as well.
     let refused = documents.attempt(change, |_, _| Err::<(), _>(FoldError::Json("no answer".into())));
     assert_eq!(refused, Err(FoldError::Json("no answer".into())));
     assert_eq!(changes(&documents), expected);
@@ -133,7 +133,7 @@ fn a_failed_attempt_leaves_everything_as_it_was() {
         (Some(5), None, Some(2))
     );
     assert!(!documents.knows(&key("new")));
-    // And it goes on from there.
+    // The set remains usable.
     documents.insert(counter("new", 9)).expect("is new again");
     increase(&mut documents, "stored").expect("is there");
     assert_eq!(
