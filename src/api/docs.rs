@@ -15,11 +15,11 @@ use utoipa_swagger_ui::{Config, Url};
 
 const TAG: &str = "Documents";
 const PAGE: &str = "index.html";
-/// The page's own scripts, styles and pictures, and calls to this server; nothing from elsewhere.
+/// Allows the page's own scripts, styles and images, and calls to this server; nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
                            img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
-/// The operations, all of them public: what they tell is in the source.
+/// The operations, all public: their content is in the public source.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(public(routes!(find_home)))
@@ -29,7 +29,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(public(routes!(read_openapi_document)))
 }
 
-/// Lets nobody see the documents where they are hidden: what is served is then for its own operator to tell.
+/// Answers 404 if the operator hides the documents.
 pub async fn unless_hidden(State(app): State<AppState>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     let document = matches!(path, "/" | "/docs" | "/asyncapi.json")
@@ -98,7 +98,7 @@ fn file(name: &str) -> Result<Response, ApiError> {
     let file = file.ok_or(ApiError::NoSuchPath)?;
     let headers = [(CONTENT_TYPE, with_charset(file.content_type)), (CONTENT_SECURITY_POLICY, PAGE_POLICY.to_owned())];
     let bytes = match (name, file.bytes) {
-        // The page stands at /docs and its files below it, so it must not name them relative to itself.
+        // The page is at /docs and its files below it, so it must not name them relative to itself.
         (PAGE, bytes) => String::from_utf8_lossy(&bytes)
             .replace("\"./", "\"/docs/")
             .replace("\"index.css", "\"/docs/index.css")
@@ -109,7 +109,7 @@ fn file(name: &str) -> Result<Response, ApiError> {
     Ok((headers, bytes).into_response())
 }
 
-/// The type with the charset of all texts here; a browser that is not told one guesses.
+/// Adds the charset of all texts here to the type; without it browsers guess.
 fn with_charset(content_type: String) -> String {
     let bare = content_type.starts_with("text/") && !content_type.contains("charset");
     if bare { content_type + "; charset=utf-8" } else { content_type }

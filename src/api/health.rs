@@ -1,4 +1,4 @@
-//! Whether the server lives and is ready, its figures, and the keys that its tokens are signed with.
+//! Liveness, readiness, metrics, and the public keys of signed tokens.
 
 use crate::api::AppState;
 use crate::api::common::ApiError;
@@ -20,10 +20,10 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const TAG: &str = "Operation";
-/// How long the database may take to answer before the server is not ready.
+/// Time for the database to answer before the server counts as not ready.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The operations, all of them public: probes, scrapers and those who check tokens have no account here.
+/// The operations, all public: probes, scrapers and verifiers of tokens have no account here.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(probe(routes!(check_health)))
@@ -102,10 +102,10 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
     (code, Json(readiness)).into_response()
 }
 
-/// What the database tells.
+/// State of the database.
 struct Seen {
     head: Head,
-    /// Its clock, if it has one of its own.
+    /// The database's clock, if it has one.
     clock: Option<DateTime<Utc>>,
 }
 
@@ -114,7 +114,7 @@ async fn look(app: &AppState) -> JournalResult<Seen> {
     Ok(Seen { head, clock })
 }
 
-/// What is in the way of serving.
+/// Reason why the server is not ready.
 fn obstacle(app: &AppState, head: &Head, clock: Option<DateTime<Utc>>, generation: u64) -> Option<&'static str> {
     let most = TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS);
     if app.node.failed().is_cancelled() {

@@ -1,5 +1,5 @@
-//! Everything HTTP. Each dialect is a module that translates its shapes to commands and queries and back; what they
-//! share is in [`common`].
+//! The HTTP layer. Each dialect is a module that translates its shapes to commands and queries and back; shared parts
+//! are in [`common`].
 
 pub mod audit;
 pub mod cloud_organizations;
@@ -44,36 +44,36 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
-/// Look-ups of addresses that a caller does not see: enough for an admin who adds people by hand, too few to try a list.
+/// Rate of look-ups of hidden addresses: enough for an admin who adds people by hand, too few to try a list.
 const ADDRESS_LOOKUPS: Rate = Rate { requests: 30, window: Duration::from_secs(60 * 60) };
 
-/// Everything that handlers need. Cloning is cheap: it is done several times a request.
+/// Shared state of handlers. Cloning is cheap: it is done several times a request.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
-/// What an [`AppState`] holds.
+/// Contents of an [`AppState`].
 pub struct Parts {
-    /// Carries out commands and answers queries.
+    /// Executes commands and answers queries.
     pub node: Arc<Node>,
-    /// Knows who is asking.
+    /// Identifies callers.
     pub authenticator: Arc<Authenticator>,
-    /// Hashes passwords, a few at a time.
+    /// Hashes passwords, a few concurrently.
     pub passwords: Arc<PasswordHasher>,
-    /// How publishing goes.
+    /// Status of the publisher.
     pub publisher: PublisherStatus,
-    /// How this deployment serves.
+    /// Settings of the deployment.
     pub settings: ApiSettings,
-    /// Counts the requests of callers and of strangers.
+    /// Rate limits of callers and strangers.
     pub limits: Limits,
-    /// Time that requests of strangers may take.
+    /// Processor time for requests of strangers.
     pub strangers: Allowance,
-    /// Counts the requests of API keys.
+    /// Rate limits of API keys.
     pub limiter: RateLimiter,
-    /// Counts the look-ups of addresses that callers do not see.
+    /// Rate limits of look-ups of addresses hidden from the caller.
     pub lookups: RateLimiter,
-    /// Sign-ins that failed, as far as no event tells it.
+    /// Failed sign-ins that no event records.
     pub failures: Failures,
-    /// States of the past.
+    /// Replays past states.
     pub replays: Replays,
     turns: Turns,
 }
@@ -86,46 +86,46 @@ impl Deref for AppState {
     }
 }
 
-/// How a deployment serves HTTP.
+/// HTTP settings of a deployment.
 #[derive(Default)]
 pub struct ApiSettings {
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is trusted.
     pub trusted_proxies: Vec<IpNet>,
-    /// How named periods are read.
+    /// Time zone and weeks of named periods.
     pub calendar: Calendar,
-    /// Whether followers of the events see personal values, as subscribers on NATS then do.
+    /// Whether clients of the event stream see personal values, as NATS subscribers then do.
     pub publish_personal: bool,
-    /// Whether the site dialect wants a reason for every change.
+    /// Whether the site dialect requires a reason for every change.
     pub reason_mandatory: bool,
-    /// How often an API key may ask, on each node.
+    /// Rate per API key, on each node.
     pub api_key_rate: Rate,
-    /// How often a caller may ask, on each node; without a rate as often as it likes.
+    /// Rate per caller, on each node; `None` is unlimited.
     pub caller_rate: Option<Rate>,
-    /// How often those of one network may ask who are not recognised, on each node.
+    /// Rate of unrecognised requests per network, on each node.
     pub stranger_rate: Option<Rate>,
-    /// Documents that people agree to before they go on.
+    /// Documents that people must agree to before they continue.
     pub service_documents: ServiceDocuments,
-    /// Programs that identify themselves by the cluster that they run in.
+    /// Programs identified by the cluster that they run in.
     pub workloads: Workloads,
-    /// Who knows stolen passwords; nobody is asked without.
+    /// Service that knows stolen passwords; without it passwords are not checked for that.
     pub pwned: Option<Pwned>,
-    /// How long passwords are good that their owners did not set.
+    /// Life of passwords that their owners did not set.
     pub first_password_life: FirstPasswordLife,
-    /// Accounts whose sign-in needs a second factor.
+    /// Accounts that require a second factor to sign in.
     pub second_factor: Requirement,
-    /// Whether persons show their password once more to change how they sign in, and to end other sessions.
+    /// Whether persons confirm by password changes of how they sign in, and the end of other sessions.
     pub confirm_changes: bool,
-    /// Whether every refresh exchanges the refresh token, whatever the client asks for.
+    /// Whether every refresh rotates the refresh token, even if the client does not ask for it.
     pub rotate_refresh: bool,
-    /// Whether there is nothing at the paths of the documents: docs page, OpenAPI, AsyncAPI.
+    /// Whether the paths of the documents answer 404: docs page, OpenAPI, AsyncAPI.
     pub hide_docs: bool,
-    /// Whether browsers are told to come by TLS alone.
+    /// Whether browsers are told to use TLS only.
     pub strict_transport: bool,
-    /// What `/metrics` tells; without it there is nothing at that path.
+    /// Source of `/metrics`; without it that path answers 404.
     pub metrics: Option<PrometheusHandle>,
 }
 
-/// How long passwords are good that their owners did not set.
+/// Life of passwords that their owners did not set.
 #[derive(Debug, Clone, Copy)]
 pub struct FirstPasswordLife(pub TimeDelta);
 
@@ -136,7 +136,7 @@ impl Default for FirstPasswordLife {
 }
 
 impl AppState {
-    /// The state of a server over `node`.
+    /// Creates the state of a server over `node`.
     #[must_use]
     pub fn new(
         node: Arc<Node>,
@@ -170,7 +170,7 @@ impl AppState {
 pub const DOCUMENTS: &[&str] =
     &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "identity", "audit", "registrar"];
 
-/// Everything that is served.
+/// All routes of the server.
 pub fn router(state: AppState) -> Router {
     let mut router = Router::new();
     for name in DOCUMENTS {
@@ -186,12 +186,12 @@ pub fn router(state: AppState) -> Router {
         .with_state(state)
 }
 
-/// Answers for paths that no dialect knows.
+/// Fallback for paths that no dialect knows.
 async fn no_such_path(uri: Uri) -> Result<Response, ApiError> {
     identity::routes::with_slash(&uri).ok_or(ApiError::NoSuchPath)
 }
 
-/// The OpenAPI document of a dialect, made from its code, if there is a dialect of that name.
+/// The OpenAPI document of a dialect, generated from its code; `None` for an unknown name.
 #[must_use]
 pub fn openapi(name: &str) -> Option<OpenApi> {
     dialect(name).map(OpenApiRouter::into_openapi)
@@ -248,7 +248,7 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
     Some(OpenApiRouter::with_openapi(document.build()).merge(routes))
 }
 
-/// How the callers of a dialect identify.
+/// Security scheme of a dialect.
 fn scheme(name: &str) -> (&'static str, HttpBuilder) {
     if name.starts_with("cloud-") {
         let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic);

@@ -9,7 +9,7 @@ fn every_route_declares_a_permission_or_that_it_is_public() {
     }
 }
 
-/// A route that stands in no document would escape the test above; the router's own list of paths has them all.
+/// A route missing from all documents would escape the test above; the router's own list of paths has them all.
 #[test]
 fn every_route_stands_in_a_document() {
     for name in DOCUMENTS {
@@ -23,8 +23,8 @@ fn every_route_stands_in_a_document() {
     }
 }
 
-/// Files of the HTTP layer that may reach the place of an answer: the one way to carry out a write, what replays its
-/// answer, what hands the place over, and the identity dialect's own way.
+/// Files of the HTTP layer that may reach the slot of a remembered response: the one way to carry out a write, the
+/// replay, the guard that hands the slot over, and the identity dialect's own way.
 const REMEMBERING: [&str; 5] =
     ["common/commit.rs", "common/idempotency.rs", "common/guard.rs", "identity/call/mod.rs", "identity/call/write.rs"];
 
@@ -46,7 +46,7 @@ fn handlers_carry_out_writes_by_the_way_that_remembers_their_answers() {
             seen += 1;
             let text = std::fs::read_to_string(&path).expect("a text");
             let mut ways = vec!["answer_with(", ".slot()", "context.answer"];
-            // The identity dialect commits by processes of the directory, which take the circumstances of a request: its own
+            // The identity dialect commits by processes of the directory, which take the context of a request: its own
             // way hands these out, and nothing else makes them.
             if name.starts_with("identity/") {
                 ways.extend(["RequestContext::", "RequestContext {"]);

@@ -1,4 +1,4 @@
-//! One aggregate: its history, its states, and what differs between two of them.
+//! One aggregate: its history, its past states, and the differences between two of them.
 
 use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, Moment, Part};
 use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
@@ -23,7 +23,7 @@ use registrar_projections::audit_trail::diff::differences;
 use std::collections::BTreeMap;
 use std::slice;
 
-/// Most events read at once, each of which comes with the whole state after it, and how many at first.
+/// Most events read at once, each with the whole state after it, and the size of the first read.
 const STEPS: usize = 50;
 const STEPS_FIRST: usize = 8;
 const NO_AGGREGATE: ApiError = ApiError::NotFound("There is no such aggregate");
@@ -39,7 +39,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AggregatePath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // What cannot even be decoded names nothing.
+        // A path that cannot be decoded names no aggregate.
         let path = Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| NO_AGGREGATE)?;
         let Path((aggregate_type, aggregate_id)) = path;
         if !AnyAggregate::TYPES.contains(&aggregate_type.as_str()) || aggregate_id.contains('\0') {
@@ -50,7 +50,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AggregatePath {
 }
 
 impl AggregatePath {
-    /// As `caller` may see it.
+    /// The aggregate as far as `caller` may see it.
     fn subject(&self, caller: &Caller) -> Subject {
         Subject {
             aggregate_type: self.aggregate_type.clone(),
@@ -59,7 +59,7 @@ impl AggregatePath {
         }
     }
 
-    /// What is recorded of a reading: the parameters that were `given`, and of what.
+    /// Filters to record for a reading: the `given` parameters and the aggregate.
     fn filters(&self, given: BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut filters = given;
         filters.insert("aggregateType".to_owned(), self.aggregate_type.clone());
@@ -123,8 +123,8 @@ struct History {
 }
 
 impl History {
-    /// The next events, up to which position there are no others, and the state there. `from` is the state at `after`, if it
-    /// is known.
+    /// The next events, the position up to which none are missing, and the state there. `from` is the state at `after`,
+    /// if known.
     async fn page(
         &self,
         after: u64,
@@ -164,7 +164,7 @@ impl History {
 
     async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
         let limit = limit.unwrap_or(usize::MAX);
-        // Read before the answer begins, so that a database that is away is still told by a status.
+        // Read before the response begins, so that an unavailable database still gives an error status.
         let (first, after, moment) = self.page(self.part.after, None, up_to(limit)).await?;
         let left = limit - first.len();
         let rest = try_unfold((self, after, moment, left), |(history, after, moment, left)| async move {
@@ -179,12 +179,12 @@ impl History {
     }
 }
 
-/// The next piece of an answer of which `left` events are left.
+/// Portion to read next for a response with `left` events to go.
 fn up_to(left: usize) -> Portion {
     Portion { events: PIECE.events.min(left), ..PIECE }
 }
 
-/// Position that an optional moment stands for: the head without one.
+/// Position of an optional moment; without one the head.
 async fn position_of(app: &AppState, moment: Option<Moment>, head: u64) -> Result<u64, ApiError> {
     match moment {
         Some(moment) => moment.position(app, head).await,
@@ -258,7 +258,7 @@ pub(super) async fn find_differences(
     Ok(At(head, Json(Differences { changes })))
 }
 
-/// `None` if the aggregate had not begun at the end of the walk.
+/// Differences over the rest of the walk; `None` if the aggregate had not begun at its end.
 async fn all_differences(mut walk: Walk<'_>) -> JournalResult<Option<Vec<Difference>>> {
     let mut before = walk.moment().shown().unwrap_or_default();
     let mut found = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! Events as they were recorded.
+//! Recorded events, listed or one by one.
 
 use super::parameters::{EventParameters, EventsParameters, Part};
 use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
@@ -78,7 +78,7 @@ pub(super) async fn list_events(
     Ok(At(part.head, Json(Page { items, next })).into_response())
 }
 
-/// Reads what somebody may see of what was asked for.
+/// Reads the requested events that the caller may see.
 struct Reader {
     app: AppState,
     filter: EventFilter,
@@ -87,7 +87,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next events, and up to which position there are no others.
+    /// The next events, and the position up to which none are missing.
     async fn page(&self, after: u64, portion: Portion) -> JournalResult<(Vec<Event>, u64)> {
         if after >= self.part.until {
             return Ok((Vec::new(), self.part.until));
@@ -99,10 +99,10 @@ impl Reader {
         Ok((Event::all(&node.vault, events, self.sealed).await?, looked_until))
     }
 
-    /// All of them, or `limit`, one a line.
+    /// All events, or `limit` of them, one a line.
     async fn lines(self, limit: Option<usize>) -> Result<Response, ApiError> {
         let limit = limit.unwrap_or(usize::MAX);
-        // Read before the answer begins, so that a database that is away is still told by a status.
+        // Read before the response begins, so that an unavailable database still gives an error status.
         let (first, after) = self.page(self.part.after, up_to(limit, 0)).await?;
         let left = limit - first.len();
         let rest = try_unfold((self, after, first.len(), left), |(reader, after, read, left)| async move {
@@ -117,7 +117,7 @@ impl Reader {
     }
 }
 
-/// The next piece of an answer of which `left` events are left, after one of `read` events.
+/// Portion to read next for a response with `left` events to go, after a portion of `read` events.
 fn up_to(left: usize, read: usize) -> Portion {
     let piece = PIECE.after(read);
     Portion { events: piece.events.min(left), ..piece }
@@ -154,7 +154,7 @@ pub(super) async fn find_event(
         selected => selected?.events,
     };
     let Some(event) = Event::all(&app.node.vault, found, sealed).await?.pop() else {
-        // Positions have no gaps: there is one, of another organization.
+        // Positions have no gaps, so the event exists, in another organization.
         scope.unseen();
         return Err(NO_EVENT);
     };
@@ -163,7 +163,7 @@ pub(super) async fn find_event(
     Ok(At(head, Json(event)))
 }
 
-/// An archived event that is here all the same, if it may be seen.
+/// An archived event that the database still holds, if the caller may see it.
 async fn carried(app: &AppState, filter: &EventFilter, position: u64) -> JournalResult<Option<StoredEvent>> {
     let Some(event) = app.node.journal.carried(position).await? else { return Ok(None) };
     let seen = filter.organization_id.is_none() || filter.organization_id == codec::organization(&event)?;

@@ -1,8 +1,8 @@
-//! The auditor's API: what happened, what the state was at any moment, and proof that nothing was altered.
+//! The auditor's API: past events, past states, and proof that nothing was altered.
 //!
-//! It reads the journal and nothing else, so that it tells what is there whatever the read models say. Who is narrowed
-//! to an organization reads the journal as if it held the events of that organization alone: those that carried it
-//! when they were written. Every reading is an event itself, stored before the answer begins.
+//! It reads only the journal, so its answers do not depend on the read models. A caller narrowed to an organization
+//! reads the journal as if it held only that organization's events: those that carried it when they were written. Every
+//! reading is an event itself, stored before the response begins.
 
 mod aggregates;
 mod cursor;
@@ -25,10 +25,10 @@ use crate::auth::Permission;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-/// Heading of the operations in the document.
+/// OpenAPI tag of the operations.
 pub const TAG: &str = "Audit";
 
-/// The operations, each with the permission that it needs.
+/// The operations, each with its required permission.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(guarded(Permission::AuditRead, routes!(events::list_events)))

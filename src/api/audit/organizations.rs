@@ -1,4 +1,4 @@
-//! Everything of an organization, as it was at a moment.
+//! All aggregates of an organization, as of a moment.
 
 use super::parameters::AsOfParameters;
 use super::stream::{self, PIECE, wants_lines};
@@ -20,9 +20,9 @@ use futures::stream::{StreamExt, TryStreamExt, iter, try_unfold};
 use serde_json::Value;
 use std::pin::pin;
 
-/// Events of the organization looked at for one piece of the answer.
+/// Events of the organization scanned for one piece of the response.
 const PIECE_SIZE: usize = 500;
-/// Aggregates replayed at once.
+/// Aggregates replayed concurrently.
 const REPLAYED_AT_ONCE: usize = 4;
 const NO_ORGANIZATION: ApiError = ApiError::NotFound("There was no such organization at that moment");
 
@@ -58,7 +58,7 @@ pub(super) async fn find_snapshot(
         None => head,
     };
     let reader = Reader { app: app.clone(), organization: organization.clone(), until };
-    // Read before the answer begins, so that an organization that is not there is still told by a status.
+    // Read before the response begins, so that an unknown organization still gives an error status.
     let (first, after) = reader.first().await?.ok_or(NO_ORGANIZATION)?;
     given.insert("organizationId".to_owned(), organization.clone());
     record(&app, &caller, "organization-snapshot", given).await?;
@@ -67,7 +67,7 @@ pub(super) async fn find_snapshot(
         reader.answer(stream::NDJSON, lines(first), after, lines, "")
     } else {
         let begin = reader.begin(&first).await?;
-        // Further items of a list that has some.
+        // Further items of a list that is not empty.
         let listed = |items: Vec<String>| items.iter().flat_map(|item| [",", item]).collect::<String>().into();
         reader.answer("application/json", begin, after, listed, "]}")
     };
@@ -81,7 +81,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The next aggregates as JSON, and up to which position there are no others.
+    /// The next aggregates as JSON, and the position up to which none are missing.
     async fn piece(&self, after: u64) -> JournalResult<(Vec<String>, u64)> {
         let page = self.app.node.journal.members(&self.organization, after, self.until, PIECE_SIZE).await?;
         let states = iter(page.members).map(async |member| {
@@ -111,7 +111,7 @@ impl Reader {
         Ok(Some(MemberState { aggregate_type, aggregate_id, state: StateView { position, recorded_at, state } }))
     }
 
-    /// The first piece that has anything; `None` if there is none.
+    /// The first non-empty piece; `None` if all are empty.
     async fn first(&self) -> JournalResult<Option<(Vec<String>, u64)>> {
         let mut after = 0;
         while after < self.until {
@@ -124,7 +124,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// What stands before the list, and its first items.
+    /// The JSON before the list, and its first items.
     async fn begin(&self, first: &[String]) -> Result<Bytes, ApiError> {
         let last = self.app.node.journal.read(self.until - 1, 1).await?;
         let last = last.first().ok_or_else(|| ApiError::internal("the journal ends before its head"))?;

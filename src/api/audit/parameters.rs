@@ -1,4 +1,4 @@
-//! Query parameters: strictly read, since an auditor must not mistake everything for what was asked for.
+//! Query parameters, read strictly: an auditor must not mistake an unfiltered list for the requested one.
 
 use super::cursor::{Cursor, LEAF_LENGTH};
 use super::reading::Scope;
@@ -16,7 +16,7 @@ use std::ops::RangeInclusive;
 pub(super) const LIMIT_DEFAULT: u64 = 100;
 /// Most events on a page.
 pub(super) const LIMIT_MAX: u64 = 1000;
-/// Longest text that is looked for, in characters; identifiers and names are shorter.
+/// Longest search text, in characters; identifiers and names are shorter.
 const TEXT_LENGTH_MAX: usize = 256;
 
 const BEYOND: ApiError = ApiError::NotFound("The journal has not reached this position");
@@ -31,18 +31,18 @@ pub(super) enum Moment {
 impl Moment {
     fn parse(text: &str) -> Option<Self> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            // What does not fit is a position that no journal reaches.
+            // A number that does not fit is a position that no journal reaches.
             return Some(Moment::Position(text.parse().unwrap_or(u64::MAX)));
         }
-        // chrono lets a space stand for the T; RFC 3339 lets applications do so, and ours do not.
+        // chrono accepts a space for the T; RFC 3339 leaves that to applications, and we refuse it.
         let time = DateTime::parse_from_rfc3339(text).ok().filter(|_| !text.contains(' '))?.to_utc();
-        // Nothing is recorded beyond these; they keep times comparable as texts of one width.
+        // The journal records no times beyond these; they keep times comparable as texts of one width.
         let first = DateTime::from_timestamp_millis(-62_167_219_200_000)?;
         let last = DateTime::from_timestamp_millis(253_402_300_799_999)?;
         Some(Moment::Time(time.trunc_subsecs(3).clamp(first, last)))
     }
 
-    /// A parameter that names a moment.
+    /// Reads the moment in parameter `name`.
     fn read(query: &mut Query, name: &str) -> Option<Self> {
         let text = query.text(name)?;
         let moment = Moment::parse(&text);
@@ -52,8 +52,8 @@ impl Moment {
         moment
     }
 
-    /// Position of the last event at or before it, in a journal that ends at `head`. Where that was archived, the last
-    /// that it may be: for what is here that comes to the same.
+    /// Position of the last event at or before the moment, in a journal that ends at `head`. If that part is archived,
+    /// the last position it can be: the same for the events still in the database.
     ///
     /// # Errors
     /// `NotFound` for a position beyond the head.
@@ -61,7 +61,8 @@ impl Moment {
         Ok(*self.positions(app, head).await?.end())
     }
 
-    /// As [`Moment::position`], but the first that it may be: whatever is asked for from there on is found missing.
+    /// As [`Moment::position`], but the first position it can be: a question from there on fails on the archived
+    /// events.
     ///
     /// # Errors
     /// As [`Moment::position`].
@@ -80,7 +81,7 @@ impl Moment {
         }
     }
 
-    /// Position of the last event before it; where that was archived, the first that it may be.
+    /// Position of the last event before the moment; if that part is archived, the first it can be.
     async fn before(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
         match self {
             Moment::Position(position) => Ok(Moment::Position(position).earliest(app, head).await?.saturating_sub(1)),
@@ -108,7 +109,7 @@ fn filled(query: &mut Query, name: &str) -> Option<String> {
     Some(text)
 }
 
-/// Where to begin.
+/// Start of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum After {
     Beginning,
@@ -116,17 +117,17 @@ enum After {
     Cursor(String),
 }
 
-/// Which part of a list is asked for.
+/// Requested part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range {
     after: After,
     from: Option<Moment>,
     to: Option<Moment>,
-    /// Most items of the answer, if the caller said so.
+    /// Most items of the response, if the caller set a limit.
     pub(super) limit: Option<usize>,
 }
 
-/// A part of a list in a journal that is looked at as it was when it ended at `head`.
+/// Requested part of a list in the journal as of `head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) after: u64,
@@ -140,7 +141,7 @@ impl Range {
     fn read(query: &mut Query) -> Option<Self> {
         let after = match query.text("after") {
             None => After::Beginning,
-            // A cursor has no point.
+            // No cursor contains a point.
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
                 After::Position(query.whole("after", 0, 0, u64::MAX)?)
             }
@@ -154,10 +155,10 @@ impl Range {
         Some(Range { after, from, to, limit })
     }
 
-    /// The positions that it stands for. `question` is what a cursor belongs to.
+    /// The range as positions. `question` is the text that a cursor is bound to.
     ///
     /// # Errors
-    /// `Invalid` for a cursor that was not made for this question or by another history, and for a range that ends before it begins,
+    /// `Invalid` for a cursor of another question or another history, and for a range that ends before it begins,
     /// `NotFound` for a position beyond the head, `Unavailable`.
     pub(super) async fn part(&self, app: &AppState, question: &str) -> Result<Part, ApiError> {
         let mut head = app.node.journal.head().await?.position;
@@ -171,7 +172,7 @@ impl Range {
                     ApiError::invalid("after must be a position, or the next of a page with the same filters")
                 })?;
                 let leaf = leaf_at(app, cursor.after).await?;
-                // What is in an archive by now cannot be compared, and is told as such.
+                // An archived event cannot be compared; reading it then reports the archive.
                 let is_another =
                     [leaf, cursor.leaf].iter().all(|leaf| *leaf != [0; LEAF_LENGTH]) && leaf != cursor.leaf;
                 if cursor.after > head || is_another {
@@ -197,18 +198,18 @@ impl Range {
         Ok(Part { after, until, head })
     }
 
-    /// Items of a page.
+    /// Number of items per page.
     pub(super) fn page_size(&self) -> usize {
         self.limit.unwrap_or(LIMIT_DEFAULT as usize)
     }
 }
 
-/// What a list is asked for, as it was written: what is recorded of the reading, and, without where it begins and how
-/// it is shown, the question that a cursor belongs to.
+/// Parameters of a list as written: recorded with the reading, and, without start and format, the question that a
+/// cursor is bound to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Question {
     what: String,
-    /// The parameters as they were given.
+    /// Parameters as given.
     pub(super) given: BTreeMap<String, String>,
 }
 
@@ -218,20 +219,20 @@ impl Question {
         Question { what: String::new(), given }
     }
 
-    /// The same of something in particular.
+    /// The same question about the resource `what`.
     pub(super) fn of(mut self, what: &str) -> Self {
         what.clone_into(&mut self.what);
         self
     }
 
-    /// What a cursor of `scope` belongs to.
+    /// Text that a cursor of `scope` is bound to.
     pub(super) fn text(&self, scope: &Scope) -> String {
         let shown = ["after", "limit", "sealed"];
         let filters: BTreeMap<_, _> = self.given.iter().filter(|(name, _)| !shown.contains(&name.as_str())).collect();
         serde_json::json!([self.what, scope.organization(), filters]).to_string()
     }
 
-    /// A cursor for what comes after `after`, if that is not the end of the part.
+    /// Cursor for the page after `after`; `None` at the end of the part.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -250,7 +251,7 @@ impl Question {
     }
 }
 
-/// Mark that a cursor keeps of the event at a position; zeros where it is not in the database.
+/// Leaf-hash prefix of the event at a position, for cursors; zeros if the database does not hold it.
 async fn leaf_at(app: &AppState, position: u64) -> JournalResult<[u8; LEAF_LENGTH]> {
     let leaf = app.node.journal.leaf_at(position).await?.unwrap_or_default();
     Ok(*leaf.first_chunk().unwrap_or(&[0; LEAF_LENGTH]))

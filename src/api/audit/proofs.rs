@@ -1,7 +1,7 @@
-//! What the journal commits to, and the proofs that hold it to that: checkpoints, inclusion, consistency.
+//! Checkpoints of the journal, and proofs against them: inclusion and consistency.
 //!
-//! Nothing here tells what an event says, only digests; so unlike every other reading it is not put on record, and the
-//! journal does not grow by being watched. Whoever is narrowed to an organization gets proofs of its events only.
+//! These operations return digests only, never the content of events; so unlike other readings they are not recorded,
+//! and watching does not grow the journal. A caller narrowed to an organization gets proofs of its events only.
 
 use super::{BadRequest, Forbidden, Gone, NotFound, TAG, Unauthorized, Unavailable};
 use crate::api::AppState;
@@ -53,7 +53,7 @@ pub struct ConsistencyProof {
     hashes: Vec<String>,
 }
 
-/// Which leaf, in which tree.
+/// A leaf and the tree it is proved in.
 pub(super) struct InclusionParameters {
     position: u64,
     tree_size: Option<u64>,
@@ -72,7 +72,7 @@ impl FromQuery for InclusionParameters {
     }
 }
 
-/// Which trees.
+/// The two trees to compare.
 pub(super) struct ConsistencyParameters {
     from: u64,
     to: Option<u64>,
@@ -91,7 +91,7 @@ impl FromQuery for ConsistencyParameters {
     }
 }
 
-/// A number from 1 on that must be given.
+/// A required whole number, at least 1.
 fn required(query: &mut Query, name: &str) -> Option<u64> {
     if query.first(name).is_none() {
         query.findings.add(name, "must be given");
@@ -100,7 +100,7 @@ fn required(query: &mut Query, name: &str) -> Option<u64> {
     query.whole(name, 0, 1, WHOLE_MAX)
 }
 
-/// A number from 1 on that may be left out.
+/// An optional whole number, at least 1.
 fn optional(query: &mut Query, name: &str) -> Option<Option<u64>> {
     let given = query.first(name).is_some();
     query.whole(name, 0, u64::from(given), WHOLE_MAX).map(|number| given.then_some(number))
@@ -203,7 +203,7 @@ pub(super) async fn prove_consistency(
     }))
 }
 
-/// Tenancy goes by what the event carried when it was written.
+/// Tenancy follows the organization that the event carried when it was written.
 async fn belongs_to(app: &AppState, position: u64, organization: &str) -> Result<(), ApiError> {
     let theirs = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
     let one = Portion { events: 1, bytes: usize::MAX };

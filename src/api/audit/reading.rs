@@ -1,4 +1,4 @@
-//! Who reads how much, and that it was read.
+//! Scope of a reading, and its record.
 
 use crate::api::AppState;
 use crate::api::audit::replay::Subject;
@@ -10,11 +10,11 @@ use crate::security::{self, Event};
 use registrar_aggregates::audit_access::AuditAccessEvent;
 use std::collections::BTreeMap;
 
-/// Puts on record what `caller` is about to read and with which filters, and returns the position of that fact. Call
-/// it once nothing can be refused any more, and before anything is answered.
+/// Records that `caller` is about to read with these filters, and returns the position of the record. Call it once
+/// nothing can be refused any more, and before the response begins.
 ///
 /// # Errors
-/// `Unavailable`; nothing may be answered then.
+/// `Unavailable`; the reading must not be answered then.
 pub async fn record(
     app: &AppState,
     caller: &Caller,
@@ -23,43 +23,44 @@ pub async fn record(
 ) -> Result<u64, ApiError> {
     let reading = AuditAccessEvent::TrailRead { trail: what.to_owned(), filters };
     let recorded = app.node.executor.record(&caller.context, &caller.principal.actor.id, vec![reading]).await?;
-    // The last event of all that were committed together; its own stands at most there.
+    // Position of the last event of the group commit; that of this record is at most that.
     Ok(recorded.events.last().map_or(recorded.position, |event| event.position))
 }
 
-/// How much of the journal somebody may see: all of it, or what carried one organization when it was written. Whose
-/// organization something is today does not matter.
+/// Part of the journal that a caller may see: all of it, or events that carried one organization when they were
+/// written. Today's owner of an aggregate does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope(Option<String>);
 
 impl Scope {
-    /// That of a caller.
+    /// Scope of a caller.
     #[must_use]
     pub fn of(caller: &Caller) -> Self {
         Scope(caller.principal.organization.clone())
     }
 
-    /// The only organization in it, if it is narrowed to one.
+    /// The organization that the scope is narrowed to, if any.
     #[must_use]
     pub fn organization(&self) -> Option<&str> {
         self.0.as_deref()
     }
 
-    /// Notes that somebody who is narrowed asked for what is not theirs; they are told what they would be if it never was.
+    /// Logs that a narrowed caller requested something outside its organization; the response is the same as for
+    /// something that never existed.
     pub(super) fn unseen(&self) {
         if self.0.is_some() {
             security::refused(Event::Unseen, "another organization");
         }
     }
 
-    /// Why there is nothing to show of a single thing up to position `until`: `otherwise`, unless it may have been
-    /// archived. Who is narrowed is told the same of what is not theirs and of what never was.
+    /// The error for a single item missing up to position `until`: `otherwise`, unless it may have been archived. A
+    /// narrowed caller gets the same error for other organizations' items as for items that never existed.
     pub(super) async fn nothing(&self, app: &AppState, subject: &Subject, until: u64, otherwise: ApiError) -> ApiError {
         let Some(organization) = self.0.clone() else { return otherwise };
         let whole = Subject { organization: None, ..subject.clone() };
         match app.replays.has_begun(&whole, until).await {
             Ok(true) => self.unseen(),
-            // What may be archived is not known to be somebody else's.
+            // An item that may be archived is not known to be another organization's.
             Ok(false) | Err(JournalError::Archived { .. }) => {}
             Err(error) => return error.into(),
         }
@@ -71,10 +72,10 @@ impl Scope {
         }
     }
 
-    /// The organization to look for, when `asked` was asked for.
+    /// The organization to filter by, given the requested one.
     ///
     /// # Errors
-    /// `NotFound` for another one than it is narrowed to.
+    /// `NotFound` if the scope is narrowed to another organization.
     pub fn narrow(&self, asked: Option<String>) -> Result<Option<String>, ApiError> {
         match (&self.0, asked.map(spelled)) {
             (Some(own), Some(asked)) if *own != asked => {

@@ -1,9 +1,8 @@
 //! States of the past: an aggregate's events folded again, up to any position.
 //!
-//! Events never change, so a state that was folded once stays right: of long histories one state every hundred events
-//! is kept in memory, boundedly, and the next question begins at the nearest. Secrets are masked before anything is
-//! folded, so that none can be shown. Values of an erased person read as erased, here too from the moment on at which
-//! the vault knows of it.
+//! Events never change, so a folded state stays valid: for long histories one state every hundred events is cached,
+//! within a memory bound, and the next question starts at the nearest. Secrets are masked before folding, so that none
+//! can be shown. Values of an erased person read as erased, here too from the moment the vault knows of the erasure.
 
 use crate::committer::history::Histories;
 use crate::journal::archive_gaps::StreamPage;
@@ -17,27 +16,27 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A state is kept when its number passes a multiple of this.
+/// A state is cached when its number passes a multiple of this.
 const KEPT_EVERY: u64 = 100;
-/// Events read at first.
+/// Events in the first read.
 const FEW: usize = 8;
-/// Most events read at once.
+/// Most events in one read.
 const PAGE_SIZE: usize = 500;
-/// Bytes of payloads that a page should not have much more of.
+/// Soft bound on the payload bytes of a page.
 const PAGE_BYTES: usize = 1024 * 1024;
-/// Memory for states, roughly.
+/// Approximate memory for cached states.
 const KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Long histories whose states are kept, as far as memory allows; an estimate that sizes the table.
+/// Long histories with cached states, as far as memory allows; an estimate that sizes the table.
 const KEPT_HISTORIES: usize = 1_000;
 
-/// Whose history, and who may see how much of it.
+/// An aggregate, and the part of its history that the reader may see.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Subject {
     /// Kebab-case name of the aggregate type.
     pub aggregate_type: String,
     /// Identifier within the aggregate type.
     pub aggregate_id: String,
-    /// The organization whose events alone count, those that carried it when they were written; all of them without.
+    /// If set, only events that carried this organization when they were written count; otherwise all.
     pub organization: Option<String>,
 }
 
@@ -53,7 +52,7 @@ impl Subject {
 /// An aggregate between two of its events.
 #[derive(Debug, Clone)]
 pub struct Moment {
-    /// Position and commit time of the last event that made it what it is; none before the first.
+    /// Position and commit time of the last applied event; `None` before the first.
     pub last: Option<(u64, DateTime<Utc>)>,
     sequence: u64,
     state: AnyAggregate,
@@ -67,7 +66,7 @@ impl Moment {
         self.state.shown()
     }
 
-    /// Moves on past the next event of the stream, which counts if there is one to apply.
+    /// Moves past the next event of the stream, and counts it if there is an event to apply.
     fn pass(&mut self, stored: &StoredEvent, event: Option<DomainEvent>) -> JournalResult<()> {
         self.sequence = stored.sequence;
         if let Some(event) = event {
@@ -78,14 +77,14 @@ impl Moment {
     }
 }
 
-/// An event on its way into a state.
+/// An event with everything needed to apply and show it.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// As it is stored.
+    /// The stored form.
     pub stored: StoredEvent,
-    /// What happened, personal values open and secrets masked.
+    /// The event itself, personal values decrypted and secrets masked.
     pub event: DomainEvent,
-    /// Who caused it and how, open.
+    /// Decrypted metadata: actor and circumstances.
     pub metadata: Arc<Metadata>,
 }
 
@@ -102,7 +101,7 @@ impl Weighter<(Subject, bool), (u64, Arc<Kept>)> for Bytes {
 
 type States = Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>;
 
-/// Events to read after a page of `limit`: more of small ones, fewer of large ones.
+/// Events to read after a page of `limit`: more if they were small, fewer if they were large.
 fn next_limit(limit: usize, page: &[StoredEvent]) -> usize {
     let bytes: usize = page.iter().map(|event| event.payload.len()).sum();
     let next = if bytes * 2 <= PAGE_BYTES { limit * 2 } else { limit / 2 };
@@ -113,12 +112,12 @@ fn next_limit(limit: usize, page: &[StoredEvent]) -> usize {
 pub struct Replays {
     journal: Journal,
     vault: Arc<Vault>,
-    /// States by position, and their size, of whom; and whether they are of an erased person.
+    /// Cached states by subject and position, with their sizes, and whether they belong to an erased person.
     kept: Arc<States>,
 }
 
 impl Replays {
-    /// Replays what is in `journal`, opened by `vault`.
+    /// Replays aggregates from `journal`, decrypted by `vault`.
     #[must_use]
     pub fn new(journal: Journal, vault: Arc<Vault>, histories: &Histories) -> Self {
         let kept = Arc::new(Cache::with_weighter(KEPT_HISTORIES, KEPT_BYTES_MAX, Bytes));
@@ -127,12 +126,11 @@ impl Replays {
         Replays { journal, vault, kept }
     }
 
-    /// The aggregate right after the last of its events at or before position `until`. `None` for a type that does not
-    /// exist.
+    /// The aggregate right after the last of its events at or before position `until`. `None` for an unknown type.
     ///
     /// # Errors
-    /// `Unavailable`; `Archived` if events that the answer needs were; `Corrupt` for events that are missing or cannot be
-    /// read.
+    /// `Unavailable`; `Archived` if the answer needs archived events; `Corrupt` for events that are missing or cannot
+    /// be read.
     pub async fn at(&self, subject: &Subject, until: u64) -> JournalResult<Option<Moment>> {
         let Some(absent) = AnyAggregate::absent(&subject.aggregate_type) else { return Ok(None) };
         let erased = matches!(self.vault.subject_key(&subject.aggregate_id).await?, Some(None));
@@ -184,8 +182,8 @@ impl Replays {
         }
     }
 
-    /// The next events of the subject's stream after `sequence` up to `until`, whoever may see them. What was archived
-    /// is only passed over if none of it can be the organization's that alone counts.
+    /// The next events of the subject's stream after `sequence` up to `until`, regardless of visibility. Archived
+    /// events are skipped only if none of them can belong to the organization that the subject is narrowed to.
     async fn stored(&self, subject: &Subject, sequence: u64, until: u64, limit: usize) -> JournalResult<StreamPage> {
         let stream = (subject.aggregate_type.as_str(), subject.aggregate_id.as_str());
         let page = self.journal.stream_page(stream, sequence, until, limit).await?;
@@ -201,7 +199,7 @@ impl Replays {
 
     fn keep(&self, key: (Subject, bool), made: Kept) {
         let Some((_, sample)) = made.last_key_value() else { return };
-        // All of a history are taken to be about as large as the latest, twice what it is as text.
+        // All states of a history are assumed to be as large as the latest, twice its size as text.
         let each = 2 * sample.shown().map_or(0, |shown| shown.to_string().len() as u64) + 200;
         let mut all = self.kept.get(&key).map(|(_, kept)| (*kept).clone()).unwrap_or_default();
         all.extend(made);
@@ -209,7 +207,7 @@ impl Replays {
     }
 }
 
-/// Walks on through a history, page by page.
+/// A replay through a history, page by page.
 pub struct Walk<'a> {
     replays: &'a Replays,
     subject: &'a Subject,
@@ -219,7 +217,7 @@ pub struct Walk<'a> {
 }
 
 impl Replays {
-    /// A walk through the events after position `after` up to `until`. `None` for a type that does not exist.
+    /// Walk through the events after position `after` up to `until`. `None` for an unknown type.
     ///
     /// # Errors
     /// As [`Replays::at`].
@@ -228,7 +226,7 @@ impl Replays {
         Ok(moment.map(|moment| self.walk_on(subject, moment, until)))
     }
 
-    /// A walk that goes on from where another one was.
+    /// Continues a walk from `moment`.
     #[must_use]
     pub fn walk_on<'a>(&'a self, subject: &'a Subject, moment: Moment, until: u64) -> Walk<'a> {
         Walk { replays: self, subject, moment, until, ended: false }
@@ -242,14 +240,14 @@ impl Walk<'_> {
         &self.moment
     }
 
-    /// Whether everything was read.
+    /// Whether all events were read.
     #[must_use]
     pub fn has_ended(&self) -> bool {
         self.ended
     }
 
-    /// The next events, each with the state after it, null while the aggregate does not exist; none at the end. At most `limit` are read, of which the reader
-    /// may see fewer.
+    /// The next events, each with the state after it, null while the aggregate does not exist; empty at the end. Reads
+    /// at most `limit` events, of which the reader may see fewer.
     ///
     /// # Errors
     /// As [`Replays::at`].

@@ -1,4 +1,4 @@
-//! Answers of any size, written as they are read: a piece at a time, and none before the client has taken the last.
+//! Streamed responses of any size: a piece at a time, each read after the client has taken the last.
 
 use crate::journal::{JournalError, JournalResult, Portion};
 use axum::body::{Body, Bytes};
@@ -8,15 +8,15 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 
-/// Most that is read at once for an answer without pages: of each client that takes nothing so much waits in memory.
+/// Most that is read at once for a response without pages: a stalled client holds this much memory.
 pub(super) const PIECE: Portion = Portion { events: 500, bytes: 1024 * 1024 };
-/// Most bytes of a page, which may end before it has as many events as the client wants.
+/// Most bytes of a page; it may end before it has as many events as requested.
 pub(super) const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One JSON value a line.
 pub(super) const NDJSON: &str = "application/x-ndjson";
 
-/// Whether a client wants one value a line rather than pages.
+/// Whether the client accepts one value a line instead of pages.
 pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types =
@@ -24,7 +24,7 @@ pub(super) fn wants_lines(headers: &HeaderMap) -> bool {
     types.any(|accepted| accepted.trim().eq_ignore_ascii_case(NDJSON))
 }
 
-/// Values as lines.
+/// Values as NDJSON.
 pub(super) fn lines<T: Serialize>(values: &[T]) -> JournalResult<Bytes> {
     let mut bytes = Vec::new();
     for value in values {
@@ -34,8 +34,8 @@ pub(super) fn lines<T: Serialize>(values: &[T]) -> JournalResult<Bytes> {
     Ok(bytes.into())
 }
 
-/// An answer that begins with `first` and goes on with `rest`. An error on the way breaks the connection off, since
-/// the status is long sent: no client that looks can take what it got for the whole.
+/// A response of `first` followed by `rest`. An error on the way aborts the connection, since the status is already
+/// sent: a client that checks cannot mistake the part for the whole.
 pub(super) fn answer(
     content_type: &'static str,
     first: Bytes,
@@ -49,6 +49,6 @@ pub(super) fn answer(
         }
     });
     let body = Body::from_stream(stream::once(async { Ok(first) }).chain(rest));
-    // Proxies that gather answers (nginx) would hold it back.
+    // Buffering proxies (nginx) would delay it.
     ([(CONTENT_TYPE, content_type), (HeaderName::from_static("x-accel-buffering"), "no")], body).into_response()
 }

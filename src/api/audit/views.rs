@@ -1,4 +1,4 @@
-//! Events, changes and states as they are written.
+//! JSON shapes of events, changes and states.
 
 use crate::api::audit::replay::Step;
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
@@ -12,7 +12,7 @@ use serde_json::{Value, value::RawValue};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// A time as everywhere in the journal: UTC, milliseconds.
+/// A time as the journal writes it: UTC, milliseconds.
 fn time<S: Serializer>(time: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&codec::timestamp(*time))
 }
@@ -129,7 +129,7 @@ impl Event {
         })
     }
 
-    /// The event as it is stored and was hashed.
+    /// The event as stored and hashed.
     fn sealed(mut stored: StoredEvent) -> JournalResult<Self> {
         let (payload, metadata) = (std::mem::take(&mut stored.payload), std::mem::take(&mut stored.metadata));
         Event::new(stored, payload, metadata)
@@ -141,7 +141,7 @@ impl Event {
         Event::new(stored, payload.to_string(), metadata)
     }
 
-    /// Events as they are written: as they are stored, or opened, in today's shape and without secrets.
+    /// Events for the response: `sealed` as stored, otherwise decrypted, upcast to today's shape and without secrets.
     pub(super) async fn all(vault: &Vault, stored: Vec<StoredEvent>, sealed: bool) -> JournalResult<Vec<Self>> {
         if sealed {
             return stored.into_iter().map(Event::sealed).collect();
@@ -185,7 +185,7 @@ pub(super) struct HistoryEvent {
 }
 
 impl HistoryEvent {
-    /// What `step` changed, from the state before it to the state after it.
+    /// Changes made by `step`, between the state before and after it.
     pub(super) fn new(step: Step, before: &Value, after: &Value) -> JournalResult<Self> {
         let changes = differences(before, after).into_iter().map(Change::from).collect();
         Ok(HistoryEvent { event: Event::opened(step.stored, &step.event, &step.metadata)?, changes })
@@ -259,7 +259,8 @@ pub(super) struct Difference {
 }
 
 impl Difference {
-    /// The last of `steps` changes to an element between two moments, told from its value at the first of them.
+    /// Adds `change`, made by `step`, to the differences between two moments: it replaces an earlier one of the element
+    /// and keeps that one's old value.
     pub(super) fn fold(
         differences: &mut std::collections::BTreeMap<String, Difference>,
         step: &Step,
@@ -278,7 +279,7 @@ impl Difference {
         differences.insert(change.path, difference);
     }
 
-    /// Whether there is a difference after all.
+    /// Whether the two values differ in the end.
     pub(super) fn is_one(&self) -> bool {
         !diff::alike(&self.change.old_value, &self.change.new_value)
     }

@@ -1,6 +1,6 @@
-//! Activities: what the audit trail says of an organization, in the words of the published log.
+//! Activities: the audit trail of an organization, in the vocabulary of the published log.
 //!
-//! An entry that these words have no name for is not shown; auditors see it with everything else.
+//! Entries without a name in that vocabulary are left out; auditors see them in the journal.
 
 use super::envelope;
 use super::parameters::Period;
@@ -19,12 +19,12 @@ use registrar_projections::{Direction, Query};
 use std::sync::Arc;
 use uuid::{Builder, Uuid, Version};
 
-/// Entries that are read at once: what a reader of the whole log costs in memory, however long it is.
+/// Entries read at once: bounds the memory per reader of the whole log, however long it is.
 const PAGE: u64 = 100;
 /// Bits of an identifier that hold the position.
 const POSITION_BITS: u128 = (1 << 62) - 1;
 
-/// The log of an organization, read a page at a time while it is sent.
+/// The log of an organization, read page by page while it is sent.
 pub(super) struct Log {
     node: Arc<Node>,
     organization: OrganizationId,
@@ -36,12 +36,11 @@ impl Log {
         Log { node, organization, period }
     }
 
-    /// The body that tells the log, newest first, and the position that it reflects. Nothing in it ever changes, so that
-    /// pages read one after the other are those of one moment.
+    /// Response body with the log, newest first, and the position that it reflects. Entries never change, so pages read
+    /// one after the other belong to one moment.
     ///
     /// # Errors
-    /// As [`crate::read_store::Documents::page`] if not even its beginning can be read; where it cannot be read on, the
-    /// body breaks off.
+    /// As [`crate::read_store::Documents::page`] if the first page cannot be read; a later failure aborts the body.
     pub(super) async fn body(self, request_id: &str) -> JournalResult<(u64, Body)> {
         let first = self.page(None).await?;
         let opening = envelope::list_opening(request_id);
@@ -58,7 +57,7 @@ impl Log {
         Ok((first.position, Body::from_stream(chunks.boxed())))
     }
 
-    /// The entries before one, newest first.
+    /// The entries before `before`, newest first.
     async fn page(&self, before: Option<&AuditEntry>) -> JournalResult<Read<Vec<AuditEntry>>> {
         let mut query = Query::<AuditEntry>::sorted(&BY_POSITION, Direction::Descending)
             .equal(&ORGANIZATION_ID, self.organization.to_string());
@@ -66,7 +65,7 @@ impl Log {
             query = query.at_least(&RECORDED_AT, time_key(from));
         }
         query = match (before, self.period.to) {
-            // The time narrows what the position would be looked for in.
+            // The time narrows the range to search for the position.
             (Some(before), _) => query
                 .at_most(&RECORDED_AT, time_key(before.recorded_at))
                 .number_below(&POSITION, i64::try_from(before.position).unwrap_or(i64::MAX)),
@@ -79,15 +78,15 @@ impl Log {
 }
 
 enum Next {
-    /// Read and not sent.
+    /// Entries read and not yet sent.
     Page(Vec<AuditEntry>),
-    /// To be read: what stands before this one.
+    /// Entries before this one, not yet read.
     Before(Box<AuditEntry>),
 }
 
 struct Reading {
     log: Log,
-    /// What comes next; nothing when everything was sent.
+    /// Next piece to send; `None` at the end.
     next: Option<Next>,
     opening: Option<String>,
     separator: &'static str,
@@ -121,7 +120,7 @@ impl Reading {
     }
 }
 
-/// One activity of an organization, and the position that this reflects.
+/// One activity of an organization, and the position that it reflects.
 ///
 /// # Errors
 /// `NotFound`, `Unavailable`.
@@ -140,7 +139,7 @@ pub(super) async fn find(node: &Node, organization: OrganizationId, id: &str) ->
 }
 
 /// Identifier of the activity at a position: time and position in the form of a UUID version 7, so that identifiers
-/// are in the order of time, and a rebuild makes the same.
+/// sort by time and a rebuild yields the same ones.
 fn id(recorded_at: DateTime<Utc>, position: u64) -> Uuid {
     let mut rest = [0; 10];
     rest[2..].copy_from_slice(&position.to_be_bytes());
@@ -148,7 +147,7 @@ fn id(recorded_at: DateTime<Utc>, position: u64) -> Uuid {
         .into_uuid()
 }
 
-/// Position and time of the activity with this identifier; nothing for what [`id`] never makes.
+/// Position and time of the activity with this identifier; `None` if [`id`] never makes it.
 fn place(text: &str) -> Option<(i64, DateTime<Utc>)> {
     let given = Uuid::try_parse(text).ok().filter(|id| id.get_version() == Some(Version::SortRand))?;
     let position = u64::try_from(given.as_u128() & POSITION_BITS).ok()?;
@@ -157,7 +156,7 @@ fn place(text: &str) -> Option<(i64, DateTime<Utc>)> {
         .then(|| Some((i64::try_from(position).ok()?, recorded_at)))?
 }
 
-/// The activity that an entry is, if the log has a name for it.
+/// The entry as an activity, if the log has a name for it.
 fn activity(entry: &AuditEntry) -> Option<Activity> {
     let kind = kind(entry)?;
     let is_update = kind == ActivityType::OpenapiKeyUpdate;
@@ -196,7 +195,7 @@ fn kind(entry: &AuditEntry) -> Option<ActivityType> {
     }
 }
 
-/// What became of a user's membership in the organization of the entry.
+/// Activity type of a change of membership in the entry's organization.
 fn membership(entry: &AuditEntry) -> Option<ActivityType> {
     let own = format!("/memberships/{}/", entry.organization_id.as_deref()?);
     let mut within = entry.changes.iter().filter_map(|change| Some((change.path.strip_prefix(&own)?, change)));

@@ -1,4 +1,4 @@
-//! The envelope around everything that is answered.
+//! The envelope around every response body.
 
 use crate::api::common::precondition::Revision;
 use crate::api::common::{ApiError, Caller};
@@ -19,17 +19,17 @@ struct Envelope<'a, T> {
     result: Option<&'a T>,
 }
 
-/// An answer with a result, and its entity tag if it has a revision.
+/// Response with a result, and its entity tag if it has a revision.
 ///
 /// # Errors
-/// `Internal` for what cannot be written as JSON; everything can.
+/// `Internal` for a result that cannot be written as JSON; every type here can.
 pub fn answer<T: Serialize>(request_id: &str, result: &T, revision: Option<Revision>) -> Result<Answer, ApiError> {
     let mut answer = write(&Envelope { status: StatusCode::OK.as_u16(), request_id, result: Some(result) })?;
     answer.headers.extend(revision.map(|revision| (ETAG.to_string(), revision.entity_tag())));
     Ok(answer)
 }
 
-/// An answer that tells of success alone.
+/// Response that reports success only.
 ///
 /// # Errors
 /// As [`answer`].
@@ -43,13 +43,13 @@ fn write<T: Serialize>(envelope: &Envelope<'_, T>) -> Result<Answer, ApiError> {
     Ok(Answer { status: envelope.status, headers, body })
 }
 
-/// Identifier of the request of a caller.
+/// Request id of the caller.
 #[must_use]
 pub fn request_id(caller: &Caller) -> &str {
     &caller.context.metadata.request_id
 }
 
-/// What a list of activities begins with; `]}` ends it.
+/// Beginning of a list of activities; `]}` ends it.
 #[must_use]
 pub fn list_opening(request_id: &str) -> String {
     let request_id = serde_json::Value::from(request_id);

@@ -1,5 +1,5 @@
-//! Who asks with an API key, how often, about what, and may they: settled in this order, before the query and the body
-//! are looked at.
+//! Guard of API keys: authentication, rate, organization and permission, checked in this order before the query and the
+//! body are read.
 
 use super::parameters::check_ids;
 use crate::api::AppState;
@@ -21,7 +21,7 @@ use registrar_projections::OrganizationDocument;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Operations that only keys with `permission` may call; writes among them honour `Idempotency-Key`.
+/// Operations restricted to keys with `permission`; writes among them honour `Idempotency-Key`.
 pub fn keyed(permission: Permission, routes: Routes) -> Routes {
     let (schemas, paths, router) = declared(permission, routes);
     let router = router
@@ -30,7 +30,7 @@ pub fn keyed(permission: Permission, routes: Routes) -> Routes {
     (schemas, paths, router)
 }
 
-/// The organization of the calling key, as it was when the call came in.
+/// The organization of the calling key, as of the request.
 #[derive(Clone)]
 pub struct Tenant {
     /// The organization.
@@ -89,7 +89,7 @@ async fn admit(
     let asked_for = check_ids(&parameters)?;
     freshness::await_position(app, &parts.headers).await?;
     let tenant = tenant_of(app, &documents, &facts, &principal).await?;
-    // Whether another organization exists is not told.
+    // The existence of other organizations is not disclosed.
     if asked_for.is_some_and(|id| id != tenant.organization.id) {
         security::refused(Event::Unseen, "another organization");
         return Err(ApiError::NotFound("organization not found"));
@@ -110,7 +110,7 @@ async fn recognise(app: &AppState, facts: &RequestFacts, headers: &HeaderMap) ->
     }
 }
 
-/// The keys of an organization that is gone are no longer in force.
+/// Keys of a deleted organization are invalid.
 async fn tenant_of(
     app: &AppState,
     documents: &Documents,

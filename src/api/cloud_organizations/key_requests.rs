@@ -1,4 +1,4 @@
-//! The bodies that make and change keys.
+//! Request bodies that create and change keys.
 
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
@@ -14,16 +14,16 @@ use utoipa::openapi::schema::{
     AnyOfBuilder, Array, ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, SchemaType, Type,
 };
 
-/// A key to be made, as it was sent.
+/// Values of a new key, as sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateKey {
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// What it may be used for.
+    /// Roles that set its permissions.
     pub roles: BTreeSet<Role>,
-    /// Its end, if it has one.
+    /// Expiry, if any.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Whether it may be used from the start.
+    /// Whether it is enabled from the start.
     pub enabled: bool,
 }
 
@@ -44,7 +44,7 @@ impl FromJson for CreateKey {
     }
 }
 
-/// Changes of a key, as they were sent.
+/// Changes of a key, as sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchKey(pub Amendment);
 
@@ -69,7 +69,7 @@ fn role(json: Value, path: &str, findings: &mut Findings) -> Option<Role> {
     role
 }
 
-/// A time; null and an empty text stand for no end.
+/// An expiry; null and an empty text mean that the key does not expire.
 fn end(json: Value, path: &str, findings: &mut Findings) -> Option<Option<DateTime<Utc>>> {
     let text = match json {
         Value::Null => return Some(None),

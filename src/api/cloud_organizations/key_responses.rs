@@ -1,4 +1,4 @@
-//! Keys as clients get them.
+//! Response bodies of keys.
 
 use super::envelope;
 use super::key_requests::{expire_at, key_state, roles};
@@ -66,7 +66,7 @@ pub struct ApiKeyPostResponse {
 }
 
 impl ApiKeyPostResponse {
-    /// The key and what its holder identifies with.
+    /// The key with its credentials.
     #[must_use]
     pub fn new(key: &ApiKeyDocument, credentials: &Credentials) -> Self {
         ApiKeyPostResponse {

@@ -1,4 +1,4 @@
-//! The five operations on the keys of the organization.
+//! The five operations on the API keys of the organization.
 
 use super::envelope::{self, request_id};
 use super::guard::{Tenant, keyed};
@@ -33,7 +33,7 @@ use uuid::Uuid;
 const TAG: &str = "Keys";
 const NOT_FOUND: ApiError = ApiError::NotFound("API key not found");
 
-/// The operations, each with the permission that it needs.
+/// The operations, each with its required permission.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(keyed(Permission::ApiKeysRead, routes!(list_api_keys)))
@@ -160,7 +160,7 @@ async fn patch_api_key(
 ) -> Result<Response, ApiError> {
     let (_, key) = find(&app, &tenant, id).await?;
     let expected = if_match.expected(&*key)?;
-    // The body is looked at last: whether there is such a key is told before.
+    // The body is read last, so that an unknown key is reported first.
     let Body(PatchKey(amendment)) = Body::from_request(request, &()).await?;
     let command = ApiKeyCommand::Amend { amendment, now: Utc::now() };
     let request = request_id(&caller).to_owned();
@@ -169,7 +169,7 @@ async fn patch_api_key(
     if let Some(response) = committed.map_err(|error| refusal(error.into(), expected))?.response() {
         return Ok(response);
     }
-    // Nothing was different. What was read before may be older than what the decision saw.
+    // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, key) = find(&app, &tenant, id).await?;
     Ok(At(position, display(request_id(&caller), &key)?).into_response())
 }
@@ -210,7 +210,7 @@ async fn delete_api_key(
     committed.response().ok_or_else(|| ApiError::internal("a deletion has no answer"))
 }
 
-/// The key, if it is one of the caller's organization. Whether another organization has it is not told.
+/// The key, if it belongs to the caller's organization. Keys of other organizations are not disclosed.
 async fn find(app: &AppState, tenant: &Tenant, id: ApiKeyId) -> Result<(u64, Arc<ApiKeyDocument>), ApiError> {
     let found = app.node.documents.find::<ApiKeyDocument>(&id.to_string()).await?;
     let key = found.value.filter(|key| key.organization_id == tenant.organization.id);
@@ -230,7 +230,7 @@ fn display(request_id: &str, key: &ApiKeyDocument) -> Result<Answer, ApiError> {
     envelope::answer(request_id, &Display::from(key), Some(key.into()))
 }
 
-/// How a key's refusal, or the journal's, reads to the client.
+/// Maps a refusal of the key, or of the journal, to the client's error.
 fn refusal(error: KeyError, expected: Option<u64>) -> ApiError {
     match error {
         KeyError::Refused(refused) => match refused {

@@ -1,7 +1,7 @@
 //! The cloud organizations dialect: the organization of an API key, what happened in it, and its keys, at their
 //! published paths.
 //!
-//! Only translation: wire shapes to commands and queries and back. Who may ask is settled in [`guard`].
+//! Translation only: wire shapes to commands and queries and back. Permissions are checked in [`guard`].
 
 pub mod activities;
 pub mod envelope;

@@ -21,10 +21,10 @@ const UUID_LENGTH: usize = 36;
 /// Shortest identifier of an activity.
 const ACTIVITY_ID_LENGTH_MIN: usize = 20;
 
-/// Checks every identifier of a path and answers which organization it names, if it names one.
+/// Checks every identifier of a path and returns the organization that it names, if any.
 ///
 /// # Errors
-/// `Invalid` for an identifier of the wrong form.
+/// `Invalid` for a malformed identifier.
 pub fn check_ids(parameters: &RawPathParams) -> Result<Option<OrganizationId>, ApiError> {
     let mut organization = None;
     for (name, text) in parameters {
@@ -49,7 +49,7 @@ fn uuid(text: &str, of: &str) -> Result<Uuid, ApiError> {
     id.ok_or_else(|| ApiError::invalid(format!("Invalid {of} id")))
 }
 
-/// The organization of a path, which the guard has compared with the caller's; here it is only described.
+/// The organization in the path, already compared with the caller's by the guard; here only for the OpenAPI document.
 pub struct OrganizationPath;
 
 /// The `{keyId}` of a path.
@@ -80,7 +80,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ActivityPath {
     }
 }
 
-/// From when to when; both ends included.
+/// Time range; both ends inclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// Earliest moment.

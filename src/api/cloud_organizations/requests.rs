@@ -1,4 +1,4 @@
-//! The body of a change of the organization.
+//! Request body that changes the organization.
 
 use super::responses::{CLOUD_PROVIDERS, OrganizationPrivateEndpoint};
 use crate::api::common::findings::Findings;
@@ -14,10 +14,10 @@ use utoipa::openapi::{Deprecated, Ref};
 /// Longest name, in characters.
 const NAME_LENGTH_MAX: usize = 255;
 
-/// Members to change, as they were sent.
+/// Changes of the organization, as sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchOrganization {
-    /// Another name.
+    /// New name.
     pub name: Option<String>,
 }
 
@@ -25,14 +25,14 @@ impl FromJson for PatchOrganization {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
         let mut members = Members::of(json, "", findings)?;
         let name = members.optional("name", name);
-        // Organizations have no private endpoints here, so there is nothing to take away, and none can be added.
+        // Organizations have no private endpoints here, so none can be removed, and none can be added.
         members.optional("privateEndpoints", private_endpoints);
         members.finish();
         Some(PatchOrganization { name })
     }
 }
 
-/// Space around a name is dropped, and it is shorter than what other dialects may give.
+/// Trims the name; its maximum is shorter than that of other dialects.
 fn name(json: Value, path: &str, findings: &mut Findings) -> Option<String> {
     let name = text(json, path, findings)?.trim().to_owned();
     if name.chars().count() > NAME_LENGTH_MAX {

@@ -1,4 +1,4 @@
-//! Bodies that clients get, made from documents.
+//! Response bodies, made from documents.
 
 use super::envelope;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -10,7 +10,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-/// A time as clients read it: UTC, milliseconds.
+/// A time in responses: UTC, milliseconds.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -95,13 +95,13 @@ pub enum ActorType {
 pub enum ActivityType {
     /// The organization was registered.
     CreateOrganization,
-    /// It has another name.
+    /// The name of the organization was changed.
     OrganizationUpdateName,
-    /// Somebody is a member of it.
+    /// A member was added to the organization.
     OrganizationMemberAdd,
-    /// Somebody is a member of it no longer.
+    /// A member was removed from the organization.
     OrganizationMemberDelete,
-    /// A member has other roles in it.
+    /// Roles of a member were changed.
     OrganizationMemberUpdateRole,
     /// A key was created.
     KeyCreate,
@@ -121,21 +121,21 @@ impl PartialSchema for ActivityType {
 
 impl ToSchema for ActivityType {}
 
-/// What a change of a key did.
+/// Kind of change of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyUpdateType {
-    /// It has another name.
+    /// The name was changed.
     NameChanged,
-    /// It has other roles.
+    /// The roles were changed.
     RoleChanged,
-    /// It was enabled or disabled.
+    /// The key was enabled or disabled.
     StateChanged,
-    /// It has another end.
+    /// The expiry was changed.
     DateChanged,
 }
 
-/// All that are published; keys do not have everything here that some of them are about.
+/// All published types; keys here lack some of the members that these are about.
 const KEY_UPDATE_TYPES: [&str; 11] = [
     "created",
     "deleted",
@@ -200,7 +200,7 @@ pub struct Activity {
     pub(super) key_update_type: Option<KeyUpdateType>,
 }
 
-/// Defines the schema of an envelope, with that of what is in it.
+/// Defines the schema of an envelope, and that of its result.
 macro_rules! enveloped {
     ($(#[$doc:meta])* $name:ident of $item:ident, $result:expr, $description:literal) => {
         $(#[$doc])*

@@ -33,7 +33,7 @@ use utoipa_axum::routes;
 
 const TAG: &str = "Organization";
 
-/// The operations, each with the permission that it needs.
+/// The operations, each with its required permission.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(keyed(Permission::OrganizationsRead, routes!(list_organizations)))
@@ -121,7 +121,7 @@ async fn patch_organization(
     if let Some(response) = committed.map_err(|error| refusal(error, expected))?.response() {
         return Ok(response);
     }
-    // Nothing was different. What was read before may be older than what the decision saw.
+    // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let found = app.node.documents.find::<OrganizationDocument>(&id).await?;
     let organization = found.value.ok_or(ApiError::NotFound("organization not found"))?;
     Ok(At(found.position, display(request_id(&caller), &organization)?).into_response())
@@ -192,7 +192,7 @@ fn display(request_id: &str, organization: &OrganizationDocument) -> Result<Answ
     envelope::answer(request_id, &Organization::from(organization), Some(organization.into()))
 }
 
-/// How an organization's refusal, or the journal's, reads to the client.
+/// Maps a refusal of the organization, or of the journal, to the client's error.
 fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>) -> ApiError {
     match error {
         ExecuteError::Refused(refused) => match refused {

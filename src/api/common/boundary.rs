@@ -1,5 +1,5 @@
-//! What happens to every request before and after everything else: it gets an id, a span and a deadline; its answer
-//! gets the shape of its dialect's errors, its headers and its place in the metrics. Here and nowhere else.
+//! Outermost handling of every request: it gets an id, a span and a deadline; its response gets its dialect's error
+//! shape, its headers and its metrics. Here and nowhere else.
 
 use crate::api::AppState;
 use crate::api::common::ApiError;
@@ -19,16 +19,16 @@ use std::time::{Duration, Instant};
 use tracing::Instrument;
 use uuid::Uuid;
 
-/// Longest body that is read.
+/// Longest request body, in bytes.
 pub const BODY_MAX_BYTES: usize = 1024 * 1024;
-/// Longest body of operations that anybody may call: reading one costs whoever sends it as little as it costs us.
+/// Longest request body of public operations: a client sends one as cheaply as we read it.
 pub const PUBLIC_BODY_MAX_BYTES: usize = 16 * 1024;
-/// How long a request may take until its answer begins.
+/// Deadline for the start of the response.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// For a year browsers come by TLS alone (RFC 6797).
+/// Browsers use TLS only for a year (RFC 6797).
 const STRICT_TRANSPORT: &str = "max-age=31536000";
-/// Headers of every answer that does not bring its own.
+/// Headers of every response that does not set its own.
 const SECURITY_HEADERS: [(header::HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "no-store"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
@@ -47,18 +47,18 @@ impl BodyLimit {
     }
 }
 
-/// What is known of a request from outside.
+/// Facts about a request known from outside.
 #[derive(Debug, Clone)]
 pub struct RequestFacts {
-    /// Identifier of the request, a UUID: the caller's, if it sent one.
+    /// Request id, a UUID: the caller's, if it sent one.
     pub request_id: String,
-    /// Our own identifier of the request, which no caller chooses.
+    /// Our own request id, which no caller chooses.
     pub own_request_id: String,
     /// Address of the client.
     pub ip_address: Option<String>,
-    /// Program of the client.
+    /// `User-Agent` of the client.
     pub user_agent: Option<String>,
-    /// How its errors are written.
+    /// Error shape.
     pub shape: Shape,
 }
 
@@ -109,7 +109,7 @@ pub async fn boundary(State(app): State<AppState>, mut request: Request, next: N
 }
 
 async fn answer(request: Request, next: Next) -> Response {
-    // A handler that panics holds no lock of ours that its unwinding would leave half done.
+    // A handler that panics holds no lock of ours that unwinding would leave half done.
     let answered = tokio::time::timeout(TIMEOUT, AssertUnwindSafe(next.run(request)).catch_unwind()).await;
     let error = match answered {
         Ok(Ok(response)) => return response,
@@ -119,8 +119,8 @@ async fn answer(request: Request, next: Next) -> Response {
     axum::response::IntoResponse::into_response(error)
 }
 
-/// Notes requests that are not as they must be: many of them are an attempt. Refusals of rights are noted where they are
-/// made, with their reasons; here those of which nothing tells yet.
+/// Logs malformed and rejected requests: many of them suggest an attack. Denied permissions are logged where they are
+/// decided, with their reasons; here all that are not yet logged.
 fn witness(response: &Response) {
     let Some(error) = error::carried(response) else { return };
     match error.status() {
@@ -147,7 +147,7 @@ fn finish(headers: &mut HeaderMap, request_id: &str, strict_transport: bool) {
     }
 }
 
-/// Methods that a client invents must not become time series of their own.
+/// Methods invented by a client must not become time series of their own.
 fn observe(method: &str, route: &str, status: u16, elapsed: Duration) {
     let method = match method {
         "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" => method.to_owned(),
@@ -158,10 +158,10 @@ fn observe(method: &str, route: &str, status: u16, elapsed: Duration) {
     metrics::histogram!("registrar_http_request_duration_seconds", &labels).record(elapsed.as_secs_f64());
 }
 
-/// Reads the body of a request with these extensions whole.
+/// Reads the whole request body, up to the limit in the extensions.
 ///
 /// # Errors
-/// `PayloadTooLarge`; `Invalid` for a body that breaks off.
+/// `PayloadTooLarge`; `Invalid` for a truncated body.
 pub async fn read_body(extensions: &Extensions, body: Body) -> Result<Bytes, ApiError> {
     let max_bytes = BodyLimit::of(extensions);
     match Limited::new(body, max_bytes).collect().await {
@@ -173,7 +173,7 @@ pub async fn read_body(extensions: &Extensions, body: Body) -> Result<Bytes, Api
     }
 }
 
-/// Answers for methods that a path does not have.
+/// Fallback for methods that a path does not support.
 pub async fn no_such_method() -> ApiError {
     ApiError::NoSuchMethod
 }

@@ -1,4 +1,4 @@
-//! Where a request came from, as far as that can be known.
+//! Origin of a request, as far as it can be known.
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
@@ -6,21 +6,21 @@ use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use uuid::Uuid;
 
-/// Longest `User-Agent` that is kept, in characters.
+/// Longest `User-Agent` that is recorded, in characters.
 const USER_AGENT_LENGTH_MAX: usize = 512;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Name of the header that carries the request id, both ways.
 pub const REQUEST_ID: &str = "x-request-id";
 
-/// The request id that the caller chose, if it is a UUID.
+/// The caller's request id, if it is a UUID.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<Uuid> {
     let sent = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
     sent.and_then(|text| Uuid::parse_str(text).ok())
 }
 
-/// The `User-Agent` without control characters, not endlessly long.
+/// The `User-Agent` without control characters, truncated.
 #[must_use]
 pub fn user_agent(headers: &HeaderMap) -> Option<String> {
     let sent = String::from_utf8_lossy(headers.get(USER_AGENT)?.as_bytes());
@@ -29,10 +29,10 @@ pub fn user_agent(headers: &HeaderMap) -> Option<String> {
     (!kept.is_empty()).then(|| kept.to_owned())
 }
 
-/// The client's address: the peer's, or, as long as a trusted proxy is speaking, the one that it names.
+/// The client's address: the peer's, or the one named by a chain of trusted proxies.
 ///
-/// Each proxy appends the address it was called from, so the list is read from its end and only as far as everybody
-/// who wrote it is trusted. What stands further left, anybody could have sent.
+/// Each proxy appends the address it was called from, so the list is read from its end and only as far as its writers
+/// are trusted. Any client could have sent the entries further left.
 #[must_use]
 pub fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Option<IpAddr> {
     let trusts = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));

@@ -1,5 +1,5 @@
-//! Carrying out a write together with its answer: what a request with an `Idempotency-Key` is answered is committed with
-//! its events. Handlers have no other way to execute a command, so that none forgets it.
+//! Carrying out a write together with its response: the response to a request with an `Idempotency-Key` is committed
+//! with its events. Handlers have no other way to execute a command, so that none forgets it.
 
 use crate::api::AppState;
 use crate::api::common::freshness::At;
@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use registrar_aggregates::Decide;
 use std::sync::Arc;
 
-/// A write of one request: the circumstances of its command, and how its outcome reads as an answer.
+/// A write of one request: the context of its command, and the rendering of its outcome.
 pub struct Write<R> {
     context: RequestContext,
     render: Arc<R>,
@@ -17,9 +17,9 @@ pub struct Write<R> {
 
 /// The outcome of a write.
 pub struct Committed {
-    /// The events and the documents that they left.
+    /// The events and the resulting documents.
     pub outcome: Outcome,
-    /// The answer, as it is remembered; none where the rendering found nothing to show, above all since nothing changed.
+    /// The response, as remembered; `None` if the rendering had nothing to show, usually because nothing changed.
     pub answer: Option<Answer>,
 }
 
@@ -27,8 +27,8 @@ impl<R> Write<R>
 where
     R: Fn(&Outcome) -> Option<Answer> + Send + Sync + 'static,
 {
-    /// A write in these circumstances that is answered with what `render` makes of its outcome. The rendering is called once
-    /// for each time that the commit is tried, and once more for the client; it must say the same every time.
+    /// A write whose response `render` makes from its outcome. `render` is called once per attempt to commit and once
+    /// more for the client; it must return the same every time.
     pub fn answered_with(context: &RequestContext, render: R) -> Self {
         let render = Arc::new(render);
         if let Some(slot) = &context.answer {
@@ -53,7 +53,7 @@ where
         Ok(self.committed(outcome))
     }
 
-    /// Carries out `act`, a process that commits once, in the circumstances of the write.
+    /// Carries out `act`, a process that commits once, in the context of the write.
     ///
     /// # Errors
     /// Those of `act`.
@@ -71,7 +71,7 @@ where
 }
 
 impl Committed {
-    /// The answer with the position that it reflects, if there is one.
+    /// The response with the position that it reflects, if any.
     #[must_use]
     pub fn response(self) -> Option<Response> {
         let answer = self.answer?;

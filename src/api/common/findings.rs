@@ -1,12 +1,12 @@
-//! What was found wrong with a request: all of it at once, each finding naming its field by path.
+//! Findings about a request: all at once, each naming its field by path.
 
 use crate::api::common::ApiError;
 use registrar_aggregates::values::Problem;
 use std::fmt::{self, Display, Write};
 
-/// Most findings that are told; who sends more than that learns no more from the rest.
+/// Most findings reported; a client gains nothing from more.
 const FINDINGS_MAX: usize = 50;
-/// Longest path that is repeated to the client, in characters.
+/// Longest path repeated to the client, in characters.
 const PATH_LENGTH_MAX: usize = 200;
 
 #[derive(Debug, PartialEq, Eq)]
@@ -15,23 +15,23 @@ enum Wrong {
     Unexpected,
 }
 
-/// Findings in the order they were made.
+/// Findings in the order in which they were made.
 #[derive(Debug, Default)]
 pub struct Findings(Vec<(String, Wrong)>);
 
 impl Findings {
-    /// Notes what is wrong with the field at `path`, in words that read well behind its name.
+    /// Adds a finding for the field at `path`, in words that read well after its name.
     pub fn add(&mut self, path: impl Display, problem: impl Into<String>) {
         self.push(path, Wrong::Problem(problem.into()));
     }
 
-    /// Notes a member that nothing knows.
+    /// Adds a finding for an unknown member.
     pub fn unexpected(&mut self, path: impl Display) {
         self.push(path, Wrong::Unexpected);
     }
 
     fn push(&mut self, path: impl Display, wrong: Wrong) {
-        // The client decides how many findings there are and how long each path is.
+        // The client determines the number of findings and the length of each path.
         if self.0.len() >= FINDINGS_MAX {
             return;
         }
@@ -41,12 +41,12 @@ impl Findings {
         }
     }
 
-    /// What a domain value was parsed to, or nothing and a finding.
+    /// The parsed domain value, or `None` and a finding.
     pub fn check<T>(&mut self, path: impl Display, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.add(path, problem.to_string())).ok()
     }
 
-    /// Whether something was found at `path` or at what it is a part of.
+    /// Whether a finding concerns `path` or a part that contains it.
     #[must_use]
     pub fn cover(&self, path: &str) -> bool {
         let within =
@@ -54,7 +54,7 @@ impl Findings {
         self.0.iter().any(|(found, _)| within(found))
     }
 
-    /// Each field with what is wrong with it, in the order found.
+    /// Each field with its problem, in the order found.
     #[must_use]
     pub fn fields(self) -> Vec<(String, String)> {
         let field = |(path, wrong)| match wrong {
@@ -64,13 +64,13 @@ impl Findings {
         self.0.into_iter().map(field).collect()
     }
 
-    /// Whether nothing was found.
+    /// Whether no findings were made.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value that was read, unless something was found on the way; `between` stands between field and problem.
+    /// The value, unless there are findings; `between` separates field and problem.
     ///
     /// # Errors
     /// `Invalid` with all findings.
@@ -90,7 +90,7 @@ impl Findings {
     }
 }
 
-/// The first characters of a path, written no further than they reach.
+/// Beginning of a path; formatting stops at the limit.
 fn beginning(path: impl Display) -> String {
     struct Beginning(String, usize);
 
@@ -104,7 +104,7 @@ fn beginning(path: impl Display) -> String {
     }
 
     let mut beginning = Beginning(String::new(), PATH_LENGTH_MAX);
-    // Writing ends with an error where the path is cut off.
+    // Formatting returns an error where the path is cut off.
     let _ = write!(beginning, "{path}");
     beginning.0
 }

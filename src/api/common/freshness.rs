@@ -1,4 +1,4 @@
-//! How fresh an answer is: the position it reflects, and waiting for one that the caller has seen elsewhere.
+//! Freshness of a response: the position it reflects, and waiting for a position that the caller has seen elsewhere.
 
 use crate::api::AppState;
 use crate::api::common::ApiError;
@@ -6,13 +6,13 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use std::time::Duration;
 
-/// Position of the journal's last event that the answer reflects.
+/// Response header: position of the last event that the response reflects.
 pub const POSITION: &str = "registrar-position";
-/// Position that the answer must reflect at least.
+/// Request header: position that the response must reflect at least.
 pub const MIN_POSITION: &str = "registrar-min-position";
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// An answer together with the position it reflects.
+/// A response with the position that it reflects.
 pub struct At<T>(pub u64, pub T);
 
 impl<T: IntoResponse> IntoResponse for At<T> {
@@ -23,10 +23,10 @@ impl<T: IntoResponse> IntoResponse for At<T> {
     }
 }
 
-/// Waits until the node has reached the position that the request asks for, and says whether it asks for one.
+/// Waits until the node has reached the requested position; returns whether one was requested.
 ///
 /// # Errors
-/// `Invalid` for what is no position; `Unavailable` if it is not reached within five seconds.
+/// `Invalid` for a malformed position; `Unavailable` if it is not reached within five seconds.
 pub async fn await_position(app: &AppState, headers: &HeaderMap) -> Result<bool, ApiError> {
     let Some(position) = headers.get(MIN_POSITION) else { return Ok(false) };
     let digits = position.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
@@ -37,7 +37,7 @@ pub async fn await_position(app: &AppState, headers: &HeaderMap) -> Result<bool,
     Ok(true)
 }
 
-/// Notes the position on an answer that does not say it itself, such as a refusal.
+/// Sets the position header on responses that lack it, such as refusals.
 pub fn note_position(response: &mut Response, known_before: u64) {
     response.headers_mut().entry(POSITION).or_insert(HeaderValue::from(known_before));
 }

@@ -1,4 +1,4 @@
-//! Who asks, and may they: settled before anything else of a request is looked at.
+//! Authentication and permissions, checked before anything else of a request is read.
 
 use crate::api::AppState;
 use crate::api::common::boundary::{BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
@@ -18,20 +18,20 @@ use axum::response::{IntoResponse, Response};
 use registrar_aggregates::Metadata;
 use std::sync::Arc;
 
-/// The caller of a guarded operation: known, and permitted to call it.
+/// Authenticated caller of a guarded operation, with permission to call it.
 #[derive(Clone)]
 pub struct Caller {
-    /// Who it is.
+    /// Identity and permissions of the caller.
     pub principal: Arc<Principal>,
-    /// What is recorded with whatever the call changes.
+    /// Context recorded with every change made by the call.
     pub context: RequestContext,
-    /// Documents as of the request, for whatever it reads; what it reads after it changed something elsewhere, by way of
-    /// another node, is asked of the node's own.
+    /// Documents as of the request. Reads after a change elsewhere, by way of another node, use the node's own
+    /// documents.
     pub documents: Documents,
 }
 
 impl Caller {
-    /// The caller of a request.
+    /// The caller with the context of its request.
     #[must_use]
     pub fn new(principal: Principal, facts: RequestFacts, documents: Documents) -> Self {
         let metadata = Metadata {
@@ -49,7 +49,7 @@ impl Caller {
         Caller { principal: Arc::new(principal), context: RequestContext { metadata, answer: None }, documents }
     }
 
-    /// Where the answer is remembered, for a request with an idempotency key.
+    /// Slot of the remembered response, if the request has an idempotency key.
     #[must_use]
     pub fn slot(&self) -> Option<&AnswerSlot> {
         self.context.answer.as_deref()
@@ -65,7 +65,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Lets those pass who have `permission`: first 401, then 403, and only then whatever the request says.
+/// Requires `permission`: first 401, then 403, and only then errors of the request itself.
 pub async fn guard(permission: Permission, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
@@ -79,7 +79,7 @@ pub async fn guard(permission: Permission, request: Request, next: Next) -> Resp
     response
 }
 
-/// Answers a request whose caller need not be known: it counts for its network, its body is short, and it takes from the
+/// Runs a public operation: it counts against the client's network, its body limit is short, and it uses the processor
 /// time of strangers.
 pub async fn stranger(mut request: Request, next: Next) -> Response {
     let extensions = request.extensions_mut();
@@ -95,7 +95,7 @@ pub async fn stranger(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// Answers a request by `next` if its caller may what is `named`, as of one moment.
+/// Runs `next` if the caller has the permission `named`, as of one moment.
 pub async fn admitted(
     app: &AppState,
     named: &str,
@@ -119,10 +119,10 @@ pub async fn admitted(
     .await
 }
 
-/// The caller of a request, if it may what is `named`.
+/// The caller of a request, if it has the permission `named`.
 ///
 /// # Errors
-/// `Unauthenticated`, `Forbidden`; `PayloadTooLarge` by what the headers say; `Unavailable`.
+/// `Unauthenticated`, `Forbidden`; `PayloadTooLarge` if the headers announce it; `Unavailable`.
 async fn admit(
     app: &AppState,
     documents: Documents,
@@ -132,7 +132,7 @@ async fn admit(
     facts: RequestFacts,
 ) -> Result<Caller, ApiError> {
     let credentials = headers.get(AUTHORIZATION);
-    // What is no text is no token either, but it was sent.
+    // A header that is not text is no valid token, but credentials were sent.
     let authorization = credentials.map(|value| value.to_str().unwrap_or("Bearer"));
     let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
@@ -153,20 +153,20 @@ async fn admit(
     Ok(Caller::new(principal, facts, documents))
 }
 
-/// The refusal of a caller that is not recognised; it counts for its network.
+/// The 401 for an unrecognised caller; counts against its network.
 pub async fn unrecognised(app: &AppState, facts: &RequestFacts, reason: &str, credentials_sent: bool) -> ApiError {
     security::refused(Event::Authentication, reason);
     app.limits.stranger(facts).await.err().unwrap_or(ApiError::Unauthenticated { credentials_sent })
 }
 
-/// The refusal of an operation that needs what is `named`.
+/// The 403 of an operation that requires the permission `named`.
 #[must_use]
 pub fn denied(named: &str) -> ApiError {
     Line { reason: Some("not allowed"), operation: Some(named), ..Line::default() }.refused(Event::Access);
     ApiError::Forbidden
 }
 
-/// The caller as the security log names it.
+/// The caller in the security log.
 #[must_use]
 pub fn acting(principal: &Principal) -> security::Actor {
     security::Actor {
@@ -176,7 +176,7 @@ pub fn acting(principal: &Principal) -> security::Actor {
     }
 }
 
-/// A body that says it is too long is not waited for.
+/// Refuses a body by its announced length, without waiting for it.
 ///
 /// # Errors
 /// `PayloadTooLarge`.

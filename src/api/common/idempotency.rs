@@ -1,8 +1,8 @@
-//! `Idempotency-Key` on writes: the same request again answers as the first time and changes nothing.
+//! `Idempotency-Key` on writes: a repeated request gets the first response and changes nothing.
 //!
-//! An answer that comes with a change is committed with it, so that no crash leaves the one without the other (see
-//! [`crate::committer::idempotency`]); an answer that changed nothing is remembered here, afterwards. Duplicates that arrive at one
-//! node at once wait for the first; between nodes the commit decides.
+//! A response to a change is committed with it, so that no crash separates the two (see
+//! [`crate::committer::idempotency`]); a response that changed nothing is remembered here, afterwards. Concurrent
+//! duplicates at one node wait for the first; between nodes the commit decides.
 
 use crate::api::AppState;
 use crate::api::common::boundary::{RequestFacts, read_body};
@@ -20,14 +20,14 @@ use chrono::{TimeDelta, Utc};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// Name of the header that makes a write idempotent.
+/// Request header that makes a write idempotent.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// Marks an answer that was given before.
+/// Response header that marks a replay.
 pub const REPLAYED: &str = "idempotency-replayed";
-/// How long an answer is remembered.
+/// Lifetime of a remembered response.
 const KEPT: TimeDelta = TimeDelta::hours(24);
 const KEY_LENGTH_MAX: usize = 255;
-/// Headers that belong to an answer rather than to its delivery.
+/// Headers that belong to a response rather than to its delivery.
 const KEPT_HEADERS: [HeaderName; 3] = [CONTENT_TYPE, LOCATION, ETAG];
 
 impl IntoResponse for Answer {
@@ -43,7 +43,7 @@ impl IntoResponse for Answer {
     }
 }
 
-/// Answers a write that carries an idempotency key from memory, or has it carried out and remembers its answer.
+/// Replays the response of a write with a known idempotency key, otherwise runs the write and remembers its response.
 pub async fn remember(request: Request, next: Next) -> Response {
     let write = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
     if !write || !request.headers().contains_key(IDEMPOTENCY_KEY) {
@@ -52,7 +52,7 @@ pub async fn remember(request: Request, next: Next) -> Response {
     answer_once(request, next).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-/// The slot of a request without a caller.
+/// Slot of a request without a caller.
 #[derive(Clone)]
 pub struct PublicSlot(pub Arc<AnswerSlot>);
 
@@ -75,8 +75,8 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
             let scope = [principal.actor.id.as_bytes(), represented.as_bytes(), method, path, key.as_bytes()];
             app.node.vault.digest("idempotency-key", &scope)
         }
-        // A key without a caller belongs to no one. A client of the same network that happens to use the same key for
-        // something else is answered by itself, and learns nothing unless it sends the very same body.
+        // A key without a caller is shared by a network. Another client there that happens to use the same key for
+        // another request is answered separately, and learns nothing unless it sends the very same body.
         None => {
             let network = facts.ip_address.as_deref().map(network).unwrap_or_default();
             let scope = [network.as_bytes(), method, path, key.as_bytes(), &fingerprint];
@@ -106,16 +106,16 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
         return asked.remembered().await?.ok_or(ApiError::VersionConflict);
     }
     let status = response.status();
-    // Refusals of strangers are not kept: they cost nothing to repeat, and keeping them would let anybody fill the store.
+    // Refusals of strangers are not kept: they cost nothing to repeat, and any client could fill the store with them.
     if slot.is_remembered() || !worth_remembering(status) || public && !status.is_success() {
         return Ok(response);
     }
-    // The error is written here, since what is remembered is what the client sees.
+    // The error is rendered here, since the response is remembered as the client sees it.
     let response = error::render(response, facts.shape, &facts.request_id);
     asked.store(&slot, response).await
 }
 
-/// A refusal stays one however often it is asked for again; a failure, an unknown caller or haste may pass.
+/// Refusals are stable across retries; failures, 401 and 429 may pass.
 fn worth_remembering(status: StatusCode) -> bool {
     !(status.is_server_error() || status == StatusCode::UNAUTHORIZED || status == StatusCode::TOO_MANY_REQUESTS)
 }
@@ -128,7 +128,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// The answer that was given before, if there was one.
+    /// The remembered response, if any.
     async fn remembered(&self) -> Result<Option<Response>, ApiError> {
         let Some((fingerprint, answer)) = self.app.node.remembered(&self.digest).await? else {
             return Ok(None);
@@ -146,7 +146,7 @@ impl Asked {
         let body = axum::body::to_bytes(body, usize::MAX).await.map_err(ApiError::internal)?;
         let answer = Answer { status: parts.status.as_u16(), headers: kept(&parts.headers), body: text(&body) };
         match self.app.node.remember_answer(slot, &answer).await.map_err(ApiError::from) {
-            // Another node was first; what it answered is the answer.
+            // Another node won the race; replay its response.
             Err(ApiError::AlreadyAnswered) => self.remembered().await?.ok_or(ApiError::VersionConflict),
             Err(error) => Err(error),
             Ok(()) => Ok(Response::from_parts(parts, Body::from(body))),
@@ -174,18 +174,18 @@ fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
     }
 }
 
-/// Whose turn it is among requests with one key that arrive at one node at once.
+/// Locks that order concurrent requests with one key at one node.
 #[derive(Default)]
 pub struct Turns(Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>);
 
 impl Turns {
-    /// The lock that requests with this key take one after the other.
+    /// Lock shared by requests with this key.
     fn of(&self, digest: [u8; 32]) -> Arc<tokio::sync::Mutex<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(&digest).and_then(Weak::upgrade) {
             return turn;
         }
-        // Those that nobody waits for any more are swept out whenever the table is full, so that it stays small.
+        // Locks no longer in use are swept whenever the table is full, so that it stays small.
         if turns.len() == turns.capacity() {
             turns.retain(|_, turn| turn.strong_count() > 0);
         }

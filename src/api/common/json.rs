@@ -1,4 +1,5 @@
-//! Request bodies: JSON of the right type, well formed, no member twice, no U+0000, then read member by member.
+//! Request bodies: well-formed JSON of the right content type, without duplicate members or U+0000, read member by
+//! member.
 
 use crate::api::common::ApiError;
 use crate::api::common::boundary::read_body;
@@ -11,23 +12,23 @@ use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
 use std::fmt;
 
-/// The message of serde_json for a number that no `f64` can hold.
+/// serde_json's message for a number beyond the range of `f64`.
 const NUMBER_OUT_OF_RANGE: &str = "number out of range";
 
-/// A value that is read from the JSON of a request.
+/// A value read from the JSON of a request.
 pub trait FromJson: Sized {
-    /// Content types that its operations accept; the first is the one they document.
+    /// Accepted content types; the first is the documented one.
     const CONTENT_TYPES: &'static [&'static str] = &["application/json"];
-    /// What paths of fields begin with.
+    /// Prefix of field paths.
     const ROOT: &'static str = "";
-    /// What stands between a field and what is wrong with it.
+    /// Separator between a field and its problem.
     const BETWEEN: &'static str = " ";
 
-    /// Reads it, noting everything that is wrong. `None` only where something was noted.
+    /// Reads the value and adds all findings. `None` only if there is a finding.
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self>;
 }
 
-/// The body of a request.
+/// A request body, read as `T`.
 pub struct Body<T>(pub T);
 
 impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
@@ -40,7 +41,7 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
         }
         let (parts, body) = request.into_parts();
         let bytes = read_body(&parts.extensions, body).await?;
-        // What is not there has no type either; what is there must say which it has.
+        // An absent body needs no content type; a present one must state its own.
         if !typed && !bytes.is_empty() {
             return Err(ApiError::UnsupportedMediaType { expected: T::CONTENT_TYPES[0] });
         }
@@ -48,10 +49,10 @@ impl<T: FromJson, S: Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// Reads a value from the bytes of a body.
+/// Reads a value from the bytes of a request body.
 ///
 /// # Errors
-/// `Invalid` with all findings; with one for what is no JSON at all.
+/// `Invalid` with all findings; with a single one for malformed JSON.
 pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut findings = Findings::default();
     let json = parse(bytes, T::ROOT, T::BETWEEN, &mut findings)?;
@@ -59,7 +60,7 @@ pub fn read<T: FromJson>(bytes: &[u8]) -> Result<T, ApiError> {
     findings.or(value, T::BETWEEN)
 }
 
-/// Whether the content type is one of those that are accepted.
+/// Whether the content type is among the accepted ones.
 #[must_use]
 pub fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     let Some(Ok(sent)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
@@ -67,10 +68,10 @@ pub fn has_type(headers: &HeaderMap, accepted: &[&str]) -> bool {
     accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted))
 }
 
-/// Reads JSON of any shape, with everything that is wrong with it.
+/// Reads JSON of any shape, with all violations of the rules above.
 ///
 /// # Errors
-/// What is wrong: one thing if it is no JSON at all.
+/// All violations; a single one for malformed JSON.
 pub fn value(bytes: &[u8]) -> Result<Value, Vec<String>> {
     let mut findings = Findings::default();
     match parse(bytes, "", " ", &mut findings).and_then(|value| findings.or(Some(value), " ")) {
@@ -91,7 +92,7 @@ fn parse(bytes: &[u8], root: &str, between: &str, findings: &mut Findings) -> Re
         .and_then(|value| deserializer.end().map(|()| value));
     *findings = found.into_inner();
     parsed.map_err(|error| match broken_at.into_inner() {
-        // The reader stops at a number that no value can hold; it is valid JSON all the same, so its member is named.
+        // The parser stops at a number out of range; it is valid JSON all the same, so its member is named.
         Some(path) if error.to_string().starts_with(NUMBER_OUT_OF_RANGE) => {
             findings.add(&path, "must be a number within the range of 64 bits");
             std::mem::take(findings).or(None::<()>, between).err().unwrap_or(ApiError::Invalid(Vec::new()))
@@ -100,7 +101,7 @@ fn parse(bytes: &[u8], root: &str, between: &str, findings: &mut Findings) -> Re
     })
 }
 
-/// Where in a body a value stands; written out only for a finding.
+/// Path of a value in a body; formatted only for a finding.
 enum Path<'p> {
     Root(&'p str),
     Member(&'p Path<'p>, &'p str),
@@ -118,12 +119,12 @@ impl fmt::Display for Path<'_> {
     }
 }
 
-/// Reads a [`Value`] as serde_json does, and notes what a `Value` no longer tells: members that were given twice.
-/// Which of the two counts differs between programs, so that a signature or a proxy's check might have seen the other.
+/// Reads a [`Value`] as serde_json does, and detects duplicate members, which a `Value` no longer shows. Programs
+/// differ in which of the two they take, so a signature check or a proxy might have seen the other.
 struct ValueAt<'p> {
     path: &'p Path<'p>,
     findings: &'p RefCell<Findings>,
-    /// Path of the innermost value that could not be read.
+    /// Path of the innermost unreadable value.
     broken_at: &'p RefCell<Option<String>>,
 }
 

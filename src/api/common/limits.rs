@@ -1,8 +1,8 @@
-//! How often a caller may ask, and how often strangers of one network may: counted on each node.
+//! Rate limits of callers, and of strangers per network, counted on each node.
 //!
-//! A caller that is recognised is counted by itself, so that nobody uses up the requests of others. Requests of those who
-//! are not, whether they need not be or showed nothing that is believed, count for their network; once there are too many
-//! of them, their refusals keep them waiting, so that asking again at once costs the server next to nothing.
+//! An authenticated caller has its own limit, so that others cannot use up its requests. Requests without an accepted
+//! identity, whether none is required or none was valid, count against their network; beyond its limit their refusals
+//! are delayed, so that immediate retries cost the server next to nothing.
 
 use crate::api::common::ApiError;
 use crate::api::common::boundary::RequestFacts;
@@ -12,10 +12,10 @@ use crate::auth::{Principal, Rate, RateLimiter};
 use crate::security::{self, Event};
 use std::time::{Duration, Instant};
 
-/// How long a stranger waits for the refusal of a request that came too soon.
+/// Delay of the refusal of a stranger beyond its limit.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The limiters of a server. A rate that is not set is not limited.
+/// The limiters of a server. A rate that is not set is unlimited.
 #[derive(Default)]
 pub struct Limits {
     callers: Option<RateLimiter>,
@@ -23,13 +23,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Limiters that have seen nobody.
+    /// Limiters without any counts.
     #[must_use]
     pub fn new(callers: Option<Rate>, strangers: Option<Rate>) -> Self {
         Limits { callers: callers.map(RateLimiter::new), strangers: strangers.map(RateLimiter::new) }
     }
 
-    /// Counts a request of a caller.
+    /// Counts a request of an authenticated caller.
     ///
     /// # Errors
     /// `TooManyRequests`.
@@ -37,7 +37,7 @@ impl Limits {
         accept(self.callers.as_ref(), &principal.actor.id)
     }
 
-    /// Counts a request of somebody who is not recognised.
+    /// Counts a request of an unrecognised client.
     ///
     /// # Errors
     /// `TooManyRequests`, after a tenth of a second.
@@ -56,13 +56,13 @@ fn accept(limiter: Option<&RateLimiter>, who: &str) -> Result<(), ApiError> {
     limiter.accept(who, Instant::now()).map_err(too_many)
 }
 
-/// The refusal of a request that came too soon.
+/// The 429 of an exceeded rate.
 pub fn too_many(exceeded: Exceeded) -> ApiError {
     security::refused(Event::RateLimit, "too many requests");
     ApiError::TooManyRequests { reset_seconds: whole_seconds(exceeded.reset) }
 }
 
-/// Rounded up, so that who waits as long as told is accepted.
+/// Rounded up, so that a client that waits as long as told is accepted.
 fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }

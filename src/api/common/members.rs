@@ -1,14 +1,14 @@
-//! Reading JSON member by member, so that everything wrong is found at once and named by its path.
+//! Reading JSON member by member, so that all problems are found at once and named by path.
 
 use crate::api::common::findings::Findings;
 use registrar_aggregates::values::check_name;
 use serde_json::{Map, Value};
 
-/// The members of an object that have not been read yet.
+/// Members of an object that have not been read yet.
 pub struct Members<'f> {
     path: String,
     members: Map<String, Value>,
-    /// Where everything wrong is noted.
+    /// Collects all problems.
     pub findings: &'f mut Findings,
 }
 
@@ -19,7 +19,7 @@ pub fn member(path: &str, name: &str) -> String {
 }
 
 impl<'f> Members<'f> {
-    /// The members of `json`, which stands at `path`, or nothing and a finding if it is no object.
+    /// The members of `json` at `path`; `None` and a finding if it is not an object.
     pub fn of(json: Value, path: &str, findings: &'f mut Findings) -> Option<Self> {
         match json {
             Value::Object(members) => Some(Members { path: path.to_owned(), members, findings }),
@@ -30,18 +30,18 @@ impl<'f> Members<'f> {
         }
     }
 
-    /// These members, which stand at `path`.
+    /// The members of an object at `path`.
     pub fn at(members: Map<String, Value>, path: &str, findings: &'f mut Findings) -> Self {
         Members { path: path.to_owned(), members, findings }
     }
 
-    /// Reads a member that may be left out.
+    /// Reads an optional member.
     pub fn optional<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
         let json = self.members.remove(name)?;
         read(json, &member(&self.path, name), self.findings)
     }
 
-    /// Reads a member that must be there.
+    /// Reads a required member.
     pub fn required<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
         if !self.members.contains_key(name) {
             self.findings.add(member(&self.path, name), "should not be null or undefined");
@@ -50,7 +50,7 @@ impl<'f> Members<'f> {
         self.optional(name, read)
     }
 
-    /// Notes every member that was not read.
+    /// Adds a finding for every unread member.
     pub fn finish(self) {
         for name in self.members.keys() {
             self.findings.unexpected(member(&self.path, name));
@@ -64,7 +64,7 @@ impl<'f> Members<'f> {
     }
 }
 
-/// Reads one value that stands at a path; answers nothing where it noted something.
+/// Reads the value at a path; `None` if it added a finding.
 pub trait Read<T>: FnOnce(Value, &str, &mut Findings) -> Option<T> {}
 impl<T, F: FnOnce(Value, &str, &mut Findings) -> Option<T>> Read<T> for F {}
 
@@ -81,7 +81,7 @@ pub fn text(json: Value, path: &str, findings: &mut Findings) -> Option<String> 
     }
 }
 
-/// A text with something in it.
+/// A text that is not empty.
 pub fn name(json: Value, path: &str, findings: &mut Findings) -> Option<String> {
     let name = text(json, path, findings)?;
     findings.check(path, check_name(&name)).map(|()| name)
@@ -107,7 +107,7 @@ pub fn code(json: Value, path: &str, findings: &mut Findings) -> Option<u32> {
     }
 }
 
-/// A list whose elements are read alike.
+/// A list with the same reading for every element.
 pub fn list<T>(read: impl Fn(Value, &str, &mut Findings) -> Option<T>) -> impl Read<Vec<T>> {
     move |json, path, findings| match json {
         Value::Array(elements) => {

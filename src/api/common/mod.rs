@@ -1,5 +1,5 @@
-//! What all dialects share: who asks, what went wrong, how a body and a query are read, how fresh an answer is, and
-//! what happens to a request before and after its handler. No dialect's shapes but those of its errors.
+//! Parts shared by all dialects: authentication, errors, request bodies, queries, freshness, and the handling of a
+//! request before and after its handler. No dialect's shapes except those of its errors.
 
 pub mod boundary;
 pub mod client;

@@ -1,4 +1,4 @@
-//! Versions as entity tags (RFC 9110 8.8.3), and changing only the version that the caller has seen.
+//! Versions as entity tags (RFC 9110 8.8.3), and changes conditional on the version that the caller has seen.
 
 use crate::api::common::ApiError;
 use axum::extract::FromRequestParts;
@@ -9,13 +9,13 @@ use registrar_projections::groups::GroupDocument;
 use registrar_projections::stamped::Stamped;
 use registrar_projections::{AdminDocument, UserDocument};
 
-/// A version of a document. A database that lost its last commits numbers other changes alike, but not at the same
-/// millisecond, so a tag that was given out before matches none of them.
+/// A version of a document. A database that lost its last commits reuses version numbers, but not at the same
+/// millisecond, so tags given out before match none of the new versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revision {
     /// Version of the stream.
     version: u64,
-    /// When the version was recorded, in milliseconds.
+    /// Commit time of the version, in milliseconds.
     recorded_at: i64,
 }
 
@@ -31,7 +31,7 @@ impl Revision {
         format!("\"{version}-{recorded_at:x}\"")
     }
 
-    /// Reads what stands between the quotes; `None` for whatever [`Revision::entity_tag`] does not write.
+    /// Reads the text between the quotes; `None` unless [`Revision::entity_tag`] writes it.
     fn parse(opaque: &str) -> Option<Self> {
         let (version, recorded_at) = opaque.split_once('-')?;
         let revision =
@@ -70,20 +70,20 @@ impl<S> From<&Stamped<S>> for Revision {
     }
 }
 
-/// What `If-Match` asks for.
+/// Precondition in `If-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IfMatch {
-    /// Nothing, or any version at all.
+    /// No precondition, or `*`.
     Any,
-    /// One of these revisions. Tags that are well formed and none of ours match nothing.
+    /// One of these revisions. Well-formed tags that are not ours match nothing.
     Revisions(Vec<Revision>),
 }
 
 impl IfMatch {
-    /// The version that a command must meet, if the caller minds.
+    /// The version that a command must meet, if the caller set a precondition.
     ///
     /// # Errors
-    /// `PreconditionFailed` if `current` is none of those that the caller named.
+    /// `PreconditionFailed` if `current` is not among the caller's revisions.
     pub fn expected(&self, current: impl Into<Revision>) -> Result<Option<u64>, ApiError> {
         let current = current.into();
         match self {
@@ -93,10 +93,10 @@ impl IfMatch {
         }
     }
 
-    /// Reads the values of the header, of which there may be several.
+    /// Reads the values of the header, which may be repeated.
     ///
     /// # Errors
-    /// `Invalid` for what is no list of entity tags.
+    /// `Invalid` for a malformed list of entity tags.
     pub fn parse<'v>(values: impl Iterator<Item = &'v [u8]>) -> Result<Self, ApiError> {
         let malformed = || ApiError::invalid("If-Match must be * or a list of entity tags such as \"1-19aab\"");
         let mut any = false;

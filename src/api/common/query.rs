@@ -1,4 +1,4 @@
-//! Query strings: strictly encoded, no parameter twice, nothing guessed. Parameters that nobody asks for are ignored.
+//! Query strings: strictly decoded, no parameter twice, no guessing. Unused parameters are ignored.
 
 use crate::api::common::ApiError;
 use crate::api::common::findings::Findings;
@@ -8,20 +8,20 @@ use chrono::{DateTime, SubsecRound, Utc};
 use percent_encoding::percent_decode_str;
 use registrar_projections::query::Direction;
 
-/// Largest whole number that is read. Pages and positions that far away are empty, not wrong.
+/// Largest whole number accepted. Pages and positions that far away are empty, not invalid.
 pub const WHOLE_MAX: u64 = u64::MAX;
 /// Most records on a page.
 pub const TAKE_MAX: u64 = 1000;
-/// Records on a page unless the caller says otherwise.
+/// Default page size, in records.
 pub const TAKE_DEFAULT: u64 = 10;
 
-/// Parameters that are read from a query string.
+/// A set of parameters read from a query string.
 pub trait FromQuery: Sized {
-    /// Reads them, noting everything that is wrong. `None` only where something was noted.
+    /// Reads the parameters and adds all findings. `None` only if there is a finding.
     fn from_query(query: &mut Query) -> Option<Self>;
 }
 
-/// The parameters of a request.
+/// The query of a request, read as `T`.
 pub struct Parameters<T>(pub T);
 
 impl<T: FromQuery, S: Sync> FromRequestParts<S> for Parameters<T> {
@@ -37,7 +37,7 @@ impl<T: FromQuery, S: Sync> FromRequestParts<S> for Parameters<T> {
 /// A decoded query string.
 pub struct Query {
     pairs: Vec<(String, String)>,
-    /// Where everything wrong is noted.
+    /// Collects all problems.
     pub findings: Findings,
 }
 
@@ -45,7 +45,7 @@ impl Query {
     /// Decodes a query string.
     ///
     /// # Errors
-    /// `Invalid` for a `%` without two hexadecimal digits, for what is not UTF-8 and for U+0000.
+    /// `Invalid` for a `%` without two hexadecimal digits, for text that is not UTF-8 and for U+0000.
     pub fn parse(query: &str) -> Result<Self, ApiError> {
         let malformed = || ApiError::invalid("query must be percent-encoded UTF-8 without U+0000");
         let pairs = query
@@ -60,7 +60,8 @@ impl Query {
         Ok(Query { pairs, findings: Findings::default() })
     }
 
-    /// Notes every parameter that is not one of `names`, where what is not understood must not be passed over.
+    /// Adds a finding for every parameter not in `names`, for operations where an unknown parameter must not be
+    /// ignored.
     pub fn only(&mut self, names: &[&str]) {
         for (name, _) in &self.pairs {
             if !names.contains(&name.as_str()) {
@@ -69,7 +70,7 @@ impl Query {
         }
     }
 
-    /// The text of a parameter, if it was given.
+    /// The text of a parameter, if given.
     pub fn text(&mut self, name: &str) -> Option<String> {
         if self.pairs.iter().filter(|(given, _)| given == name).count() > 1 {
             self.findings.add(name, "must not be given more than once");
@@ -77,14 +78,14 @@ impl Query {
         self.first(name)
     }
 
-    /// The text of a parameter, as far as it was given at all; says nothing of one that was given twice.
+    /// The text of a parameter, if given; no finding if it was given twice.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<String> {
         self.pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone())
     }
 
-    /// A whole number between `min` and `max`, in plain digits, perhaps with a fraction of zeros, as clients write it that
-    /// know nothing but numbers with a point; `default` if it was not given.
+    /// A whole number between `min` and `max`, in plain digits, optionally with a fraction of zeros, for clients whose
+    /// numbers always have a point; `default` if not given.
     pub fn whole(&mut self, name: &str, default: u64, min: u64, max: u64) -> Option<u64> {
         let Some(text) = self.text(name) else { return Some(default) };
         let integer = match text.split_once('.') {
@@ -99,7 +100,7 @@ impl Query {
             _ if !whole => "must be an integer number".to_owned(),
             Ok(number) if number > max => format!("must not be greater than {max}"),
             Ok(number) if number >= min => return Some(number),
-            // Digits that do not fit are far beyond any limit; what is left is below.
+            // Digits that do not fit are above any limit; other numbers are below.
             Err(_) if !integer.starts_with('-') => format!("must not be greater than {max}"),
             _ => format!("must not be less than {min}"),
         };
@@ -107,10 +108,10 @@ impl Query {
         None
     }
 
-    /// A time, if one was given, in milliseconds (RFC 3339, with an offset).
+    /// A time, if given, in milliseconds (RFC 3339, with an offset).
     pub fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
         let text = self.text(name)?;
-        // chrono lets a space stand for the T; RFC 3339 lets applications do so, and ours do not.
+        // chrono accepts a space for the T; RFC 3339 leaves that to applications, and we refuse it.
         let time = DateTime::parse_from_rfc3339(&text).ok().filter(|_| !text.contains(' '));
         if time.is_none() {
             self.findings.add(name, "must be an RFC 3339 date-time with an offset");
@@ -118,7 +119,7 @@ impl Query {
         time.map(|time| time.to_utc().trunc_subsecs(3))
     }
 
-    /// One of the words in `words`, by what it stands for.
+    /// The value for one of the words in `words`.
     pub fn word<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let text = self.text(name)?;
         let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -139,8 +140,8 @@ impl Query {
     }
 }
 
-/// Times are compared as texts of one width, so those outside the years 0 to 9999 stand for the first and the last
-/// instant within: nothing is recorded out there.
+/// Times are compared as texts of one width, so those outside the years 0 to 9999 become the first and the last instant
+/// within: nothing is recorded beyond.
 pub fn time_key(time: DateTime<Utc>) -> String {
     let first = DateTime::<Utc>::from_timestamp_millis(-62_167_219_200_000).unwrap_or(time);
     let last = DateTime::<Utc>::from_timestamp_millis(253_402_300_799_999).unwrap_or(time);
@@ -156,25 +157,25 @@ fn decode(text: &str) -> Option<String> {
     (complete && !decoded.contains('\0')).then(|| decoded.into_owned())
 }
 
-/// Which page, and in which direction.
+/// Page number, size and direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageParameters {
     /// Direction of the order.
     pub direction: Direction,
-    /// Whole pages passed over.
+    /// Whole pages skipped.
     pub skip: u64,
     /// Records on a page.
     pub take: u64,
 }
 
 impl PageParameters {
-    /// Records passed over.
+    /// Records skipped.
     #[must_use]
     pub fn records_skipped(&self) -> u64 {
         self.skip.saturating_mul(self.take)
     }
 
-    /// Pages that `records` fill; 0 where there are none.
+    /// Number of pages for `records`; 0 if there are none.
     #[must_use]
     pub fn pages(&self, records: u64) -> u64 {
         records.div_ceil(self.take)

@@ -1,4 +1,4 @@
-//! Refusals of the domain as answers: one rule by their kind, and the words of each dialect.
+//! Mapping of domain refusals to errors: one rule by their kind, and messages per dialect.
 
 use crate::api::common::ApiError;
 use crate::journal::JournalError;
@@ -6,27 +6,27 @@ use crate::security::{self, Event};
 use chrono::Utc;
 use registrar_aggregates::{RefusalKind, Refuse, Violation};
 
-/// The words of a dialect for refusals of type `R`.
+/// A dialect's messages for refusals of type `R`.
 pub trait Words<R: Refuse> {
-    /// The text for what does not exist; `None` where the dialect has no resource of that kind, so that its client cannot
-    /// have named one.
+    /// Message for a resource that does not exist; `None` if the dialect has no resource of that kind, so that its
+    /// client cannot have named one.
     fn missing(&self, refusal: &R) -> Option<&'static str>;
 
-    /// The answer to wrong members.
+    /// Error for invalid members.
     fn invalid(&self, refusal: &R, violations: &[Violation]) -> ApiError;
 
-    /// The answer where `field` contradicts what is stored.
+    /// Error for a `field` that conflicts with stored data.
     fn taken(&self, refusal: &R, _field: &'static str) -> ApiError {
         ApiError::Conflict(refusal.to_string())
     }
 
-    /// The answer to a one-time code that is wrong.
+    /// Error for a wrong one-time code.
     fn wrong_code(&self, refusal: &R) -> ApiError {
         ApiError::Conflict(refusal.to_string())
     }
 }
 
-/// The answer to a refusal.
+/// Error for a refusal.
 pub fn answer_to<R: Refuse>(refusal: &R, words: &impl Words<R>) -> ApiError {
     let conflict = || ApiError::Conflict(refusal.to_string());
     match refusal.kind() {
@@ -47,7 +47,7 @@ pub fn answer_to<R: Refuse>(refusal: &R, words: &impl Words<R>) -> ApiError {
     }
 }
 
-/// The answer where the journal refused. A lost race is a failed precondition where the client named a version.
+/// Error for a journal error. A lost race is a failed precondition if the client named a version.
 pub fn not_committed(error: JournalError, expected: Option<u64>) -> ApiError {
     match error.into() {
         ApiError::VersionConflict if expected.is_some() => ApiError::PreconditionFailed,

@@ -1,4 +1,4 @@
-//! Carrying out a request as of one moment: again, if what it read was overtaken while it read it. Nothing was written then.
+//! Carrying out a request as of one moment: retried, before anything is written, if a commit overtook its reads.
 
 use crate::api::AppState;
 use crate::api::common::ApiError;
@@ -13,10 +13,10 @@ use http_body_util::BodyExt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// Times that a request is carried out; each takes as long as its look-ups.
+/// Most attempts per request; each takes as long as its look-ups.
 const TRIES: usize = 5;
 
-/// Answers a request by documents of one moment. `answer` may be called again with the same request.
+/// Answers a request from documents of one moment. `answer` may be called again with the same request.
 pub async fn as_of_one_moment<A>(app: &AppState, request: Request, answer: impl Fn(Request, Documents) -> A) -> Response
 where
     A: Future<Output = Response>,
@@ -37,7 +37,7 @@ where
     ApiError::from(JournalError::Overtaken).into_response()
 }
 
-/// A body that can be read again, as far as it was read.
+/// A body that can be replayed, as far as it was read.
 enum Repeatable {
     Empty,
     Read(Arc<Mutex<Parts>>),
@@ -68,7 +68,7 @@ impl Repeatable {
 }
 
 impl Parts {
-    /// The chunk at this place; none at the end. Trailers are left out.
+    /// The chunk with this index; `None` at the end. Trailers are dropped.
     async fn chunk(&mut self, at: usize) -> Option<Result<Bytes, axum::Error>> {
         while at >= self.read.len() {
             match self.rest.frame().await? {

@@ -1,5 +1,5 @@
-//! Declaring routes: each says beside its path who may call it, and that declaration is both what is enforced and
-//! what the OpenAPI document tells.
+//! Declaring routes: each names its required permission beside its path, and that declaration is both enforced and
+//! published in the OpenAPI document.
 
 use crate::api::AppState;
 use crate::api::common::{guard, idempotency};
@@ -10,15 +10,15 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, Paths};
 use utoipa_axum::router::UtoipaMethodRouter;
 
-/// Operations with their handlers and descriptions, as `utoipa_axum::routes!` gathers them.
+/// Operations with handlers and descriptions, as `utoipa_axum::routes!` collects them.
 pub type Routes = UtoipaMethodRouter<AppState>;
 
-/// Member of an operation that names the permission it needs.
+/// OpenAPI extension: required permission of an operation.
 pub const PERMISSION: &str = "x-permission";
-/// Member of an operation that anybody may call.
+/// OpenAPI extension: marks a public operation.
 pub const PUBLIC: &str = "x-public";
 
-/// Operations that only those with `permission` may call; writes among them honour `Idempotency-Key`.
+/// Operations restricted to callers with `permission`; writes among them honour `Idempotency-Key`.
 pub fn guarded(permission: Permission, routes: Routes) -> Routes {
     let (schemas, paths, router) = declared(permission, routes);
     let router = router
@@ -27,21 +27,22 @@ pub fn guarded(permission: Permission, routes: Routes) -> Routes {
     (schemas, paths, router)
 }
 
-/// Operations described as needing `permission`. Nothing enforces it yet: that is for the guard of a dialect.
+/// Operations described as requiring `permission`, enforced by the guard of a dialect, not here.
 pub fn declared(permission: Permission, routes: Routes) -> Routes {
     let (schemas, mut paths, router) = routes;
     mark(&mut paths, PERMISSION, &Value::String(permission.to_string()));
     (schemas, paths, router)
 }
 
-/// Operations that anybody may call, known or not: they count for the caller's network and take from the time of strangers.
+/// Public operations, authenticated or not: they count against the client's network and use the processor time of
+/// strangers.
 pub fn public(routes: Routes) -> Routes {
     let (schemas, paths, router) = probe(routes);
     (schemas, paths, router.route_layer(from_fn(guard::stranger)))
 }
 
-/// Operations by which other programs see how the server is: as [`public`], but neither counted nor kept waiting, since a
-/// server that is busy is not to be taken for one that is dead.
+/// Health probes and metrics: as [`public`], but neither counted nor delayed, so that a busy server is not taken for a
+/// dead one.
 pub fn probe(routes: Routes) -> Routes {
     let (schemas, mut paths, router) = routes;
     mark(&mut paths, PUBLIC, &Value::Bool(true));
@@ -62,7 +63,7 @@ fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
 }
 
-/// Operations of a document that declare neither a permission nor that they are public, as `METHOD path`.
+/// Operations of a document that declare neither a permission nor public access, as `METHOD path`.
 #[must_use]
 pub fn undeclared(document: &OpenApi) -> Vec<String> {
     let mut undeclared = Vec::new();

@@ -1,10 +1,9 @@
-//! Processor time of requests whose caller need not be known: half of it, however many come, so that the other half is
-//! there for callers who are known.
+//! Processor time of public requests: at most half, however many arrive, so that the other half is left to
+//! authenticated callers.
 //!
-//! A request begins once there is time left, in the order of arrival, and is not held up afterwards: what it holds, such as
-//! a connection to the database, it gives back as soon as ever. How much it takes is known at its end; until then it
-//! counts for what the others took. Without this 64 strangers on two processors kept reads of callers waiting a hundred times
-//! as long.
+//! A request begins once time is left, in order of arrival, and is not interrupted afterwards, so that resources such
+//! as a database connection are released as soon as possible. Its cost is known at its end; until then it is estimated
+//! from earlier requests. Without this 64 strangers on two processors delayed reads of callers a hundredfold.
 
 use axum::body::HttpBody;
 use axum::response::Response;
@@ -14,22 +13,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// Time that may be saved up while nobody comes.
+/// Time that may be saved up while idle.
 const SAVED_MAX: Duration = Duration::from_millis(10);
-/// What one byte of an answer costs to send.
+/// Estimated time to send one byte of a response.
 const BYTE: Duration = Duration::from_nanos(2);
-/// What a request is taken to cost before one has ended.
+/// Estimated cost before any request has ended.
 const FIRST_GUESS: Duration = Duration::from_micros(100);
 
-/// Time that requests of strangers may take.
+/// Processor time for requests of strangers.
 pub struct Allowance {
     account: Mutex<Account>,
-    /// The turn to begin.
+    /// Turn to begin, in order of arrival.
     turn: Semaphore,
 }
 
 impl Allowance {
-    /// Half of the processors of this machine.
+    /// Half of this machine's processors.
     #[must_use]
     pub fn for_this_machine() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
@@ -39,7 +38,7 @@ impl Allowance {
         }
     }
 
-    /// Answers a request by `work`, once there is time for it.
+    /// Runs `work` once there is time for it.
     pub async fn answer(&self, work: impl Future<Output = Response>) -> Response {
         let mut bill = self.begin().await;
         let mut work = pin!(work);
@@ -56,7 +55,7 @@ impl Allowance {
     }
 
     async fn begin(&self) -> Bill<'_> {
-        // Nothing closes the semaphore.
+        // The semaphore is never closed.
         let _turn = self.turn.acquire().await;
         loop {
             let taken = self.account().begin(Instant::now());
@@ -72,7 +71,7 @@ impl Allowance {
     }
 }
 
-/// What a request takes. It is settled even if the client hangs up.
+/// Cost of a running request; settled even if the client disconnects.
 struct Bill<'a> {
     allowance: &'a Allowance,
     estimate: f64,
@@ -85,14 +84,14 @@ impl Drop for Bill<'_> {
     }
 }
 
-/// Time that is left, in seconds of one processor.
+/// Time left, in seconds of one processor.
 #[derive(Debug)]
 struct Account {
-    /// Processors.
+    /// Processors available to strangers.
     share: f64,
     balance: f64,
     counted: Instant,
-    /// Mean of what the last requests took.
+    /// Mean cost of recent requests.
     estimate: f64,
 }
 
@@ -101,7 +100,7 @@ impl Account {
         Account { share, balance: 0.0, counted: now, estimate: FIRST_GUESS.as_secs_f64() }
     }
 
-    /// Takes the time of one request, or says how long until there is some.
+    /// Reserves the time of one request, or returns the wait until there is some.
     fn begin(&mut self, now: Instant) -> Result<f64, Duration> {
         let earned = now.saturating_duration_since(self.counted).as_secs_f64() * self.share;
         self.balance = (self.balance + earned).min(SAVED_MAX.as_secs_f64() * self.share);
@@ -113,7 +112,7 @@ impl Account {
         Ok(self.estimate)
     }
 
-    /// Puts what a request took in the place of what it was taken to cost.
+    /// Replaces the estimated cost of a request with the actual one.
     fn settle(&mut self, estimate: f64, spent: Duration) {
         let spent = spent.as_secs_f64();
         self.balance += estimate - spent;
@@ -133,7 +132,7 @@ mod tests {
     fn requests_begin_at_once_while_time_is_left() {
         let start = Instant::now();
         let mut account = Account::new(1.0, start);
-        // Nothing is saved up for longer than the bound.
+        // Savings beyond the bound lapse.
         let later = start + Duration::from_secs(60);
         let begun = (0..1_000).take_while(|_| account.begin(later).is_ok()).count();
         assert!((100..=101).contains(&begun), "{begun}: 10 ms of requests of 100 us, and the one that overdraws");
@@ -154,8 +153,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever requests cost and whenever they end, they take no more than their share and what was saved up, beside
-        /// those that are under way.
+        /// For any costs and end times, requests take at most their share plus the savings, beside those that are
+        /// running.
         #[test]
         fn strangers_take_no_more_than_their_share(
             costs in proptest::collection::vec(0_u64..3_000, 1..400),

@@ -1,6 +1,6 @@
 //! The ECG admins dialect: eight operations on admins and their audit trail, at their documented paths.
 //!
-//! Only translation: wire shapes to commands and queries and back.
+//! Translation only: wire shapes to commands and queries and back.
 
 pub mod parameters;
 pub mod patch;

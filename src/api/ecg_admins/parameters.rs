@@ -1,4 +1,4 @@
-//! Path and query parameters: read, described, and, for the path, looked up.
+//! Path and query parameters, their descriptions, and the look-up of the admin in the path.
 
 use super::trails::{TrailParameters, words_of_trails};
 use crate::api::common::ApiError;
@@ -17,28 +17,28 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type};
 use uuid::Uuid;
 
-/// No admin has that identifier.
+/// Admin not found.
 pub(super) const NOT_FOUND: ApiError = ApiError::NotFound(NO_ADMIN);
-/// Text of it.
+/// Text of [`NOT_FOUND`].
 pub(super) const NO_ADMIN: &str = "ECG Admin not found";
-/// Length of a UUID as it is written.
+/// Length of a UUID with its dashes.
 const UUID_LENGTH: usize = 36;
 
-/// The `{personId}` of a path: any text at all, of which only identifiers of admins and their persons find something.
+/// The `{personId}` of a path: any text; only identifiers of admins and their persons match.
 pub struct AdminPath(Option<Uuid>);
 
 impl<S: Send + Sync> FromRequestParts<S> for AdminPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        // What cannot even be decoded names nobody.
+        // A path that cannot be decoded matches no admin.
         let text = Path::<String>::from_request_parts(parts, state).await.map(|Path(text)| text).unwrap_or_default();
         Ok(AdminPath(Uuid::try_parse(&text).ok().filter(|_| text.len() == UUID_LENGTH)))
     }
 }
 
 impl AdminPath {
-    /// The admin whose person, or who itself, has the identifier, and the position that this reflects.
+    /// The admin with this identifier, its own or its person's, and the position that it reflects.
     ///
     /// # Errors
     /// `NotFound`, `Unavailable`.
@@ -53,11 +53,11 @@ impl AdminPath {
     }
 }
 
-/// The parameters of the list of admins.
+/// Parameters of the list of admins.
 pub struct ListParameters {
-    /// Which page.
+    /// Requested page.
     pub page: PageParameters,
-    /// Text to look for.
+    /// Search text.
     pub search_term: Option<String>,
 }
 

@@ -6,12 +6,12 @@ use chrono::{
 use chrono_tz::Tz;
 use std::ops::Range;
 
-/// How this deployment reads the calendar.
+/// Calendar settings of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calendar {
-    /// Zone in which days begin.
+    /// Time zone in which days begin.
     pub zone: Tz,
-    /// Day on which weeks begin.
+    /// First day of the week.
     pub week_start: Weekday,
 }
 
@@ -21,7 +21,7 @@ impl Default for Calendar {
     }
 }
 
-/// A period that has a name.
+/// A named period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
     /// The current day.
@@ -36,17 +36,17 @@ pub enum Period {
     Year(Which),
 }
 
-/// Which of the periods of one kind.
+/// The current period or the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// The one that now is in.
+    /// The period that contains the present.
     This,
-    /// The one before it.
+    /// The period before the current one.
     Last,
 }
 
 impl Period {
-    /// The instants of the period: its start is in, its end is not.
+    /// Instants of the period: start inclusive, end exclusive.
     #[must_use]
     pub fn range(self, now: DateTime<Utc>, calendar: Calendar) -> Range<DateTime<Utc>> {
         let today = now.with_timezone(&calendar.zone).date_naive();
@@ -98,7 +98,7 @@ fn month_start(day: NaiveDate, month0: u32) -> NaiveDate {
     day.with_day(1).and_then(|first| first.with_month0(month0)).expect("every month has a first day")
 }
 
-/// The first instant of a day. Where clocks are put forward at midnight, the day begins later.
+/// First instant of a day; later than midnight where clocks are put forward at midnight.
 fn day_start(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = NaiveDateTime::new(day, NaiveTime::MIN);
     let quarters = (0..96).map(|quarter| midnight + TimeDelta::minutes(15 * quarter));
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn another_zone_and_another_first_weekday() {
         let calendar = Calendar { zone: "America/New_York".parse().unwrap(), week_start: Weekday::Sun };
-        // Still Saturday there; the week after it is one hour short.
+        // Still Saturday in that zone; the week after it is one hour short.
         let range = Period::Week(This).range(at("2026-03-08T04:30:00Z"), calendar);
         assert_eq!(range, at("2026-03-01T05:00:00Z")..at("2026-03-08T05:00:00Z"));
         let range = Period::Week(This).range(at("2026-03-08T05:00:00Z"), calendar);

@@ -1,4 +1,4 @@
-//! Bodies that clients send, and what they mean to the domain.
+//! Request bodies, read into domain values.
 
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
@@ -9,29 +9,29 @@ use serde_json::Value;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Everything needed to register an ECG Admin in one call.
+/// Request to register an ECG Admin in one call.
 pub struct AddEcgAdmin {
-    /// Key in the system the record comes from.
+    /// Key in the system that the record comes from.
     pub legacy_identifier: Option<String>,
     /// Policies to grant.
     pub policies: Vec<String>,
     /// Name and contact data.
     pub person: Person,
-    /// Sign-in account to open.
+    /// Sign-in account to create, if any.
     pub account: Option<AddAccount>,
-    /// Addresses in their order.
+    /// Addresses, in order.
     pub addresses: Vec<AddressDetails>,
-    /// Telephone numbers in their order.
+    /// Telephone numbers, in order.
     pub phone_numbers: Vec<PhoneNumberDetails>,
     /// Single permissions to grant.
     pub custom_permissions: Vec<String>,
 }
 
-/// A sign-in account to open.
+/// A sign-in account to create.
 pub struct AddAccount {
     /// Sign-in name.
     pub email: EmailAddress,
-    /// Password to start with; absent where the server makes one up.
+    /// Initial password; the server generates one if absent.
     pub password: Option<Zeroizing<String>>,
 }
 
@@ -129,13 +129,13 @@ pub fn phone_number(json: Value, path: &str, findings: &mut Findings) -> Option<
     Some(PhoneNumberDetails { phone_type: phone_type?, phone_number, extension })
 }
 
-/// An address with a new identity.
+/// An address with a new identifier.
 #[must_use]
 pub fn new_address(details: AddressDetails) -> Address {
     Address { id: AddressId(Uuid::now_v7()), details }
 }
 
-/// A telephone number with a new identity.
+/// A telephone number with a new identifier.
 #[must_use]
 pub fn new_phone_number(details: PhoneNumberDetails) -> PhoneNumber {
     PhoneNumber { id: PhoneNumberId(Uuid::now_v7()), details }

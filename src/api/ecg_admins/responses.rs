@@ -1,4 +1,4 @@
-//! Bodies that clients get, made from documents.
+//! Response bodies, made from documents.
 
 use crate::api::common::query::PageParameters;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,7 +12,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
-/// A time as clients read it: UTC, milliseconds.
+/// A time in responses: UTC, milliseconds.
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
@@ -242,7 +242,7 @@ impl From<&AdminAddress> for PartyAddressDisplayModel {
             address_line1: details.address_line1.clone(),
             address_line2: details.address_line2.clone(),
             state_province_code: details.state_province_code.clone(),
-            // Where no list of states is kept, a code is its own name.
+            // Without a list of states the code serves as the name.
             state_province_name: state.map(|code| {
                 let country = details.country_code.as_ref();
                 country.and_then(|country| country.state_name(code).ok()).unwrap_or_else(|| code.clone())
@@ -351,7 +351,7 @@ impl From<AuditEntry> for AuditTrailDisplayModel {
     }
 }
 
-/// Defines a page of one kind of entry; each kind has a schema of its own.
+/// Defines the page type of one kind of entry; each kind has a schema of its own.
 macro_rules! page {
     ($(#[$doc:meta])* $name:ident of $item:ident, $description:literal) => {
         $(#[$doc])*
@@ -366,7 +366,7 @@ macro_rules! page {
         }
 
         impl $name {
-            /// The page that `page` asked for, out of `total` records.
+            /// The requested page, out of `total` records.
             #[must_use]
             pub fn new(items: Vec<$item>, page: PageParameters, total: u64) -> Self {
                 $name {

@@ -1,4 +1,4 @@
-//! The eight operations.
+//! The eight operations of the dialect.
 
 use super::parameters::{AdminPath, ListParameters, NO_ADMIN};
 use super::patch::PatchEcgAdmin;
@@ -39,7 +39,7 @@ use uuid::Uuid;
 
 const TAG: &str = "ECG Admins";
 
-/// The operations, each with the permission that it needs.
+/// The operations, each with its required permission.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(guarded(Permission::EcgAdminsRead, routes!(list_ecg_admins)))
@@ -172,7 +172,7 @@ async fn patch_ecg_admin(
     if let Some(response) = committed.map_err(|error| refusal(error, expected))?.response() {
         return Ok(response);
     }
-    // Nothing was different. What was read before may be older than what the decision saw.
+    // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, admin) = path.find(&app.node.documents).await?;
     Ok(At(position, display(StatusCode::OK, &admin)?).into_response())
 }
@@ -250,7 +250,7 @@ async fn list_ecg_admin_audit_trails(
     trail(&app, &caller, &parameters, Some(&admin.id.to_string())).await
 }
 
-/// Puts the reading on record, then reads.
+/// Records the reading, then reads the trail.
 async fn trail(
     app: &AppState,
     caller: &Caller,
@@ -316,7 +316,7 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
     Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash, password_expires_at })
 }
 
-/// How an admin's refusal, or the journal's, reads to the client.
+/// Maps a refusal of the admin, or of the journal, to the client's error.
 fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
     match error {
         ExecuteError::Refused(refused) => answer_to(&refused, &Admins),
@@ -324,7 +324,7 @@ fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
     }
 }
 
-/// The words of this dialect.
+/// Messages of this dialect.
 struct Admins;
 
 impl Words<AdminError> for Admins {
@@ -353,7 +353,7 @@ fn switched() -> Result<Answer, ApiError> {
     answer(StatusCode::OK, &BooleanResult { value: true })
 }
 
-/// An admin as an answer: with its version, and with its address where it is new.
+/// Response with an admin: with its entity tag, and with its location if it is new.
 fn display(status: StatusCode, admin: &AdminDocument) -> Result<Answer, ApiError> {
     let mut answer = answer(status, &EcgAdminDisplayModel::from(admin))?;
     answer.headers.push((ETAG.to_string(), entity_tag(admin)));

@@ -1,5 +1,5 @@
-//! What clients send, as the OpenAPI document describes it, and pieces of schemas that no derive can say. The types of
-//! this module are never made; [`super::requests`] and [`super::patch`] read what they describe.
+//! Request schemas of the OpenAPI document, and pieces of schemas that no derive can express. The types of this module
+//! are never constructed; [`super::requests`] and [`super::patch`] read the bodies they describe.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -130,7 +130,7 @@ impl PartialSchema for PatchOperationDto {
             "add sets a member or inserts a list element; remove deletes it; replace is a remove and an add at one place.",
             &["replace", "add", "remove"],
         );
-        // JSON Schema's if/then/else, which the builder does not know.
+        // JSON Schema's if/then/else, which utoipa's builder lacks.
         let value_needed = [
             ("if", json!({"properties": {"op": {"const": "remove"}}, "required": ["op"]})),
             ("then", json!({})),
@@ -234,7 +234,7 @@ fn count(description: &str) -> Object {
     of_type(Type::Number).description(Some(description)).minimum(Some(0)).multiple_of(Some(1)).build()
 }
 
-/// One page of `items`, with totals over all pages.
+/// Schema of one page of `items`, with totals over all pages.
 pub(super) fn page_of(description: &str, item: &str) -> RefOr<Schema> {
     let items = ArrayBuilder::new()
         .description(Some("The entries of this page; empty past the last page."))

@@ -1,4 +1,4 @@
-//! The parameters of the two audit-trail reads, and the query they make.
+//! Parameters of the two audit-trail reads, and their query.
 
 use super::periods::{Calendar, Period, Which};
 use crate::api::common::query::{FromQuery, PageParameters, Query, time_key};
@@ -11,42 +11,42 @@ use registrar_projections::audit_trail::{
 use registrar_projections::query::{Direction, Query as DocumentQuery};
 use std::collections::BTreeMap;
 
-/// Aggregate type whose trail it is.
+/// Aggregate type of the trail.
 const ADMINS: &str = "admin";
-/// What a recorded reading calls the trail.
+/// Name of the trail in recorded readings.
 const TRAIL_NAME: &str = "ecg-admins";
 const PARAMETERS: [&str; 8] = ["order_by", "skip", "take", "sort_by", "searchTerm", "dateRangeType", "from", "to"];
 
-/// What an entry is sorted by.
+/// Sort key of entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortBy {
     /// Commit time.
     ModifiedAt,
-    /// Number in the trail; the same order as by commit time, which never goes back against it.
+    /// Number in the trail; the same order as commit time, which never decreases along it.
     Sequence,
     /// Kind of change.
     Action,
-    /// Kind of record.
+    /// Kind of changed record.
     Entity,
-    /// Record.
+    /// Identifier of the changed record.
     EntityId,
-    /// Person.
+    /// Person that the record belongs to.
     PersonId,
-    /// Caller.
+    /// Caller that made the change.
     ModifiedBy,
 }
 
-/// The parameters of an audit-trail read.
+/// Parameters of an audit-trail read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrailParameters {
-    /// Which page.
+    /// Requested page.
     pub page: PageParameters,
     sort_by: SortBy,
     action: Option<Action>,
     period: Option<Period>,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
-    /// The parameters as they were given.
+    /// Parameters as given.
     given: BTreeMap<String, String>,
 }
 
@@ -114,7 +114,7 @@ const RANGES: [(&str, DateRange); 10] = [
     ("last-quarter", DateRange::Named(Period::Quarter(Which::Last))),
 ];
 
-/// The words that `sort_by`, `searchTerm` and `dateRangeType` understand.
+/// Accepted words of `sort_by`, `searchTerm` and `dateRangeType`.
 #[must_use]
 pub fn words_of_trails() -> [Vec<&'static str>; 3] {
     [
@@ -125,7 +125,7 @@ pub fn words_of_trails() -> [Vec<&'static str>; 3] {
 }
 
 impl TrailParameters {
-    /// The query for the entries: of all admins, or of one.
+    /// Query for the entries of all admins, or of one.
     #[must_use]
     pub fn query(&self, admin_id: Option<&str>, now: DateTime<Utc>, calendar: Calendar) -> DocumentQuery<AuditEntry> {
         let sort = match self.sort_by {
@@ -156,7 +156,7 @@ impl TrailParameters {
         query.page(self.page.records_skipped(), self.page.take)
     }
 
-    /// The fact that this was read.
+    /// Event that records this reading.
     #[must_use]
     pub fn reading(&self, admin_id: Option<&str>) -> AuditAccessEvent {
         let mut filters = self.given.clone();

@@ -1,8 +1,8 @@
-//! The events as they happen, to whoever follows over HTTP: server-sent events (WHATWG HTML, 9.2) with the same
-//! CloudEvents that NATS gets, and the document that describes both.
+//! Live events over HTTP: server-sent events (WHATWG HTML, 9.2) with the same CloudEvents that NATS gets, and the
+//! document that describes both.
 //!
-//! A follower is read to from the journal a page at a time, as fast as it takes it in: nothing is kept for the slow,
-//! and nobody waits for them.
+//! Each client is served from the journal a page at a time, at its own speed: nothing is buffered for slow clients, and
+//! no writer waits for them.
 
 use crate::api::AppState;
 use crate::api::common::query::{FromQuery, Parameters, Query, WHOLE_MAX};
@@ -27,23 +27,23 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 const TAG: &str = "Events";
-/// How often a comment tells client and proxies that the connection lives.
+/// Interval of keep-alive comments for client and proxies.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How long an event may still reach somebody whose token or admin has come to its end.
+/// Longest time for which a client still receives events after its token or admin has expired.
 const RECHECK: Duration = Duration::from_secs(3);
-/// How long to wait when the database does not answer.
+/// Delay before a retry when the database does not answer.
 const RETRY: Duration = Duration::from_secs(1);
-/// Position after which a client that was interrupted goes on.
+/// Position after which an interrupted client resumes.
 const LAST_EVENT_ID: &str = "last-event-id";
 
-/// The operations.
+/// The operations on the event stream and its description.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(guarded(Permission::EventsRead, routes!(follow_events)))
         .routes(public(routes!(read_asyncapi_document)))
 }
 
-/// What a client asks for.
+/// Start position in the query.
 struct FromPosition {
     after: Option<u64>,
 }
@@ -90,7 +90,7 @@ async fn follow_events(
     let organization = caller.principal.organization.clone();
     let following = Following::new(feed, after, organization, standing_of(app, &caller, &headers));
     let frames = Sse::new(unfold(following, Following::next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    // Proxies that gather answers (nginx) would hold events back.
+    // Buffering proxies (nginx) would delay events.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], frames).into_response())
 }
 
@@ -108,18 +108,18 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
     position.map(Some).ok_or_else(|| ApiError::invalid("Last-Event-ID must be a position"))
 }
 
-/// Whether somebody may follow on.
+/// Whether a client may continue to receive events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Welcome,
-    /// The database does not say.
+    /// The database did not answer.
     Unknown,
     Gone,
 }
 
 type AskStanding = Box<dyn Fn() -> BoxFuture<'static, Standing> + Send>;
 
-/// Asks again what the guard asked at the beginning.
+/// Repeats the guard's check.
 fn standing_of(app: AppState, caller: &Caller, headers: &HeaderMap) -> AskStanding {
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let organization = caller.principal.organization.clone();
@@ -135,17 +135,17 @@ fn standing_of(app: AppState, caller: &Caller, headers: &HeaderMap) -> AskStandi
     })
 }
 
-/// A follower and how far it has been read to.
+/// A connected client and its progress.
 struct Following {
     feed: Feed,
-    /// The only organization whose events it may see; all of them without.
+    /// If set, the client sees only this organization's events; otherwise all.
     organization: Option<String>,
     ask_standing: AskStanding,
     asked: Instant,
     pages: BoxStream<'static, JournalResult<Vec<CloudEvent>>>,
-    /// Read and not sent yet.
+    /// Events read and not sent yet.
     page: VecDeque<CloudEvent>,
-    /// Position up to which was read.
+    /// Position up to which the journal was read.
     read: u64,
 }
 
@@ -156,7 +156,7 @@ impl Following {
         Following { feed, organization, ask_standing, asked, pages, page, read: after }
     }
 
-    /// The next frame, once there is one; `None` when nothing may follow.
+    /// The next frame, once available; `None` ends the stream.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             if self.asked.elapsed() >= RECHECK {
@@ -177,12 +177,12 @@ impl Following {
         }
     }
 
-    /// Tenancy goes by what the event carried when it was written.
+    /// Tenancy follows the organization that the event carried when it was written.
     fn may_see(&self, event: &CloudEvent) -> bool {
         self.organization.is_none() || self.organization == event.organization
     }
 
-    /// Waits for the next page, but no longer than until the next check.
+    /// Waits for the next page, at most until the next check.
     async fn read_on(&mut self) -> JournalResult<()> {
         let Ok(page) = tokio::time::timeout_at(self.asked + RECHECK, self.pages.next()).await else { return Ok(()) };
         match page {

@@ -29,7 +29,7 @@ fn welcome() -> AskStanding {
     Box::new(|| std::future::ready(Standing::Welcome).boxed())
 }
 
-/// Position in the next frame.
+/// Position of the next frame.
 async fn next(following: Following) -> (u64, Following) {
     let (frame, following) = following.next().await.expect("a frame");
     let frame = format!("{:?}", frame.expect("never fails"));

@@ -1,5 +1,5 @@
-//! Questions of access: whether, with what, and who. What is granted to whom is decided by [`crate::access`]; here it
-//! is asked.
+//! Access questions: yes or no, with which resources, and by which users. [`crate::access`] decides; this module
+//! translates.
 
 use super::call::{Answered, Call, Narrow, Parameters, Plain};
 use super::documents::{Reply, Resource as Document, Window};
@@ -22,15 +22,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// Most queries of one question.
+/// Most queries per question.
 const QUERIES_MAX: usize = 100;
-/// Most users of one question.
+/// Most users per question.
 const USERS_MAX: usize = 1_000;
-/// Most rows of a page.
+/// Largest page.
 const LIMIT_MAX: u64 = 100_000;
-/// Rows of a page where nothing is said.
+/// Default page size.
 const LIMIT: u64 = 5_000;
-/// Users of one question that are looked at at once.
+/// Users of one question that are checked concurrently.
 const AT_ONCE: usize = 32;
 
 #[derive(Deserialize)]
@@ -89,7 +89,7 @@ pub(super) struct IndividualFilters {
     people: PeopleFilters,
 }
 
-/// Filters by what is known of the people behind individuals.
+/// Filters on the people behind individuals.
 #[derive(Deserialize)]
 struct PeopleFilters {
     #[serde(rename = "filter[account-type]")]
@@ -119,7 +119,7 @@ pub(super) struct AccessorFilters {
     organization_id: Option<OrganizationId>,
 }
 
-/// Whether a user may do everything that is asked.
+/// Whether a user may do everything in the question.
 pub(super) async fn check(call: Call, Plain(asked): Plain<Question>) -> Answered {
     let holder = subject(&call, asked.user_id).await?;
     let queries = queries(&asked.access_query, "")?;
@@ -127,7 +127,7 @@ pub(super) async fn check(call: Call, Plain(asked): Plain<Question>) -> Answered
     Ok(Reply::said(json!({ "allow": allow })))
 }
 
-/// The same of many users: of each one all queries together, or each by itself.
+/// As [`check`] for many users: all queries together for each user, or each by itself.
 pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -> Answered {
     call.require(call.holder.is_service())?;
     let Questions { user_ids: mut users, access_query: texts, individually } = asked.multi_user_ids;
@@ -155,7 +155,7 @@ pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -
     Ok(Reply::said(json!({ "access-queries": verdicts.concat() })))
 }
 
-/// With what of a kind a user may do something.
+/// Resources of a kind that a user may act on.
 pub(super) async fn list_resources(call: Call, Plain(asked): Plain<ListQuestion>) -> Answered {
     let holder = subject(&call, asked.user_id).await?;
     let queries = queries(&asked.access_query, "")?;
@@ -179,8 +179,8 @@ pub(super) async fn list_resources(call: Call, Plain(asked): Plain<ListQuestion>
     Ok(Reply::said(ids(&found.items, window, found.total)))
 }
 
-/// The individuals with whom a user may do something, narrowed by what is known of the people behind them. Reading and
-/// changing an individual go together, so that the answer is the same for both.
+/// Individuals that a user may act on, narrowed by filters on the people behind them. Reading and changing an
+/// individual are granted together, so the answer is the same for both.
 pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<IndividualFilters>) -> Answered {
     let holder = subject(&call, asked.user).await?;
     let window = call.window_up_to(LIMIT_MAX)?;
@@ -204,7 +204,7 @@ pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<I
             query.none_of(&individuals::OWNER, owners.into_iter().flat_map(either).collect())
         })
         .when(people, |query, people| query.related(&users::PRIMARY_INDIVIDUAL, people, true))
-        // An individual without a user of its own is not registered: it is left when the registered are taken away.
+        // An individual without a user of its own counts as unregistered: it remains once the registered are excluded.
         .when(asked.registered, |query, registered| {
             let people = all_people().equal(&users::REGISTERED, "true");
             query.related(&users::PRIMARY_INDIVIDUAL, people, registered)
@@ -213,7 +213,7 @@ pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<I
     Ok(Reply::Plain(StatusCode::OK, ids(&found.items, window, found.total)))
 }
 
-/// The users who may do something with at least one of some resources.
+/// Users who may act on at least one of the resources.
 pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<AccessorFilters>) -> Answered {
     call.require(call.holder.is_service())?;
     let window = call.window_up_to(LIMIT_MAX)?;
@@ -231,12 +231,12 @@ pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<Acc
     Ok(Reply::Plain(StatusCode::OK, answer))
 }
 
-/// How far the grants of a user reflect what happened.
+/// Freshness of a user's grants.
 ///
-/// Grants are no copy that something fills later: every question derives them from documents that are written in the
+/// Grants are not a copy that is filled later: every question derives them from documents that are written in the
 /// commit of the events that they follow from. So the last change of the user's state, memberships, roles and posts is
-/// at the same time the moment as of which its grants are known, and they are never behind it. Both times are the same
-/// by what they are, and are compared all the same.
+/// also the moment as of which its grants are known, and they are never behind it. Both times are equal by
+/// construction, and are compared all the same.
 pub(super) async fn status(call: Call) -> Answered {
     let user = call.load::<UserDocument>(UserAct::Ask).await?;
     let (populated, latest) = (user.grants_at, user.grants_at);
@@ -248,13 +248,13 @@ pub(super) async fn status(call: Call) -> Answered {
     Ok(Reply::found(Document::new("authz-user-status", user.profile.id, attributes)))
 }
 
-/// The user that is asked about, if the caller may; one that there is not holds nothing.
+/// Grants of the user in question, if the caller may ask; an unknown user has none.
 async fn subject(call: &Call, user: UserId) -> Result<Holder, ApiError> {
     call.require(call.holder.may_ask_about(user))?;
     Ok(call.access().holder(user).await?)
 }
 
-/// The queries of a question that stands at `place` of the body.
+/// Queries of a question at `place` in the body.
 fn queries(texts: &[String], place: &str) -> Result<Vec<AccessQuery>, ApiError> {
     if texts.len() > QUERIES_MAX {
         let (source, detail) =
@@ -279,7 +279,7 @@ fn all_people() -> Query<UserDocument> {
     Query::sorted(&users::BY_ID, Direction::Ascending)
 }
 
-/// The query for the people behind individuals; `None` if nothing is asked of them.
+/// Query for the people behind individuals; `None` without such filters.
 fn people(asked: PeopleFilters) -> Result<Option<Query<UserDocument>>, ApiError> {
     let participant = match asked.account_type.as_deref() {
         None => None,
@@ -287,7 +287,7 @@ fn people(asked: PeopleFilters) -> Result<Option<Query<UserDocument>>, ApiError>
         Some("regular") => Some(Some("true".to_owned())),
         Some(_) => return Err(parameter("filter[account-type]", "must be one of provider, regular")),
     };
-    // A text without the form of a contact is nobody's.
+    // A malformed contact belongs to no user.
     let email = asked.email.map(|email| EmailAddress::parse(&email).map(|email| users::email_key(&email)).ok());
     let phone = asked.phone.map(|phone| Phone::parse(&phone).map(|phone| phone.as_str().to_owned()).ok());
     let born = asked.born.map(|date| BirthDate::parse(&date).map(|date| date.as_str().to_owned()).ok());

@@ -1,4 +1,4 @@
-//! Check-ins: devices with which users were there.
+//! Check-ins: devices and the users who carried them.
 
 use super::call::{Answered, Attributes, Call, Narrow, Parameters};
 use super::documents::{Reply, Resource};
@@ -35,7 +35,7 @@ pub(super) struct NewCheckin {
     os_version: String,
 }
 
-/// Check-ins of the user whose the individual is; an individual that an organization owns has none.
+/// Check-ins of the user whom the individual belongs to; an individual owned by an organization has none.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let individual = call.load_by::<IndividualDocument>(&wanted.individual.to_string(), ()).await?;
     let Owner::User(user) = individual.owner else { return call.nothing() };
@@ -62,7 +62,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewCheckin>) 
     recorded.ok_or_else(|| ApiError::internal("a check-in was recorded without a document"))
 }
 
-/// The latest check-in of each kind of device that is asked for, oldest first.
+/// The latest check-in per requested kind of device, oldest first.
 async fn latest(call: &Call, user: UserId, asked: Option<&str>) -> JournalResult<Vec<CheckinDocument>> {
     let sources = [Source::Android, Source::Ios, Source::Web].map(Source::name).into_iter();
     let latest = sources.filter(|source| asked.is_none_or(|asked| asked == *source)).map(|source| {

@@ -1,4 +1,4 @@
-//! JSON:API documents, as far as the dialect has them: a resource or a page of them, with its attributes.
+//! JSON:API documents, as far as the dialect uses them: a resource or a page, with attributes.
 
 use crate::api::common::precondition::Revision;
 use axum::body::Body;
@@ -8,12 +8,12 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Content type of documents.
+/// Content type of JSON:API documents.
 pub const DOCUMENT: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
-/// Content type of everything else.
+/// Content type of all other responses.
 const PLAIN: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A resource.
+/// A JSON:API resource.
 #[derive(Debug, Clone, Serialize)]
 pub struct Resource {
     #[serde(rename = "type")]
@@ -40,36 +40,36 @@ impl Resource {
         Resource { kind, id: Some(id.into()), attributes, revision: None, meta: None }
     }
 
-    /// A row that has no identifier of its own.
+    /// A row without an identifier of its own.
     #[must_use]
     pub fn row(kind: &'static str, attributes: Value) -> Self {
         Resource { kind, id: None, attributes, revision: None, meta: None }
     }
 
-    /// The same at a revision, which is its entity tag where it is answered by itself.
+    /// Adds the revision, which becomes the entity tag of a response with this resource alone.
     #[must_use]
     pub fn at(self, revision: impl Into<Revision>) -> Self {
         Resource { revision: Some(revision.into()), ..self }
     }
 
-    /// The same with what is said beside it where it is answered by itself.
+    /// Adds `meta` to a response with this resource alone.
     #[must_use]
     pub fn beside(self, meta: Value) -> Self {
         Resource { meta: Some(meta), ..self }
     }
 }
 
-/// Which part of a list is asked for.
+/// Requested part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
-    /// Most rows.
+    /// Most rows of the page.
     pub limit: u64,
-    /// Rows passed over.
+    /// Rows skipped.
     pub offset: u64,
 }
 
 impl Window {
-    /// What a list says about itself.
+    /// `meta` of a list.
     #[must_use]
     pub fn meta(self, total: u64) -> Value {
         json!({ "page[limit]": self.limit, "page[offset]": self.offset, "page[total]": total })
@@ -83,38 +83,38 @@ pub enum Reply {
     One(StatusCode, Resource),
     /// A page of resources.
     Page(Vec<Resource>, Window, u64),
-    /// A list without an own document: whatever is answered, with what the list says about itself.
+    /// Plain JSON, for responses without a JSON:API document.
     Plain(StatusCode, Value),
-    /// Nothing at all.
+    /// No body.
     Empty,
 }
 
 impl Reply {
-    /// A resource that was asked for.
+    /// 200 with a resource.
     #[must_use]
     pub fn found(resource: Resource) -> Self {
         Reply::One(StatusCode::OK, resource)
     }
 
-    /// A resource after a command, whether it was created or not.
+    /// 201 with the resource after a command, whether or not it was created.
     #[must_use]
     pub fn created(resource: Resource) -> Self {
         Reply::One(StatusCode::CREATED, resource)
     }
 
-    /// Null after a command.
+    /// 201 with null after a command.
     #[must_use]
     pub fn done() -> Self {
         Reply::Plain(StatusCode::CREATED, Value::Null)
     }
 
-    /// Any JSON after a command.
+    /// 201 with any JSON after a command.
     #[must_use]
     pub fn said(value: Value) -> Self {
         Reply::Plain(StatusCode::CREATED, value)
     }
 
-    /// The entity tag of a resource that has versions.
+    /// Entity tag of a versioned resource.
     #[must_use]
     pub fn entity_tag(&self) -> Option<String> {
         match self {

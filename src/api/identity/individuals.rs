@@ -1,4 +1,4 @@
-//! Individuals: the subjects of records, and whose they are.
+//! Individuals: the subjects of records, with their owners.
 
 use super::call::{Answered, Attributes, Call};
 use super::documents::{Reply, Resource};

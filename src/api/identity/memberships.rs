@@ -38,7 +38,7 @@ pub(super) struct Wanted {
     organization_id: Option<OrganizationId>,
 }
 
-/// Adds a user, with a role if one is named.
+/// Adds a user, with a role if the request names one.
 pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) -> Answered {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?.id;
     let user = addition.user.existing(&call).await?.profile.id;
@@ -54,10 +54,10 @@ pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) 
         .await
 }
 
-/// Removes a user with everything that they are there. Everybody may leave by themselves.
+/// Removes a user with all roles and posts there. Every user may leave without further rights.
 pub(super) async fn remove(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::See).await?;
-    // An unknown user is no member, whichever way they are named.
+    // An unknown user is not a member, by identifier or by address.
     let user = user.find(&call).await?.ok_or(NO_USER);
     let oneself = user.as_ref().is_ok_and(|user| call.is(user.profile.id));
     call.require(oneself || call.may(&*organization, OrganizationAct::Administer).await?)?;
@@ -88,7 +88,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> 
     .await
 }
 
-/// Pairs of users and organizations, by either or both; without, the caller's own.
+/// Pairs of users and organizations, filtered by either or both; without filters the caller's own.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let organization = match wanted.organization_id {
         Some(id) => match call.seen::<OrganizationDocument>(id).await? {
@@ -103,7 +103,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
             None => return call.nothing(),
         },
         None if organization.is_some() => None,
-        // An admin who is no user has no memberships.
+        // An admin who is not a user has no memberships.
         _ => match call.holder.as_user() {
             Some(own) => Some(Arc::clone(own)),
             None => return call.nothing(),
@@ -128,7 +128,7 @@ async fn of_organization(call: &Call, organization: &OrganizationDocument) -> An
     Ok(page.show(|user| viewer.pair(user, id)))
 }
 
-/// Of somebody else an admin learns the memberships in the organizations that the admin administers.
+/// Memberships of another user, limited to organizations that the caller administers.
 async fn of_user(call: &Call, user: &UserDocument, only: Option<OrganizationId>) -> Answered {
     let unlimited = call.is(user.profile.id) || call.holder.sees_everybody();
     let viewer = Viewer::of(call, std::slice::from_ref(user)).await?;

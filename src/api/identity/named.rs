@@ -1,5 +1,5 @@
-//! People that a body names, by identifier or by e-mail address: the place where such look-ups are counted. A person
-//! whom the caller does not see is told exactly as one that does not exist, by the place in the request.
+//! People named in a body, by identifier or by e-mail address: the place where such look-ups are counted. A person
+//! hidden from the caller is reported exactly as an unknown one, by the place in the request.
 
 use super::call::Call;
 use super::refusals::attribute;
@@ -17,14 +17,14 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Most people that one request names: what is done with them is one commit.
+/// Most people per request, since the change is one commit.
 const NAMED_MAX: usize = 1_000;
-/// Most people that are told to be wrong.
+/// Most findings about people in a response.
 const FINDINGS_MAX: usize = 50;
-/// Look-ups by e-mail address at a time.
+/// Concurrent look-ups by e-mail address.
 const LOOKUPS_AT_A_TIME: usize = 8;
 
-/// One user, named in just one way.
+/// One user, named by identifier or by address, not both.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct OneUser {
@@ -33,10 +33,10 @@ pub(super) struct OneUser {
 }
 
 impl OneUser {
-    /// The user that is named, if there is one that the caller may name.
+    /// The named user, if it exists and the caller may name it.
     ///
     /// # Errors
-    /// `Wrong` if it is named in both ways or in none; `TooManyRequests`; `Unavailable`.
+    /// `Wrong` if the user is named in both ways or in neither; `TooManyRequests`; `Unavailable`.
     pub(super) async fn find(&self, call: &Call) -> Result<Option<Arc<UserDocument>>, ApiError> {
         match (self.user_id, &self.email) {
             (Some(id), None) => Ok(call.seen::<UserDocument>(id).await?),
@@ -45,17 +45,17 @@ impl OneUser {
         }
     }
 
-    /// The same, where there must be one.
+    /// As [`OneUser::find`], for a required user.
     ///
     /// # Errors
-    /// `Wrong` besides if there is none.
+    /// `Wrong` also if the user is not found.
     pub(super) async fn existing(&self, call: &Call) -> Result<Arc<UserDocument>, ApiError> {
         let name = if self.email.is_some() { "email" } else { "user-id" };
         self.find(call).await?.ok_or_else(|| attribute(name, UserDocument::NAMES_NONE))
     }
 }
 
-/// The user whose verified address this is. Whom the caller does not see, or who does not exist, counts as a look-up.
+/// The user with this verified address. A user hidden from the caller, or not found, counts as a look-up.
 async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>>, ApiError> {
     let found = user_by_verified_email(&call.app.node, email).await?;
     if !found.as_ref().is_some_and(|user| call.holder.sees(user)) {
@@ -64,7 +64,7 @@ async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>
     Ok(found)
 }
 
-/// Several users, all named in one way.
+/// Several users, all named by identifier or all by address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Users {
@@ -72,14 +72,14 @@ pub(super) struct Users {
     user_emails: Option<Vec<String>>,
 }
 
-/// Names of people in their order, each with the user behind it.
+/// Names of people in order, each with its user.
 struct Resolved {
     member: &'static str,
     users: Vec<Option<Arc<UserDocument>>>,
 }
 
 impl Users {
-    /// Looks all of them up, each once.
+    /// Looks up every name once.
     async fn resolve(&self, call: &Call) -> Result<Resolved, ApiError> {
         match (&self.user_ids, &self.user_emails) {
             (Some(ids), _) => {
@@ -103,10 +103,10 @@ impl Users {
         }
     }
 
-    /// Users that must exist, in their order, each once.
+    /// Users that must exist, in order, without duplicates.
     ///
     /// # Errors
-    /// `Wrong` for each name that is none's; `Unavailable`.
+    /// `Wrong` for each unknown name; `Unavailable`.
     pub(super) async fn existing(&self, call: &Call) -> Result<Vec<UserId>, ApiError> {
         let resolved = self.resolve(call).await?;
         resolved.fit(&format!("/{}", resolved.member), UserDocument::NAMES_NONE, |_| true)?;
@@ -114,10 +114,10 @@ impl Users {
         Ok(resolved.ids().filter(|id| seen.insert(*id)).collect())
     }
 
-    /// Users who may have a post in an organization.
+    /// Users eligible for a post in an organization.
     ///
     /// # Errors
-    /// `Wrong` for each who may not, or whom the caller does not see; `Unavailable`.
+    /// `Wrong` for each user who is not, or is hidden from the caller; `Unavailable`.
     pub(super) async fn eligible(
         &self,
         call: &Call,
@@ -128,10 +128,10 @@ impl Users {
         Ok(resolved.ids().collect())
     }
 
-    /// The users as far as they are known: for taking something away, which tells nobody who is known.
+    /// Users for a removal: unknown names give no finding, so that a caller does not learn which users exist.
     ///
     /// # Errors
-    /// `Wrong` for too many; `Unavailable`.
+    /// `Wrong` for too many names; `Unavailable`.
     pub(super) async fn known(&self, call: &Call) -> Result<BTreeSet<UserId>, ApiError> {
         if let Some(ids) = &self.user_ids {
             bounded("/user-ids", ids.len())?;
@@ -154,10 +154,10 @@ impl Resolved {
     }
 }
 
-/// Leaders of a group in the attributes of a document: users who may have a post there, and whoever leads it already.
+/// Leaders of a group in the attributes of a document: users eligible for the post, and its current leaders.
 ///
 /// # Errors
-/// `Wrong` for each who may not; `Unavailable`.
+/// `Wrong` for each user who is not eligible; `Unavailable`.
 pub(super) async fn leaders(
     call: &Call,
     organization: OrganizationId,
@@ -176,7 +176,7 @@ pub(super) async fn leaders(
 /// Individuals of an organization.
 ///
 /// # Errors
-/// `Wrong` at `pointer` for each that is none, or none that the caller sees; `Unavailable`.
+/// `Wrong` at `pointer` for each that is unknown or hidden from the caller; `Unavailable`.
 pub(super) async fn individuals(
     call: &Call,
     organization: OrganizationId,

@@ -1,10 +1,10 @@
-//! The OpenAPI document of the dialect: the published contract, as far as it is offered.
+//! OpenAPI document of the dialect: the published contract, reduced to the offered operations.
 
 use super::routes::{Gate, ROUTES};
 use crate::api::common::routes::{PERMISSION, PUBLIC};
 use serde_json::{Value, json};
 
-/// Paths and operations that are offered, with who may call them; `None` never, since a test reads it.
+/// Offered paths and operations, with their gates; never `None`, since a test reads it.
 #[must_use]
 pub fn document() -> Option<utoipa::openapi::OpenApi> {
     let mut document: Value = serde_json::from_str(include_str!("contract.json")).ok()?;
@@ -32,7 +32,7 @@ pub fn document() -> Option<utoipa::openapi::OpenApi> {
         "version": env!("CARGO_PKG_VERSION"),
         "description": include_str!("description.md"),
     });
-    // Without these a client that is made from the document sends no token.
+    // Without these a client generated from the document sends no token.
     let bearer = json!({ "type": "http", "scheme": "bearer", "bearerFormat": "JWT" });
     document["components"]["securitySchemes"] = json!({ "bearerAuth": bearer });
     document["security"] = json!([{ "bearerAuth": [] }]);
@@ -40,7 +40,7 @@ pub fn document() -> Option<utoipa::openapi::OpenApi> {
     serde_json::from_value(document).ok()
 }
 
-/// Writes every constant as the only value there is: utoipa, which keeps the document, knows no other way to say it.
+/// Replaces `const` by an `enum` of one value, since utoipa, which holds the document, lacks `const`.
 fn enumerate(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -51,7 +51,7 @@ pub(super) struct Changes {
     theme_id: Option<Option<Uuid>>,
 }
 
-/// Organizations of the caller; all of them for those who see everybody.
+/// Organizations of the caller; all of them for callers who see every user.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let mut query = Query::<OrganizationDocument>::sorted(&organizations::BY_CREATION, Direction::Ascending)
         .when((!wanted.include_inactive).then_some("true"), |query, flag| query.equal(&organizations::ACTIVE, flag))
@@ -65,12 +65,12 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     call.list(compared(query, &organizations::UPDATED_AT, modified), resource).await
 }
 
-/// One organization.
+/// Answers with one organization.
 pub(super) async fn get(call: Call) -> Answered {
     Ok(Reply::found(resource(&*call.load::<OrganizationDocument>(OrganizationAct::See).await?)))
 }
 
-/// A new organization with its system groups and roles, which follow from its registration.
+/// Creates an organization; its system groups and roles follow from its registration.
 pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganization>) -> Answered {
     call.require(call.holder.holds_everything())?;
     let handle = new.name.trim().to_owned();
@@ -101,13 +101,13 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganizati
     .await
 }
 
-/// Partial change.
+/// Changes the attributes that were sent.
 pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?;
     let reserved = changes.classification.is_some() || changes.authorization_type.is_some();
     call.require(!reserved || call.may(&*organization, OrganizationAct::Govern).await?)?;
     if let Some(Some(_)) = changes.theme_id {
-        // Themes cannot be made yet.
+        // Themes cannot be created yet.
         return Err(attribute("theme-id", "names no theme"));
     }
     let amendment = TenancyAmendment {
@@ -130,7 +130,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     .await
 }
 
-/// An organization as it is shown.
+/// The JSON:API resource of an organization.
 fn resource(organization: &OrganizationDocument) -> Resource {
     let tenancy = &organization.tenancy;
     let attributes = json!({

@@ -1,4 +1,4 @@
-//! Passwords: how strong one is, and setting another one.
+//! Passwords: rating and changing them.
 
 use super::call::{Answered, Call, Plain, Secret};
 use super::documents::Reply;
@@ -17,7 +17,7 @@ use serde_json::json;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
-/// Finding on a password that must be shown once more and is not.
+/// Finding for a missing confirmation by password.
 pub(super) const REQUIRED: &str = "is required";
 
 #[derive(Deserialize)]
@@ -32,15 +32,15 @@ pub(super) struct Candidate {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Change {
     new_password: Secret,
-    /// The former password, shown by the person.
+    /// Former password, entered by its owner.
     old_password: Option<Secret>,
-    /// Given by support.
+    /// Sent by support.
     context: Option<String>,
     #[serde(default)]
     maintain_active_sessions: bool,
 }
 
-/// How strong a password is. Nothing of it is kept.
+/// Rates a password without storing anything.
 pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> Answered {
     let Secret(password) = candidate.password;
     let (times, message) = match &call.app.settings.pwned {
@@ -62,7 +62,7 @@ pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> 
     })))
 }
 
-/// Another password: the person's own after the former one, or by support, to be changed at the next sign-in.
+/// Changes a password: a person their own, by the former one, or support another's, to be changed at the next sign-in.
 pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered {
     if let Ok(Person::Admin(admin)) = call.account().await
         && admin.id.to_string().eq_ignore_ascii_case(call.path_text())
@@ -86,7 +86,7 @@ pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered
     .await
 }
 
-/// The same for an admin with an account, who is helped by no one as support would.
+/// As [`change`] for an admin with an account; support cannot change an admin's password.
 async fn change_of_admin(call: &Call, admin: Arc<AdminDocument>, change: Change) -> Answered {
     call.require(change.context.is_none())?;
     let (keep, rules) = (change.maintain_active_sessions, Rules::from(&*admin));
@@ -98,7 +98,7 @@ async fn change_of_admin(call: &Call, admin: Arc<AdminDocument>, change: Change)
     .await
 }
 
-/// The hashes of the former password, which must be right, and of the new one, which must be another.
+/// Hashes of the former password, which must be right, and of the new one, which must differ.
 async fn another(call: &Call, person: Person, change: Change, rules: Rules) -> Result<(String, String), ApiError> {
     let (Secret(old), Secret(new)) = (change.old_password.unwrap_or_default(), change.new_password);
     let unchanged = text::compatible(&old) == text::compatible(&new);
@@ -109,7 +109,7 @@ async fn another(call: &Call, person: Person, change: Change, rules: Rules) -> R
     Ok((former, accepted(call, new, rules).await?))
 }
 
-/// The hash that a password was right for.
+/// The stored hash that the password matches.
 ///
 /// # Errors
 /// 403 for a wrong one.
@@ -122,20 +122,21 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
     }
 }
 
-/// Has a person in a session show the password once more, where a setting requires it. One that is sent must be right in any case.
+/// Requires a person in a session to confirm a change by password, if the settings demand it. A password that is sent
+/// must be right in any case.
 ///
 /// # Errors
-/// `missing` without one, 403 for a wrong one.
+/// `missing` without a required password, 403 for a wrong one.
 pub(super) async fn confirmed_again(call: &Call, password: Option<Secret>, missing: ApiError) -> Result<(), ApiError> {
     match password {
         Some(Secret(password)) => confirmed(call, call.account().await?, password).await.map(drop),
-        // Tokens of the command line belong to no session: its users have shown the database and the master key.
+        // Tokens of the command line belong to no session: their users have access to the database and the master key.
         None if call.app.settings.confirm_changes && call.session_id().is_some() => Err(missing),
         None => Ok(()),
     }
 }
 
-/// The hash of a password that the rules accept.
+/// Hash of a password that satisfies the rules.
 async fn accepted(call: &Call, password: Zeroizing<String>, rules: Rules) -> Result<String, ApiError> {
     let hash = passwords::accept(&call.app.passwords, call.app.settings.pwned.as_ref(), password, rules).await;
     hash.map_err(|error| match error {

@@ -1,5 +1,5 @@
-//! People as groups show them: individuals, and users who lead or work there. Personal values are shown to the few whose
-//! account or care is the viewer's business.
+//! People in groups: individuals, and users who lead or work there. Personal values are shown only to viewers
+//! responsible for the account or the care of the person.
 
 use super::call::Call;
 use crate::api::common::ApiError;
@@ -10,15 +10,15 @@ use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// How far everybody's invitation is, as long as nobody is invited.
+/// Invitation state of every user, as long as invitations do not exist.
 pub(super) const INVITATION: &str = "none";
 
-/// Users of whom a viewer may know personal values.
+/// Users whose personal values the viewer may see.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Personal(BTreeSet<UserId>);
 
 impl Personal {
-    /// Those of some users.
+    /// The visible ones among some users.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -26,7 +26,7 @@ impl Personal {
         Ok(Personal(call.access().only_personal(&call.holder, users).await?))
     }
 
-    /// The same by identifier.
+    /// As [`Personal::of`], by identifier.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -41,13 +41,13 @@ impl Personal {
     }
 }
 
-/// Users behind individuals.
+/// Users by their primary individual.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Persons(HashMap<IndividualId, Arc<UserDocument>>);
 
 impl Persons {
-    /// The users behind those of the individuals that are somebody's primary one. Of any other individual no more is known
-    /// here than whose it is. A viewer who may look at an individual may know the person behind it.
+    /// Users whose primary individual is among the individuals. Of other individuals only the owner is known here. A
+    /// viewer who may see an individual may know the person behind it.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -67,19 +67,19 @@ impl Persons {
         self.0.get(&individual).map(AsRef::as_ref)
     }
 
-    /// An individual of a group.
+    /// JSON of an individual in a group.
     pub(super) fn individual(&self, individual: &IndividualDocument) -> Value {
         group_individual(individual, self.get(individual.id))
     }
 
-    /// An individual that could come to a group.
+    /// JSON of an individual eligible for a group.
     pub(super) fn eligible(&self, individual: &IndividualDocument, member_type: &str) -> Value {
         let (id, person) = (json!(individual.id), self.get(individual.id));
         eligible(id.clone(), id, person, preferences(person), member_type)
     }
 }
 
-/// An individual of a group; `person` is the user behind it.
+/// JSON of an individual in a group; `person` is the user behind it.
 fn group_individual(individual: &IndividualDocument, person: Option<&UserDocument>) -> Value {
     let (owner_type, owner) = match individual.owner {
         Owner::User(user) => ("user", user.to_string()),
@@ -103,7 +103,7 @@ fn group_individual(individual: &IndividualDocument, person: Option<&UserDocumen
     })
 }
 
-/// A user who works with the people of a group.
+/// JSON of a user who works with the people of a group.
 pub(super) fn group_member(user: &UserDocument, personal: &Personal) -> Value {
     let known = personal.knows(user);
     let contacts = &user.contacts;
@@ -122,14 +122,14 @@ pub(super) fn group_member(user: &UserDocument, personal: &Personal) -> Value {
     })
 }
 
-/// A user who leads a group.
+/// JSON of a user who leads a group.
 pub(super) fn group_leader(user: &UserDocument, personal: &Personal) -> Value {
     let mut leader = group_member(user, personal);
     leader["enabled"] = user.state.is_enabled().into();
     leader
 }
 
-/// A user who leads a group, in the list of leaders.
+/// JSON of a leader in the list of leaders.
 pub(super) fn leader_ref(user: &UserDocument) -> Value {
     json!({
         "id": user.profile.id,
@@ -139,7 +139,7 @@ pub(super) fn leader_ref(user: &UserDocument) -> Value {
     })
 }
 
-/// A user who could come to a group as `member_type`.
+/// JSON of a user eligible for a group as `member_type`.
 pub(super) fn eligible_user(user: &UserDocument, personal: &Personal, member_type: &str) -> Value {
     let known = Some(user).filter(|user| personal.knows(user));
     let individual = json!(known.and_then(|user| user.individuals.first()));

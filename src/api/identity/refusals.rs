@@ -1,4 +1,4 @@
-//! How refusals of the domain read in this dialect.
+//! Errors of this dialect for refusals of the domain.
 
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
@@ -18,34 +18,34 @@ use registrar_projections::totps::TotpDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use serde_json::json;
 
-/// The user is unknown, or not seen by the caller.
+/// User unknown, or hidden from the caller.
 pub(super) const NO_USER: ApiError = ApiError::NotFound(UserDocument::NOT_FOUND);
-/// The setting is unknown, or not seen by the caller.
+/// Setting unknown, or hidden from the caller.
 pub(super) const NO_SETTING: ApiError = ApiError::NotFound(FeatureSettingDocument::NOT_FOUND);
-/// The session is over, unknown, or another person's.
+/// Session ended, unknown, or another person's.
 pub(super) const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
 
-/// An attribute of the document that was sent is wrong.
+/// Finding for an attribute of the request document.
 pub(super) fn attribute(name: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Wrong(vec![Wrong::attribute(name, detail)])
 }
 
-/// A member of the plain body that was sent is wrong.
+/// Finding for a member of a plain request body.
 pub(super) fn member(name: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Wrong(vec![Wrong::at(Source::Pointer(format!("/{name}")), detail)])
 }
 
-/// A parameter of the query is wrong.
+/// Finding for a query parameter.
 pub(super) fn parameter(name: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Wrong(vec![Wrong::parameter(name, detail)])
 }
 
-/// A refusal with a code of its own.
+/// Refusal with an error code of its own.
 pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static str) -> ApiError {
     ApiError::Refused { status, code, detail, meta: None }
 }
 
-/// What a field of the domain is called in documents of this dialect.
+/// Attribute name of a domain field in this dialect's documents.
 fn attribute_name(field: &str) -> &str {
     match field {
         "firstName" => "first-name",
@@ -65,18 +65,18 @@ fn attribute_name(field: &str) -> &str {
     }
 }
 
-/// An attribute of the document that was sent contradicts what is stored.
+/// Conflict of an attribute with stored data.
 fn taken(name: &str, detail: impl Into<String>) -> ApiError {
     ApiError::Wrong(vec![Wrong { contradicts: true, ..Wrong::attribute(name, detail) }])
 }
 
-/// An error of a process, which reads in the words of this dialect.
+/// Errors of processes, mapped to this dialect.
 pub(super) trait InWords {
-    /// The answer.
+    /// The error for the client.
     fn in_words(self) -> ApiError;
 }
 
-/// The answer to an error of a process; for `map_err`.
+/// Function form of [`InWords::in_words`], for `map_err`.
 pub(super) fn in_words(error: impl InWords) -> ApiError {
     error.in_words()
 }
@@ -105,7 +105,7 @@ impl InWords for DirectoryError {
     }
 }
 
-/// The words of this dialect.
+/// Messages of this dialect.
 struct Identity;
 
 impl Words<Refusal> for Identity {

@@ -44,7 +44,7 @@ pub(super) struct NewAssignment {
     user: OneUser,
 }
 
-/// Roles of an organization; those of the system without one.
+/// Roles of an organization; without one those of the system.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let named = |name: &str| wanted.name.as_deref().is_none_or(|only| only == name);
     let Some(organization) = wanted.organization else {
@@ -73,7 +73,7 @@ fn resource(id: Uuid, name: &str, organization: Option<OrganizationId>, referenc
     Resource::new("roles", id, attributes)
 }
 
-/// The holders of a role.
+/// Users with a role.
 pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assignments>) -> Answered {
     let role = call.rightful::<AnyRole>(&wanted.role_id.to_string(), RoleAct::Administer).await?;
     let Some(role) = role else { return call.nothing() };
@@ -82,7 +82,7 @@ pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assign
     call.list(query, |user| assignment(&role, user)).await
 }
 
-/// Gives a role.
+/// Assigns a role.
 pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> Answered {
     let at = Source::Pointer("/data/attributes/role-id".to_owned());
     let role = call.named::<AnyRole>(at, new.role_id, RoleAct::Administer).await?;
@@ -97,7 +97,7 @@ pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssig
     .await
 }
 
-/// The same, answering nothing.
+/// As [`create_user`], with a null response.
 pub(super) async fn add_user(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
@@ -105,7 +105,7 @@ pub(super) async fn add_user(call: Call, Attributes(user): Attributes<OneUser>) 
     call.commit(Reply::done(), |node, context| grant(node, context, &granter, &role, user)).await
 }
 
-/// Takes a role away.
+/// Revokes a role.
 pub(super) async fn remove_user(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
@@ -142,7 +142,7 @@ async fn revoke(node: &Node, context: &RequestContext, role: &AnyRole, user: Use
     }
 }
 
-/// Its number is the position of the event that gave it.
+/// Resource of an assignment. Its number is the position of the event that assigned the role.
 fn assignment(role: &AnyRole, user: &UserDocument) -> Resource {
     let number = user.assignments.get(&role.id()).copied().unwrap_or_default();
     let attributes = json!({

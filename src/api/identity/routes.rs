@@ -1,5 +1,5 @@
-//! The operations that are offered: each by its published identifier, with who may call it and what carries it out. Paths,
-//! parameters and bodies are those of the contract.
+//! Routes of the offered operations: published identifier, gate and handler. Paths, parameters and bodies come from the
+//! contract.
 
 use super::call::{Answered, Call, Handler};
 use super::contract::{CONTRACT, Operation};
@@ -23,19 +23,19 @@ use registrar_aggregates::user::SystemRole;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-/// Who may call an operation at all; what exactly they may is decided by what it is about.
+/// Coarse access to an operation; the handler checks the rights on its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// Anybody.
+    /// Public, without authentication.
     Public,
-    /// Whoever is recognised.
+    /// Any authenticated caller.
     Session,
-    /// Whoever administers something, and programs.
+    /// Admins and service accounts.
     Admin,
 }
 
 impl Gate {
-    /// As the OpenAPI document names it.
+    /// Name in the OpenAPI document.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,18 +59,18 @@ impl Gate {
 
 type Run = fn(Call) -> BoxFuture<'static, Answered>;
 
-/// An operation that is offered.
+/// An offered operation.
 pub struct Route {
-    /// Its published identifier.
+    /// Published `operationId`.
     pub operation: &'static str,
-    /// Who may call it.
+    /// Callers admitted.
     pub gate: Gate,
     run: Run,
 }
 
 macro_rules! routes {
     ($($operation:literal: $gate:ident => $module:ident::$handler:ident,)*) => {
-        /// Every operation that is offered.
+        /// All offered operations.
         pub const ROUTES: &[Route] = &[
             $(Route {
                 operation: $operation,
@@ -167,7 +167,7 @@ routes! {
     "get-task": Session => tasks::get,
 }
 
-/// Everything that is served, described by `document`.
+/// All routes of the dialect, described by `document`.
 pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
     let mut router = OpenApiRouter::with_openapi(document);
     for route in ROUTES {
@@ -204,13 +204,13 @@ async fn admit(gate: Gate, request: Request, next: Next) -> Response {
     }
     let may = move |principal: &Principal| gate.admits(&principal.holder());
     let mut response = guard::admitted(&app, gate.name(), may, request, facts, next).await;
-    // A read reflects what was known before it, at least; a write what it brought about.
+    // A read reflects at least the position known before it; a write its own commit.
     freshness::note_position(&mut response, if writes { heads.position() } else { known });
     response
 }
 
-/// The same path with its slash, if one that nothing knows lacks nothing else; method and body stay (RFC 9110, section
-/// 15.4.9).
+/// Redirect to the same path with a slash, if the path is unknown only for lack of it; method and body stay (RFC 9110,
+/// section 15.4.9).
 #[must_use]
 pub fn with_slash(uri: &Uri) -> Option<Response> {
     let path = format!("{}/", uri.path());

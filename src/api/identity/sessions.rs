@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Life of a synthetic token that names none, in seconds.
+/// Default life of a synthetic token, in seconds.
 const SYNTHETIC_SECS: u32 = 1_800;
 
 const NOT_SIGNED_IN: ApiError = ApiError::Unauthenticated { credentials_sent: true };
@@ -35,13 +35,13 @@ const NOT_SIGNED_IN: ApiError = ApiError::Unauthenticated { credentials_sent: tr
 pub(super) struct SignIn {
     username: String,
     password: Secret,
-    /// The password from now on, where support has set the present one.
+    /// New password, if the present one was set by support.
     new_password: Option<Secret>,
     totp_code: Option<String>,
-    /// Whether the secret of a second factor that must be set up is asked for.
+    /// Whether to return the secret of a second factor that must be set up.
     #[serde(default)]
     totp_setup: bool,
-    /// Two codes of the device, which put that factor in force.
+    /// Two codes of the device, which enable that factor.
     totp_setup_codes: Option<[String; 2]>,
     #[serde(default)]
     service_document_agreements: BTreeSet<Uuid>,
@@ -59,7 +59,7 @@ pub(super) struct Refresh {
     refresh_token: Secret,
     #[serde(default)]
     interactive: bool,
-    /// Whether the refresh token is exchanged for another one.
+    /// Whether to exchange the refresh token for a new one.
     #[serde(default)]
     rotate: bool,
 }
@@ -67,7 +67,7 @@ pub(super) struct Refresh {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct EndAll {
-    /// Whether the session that asks goes on.
+    /// Whether to keep the calling session.
     #[serde(default)]
     keep_current: bool,
     password: Option<Secret>,
@@ -131,7 +131,7 @@ fn yes() -> bool {
     true
 }
 
-/// Tokens for name and password.
+/// Signs in by name and password, and returns tokens.
 pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
     let wish = Wish {
         access_secs: asked.access_token_expiration_seconds.unwrap_or(sessions::ACCESS_SECS),
@@ -163,7 +163,7 @@ pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
     }
 }
 
-/// New tokens for a refresh token.
+/// Exchanges a refresh token for new tokens.
 pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answered {
     let (node, token, bounds) = (&call.app.node, &asked.refresh_token.0, call.app.authenticator.bounds());
     let live = sessions::find_by_refresh_token(node, bounds, token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
@@ -188,14 +188,14 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
         prepared.commit(node, &person.context(context, acts_in, &origins)).await
     });
     let done = done.await;
-    // Of two that exchange the same token at once the second one shows a spent one.
+    // If two requests exchange the same token concurrently, the second shows a spent one.
     if matches!(done, Err(ApiError::Unauthenticated { .. })) {
         call.end_if_spent(&live, token).await?;
     }
     done
 }
 
-/// Gives no further tokens to a session of somebody who must set up a second factor by now: signing in is where that is done.
+/// Refuses further tokens to a person who must set up a second factor by now: that is done at sign-in.
 ///
 /// # Errors
 /// 403.
@@ -207,7 +207,7 @@ async fn check_second_factor(call: &Call, live: &Live) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The caller's own sessions that go on, newest first.
+/// The caller's own live sessions, newest first.
 pub(super) async fn list(call: Call) -> Answered {
     let current = call.session_id();
     let (person, bounds) = (call.account().await?, call.app.authenticator.bounds());
@@ -234,7 +234,7 @@ pub(super) async fn end(call: Call, Plain(End { password }): Plain<End>) -> Answ
     let session = own.iter().find(|session| named == Some(session.id.0)).ok_or(NO_SESSION)?.id;
     call.own_acts_only()?;
     let own = call.session_id() == Some(session);
-    // Signing out, which this is then, asks for nothing.
+    // Ending the own session is a sign-out and needs no password.
     if !own {
         confirmed_again(&call, password, member("password", REQUIRED)).await?;
     }
@@ -242,7 +242,7 @@ pub(super) async fn end(call: Call, Plain(End { password }): Plain<End>) -> Answ
     call.commit(Reply::done(), |node, context| sessions::end(node, context, session, reason)).await
 }
 
-/// Ends all of the caller's own sessions, and the tokens that were issued to it without one.
+/// Ends all of the caller's own sessions, and revokes its tokens issued without a session.
 pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered {
     let person = &call.account().await?;
     call.own_acts_only()?;
@@ -251,7 +251,7 @@ pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered
     call.commit(Reply::done(), |node, context| sessions::end_all(node, context, person, kept)).await
 }
 
-/// The bearer of the token.
+/// Answers with the bearer of the token.
 pub(super) async fn authenticate(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     let caller = call.caller.as_ref().ok_or(NOT_SIGNED_IN)?;
     let session = call.session_id().map_or_else(Uuid::nil, |session| session.0);
@@ -283,13 +283,13 @@ pub(super) async fn authenticate(call: Call, Plain(Nothing {}): Plain<Nothing>) 
     Ok(said(UserId(admin), email, role.into_iter().collect(), organization))
 }
 
-/// The organization of the caller's session, also of those who reach every organization.
+/// Organization of the caller's session, also for callers who reach every organization.
 async fn acting_organization(call: &Call) -> JournalResult<Option<OrganizationId>> {
     let live = session(call).await?;
     Ok(live.and_then(|live| live.session.state.scope).map(|scope| scope.organization_id))
 }
 
-/// The session that the caller acts in, with its owner.
+/// Session of the caller, with its owner.
 async fn session(call: &Call) -> JournalResult<Option<Live>> {
     match call.session_id() {
         Some(id) => sessions::find(&call.app.node, call.app.authenticator.bounds(), id, Utc::now()).await,
@@ -297,7 +297,7 @@ async fn session(call: &Call) -> JournalResult<Option<Live>> {
     }
 }
 
-/// A live session.
+/// Answers with a live session.
 pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) -> Answered {
     let id = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok()).ok_or(NO_SESSION)?;
     let bounds = call.app.authenticator.bounds();
@@ -317,7 +317,7 @@ pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) ->
     Ok(Reply::found(Resource::new("sessions", session.id, attributes)))
 }
 
-/// Tokens of the same session for another organization.
+/// Switches the session to another organization, and returns tokens.
 pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered {
     call.load::<UserDocument>(UserAct::Own).await?;
     let live = session(&call).await?.ok_or_else(|| call.forbidden())?;
@@ -326,7 +326,7 @@ pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered 
     let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await;
     let prepared = prepared.map_err(in_words)?;
     let opened = prepared.opened();
-    // A session without refresh token goes on without.
+    // A session without refresh token stays without one.
     let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
     let reply = Reply::said(json!({
         "access-token": opened.tokens.access, "id-token": opened.tokens.id, "refresh-token": refresh,
@@ -334,7 +334,7 @@ pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered 
     call.commit(reply, |node, context| prepared.commit(node, context)).await
 }
 
-/// A token for a user who does not sign in.
+/// Issues a token for a user without a sign-in.
 pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>) -> Answered {
     call.require(call.holder.is_service() && !call.acts_for_another())?;
     let opener = call.account().await.map_err(|_| call.forbidden())?;
@@ -348,7 +348,7 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
         }
     }
     let user = enabled(&call, user_id).await?.ok_or_else(|| wrong("user-id", UserDocument::NAMES_NONE))?;
-    // A program that acts as one of these would hold what it was never given.
+    // A program acting as a user with system roles would gain rights it was never granted.
     call.require(user.system_roles.is_empty())?;
     let no_membership = || wrong("organization-id", "names none of the user's organizations");
     if organization.is_some_and(|organization| !user.memberships.contains_key(&organization)) {
@@ -380,7 +380,7 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
     call.commit(reply, |node, context| prepared.commit(node, context)).await
 }
 
-/// Tokens of a service account, for a program that shows the digest of its token.
+/// Tokens of a service account, for a program that sends the digest of its token.
 pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) -> Answered {
     let ShownDigest { namespace, sa_name, sa_token_sha512 } = shown;
     let (failures, node, origins) = (&call.app.failures, &call.app.node, call.origins());
@@ -414,7 +414,7 @@ pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) ->
     .await
 }
 
-/// An access token of a service account, for a program that shows its token.
+/// Access token of a service account, for a program that sends its token.
 pub(super) async fn internal(call: Call, Attributes(shown): Attributes<ShownToken>) -> Answered {
     let workload = call.app.settings.workloads.by_token(&shown.token.0).ok_or_else(unknown_workload)?;
     let user = match workload.user() {
@@ -457,7 +457,7 @@ async fn open_for_program(
     .await
 }
 
-/// Ends the session.
+/// Ends the caller's session.
 pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     let session = call.session_id();
     let session = session.ok_or_else(|| ApiError::Conflict("the token belongs to no session".to_owned()))?;
@@ -465,7 +465,7 @@ pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Ans
     call.commit(Reply::done(), |node, context| sessions::end(node, context, session, reason)).await
 }
 
-/// Tokens with the profile.
+/// Tokens and profile of the person.
 fn login_info(opened: &Opened, person: &Person) -> Value {
     let mut info = profile(person, opened.id);
     info["access-token"] = json!(opened.tokens.access);
@@ -479,7 +479,7 @@ fn login_info(opened: &Opened, person: &Person) -> Value {
     info
 }
 
-/// Whoever a session is of.
+/// Owner of a session, as profile.
 fn profile(person: &Person, session: SessionId) -> Value {
     match person {
         Person::User(user) => {

@@ -1,4 +1,4 @@
-//! Tasks: the state of work that goes on after its request was answered.
+//! Tasks: progress of work that continues after its response.
 
 use super::call::{Answered, Call};
 use super::documents::{Reply, Resource};

@@ -4,14 +4,14 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound, Utc};
 
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// A time as it is written: UTC, whole seconds.
+/// A time in responses: UTC, whole seconds.
 #[must_use]
 pub fn write(time: DateTime<Utc>) -> String {
     time.format(FORMAT).to_string()
 }
 
-/// Reads a time: as it is written, in UTC, or RFC 3339. Parts of a millisecond are cut off; a time that an offset moves out
-/// of the years 0 to 9999 is the first or last moment of them, so that times compare as their texts do.
+/// Parses a time: in the format of [`write()`], in UTC, or RFC 3339. Fractions of a millisecond are truncated; a time
+/// that an offset moves out of the years 0 to 9999 is clamped to them, so that times compare as their texts do.
 #[must_use]
 pub fn parse(text: &str) -> Option<DateTime<Utc>> {
     let written = NaiveDateTime::parse_from_str(text, FORMAT).ok().map(|time| time.and_utc());
@@ -28,12 +28,12 @@ pub fn parse(text: &str) -> Option<DateTime<Utc>> {
 /// Reads a calendar date, `YYYY-MM-DD`.
 #[must_use]
 pub fn parse_date(text: &str) -> Option<NaiveDate> {
-    // Years beyond four digits have a sign and are no dates of RFC 3339.
+    // Years beyond four digits have a sign and are not RFC 3339 dates.
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     date.filter(|date| date.to_string() == text && text.len() == 10)
 }
 
-/// How a time is compared.
+/// Relation of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// `<`.
@@ -46,12 +46,12 @@ pub enum Relation {
     Since,
 }
 
-/// A comparison as filters give it: the relation and the time in one text, e.g. `>=2024-01-01 00:00:00`.
+/// A comparison in a filter: relation and time in one text, e.g. `>=2024-01-01 00:00:00`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comparison {
-    /// How.
+    /// Required relation to the time.
     pub relation: Relation,
-    /// With what.
+    /// Time to compare with.
     pub time: DateTime<Utc>,
 }
 
@@ -66,12 +66,12 @@ impl Comparison {
         if !with_equality && matches!(relation, Relation::Until | Relation::Since) {
             return None;
         }
-        // A date is its first moment.
+        // A date means its first moment.
         let date = || Some(parse_date(rest)?.and_hms_opt(0, 0, 0)?.and_utc());
         Some(Comparison { relation, time: parse(rest).or_else(date)? })
     }
 
-    /// Whether `time` is as the comparison says, in milliseconds.
+    /// Whether `time` satisfies the comparison, in milliseconds.
     #[must_use]
     pub fn holds(self, time: DateTime<Utc>) -> bool {
         let time = time.trunc_subsecs(3);

@@ -1,4 +1,4 @@
-//! Second factors of accounts: made, put in force, put out of force, taken away.
+//! Second factors of accounts: creating, enabling, disabling and deleting them.
 
 use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret, whole};
 use super::documents::{Reply, Resource};
@@ -39,7 +39,7 @@ pub(super) struct Password {
     password: Secret,
 }
 
-/// The configurations of the caller, or of a user whose account the caller administers.
+/// Configurations of the caller, or of a user whose account the caller administers.
 pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
     let own = call.account().await;
     let person = match (filters.user, own) {
@@ -50,7 +50,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
             None => return Ok(whole(vec![])),
         },
     };
-    // The secret is for its owner alone, and for no program that acts for them.
+    // Only the owner sees the secret, and no program that acts for them.
     let own = call.account().await.is_ok_and(|own| own.id() == person.id()) && !call.acts_for_another();
     let mut rows = Vec::new();
     for document in second_factor::of_user(&call.app.node, person.id()).await? {
@@ -60,7 +60,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
     Ok(whole(rows))
 }
 
-/// A configuration with a fresh secret.
+/// Creates a configuration with a fresh secret.
 pub(super) async fn create(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     call.own_acts_only()?;
     let person = call.account().await?;
@@ -75,7 +75,7 @@ pub(super) async fn create(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Ans
     made.ok_or_else(|| ApiError::internal("a configuration was made without a document"))
 }
 
-/// In force from now on.
+/// Enables a configuration.
 pub(super) async fn enable(
     call: Call,
     Plain(Enabling { codes, password: Secret(password) }): Plain<Enabling>,
@@ -90,14 +90,14 @@ pub(super) async fn enable(
     .await
 }
 
-/// Out of force.
+/// Disables a configuration.
 pub(super) async fn disable(call: Call, Plain(Password { password: Secret(password) }): Plain<Password>) -> Answered {
-    // A configuration that is or was in force has no secret to show.
+    // A configuration that is or was enabled has no secret to show.
     let render = |document: &TotpDocument| resource(document, Value::Null);
     change(&call, TotpAct::TakeAway, password, render, second_factor::disable).await
 }
 
-/// Carries out an act of somebody who shows their own password.
+/// Carries out an act that its owner confirms by password.
 async fn change<'c, Act>(
     call: &'c Call,
     what: TotpAct,
@@ -129,14 +129,14 @@ where
     }
 }
 
-/// Gone.
+/// Deletes a configuration.
 pub(super) async fn delete(call: Call) -> Answered {
     call.own_acts_only()?;
     let id = call.load::<TotpDocument>(TotpAct::TakeAway).await?.id;
     call.commit(Reply::Empty, |node, context| second_factor::delete(node, context, id)).await
 }
 
-/// The configuration as a commit leaves it. Of a replacement the former one is gone.
+/// The configuration after a commit. A replacement deletes the former one.
 fn changed(outcome: &Outcome, secret: Value) -> Option<Reply> {
     outcome.document::<TotpDocument>().map(|document| Reply::created(resource(document, secret)))
 }
@@ -149,7 +149,7 @@ fn taken(error: DirectoryError) -> ApiError {
     }
 }
 
-/// The secret for its owner, only as long as it was never in force.
+/// The secret for its owner, only while the configuration was never enabled.
 async fn secret(call: &Call, document: &TotpDocument, person: &Person) -> Result<Value, ApiError> {
     if document.enabled {
         return Ok(Value::Null);

@@ -1,7 +1,7 @@
-//! The site service's organizations dialect: the documented replacement of an organization, and its siblings, without
-//! which nothing could come into being or be read back.
+//! The site service's organizations dialect: the documented replacement of an organization, and the operations that it
+//! needs to create and read one.
 //!
-//! Only translation: wire shapes to commands and queries and back.
+//! Translation only: wire shapes to commands and queries and back.
 
 mod objects;
 pub mod parameters;

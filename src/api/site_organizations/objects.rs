@@ -1,5 +1,4 @@
-//! Reading the documented objects member by member. Members that nothing knows are passed over, since older clients
-//! send more.
+//! Reading the documented objects member by member. Unknown members are ignored, since older clients send more.
 
 use super::parameters::{NOT_AN_ID, parse_id};
 use crate::api::common::findings::Findings;
@@ -18,21 +17,21 @@ use uuid::Uuid;
 const CODE_LENGTH_MAX: usize = 50;
 const PLACE_LENGTH_MAX: usize = 150;
 
-/// What is read of a body beside the content: where it names records, and how its lists were written.
+/// Facts about a body beside its content: record identifiers in it, and the notation of its lists.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    /// Places that name the record they belong to, and what they name; nothing where that is no identifier.
+    /// Places that name the record they belong to, with its identifier; `None` if malformed.
     pub(super) owners: Vec<Owner>,
-    /// Lists that were written as one object.
+    /// Lists written as a single object.
     pub(super) single: Vec<String>,
 }
 
-/// A place that names the record it belongs to.
+/// A place that names its record.
 #[derive(Debug)]
 pub(super) struct Owner {
     pub(super) path: String,
     pub(super) named: Option<Uuid>,
-    /// The address that a property belongs to, if it is one that is known.
+    /// The known address that a property belongs to, if any.
     pub(super) address: Option<Uuid>,
 }
 
@@ -47,7 +46,7 @@ pub(super) fn identifier(json: Value, path: &str, findings: &mut Findings) -> Op
 
 fn time(json: Value, path: &str, findings: &mut Findings) -> Option<DateTime<Utc>> {
     let text = text(json, path, findings)?;
-    // RFC 3339 has a T between date and time; the parser lets a space pass.
+    // RFC 3339 has a T between date and time; the parser accepts a space.
     let time = DateTime::parse_from_rfc3339(&text).ok().filter(|_| !text.contains(' '));
     if time.is_none() {
         findings.add(path, "must be an RFC 3339 date-time with an offset");
@@ -71,7 +70,7 @@ fn remark(members: &mut Members<'_>) -> Remark {
     Remark { reason: members.optional("reason", text), comment: members.optional("comment", text) }
 }
 
-/// A code and its display text, two members that name one entry.
+/// A code and its display text, two members for one entry.
 fn code(members: &mut Members<'_>, id: &str, of: CodeList, max: usize) -> Option<Code> {
     let (id_path, text_path, given) = code_members(members, id, max)?;
     let (code, text) = given;
@@ -79,7 +78,7 @@ fn code(members: &mut Members<'_>, id: &str, of: CodeList, max: usize) -> Option
     noted(members, found, (code.is_some(), text.is_some()), &id_path, &text_path)
 }
 
-/// A pair as it was given: the identifier and the text.
+/// A pair as sent: identifier and text.
 type Given = (Option<Uuid>, Option<String>);
 
 fn code_members(members: &mut Members<'_>, id: &str, max: usize) -> Option<(String, String, Given)> {
@@ -87,7 +86,7 @@ fn code_members(members: &mut Members<'_>, id: &str, max: usize) -> Option<(Stri
     let (id_path, text_path) = (members.path_of(id), members.path_of(&text_name));
     let code = members.optional(id, identifier);
     let text = members.optional(&text_name, text);
-    // What is not even of its type was noted, and the other half alone could mean anything.
+    // A wrong type already has a finding, and the other half alone would be ambiguous.
     if members.findings.cover(&id_path) || members.findings.cover(&text_path) {
         return None;
     }
@@ -112,7 +111,7 @@ fn noted(
     })
 }
 
-/// Reads the master data into `content`; answers the identifier that it names and its reason and comment.
+/// Reads the master data into `content`; returns its identifier, reason and comment.
 pub(super) fn organization(
     json: Value,
     path: &str,
@@ -151,7 +150,7 @@ fn owner(members: &mut Members<'_>, notes: &mut Notes) {
     }
 }
 
-/// Elements of a list that may be written as one object, each with its path.
+/// Elements of a list, each with its path; a single object counts as one element.
 pub(super) fn elements(json: Value, path: &str, notes: &mut Notes, findings: &mut Findings) -> Vec<(String, Value)> {
     let items = match json {
         Value::Object(_) => {
@@ -172,7 +171,7 @@ pub(super) fn elements(json: Value, path: &str, notes: &mut Notes, findings: &mu
     items.into_iter().enumerate().map(place).collect()
 }
 
-/// The members of an element; none, and a finding that covers what is then missing, if it is no object.
+/// The members of an element; if it is not an object, empty with a finding that covers the missing members.
 fn of<'f>(json: Value, path: &str, findings: &'f mut Findings) -> Members<'f> {
     let members = match json {
         Value::Object(members) => members,
@@ -184,8 +183,8 @@ fn of<'f>(json: Value, path: &str, findings: &'f mut Findings) -> Members<'f> {
     Members::at(members, path, findings)
 }
 
-/// Reads a mode; a text alone is its display text. What cannot be read has a stand-in, so that the places of the others
-/// stay what they are.
+/// Reads a mode; a text alone is its display text. An unreadable mode is replaced by a placeholder, so that the indexes
+/// of the others stay the same.
 pub(super) fn mode(json: Value, path: &str, notes: &mut Notes, findings: &mut Findings) -> ModeContent {
     let json = match json {
         Value::String(text) => serde_json::json!({ "modeCodeValue": text }),
@@ -236,7 +235,7 @@ fn region(members: &mut Members<'_>, country: Option<&Code>) -> Option<Code> {
     noted(members, found, (id.is_some(), text.is_some()), &id_path, &text_path)
 }
 
-/// Reads extra values, of an address where that is given.
+/// Reads extra values, those of an address if it is given.
 pub(super) fn properties(
     json: Value,
     path: &str,
@@ -256,7 +255,7 @@ fn property(
     findings: &mut Findings,
 ) -> PropertyContent {
     let mut members = of(json, path, findings);
-    // Here it is a plain text, in which anything may stand.
+    // A plain text here, with any content.
     if let Some(named) = members.optional("entityId", text) {
         notes.owners.push(Owner { path: member(path, "entityId"), named: parse_id(&named), address });
     }

@@ -1,4 +1,4 @@
-//! Path and query parameters, and what `Prefer` asks for.
+//! Path and query parameters, and the `Prefer` header.
 
 use crate::api::common::ApiError;
 use crate::api::common::query::{FromQuery, Query};
@@ -19,11 +19,11 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use uuid::Uuid;
 
-/// What is wrong with an identifier.
+/// Finding for a malformed identifier.
 pub(super) const NOT_AN_ID: &str = "must be 32 hexadecimal digits";
-/// Identifiers as the operations that change one accept them.
+/// Identifiers accepted by the operations that change an organization.
 const ID_PATTERN: &str = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$";
-/// Identifiers as the list documents them; spelled otherwise they are understood all the same.
+/// Identifiers as documented for the list; it accepts the other spellings too.
 const LISTED_ID_PATTERN: &str = "^[A-F0-9]{32}$";
 const LIMIT_MAX: u64 = 1000;
 const LIMIT_DEFAULT: u64 = 100;
@@ -36,7 +36,7 @@ pub fn parse_id(text: &str) -> Option<Uuid> {
     matches!(text.len(), 32 | 36).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
-/// The `{id}` of a path, as far as it is one.
+/// The `{id}` of a path; `None` if malformed.
 pub struct OrganizationPath(pub Option<OrganizationId>);
 
 impl<S: Send + Sync> FromRequestParts<S> for OrganizationPath {
@@ -49,10 +49,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OrganizationPath {
 }
 
 impl OrganizationPath {
-    /// The identifier.
+    /// The identifier in the path.
     ///
     /// # Errors
-    /// `Invalid` for what is none.
+    /// `Invalid` if malformed.
     pub fn id(&self) -> Result<OrganizationId, ApiError> {
         self.0.ok_or_else(|| ApiError::InvalidFields(vec![("id".into(), NOT_AN_ID.into())]))
     }
@@ -75,11 +75,11 @@ fn wants_representation(headers: &HeaderMap) -> bool {
         let (name, value) = preference.split(';').next()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("return").then(|| value.trim().trim_matches('"').to_ascii_lowercase())
     });
-    // The first of several counts (RFC 7240 2).
+    // If repeated, the first one counts (RFC 7240 2).
     preferences.next().is_some_and(|value| value == "representation")
 }
 
-/// Reason and comment of an operation that has no body to carry them.
+/// Reason and comment of an operation without a body.
 pub struct RemarkParameters(pub Remark);
 
 impl FromQuery for RemarkParameters {
@@ -96,11 +96,11 @@ enum Entities {
     NotAssociated,
 }
 
-/// The parameters of the list.
+/// Parameters of the list.
 pub struct ListParameters {
-    /// Most organizations answered.
+    /// Largest page.
     pub limit: u64,
-    /// Organizations passed over.
+    /// Organizations skipped.
     pub offset: u64,
     direction: Direction,
     country_id: Option<Uuid>,
@@ -168,13 +168,13 @@ fn text(query: &mut Query, name: &str, min: usize, max: usize) -> Option<String>
     Some(text)
 }
 
-/// An identifier or a text, as keys hold it.
+/// An identifier or a text as index key.
 fn key(text: &str) -> String {
     parse_id(text).map_or_else(|| text_key(text), id_key)
 }
 
 impl ListParameters {
-    /// The query, for a caller who may see one organization alone or all of them.
+    /// Query for a caller narrowed to the organization `only`, or not narrowed.
     #[must_use]
     pub fn query(&self, only: Option<&str>) -> registrar_projections::Query<OrganizationDocument> {
         let mut query = registrar_projections::Query::sorted(&BY_NAME, self.direction)

@@ -1,5 +1,5 @@
-//! Bodies that clients send, read into what the domain is asked for. What is wrong with types is noted here, what is
-//! wrong with values is the domain's to say; the client is told all of it at once.
+//! Request bodies, read into domain values. Type errors are found here, invalid values by the domain; the client gets
+//! all findings at once.
 
 use super::objects::{Notes, address, elements, mode, organization, properties};
 use crate::api::common::ApiError;
@@ -11,14 +11,14 @@ use registrar_aggregates::values::{Finding, OrganizationId};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// `ORGANIZATION_MODEL_TITLE`: an organization as it shall be.
+/// `ORGANIZATION_MODEL_TITLE`: the requested state of an organization.
 #[derive(Debug)]
 pub struct WriteOrganization {
-    /// The identifier that the body names.
+    /// Identifier in the body.
     pub id: Option<Uuid>,
-    /// What it shall be, as far as it could be read.
+    /// Requested content, as far as it could be read.
     pub content: Content,
-    /// Reason and comment of the whole.
+    /// Reason and comment of the whole change.
     pub remark: Remark,
     findings: Findings,
     notes: Notes,
@@ -50,13 +50,13 @@ impl FromJson for WriteOrganization {
             });
         }
         let (id, remark) = named.unwrap_or_default();
-        // Kept back, so that what the domain finds is told together with it.
+        // Deferred, so that the domain's findings are reported together with these.
         Some(WriteOrganization { id, content, remark, findings: std::mem::take(findings), notes })
     }
 }
 
 impl WriteOrganization {
-    /// Notes what does not name the organization that it is about, and a path that names none at all.
+    /// Adds findings for places that name another organization, and for a path without an identifier.
     #[must_use]
     pub fn about(mut self, id: Option<OrganizationId>) -> Self {
         let Some(id) = id else {
@@ -74,19 +74,19 @@ impl WriteOrganization {
         self
     }
 
-    /// Whether everything could be read.
+    /// Whether the body has no findings.
     #[must_use]
     pub fn is_read(&self) -> bool {
         self.findings.is_empty()
     }
 
-    /// The refusal that names everything found here and by the organization that it is for.
+    /// The error with all findings, made here and by the organization.
     #[must_use]
     pub fn refused(mut self, organization: &Organization, stamp: &Stamp) -> ApiError {
-        // Of what is no object at all, nothing but that can be said.
+        // For a body that is not an object, that is the only finding.
         let found = if self.findings.cover("body") { vec![] } else { organization.problems(&self.content, stamp) };
         for finding in found {
-            // The domain sees a stand-in, or nothing, where a member or its display text could not be read.
+            // The domain gets a placeholder, or no value, if a member or its display text was unreadable.
             let text = format!("{}CodeValue", finding.field);
             if !self.findings.cover(&finding.field) && !self.findings.cover(&text) {
                 self.findings.add(&finding.field, finding.problem.to_string());
@@ -99,12 +99,12 @@ impl WriteOrganization {
     }
 }
 
-/// How the fields of a body are told: a list that was written as one object has no `[0]`.
+/// Field paths as the client wrote them: a list written as one object has no `[0]`.
 #[derive(Debug, Clone, Default)]
 pub struct Spelling(Vec<String>);
 
 impl Spelling {
-    /// That of a body.
+    /// Spelling of a body.
     #[must_use]
     pub fn of(request: &WriteOrganization) -> Self {
         let mut single = request.notes.single.clone();
@@ -113,7 +113,7 @@ impl Spelling {
         Spelling(single)
     }
 
-    /// The refusal of what the domain found alone.
+    /// The error for findings of the domain alone.
     #[must_use]
     pub fn refused(&self, found: &[Finding]) -> ApiError {
         ApiError::InvalidFields(
@@ -132,12 +132,12 @@ impl Spelling {
     }
 }
 
-/// Why an organization is retired.
+/// Request to retire an organization.
 #[derive(Debug, Default)]
 pub struct RetireOrganization {
     /// Reason and comment.
     pub remark: Remark,
-    /// Grounds apart from the reason.
+    /// Grounds, separate from the reason.
     pub grounds: Option<String>,
 }
 
@@ -147,7 +147,7 @@ impl FromJson for RetireOrganization {
         let reason = members.optional("reason", text);
         let comment = members.optional("comment", text);
         let grounds = members.optional("reasonForDelete", text);
-        // Who gives the grounds alone has given a reason.
+        // Grounds alone also count as the reason.
         Some(RetireOrganization { remark: Remark { reason: reason.or_else(|| grounds.clone()), comment }, grounds })
     }
 }

@@ -1,4 +1,4 @@
-//! Bodies that clients get, made from documents.
+//! Response bodies, made from documents.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use registrar_aggregates::organization::{Address, Code, Edition, Mode, Property};
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// A time as clients read it: UTC, milliseconds.
+/// A time in responses: UTC, milliseconds.
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// An identifier as clients read it: 32 upper-case hexadecimal digits.
+/// An identifier in responses: 32 upper-case hexadecimal digits.
 #[must_use]
 pub fn id(id: Uuid) -> String {
     format!("{:X}", id.simple())
@@ -27,7 +27,7 @@ fn code_text(code: Option<&Code>) -> Option<String> {
     code.map(|code| code.text.clone())
 }
 
-/// A stored organization in its current version; what is not known is left out.
+/// A stored organization in its current version; unknown values are left out.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "members are those of the published schema, which says what they are")]
@@ -68,7 +68,7 @@ pub struct Organizations {
     pub edition: EditionDto,
 }
 
-/// Since when a version of a part counts, and why it was made.
+/// Start and reason of a version of a part.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "members are those of the published schema, which says what they are")]
@@ -124,8 +124,8 @@ fn study(study: &str) -> String {
     Uuid::try_parse(study).map_or_else(|_| study.to_owned(), id)
 }
 
-/// The same with its modes, addresses and extra values, each as it would be written, so that what was read can be
-/// changed and sent back.
+/// As [`Organizations`] with modes, addresses and extra values in the shape of requests, so that a client can change
+/// what it read and send it back.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationWithParts {
@@ -209,7 +209,7 @@ fn properties(properties: &BTreeMap<String, Property>, owner: &str) -> Vec<Value
     written.collect()
 }
 
-/// A part with its version, without what is not known.
+/// A part with its version, without unknown values.
 fn part(edition: &Edition, mut part: Value) -> Value {
     if let Some(members) = part.as_object_mut() {
         members.insert("versionStart".to_owned(), json!(time(edition.start)));
@@ -220,7 +220,7 @@ fn part(edition: &Edition, mut part: Value) -> Value {
     part
 }
 
-/// A page of the list inside the service's envelope.
+/// A page of the list in the service's envelope.
 #[must_use]
 pub fn page(documents: &[OrganizationDocument], total: u64, offset: u64) -> Value {
     let data: Vec<_> = documents.iter().map(Organizations::from).collect();

@@ -1,4 +1,4 @@
-//! The documented replacement and its siblings.
+//! The documented replacement and the operations beside it.
 
 use super::parameters::{ListParameters, OrganizationPath, RemarkParameters, WantsRepresentation};
 use super::refusals::{BadRequest, Conflict, Forbidden, NotFound, Unauthorized};
@@ -39,7 +39,7 @@ use uuid::Uuid;
 const TAG: &str = "Organizations";
 const NOT_FOUND: ApiError = ApiError::NotFound("Organization not found");
 
-/// The operations, each with the permission that it needs.
+/// The operations, each with its required permission.
 pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(guarded(Permission::OrganizationsWrite, routes!(create_organization)))
@@ -72,7 +72,7 @@ async fn create_organization(
     caller: Caller,
     Body(request): Body<WriteOrganization>,
 ) -> Result<Response, ApiError> {
-    // Who may see one organization alone cannot make another one.
+    // A caller narrowed to one organization cannot create another.
     if caller.principal.organization.is_some() {
         return Err(denied(Permission::OrganizationsWrite.name()));
     }
@@ -169,7 +169,7 @@ async fn update_organization(
     if let Some(response) = committed.map_err(|error| refusal(error, expected, &spelling))?.response() {
         return Ok(response);
     }
-    // Nothing was different. What was read before may be older than what the decision saw.
+    // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, document) = find(&app, &caller, id).await?;
     Ok(At(position, updated(&document, shown)?).into_response())
 }
@@ -273,8 +273,8 @@ async fn end(
     committed.response().ok_or_else(|| ApiError::internal("an ending has no answer"))
 }
 
-/// The version that the command must meet, if the caller minds. Of an organization that is not there the command says
-/// so.
+/// The version that the command must meet, if the caller set a precondition. The command itself reports an unknown
+/// organization.
 async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Result<Option<u64>, ApiError> {
     if *if_match == IfMatch::Any {
         return Ok(None);
@@ -283,7 +283,7 @@ async fn expected(app: &AppState, id: OrganizationId, if_match: &IfMatch) -> Res
     if_match.expected(&*document)
 }
 
-/// Whether another organization exists is not told to those who reach one alone.
+/// Callers narrowed to one organization do not learn whether another exists.
 fn within_reach(caller: &Caller, id: OrganizationId) -> Result<(), ApiError> {
     if caller.principal.reaches(id) {
         return Ok(());
@@ -306,7 +306,7 @@ fn stamp(app: &AppState, remark: Remark) -> Stamp {
     Stamp { at: Utc::now(), remark, reason_needed: app.settings.reason_mandatory }
 }
 
-/// The circumstances of a command: the organization's own, with the reason and comment of the whole.
+/// Context of a command: its organization, with the reason and comment of the whole.
 fn context(caller: &Caller, id: OrganizationId, stamp: &Stamp) -> RequestContext {
     let mut context = caller.context.within(id);
     context.metadata.reason.clone_from(&stamp.remark.reason);
@@ -314,7 +314,7 @@ fn context(caller: &Caller, id: OrganizationId, stamp: &Stamp) -> RequestContext
     context
 }
 
-/// How an organization's refusal, or the journal's, reads to the client.
+/// Maps a refusal of the organization, or of the journal, to the client's error.
 fn refusal(error: ExecuteError<OrganizationError>, expected: Option<u64>, spelling: &Spelling) -> ApiError {
     match error {
         ExecuteError::Refused(refused) => match refused {

@@ -1,5 +1,5 @@
-//! What clients send and get, as the OpenAPI document describes it. [`super::requests`] reads the one and
-//! [`super::responses`] writes the other.
+//! Request and response schemas of the OpenAPI document. [`super::requests`] reads the former and [`super::responses`]
+//! writes the latter.
 
 use registrar_aggregates::organization::{
     COMMENT_LENGTH_MAX, NAME_LENGTH_MAX, POSTAL_CODE_LENGTH_MAX, PROPERTY_NAME_LENGTH_MAX, PROPERTY_VALUE_LENGTH_MAX,
@@ -12,10 +12,10 @@ use utoipa::{PartialSchema, ToSchema};
 
 /// Longest display text of a place or a kind of address.
 const PLACE_LENGTH_MAX: usize = 150;
-/// The pattern of web addresses with its slashes escaped, as it is published.
+/// Pattern of web addresses with escaped slashes, as published.
 const WEB_URL: &str = r"[(http(s)?):\/\/(www\.)?a-zA-Z0-9@:%._\+~#=]{2,256}\.[a-z]{2,6}\b([-a-zA-Z0-9@:%_\+.~#?&//=]*)";
 
-/// Makes one schema.
+/// Constructor of a schema.
 type Make = fn() -> Value;
 
 macro_rules! schema {
@@ -58,7 +58,7 @@ schema!(
     SdfResponse, "SDFResponse", sdf_response
 );
 
-/// The schemas that others refer to.
+/// Schemas referenced by others.
 #[must_use]
 pub fn components() -> ComponentsBuilder {
     let all: [(&str, Make); 9] = [
@@ -76,7 +76,7 @@ pub fn components() -> ComponentsBuilder {
         .fold(ComponentsBuilder::new(), |components, (name, schema)| components.schema(name, typed(schema())))
 }
 
-/// The schemas of this module are constants; a test makes every one of them.
+/// Parses a schema. The schemas of this module are constants; a test builds every one of them.
 fn typed(schema: Value) -> RefOr<Schema> {
     serde_json::from_value(schema).unwrap_or_else(|_| RefOr::T(Schema::default()))
 }
@@ -117,7 +117,7 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
-/// One object or a list of them.
+/// Schema of one object or a list of them.
 fn one_or_list(description: &str, name: &str) -> Value {
     let list = json!({"type": "array", "uniqueItems": true, "items": reference(name)});
     json!({"description": description, "oneOf": [reference(name), list]})
@@ -372,7 +372,7 @@ fn sdf_response() -> Value {
 mod tests {
     use super::*;
 
-    /// What is written as JSON here must be what the document then says.
+    /// The JSON written here must equal the published document.
     #[test]
     fn every_schema_is_served_as_it_is_written() {
         let all: [Make; 13] = [

@@ -1,4 +1,4 @@
-//! The bodies of errors, one shape a dialect.
+//! Error bodies, one shape per dialect.
 
 use super::{ApiError, Source};
 use axum::http::StatusCode;
@@ -57,7 +57,7 @@ pub(super) fn ecg_body(error: &ApiError) -> String {
 pub(super) fn site_body(error: &ApiError) -> String {
     let (message, details) = match error {
         ApiError::Invalid(findings) => {
-            // Every finding begins with the name of its field.
+            // Every finding begins with its field's name.
             let field = |finding: &String| {
                 let (field, wrong) = finding.split_once(' ').unwrap_or(("body", finding));
                 (field.to_owned(), wrong.to_owned())
@@ -84,7 +84,7 @@ pub(super) fn site_body(error: &ApiError) -> String {
     json!({"status": "error", "errorData": data}).to_string()
 }
 
-/// A word for the kind of error and, where the client learns something from it, what is wrong.
+/// An error code and, where it helps the client, the details.
 pub(super) fn cloud_body(error: &ApiError, request_id: &str) -> String {
     let word = match error.status() {
         StatusCode::INTERNAL_SERVER_ERROR => "INTERNAL_ERROR".to_owned(),
@@ -117,7 +117,7 @@ pub(super) fn native_body(error: &ApiError, request_id: &str) -> String {
     body.to_string()
 }
 
-/// One error for each place that is wrong.
+/// One JSON:API error per place.
 pub(super) fn identity_body(error: &ApiError) -> String {
     let status = error.status().as_u16();
     let one = |detail: String| json!({ "code": identity_code(error), "detail": detail, "status": status });
@@ -144,7 +144,7 @@ pub(super) fn identity_body(error: &ApiError) -> String {
     json!({ "errors": errors }).to_string()
 }
 
-/// The dialect's own words for what all dialects share.
+/// The dialect's own codes for errors that all dialects share.
 fn identity_code(error: &ApiError) -> &'static str {
     match error {
         ApiError::Invalid(_) | ApiError::InvalidFields(_) => "validation-error",

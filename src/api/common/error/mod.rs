@@ -1,7 +1,7 @@
-//! The one error of the HTTP layer, and how each dialect writes it.
+//! The one error type of the HTTP layer, and its rendering per dialect.
 //!
-//! A handler answers an [`ApiError`]; it travels as an extension of an empty answer until [`render`] writes it in the
-//! shape of the request's dialect. So no handler knows the shape, and the chain of causes is logged in one place.
+//! A handler returns an [`ApiError`]; it travels as an extension of an empty response until [`render`] writes it in the
+//! shape of the request's dialect. So handlers do not know the shape, and the chain of causes is logged in one place.
 
 mod bodies;
 mod wrong;
@@ -19,134 +19,134 @@ use axum::response::{IntoResponse, Response};
 use std::error::Error;
 use std::sync::Arc;
 
-/// A node that a later release has overtaken.
+/// Refusal by a node older than the database's release.
 pub const OLD_RELEASE: &str = "this node's release is too old for the database; a later release has to take its place";
-/// A state that was archived in the shape of another release.
+/// Refusal for a state archived in the shape of another release.
 const OTHER_SHAPE: &str =
     "this needs a state that an earlier release archived; the operator has to run `registrar journal resnapshot`";
-/// Seconds after which a client may try again.
+/// Retry hint to clients, in seconds.
 const RETRY_AFTER_SECONDS: u64 = 1;
-/// Tells the same as `Retry-After` to clients of the cloud dialect.
+/// The cloud dialect's equivalent of `Retry-After`.
 const RATE_LIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-/// Why a request was not carried out.
+/// Reason why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// Nobody known is asking.
+    /// The caller is not authenticated.
     #[error("unauthenticated")]
     Unauthenticated {
-        /// Whether credentials were sent at all.
+        /// Whether the request carried credentials.
         credentials_sent: bool,
     },
-    /// The caller is known and may not.
+    /// The caller lacks the permission.
     #[error("forbidden")]
     Forbidden,
-    /// There is no such path.
+    /// The path does not exist.
     #[error("no such path")]
     NoSuchPath,
-    /// The path has no such method.
+    /// The path does not support the method.
     #[error("no such method")]
     NoSuchMethod,
-    /// There is no such resource; the text says of which kind.
+    /// Resource not found; the text names its kind.
     #[error("{0}")]
     NotFound(&'static str),
-    /// The request breaks its description; each finding names a field.
+    /// The request violates its schema; each finding begins with a field.
     #[error("{} finding(s)", .0.len())]
     Invalid(Vec<String>),
-    /// The same, with each field apart from what is wrong with it.
+    /// As `Invalid`, with field and problem separate.
     #[error("{} finding(s)", .0.len())]
     InvalidFields(Vec<(String, String)>),
-    /// The same, with each place in the request that is wrong.
+    /// As `Invalid`, with each place in the request.
     #[error("{} finding(s)", .0.len())]
     Wrong(Vec<Wrong>),
-    /// A refusal that programs tell by a code of its own.
+    /// A refusal with an error code of its own.
     #[error("{detail}")]
     Refused {
-        /// HTTP status.
+        /// HTTP status of the response.
         status: StatusCode,
-        /// The code.
+        /// Error code for programs.
         code: &'static str,
-        /// The text for the client.
+        /// Text for the client.
         detail: &'static str,
-        /// What else programs need, if anything.
+        /// Further data for programs, if any.
         meta: Option<serde_json::Value>,
     },
-    /// The change collides with what is stored.
+    /// The change conflicts with stored data.
     #[error("{0}")]
     Conflict(String),
-    /// The same, with the fields of the request that collide.
+    /// As `Conflict`, with the conflicting fields of the request.
     #[error("{detail}")]
     ConflictAt {
-        /// Paths of the fields.
+        /// Paths of the conflicting fields.
         fields: Vec<String>,
-        /// The text for the client.
+        /// Text for the client.
         detail: &'static str,
     },
-    /// Another request changed the resource at the same time, more often than it was tried again.
+    /// Lost races: other writers changed the resource at every attempt.
     #[error("the resource was changed by another request at the same time")]
     VersionConflict,
-    /// The resource is not at the version that the caller named.
+    /// The resource is not at the version named in the precondition.
     #[error("the resource is at another version than If-Match names")]
     PreconditionFailed,
-    /// The body is too long.
+    /// The request body is too large.
     #[error("the body must not be longer than {max_bytes} bytes")]
     PayloadTooLarge {
-        /// Longest accepted.
+        /// Limit in bytes.
         max_bytes: usize,
     },
-    /// The body is of a type that this operation does not read.
+    /// The operation does not accept the body's content type.
     #[error("the content type must be {expected}")]
     UnsupportedMediaType {
-        /// What it reads.
+        /// Accepted content type.
         expected: &'static str,
     },
-    /// The idempotency key was used with another body.
+    /// The idempotency key was used with another request body.
     #[error("the Idempotency-Key was used before with another body")]
     IdempotencyKeyReused,
-    /// Another node has just answered a request with the same idempotency key; looked up and replayed before anybody
-    /// sees it.
+    /// Another node has just committed a response for the same idempotency key; replayed before the client sees this
+    /// error.
     #[error("a request with this Idempotency-Key was just carried out")]
     AlreadyAnswered,
-    /// The caller has made more requests than it may.
+    /// The caller has exceeded its rate.
     #[error("too many requests")]
     TooManyRequests {
-        /// Whole seconds after which the next one is accepted.
+        /// Whole seconds until the next request is accepted.
         reset_seconds: u64,
     },
-    /// What is asked for was archived; it is in a file, and no longer here.
+    /// The requested part was archived; it is in a file, no longer in the database.
     #[error("this needs events that were archived, up to position {until}; lists of events can begin after it")]
     Archived {
         /// Last archived position.
         until: u64,
     },
-    /// Something that the answer needs is away or busy; the same request may succeed a moment later.
+    /// A dependency is unavailable or busy; a retry may succeed shortly.
     #[error("not available")]
     Unavailable(#[source] Option<Box<dyn Error + Send + Sync>>),
-    /// The same for what does not pass by itself: somebody has to act, as the text says.
+    /// As `Unavailable`, but permanent until an operator acts as the text says.
     #[error("{detail}")]
     OutOfService {
-        /// The text for the client.
+        /// Text for the client.
         detail: &'static str,
-        /// What it was.
+        /// Underlying error, for the log.
         source: JournalError,
     },
-    /// A fault of ours.
+    /// Internal fault.
     #[error("internal error")]
     Internal(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl ApiError {
-    /// A fault of ours that has no error of its own.
+    /// Internal fault from any error or text.
     pub fn internal(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         ApiError::Internal(source.into())
     }
 
-    /// One finding.
+    /// `Invalid` with one finding.
     pub fn invalid(finding: impl Into<String>) -> Self {
         ApiError::Invalid(vec![finding.into()])
     }
 
-    /// HTTP status that it becomes.
+    /// HTTP status of the response.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -155,7 +155,7 @@ impl ApiError {
             ApiError::NoSuchPath | ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::NoSuchMethod => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Invalid(_) | ApiError::InvalidFields(_) => StatusCode::BAD_REQUEST,
-            // What contradicts what is there weighs only as long as nothing else is wrong.
+            // Conflicts with stored data give 409 only if nothing else is wrong.
             ApiError::Wrong(wrong) if wrong.iter().all(|one| one.contradicts) => StatusCode::CONFLICT,
             ApiError::Wrong(_) => StatusCode::BAD_REQUEST,
             ApiError::Refused { status, .. } => *status,
@@ -174,7 +174,7 @@ impl ApiError {
         }
     }
 
-    /// Stable word for programs, chosen once.
+    /// Stable error code, never changed once published.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -197,7 +197,7 @@ impl ApiError {
         }
     }
 
-    /// What was found wrong, each finding beginning with its field.
+    /// All findings, each beginning with its field.
     fn findings(&self) -> Vec<String> {
         match self {
             ApiError::Invalid(findings) => findings.clone(),
@@ -207,7 +207,7 @@ impl ApiError {
         }
     }
 
-    /// What a client may read: one text, never anything from within.
+    /// Text for the client, without internals.
     fn detail(&self) -> String {
         match self {
             ApiError::Unauthenticated { .. } => "Unauthorized".to_owned(),
@@ -238,7 +238,7 @@ impl ApiError {
             ApiError::Unauthenticated { .. } if shape == Shape::Cloud => {
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="registrar", charset="UTF-8""#))]
             }
-            // RFC 6750 3: no error code where no credentials were sent.
+            // RFC 6750 3: no error code if the request carried no credentials.
             ApiError::Unauthenticated { credentials_sent: false } => {
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]
             }
@@ -290,7 +290,7 @@ impl From<JournalError> for ApiError {
             }
             JournalError::Archived { until } => ApiError::Archived { until },
             JournalError::EventTooLarge { .. } => ApiError::Refused {
-                // Not 413: the body is within its bounds, what it would make of the resource is not.
+                // Not 413: the body is within its limit, the resulting resource is not.
                 status: StatusCode::BAD_REQUEST,
                 code: "too-large",
                 detail: "the change is too large: what is stored of it must not be longer than 262144 bytes",
@@ -321,7 +321,7 @@ impl From<Busy> for ApiError {
     }
 }
 
-/// The error on its way to [`render`].
+/// An error on its way to [`render`].
 #[derive(Clone)]
 struct Carried(Arc<ApiError>);
 
@@ -334,13 +334,13 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The error that an answer carries, as long as it is not rendered.
+/// The error of a response not yet rendered.
 #[must_use]
 pub fn carried(response: &Response) -> Option<&ApiError> {
     response.extensions().get::<Carried>().map(|carried| &*carried.0)
 }
 
-/// How errors are written, by dialect.
+/// Error shape of a dialect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// `{"statusCode", "message", "error"}`.
@@ -356,7 +356,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// The shape of the dialect that owns `path`, known or unknown.
+    /// Shape of the dialect that owns `path`, whether or not the path exists.
     #[must_use]
     pub fn of(path: &str) -> Self {
         let within = |root| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -364,7 +364,7 @@ impl Shape {
             Shape::Ecg
         } else if within("/ec-site-svc") {
             Shape::Site
-        // Paths of the other dialect under /v1 end with a slash.
+        // The other dialect's paths under /v1 end with a slash.
         } else if within("/v1/organizations") && !path.ends_with('/') {
             Shape::Cloud
         } else if within("/v1") || within("/v2") {
@@ -375,8 +375,8 @@ impl Shape {
     }
 }
 
-/// Writes the error that an answer carries, if it carries one, in `shape`, and logs what caused it. The caller's
-/// tracing span is what ties the log line to the request.
+/// Renders the error of a response, if it carries one, in `shape`, and logs its causes. The caller's tracing span ties
+/// the log line to the request.
 #[must_use]
 pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Response {
     let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() else { return response };

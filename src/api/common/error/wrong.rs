@@ -1,41 +1,41 @@
-//! Places in a request that are wrong.
+//! Violations in a request, each with its place.
 
 use std::fmt;
 
-/// Where something is wrong.
+/// Place of a violation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// In the body, by JSON Pointer (RFC 6901).
+    /// JSON Pointer into the body (RFC 6901).
     Pointer(String),
-    /// In the query, by the name of the parameter.
+    /// Name of a query parameter.
     Parameter(String),
 }
 
-/// Something that is wrong.
+/// A violation in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrong {
-    /// Where.
+    /// Place in the request.
     pub source: Source,
-    /// What, in words that read well behind the name.
+    /// Message that reads well after the name of the place.
     pub detail: String,
-    /// Whether it contradicts what is there, rather than breaking its description.
+    /// Whether the value conflicts with stored data, rather than violating the schema.
     pub contradicts: bool,
 }
 
 impl Wrong {
-    /// Something that breaks its description.
+    /// A violation of the schema.
     #[must_use]
     pub fn at(source: Source, detail: impl Into<String>) -> Self {
         Wrong { source, detail: detail.into(), contradicts: false }
     }
 
-    /// Something that is wrong with an attribute of a JSON:API document.
+    /// A violation in an attribute of a JSON:API document.
     #[must_use]
     pub fn attribute(name: &str, detail: impl Into<String>) -> Self {
         Wrong::at(Source::Pointer(format!("/data/attributes/{name}")), detail)
     }
 
-    /// Something that is wrong with a parameter of the query.
+    /// A violation in a query parameter.
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
         Wrong::at(Source::Parameter(name.to_owned()), detail)

@@ -1,7 +1,7 @@
 //! JSON Patch steps (RFC 6902: `add`, `replace`, `remove`) on the display model, as changes of the domain.
 //!
-//! One step becomes one change, so that the domain's refusal of a change names the step. What can be said of a step
-//! without knowing the admin is said here, all at once; positions in lists are the domain's to judge.
+//! One step becomes one change, so that the domain's refusal of a change names the step. Errors that do not depend on
+//! the admin are found here, all at once; positions in lists are checked by the domain.
 
 use super::requests::{address, new_address, new_phone_number, phone_number};
 use crate::api::common::findings::Findings;
@@ -13,7 +13,7 @@ use registrar_aggregates::admin::{
 use registrar_aggregates::values::{CountryCode, Problem, RegionCode};
 use serde_json::Value;
 
-/// The steps of a patch, in their order.
+/// The steps of a patch, in order.
 pub struct PatchEcgAdmin(pub Vec<AdminChange>);
 
 impl FromJson for PatchEcgAdmin {
@@ -77,7 +77,7 @@ fn change(json: Value, at: &str, findings: &mut Findings) -> Option<AdminChange>
     let operation = members.required("op", operation);
     let tokens = members.required("path", pointer);
     let value = members.optional("value", |json: Value, _: &str, _: &mut Findings| Some(json));
-    // Members that RFC 6902 does not define are ignored, as its section 4 wants it.
+    // Members that RFC 6902 does not define are ignored, as its section 4 requires.
     let mut step = Step {
         operation: operation?,
         value,
@@ -218,7 +218,7 @@ impl Step<'_> {
         self.clearable(text).map(|value| PhoneNumberEdit::Text { at, text: text_of, value })
     }
 
-    /// An edit of the entry that `token` names.
+    /// Edit of the entry at `token`.
     fn entry<T>(&mut self, token: &str, read: fn(Value, &str, &mut Findings) -> Option<T>) -> Option<EntryEdit<T>> {
         match self.operation {
             Operation::Add => {
@@ -233,7 +233,7 @@ impl Step<'_> {
         }
     }
 
-    /// A position in a list, in plain digits. Digits beyond all numbers are a position beyond all lists.
+    /// A position in a list, in plain digits. Digits beyond the number range are a position beyond all lists.
     fn existing(&mut self, token: &str) -> Option<usize> {
         let digits = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_digit());
         if digits && (token == "0" || !token.starts_with('0')) {
@@ -255,7 +255,7 @@ impl Step<'_> {
         }
     }
 
-    /// The new value of an element that can be taken away; null takes it away too.
+    /// The new value of a removable element; null removes it too.
     fn clearable<T>(&mut self, read: fn(Value, &str, &mut Findings) -> Option<T>) -> Option<Option<T>> {
         match (self.operation, &self.value) {
             (Operation::Remove, _) | (_, Some(Value::Null)) => Some(None),
@@ -263,7 +263,7 @@ impl Step<'_> {
         }
     }
 
-    /// The new value of an element that is always there.
+    /// The new value of a required element.
     fn required<T>(&mut self, read: fn(Value, &str, &mut Findings) -> Option<T>) -> Option<T> {
         match self.operation {
             Operation::Remove => self.refuse(Problem::Required.to_string()),
@@ -271,7 +271,7 @@ impl Step<'_> {
         }
     }
 
-    /// A list of objects can be emptied and not be set, since no value may be a list of objects.
+    /// Empties a list of objects; it cannot be set, since no value may be a list of objects.
     fn clear(&mut self) -> Option<()> {
         match self.operation {
             Operation::Remove => Some(()),

@@ -1,5 +1,5 @@
-//! Requests as types. The contract has checked their shape, so that what is left to refuse here is what only the domain can
-//! tell: the form of an address, of an identifier, of a comparison.
+//! Requests as types. The contract has checked their shape, so only domain rules are left to refuse here: the form of
+//! an address, of an identifier, of a comparison.
 
 use super::Call;
 use crate::api::common::ApiError;
@@ -16,27 +16,27 @@ use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 use zeroize::Zeroizing;
 
-/// Marks messages that are meant for clients. All others may repeat what was sent.
+/// Marks messages that are safe for clients. All others may repeat values of the request.
 const RULE: &str = "rule: ";
-/// Told where a value is not of its type, which the contract tells first.
+/// Fallback for a value of the wrong type, which the contract rejects first.
 const WRONG_TYPE: &str = "is not of the type that it must be";
 
 /// Part of a request that a handler takes as an argument.
 pub(in crate::api::identity) trait FromCall: Sized {
-    /// Decodes it.
+    /// Decodes this part of the request.
     ///
     /// # Errors
     /// `Wrong`, naming the member.
     fn from_call(call: &mut Call) -> Result<Self, ApiError>;
 }
 
-/// The query.
+/// Query parameters as `T`.
 pub(in crate::api::identity) struct Parameters<T>(pub(in crate::api::identity) T);
 
-/// The attributes of the JSON:API document in the body; its identifier must be that of the path, if there is one.
+/// Attributes of the JSON:API document in the body; its identifier must match the path's, if there is one.
 pub(in crate::api::identity) struct Attributes<T>(pub(in crate::api::identity) T);
 
-/// The plain JSON body.
+/// Plain JSON body as `T`.
 pub(in crate::api::identity) struct Plain<T>(pub(in crate::api::identity) T);
 
 impl<T: DeserializeOwned> FromCall for Parameters<T> {
@@ -74,7 +74,7 @@ impl<T: DeserializeOwned> FromCall for Plain<T> {
     }
 }
 
-/// UUIDs are compared letter case aside; other identifiers differ in nothing else.
+/// UUIDs are compared ignoring letter case; other identifiers differ in nothing else.
 fn names_the_same(sent: &str, id: &str) -> bool {
     sent == id || sent.eq_ignore_ascii_case(id) && uuid::Uuid::try_parse(sent).is_ok()
 }
@@ -98,12 +98,12 @@ fn decode<T: DeserializeOwned>(value: Value, source: impl Fn(Vec<String>) -> Sou
     })
 }
 
-/// A value of the domain that is read from a text.
+/// A domain value that is parsed from a text.
 pub(in crate::api::identity) trait Parse: Sized {
-    /// Reads it.
+    /// Parses the text.
     ///
     /// # Errors
-    /// The rule that the text breaks, in words that read well behind the member's name.
+    /// The violated rule, in words that read well after the member's name.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
@@ -119,7 +119,7 @@ macro_rules! parsed_by_the_domain {
 
 parsed_by_the_domain!(EmailAddress, Phone, BirthDate, FeatureId);
 
-/// A member of a request that the domain reads.
+/// A member of a request, parsed by the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::api::identity) struct Parsed<T>(pub(in crate::api::identity) T);
 
@@ -136,7 +136,7 @@ impl Parse for Comparison {
     }
 }
 
-/// A comparison that is `<` or `>`.
+/// A comparison restricted to `<` or `>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::api::identity) struct Strict(pub(in crate::api::identity) Comparison);
 
@@ -146,7 +146,7 @@ impl Parse for Strict {
     }
 }
 
-/// A secret, which is wiped from memory when it is no longer needed.
+/// A secret, wiped from memory when dropped.
 #[derive(Default)]
 pub(in crate::api::identity) struct Secret(pub(in crate::api::identity) Zeroizing<String>);
 
@@ -156,7 +156,7 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A member that may be null: `Some(None)` for null, `None` where it was left out.
+/// A nullable member: `Some(None)` for null, `None` if absent.
 ///
 /// # Errors
 /// Those of the member.
@@ -168,13 +168,13 @@ where
     Option::<T>::deserialize(deserializer).map(Some)
 }
 
-/// Nothing is taken from the part: an operation without parameters or with an empty body.
+/// An operation without parameters or with an empty body.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(in crate::api::identity) struct Nothing {}
 
-/// A function that carries out an operation; what it takes is decoded before it is called.
+/// A function that carries out an operation; its arguments are decoded before the call.
 pub(in crate::api::identity) trait Handler<Arguments> {
-    /// Decodes the arguments and calls it.
+    /// Decodes the arguments and calls the handler.
     fn run(self, call: Call) -> BoxFuture<'static, Answered>;
 }
 

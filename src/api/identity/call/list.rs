@@ -1,4 +1,4 @@
-//! Lists: a query with its filters, a page of it, and how its rows are shown.
+//! Lists: filters, pagination, and the rendering of rows.
 
 use super::Call;
 use crate::api::common::ApiError;
@@ -10,34 +10,34 @@ use registrar_projections::query::TextKey;
 use registrar_projections::stamped::time_key;
 use registrar_projections::{Document, Query};
 
-/// Most rows of a page where the contract names no bound.
+/// Largest page where the contract sets no maximum.
 const LIMIT_MAX: u64 = 1_000;
 
 /// A page of documents.
 pub(in crate::api::identity) struct Paged<D> {
-    /// The documents, in order.
+    /// Documents of the page, in order.
     pub(in crate::api::identity) items: Vec<D>,
     total: u64,
     window: Window,
 }
 
 impl<D> Paged<D> {
-    /// The answer with each document shown.
+    /// Response with each document rendered by itself.
     pub(in crate::api::identity) fn show(&self, resource: impl FnMut(&D) -> Resource) -> Reply {
         Reply::Page(self.items.iter().map(resource).collect(), self.window, self.total)
     }
 
-    /// The answer with the whole page shown at once.
+    /// Response with the rows of the whole page.
     pub(in crate::api::identity) fn with(self, rows: Vec<Resource>) -> Reply {
         Reply::Page(rows, self.window, self.total)
     }
 }
 
 impl Call {
-    /// Answers a page of documents.
+    /// Answers with a page of documents.
     ///
     /// # Errors
-    /// `Wrong` beyond the bounds of a page; `Unavailable`.
+    /// `Wrong` for a page out of bounds; `Unavailable`.
     pub(in crate::api::identity) async fn list<D: Document>(
         &self,
         query: Query<D>,
@@ -46,7 +46,7 @@ impl Call {
         Ok(self.page(query).await?.show(resource))
     }
 
-    /// A page of documents, for rows that need to be shown with something beside.
+    /// A page of documents, for rows that need further data.
     ///
     /// # Errors
     /// As [`Call::list`].
@@ -56,10 +56,10 @@ impl Call {
         Ok(Paged { items: page.items, total: page.total, window })
     }
 
-    /// The page of a list that is at hand as a whole.
+    /// The requested page of a list in memory.
     ///
     /// # Errors
-    /// `Wrong` beyond the bounds of a page.
+    /// `Wrong` for a page out of bounds.
     pub(in crate::api::identity) fn part(&self, rows: Vec<Resource>) -> Answered {
         let window = self.window()?;
         let total = rows.len() as u64;
@@ -67,26 +67,26 @@ impl Call {
         Ok(Reply::Page(rows.into_iter().skip(skip).take(take).collect(), window, total))
     }
 
-    /// The page of a list in which nothing is found.
+    /// An empty page, for filters that cannot match.
     ///
     /// # Errors
-    /// `Wrong` beyond the bounds of a page.
+    /// `Wrong` for a page out of bounds.
     pub(in crate::api::identity) fn nothing(&self) -> Answered {
         self.part(vec![])
     }
 
-    /// Rows passed over and answered.
+    /// Offset and limit of the page.
     ///
     /// # Errors
-    /// `Wrong` beyond the bounds.
+    /// `Wrong` if out of bounds.
     pub(in crate::api::identity) fn window(&self) -> Result<Window, ApiError> {
         self.window_up_to(LIMIT_MAX)
     }
 
-    /// The same with another bound.
+    /// As [`Call::window`] with another maximum.
     ///
     /// # Errors
-    /// `Wrong` beyond the bounds.
+    /// `Wrong` if out of bounds.
     pub(in crate::api::identity) fn window_up_to(&self, max: u64) -> Result<Window, ApiError> {
         let bounded = |name: &str, max| {
             let number = self.arguments.number(name).filter(|number| *number <= max);
@@ -105,9 +105,9 @@ pub(in crate::api::identity) fn whole(rows: Vec<Resource>) -> Reply {
     Reply::Page(rows, Window { limit: total, offset: 0 }, total)
 }
 
-/// Filters that a request may leave out.
+/// Optional filters of a query.
 pub(in crate::api::identity) trait Narrow: Sized {
-    /// Narrows by what is given.
+    /// Applies `narrow` if a value is given.
     #[must_use]
     fn when<T>(self, given: Option<T>, narrow: impl FnOnce(Self, T) -> Self) -> Self {
         match given {
@@ -119,7 +119,7 @@ pub(in crate::api::identity) trait Narrow: Sized {
 
 impl<D: Document> Narrow for Query<D> {}
 
-/// Keeps documents whose time is as the comparisons say.
+/// Keeps documents whose time satisfies the comparisons.
 pub(in crate::api::identity) fn compared<D: Document>(
     query: Query<D>,
     key: &TextKey<D>,

@@ -1,5 +1,5 @@
-//! Things of a request, looked up together with the right to do something with them: not found where the caller does not
-//! see them, forbidden where the act is not allowed. No handler decides either by itself.
+//! Look-ups of resources together with the caller's rights: not found if the caller may not see them, forbidden if the
+//! act is not allowed. No handler decides either by itself.
 
 use super::Call;
 use crate::access::resource::{Guarded, Right};
@@ -11,11 +11,10 @@ use crate::security::{Event, Line};
 use std::sync::Arc;
 
 impl Call {
-    /// The thing that the path names.
+    /// The resource in the path.
     ///
     /// # Errors
-    /// 404 for one that is unknown or not seen; 403 where `act` is not allowed; 409 where the body names another one;
-    /// `Unavailable`.
+    /// 404 if unknown or hidden; 403 if `act` is not allowed; 409 if the body names another one; `Unavailable`.
     pub(in crate::api::identity) async fn load<R: Guarded>(&self, act: R::Act) -> Result<Arc<R>, ApiError> {
         let found = self.load_by::<R>(self.path_text(), act).await?;
         match &self.contradiction {
@@ -24,7 +23,7 @@ impl Call {
         }
     }
 
-    /// The same for a text that stands elsewhere and names what the operation is about.
+    /// As [`Call::load`] for a resource that the request names elsewhere.
     ///
     /// # Errors
     /// As [`Call::load`].
@@ -36,10 +35,10 @@ impl Call {
         self.rightful(text, act).await?.ok_or(ApiError::NotFound(R::NOT_FOUND))
     }
 
-    /// The thing that a member of the body or a parameter names.
+    /// The resource named by a member of the body or a parameter.
     ///
     /// # Errors
-    /// 400 at `source` for one that is unknown or not seen; 403 where `act` is not allowed; `Unavailable`.
+    /// 400 at `source` if unknown or hidden; 403 if `act` is not allowed; `Unavailable`.
     pub(in crate::api::identity) async fn named<R: Guarded>(
         &self,
         source: Source,
@@ -50,7 +49,7 @@ impl Call {
         found.ok_or_else(|| ApiError::Wrong(vec![Wrong::at(source, R::NAMES_NONE)]))
     }
 
-    /// The thing that a filter names, if the caller sees it; what is not seen finds nothing.
+    /// The resource named by a filter, if the caller sees it; a hidden one matches nothing.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -61,10 +60,10 @@ impl Call {
         Ok(self.looked_up(&id.to_string(), R::SEE).await?.map(|(found, _)| found))
     }
 
-    /// The thing of a filter whose results are for those who may `act` on it; what is not seen finds nothing.
+    /// The resource of a filter whose results require `act` on it; a hidden one matches nothing.
     ///
     /// # Errors
-    /// 403 where the caller sees it and `act` is not allowed; `Unavailable`.
+    /// 403 if the caller sees it and `act` is not allowed; `Unavailable`.
     pub(in crate::api::identity) async fn rightful<R: Guarded>(
         &self,
         text: &str,
@@ -77,7 +76,7 @@ impl Call {
         }
     }
 
-    /// Whether the caller may do something with a thing at hand.
+    /// Whether the caller may `act` on a loaded resource.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -96,13 +95,13 @@ impl Call {
         Ok(Some((found, right)))
     }
 
-    /// The refusal of an act on something that the caller sees.
+    /// The 403 for an act on a resource that the caller sees.
     #[must_use]
     pub(in crate::api::identity) fn forbidden(&self) -> ApiError {
         denied(self.operation)
     }
 
-    /// Lets those pass for whom an operation is that is about nothing in particular.
+    /// Requires a right that concerns no particular resource.
     ///
     /// # Errors
     /// `Forbidden`.

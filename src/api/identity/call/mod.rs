@@ -37,41 +37,41 @@ use std::time::Instant;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Content types of bodies: plain, and of documents.
+/// Content types of request bodies: plain JSON, and JSON:API.
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/vnd.api+json"];
 
-/// The answer of a handler.
+/// Result of a handler.
 pub(super) type Answered = Result<Reply, ApiError>;
 
-/// A call, checked against the published shape of its operation.
+/// A call, checked against the published contract of its operation.
 pub(super) struct Call {
     /// The server.
     pub(super) app: AppState,
-    /// The request as it is known from outside.
+    /// Facts about the request known from outside.
     pub(super) facts: RequestFacts,
-    /// The caller; public operations have none.
+    /// The caller; `None` for public operations.
     pub(super) caller: Option<Caller>,
     /// The grants of the caller.
     pub(super) holder: Holder,
     operation: &'static str,
-    /// Recorded with every change; only [`write`] hands it out.
+    /// Context recorded with every change; only [`write`] hands it out.
     context: RequestContext,
     arguments: Arguments,
-    /// The body; null if there is none.
+    /// The body; null if absent.
     body: Value,
-    /// An identifier in the body that is not the one of the path, which is told once the path names something.
+    /// An identifier in the body that differs from the path's, reported once the path's resource is found.
     contradiction: Option<Wrong>,
-    /// Whether the body is plain JSON and no document.
+    /// Whether the body is plain JSON, not a JSON:API document.
     plain: bool,
     path_id: Option<String>,
     if_match: IfMatch,
 }
 
 impl Call {
-    /// Reads a request and checks it.
+    /// Reads and validates a request.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All violations.
     pub(super) async fn read(operation: &'static Operation, request: Request) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
         let missing = || ApiError::internal("an operation stands outside the boundary");
@@ -113,13 +113,13 @@ impl Call {
         })
     }
 
-    /// The documents, as of when the caller was let in or later.
+    /// Documents as of the authentication of the caller or later.
     #[must_use]
     pub(super) fn documents(&self) -> &Documents {
         self.caller.as_ref().map_or(&self.app.node.documents, |caller| &caller.documents)
     }
 
-    /// The user with an identifier, as they stand now.
+    /// The user with an identifier, at the current head.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -127,13 +127,13 @@ impl Call {
         find_user(self.documents(), &id.to_string()).await
     }
 
-    /// The decider about access.
+    /// Access decisions of this node.
     #[must_use]
     pub(super) fn access(&self) -> Access {
         Access::new(self.documents().clone())
     }
 
-    /// The caller as a user; 403 for one who is none.
+    /// The caller as a user; 403 for other callers.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -147,26 +147,26 @@ impl Call {
         self.holder.user_id() == Some(user)
     }
 
-    /// The organization in which the caller acts at present.
+    /// The organization in which the caller currently acts.
     #[must_use]
     pub(super) fn organization(&self) -> Option<OrganizationId> {
         let own = self.caller.as_ref()?.principal.organization.as_deref()?;
         Uuid::try_parse(own).ok().map(OrganizationId)
     }
 
-    /// The identifier in the path as it was sent.
+    /// The identifier in the path, as sent.
     #[must_use]
     pub(super) fn path_text(&self) -> &str {
         self.path_id.as_deref().unwrap_or_default()
     }
 
-    /// A text beside the document that was sent.
+    /// A text in the `meta` of the request document.
     #[must_use]
     pub(super) fn meta_text(&self, name: &str) -> Option<Zeroizing<String>> {
         self.body["meta"][name].as_str().map(|text| Zeroizing::new(text.to_owned()))
     }
 
-    /// The current organization: the one that the query names, else that of the session, else the caller's default.
+    /// The current organization: from the query, else of the session, else the caller's default.
     #[must_use]
     pub(super) fn current_organization(&self) -> Option<OrganizationId> {
         let named = self.arguments.text("organization-id").and_then(|id| Uuid::try_parse(id).ok()).map(OrganizationId);
@@ -174,10 +174,10 @@ impl Call {
         named.or_else(|| self.organization()).or_else(default)
     }
 
-    /// Counts the look-up of an address that the caller does not see.
+    /// Counts the look-up of an address that is hidden from the caller.
     ///
     /// # Errors
-    /// `TooManyRequests` beyond what a caller may look up. Those who see everybody learn nothing by it.
+    /// `TooManyRequests` beyond the caller's rate. Callers who see every user learn nothing by it.
     pub(super) fn count_lookup(&self) -> Result<(), ApiError> {
         if self.holder.sees_everybody() {
             return Ok(());
@@ -186,7 +186,7 @@ impl Call {
         self.app.lookups.accept(actor, Instant::now()).map_err(limits::too_many)
     }
 
-    /// The caller as the owner of an account: a user, or an admin.
+    /// The caller as an account owner: a user, or an admin.
     ///
     /// # Errors
     /// `Forbidden` for programs with an API key and for narrowed tokens; `Unavailable`.
@@ -194,20 +194,21 @@ impl Call {
         if let Some(user) = self.holder.as_user() {
             return Ok(Person::User(Arc::clone(user)));
         }
-        // A token that is narrowed to an organization does not reach the account of its admin.
+        // A token narrowed to an organization does not reach its admin's account.
         let whole = self.caller.as_ref().filter(|caller| caller.principal.organization.is_none());
         let admin = whole.and_then(|caller| caller.principal.admin_id).ok_or_else(|| self.forbidden())?;
         let admin = self.documents().find::<AdminDocument>(&admin.to_string()).await?.value;
         admin.map(Person::Admin).ok_or_else(|| self.forbidden())
     }
 
-    /// Whether the caller acts for somebody else.
+    /// Whether the caller acts on behalf of another user.
     #[must_use]
     pub(super) fn acts_for_another(&self) -> bool {
         self.context.acts_for_another()
     }
 
-    /// Refuses callers that act for somebody else: what follows changes an address, a password, a second factor or a role.
+    /// Refuses callers that act on behalf of another user: the operation changes an address, a password, a second
+    /// factor or a role.
     ///
     /// # Errors
     /// `Forbidden`.
@@ -215,13 +216,13 @@ impl Call {
         own_acts_only(&self.context).map_err(|_| self.forbidden())
     }
 
-    /// Where the request came from, for acts of people whose key can seal it.
+    /// Origin of the request, for events of people whose key can encrypt it.
     #[must_use]
     pub(super) fn origins(&self) -> Origins {
         Origins { ip_address: self.facts.ip_address.clone(), user_agent: self.facts.user_agent.clone() }
     }
 
-    /// The session that the caller acts in.
+    /// Session of the caller.
     #[must_use]
     pub(super) fn session_id(&self) -> Option<SessionId> {
         self.caller.as_ref()?.principal.session
@@ -229,7 +230,7 @@ impl Call {
 }
 
 impl Reply {
-    /// The reply as it is remembered.
+    /// The reply in its remembered form.
     #[must_use]
     pub(super) fn to_answer(&self) -> Answer {
         let (status, content_type, body) = self.parts();
@@ -243,8 +244,8 @@ impl Reply {
     }
 }
 
-/// The circumstances of a call without a caller: the system acts. The client's address is personal, and no key could seal
-/// it.
+/// Context of a call without a caller: the system is the actor. The client's address is personal, and there is no key
+/// to encrypt it.
 fn anonymous(facts: &RequestFacts, slot: Option<&PublicSlot>) -> RequestContext {
     let mut context = RequestContext::system();
     context.metadata.request_id.clone_from(&facts.request_id);
@@ -252,7 +253,7 @@ fn anonymous(facts: &RequestFacts, slot: Option<&PublicSlot>) -> RequestContext 
     context
 }
 
-/// The body; `None` if there is none, which a null is not.
+/// The body; `None` if absent, unlike a null.
 async fn read_json(parts: &Parts, body: Body) -> Result<Option<Value>, ApiError> {
     let typed = parts.headers.contains_key(CONTENT_TYPE);
     let unsupported = ApiError::UnsupportedMediaType { expected: CONTENT_TYPES[0] };
@@ -274,7 +275,7 @@ async fn read_json(parts: &Parts, body: Body) -> Result<Option<Value>, ApiError>
 }
 
 impl Call {
-    /// An answer as it goes out.
+    /// The HTTP response.
     pub(super) fn respond(answered: Answered) -> axum::response::Response {
         answered.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
     }

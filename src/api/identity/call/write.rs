@@ -1,6 +1,6 @@
-//! Writes: a command or a process is carried out together with its answer, so that a request with an idempotency key is
-//! remembered if and only if its events are stored. The circumstances of a request are handed out here and nowhere else,
-//! so that no handler can write past it.
+//! Writes: a command or a process is carried out together with its response, so that a request with an idempotency key
+//! is remembered if and only if its events are stored. The context of a request is handed out here and nowhere else, so
+//! that no handler can write past it.
 
 use super::{Answered, Call};
 use crate::access::resource::Guarded;
@@ -21,10 +21,10 @@ use std::future::Future;
 use zeroize::Zeroizing;
 
 impl Call {
-    /// Carries out a write whose answer is known before.
+    /// Carries out a write whose response is known in advance.
     ///
     /// # Errors
-    /// Those of the act. Nothing is stored then.
+    /// Those of the act; then nothing is stored.
     pub(in crate::api::identity) async fn commit<'c, T, E, Act>(
         &'c self,
         reply: Reply,
@@ -40,7 +40,7 @@ impl Call {
         Ok(reply)
     }
 
-    /// Carries out a write that is answered from what it leaves; `None` where nothing was different.
+    /// Carries out a write whose response is rendered from its outcome; `None` if nothing changed.
     ///
     /// # Errors
     /// As [`Call::commit`].
@@ -58,8 +58,8 @@ impl Call {
         Ok(render(&outcome))
     }
 
-    /// Carries out a write that is answered with the document `key` as it leaves it. Where nothing was different the
-    /// document is read again: what was read before may be older than what the decision saw.
+    /// Carries out a write and answers with the resulting document `key`. If nothing changed, the document is read
+    /// again: the one read before may be older than the state of the decision.
     ///
     /// # Errors
     /// As [`Call::commit`]; `NotFound` if the document is gone by then.
@@ -89,7 +89,7 @@ impl Call {
         }
     }
 
-    /// Carries out a command on one aggregate and answers with its document, which has the same identifier.
+    /// Carries out a command on one aggregate and answers with its document of the same identifier.
     ///
     /// # Errors
     /// As [`Call::commit_document`]; `PreconditionFailed` if the client named another revision than `revision`.
@@ -116,15 +116,15 @@ impl Call {
         .await
     }
 
-    /// The version that a command must meet, if the client named one.
+    /// The version that a command must meet, if the client set a precondition.
     ///
     /// # Errors
-    /// `PreconditionFailed` if `current` is none of those that the client named.
+    /// `PreconditionFailed` if `current` is not among the client's revisions.
     pub(in crate::api::identity) fn expected(&self, current: impl Into<Revision>) -> Result<Option<u64>, ApiError> {
         self.if_match.expected(current)
     }
 
-    /// The refusal of a write. A lost race is a failed precondition where the client named a version.
+    /// Error of a write. A lost race is a failed precondition if the client named a version.
     fn refused(&self, error: ApiError) -> ApiError {
         match error {
             ApiError::VersionConflict if self.if_match != IfMatch::Any => ApiError::PreconditionFailed,
@@ -134,7 +134,7 @@ impl Call {
         }
     }
 
-    /// Signs somebody in; the answer is committed with the session.
+    /// Signs a person in; the response is committed with the session.
     ///
     /// # Errors
     /// Those of [`Desk::sign_in`].
@@ -151,7 +151,7 @@ impl Call {
         self.desk().sign_in(&self.context, &self.origins(), credentials, wish, before).await
     }
 
-    /// Compares a password with that of somebody who is signed in. A wrong one is counted, and nothing else is stored.
+    /// Checks the password of a person who is signed in. A wrong one is counted, and nothing else is stored.
     ///
     /// # Errors
     /// Those of [`Desk::confirm`].
@@ -163,8 +163,8 @@ impl Call {
         self.desk().confirm(&self.context, person, password).await
     }
 
-    /// Ends a session whose refresh token was exchanged before, and tells whether it did. Whoever shows it is not known, and
-    /// nothing is remembered as the answer.
+    /// Ends a session whose refresh token was already exchanged; returns whether it did. The client is not
+    /// authenticated, so no response is remembered.
     ///
     /// # Errors
     /// Those of [`sessions::end_if_spent`].
@@ -185,7 +185,7 @@ impl Call {
         }
     }
 
-    /// Has the answer remembered with the events that it comes with, for a request with an idempotency key.
+    /// Commits the response with its events, for a request with an idempotency key.
     fn remember(&self, answer: impl Fn(&Outcome) -> Option<Reply> + Send + Sync + 'static) {
         if let Some(slot) = self.context.answer.as_deref() {
             slot.answer_with(move |outcome| answer(outcome).map(|reply| reply.to_answer()));

@@ -1,8 +1,7 @@
-//! The shapes of the dialect, as they are published: what each operation takes is read from there and not written down a
-//! second time, so that an operation costs its meaning only.
+//! The published contract of the dialect: the inputs of each operation are read from it and not written down a second
+//! time, so that an operation costs its meaning only.
 //!
-//! Everything wrong with a request is found at once. Nothing that was sent is repeated in an answer, since it may be
-//! personal.
+//! All problems of a request are found at once. Responses repeat no values of the request, since these may be personal.
 
 use crate::api::common::error::{Source, Wrong};
 use axum::http::Method;
@@ -13,9 +12,9 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{LazyLock, OnceLock};
 
-/// Most things that are told to be wrong; who sends more than that learns no more from the rest.
+/// Most findings reported; a client gains nothing from more.
 const FINDINGS_MAX: usize = 50;
-/// Longest name that is repeated to the client, in characters.
+/// Longest name repeated to the client, in characters.
 const NAME_LENGTH_MAX: usize = 200;
 
 /// The published operations.
@@ -27,15 +26,15 @@ pub static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
 /// Operations by their identifiers.
 pub struct Contract(HashMap<String, Operation>);
 
-/// What an operation takes.
+/// An operation and its inputs.
 pub struct Operation {
-    /// Its identifier.
+    /// Published `operationId`.
     pub id: String,
-    /// Its method.
+    /// HTTP method.
     pub method: Method,
-    /// Its path, with parameters in braces.
+    /// Path, with parameters in braces.
     pub path: String,
-    /// The groups of operations that it belongs to.
+    /// OpenAPI tags.
     pub tags: Vec<String>,
     parameters: Vec<Parameter>,
     body: Option<Body>,
@@ -49,13 +48,13 @@ struct Parameter {
     shape: Shape,
 }
 
-/// How the text of a parameter is read.
+/// How the text of a parameter is parsed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,
     Integer,
     Boolean,
-    /// May be given again and again.
+    /// Repeatable.
     Texts,
 }
 
@@ -64,24 +63,24 @@ struct Body {
     shape: Shape,
 }
 
-/// What a request brought, checked against its operation; parameters that were left out have their defaults.
+/// Arguments of a request, checked against its operation; absent parameters have their defaults.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Arguments(Map<String, Value>);
 
 impl Arguments {
-    /// A text.
+    /// Argument that is a text.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).and_then(Value::as_str)
     }
 
-    /// A number from 0 up.
+    /// Argument that is a non-negative number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
         self.0.get(name).and_then(Value::as_u64)
     }
 
-    /// All of them as one object, to be decoded.
+    /// All arguments as one object, for decoding.
     #[must_use]
     pub fn to_value(&self) -> Value {
         Value::Object(self.0.clone())
@@ -121,9 +120,9 @@ impl Contract {
     }
 }
 
-/// A schema, made ready for use when it is first used: most operations of a server are called rarely.
+/// A schema, compiled at its first use: most operations of a server are called rarely.
 struct Shape {
-    /// The schema with what it refers to.
+    /// The schema with the schemas that it refers to.
     schema: Value,
     validator: OnceLock<Validator>,
 }
@@ -154,7 +153,7 @@ impl Shape {
     }
 }
 
-/// What a schema refers to, and what that refers to.
+/// Collects the schemas that a schema refers to, recursively.
 fn gather(schema: &Value, components: &Value, gathered: &mut Map<String, Value>) {
     match schema {
         Value::Object(members) => {
@@ -202,7 +201,7 @@ impl Parameter {
         match self.kind {
             Kind::Integer => {
                 let whole = text.split_once('.').map_or(&*text, |(whole, rest)| {
-                    // A whole number may be written with a point, as clients do that know numbers of one kind only.
+                    // Whole numbers may have a point, for clients with a single number type.
                     if !rest.is_empty() && rest.bytes().all(|digit| digit == b'0') { whole } else { "" }
                 });
                 let digits = whole.strip_prefix('-').unwrap_or(whole);
@@ -222,7 +221,7 @@ impl Parameter {
 impl Body {
     fn of(declared: &Value, components: &Value) -> Option<Self> {
         let mut schema = declared.get("content")?.as_object()?.values().next()?.get("schema")?.clone();
-        // An object of which nothing is said is an empty one.
+        // An object without declared members is an empty one.
         if schema == json!({ "type": "object" }) {
             schema = json!({ "type": "object", "properties": {}, "additionalProperties": false });
         }
@@ -243,10 +242,10 @@ impl Operation {
             });
     }
 
-    /// Reads the query of a request.
+    /// Parses the query of a request.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All violations.
     pub fn arguments(&self, query: &str) -> Result<Arguments, Vec<Wrong>> {
         let mut wrong = Vec::new();
         let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -273,7 +272,7 @@ impl Operation {
                 Ok(value) => {
                     let found = declared.shape.validator().iter_errors(&value);
                     wrong.extend(found.flat_map(|error| details(&error)).map(|(_, detail)| {
-                        // Of a list the element does not matter: it has one name.
+                        // The index within a list does not matter: all elements have one name.
                         Wrong::at(parameter(&declared.name), detail)
                     }));
                     arguments.insert(declared.name.clone(), value);
@@ -285,11 +284,11 @@ impl Operation {
         reported(wrong).map_or(Ok(Arguments(arguments)), Err)
     }
 
-    /// Checks a body; `None` where there is none. Whole numbers that are written with a point or an exponent are answered as
-    /// whole numbers.
+    /// Validates a body; `None` if absent. Whole numbers written with a point or an exponent are returned as whole
+    /// numbers.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// All violations.
     pub fn body(&self, body: Option<Value>) -> Result<Value, Vec<Wrong>> {
         let wrong = match (&self.body, &body) {
             (None, _) => vec![],
@@ -308,7 +307,7 @@ impl Operation {
     }
 }
 
-/// Turns every number that is whole and exact as a floating-point number into a whole number.
+/// Converts numbers that are whole, and exact in floating point, to whole numbers.
 fn whole_numbers(value: &mut Value) {
     /// Largest whole number up to which floating-point numbers are exact.
     const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
@@ -326,7 +325,7 @@ fn whole_numbers(value: &mut Value) {
     }
 }
 
-/// Decodes a name or value; nothing for what is not UTF-8, has a `%` without two hexadecimal digits, or U+0000.
+/// Decodes a name or value; `None` if it is not UTF-8, has a `%` without two hexadecimal digits, or U+0000.
 fn decoded(text: &str) -> Option<String> {
     let complete =
         text.split('%').skip(1).all(|rest| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit));
@@ -339,7 +338,7 @@ fn parameter(name: &str) -> Source {
     Source::Parameter(name.chars().take(NAME_LENGTH_MAX).collect())
 }
 
-/// The findings that are reported: each once, and no more than a client can use.
+/// Findings for the response: without duplicates, and no more than a client can use.
 fn reported(wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
     let mut reported: Vec<Wrong> = Vec::new();
     for one in wrong.into_iter().take(FINDINGS_MAX) {
@@ -350,7 +349,7 @@ fn reported(wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
     (!reported.is_empty()).then_some(reported)
 }
 
-/// What an error of a body is, as it is told.
+/// Messages for a validation error of a body.
 fn of_body(error: &ValidationError<'_>) -> Vec<Wrong> {
     let told = details(error).into_iter().map(|(pointer, detail)| {
         let contradicts = matches!(error.kind(), ValidationErrorKind::Constant { .. }) && pointer == "/data/type";
@@ -359,7 +358,7 @@ fn of_body(error: &ValidationError<'_>) -> Vec<Wrong> {
     told.collect()
 }
 
-/// Where and what an error is. An alternative that comes closest speaks for all.
+/// Place and message of an error. The closest alternative speaks for all.
 fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
     use ValidationErrorKind as Kind;
     let at = error.instance_path().as_str().to_owned();
@@ -399,12 +398,12 @@ fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
     }
 }
 
-/// A value of the contract as messages name it.
+/// A value of the contract in messages.
 fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A member's name within a JSON Pointer (RFC 6901 3).
+/// A member name escaped for a JSON Pointer (RFC 6901 3).
 fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }

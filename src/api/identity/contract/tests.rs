@@ -4,7 +4,7 @@ fn operation(id: &str) -> &'static Operation {
     CONTRACT.operation(id).expect("an operation")
 }
 
-/// Where something is wrong, in the order found.
+/// Places of the findings, in order.
 fn sources(wrong: Vec<Wrong>) -> Vec<String> {
     let text = |source| match source {
         Source::Pointer(text) | Source::Parameter(text) => text,
@@ -24,7 +24,7 @@ fn wrong_in_body(id: &str, body: Value) -> Vec<String> {
 
 #[test]
 fn every_published_operation_is_there() {
-    // Those that are published, and five beside them: without these sessions cannot be looked at and ended, nor a task
+    // The published operations, and five more: without these sessions could not be listed and ended, nor tasks
     // followed.
     assert_eq!(CONTRACT.operations().count(), 158 + 5);
     for operation in CONTRACT.operations() {

@@ -1,4 +1,4 @@
-//! Features: the catalogue, what is on for a subject, and the users who were given one.
+//! Features: the catalogue, the features enabled for a subject, and the users with a setting of their own.
 
 mod settings;
 
@@ -69,7 +69,7 @@ pub(super) struct Assignment {
     force: bool,
 }
 
-/// The catalogue; with a subject, what is on for it.
+/// The catalogue; with a subject, the features as enabled for it.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let query = Query::<FeatureDocument>::sorted(&BY_CREATION, Direction::Ascending)
         .when(wanted.assignable, |query, assignable| query.equal(&ASSIGNABLE, assignable.to_string()));
@@ -77,15 +77,15 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     if subjects.is_empty() {
         return call.list(query, resource).await;
     }
-    // The effective value is no key. The whole catalogue is read for it, which holds what developers have ever switched
-    // and so stays short, whatever the number of users.
+    // The effective value is not an index key. The whole catalogue is read for it; it holds the flags that developers
+    // have ever introduced and so stays short, whatever the number of users.
     let catalogue = call.documents().page(query.uncounted()).await?.value.items;
     let on = catalogue.iter().filter(|feature| subjects.iter().all(|said| said.is_on(feature)));
     call.part(on.map(resource).collect())
 }
 
-/// The settings that count for the subjects of the query; `None` if one of them is not seen. An organization beside a user
-/// is where the user is looked at; otherwise that is the organization of the session.
+/// Settings in effect for the subjects of the query; `None` if the caller does not see one of them. An organization
+/// beside a user is the context of the user's settings; otherwise the session's organization is.
 async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, ApiError> {
     let node = &call.app.node;
     if let Some(organization) = wanted.organization
@@ -125,8 +125,7 @@ async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, Api
     Ok(Some(said))
 }
 
-/// The organization of the caller's session. The principal of those who administer the system does not tell it, since they
-/// reach every one.
+/// Organization of the caller's session. The principal of system admins lacks it, since they reach every organization.
 async fn session_organization(call: &Call) -> Result<Option<OrganizationId>, ApiError> {
     let Some(session) = call.session_id() else { return Ok(call.organization()) };
     let found = call.documents().find::<SessionDocument>(&session.to_string()).await?.value;
@@ -158,7 +157,7 @@ pub(super) async fn add_users(call: Call, Plain(asked): Plain<Assignment>) -> An
     let feature = call.load::<FeatureDocument>(CatalogueAct::Change).await?;
     let users = asked.users.existing(&call).await?;
     let switch = asked.state.unwrap_or(Switch::Enabled);
-    // Settings do not show in the feature.
+    // Settings are not part of the feature's resource.
     call.commit(Reply::created(resource(&feature)), |node, context| {
         features::assign(node, context, &feature.id, &users, switch, asked.force)
     })

@@ -1,4 +1,4 @@
-//! Settings of features as resources of their own: those of organizations, and those of users.
+//! Feature settings as resources: of organizations, and of users.
 
 use crate::access::resource::{CatalogueAct, Guarded, OrganizationAct, UserAct};
 use crate::api::common::ApiError;
@@ -96,7 +96,7 @@ pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters):
             if call.is(user) || call.holder.holds_everything() {
                 query
             } else {
-                // Settings within other organizations are for those who administer these.
+                // Only admins of another organization may see settings within it.
                 let own = administered(&call).into_iter().chain([String::new()]);
                 query.one_of(&ORGANIZATION_ID, own.collect())
             }
@@ -104,7 +104,7 @@ pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters):
         Subject::Member(user) => query.equal(&USER_ID, user.to_string()).one_of(&ORGANIZATION_ID, administered(&call)),
         Subject::Unknown => return call.nothing(),
         Subject::Anybody if call.holder.holds_everything() => query,
-        // Of an organization its admins see those of everybody; others see their own.
+        // Admins of an organization see every user's settings in it; others see their own.
         Subject::Anybody if filters.within.is_some_and(|within| call.holder.is_admin(within)) => query,
         Subject::Anybody => query.equal(&USER_ID, call.user()?.profile.id.to_string()),
     };
@@ -122,15 +122,15 @@ fn settings(target: &str, feature: Option<String>) -> Settings {
     query.when(feature, |query, feature| query.equal(&FEATURE_ID, feature))
 }
 
-/// The organizations that the caller administers, as keys hold them.
+/// Organizations that the caller administers, as index keys.
 fn administered(call: &Call) -> Vec<String> {
     let own = call.holder.organizations().filter(|organization| call.holder.is_admin(*organization));
     own.map(|organization| organization.to_string()).collect()
 }
 
-/// The user that a list is about.
+/// User whose settings are listed.
 enum Subject {
-    /// One whose account is the caller's, or is administered by the caller.
+    /// A user whose account is the caller's, or is administered by the caller.
     Account(UserId),
     /// A member of an organization that the caller administers.
     Member(UserId),
@@ -138,7 +138,7 @@ enum Subject {
     Anybody,
 }
 
-/// A user named twice is one and the same, or none.
+/// The user named by identifier, by address, or by both; unknown if these differ.
 async fn subject(call: &Call, id: Option<UserId>, email: Option<&str>) -> Result<Subject, ApiError> {
     let found = match (id, email) {
         (None, None) => return Ok(Subject::Anybody),
@@ -192,7 +192,7 @@ pub(in crate::api::identity) async fn create_user(call: Call, Attributes(new): A
     create(&call, feature, new.state, target, new.force, related).await
 }
 
-/// Tells every attribute that names nothing.
+/// Reports every attribute that names no existing resource.
 fn check<const N: usize>(attributes: [(&str, bool, &str); N]) -> Result<(), ApiError> {
     let wrong = attributes.into_iter().filter(|(_, fits, _)| !fits);
     let wrong: Vec<_> = wrong.map(|(name, _, detail)| Wrong::attribute(name, detail)).collect();
@@ -249,13 +249,13 @@ fn is_users(target: Target) -> bool {
     !is_organizations(target)
 }
 
-/// The setting of the path, of the kind that the path is for.
+/// The setting in the path, of the kind that the path is for.
 async fn load(
     call: &Call,
     act: CatalogueAct,
     kind: fn(Target) -> bool,
 ) -> Result<Arc<FeatureSettingDocument>, ApiError> {
-    // A setting of the other kind is not found, whatever the caller may.
+    // A setting of the other kind is not found, regardless of the caller's rights.
     let setting = call.load::<FeatureSettingDocument>(CatalogueAct::See).await?;
     if !kind(setting.setting.target) {
         return Err(NO_SETTING);

@@ -1,4 +1,4 @@
-//! People who could come to a group.
+//! People eligible for a group.
 
 use super::super::call::{Answered, Call, Parameters};
 use super::super::documents::{Reply, Window};
@@ -31,21 +31,21 @@ pub(in crate::api::identity) struct Filters {
     invite: Option<String>,
 }
 
-/// The people that are asked for.
+/// Kind of people and nodes of the request.
 struct Wanted {
     organization: OrganizationId,
-    /// Nodes that somebody could come to; not empty.
+    /// Nodes that people could be added to; not empty.
     nodes: BTreeSet<GroupId>,
     window: Window,
     filters: Filters,
 }
 
-/// Some of the people, and how many there are.
+/// A page of people, and their total count.
 type People = (Vec<Value>, u64);
 
-/// Users or individuals of the organization whom the caller sees and who are not yet in the group as what they would come
-/// as. With `for-children` those who are not yet in all nodes of the group's subtree that could take them, itself included:
-/// for each of them there is a node to go to. Where nothing can take anybody, nobody is eligible.
+/// Users or individuals of the organization whom the caller sees and who do not yet have the requested post in the
+/// group. With `for-children` those who lack it in at least one node of the group's subtree, the group included, that
+/// accepts such people. If no node accepts them, the list is empty.
 pub(in crate::api::identity) async fn list_eligible(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
     let (group, window) = (call.load::<GroupDocument>(GroupAct::Change).await?, call.window()?);
     let taking = match filters.member_type.as_str() {
@@ -66,7 +66,7 @@ pub(in crate::api::identity) async fn list_eligible(call: Call, Parameters(filte
     Ok(Reply::Plain(StatusCode::OK, json!({ "data": people, "meta": window.meta(total) })))
 }
 
-/// The nodes that somebody could come to.
+/// Nodes that people could be added to.
 async fn nodes(
     call: &Call,
     group: &GroupDocument,
@@ -108,7 +108,7 @@ async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
     };
     let mut query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending);
     query.filters = seen.filters;
-    // Names and contacts are those of the user whose primary individual it is.
+    // Names and contacts belong to the user whose primary individual it is.
     let everybody = || Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending);
     if !&wanted.filters.text.trim().is_empty() {
         let named = everybody().search(&users::SEARCH, &wanted.filters.text);
@@ -127,7 +127,7 @@ async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
     Ok((people.collect(), page.total))
 }
 
-/// Users who have the post in every node already. There are few in any one.
+/// Users who already have the post in every node. Few have one in any node.
 async fn users_in_all(documents: &Documents, wanted: &Wanted, post: Post) -> JournalResult<Vec<String>> {
     let Some(first) = wanted.nodes.first() else { return Ok(vec![]) };
     let query = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending)
@@ -140,11 +140,11 @@ async fn users_in_all(documents: &Documents, wanted: &Wanted, post: Post) -> Jou
     Ok(found.map(|user| user.profile.id.to_string()).collect())
 }
 
-/// Individuals that are in every node already, looked for where the fewest are.
+/// Individuals that are already in every node, searched from the node with the fewest.
 async fn individuals_in_all(documents: &Documents, wanted: &Wanted) -> JournalResult<Vec<String>> {
     let counts = documents.find_all::<CountDocument>(wanted.nodes.iter().map(ToString::to_string)).await?;
     let Some(fewest) = counts.iter().min_by_key(|count| count.individuals) else { return Ok(vec![]) };
-    // Where nobody ever was there is no count.
+    // A node that never had individuals has no count.
     if fewest.individuals == 0 || counts.len() < wanted.nodes.len() {
         return Ok(vec![]);
     }

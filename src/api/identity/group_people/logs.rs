@@ -1,4 +1,4 @@
-//! The log of those who came to groups and left them.
+//! Log of people added to groups and removed from them.
 
 use super::super::call::{Answered, Call, Parameters};
 use super::super::documents::Resource;
@@ -31,9 +31,9 @@ pub(in crate::api::identity) async fn list_logs(call: Call, Parameters(scope): P
 }
 
 impl Scope {
-    /// The rows that are asked for, newest first. Every identifier that is given must be of something that the caller sees,
-    /// and one of them of something whose log they may read: a group they manage, an organization they administer, or an
-    /// individual, of which they then get what happened in groups that they manage.
+    /// The requested rows, newest first. The caller must see the resource of every given identifier, and may read the
+    /// log of at least one: a group they manage, an organization they administer, or an individual, whose rows are then
+    /// limited to groups that they manage.
     async fn query(&self, call: &Call) -> Result<Query<LogDocument>, ApiError> {
         let individuals: Vec<_> = [self.individual, self.only].into_iter().flatten().collect();
         if self.group.is_none() && self.organization.is_none() && individuals.is_empty() {
@@ -42,7 +42,8 @@ impl Scope {
         let mut query = Query::<LogDocument>::sorted(&groups::LATEST_FIRST, Direction::Descending);
         let mut readable = false;
         if let Some(group) = self.group {
-            // A log is read by those who manage the group. Who may only look at it has no other way to it either.
+            // Only managers of a group read its log. Callers who may only see the group have no other access to it
+            // either.
             let group = call.load_by::<GroupDocument>(&group.to_string(), GroupAct::Change).await?;
             readable = true;
             query = query.equal(&groups::GROUP_ID, group.id.to_string());
@@ -69,7 +70,7 @@ impl Scope {
 }
 
 fn row(row: &LogDocument) -> Resource {
-    // The system, and an author who is named by something else than a UUID, has the nil UUID.
+    // The system, and an author whose identifier is not a UUID, get the nil UUID.
     let author = match &row.author {
         Author::Somebody(id) => Uuid::try_parse(id).unwrap_or_default(),
         Author::System => Uuid::nil(),

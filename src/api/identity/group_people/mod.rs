@@ -1,4 +1,4 @@
-//! People in groups: the lists of them, and how they come and leave.
+//! People in groups: listing, adding and removing them.
 
 mod eligible;
 mod logs;
@@ -74,7 +74,7 @@ pub(super) async fn list_leaders(call: Call, Parameters(listed): Parameters<List
 }
 
 impl Listed {
-    /// The group whose people a list is of.
+    /// The group whose people are listed.
     async fn group(&self, call: &Call) -> Result<Arc<GroupDocument>, ApiError> {
         call.load_by::<GroupDocument>(&self.individual_group_id.to_string(), GroupAct::See).await
     }
@@ -133,7 +133,7 @@ async fn appoint(call: Call, asked: Staff, post: Post) -> Answered {
         .await
 }
 
-/// Users without the post are passed over, known or not: with that nobody learns who is known.
+/// Users without the post are skipped, known or not: so the response does not disclose which users exist.
 async fn relieve(call: Call, asked: Staff, post: Post) -> Answered {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     let users = asked.users.known(&call).await?;
@@ -145,7 +145,7 @@ async fn relieve(call: Call, asked: Staff, post: Post) -> Answered {
         .await
 }
 
-/// The group that people are to leave: one of the same organization that the caller may change as well.
+/// The group that people leave in a move: one of the same organization that the caller may change as well.
 async fn left(call: &Call, group: &GroupDocument, named: Option<Uuid>) -> Result<Option<GroupId>, ApiError> {
     let Some(id) = named else { return Ok(None) };
     let found = call.seen::<GroupDocument>(id).await?;

@@ -1,4 +1,4 @@
-//! The lists of groups, and their filters.
+//! Lists of groups, and their filters.
 
 use super::super::call::{Answered, Call, Narrow, Parameters, Parsed, compared};
 use super::super::times::Comparison;
@@ -12,7 +12,7 @@ use registrar_projections::users::name_key;
 use registrar_projections::{Direction, IndividualDocument, Query, UserDocument};
 use serde::Deserialize;
 
-/// Whether a group is active is no question, as long as every one is.
+/// The filter for active groups changes nothing, as long as every group is active.
 #[derive(Deserialize)]
 pub(in crate::api::identity) struct Wanted {
     #[serde(rename = "type")]
@@ -62,14 +62,14 @@ pub(in crate::api::identity) async fn list_v1(call: Call, Parameters(wanted): Pa
     Ok(page.with(rows))
 }
 
-/// The query for the groups that the caller may read; `None` if it can find nothing.
+/// Query for the groups that the caller may read; `None` if it cannot match.
 async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<GroupDocument>>, ApiError> {
     let query = Query::<GroupDocument>::sorted(&groups::BY_CREATION, Direction::Ascending);
     let Some(query) = by_others(call, query, &wanted).await? else { return Ok(None) };
     Ok(Some(call.access().only_groups(by_itself(query, wanted), &call.holder, Operation::Read).await?))
 }
 
-/// Filters that say something of the group itself.
+/// Filters on the group's own values.
 fn by_itself(query: Query<GroupDocument>, wanted: Wanted) -> Query<GroupDocument> {
     let tags = wanted.tags.into_iter().fold(query, |query, tag| query.contains(&groups::TAGS, tag));
     let query = tags
@@ -84,7 +84,7 @@ fn by_itself(query: Query<GroupDocument>, wanted: Wanted) -> Query<GroupDocument
     compared(query, &groups::UPDATED_AT, wanted.modified.into_iter().map(|Parsed(comparison)| comparison))
 }
 
-/// Filters that name something else. What the caller does not see is as if it did not exist: `None` if nothing is left.
+/// Filters that name other resources. Those hidden from the caller count as not found: `None` if none is left.
 async fn by_others(
     call: &Call,
     mut query: Query<GroupDocument>,

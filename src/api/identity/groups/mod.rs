@@ -1,4 +1,4 @@
-//! Groups of individuals: their names and how they hang together. The people in them are in [`super::group_people`].
+//! Groups of individuals: names and hierarchy. For the people in them see [`super::group_people`].
 
 mod list;
 mod view;
@@ -91,7 +91,8 @@ pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation
             move |outcome| view::created(outcome, count, &personal).map(Reply::created),
             |node, context| async move {
                 groups::create(node, context, &new).await.map_err(|error| match error {
-                    // As wrong as the rest of the request, since nothing exists yet that it could contradict.
+                    // Reported like other violations of the request, since nothing is stored yet that it could conflict
+                    // with.
                     DirectoryError::Refused(Refusal::Group(error @ GroupError::TakesNoIndividuals)) => {
                         attribute("individual-ids", error.to_string())
                     }

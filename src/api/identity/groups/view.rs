@@ -1,4 +1,4 @@
-//! Groups as they are shown. What many groups need is gathered for all of them together.
+//! Resources of groups. Data of several groups is loaded together.
 
 use super::super::call::{Answered, Call};
 use super::super::documents::{Reply, Resource};
@@ -24,18 +24,18 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Type of the resources.
+/// JSON:API type of the resources.
 const GROUPS: &str = "individual-groups";
-/// Numbers that are counted at a time.
+/// Counts queried concurrently.
 const COUNTS_AT_A_TIME: usize = 4;
 
-/// The people of a group that are shown besides its leaders.
+/// People of a group shown besides its leaders.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(in crate::api::identity) struct People {
-    /// Its individuals.
+    /// Whether to show individuals.
     #[serde(default, rename = "with-individuals")]
     pub(in crate::api::identity) individuals: bool,
-    /// Its members.
+    /// Whether to show members.
     #[serde(default, rename = "with-members")]
     pub(in crate::api::identity) members: bool,
 }
@@ -73,7 +73,7 @@ pub(super) async fn full(call: &Call, groups: &[GroupDocument], shown: People) -
     Ok(resources.collect())
 }
 
-/// A group that was created this moment, with the leaders it has; its creator may change it.
+/// A group just created, with its leaders; its creator may change it.
 pub(super) fn created(outcome: &Outcome, individuals: u64, personal: &Personal) -> Option<Resource> {
     let group = outcome.document::<GroupDocument>()?;
     let related = Related { counts: [(group.id, individuals)].into(), ..Related::default() };
@@ -84,8 +84,8 @@ pub(super) fn created(outcome: &Outcome, individuals: u64, personal: &Personal) 
     Some(resource(group, attributes))
 }
 
-/// A group with all that is needed to show it after a change, whichever people come or leave with that. What the change
-/// leaves is laid over it, so that the answer can be committed with the events.
+/// A group with the data needed to show it after a change, also one that adds or removes people. The outcome of the
+/// change is merged in, so that the response can be committed with the events.
 pub(in crate::api::identity) struct Prepared {
     group: GroupDocument,
     shown: People,
@@ -94,13 +94,14 @@ pub(in crate::api::identity) struct Prepared {
     individuals: BTreeMap<IndividualId, IndividualDocument>,
     persons: Persons,
     personal: Personal,
-    /// The user who calls, with the groups whose leaders may change this one; `None` for those who may anyway.
+    /// The calling user, with the groups whose leaders may change this one; `None` for callers who may change it
+    /// anyway.
     leader: Option<(UserId, BTreeSet<GroupId>)>,
     writable: bool,
 }
 
 impl Prepared {
-    /// A group before a change that `users` and `named` individuals come or leave with.
+    /// Loads a group before a change that adds or removes `users` and `named` individuals.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -200,7 +201,7 @@ fn changed<D: HasCollection>(outcome: &Outcome) -> Vec<&D> {
     outcome.documents.iter().filter_map(|document| D::unwrap(document)).collect()
 }
 
-/// Users as lists show them, oldest first.
+/// Users in the order of lists, oldest first.
 fn in_order<'u>(
     users: impl Iterator<Item = &'u UserDocument>,
     wanted: impl Fn(&UserDocument) -> bool,
@@ -232,7 +233,7 @@ fn fill(attributes: &mut Map<String, Value>, individuals: &[&IndividualDocument]
     attributes.insert("individuals".into(), shown.collect());
 }
 
-/// People by the groups that they are in, in their order.
+/// People by group, in their order.
 fn by_group<D>(people: &[D], groups: impl Fn(&D) -> Vec<GroupId>) -> HashMap<GroupId, Vec<&D>> {
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
     for person in people {
@@ -251,7 +252,7 @@ fn posts(user: &UserDocument, post: Post) -> Vec<GroupId> {
     user.standing_posts().flat_map(|(_, posts)| posts.groups(post)).copied().collect()
 }
 
-/// Those who lead the groups, and on demand those who work in them, oldest first.
+/// Leaders of the groups, and on demand their members, oldest first.
 async fn staff(documents: &Documents, groups: &[GroupDocument], members: bool) -> JournalResult<Vec<UserDocument>> {
     let leading = groups.iter().map(|group| users::leading(group.id));
     let working = groups.iter().filter(|_| members).map(|group| users::working_in(group.id));
@@ -261,7 +262,7 @@ async fn staff(documents: &Documents, groups: &[GroupDocument], members: bool) -
     Ok(documents.page(query).await?.value.items)
 }
 
-/// The individuals in the groups, oldest first.
+/// Individuals of the groups, oldest first.
 async fn individuals(documents: &Documents, groups: &[GroupDocument]) -> JournalResult<Vec<IndividualDocument>> {
     let query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending)
         .contains_any(&individuals::SCOPES, groups.iter().map(|group| group.id.to_string()).collect())
@@ -269,7 +270,7 @@ async fn individuals(documents: &Documents, groups: &[GroupDocument]) -> Journal
     Ok(documents.page(query).await?.value.items)
 }
 
-/// Names of parents and numbers of individuals of some groups.
+/// Parent names and counts of individuals for a page of groups.
 #[derive(Default)]
 struct Related {
     names: HashMap<GroupId, String>,
@@ -299,7 +300,7 @@ impl Related {
             ("tags", json!(group.tags)),
             ("child-count", json!(group.children)),
             ("individuals-count", json!(self.counts.get(&group.id).unwrap_or(&0))),
-            // There is no way to deactivate one.
+            // Groups cannot be deactivated.
             ("is-active", json!(true)),
             ("last-modified-time", json!(times::write(group.updated_at))),
         ];
@@ -307,7 +308,7 @@ impl Related {
     }
 }
 
-/// How many individuals each group has in itself and below, each of them counted once.
+/// Number of individuals in each group and its subtree, each counted once.
 async fn counts(documents: &Documents, groups: &[GroupDocument]) -> JournalResult<HashMap<GroupId, u64>> {
     let trees = trees(documents, groups).await?;
     let subtree = |group: &GroupDocument| match trees.get(&group.organization_id) {
@@ -325,7 +326,7 @@ async fn counts(documents: &Documents, groups: &[GroupDocument]) -> JournalResul
             let count = match *filled {
                 [] => 0,
                 [(_, count)] => count,
-                // Somebody may be in several of them.
+                // An individual may be in several of them.
                 _ => count(documents, filled.iter().map(|(node, _)| *node)).await?,
             };
             Ok((group, count))
@@ -341,7 +342,7 @@ async fn count(documents: &Documents, nodes: impl Iterator<Item = GroupId>) -> J
     Ok(documents.ids(query).await?.value.total)
 }
 
-/// The trees in which something hangs under one of the groups.
+/// Trees in which one of the groups has children.
 async fn trees(
     documents: &Documents,
     groups: &[GroupDocument],

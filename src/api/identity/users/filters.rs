@@ -1,4 +1,4 @@
-//! Which users a list is of.
+//! Filters of the list of users.
 
 use crate::api::common::ApiError;
 use crate::api::identity::call::{Call, Narrow, Parsed, Strict, compared};
@@ -9,7 +9,7 @@ use registrar_projections::query::{Direction, Query};
 use registrar_projections::{OrganizationDocument, UserDocument, users};
 use serde::Deserialize;
 
-/// Nothing that is stored has this value.
+/// Key that no stored value has.
 const NO_KEY: &str = "-";
 
 #[derive(Deserialize)]
@@ -50,7 +50,7 @@ pub(in crate::api::identity) struct Wanted {
     modified: Vec<Parsed<Strict>>,
 }
 
-/// The query that a list asks for, without its page; `None` if it can find nothing.
+/// Query of a list, without its page; `None` if it cannot match.
 pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<UserDocument>>, ApiError> {
     let mut query = sorted(&wanted);
     let mut seen_whole = false;
@@ -74,7 +74,7 @@ pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<Us
         let role = call.current_organization().map(|organization| users::holding(Role::Admin.id(organization)));
         query = query.contains(&users::PLACES, role.unwrap_or_else(|| NO_KEY.to_owned()));
     }
-    // Nobody was invited yet.
+    // Invitations do not exist yet.
     if wanted.invite.as_ref().is_some_and(|states| !states.iter().any(|state| state == "none")) {
         return Ok(None);
     }
@@ -101,8 +101,8 @@ pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<Us
     Ok(Some(compared(query, &users::UPDATED_AT, modified)))
 }
 
-/// The people that the filters by telephone number and individual find, if there are such filters: those of whom the caller
-/// may see such details, or a filter would tell what the rows hide.
+/// People matching the filters by telephone number and individual, if given, limited to those whose details the caller
+/// may see: otherwise a filter would disclose values that the rows hide.
 async fn by_personal(call: &Call, wanted: &Wanted) -> Result<Option<Vec<String>>, ApiError> {
     let phones = wanted.phone.iter().chain(wanted.username.iter().filter(|name| is_phone(name)));
     let mut query = Query::sorted(&users::BY_ID, Direction::Ascending);

@@ -1,4 +1,4 @@
-//! Users: listed, read, changed, disabled and enabled.
+//! Users: listing, reading, changing, disabling and enabling them.
 
 pub(super) mod filters;
 mod shown;
@@ -42,7 +42,7 @@ pub(super) struct Changes {
 #[derive(Deserialize)]
 pub(super) struct Email {
     email: Parsed<EmailAddress>,
-    /// Shown by persons who change their own.
+    /// Sent by persons who change their own account.
     password: Option<Secret>,
 }
 
@@ -52,7 +52,7 @@ pub(super) struct PhoneNumber {
     phone_number: Parsed<Phone>,
 }
 
-/// Users that the caller may see.
+/// Lists users that the caller may see.
 pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
     let Some(query) = filters::query(&call, wanted).await? else { return call.nothing() };
     let page = call.page(query).await?;
@@ -60,21 +60,21 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     Ok(page.show(|user| viewer.resource(user)))
 }
 
-/// One user.
+/// Answers with one user.
 pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?;
     Ok(Reply::found(viewer.detail(&user, &details)))
 }
 
-/// Partial change.
+/// Changes the attributes that were sent.
 pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     call.require(changes.classification.is_none() || call.holder.holds_everything())?;
     let expected = call.expected(&*user)?;
     let signs_in = changes.email.is_some() || changes.phone.is_some() || changes.username.is_some();
     if call.is(user.profile.id) && signs_in {
-        // The published attributes have no place for it.
+        // The published attributes lack a password, so it is in `meta`.
         let missing = ApiError::Wrong(vec![Wrong::at(Source::Pointer("/meta/password".to_owned()), REQUIRED)]);
         confirmed_again(&call, call.meta_text("password").map(Secret), missing).await?;
     }
@@ -107,7 +107,7 @@ impl Changes {
     }
 }
 
-/// Another e-mail address.
+/// Changes the e-mail address.
 pub(super) async fn change_email(call: Call, Plain(asked): Plain<Email>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     let Email { email: Parsed(email), password } = asked;
@@ -118,7 +118,7 @@ pub(super) async fn change_email(call: Call, Plain(asked): Plain<Email>) -> Answ
     call.commit(Reply::done(), |node, context| accounts::amend(node, context, user.profile.id, amendment, None)).await
 }
 
-/// The word of an admin or a program that the telephone number is the user's.
+/// Confirms, by an admin or a program, that the telephone number is the user's.
 pub(super) async fn confirm_phone(call: Call, Plain(number): Plain<PhoneNumber>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::ConfirmPhone).await?;
     let PhoneNumber { phone_number: Parsed(phone) } = number;
@@ -142,13 +142,13 @@ pub(super) async fn enable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Ans
     commit(&call, &user, Reply::created, |node, context| membership::enable(node, context, user.profile.id)).await
 }
 
-/// Staff forget their own agreements, so that they are asked again.
+/// Staff reset their own agreements, so that they are asked again.
 pub(super) async fn forget_agreements(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
     let user = call.load::<UserDocument>(UserAct::ForgetAgreements).await?;
     call.commit(Reply::done(), |node, context| accounts::forget_agreements(node, context, user.profile.id)).await
 }
 
-/// Carries out an act on an account that is answered with the user, as the caller sees it.
+/// Carries out an act on an account and answers with the user, as the caller sees it.
 async fn commit<'c, Act>(
     call: &'c Call,
     user: &Arc<UserDocument>,

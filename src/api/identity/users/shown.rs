@@ -1,4 +1,4 @@
-//! Users as a viewer may know them.
+//! Users as a viewer may see them.
 
 use crate::api::common::ApiError;
 use crate::api::identity::call::Call;
@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Organizations that are named beside something, by their identifiers.
+/// Organizations referenced by a response, by identifier.
 pub(in crate::api::identity) struct Organizations(BTreeMap<OrganizationId, Arc<OrganizationDocument>>);
 
 impl Organizations {
-    /// Those of some identifiers that exist.
+    /// The existing ones among some identifiers.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -26,13 +26,13 @@ impl Organizations {
         Ok(Organizations(found.into_iter().map(|found| (found.id, found)).collect()))
     }
 
-    /// One of them.
+    /// The organization with this identifier, if loaded.
     pub(in crate::api::identity) fn get(&self, id: OrganizationId) -> Option<&OrganizationDocument> {
         self.0.get(&id).map(|found| &**found)
     }
 }
 
-/// More of a user that a request may ask for.
+/// Optional details of a user in a response.
 #[derive(Deserialize)]
 pub(in crate::api::identity) struct Details {
     #[serde(rename = "organization-id")]
@@ -43,8 +43,8 @@ pub(in crate::api::identity) struct Details {
     sign_ups: bool,
 }
 
-/// The limits of a viewer's knowledge of some users: memberships of organizations that the viewer sees, and personal values
-/// of the few whose account or care is the viewer's business.
+/// Limits of a viewer on some users: memberships of organizations that the viewer sees, and personal values only of
+/// users for whose account or care the viewer is responsible.
 pub(in crate::api::identity) struct Viewer {
     organizations: Organizations,
     personal: BTreeSet<UserId>,
@@ -52,7 +52,7 @@ pub(in crate::api::identity) struct Viewer {
 }
 
 impl Viewer {
-    /// The caller's knowledge of `users`.
+    /// The caller's limits on `users`.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -64,13 +64,13 @@ impl Viewer {
         Ok(Viewer { organizations, personal, current: call.current_organization() })
     }
 
-    /// The same with one more organization that is known to be seen.
+    /// Adds an organization that the viewer is known to see.
     pub(in crate::api::identity) fn with(mut self, organization: Arc<OrganizationDocument>) -> Self {
         self.organizations.0.insert(organization.id, organization);
         self
     }
 
-    /// A user's membership, as a pair.
+    /// A membership as a pair of user and organization.
     pub(in crate::api::identity) fn pair(&self, user: &UserDocument, organization: OrganizationId) -> Resource {
         let found = self.organizations.get(organization);
         let attributes = json!({
@@ -88,7 +88,7 @@ impl Viewer {
         Resource::new("users", user.profile.id, self.attributes(user)).at(user)
     }
 
-    /// A user by itself.
+    /// A user in a response with this user alone.
     pub(super) fn detail(&self, user: &UserDocument, details: &Details) -> Resource {
         let mut attributes = self.attributes(user);
         attributes["organizations"] = self.memberships(user).map(|(organization, _)| reference(organization)).collect();
@@ -96,14 +96,14 @@ impl Viewer {
             attributes["roles"] = self.roles(user, details.organization);
         }
         if details.sign_ups {
-            // There is no sign-up that could be on record.
+            // Sign-up does not exist, so none is on record.
             attributes["onboarding-requests"] = json!([]);
             attributes["org-code-signup-requests"] = json!([]);
         }
         Resource::new("users", user.profile.id, attributes).at(user)
     }
 
-    /// The memberships that the viewer knows of, with the roles there.
+    /// Memberships visible to the viewer, with their roles.
     pub(in crate::api::identity) fn memberships<'v>(
         &'v self,
         user: &'v UserDocument,
@@ -164,7 +164,7 @@ impl Viewer {
             .iter()
             .skip(1)
             .map(|id| {
-                // Of a dependant nothing is kept here but whose it is.
+                // Only the owner of a dependant is stored here.
                 json!({ "id": id, "first-name": "", "last-name": "", "birth-date": null, "organization-logo-url": null })
             })
             .collect();
@@ -220,7 +220,7 @@ fn reference(organization: &OrganizationDocument) -> Value {
     })
 }
 
-/// What a role is called for people.
+/// Display name of a role.
 pub(in crate::api::identity) fn display_name(role: &str) -> &'static str {
     match role {
         "org.admin" => "Organization administrator",
