@@ -1,5 +1,5 @@
-//! Registrar's server: everything that touches the world. The rules are in `registrar-aggregates`, the read models in
-//! `registrar-projections`; here they are stored, served and published.
+//! Registrar's server: storage, APIs and publishing. The rules are in `registrar-aggregates`, the read models in
+//! `registrar-projections`.
 
 pub mod access;
 pub mod api;

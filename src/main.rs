@@ -1,6 +1,6 @@
-//! The `registrar` program. Everything it does is in the library; see `registrar::cli`.
+//! The `registrar` program. Its code is in the library; see `registrar::cli`.
 
-/// Requests, batches and rebuilds make and drop small things by the thousand; the system's allocator took a third of the
+/// Requests, batches and rebuilds allocate small objects by the thousand; the system's allocator took a third of the
 /// processor time that a command takes here.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,4 +1,4 @@
-//! What the process tells about itself: logs on standard error, traces over OTLP, metrics for Prometheus.
+//! Telemetry of the process: logs on standard error, traces over OTLP, metrics for Prometheus.
 
 use crate::security::TARGET as SECURITY;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -17,44 +17,44 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 const LOG: &str = "REGISTRAR_LOG";
-/// Either of them turns traces on; which of them counts for what is the exporter's to know (OpenTelemetry protocol
-/// exporter specification).
+/// Either of them turns traces on; the exporter decides which one counts (OpenTelemetry protocol exporter
+/// specification).
 const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
-/// Where traces are sent: the variables that are set, with their values.
+/// Targets of traces: the variables that are set, with their values.
 pub(crate) fn endpoints() -> impl Iterator<Item = (&'static str, String)> {
     let set = |name| Some((name, std::env::var(name).ok()?));
     ENDPOINTS.into_iter().filter_map(set).filter(|(_, url)| !url.is_empty())
 }
 
-/// How long the last traces may take on their way out.
+/// Longest wait for sending the last traces.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
-/// From a query of a cached document to a request that is about to be given up, in seconds.
+/// Buckets from a query of a cached document to a request that is about to be given up, in seconds.
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Why the process cannot tell about itself. Reads as what to do.
+/// Reason why telemetry cannot start. The message says how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// The filter of the log is not one.
+    /// The filter of the log is invalid.
     #[error("{LOG} must be a level such as info, or levels such as info,registrar=debug: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// Traces cannot be sent.
     #[error("traces cannot be sent; check {endpoint}: {reason}", endpoint = ENDPOINTS[0])]
     Traces {
-        /// What is in the way.
+        /// Reason of the failure.
         reason: String,
     },
-    /// Something in the process logs already.
+    /// A logger is installed in the process already.
     #[error("the log is set up twice")]
     Twice(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Ends with the process; dropping it sends the traces that are still here.
+/// Lives as long as the process; dropping it sends the remaining traces.
 #[must_use]
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
 }
 
-/// Remarks of PostgreSQL: that what is made if it is missing was there.
+/// Notices of PostgreSQL about existing objects of statements with `if not exists`.
 const QUIET: &str = "sqlx::postgres::notice=warn";
 
 /// Starts logs and traces. `level` counts unless `REGISTRAR_LOG` says otherwise.
@@ -71,8 +71,8 @@ pub fn start(level: &str) -> Result<Telemetry, TelemetryError> {
         None => EnvFilter::try_new(format!("{level},{QUIET}"))?,
     };
     let traces = if endpoints().next().is_some() { Some(trace_provider()?) } else { None };
-    // Spans of our own only: those of the client that sends them would be sent in turn. Lines of the security log name
-    // addresses and accounts, which is nothing for those who look at traces.
+    // Only our own spans: those of the client that sends them would be sent in turn. Lines of the security log name
+    // addresses and accounts, which readers of traces must not see.
     let exported = traces.as_ref().map(|provider| {
         tracing_opentelemetry::layer().with_tracer(provider.tracer("registrar")).with_filter(filter_fn(|metadata| {
             metadata.target().starts_with("registrar") && metadata.target() != SECURITY
@@ -82,15 +82,15 @@ pub fn start(level: &str) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry { traces })
 }
 
-/// The filter that the operator wants. The security log passes every one that does not name it: a level that is meant for
-/// everything else must not blind those who watch for attacks.
+/// The operator's filter. The security log passes every filter that does not name it: a level meant for all other lines
+/// must not hide attacks.
 fn filter_of(given: &str) -> Result<EnvFilter, TelemetryError> {
     let filter = EnvFilter::try_new(given)?;
     let named = given.split(',').any(|directive| directive.starts_with(SECURITY));
     Ok(if named { filter } else { filter.add_directive(format!("{SECURITY}=info").parse()?) })
 }
 
-/// One event a line: to be read on a terminal, JSON anywhere else.
+/// One event a line: text on a terminal, JSON elsewhere.
 fn lines<S>() -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -105,9 +105,9 @@ where
 
 fn trace_provider() -> Result<SdkTracerProvider, TelemetryError> {
     let failed = |error: &dyn std::fmt::Display| TelemetryError::Traces { reason: error.to_string() };
-    // Fails where there is a provider already, which is as good.
+    // Fails if a provider is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // The collector that the setting names is sent to and none that it points to. A proxy may lead to it.
+    // Only the configured collector is sent to; redirects are not followed. A proxy may lead to it.
     let client = http_client::blocking::Client::builder().redirect(http_client::redirect::Policy::none());
     let client = client.build().map_err(|error| failed(&error))?;
     let exporter = opentelemetry_otlp::SpanExporter::builder()
@@ -133,7 +133,7 @@ impl Drop for Telemetry {
     }
 }
 
-/// What was measured since the process started. The first call starts measuring.
+/// Metrics since the process started. The first call starts measuring.
 pub fn metrics() -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     let start = || {

@@ -1,4 +1,4 @@
-//! Who holds grants, and what follows from being who they are.
+//! Holders of grants, and the grants that follow from their account.
 
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Staffing;
@@ -8,25 +8,25 @@ use registrar_projections::{Query, UserDocument, users};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Somebody who may hold grants. Who is disabled or archived holds none.
+/// A party that may hold grants. Disabled and archived users hold none.
 #[derive(Debug, Clone, Default)]
 pub struct Holder {
     /// Whether every grant is held.
     pub(super) everything: bool,
-    /// An organization that is administered by somebody who is no user.
+    /// The organization that a holder without a user account administers.
     pub(super) administers: Option<OrganizationId>,
     pub(super) user: Option<Arc<UserDocument>>,
-    /// The account of an admin, who is no user.
+    /// The account of an admin, which is not a user account.
     pub(super) admin: Option<UserId>,
-    /// Whether fewer permissions are held than by those who administer the system.
+    /// Whether the holder has fewer permissions than system admins.
     pub(super) lesser: bool,
 }
 
 static NOTHING: BTreeSet<GroupId> = BTreeSet::new();
 
 impl Holder {
-    /// A user, as [found](super::find_acting_user) now: what the document says is held, so that it must not say what the
-    /// user is in organizations that were deleted or are retired.
+    /// A user as [found](super::find_acting_user) now. The grants follow from the document, so it must not contain
+    /// memberships in deleted or retired organizations.
     #[must_use]
     pub fn user(user: Arc<UserDocument>) -> Self {
         if !user.state.is_enabled() {
@@ -36,31 +36,31 @@ impl Holder {
         Holder { everything, user: Some(user), ..Holder::default() }
     }
 
-    /// Somebody who administers the whole system and is no user.
+    /// A system admin without a user account.
     #[must_use]
     pub fn of_everything() -> Self {
         Holder { everything: true, ..Holder::default() }
     }
 
-    /// Somebody who administers an organization and is no user.
+    /// An organization admin without a user account.
     #[must_use]
     pub fn of_organization(organization: OrganizationId) -> Self {
         Holder { administers: Some(organization), ..Holder::default() }
     }
 
-    /// The same as the owner of an account that is no user's.
+    /// Adds the id of the owner's account, which is not a user account.
     #[must_use]
     pub fn with_account(self, admin: AdminId) -> Self {
         Holder { admin: Some(UserId(admin.0)), ..self }
     }
 
-    /// The same as an admin with fewer permissions than those who administer the system.
+    /// Marks the holder as an admin with fewer permissions than system admins.
     #[must_use]
     pub fn with_fewer_permissions(self) -> Self {
         Holder { lesser: true, ..self }
     }
 
-    /// Identifier of the account, of a user or an admin.
+    /// Identifier of the account, user or admin.
     #[must_use]
     pub fn account_id(&self) -> Option<UserId> {
         self.user_id().or(self.admin)
@@ -72,50 +72,50 @@ impl Holder {
         self.everything
     }
 
-    /// The user that it is.
+    /// The user document, if the holder is a user.
     #[must_use]
     pub fn as_user(&self) -> Option<&Arc<UserDocument>> {
         self.user.as_ref()
     }
 
-    /// Its identifier as a user.
+    /// Identifier of the user, if the holder is one.
     #[must_use]
     pub fn user_id(&self) -> Option<UserId> {
         self.user.as_ref().map(|user| user.profile.id)
     }
 
-    /// Whether it has a role in the whole system.
+    /// Whether the holder has this role in the whole system.
     #[must_use]
     pub fn has_system_role(&self, role: SystemRole) -> bool {
         self.user.as_ref().is_some_and(|user| user.system_roles.contains(&role))
     }
 
-    /// The organizations that it is a member of.
+    /// The organizations that the holder is a member of.
     pub fn organizations(&self) -> impl Iterator<Item = OrganizationId> + '_ {
         let memberships = self.user.iter().flat_map(|user| user.memberships.keys().copied());
         memberships.chain(self.administers)
     }
 
-    /// Whether it belongs to an organization.
+    /// Whether the holder is a member of an organization.
     #[must_use]
     pub fn is_member(&self, organization: OrganizationId) -> bool {
         self.administers == Some(organization)
             || self.user.as_ref().is_some_and(|user| user.memberships.contains_key(&organization))
     }
 
-    /// Whether it administers an organization.
+    /// Whether the holder administers an organization.
     #[must_use]
     pub fn is_admin(&self, organization: OrganizationId) -> bool {
         self.everything || self.administers == Some(organization) || self.acts_as(Role::Admin, organization)
     }
 
-    /// Whether it administers any organization.
+    /// Whether the holder administers any organization.
     #[must_use]
     pub fn is_admin_anywhere(&self) -> bool {
         self.everything || self.organizations().any(|organization| self.is_admin(organization))
     }
 
-    /// Whether it works with the people of an organization, as its admins do too.
+    /// Whether the holder works with the people of an organization, as provider or admin.
     #[must_use]
     pub fn is_provider(&self, organization: OrganizationId) -> bool {
         self.administers == Some(organization)
@@ -123,26 +123,25 @@ impl Holder {
             || self.acts_as(Role::Admin, organization)
     }
 
-    /// The groups and divisions that it leads in an organization.
+    /// The groups and divisions that the holder leads in an organization.
     #[must_use]
     pub fn leads(&self, organization: OrganizationId) -> &BTreeSet<GroupId> {
         self.posts(organization).map_or(&NOTHING, |posts| &posts.leads)
     }
 
-    /// The groups that it works in.
+    /// The groups that the holder works in.
     #[must_use]
     pub fn works_in(&self, organization: OrganizationId) -> &BTreeSet<GroupId> {
         self.posts(organization).map_or(&NOTHING, |posts| &posts.works_in)
     }
 
-    /// Whether it leads a group of an organization, or works in it.
+    /// Whether the holder leads a group of an organization, or works in it.
     #[must_use]
     pub fn stands_in(&self, organization: OrganizationId, group: GroupId) -> bool {
         self.leads(organization).contains(&group) || self.works_in(organization).contains(&group)
     }
 
-    /// Whether it sees another user: itself, and those of its organizations; who only takes part in one sees those who
-    /// work there.
+    /// Whether the holder may see `other`: themselves and members of shared organizations; participants see staff only.
     #[must_use]
     pub fn sees(&self, other: &UserDocument) -> bool {
         let shares = |organization: OrganizationId| {
@@ -157,19 +156,19 @@ impl Holder {
             || self.organizations().any(shares)
     }
 
-    /// Whether it sees every user there is.
+    /// Whether the holder sees every user.
     #[must_use]
     pub fn sees_everybody(&self) -> bool {
         self.everything || self.has_system_role(SystemRole::Service) || self.has_system_role(SystemRole::Support)
     }
 
-    /// Whether it sees an organization at all.
+    /// Whether the holder sees an organization at all.
     #[must_use]
     pub fn sees_organization(&self, organization: OrganizationId) -> bool {
         self.sees_everybody() || self.is_member(organization)
     }
 
-    /// Only users that it [sees](Holder::sees).
+    /// Restricts a query to users that the holder [sees](Holder::sees).
     #[must_use]
     pub fn only_seen(&self, query: Query<UserDocument>) -> Query<UserDocument> {
         if self.everything || self.has_system_role(SystemRole::Service) || self.has_system_role(SystemRole::Support) {
@@ -187,30 +186,31 @@ impl Holder {
         query.contains_any(&users::PLACES, places)
     }
 
-    /// Whether it may change another user's account: system admins, and admins of the account's home organization. Accounts
-    /// of people with a role in the whole system are for system admins alone, and theirs for those who hold as much.
+    /// Whether the holder may change another user's account: system admins, and admins of the account's home
+    /// organization. Only system admins change accounts with a role in the whole system, and only if they hold as much
+    /// themselves.
     #[must_use]
     pub fn manages_account(&self, other: &UserDocument) -> bool {
         self.is_above(other) || other.system_roles.is_empty() && self.administers_home(other)
     }
 
-    /// Whether it administers the system and the other holds nothing beyond.
+    /// Whether the holder administers the system and `other` holds nothing beyond.
     pub(super) fn is_above(&self, other: &UserDocument) -> bool {
         self.everything && !(self.lesser && other.system_roles.contains(&SystemRole::Admin))
     }
 
-    /// Whether it administers the home organization of a user.
+    /// Whether the holder administers the home organization of a user.
     pub(super) fn administers_home(&self, other: &UserDocument) -> bool {
         other.home().is_some_and(|home| self.is_admin(home))
     }
 
-    /// Whether it sets passwords for people who cannot sign in.
+    /// Whether the holder sets passwords for people who cannot sign in.
     #[must_use]
     pub fn supports(&self) -> bool {
         self.everything || self.has_system_role(SystemRole::Support)
     }
 
-    /// The grants that it may give to others.
+    /// The grants that the holder may give to others.
     #[must_use]
     pub fn granter(&self) -> Granter {
         let administers = self.organizations().filter(|organization| self.is_admin(*organization));
@@ -218,19 +218,19 @@ impl Holder {
         if self.lesser { granter.without_system_admins() } else { granter }
     }
 
-    /// Whether it is a program, or administers the system: they may ask what anybody may.
+    /// Whether the holder is a program or administers the system; both may ask any access question.
     #[must_use]
     pub fn is_service(&self) -> bool {
         self.everything || self.has_system_role(SystemRole::Service)
     }
 
-    /// Whether it may ask what a user may. Everybody may ask about themselves.
+    /// Whether the holder may ask for a user's access. Every holder may ask for their own.
     #[must_use]
     pub fn may_ask_about(&self, user: UserId) -> bool {
         self.user_id() == Some(user) || self.is_service()
     }
 
-    /// Whether it sees every user of an organization.
+    /// Whether the holder sees every user of an organization.
     #[must_use]
     pub fn sees_all_of(&self, organization: OrganizationId) -> bool {
         self.is_admin(organization)

@@ -1,4 +1,4 @@
-//! What somebody may do something with, and who may do something with it, as lists.
+//! Lists of access: the resources that a holder may act on, and the users that may act on a resource.
 
 use super::standing::is_in_force;
 use super::{Access, AccessQuery, Holder, Operation, Resource};
@@ -16,24 +16,24 @@ use registrar_projections::{
 };
 use std::collections::BTreeSet;
 
-/// Part of a list.
+/// A page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// Most that are answered.
+    /// Most entries in the page.
     pub limit: u64,
-    /// Passed over.
+    /// Entries skipped before the page.
     pub offset: u64,
 }
 
 impl Access {
-    /// Whether something of its kind may be done with at least one.
+    /// Whether the operation is allowed on at least one resource of its kind.
     pub(super) async fn allows_any(&self, holder: &Holder, query: &AccessQuery) -> JournalResult<bool> {
         let part = Part { limit: 1, offset: 0 };
         Ok(self.list(holder, query, &[], None, part).await?.is_some_and(|page| page.total > 0))
     }
 
-    /// Identifiers of what the open query asks for, cut by what the others ask. `None` if the open one names nothing that
-    /// can be listed.
+    /// Identifiers that the open query asks for, restricted by the other queries. `None` if the open query is of a kind
+    /// that cannot be listed.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -54,7 +54,7 @@ impl Access {
                 {
                     within.push(*group);
                 }
-                // What holds for one open query holds for another within it: so it ends.
+                // If one open query is allowed, so is another that contains it, so the recursion ends.
                 _ if Box::pin(self.allows(holder, other)).await? => {}
                 _ => return nothing(),
             }
@@ -108,7 +108,7 @@ impl Access {
         }
     }
 
-    /// The individuals that the holder may look at and change, by identifier; `None` for none.
+    /// The individuals that the holder may read and change, by identifier; `None` for none.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -133,8 +133,8 @@ impl Access {
         }
         let mut scopes: Vec<String> =
             holder.user_id().map(|user| individuals::owner_key(Owner::User(user))).into_iter().collect();
-        // Whom one sees is one's own or takes part in one's organization. That is in what follows too, but says in a word
-        // or two where to look.
+        // Visible individuals are the holder's own or take part in the holder's organization. The conditions below
+        // imply this; stated first, it narrows the search in a word or two.
         let mut somewhere = scopes.clone();
         for own in holder.organizations().filter(|own| organization.is_none_or(|organization| organization == *own)) {
             let all = SystemGroup::AllParticipants.id(own).to_string();
@@ -155,7 +155,7 @@ impl Access {
         Ok(Some(query.contains_any(&individuals::SCOPES, scopes)))
     }
 
-    /// Only those inside a group or below it.
+    /// Restricts individuals to those inside a group or below it.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -168,7 +168,7 @@ impl Access {
         Ok(query.contains_any(&individuals::SCOPES, below.iter().map(ToString::to_string).collect()))
     }
 
-    /// A group and everything below it; nothing of an organization that was deleted.
+    /// A group and everything below it; empty if the organization was deleted.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -183,7 +183,7 @@ impl Access {
         Ok(tree.map_or_else(|| [group].into(), |tree| tree.subtrees([group])))
     }
 
-    /// Whether somebody who asks a question may name a group in it. Those who ask for others may name any.
+    /// Whether the asker of a question may name a group in it. Holders who may ask for others may name any group.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -191,7 +191,7 @@ impl Access {
         Ok(asker.is_service() || self.group(asker, group, Operation::Read).await?)
     }
 
-    /// The groups that a user leads and everything below them, as far as somebody who asks may name them.
+    /// The groups that a user leads and everything below them, as far as the asker may name them.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -210,7 +210,7 @@ impl Access {
         Ok(self.documents.ids(query).await?.value.items)
     }
 
-    /// Only groups with which the holder may do something.
+    /// Restricts groups to those on which the holder is allowed the operation.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -243,7 +243,7 @@ impl Access {
         Ok(query.contains_any(&groups::SCOPES, scopes))
     }
 
-    /// Users who may do something with at least one of some individuals.
+    /// Users that are allowed the operation on at least one of some individuals.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -280,7 +280,7 @@ impl Access {
         self.accessors(places, organization, part).await
     }
 
-    /// Users who may do something with at least one of some organizations.
+    /// Users that are allowed the operation on at least one of some organizations.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -327,8 +327,8 @@ impl Access {
         Ok(self.documents.ids(query).await?.value)
     }
 
-    /// Organizations that were deleted. Groups and individuals of theirs may be left, which lists of everything leave out:
-    /// one statement more for such a list, and a condition with as many values as there were deletions.
+    /// Deleted organizations. Their groups and individuals may still be stored, and lists of everything leave them out:
+    /// one more statement for such a list, and a condition with as many values as there were deletions.
     async fn deleted_organizations(&self) -> JournalResult<Vec<OrganizationId>> {
         let query = Query::<DeletedOrganizationDocument>::sorted(&deleted_organizations::BY_ID, Direction::Ascending);
         let found = self.documents.page(query.uncounted()).await?.value.items;

@@ -1,13 +1,13 @@
-//! Who may do what with individuals, organizations, groups and the system: one place decides, for all dialects.
+//! Access decisions for individuals, organizations, groups and the system, made in one place for all dialects.
 //!
-//! Grants are derived and never stored: each follows from documents that were written with the events they follow from,
-//! so that an answer reflects every change that was committed before the question. What one has to look at for a decision
-//! is a handful of documents, whatever the size of the directory: the user (with roles and posts), the individual (with its
-//! groups), and where it matters the organization and the tree of its groups.
+//! Grants are derived and never stored: each follows from documents that are written with their events, so an answer
+//! reflects every change that was committed before the question. A decision reads a handful of documents, whatever the
+//! size of the directory: the user (with roles and posts), the individual (with its groups), and where it matters the
+//! organization and its tree of groups.
 //!
-//! An organization that was deleted has no document, and with it everything of it is unknown to everybody: its groups, trees
-//! and tasks, the individuals that it owned, and the places of others there. A holder belongs to no such organization, so
-//! that only grants of holders of everything look the organization up.
+//! A deleted organization has no document, and everything in it is not found for every holder: its groups, trees and
+//! tasks, the individuals that it owned, and memberships of others there. No holder is a member of a deleted
+//! organization, so only grants of holders of everything look the organization up.
 
 mod holder;
 mod listing;
@@ -34,7 +34,7 @@ use registrar_projections::tasks::TaskDocument;
 use registrar_projections::{IndividualDocument, OrganizationDocument};
 use std::sync::Arc;
 
-/// Decides.
+/// Decides access from the documents of the read store.
 #[derive(Clone)]
 pub struct Access {
     documents: Documents,
@@ -47,7 +47,7 @@ impl Access {
         Access { documents }
     }
 
-    /// Whether all that is asked may be done.
+    /// Whether all queries are allowed.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -56,7 +56,7 @@ impl Access {
         Ok(answers.into_iter().all(|allowed| allowed))
     }
 
-    /// Whether what is asked may be done. What does not exist is denied.
+    /// Whether a query is allowed. Resources that do not exist are denied.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -77,7 +77,7 @@ impl Access {
         }
     }
 
-    /// Whether an individual may be looked at and changed, which go together.
+    /// Whether an individual may be read and changed; the two go together.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -88,7 +88,7 @@ impl Access {
         }
     }
 
-    /// The same, of one whose document is at hand.
+    /// As [`Access::individual`], for a document that is already loaded.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -97,7 +97,7 @@ impl Access {
         let at_once = individual.places.iter().any(|(organization, groups)| {
             holder.is_admin(*organization) || groups.iter().any(|group| holder.stands_in(*organization, *group))
         });
-        // One that an organization owns is among its own, as is said when it is recorded.
+        // Individuals that an organization owns are among its own from the moment they are recorded.
         if own || at_once && !holder.holds_everything() {
             return Ok(true);
         }
@@ -128,7 +128,7 @@ impl Access {
         }
     }
 
-    /// Whether something may be done with an organization.
+    /// Whether an operation on an organization is allowed.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -146,7 +146,7 @@ impl Access {
         Ok(granted && self.organization_of(organization).await?.is_some())
     }
 
-    /// Whether something may be done with a group.
+    /// Whether an operation on a group is allowed.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -157,7 +157,7 @@ impl Access {
         }
     }
 
-    /// The same, of one whose document is at hand.
+    /// As [`Access::group`], for a document that is already loaded.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -179,7 +179,7 @@ impl Access {
         self.leads_above(holder, group).await
     }
 
-    /// Whether a division above the group is led by the holder.
+    /// Whether the holder leads a division above the group.
     async fn leads_above(&self, holder: &Holder, group: &GroupDocument) -> JournalResult<bool> {
         let leads = holder.leads(group.organization_id);
         if leads.is_empty() || group.parent.is_none() {
@@ -218,7 +218,7 @@ impl Access {
         Ok(around)
     }
 
-    /// Whether a task may be looked at: by the user who started it, and by admins of the organization that it is about.
+    /// Whether a task may be read: by the user who started it, and by admins of its organization.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -241,7 +241,7 @@ impl Access {
         Ok(self.documents.find::<OrganizationDocument>(&id.to_string()).await?.value)
     }
 
-    /// How the groups of an organization hang together; nothing while none hangs anywhere.
+    /// The tree of an organization's groups; `None` until a group is placed in it.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -249,7 +249,7 @@ impl Access {
         Ok(self.documents.find::<TreeDocument>(&organization.to_string()).await?.value)
     }
 
-    /// Whoever has this identifier, as a holder; nobody if there is no such user.
+    /// The user with this identifier as a holder; a holder of nothing if the user is not found.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -259,7 +259,7 @@ impl Access {
     }
 }
 
-/// Whether a part of the system is among what a role carries: each carries its own name.
+/// Whether a role grants a part of the system: each role grants the part of its own name.
 fn system(holder: &Holder, name: &str) -> bool {
     let carried = |role: SystemRole| role.name().strip_prefix("system.").is_some_and(|carried| carried == name);
     holder.holds_everything() || SystemRole::ALL.into_iter().any(|role| carried(role) && holder.has_system_role(role))

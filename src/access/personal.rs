@@ -1,4 +1,4 @@
-//! Which people show what is theirs alone: birth date, telephone number, last sign-in, individuals, preferences.
+//! Visibility of personal details: birth date, telephone number, last sign-in, individuals, preferences.
 
 use super::{Access, Holder};
 use crate::journal::JournalResult;
@@ -9,8 +9,8 @@ use registrar_projections::{IndividualDocument, UserDocument};
 use std::collections::BTreeSet;
 
 impl Access {
-    /// Whether the holder may see what is a user's alone: the person, holders of a role in the whole system, admins of the
-    /// home organization, and people who hold a grant on the primary individual by what they are in an organization.
+    /// Whether the holder may see a user's personal details: the person, holders of a role in the whole system, admins
+    /// of the home organization, and people whose membership grants them access to the primary individual.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -18,8 +18,8 @@ impl Access {
         Ok(!self.only_personal(holder, std::iter::once(user)).await?.is_empty())
     }
 
-    /// Those of several users whose [personal](Access::sees_personal) details the holder may see. Individuals that it takes
-    /// to decide are looked up together.
+    /// Those of several users whose [personal](Access::sees_personal) details the holder may see. The individuals
+    /// needed to decide are looked up together.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.

@@ -1,20 +1,20 @@
-//! What access is asked about: `type:id:operation`.
+//! The text form of an access question: `type:id:operation`.
 
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use uuid::Uuid;
 
-/// What is done.
+/// The operation in question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
-    /// Looked at.
+    /// Read the resource.
     Read,
-    /// Changed.
+    /// Change the resource.
     Write,
-    /// Of groups: whether somebody is in it, or in a group below.
+    /// For groups: whether the holder is in the group or in one below it.
     Contain,
 }
 
-/// With what; an identifier that is left out stands for any.
+/// The resource in question; an omitted identifier stands for any resource of the kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resource {
     /// An individual.
@@ -25,21 +25,21 @@ pub enum Resource {
     Group(Option<GroupId>),
     /// A part of the system, by its name.
     System(String),
-    /// Something of an application, whose roles nobody has granted yet.
+    /// A resource of an application; no role grants these yet.
     Application,
 }
 
-/// A question of access.
+/// An access question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessQuery {
-    /// With what.
+    /// The resource.
     pub resource: Resource,
-    /// What is done.
+    /// The operation.
     pub operation: Operation,
 }
 
 impl AccessQuery {
-    /// Reads `type:id:operation`; nothing for what has another form.
+    /// Parses `type:id:operation`; `None` for any other form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (kind, rest) = text.split_once(':')?;
@@ -66,7 +66,7 @@ impl AccessQuery {
         Some(AccessQuery { resource, operation })
     }
 
-    /// Whether it asks about any one of its kind.
+    /// Whether the query asks about any resource of its kind.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(self.resource, Resource::Individual(None) | Resource::Organization(None) | Resource::Group(None))

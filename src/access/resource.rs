@@ -1,7 +1,7 @@
-//! The right of a caller on one thing, decided once for every dialect: unseen, seen, or allowed.
+//! The right of a caller to a resource, decided once for every dialect: unseen, seen, or allowed.
 //!
-//! A dialect asks for a thing together with the act; it turns [`Right::Unseen`] into its "not found" and [`Right::Seen`]
-//! into its "forbidden", so that no handler can look something up without asking whether it may.
+//! A dialect looks up a resource together with the act; it turns [`Right::Unseen`] into its "not found" and
+//! [`Right::Seen`] into its "forbidden", so no handler can look a resource up without checking the right.
 
 use super::{Access, Holder, Operation, find_user};
 use crate::journal::JournalResult;
@@ -18,19 +18,19 @@ use registrar_projections::{Document, IndividualDocument, OrganizationDocument, 
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// How far a caller's right on a thing goes.
+/// Extent of a caller's right to a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
-    /// The thing is as unknown as one that does not exist.
+    /// The resource is reported as not found.
     Unseen,
-    /// The thing may be looked at; the act is not allowed.
+    /// The resource may be read; the act is forbidden.
     Seen,
     /// The act is allowed.
     Allowed,
 }
 
 impl Right {
-    /// The right that follows from seeing a thing and from being allowed the act.
+    /// Combines visibility of the resource with permission for the act.
     #[must_use]
     pub fn of(seen: bool, allowed: bool) -> Self {
         match (seen, allowed) {
@@ -41,30 +41,30 @@ impl Right {
     }
 }
 
-/// A thing that is looked up together with the right to do something with it.
+/// A resource that is looked up together with the right to act on it.
 pub trait Guarded: Sized + Send + Sync + 'static {
-    /// The acts on it.
+    /// The acts on the resource.
     type Act: Copy + Send;
-    /// The act of looking at it.
+    /// The act of reading it.
     const SEE: Self::Act;
-    /// Told where a path names none.
+    /// Message for a path that names an unknown resource.
     const NOT_FOUND: &'static str;
-    /// Told where a query or a body names none, behind the name of the member.
+    /// Message for a query or a request body that names an unknown resource; follows the name of the member.
     const NAMES_NONE: &'static str;
 
-    /// The key that a text of a request names; `None` if nothing can have such a name.
+    /// The key that a text of a request names; `None` if the text cannot be a key.
     fn key(text: &str) -> Option<String> {
         let id = if text.len() == 36 { Uuid::try_parse(text).ok() } else { None };
         id.map(|id| id.to_string())
     }
 
-    /// Looks it up.
+    /// Looks the resource up.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     fn find(documents: &Documents, key: &str) -> impl Future<Output = JournalResult<Option<Arc<Self>>>> + Send;
 
-    /// The holder's right to `act` on it.
+    /// The holder's right to `act` on the resource.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -76,7 +76,7 @@ pub trait Guarded: Sized + Send + Sync + 'static {
     ) -> impl Future<Output = JournalResult<Right>> + Send;
 }
 
-/// The look-up of a thing that has a document of its own, and its refusals.
+/// Look-up of a resource with a document of its own, and its refusals.
 macro_rules! document_told_as {
     ($not_found:literal, $names_none:literal) => {
         const NOT_FOUND: &'static str = $not_found;
@@ -95,21 +95,21 @@ async fn document<D: Document>(documents: &Documents, key: &str) -> JournalResul
 /// Acts on a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserAct {
-    /// Looking at the account, as far as the viewer may.
+    /// Read the account, as far as the viewer may.
     See,
-    /// Acts that only the person does.
+    /// Acts reserved to the person.
     Own,
-    /// Changes of the account: by the person, or by those who administer it.
+    /// Changes of the account: by the person, or by admins of the account.
     Change,
-    /// Acts on somebody's account by those who administer it.
+    /// Acts on an account by its admins.
     Administer,
-    /// The word of an admin or a program that a telephone number is the person's.
+    /// Confirmation by an admin or a program that a telephone number belongs to the person.
     ConfirmPhone,
-    /// A password that support sets.
+    /// A password set by support.
     SetPassword,
-    /// Asking what the user may do.
+    /// Ask for the user's access.
     Ask,
-    /// Forgetting one's own agreements, a test aid of staff.
+    /// Remove one's own agreements, a test aid of staff.
     ForgetAgreements,
 }
 
@@ -131,7 +131,7 @@ impl Guarded for UserDocument {
             UserAct::Change => own || holder.manages_account(self),
             UserAct::Administer => holder.manages_account(self),
             UserAct::ConfirmPhone => holder.manages_account(self) || holder.is_service(),
-            // Those who administer the system are helped by others who do.
+            // Passwords of system admins are set by other system admins.
             UserAct::SetPassword => {
                 holder.is_above(self)
                     || holder.has_system_role(SystemRole::Support) && !self.system_roles.contains(&SystemRole::Admin)
@@ -148,11 +148,11 @@ impl Guarded for UserDocument {
 /// Acts on an organization.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrganizationAct {
-    /// Looking at it.
+    /// Read the organization.
     See,
     /// Acts of its admins.
     Administer,
-    /// Acts of those who administer the system.
+    /// Acts of system admins.
     Govern,
 }
 
@@ -175,11 +175,11 @@ impl Guarded for OrganizationDocument {
 /// Acts on a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GroupAct {
-    /// Looking at it.
+    /// Read the group.
     See,
-    /// Changing it and who is in it.
+    /// Change the group and its members.
     Change,
-    /// Hanging it elsewhere in the tree, for admins of the organization.
+    /// Move the group in the tree, for admins of the organization.
     Move,
 }
 
@@ -221,7 +221,7 @@ pub enum AnyRole {
 }
 
 impl AnyRole {
-    /// Its identifier.
+    /// Identifier of the role.
     #[must_use]
     pub fn id(&self) -> Uuid {
         match self {
@@ -230,7 +230,7 @@ impl AnyRole {
         }
     }
 
-    /// Its name.
+    /// Name of the role.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -243,9 +243,9 @@ impl AnyRole {
 /// Acts on a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleAct {
-    /// Knowing that it exists.
+    /// Know that the role exists.
     See,
-    /// Giving and taking it, and listing its holders.
+    /// Grant and revoke the role, and list its holders.
     Administer,
 }
 
@@ -274,12 +274,12 @@ impl Guarded for AnyRole {
     }
 }
 
-/// Acts on what belongs to the system and is looked at by more people than change it.
+/// Acts on system-wide resources, which more people read than change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CatalogueAct {
-    /// Looking at it.
+    /// Read the resource.
     See,
-    /// Changing it, for those who administer the system.
+    /// Change the resource, for system admins.
     Change,
 }
 
@@ -320,11 +320,11 @@ impl Guarded for FeatureSettingDocument {
 /// Acts on a second factor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TotpAct {
-    /// Knowing that it exists.
+    /// Know that the factor exists.
     See,
-    /// Putting it in force, which its owner does alone.
+    /// Enable the factor; reserved to its owner.
     Enable,
-    /// Putting it out of force and taking it away: by its owner, and by those who administer the account.
+    /// Disable and remove the factor: by its owner, and by admins of the account.
     TakeAway,
 }
 

@@ -1,4 +1,4 @@
-//! Memberships of users in organizations, as far as these still exist; and rights there, as long as these are not retired.
+//! Memberships of users in organizations that still exist, and rights in those that are not retired.
 
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
@@ -15,9 +15,9 @@ fn oldest_membership(user: &Profile) -> Option<OrganizationId> {
     oldest.map(|(organization, _)| *organization)
 }
 
-/// The user with an identifier, as they are to be shown: without what they were in organizations that were deleted. Nobody
-/// leaves an organization because it is deleted, since there may be more members than one commit can write; a member whose
-/// default organization it was gets the oldest remaining one.
+/// The user with an identifier, for display: without memberships in deleted organizations. Deleting an organization
+/// does not end memberships, since there may be more members than one commit can write; a member whose default
+/// organization it was gets the oldest remaining one.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -26,7 +26,7 @@ pub async fn find_user(documents: &Documents, id: &str) -> JournalResult<Option<
     standing_user(documents, user).await.map(Some)
 }
 
-/// The same for users whose documents are at hand, in their order.
+/// As [`find_user`], for users whose documents are already loaded, in their order.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -42,8 +42,8 @@ async fn standing_user(documents: &Documents, user: Arc<UserDocument>) -> Journa
     Ok(without(user, &deleted))
 }
 
-/// The user with an identifier, as they act: also without what they are in organizations that are retired, where nobody
-/// holds anything but by a role in the whole system.
+/// The user with an identifier, for access decisions: also without memberships in retired organizations, where only
+/// roles in the whole system grant anything.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -53,7 +53,7 @@ pub async fn find_acting_user(documents: &Documents, id: &str) -> JournalResult<
     Ok(Some(without(user, &ended)))
 }
 
-/// Whether people hold anything in an organization by what they are there.
+/// Whether memberships in an organization grant anything.
 pub(crate) fn is_in_force(organization: Option<&OrganizationDocument>) -> bool {
     organization.is_some_and(|found| found.status != Status::Retired)
 }
@@ -71,7 +71,7 @@ async fn where_none_holds(
     Ok(try_join_all(looked_up).await?.into_iter().flatten().collect())
 }
 
-/// The user without what they are in some organizations. Posts end with the membership.
+/// Removes a user's memberships in some organizations. Posts end with the membership.
 fn without(user: Arc<UserDocument>, organizations: &BTreeSet<OrganizationId>) -> Arc<UserDocument> {
     if organizations.is_empty() {
         return user;

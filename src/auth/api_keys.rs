@@ -1,8 +1,8 @@
-//! API keys: making them, giving them other secrets, recognising who holds one.
+//! API keys: creation, new secrets, and authentication of their holders.
 //!
-//! A secret is 32 random bytes, told once and kept nowhere. What is kept is a keyed digest of it, in the key's events,
-//! sealed like all secrets. A digest that can be computed quickly is right for it: nobody can try 2^256 secrets, while a
-//! slow hash, made for passwords that people think up, would cost every request that comes with a key.
+//! A secret is 32 random bytes, shown once and not stored. The key's events keep a keyed digest of it, sealed like all
+//! secrets. A fast digest is right here: 2^256 secrets cannot be tried, while a slow hash, made for passwords that
+//! people choose, would cost every request that carries a key.
 
 use super::{AuthError, Principal};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
@@ -22,39 +22,39 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Length of a UUID as it is written.
+/// Length of a UUID in text form.
 const UUID_LENGTH: usize = 36;
-/// Longest credentials that are looked at; those of a key have about a hundred characters.
+/// Longest credentials that are parsed; those of a key have about a hundred characters.
 const CREDENTIALS_LENGTH_MAX: usize = 1024;
-/// Times another place is tried when the one that was free has just been taken.
+/// Retries with another place after the free one has just been taken.
 const PLACES_TRIED_MAX: usize = 32;
 
-/// A key to be made.
+/// Request for a new key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyRequest {
-    /// The organization that it shall belong to.
+    /// The organization that the key will belong to.
     pub organization_id: OrganizationId,
-    /// Name for people.
+    /// Display name.
     pub name: String,
-    /// What it may be used for.
+    /// Roles of the key.
     pub roles: BTreeSet<Role>,
-    /// Whether it may be used from the start.
+    /// Whether the key may be used from the start.
     pub enabled: bool,
-    /// From when on it is no longer accepted.
+    /// Time from which the key is rejected.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// What the holder of a key identifies with.
+/// The credentials of a key's holder.
 #[derive(Clone)]
 pub struct Credentials {
-    /// The key, which is the user name.
+    /// The key, used as the user name.
     pub id: ApiKeyId,
-    /// The password; told here and never again.
+    /// The password; shown here and never again.
     pub secret: Arc<Zeroizing<String>>,
 }
 
 impl Credentials {
-    /// A new secret for the key `id`.
+    /// Generates a secret for the key `id`.
     #[must_use]
     pub fn generate(id: ApiKeyId) -> Self {
         let bytes = Zeroizing::new(random::<32>());
@@ -66,16 +66,16 @@ impl Credentials {
     }
 }
 
-/// Why no key was made or changed.
+/// Reason why a key was not created or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The key refuses.
+    /// The key refuses the command.
     #[error(transparent)]
     Refused(ApiKeyError),
     /// The organization has as many keys as it may have.
     #[error("an organization has {KEYS_MAX} API keys at most")]
     NoPlaceLeft,
-    /// It could not be stored.
+    /// The change could not be stored.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -89,10 +89,10 @@ impl From<ExecuteError<ApiKeyError>> for KeyError {
     }
 }
 
-/// Makes a key with `credentials`.
+/// Creates a key with `credentials`.
 ///
 /// # Errors
-/// `Refused`, `NoPlaceLeft`, `Journal`. There is no key then.
+/// `Refused`, `NoPlaceLeft`, `Journal`. The key was not created then.
 pub async fn create(
     node: &Node,
     context: &RequestContext,
@@ -119,7 +119,7 @@ pub async fn create(
     Err(JournalError::VersionConflict.into())
 }
 
-/// Gives a key another secret; the former is refused from the next request on.
+/// Replaces the secret of a key; the former secret is rejected from the next request on.
 ///
 /// # Errors
 /// `Refused`, `Journal`.
@@ -128,7 +128,7 @@ pub async fn roll(node: &Node, context: &RequestContext, credentials: &Credentia
     Ok(node.executor.execute::<ApiKey>(context, &credentials.id.to_string(), command, None).await?)
 }
 
-/// The keys of an organization, oldest first, and the position that this reflects.
+/// The keys of an organization, oldest first, and the journal position of this list.
 ///
 /// # Errors
 /// As [`crate::read_store::Documents::find`].
@@ -140,7 +140,7 @@ pub async fn of_organization(node: &Node, organization: OrganizationId) -> Journ
     Ok((found.position, found.value.items))
 }
 
-/// One of the places that no key holds. Any of them, since several keys may be made at once.
+/// A free place for a key, chosen at random, since several keys may be created at once.
 async fn free_place(node: &Node, organization: OrganizationId) -> JournalResult<Option<u8>> {
     let (_, keys) = of_organization(node, organization).await?;
     let held: BTreeSet<_> = keys.iter().map(|key| key.place).collect();
@@ -152,13 +152,13 @@ async fn free_place(node: &Node, organization: OrganizationId) -> JournalResult<
     Ok(free.get(chance % free.len()).copied())
 }
 
-/// Recognises the holder of a key by an `Authorization` header with the scheme `Basic` (RFC 7617).
+/// Authenticates the holder of a key by an `Authorization` header with the scheme `Basic` (RFC 7617).
 ///
-/// A key that does not exist costs what a wrong secret costs: one look into the journal, one digest. What is in the
-/// journal now is what counts, whichever node changed it.
+/// An unknown key costs the same as a wrong secret: one journal read, one digest. The journal is read on every request,
+/// so a change on any node counts at once.
 ///
 /// # Errors
-/// `Unauthenticated` without the secret of a key that is in force; `Unavailable` when the database cannot be asked.
+/// `Unauthenticated` without the secret of an enabled key; `Unavailable` when the database cannot be read.
 pub async fn authenticate(node: &Node, authorization: Option<&str>) -> Result<Principal, AuthError> {
     let (id, secret) = authorization.and_then(basic).ok_or(AuthError::Unauthenticated("an API key is needed"))?;
     let (_, state) = node.executor.state::<ApiKey>(&id.to_string()).await?;

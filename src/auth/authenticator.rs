@@ -1,4 +1,4 @@
-//! Recognises whoever asks, and issues the tokens that it recognises.
+//! Authenticates callers by bearer token, and issues these tokens.
 
 use super::keys::{self, KeyCache};
 use super::tokens::{self, Claims, Unverified};
@@ -16,43 +16,43 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest life of a token. A retired key goes on verifying for as long.
+/// Longest life of a token. A retired key keeps verifying for as long.
 pub const TTL_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Tokens whose signature need not be checked again: that is what costs most about a request.
+/// Size of the cache of verified tokens: checking the signature is the most expensive part of a request.
 const VERIFIED_MAX: usize = 10_000;
 
-/// A token to be issued.
+/// Request for a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenRequest {
-    /// Whom it stands for.
+    /// The admin that the token stands for.
     pub admin_id: AdminId,
-    /// How long it lives, in whole seconds from 1 to [`TTL_MAX`].
+    /// Life of the token, in whole seconds from 1 to [`TTL_MAX`].
     pub ttl: Duration,
-    /// The only organization it reaches, if it is to be narrowed.
+    /// The only organization the token reaches, if it is to be narrowed.
     pub organization: Option<String>,
-    /// The only permissions it carries, if it is to be narrowed. Those that the admin does not hold stay without
+    /// The only permissions the token carries, if it is to be narrowed. Those that the admin does not hold have no
     /// effect.
     pub permissions: Option<Vec<Permission>>,
 }
 
-/// Why no token was issued.
+/// Reason why a token was not issued.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// There is no such admin.
+    /// Admin not found.
     #[error("there is no such admin")]
     NoSuchAdmin,
-    /// The admin is out of force.
+    /// The admin is deactivated.
     #[error("the admin is not active")]
     Inactive,
-    /// It would live for no time or for longer than [`TTL_MAX`].
+    /// The life would be zero or longer than [`TTL_MAX`].
     #[error("a token lives between a second and 24 hours")]
     LifeOutOfRange,
-    /// It could not be put on record.
+    /// The issue could not be recorded.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
 
-/// Recognises principals by their bearer tokens.
+/// Authenticates principals by their bearer tokens.
 pub struct Authenticator {
     pub(super) issuer: String,
     checks_issuer: bool,
@@ -61,19 +61,18 @@ pub struct Authenticator {
     bounds: SessionBounds,
 }
 
-/// A token whose signature was right.
+/// A token whose signature was verified.
 struct Verified {
     key_id: String,
     claims: Claims,
 }
 
 impl Authenticator {
-    /// An authenticator that issues in the name of `issuer`, the public URL, and accepts no other issuer. In an empty
-    /// key ring it establishes the first key.
+    /// Opens an authenticator that issues in the name of `issuer`, the public URL, and accepts no other issuer. If the
+    /// key ring is empty, it creates the first key.
     ///
     /// # Errors
-    /// `Unavailable`; `Corrupt` if the keys cannot be opened, above all with another master key than they were sealed
-    /// with.
+    /// `Unavailable`; `Corrupt` if the keys cannot be opened, above all when they were sealed with another master key.
     pub async fn open(node: &Node, issuer: String) -> JournalResult<Self> {
         keys::establish(node, &RequestContext::system()).await?;
         let keys = KeyCache::load(node).await?;
@@ -81,31 +80,31 @@ impl Authenticator {
         Ok(Authenticator { issuer, checks_issuer: true, keys, verified, bounds })
     }
 
-    /// Goes by the key alone, which belongs to this database and to no other. For a server without a configured
-    /// public URL: it knows only the address that it happens to listen on, and `registrar token create` not even that.
+    /// Accepts any issuer and relies on the key alone, which belongs to this database only. For a server without a
+    /// configured public URL: it knows only the address that it happens to listen on, and `registrar token create` not
+    /// even that.
     #[must_use]
     pub fn accepting_any_issuer(mut self) -> Self {
         self.checks_issuer = false;
         self
     }
 
-    /// The same, with other bounds of sessions.
+    /// Replaces the bounds of sessions.
     #[must_use]
     pub fn bounding_sessions(self, bounds: SessionBounds) -> Self {
         Authenticator { bounds, ..self }
     }
 
-    /// How long sessions go on.
+    /// Bounds on the length of sessions.
     #[must_use]
     pub fn bounds(&self) -> &SessionBounds {
         &self.bounds
     }
 
-    /// Recognises the bearer of the token in an `Authorization` header, by what `documents` say.
+    /// Authenticates the bearer of the token in an `Authorization` header, by the state of `documents`.
     ///
     /// # Errors
-    /// `Unauthenticated` without a token that is believed now, of an admin who is in force now. `Unavailable` when
-    /// the database cannot be asked.
+    /// `Unauthenticated` without a valid token of an active admin. `Unavailable` when the database cannot be read.
     pub async fn authenticate(
         &self,
         node: &Node,
@@ -134,7 +133,7 @@ impl Authenticator {
     async fn verify(&self, node: &Node, token: &str, now: DateTime<Utc>) -> Result<Arc<Verified>, AuthError> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(verified) = self.verified.get(&digest) {
-            // The signature was right and stays so, but its key may have come to its end meanwhile.
+            // A cached signature stays right, but its key may have expired meanwhile.
             self.keys.find(node, &verified.key_id, now).await??;
             return Ok(verified);
         }
@@ -146,10 +145,11 @@ impl Authenticator {
         Ok(verified)
     }
 
-    /// Issues a token, after putting on record that it was.
+    /// Issues a token, after recording the issue.
     ///
     /// # Errors
-    /// `NoSuchAdmin`, `Inactive`, `LifeOutOfRange`; `Journal` if it could not be recorded. There is no token then.
+    /// `NoSuchAdmin`, `Inactive`, `LifeOutOfRange`; `Journal` if it could not be recorded. The token was not issued
+    /// then.
     pub async fn issue(
         &self,
         node: &Node,
@@ -167,7 +167,7 @@ impl Authenticator {
         };
         let now = Utc::now();
         let expires = now + request.ttl;
-        // Read now and not from memory: what another node has retired must not sign any more.
+        // Reads the journal and not the cache: a key that another node has retired must not sign any more.
         let ring = keys::ring(node).await?;
         let key = ring.signing().ok_or_else(|| JournalError::corrupt("the key ring has no key that signs"))?;
         let claims = Claims {

@@ -1,4 +1,4 @@
-//! The keys that sign tokens: made, rotated, and remembered as far as verifying needs them.
+//! The keys that sign tokens: creation, rotation, and a cache for verifying.
 
 use super::tokens::{self, TokenError};
 use crate::executor::{ExecuteError, RequestContext};
@@ -11,20 +11,20 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-/// A key that is not known may have been made by another node a moment ago. Looking more often than this would let
-/// anybody with a forged token keep the database busy.
+/// Shortest time between two reads for an unknown key, which another node may have created a moment ago. Reading more
+/// often would let a client with forged tokens keep the database busy.
 const LOOKS_APART: Duration = Duration::from_secs(1);
-/// How long a node goes without learning that another one has retired a key.
+/// Longest time until a node learns that another one has retired a key.
 const AGE_MAX: Duration = Duration::from_secs(5);
-/// Clocks of nodes differ: what one signs just before another rotates must still end before its key does.
+/// Clocks of nodes differ: a token that one signs just before another rotates must still end before its key does.
 const CLOCK_DIFFERENCE_MAX: chrono::Duration = chrono::Duration::minutes(1);
 
-/// The key ring as it is in the journal now.
+/// Reads the key ring from the journal.
 pub(super) async fn ring(node: &Node) -> JournalResult<KeyRing> {
     Ok(node.executor.state::<KeyRing>(KEY_RING_ID).await?.1)
 }
 
-/// Sees to it that there is a key to sign with. Nodes that start at once end up with the same one.
+/// Makes sure that a signing key exists. Nodes that start at once end up with the same one.
 pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalResult<()> {
     if ring(node).await?.signing().is_some() {
         return Ok(());
@@ -36,13 +36,13 @@ pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalR
 /// Fate of the tokens that the present key has signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Former {
-    /// They are accepted until they end.
+    /// The tokens are accepted until they expire.
     LivesOut,
-    /// Nobody accepts them any more: somebody else may have the key.
+    /// The tokens are rejected at once: the key may have leaked.
     EndsNow,
 }
 
-/// Lets a new key sign from now on.
+/// Rotates the signing key.
 ///
 /// # Errors
 /// As [`crate::executor::Executor::execute`].
@@ -55,15 +55,15 @@ pub async fn rotate(node: &Node, context: &RequestContext, former: Former) -> Jo
     unrefused(execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await)
 }
 
-/// Ends a former key: no token that it signed is accepted any more.
+/// Ends a former key: tokens that it signed are rejected from now on.
 ///
 /// # Errors
-/// `Refused` for a key that is unknown or signs; `Journal` as [`crate::executor::Executor::execute`].
+/// `Refused` for a key that is unknown or still signs; `Journal` as [`crate::executor::Executor::execute`].
 pub async fn retire(node: &Node, context: &RequestContext, key_id: String) -> Result<(), ExecuteError<KeyRingError>> {
     execute(node, context, KeyRingCommand::Retire { key_id, verifies_until: ended() }).await
 }
 
-/// The end of a key that nobody accepts any more, not on nodes whose clocks are behind either.
+/// An end for a key that must be rejected at once, also on nodes whose clocks are behind.
 fn ended() -> DateTime<Utc> {
     Utc::now() - CLOCK_DIFFERENCE_MAX
 }
@@ -76,7 +76,7 @@ async fn execute(
     node.executor.execute::<KeyRing>(context, KEY_RING_ID, command, None).await.map(drop)
 }
 
-/// The outcome of a command that the key ring refuses never.
+/// Unwraps the outcome of a command that the key ring never refuses.
 fn unrefused(outcome: Result<(), ExecuteError<KeyRingError>>) -> JournalResult<()> {
     outcome.map_err(|error| match error {
         ExecuteError::Journal(error) => error,
@@ -84,16 +84,16 @@ fn unrefused(outcome: Result<(), ExecuteError<KeyRingError>>) -> JournalResult<(
     })
 }
 
-/// The verifying halves, as they were in the journal not long ago.
+/// Cache of the verifying halves, read from the journal not long ago.
 pub(super) struct KeyCache {
     known: RwLock<Arc<Known>>,
-    /// When the journal was last read for them; held while it is.
+    /// Time of the last journal read; locked during a read.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
 struct Known {
     keys: HashMap<String, Verifying>,
-    /// End of the journal before they were read.
+    /// Head of the journal before that read.
     head: u64,
     loaded_at: Instant,
 }
@@ -125,7 +125,7 @@ impl KeyCache {
         Ok(KeyCache { known: RwLock::new(Arc::new(Known::load(node).await?)), looked: tokio::sync::Mutex::new(None) })
     }
 
-    /// The key that verifies at `now` under this id.
+    /// The key with this id that verifies at `now`.
     pub(super) async fn find(
         &self,
         node: &Node,
@@ -141,8 +141,8 @@ impl KeyCache {
         Ok(self.known().find(key_id, now).ok_or(TokenError::UnknownKey))
     }
 
-    /// Reads the keys anew, or waits for somebody who does. Looks that come close after one another wait for their
-    /// turn together, rather than be told what was known before they asked.
+    /// Reads the keys again, or waits for a read in progress. Close look-ups wait for one read together, instead of
+    /// being answered from a cache older than their question.
     async fn look_again(&self, node: &Node) -> JournalResult<()> {
         let asked = Instant::now();
         let mut looked = self.looked.lock().await;

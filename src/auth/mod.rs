@@ -1,8 +1,8 @@
-//! Who is asking, and may they.
+//! Authentication and permission of callers.
 //!
 //! [`Authenticator`] turns the `Authorization` header of a request into a [`Principal`]; each route asks the principal
-//! for the permission that it declares. Grants are those of the admin's document at that moment, so that an amendment
-//! or a deactivation counts from the next request on, on every node. Programs of an organization come with an API key
+//! for the permission that it declares. Grants are those of the admin's document at that moment, so an amendment or a
+//! deactivation counts from the next request on, on every node. Programs of an organization come with an API key
 //! instead (see [`api_keys`]).
 
 pub mod api_keys;
@@ -37,36 +37,36 @@ use registrar_aggregates::{Actor, ActorType, OnBehalfOf};
 use registrar_projections::{AdminDocument, OrganizationDocument, UserDocument};
 use std::sync::Arc;
 
-/// Somebody who was recognised.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Principal {
-    /// Recorded with everything that it does.
+    /// Actor recorded with every act of the caller.
     pub actor: Actor,
-    /// The user whose rights it has, where the actor acts for another one.
+    /// The represented user whose rights count, where the actor acts for another user.
     pub on_behalf_of: Option<OnBehalfOf>,
-    /// The admin that it is; none for an API key.
+    /// Identifier of the admin; `None` for an API key.
     pub admin_id: Option<AdminId>,
-    /// The only organization it reaches; all of them without.
+    /// The only organization that the caller reaches; `None` for all of them.
     pub organization: Option<String>,
-    /// The session in which it acts; none for a token that was issued by itself.
+    /// The session in which the caller acts; `None` for a token issued without a session.
     pub session: Option<SessionId>,
     user: Option<Arc<UserDocument>>,
     permissions: Permissions,
-    /// Whether it holds every grant among users, individuals and groups where it reaches. Kept beside `permissions`, since
-    /// nothing platform-wide is left there once it is narrowed to an organization.
+    /// Whether the caller holds every grant among users, individuals and groups within its reach. Kept beside
+    /// `permissions`, because narrowing to an organization removes all platform-wide permissions there.
     identity_admin: bool,
 }
 
 impl Principal {
-    /// The admin of `document`, narrowed to an organization and to named permissions where these are given. Nothing
-    /// that the admin does not hold is added, and within an organization nothing platform-wide is left.
+    /// The admin of `document`, narrowed to an organization and to named permissions where these are given. Narrowing
+    /// adds no permission, and within an organization removes all platform-wide ones.
     #[must_use]
     pub fn new(document: &AdminDocument, organization: Option<String>, narrowed_to: Option<&[String]>) -> Self {
         let mut permissions = Permissions::granted(&document.policies, &document.custom_permissions);
         if let Some(names) = narrowed_to {
             permissions = permissions.and(Permissions::named(names));
         }
-        // In the spelling that events carry: what is compared as text must not depend on who wrote it.
+        // Use the spelling of events: texts are compared, so the result must not depend on the client's spelling.
         let organization = organization.map(spelled);
         let identity_admin = permissions.contains(Permission::IdentityAdmin);
         if organization.is_some() {
@@ -85,7 +85,7 @@ impl Principal {
         }
     }
 
-    /// Whoever holds an API key: reaches its organization, with the permissions of its roles.
+    /// The holder of an API key: reaches its organization, with the permissions of its roles.
     #[must_use]
     pub fn of_key(key: &Key) -> Self {
         let permissions = key.roles.iter().flat_map(|role| Permissions::of_role(*role).iter()).collect();
@@ -103,8 +103,8 @@ impl Principal {
         }
     }
 
-    /// A user in a session. It reaches the organization that the session acts in, with what its roles there allow; who
-    /// administers the system reaches every one.
+    /// A user in a session. It reaches the session's organization, with the permissions of the user's roles there;
+    /// system admins reach every organization.
     #[must_use]
     pub fn of_user(user: Arc<UserDocument>, session: SessionId, scope: Option<OrganizationId>) -> Self {
         let kind = match () {
@@ -129,44 +129,44 @@ impl Principal {
             session: Some(session),
             user: Some(user),
             permissions,
-            // Grants of a user are told by its roles.
+            // Grants of a user follow from its roles.
             identity_admin: false,
         }
     }
 
-    /// The same principal in a session of its own.
+    /// Puts the principal into a session of its own.
     #[must_use]
     pub fn in_session(self, session: SessionId) -> Self {
         Principal { session: Some(session), ..self }
     }
 
-    /// The same principal without the rights of an admin of its organization where that is retired or deleted.
+    /// Removes the rights of an organization admin where the organization is retired or deleted.
     async fn standing(self, documents: &Documents) -> JournalResult<Self> {
         let Some(own) = self.organization.as_ref().filter(|_| self.identity_admin) else { return Ok(self) };
         let found = documents.find::<OrganizationDocument>(own).await?.value;
         Ok(Principal { identity_admin: crate::access::is_in_force(found.as_deref()), ..self })
     }
 
-    /// The same rights, used by `actor`.
+    /// Keeps the rights, but records `actor` as acting.
     #[must_use]
     pub fn acted_by(self, actor: Actor) -> Self {
         let represented = OnBehalfOf { kind: self.actor.kind, id: self.actor.id };
         Principal { actor, on_behalf_of: Some(represented), ..self }
     }
 
-    /// Whether the actor acts for another one. Such principals change no address, password, second factor or role.
+    /// Whether the actor acts for another user. Such principals change no address, password, second factor or role.
     #[must_use]
     pub fn acts_for_another(&self) -> bool {
         self.on_behalf_of.is_some()
     }
 
-    /// Identifier of the one whose rights it has: of the represented user, else of the actor.
+    /// Identifier of the party whose rights count: the represented user, else the actor.
     #[must_use]
     pub fn subject(&self) -> &str {
         self.on_behalf_of.as_ref().map_or(&self.actor.id, |represented| &represented.id)
     }
 
-    /// Its grants among users, individuals and groups. An admin with `identity.admin` that is narrowed to an
+    /// The caller's grants among users, individuals and groups. An admin with `identity.admin` that is narrowed to an
     /// organization is an admin of that organization; every other admin and every API key holds nothing there.
     #[must_use]
     pub fn holder(&self) -> Holder {
@@ -186,46 +186,47 @@ impl Principal {
         }
     }
 
-    /// Permissions that it may pass on to admins. Permissions within one organization are none that an admin is granted.
+    /// Permissions that the caller may pass on to admins. Permissions within one organization are never granted to
+    /// admins.
     #[must_use]
     pub fn granter(&self) -> Granter {
         let held = if self.organization.is_none() { self.permissions } else { Permissions::NONE };
         Granter::Caller { id: self.actor.id.clone(), held: held.names(), catalogue: permissions::catalogue() }
     }
 
-    /// Whether it holds `permission`.
+    /// Whether the caller holds `permission`.
     #[must_use]
     pub fn may(&self, permission: Permission) -> bool {
         self.permissions.contains(permission)
     }
 
-    /// Whether it may see the organization at all. Its own is named by a UUID in any spelling.
+    /// Whether the caller may see the organization at all. Its own is named by a UUID in any spelling.
     #[must_use]
     pub fn reaches(&self, organization: OrganizationId) -> bool {
         let own = self.organization.as_deref();
         own.is_none_or(|own| uuid::Uuid::try_parse(own).is_ok_and(|own| own == organization.0))
     }
 
-    /// Everything that it holds.
+    /// All permissions of the caller.
     #[must_use]
     pub fn permissions(&self) -> Permissions {
         self.permissions
     }
 }
 
-/// An identifier as everything here writes it: a UUID in lower case with hyphens, and any other text as it is.
+/// The canonical spelling of an identifier: UUIDs in lower case with hyphens, any other text unchanged.
 #[must_use]
 pub fn spelled(id: String) -> String {
     uuid::Uuid::try_parse(&id).map_or(id, |id| id.to_string())
 }
 
-/// Why nobody was recognised.
+/// Reason why a caller was not authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// No token, or one that is not believed. The reason is for the client.
+    /// Token missing or rejected. The reason is for the client.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// It could not be found out. This says nothing about the token.
+    /// Authentication could not be decided. This says nothing about the token.
     #[error(transparent)]
     Unavailable(#[from] JournalError),
 }

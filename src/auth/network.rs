@@ -1,10 +1,10 @@
-//! Networks, which are counted together: whoever has one address of a network mostly has the others too.
+//! Networks for rate counting: a client with one address of a network mostly has the others too.
 
 use ipnet::IpNet;
 use std::net::IpAddr;
 
-/// The network that an address belongs to, as text: the /24 of IPv4 and the /56 of IPv6, which is about one household or
-/// site. A text that is no address is a network of its own.
+/// The network of an address, as text: the /24 of IPv4 and the /56 of IPv6, about one household or site. A text that is
+/// no address is a network of its own.
 #[must_use]
 pub fn network(address: &str) -> String {
     let Ok(address) = address.parse::<IpAddr>() else { return address.to_owned() };

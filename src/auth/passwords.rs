@@ -1,11 +1,11 @@
-//! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve everything else.
+//! Passwords: argon2id on a bounded pool, so that a burst of sign-ins cannot starve other work.
 //!
 //! Hashes are of the NFKC form, so that a password set on one keyboard is the same on another. Hashes of former
-//! releases are of the raw text: it is compared too, where it differs. How often is compared follows from what was typed
-//! alone, and never from whether there is a hash or which form was right, so that time tells neither.
+//! releases are of the raw text, which is compared too where it differs. The number of comparisons depends on the typed
+//! text alone, never on whether a hash exists or which form matched, so timing reveals neither.
 //!
-//! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and whoever comes then is turned
-//! away at once: waiting longer than a client does would only waste the work.
+//! A hash takes 19 MiB and some 20 ms of a core. A few run at a time, a few more wait, and further requests are
+//! rejected at once: waiting longer than a client does would only waste the work.
 
 use crate::node::priority::give_way;
 use crate::vault::random;
@@ -23,25 +23,25 @@ const MEMORY_KIB: u32 = 19_456;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// A hash of nothing, since its output was drawn at random: verifying against it costs what any costs and always fails.
+/// A hash without a password, its output drawn at random: verifying against it costs the same as any and always fails.
 const UNKNOWN: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$7IqISdSBX/I6ILV2T1lK2w$w8zj/rkcvL4l1/ATsdClXOun2pno5zER51I3MPRYeHA";
 
-/// Without the characters that are taken for one another in print: 0 O, 1 l I, o.
+/// Omits the characters that are confused in print: 0 O, 1 l I, o.
 const ALPHABET: &[u8; 56] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const GENERATED_LENGTH: usize = 24;
 
-/// Too many passwords are being hashed already. Coming back in a second may help.
+/// Too many passwords are being hashed already. A retry in a second may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being checked at the moment")]
 pub struct Busy;
 
-/// Hashes passwords, a bounded number at a time, on threads that give way to everything else.
+/// Hashes passwords, a bounded number at a time, on threads of low priority.
 #[derive(Debug)]
 pub struct PasswordHasher {
-    /// Closed when the pool goes: the threads end then.
+    /// Closed when the pool is dropped, which ends the threads.
     jobs: mpsc::Sender<Job>,
-    /// Those that are hashed and those that wait.
+    /// Running and waiting hashes together.
     seats: Arc<Semaphore>,
 }
 
@@ -51,7 +51,7 @@ impl PasswordHasher {
     /// A pool in which `workers` hashes run, at least one, and `waiting_max` wait.
     ///
     /// # Panics
-    /// If the system has no thread left.
+    /// If the system cannot start a thread.
     #[must_use]
     pub fn new(workers: usize, waiting_max: usize) -> Self {
         let workers = workers.max(1);
@@ -64,8 +64,8 @@ impl PasswordHasher {
         PasswordHasher { jobs, seats: Arc::new(Semaphore::new(workers + waiting_max)) }
     }
 
-    /// A pool that leaves one core to everything else, where there is another, and lets about a second's work wait.
-    /// Requests come first anyway, but only when the turn of a hash is over, some milliseconds at each of their steps.
+    /// A pool that leaves one core free, where there is another, and lets about a second's work wait. Requests have
+    /// priority anyway, but each of their steps may wait some milliseconds until the time slice of a hash is over.
     #[must_use]
     pub fn for_this_machine() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -73,48 +73,48 @@ impl PasswordHasher {
         PasswordHasher::new(workers, workers * 32)
     }
 
-    /// Hashes a password with a salt of its own, as a PHC string.
+    /// Hashes a password with a fresh salt, as a PHC string.
     ///
     /// # Errors
-    /// `Busy`, at once, when as many as may are waiting already.
+    /// `Busy`, at once, when the queue is full.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
         self.run(move || hash(&password)).await
     }
 
-    /// Whether `password` is the one that was hashed. Against `None`, for somebody who is not known, it costs the
-    /// same and fails. So it does against a text that is no hash.
+    /// Verifies `password` against a hash. `None`, for an unknown account, costs the same and fails. So does a text
+    /// that is no hash.
     ///
     /// # Errors
-    /// `Busy`, at once, when as many as may are waiting already.
+    /// `Busy`, at once, when the queue is full.
     pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool, Busy> {
         self.run(move || verify(&password, hash.as_deref())).await
     }
 
-    /// Does other work on passwords in the same places, such as judging how strong one is.
+    /// Runs other work on passwords in the same pool, such as judging their strength.
     ///
     /// # Errors
-    /// `Busy`, at once, when as many as may are waiting already.
+    /// `Busy`, at once, when the queue is full.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
         let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Busy)?;
         let (done, result) = oneshot::channel();
         let job = move || {
             let result = catch_unwind(AssertUnwindSafe(work));
-            // Held by the work itself: a client that hangs up does not end a hash that runs.
+            // Held by the work itself: a client that hangs up does not end a running hash.
             drop(seat);
-            // Nobody may be there to see it.
+            // The receiver may have been dropped.
             let _ = done.send(result);
         };
         self.jobs.send(Box::new(job)).map_err(|_| Busy)?;
         match result.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => resume_unwind(panic),
-            // The pool is gone.
+            // The pool was dropped.
             Err(_) => Err(Busy),
         }
     }
 }
 
-/// Does what comes until the pool goes.
+/// Works off the queue until the pool is dropped.
 fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
     give_way();
     loop {
@@ -150,11 +150,11 @@ fn verify(password: &str, hash: Option<&str>) -> bool {
     right && is_known
 }
 
-/// A password that nobody can guess and anybody can type: 24 letters and digits, 139 bits.
+/// Generates a password that cannot be guessed but is easy to type: 24 letters and digits, 139 bits.
 #[must_use]
 pub fn generate() -> Zeroizing<String> {
     let mut password = Zeroizing::new(String::with_capacity(GENERATED_LENGTH));
-    // Bytes beyond the last whole multiple would make some characters likelier than others.
+    // Bytes beyond the last whole multiple would make some characters more likely than others.
     let limit = u8::MAX - u8::MAX % ALPHABET.len() as u8;
     while password.len() < GENERATED_LENGTH {
         for &byte in Zeroizing::new(random::<32>()).iter().filter(|&&byte| byte < limit) {
@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn whoever_finds_no_seat_is_turned_away_and_the_others_are_served() {
         let pool = Arc::new(PasswordHasher::new(1, 2));
-        // The worker is kept busy by a work that ends when it is told to.
+        // A job that ends on a signal keeps the worker busy.
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (started, starts) = tokio::sync::oneshot::channel();
         let running = tokio::spawn({
@@ -244,7 +244,7 @@ mod tests {
                 pool.run(work).await
             }
         });
-        // Those who wait come after it, or one of them might be done before.
+        // Waiting jobs come after it, or one of them might finish before.
         starts.await.expect("the work begins");
         let waiting: Vec<_> = (0..2)
             .map(|_| {

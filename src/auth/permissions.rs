@@ -1,4 +1,4 @@
-//! What there is to be allowed, and the built-in policies that allow it.
+//! Permissions, and the built-in policies that grant them.
 
 use registrar_aggregates::admin::Catalogue;
 use registrar_aggregates::api_key::Role;
@@ -10,17 +10,17 @@ use std::sync::{Arc, LazyLock};
 
 macro_rules! permissions {
     ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
-        /// One thing that may be allowed, named `<what>.<act>`.
+        /// A permission, named `<resource>.<act>`.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Permission {
             $($(#[$doc])* $variant,)*
         }
 
         impl Permission {
-            /// Every permission there is.
+            /// All permissions.
             pub const ALL: &'static [Permission] = &[$(Permission::$variant),*];
 
-            /// Its name, as it stands in tokens and in the custom permissions of an admin.
+            /// Name of the permission in tokens and in the custom permissions of an admin.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Permission::$variant => $name,)* }
@@ -40,26 +40,27 @@ permissions! {
     EcgAdminsAudit => "ecg-admins.audit",
     /// Follows the events of the whole directory.
     EventsRead => "events.read",
-    /// Reads history, states of the past and proofs.
+    /// Reads history, past states and proofs.
     AuditRead => "audit.read",
-    /// Reads organizations and what belongs to them.
+    /// Reads organizations and their resources.
     OrganizationsRead => "organizations.read",
-    /// Changes organizations and what belongs to them.
+    /// Changes organizations and their resources.
     OrganizationsWrite => "organizations.write",
-    /// Deletes organizations, retires them and takes them out of retirement.
+    /// Deletes and retires organizations and ends their retirement.
     OrganizationsEnd => "organizations.end",
-    /// Reads what happened in an organization.
+    /// Reads the audit trail of an organization.
     OrganizationsAudit => "organizations.audit",
     /// Reads the API keys of an organization.
     ApiKeysRead => "api-keys.read",
-    /// Makes, changes and deletes the API keys of an organization.
+    /// Creates, changes and deletes the API keys of an organization.
     ApiKeysWrite => "api-keys.write",
     /// Holds every grant among users, individuals and groups.
     IdentityAdmin => "identity.admin",
 }
 
 impl Permission {
-    /// Whether it reaches beyond any one organization. A principal that is narrowed to an organization never has it.
+    /// Whether the permission reaches beyond a single organization. A principal narrowed to an organization never has
+    /// it.
     #[must_use]
     pub const fn is_platform_wide(self) -> bool {
         match self {
@@ -88,7 +89,7 @@ impl fmt::Display for Permission {
     }
 }
 
-/// A text that names no permission.
+/// A text that is not the name of a permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no such permission; there are {}", Permission::ALL.iter().map(|p| p.name()).collect::<Vec<_>>().join(", "))]
 pub struct UnknownPermission;
@@ -101,17 +102,17 @@ impl FromStr for Permission {
     }
 }
 
-/// Some of the permissions.
+/// A set of permissions.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Permissions(u32);
 
 impl Permissions {
-    /// None of them.
+    /// The empty set.
     pub const NONE: Permissions = Permissions(0);
-    /// All of them.
+    /// All permissions.
     pub const ALL: Permissions = Permissions::of(Permission::ALL);
 
-    /// Those of a list.
+    /// The permissions of a list.
     #[must_use]
     pub const fn of(list: &[Permission]) -> Self {
         let mut bits = 0;
@@ -123,7 +124,7 @@ impl Permissions {
         Permissions(bits)
     }
 
-    /// What policies and custom permissions grant together. Policies and texts that are not known grant nothing.
+    /// The permissions granted by policies and custom permissions together. Unknown policies and texts grant nothing.
     #[must_use]
     pub fn granted(policies: &[String], custom_permissions: &[String]) -> Self {
         let from_policies =
@@ -131,7 +132,7 @@ impl Permissions {
         Permissions(from_policies | Permissions::named(custom_permissions).0)
     }
 
-    /// What a role grants to an API key, within its organization.
+    /// Permissions that a role grants to an API key, within its organization.
     #[must_use]
     pub const fn of_role(role: Role) -> Self {
         match role {
@@ -147,7 +148,7 @@ impl Permissions {
         }
     }
 
-    /// What a role grants to a member of an organization, within it.
+    /// Permissions that a role grants to a member of an organization, within it.
     #[must_use]
     pub const fn of_member(role: MemberRole) -> Self {
         match role {
@@ -159,42 +160,42 @@ impl Permissions {
                 Permission::ApiKeysRead,
                 Permission::ApiKeysWrite,
             ]),
-            // They see their organization in the identity API, which knows how much of it.
+            // The identity API decides how much of their organization they see.
             MemberRole::Provider | MemberRole::Member => Permissions::NONE,
         }
     }
 
-    /// Those that are named. A text that names none is passed over.
+    /// The permissions with these names. Unknown names are skipped.
     #[must_use]
     pub fn named(names: &[String]) -> Self {
         names.iter().filter_map(|name| name.parse::<Permission>().ok()).collect()
     }
 
-    /// Those that are in both.
+    /// The intersection of both sets.
     #[must_use]
     pub fn and(self, other: Permissions) -> Self {
         Permissions(self.0 & other.0)
     }
 
-    /// Without those that reach beyond one organization.
+    /// Removes permissions that reach beyond one organization.
     #[must_use]
     pub fn within_an_organization(self) -> Self {
         self.iter().filter(|permission| !permission.is_platform_wide()).collect()
     }
 
-    /// Whether `permission` is one of them.
+    /// Whether the set contains `permission`.
     #[must_use]
     pub fn contains(self, permission: Permission) -> bool {
         self.0 & (1 << permission as u32) != 0
     }
 
-    /// Their names.
+    /// Names of the permissions in the set.
     #[must_use]
     pub fn names(self) -> BTreeSet<String> {
         self.iter().map(|permission| permission.name().to_owned()).collect()
     }
 
-    /// Each of them.
+    /// Iterates over the set.
     pub fn iter(self) -> impl Iterator<Item = Permission> {
         Permission::ALL.iter().copied().filter(move |permission| self.contains(*permission))
     }
@@ -217,17 +218,17 @@ impl fmt::Debug for Permissions {
 pub struct Policy {
     /// Identifier, opaque to clients.
     pub id: &'static str,
-    /// Name for people.
+    /// Display name.
     pub name: &'static str,
-    /// What it grants.
+    /// Permissions that the policy grants.
     pub permissions: Permissions,
 }
 
-/// Holds everything, in every organization.
+/// All permissions, in every organization.
 pub const ADMINISTRATOR: Policy =
     Policy { id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a01", name: "administrator", permissions: Permissions::ALL };
 
-/// Runs the directory from day to day, organizations that end included. It does not change admins.
+/// Runs the directory from day to day, including the end of organizations. It does not change admins.
 pub const OPERATOR: Policy = Policy {
     id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a02",
     name: "operator",
@@ -240,7 +241,7 @@ pub const OPERATOR: Policy = Policy {
     ]),
 };
 
-/// Sees everything and changes nothing.
+/// Reads everything and changes nothing.
 pub const AUDITOR: Policy = Policy {
     id: "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a03",
     name: "auditor",
@@ -256,7 +257,7 @@ pub const AUDITOR: Policy = Policy {
 };
 
 impl Policy {
-    /// Every built-in policy.
+    /// All built-in policies.
     pub const ALL: &'static [Policy] = &[ADMINISTRATOR, OPERATOR, AUDITOR];
 
     /// The policy with this id, letter case of the UUID aside.
@@ -266,7 +267,7 @@ impl Policy {
     }
 }
 
-/// Everything that can be granted, as the rules about granting read it.
+/// All that can be granted, in the form that the rules about granting read.
 #[must_use]
 pub fn catalogue() -> Arc<Catalogue> {
     static CATALOGUE: LazyLock<Arc<Catalogue>> = LazyLock::new(|| {

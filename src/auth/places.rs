@@ -1,7 +1,7 @@
-//! Organizations as places that sessions act in: which of them can be entered, and what a membership is worth.
+//! Organizations as places of sessions: which of them can be entered, and the rights of a membership there.
 //!
-//! An organization may have a sign-in of its own. Its staff (admins and providers) act there only in sessions that were
-//! opened by that sign-in; in every other session their membership gives nothing. Participants are not concerned.
+//! An organization may have a sign-in of its own. Its staff (admins and providers) act there only in sessions opened by
+//! that sign-in; in every other session their membership grants nothing. Participants are not concerned.
 
 use crate::access::is_in_force;
 use crate::journal::JournalResult;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 /// Whether a session can act in an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// It can.
+    /// The session can act in the organization.
     Usable,
-    /// It has to be opened at this address.
+    /// The session must be opened at this address.
     SignInElsewhere(String),
     /// The organization is retired.
     Retired,
-    /// The organization was deleted, or never was.
+    /// The organization was deleted or never existed.
     Gone,
 }
 
@@ -48,9 +48,8 @@ pub(crate) async fn place(
     })
 }
 
-/// The user as rights go by it in a session that was opened by the sign-in of `via`: without memberships in organizations
-/// that were deleted or are retired, and without those of staff in organizations with another sign-in of their own. System
-/// roles stay.
+/// The user with the memberships that count in a session opened by the sign-in of `via`: none in deleted or retired
+/// organizations, and none of staff in organizations with another sign-in of their own. System roles stay.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

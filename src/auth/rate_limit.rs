@@ -1,8 +1,8 @@
-//! How many requests a caller may make in a time: a window that moves with the clock.
+//! Rate limit of requests by caller, over a sliding window.
 //!
-//! Only who was recognised is counted, so that nobody can use up the requests of somebody else, or fill memory with
-//! names that do not exist. Each node counts for itself. The usual libraries let a caller who has used up a burst go on
-//! at the average rate (GCRA), which comes to almost twice the number in one window; the published limit is of the
+//! Only authenticated callers are counted, so no client can use up the requests of another, or fill memory with names
+//! that do not exist. Each node counts for itself. The usual libraries let a caller who has used up a burst go on at
+//! the average rate (GCRA), which adds up to almost twice the number in one window; the published limit is of the
 //! window.
 
 use std::collections::{HashMap, VecDeque};
@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many requests in any time so long.
+/// Number of requests allowed within a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Requests, from 1 to [`Rate::REQUESTS_MAX`].
@@ -20,14 +20,14 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// Most requests that a rate may allow: the time of each is kept until the window has passed over it.
+    /// Upper bound of `requests`: the time of each is stored until it leaves the window.
     pub const REQUESTS_MAX: usize = 10_000;
     /// Longest window.
     pub const WINDOW_MAX: Duration = Duration::from_secs(60 * 60);
 }
 
 impl Default for Rate {
-    /// What the published API allows a key.
+    /// The rate that the published API allows a key.
     fn default() -> Self {
         Rate { requests: 10, window: Duration::from_secs(10) }
     }
@@ -36,7 +36,7 @@ impl Default for Rate {
 /// Too many requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
-    /// After how long the next request is accepted.
+    /// Time until the next request is accepted.
     pub reset: Duration,
 }
 
@@ -45,27 +45,27 @@ pub struct Exceeded {
 pub struct RateLimiter {
     rate: Rate,
     hasher: RandomState,
-    /// Callers by their hashes, so that those of one part seldom wait for those of another.
+    /// Callers by hash, so that callers of one part seldom wait for those of another.
     parts: [Mutex<Part>; PARTS],
 }
 
-/// When each caller's requests were accepted, as far as the window reaches back.
+/// Times of each caller's accepted requests within the window.
 type Part = HashMap<String, VecDeque<Instant>>;
 
-/// Parts of the table.
+/// Number of parts of the table.
 const PARTS: usize = 16;
 
 impl RateLimiter {
-    /// A limiter that has seen nobody.
+    /// A limiter without recorded requests.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         RateLimiter { rate, hasher: RandomState::new(), parts: Default::default() }
     }
 
-    /// Counts a request of `caller` at `now`. One that is refused does not count.
+    /// Counts a request of `caller` at `now`. A refused request is not counted.
     ///
     /// # Errors
-    /// `Exceeded` if as many were accepted within the window before `now`.
+    /// `Exceeded` if the window before `now` is full.
     pub fn accept(&self, caller: &str, now: Instant) -> Result<(), Exceeded> {
         let Rate { requests, window } = self.rate;
         #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
@@ -80,8 +80,8 @@ impl RateLimiter {
             times.push_back(now);
             return Ok(());
         }
-        // Those who have been quiet for a window are swept out whenever the table is full, so that it holds no more
-        // than twice as many callers as were there within one window.
+        // When the table is full, callers idle for a whole window are removed, so it holds at most twice as many
+        // callers as were active within one window.
         if accepted.len() == accepted.capacity() {
             accepted.retain(|_, times| {
                 forget(times, window, now);
@@ -127,7 +127,7 @@ mod tests {
         }
         assert_eq!(limiter.accept("k", start + 9 * SECOND), Err(Exceeded { reset: SECOND }));
         assert_eq!(limiter.accept("k", start + 10 * SECOND), Ok(()));
-        // The next to leave the window is the one of second 4.
+        // The request of second 4 leaves the window next.
         assert_eq!(limiter.accept("k", start + 11 * SECOND), Err(Exceeded { reset: 3 * SECOND }));
         assert_eq!(limiter.accept("k", start + 14 * SECOND), Ok(()));
     }

@@ -1,5 +1,5 @@
-//! Tokens of sessions: whoever shows one is recognised as long as the session goes on, which the documents tell on every
-//! request; and the tokens that a session is given.
+//! Tokens of sessions: issuing them, and recognising their bearers. The documents are read on every request, so a token
+//! is valid as long as its session is.
 
 use super::places::{self, Place};
 use super::tokens::{self, Claims};
@@ -22,27 +22,27 @@ use std::sync::Arc;
 
 /// Longest life of an access token, in seconds.
 pub const ACCESS_SECS_MAX: u32 = 3_600;
-/// How long sessions go on.
+/// Bounds on the length of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
-    /// From their beginning.
+    /// Longest life from the beginning.
     pub life: TimeDelta,
-    /// From the last sign-in, refresh or switch. A request with an access token leaves no trace, so that this is not shorter
-    /// than what such a token lives without ending sessions that are used.
+    /// Longest time since the last sign-in, refresh or switch. Requests with an access token are not recorded, so a
+    /// bound shorter than the life of such a token would end sessions in use.
     pub idle: TimeDelta,
 }
 
-/// Bounds of sessions by whose they are.
+/// Bounds of sessions by kind of account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionBounds {
-    /// Sessions of everybody.
+    /// Sessions of all accounts.
     pub all: Bound,
-    /// Those that were begun by signing in to a privileged account, an ECG admin's or that of a holder of a system role.
+    /// Sessions begun by signing in to a privileged account: of an ECG admin or a holder of a system role.
     pub privileged: Bound,
 }
 
 impl Default for SessionBounds {
-    /// The published ones, which make no difference between accounts.
+    /// The published bounds, equal for all accounts.
     fn default() -> Self {
         let all = Bound { life: TimeDelta::days(90), idle: TimeDelta::days(14) };
         SessionBounds { all, privileged: all }
@@ -50,37 +50,37 @@ impl Default for SessionBounds {
 }
 
 impl SessionBounds {
-    /// The bound of a session by how it began and whether its account is privileged.
+    /// The bound of a session by its origin and by whether its account is privileged.
     #[must_use]
     pub fn of(&self, origin: Origin, privileged: bool) -> Bound {
         match origin {
             Origin::SignIn if privileged => self.privileged,
-            // Programs that act for somebody, or identify themselves, have no person to ask.
+            // Programs that act for a user, or identify themselves, have no person to ask.
             Origin::SignIn | Origin::Synthetic | Origin::Workload => self.all,
         }
     }
 
-    /// The end of a session that is used until then.
+    /// The end of a session that stays in use until then.
     #[must_use]
     pub fn end(&self, session: &SessionDocument, privileged: bool) -> DateTime<Utc> {
         let bound = self.of(session.state.origin, privileged);
         session.state.expires_at.min(session.created_at + bound.life)
     }
 
-    /// Whether neither the end of a session has come nor that of one that nobody uses. The account may have become privileged
-    /// since the session began.
+    /// Whether a session is within its life and its idle time. The account may have become privileged since the session
+    /// began.
     #[must_use]
     pub fn goes_on(&self, session: &SessionDocument, privileged: bool, now: DateTime<Utc>) -> bool {
         let idle = self.of(session.state.origin, privileged).idle;
         now < self.end(session, privileged) && now < session.updated_at + idle
     }
 }
-/// Whom id tokens are meant for: programs that want to know who signed in. Nothing is allowed by one.
+/// Audience of id tokens: programs that need to know the signed-in user. An id token grants nothing.
 const ID_AUDIENCE: &str = "registrar-clients";
 
 const OVER: AuthError = AuthError::Unauthenticated("the session is over");
 
-/// Recognises the bearer of a session's token.
+/// Authenticates the bearer of a session's token.
 pub(super) async fn recognise(
     documents: &Documents,
     bounds: &SessionBounds,
@@ -114,18 +114,18 @@ pub(super) async fn recognise(
     }
 }
 
-/// A user in a session that goes on.
+/// A user in a valid session.
 #[derive(Debug, Clone)]
 pub struct Acting {
-    /// The user as rights go by it in this session (see [`places::counting`]).
+    /// The user with the rights that count in this session (see [`places::counting`]).
     pub rights: Arc<UserDocument>,
-    /// The one that acts, where it is not the user.
+    /// The acting party, where it is not the user.
     pub by: Option<Actor>,
 }
 
-/// The user in a session; `None` for a session that is over. Over is also a session in an organization that was retired,
-/// was deleted, or has a sign-in of its own that the session was not opened by; and one for another whose opener is out of
-/// force, or whose user holds a system role by now.
+/// The user in a session; `None` for a session that is over. A session is also over when its organization was retired,
+/// was deleted, or has a sign-in of its own that the session was not opened by; and a session for another user when its
+/// opener is disabled, or when that user holds a system role by now.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -151,14 +151,14 @@ pub async fn acting(
             let Some(actor) = actor else { return Ok(None) };
             Some(actor)
         }
-        // Those of former releases do not say who acts; they live for an hour at most.
+        // Sessions of former releases do not record the actor; they live for an hour at most.
         (None, Origin::Synthetic) => return Ok(None),
         (None, Origin::SignIn | Origin::Workload) => None,
     };
     Ok(Some(Acting { rights: places::counting(documents, user, state.via).await?, by }))
 }
 
-/// The one that opened a session for another and may still do so.
+/// The opener of a session for another user, if still allowed to open one.
 async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Option<Actor>> {
     match opener.account {
         Account::User => {
@@ -177,8 +177,8 @@ async fn opener_of(documents: &Documents, opener: Opener) -> JournalResult<Optio
     }
 }
 
-/// Whether a user's session goes on: its time has not come, its user is enabled and in the epoch that it belongs to, and a
-/// member of the organization that it acts in without having left in between.
+/// Whether a user's session is valid: within its bounds, its user enabled and in the session's epoch, and a continuous
+/// member of the organization that it acts in.
 fn is_live(bounds: &SessionBounds, session: &SessionDocument, user: &UserDocument, now: DateTime<Utc>) -> bool {
     let in_time = bounds.goes_on(session, !user.system_roles.is_empty(), now);
     let session = &session.state;
@@ -189,24 +189,24 @@ fn is_live(bounds: &SessionBounds, session: &SessionDocument, user: &UserDocumen
     in_time && user.state.is_enabled() && user.epoch == session.epoch && member
 }
 
-/// For whom tokens are signed.
+/// Input for signing a session's tokens.
 #[derive(Debug, Clone)]
 pub struct Signing {
     /// Identifier of the user or admin.
     pub subject: String,
-    /// The session.
+    /// The session that the tokens belong to.
     pub session: SessionId,
-    /// Where it acts.
+    /// The organization that the session acts in.
     pub organization: Option<OrganizationId>,
     /// Life of the tokens, in seconds.
     pub seconds: u32,
-    /// What the access token says besides.
+    /// Additional claims of the access token.
     pub additional: BTreeMap<String, Value>,
-    /// What the id token says of whoever signed in.
+    /// Claims of the id token about the signed-in user.
     pub identity: Identity,
 }
 
-/// Who signed in, in the words of OpenID Connect Core 1.0, section 5.1.
+/// Identity claims of OpenID Connect Core 1.0, section 5.1.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Identity {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -245,9 +245,9 @@ impl From<&AdminDocument> for Identity {
 /// Tokens of a session.
 #[derive(Clone)]
 pub struct SessionTokens {
-    /// Shown with every request.
+    /// Access token, sent with every request.
     pub access: String,
-    /// Tells a program who signed in.
+    /// Id token: tells a program the signed-in user.
     pub id: String,
 }
 
@@ -264,7 +264,7 @@ struct IdClaims<'a> {
 }
 
 impl Authenticator {
-    /// Signs the tokens of a session, before it is opened, refreshed or switched, so that the answer is committed with
+    /// Signs the tokens of a session before it is opened, refreshed or switched, so that the response is committed with
     /// that. Tokens of a session that was never opened are harmless: each request looks the session up.
     ///
     /// # Errors
@@ -307,7 +307,7 @@ impl Authenticator {
     }
 }
 
-/// Names of claims that nobody else may set.
+/// Whether a claim is set here alone, so that additional claims may not use the name.
 #[must_use]
 pub fn is_reserved(claim: &str) -> bool {
     const RESERVED: [&str; 14] = [

@@ -225,7 +225,7 @@ async fn unknown_keys_are_looked_for_once_a_second_however_many_ask() {
         assert_eq!(reason(refused), "the token is signed by an unknown key");
     }
     assert_eq!(reason(fixture.ask(&foreign).await), "the token is signed by an unknown key");
-    // All of them waited for one look, or for two if some asked during the first; then came another.
+    // All of them waited for one journal read, or for two if some asked during the first; then came another.
     let taken = started.elapsed();
     assert!(taken > Duration::from_secs(1) && taken < Duration::from_secs(20), "{taken:?}");
 }
@@ -267,7 +267,7 @@ fn sets_of_grants() -> Vec<(Vec<String>, Vec<String>)> {
     policies.chain(single).chain(sets.into_iter().map(|set| (vec![], set))).collect()
 }
 
-/// Questions of the identity API's gates to a holder about an organization, each with its answer.
+/// Answers of the identity API's gates for a holder about an organization, by question.
 fn gates(holder: &Holder, organization: OrganizationId) -> [(&'static str, bool); 5] {
     [
         ("holds everything", holder.holds_everything()),

@@ -1,5 +1,5 @@
-//! Programs that identify themselves by a token of the cluster that they run in: which of them act as which service account
-//! stands in a file that is read at start.
+//! Programs that identify themselves by a token of their cluster. A file read at start maps each program to its service
+//! account.
 
 use crate::vault::private_file;
 use base64::Engine;
@@ -11,30 +11,31 @@ use std::path::Path;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
-/// A program and the account that it acts as.
+/// A program and its service account.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Workload {
-    /// Where it runs.
+    /// Namespace of the program.
     pub namespace: String,
-    /// What it is called there.
+    /// Name of the program within its namespace.
     pub name: String,
     /// SHA-512 of its token: 128 hexadecimal digits, or base64.
     pub token_sha512: String,
-    /// The user that it acts as; without one it is known and may do nothing.
+    /// The user that the program acts as; a program without one is recognised and has no rights.
     #[serde(default)]
     pub user: Option<Uuid>,
 }
 
-/// All programs that are known.
+/// All known programs.
 #[derive(Debug, Clone, Default)]
 pub struct Workloads(Vec<Workload>);
 
 impl Workloads {
-    /// Reads them from a file: a JSON array. Its digests are as good as the tokens at `/v1/internal-auth/`, so it is a secret.
+    /// Reads the programs from a file: a JSON array. Its digests are as good as the tokens at `/v1/internal-auth/`, so
+    /// it is a secret.
     ///
     /// # Errors
-    /// A text that says what is wrong with the file.
+    /// A text that describes the defect of the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = private_file::read(path).map_err(|error| error.to_string())?;
         let workloads: Vec<Workload> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
@@ -44,7 +45,7 @@ impl Workloads {
         }
     }
 
-    /// The program that this name and this digest of its token belong to.
+    /// The program with this name and this digest of its token.
     #[must_use]
     pub fn by_digest(&self, namespace: &str, name: &str, token_sha512: &str) -> Option<&Workload> {
         let shown = digest(token_sha512)?;
@@ -61,7 +62,7 @@ impl Workloads {
 }
 
 impl Workload {
-    /// The account that it acts as.
+    /// The user that the program acts as.
     #[must_use]
     pub fn user(&self) -> Option<UserId> {
         self.user.map(UserId)
@@ -72,7 +73,7 @@ impl Workload {
     }
 }
 
-/// The 64 bytes that a text stands for.
+/// The 64 bytes that a text encodes.
 fn digest(text: &str) -> Option<Vec<u8>> {
     let bytes = if text.len() == 128 {
         let pairs = text.as_bytes().chunks(2);

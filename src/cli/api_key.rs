@@ -98,7 +98,7 @@ async fn roll(args: RollArgs) -> anyhow::Result<()> {
     print(&node, &credentials).await
 }
 
-/// An act of the server, in the organization that it is about.
+/// Request context of the server, in the key's organization.
 fn context(organization: OrganizationId) -> RequestContext {
     let mut context = RequestContext::system();
     context.metadata.organization_id = Some(organization.to_string());

@@ -25,7 +25,7 @@ pub(super) async fn run(args: BackupArgs) -> anyhow::Result<()> {
             "a PostgreSQL database is backed up with its own tools\nUse pg_dump --format=custom, or continuous archiving."
         );
     }
-    // SQLite fills it and changes no mode.
+    // SQLite fills the file and keeps its mode.
     private_file::create(&args.output).with_context(|| format!("cannot write {}", args.output.display()))?;
     store.copy_to(&args.output).await.with_context(|| format!("cannot back up to {}", args.output.display()))?;
     std::fs::File::open(&args.output)?.sync_all()?;

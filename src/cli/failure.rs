@@ -1,18 +1,18 @@
-//! Why a command did not do its work, in a few lines for whoever started it.
+//! Error reports of commands, in a few lines for the operator.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-/// What stands for credentials where it is told how a URL must look.
+/// Placeholder for credentials in messages about the form of a URL.
 const EXAMPLE: &str = "user:password";
 
-/// Tells standard error what went wrong.
+/// Writes the error to standard error.
 pub(super) fn report(error: &anyhow::Error) {
-    // Where standard error is gone, nobody is there to be told.
+    // Without standard error the report has no reader.
     let _ = writeln!(std::io::stderr().lock(), "registrar: {}", describe(error));
 }
 
-/// The error with the causes that it does not name itself in its first line, and then what can be done about it.
+/// The error with the causes that its first line does not contain, followed by a remedy.
 fn describe(error: &anyhow::Error) -> String {
     let text = error.to_string();
     let (first, advice) = text.split_once('\n').unwrap_or((&text, ""));
@@ -28,7 +28,7 @@ fn describe(error: &anyhow::Error) -> String {
     without_passwords(&told)
 }
 
-/// Drivers may repeat the URL that they were given.
+/// Removes passwords: drivers may repeat the URL that they were given.
 fn without_passwords(text: &str) -> String {
     let mut parts = text.split("://");
     let mut clean = parts.next().unwrap_or_default().to_owned();

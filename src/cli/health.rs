@@ -16,12 +16,11 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWrite
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-/// How long the server may take. Container runtimes give up after five seconds as the image is made.
+/// Longest time to wait for the server. Container runtimes give up after five seconds as the image is made.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// Whether the process lives, not whether it is ready: a container does not get better by being restarted while its
-/// database is away.
+/// Asks for liveness, not readiness: restarting a container does not help while its database is away.
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-/// Longest first line of an answer that is read.
+/// Longest first line of a response that is read.
 const LINE_BYTES_MAX: u64 = 256;
 
 #[derive(Debug, Args)]
@@ -45,7 +44,7 @@ pub(super) async fn run(args: HealthArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first line of the answer.
+/// The first line of the response.
 async fn ask(address: SocketAddr, over_tls: bool) -> anyhow::Result<String> {
     let stream = TcpStream::connect(address).await?;
     if !over_tls {
@@ -69,8 +68,8 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::R
     Ok(line)
 }
 
-/// Takes whatever certificate is shown. The names in it are those that clients use, not the address asked here, and whether
-/// it is still good is theirs to say; nothing is sent that anybody must not know, and nothing is believed but a status.
+/// Accepts any certificate. Its names are those that clients use, not the address asked here, and its validity is for
+/// clients to check; the request holds no secret, and only the status of the response is used.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

@@ -65,7 +65,7 @@ pub(super) struct ArchiveArgs {
     /// File to write; .checkpoint, .proofs and .keys are added to its name for those beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    // Where these servers are named, they must have the events first.
+    // If servers are named here, they must have the events first.
     #[command(flatten)]
     nats: NatsArgs,
     #[command(flatten)]
@@ -163,7 +163,7 @@ async fn resnapshot(store: StoreArgs) -> anyhow::Result<()> {
 
 async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let (store, secrets) = (args.store.resolve(), Secrets::from_env());
-    // Any other command would make a key for an empty database. This one is for a database that has one elsewhere.
+    // Any other command would create a key for an empty database. This one is for a database whose key is elsewhere.
     anyhow::ensure!(
         secrets.master_key.is_some() || config::master_key_file(&store.data).exists(),
         "the master key of the exported journal is missing\nCopy its master.key into {}, or set REGISTRAR_MASTER_KEY to it.",

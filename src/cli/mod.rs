@@ -1,5 +1,5 @@
-//! The command line. Results go to standard output and nothing else does; what happens meanwhile, and what went wrong,
-//! goes to standard error. A command that cannot do its work says why in a few lines and ends with 1.
+//! The command line. Only results go to standard output; progress and errors go to standard error. A command that fails
+//! reports why in a few lines and ends with 1.
 
 mod api_key;
 mod backup;
@@ -82,7 +82,7 @@ enum Command {
 }
 
 impl Command {
-    /// What is logged unless the user says otherwise. Whoever asks for a token wants a token.
+    /// Default log level. A caller who asks for a token wants only the token.
     fn log_level(&self) -> &'static str {
         match self {
             Command::Serve(_)
@@ -109,7 +109,8 @@ impl Command {
         }
     }
 
-    /// Whether it takes long and nobody waits for it as for an answer, beside servers that people do wait for.
+    /// Whether the command may run at low priority: it takes long, and its user waits less urgently than clients of the
+    /// servers beside it.
     fn can_wait(&self) -> bool {
         matches!(self, Command::Projections(_) | Command::Journal(_))
     }
@@ -155,7 +156,7 @@ fn try_run(command: Command) -> anyhow::Result<()> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(command.run());
-    // A hash, say, that nobody waits for any more is not waited for.
+    // Background work without a waiting caller, such as a hash, is abandoned.
     runtime.shutdown_background();
     result
 }

@@ -1,15 +1,15 @@
-//! Standard output, and what is said beside it.
+//! Standard output, and remarks beside it.
 
 use std::io::Write;
 
-/// Writes a line. A reader that has gone away is an error, as for any program that is asked for an answer.
+/// Writes a line. A closed reader is an error, as for any program with a result.
 pub(super) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
     out.flush()
 }
 
-/// Writes a line that is for people, beside the answer: on standard error.
+/// Writes a line for people, beside the result: on standard error.
 pub(super) fn remark(text: impl std::fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stderr().lock(), "{text}")
 }

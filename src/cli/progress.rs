@@ -1,11 +1,11 @@
-//! How far long work has come: a bar on a terminal, a line in the log every few seconds elsewhere.
+//! Progress of long work: a bar on a terminal, a line in the log every few seconds elsewhere.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How far apart lines are.
+/// Time between two lines.
 const LINES_APART: Duration = Duration::from_secs(5);
 
 pub(super) struct Progress {
@@ -16,7 +16,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Starts to show how far `what` has come.
+    /// Starts to show the progress of `what`.
     pub(super) fn start(what: &'static str) -> Self {
         let started = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -41,7 +41,7 @@ impl Progress {
         }
     }
 
-    /// Ends it and tells how long `count` took.
+    /// Ends the display and reports how long `count` took.
     pub(super) fn finish(self, count: u64) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -42,7 +42,7 @@ async fn rebuild(node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares the read models of a node with history, and says which are not what it makes them.
+/// Compares the read models of a node with history, and reports those that differ.
 pub(super) async fn verify(node: &Node) -> anyhow::Result<()> {
     let progress = Progress::start("verifying the read models");
     let followers::Verified { position, altered } =

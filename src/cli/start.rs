@@ -1,4 +1,4 @@
-//! What all commands on a database begin with.
+//! First steps of all commands on a database.
 
 use super::output;
 use crate::auth::{PasswordHasher, keys};
@@ -18,13 +18,13 @@ pub(super) async fn open(store: &StoreSettings, secrets: &Secrets) -> anyhow::Re
     let makes_key = secrets.master_key.is_none() && !key_file.exists();
     let opened = Node::open(store, master_keys(store, secrets)?).await;
     if makes_key && matches!(opened, Err(OpenError::WrongMasterKey | OpenError::FormerKeyMissing)) {
-        // The key of this database is somewhere else; the one that was just made opens nothing.
+        // The key of this database is elsewhere; the one just made opens nothing.
         let _ = std::fs::remove_file(&key_file);
     }
     Ok(opened?)
 }
 
-/// Opens the database that the settings name to look at it, see [`Node::look`].
+/// Opens the database of the settings for reading, see [`Node::look`].
 pub(super) async fn look(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
     anyhow::ensure!(
         secrets.master_key.is_some() || config::master_key_file(&store.data).exists(),
@@ -33,14 +33,14 @@ pub(super) async fn look(store: &StoreSettings, secrets: &Secrets) -> anyhow::Re
     Ok(Node::look(store, config::master_keys(secrets, &store.data)?).await?)
 }
 
-/// Opens the database that the settings name without bringing it up to date: to look at it, where it may only be read.
+/// Opens the database of the settings without migrating it; a database that may only be read is opened for reading.
 pub(super) async fn open_as_it_is(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
     let prepared = Store::open_to_look(store)?;
     prepared.look().await?;
     if prepared.may_be_written().await? { open(store, secrets).await } else { look(store, secrets).await }
 }
 
-/// As [`look`]. Only where the journal has no key to sign with yet, it is opened to make one.
+/// As [`look`]. If the journal has no signing key yet, it is opened for writing to make one.
 pub(super) async fn look_with_checkpoint_key(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Node> {
     let node = look(store, secrets).await?;
     if checkpoint::key(&node).await?.is_some() {
@@ -60,7 +60,7 @@ fn master_keys(store: &StoreSettings, secrets: &Secrets) -> anyhow::Result<Maste
     Ok(config::master_keys(secrets, &store.data)?)
 }
 
-/// Nobody but its owner has any business in the data folder.
+/// Only its owner may read the data folder.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
@@ -83,7 +83,7 @@ pub(super) struct MigrateArgs {
     partition_size: Option<u32>,
 }
 
-/// Nothing at all is 0, which sets nothing: so a variable reads that is handed on and not set.
+/// Empty text is 0, which sets nothing: a variable that is passed on without being set reads so.
 fn partition_size(text: &str) -> Result<u32, String> {
     if text.is_empty() {
         return Ok(0);
@@ -108,15 +108,15 @@ pub(super) async fn migrate(args: MigrateArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Registers the first administrator on an empty journal. A password that was generated is printed before anything
-/// else can go wrong: it is kept nowhere.
+/// Registers the first administrator on an empty journal. A generated password is printed before any later step can
+/// fail, since it is not stored.
 pub(super) async fn first_administrator(
     node: &Node,
     passwords: &PasswordHasher,
     pwned: Option<&Pwned>,
     settings: &FirstAdministrator,
 ) -> anyhow::Result<()> {
-    // Documents of another release cannot be asked whether there are admins, but tell that there were some.
+    // Documents of another release cannot be queried for admins, but show that there were some.
     if node.needs_rebuild() {
         return Ok(());
     }
@@ -124,8 +124,8 @@ pub(super) async fn first_administrator(
         let (email, password) = (made.email, &*made.password);
         output::line(format_args!("First administrator: {email}\nPassword, shown this once: {password}"))?;
     }
-    // Later it might be too late: nothing can be committed while a newer release rebuilds the documents, and a server does
-    // not start without a key.
+    // Later may be too late: commits are refused while a newer release rebuilds the documents, and a server does not
+    // start without a key.
     keys::establish(node, &RequestContext::system()).await?;
     Ok(())
 }

@@ -59,7 +59,7 @@ fn organization(text: &str) -> Result<String, String> {
     check_name(text).map(|()| text.to_owned()).map_err(|problem| problem.to_string())
 }
 
-/// A whole number of seconds, minutes or hours.
+/// Parses a whole number of seconds, minutes or hours.
 pub(super) fn ttl(text: &str) -> Result<Duration, String> {
     let in_range = |ttl: &Duration| !ttl.is_zero() && *ttl <= TTL_MAX;
     seconds(text, "smh")
@@ -102,7 +102,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     Ok(output::line(token)?)
 }
 
-/// Who signs in with this e-mail.
+/// The admin with this e-mail.
 async fn find_admin(node: &Node, email: &EmailAddress) -> anyhow::Result<AdminId> {
     let key = node.vault.claim(&ClaimKey::account_email(email));
     let holder = node.journal.claim_holder(&key).await?;

@@ -24,7 +24,7 @@ use std::io::BufRead;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Stands for standard input in the place of a password.
+/// Argument that means standard input in place of a password.
 const STANDARD_INPUT: &str = "-";
 /// Longest line that is read as a password; longer than any that is accepted.
 const LINE_BYTES_MAX: u64 = 4_096;
@@ -244,7 +244,7 @@ async fn set_password(args: SetPasswordArgs) -> anyhow::Result<()> {
     Ok(output::line(printed)?)
 }
 
-/// A password that was chosen, until when it is good, and where it is looked up.
+/// A new password, its expiry, and the list of stolen ones to check.
 struct NewPassword {
     password: Zeroizing<String>,
     expires_at: DateTime<Utc>,
@@ -260,7 +260,7 @@ impl NewPasswordArgs {
 }
 
 impl NewPassword {
-    /// Its hash, if the rules accept it.
+    /// Hashes the password, if the rules accept it.
     async fn hash(&self, rules: Rules) -> anyhow::Result<String> {
         let hasher = PasswordHasher::for_this_machine();
         let accepted = rules::accept(&hasher, self.pwned.as_ref(), self.password.clone(), rules).await;
@@ -268,7 +268,7 @@ impl NewPassword {
     }
 }
 
-/// The password that the command line says, reads or leaves to be made up.
+/// The password from the command line or standard input, or a generated one.
 fn chosen(password: Option<String>) -> anyhow::Result<Zeroizing<String>> {
     Ok(match password {
         None => passwords::generate(),
@@ -277,7 +277,7 @@ fn chosen(password: Option<String>) -> anyhow::Result<Zeroizing<String>> {
     })
 }
 
-/// A password as it is piped in: the first line, without its end.
+/// A piped password: the first line, without its end.
 fn first_line(input: impl BufRead) -> anyhow::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(String::new());
     input.take(LINE_BYTES_MAX).read_line(&mut line).context("the password cannot be read from standard input")?;

@@ -1,4 +1,4 @@
-//! A batch in the making: versions, positions, hashes, folds, rows.
+//! A batch being built: versions, positions, hashes, folds, rows.
 
 use super::{ExpectedVersion, Job};
 use crate::committer::folding;
@@ -17,16 +17,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A batch ready to be written, and what is known once it is.
+/// A batch ready to be written, and its effects once it is.
 pub(super) struct Built {
     pub(super) batch: Batch,
-    /// The end of the journal after it.
+    /// The head of the journal after it.
     pub(super) head: Head,
-    /// Documents as it leaves them.
+    /// Documents after it.
     pub(super) documents: HashMap<DocumentKey, Option<Arc<AnyDocument>>>,
-    /// New versions of the streams of which nothing was expected.
+    /// New versions of the streams appended to without an expected version.
     pub(super) open_versions: HashMap<StreamId, u64>,
-    /// By index into the batch's streams, reads, takes and answers: whose they are. Those of answers ascend.
+    /// Owners by index into the batch's streams, reads, takes and answers. Those of answers ascend.
     pub(super) stream_owners: Vec<StreamOwner>,
     pub(super) read_owners: Vec<usize>,
     pub(super) take_owners: Vec<(usize, &'static str)>,
@@ -38,26 +38,26 @@ pub(super) struct StreamOwner {
     pub(super) expected: ExpectedVersion,
 }
 
-/// A built batch with those who wait for it.
+/// A built batch with the callers that wait for it.
 pub(super) struct Ready {
     pub(super) jobs: Vec<Job>,
-    /// One for each job, in order.
+    /// Outcomes by job, in order.
     pub(super) outcomes: Vec<Outcome>,
-    /// Jobs that are not in it, since their events cannot be folded upon what was known.
+    /// Jobs left out of the batch, since their events cannot be folded upon the known documents.
     pub(super) unfolded: Vec<(Job, FoldError)>,
     /// Shared with the task that writes it.
     pub(super) built: Arc<Built>,
 }
 
-/// What a draft has to be told before some jobs can be added.
+/// Documents and versions that a draft needs before some jobs can be added.
 #[derive(Default)]
 pub(super) struct Wanted {
     pub(super) versions: Vec<StreamId>,
     pub(super) documents: Vec<DocumentKey>,
 }
 
-/// What comes of a job: its outcome, the answer that is remembered, and rows of documents that are hardly changed again in
-/// the same batch.
+/// Results of a job: its outcome, the answer to remember, and rows of documents that are rarely changed again in the
+/// same batch.
 struct Made {
     outcome: Outcome,
     answer: Option<AnswerStep>,
@@ -85,8 +85,8 @@ impl Made {
     }
 }
 
-/// Carries out part of a job. A panic costs that job and no other: nobody is left to commit anything if the committing task
-/// ends.
+/// Carries out part of a job. A panic fails that job only: if the committing task ended, the node could commit nothing
+/// any more.
 fn unless_panicked<T>(what: &str, work: impl FnOnce() -> Result<T, FoldError>) -> Result<T, FoldError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         tracing::error!(what, "a command panicked while it was committed");
@@ -94,7 +94,7 @@ fn unless_panicked<T>(what: &str, work: impl FnOnce() -> Result<T, FoldError>) -
     })
 }
 
-/// The documents that a job's events are folded upon; none of a job that panics, which its fold will tell.
+/// The documents that a job's events are folded upon; none for a job that panics, since its fold reports the panic.
 fn documents_of(job: &Job) -> Vec<DocumentKey> {
     let wanted = || {
         let events = recorded(job, DateTime::UNIX_EPOCH);
@@ -103,7 +103,7 @@ fn documents_of(job: &Job) -> Vec<DocumentKey> {
     catch_unwind(AssertUnwindSafe(wanted)).unwrap_or_default()
 }
 
-/// The job's events, without their places yet.
+/// The job's events, not placed in the journal yet.
 fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
     let metadata = &job.append.metadata;
     job.append
@@ -121,7 +121,7 @@ fn recorded(job: &Job, recorded_at: DateTime<Utc>) -> Vec<RecordedEvent> {
         .collect()
 }
 
-/// Says, once a minute at most, that events bear the time of one that was recorded by a clock that was ahead.
+/// Warns, once a minute at most, of events that take the time of an earlier one whose clock was ahead.
 fn warn_of_the_future(recorded_at: DateTime<Utc>) {
     static WARNED: Mutex<Option<Instant>> = Mutex::new(None);
     let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,17 +133,17 @@ fn warn_of_the_future(recorded_at: DateTime<Utc>) {
 
 /// A batch that grows until it is written.
 pub(super) struct Draft {
-    /// Those who are in it.
+    /// Jobs in the batch.
     pub(super) jobs: Vec<Job>,
-    /// Those whose events could not be folded. Either they lose by version anyway, which only the store can tell, or they
-    /// are wrong.
+    /// Jobs whose events could not be folded. Either they lose by version anyway, which only the store can tell, or
+    /// their events are wrong.
     pub(super) unfolded: Vec<(Job, FoldError)>,
     outcomes: Vec<Outcome>,
     head: Head,
     batch: Batch,
     documents: WorkingSet,
     keys: KeysBySubject,
-    /// Rows of documents that are hardly changed again in the same batch, sealed and written out while there is time.
+    /// Rows of documents that are rarely changed again in the same batch, sealed and serialised early.
     rows: HashMap<DocumentKey, DocumentStep>,
     versions: HashMap<StreamId, u64>,
     stream_index: HashMap<StreamId, usize>,
@@ -156,7 +156,7 @@ pub(super) struct Draft {
 impl Draft {
     /// An empty batch that follows `head`.
     pub(super) fn on(head: Head) -> Self {
-        // Never back, whatever the clock does.
+        // Never earlier than the last event, whatever the clock does.
         let now = Utc::now().trunc_subsecs(3);
         let recorded_at = now.max(head.recorded_at);
         if recorded_at > now + TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS) {
@@ -187,12 +187,12 @@ impl Draft {
         }
     }
 
-    /// Generation of the documents that it changes.
+    /// Generation of the documents that the draft changes.
     pub(super) fn generation(&self) -> u64 {
         self.batch.generation
     }
 
-    /// What it has to be told before these jobs can be added, each once.
+    /// Documents and versions needed before these jobs can be added, each once.
     pub(super) fn wants(&self, jobs: &[Job]) -> Wanted {
         let (mut wanted, mut streams, mut documents) = (Wanted::default(), HashSet::new(), HashSet::new());
         for append in jobs.iter().flat_map(|job| &job.append.streams) {
@@ -213,21 +213,21 @@ impl Draft {
         wanted
     }
 
-    /// Tells it the version of a stream.
+    /// Provides the version of a stream.
     pub(super) fn provide_version(&mut self, stream: StreamId, version: u64) {
         self.versions.insert(stream, version);
     }
 
-    /// Tells it a document, `None` where there is none.
+    /// Provides a document; `None` if it does not exist.
     pub(super) fn provide_document(&mut self, key: DocumentKey, document: Option<Arc<AnyDocument>>) {
         self.documents.provide(key, document);
     }
 
-    /// Adds jobs. One whose events cannot be folded is set aside and leaves no trace.
+    /// Adds jobs. A job whose events cannot be folded is set aside and leaves no trace.
     ///
     /// # Errors
-    /// `Corrupt` if something cannot be written as JSON, which cannot happen; the draft is of no use then, but has all
-    /// the jobs.
+    /// `Corrupt` if a value cannot be written as JSON, which cannot happen; the draft is useless then, but has all the
+    /// jobs.
     pub(super) fn add_all(&mut self, jobs: Vec<Job>, vault: &Vault) -> JournalResult<()> {
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
@@ -334,7 +334,7 @@ impl Draft {
         self.batch.subject_keys.extend(job.append.subject_keys.iter().cloned());
     }
 
-    /// Several jobs may append to a stream of which they expect nothing; it still stands once in the batch.
+    /// Several jobs may append to a stream without an expected version; the batch still has one step for it.
     fn step(&mut self, job: usize, stream: StreamId, expected: ExpectedVersion, from: u64, to: u64) {
         if expected == ExpectedVersion::Any {
             self.versions.insert(stream.clone(), to);
@@ -348,7 +348,7 @@ impl Draft {
         self.stream_owners.push(StreamOwner { job, expected });
     }
 
-    /// What a job takes and releases again, or the other way round by the same holder, comes to nothing.
+    /// Take and release of one claim by one holder within a job cancel out.
     fn add_claims(&mut self, job: &Job, index: usize) {
         let mut net: Vec<(ClaimStep, Option<&'static str>)> = Vec::new();
         for append in &job.append.streams {
@@ -379,17 +379,17 @@ impl Draft {
         }
     }
 
-    /// All who were added.
+    /// All jobs that were added.
     pub(super) fn into_jobs(self) -> Vec<Job> {
         let mut jobs = self.jobs;
         jobs.extend(self.unfolded.into_iter().map(|(job, _)| job));
         jobs
     }
 
-    /// Ends it.
+    /// Completes the batch.
     ///
     /// # Errors
-    /// Its jobs, if something cannot be written as JSON, which cannot happen.
+    /// Its jobs, if a value cannot be written as JSON, which cannot happen.
     pub(super) fn finish(mut self, vault: &Vault) -> Result<Ready, (Vec<Job>, JournalError)> {
         let rows = match folding::rows_from(&self.documents, vault, &self.keys, std::mem::take(&mut self.rows)) {
             Ok(rows) => rows,

@@ -1,5 +1,5 @@
-//! From folded documents to rows: sealing what is personal, digesting what is stored, counting what is counted. The
-//! committer and a rebuild share it, so that both write the same bytes.
+//! From folded documents to rows: sealing of personal values, digests of stored text, counters. The committer and a
+//! rebuild share it, so both write the same bytes.
 
 use crate::read_store::digest::digest;
 use crate::store::{DocumentRows, DocumentStep, JournalError, JournalResult};
@@ -8,7 +8,7 @@ use registrar_aggregates::personal;
 use registrar_projections::{AnyDocument, DocumentChange, DocumentKey, WorkingSet};
 use std::collections::{BTreeMap, HashMap};
 
-/// The rows for everything that has changed in `documents`.
+/// The rows of all changed `documents`.
 ///
 /// # Errors
 /// `Corrupt` for a document that cannot be written as JSON.
@@ -16,7 +16,7 @@ pub fn rows(documents: &WorkingSet, vault: &Vault, keys: &KeysBySubject) -> Jour
     rows_from(documents, vault, keys, HashMap::new())
 }
 
-/// As [`rows`], where some have been written out before: as the documents are now.
+/// As [`rows`], reusing rows serialised before, in the present state of the documents.
 ///
 /// # Errors
 /// As [`rows`].
@@ -56,14 +56,14 @@ fn sealed_body(document: &AnyDocument, keys: &KeysBySubject) -> JournalResult<St
     let mut body = document.to_body().map_err(JournalError::corrupt)?;
     let mut sealed: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (subject, pointers) in document.sealed_fields() {
-        // Who acts upon themselves stands there twice, and there is one box a person.
+        // A person who acts upon themselves is listed twice, but each person has one box.
         sealed.entry(subject).or_default().extend(pointers);
     }
     for (subject, pointers) in sealed {
         match keys.get(&subject) {
             // The document's name keeps equal values of two documents apart, and makes a rebuild seal alike.
             Some(Some(key)) => key.seal(&mut body, &pointers, &document.id())?,
-            // No key: what cannot be kept safe is not kept.
+            // Without a key, personal values are erased rather than stored in the clear.
             Some(None) | None => personal::replace(&mut body, &pointers, personal::ERASED),
         }
     }
@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(entry.keys.len(), AuditEntry::COLLECTION.keys.len());
         assert!(!entry.body.contains("Ada") && !entry.body.contains("203.0.113.7"), "{}", entry.body);
         assert!(entry.body.contains(personal::SEALED));
-        // The digest covers what is stored, which needs no key of a person to be verified.
+        // The digest covers the stored text, so it can be verified without a person's key.
         assert_eq!(entry.digest, digest(&vault, CollectionId::AuditEntries, &entry.key.id, &entry.body));
     }
 

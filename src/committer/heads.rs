@@ -1,7 +1,7 @@
-//! The end of the journal as far as a node knows it, for everyone to read and to wait for.
+//! The head of the journal as known to a node, to read and to wait for.
 //!
-//! Nothing borrowed leaves this module. What a [`watch::Receiver`] lends is a read lock, and a second one asked for
-//! while the first is held waits for ever once a writer has come in between.
+//! No borrow leaves this module. A [`watch::Receiver`] lends a read lock, and a second one requested while the first is
+//! held waits for ever once a writer has come in between.
 
 use tokio::sync::watch;
 
@@ -13,7 +13,7 @@ pub struct HeadSender(watch::Sender<u64>);
 #[derive(Debug, Clone)]
 pub struct Heads(watch::Receiver<u64>);
 
-/// Nobody is left who could tell of further events.
+/// All senders are gone, so no further head will be known.
 #[derive(Debug, thiserror::Error)]
 #[error("the journal is no longer followed")]
 pub struct Closed;
@@ -37,7 +37,7 @@ impl HeadSender {
 }
 
 impl HeadSender {
-    /// Sets the head to an earlier position: the journal is another one.
+    /// Sets the head to an earlier position: the database has another history.
     pub(crate) fn go_back(&self, position: u64) {
         self.0.send_replace(position);
     }
@@ -55,7 +55,7 @@ impl Heads {
         *self.0.borrow()
     }
 
-    /// Waits until the head is known to have reached `position` and answers where it is then.
+    /// Waits until the head is known to have reached `position` and returns the head.
     ///
     /// # Errors
     /// `Closed`.
@@ -88,7 +88,7 @@ mod tests {
     async fn what_was_waited_for_holds_no_lock() {
         let (sender, heads) = channel(1);
         let reached = heads.reach(1).await;
-        // In a thread: one that waited for a lock would hold up the test's only one.
+        // In a thread: waiting for a lock would block the test's only one.
         let advanced = std::thread::spawn(move || sender.advance(2));
         advanced.join().unwrap();
         assert_eq!((reached.unwrap(), heads.position()), (1, 2));

@@ -1,12 +1,12 @@
-//! Histories as a node counts them: after a failover that lost the last commits, or a restore in place, the database tells
-//! another one, and a node must not go on with what it remembers.
+//! Histories as counted by a node: after a failover that lost the last commits, or a restore in place, the database has
+//! another history, and the node's caches are invalid.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 type Forget = Box<dyn Fn() + Send + Sync>;
 
-/// Counts the histories that a node has seen, and knows what is to be forgotten with one.
+/// Counts the histories that a node has seen, and clears the caches of the former one.
 #[derive(Default)]
 pub struct Histories {
     seen: AtomicU64,
@@ -14,13 +14,13 @@ pub struct Histories {
 }
 
 impl Histories {
-    /// Number of the history that counts.
+    /// Number of the current history.
     #[must_use]
     pub fn current(&self) -> u64 {
         self.seen.load(Ordering::Acquire)
     }
 
-    /// Has `forget` called whenever another history begins.
+    /// Registers `forget`, which is called whenever another history begins.
     pub fn forgetting(&self, forget: impl Fn() + Send + Sync + 'static) {
         self.forget.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(forget));
     }

@@ -1,5 +1,5 @@
-//! Idempotent requests: the answer of a request with an `Idempotency-Key` is remembered in the same commit as its
-//! events, so that no crash leaves the one without the other.
+//! Idempotent requests: the answer of a request with an `Idempotency-Key` is stored in the same commit as its events,
+//! so that no crash leaves the one without the other.
 
 use crate::committer::outcome::Outcome;
 use crate::journal::{AnswerStep, JournalResult, StoredAnswer};
@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// An HTTP answer as it is remembered.
+/// A stored HTTP response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// Headers that belong to the answer, not to its delivery.
+    /// Headers that belong to the response, not to its delivery.
     pub headers: Vec<(String, String)>,
     /// Body, as text.
     pub body: String,
@@ -22,7 +22,7 @@ pub struct Answer {
 
 type Render = Box<dyn Fn(&Outcome) -> Option<Answer> + Send + Sync>;
 
-/// Where the answer of one request is remembered.
+/// The slot for the stored answer of one request.
 pub struct AnswerSlot {
     key: Vec<u8>,
     fingerprint: Vec<u8>,
@@ -38,18 +38,18 @@ impl AnswerSlot {
         AnswerSlot { key, fingerprint, expires_at, render: Mutex::new(None), remembered: AtomicBool::new(false) }
     }
 
-    /// Says how the outcome of the command reads as an answer; called before the command is executed. It may be
-    /// called more than once, for as often as the commit is tried.
+    /// Sets how the outcome of the command is rendered as an answer; called before the command is executed. `render`
+    /// may be called more than once, once for each attempt to commit.
     pub fn answer_with(&self, render: impl Fn(&Outcome) -> Option<Answer> + Send + Sync + 'static) {
         *self.render.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Box::new(render));
     }
 
-    /// Digest of the request that it belongs to.
+    /// Digest of the request's principal, method, path and key.
     pub(crate) fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The answer to the outcome, sealed, as a step of the commit that brings the outcome about.
+    /// The sealed answer to the outcome, as a step of the commit that stores the outcome.
     ///
     /// # Errors
     /// As [`Vault::seal_answer`]. `Corrupt` if the answer cannot be written as JSON; it always can.
@@ -73,7 +73,7 @@ impl AnswerSlot {
         self.remembered.store(true, Ordering::Release);
     }
 
-    /// Whether a commit has taken the answer along.
+    /// Whether a commit has stored the answer.
     #[must_use]
     pub fn is_remembered(&self) -> bool {
         self.remembered.load(Ordering::Acquire)

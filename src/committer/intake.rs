@@ -1,15 +1,15 @@
-//! Which of the waiting jobs make the next batch.
+//! Selection of the waiting jobs for the next batch.
 
 use super::{BATCH_SIZE_MAX, ExpectedVersion, Job};
 use crate::journal::StreamId;
 use std::collections::{HashSet, VecDeque};
 use tokio::sync::mpsc;
 
-/// Jobs that wait, in order. Batches are gathered from it one after the other, each in as many steps as it takes.
+/// Waiting jobs, in order. Batches are gathered from it one after the other, each in as many steps as needed.
 pub(super) struct Intake {
     queue: mpsc::Receiver<Job>,
     arrived: VecDeque<Job>,
-    /// Jobs that cannot stand in the batch that is being gathered.
+    /// Jobs that cannot be in the batch being gathered.
     held: VecDeque<Job>,
     marks: Marks,
 }
@@ -19,7 +19,7 @@ impl Intake {
         Intake { queue, arrived: VecDeque::new(), held: VecDeque::new(), marks: Marks::default() }
     }
 
-    /// Waits until there is something to do; false once nobody is left who could bring anything.
+    /// Waits for work; false once all senders are gone.
     pub(super) async fn wait(&mut self) -> bool {
         if self.arrived.is_empty() && self.held.is_empty() {
             self.arrive().await;
@@ -27,27 +27,27 @@ impl Intake {
         !self.arrived.is_empty() || !self.held.is_empty()
     }
 
-    /// Waits for more. Safe to give up waiting.
+    /// Waits for more jobs. Cancel-safe.
     pub(super) async fn arrive(&mut self) {
         let mut jobs = Vec::new();
         self.queue.recv_many(&mut jobs, BATCH_SIZE_MAX).await;
         self.arrived.extend(jobs);
     }
 
-    /// Whether it takes in more now, beside a batch of `gathered` jobs: what cannot go into it must not pile up here,
-    /// where nobody sees that the queue is full.
+    /// Whether to take in more now, beside a batch of `gathered` jobs: jobs that do not fit it must not pile up here,
+    /// where callers do not see that the queue is full.
     pub(super) fn has_room(&self, gathered: usize) -> bool {
         !self.queue.is_closed() && gathered + self.arrived.len() + self.held.len() < BATCH_SIZE_MAX
     }
 
-    /// Begins another batch. What could not go into the last one comes first.
+    /// Begins another batch. Jobs held back from the last one come first.
     pub(super) fn begin(&mut self) {
         self.marks = Marks::default();
         self.held.append(&mut self.arrived);
         std::mem::swap(&mut self.held, &mut self.arrived);
     }
 
-    /// Takes what may be added to a batch of which `gathered` jobs have been taken since it was begun.
+    /// Takes jobs to add to a batch for which `gathered` jobs have been taken so far.
     pub(super) fn gather(&mut self, gathered: usize) -> Vec<Job> {
         while self.has_room(gathered)
             && let Ok(job) = self.queue.try_recv()
@@ -63,13 +63,13 @@ impl Intake {
         taken
     }
 
-    /// Gives back, in order, what was taken for the batch that is being gathered.
+    /// Returns, in order, jobs taken for the batch being gathered.
     pub(super) fn put_back(&mut self, jobs: Vec<Job>) {
         self.begin();
         jobs.into_iter().rev().for_each(|job| self.arrived.push_front(job));
     }
 
-    /// Everything that waits.
+    /// Removes and returns all waiting jobs.
     pub(super) fn drain(&mut self) -> Vec<Job> {
         self.begin();
         while let Ok(job) = self.queue.try_recv() {
@@ -79,9 +79,9 @@ impl Intake {
     }
 }
 
-/// What stands in a batch, and what waits for it: no stream, claim or answer stands there twice, unless nothing is
-/// expected of the stream. A stream that changes is read by no other job of the batch, since reads are compared with what
-/// the batch before left; a stream that does not may be read by many.
+/// Streams, claims and answers in a batch or held for it: each is in a batch once, except streams appended to without
+/// an expected version. A stream changed in a batch is read by no other job of it, since reads are compared with the
+/// state that the batch before left; an unchanged stream may be read by many.
 #[derive(Default)]
 struct Marks {
     read: HashSet<StreamId>,
@@ -92,7 +92,7 @@ struct Marks {
 }
 
 impl Marks {
-    /// Whether the job may stand in the batch.
+    /// Whether the job may be in the batch.
     fn admit(&mut self, job: &Job) -> bool {
         let streams = &job.append.streams;
         let answer = job.append.answer.as_ref().map(|slot| slot.key());
@@ -109,7 +109,7 @@ impl Marks {
         self.answers.extend(answer.map(<[u8]>::to_vec));
         self.claims.extend(claims().map(|(_, digest)| digest.clone()));
         for append in streams {
-            // Of a job that waits everything counts as expected, so that nothing overtakes it.
+            // A held job blocks all of its streams; otherwise later jobs could overtake it.
             let set =
                 if append.expected == ExpectedVersion::Any && !collides { &mut self.open } else { &mut self.exact };
             set.insert(append.stream.clone());
@@ -170,7 +170,7 @@ mod tests {
         Job { append, reply: oneshot::channel().0 }
     }
 
-    /// A job that rests on a stream and changes others.
+    /// A job that reads a stream and changes others.
     fn reading(read: &str, streams: Vec<StreamAppend>) -> Job {
         let mut job = job(streams, None);
         job.append.reads = vec![(StreamId { aggregate_type: "admin", aggregate_id: read.into() }, 1)];
@@ -190,7 +190,7 @@ mod tests {
         jobs.iter().map(|job| job.append.metadata_text.parse().unwrap()).collect()
     }
 
-    /// The numbers of the jobs that each batch takes, one batch after the other.
+    /// The numbers of the jobs in each batch, one batch after the other.
     fn batches(jobs: Vec<Job>) -> Vec<Vec<usize>> {
         let (mut intake, _sender) = intake(jobs);
         let mut batches = Vec::new();
@@ -264,7 +264,7 @@ mod tests {
         let changed_then_read =
             vec![job(vec![exact("a"), open("b")], None), reading("a", vec![]), reading("b", vec![])];
         assert_eq!(batches(changed_then_read), [vec![0], vec![1, 2]]);
-        // Each would be decided by what the other one changes.
+        // Each reads the stream that the other one changes.
         let skewed = vec![reading("a", vec![exact("b")]), reading("b", vec![exact("a")])];
         assert_eq!(batches(skewed), [[0], [1]]);
     }

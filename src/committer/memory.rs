@@ -1,4 +1,4 @@
-//! What the committing task keeps in memory, and where it looks for the rest.
+//! Caches of the committing task, and look-ups of what they lack.
 
 use super::Job;
 use super::draft::{Built, Draft, Ready};
@@ -11,17 +11,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Events of others that are looked at one by one to keep the caches; beyond it they are emptied.
+/// Most events of other nodes that are read one by one to keep the caches valid; beyond it they are cleared.
 const CATCH_UP_MAX: u64 = 5_000;
 
-/// What a draft needs that is not in memory.
+/// Documents and versions that a draft needs and that are not cached.
 pub(super) struct Missing {
     generation: u64,
     versions: Vec<StreamId>,
     documents: HashMap<CollectionId, Vec<String>>,
 }
 
-/// What the store has of it.
+/// The store's answer to it.
 pub(super) struct Found {
     versions: Vec<(StreamId, u64)>,
     documents: Vec<(DocumentKey, Option<Arc<AnyDocument>>)>,
@@ -32,8 +32,8 @@ impl Missing {
         self.versions.is_empty() && self.documents.is_empty()
     }
 
-    /// Asks the store. What others commit between this reading and the writing moves the head, and then it is all done
-    /// anew.
+    /// Reads the store. A commit of another node between this read and the write moves the head, and then everything is
+    /// read again.
     pub(super) async fn find(self, reader: &mut dyn JournalWriter, vault: &Vault) -> JournalResult<Found> {
         let mut found = Found { versions: Vec::new(), documents: Vec::new() };
         if !self.versions.is_empty() {
@@ -60,8 +60,8 @@ impl Found {
 }
 
 impl WriterLoop {
-    /// Tells the draft what the folds and appends of `jobs` will look at, from the batch `before` it, which may not be
-    /// on disk yet, or from memory. Answers what is in neither.
+    /// Provides the draft with documents and versions for `jobs`, from the batch `before` it, which may not be on disk
+    /// yet, or from the cache. Returns those in neither.
     pub(super) fn recall(&self, draft: &mut Draft, jobs: &[Job], before: Option<&Built>) -> Missing {
         let wanted = draft.wants(jobs);
         let mut missing = Missing { generation: draft.generation(), versions: Vec::new(), documents: HashMap::new() };
@@ -83,7 +83,7 @@ impl WriterLoop {
         missing
     }
 
-    /// Takes `head` as the end of the journal and drops from memory what the events up to it have touched.
+    /// Takes `head` as the head of the journal and evicts cached entries that the events up to it have changed.
     pub(super) async fn catch_up(&mut self, head: Head) -> JournalResult<()> {
         if head.generation != self.progress.generation.load(Ordering::Acquire) {
             self.documents.clear();
@@ -97,13 +97,13 @@ impl WriterLoop {
                 let events = self.journal.read(from, count).await?;
                 events.iter().for_each(|event| frontier.push(event.leaf_hash));
                 if frontier != head.frontier {
-                    // The events before are others than those that were known.
+                    // The earlier events differ from the known ones.
                     self.progress.begin_another_history(&head);
                     self.forget_former_histories();
                 }
                 match codec::decode(&self.vault, &events).await {
                     Ok(events) => events.into_iter().for_each(|event| self.forget_touched(event)),
-                    // What this release cannot read, a later one's events, may have touched anything.
+                    // Unreadable events, of a later release, may have changed anything.
                     Err(JournalError::Corrupt(_)) => self.forget_all(),
                     Err(error) => return Err(error),
                 }
@@ -121,8 +121,8 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// Answers jobs that were decided by another history than that of the known head: a version there is not the same
-    /// version here.
+    /// Rejects jobs that were decided by another history than that of the known head: equal versions mean different
+    /// states there.
     pub(super) fn without_former_histories(&self, jobs: Vec<Job>) -> Vec<Job> {
         let is_former = |job: &Job| job.append.history < self.history && job.append.rests_on_history();
         let (former, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(is_former);
@@ -145,7 +145,7 @@ impl WriterLoop {
         self.versions.clear();
     }
 
-    /// Forgets what rests on another history than the one that counts.
+    /// Clears caches of former histories.
     pub(super) fn forget_former_histories(&mut self) {
         let current = self.progress.histories.current();
         if std::mem::replace(&mut self.history, current) != current {
@@ -154,7 +154,8 @@ impl WriterLoop {
         }
     }
 
-    /// A rebuild has swapped generations. One that this release's projections made is as good as the former one.
+    /// Switches to a generation that a rebuild has swapped in. One made by this release's projections is as good as the
+    /// former one.
     async fn adopt(&mut self, generation: u64) -> JournalResult<()> {
         let signature = self.read_store.signature(generation).await?;
         if signature.as_deref() != Some(crate::read_store::signature().as_str()) {
@@ -164,7 +165,7 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// A batch is on disk: remembers what it left and answers those who wait.
+    /// After a batch is on disk: caches its documents and answers its callers.
     pub(super) fn committed(&mut self, ready: Ready) {
         let Ready { jobs, outcomes, built, .. } = ready;
         for (key, document) in &built.documents {
@@ -194,12 +195,12 @@ impl WriterLoop {
                 slot.set_remembered();
             }
             outcome.position = position;
-            // Whoever stopped waiting has lost only the answer.
+            // A caller that stopped waiting has lost only the answer.
             let _ = job.reply.send(Ok(outcome));
         }
     }
 
-    /// Lets go of broken connections, and of everything that rests on what they told.
+    /// Drops broken connections, and all state read through them.
     pub(super) fn disconnect(&mut self) {
         self.writer = None;
         self.scout = None;

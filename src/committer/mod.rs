@@ -1,10 +1,10 @@
 //! The committer: gathers the commands that arrive at once, folds the read models over their events in memory and
 //! writes everything in one statement. The only writer of its node; others may write to the same database.
 //!
-//! While one batch is written the next is drafted, as if the first were on disk already. What it keeps in memory (the
-//! head, documents, versions) holds while the head is the one it knows. The store compares that at every commit; after
-//! a lost comparison the next try locks the head first and cannot lose again, and so do the next batches until nobody else
-//! was there in between.
+//! While one batch is written the next is drafted, as if the first were on disk already. Its caches (the head,
+//! documents, versions) are valid while the head is the one it knows. The store compares that at every commit; after a
+//! lost race the retry locks the head first and cannot lose again, and so do the next batches until no other writer has
+//! committed in between.
 
 mod draft;
 pub mod folding;
@@ -32,37 +32,37 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::{mpsc, oneshot};
 use writer_loop::WriterLoop;
 
-/// Commands that wait for the committer before callers wait in turn.
+/// Length of the committer's queue; callers beyond it wait to enter.
 const QUEUE_LENGTH: usize = 4096;
-/// Commands in one batch.
+/// Most commands in one batch.
 const BATCH_SIZE_MAX: usize = 512;
 
-/// What a writer takes the version of a stream to be.
+/// The version of a stream that a writer expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExpectedVersion {
-    /// Just this one; 0 for a stream that does not exist yet.
+    /// Exactly this version; 0 for a stream that does not exist yet.
     Exact(u64),
-    /// Whatever it is: the events depend on nothing.
+    /// Any version: the events depend on no state.
     Any,
 }
 
 /// An event to be stored.
 pub struct NewEvent {
-    /// The event, open.
+    /// The event, with personal values in the clear.
     pub event: Arc<DomainEvent>,
-    /// Its name.
+    /// Name of the event.
     pub event_type: String,
-    /// Version of its shape.
+    /// Version of the payload's shape.
     pub event_version: String,
     /// Canonical JSON, sealed.
     pub payload: String,
-    /// What it takes and releases, with the digest of the key.
+    /// Claims that the event takes and releases, with the digest of each key.
     pub claims: Vec<(Claim, String)>,
 }
 
 /// Events for one stream.
 pub struct StreamAppend {
-    /// Which.
+    /// The stream appended to.
     pub stream: StreamId,
     /// The version it must have.
     pub expected: ExpectedVersion,
@@ -70,51 +70,50 @@ pub struct StreamAppend {
     pub events: Vec<NewEvent>,
 }
 
-/// What one command stores, all or nothing.
+/// Events and answer of one command, stored all or nothing.
 pub struct Append {
-    /// Each stream once. None at all where only an answer is remembered.
+    /// Appends, one for each stream. Empty where only an answer is stored.
     pub streams: Vec<StreamAppend>,
-    /// Versions of the streams that the command was decided by and does not change, each once; 0 for one that must not
-    /// exist yet.
+    /// Versions of the streams that the command read and does not change, each once; 0 for one that must not exist yet.
     pub reads: Vec<(StreamId, u64)>,
     /// Shared by all events.
     pub metadata: Arc<Metadata>,
-    /// The same as canonical JSON, sealed.
+    /// The metadata as canonical JSON, sealed.
     pub metadata_text: String,
-    /// Keys made for persons who had none.
+    /// Keys made for people who had none.
     pub subject_keys: Vec<SubjectKeyStep>,
-    /// Keys that documents about these persons are sealed with.
+    /// Keys that documents about these people are sealed with.
     pub keys: KeysBySubject,
-    /// Where the answer is remembered.
+    /// Slot for the stored answer.
     pub answer: Option<Arc<AnswerSlot>>,
-    /// Number of the history that it was decided by ([`Histories::current`]): what is known of a stream at a version is
-    /// good in that one alone.
+    /// Number of the history that the command read ([`Histories::current`]): versions are comparable within one history
+    /// only.
     pub history: u64,
 }
 
 impl Append {
-    /// Whether it was decided by the state of a stream, rather than whatever that is.
+    /// Whether the command depends on the state of a stream.
     fn rests_on_history(&self) -> bool {
         !self.reads.is_empty() || self.streams.iter().any(|append| append.expected != ExpectedVersion::Any)
     }
 }
 
-/// A command with the one who waits for it.
+/// A command with the reply channel of its caller.
 struct Job {
     append: Append,
     reply: oneshot::Sender<JournalResult<Outcome>>,
 }
 
-/// What a node knows of the end of the journal, for everyone to read.
+/// A node's shared knowledge of the head of the journal.
 #[derive(Clone)]
 pub struct Progress {
     /// Position of the last event known to be on disk.
     pub heads: HeadSender,
-    /// Generation of documents that is served.
+    /// Generation of the served documents.
     pub generation: Arc<AtomicU64>,
-    /// Look-ups of documents that are good for as long as no commit has changed them.
+    /// Cached rows; an entry is valid until a commit changes its document.
     pub recent: Arc<Recent>,
-    /// Counts the histories that the database has told.
+    /// Counts the histories of the database.
     pub histories: Arc<Histories>,
 }
 
@@ -124,7 +123,7 @@ impl Progress {
         self.heads.advance(position);
     }
 
-    /// Forgets everything: the database tells another history than it did, which ends at `head`.
+    /// Clears all caches: the database has another history, whose head is `head`.
     pub(crate) fn begin_another_history(&self, head: &Head) {
         tracing::error!(position = head.position, "the database has gone back: what this node remembers is forgotten");
         metrics::counter!("registrar_histories_total").increment(1);
@@ -156,17 +155,17 @@ impl Committer {
         (Committer { queue, histories }, tokio::spawn(task.run(Intake::new(jobs))))
     }
 
-    /// Number of the history that counts, to be asked before anything is read that a command is decided by.
+    /// Number of the current history, to be read before any state that a command is decided by.
     #[must_use]
     pub fn history(&self) -> u64 {
         self.histories.current()
     }
 
-    /// Stores what a command brings and answers once it is on disk.
+    /// Stores the events of a command and returns once they are on disk.
     ///
     /// # Errors
-    /// `VersionConflict`, also of a stream that was only read, and where another history has begun since; `ClaimTaken`, `AlreadyAnswered`, `NotFoldable`: nothing was
-    /// stored. `Unavailable`: nothing is known to be stored.
+    /// `VersionConflict`, also of a stream that was only read, and where another history has begun since; `ClaimTaken`,
+    /// `AlreadyAnswered`, `NotFoldable`: nothing was stored. `Unavailable`: nothing is known to be stored.
     pub async fn append(&self, append: Append) -> JournalResult<Outcome> {
         let (reply, answer) = oneshot::channel();
         let gone = || JournalError::unavailable(std::io::Error::other("the committer has stopped"));

@@ -1,4 +1,4 @@
-//! The result of a command: made by the committer, answered by the executor, remembered with idempotency keys.
+//! The result of a command: made by the committer, returned by the executor, stored with idempotency keys.
 
 use registrar_projections::document::HasCollection;
 use registrar_projections::{AnyDocument, RecordedEvent};
@@ -7,16 +7,16 @@ use std::sync::Arc;
 /// The result of a command.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
-    /// Position of the journal's last event after it.
+    /// Head of the journal after the command.
     pub position: u64,
-    /// The events, empty if everything was as asked already.
+    /// The events, empty if the command changed nothing.
     pub events: Vec<RecordedEvent>,
-    /// The documents as the events left them.
+    /// The documents after the events.
     pub documents: Vec<Arc<AnyDocument>>,
 }
 
 impl Outcome {
-    /// The changed document of type `D`, if there is one.
+    /// The changed document of type `D`, if any.
     #[must_use]
     pub fn document<D: HasCollection>(&self) -> Option<&D> {
         self.documents.iter().find_map(|document| D::unwrap(document))

@@ -1,4 +1,4 @@
-//! Batch after batch: each is drafted while the one before it is written.
+//! Pipelined batches: each is drafted while the one before it is written.
 
 use super::Job;
 use super::draft::{Built, Draft, Ready};
@@ -9,15 +9,15 @@ use crate::journal::{Head, JournalError, JournalResult, JournalWriter};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 
-/// A connection that comes back with what it was asked.
+/// A connection that returns with the result of its look-up.
 type Lookup = BoxFuture<'static, (Option<Box<dyn JournalWriter>>, JournalResult<Found>)>;
 
-/// A batch in the making, with those who are not in it yet.
+/// A batch being built, with jobs that are not in it yet.
 struct Next {
     draft: Draft,
-    /// Jobs for which something is being looked up. Not held up by anything else, nor anything else by them.
+    /// Jobs that wait for a look-up. They neither wait for other jobs nor hold them up.
     waiting: Option<(Vec<Job>, Lookup)>,
-    /// Why it does not go on.
+    /// Reason why the batch cannot go on.
     failed: Option<JournalError>,
 }
 
@@ -26,12 +26,12 @@ impl Next {
         Next { draft: Draft::on(head), waiting: None, failed: None }
     }
 
-    /// Whether more may be added.
+    /// Whether more jobs may be added.
     fn is_open(&self) -> bool {
         self.waiting.is_none() && self.failed.is_none()
     }
 
-    /// Waits until everything is looked up. Safe to give up waiting.
+    /// Waits until the look-up is done. Cancel-safe.
     async fn found(&mut self) -> (Option<Box<dyn JournalWriter>>, JournalResult<Found>) {
         match &mut self.waiting {
             Some((_, lookup)) => lookup.await,
@@ -39,7 +39,7 @@ impl Next {
         }
     }
 
-    /// All who are in it or wait for it.
+    /// All jobs in the batch or waiting for it.
     fn into_jobs(self) -> Vec<Job> {
         let mut jobs = self.draft.into_jobs();
         jobs.extend(self.waiting.into_iter().flat_map(|(waiting, _)| waiting));
@@ -48,8 +48,8 @@ impl Next {
 }
 
 impl WriterLoop {
-    /// Commits batch after batch until nothing is left to do. Answers the jobs of a batch that did not go through, to
-    /// be committed with more care.
+    /// Commits batch after batch until no jobs are left. Returns the jobs of a failed batch, to be committed with more
+    /// care.
     pub(super) async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
         let mut next = Next::after(head);
         self.extend(&mut next, intake.gather(0), None);
@@ -58,7 +58,7 @@ impl WriterLoop {
             if let Some(error) = next.failed.take() {
                 return Some((next.into_jobs(), self.forgive(&error)));
             }
-            // They are looked at one by one, which takes the connection that commits.
+            // They are committed one by one, which takes the connection that commits.
             if !next.draft.unfolded.is_empty() {
                 return Some((next.into_jobs(), Attempt::default()));
             }
@@ -74,7 +74,7 @@ impl WriterLoop {
             let mut attempt = Attempt::default();
             match self.write(ready, &mut next, intake, &mut attempt).await {
                 Verdict::Settled => {}
-                // What was drafted upon it is void. With more care it may go through, or fail again and for good.
+                // The draft built upon it is void. With more care it may be committed, or fail for good.
                 Verdict::Again(jobs) | Verdict::Failed(Uncommitted { jobs, .. }) => {
                     intake.put_back(next.into_jobs());
                     return Some((jobs, attempt));
@@ -83,7 +83,7 @@ impl WriterLoop {
         }
     }
 
-    /// Writes a batch, adding to the next what arrives meanwhile.
+    /// Writes a batch, adding newly arrived jobs to the next one.
     async fn write(&mut self, ready: Ready, next: &mut Next, intake: &mut Intake, attempt: &mut Attempt) -> Verdict {
         let Some(mut writer) = self.writer.take() else { return Verdict::Again(ready.jobs) };
         let built = Arc::clone(&ready.built);
@@ -113,7 +113,7 @@ impl WriterLoop {
         self.judge(ready, written, attempt)
     }
 
-    /// Adds jobs to a batch that follows `before`, or begins to look up what it takes to.
+    /// Adds jobs to a batch that follows `before`, or starts the look-up that they need.
     fn extend(&mut self, next: &mut Next, jobs: Vec<Job>, before: Option<&Built>) {
         let jobs = self.without_former_histories(jobs);
         if jobs.is_empty() {
@@ -127,7 +127,7 @@ impl WriterLoop {
         }
     }
 
-    /// Beside the connection that writes: reading goes on while it is away.
+    /// Uses another connection than the write, so reading goes on meanwhile.
     fn look_up(&mut self, missing: Missing) -> Lookup {
         let (scout, journal, vault) = (self.scout.take(), self.journal.clone(), Arc::clone(&self.vault));
         let looking = async move {
@@ -145,7 +145,7 @@ impl WriterLoop {
         bounded.boxed()
     }
 
-    /// Adds those who waited for what was found.
+    /// Adds the jobs that waited for the look-up.
     fn take_in(&mut self, next: &mut Next, scout: Option<Box<dyn JournalWriter>>, found: JournalResult<Found>) {
         self.scout = scout;
         let Some((jobs, _)) = next.waiting.take() else { return };
@@ -159,7 +159,7 @@ impl WriterLoop {
         };
     }
 
-    /// Waits for what is being looked up.
+    /// Waits for the look-up in progress.
     async fn complete(&mut self, next: &mut Next) {
         if next.waiting.is_some() {
             let (scout, found) = next.found().await;
@@ -167,8 +167,8 @@ impl WriterLoop {
         }
     }
 
-    /// A connection that broke counts as the first try of those who needed it; a generation that is gone is looked for under
-    /// the lock.
+    /// A broken connection counts as the first try of the jobs that needed it; a generation that is gone is looked up
+    /// under the lock.
     fn forgive(&mut self, error: &JournalError) -> Attempt {
         let unavailable = matches!(error, JournalError::Unavailable(_));
         if unavailable {

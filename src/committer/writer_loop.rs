@@ -1,4 +1,4 @@
-//! The committing task: batch after batch, and what to do when one does not go through.
+//! The committing task: batch after batch, and recovery from failed ones.
 
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;
@@ -16,35 +16,35 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Documents kept in memory.
+/// Size of the document cache.
 const CACHED_DOCUMENTS: usize = 10_000;
-/// Versions of streams kept in memory, for appends that expect none.
+/// Size of the cache of stream versions, for appends without an expected version.
 const CACHED_VERSIONS: usize = 10_000;
-/// How long the database may take over a batch before it counts as away.
+/// Longest wait for the database to store a batch, before it counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Jobs of which nothing is known to be stored, and why; they are not answered yet.
+/// Jobs not known to be stored, with the reason; they are not answered yet.
 pub(super) struct Uncommitted {
     pub(super) jobs: Vec<Job>,
     error: JournalError,
 }
 
-/// What is known about a batch that was tried before.
+/// Knowledge from an earlier try of the same batch.
 #[derive(Default)]
 pub(super) struct Attempt {
     /// Whether the head has to be locked before anything else.
     pub(super) lock_first: bool,
-    /// A batch of the same jobs whose commit was not answered.
+    /// A batch of the same jobs whose commit was not acknowledged.
     pub(super) doubtful: Option<(Arc<Built>, Vec<Outcome>)>,
-    /// Whether a broken connection has been forgiven already.
+    /// Whether the retry for a broken connection has been used.
     pub(super) tried_again: bool,
 }
 
-/// What has become of a batch.
+/// Result of writing a batch.
 pub(super) enum Verdict {
-    /// Everyone in it is answered.
+    /// All jobs are answered.
     Settled,
-    /// These have to be tried again.
+    /// These jobs must be tried again.
     Again(Vec<Job>),
     /// Nothing is known to be stored.
     Failed(Uncommitted),
@@ -57,19 +57,19 @@ pub(super) struct WriterLoop {
     pub(super) progress: Progress,
     /// The connection that commits; away while a batch is written.
     pub(super) writer: Option<Box<dyn JournalWriter>>,
-    /// A second one, to read with meanwhile.
+    /// A second connection, for reads meanwhile.
     pub(super) scout: Option<Box<dyn JournalWriter>>,
     pub(super) known: Option<Head>,
-    /// Head that was known when the connection broke, to be compared with that of the next one.
+    /// Head known when the connection broke, to be compared with that of the next one.
     pub(super) before: Option<Head>,
-    /// Number of the history that it is of.
+    /// Number of the head's history.
     pub(super) history: u64,
-    /// Whether others commit as well: the last time that was looked, they had come in between. The head is locked first
-    /// then, rather than after a try that is lost.
+    /// Whether other nodes commit as well, as of the last comparison. If so, the head is locked first, instead of after
+    /// a lost race.
     contended: bool,
     pub(super) documents: Cache<DocumentKey, Arc<AnyDocument>>,
     pub(super) versions: Cache<StreamId, u64>,
-    /// Jobs that left their batch since their events could not be folded, not answered yet.
+    /// Jobs removed from their batch since their events could not be folded; not answered yet.
     unfolded: VecDeque<Job>,
 }
 
@@ -112,13 +112,13 @@ impl WriterLoop {
             };
             if let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await {
                 match error {
-                    // One of them is what the database cannot take; alone it takes no other with it.
+                    // The database rejects one of them; committed alone, it fails no other.
                     JournalError::Corrupt(_) if jobs.len() > 1 => {
                         for job in jobs {
                             self.commit_alone(job, Attempt::default()).await;
                         }
                     }
-                    // It was not there twice in a row: those behind need not find that out batch by batch.
+                    // The database was unavailable twice in a row: later jobs need not find that out batch by batch.
                     JournalError::Unavailable(_) => {
                         let unfolded = std::mem::take(&mut self.unfolded);
                         refuse(jobs.into_iter().chain(unfolded).chain(intake.drain()), &error);
@@ -126,7 +126,8 @@ impl WriterLoop {
                     error => refuse(jobs, &error),
                 }
             }
-            // Each by itself and under the lock: neither another job nor another node may be why it cannot be folded.
+            // Each alone and under the lock: neither another job nor another node may be the reason that it cannot be
+            // folded.
             while let Some(job) = self.unfolded.pop_front() {
                 self.commit_alone(job, Attempt { lock_first: true, ..Attempt::default() }).await;
             }
@@ -139,7 +140,7 @@ impl WriterLoop {
         }
     }
 
-    /// Commits these jobs, answering everyone but those whom it returns.
+    /// Commits these jobs and answers all but those it returns.
     async fn commit(&mut self, mut jobs: Vec<Job>, mut attempt: Attempt) -> Result<(), Uncommitted> {
         while !jobs.is_empty() {
             let mut ready = match bounded(self.prepare(&mut jobs, &attempt)).await {
@@ -150,12 +151,12 @@ impl WriterLoop {
                     }
                     break;
                 }
-                // A rebuild has swapped generations and dropped the one that was known: the locked head tells of the other.
+                // A rebuild has swapped generations and dropped the known one: the locked head names the other.
                 Err(JournalError::OtherGeneration) if !attempt.lock_first => {
                     attempt.lock_first = true;
                     continue;
                 }
-                // A connection may break while the database lives on, and then nobody need know.
+                // A connection may break while the database lives on; a retry hides that from callers.
                 Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
                     self.disconnect();
                     attempt.tried_again = true;
@@ -199,7 +200,7 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// What the answer of the store means for those who wait, and for the next try.
+    /// Turns the answer of the store into answers to callers and the next try.
     pub(super) fn judge(
         &mut self,
         mut ready: Ready,
@@ -241,9 +242,9 @@ impl WriterLoop {
         }
     }
 
-    /// Builds the batch of `jobs`, or nothing if they are on disk already: the commit of a doubtful batch may have
-    /// happened all the same, or be about to. Whoever holds the head can tell, since it has come before or will find
-    /// the head moved.
+    /// Builds the batch of `jobs`, or `None` if they are on disk already: the commit of a doubtful batch may have
+    /// happened all the same, or be about to. The holder of the head's lock can tell, since that commit either came
+    /// before or will find the head moved.
     async fn prepare(&mut self, jobs: &mut Vec<Job>, attempt: &Attempt) -> JournalResult<Option<Ready>> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
@@ -264,7 +265,7 @@ impl WriterLoop {
         }
         *jobs = self.without_former_histories(std::mem::take(jobs));
         let mut draft = Draft::on(self.known.clone().ok_or(JournalError::OtherGeneration)?);
-        // Up to here, and while it waits, the jobs stay with the caller: this may be given up after a while.
+        // Up to here, and during the read below, the jobs stay with the caller: a timeout may cancel this function.
         let missing = self.recall(&mut draft, jobs, None);
         if let Some(writer) = &mut self.writer {
             missing.find(&mut **writer, &self.vault).await?.provide(&mut draft);
@@ -282,8 +283,8 @@ impl WriterLoop {
         }
     }
 
-    /// Why the events of a job cannot be folded upon the locked end of the journal: it has lost to another one, or what it
-    /// brings is wrong.
+    /// Reason why the events of a job cannot be folded upon the locked head: it has lost to another job, or its events
+    /// are wrong.
     async fn why_unfolded(&mut self, job: &Job, error: FoldError) -> JournalError {
         match bounded(self.lost(job)).await {
             Ok(Some(lost)) => lost,
@@ -298,7 +299,8 @@ impl WriterLoop {
         }
     }
 
-    /// The condition by which a job loses, compared one after the other, in the order in which losers of a batch are told.
+    /// The condition by which a job loses, compared one after the other, in the order in which losers of a batch are
+    /// reported.
     async fn lost(&mut self, job: &Job) -> JournalResult<Option<JournalError>> {
         let Append { streams, reads, answer, .. } = &job.append;
         if let Some(slot) = answer
@@ -330,7 +332,7 @@ impl WriterLoop {
     }
 
     fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &Built, lost: &Lost) {
-        // The answer first: a request that comes twice has lost its streams and claims to itself.
+        // The answer first: a request sent twice has lost its streams and claims to itself.
         let answered = lost.answers.iter().map(|&index| (built.answer_owners[index], JournalError::AlreadyAnswered));
         let mut verdicts: HashMap<usize, JournalError> = answered.collect();
         for &index in &lost.streams {
@@ -339,7 +341,7 @@ impl WriterLoop {
                 ExpectedVersion::Exact(_) => {
                     verdicts.entry(owner.job).or_insert(JournalError::VersionConflict);
                 }
-                // Nothing was expected: the version in memory was wrong, not the command.
+                // No version was expected: the cached version was wrong, not the command.
                 ExpectedVersion::Any => {
                     self.versions.remove(&built.batch.streams[index].stream);
                 }
@@ -363,7 +365,7 @@ impl WriterLoop {
     }
 }
 
-/// The hash of its last leaf tells a batch from all others; where there are only answers, the last of these.
+/// The hash of its last leaf tells a batch from all others; if it has only answers, the last of these.
 async fn is_on_disk(journal: &Journal, built: &Built) -> JournalResult<bool> {
     if let Some(last) = built.batch.events.last() {
         let events = journal.read(last.position - 1, 1).await?;
@@ -381,7 +383,7 @@ fn refuse(jobs: impl IntoIterator<Item = Job>, error: &JournalError) {
     }
 }
 
-/// A database that is frozen, or behind a line that swallows everything, must not hold up its callers for ever.
+/// Bounds the wait for a database that is frozen, or behind a network that drops everything.
 pub(super) async fn bounded<T>(work: impl Future<Output = JournalResult<T>>) -> JournalResult<T> {
     match tokio::time::timeout(WRITE_TIMEOUT, work).await {
         Ok(done) => done,

@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 
 pub(super) const ALLOW: &str = "REGISTRAR_ALLOW_CLEAR_TEXT";
 
-/// A kind of connections that could be in the clear.
+/// A kind of connection that could be in the clear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Connection {
-    /// Clients that come to the listener.
+    /// From clients to the listener.
     Listen,
     /// To the NATS servers.
     Nats,
     /// To the collector of traces.
     Otlp,
-    /// To the service that knows stolen passwords.
+    /// To the service that lists stolen passwords.
     Pwned,
 }
 
@@ -49,16 +49,16 @@ pub struct ClearTextArgs {
 }
 
 impl ClearTextArgs {
-    /// The setting as its variable has it, for what has no options of its own.
+    /// Reads the setting from its variable, for code without options of its own.
     #[must_use]
     pub fn from_env() -> Self {
         ClearTextArgs { allow_clear_text: std::env::var(ALLOW).ok() }
     }
 
-    /// The connections that are named.
+    /// The connections named in the setting.
     ///
     /// # Errors
-    /// [`ConfigError`] for a name that is none.
+    /// [`ConfigError`] for an unknown name.
     pub fn resolve(&self) -> Result<ClearText, ConfigError> {
         let Some(list) = given(self.allow_clear_text.clone()) else { return Ok(ClearText::default()) };
         let parts = list.split(',').map(str::trim).filter(|part| !part.is_empty());
@@ -72,8 +72,8 @@ impl ClearTextArgs {
 }
 
 impl ClearText {
-    /// Lets a connection pass that is encrypted, that stays on this machine, or that is allowed. `name` is the setting that
-    /// leads to `host`, `remedy` says what would encrypt it.
+    /// Accepts a connection that is encrypted, stays on this machine, or is allowed in the clear. `name` is the setting
+    /// that leads to `host`; `remedy` says how to encrypt it.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -93,7 +93,7 @@ impl ClearText {
         Err(ConfigError::new(name, problem))
     }
 
-    /// As [`ClearText::check`], for a URL of HTTP.
+    /// As [`ClearText::check`], for an HTTP URL.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -105,7 +105,7 @@ impl ClearText {
         }
     }
 
-    /// Whether traces may go where the variables of OpenTelemetry send them.
+    /// Whether traces may go to the target of the OpenTelemetry variables.
     ///
     /// # Errors
     /// [`ConfigError`].

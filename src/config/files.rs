@@ -22,7 +22,7 @@ pub(super) fn path(given: Option<OsString>) -> Option<PathBuf> {
     given.filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
-/// What a file holds, if one is named.
+/// The content of a file, if one is named.
 pub(super) fn file<T: Default>(
     name: &'static str,
     named: Option<OsString>,
@@ -32,13 +32,13 @@ pub(super) fn file<T: Default>(
     read(&path).map_err(|problem| ConfigError::new(name, format!("{} cannot be used: {problem}", path.display())))
 }
 
-/// The master key: from the environment, else from the file in the data folder, which is made where there is none.
-/// The folder must be there. The former one likewise, but it is never made.
+/// The master key: from the environment, else from the file in the data folder, which is created if missing. The folder
+/// must exist. The former key likewise, but it is never created.
 ///
 /// # Errors
-/// [`MasterKeyError`], which names what it was read from.
+/// [`MasterKeyError`], which names its source.
 pub fn master_keys(secrets: &Secrets, data: &Path) -> Result<MasterKeys, MasterKeyError> {
-    // First the former one: a new one is not made beside a mistake.
+    // The former key first: no new key is created beside an invalid former one.
     let former = match &secrets.former_master_key {
         Some(text) => Some(MasterKey::parse(text, FORMER_MASTER_KEY)?),
         None => MasterKey::from_existing_file(&data.join(FORMER_MASTER_KEY_FILE))?,
@@ -50,7 +50,7 @@ pub fn master_keys(secrets: &Secrets, data: &Path) -> Result<MasterKeys, MasterK
     MasterKeys::new(configured, former)
 }
 
-/// Where the master key is if the environment has none.
+/// File of the master key if the environment has none.
 #[must_use]
 pub fn master_key_file(data: &Path) -> PathBuf {
     data.join(MASTER_KEY_FILE)

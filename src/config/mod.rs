@@ -1,8 +1,8 @@
-//! Settings: what flags and variables may say, and what it comes to.
+//! Settings: flags and variables, and the values that follow from them.
 //!
-//! Every flag mirrors a variable and wins over it. A variable that is set to nothing is the same as one that is not set:
-//! that is how compose files and process managers say "no". Secrets come from variables only, since anybody on the
-//! machine can read the arguments of a process.
+//! Every flag mirrors a variable and wins over it. An empty variable is the same as an unset one: that is how compose
+//! files and process managers say "no". Secrets come from variables only, since every user of the machine can read the
+//! arguments of a process.
 
 pub(crate) mod clear_text;
 mod files;
@@ -44,19 +44,19 @@ const MASTER_KEY: &str = "REGISTRAR_MASTER_KEY";
 const FORMER_MASTER_KEY: &str = "REGISTRAR_FORMER_MASTER_KEY";
 pub(crate) const ADMIN_PASSWORD: &str = "REGISTRAR_ADMIN_PASSWORD";
 
-/// How often a caller may ask, unless the settings say otherwise: what a person with several windows, or a program that keeps
-/// up a page, does not reach; a tenth of what a node answers.
+/// Default rate of a caller: not reached by a person with several windows, or a program that keeps up a page; a tenth
+/// of a node's throughput.
 pub const CALLER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(10) };
-/// What a site of some thousand people who sign in at the same time does not reach.
+/// Default rate of unauthenticated callers: not reached by a site of some thousand people who sign in at the same time.
 const STRANGER_RATE: Rate = Rate { requests: 3_000, window: Duration::from_secs(60) };
 
-/// A setting that cannot be used. Reads as what to do.
+/// A setting that cannot be used. The message says how to fix it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{name} {problem}")]
 pub struct ConfigError {
-    /// Variable that the setting has, whether it came from there or from its flag.
+    /// Variable of the setting, whether the value came from it or from its flag.
     pub name: &'static str,
-    /// What it must be. Holds no secret.
+    /// The required form. Contains no secret.
     pub problem: String,
 }
 
@@ -73,7 +73,7 @@ pub struct StoreArgs {
     #[arg(long, env = "REGISTRAR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// Folder of the SQLite database and of the master key [default: ./data]
-    // Not a path for clap, which takes an empty one for a mistake.
+    // Not a path for clap, which rejects an empty one.
     #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
     pub data: Option<OsString>,
     /// Folder where archives are looked for that are no longer where they were written [default: none]
@@ -111,8 +111,8 @@ pub struct FirstPasswordArgs {
     pub first_password_life: Option<String>,
 }
 
-/// Life of a password that its owner did not set, and the longest one: NIST SP 800-63A gives a code that is sent by post to
-/// wherever the person is thirty days.
+/// Life of a password that its owner did not set, and the longest one: NIST SP 800-63A gives a code that is sent by
+/// post to a person's address thirty days.
 pub const FIRST_PASSWORD_LIFE: TimeDelta = TimeDelta::days(30);
 
 impl FirstPasswordArgs {
@@ -142,7 +142,7 @@ impl PwnedArgs {
     /// The service, if the setting names one.
     ///
     /// # Errors
-    /// [`ConfigError`]; also if it would be asked in the clear beyond this machine and that is not allowed.
+    /// [`ConfigError`]; also for clear text beyond this machine that is not allowed.
     pub fn resolve(self, clear: &ClearText) -> Result<Option<Pwned>, ConfigError> {
         const URL: &str = "REGISTRAR_PWNED_URL";
         const REQUIRED: &str = "REGISTRAR_PWNED_REQUIRED";
@@ -242,12 +242,12 @@ pub struct ServeArgs {
     pub pwned: PwnedArgs,
 }
 
-/// The secrets among the variables.
+/// Secrets, which come from variables only.
 #[derive(Default)]
 pub struct Secrets {
     /// The master key, base64.
     pub master_key: Option<Zeroizing<String>>,
-    /// The master key that it takes the place of, base64.
+    /// The master key that it replaces, base64.
     pub former_master_key: Option<Zeroizing<String>>,
     /// Password of the first administrator.
     pub admin_password: Option<Zeroizing<String>>,
@@ -271,7 +271,7 @@ impl Secrets {
 pub struct ConnectionLimits {
     /// In all.
     pub total: usize,
-    /// Of one address, which is the /64 for IPv6. Trusted proxies are not counted, since they bring everybody.
+    /// By address, which is the /64 for IPv6. Trusted proxies are not counted, since they carry all clients.
     pub per_address: usize,
 }
 
@@ -281,15 +281,15 @@ impl Default for ConnectionLimits {
     }
 }
 
-/// How `serve` serves.
+/// Checked settings of `serve`.
 pub struct ServeSettings {
-    /// Where the data is.
+    /// Location of the data.
     pub store: StoreSettings,
     /// Address to listen on.
     pub listen: SocketAddr,
-    /// Address that clients use, without a slash at its end, if it was given.
+    /// Address that clients use, without a slash at its end, if configured.
     pub public_url: Option<String>,
-    /// Certificate for TLS; HTTP in the clear without.
+    /// Certificate for TLS; `None` for HTTP in the clear.
     pub tls: Option<TlsFiles>,
     /// Whether the docs page, OpenAPI and AsyncAPI are served.
     pub docs: bool,
@@ -297,21 +297,21 @@ pub struct ServeSettings {
     pub metrics: bool,
     /// The first administrator.
     pub first_administrator: FirstAdministrator,
-    /// Where and what to publish.
+    /// NATS servers and the values to publish.
     pub nats: Option<NatsSettings>,
-    /// Whether the events that are followed carry personal values, on NATS and over HTTP.
+    /// Whether published events carry personal values, on NATS and over HTTP.
     pub publish_personal: bool,
-    /// Whether the site dialect wants a reason for every change.
+    /// Whether the site dialect requires a reason for every change.
     pub reason_mandatory: bool,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Most connections.
     pub connections: ConnectionLimits,
-    /// How often an API key may ask.
+    /// Rate of requests by an API key.
     pub api_key_rate: Rate,
-    /// How often a caller may ask.
+    /// Rate of requests by a caller.
     pub caller_rate: Option<Rate>,
-    /// How often those of one network may ask who are not recognised.
+    /// Rate of unauthenticated requests from a network.
     pub stranger_rate: Option<Rate>,
     /// First day of a week in calendar periods.
     pub week_start: Weekday,
@@ -321,25 +321,25 @@ pub struct ServeSettings {
     pub workloads: Workloads,
     /// Documents that people agree to.
     pub service_documents: ServiceDocuments,
-    /// Who knows stolen passwords.
+    /// Service that lists stolen passwords.
     pub pwned: Option<Pwned>,
     /// Accounts whose sign-in needs a second factor.
     pub second_factor: Requirement,
     /// Whether every refresh exchanges the refresh token.
     pub rotate_refresh: bool,
-    /// Whether changes of how one signs in ask for the password.
+    /// Whether changes of sign-in data ask for the password.
     pub confirm_changes: bool,
-    /// How long sessions go on.
+    /// Bounds on the length of sessions.
     pub sessions: SessionBounds,
 }
 
-/// Whom an empty journal gets as administrator.
+/// The administrator registered in an empty journal.
 pub struct FirstAdministrator {
     /// Sign-in name and contact e-mail.
     pub email: EmailAddress,
-    /// Password; generated without.
+    /// Password; `None` to generate one.
     pub password: Option<Zeroizing<String>>,
-    /// How long passwords are good that their owners did not set.
+    /// Life of passwords that their owners did not set.
     pub password_life: TimeDelta,
 }
 
@@ -388,7 +388,7 @@ impl ServeArgs {
     /// Checks every setting and fills in the defaults.
     ///
     /// # Errors
-    /// [`ConfigError`] for the first that cannot be used.
+    /// [`ConfigError`] for the first setting that cannot be used.
     pub fn resolve(self, secrets: &Secrets) -> Result<ServeSettings, ConfigError> {
         let (listen, public_url) = self.address.resolve()?;
         let limits = ConnectionLimits::default();
@@ -407,7 +407,7 @@ impl ServeArgs {
             let remedy = "set REGISTRAR_TLS_CERT and REGISTRAR_TLS_KEY";
             clear.check(Connection::Listen, "REGISTRAR_LISTEN", &listen.ip().to_string(), remedy)?;
         }
-        // Nobody else reaches them there; beyond this machine they tell strangers what there is to be attacked.
+        // On loopback only this machine reaches them; beyond it they would show strangers the surface to attack.
         let shown = listen.ip().to_canonical().is_loopback();
         Ok(ServeSettings {
             store: self.store.resolve(),
@@ -446,7 +446,7 @@ impl ServeArgs {
     }
 }
 
-/// The text, unless there is nothing in it.
+/// The text, unless it is empty.
 fn given(text: Option<String>) -> Option<String> {
     text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }

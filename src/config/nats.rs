@@ -1,4 +1,4 @@
-//! The connection to NATS: where it goes, whom it trusts, and how it signs in.
+//! The connection to NATS: servers, trusted authorities, and credentials.
 
 use super::clear_text::{ClearText, Connection};
 use super::{ConfigError, given, path, tls};
@@ -40,7 +40,7 @@ impl NatsArgs {
     /// The connection, if the settings name servers.
     ///
     /// # Errors
-    /// [`ConfigError`]; also if it would be in the clear beyond this machine and is not allowed to.
+    /// [`ConfigError`]; also for clear text beyond this machine that is not allowed.
     pub fn resolve(self, publish_personal: bool, clear: &ClearText) -> Result<Option<NatsSettings>, ConfigError> {
         let NatsArgs { nats_url, nats_ca, nats_creds, nats_nkey_file, nats_cert, nats_key } = self;
         let files = NatsFiles {
@@ -73,7 +73,7 @@ impl NatsArgs {
     }
 }
 
-/// The refusal of a file, under the name of the setting that it came from.
+/// The refusal of a file, under the name of its setting.
 fn refused(files: &NatsFiles, error: &NatsFilesError) -> ConfigError {
     let NatsFilesError::File { path, reason } = error else {
         let name = if files.credentials.is_some() { CREDS } else { NKEY_FILE };

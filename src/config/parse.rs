@@ -1,4 +1,4 @@
-//! Reading single settings. Each refusal is one line that says what is right.
+//! Parsing of single settings. Each refusal is one line that states the required form.
 
 use super::ConfigError;
 use crate::auth::Rate;
@@ -49,12 +49,12 @@ pub(super) fn requirement(text: &str) -> Result<Requirement, ConfigError> {
     }
 }
 
-/// A number of digits alone.
+/// A number of digits only.
 fn whole(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
-/// Seconds in a whole number with a letter, one of `units`: s, m, h or d.
+/// Seconds from a whole number with a letter, one of `units`: s, m, h or d.
 pub(crate) fn seconds(text: &str, units: &str) -> Option<u64> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let unit = match unit.chars().next().filter(|unit| units.contains(*unit))? {
@@ -81,7 +81,7 @@ pub(super) fn time(name: &'static str, text: &str, range: RangeInclusive<TimeDel
     })
 }
 
-/// A time in the largest unit that it is a whole number of.
+/// Formats a time in the largest unit that it is a whole number of.
 fn spelled(time: &TimeDelta) -> String {
     let seconds = time.num_seconds();
     let units = [(24 * 60 * 60, "d"), (60 * 60, "h"), (60, "m")];

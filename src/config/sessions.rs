@@ -1,4 +1,4 @@
-//! How long sessions go on: bounds that operators may tighten and not widen.
+//! Bounds on the length of sessions, which operators may tighten and not widen.
 
 use super::{ConfigError, given, parse};
 use crate::auth::{Bound, SessionBounds};

@@ -339,7 +339,7 @@ fn the_former_master_key_is_another_one_from_its_variable_or_a_private_file() {
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).expect("set");
         assert!(refused(None).contains(expected), "{mode:o}: {}", refused(None));
     }
-    // A mistake in it makes no new key.
+    // An invalid former key creates no new key.
     assert!(
         master_keys(&Secrets { former_master_key: text("c2hvcnQ="), ..Secrets::default() }, folder.path()).is_err()
     );
@@ -358,7 +358,7 @@ fn every_setting_is_explained_and_handed_on_by_compose() {
     let explained = named(explained, |line| line.strip_prefix('#')?.split_once('=').map(|(name, _)| name));
     let compose = include_str!("../../docker-compose.yml");
     let handed_on = named(compose, |line| line.trim().split_once(':').map(|(name, _)| name));
-    // They are the image's, or a part of others.
+    // They belong to the image, or are parts of other settings.
     let fixed = BTreeSet::from(["REGISTRAR_LISTEN", "REGISTRAR_DATA", "POSTGRES_SERVER_PASSWORD"]);
     assert!(compose.contains("${POSTGRES_SERVER_PASSWORD:?"));
     assert_eq!(

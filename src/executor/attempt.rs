@@ -1,4 +1,4 @@
-//! Attempts at a process: run it until all streams that it needs are loaded, commit what it decides, and again after a
+//! Attempts at a process: run it until all streams that it needs are loaded, commit its decision, and retry after a
 //! lost race.
 
 use super::{ExecuteError, Executor, Outcome, RequestContext, TURNS};
@@ -9,24 +9,25 @@ use registrar_aggregates::processes::{Decided, Loaded, Stop, Streams, Unloaded};
 use std::hash::BuildHasher;
 use tokio::sync::MutexGuard;
 
-/// Times a process is decided anew after another writer was first.
+/// Retries of a process after a lost race.
 const RETRIES_MAX: usize = 16;
-/// Streams of one process that are read at once. More would keep others waiting for a connection.
+/// Streams of one process that are read at once. More would keep other callers waiting for a connection.
 const LOADS_AT_ONCE: usize = 8;
 
 /// The streams of an attempt.
 struct Attempt {
-    /// Number of the history that they are read from; of several the earliest, so that the commit refuses the others.
+    /// Number of the history that the streams are read from; of several the earliest, so that the commit refuses the
+    /// others.
     history: u64,
-    /// Whether every stream is compared with the journal as it is loaded.
+    /// Whether every stream is compared with the journal when it is loaded.
     fresh: bool,
     streams: Streams,
 }
 
 impl Executor {
-    /// The same as [`Executor::execute_process`] for a process that decides by more than streams. In every attempt the
-    /// streams of `first` are loaded, then `facts` are asked for, then the process decides by both: facts that the
-    /// streams of `first` guard are never older than these.
+    /// As [`Executor::execute_process`], for a process that also decides by facts outside streams. In every attempt the
+    /// streams of `first` are loaded, then `facts` are read, then the process decides by both: facts that the streams
+    /// of `first` guard are never older than these.
     ///
     /// # Errors
     /// As [`Executor::execute_process`]; those of `facts`.
@@ -50,8 +51,8 @@ impl Executor {
             };
             let answer = match decided {
                 Ok(answer) if attempt.streams.is_changed() => answer,
-                // No commit compares a refusal, an act that changes nothing, or a version that the client named:
-                // streams that have moved on meanwhile must not be the reason.
+                // No commit checks the streams of a refusal, of an act that changes nothing, or of a version that the
+                // client named: a stale read must not be the reason.
                 _ if self.is_overtaken(&mut attempt).await? => continue,
                 Ok(answer) => return Ok((answer, self.unchanged().await?)),
                 Err(Stop::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
@@ -76,7 +77,7 @@ impl Executor {
                         turns = self.turns(written).await;
                     }
                     attempt = self.attempt(true);
-                    // All of them, lest the process take one for new again that exists.
+                    // Loads all of them, or the process might take an existing one for new again.
                     self.load_all(&mut attempt, used).await?;
                 }
             }
@@ -98,9 +99,8 @@ impl Executor {
         Ok(())
     }
 
-    /// Whether a stream that was decided by has moved on; the attempt knows all of them as they are now, then. If none
-    /// has, there was one moment at which all of them were as they were seen: after the last was loaded, and before the
-    /// first is looked at here.
+    /// Whether a stream used in the decision has moved on; if so, the attempt has refreshed all of them. If not, all
+    /// were in the seen state at one moment: after the last was loaded, and before the first is checked here.
     async fn is_overtaken(&self, attempt: &mut Attempt) -> JournalResult<bool> {
         let seen: Vec<Loaded> = attempt.streams.used().cloned().collect();
         if let [Loaded { fresh: true, .. }] = &*seen {
@@ -117,14 +117,14 @@ impl Executor {
         Ok(overtaken)
     }
 
-    /// A stream as it is now, and whether it has moved on.
+    /// The current state of a stream, and whether it has moved on.
     async fn catch_up(&self, history: u64, seen: Loaded) -> JournalResult<(bool, Loaded)> {
         let before = seen.version;
         let now = self.refresh(seen, history).await?;
         Ok((now.version != before, now))
     }
 
-    /// Commits what a process decided by a history, and keeps the states that it leaves.
+    /// Commits a process's decision made in a history, and caches the resulting states.
     async fn commit(&self, context: &RequestContext, history: u64, decided: Vec<Decided>) -> JournalResult<Outcome> {
         let (mut writes, mut reads, mut states) = (Vec::new(), Vec::new(), Vec::new());
         for Decided { loaded, state, events } in decided {

@@ -8,14 +8,14 @@ use std::sync::Arc;
 /// The circumstances of a command.
 #[derive(Clone)]
 pub struct RequestContext {
-    /// Recorded with every event.
+    /// Metadata recorded with every event.
     pub metadata: Metadata,
-    /// Where the answer is remembered, for a request with an idempotency key.
+    /// Slot for the stored answer, for a request with an idempotency key.
     pub answer: Option<Arc<AnswerSlot>>,
 }
 
 impl RequestContext {
-    /// The circumstances of an act of the server itself, with a request id of its own.
+    /// A context for an act of the server itself, with a new request id.
     #[must_use]
     pub fn system() -> Self {
         RequestContext { metadata: Metadata::system(uuid::Uuid::now_v7().to_string()), answer: None }
@@ -28,14 +28,14 @@ impl RequestContext {
         self.metadata.on_behalf_of.is_some()
     }
 
-    /// The circumstances of a command on something that belongs to an organization: its events are the organization's,
-    /// whichever organization the caller acts in.
+    /// The context of a command on a resource of an organization: its events are the organization's, whichever
+    /// organization the caller acts in.
     #[must_use]
     pub fn within(&self, organization: OrganizationId) -> Self {
         self.belonging_to(Some(organization))
     }
 
-    /// The same for something that may belong to the system.
+    /// As [`RequestContext::within`], for a resource that may belong to the system.
     #[must_use]
     pub fn belonging_to(&self, organization: Option<OrganizationId>) -> Self {
         let mut context = self.clone();

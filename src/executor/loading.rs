@@ -1,4 +1,4 @@
-//! Streams as they are loaded: from memory, from a snapshot and the events behind it, or from the events alone.
+//! Loading of streams: from the cache, from a snapshot and the events after it, or from the events alone.
 
 use super::Executor;
 use crate::journal::{JournalError, JournalResult, StoredSnapshot, StreamId, codec};
@@ -19,12 +19,12 @@ pub(crate) struct CachedAggregate {
     state: Arc<dyn State>,
 }
 
-/// States of aggregates.
+/// Cache of aggregate states.
 pub(crate) type Aggregates = Cache<StreamId, CachedAggregate>;
 
 impl Executor {
-    /// Loads a stream of `history`, the number that counted before anything was read. Unless it is to be `fresh`,
-    /// memory will do.
+    /// Loads a stream of `history`, the number that was current before any read. Unless it must be `fresh`, a cached
+    /// state will do.
     pub(super) async fn load(&self, wanted: Unloaded, history: u64, fresh: bool) -> JournalResult<Loaded> {
         let mut loaded = Loaded { version: 0, state: wanted.absent().into(), stream: wanted.stream, fresh: false };
         if let Some(cached) = self.aggregates.get(&loaded.stream)
@@ -42,11 +42,11 @@ impl Executor {
         self.refresh(loaded, history).await
     }
 
-    /// The stream with the events that the journal holds behind its version.
+    /// The stream with the journal's events after its version.
     pub(super) async fn refresh(&self, mut loaded: Loaded, history: u64) -> JournalResult<Loaded> {
         let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
         let stored = match self.journal.stream(aggregate_type, &aggregate_id, loaded.version).await {
-            // Another node wrote on, and its events were archived since: they left a snapshot, which is all there is.
+            // Another node wrote on, and its events were archived since: only a snapshot is left of them.
             Err(archived @ JournalError::Archived { .. }) => {
                 let later = self.load_snapshot(&loaded).await?.filter(|(version, _)| *version > loaded.version);
                 let Some((version, state)) = later else { return Err(self.unloadable(&loaded, archived).await?) };
@@ -83,8 +83,7 @@ impl Executor {
         Ok(loaded)
     }
 
-    /// A snapshot is a convenience: one of another shape, or that cannot be read, is passed over; the events are the
-    /// truth.
+    /// Loads a snapshot. One of another shape, or an unreadable one, is skipped, since the events are the truth.
     async fn load_snapshot(&self, loaded: &Loaded) -> JournalResult<Option<(u64, Arc<dyn State>)>> {
         let Loaded { stream, state, .. } = loaded;
         let Some(snapshot) = self.journal.snapshot(stream.aggregate_type, &stream.aggregate_id).await? else {
@@ -100,7 +99,7 @@ impl Executor {
         Ok(restored.map(|state| (snapshot.last_sequence, state.into())))
     }
 
-    /// Why a stream cannot be loaded that begins with archived events, and has no snapshot that this release reads.
+    /// Error for a stream that begins with archived events and has no snapshot that this release reads.
     async fn unloadable(&self, loaded: &Loaded, archived: JournalError) -> JournalResult<JournalError> {
         let Some(own) = loaded.state.snapshots() else { return Ok(archived) };
         let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
@@ -111,7 +110,7 @@ impl Executor {
         })
     }
 
-    /// Keeps a state in memory, and now and then a snapshot of it.
+    /// Caches a state, and now and then saves a snapshot of it.
     pub(super) fn keep(&self, stream: StreamId, history: u64, versions: Range<u64>, state: Arc<dyn State>) {
         let Range { start: before, end: version } = versions;
         if let Some(snapshots) = state.snapshots()
@@ -122,7 +121,7 @@ impl Executor {
         self.aggregates.insert(stream, CachedAggregate { history, version, state });
     }
 
-    /// Saved beside the command: no caller waits for a snapshot, and one that is lost only costs time.
+    /// Saved beside the command: no caller waits for a snapshot, and a lost one only costs time.
     fn save_snapshot(
         &self,
         stream: StreamId,

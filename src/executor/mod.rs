@@ -1,6 +1,6 @@
-//! The one path of every command and every process: load, decide, commit, and again if another writer was first.
+//! The one path of every command and every process: load, decide, commit, and retry after a lost race.
 //!
-//! A command on one aggregate is the process over one stream. The rules of processes stand in
+//! A command on one aggregate is the process over one stream. The rules of processes are in
 //! [`registrar_aggregates::processes`]; here are their loads (`loading.rs`), their attempts (`attempt.rs`) and the
 //! sealing of their events (`sealing.rs`).
 
@@ -28,18 +28,18 @@ use std::hash::RandomState;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
-/// Streams whose losers take turns are told apart by this many locks.
+/// Number of locks by which streams are told apart when lost races take turns.
 const TURNS: usize = 64;
-/// Aggregates kept in memory.
+/// Size of the cache of aggregate states.
 const CACHED_AGGREGATES: usize = 10_000;
 
-/// Why a command was not carried out.
+/// Reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError<E: std::error::Error + 'static> {
     /// The aggregate refused.
     #[error(transparent)]
     Refused(E),
-    /// The journal did.
+    /// The journal failed or refused the commit.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -68,15 +68,15 @@ impl Executor {
         }
     }
 
-    /// The states that are kept, to be forgotten with the history that they are of.
+    /// The state cache, to be cleared with its history.
     pub(crate) fn aggregates(&self) -> Arc<Aggregates> {
         Arc::clone(&self.aggregates)
     }
 
-    /// Carries out `command` on the aggregate `id`.
+    /// Executes `command` on the aggregate `id`.
     ///
-    /// With `expected`, the version that the client saw, the command is carried out on just that version or not at
-    /// all; without, a lost race is decided anew a few times.
+    /// With `expected`, the version that the client saw, the command is executed on exactly that version or not at all;
+    /// without, a lost race is retried a few times.
     ///
     /// # Errors
     /// `Refused` with the aggregate's reason; `Journal` with `VersionConflict`, `ClaimTaken`, `AlreadyAnswered`,
@@ -97,9 +97,8 @@ impl Executor {
         Ok(self.execute_informed(context, &first, || ready(Ok(())), decide).await?.1)
     }
 
-    /// Carries out a process in one commit, if every stream that it looked at is at that moment as it was seen.
-    /// `decide` is called again for every stream that it needs, when another writer was first, and when it refuses by
-    /// what others have overtaken.
+    /// Executes a process in one commit, if every stream that it read is unchanged at that moment. `decide` is called
+    /// again for every stream that it needs, after a lost race, and when its refusal rests on a stale read.
     ///
     /// # Errors
     /// `Refused` with the reason of the process; `Journal` as [`Executor::execute`]. Nothing is stored then.
@@ -111,7 +110,7 @@ impl Executor {
         self.execute_informed(context, &[], || ready(Ok(())), |streams, (): &()| decide(streams)).await
     }
 
-    /// Puts facts on record that no state decides about, whatever the stream's version.
+    /// Records facts that need no decision, whatever the stream's version.
     ///
     /// # Errors
     /// As [`Executor::execute`], without refusals.
@@ -139,8 +138,8 @@ impl Executor {
     /// Appends events to several streams, all of them or none.
     ///
     /// # Errors
-    /// As [`Executor::execute`], without refusals. `ActingForAnother` for an event that nobody causes on behalf of
-    /// another: every change passes here, so no operation can forget to ask.
+    /// As [`Executor::execute`], without refusals. `ActingForAnother` for an event that an actor must not cause on
+    /// behalf of another user: every change passes here, so no operation can skip the check.
     pub async fn append(
         &self,
         context: &RequestContext,
@@ -149,7 +148,8 @@ impl Executor {
         self.append_decided(context, self.committer.history(), streams, Vec::new()).await
     }
 
-    /// The same, decided by a history, unless one of the streams that were read has another version by then.
+    /// As [`Executor::append`], decided in a history, unless one of the streams that were read has another version by
+    /// then.
     async fn append_decided(
         &self,
         context: &RequestContext,
@@ -162,7 +162,7 @@ impl Executor {
         if context.acts_for_another() && own() {
             return Err(JournalError::ActingForAnother);
         }
-        // Found out by the committer it would fail the commands of others too, which are in the same batch.
+        // If the committer found this out, it would also fail the other commands in the batch.
         if context.answer.is_some() && !self.vault.has_master_key() {
             return Err(JournalError::unavailable(VaultError::WrongMasterKey));
         }
@@ -188,7 +188,7 @@ impl Executor {
             history,
         };
         let outcome = self.committer.append(append).await?;
-        // Only now do the keys count: those of a command that lost are nobody's.
+        // Only now do the keys count: those of a command that lost belong to no person.
         made.into_iter().for_each(|(subject_id, key)| self.vault.remember(subject_id, key));
         security::witness(outcome.events.iter().map(|event| &*event.event));
         Ok(outcome)

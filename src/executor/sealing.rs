@@ -1,4 +1,4 @@
-//! Personal values of events, sealed with the keys of the people that they are of.
+//! Sealing of personal values in events with the keys of their people.
 
 use crate::committer::{ExpectedVersion, NewEvent};
 use crate::journal::{JournalError, JournalResult, PAYLOAD_BYTES_MAX, StreamId, SubjectKeyStep, codec};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Seals the events of one command, and collects the keys that they and the documents are sealed with.
 pub(super) struct Sealing<'v> {
     vault: &'v Vault,
-    /// Keys by subject; `None` for people who were erased and for subjects that have none.
+    /// Keys by subject; `None` for erased people and for subjects without a key.
     pub(super) known: HashMap<String, Option<Arc<SubjectKey>>>,
     /// Keys that are made with the command.
     pub(super) new: Vec<SubjectKeyStep>,
@@ -28,14 +28,14 @@ impl<'v> Sealing<'v> {
         if let Some(actor) = metadata.subject() {
             match self.existing(actor).await? {
                 Some(key) => key.seal(&mut value, Metadata::PERSONAL, &metadata.request_id)?,
-                // No key to seal with: what cannot be kept safe is not kept.
+                // Without a key, personal values are erased rather than stored in the clear.
                 None => replace(&mut value, Metadata::PERSONAL, ERASED),
             }
         }
         codec::canonical(&value)
     }
 
-    /// An event as it is stored.
+    /// The stored form of an event.
     pub(super) async fn event(
         &mut self,
         stream: &StreamId,
@@ -101,7 +101,7 @@ impl<'v> Sealing<'v> {
         Ok(key)
     }
 
-    /// The key of a person, made now if there never was one. `None` for a person who was erased.
+    /// The key of a person, created now if there never was one. `None` for an erased person.
     async fn key(&mut self, subject_id: &str, certainly_new: bool) -> JournalResult<Option<Arc<SubjectKey>>> {
         if let Some(Some(key)) = self.known.get(subject_id) {
             return Ok(Some(Arc::clone(key)));

@@ -1,4 +1,4 @@
-//! A node: the store, the committer and everything else that serves, without HTTP.
+//! A node: the store, the committer and all other services, without HTTP.
 
 pub(crate) mod priority;
 mod watched_head;
@@ -23,31 +23,31 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use watched_head::WatchedHead;
 
-/// How often the head is looked at where nothing announces it, or in case an announcement was lost.
+/// Interval for polling the head, where it is not announced or an announcement was lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// So many events may be without kept nodes of the tree: few enough for a proof to read their hashes.
+/// Most events without stored tree nodes: few enough for a proof to read their hashes.
 const LEAVES_BEHIND_MAX: u64 = 4_096;
-/// How long to wait when the tree cannot be extended.
+/// Pause after a failed extension of the tree.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a node looks whether the master key was replaced.
+/// Interval for checking whether the master key was replaced.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
-/// How often expired answers are forgotten.
+/// Interval for deleting expired answers.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 
-/// What a node says of itself.
+/// Status report of a node.
 #[derive(Debug, Clone)]
 pub struct NodeStatus {
     /// `postgresql` or `sqlite`.
     pub store: &'static str,
     /// Position of the last event known to be on disk.
     pub position: u64,
-    /// Generation of documents that is served.
+    /// Generation of the served documents.
     pub generation: u64,
-    /// What a rebuild is doing or why it stopped, if there is one.
+    /// State of a rebuild or the reason why it stopped, if one was started.
     pub rebuild: Option<String>,
 }
 
-/// Everything that serves.
+/// All services of a node.
 pub struct Node {
     /// Carries out commands.
     pub executor: Executor,
@@ -55,15 +55,15 @@ pub struct Node {
     pub documents: Documents,
     /// The journal.
     pub journal: Journal,
-    /// The documents' store.
+    /// The store of the documents.
     pub read_store: Arc<dyn DocumentStore>,
-    /// Keys.
+    /// Encryption keys.
     pub vault: Arc<Vault>,
-    /// The end of the journal as far as it is known; wakes whoever follows.
+    /// The known head of the journal; wakes its followers.
     pub heads: Heads,
     /// The store itself.
     pub store: Store,
-    /// Folder with archives that are no longer where they were written.
+    /// Folder with archives that were moved from where they were written.
     pub archives: Option<PathBuf>,
     committer: Committer,
     progress: Progress,
@@ -71,15 +71,15 @@ pub struct Node {
     rebuild: Mutex<Option<String>>,
     background: CancellationToken,
     failed: CancellationToken,
-    /// Whether it only looks: nothing runs in the background, and what would be changed fails.
+    /// Whether the node only reads: no background tasks run, and writes fail.
     looks: bool,
 }
 
 impl Node {
-    /// Opens the database, bringing it up to date, and starts to serve it.
+    /// Opens the database, migrates it, and starts to serve it.
     ///
     /// # Errors
-    /// [`OpenError`], which says what to do.
+    /// [`OpenError`], which says how to fix it.
     pub async fn open(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
         let (masters, store) = (masters.into(), Store::open(settings)?);
         store.migrate().await?;
@@ -94,11 +94,11 @@ impl Node {
         Ok(node)
     }
 
-    /// Opens a database to look at it, where it may only be read: by a role without the right to write, on a standby, or in
-    /// a copy. Nothing is brought up to date.
+    /// Opens a database for reading, where it may only be read: by a role without the right to write, on a standby, or
+    /// in a copy. It is not migrated.
     ///
     /// # Errors
-    /// [`OpenError`], which says what to do.
+    /// [`OpenError`], which says how to fix it.
     pub async fn look(settings: &StoreSettings, masters: impl Into<MasterKeys>) -> Result<Self, OpenError> {
         let (masters, store) = (masters.into(), Store::open_to_look(settings)?);
         store.look().await?;
@@ -151,7 +151,7 @@ impl Node {
         })
     }
 
-    /// Stops what runs in the background. Commands that were handed in are still committed.
+    /// Stops the background tasks. Commands already queued are still committed.
     pub async fn close(&self) {
         self.background.cancel();
         if self.looks {
@@ -182,7 +182,7 @@ impl Node {
     pub async fn wait_for(&self, position: u64, timeout: Duration) -> JournalResult<()> {
         let head = self.journal.head().await?.position;
         if head < self.heads.position() {
-            // Another commit has come in between, or what was known is lost.
+            // Another writer has committed in between, or the known head is outdated.
             self.watched.look(&self.journal).await?;
         }
         self.progress.advance(head);
@@ -193,7 +193,7 @@ impl Node {
         }
     }
 
-    /// What the node says of itself.
+    /// The status of the node.
     #[must_use]
     pub fn status(&self) -> NodeStatus {
         NodeStatus {
@@ -204,7 +204,7 @@ impl Node {
         }
     }
 
-    /// Whether it only looks, see [`Node::look`].
+    /// Whether the node only reads, see [`Node::look`].
     #[must_use]
     pub fn looks(&self) -> bool {
         self.looks
@@ -216,13 +216,13 @@ impl Node {
         &self.progress.histories
     }
 
-    /// Cancelled when the committing task has failed: nothing can be committed any more.
+    /// Cancelled when the committing task has failed, after which nothing can be committed.
     #[must_use]
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }
 
-    /// Whether the documents in the database are not those of this release.
+    /// Whether the documents in the database are of another release.
     #[must_use]
     pub fn needs_rebuild(&self) -> bool {
         self.progress.generation.load(Ordering::Acquire) == NOT_SERVED
@@ -233,12 +233,12 @@ impl Node {
         self.progress.generation.store(generation, Ordering::Release);
     }
 
-    /// Notes what a rebuild is doing, for operators to see.
+    /// Sets the state of a rebuild, for operators to see.
     pub fn note_rebuild(&self, state: Option<String>) {
         *self.rebuild.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
-    /// The answer remembered for an idempotency key, opened, with the digest of the request that it belongs to.
+    /// The stored answer for an idempotency key, decrypted, with the digest of its request.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -249,7 +249,7 @@ impl Node {
         Ok(Some((stored.fingerprint, answer)))
     }
 
-    /// Remembers the answer of a request that stored nothing else.
+    /// Stores the answer of a request without events.
     ///
     /// # Errors
     /// `AlreadyAnswered` if another request with the key was first; `Unavailable`.
@@ -267,8 +267,8 @@ impl Drop for Node {
     }
 }
 
-/// The generation that is served; [`NOT_SERVED`] if its documents are not this release's:
-/// until they are rebuilt every query and command answers that it is not available.
+/// The served generation; [`NOT_SERVED`] if its documents are of another release: until they are rebuilt every query
+/// and command is answered as unavailable.
 async fn served_generation(journal: &Journal, read_store: &dyn DocumentStore) -> JournalResult<u64> {
     let signature = crate::read_store::signature();
     let served = journal.head().await?.generation;
@@ -278,7 +278,7 @@ async fn served_generation(journal: &Journal, read_store: &dyn DocumentStore) ->
     }
 }
 
-/// The committing task ends with its node, when nobody is left who could bring anything. Whatever else ends it is a failure.
+/// Watches the committing task. It ends with its node, when all senders are gone; any other end is a failure.
 fn supervise(committing: tokio::task::JoinHandle<()>, failed: CancellationToken) {
     tokio::spawn(async move {
         if let Err(error) = committing.await {
@@ -288,13 +288,13 @@ fn supervise(committing: tokio::task::JoinHandle<()>, failed: CancellationToken)
     });
 }
 
-/// Looks at the head now and then, and whenever another node announces one, where nodes do.
+/// Polls the head, and reads it whenever another node announces one, where nodes do.
 fn watch_head(store: &Store, watched: Arc<WatchedHead>, background: &CancellationToken) {
     let (journal, polled) = (store.journal(), Arc::clone(&watched));
     let polling = async move {
         loop {
             tokio::time::sleep(POLL_INTERVAL).await;
-            // A database that is away is told to those who ask it for something.
+            // A database outage is reported to the callers that it affects.
             let _ = polled.look(&journal).await;
         }
     };
@@ -309,15 +309,15 @@ fn watch_head(store: &Store, watched: Arc<WatchedHead>, background: &Cancellatio
     tokio::spawn(background.clone().run_until_cancelled_owned(listening));
 }
 
-/// How listening for heads has ended.
+/// Result of listening for heads.
 enum Listened {
-    /// Heads are not announced.
+    /// The store does not announce heads.
     Nothing,
     /// The connection has ended.
     Ended,
 }
 
-/// Looks at each head that another node announces; ends with the connection.
+/// Reads each head that another node announces; ends with the connection.
 async fn listen(store: &Store, watched: &WatchedHead) -> JournalResult<Listened> {
     let Some(mut announcements) = store.announcements().await? else { return Ok(Listened::Nothing) };
     let journal = store.journal();
@@ -341,12 +341,12 @@ impl From<VaultError> for OpenError {
     }
 }
 
-/// Looks now and then whether the journal has come under another master key, and forgets keys that were unwrapped long ago.
+/// Checks periodically whether the journal has another master key, and drops keys that were unwrapped long ago.
 fn watch_keys(vault: Arc<Vault>, background: &CancellationToken) {
     let watching = async move {
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            // A database that is away is told to those who ask it for something.
+            // A database outage is reported to the callers that it affects.
             let _ = vault.look().await;
             vault.forget_old();
         }
@@ -354,8 +354,7 @@ fn watch_keys(vault: Arc<Vault>, background: &CancellationToken) {
     tokio::spawn(background.clone().run_until_cancelled_owned(watching));
 }
 
-/// Keeps nodes of the tree behind the commits, so that proofs find them. Once it is late there is much to compute for
-/// a proof, and nothing else.
+/// Stores nodes of the tree after the commits, so that proofs find them. A delay only makes proofs more expensive.
 fn extend_tree(tree: Tree, heads: Heads, background: CancellationToken) {
     let extended = async move {
         let mut covered = 0;

@@ -1,15 +1,15 @@
-//! Work that can wait lets the rest come first.
+//! Low priority for work that can wait.
 
 use crate::journal::{JournalError, JournalResult};
 use std::sync::LazyLock;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Niceness of work that can wait: beside something else it gets about a tenth.
+/// Niceness of work that can wait: beside other work it gets about a tenth of the processor.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Lets every other thread come before this one and those that it starts from now on. Nothing changes where it is not
-/// allowed, nor on systems other than Linux, where a thread has no niceness of its own.
+/// Lowers the priority of this thread and of those it starts from now on. No effect where it is not allowed, nor on
+/// systems other than Linux, where a thread has no niceness of its own.
 pub(crate) fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
@@ -17,14 +17,14 @@ pub(crate) fn give_way() {
     }
 }
 
-/// Seats for reading and writing out many events at once. That takes a processor for as long as it goes on: one is left to
-/// those who ask for little.
+/// Seats for reading and serialising many events at once. Such work occupies a processor until it is done: one is left
+/// to small requests.
 static SEATS: LazyLock<Semaphore> = LazyLock::new(|| {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     Semaphore::new(processors.saturating_sub(1).max(1))
 });
 
-/// A seat, by turns of those who wait for one.
+/// Takes a seat, in order of arrival.
 ///
 /// # Errors
 /// `Unavailable` once the server stops.
@@ -32,7 +32,7 @@ pub(crate) async fn seat() -> JournalResult<SemaphorePermit<'static>> {
     SEATS.acquire().await.map_err(JournalError::unavailable)
 }
 
-/// Sends those away who wait for a seat: the server stops.
+/// Rejects all waits for a seat when the server stops.
 pub(crate) fn close_seats() {
     SEATS.close();
 }

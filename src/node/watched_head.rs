@@ -1,22 +1,22 @@
-//! The head as a node looks at it now and then, to notice that the database tells another history.
+//! The head as polled by a node, to notice that the database has another history.
 //!
-//! The head alone does not tell: the journal may have passed the old end by the time that a node looks. So the leaf hash of
-//! the last known event is compared, which differs for any other event at that position.
+//! The position alone is not enough: the journal may have passed the old head by the next poll. So the leaf hash of the
+//! last known event is compared, which differs for any other event at that position.
 
 use crate::committer::Progress;
 use crate::journal::{Head, Journal, JournalError, JournalResult};
 use crate::read_store::NOT_SERVED;
 use std::sync::atomic::Ordering;
 
-/// The head that was seen last, with the hash of its last event; none for an empty journal or an archived event.
+/// The last polled head, with the hash of its last event; `None` for an empty journal or an archived event.
 struct Seen {
     head: Head,
     leaf: Option<[u8; 32]>,
-    /// Whether the database wants a later release.
+    /// Whether the database requires a later release.
     outdated: bool,
 }
 
-/// Looks at the head now and then.
+/// Polls the head.
 pub(crate) struct WatchedHead {
     progress: Progress,
     seen: tokio::sync::Mutex<Seen>,
@@ -32,7 +32,7 @@ impl WatchedHead {
         self.progress.heads.position()
     }
 
-    /// Looks at the head, one after the other, so that none is taken for an earlier one.
+    /// Reads the head, one read at a time, so that none is taken for an earlier one.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.

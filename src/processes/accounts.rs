@@ -1,5 +1,5 @@
-//! Acts on an account itself, as opposed to its memberships: its events are those of its home, whichever
-//! organization the caller acts in.
+//! Acts on an account itself, as opposed to its memberships: its events belong to its home, whichever organization the
+//! caller acts in.
 
 pub use registrar_aggregates::processes::accounts::Contact;
 
@@ -16,18 +16,18 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long an address may wait for its confirmation.
+/// Longest time that an address may wait for its confirmation.
 pub const WAIT_MAX: TimeDelta = TimeDelta::days(1);
-/// How often a node looks for addresses that wait too long.
+/// Interval of a node's search for addresses that wait too long.
 const LOOK_AROUND: Duration = Duration::from_secs(60);
-/// Users that are looked at in one go.
+/// Users read at once.
 const PAGE: u64 = 100;
 
-/// Changes a user. A new address waits for its confirmation while there is a verified one.
+/// Amends a user. A new address waits for its confirmation while the user has a verified one.
 ///
 /// # Errors
-/// Refusals of the user; `ClaimTaken` for an address that another account has, be it one that waits; `VersionConflict`
-/// where the account is not at the `expected` version.
+/// Refusals of the user; `ClaimTaken` for an address of another account, verified or waiting; `VersionConflict` if the
+/// account is not at the `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
@@ -40,7 +40,7 @@ pub async fn amend(
     Ok(node.executor.execute::<User>(&context, &user.to_string(), command, expected).await?)
 }
 
-/// Notes that the address that is shown was found to be the user's. All sessions end but the one that asks.
+/// Records that the shown address was verified. All sessions end but the caller's.
 ///
 /// # Errors
 /// `OtherEmail`, `OtherPhone`; other refusals of the user.
@@ -55,7 +55,7 @@ pub async fn confirm_contact(
     commit(node, &context, |streams| accounts::confirm_contact(streams, user, session, &contact)).await
 }
 
-/// Forgets every agreement of a user, so that they are asked again.
+/// Removes every agreement of a user, so that they are asked again.
 ///
 /// # Errors
 /// Refusals of the user.
@@ -63,11 +63,11 @@ pub async fn forget_agreements(node: &Node, context: &RequestContext, user: User
     execute(node, context, user, UserCommand::ForgetAgreements).await
 }
 
-/// Puts the verified address back wherever another one has waited for `wait` or longer, and tells of how many users.
-/// May be called at any time, by any number at once: an address that was confirmed or replaced meanwhile is left alone.
+/// Restores the verified address wherever another one has waited for `wait` or longer, and returns the number of users.
+/// Safe to call at any time and concurrently: an address that was confirmed or replaced meanwhile is left alone.
 ///
 /// # Errors
-/// `Unavailable`, `Corrupt`: which wait cannot be found out. One that cannot be put back is logged and still waits.
+/// `Unavailable`, `Corrupt` if the search fails. An address that cannot be restored is logged and still waits.
 pub async fn revert_overdue(node: &Node, wait: TimeDelta) -> JournalResult<usize> {
     let until = Utc::now() - wait;
     let (mut reverted, mut passed) = (0, 0);
@@ -75,12 +75,12 @@ pub async fn revert_overdue(node: &Node, wait: TimeDelta) -> JournalResult<usize
         let query = Query::<UserDocument>::sorted(&users::BY_WAITING, Direction::Ascending)
             .above(&users::WAITING_SINCE, "")
             .at_most(&users::WAITING_SINCE, time_key(until));
-        // Those that were put back wait no more, so that the others move up.
+        // Restored users no longer match, so the others move up.
         let page = node.documents.page(query.uncounted().page(passed, PAGE)).await?.value.items;
         for user in &page {
             match revert(node, user, until).await {
                 Ok(true) => reverted += 1,
-                // Another node was faster, or the person was.
+                // Another node or the person was first.
                 Ok(false) => passed += 1,
                 Err(error) => {
                     passed += 1;
@@ -95,7 +95,7 @@ pub async fn revert_overdue(node: &Node, wait: TimeDelta) -> JournalResult<usize
     }
 }
 
-/// Puts back what waits too long, now and then, for as long as the server runs.
+/// Restores addresses that wait too long, periodically, for as long as the server runs.
 pub async fn keep_up(node: Arc<Node>) {
     loop {
         if !node.needs_rebuild()
@@ -107,7 +107,7 @@ pub async fn keep_up(node: Arc<Node>) {
     }
 }
 
-/// Whether anything was put back.
+/// Restores a user's verified address; false if nothing changed.
 async fn revert(node: &Node, user: &UserDocument, until: DateTime<Utc>) -> Result<bool, DirectoryError> {
     let overdue = |since: Option<DateTime<Utc>>| since.is_some_and(|since| since <= until);
     let email = user.contacts.waiting_email().filter(|_| overdue(user.email_waiting_since)).cloned();
@@ -126,7 +126,7 @@ async fn execute(node: &Node, context: &RequestContext, user: UserId, command: U
     Ok(node.executor.execute::<User>(&context, &user.to_string(), command, None).await?)
 }
 
-/// The circumstances of an act on an account. Accounts of admins, who are no users, belong to the system.
+/// The context of an act on an account. Accounts of admins, who are not users, belong to the system.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -135,11 +135,11 @@ pub(super) async fn at_home(node: &Node, context: &RequestContext, user: UserId)
     Ok(context.belonging_to(home))
 }
 
-/// Sets another password after the former one was shown. The user's other sessions end unless they are to be kept; the
-/// one that asks goes on.
+/// Replaces a password after the former one was shown. The user's other sessions end unless they are to be kept; the
+/// caller's goes on.
 ///
 /// # Errors
-/// `OtherPassword` if another change was faster.
+/// `OtherPassword` after a lost race with another change.
 pub async fn change_password(
     node: &Node,
     context: &RequestContext,
@@ -155,7 +155,7 @@ pub async fn change_password(
     commit(node, &context, change).await
 }
 
-/// Sets another password for a user, who has to change it at the next sign-in.
+/// Sets a user's password, which the user has to change at the next sign-in.
 ///
 /// # Errors
 /// `Archived`.

@@ -1,4 +1,4 @@
-//! Which features are on for whom: settings of users and organizations, made, changed and taken away.
+//! Feature overrides of users and organizations: create, change and remove them, and look up which features are on.
 
 use super::{DirectoryError, Done, Refusal, commit};
 use crate::executor::{ExecuteError, RequestContext};
@@ -17,10 +17,10 @@ use registrar_projections::{Direction, Query, UserDocument};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-/// Times that settings are looked up anew because somebody else made one of them in between.
+/// Retries of the look-up after another request has created one of the settings.
 const RETRIES_MAX: usize = 8;
 
-/// Makes a setting.
+/// Creates a setting.
 ///
 /// # Errors
 /// `NotAssignable` without force; `AlreadyExists`.
@@ -37,10 +37,10 @@ pub async fn create(node: &Node, context: &RequestContext, setting: Setting, for
     }
 }
 
-/// Has a setting say something else.
+/// Changes the value of a setting.
 ///
 /// # Errors
-/// `NotAssignable` without force; `NotFound` if it was taken away meanwhile; `VersionConflict` where it is not at the
+/// `NotAssignable` without force; `NotFound` if it was removed meanwhile; `VersionConflict` if it is not at the
 /// `expected` version.
 pub async fn switch(
     node: &Node,
@@ -56,7 +56,8 @@ pub async fn switch(
     Ok(node.executor.execute::<FeatureSetting>(&context, &id, command, expected).await?)
 }
 
-/// Says the same of a feature for some users, wherever they are: what they have is switched, what they lack is made.
+/// Sets a feature to the same value for some users, wherever they are: existing settings are switched, missing ones
+/// created.
 ///
 /// # Errors
 /// `NotAssignable` without force.
@@ -80,7 +81,7 @@ pub async fn assign(
         let assignees: Vec<_> = users.iter().map(assignee).collect();
         let done = commit(node, context, |streams| rules::assign(streams, feature, &assignees, switch));
         match done.await {
-            // Another request was faster with a setting of one of them, which is there now.
+            // Lost race: another request has created a setting of one of them, which is found now.
             Err(DirectoryError::Journal(JournalError::ClaimTaken { .. })) => {}
             done => return done,
         }
@@ -88,8 +89,8 @@ pub async fn assign(
     Err(JournalError::VersionConflict.into())
 }
 
-/// Takes every setting of a feature away that some users have, wherever they have it, so that what their organizations
-/// and the feature itself say counts again.
+/// Removes every setting of a feature for some users, wherever they have it, so that the settings of their
+/// organizations and the feature's own value count again.
 ///
 /// # Errors
 /// Only those of the journal; users without one are passed over.
@@ -98,11 +99,11 @@ pub async fn unassign(node: &Node, context: &RequestContext, feature: &FeatureId
     commit(node, context, |streams| rules::remove(streams, &settings)).await
 }
 
-/// What is said of features for somebody: the settings that count first come first.
+/// Feature overrides for a user or an organization, in order of precedence.
 pub struct Said(Vec<HashMap<FeatureId, Switch>>);
 
 impl Said {
-    /// What is said for a user within an organization, which counts only if the user belongs to it.
+    /// Overrides for a user within an organization, which count only if the user belongs to it.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -127,7 +128,7 @@ impl Said {
         Ok(Said(levels))
     }
 
-    /// What is said for an organization.
+    /// Overrides for an organization.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -152,20 +153,20 @@ async fn read(node: &Node, query: Query<FeatureSettingDocument>) -> JournalResul
     node.documents.verified(query).await
 }
 
-/// The settings of a feature that some users have, general ones and those within organizations.
+/// The settings of a feature for some users, general ones and those within organizations.
 async fn settings_of(node: &Node, feature: &FeatureId, users: &[UserId]) -> JournalResult<Vec<FeatureSettingDocument>> {
     let users = users.iter().map(ToString::to_string).collect();
     read(node, settings().equal(&FEATURE_ID, feature.to_string()).one_of(&USER_ID, users)).await
 }
 
-/// By the document and not by the aggregate in memory, which another node may have overtaken.
+/// Reads the document and not the cached aggregate, which may be a stale read after a commit of another node.
 async fn check_assignable(node: &Node, feature: &FeatureId, force: bool) -> Result<(), DirectoryError> {
     let found = node.documents.find::<FeatureDocument>(&feature.to_string()).await?.value;
     let checked = found.ok_or(FeatureError::NotFound).and_then(|found| found.definition.check_assignable(force));
     Ok(checked.map_err(Refusal::from)?)
 }
 
-/// What is set for or within an organization is the organization's.
+/// Settings for or within an organization belong to it.
 fn within(context: &RequestContext, target: Target) -> RequestContext {
     match target {
         Target::Organization(organization) | Target::UserIn(_, organization) => context.within(organization),

@@ -1,4 +1,4 @@
-//! Acts on groups and the people in them, and the queries that go with them.
+//! Acts on groups and their people, and the queries that go with them.
 
 pub use registrar_aggregates::processes::groups::{Amendment, GroupRef, NewGroup};
 
@@ -18,18 +18,18 @@ use uuid::Uuid;
 /// Creates a group at the top of its organization's tree.
 ///
 /// # Errors
-/// Refusals of an organization that takes no additions, of the group, and of those who are to stand in it; `ClaimTaken`
-/// for a name that is taken at the top.
+/// Refusals of an organization that takes no additions, of the group, and of its new members; `ClaimTaken` for a name
+/// that is taken at the top.
 pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Done {
     let context = context.within(new.group.organization);
     commit(node, &context, |streams| rules::create(streams, new)).await
 }
 
-/// Changes a group. Those who lead it already need not be eligible to go on.
+/// Amends a group. Present leaders need not be eligible to go on.
 ///
 /// # Errors
-/// Refusals of the group and of new leaders; `ClaimTaken` for a name that one of its siblings has; `VersionConflict`
-/// where the group is not at the `expected` version.
+/// Refusals of the group and of new leaders; `ClaimTaken` for a sibling's name; `VersionConflict` if the group is not
+/// at the `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,
@@ -38,7 +38,7 @@ pub async fn amend(
     expected: Option<u64>,
 ) -> Done {
     let context = context.within(group.organization);
-    // Asked for in every attempt: another replacement may have changed them meanwhile.
+    // Read in every attempt: another replacement may have changed them meanwhile.
     let present = || async {
         match amendment.leaders {
             Some(_) => leaders_of(node, group.id).await,
@@ -51,7 +51,7 @@ pub async fn amend(
     Ok(node.executor.execute_informed(&context, &first, present, decide).await?.1)
 }
 
-/// Puts individuals of the organization into a group, and takes them out of another one in the same moment.
+/// Adds individuals of the organization to a group, and removes them from another one in the same commit.
 ///
 /// # Errors
 /// `OfTheSystem`, also of the group that they leave; `Retired`, `TakesNoIndividuals`, `NotEnrolled`, `TooManyGroups`.
@@ -66,7 +66,7 @@ pub async fn add_individuals(
     commit(node, &context, |streams| rules::add_individuals(streams, group, individuals, instead_of)).await
 }
 
-/// Takes individuals out of a group; those who are not in it are passed over, all of them where a group takes none.
+/// Removes individuals from a group; those not in it are skipped, all of them if the group takes none.
 ///
 /// # Errors
 /// `OfTheSystem`.
@@ -80,7 +80,7 @@ pub async fn remove_individuals(
     commit(node, &context, |streams| rules::remove_individuals(streams, group, individuals)).await
 }
 
-/// Gives users a post in a group, and takes the same post in another one away in the same moment.
+/// Gives users a post in a group, and ends the same post in another one in the same commit.
 ///
 /// # Errors
 /// `OfTheSystem`, also of the group where the post ends; `Retired`, `TakesNoMembers`, `NotEligible`, `TooManyPlaces`.
@@ -96,8 +96,7 @@ pub async fn appoint(
     commit(node, &context, |streams| rules::appoint(streams, group, post, users, instead_of)).await
 }
 
-/// Takes the post of users in a group away; those who do not have it are passed over, all of them where a group has no
-/// such post.
+/// Ends the post of users in a group; users without it are skipped, all of them if the group has no such post.
 ///
 /// # Errors
 /// `OfTheSystem`.
@@ -112,7 +111,7 @@ pub async fn relieve(
     commit(node, &context, |streams| rules::relieve(streams, group, post, users)).await
 }
 
-/// Those who lead a group, the disabled ones too.
+/// The leaders of a group, including disabled ones.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -124,7 +123,7 @@ pub async fn leaders_of(node: &Node, group: GroupId) -> JournalResult<BTreeSet<U
     Ok(found.iter().filter_map(|id| Uuid::try_parse(id).ok()).map(UserId).collect())
 }
 
-/// The capacity in which people come to a group.
+/// The capacity in which people join a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taking {
     /// An individual.
@@ -133,7 +132,7 @@ pub enum Taking {
     Users(Post),
 }
 
-/// Only groups that people can be put into.
+/// Restricts groups to those that people can join.
 #[must_use]
 pub fn only_taking(query: Query<GroupDocument>, taking: Taking) -> Query<GroupDocument> {
     let regular = Kind::Regular.name().to_owned();

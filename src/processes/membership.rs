@@ -21,7 +21,7 @@ pub async fn create(node: &Node, context: &RequestContext, creation: Creation, p
     create_as(node, context, creation, part, IndividualId(Uuid::now_v7())).await
 }
 
-/// The same, with this individual if its part asks for one.
+/// As [`create`], with this individual if the part asks for one.
 ///
 /// # Errors
 /// As [`create`].
@@ -35,7 +35,7 @@ pub async fn create_as(
     commit(node, context, |streams| rules::create(streams, &creation, part, individual)).await
 }
 
-/// Makes a user a member of an organization, and gives a role there if one is named.
+/// Makes a user a member of an organization, and grants a role there if one is named.
 ///
 /// # Errors
 /// Refusals of the granter, the user, and an organization that takes no additions.
@@ -52,7 +52,7 @@ pub async fn join(
     commit(node, &context, |streams| rules::join(streams, granter, user, organization, role, individual)).await
 }
 
-/// Gives a member of an organization a role there.
+/// Grants a role to a member of an organization.
 ///
 /// # Errors
 /// `NotAMember`, and other refusals of the granter, of the user, and of an organization that takes no additions.
@@ -69,7 +69,7 @@ pub async fn grant(
     commit(node, &context, |streams| rules::grant(streams, granter, user, organization, role, individual)).await
 }
 
-/// Takes a role in an organization away. With the last role that posts need end the posts there.
+/// Revokes a role in an organization. Posts there end with the last role that they need.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -84,7 +84,7 @@ pub async fn revoke(
     commit(node, &context, |streams| rules::revoke(streams, user, organization, role)).await
 }
 
-/// Gives a role in the whole system.
+/// Grants a role in the whole system.
 ///
 /// # Errors
 /// Refusals of the granter and of the user.
@@ -99,7 +99,7 @@ pub async fn grant_system(
     commit(node, &context, |streams| rules::grant_system(streams, granter, user, role)).await
 }
 
-/// Takes a role in the whole system away.
+/// Revokes a role in the whole system.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -117,7 +117,7 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
     commit(node, &context, |streams| rules::leave(streams, user, organization)).await
 }
 
-/// Blocks a user.
+/// Disables a user.
 ///
 /// # Errors
 /// `Oneself`, `Archived`, `LastAdmin`.
@@ -126,7 +126,7 @@ pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: Us
     commit(node, &context, |streams| rules::disable(streams, user, by)).await
 }
 
-/// Lets a user in again.
+/// Enables a disabled user.
 ///
 /// # Errors
 /// `Archived`.
@@ -135,7 +135,7 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
     commit(node, &context, |streams| rules::enable(streams, user)).await
 }
 
-/// Ends a user for good, and their posts in every organization.
+/// Archives a user for good, and ends their posts in every organization.
 ///
 /// # Errors
 /// `LastAdmin`.
@@ -144,8 +144,8 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
     commit(node, &context, |streams| rules::archive(streams, user)).await
 }
 
-/// Notes an individual and whose it is. One that a user owns counts as one of every organization that the user takes
-/// part in, retired ones too, where it adds nothing to what the user is there.
+/// Records an individual and its owner. An individual owned by a user counts in every organization that the user takes
+/// part in, retired ones too, where it does not change the user's membership.
 ///
 /// # Errors
 /// `OtherOwner`; refusals of the user or the organization that is to own it.

@@ -1,7 +1,7 @@
-//! Acts on users, groups and what belongs to them, the same for whichever dialect or command line asks. Each is one
-//! commit, all of it or nothing.
+//! Acts on users, groups and their resources, the same for every dialect and the command line. Each is one commit, all
+//! or nothing.
 //!
-//! The rules are pure and stand in [`registrar_aggregates::processes`]. Here is fetched what they need: documents, the
+//! The rules are pure and in [`registrar_aggregates::processes`]. The code here provides their input: documents, the
 //! time, new identifiers, hashes, signed tokens.
 
 pub mod accounts;
@@ -30,13 +30,13 @@ use registrar_projections::UserDocument;
 use std::error::Error;
 use std::sync::Arc;
 
-/// The reason why an act was not carried out.
+/// The reason why an act failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// An aggregate refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The journal did.
+    /// The journal failed or refused the commit.
     #[error(transparent)]
     Journal(#[from] JournalError),
 }
@@ -50,9 +50,9 @@ impl<E: Error + Into<Refusal> + 'static> From<ExecuteError<E>> for DirectoryErro
     }
 }
 
-/// Refuses what is not done on behalf of another: changes of addresses, passwords, second factors and roles. The
-/// executor refuses their events in any case (see [`crate::executor::Executor::append`]); asked at once, nothing is
-/// looked up, compared or counted before.
+/// Refuses acts that must not be done on behalf of another user: changes of addresses, passwords, second factors and
+/// roles. The executor refuses their events in any case (see [`crate::executor::Executor::append`]); checked first,
+/// they cause no look-up, comparison or count.
 ///
 /// # Errors
 /// `ActingForAnother`.
@@ -60,10 +60,10 @@ pub fn own_acts_only(context: &RequestContext) -> Result<(), DirectoryError> {
     if context.acts_for_another() { Err(JournalError::ActingForAnother.into()) } else { Ok(()) }
 }
 
-/// The result of an act that has no answer of its own.
+/// The result of an act without an answer of its own.
 pub type Done = Result<Outcome, DirectoryError>;
 
-/// Carries out a process in one commit.
+/// Executes a process in one commit.
 async fn commit<T>(node: &Node, context: &RequestContext, decide: impl Fn(&mut Streams) -> Step<T>) -> Done {
     Ok(node.executor.execute_process(context, decide).await?.1)
 }
@@ -76,9 +76,8 @@ pub async fn account_of(node: &Node, email: &EmailAddress) -> JournalResult<Opti
     node.journal.claim_holder(&node.vault.claim(&ClaimKey::account_email(email))).await
 }
 
-/// The user whose e-mail address was found to be this one: the shown address if it is verified, or the one that is kept
-/// while another waits. People who are named by an address are looked up by this, so that an address which its owner
-/// never confirmed names nobody.
+/// The user with this verified e-mail address: the shown one if it is verified, or the one kept while another waits for
+/// confirmation. People named by an address are looked up by this, so an unconfirmed address names no one.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -89,7 +88,7 @@ pub async fn user_by_verified_email(node: &Node, email: &str) -> JournalResult<O
     Ok(holder.filter(|user| user.contacts.proven_email().map(ClaimKey::account_email).as_ref() == Some(&key)))
 }
 
-/// The user whose telephone number was found to be this one, like [`user_by_verified_email`].
+/// The user with this verified telephone number, like [`user_by_verified_email`].
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -99,8 +98,8 @@ pub async fn user_by_verified_phone(node: &Node, phone: &str) -> JournalResult<O
     Ok(holder.filter(|user| user.contacts.proven_phone() == Some(&phone)))
 }
 
-/// The user who signs in with a name, as [`Profile::sign_in_name`](registrar_aggregates::user::Profile::sign_in_name)
-/// says; an address that waits for its confirmation is no name.
+/// The user who signs in with a name, see [`Profile::sign_in_name`](registrar_aggregates::user::Profile::sign_in_name);
+/// an address that waits for its confirmation is no name.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -110,7 +109,7 @@ pub async fn user_by_sign_in_name(node: &Node, name: &str) -> JournalResult<Opti
     Ok(holder.filter(|user| user.sign_in_name().map(SignInName::claim).as_ref() == Some(&key)))
 }
 
-/// The user who holds an address, verified or not. For acts on the address itself; it does not name a person.
+/// The holder of an address, verified or not. For acts on the address itself; it does not name a person.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -121,7 +120,7 @@ pub async fn user_who_holds(node: &Node, address: &ClaimKey) -> JournalResult<Op
     }
 }
 
-/// The claim of a text that is an e-mail address or a telephone number.
+/// The claim of an e-mail address or a telephone number; `None` for any other text.
 fn address_key(text: &str) -> Option<ClaimKey> {
     let text = text.trim();
     match text.starts_with('+') {
@@ -130,7 +129,7 @@ fn address_key(text: &str) -> Option<ClaimKey> {
     }
 }
 
-/// The user with an identifier, as they stand now.
+/// The user with an identifier, in the present state.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

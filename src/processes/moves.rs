@@ -1,8 +1,8 @@
-//! Moves of groups. The client that asks for one gets a task, which is carried out in the background: the group hangs
-//! elsewhere, with everything below it, in the same commit in which the task ends.
+//! Moves of groups. A client that requests one gets a task, which runs in the background: the group moves with
+//! everything below it, in the same commit in which the task ends.
 //!
-//! A task that was queued is on disk. Whichever node finds it open carries it out, should the one that queued it be
-//! gone; two that are at it do not disturb each other, since only one can end it.
+//! A queued task is on disk. If the node that queued it is gone, any node that finds it open runs it; two nodes running
+//! it do not disturb each other, since only one can end it.
 
 use super::groups::GroupRef;
 use super::{DirectoryError, Done, Refusal, commit};
@@ -18,39 +18,40 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a node looks for tasks that nobody is at.
+/// Interval of a node's search for abandoned tasks.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
-/// Open tasks that are looked at in one go.
+/// Open tasks read at once.
 const PAGE: u64 = 100;
-/// Why a move fails when another group has the name there.
+/// Reason of a failed move when another group has the name there.
 const NAME_TAKEN: &str = "another group there has the name already";
 
-/// Queues a move of a group to under a division, or to the top, if it can be made as things are.
+/// Queues a move of a group below a division, or to the top, if it is possible at present.
 ///
 /// # Errors
 /// `OfTheSystem`, `OtherOrganization`, `NotADivision`, `Cycle`, `TooDeep`; `ClaimTaken` while another group of the
-/// organization is on its way.
+/// organization is moving.
 pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Done {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::queue(streams, task, group, to)).await
 }
 
-/// Carries out a task, unless it has ended. May be called at any time, by any number at once.
+/// Runs a task, unless it has ended. Safe to call at any time and concurrently.
 ///
 /// # Errors
-/// What kept it from being ended; it is still open then. That a move cannot be made is none: the task fails.
+/// The reason why the task could not be ended; it is still open then. An impossible move is not an error: the task
+/// fails.
 pub async fn carry_out(node: &Node, task: TaskId) -> Result<(), DirectoryError> {
     match attempt(node, task).await {
-        // Somebody else was at it, and is done.
+        // Lost race: another node has ended the task.
         Err(DirectoryError::Refused(Refusal::Task(TaskError::Ended))) => Ok(()),
         other => other,
     }
 }
 
-/// Carries out all tasks that are open.
+/// Runs all open tasks.
 ///
 /// # Errors
-/// `Unavailable`, `Corrupt`: what is open cannot be found out.
+/// `Unavailable`, `Corrupt` if the search fails.
 pub async fn resume(node: &Node) -> JournalResult<()> {
     let query = Query::<TaskDocument>::sorted(&tasks::BY_CREATION, Direction::Ascending).equal(&tasks::OPEN, "true");
     for task in node.documents.page(query.uncounted().page(0, PAGE)).await?.value.items {
@@ -59,14 +60,14 @@ pub async fn resume(node: &Node) -> JournalResult<()> {
     Ok(())
 }
 
-/// Carries out a task in the background.
+/// Runs a task in the background.
 pub fn begin(node: &Arc<Node>, task: TaskId) {
     let node = Arc::clone(node);
     tokio::spawn(async move { note(task, carry_out(&node, task).await) });
 }
 
-/// Carries out what is open, now and then, for as long as the server runs: what a node left behind that stopped, and
-/// what could not be done when the database was away.
+/// Runs open tasks periodically, for as long as the server runs: those of stopped nodes, and those that failed while
+/// the database was away.
 pub async fn keep_up(node: Arc<Node>) {
     loop {
         if !node.needs_rebuild()

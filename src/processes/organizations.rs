@@ -1,4 +1,4 @@
-//! Registering organizations: each gets a handle that no other one has.
+//! Registration of organizations: each gets a unique handle.
 
 use super::Done;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
@@ -10,11 +10,11 @@ use registrar_aggregates::organization::{
 use registrar_aggregates::processes::organizations::handles;
 use registrar_aggregates::values::OrganizationId;
 
-/// Registers an organization. Without a handle it gets one made from its name, with what tells it from others behind it
-/// if somebody else has that.
+/// Registers an organization. Without a handle it gets one made from its name, with a distinguishing suffix if that is
+/// taken.
 ///
 /// # Errors
-/// Refusals of the organization; `ClaimTaken` for a handle of its own that another one has.
+/// Refusals of the organization; `ClaimTaken` for a given handle that another one has.
 pub async fn register(
     node: &Node,
     context: &RequestContext,
@@ -37,11 +37,11 @@ pub async fn register(
     Err(JournalError::VersionConflict.into())
 }
 
-/// Changes of an organization as a tenant.
+/// Amends an organization as a tenant.
 ///
 /// # Errors
-/// Refusals of the organization; `ClaimTaken` for a handle that another one has; `VersionConflict` where it is not at
-/// the `expected` version.
+/// Refusals of the organization; `ClaimTaken` for a handle that another one has; `VersionConflict` if it is not at the
+/// `expected` version.
 pub async fn amend(
     node: &Node,
     context: &RequestContext,

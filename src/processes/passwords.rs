@@ -1,5 +1,5 @@
-//! What a password must be (OWASP ASVS 5.0, 6.2): long enough, not among those that everybody tries first, and not made
-//! of what is known of its owner. Nothing is asked of its characters.
+//! Rules of passwords (OWASP ASVS 5.0, 6.2): long enough, not among those that attackers try first, and not made of
+//! known facts about the owner. Any characters are allowed.
 
 use crate::auth::{Busy, PasswordHasher, Permissions};
 use registrar_aggregates::text;
@@ -17,16 +17,16 @@ pub const LENGTH_MIN: usize = 8;
 pub const LENGTH_MIN_PRIVILEGED: usize = 12;
 /// Longest password, in characters.
 pub const LENGTH_MAX: usize = 255;
-/// How much of a password is judged, in characters.
+/// Length of the judged part of a password, in characters.
 const JUDGED_LENGTH: usize = 64;
-/// What is guessed within so many tries is refused: the 3,000 most common ones and words of the owner's own, in any
+/// Passwords guessed within so many tries are refused: the 3,000 most common ones and words of the owner's own, in any
 /// case of letters.
 const GUESSES_MIN: u64 = 10_000;
-/// Longest answer of the look-up that is read.
+/// Longest response of the look-up that is read.
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Why a password is refused. Reads well behind the name of the field.
+/// Reason why a password is refused. The message follows the name of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Weak {
     /// Too few characters.
@@ -35,15 +35,15 @@ pub enum Weak {
     /// Too many characters.
     #[error("must not have more than {LENGTH_MAX} characters")]
     Long,
-    /// It is tried first.
+    /// Among the first guesses of an attacker.
     #[error("is too easily guessed")]
     Guessable,
-    /// It stands in a list of passwords that were stolen somewhere.
+    /// The password is in a list of stolen passwords.
     #[error("was found among passwords that were stolen elsewhere")]
     Pwned,
 }
 
-/// Why a password was not taken.
+/// Reason why a password was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {
     /// The rules refuse it.
@@ -52,13 +52,13 @@ pub enum NotAccepted {
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// It could not be looked up among stolen ones, where that is required.
+    /// The required look-up among stolen passwords failed.
     #[error("could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
 }
 
-/// The hash of a new password, wherever it comes from, if the rules accept it and, where `pwned` is given, it is not
-/// known to have been stolen.
+/// The hash of a new password from any source, if the rules accept it and, where `pwned` is given, it is not known to
+/// have been stolen.
 ///
 /// # Errors
 /// [`NotAccepted`].
@@ -76,7 +76,7 @@ pub async fn accept(
             Ok(_) => return Err(Weak::Pwned.into()),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "stolen passwords were not looked up");
-                // Unless the setting says so, a service that cannot be asked keeps nobody from setting a password.
+                // Unless the setting says so, an unavailable service keeps no user from setting a password.
                 if pwned.required {
                     return Err(NotAccepted::NotLookedUp);
                 }
@@ -86,24 +86,23 @@ pub async fn accept(
     Ok(hasher.hash(password).await?)
 }
 
-/// How strong a password is, and what would make it stronger.
+/// Strength of a password, and how to improve it.
 pub struct Strength {
     /// From 0 to 4.
     pub value: u8,
-    /// A word for it.
+    /// The strength in a word.
     pub label: &'static str,
-    /// What would help.
+    /// Advice for a stronger password.
     pub suggestions: Vec<String>,
 }
 
-/// The part of a password that is judged. The time that it takes grows faster than the length; what a password of this
-/// length is made of says enough.
+/// The judged part of a password. The time needed grows faster than the length, and a part of this length shows enough.
 fn judged(password: &str) -> &str {
     let end = password.char_indices().nth(JUDGED_LENGTH).map_or(password.len(), |(end, _)| end);
     &password[..end]
 }
 
-/// How strong a password is that nothing else is known of.
+/// Strength of a password, without knowledge of its owner.
 #[must_use]
 pub fn strength(password: &str) -> Strength {
     let entropy = zxcvbn(judged(password), &["registrar"]);
@@ -128,7 +127,7 @@ fn suggestions(entropy: &Entropy) -> Vec<String> {
 pub struct Rules {
     /// Whether its owner holds a system role or a platform-wide permission.
     pub privileged: bool,
-    /// Words that are known of its owner: names, addresses, numbers.
+    /// Known words of its owner: names, addresses, numbers.
     pub words: Vec<String>,
 }
 
@@ -148,13 +147,13 @@ impl From<&AdminDocument> for Rules {
 }
 
 impl Rules {
-    /// Those of a new user with these names and this address.
+    /// Rules for a new user with these names and this address.
     #[must_use]
     pub fn of_new_user(names: &Names, email: &EmailAddress, privileged: bool) -> Self {
         Rules { privileged, words: known([&names.first_name, &names.last_name], email.as_str(), "") }
     }
 
-    /// Those of an admin with these permissions, names and address.
+    /// Rules for an admin with these permissions, names and address.
     #[must_use]
     pub fn of_admin(permissions: Permissions, [first_name, last_name]: [&str; 2], email: &str) -> Self {
         Rules {
@@ -170,7 +169,7 @@ impl Rules {
     }
 }
 
-/// Checks a password. It is looked at in the form in which it is hashed (see [`text::compatible`]).
+/// Checks a password in the form in which it is hashed (see [`text::compatible`]).
 ///
 /// # Errors
 /// `Short`, `Long`, `Guessable`.
@@ -182,13 +181,13 @@ pub fn check_by(password: &str, rules: &Rules) -> Result<(), Weak> {
         _ => {}
     }
     let known: Vec<_> = rules.words.iter().map(String::as_str).chain(["registrar"]).collect();
-    // A word of the owner's own does not become another one by what stands around it.
+    // Characters around a word of the owner do not make it another word.
     let bare = text::fold(password.trim_matches(|c: char| !c.is_alphabetic()));
     let own = known.iter().any(|word| text::fold(word.trim_matches(|c: char| !c.is_alphabetic())) == bare);
     if own || zxcvbn(judged(password), &known).guesses() < GUESSES_MIN { Err(Weak::Guessable) } else { Ok(()) }
 }
 
-/// What is known of a user, in the words that a password might be made of.
+/// Words of a user's profile that a password might contain.
 fn words(profile: &Profile) -> Vec<String> {
     let email = profile.contacts.email.as_ref().map(|email| email.as_str()).unwrap_or_default();
     let phone = profile.contacts.phone.as_ref().map(|phone| phone.as_str()).unwrap_or_default();
@@ -201,8 +200,8 @@ fn known(names: [&str; 2], email: &str, phone: &str) -> Vec<String> {
     all.filter(|word| word.chars().count() > 2).map(str::to_owned).collect()
 }
 
-/// Asks how often a password was found among stolen ones, without telling it: of its SHA-1 digest the first five digits
-/// are sent, and what is answered is searched here (k-anonymity, as of the service Have I Been Pwned).
+/// Looks up how often a password was found among stolen ones, without revealing it: the first five digits of its SHA-1
+/// digest are sent, and the response is searched here (k-anonymity, as of the service Have I Been Pwned).
 #[derive(Debug, Clone)]
 pub struct Pwned {
     client: http_client::Client,
@@ -210,30 +209,29 @@ pub struct Pwned {
     required: bool,
 }
 
-/// Why it could not be found out.
+/// Reason why the look-up failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PwnedError {
-    /// The service did not answer as it should.
+    /// The request to the service failed.
     #[error("the service that knows stolen passwords does not answer")]
     Unreachable(#[from] http_client::Error),
-    /// The service answered something else.
+    /// The service answered with another status.
     #[error("the service that knows stolen passwords answers {0}")]
     Refused(u16),
-    /// The answer has no end.
+    /// The response is too long.
     #[error("the service that knows stolen passwords answers too much")]
     TooLong,
 }
 
 impl Pwned {
-    /// Asks at `url`, to which the five digits are added.
+    /// A client of the service at `url`, to which the five digits are added.
     ///
     /// # Errors
     /// `Unreachable` if no client can be made.
     pub fn at(url: &str) -> Result<Self, PwnedError> {
-        // Fails where there is a provider already, which is as good.
+        // Fails if a provider is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // The service that the setting names is asked and no other: neither one that it points to, nor a proxy of the
-        // environment.
+        // Only the configured service is asked: no redirect is followed, and no proxy of the environment is used.
         let client = http_client::Client::builder()
             .timeout(PATIENCE)
             .redirect(http_client::redirect::Policy::none())
@@ -242,20 +240,20 @@ impl Pwned {
         Ok(Pwned { client, url: url.trim_end_matches('/').to_owned(), required: false })
     }
 
-    /// The same; with `required` a password that cannot be looked up is not accepted.
+    /// Sets whether passwords that cannot be looked up are refused.
     #[must_use]
     pub fn required(self, required: bool) -> Self {
         Pwned { required, ..self }
     }
 
-    /// How often the password was found.
+    /// Number of times the password was found.
     ///
     /// # Errors
-    /// Whatever keeps the service from answering.
+    /// [`PwnedError`] if the service does not answer as it should.
     pub async fn times(&self, password: &str) -> Result<u64, PwnedError> {
         let digest = crate::store::hex(&Sha1::digest(password.as_bytes())).to_uppercase();
         let (prefix, rest) = digest.split_at(5);
-        // Padding hides from the length of the answer which part was asked for.
+        // Padding keeps the length of the response from revealing the part that was asked for.
         let request = self.client.get(format!("{}/{prefix}", self.url)).header("Add-Padding", "true");
         let mut response = request.send().await?;
         if !response.status().is_success() {
@@ -272,7 +270,7 @@ impl Pwned {
     }
 }
 
-/// The number beside a digest's rest, in lines of `rest:number`.
+/// The number beside the rest of a digest, in lines of `rest:number`.
 fn found(answer: &str, rest: &str) -> u64 {
     let lines = answer.lines().filter_map(|line| line.trim().split_once(':'));
     let mut counts = lines.filter(|(one, _)| one.eq_ignore_ascii_case(rest)).map(|(_, count)| count.trim().parse());

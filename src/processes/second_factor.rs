@@ -20,15 +20,15 @@ use totp_rs::{Builder, Secret};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// What the secret belongs to, as a device shows it.
+/// Issuer of the secret, as a device shows it.
 const ISSUER: &str = "Registrar";
 /// Bytes of a secret (RFC 4226, section 4: 160 bits are recommended).
 const SECRET_BYTES: usize = 20;
 /// Seconds of a step.
 const STEP: u64 = 30;
-/// Most configurations of a user that are looked at; there are never more than one in force and one in the making.
+/// Most configurations read for a user; at most one is enabled and one pending.
 const CONFIGURATIONS_MAX: u64 = 100;
-/// Most tries to take the place of a configuration that another request makes at the same time.
+/// Most tries to replace a configuration that another request creates at the same time.
 const TRIES_MAX: usize = 16;
 
 /// Recovery codes of a configuration.
@@ -38,22 +38,22 @@ const RECOVERY_BYTES: usize = 15;
 /// Letters of a recovery code between two hyphens.
 const RECOVERY_GROUP: usize = 6;
 
-/// Accounts that sign in with a second factor only.
+/// Accounts that must sign in with a second factor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Requirement {
-    /// None: every account may have one.
+    /// No account must, every account may.
     #[default]
     Nobody,
     /// ECG admins, and users with a system role.
     Privileged,
-    /// The same, and admins of organizations.
+    /// As `Privileged`, and admins of organizations.
     Admins,
-    /// All.
+    /// All accounts.
     Everybody,
 }
 
 impl Requirement {
-    /// Whether it holds for an account.
+    /// Whether the requirement covers an account.
     #[must_use]
     pub fn covers(self, person: &Person) -> bool {
         match self {
@@ -81,13 +81,13 @@ fn administers(person: &Person) -> bool {
     user.memberships.values().any(|membership| membership.roles.contains(&Role::Admin))
 }
 
-/// What a device needs, shown until the configuration is in force.
+/// Data for a device, shown until the configuration is enabled.
 pub struct Provisioning {
     /// The secret, base32.
     pub secret: Zeroizing<String>,
-    /// The same with everything else that a device needs (`otpauth:`).
+    /// The secret with all other data that a device needs (`otpauth:`).
     pub uri: Zeroizing<String>,
-    /// The address as a QR code: a PNG image.
+    /// The URI as a QR code: a PNG image.
     pub image: Zeroizing<Vec<u8>>,
     /// Width and height of the image in pixels.
     pub size: (u32, u32),
@@ -104,36 +104,36 @@ pub async fn of_user(node: &Node, user: UserId) -> JournalResult<Vec<TotpDocumen
     node.documents.verified(query).await
 }
 
-/// A configuration before it is recorded: what a device needs is known before the commit, and can be committed with it.
+/// A configuration before it is recorded: the data for a device is known before the commit, and can be committed with
+/// it.
 pub struct Draft {
-    /// The configuration.
+    /// Identifier of the configuration.
     pub id: TotpId,
     secret: Zeroizing<String>,
 }
 
 impl Draft {
-    /// One with a fresh secret.
+    /// A draft with a new secret.
     #[must_use]
     pub fn fresh() -> Self {
         let bytes = Zeroizing::new(crate::vault::random::<SECRET_BYTES>());
         Draft { id: TotpId(Uuid::now_v7()), secret: Zeroizing::new(Secret::from(bytes.to_vec()).to_base32()) }
     }
 
-    /// The provisioning that a device needs of it.
+    /// The data for a device.
     ///
     /// # Errors
-    /// `Corrupt`; a fresh secret is always one.
+    /// `Corrupt` for an invalid secret; a new secret is always valid.
     pub fn provisioning(&self, account: &str) -> JournalResult<Provisioning> {
         provisioning_of(&self.secret, account)
     }
 }
 
-/// Records a configuration, not in force; those that were in the making or out of force before are taken away. Of
-/// several at once each takes the place of the one before, since a user has one place for a configuration in the
-/// making.
+/// Records a pending configuration; earlier pending or disabled ones are removed. Of several concurrent ones each
+/// replaces the one before, since a user has one place for a pending configuration.
 ///
 /// # Errors
-/// `Enabled` if the user has one in force; `ClaimTaken` after too many lost races.
+/// `Enabled` if the user has an enabled one; `ClaimTaken` after too many lost races.
 pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: &Draft) -> Done {
     let context = &at_home(node, context, user).await?;
     let mut lost = None;
@@ -147,7 +147,7 @@ pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: 
     Err(lost.unwrap_or(JournalError::VersionConflict.into()))
 }
 
-/// What a device needs of a configuration that is not in force; `None` for one that is or was, whose secret stays
+/// The data for a device to set up a pending configuration; `None` for one that is or was enabled, whose secret stays
 /// hidden.
 ///
 /// # Errors
@@ -185,11 +185,11 @@ impl Provisioning {
 }
 
 /// Recovery codes for a lost device: each signs in once in place of one of its codes. Shown when the configuration is
-/// put in force, and never again.
+/// enabled, and never again.
 pub struct RecoveryCodes(Vec<Zeroizing<String>>);
 
 impl RecoveryCodes {
-    /// Fresh ones.
+    /// Generates new codes.
     #[must_use]
     pub fn fresh() -> Self {
         let code = |_| {
@@ -201,7 +201,7 @@ impl RecoveryCodes {
         RecoveryCodes((0..RECOVERY_CODES).map(code).collect())
     }
 
-    /// The codes as a person writes them down.
+    /// The codes in the form that a person writes down.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|code| code.as_str())
     }
@@ -211,17 +211,17 @@ impl RecoveryCodes {
     }
 }
 
-/// The digest of a recovery code, however it is spaced and in whichever case.
+/// The digest of a recovery code, regardless of spacing and letter case.
 fn recovery_digest(node: &Node, id: TotpId, code: &str) -> String {
     let letters = code.chars().filter(char::is_ascii_alphanumeric);
     let plain = Zeroizing::new(letters.map(|letter| letter.to_ascii_lowercase()).collect::<String>());
     BASE64_STANDARD.encode(node.vault.digest("recovery-code", &[id.0.as_bytes(), plain.as_bytes()]))
 }
 
-/// Puts a configuration in force by two codes, one step after the other.
+/// Enables a configuration by two codes of consecutive steps.
 ///
 /// # Errors
-/// `NotConsecutive`, `UsedCode`; `ClaimTaken` if the user has another one in force.
+/// `NotConsecutive`, `UsedCode`; `ClaimTaken` if the user has another enabled one.
 pub async fn enable(
     node: &Node,
     context: &RequestContext,
@@ -230,13 +230,13 @@ pub async fn enable(
     recovery: &RecoveryCodes,
     now: DateTime<Utc>,
 ) -> Done {
-    // No two steps are the same as one another and one after the other.
+    // Equal steps are never consecutive, so the aggregate refuses them.
     let wrong = || TotpCommand::Enable { steps: [0, 0], recovery_digests: Vec::new() };
     let command = enabling(node, id, codes, recovery, now).await?.unwrap_or_else(wrong);
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), command, None).await?)
 }
 
-/// The command that puts a configuration in force, if the codes are of one step and the next.
+/// The command that enables a configuration, if the codes are of one step and the next.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -252,7 +252,7 @@ pub async fn enabling(
     Ok(steps.map(|steps| TotpCommand::Enable { steps, recovery_digests: recovery.digests(node, id) }))
 }
 
-/// The configuration of a person that is in the making and was never in force.
+/// The pending configuration of a person that was never enabled.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -271,7 +271,7 @@ pub fn account_name(person: &Person) -> String {
     }
 }
 
-/// Puts a configuration out of force.
+/// Disables a configuration.
 ///
 /// # Errors
 /// `NotFound`.
@@ -279,7 +279,7 @@ pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Done 
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Disable, None).await?)
 }
 
-/// Takes a configuration away.
+/// Deletes a configuration.
 ///
 /// # Errors
 /// `NotFound`, `Enabled`.
@@ -287,8 +287,8 @@ pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Done {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Delete, None).await?)
 }
 
-/// The use of a code that is right for a configuration: one of its device, or a recovery code. Whether that of a device
-/// was used before is for the aggregate to say.
+/// The use of a right code for a configuration: from its device, or a recovery code. The aggregate decides whether a
+/// device's code was used before.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -322,7 +322,7 @@ fn generator(secret: &str, account: Option<&str>) -> Option<totp_rs::Totp> {
     }
 }
 
-/// The steps of two codes of which the second may be of the step that begins just now, or the one after.
+/// The steps of two codes, where the second may be of the step that has just begun, or the one after.
 fn consecutive(secret: &str, [first, second]: [&str; 2], now: DateTime<Utc>) -> Option<[u64; 2]> {
     let generator = generator(secret, None)?;
     let now = seconds(now);
@@ -338,7 +338,7 @@ fn seconds(now: DateTime<Utc>) -> u64 {
     u64::try_from(now.timestamp()).unwrap_or_default()
 }
 
-/// Width and height stand in the first chunk of a PNG image (ISO/IEC 15948, 11.2.2).
+/// Width and height are in the first chunk of a PNG image (ISO/IEC 15948, 11.2.2).
 fn size_of(png: &[u8]) -> Option<(u32, u32)> {
     let number = |at: usize| png.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
     Some((number(16)?, number(20)?))
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_the_standard() {
-        // RFC 6238, appendix B, of eight digits; six of them are the last six.
+        // RFC 6238, appendix B, has eight digits; the six are the last of them.
         assert_eq!(code(59 / STEP), "287082");
         assert_eq!(code(1_111_111_109 / STEP), "081804");
     }

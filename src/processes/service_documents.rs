@@ -1,5 +1,5 @@
-//! Documents that people agree to before they go on, such as terms of use: published by whoever runs the server, as a file
-//! that is read at start.
+//! Documents that people agree to before they go on, such as terms of use: published by the operator, as a file that is
+//! read at start.
 
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::UserDocument;
@@ -16,12 +16,12 @@ pub struct ServiceDocument {
     pub id: Uuid,
     /// Name of the document, the same in all its versions.
     pub name: String,
-    /// Which version; the highest one counts.
+    /// Number of the version; the highest one counts.
     pub version: u32,
-    /// Whether nobody goes on without agreeing to it.
+    /// Whether agreement is required to go on.
     #[serde(default)]
     pub binding: bool,
-    /// The organization whose people it is for; everybody without.
+    /// The organization whose people it is for; `None` for all people.
     #[serde(default)]
     pub organization_id: Option<Uuid>,
 }
@@ -31,23 +31,23 @@ pub struct ServiceDocument {
 pub struct ServiceDocuments(BTreeMap<(Option<Uuid>, String), ServiceDocument>);
 
 impl ServiceDocuments {
-    /// Reads them from a file: a JSON array.
+    /// Reads the documents from a file: a JSON array.
     ///
     /// # Errors
-    /// A text that says what is wrong with the file.
+    /// A text that describes the defect of the file.
     pub fn read(path: &Path) -> Result<Self, String> {
         let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
         let documents: Vec<ServiceDocument> = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         Ok(documents.into_iter().collect())
     }
 
-    /// Whether one is in force under this identifier.
+    /// Whether a latest version has this identifier.
     #[must_use]
     pub fn has(&self, id: Uuid) -> bool {
         self.0.values().any(|document| document.id == id)
     }
 
-    /// Binding documents that a user has not agreed to, nor does just now.
+    /// Binding documents that a user has not agreed to, including in this request.
     #[must_use]
     pub fn missing(&self, user: &UserDocument, agreed_now: &BTreeSet<Uuid>) -> Vec<Uuid> {
         let concerns = |document: &ServiceDocument| {

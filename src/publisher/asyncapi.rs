@@ -1,6 +1,6 @@
-//! What subscribers may rely on: subjects, headers and envelopes.
+//! The contract for subscribers: subjects, headers and envelopes.
 
-/// The AsyncAPI 3.0 document, JSON. It follows from the event types; a test of `registrar-aggregates` writes it.
+/// The AsyncAPI 3.0 document, JSON. Generated from the event types by a test of `registrar-aggregates`.
 pub const ASYNCAPI: &str = include_str!("../../docs/asyncapi.json");
 
 #[cfg(test)]
@@ -68,7 +68,7 @@ mod tests {
         }
     }
 
-    /// With what is personal withheld, as it is published without further settings, and with it in the clear.
+    /// With personal values redacted, as published by default, and in the clear.
     #[tokio::test]
     async fn every_event_is_published_as_it_is_described() {
         let components = &document()["components"];

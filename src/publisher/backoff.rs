@@ -1,4 +1,4 @@
-//! Waiting longer after each failure, and never in step with others.
+//! Exponential backoff with jitter.
 
 use crate::vault::random;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// How often something has failed in a row.
+/// Number of consecutive failures.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     failures: usize,
@@ -19,14 +19,14 @@ impl Backoff {
         tokio::time::sleep(delay(self.failures)).await;
     }
 
-    /// It works again.
+    /// Resets the count after a success.
     pub(super) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// How long to wait after so many failures in a row: twice as long each time, from 100 ms up to 5 s, of which a random
-/// part up to half is left out.
+/// Delay after so many consecutive failures: twice as long each time, from 100 ms up to 5 s, minus a random part of up
+/// to half.
 pub(super) fn delay(failures: usize) -> Duration {
     let doublings = u32::try_from(failures.saturating_sub(1)).unwrap_or(u32::MAX);
     let longest = FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST);

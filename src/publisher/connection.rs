@@ -1,4 +1,4 @@
-//! The connection to NATS: settings, connecting with patience, and noticing when it goes.
+//! The connection to NATS: settings, patient connecting, and detection of losses.
 
 use super::backoff::{self, Backoff};
 use super::failure::{Failure, PublishResult};
@@ -15,11 +15,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-/// Where and what to publish.
+/// NATS servers and the values to publish.
 #[derive(Clone)]
 pub struct NatsSettings {
     servers: Vec<ServerAddr>,
-    /// What every connection begins with: credentials, and whom it trusts.
+    /// Options of every connection: credentials and trusted authorities.
     options: ConnectOptions,
     /// Whether a server that offers no TLS is refused.
     encrypted: bool,
@@ -33,7 +33,7 @@ enum Credentials {
     User { name: String, password: Zeroizing<String> },
 }
 
-/// A setting that does not name NATS servers. It is not shown, since it may hold a password.
+/// A setting that does not name NATS servers. The text is not shown, since it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the NATS URL is not one: expected nats://[user:password@]host[:port], or several of them separated by commas")]
 pub struct NotANatsUrl;
@@ -41,7 +41,7 @@ pub struct NotANatsUrl;
 /// Files of a connection to NATS, beside its URL.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NatsFiles {
-    /// The authorities whose certificates are trusted, as PEM; those of the system without.
+    /// The authorities whose certificates are trusted, as PEM; `None` for those of the system.
     pub authority: Option<PathBuf>,
     /// The user's token and seed, as NATS tools write them.
     pub credentials: Option<PathBuf>,
@@ -51,24 +51,24 @@ pub struct NatsFiles {
     pub identity: Option<TlsFiles>,
 }
 
-/// Why files make no connection to NATS.
+/// Reason why files cannot be used for a connection to NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum NatsFilesError {
     /// A file cannot be used.
     #[error("{path} cannot be used: {reason}", path = path.display())]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Defect of the file.
         reason: String,
     },
-    /// One connection signs in once.
+    /// Several credentials were given, and a connection signs in with one.
     #[error("a credentials file, the seed of an NKey, and a user, password or token in the URL exclude each other")]
     Several,
 }
 
 impl NatsSettings {
-    /// Reads `urls`: one or several servers of a cluster, separated by commas. `nats://` and `tls://`, with user and
+    /// Parses `urls`: one or several servers of a cluster, separated by commas. `nats://` and `tls://`, with user and
     /// password or a token before the host if the server wants them; the first URL that has them speaks for all.
     ///
     /// With `publish_personal`, personal values are published in the clear.
@@ -82,11 +82,11 @@ impl NatsSettings {
             if address.host().is_empty() {
                 return Err(NotANatsUrl);
             }
-            // The client library does not look at them there, and would log them.
+            // The client library ignores them there, and would log them.
             credentials = credentials.or(Credentials::of(&address)?);
             servers.push(without_credentials(address)?);
         }
-        // Further servers of a cluster are told by the first one, without a scheme of their own.
+        // The first server names further ones of the cluster, without a scheme of their own.
         let encrypted = servers.iter().all(is_encrypted);
         let signs_in = credentials.is_some();
         let options = ConnectOptions::new().name("registrar").reconnect_delay_callback(backoff::delay);
@@ -98,8 +98,8 @@ impl NatsSettings {
         Ok(NatsSettings { servers, options: options.require_tls(encrypted), encrypted, signs_in, publish_personal })
     }
 
-    /// The same with what the files say. An authority or a certificate of the client makes TLS a must, whatever the URLs
-    /// say. Secrets are read once; certificates are read at each connection, so that renewed ones count.
+    /// Adds the content of the files. An authority or a certificate of the client makes TLS mandatory, whatever the
+    /// URLs say. Secrets are read once; certificates are read at each connection, so renewed ones count.
     ///
     /// # Errors
     /// [`NatsFilesError`].
@@ -112,7 +112,7 @@ impl NatsSettings {
         let secret = |path: &Path| private_file::read(path).map_err(|error| failed(path, &error));
         if let Some(path) = &files.credentials {
             let text = secret(path)?;
-            // What the library says of a text that it cannot read may repeat it.
+            // The library's message about an unreadable text may repeat it.
             let read = options.credentials(&text);
             options = read.map_err(|_| failed(path, &"it holds no credentials of a NATS user"))?;
         }
@@ -148,7 +148,7 @@ impl NatsSettings {
         self.publish_personal
     }
 
-    /// Hosts that are spoken to in the clear.
+    /// Hosts that are connected to in the clear.
     pub fn hosts_in_the_clear(&self) -> impl Iterator<Item = &str> {
         self.servers.iter().filter(|server| !self.encrypted && !is_encrypted(server)).map(ServerAddr::host)
     }
@@ -159,13 +159,13 @@ fn is_encrypted(server: &ServerAddr) -> bool {
     server.tls_required() || server.as_url_str().starts_with("wss:")
 }
 
-/// Whether a line is the seed of a user's NKey: 58 letters of base32, the first two of which say what it is.
+/// Whether a line is the seed of a user's NKey: 58 letters of base32, the first two of which name its kind.
 fn is_seed_of_user(line: &str) -> bool {
     let base32 = |byte: u8| byte.is_ascii_uppercase() || (b'2'..=b'7').contains(&byte);
     line.len() == 58 && line.starts_with("SU") && line.bytes().all(base32)
 }
 
-/// Finds out now what a connection would stumble over later.
+/// Checks the certificates now rather than at the first connection.
 fn certificates(path: &Path) -> Result<(), String> {
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     match read {
@@ -202,7 +202,7 @@ fn without_credentials(address: ServerAddr) -> Result<ServerAddr, NotANatsUrl> {
     ServerAddr::from_url(url).map_err(|_| NotANatsUrl)
 }
 
-/// A connection for a few questions: made at once or not at all.
+/// A connection for a few requests: made at once or not at all.
 ///
 /// # Errors
 /// `Nats` if it is not made within `timeout`.
@@ -214,7 +214,7 @@ pub(super) async fn connect(settings: &NatsSettings, timeout: Duration) -> Publi
     }
 }
 
-/// A client that connects again by itself, and what is known of its connection.
+/// A client that reconnects by itself, and the state of its connection.
 pub(super) struct Connection {
     pub(super) client: Client,
     link: watch::Receiver<Link>,
@@ -223,7 +223,7 @@ pub(super) struct Connection {
 #[derive(Debug, Clone, Copy, Default)]
 struct Link {
     connected: bool,
-    /// How often it went away: a short interruption counts too, since what was in flight is lost.
+    /// Number of losses: a short interruption counts too, since messages in flight are lost.
     losses: u64,
 }
 
@@ -249,24 +249,24 @@ impl Connection {
         }
     }
 
-    /// Waits until there is a connection. Answers which one it is, for [`Connection::lost`].
+    /// Waits until there is a connection. Returns its number, for [`Connection::lost`].
     pub(super) async fn established(&mut self) -> u64 {
         match self.link.wait_for(|link| link.connected).await.map(|link| link.losses) {
             Ok(losses) => losses,
-            // The client keeps the other end for as long as it lives, and it lives as long as this.
+            // The client holds the other end, and it lives as long as this.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Ends that connection for another one. The limits of the server are told when a connection begins, and the client goes by
-    /// them: it would not send what the server takes by now.
+    /// Replaces that connection by another one. The server states its limits when a connection begins, and the client
+    /// applies them: it would not send messages that the server would accept by now.
     pub(super) async fn renew(&mut self, losses: u64) {
-        // One that cannot be ended is gone already.
+        // A failed reconnect means that the connection is gone already.
         let _ = self.client.force_reconnect().await;
         let _ = tokio::time::timeout(super::API_TIMEOUT, self.lost(losses)).await;
     }
 
-    /// Waits until that connection goes away.
+    /// Waits until that connection is lost.
     pub(super) async fn lost(&mut self, losses: u64) {
         let lost = self.link.wait_for(|link| link.losses > losses).await.is_ok();
         if !lost {
@@ -289,7 +289,7 @@ fn note(changes: &watch::Sender<Link>, status: &PublisherStatus, event: &Event) 
                 link.losses += 1;
             });
         }
-        // Why it does not come back, e.g. that nobody listens.
+        // Reason why the connection stays down, e.g. refused by the host.
         Event::ClientError(error) => super::report(status, &Failure::nats("connecting to NATS")(error)),
         Event::ServerError(error) => super::report(status, &Failure::nats("the NATS server complains")(error)),
         Event::LameDuckMode | Event::Draining | Event::SlowConsumer(_) => {}

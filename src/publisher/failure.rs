@@ -1,41 +1,41 @@
-//! Why publishing had to stop and start over.
+//! Reasons why publishing had to stop and start over.
 
 use crate::journal::JournalError;
 use std::fmt::Display;
 
-/// What an attempt to publish came to.
+/// Result of an attempt to publish.
 pub(super) type PublishResult<T> = Result<T, Failure>;
 
-/// An obstacle. None of them loses anything: the stream says where to go on.
+/// An obstacle to publishing. No events are lost, since the stream says where to go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// No connection, no answer, or a refusal that is not about the order.
+    /// No connection, no response, or a refusal that is not about the order.
     #[error("{doing}: {reason}")]
     Nats {
-        /// What was being done.
+        /// The attempted step.
         doing: &'static str,
-        /// What the client library says. It names no credentials.
+        /// Message of the client library, without credentials.
         reason: String,
     },
-    /// The connection went away.
+    /// The connection was lost.
     #[error("the connection to NATS was lost")]
     Disconnected,
-    /// The stream did not end where it was thought to end: another publisher, a late retry, a lost or deleted tail.
+    /// The stream ended at another position than expected: another publisher, a late retry, a lost or deleted tail.
     #[error("the stream ends elsewhere than expected; another publisher may be at work")]
     Overtaken,
     /// Another node of this database publishes.
     #[error("another node publishes")]
     NotLeading,
-    /// The server has not forgotten the id of a message that the stream no longer holds.
+    /// The server still remembers the id of a message that the stream no longer holds.
     #[error("the server takes position {position}, which the stream does not hold, for a duplicate")]
     Remembered {
         /// Position that was refused.
         position: u64,
     },
-    /// The stream that is there cannot be published to.
+    /// The existing stream cannot be published to.
     #[error("the stream REGISTRAR cannot be used: {0}; change its settings or remove it")]
     Unusable(&'static str),
-    /// The stream holds events that the journal does not.
+    /// The stream is ahead of the journal.
     #[error(
         "the stream ends at position {stream} and the journal at {journal}: was the journal restored from an older \
          backup? Nothing is published until the stream REGISTRAR is removed or the journal has its events back"
@@ -43,7 +43,7 @@ pub(super) enum Failure {
     Ahead {
         /// Position of the stream's last event.
         stream: u64,
-        /// Position of the journal's.
+        /// Position of the journal's last event.
         journal: u64,
     },
     /// The stream holds other events than the journal.
@@ -52,16 +52,16 @@ pub(super) enum Failure {
          Nothing is published until the stream REGISTRAR is removed"
     )]
     Foreign {
-        /// Where they were compared.
+        /// Position at which they were compared.
         position: u64,
     },
-    /// An event that the server would not take.
+    /// The event is too large for the server.
     #[error(
         "the event at position {position} is larger than the max_payload of the NATS server. Raise it there, and publishing \
          goes on by itself"
     )]
     TooLarge {
-        /// Its position.
+        /// Position of the event.
         position: u64,
     },
     /// The journal cannot be read.
@@ -69,13 +69,13 @@ pub(super) enum Failure {
     Journal(#[from] JournalError),
 }
 
-/// How far events are published was not told.
+/// The published position could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("NATS does not say how far the events are published: {0}")]
 pub struct NotAsked(pub(super) String);
 
 impl Failure {
-    /// The failure and what it came from, in one line.
+    /// The failure and its causes, in one line.
     pub(super) fn chain(&self) -> String {
         let sources = std::iter::successors(std::error::Error::source(self), |error| error.source());
         sources.fold(self.to_string(), |text, source| format!("{text}: {source}"))
@@ -86,7 +86,7 @@ impl Failure {
         move |error| Failure::Nats { doing, reason: error.to_string() }
     }
 
-    /// Whether somebody has to act before it can go on.
+    /// Whether an operator has to act before publishing can go on.
     pub(super) fn needs_operator(&self) -> bool {
         match self {
             Failure::Unusable(_)

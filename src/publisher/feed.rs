@@ -1,4 +1,4 @@
-//! Everything that happened, in order and without end: what the publisher and every SSE client follow.
+//! The feed of all events, in order and without end, followed by the publisher and every SSE client.
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
 use crate::committer::heads::Heads;
@@ -9,42 +9,42 @@ use futures::stream::{Stream, try_unfold};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Most that is read at once: of each reader that takes nothing so much waits in memory.
+/// Largest page: a slow reader keeps as much waiting in memory.
 const PAGE: Portion = Portion { events: 512, bytes: 1024 * 1024 };
-/// How long an event can stay unnoticed when the wake-up is lost, e.g. that of another node.
+/// Longest delay of an event when the wake-up is lost, e.g. that of another node.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The journal as its followers read it. Cloning is cheap; every clone reads on its own.
+/// The journal as read by followers. Cloning is cheap; every clone reads on its own.
 #[derive(Clone)]
 pub struct Feed {
     journal: Journal,
     heads: Heads,
     personal: PersonalValues,
-    /// Whether it is one of many, who take turns.
+    /// Whether this reader takes turns with many others.
     takes_turns: bool,
 }
 
 struct Reader {
     feed: Feed,
     after: u64,
-    /// Events on the last page.
+    /// Number of events on the last page.
     read: usize,
-    /// Whether the last page was the end of the journal.
+    /// Whether the last page reached the end of the journal.
     caught_up: bool,
 }
 
 impl Feed {
-    /// How far events were published.
+    /// The recorded position of publishing.
     pub(super) async fn published(&self) -> JournalResult<Option<Published>> {
         self.journal.published().await
     }
 
-    /// Notes how far events were published.
+    /// Records the position of publishing.
     pub(super) async fn note_published(&self, published: Published) -> JournalResult<()> {
         self.journal.note_published(published).await
     }
 
-    /// The events of `journal`; `heads` wakes whoever waits for more.
+    /// The events of `journal`; `heads` wakes waiting readers.
     #[must_use]
     pub fn new(journal: Journal, heads: Heads, personal: PersonalValues) -> Self {
         Feed { journal, heads, personal, takes_turns: false }
@@ -58,7 +58,7 @@ impl Feed {
         Feed::new(node.journal.clone(), node.heads.clone(), personal)
     }
 
-    /// The same for one of many readers, who take turns in reading a page.
+    /// Makes this one of many readers, who take turns in reading a page.
     #[must_use]
     pub fn by_turns(self) -> Self {
         Feed { takes_turns: true, ..self }
@@ -83,12 +83,12 @@ impl Feed {
         }
     }
 
-    /// What this node knows of the journal's end without asking the database, as it changes.
+    /// The known head of the journal and its changes, without a database read.
     pub(super) fn heads(&self) -> Heads {
         self.heads.clone()
     }
 
-    /// Identity of the event at `position`, if there is one.
+    /// Identity of the event at `position`, if it exists.
     ///
     /// # Errors
     /// As [`Journal::read`].
@@ -97,10 +97,10 @@ impl Feed {
         Ok(self.journal.read(before, 1).await?.first().filter(|event| event.position == position).map(Identity::of))
     }
 
-    /// The events after `position` in pages, dense and in order, waiting for more at the end. Nothing is read ahead of
-    /// the caller.
+    /// The events after `position` in pages, dense and in order, waiting for more at the end. Pages are not read ahead
+    /// of the caller.
     ///
-    /// Ends after an error: what the journal says, or `Corrupt` for a gap and for an event that cannot be published.
+    /// Ends after an error: the journal's, or `Corrupt` for a gap and for an event that cannot be published.
     pub fn after(&self, position: u64) -> impl Stream<Item = JournalResult<Vec<CloudEvent>>> + Send + use<> {
         let reader = Reader { feed: self.clone(), after: position, read: 0, caught_up: false };
         try_unfold(reader, |mut reader| async move {
@@ -135,16 +135,16 @@ impl Reader {
         }
     }
 
-    /// Until there is more than was read, as far as this node knows, or until it is time to look.
+    /// Waits until the node knows of unread events, or until the next poll.
     async fn wait(&mut self) {
         let after = self.after;
         let more = async {
-            // Without a sender nobody will ever wake us: looking now and then is what remains.
+            // All senders are gone, so no wake-up will come: polling remains.
             if self.feed.heads.reach(after + 1).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        // Late is fine, that is what the interval is for; the result only says which of the two it was.
+        // The timeout is the poll interval; its result only says which of the two ended the wait.
         let _ = tokio::time::timeout(POLL_INTERVAL, more).await;
     }
 

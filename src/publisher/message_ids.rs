@@ -1,10 +1,10 @@
-//! Ids by which the broker tells a message from its repetition.
+//! Message ids for de-duplication by the broker.
 
 /// Gives each position its `Nats-Msg-Id`: the position.
 ///
-/// Within its de-duplication window the broker remembers also the ids of messages that were deleted from the stream,
-/// even of a purged one, and swallows whoever brings them back. Then they come back with zeros before the position:
-/// the same number to everybody, another id to the broker.
+/// Within its de-duplication window the broker also remembers the ids of messages that were deleted from the stream,
+/// even of a purged one, and drops their republication. Republished messages therefore have zeros before the position:
+/// the same number to every reader, another id to the broker.
 #[derive(Debug, Default)]
 pub(super) struct MessageIds {
     leading_zeros: usize,
@@ -16,19 +16,19 @@ impl MessageIds {
         format!("{}{position}", "0".repeat(self.leading_zeros))
     }
 
-    /// The broker took the message for a repetition.
+    /// Notes that the broker dropped the message as a duplicate.
     pub(super) fn refused(&mut self, position: u64) {
         self.refused = Some(position);
     }
 
-    /// The stream was found to end at `position`: if that is before what was refused, it was no repetition.
+    /// Notes that the stream ends at `position`: if that is before the refused message, it was no duplicate.
     pub(super) fn resume_after(&mut self, position: u64) {
         if self.refused.take().is_some_and(|refused| position < refused) {
             self.leading_zeros += 1;
         }
     }
 
-    /// The stream holds everything. What follows it has never seen.
+    /// Notes that the stream holds all events. Ids of later ones are new to the broker.
     pub(super) fn caught_up(&mut self) {
         self.leading_zeros = 0;
     }

@@ -1,8 +1,8 @@
-//! The events on their way out: to a JetStream stream, and as the feed that SSE clients follow.
+//! Publication of events: to a JetStream stream, and as the feed that SSE clients follow.
 //!
 //! The journal is the truth and the stream its copy: every position once, in order. The publisher keeps no record of
-//! its own. It asks the stream where it ends and goes on from there, so that it makes no difference why it stopped:
-//! a crash, a broker that was away or lost its tail, another publisher that was faster. Commands never wait for it.
+//! its own. It reads the end of the stream and goes on from there, so the reason of a stop makes no difference: a
+//! crash, a broker that was away or lost its tail, a lost race with another publisher. Commands never wait for it.
 
 mod asyncapi;
 mod backoff;
@@ -35,13 +35,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// How long NATS may take to answer a question.
+/// Longest wait for a NATS response.
 const API_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What only one of several nodes should do.
+/// Name of the lock that makes one of several nodes the publisher.
 const LEADERSHIP: &str = "publisher";
 
-/// Publishes the events of the node until `shutdown`. Whatever goes wrong is told in `status` and tried again.
+/// Publishes the events of the node until `shutdown`. Failures are shown in `status` and retried.
 ///
 /// Of several nodes on one database one publishes and the others watch. That only spares them useless attempts: the
 /// stream would be right without it.
@@ -50,9 +50,9 @@ pub async fn run(node: Arc<Node>, settings: NatsSettings, status: PublisherStatu
     publish(feed, Some(node.store.clone()), settings, status, shutdown).await;
 }
 
-/// Publishes `feed` until `shutdown`, as [`run`] does; without `store` it does not ask whether others do.
+/// Publishes `feed` until `shutdown`, as [`run`] does; without `store` it does not check for other publishers.
 ///
-/// What is in flight at the end may or may not arrive; the stream will tell whoever publishes next.
+/// Messages in flight at the end may or may not arrive; the next publisher learns it from the stream.
 pub async fn publish(
     feed: Feed,
     store: Option<Store>,
@@ -69,8 +69,8 @@ pub async fn publish(
     status.connected(false);
 }
 
-/// Position up to which the events of the node are published, as the stream itself says; 0 if there is no stream. None is
-/// made.
+/// Position up to which the events of the node are published, read from the stream; 0 if the stream does not exist. It
+/// is not created.
 ///
 /// # Errors
 /// [`NotAsked`]; also if the stream is not of this journal.
@@ -103,7 +103,7 @@ async fn keep_publishing(
             () = connection.lost(losses) => Failure::Disconnected,
         };
         report(status, &failure);
-        // Whoever only watches is not in a hurry, however well the other one gets on.
+        // A node that only watches need not retry soon, even while the publisher makes progress.
         if status.report().position > before && !matches!(failure, Failure::NotLeading) {
             backoff.reset();
         }
@@ -122,7 +122,7 @@ async fn publish_once(
     ids: &mut MessageIds,
 ) -> Failure {
     let attempt = async {
-        // Held until the end of this attempt, so that a node that cannot reach NATS lets another one try.
+        // Held until the end of this attempt, so a node that cannot reach NATS lets another one try.
         let leadership = match store {
             Some(store) => Leadership::try_take(store, LEADERSHIP).await?,
             None => None,
@@ -137,10 +137,10 @@ async fn publish_once(
     attempt.await.unwrap_or_else(|failure| failure)
 }
 
-/// Tells an obstacle where the operator looks, and logs it once for as long as it lasts.
+/// Shows an obstacle in the status, and logs it once for as long as it lasts.
 fn report(status: &PublisherStatus, failure: &Failure) {
     if matches!(failure, Failure::Overtaken | Failure::NotLeading) {
-        // No obstacle: somebody else publishes.
+        // Not an obstacle: another node publishes.
         tracing::debug!("{failure}");
         return;
     }

@@ -1,9 +1,9 @@
-//! Publishing over one connection, from where the stream ends until something is in the way.
+//! Publishing over one connection, from the end of the stream until an obstacle.
 //!
-//! What keeps the stream exact is that each message names its predecessor, and that the server refuses it behind any
-//! other: the sequence, so that nothing is stored twice, be it of another publisher or a late retry; and the id, so that
-//! nothing is left out. By the sequence alone, whatever somebody else put in the place of a refused message would make
-//! the one behind it fit. Everything else here is speed.
+//! The stream stays exact because each message names its predecessor, and the server refuses it behind any other: by
+//! sequence, so that nothing is stored twice, by another publisher or a late retry; and by id, so that nothing is left
+//! out. By the sequence alone, a foreign message in the place of a refused one would make the next one fit. All other
+//! code here is for speed.
 
 use super::cloud_event::CloudEvent;
 use super::failure::{Failure, PublishResult};
@@ -29,23 +29,23 @@ use tokio::time::timeout;
 
 /// Messages sent and not acknowledged yet.
 const WINDOW: usize = 512;
-/// How long the server may take to acknowledge the oldest of them; a slow disk syncs them one by one.
+/// Longest wait for the server to acknowledge the oldest of them; a slow disk syncs them one by one.
 const ACK_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long to wait for the rest once one was refused.
+/// Longest wait for the rest once one was refused.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often the publisher looks whether the stream still is as it left it, events or not.
+/// Interval for checking that the stream is unchanged, with or without events.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How often it is noted how far events were published, at least.
+/// Interval for recording the published position while events are published.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
 type Ack = <PublishAckFuture as IntoFuture>::IntoFuture;
 type Page = JournalResult<Vec<CloudEvent>>;
 
-/// Pages of the feed, of which the next is read and rendered on another thread while one is published.
+/// Pages of the feed; the next is read and rendered on another thread while one is published.
 struct Pages {
     arriving: mpsc::Receiver<Page>,
-    /// Ends with it.
+    /// The reader ends when this is dropped.
     _reading: JoinSet<()>,
 }
 
@@ -68,7 +68,7 @@ impl Pages {
     }
 }
 
-/// How far it was noted that events were published, and when.
+/// The recorded position of publishing, and the time of the record.
 struct Noted {
     position: u64,
     at: Instant,
@@ -87,15 +87,15 @@ pub(super) struct Session<'a> {
     feed: &'a Feed,
     status: &'a PublisherStatus,
     ids: &'a mut MessageIds,
-    /// Sequence of the last message, of those in flight as well.
+    /// Sequence of the last message, including those in flight.
     sequence: u64,
-    /// Id of the last message sent. None yet for the first: its place was just read from the stream, and the server may
-    /// still have the id of one that is gone for the last.
+    /// Id of the last message sent. `None` before the first: its place was just read from the stream, and the server
+    /// may still hold the id of a deleted message as the last one.
     last_id: Option<String>,
     /// Position of the last acknowledged event.
     position: u64,
     noted: Noted,
-    /// When the stream was looked at, and the sequence of a message that was there then or came next.
+    /// Time of the last check of the stream, and the sequence of a message that was there then or came next.
     looked: (Instant, u64),
     queue: VecDeque<CloudEvent>,
     in_flight: VecDeque<InFlight>,
@@ -105,7 +105,7 @@ impl<'a> Session<'a> {
     /// Opens the stream and finds where to go on.
     ///
     /// # Errors
-    /// `Unusable`; `Ahead` or `Foreign` if what the stream holds is not of this journal; `Nats`; `Journal`.
+    /// `Unusable`; `Ahead` or `Foreign` if the stream's messages are not of this journal; `Nats`; `Journal`.
     pub(super) async fn open(
         api: &Context,
         feed: &'a Feed,
@@ -117,7 +117,7 @@ impl<'a> Session<'a> {
         let mut end = stream::end(&stream, published).await?;
         let head = check_of_this_journal(&end, feed).await?;
         if end.last.is_none() {
-            // What was archived cannot be published again, and need not be if it was once.
+            // Archived events cannot be published again, and need not be if they were once.
             let archived = feed.archived_until().await?;
             if published.is_some_and(|published| published.position >= archived) {
                 end.position = end.position.max(archived);
@@ -133,7 +133,7 @@ impl<'a> Session<'a> {
         status.reached(end.position);
         Ok(Session {
             stream,
-            // A context of its own, so that acknowledgements nobody waits for any more do not fill the next window.
+            // A separate context, so that abandoned acknowledgements do not fill the next window.
             publishing: ContextBuilder::new().timeout(ACK_TIMEOUT).max_ack_inflight(WINDOW).build(api.client()),
             feed,
             status,
@@ -148,7 +148,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Publishes for ever; what it comes back with is what is in the way.
+    /// Publishes for ever; returns the obstacle that ended it.
     pub(super) async fn publish(&mut self) -> Failure {
         let mut pages = Pages::after(self.feed, self.position);
         loop {
@@ -160,7 +160,7 @@ impl<'a> Session<'a> {
     }
 
     async fn step(&mut self, pages: &mut Pages) -> PublishResult<()> {
-        // What is in flight is waited for first, so that the stream is at rest when it is looked at.
+        // Messages in flight are awaited first, so that the stream is at rest during the check.
         let due = self.looked.0.elapsed() >= CHECK_INTERVAL;
         if due && self.in_flight.is_empty() {
             return self.check().await;
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
             }
         };
         tokio::select! {
-            // Reading on comes first, so that the next page is there when the window opens.
+            // Reading comes first, so that the next page is ready when the window opens.
             biased;
             page = pages.next(), if wanted && !due => {
                 self.queue.extend(page?);
@@ -228,7 +228,7 @@ impl<'a> Session<'a> {
         if self.noted.at.elapsed() >= NOTE_INTERVAL { self.note(sequence).await } else { Ok(()) }
     }
 
-    /// Notes how far events were published.
+    /// Records the published position.
     async fn note(&mut self, sequence: u64) -> PublishResult<()> {
         if self.noted.position != self.position {
             self.feed.note_published(Published { position: self.position, sequence }).await?;
@@ -237,12 +237,12 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Looks whether the stream still ends where it was left, and whether what was in it then has been purged since.
+    /// Checks that the stream still ends where it was left, and that its messages have not been purged since.
     async fn check(&mut self) -> PublishResult<()> {
         let end = stream::end(&self.stream, self.feed.published().await?).await?;
         let (looked_at, known) = std::mem::replace(&mut self.looked, (Instant::now(), end.stays()));
         if !end.is_limited && (known..=self.sequence).contains(&end.gone_until) && end.last.is_some() {
-            // What was published behind the gap goes too: everything comes again, in order.
+            // Messages published behind the gap go too: everything is published again, in order.
             tracing::warn!(
                 seconds = looked_at.elapsed().as_secs(),
                 "the stream REGISTRAR was purged: all is published again"
@@ -259,20 +259,20 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Waits for what is in flight, so that the stream has come to rest when it is asked where it ends.
+    /// Waits for messages in flight, so that the stream is at rest when its end is read.
     async fn drain(&mut self) {
         let all = async {
             for InFlight { ack, .. } in self.in_flight.drain(..) {
-                // The stream itself will tell what became of it.
+                // The stream itself shows the result.
                 let _ = ack.await;
             }
         };
-        // What takes longer is refused by the server once something else stands in its place.
+        // Messages that take longer are refused by the server once others are stored in their place.
         let _ = timeout(DRAIN_TIMEOUT, all).await;
     }
 }
 
-/// A session ends wherever it is when its node stops: how far it came is noted all the same.
+/// A session is dropped at any point when its node stops; the published position is recorded all the same.
 impl Drop for Session<'_> {
     fn drop(&mut self) {
         let at_rest = self.in_flight.is_empty() && self.noted.position != self.position;
@@ -285,7 +285,7 @@ impl Drop for Session<'_> {
     }
 }
 
-/// Whether the stream is one of this journal's, up to where it ends; answers the journal's head.
+/// Checks that the stream is of this journal, up to its end; returns the journal's head.
 pub(super) async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> PublishResult<u64> {
     let head = feed.head().await?;
     if end.position > head {
@@ -295,7 +295,7 @@ pub(super) async fn check_of_this_journal(end: &StreamEnd, feed: &Feed) -> Publi
     match feed.identity(end.position).await {
         Ok(Some(own)) if own == *published => Ok(head),
         Ok(_) => Err(Failure::Foreign { position: end.position }),
-        // It cannot be compared any more; the next one that is published can.
+        // An archived event cannot be compared any more; the next published one can.
         Err(JournalError::Archived { until }) if end.position == until => Ok(head),
         Err(error) => Err(error.into()),
     }

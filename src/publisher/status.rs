@@ -1,4 +1,4 @@
-//! How publishing goes, for `/readyz` and `/metrics`.
+//! State of publishing, for `/readyz` and `/metrics`.
 
 use crate::committer::heads::Heads;
 use serde::Serialize;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the publisher is doing. Cloning is cheap; all clones tell the same.
+/// Shared state of the publisher. Cloning is cheap; all clones share it.
 #[derive(Clone, Default)]
 pub struct PublisherStatus(Arc<Mutex<State>>);
 
@@ -18,19 +18,19 @@ struct State {
     heads: Option<Heads>,
 }
 
-/// The state of publishing at some moment.
+/// The state of publishing at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublisherReport {
-    /// Whether there is a NATS server to publish to at all.
+    /// Whether a NATS server is configured.
     pub configured: bool,
-    /// Whether there is a connection to it.
+    /// Whether the server is connected.
     pub connected: bool,
     /// Position of the last event that the stream is known to hold.
     pub position: u64,
-    /// Events of the journal that it is not known to hold, as far as this node knows.
+    /// Number of journal events that the stream is not known to hold, as far as this node knows.
     pub lag: u64,
-    /// What is in the way, if anything. Holds no secret.
+    /// The present obstacle, if any. Contains no secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -44,7 +44,7 @@ impl PublisherStatus {
         PublisherReport { lag: head.saturating_sub(state.report.position), ..state.report.clone() }
     }
 
-    /// Publishing begins, of a journal with these heads.
+    /// Notes that publishing begins, of a journal with these heads.
     pub(super) fn configured(&self, heads: Heads) {
         let mut state = self.state();
         state.report.configured = true;
@@ -62,13 +62,12 @@ impl PublisherStatus {
         self.state().report.connected = connected;
     }
 
-    /// The stream holds everything up to `position`.
+    /// Notes that the stream holds everything up to `position`.
     pub(super) fn reached(&self, position: u64) {
         self.state().report.position = position;
     }
 
-    /// Writes down the figures for `/metrics`, now and then: how far the stream is behind changes also while nothing
-    /// is published.
+    /// Updates the figures for `/metrics` periodically: the lag of the stream also changes while nothing is published.
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 events")]
     pub(super) async fn measure(&self) -> Infallible {
         loop {
@@ -80,7 +79,7 @@ impl PublisherStatus {
         }
     }
 
-    /// Whether this is another obstacle than before.
+    /// Notes an obstacle; true if it is another one than before.
     pub(super) fn failed(&self, error: String) -> bool {
         metrics::counter!("registrar_publisher_failures_total").increment(1);
         let report = &mut self.state().report;

@@ -1,4 +1,4 @@
-//! The JetStream stream: making it, refusing one that cannot hold what is promised, and finding where it ends.
+//! The JetStream stream: creating it, refusing one that cannot keep the contract, and finding its end.
 
 use super::cloud_event::{Identity, SUBJECT_PREFIX};
 use super::failure::{Failure, PublishResult};
@@ -15,49 +15,49 @@ use std::time::Duration;
 /// Name of the stream.
 pub const STREAM: &str = "REGISTRAR";
 
-/// The last message of ours that the stream holds.
+/// Registrar's last message in the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LastMessage {
     /// Position of its event.
     pub(super) position: u64,
-    /// What the envelope says of itself.
+    /// Identity in its envelope.
     pub(super) identity: Identity,
 }
 
-/// Where the stream ends.
+/// The end of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StreamEnd {
-    /// The last sequence number that the server gave away, whether the message is still there or not: what the next
-    /// publish must name.
+    /// The last sequence number that the server assigned, whether or not the message still exists: the next publish
+    /// must name it.
     pub(super) sequence: u64,
-    /// Position up to which the stream holds everything it shall hold.
+    /// Position up to which the stream is complete.
     pub(super) position: u64,
-    /// The message that says so; `None` if the stream holds none.
+    /// The last message, which shows that position; `None` if the stream holds none.
     pub(super) last: Option<LastMessage>,
-    /// Sequence before the first message that is there.
+    /// Sequence before the first existing message.
     pub(super) gone_until: u64,
-    /// Whether messages go by themselves: by age, number or size.
+    /// Whether messages expire: by age, number or size.
     pub(super) is_limited: bool,
 }
 
 impl StreamEnd {
-    /// Sequence of a message that stays where nobody takes it away: the last one, or the next where there is none.
+    /// Sequence of a message that stays unless deleted: the last one, or the next if the stream is empty.
     pub(super) fn stays(&self) -> u64 {
         if self.gone_until < self.sequence { self.sequence } else { self.sequence + 1 }
     }
 }
 
-/// The stream, made if there is none. One that is there keeps the settings that its operator gave it.
+/// The stream, created if missing. An existing one keeps its operator's settings.
 ///
 /// # Errors
-/// `Unusable` if it cannot hold every event once and in order; `Nats` if the server says no or nothing.
+/// `Unusable` if it cannot hold every event once and in order; `Nats` if the server refuses or does not answer.
 pub(super) async fn open(context: &Context) -> PublishResult<Stream> {
     let stream = context.get_or_create_stream(default_config()).await.map_err(Failure::nats("opening the stream"))?;
     check(&stream.cached_info().config)?;
     Ok(stream)
 }
 
-/// The stream, if there is one.
+/// The stream, if it exists.
 ///
 /// # Errors
 /// As [`open`].
@@ -108,7 +108,7 @@ fn check(config: &Config) -> PublishResult<()> {
     Err(Failure::Unusable(problem))
 }
 
-/// Whether a subject of the configuration takes everything that we publish.
+/// Whether a subject of the configuration covers all subjects that we publish to.
 fn covers_ours(subject: &str) -> bool {
     let mut tokens = subject.split('.');
     for ours in SUBJECT_PREFIX.split('.') {
@@ -121,12 +121,12 @@ fn covers_ours(subject: &str) -> bool {
     tokens.next() == Some(">")
 }
 
-/// Reads where the stream ends from the stream itself.
+/// Reads the end of the stream from the stream itself.
 ///
-/// Messages that are gone or that are not ours are stepped over: a tail that was deleted is thus found missing.
+/// Deleted and foreign messages are skipped, so a deleted tail is detected as missing.
 ///
 /// # Errors
-/// `Nats` if the server says no or nothing.
+/// `Nats` if the server refuses or does not answer.
 pub(super) async fn end(stream: &Stream, published: Option<Published>) -> PublishResult<StreamEnd> {
     let info = stream.get_info().await.map_err(Failure::nats("asking for the state of the stream"))?;
     let sequence = info.state.last_sequence;
@@ -149,9 +149,9 @@ pub(super) async fn end(stream: &Stream, published: Option<Published>) -> Publis
             Err(error) => return Err(Failure::nats("reading the last message of the stream")(error)),
         }
     }
-    // A stream that holds nothing of ours has everything ahead of it, unless our messages went because they were too old.
-    // What was published once must not come again then, and how far that was is noted with the sequence that it had: one
-    // beyond the stream's end was another stream's.
+    // A stream without our messages needs all events, unless our messages expired by age. Expired events must not be
+    // published again, so the published position is recorded with its sequence: one beyond the stream's end belongs to
+    // another stream.
     let noted = published.filter(|published| !info.config.max_age.is_zero() && published.sequence <= sequence);
     let position = noted.map_or(0, |published| published.position);
     Ok(StreamEnd { sequence, position, last: None, gone_until, is_limited })
@@ -159,7 +159,7 @@ pub(super) async fn end(stream: &Stream, published: Option<Published>) -> Publis
 
 impl LastMessage {
     fn of(message: &StreamMessage) -> Option<Self> {
-        // Anybody may number a message; what it is of tells whether it is ours.
+        // Any client may number a message; its identity shows whether it is ours.
         let identity = Identity::of_json(&message.payload)?;
         let position = identity.id.parse().ok()?;
         let numbered = message.headers.get(NATS_MESSAGE_ID).is_none_or(|id| id.as_str().parse() == Ok(position));

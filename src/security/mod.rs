@@ -1,24 +1,24 @@
-//! The security log: a line for every sign-in, every act on credentials and every refusal, for those who watch for attacks
-//! (OWASP ASVS 5.0, 16.3). Lines have the target `registrar::security` and these fields, each where it is known:
+//! The security log: a line for every sign-in, every act on credentials and every refusal, for detecting attacks (OWASP
+//! ASVS 5.0, 16.3). Lines have the target `registrar::security` and these fields, each where it is known:
 //!
 //! | field | holds |
 //! |---|---|
 //! | `event` | the kind of act, see [`Event`] |
 //! | `outcome` | `success` or `refused` |
-//! | `reason` | why it was refused, in words that hold nothing of the request |
+//! | `reason` | reason of a refusal, in words that hold nothing of the request |
 //! | `client_address` | the address of the client, as far as trusted proxies tell it |
-//! | `actor` | identifier of the user, admin or API key that called |
+//! | `actor` | identifier of the calling user, admin or API key |
 //! | `session` | identifier of its session |
 //! | `organization` | identifier of the organization in which it acts |
-//! | `subject_digest` | keyed digest of the name that was given, equal for equal names of one installation |
-//! | `factors` | what was shown of a person: `password`, `password, totp` or `password, recovery-code` |
+//! | `subject_digest` | keyed digest of the given name, equal for equal names of one installation |
+//! | `factors` | factors shown by a person: `password`, `password, totp` or `password, recovery-code` |
 //! | `operation` | identifier of the operation, or the permission that it needs |
-//! | `document` | a stored document as `collection/id`, where it is not as it was written |
+//! | `document` | an altered stored document, as `collection/id` |
 //! | `request_id` | our own identifier of the request |
 //! | `caller_request_id` | the one that the caller sent |
 //!
-//! Nothing else is written: no name, no secret, nothing of a body. Lines pass every `REGISTRAR_LOG` that does not name the
-//! target, and are kept out of traces.
+//! No other data is written: no name, no secret, nothing of a request body. Lines pass every `REGISTRAR_LOG` that does
+//! not name the target, and are kept out of traces.
 
 mod witness;
 
@@ -30,14 +30,14 @@ use std::sync::{Arc, OnceLock};
 /// Target of the lines.
 pub(crate) const TARGET: &str = "registrar::security";
 
-/// Kinds of acts. Their names are kept.
+/// Kinds of acts. Their names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// A caller shows a token or a key.
     Authentication,
     /// A person or a program signs in.
     SignIn,
-    /// A session goes on, or goes over to another organization.
+    /// A session is refreshed or switched to another organization.
     Session,
     /// A session ends.
     SignOut,
@@ -45,32 +45,32 @@ pub enum Event {
     TokenIssue,
     /// A password is set.
     Password,
-    /// A second factor is set up, enabled, disabled or taken away.
+    /// A second factor is set up, enabled, disabled or removed.
     SecondFactor,
     /// An address or a telephone number of an account changes.
     Contact,
-    /// An account is made, blocked, allowed again or ended.
+    /// An account is created, blocked, unblocked or ended.
     Account,
-    /// A role or a permission is given or taken.
+    /// A role or a permission is granted or revoked.
     Grant,
-    /// A key of an organization is made, changed or ended.
+    /// A key of an organization is created, changed or ended.
     ApiKey,
-    /// A signing key is made or retired.
+    /// A signing key is created or retired.
     SigningKey,
-    /// An operation is not allowed.
+    /// An operation is forbidden.
     Access,
-    /// A thing of another tenant is asked for.
+    /// A resource of another tenant is requested.
     Unseen,
-    /// Too many requests come.
+    /// A rate limit is exceeded.
     RateLimit,
-    /// A request is not as the contract says.
+    /// A request violates the contract.
     Input,
-    /// A stored document that decides about rights is not as this installation wrote it.
+    /// A stored document that decides about rights was not written by this installation.
     Integrity,
 }
 
 impl Event {
-    /// As the log names it.
+    /// Name in the log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -100,13 +100,13 @@ impl Event {
 pub struct Actor {
     /// Identifier of the user, admin or API key.
     pub id: String,
-    /// Its session.
+    /// Session of the caller.
     pub session: Option<String>,
     /// The organization in which it acts.
     pub organization: Option<String>,
 }
 
-/// A request, as far as it is known from outside.
+/// External facts about a request.
 #[derive(Debug, Default)]
 pub struct Scope {
     /// Address of the client.
@@ -116,12 +116,12 @@ pub struct Scope {
     /// The identifier that the caller sent.
     pub caller_request_id: Option<String>,
     actor: OnceLock<Actor>,
-    /// Whether a line tells of a refusal already.
+    /// Whether a refusal has been logged already.
     refused: AtomicBool,
 }
 
 impl Scope {
-    /// A request whose caller is not recognised yet.
+    /// A request whose caller is not authenticated yet.
     #[must_use]
     pub fn new(client_address: Option<String>, request_id: String, caller_request_id: Option<String>) -> Self {
         Scope { client_address, request_id, caller_request_id, ..Scope::default() }
@@ -132,34 +132,34 @@ tokio::task_local! {
     static SCOPE: Arc<Scope>;
 }
 
-/// Does the work of a request; what it notes carries the request's fields.
+/// Runs the work of a request; its lines carry the request's fields.
 pub async fn within<F: Future>(scope: Scope, work: F) -> F::Output {
     SCOPE.scope(Arc::new(scope), work).await
 }
 
-/// Names the caller, once it is recognised.
+/// Sets the caller, once it is authenticated.
 pub fn recognised(actor: Actor) {
     let _ = SCOPE.try_with(|scope| scope.actor.set(actor));
 }
 
-/// A line in the making.
+/// A line being built.
 #[derive(Debug, Default)]
 pub struct Line<'l> {
-    /// Why it was refused. Holds nothing of the request.
+    /// Reason of a refusal. Contains nothing of the request.
     pub reason: Option<&'l str>,
-    /// Digest of the name that was given.
+    /// Digest of the given name.
     pub subject_digest: Option<&'l str>,
-    /// What was shown of a person, and was right.
+    /// Right factors that a person showed.
     pub factors: Option<&'l str>,
     /// The operation, or the permission that it needs.
     pub operation: Option<&'l str>,
     /// A stored document, as `collection/id`.
     pub document: Option<&'l str>,
-    /// The caller, where the act itself makes it known.
+    /// The caller, if the act itself identifies it.
     pub actor: Option<Actor>,
 }
 
-/// What came of an act, and how loud its line is.
+/// The result of an act, which sets the level of its line.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
     Success,
@@ -168,17 +168,17 @@ enum Outcome {
 }
 
 impl Line<'_> {
-    /// Notes an act that was carried out.
+    /// Logs an act that succeeded.
     pub fn success(self, event: Event) {
         self.write(event, Outcome::Success);
     }
 
-    /// Notes an act that was refused.
+    /// Logs an act that was refused.
     pub fn refused(self, event: Event) {
         self.write(event, Outcome::Refused);
     }
 
-    /// Notes that the database holds what this installation did not write. Somebody has to look at it at once.
+    /// Logs data in the database that this installation did not write; an operator has to look at it immediately.
     fn alarm(self, event: Event) {
         self.write(event, Outcome::Alarm);
     }
@@ -213,8 +213,7 @@ impl Line<'_> {
     }
 }
 
-/// Notes that a request was refused, unless a line tells of it already: no refusal goes unnoticed since its own place forgot
-/// to note it.
+/// Logs a refused request, unless a line exists already: so no refusal is missed because its own place does not log it.
 pub fn refused_unless_noted(event: Event, reason: &str) {
     let noted = SCOPE.try_with(|scope| scope.refused.load(Ordering::Relaxed)).unwrap_or(false);
     if !noted {
@@ -222,12 +221,12 @@ pub fn refused_unless_noted(event: Event, reason: &str) {
     }
 }
 
-/// Notes an act that was refused for a reason.
+/// Logs an act that was refused for a reason.
 pub fn refused(event: Event, reason: &str) {
     Line { reason: Some(reason), ..Line::default() }.refused(event);
 }
 
-/// Notes that a stored document, `collection/id`, decides nothing since it is not as it was written.
+/// Logs that a stored document, `collection/id`, is ignored since it was altered.
 pub(crate) fn altered(document: &str, reason: &str) {
     Line { reason: Some(reason), document: Some(document), ..Line::default() }.alarm(Event::Integrity);
 }

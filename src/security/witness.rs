@@ -1,4 +1,4 @@
-//! Acts on credentials, accounts and rights, noted where every change passes, so that no operation can forget to.
+//! Acts on credentials, accounts and rights, logged where every change passes, so that no operation can omit it.
 
 use super::{Event, Line};
 use registrar_aggregates::DomainEvent;
@@ -7,7 +7,7 @@ use registrar_aggregates::session::{Origin, SessionEvent};
 use registrar_aggregates::totp::TotpEvent;
 use registrar_aggregates::user::UserEvent;
 
-/// Notes what was committed, one line for each kind of act.
+/// Logs committed events, one line for each kind of act.
 pub(crate) fn witness<'e>(events: impl Iterator<Item = &'e DomainEvent>) {
     let mut noted = Vec::new();
     for kind in events.filter_map(kind) {
@@ -18,7 +18,7 @@ pub(crate) fn witness<'e>(events: impl Iterator<Item = &'e DomainEvent>) {
     }
 }
 
-/// The kind of act that an event is, if the security log knows it. A sign-in is noted by itself, with the name's digest.
+/// The kind of act of an event, if the security log covers it. Sign-ins are logged separately, with the name's digest.
 fn kind(event: &DomainEvent) -> Option<Event> {
     match event {
         DomainEvent::User(event) => of_user(event),

@@ -1,7 +1,7 @@
-//! Access tokens: JWT (RFC 7519) signed with Ed25519 (RFC 8037). What is signed, and what is believed.
+//! Access tokens: JWT (RFC 7519) signed with Ed25519 (RFC 8037); their signing and their checks.
 //!
-//! There is one algorithm and it is ours, so this is the whole of JWS compact serialisation that is needed: nothing
-//! here can be talked into another algorithm, another key or no signature.
+//! The one algorithm is fixed, so this is all of JWS compact serialisation that is needed: no token can select another
+//! algorithm, another key or no signature.
 
 use base64::{
     Engine, engine::general_purpose::STANDARD as BASE64, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL,
@@ -16,43 +16,44 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// Whom our tokens are meant for.
+/// Audience of our tokens.
 pub(super) const AUDIENCE: &str = "registrar";
 /// The only algorithm that signs and verifies.
 const ALGORITHM: &str = "EdDSA";
-/// How far the clocks of servers that share a database may be apart, in seconds.
+/// Largest clock difference between servers that share a database, in seconds.
 const CLOCKS_DIFFER_SECS: i64 = 60;
-/// Longer texts are not looked at. A token with every claim has some 500 bytes.
+/// Longest token that is parsed. A token with every claim has some 500 bytes.
 const LENGTH_MAX: usize = 8 * 1024;
 
-/// What a token says.
+/// Claims of a token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Claims {
     /// Issuer: the public URL.
     pub(super) iss: String,
     /// Audience: [`AUDIENCE`].
     pub(super) aud: String,
-    /// Whom it stands for: the id of an admin.
+    /// Subject: the id of the admin.
     pub(super) sub: String,
-    /// Its own identifier.
+    /// Identifier of the token.
     pub(super) jti: String,
-    /// When it was issued, in seconds since 1970.
+    /// Time of issue, in seconds since 1970.
     pub(super) iat: i64,
-    /// From when on it is not accepted, in seconds since 1970.
+    /// Time from which the token is rejected, in seconds since 1970.
     pub(super) exp: i64,
-    /// The only organization it reaches.
+    /// The only organization that the token reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) organization: Option<String>,
-    /// The only permissions it carries.
+    /// The only permissions that the token carries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) permissions: Option<Vec<String>>,
-    /// The session that it belongs to; it counts as long as that does.
+    /// The session of the token, which is valid only as long as the session is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) sid: Option<String>,
-    /// How often the admin's tokens had been ended by then; a token of another one is over. Sessions have their own.
+    /// Number of times that the admin's tokens had been ended at the issue; a token of another epoch is over. Sessions
+    /// have epochs of their own.
     #[serde(default, skip_serializing_if = "is_first")]
     pub(super) epoch: u64,
-    /// What else it says, to whoever asked for it; nothing here goes by it.
+    /// Further claims, for the client that asked for them; not used here.
     #[serde(flatten)]
     pub(super) additional: BTreeMap<String, serde_json::Value>,
 }
@@ -67,31 +68,31 @@ struct Header {
     kid: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     typ: Option<String>,
-    /// Extensions that must be understood (RFC 7515 4.1.11). We understand none.
+    /// Extensions that must be understood (RFC 7515 4.1.11). No extension is supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     crit: Option<serde_json::Value>,
 }
 
-/// Why a token is not believed.
+/// Reason why a token is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.reason())]
 pub(super) enum TokenError {
-    /// Not a token of the kind we issue.
+    /// The text is not a token of the kind we issue.
     Malformed,
-    /// Signed by a key that is not, or no longer, in the key ring.
+    /// The signing key is not, or no longer, in the key ring.
     UnknownKey,
-    /// Not what was signed.
+    /// The signature does not match.
     WrongSignature,
-    /// Issued by or for somebody else.
+    /// The issuer or the audience is another party.
     NotForUs,
-    /// Its time is over.
+    /// The token has expired.
     Expired,
-    /// It was issued in the future, as far as this server's clock tells.
+    /// The token was issued in the future, by this server's clock.
     FromTheFuture,
 }
 
 impl TokenError {
-    /// The reason as clients are told.
+    /// The reason in the words shown to clients.
     #[must_use]
     pub(super) fn reason(self) -> &'static str {
         match self {
@@ -105,9 +106,9 @@ impl TokenError {
     }
 }
 
-/// A signed token whose signature was not looked at yet.
+/// A token whose signature has not been checked yet.
 pub(super) struct Unverified<'t> {
-    /// The key it says it was signed with.
+    /// Id of the signing key, as the token claims.
     pub(super) key_id: String,
     signed: &'t str,
     payload: &'t str,
@@ -115,7 +116,7 @@ pub(super) struct Unverified<'t> {
 }
 
 impl<'t> Unverified<'t> {
-    /// Reads the header.
+    /// Parses the header.
     ///
     /// # Errors
     /// `Malformed` for anything but a compact JWS with our algorithm and a key id.
@@ -132,10 +133,10 @@ impl<'t> Unverified<'t> {
         Ok(Unverified { key_id: header.kid, signed, payload, signature })
     }
 
-    /// Checks the signature, and only then reads the claims.
+    /// Checks the signature, and only then parses the claims.
     ///
     /// # Errors
-    /// `WrongSignature`; `Malformed` if what was signed are not our claims.
+    /// `WrongSignature`; `Malformed` if the signed payload is not our claims.
     pub(super) fn verify(&self, key: &VerifyingKey) -> Result<Claims, TokenError> {
         let signature = BASE64URL.decode(self.signature).map_err(|_| TokenError::Malformed)?;
         let signature = Signature::from_slice(&signature).map_err(|_| TokenError::Malformed)?;
@@ -145,11 +146,11 @@ impl<'t> Unverified<'t> {
 }
 
 impl Claims {
-    /// Checks whom the token is meant for and whether its time has come to an end, without leeway. Where this server
-    /// has no name of its own, the key alone says that the token was issued here.
+    /// Checks audience, issuer and expiry, without leeway. Where this server has no issuer name of its own, the key
+    /// alone shows that the token was issued here.
     ///
     /// # Errors
-    /// `NotForUs`, `Expired`; `FromTheFuture` beyond what clocks of servers differ by.
+    /// `NotForUs`, `Expired`; `FromTheFuture` beyond the allowed clock difference.
     pub(super) fn check(&self, issuer: Option<&str>, now: DateTime<Utc>) -> Result<(), TokenError> {
         if self.aud != AUDIENCE || issuer.is_some_and(|issuer| issuer != self.iss) {
             return Err(TokenError::NotForUs);
@@ -166,12 +167,12 @@ fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenError> {
     serde_json::from_slice(&json).map_err(|_| TokenError::Malformed)
 }
 
-/// A key of the ring that is not a key. Somebody altered what is stored.
+/// An unusable key in the ring: the stored data was altered.
 #[derive(Debug, thiserror::Error)]
 #[error("a stored signing key is not an Ed25519 key")]
 pub(super) struct BrokenKey;
 
-/// Makes a new key pair. Its id is its JWK thumbprint (RFC 7638).
+/// Generates a key pair. Its id is its JWK thumbprint (RFC 7638).
 ///
 /// # Errors
 /// `BrokenKey` if the pair cannot be written as PKCS #8; it always can.

@@ -39,7 +39,7 @@ fn with_header(token: &str, header: &serde_json::Value) -> String {
     format!("{}.{rest}", BASE64URL.encode(header.to_string()))
 }
 
-/// Signs whatever text is given, as somebody with the key could.
+/// Signs any text, as a party with the key could.
 fn sign_text(header: &str, payload: &str, key: &SigningKey) -> String {
     let der = BASE64.decode(&key.private_key).expect("base64");
     let signing = ed25519_dalek::SigningKey::from_pkcs8_der(&der).expect("PKCS #8");

@@ -1,4 +1,4 @@
-//! The first administrator: whoever starts on an empty journal must be able to get in.
+//! The first administrator: an operator who starts on an empty journal must be able to sign in.
 
 use crate::auth::{PasswordHasher, passwords, permissions};
 use crate::config::{ADMIN_PASSWORD, FirstAdministrator};
@@ -16,19 +16,19 @@ use zeroize::Zeroizing;
 /// First and last name of the first administrator.
 const NAMES: [&str; 2] = ["First", "Administrator"];
 
-/// Why there is no first administrator.
+/// Reason why the first administrator was not registered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BootstrapError {
-    /// The journal did not take the registration.
+    /// The journal did not store the registration.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The settings make no admin.
+    /// The settings do not make a valid admin.
     #[error("the first administrator cannot be registered")]
     Refused(#[source] AdminError),
-    /// The rules refuse the password that was given.
+    /// The rules refuse the configured password.
     #[error("{ADMIN_PASSWORD} {0}; without it a password is generated")]
     Weak(Weak),
-    /// The password could not be looked up among stolen ones, where that is required.
+    /// The required look-up of the password among stolen ones failed.
     #[error("the password of the first administrator could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
     /// The password was not hashed.
@@ -36,18 +36,18 @@ pub(crate) enum BootstrapError {
     Busy(#[from] crate::auth::Busy),
 }
 
-/// What was generated, to be shown once and kept nowhere.
+/// Generated credentials, shown once and not stored.
 pub(crate) struct Credentials {
-    /// Sign-in name.
+    /// E-mail address to sign in with.
     pub email: EmailAddress,
-    /// Password.
+    /// The generated password.
     pub password: Zeroizing<String>,
 }
 
 /// Registers the first administrator if no admin was ever registered.
 ///
-/// Of several nodes that start at once one registers, since the e-mail is claimed; the others go on. The answer is the
-/// password, if this node generated it and registered the administrator.
+/// If several nodes start at once, one registers, since the e-mail is claimed; the others go on. Returns the
+/// credentials if this node registered the administrator and generated the password.
 ///
 /// # Errors
 /// [`BootstrapError`].
@@ -75,7 +75,7 @@ pub(crate) async fn first_administrator(
             let generated = settings.password.is_none();
             Ok(generated.then(|| Credentials { email: settings.email.clone(), password }))
         }
-        // Another node was faster. Its administrator is as good as ours.
+        // Another node registered first. Its administrator is as good as ours.
         Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })) => Ok(None),
         Err(ExecuteError::Journal(error)) => Err(error.into()),
         Err(ExecuteError::Refused(refused)) => Err(BootstrapError::Refused(refused)),

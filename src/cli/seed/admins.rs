@@ -75,7 +75,7 @@ fn address(number: u64) -> AddressDetails {
 }
 
 fn phone_number(number: u64) -> PhoneNumberDetails {
-    // Numbers that are kept free for fiction.
+    // Numbers reserved for fiction.
     PhoneNumberDetails {
         phone_type: 3,
         phone_number: Some(format!("+1-202-555-01{:02}", number % 100)),

@@ -1,4 +1,4 @@
-//! `registrar seed`: fictitious people, always the same ones.
+//! `registrar seed`: fictitious people, the same ones every time.
 
 mod admins;
 mod people;
@@ -9,7 +9,7 @@ use crate::config::{FirstAdministratorArgs, Secrets, StoreArgs};
 use clap::{Args, value_parser};
 use uuid::Uuid;
 
-/// Commands under way at a time: enough to fill the batches of the committer.
+/// Concurrent commands: enough to fill the batches of the committer.
 const CONCURRENCY: usize = 128;
 /// Most people: more than any installation is meant for.
 const PEOPLE_MAX: u64 = 10_000_000;
@@ -17,7 +17,7 @@ const PEOPLE_MAX: u64 = 10_000_000;
 const ORGANIZATIONS_MAX: u64 = 1_000_000;
 /// Most groups, all of which are one tree.
 const GROUPS_MAX: u64 = 100_000;
-/// Ids are made from it and the number, so that seeding again adds only what is missing.
+/// Ids are derived from it and the number, so that seeding again adds only missing items.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f4f_2c0e_91b6_4b5e_a3c1_6f0d_2a77_5e01);
 
 const FIRST_NAMES: [&str; 16] = [
@@ -69,7 +69,7 @@ pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
     let secrets = Secrets::from_env();
     let first = first_administrator.resolve(&secrets)?;
     let node = start::open(&store.resolve(), &secrets).await?;
-    // Once anybody is registered the journal is not empty any more, and nobody would be made who can sign in.
+    // Later the journal would no longer be empty, and no admin would be made who can sign in.
     start::first_administrator(&node, &PasswordHasher::for_this_machine(), None, &first).await?;
     let seeded = async {
         admins::register_all(&node, admins).await?;
@@ -81,12 +81,12 @@ pub(super) async fn seed(args: SeedArgs) -> anyhow::Result<()> {
     seeded
 }
 
-/// The identifier of something fictitious.
+/// The identifier of a fictitious item.
 fn id(what: &str, number: u64) -> Uuid {
     Uuid::new_v5(&NAMESPACE, format!("{what}/{number}").as_bytes())
 }
 
-/// The first and the last name of somebody fictitious.
+/// The first and the last name of a fictitious person.
 fn name(number: u64) -> (String, String) {
     let name = |names: &[&str; 16], number: u64| names[(number % 16) as usize].to_owned();
     (name(&FIRST_NAMES, number), name(&LAST_NAMES, number / 16))

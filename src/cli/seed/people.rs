@@ -1,7 +1,7 @@
-//! Users of some organizations, and a tree of groups in which those of the first one stand.
+//! Users of some organizations, and a tree of groups for those of the first organization.
 //!
-//! The first users are providers: each leads the division of its own number, and the first of them so much that about half
-//! of the individuals are below. The others take part: each has an individual, in ten neighbouring groups.
+//! The first users are providers: each leads the division of its own number, and the first of them so much that about
+//! half of the individuals are below. The others take part: each has an individual, in ten neighbouring groups.
 
 use super::{CONCURRENCY, id, name};
 use crate::cli::progress::Progress;
@@ -22,12 +22,12 @@ use std::collections::BTreeSet;
 
 /// Children of a division.
 const CHILDREN: u64 = 5;
-/// Groups that an individual is in.
+/// Groups of each individual.
 const GROUPS_EACH: usize = 10;
-/// Groups that are created in one commit: each changes the whole tree.
+/// Groups created in one commit: each changes the whole tree.
 const GROUPS_TOGETHER: usize = 500;
 
-/// How many there are to be.
+/// Numbers of items to create.
 pub(super) struct Numbers {
     pub(super) organizations: u64,
     pub(super) users: u64,
@@ -54,7 +54,7 @@ pub(super) async fn create_all(node: &Node, numbers: Numbers) -> anyhow::Result<
     .await
 }
 
-/// Does `make` for the numbers below `count`, many at a time, and shows how far it has come.
+/// Calls `make` for the numbers below `count`, many at a time, and shows the progress.
 async fn counted<F>(what: &'static str, count: u64, make: impl Fn(u64) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -136,7 +136,7 @@ impl Seeded<'_> {
         Ok(())
     }
 
-    /// Creates a user, who is the `place`th in the organization.
+    /// Creates the `place`th user of the organization.
     async fn create_user(&self, number: u64, place: u64) -> Result<(), DirectoryError> {
         let (user, individual) = (UserId(id("user", number)), IndividualId(id("individual", number)));
         let leads = self.forest.led_by(place);
@@ -192,15 +192,15 @@ fn creation(user: UserId, number: u64) -> Creation {
     }
 }
 
-/// The division that a group hangs under: the first five stand at the top.
+/// The parent division of a group: the first five are at the top.
 fn parent(number: u64) -> Option<u64> {
     (number / CHILDREN).checked_sub(1)
 }
 
-/// How many groups there are, and which of them lie close together.
+/// The number of groups, and which of them lie close together.
 struct Forest {
     groups: u64,
-    /// Groups that are no divisions, by what stands above them on the second level, or in the whole where that is little.
+    /// Groups that are no divisions, by their ancestor on the second level, or all together where there are few.
     neighbourhoods: Vec<Vec<u64>>,
 }
 
@@ -226,7 +226,7 @@ impl Forest {
 
     /// The divisions that a user leads.
     fn led_by(&self, user: u64) -> Vec<u64> {
-        // The first leads two of the five at the top, and three of the five below the third.
+        // The first user leads two of the five at the top, and three of the five below the third.
         let more: &[u64] = if user == 0 { &[1, 15, 16, 17] } else { &[] };
         let led = std::iter::once(user).chain(more.iter().copied());
         led.filter(|number| self.is_division(*number)).collect()

@@ -1,7 +1,7 @@
-//! Connections: accepted, served, and let go of when the server stops.
+//! Connections: accepted, served, and closed when the server stops.
 //!
 //! `axum::serve` would do, but for two things: it waits for the head of a request for ever, and it takes as many
-//! connections as are opened, so that anybody who sends nothing could keep everybody else out.
+//! connections as are opened, so a client that sends nothing could keep all others out.
 
 use super::places::{Place, Places};
 use crate::config::ConnectionLimits;
@@ -28,33 +28,33 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// How long a connection may go without the whole head of its first request.
+/// Longest wait for the whole head of the first request of a connection.
 const FIRST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection may go without the whole head of a further request. Load balancers keep idle connections for a
-/// minute; whoever keeps them longest must not be the one who uses them.
+/// Longest wait for the whole head of a further request. Load balancers keep idle connections for a minute; the party
+/// that keeps them longest must not be the one that uses them.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// Longest head of a request, and most of a body that is read ahead.
+/// Longest head of a request, and longest part of a request body that is read ahead.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
-/// How long to wait when no more connections can be accepted, until some have ended.
+/// Pause when no more connections can be accepted, until some have ended.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How long requests that are under way may go on once the server is told to stop.
+/// Longest time for requests under way once the server is told to stop.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
-/// How long an answer that has begun may take from then on: its client may read slowly, or nothing at all.
+/// Longest further time for a response that has begun: its client may read slowly, or not at all.
 const LAST_ANSWERS: Duration = Duration::from_secs(3);
 
-/// How connections are served.
+/// Settings for serving connections.
 pub(super) struct Service {
-    /// Answers requests.
+    /// Routes of the requests.
     pub(super) router: Router,
     /// Most connections.
     pub(super) limits: ConnectionLimits,
-    /// Proxies, which bring the connections of many.
+    /// Proxies, whose connections carry many clients.
     pub(super) trusted_proxies: Vec<IpNet>,
-    /// Takes connections over TLS; they come in the clear without.
+    /// TLS acceptor; `None` serves in the clear.
     pub(super) tls: Option<TlsAcceptor>,
 }
 
-/// Answers requests until `shutdown`, and then those that are under way.
+/// Accepts connections and answers requests until `shutdown`, then finishes those under way.
 pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &CancellationToken) {
     let Service { router, limits, trusted_proxies, tls } = service;
     let (connections, places) = (GracefulShutdown::new(), Places::new(limits, trusted_proxies));
@@ -73,7 +73,7 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
                 None => metrics::counter!("registrar_connections_refused_total").increment(1),
             },
             Err(error) => {
-                // Of this connection, or of all while there are too many.
+                // The cause may be this connection, or too many open ones.
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -85,7 +85,7 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
     }
 }
 
-/// The one at the other end of a connection.
+/// The peer of a connection.
 struct Visitor {
     peer: SocketAddr,
     router: Router,
@@ -95,7 +95,7 @@ struct Visitor {
 }
 
 fn accept(stream: TcpStream, tls: Option<TlsAcceptor>, visitor: Visitor, connections: &GracefulShutdown) {
-    // Answers are small and are waited for.
+    // Responses are small and clients wait for them.
     let _ = stream.set_nodelay(true);
     let watcher = connections.watcher();
     tokio::spawn(async move {
@@ -145,7 +145,7 @@ where
         }
     };
     tokio::select! {
-        // A client that goes away, or sends what is no HTTP, is its own affair.
+        // A client that goes away, or sends anything but HTTP, causes no error here.
         ended = watcher.watch(connection) => if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         },
@@ -155,7 +155,7 @@ where
     }
 }
 
-/// Waits until an answer takes too long of a server that stops.
+/// Waits until a response takes too long for a server that stops.
 async fn overdue(stopping: CancellationToken, mut sending: watch::Receiver<bool>) {
     stopping.cancelled().await;
     loop {
@@ -169,7 +169,7 @@ async fn overdue(stopping: CancellationToken, mut sending: watch::Receiver<bool>
     }
 }
 
-/// A request that is answered; the connection is busy until its answer is sent or given up.
+/// A request being answered; the connection is busy until the response is sent or given up.
 struct Answering(Arc<Place>);
 
 impl Answering {
@@ -185,7 +185,7 @@ impl Drop for Answering {
     }
 }
 
-/// An answer that is sent, until it is sent or given up.
+/// A response being sent, until it is sent or given up.
 struct Sending(watch::Sender<bool>);
 
 impl Drop for Sending {
@@ -194,7 +194,7 @@ impl Drop for Sending {
     }
 }
 
-/// The body of an answer with what lasts as long.
+/// The body of a response, with guards that live as long.
 struct Answer {
     body: Body,
     _answering: Answering,

@@ -1,11 +1,11 @@
-//! File descriptors, of which every connection takes one.
+//! File descriptors; every connection takes one.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Most descriptors that are asked for, where the system sets no bound of its own.
+/// Descriptors requested where the system sets no bound of its own.
 const WANTED: u64 = 65_536;
 
-/// Raises the number of descriptors that this process may have as far as the system lets it, and tells how many these are.
+/// Raises this process's limit of descriptors as far as the system allows, and returns the limit.
 pub(crate) fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let wanted = maximum.map_or(WANTED, |maximum| maximum.min(WANTED));

@@ -32,11 +32,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long the publisher may take to stop.
+/// Longest time for the publisher to stop.
 const LAST_PUBLISHED: Duration = Duration::from_secs(5);
 /// Descriptors for databases, files, brokers and logs.
 const OTHER_DESCRIPTORS: usize = 128;
-/// How often what was measured is put in order.
+/// Interval of metrics upkeep.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
@@ -45,7 +45,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (metrics, shutdown) = (telemetry::metrics(), CancellationToken::new());
     stop_on_signals(&shutdown)?;
     let node = Arc::new(start::open(&settings.store, &secrets).await?);
-    // Before anything is registered or announced: another server may have the port.
+    // Before registrations and announcements: another server may have the port.
     let listener = listen(settings.listen).await?;
     let address = listener.local_addr()?;
     let passwords = PasswordHasher::for_this_machine();
@@ -108,7 +108,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As many connections as the system has descriptors for, at most; what else needs descriptors keeps some.
+/// Limits connections to the descriptors that the system has, minus those needed otherwise.
 fn room_for(wanted: ConnectionLimits) -> ConnectionLimits {
     let available = descriptors::raise().saturating_sub(OTHER_DESCRIPTORS).max(1);
     if available < wanted.total {
@@ -143,7 +143,7 @@ fn stop_on_signals(shutdown: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A node that can commit nothing any more ends, so that whoever keeps it running starts another one.
+/// Ends a node that can no longer commit, so that its supervisor starts another one.
 async fn end_with_failure(node: Arc<Node>, shutdown: CancellationToken) {
     tokio::select! {
         () = node.failed().cancelled() => std::process::exit(1),
@@ -158,8 +158,8 @@ async fn keep_up(metrics: PrometheusHandle) {
     }
 }
 
-/// Without a public URL the server goes by the address that it happens to listen on, which makes no good issuer: it
-/// may be another one after the next start, and `registrar token create` does not know it.
+/// Without a public URL the server goes by the address that it happens to listen on, which makes no good issuer: it may
+/// be another one after the next start, and `registrar token create` does not know it.
 async fn authenticator(
     node: &Node,
     settings: &ServeSettings,
@@ -171,7 +171,8 @@ async fn authenticator(
     })
 }
 
-/// Says what an operator may not have meant: the clear beyond this machine, and proxies that are not named.
+/// Warns of settings that the operator may not have meant: clear text beyond this machine, and proxies that are not
+/// named.
 fn warn_of_the_open(settings: &ServeSettings, address: SocketAddr) {
     if address.ip().is_loopback() {
         return;
@@ -189,7 +190,7 @@ fn reachable((scheme, address): (&str, SocketAddr)) -> String {
     format!("{scheme}://{}", on_this_machine(address))
 }
 
-/// The address that a client on this machine finds a server at that listens on `address`.
+/// The address at which a client on this machine reaches a server that listens on `address`.
 pub(super) fn on_this_machine(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -202,14 +203,14 @@ pub(super) fn on_this_machine(address: SocketAddr) -> SocketAddr {
 fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>, docs: bool) {
     let url = public_url.map_or_else(|| reachable((scheme, address)), str::to_owned);
     tracing::info!(%address, url, "listening");
-    // A server does not end because nobody reads its standard output.
+    // A closed standard output does not end a server.
     let _ = output::line(format_args!("Registrar answers at {url}"));
     if docs {
         let _ = output::line(format_args!("Documentation: {url}/docs"));
     }
 }
 
-/// Keeps nobody waiting who has not got their turn when the server stops.
+/// Rejects requests still in the queue when the server stops.
 async fn send_away(shutdown: CancellationToken) {
     shutdown.cancelled().await;
     priority::close_seats();

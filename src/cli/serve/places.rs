@@ -1,8 +1,8 @@
-//! Places of connections: how many there may be, in all and of one address, and who makes room when they are taken.
+//! Places of connections: limits in all and by address, and eviction when they are reached.
 //!
-//! A connection that answers nothing at the moment gives way to a new one, the one that has waited longest first. So
-//! nobody is kept out by connections that send nothing or half a request, however many there are: a client that sends a
-//! request in time is served before its turn to give way comes.
+//! An idle connection gives way to a new one, the longest idle first. So connections that send nothing or half a
+//! request keep no client out, however many there are: a client that sends a request in time is served before its turn
+//! to give way comes.
 
 use crate::config::ConnectionLimits;
 use ipnet::IpNet;
@@ -22,21 +22,21 @@ pub(super) struct Places {
 struct Taken {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
-    /// Numbers turns in the order in which connections fell idle.
+    /// Numbers the turns in which connections fell idle.
     turns: u64,
     /// Connections without a request, by the turn in which they give way.
     idle: BTreeMap<u64, (Option<IpAddr>, CancellationToken)>,
     idle_by_source: HashMap<IpAddr, BTreeSet<u64>>,
 }
 
-/// A place that a connection has taken; free again when it is dropped.
+/// The place of a connection; free again when it is dropped.
 pub(super) struct Place {
     places: Arc<Places>,
-    /// Whom it counts for; nobody for a trusted proxy.
+    /// The address that the place counts for; `None` for a trusted proxy.
     source: Option<IpAddr>,
-    /// The turn in which it gives way, while it is idle.
+    /// The turn in which the connection gives way, while it is idle.
     turn: Mutex<Option<u64>>,
-    /// Cancelled when it has to give way.
+    /// Cancelled when the connection has to give way.
     pub(super) given_up: CancellationToken,
 }
 
@@ -45,7 +45,7 @@ impl Places {
         Arc::new(Places { limits, proxies, taken: Mutex::default() })
     }
 
-    /// A place for a connection of `peer`, which has sent no request yet; none where all places are busy.
+    /// Takes a place for a connection of `peer` without a request yet; `None` if all places are busy.
     pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let peer = peer.to_canonical();
         let source = (!self.proxies.iter().any(|net| net.contains(&peer))).then(|| source(peer));
@@ -113,7 +113,7 @@ impl Taken {
 }
 
 impl Place {
-    /// Notes that a request is answered: the connection gives way to none meanwhile.
+    /// Notes that a request is being answered: until that ends, the connection does not give way.
     pub(super) fn got_busy(&self) {
         let mut taken = self.places.lock();
         if let Some(turn) = self.turn().take() {
@@ -144,7 +144,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
-        // One that was given up is free already.
+        // An evicted connection has freed its place already.
         if !self.given_up.is_cancelled() {
             if let Some(turn) = self.turn().take() {
                 taken.forget_idle(turn);
@@ -154,7 +154,7 @@ impl Drop for Place {
     }
 }
 
-/// Whom an address counts for: of IPv6 a network, since a host has all addresses of one.
+/// The source that an address counts for: for IPv6 a network, since a host has all addresses of one.
 fn source(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,

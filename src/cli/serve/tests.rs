@@ -41,7 +41,7 @@ async fn a_taken_port_is_told_with_what_to_do() {
     assert!(refused.starts_with("cannot listen on 127.0.0.1:") && refused.contains("--listen"), "{refused}");
 }
 
-/// A server whose answers wait until they are let go.
+/// A server that holds its responses until released.
 struct Held {
     address: SocketAddr,
     shutdown: CancellationToken,
@@ -98,7 +98,7 @@ async fn an_answer_that_nobody_reads_does_not_keep_the_server() {
     let endless = move || {
         let told = Arc::clone(&told);
         let pieces = stream::iter(0..).map(move |piece| {
-            // More than buffers of either side take.
+            // Larger than the buffers of either side.
             if piece == 1 {
                 told.notify_one();
             }
@@ -143,7 +143,7 @@ async fn connections_without_a_request_keep_nobody_out() {
     let mut client = TcpStream::connect(server.address).await.expect("connected");
     client.write_all(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.expect("sent");
     server.began.notified().await;
-    // It is answered, so that it makes room for none of those that follow.
+    // A connection being answered does not give way to those that follow.
     for _ in 0..100 {
         silent.push(TcpStream::connect(server.address).await.expect("connected"));
     }

@@ -1,4 +1,4 @@
-//! The TLS listener: its certificate, read anew whenever the files change, so that a renewed one needs no restart.
+//! The TLS listener. Its certificate is read again whenever the files change, so a renewed one needs no restart.
 
 use crate::vault::TlsFiles;
 use crate::vault::private_file;
@@ -13,28 +13,28 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 use tokio_rustls::TlsAcceptor;
 
-/// How often the files are looked at.
+/// Interval at which the files are checked.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 
-/// Files that make no listener. Reads as what to do.
+/// Unusable files for the listener. The message says how to fix them.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TlsError {
     /// A file cannot be read, or is not PEM.
     #[error("{path} cannot be used for TLS: {reason}")]
     File { path: String, reason: String },
-    /// They do not belong together.
+    /// Certificate and key do not match.
     #[error("the certificate and the key for TLS do not fit: {0}")]
     Pair(#[from] rustls::Error),
 }
 
-/// The certificate that new connections are shown.
+/// The certificate shown to new connections.
 #[derive(Debug)]
 pub(super) struct Shown {
     files: TlsFiles,
     current: RwLock<(Arc<CertifiedKey>, Stamp)>,
 }
 
-/// When the files were written.
+/// Modification times of the files.
 type Stamp = [Option<SystemTime>; 2];
 
 impl ResolvesServerCert for Shown {
@@ -54,7 +54,7 @@ impl Shown {
         Ok(Arc::new(Shown { files, current }))
     }
 
-    /// Takes connections over TLS 1.2 and 1.3.
+    /// An acceptor for TLS 1.2 and 1.3.
     ///
     /// # Errors
     /// [`TlsError`].
@@ -67,8 +67,8 @@ impl Shown {
         Ok(TlsAcceptor::from(Arc::new(config)))
     }
 
-    /// Shows another certificate once the files hold one, for as long as the server runs. What cannot be used is logged, and
-    /// the former one is shown on.
+    /// Reloads the certificate whenever the files change, for as long as the server runs. Unusable files are logged,
+    /// and the former certificate stays.
     pub(super) async fn keep_up(self: Arc<Self>) {
         loop {
             tokio::time::sleep(LOOK_AROUND).await;
@@ -83,7 +83,7 @@ impl Shown {
         }
         let read = read(&self.files);
         let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        // Looked at once: files that are written one after the other change again.
+        // Recorded at once: files that are written one after the other change again.
         current.1 = stamp;
         match read {
             Ok(certified) => {

@@ -35,13 +35,13 @@ pub struct Ended {
 /// them would be too large, and would hold up all other commands meanwhile. Archived and inactive accounts have none.
 ///
 /// # Errors
-/// The journal's. Those that came before are ended then.
+/// The journal's. Sessions before the failure are ended then.
 pub async fn end_all_of_everybody(node: &Node, context: &RequestContext) -> Result<Ended, DirectoryError> {
     let (documents, executor) = (&node.documents, &node.executor);
     let users = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending).uncounted();
     let admins = Query::<AdminDocument>::sorted(&admins::BY_NAME, Direction::Ascending).uncounted();
     let mut ended = Ended { users: 0, admins: 0 };
-    // Admins first: they may do the most.
+    // Admins first, since they have the most rights.
     for id in documents.ids(admins).await?.value.items {
         let outcome = executor.execute::<Admin>(context, &id, AdminCommand::EndSessions, None).await?;
         ended.admins += u64::from(!outcome.events.is_empty());
@@ -56,8 +56,8 @@ pub async fn end_all_of_everybody(node: &Node, context: &RequestContext) -> Resu
     Ok(ended)
 }
 
-/// Ends a session whose refresh token was shown again after it was exchanged for another one, and tells whether it did:
-/// one of the two that showed it has stolen it.
+/// Ends a session whose refresh token was shown again after it was exchanged, and returns whether it did: one of the
+/// two clients that showed it has stolen it.
 ///
 /// # Errors
 /// The journal's.
@@ -90,13 +90,13 @@ pub async fn end(
     let command = SessionCommand::End(reason);
     match node.executor.execute::<Session>(context, &id.to_string(), command, None).await {
         Ok(outcome) => Ok(outcome.position),
-        // It ended meanwhile.
+        // The session ended meanwhile.
         Err(ExecuteError::Refused(SessionError::Over)) => Ok(node.heads.position()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Sets another password of an admin's account for its owner, who is to replace it by `expires_at`, and ends all
+/// Sets the password of an admin's account on behalf of its owner, who is to replace it by `expires_at`, and ends all
 /// sessions and tokens of the admin.
 ///
 /// # Errors
@@ -112,11 +112,11 @@ pub async fn set_admin_password(
     Ok(node.executor.execute::<Admin>(context, &admin.id.to_string(), command, None).await?)
 }
 
-/// Sets another password of an admin's account after the former one was shown. The admin's other sessions end unless
-/// they are to be kept; the one that asks goes on.
+/// Replaces the password of an admin's account after the former one was shown. The admin's other sessions end unless
+/// they are to be kept; the caller's goes on.
 ///
 /// # Errors
-/// `NoAccount`; `OtherPassword` if another request was faster.
+/// `NoAccount`; `OtherPassword` after a lost race.
 pub async fn change_admin_password(
     node: &Node,
     context: &RequestContext,
@@ -126,7 +126,7 @@ pub async fn change_admin_password(
     hash: String,
     keep_sessions: bool,
 ) -> Done {
-    // Were the admin put out of force meanwhile, the session would be over in any case.
+    // If the admin is deactivated meanwhile, the session is over in any case.
     let session = session.map(|session| (session, admin.epoch + 1));
     let change =
         |streams: &mut Streams| rules::change_admin_password(streams, admin.id, session, &former, &hash, keep_sessions);

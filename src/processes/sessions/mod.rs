@@ -1,4 +1,4 @@
-//! Sessions: opened, given new tokens, moved to another organization, ended.
+//! Sessions: open, refresh, switch to another organization, end.
 
 mod ending;
 mod opening;
@@ -29,30 +29,28 @@ use registrar_projections::{AdminDocument, Direction, Query};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Most sessions of one person that go on at once and were begun in the same way: the oldest ends as another one
-/// begins.
+/// Most concurrent sessions of one person that were begun in the same way: the oldest ends as another one begins.
 ///
 /// A person has a handful of devices; a hundred sessions are those of a script that signs in for every call, or of a
-/// thief. Those that programs open for the person are counted by themselves, so that no program ends what the person
-/// has begun. Programs that identify themselves have no number: there are as many as run at once. Those that begin in
-/// the same moment do not see one another; the next one ends what is too much then.
+/// thief. Sessions that programs open for the person are counted separately, so no program ends a session that the
+/// person has begun. Programs that identify themselves are not limited: they have as many as run at once. Sessions that
+/// begin in the same moment do not see one another; the next one ends the excess.
 pub const LIVE_MAX: u64 = 100;
-/// Most sessions that are ended as another one begins; one, unless several began in the same moment or there was no
-/// number.
+/// Most sessions ended as another one begins; one, unless several began in the same moment or before the limit existed.
 const ENDED_AT_ONCE_MAX: u64 = 16;
 
 /// Sessions of one person that are listed.
 const LISTED_MAX: u64 = 1_000;
 
-/// A session that goes on, with its person.
+/// A valid session with its person.
 pub struct Live {
     /// The session.
     pub session: Arc<SessionDocument>,
-    /// Whose it is.
+    /// The person that the session belongs to.
     pub person: Person,
 }
 
-/// The session, if it goes on.
+/// The session, if it is still valid.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -84,7 +82,7 @@ pub async fn find(
     Ok(person.map(|person| Live { session, person }))
 }
 
-/// The session that a refresh token belongs to, if it goes on.
+/// The session of a refresh token, if it is still valid.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -101,7 +99,7 @@ pub async fn find_by_refresh_token(
     }
 }
 
-/// The sessions of a person that go on, newest first.
+/// The valid sessions of a person, newest first.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -131,8 +129,8 @@ pub async fn of_person(
     Ok(found)
 }
 
-/// The sessions that end as another one begins, which is not among the documents yet. One without a place to act, such
-/// as a member's who has left, is taken for one that goes on.
+/// The sessions to end as another one begins, which is not among the documents yet. A session without a place to act,
+/// such as one of a former member, counts as valid.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -147,7 +145,7 @@ async fn too_many(
     }
     let query = Query::<SessionDocument>::sorted(&BY_CREATION, Direction::Descending)
         .equal(&USER_ID, opening.user_id.to_string())
-        // Keeps the index from going through the person's whole past.
+        // Keeps the index scan from covering the person's whole past.
         .above(&CREATED_AT, time_key(now - bound.life))
         .above(&EXPIRES_AT, time_key(now))
         .above(&UPDATED_AT, time_key(now - bound.idle))
@@ -158,7 +156,7 @@ async fn too_many(
     Ok(found.iter().filter_map(|id| Uuid::try_parse(id).ok()).map(SessionId).collect())
 }
 
-/// Whether another aggregate holds a claim that was to be unique.
+/// Whether another aggregate holds a claim that must be unique.
 pub(crate) fn is_taken(error: &DirectoryError) -> bool {
     matches!(error, DirectoryError::Journal(JournalError::ClaimTaken { .. }))
 }

@@ -1,4 +1,4 @@
-//! Opening a session: the wish, the result and the refusals.
+//! Opening of sessions: the request, the result and the refusals.
 
 use super::{Person, prepare};
 use crate::auth::{Authenticator, SessionTokens};
@@ -18,16 +18,16 @@ pub const ACCESS_SECS: u32 = crate::auth::ACCESS_SECS_MAX;
 /// Default life of a session, in seconds: thirty days.
 pub const SESSION_SECS: u64 = 30 * 24 * 60 * 60;
 
-/// The session that is asked for.
+/// Parameters of a requested session.
 #[derive(Debug, Clone)]
 pub struct Wish {
-    /// How it begins.
+    /// Origin of the session.
     pub origin: Origin,
-    /// Where it acts; where its user acts by default if absent.
+    /// The organization that it acts in; `None` for the user's default one.
     pub organization: Option<OrganizationId>,
     /// Life of its access tokens, in seconds.
     pub access_secs: u32,
-    /// Whether that life outlasts refreshes.
+    /// Whether that life also applies after refreshes.
     pub sticky: bool,
     /// Life of the session, in seconds.
     pub session_secs: u64,
@@ -35,7 +35,7 @@ pub struct Wish {
     pub refreshable: bool,
     /// Further claims of its access token.
     pub additional: BTreeMap<String, Value>,
-    /// The one that acts in it, where it is not its user.
+    /// The acting party, where it is not the user.
     pub by: Option<Opener>,
     /// The organization whose own sign-in opens it.
     pub via: Option<OrganizationId>,
@@ -59,23 +59,23 @@ impl Wish {
     }
 }
 
-/// A session that was opened or given new tokens.
+/// A session that was opened or refreshed.
 pub struct Opened {
-    /// The session.
+    /// Identifier of the session.
     pub id: SessionId,
-    /// Where it acts.
+    /// The organization that it acts in.
     pub organization: Option<OrganizationId>,
-    /// Its tokens.
+    /// Access and id token.
     pub tokens: SessionTokens,
     /// Refresh token, shown this once.
     pub refresh_token: Option<Zeroizing<String>>,
     /// Life of the access token, in seconds.
     pub access_secs: u32,
-    /// Recovery codes of a second factor that was put in force with it, shown this once.
+    /// Recovery codes of a second factor that was enabled with it, shown this once.
     pub recovery_codes: Option<RecoveryCodes>,
 }
 
-/// Why a session does not begin, or does not go to an organization.
+/// Reason why a session is not opened or switched.
 #[derive(Debug, thiserror::Error)]
 pub enum NotOpened {
     /// The organization has a sign-in of its own, at this address.
@@ -87,7 +87,7 @@ pub enum NotOpened {
     /// The user is not a member of the organization.
     #[error("the user is not a member of the organization")]
     NotAMember,
-    /// It could not be found out or recorded.
+    /// A look-up or the commit failed.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
@@ -98,7 +98,7 @@ impl From<JournalError> for NotOpened {
     }
 }
 
-/// Opens a session for a person who was recognised in another way than by signing in.
+/// Opens a session for a person who was authenticated in another way than by signing in.
 ///
 /// # Errors
 /// As [`prepare`] and [`Prepared::commit`].

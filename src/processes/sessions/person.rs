@@ -1,4 +1,4 @@
-//! The people that sessions are of, and the places where their sessions begin.
+//! The people that have sessions, and the places where their sessions begin.
 
 use super::Wish;
 use crate::auth::places::{self, Place};
@@ -12,7 +12,7 @@ use registrar_projections::{AdminDocument, UserDocument};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// The account that a session is of.
+/// The account that a session belongs to.
 #[derive(Debug, Clone)]
 pub enum Person {
     /// A user.
@@ -22,7 +22,7 @@ pub enum Person {
 }
 
 impl Person {
-    /// The identifier that tokens name it by.
+    /// The identifier in tokens.
     #[must_use]
     pub fn id(&self) -> UserId {
         match self {
@@ -31,7 +31,7 @@ impl Person {
         }
     }
 
-    /// The kind of its account.
+    /// The kind of account.
     #[must_use]
     pub fn account(&self) -> Account {
         match self {
@@ -40,7 +40,7 @@ impl Person {
         }
     }
 
-    /// Whether it may do much beyond its own affairs: every ECG admin, and users with a system role.
+    /// Whether the account has wide rights: every ECG admin, and users with a system role.
     #[must_use]
     pub fn is_privileged(&self) -> bool {
         match self {
@@ -62,9 +62,9 @@ impl Person {
         Some(Scope { organization_id, membership })
     }
 
-    /// Where a session begins: in the organization that is wished for, else in the default one, else in the oldest
-    /// membership, each if sessions can act there. Deleted organizations count as none; of retired ones only the person
-    /// without another one is told.
+    /// The place where a session begins: the requested organization, else the default one, else the oldest membership,
+    /// each if sessions can act there. Deleted organizations are skipped; retired ones are reported only to a person
+    /// without another one.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -103,7 +103,7 @@ impl Person {
         }
     }
 
-    /// The circumstances of the person's own acts, beyond those of the request.
+    /// The request context extended to the person's own acts.
     #[must_use]
     pub fn context(
         &self,
@@ -128,19 +128,19 @@ impl Person {
     }
 }
 
-/// Where a session begins.
+/// The place where a session begins.
 pub(in crate::processes) enum Beginning {
     /// In this scope; `None` for a session without an organization.
     At(Option<Scope>),
-    /// At the sign-in of the organization, which is at this address.
+    /// The organization's own sign-in, at this address.
     Elsewhere(String),
     /// All its organizations are retired.
     Retired,
-    /// Nowhere: the person is not a member of the organization that was asked for.
+    /// The person is not a member of the requested organization.
     Nowhere,
 }
 
-/// The origin of a request. Personal; kept only with acts of people whose key can seal it.
+/// The origin of a request. Personal; stored only with acts of people whose key can seal it.
 #[derive(Debug, Clone, Default)]
 pub struct Origins {
     /// Address of the client.

@@ -1,6 +1,6 @@
-//! Changes of a session with the tokens that are answered: signed first, committed then.
+//! Changes of a session with the tokens of the response: signed first, committed then.
 //!
-//! So the answer is known before the commit and can be committed with it. A token of a session that was never opened,
+//! So the response is known before the commit and can be committed with it. A token of a session that was never opened,
 //! or of a switch that never happened, is harmless: the session is looked up on each request, and acts where its
 //! document says.
 
@@ -20,35 +20,35 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// A session with its tokens signed and nothing committed yet.
+/// A session with signed tokens, not committed yet.
 pub struct Prepared {
     opened: Opened,
     change: SessionChange,
 }
 
 impl Prepared {
-    /// The session and tokens that are answered once it is committed.
+    /// The session and tokens to return once it is committed.
     #[must_use]
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
 
-    /// The same, with recovery codes to be answered.
+    /// Adds recovery codes to the result.
     #[must_use]
     pub(in crate::processes) fn giving(mut self, recovery_codes: Option<RecoveryCodes>) -> Self {
         self.opened.recovery_codes = recovery_codes;
         self
     }
 
-    /// The change of the session, to be committed together with whatever else is decided.
+    /// The change of the session, to be committed together with other decisions.
     pub(in crate::processes) fn change(&self) -> &SessionChange {
         &self.change
     }
 
-    /// Commits it.
+    /// Commits the session.
     ///
     /// # Errors
-    /// `Over`, `OtherToken`; the journal's. The tokens are good for nothing then.
+    /// `Over`, `OtherToken`; the journal's. The tokens are useless then.
     pub async fn commit(self, node: &Node, context: &RequestContext) -> Result<Opened, DirectoryError> {
         commit(node, context, |streams| rules::change(streams, &self.change)).await?;
         Ok(self.into_opened())
@@ -60,7 +60,7 @@ impl Prepared {
     }
 }
 
-/// Prepares a session of `person` as wished for.
+/// Prepares a session of `person` by `wish`.
 ///
 /// # Errors
 /// `SignInElsewhere`, `Retired`, `NotAMember` by the organization that it would begin in; `Directory`.
@@ -121,8 +121,7 @@ pub(in crate::processes) async fn prepare_at(
     Ok(Prepared { opened, change: SessionChange { id, command, default_of: None, ended } })
 }
 
-/// Prepares new tokens for a session; with `rotate` another refresh token among them, which ends the one that was
-/// shown.
+/// Prepares new tokens for a session; with `rotate` also another refresh token, which ends the one that was shown.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`; whether the token belongs to the session is decided at the commit.
@@ -143,8 +142,8 @@ pub async fn refresh(
     Ok(Prepared { opened, change })
 }
 
-/// Prepares a session's going to another organization that its user is a member of, with tokens for there: a further
-/// refresh token too, if the session has one.
+/// Prepares a session's switch to another organization of its user, with tokens for it, including a refresh token if
+/// the session has one.
 ///
 /// # Errors
 /// `NotAMember`, `SignInElsewhere`, `Retired`; `Directory` with `Over`.

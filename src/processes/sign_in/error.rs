@@ -11,7 +11,7 @@ use uuid::Uuid;
 /// The reason why a sign-in was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// Wrong name or wrong password; the client is not told which.
+    /// Wrong name or wrong password; the client does not learn which.
     #[error("wrong user name or password")]
     BadCredentials,
     /// The second factor is needed.
@@ -56,7 +56,7 @@ pub enum SignInError {
     /// Documents must be agreed to first.
     #[error("documents must be agreed to first")]
     AgreementsNeeded(Vec<Uuid>),
-    /// One of the documents that are agreed to does not exist.
+    /// A document in the agreements does not exist.
     #[error("there is no such document")]
     NoSuchDocument(Uuid),
     /// Too many failures.
@@ -65,7 +65,7 @@ pub enum SignInError {
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
     Busy(#[from] Busy),
-    /// The new password could not be looked up among stolen ones, where that is required.
+    /// The required look-up of the new password among stolen ones failed.
     #[error("the new password could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
     /// A look-up or the commit failed.
@@ -78,7 +78,7 @@ impl From<NotOpened> for SignInError {
         match error {
             NotOpened::Directory(error) => SignInError::Directory(error),
             NotOpened::Retired => SignInError::OrganizationRetired,
-            // Where a session begins is settled before it is prepared.
+            // The place of a session is settled before it is prepared.
             NotOpened::SignInElsewhere(_) | NotOpened::NotAMember => SignInError::BadCredentials,
         }
     }

@@ -1,9 +1,9 @@
 //! The guards of an attempt to sign in. Their rules are those of [`registrar_aggregates::processes::guards`]; here
 //! their streams are named, loaded and committed, and failures without an event are counted.
 //!
-//! Failures of accounts are events, so that they count on every node and after a restart. A name that nobody has leaves
-//! no event: it is counted on the node, by the same rules, and asks the journal for as much, so that neither the answer
-//! nor the time tells it from others. Failures of a network are counted on the node and put down by the dozen.
+//! Failures of accounts are events, so they count on every node and after a restart. Failures of an unknown name are
+//! counted on the node, by the same rules and with as many journal reads, so that neither the response nor its time
+//! tells it from known names. Failures of a network are counted on the node and recorded by the dozen.
 
 use super::SignInError;
 use crate::auth::network::network;
@@ -22,12 +22,12 @@ use registrar_aggregates::session::guard::{Guard, GuardError, Subject};
 use registrar_aggregates::values::EmailAddress;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Counters that are kept on a node; those that were used longest ago go first.
+/// Most counters on a node; the least recently used are evicted first.
 const COUNTERS_MAX: usize = 100_000;
-/// Failures of a network that are put down together.
+/// Failures of a network that are recorded together.
 const PUT_DOWN: usize = 12;
 
-/// Failures that are counted on this node and in no event.
+/// Failures counted on this node and in no event.
 pub struct Failures(Mutex<Cache<String, Guard>>);
 
 impl Default for Failures {
@@ -60,8 +60,8 @@ impl Failures {
         Ok(())
     }
 
-    /// Refuses a program under whose name too many digests were wrong in a network: as many as of a person's name. They
-    /// are counted on the node, and for that name alone, since programs of one cluster share a network.
+    /// Refuses a program after too many wrong digests under its name in a network: the same limit as for a person's
+    /// name. Failures are counted on the node, and for that name alone, since programs of one cluster share a network.
     ///
     /// # Errors
     /// `Locked`.
@@ -71,11 +71,11 @@ impl Failures {
 
     /// Counts a wrong digest.
     pub fn fail_program(&self, node: &Node, name: &str, origins: &Origins) {
-        // Nothing refuses here.
+        // This check never refuses.
         let _ = self.fail(&program(node, name, origins), Utc::now(), |_| Ok(()));
     }
 
-    /// Takes the failures of a counter away, if they are as many, to be put down.
+    /// Removes at least `at_least` failures from a counter, to be recorded.
     fn take(&self, counter: &str, at_least: usize, now: DateTime<Utc>) -> u32 {
         let mut counters = self.lock();
         let failures = counters.get(counter).map(|guard| guard.failures(now)).unwrap_or_default();
@@ -87,7 +87,7 @@ impl Failures {
     }
 }
 
-/// Counter of a program's name in a network.
+/// Key of the counter for a program's name in a network.
 fn program(node: &Node, name: &str, origins: &Origins) -> String {
     let network = network(origins.ip_address.as_deref().unwrap_or_default());
     hex(&node.vault.digest("sign-in-guard", &[b"program", name.as_bytes(), network.as_bytes()]))
@@ -95,16 +95,16 @@ fn program(node: &Node, name: &str, origins: &Origins) -> String {
 
 /// The guards of one attempt.
 pub(super) struct Guards {
-    /// Whether there is an account, whose failures are events.
+    /// Whether the account exists, so that its failures are events.
     account: bool,
     pub(super) counters: Counters,
 }
 
-/// The owner of the name that an attempt gives.
+/// The owner of the name in an attempt.
 pub(super) enum Who<'w> {
-    /// An account, whichever of its names was given.
+    /// An account, found by any of its names.
     Account(&'w str),
-    /// No account has the name that was given.
+    /// A name without an account.
     Unknown(&'w str),
 }
 
@@ -117,7 +117,7 @@ impl Guards {
         let network = network(origins.ip_address.as_deref().unwrap_or_default());
         let (account, name) = match who {
             Who::Account(id) => (true, (*id).to_owned()),
-            // Spellings of one name are one name.
+            // All spellings of a name share one counter.
             Who::Unknown(name) => {
                 let name = name.trim();
                 (false, EmailAddress::parse(name).map_or_else(|_| name.to_owned(), |email| email.comparable()))
@@ -132,7 +132,7 @@ impl Guards {
         Guards { account, counters }
     }
 
-    /// Whether a sign-in may be tried, or have been tried: failures that were counted meanwhile count before it.
+    /// Refuses before or after an attempt: failures counted meanwhile count before it.
     pub(super) async fn check(&self, node: &Node, failures: &Failures, now: DateTime<Utc>) -> Result<(), SignInError> {
         let Counters { name, pair, network } = &self.counters;
         let recorded = futures::try_join!(state(node, name), state(node, pair), state(node, network))?;

@@ -1,5 +1,5 @@
-//! Signing in: name and password, the second factor, documents to be agreed to, and the guard that counts failures.
-//! Whoever fails learns the same, in the same time, whether there is such a name or not.
+//! Sign-in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. A
+//! failed attempt gets the same answer in the same time, whether the name exists or not.
 
 mod error;
 mod guards;
@@ -39,29 +39,29 @@ pub struct Credentials {
     pub username: String,
     /// Password.
     pub password: Zeroizing<String>,
-    /// The password from now on, for an account that must set another one.
+    /// The replacement password, for an account that must set another one.
     pub new_password: Option<Zeroizing<String>>,
     /// Code of the second factor.
     pub code: Option<String>,
-    /// The way to a second factor, for an account that must set one up.
+    /// The step of setting up a second factor, for an account that must.
     pub set_up: Option<SetUp>,
-    /// Documents that are agreed to with this.
+    /// Documents agreed to in this request.
     pub agreements: BTreeSet<Uuid>,
-    /// Whether the client has a person before it who can be asked to agree to documents.
+    /// Whether the client can ask its user to agree to documents.
     pub interactive: bool,
 }
 
-/// Setting up a second factor before the first session.
+/// Set-up of a second factor before the first session.
 pub enum SetUp {
-    /// Asks for the secret that a device needs.
+    /// Requests the secret for a device.
     Begin,
-    /// Shows two codes of the device, one step after the other.
+    /// Shows two codes of the device, of consecutive steps.
     Finish([String; 2]),
 }
 
 /// The result of an attempt to sign in.
 pub enum SignedIn {
-    /// A second factor must be set up first, with this.
+    /// A second factor must be set up first, with this data.
     SetUp(Provisioning),
     /// A session was opened.
     Here(Box<(Opened, Person)>),
@@ -69,7 +69,7 @@ pub enum SignedIn {
     Elsewhere(String),
 }
 
-/// Answer that is given once it is committed.
+/// The answer, before it is committed.
 pub enum Prospect<'p> {
     /// A session of a person.
     Here(&'p Opened, &'p Person),
@@ -87,17 +87,17 @@ pub struct Desk<'a> {
     pub authenticator: &'a Authenticator,
     /// Documents that must be agreed to.
     pub documents: &'a ServiceDocuments,
-    /// Failures that are counted on this node.
+    /// Failures counted on this node.
     pub failures: &'a Failures,
-    /// Knows stolen passwords.
+    /// Look-up of stolen passwords.
     pub pwned: Option<&'a Pwned>,
     /// Accounts whose sign-in needs a second factor.
     pub required: Requirement,
 }
 
 impl Desk<'_> {
-    /// Signs a person in. `before` is shown the answer before the commit, so that the answer can be
-    /// committed with it.
+    /// Signs a person in. `before` is called with the answer before the commit, so that the answer can be committed
+    /// with it.
     ///
     /// # Errors
     /// [`SignInError`]. A failure is counted, nothing else is stored.
@@ -169,7 +169,7 @@ impl Desk<'_> {
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
         let agreements = self.agreements(&person, &credentials).map_err(told)?;
-        // Failures that were counted while the password was compared count before it.
+        // Failures counted while the password was compared count before it.
         self.check(&guards, Utc::now()).await?;
         let (person, renewal) = match (new_password, hash) {
             (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(told)?,
@@ -190,11 +190,11 @@ impl Desk<'_> {
         };
         match commit(self.node, &own, |streams| rules::sign_in(streams, &sign_in)).await {
             Ok(_) => {}
-            // Another request used the same code in the same moment.
+            // Lost race: another request used the same code.
             Err(DirectoryError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
                 return Err(self.failed(context, &guards, SignInError::BadCode).await);
             }
-            // Another request set another password in the same moment.
+            // Lost race: another request set another password.
             Err(DirectoryError::Refused(Refusal::User(UserError::OtherPassword))) => {
                 return Err(SignInError::BadCredentials);
             }
@@ -212,8 +212,8 @@ impl Desk<'_> {
         Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
     }
 
-    /// A fresh secret for a device. Each takes the place of the one before: what was shown to somebody else who knows
-    /// the password is good for nothing.
+    /// Creates a new secret for a device. Each replaces the one before: a secret shown to another party who knows the
+    /// password becomes useless.
     async fn begin_set_up(
         &self,
         context: &RequestContext,
@@ -229,7 +229,7 @@ impl Desk<'_> {
         Ok(provisioning)
     }
 
-    /// The command that puts the pending factor in force, if the codes are right, with its recovery codes.
+    /// The command that enables the pending factor, if the codes are right, with its recovery codes.
     async fn finish_set_up(
         &self,
         person: &Person,
@@ -256,7 +256,7 @@ impl Desk<'_> {
         guard.check(self.node).await?;
         let (hash, _) = self.password_of(person).await?;
         let right = self.passwords.verify(password, hash.clone()).await?;
-        // Guesses that were counted while this one was compared count before it.
+        // Guesses counted while this one was compared count before it.
         guard.check(self.node).await?;
         if right {
             return Ok(hash);
@@ -281,7 +281,7 @@ impl Desk<'_> {
         }
     }
 
-    /// The hash of a password, and until when it is good.
+    /// The hash of a password and its expiry.
     async fn password_of(&self, person: &Person) -> JournalResult<(Option<String>, Option<DateTime<Utc>>)> {
         match person {
             Person::User(user) => {
@@ -308,7 +308,7 @@ impl Desk<'_> {
         Ok(usage.map_or(Factor::Wrong, |usage| Factor::Used(enabled.id, usage)))
     }
 
-    /// Documents that are agreed to with this sign-in, if nothing is missing then.
+    /// Documents agreed to with this sign-in, if they complete the required ones.
     fn agreements(&self, person: &Person, credentials: &Credentials) -> Result<BTreeSet<Uuid>, SignInError> {
         let Person::User(user) = person else { return Ok(BTreeSet::new()) };
         if let Some(unknown) = credentials.agreements.iter().find(|id| !self.documents.has(**id)) {
@@ -322,7 +322,7 @@ impl Desk<'_> {
     }
 }
 
-/// The refusal, after a line of the security log about it.
+/// Returns the refusal, after a line about it in the security log.
 fn told(guards: &Guards, error: SignInError) -> SignInError {
     let reason = match &error {
         // An outage is not a refusal.

@@ -26,7 +26,7 @@ pub async fn person_named(node: &Node, username: &str) -> JournalResult<Option<P
     Ok(user_by_sign_in_name(node, username).await?.map(Person::User))
 }
 
-/// The account with an identifier, whichever kind it is.
+/// The account with an identifier, of either kind.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

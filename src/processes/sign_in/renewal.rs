@@ -1,4 +1,4 @@
-//! Signing in with a password that support has set: it is good once, for setting another one.
+//! Sign-in with a password set by support: it is good once, for setting another one.
 
 use super::{Credentials, Desk, SignInError, check_state};
 use crate::processes::passwords::{self, Rules};
@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// Life of a password that support has set, in hours.
 pub const SET_PASSWORD_HOURS: i64 = 24;
 
-/// A password that takes the place of another one.
+/// The replacement of a password.
 pub(super) struct Renewal {
     former: String,
     hash: String,
@@ -24,8 +24,8 @@ impl Renewal {
     }
 }
 
-/// The new password of an account that must set one; none of an account that need not. Told only to those who know the
-/// present one.
+/// The new password of an account that must set one; `None` for other accounts. Called only after the present password
+/// was shown.
 ///
 /// # Errors
 /// Those of [`check_state`]; `ResetOverdue`, `SamePassword`, `ResetNotNeeded`.
@@ -71,7 +71,7 @@ impl Desk<'_> {
         former: String,
         new: Zeroizing<String>,
     ) -> Result<(Person, Option<Renewal>), SignInError> {
-        // Admins are helped by no one.
+        // Only passwords of users are renewed here.
         let Person::User(mut user) = person else { return Ok((person, None)) };
         let hash = passwords::accept(self.passwords, self.pwned, new, Rules::from(&user.profile)).await?;
         let profile = &mut Arc::make_mut(&mut user).profile;
@@ -90,7 +90,7 @@ mod tests {
         let now = Utc::now();
         let set = |hours| Some(now - TimeDelta::hours(hours));
         assert!(!counts_no_longer(set(24), now) && counts_no_longer(set(25), now));
-        // Of the time before this was written down nothing is known.
+        // Passwords set by former releases have no recorded time.
         assert!(!counts_no_longer(None, now));
         // A clock that is behind takes nothing away.
         assert!(!counts_no_longer(set(-1), now));

@@ -1,4 +1,4 @@
-//! Events as the outside world gets them: CloudEvents 1.0 in JSON, alike on NATS and over SSE.
+//! Published form of events: CloudEvents 1.0 in JSON, the same on NATS and over SSE.
 //!
 //! The envelope is written by serde rather than by the CloudEvents SDK: the SDK wants the payload parsed, keeps
 //! extension attributes in a map without order, so that the same event would not give the same bytes twice, and brings
@@ -18,25 +18,25 @@ use std::sync::Arc;
 
 /// `source` of every event.
 pub const SOURCE: &str = "registrar";
-/// Stands before the name of the event in `type`, e.g. `registrar.admin.registered`.
+/// Prefix of the event name in `type`, e.g. `registrar.admin.registered`.
 pub const TYPE_PREFIX: &str = "registrar.";
-/// Stands before aggregate, id and word of the event in the NATS subject.
+/// Prefix of aggregate, id and event word in the NATS subject.
 pub const SUBJECT_PREFIX: &str = "registrar.events";
-/// Stands where a personal or secret value is withheld.
+/// Placeholder for a withheld personal or secret value.
 pub const REDACTED: &str = "[redacted]";
 
-/// What becomes of the personal values of an event that leaves the house.
+/// Treatment of personal values in published events.
 #[derive(Clone)]
 pub enum PersonalValues {
-    /// Each reads [`REDACTED`], and so do secrets. No key is needed, so that nothing can be told by mistake, and the
+    /// Each reads [`REDACTED`], and so do secrets. No key is needed, so no value can be revealed by mistake, and the
     /// payload keeps the shape that it was stored in.
     Redacted,
-    /// Opened with the keys of this vault, in today's shape. Secrets read `***` and those of erased persons
+    /// Decrypted with the keys of this vault, in today's shape. Secrets read `***` and values of erased people
     /// `[erased]`.
     Clear(Arc<Vault>),
 }
 
-/// An event on its way out.
+/// An event in its published form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudEvent {
     /// Place in the order of all events; `id` of the CloudEvent.
@@ -51,8 +51,7 @@ pub struct CloudEvent {
     pub json: String,
 }
 
-/// What tells an event from every other one, told by an envelope that was published once. It does not depend on what
-/// becomes of personal values.
+/// Identity of an event, also readable from its published envelope. Independent of the treatment of personal values.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Identity {
     /// `id`: the position as text.
@@ -65,13 +64,13 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads an envelope; `None` for what Registrar did not write.
+    /// Parses an envelope; `None` if Registrar did not write it.
     #[must_use]
     pub fn of_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok().filter(|identity: &Identity| identity.source == SOURCE)
     }
 
-    /// That of an event of the journal.
+    /// The identity of a journal event.
     #[must_use]
     pub fn of(event: &StoredEvent) -> Self {
         Identity {
@@ -85,12 +84,12 @@ impl Identity {
 }
 
 impl PersonalValues {
-    /// The events as they leave the house, in order, up to the first that cannot: it must not hold back those before
-    /// it, and nothing may pass it.
+    /// The published form of the events, in order, up to the first that fails: it must not hold back those before it,
+    /// and no later event may overtake it.
     ///
     /// # Errors
-    /// `Corrupt` if the first event is not what the journal writes or, in the clear, one that this release does not
-    /// know; `Unavailable` if keys cannot be fetched.
+    /// `Corrupt` if the first event is not in the journal's form or, in the clear, is unknown to this release;
+    /// `Unavailable` if keys cannot be fetched.
     pub async fn render(&self, events: &[StoredEvent]) -> JournalResult<Vec<CloudEvent>> {
         match self {
             PersonalValues::Redacted => up_to_error(events.iter().map(|event| envelope(event, &redacted(event)?))),
@@ -119,7 +118,7 @@ fn up_to_error(events: impl Iterator<Item = JournalResult<CloudEvent>>) -> Journ
     Ok(rendered)
 }
 
-/// Names the position and never a value: what does not fit may be personal.
+/// Names the position and never a value, since an unreadable value may be personal.
 fn unreadable(event: &StoredEvent) -> JournalError {
     JournalError::corrupt(format!(
         "event at position {} cannot be published: it does not have its shape",
@@ -127,7 +126,7 @@ fn unreadable(event: &StoredEvent) -> JournalError {
     ))
 }
 
-/// The payload without what is personal: what is sealed, and what an earlier release did not seal yet.
+/// The payload without personal values: sealed ones, and those that an earlier release did not seal yet.
 fn redacted(event: &StoredEvent) -> JournalResult<Cow<'_, str>> {
     let disclosure = DomainEvent::disclosure_of(&event.event_type);
     if disclosure.is_some_and(Disclosure::is_all) {
@@ -140,12 +139,12 @@ fn redacted(event: &StoredEvent) -> JournalResult<Cow<'_, str>> {
         return Ok(Cow::Borrowed(&event.payload));
     }
     personal::replace(&mut payload, &personal, REDACTED);
-    // A type that this release does not know has marks alone.
+    // An event type unknown to this release has marks alone.
     redact_marks(&mut payload);
     serde_json::to_string(&payload).map(Cow::Owned).map_err(JournalError::corrupt)
 }
 
-/// The payload with everything in it that may ever be shown.
+/// The payload with all values that may ever be shown.
 fn in_clear(event: &DomainEvent) -> JournalResult<String> {
     let mut payload = event.to_payload().map_err(JournalError::corrupt)?;
     personal::replace(&mut payload, event.secret_fields(), personal::SECRET);
@@ -182,7 +181,7 @@ struct Envelope<'a> {
     data: &'a RawValue,
 }
 
-/// The part of the metadata that is published. Names, addresses and what the caller wrote are not.
+/// The published part of the metadata. Names, addresses and texts of the caller are withheld.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Circumstances<'a> {
@@ -245,8 +244,8 @@ fn nats_subject(event: &StoredEvent) -> String {
     )
 }
 
-/// `text` as one token of a NATS subject. Whatever could part or widen a subject is percent-encoded, so that different
-/// texts stay different; today's ids and names pass unchanged.
+/// `text` as one token of a NATS subject. Characters that could split or widen a subject are percent-encoded, so
+/// different texts stay different; today's ids and names pass unchanged.
 fn token(text: &str) -> Cow<'_, str> {
     let safe = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     if !text.is_empty() && text.as_bytes().iter().all(safe) {

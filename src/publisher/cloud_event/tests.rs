@@ -96,7 +96,7 @@ async fn what_an_earlier_release_left_in_the_clear_reads_redacted() {
     let (_, json) = rendered(of("user-checkin.recorded", &payload)).await;
     assert_eq!(json["data"]["model"], REDACTED);
     assert_eq!((&json["data"]["userId"], &json["data"]["source"]), (&json!("u"), &json!("ios")));
-    // Organizations have nothing personal, and their events stay as they are, byte for byte.
+    // Organizations have no personal values, and their events stay as they are, byte for byte.
     let payload = json!({"type": "organization.renamed", "name": "Ada's"});
     let (event, _) = rendered(of("organization.renamed", &payload)).await;
     assert!(event.json.contains(&payload.to_string()), "{}", event.json);
