@@ -1,4 +1,4 @@
-//! Reading files line by line, and the events that lines are.
+//! Line-by-line file reading, and parsing of lines into events.
 
 use crate::journal::StoredEvent;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -9,23 +9,23 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// No line of an export is longer: a command's body has a limit far below it.
+/// Longest line of an export; a command's body has a limit far below it.
 const LINE_MAX: u64 = 64 << 20;
 
-/// Why there is no next line.
+/// Why the next line cannot be read.
 #[derive(Debug)]
 pub(crate) enum LineError {
     /// The file cannot be read.
     File(io::Error),
-    /// The line is no text.
+    /// The line is not UTF-8 text.
     NoText,
     /// The file ends in the middle of the line.
     HalfWritten,
 }
 
-/// The lines of a file, each whole.
+/// Reader of a file's complete lines.
 pub(crate) struct Lines {
-    /// Of which file.
+    /// File that is read.
     pub(crate) path: PathBuf,
     /// Number of the last line.
     pub(crate) number: u64,
@@ -38,7 +38,7 @@ impl Lines {
         Ok(Lines { path: path.to_owned(), number: 0, reader })
     }
 
-    /// The next line, without its end; `None` behind the last.
+    /// The next line, without its line break; `None` at the end of the file.
     pub(crate) fn next(&mut self) -> Result<Option<String>, LineError> {
         let mut line = Vec::new();
         let read = io::Read::take(&mut self.reader, LINE_MAX).read_until(b'\n', &mut line);
@@ -72,7 +72,7 @@ struct Line<'l> {
     sequence: u64,
 }
 
-/// The event that a line of an NDJSON export is, if it is one.
+/// Parses a line of an NDJSON export; `None` if it is not an event.
 pub(crate) fn event(line: &str) -> Option<StoredEvent> {
     let line: Line<'_> = serde_json::from_str(line).ok()?;
     Some(StoredEvent {

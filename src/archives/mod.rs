@@ -1,5 +1,5 @@
-//! Reading archives: events that are no longer in the database, out of the files they went to. Each is compared with the
-//! leaf hash that the database keeps, so that a file is believed no more than the database is.
+//! Reading archives: events that left the database are read from files. Each is compared with the leaf hash that the
+//! database keeps, so a file is trusted no more than the database.
 
 pub(crate) mod lines;
 
@@ -14,35 +14,35 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Why history cannot be read. Reads as what to do.
+/// Why history cannot be read. The message tells the operator how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
-    /// No file is where it may be.
+    /// The file was not found in any of its possible places.
     #[error(
         "the archive of the events {first} to {last} is missing: there is no {looked}\nPut it back, or name the folder it is in with --archives or REGISTRAR_ARCHIVES."
     )]
     Missing {
-        /// First position in it.
+        /// First position in the archive.
         first: u64,
-        /// Last position in it.
+        /// Last position in the archive.
         last: u64,
-        /// Where it was looked for.
+        /// Paths that were tried.
         looked: String,
     },
     /// The file cannot be read.
     #[error("the archive {} cannot be read: {source}", path.display())]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         source: io::Error,
     },
-    /// An event in it is not what was archived.
+    /// An event differs from the archived one.
     #[error(
         "the archive {} was altered: the event at position {position} is not the one that was stored there\nUse the file as it was archived.", path.display()
     )]
     Altered {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Position of the event.
         position: u64,
@@ -52,9 +52,9 @@ pub enum HistoryError {
         "the archive {} is not whole: the event at position {position} is missing\nUse the file as it was archived.", path.display()
     )]
     Short {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// First position that is not in it.
+        /// First position missing from the file.
         position: u64,
     },
     /// The database failed.
@@ -62,38 +62,37 @@ pub enum HistoryError {
     Journal(#[from] JournalError),
 }
 
-/// All events of a journal from the first on: those that were archived out of their files, the others out of the
-/// database. For one reader, who reads on and on.
+/// All events of a journal from the first on: archived ones from their files, the rest from the database. Made for one
+/// sequential reader.
 pub struct History {
     journal: Journal,
     raw: Arc<dyn RawJournal>,
     leaves: Tree,
-    /// Where else the files are looked for.
+    /// Additional folder to search for the files.
     folder: Option<PathBuf>,
     open: Option<Open>,
     ahead: Option<Ahead>,
 }
 
-/// Events that one scan of the database brings: what is read in one go ends soon, so that nothing old must be kept for
-/// it.
+/// Events of one database scan: short scans end soon, so the database need not keep old row versions for them.
 const SCAN_MAX: u64 = 20_000;
-/// Fewer are read as a page: a scan takes a connection of its own.
+/// Minimum for a scan; shorter ranges are read as a page, since a scan takes a connection of its own.
 const SCAN_MIN: u64 = 1_000;
-/// Pages of a scan that wait for their reader.
+/// Pages of a scan buffered ahead of the reader.
 const PAGES_AHEAD: usize = 4;
 
-/// Events that are read while those before them are at work.
+/// Read-ahead: events fetched while earlier ones are processed.
 struct Ahead {
     pages: mpsc::Receiver<Vec<StoredEvent>>,
-    /// Events that have come and were not asked for yet.
+    /// Events that were fetched and not yet returned.
     left: VecDeque<StoredEvent>,
-    /// Position of the last event that was handed out.
+    /// Position of the last event that was returned.
     at: u64,
     until: u64,
 }
 
 impl Ahead {
-    /// Up to `limit` events, as far as they come without a gap and are readable; fewer only at the end of the scan.
+    /// Up to `limit` events, as far as they arrive without a gap and are readable; fewer only at the end of the scan.
     async fn read(&mut self, limit: usize) -> Vec<StoredEvent> {
         while self.left.len() < limit
             && let Some(page) = self.pages.recv().await
@@ -122,7 +121,7 @@ impl History {
         }
     }
 
-    /// Position up to which events come out of files.
+    /// Position up to which events are read from files.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -130,8 +129,8 @@ impl History {
         self.journal.archived_until().await
     }
 
-    /// Up to `limit` events after position `after`, in order, without gaps; none at the end of the journal. There may be
-    /// fewer of them than there are: a page ends where a file does.
+    /// Up to `limit` events after position `after`, in order, without gaps; empty at the end of the journal. A page may
+    /// be short, since it ends where a file does.
     ///
     /// # Errors
     /// [`HistoryError`].
@@ -145,8 +144,8 @@ impl History {
         }
     }
 
-    /// As [`History::read`], for one who reads all events up to `until`, which must be no later than the journal's end:
-    /// the database sends those that follow meanwhile.
+    /// As [`History::read`], for sequential readers of all events up to `until`, which must not be beyond the journal's
+    /// end: the database sends the following events ahead.
     ///
     /// # Errors
     /// [`HistoryError`].
@@ -156,7 +155,7 @@ impl History {
             if until.saturating_sub(after) >= SCAN_MIN && after >= self.archived_until().await? {
                 let (to, (pages, receiver)) = (until.min(after + SCAN_MAX), mpsc::channel(PAGES_AHEAD));
                 let raw = Arc::clone(&self.raw);
-                // What goes wrong with it shows as events that do not come.
+                // A failed scan shows as missing events.
                 tokio::spawn(async move { raw.scan(after, to, pages).await });
                 self.ahead = Some(Ahead { pages: receiver, left: VecDeque::new(), at: after, until: to });
             }
@@ -168,7 +167,7 @@ impl History {
             }
             self.ahead = None;
         }
-        // Archived just now, or lost: the journal says which.
+        // Archived just now, or lost: the journal tells the difference.
         self.read(after, limit.min(usize::try_from(until.saturating_sub(after)).unwrap_or(limit))).await
     }
 
@@ -177,7 +176,7 @@ impl History {
             Some(open) => open,
             None => self.open(after).await?,
         };
-        // Files are read where nobody else waits.
+        // Files are read on a blocking thread, so no other task waits.
         let read = tokio::task::spawn_blocking(move || open.read(after, limit).map(|events| (open, events)));
         let (open, events) = read.await.map_err(JournalError::corrupt)??;
         let leaves = self.leaves.leaves(after..after + events.len() as u64).await?;
@@ -208,7 +207,7 @@ impl History {
     }
 }
 
-/// Where an archive that was written to `file` may be.
+/// Candidate paths of an archive that was written to `file`.
 fn places(file: &str, folder: Option<&Path>) -> Vec<PathBuf> {
     let written = PathBuf::from(file);
     let moved = folder.zip(written.file_name()).map(|(folder, name)| folder.join(name));
@@ -216,11 +215,11 @@ fn places(file: &str, folder: Option<&Path>) -> Vec<PathBuf> {
     std::iter::once(written).chain(moved).collect()
 }
 
-/// An archive that is being read: a line for each position, in order.
+/// An archive being read: one line for each position, in order.
 struct Open {
     archive: Archive,
     lines: Lines,
-    /// Position of the last line that was read.
+    /// Position of the last line read.
     at: u64,
 }
 
@@ -237,7 +236,7 @@ impl Open {
         (0..left.min(limit)).map(|_| self.event()).collect()
     }
 
-    /// The next event, which is at least what its own line says.
+    /// The next event, checked against the position and the leaf hash in its own line.
     fn event(&mut self) -> Result<StoredEvent, HistoryError> {
         let line = self.line()?;
         lines::event(&line)

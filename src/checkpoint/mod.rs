@@ -1,5 +1,5 @@
-//! Checkpoints: what the journal commits to, in a form that others can hold it to. A checkpoint is a signed note (C2SP
-//! signed-note) with the origin, the tree's size and its root hash (C2SP tlog-checkpoint).
+//! Checkpoints: the journal's commitments, in a form that third parties can verify later. A checkpoint is a signed note
+//! (C2SP signed-note) with the origin, the tree's size and its root hash (C2SP tlog-checkpoint).
 
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// Stands for Ed25519 in key ids and verifier keys.
+/// Algorithm byte of Ed25519 in key ids and verifier keys.
 const ED25519: u8 = 1;
 
-/// What a checkpoint says.
+/// Contents of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
     /// Name of the journal.
@@ -29,18 +29,18 @@ pub struct Checkpoint {
 /// Why a note is not a checkpoint of this journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// Not a signed note with a checkpoint in it.
+    /// Not a signed note that contains a checkpoint.
     #[error("it is not a signed checkpoint")]
     Malformed,
-    /// Signed by others only.
+    /// Signed by other keys only.
     #[error("it is not signed by the key of this journal")]
     OtherKey,
-    /// Not what was signed.
+    /// The signature does not match the text.
     #[error("its signature is wrong")]
     WrongSignature,
 }
 
-/// The public half of a journal's key, as others verify with it.
+/// The public half of a journal's key, for verification by third parties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteVerifier {
     name: String,
@@ -51,7 +51,7 @@ impl NoteVerifier {
     /// The verifier of a stored key.
     ///
     /// # Errors
-    /// `Corrupt` if what is stored is no key.
+    /// `Corrupt` if the stored bytes are not a key.
     pub fn of(key: &NoteKey) -> JournalResult<Self> {
         let broken = || JournalError::corrupt("the stored checkpoint key is not an Ed25519 key");
         let bytes = BASE64.decode(&key.public_key).map_err(|_| broken())?;
@@ -59,7 +59,7 @@ impl NoteVerifier {
         Ok(NoteVerifier { name: key.name.clone(), key: verifying })
     }
 
-    /// Reads `name+hexid+base64`; `None` if it is not one.
+    /// Parses `name+hexid+base64`; `None` if the text has another form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (name, rest) = text.split_once('+')?;
@@ -88,7 +88,7 @@ impl NoteVerifier {
         format!("{}+{:08x}+{}", self.name, u32::from_be_bytes(self.id()), BASE64.encode(self.typed_key()))
     }
 
-    /// Reads a note and checks that this key signed it. Signatures of others are passed over.
+    /// Parses a note and checks that this key signed it. Signatures of other keys are ignored.
     ///
     /// # Errors
     /// [`NoteError`].
@@ -117,7 +117,7 @@ impl NoteVerifier {
 }
 
 impl Checkpoint {
-    /// What a tree comes to.
+    /// The checkpoint of a tree.
     #[must_use]
     pub fn of(origin: &str, tree: &Frontier) -> Self {
         Checkpoint { origin: origin.to_owned(), size: tree.size(), root: tree.root() }
@@ -128,7 +128,7 @@ impl Checkpoint {
         format!("{}\n{}\n{}\n", self.origin, self.size, BASE64.encode(self.root))
     }
 
-    /// Reads the text of a checkpoint. Extension lines are passed over.
+    /// Parses the text of a checkpoint. Extension lines are ignored.
     fn parse(body: &str) -> Option<Self> {
         let mut lines = body.lines();
         let (origin, size, root) = (lines.next()?, lines.next()?, lines.next()?);
@@ -138,7 +138,7 @@ impl Checkpoint {
         plain.then_some(Checkpoint { origin: origin.to_owned(), size: size.parse().ok()?, root })
     }
 
-    /// The checkpoint of a note, whoever signed it.
+    /// The checkpoint of a note; signatures are not verified.
     ///
     /// # Errors
     /// `Malformed`.
@@ -148,7 +148,7 @@ impl Checkpoint {
     }
 }
 
-/// The key of the journal, ready to sign.
+/// The private key of the journal, ready to sign.
 pub struct NoteSigner {
     verifier: NoteVerifier,
     key: SigningKey,
@@ -177,10 +177,11 @@ impl NoteSigner {
     }
 }
 
-/// The signer of a node's journal, with its key made if there is none yet. Nodes that ask at once end up with one key.
+/// The signer of a node's journal; creates the key if it does not exist. Concurrent calls of several nodes end up with
+/// one key.
 ///
-/// The journal is known by a random name: a name out of its address would have to change with it, and then nobody
-/// could hold it to what it signed before.
+/// The journal's name is random: a name made from its address would change with the address, and earlier signed
+/// checkpoints could then no longer be held against the journal.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
@@ -204,7 +205,7 @@ pub async fn signer(node: &Node) -> JournalResult<NoteSigner> {
     NoteSigner::of(&self::key(node).await?.ok_or_else(|| JournalError::corrupt("the checkpoint key is missing"))?)
 }
 
-/// The key of a node's journal, if it was made.
+/// The key of a node's journal, if it exists.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.

@@ -10,7 +10,7 @@ use registrar_projections::{AnyDocument, CollectionId, DocumentKey, FoldError, P
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Documents kept between pages; beyond it all are dropped and read again as needed.
+/// Documents cached between pages; beyond this number all are dropped and read again as needed.
 const KEPT_DOCUMENTS: usize = 50_000;
 
 /// Why events could not be folded.
@@ -19,9 +19,9 @@ pub(super) enum FolderError {
     /// An event that today's projections cannot fold.
     #[error("the event at position {position} cannot be folded: {reason}")]
     NotFoldable {
-        /// Its position.
+        /// Position of the event.
         position: u64,
-        /// Why not.
+        /// Cause.
         reason: String,
     },
     /// Archived events cannot be read.
@@ -39,11 +39,11 @@ pub(super) struct Folder {
     /// The generation that the documents belong to.
     pub(super) generation: u64,
     memory: Memory,
-    /// Position up to which it has folded.
+    /// Position of the last folded event.
     pub(super) at: u64,
 }
 
-/// Documents that need not be read from the store.
+/// Documents cached between pages.
 #[derive(Default)]
 struct Memory {
     kept: HashMap<DocumentKey, Arc<AnyDocument>>,
@@ -51,22 +51,22 @@ struct Memory {
     unwritten: VecDeque<(u64, Arc<WorkingSet>)>,
 }
 
-/// A page that is folded, and has to be written.
+/// A folded page, to be written.
 pub(super) struct Folded {
     documents: Arc<WorkingSet>,
-    /// Everyone whose key seals something of it.
+    /// Persons whose keys seal parts of the page.
     subjects: HashSet<String>,
-    /// Position of the last event in it.
+    /// Position of the page's last event.
     pub(super) until: u64,
 }
 
 impl Folder {
-    /// A folder that goes on after position `at`.
+    /// A folder that continues after position `at`.
     pub(super) fn new(vault: Arc<Vault>, projections: &'static [Projection], generation: u64, at: u64) -> Self {
         Folder { vault, projections, generation, memory: Memory::default(), at }
     }
 
-    /// Folds a page that follows the last one and answers what has to be written before the next one is folded.
+    /// Folds a page that follows the last one. The result must be written before the next page is folded.
     pub(super) async fn fold(
         &mut self,
         writer: &mut dyn JournalWriter,
@@ -79,7 +79,7 @@ impl Folder {
         Ok(rows)
     }
 
-    /// Folds a page that follows the last one, when all that was folded up to position `written` is in the store.
+    /// Folds a page that follows the last one, when the store has everything folded up to position `written`.
     pub(super) async fn fold_ahead(
         &mut self,
         reader: &mut dyn JournalWriter,
@@ -105,7 +105,7 @@ impl Folder {
                 for id in ids {
                     let body = bodies.remove(&id);
                     let document = body.map(|body| parse_document(&vault, collection, &body)).transpose()?;
-                    // What is not in the store may come to be in this very page; the fold then inserts it.
+                    // A document that the store lacks may be created by this page; the fold then inserts it.
                     documents.provide(DocumentKey { collection, id }, document.map(Arc::new));
                 }
             }
@@ -127,7 +127,7 @@ impl Folder {
 }
 
 impl Memory {
-    /// What the folds will look at, as far as it is here, and what of it is not.
+    /// Documents that the folds will read: the cached ones, and the keys of those to fetch.
     fn recall(
         &self,
         projections: &[Projection],
@@ -175,7 +175,7 @@ impl Folded {
     }
 }
 
-/// Reads what is stored of the events that follow one another.
+/// Decodes consecutive stored events.
 pub(super) async fn decode(vault: &Vault, stored: Vec<StoredEvent>) -> Result<Vec<RecordedEvent>, FolderError> {
     let after = stored.first().map_or(0, |event| event.position - 1);
     let parsed = computed(move || codec::parse_all(&stored).map(|parsed| (stored, parsed))).await?;
@@ -187,12 +187,12 @@ pub(super) async fn decode(vault: &Vault, stored: Vec<StoredEvent>) -> Result<Ve
     decoded.await.map_err(|error| unreadable(error, after))
 }
 
-/// What takes long to compute is computed where nobody waits for the thread.
+/// Runs long computations on a blocking thread, so that no other task waits.
 async fn computed<T: Send + 'static>(compute: impl FnOnce() -> T + Send + 'static) -> JournalResult<T> {
     tokio::task::spawn_blocking(compute).await.map_err(JournalError::corrupt)
 }
 
-/// Everyone whose key seals something of these events' documents.
+/// Persons whose keys seal parts of these events' documents.
 fn subjects(events: &[RecordedEvent]) -> HashSet<String> {
     let about = events.iter().filter_map(|event| event.event.subject(&event.aggregate_id));
     let by = events.iter().filter_map(|event| event.metadata.subject().map(str::to_owned));
@@ -203,7 +203,7 @@ fn not_foldable(event: &RecordedEvent, error: &FoldError) -> FolderError {
     FolderError::NotFoldable { position: event.position, reason: error.to_string() }
 }
 
-/// An event that cannot even be read names its position itself; `after` is where the page began.
+/// An unreadable event names its position in the error; `after` is the position before the page.
 fn unreadable(error: JournalError, after: u64) -> FolderError {
     match error {
         JournalError::Corrupt(source) => FolderError::NotFoldable { position: after + 1, reason: source.to_string() },

@@ -1,5 +1,5 @@
-//! Followers: projections that are folded behind the commit. One node leads for each; another takes over when its
-//! leadership ends. Documents and checkpoint are written in one transaction, so nothing is folded twice or passed over.
+//! Followers: projections folded after the commit. One node leads each projection; another takes over when its
+//! leadership ends. Documents and checkpoint are written in one transaction, so no event is folded twice or skipped.
 
 use super::folder::{Folder, FolderError};
 use crate::archives::History;
@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Events folded and written at a time.
+/// Events per page, folded and written together.
 const PAGE: usize = 1_000;
-/// How long a node waits before it asks again whether it may lead, or tries again after a failure.
+/// Delay before a node tries again to lead, or retries after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// How often an idle leader looks whether its generation is still served.
+/// Interval at which an idle leader checks that its generation is still served.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 
-/// Follows the journal with every projection that follows, until `shutdown`.
+/// Follows the journal with every following projection, until `shutdown`.
 pub fn start(node: &Arc<Node>, shutdown: &CancellationToken) {
     for projection in registrar_projections::FOLLOWING {
         let node = Arc::clone(node);
@@ -39,7 +39,7 @@ pub fn start(node: &Arc<Node>, shutdown: &CancellationToken) {
     }
 }
 
-/// Leads for one projection as long as nothing fails and the generation is served.
+/// Leads one projection until an error occurs or the generation is no longer served.
 async fn lead(node: &Node, projection: &'static Projection) -> Result<(), FolderError> {
     let generation = node.status().generation;
     if node.needs_rebuild() {
@@ -70,10 +70,10 @@ async fn lead(node: &Node, projection: &'static Projection) -> Result<(), Folder
     }
 }
 
-/// Waits until a follower has passed `position` in the documents that are served.
+/// Waits until a follower has passed `position` in the served documents.
 ///
 /// # Errors
-/// `Unavailable` if it has not within `timeout`.
+/// `Unavailable` if it has not done so within `timeout`.
 pub async fn wait_for(
     node: &Node,
     projection: &Projection,
@@ -83,7 +83,7 @@ pub async fn wait_for(
     let passed = async {
         let mut writer = node.journal.writer().await?;
         while writer.checkpoint(node.status().generation, projection.name).await? < position {
-            // Another node may lead, so the checkpoint on disk is the one thing to look at.
+            // Another node may lead, so only the checkpoint on disk counts.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())

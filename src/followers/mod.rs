@@ -1,5 +1,5 @@
-//! What reads the journal in order from a checkpoint: rebuilds of the documents, the projections that follow behind
-//! the commit, and the leadership by which one of several nodes does it.
+//! Sequential readers of the journal with a checkpoint: rebuilds of the documents, the projections that follow the
+//! commit, and the leadership by which one of several nodes runs them.
 
 mod folder;
 pub mod following;
@@ -17,18 +17,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How far the documents are, for operators.
+/// Progress of the documents, for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// Position of the journal's last event.
     pub head: u64,
     /// All generations of documents.
     pub generations: Vec<Generation>,
-    /// Name and checkpoint of every follower, in the generation that is served.
+    /// Name and checkpoint of every follower, in the served generation.
     pub followers: Vec<(&'static str, u64)>,
 }
 
-/// How far the documents of a node's database are.
+/// Progress of the documents in a node's database.
 ///
 /// # Errors
 /// `Unavailable`.
@@ -42,40 +42,40 @@ pub async fn status(node: &Node) -> JournalResult<Status> {
     Ok(Status { head: head.position, generations: node.read_store.generations().await?, followers })
 }
 
-/// How often a node looks whether its documents are still the ones that are served.
+/// Interval at which a node checks that its documents are still the served ones.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// How long to wait when the tables of former generations could not be dropped.
+/// Delay before dropping the tables of former generations is retried.
 const DROP_AGAIN: Duration = Duration::from_secs(10);
 
-/// Serves documents of this release, for as long as the server runs: those of another node's rebuild are taken over, and
-/// those of an older release are rebuilt. If the node that rebuilds them ends, another one goes on.
+/// Keeps documents of this release in service while the server runs: those of another node's rebuild are taken over,
+/// and those of an older release are rebuilt. If the rebuilding node ends, another one continues.
 ///
-/// What becomes of it is noted on the node, for operators to see; a failure stops the rebuild, not the server. The
-/// documents of a newer release are left alone: this node is the one to be replaced.
+/// The outcome is noted on the node, for operators to see; a failure stops the rebuild, not the server. Documents of a
+/// newer release are left alone: this node is the one to be replaced.
 pub async fn keep_documents(node: Arc<Node>) {
     let mut kept = Kept::default();
     loop {
         if let Err(error) = keep_documents_once(&node, &mut kept).await {
-            // A database that is away is told to those who ask it for something.
+            // Requests report an unavailable database to their callers.
             tracing::debug!(error = &error as &dyn std::error::Error, "the documents were not looked at");
         }
         tokio::time::sleep(LOOK_AROUND).await;
     }
 }
 
-/// Generations of documents, as they were last seen.
+/// Generations of documents, as last seen.
 #[derive(Default)]
 struct Kept {
-    /// The one of which it is known that this node cannot make better documents.
+    /// The generation for which this node is known to be unable to build better documents.
     given_up: Option<u64>,
-    /// The one before which there is none any more.
+    /// The generation before which no other is left.
     alone: Option<u64>,
-    /// When those before it could not be dropped.
+    /// Time of the last failed drop of earlier generations.
     not_dropped: Option<Instant>,
 }
 
 impl Kept {
-    /// Drops what is left of the generations before the one that is served, once a generation.
+    /// Drops the remaining generations before the served one, once for each served generation.
     async fn tidy_up(&mut self, node: &Node, served: u64) {
         let waits = self.not_dropped.is_some_and(|at| at.elapsed() < DROP_AGAIN);
         if self.alone == Some(served) || waits {
@@ -83,7 +83,7 @@ impl Kept {
         }
         match rebuild::tidy_up(node).await {
             Ok(true) => (self.alone, self.not_dropped) = (Some(served), None),
-            // Who rebuilds drops them as well, unless it ends before.
+            // The rebuilding process drops them as well, unless it ends early.
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "tables of former documents are not dropped");
@@ -114,7 +114,7 @@ async fn keep_documents_once(node: &Node, kept: &mut Kept) -> JournalResult<()> 
             node.serve(generation);
             node.note_rebuild(None);
         }
-        // Until it is done, or has ended without.
+        // Until that process has finished or given up.
         Err(error @ RebuildError::Busy) => node.note_rebuild(Some(error.to_string())),
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "the documents are not rebuilt");

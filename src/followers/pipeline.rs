@@ -1,5 +1,5 @@
-//! Folding history fast: one page is read while the one before it is folded, the one before that made into rows and the
-//! one before that written.
+//! Pipelined folding of history: reading, folding, making rows and writing run at once, each on a later page than the
+//! stage behind it.
 
 use super::RebuildError;
 use super::folder::{Folded, Folder, decode};
@@ -14,23 +14,24 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-/// Events in the first page; those that follow are as long as it takes to write them.
+/// Events in the first page; later pages are sized by the time it takes to write them.
 const PAGE: usize = 500;
-/// Events in a page, at least and at most.
+/// Minimum and maximum of events in a page.
 const PAGES: (usize, usize) = (50, 5_000);
 
-/// What the stages tell one another beside the pages.
+/// State that the stages share beside the pages.
 struct Progress {
-    /// Position up to which the documents are in the store.
+    /// Position up to which the store has the documents.
     written: AtomicU64,
-    /// Events that the next page should have.
+    /// Target number of events of the next page.
     page: AtomicUsize,
 }
 
-/// Folds all events up to `head`, and writes the documents into the store that has the generation. `progress` is told after each page.
+/// Folds all events up to `head`, and writes the documents into the store that has the generation. `progress` is called
+/// after each page.
 ///
 /// # Errors
-/// What made a stage end; what is written goes as far as the generation's checkpoint.
+/// The error that ended a stage; the generation's checkpoint tells how far documents are written.
 pub(super) async fn fold_until(
     head: u64,
     node: &Node,
@@ -44,7 +45,7 @@ pub(super) async fn fold_until(
     let stages = Progress { written: AtomicU64::new(folder.at), page: AtomicUsize::new(PAGE) };
     let (vault, generation, after) = (&node.vault, folder.generation, folder.at);
     let ((decoded, to_fold), (folded, to_render), (rendered, to_write)) = (channel(1), channel(1), channel(1));
-    // A stage that fails ends those before it; those behind it go on with what they have, so that it need not be done anew.
+    // A failing stage ends those before it; those behind it finish their pages, so that this work need not be repeated.
     let ended: (_, _, _, Result<(), RebuildError>) = futures::join!(
         read(history, vault, after, head, &stages, decoded),
         fold(folder, &mut *reader, &stages, to_fold, folded),
@@ -61,12 +62,12 @@ pub(super) async fn fold_until(
             Ok(())
         },
     );
-    // What is further behind is about earlier events.
+    // Errors of stages further behind are about earlier events.
     ended.3.and(ended.2).and(ended.1).and(ended.0)
 }
 
 impl Progress {
-    /// Pages become longer or shorter, by a half at most.
+    /// Adjusts the page size, by a half at most.
     fn adapt(&self, took: Duration, wanted: Duration) {
         let page = self.page.load(Ordering::Relaxed);
         let ratio = (wanted.as_secs_f64() / took.as_secs_f64().max(1e-6)).clamp(0.5, 1.5);
@@ -86,7 +87,7 @@ async fn read(
     while at < head {
         let page = history.read_on(at, head, stages.page.load(Ordering::Relaxed)).await?;
         at = page.last().map_or(head, |event| event.position);
-        // Another stage has failed if nobody receives it.
+        // A closed channel means that another stage has failed.
         if decoded.send(decode(vault, page).await?).await.is_err() {
             break;
         }

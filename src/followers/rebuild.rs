@@ -1,7 +1,7 @@
-//! Rebuilding the documents: history is folded into a new generation beside the live one, which goes on serving and
-//! taking writes; when that is done but for what is written meanwhile, what only queries need is indexed; then the head
-//! is locked, the last events are folded and the generations are swapped, in one transaction. A rebuild that was cut off
-//! goes on from its checkpoint.
+//! Rebuilding the documents: history is folded into a new generation beside the live one, which keeps serving and
+//! taking writes. Once only concurrent writes are left, the indexes that only queries need are made; then the head is
+//! locked, the last events are folded and the generations are swapped, in one transaction. An interrupted rebuild
+//! resumes from its checkpoint.
 
 use super::folder::{Folder, FolderError};
 use super::pipeline::fold_until;
@@ -11,27 +11,27 @@ use crate::node::{Node, Store};
 use crate::store::{DocumentStore, Leadership};
 use std::sync::Arc;
 
-/// So few events may be left when the head is locked; more would keep writers waiting.
+/// Most events that may be left when the head is locked; more would keep writers waiting.
 const LAST_EVENTS_MAX: u64 = 500;
 
-/// Why the documents were not rebuilt. The ones that were served are served on.
+/// Why the documents were not rebuilt. The served generation stays in service.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// Another process is at it.
+    /// Another process is rebuilding.
     #[error("another process is rebuilding the documents of this database")]
     Busy,
     /// The served documents were made by a newer release.
     #[error("the documents of this database were made by a newer release of Registrar; use that one")]
     NewerRelease,
-    /// The served documents are not those of this release.
+    /// The served documents were made by another release.
     #[error("the documents of this database are of another release; `registrar projections rebuild` makes new ones")]
     OtherRelease,
     /// An event that today's projections cannot fold.
     #[error("the event at position {position} cannot be folded: {reason}")]
     NotFoldable {
-        /// Its position.
+        /// Position of the event.
         position: u64,
-        /// Why not.
+        /// Cause.
         reason: String,
     },
     /// Archived events cannot be read.
@@ -42,11 +42,11 @@ pub enum RebuildError {
     Journal(#[from] JournalError),
 }
 
-/// Rebuilds the documents and answers the generation that is served from then on. Archived events are read from their
-/// files. `progress` is told how many of how many events are folded.
+/// Rebuilds the documents and returns the generation that is served from then on. Archived events are read from their
+/// files. `progress` receives the number of folded events and the total.
 ///
 /// # Errors
-/// [`RebuildError`]; the generation that was served is served on.
+/// [`RebuildError`]; the former generation stays in service.
 pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<u64, RebuildError> {
     let Some(_leadership) = Leadership::try_take(&node.store, "rebuild").await? else { return Err(RebuildError::Busy) };
     let read_store = &*node.read_store;
@@ -56,20 +56,20 @@ pub async fn rebuild(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Resul
         read_store.fail_generation(generation, *position, reason).await?;
     }
     folded?;
-    // The new one is served, whatever becomes of the others: who keeps documents comes back to them.
+    // The new generation is served even if dropping the others fails: `keep_documents` tries again later.
     if let Err(error) = drop_those(read_store, |_, _| true).await {
         tracing::warn!(error = &error as &dyn std::error::Error, "the tables of former documents are not dropped yet");
     }
     Ok(generation)
 }
 
-/// Drops the tables of generations before the one that is served: what a rebuild has replaced, and what it or those before
-/// it were cut off at. False if another process is rebuilding.
+/// Drops the tables of generations before the served one: those that a rebuild has replaced, and remains of interrupted
+/// rebuilds. False if another process is rebuilding.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub(super) async fn tidy_up(node: &Node) -> JournalResult<bool> {
-    // What comes after the served one is the beginning of a rebuild that may go on.
+    // A generation after the served one is an unfinished rebuild that may be resumed.
     let past = |generation: u64, live: u64| generation < live;
     if not_served(&*node.read_store, past).await?.is_empty() {
         return Ok(true);
@@ -79,7 +79,7 @@ pub(super) async fn tidy_up(node: &Node) -> JournalResult<bool> {
     Ok(true)
 }
 
-/// Drops the tables of generations that are not served, and that `past` chooses by their number and that of the served one.
+/// Drops the tables of unserved generations selected by `past`, which gets their number and that of the served one.
 async fn drop_those(read_store: &dyn DocumentStore, past: impl Fn(u64, u64) -> bool) -> JournalResult<()> {
     for generation in not_served(read_store, past).await? {
         read_store.drop_generation(generation).await?;
@@ -94,7 +94,7 @@ async fn not_served(read_store: &dyn DocumentStore, past: impl Fn(u64, u64) -> b
     Ok(generations.iter().map(|other| other.id).filter(|other| *other != live && past(*other, live)).collect())
 }
 
-/// A generation to build: the one that an earlier attempt has begun, or a new one.
+/// The generation to build: that of an interrupted attempt, or a new one.
 pub(super) async fn begin(read_store: &dyn DocumentStore) -> JournalResult<(u64, u64)> {
     let signature = crate::read_store::signature();
     for generation in read_store.generations().await? {
@@ -133,7 +133,7 @@ async fn fold_history(
     }
 }
 
-/// Folds until only a few events are left, none of them in a file: nobody is kept waiting by files that are read.
+/// Folds until only a few events are left, none of them archived: writers must not wait for files to be read.
 pub(super) async fn fold_most(
     node: &Node,
     into: &Store,
@@ -152,14 +152,14 @@ pub(super) async fn fold_most(
     }
 }
 
-/// Folds the last events and swaps the generations while nobody else writes. `None`, and nothing done, if events that are
-/// not folded yet were archived just now, and are in a file.
+/// Folds the last events and swaps the generations while the head is locked. `None`, without any change, if events that
+/// are not folded yet were archived just now, and must be read from a file.
 async fn fold_last(
     node: &Node,
     folder: &mut Folder,
     writer: &mut dyn JournalWriter,
 ) -> Result<Option<u64>, RebuildError> {
-    // Old documents are dropped behind the swap, so that it must not be lost.
+    // The swap is followed by dropping old documents, so it must not be lost.
     writer.tighten().await?;
     let head = writer.lock().await?.position;
     let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What can be told truly without the events that were archived.
+//! Correct answers despite archived events: when to refuse, and where a page has gaps.
 
 use super::selection::EventFilter;
 use super::{JournalError, JournalResult, StoredEvent};
@@ -10,13 +10,13 @@ use registrar_aggregates::AnyAggregate;
 pub struct StreamPage {
     /// In order; without gaps, unless some were archived.
     pub events: Vec<StoredEvent>,
-    /// Whether there may be more.
+    /// Whether further events may follow.
     pub more: bool,
-    /// Position up to which events were archived, if some that belong before, between or behind these events were.
+    /// Position up to which events were archived, if the page lacks archived events before, between or behind its own.
     pub archived: Option<u64>,
 }
 
-/// Refuses what is asked for after position `after` where events up to `archived_until` were archived.
+/// Refuses reads after position `after` that begin within the events archived up to `archived_until`.
 ///
 /// # Errors
 /// `Archived`.
@@ -24,7 +24,7 @@ pub(super) fn refuse(after: u64, archived_until: u64) -> JournalResult<()> {
     if after < archived_until { Err(JournalError::Archived { until: archived_until }) } else { Ok(()) }
 }
 
-/// The page of a stream after `after_sequence` up to position `until`, of which `limit` events were asked for.
+/// The page of a stream after `after_sequence` up to position `until`, for a requested `limit` of events.
 ///
 /// # Errors
 /// `Corrupt` if an event is missing that was not archived.
@@ -36,7 +36,7 @@ pub(super) fn page(rows: StreamRows, after_sequence: u64, until: u64, limit: usi
     let known_until = events[..whole].last().map_or(0, |event| event.position);
     let version = stream.map_or(0, |(version, _)| version);
     let ends = whole == events.len() && (full || after_sequence + whole as u64 >= version);
-    // Events beyond `until` may be missing: nobody asked for them.
+    // Events beyond `until` may be missing: they were not requested.
     let begins_later = stream.is_none_or(|(_, first_position)| first_position > until);
     let complete = ends || begins_later || known_until >= until;
     let archived = stream.is_some_and(|(_, first_position)| first_position <= archived_until);
@@ -51,14 +51,15 @@ pub(super) fn page(rows: StreamRows, after_sequence: u64, until: u64, limit: usi
     Ok(StreamPage { events, more, archived: (!complete).then_some(archived_until) })
 }
 
-/// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are none.
+/// Position up to which events that may match `filter`, at or before position `until`, were archived; 0 if there are
+/// none.
 pub(super) async fn archived_for(store: &dyn JournalStore, filter: &EventFilter, until: u64) -> JournalResult<u64> {
     let archived_until = store.archived_until().await?;
     if archived_until == 0 {
         return Ok(0);
     }
     let may_fit = match (&filter.organization_id, &filter.aggregate_id) {
-        // Of an aggregate is not asked then: that it is there must not show to another organization.
+        // The aggregate is not asked about in this case: its existence must not show to another organization.
         (Some(organization), _) => store.may_be_archived(&ArchiveProbe::Organization(organization), until).await?,
         (None, Some(id)) => {
             let named = |known: &&&str| filter.aggregate_type.as_ref().is_none_or(|of| of == **known);
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
     use chrono::DateTime;
 
-    /// Events by sequence and position.
+    /// Test rows; `events` are pairs of sequence and position.
     fn found(archived_until: u64, stream: Option<(u64, u64)>, events: &[(u64, u64)]) -> StreamRows {
         let event = |(sequence, position): &(u64, u64)| StoredEvent {
             position: *position,

@@ -1,4 +1,4 @@
-//! Between typed events and what is stored: canonical JSON, leaf hashes, opening and upcasting.
+//! Conversion between typed events and their stored form: canonical JSON, leaf hashes, opening and upcasting.
 
 use super::{JournalError, JournalResult, StoredEvent};
 use crate::merkle;
@@ -26,11 +26,11 @@ pub fn canonical(value: &Value) -> JournalResult<String> {
     serde_json_canonicalizer::to_string(value).map_err(JournalError::corrupt)
 }
 
-/// Largest whole number up to which doubles, and so the canonical form, have them all.
+/// Doubles, and so the canonical form, represent every whole number up to this one.
 const EXACT_MAX: u64 = 1 << 53;
 
-/// Writes what is in canonical order already and has neither fractions nor large numbers, as events are; that takes a
-/// fraction of what the general way does, which is what anything else is left to. False for that.
+/// Fast path for values that are in canonical order already and have neither fractions nor large numbers, as events
+/// are: it takes a fraction of the general canonicalizer's time. False, if the value needs that one.
 fn write_plain(value: &Value, text: &mut String) -> bool {
     match value {
         Value::Null => text.push_str("null"),
@@ -58,7 +58,7 @@ fn write_plain(value: &Value, text: &mut String) -> bool {
             text.push('{');
             let mut former: Option<&String> = None;
             for (name, member) in members {
-                // By code units of UTF-16 is the rule (RFC 8785, section 3.2.3); for ASCII that is by bytes.
+                // RFC 8785, section 3.2.3 orders by code units of UTF-16; for ASCII that is by bytes.
                 if !name.is_ascii() || former.is_some_and(|former| former >= name) {
                     return false;
                 }
@@ -77,7 +77,8 @@ fn write_plain(value: &Value, text: &mut String) -> bool {
     true
 }
 
-/// Short escapes where there are any, `\u00xx` in lower case for other control characters (RFC 8785, section 3.2.2.2).
+/// Uses short escapes where they exist, `\u00xx` in lower case for other control characters (RFC 8785, section
+/// 3.2.2.2).
 fn write_string(string: &str, text: &mut String) {
     text.push('"');
     let mut plain = 0;
@@ -107,8 +108,8 @@ fn write_string(string: &str, text: &mut String) {
 
 /// The Merkle leaf of an event: the canonical JSON of the sealed event without `leafHash`.
 ///
-/// The members stand in canonical order and payload and metadata are canonical already, so that putting them one
-/// after the other is the canonical form of the whole; a test compares it with the canonicalizer's.
+/// The members stand in canonical order and payload and metadata are canonical already, so their concatenation is the
+/// canonical form of the whole; a test compares it with the canonicalizer's.
 #[must_use]
 pub fn leaf_entry(event: &StoredEvent) -> String {
     let mut entry = String::with_capacity(256 + event.payload.len() + event.metadata.len());
@@ -116,7 +117,7 @@ pub fn leaf_entry(event: &StoredEvent) -> String {
     entry
 }
 
-/// Hashes of many leaves, one after the other, in one buffer.
+/// Hashes many leaves in one reused buffer.
 #[derive(Debug, Default)]
 pub struct LeafHasher {
     entry: String,
@@ -131,7 +132,7 @@ impl LeafHasher {
     }
 }
 
-/// The sealed event as one line of canonical JSON, with its leaf hash in base64: what journal files hold. Without the
+/// The sealed event as one line of canonical JSON, with its leaf hash in base64: a line of a journal file. Without the
 /// member `leafHash` it is the entry of the leaf.
 pub fn write_line(line: &mut String, event: &StoredEvent) {
     write_members(line, event, Some(&event.leaf_hash));
@@ -151,7 +152,7 @@ fn write_members(out: &mut String, event: &StoredEvent, leaf_hash: Option<&merkl
         BASE64.encode_string(leaf_hash, out);
         out.push('"');
     }
-    // Writing to a text never fails.
+    // Writing to a String does not fail.
     let _ = write!(
         out,
         r#","metadata":{},"payload":{},"position":{},"recordedAt":"{}","sequence":{}}}"#,
@@ -184,7 +185,7 @@ pub(crate) fn is_known(event: &StoredEvent) -> bool {
     DomainEvent::event_types().any(|known| known == event.event_type)
 }
 
-/// The keys that open parsed events.
+/// Fetches the keys that open parsed events.
 ///
 /// # Errors
 /// `Unavailable`.
@@ -192,7 +193,7 @@ pub(crate) async fn keys_of(vault: &Vault, parsed: &[Parsed]) -> JournalResult<S
     vault.keys_of(parsed.iter().flat_map(|(payload, metadata)| [payload, metadata])).await
 }
 
-/// The second half of [`decode`].
+/// Second half of [`decode`].
 ///
 /// # Errors
 /// As [`decode_with`].
@@ -204,8 +205,7 @@ pub(crate) fn decode_parsed(
     stored.iter().zip(parsed).map(|(event, (payload, metadata))| decode_one(keys, event, payload, metadata)).collect()
 }
 
-/// What happened alone, opened, upcast and typed, in order: all that a state is made of, at half the cost of
-/// [`decode`].
+/// Payloads only, opened, upcast and typed, in order: enough to build a state, at half the cost of [`decode`].
 ///
 /// # Errors
 /// As [`decode`].
@@ -216,10 +216,10 @@ pub async fn decode_events(vault: &Vault, stored: &[StoredEvent]) -> JournalResu
     stored.iter().zip(payloads).map(typed).collect()
 }
 
-/// Tenant that an event carried when it was written.
+/// Tenant recorded in an event's metadata.
 ///
 /// # Errors
-/// `Corrupt` for an event whose metadata does not have its shape.
+/// `Corrupt` for an event whose metadata does not have the expected shape.
 pub fn organization(event: &StoredEvent) -> JournalResult<Option<String>> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -237,10 +237,10 @@ fn decode_event(keys: &SubjectKeys, event: &StoredEvent, mut payload: Value) -> 
     DomainEvent::from_payload(&event.aggregate_type, payload).map_err(|error| at(event, error))
 }
 
-/// As [`decode`], with keys that are at hand.
+/// As [`decode`], with keys that were fetched before.
 ///
 /// # Errors
-/// `Corrupt` for the first event that this release cannot read or that a key is missing for.
+/// `Corrupt` for the first event that this release cannot read or whose key is missing.
 pub fn decode_with(keys: &SubjectKeys, stored: &[StoredEvent]) -> JournalResult<Vec<RecordedEvent>> {
     decode_parsed(keys, stored, parse_all(stored)?)
 }
@@ -248,7 +248,7 @@ pub fn decode_with(keys: &SubjectKeys, stored: &[StoredEvent]) -> JournalResult<
 /// Payload and metadata of a stored event.
 pub(crate) type Parsed = (Value, Value);
 
-/// The first half of [`decode`].
+/// First half of [`decode`].
 ///
 /// # Errors
 /// `Corrupt` for the first event that is not JSON.
@@ -260,7 +260,7 @@ fn parse(text: &str, event: &StoredEvent) -> JournalResult<Value> {
     serde_json::from_str(text).map_err(|_| at(event, "it is not JSON"))
 }
 
-/// Names the position and never a value: errors reach logs, and what does not fit may be personal.
+/// Names the position and never a value: errors reach logs, and an unexpected value may be personal.
 fn at(event: &StoredEvent, error: impl std::fmt::Display) -> JournalError {
     JournalError::corrupt(format!("event at position {}: {error}", event.position))
 }

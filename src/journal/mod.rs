@@ -1,9 +1,8 @@
-//! The journal: the truth. Appends with expected version and claims, one dense order of all events, and reading it
-//! back.
+//! The journal, source of truth: appends with expected version and claims, one dense order of all events, and reads.
 //!
-//! Databases only check and write what they are given, all or nothing, and answer what stands in them ([`crate::store`]); what
-//! makes a journal of it is here, once for all of them: no reader passes over a missing event or takes an archived one for none.
-//! Folding, batching and retrying are the committer's.
+//! Databases only check and write batches, all or nothing, and return stored rows ([`crate::store`]). The journal's
+//! rules are here, once for all databases: no reader skips a missing event or takes an archived one for nonexistent.
+//! Folding, batching and retrying belong to the committer.
 
 pub mod archive_gaps;
 pub mod codec;
@@ -31,7 +30,7 @@ pub struct Journal {
 }
 
 impl Store {
-    /// Its journal.
+    /// Journal of this store.
     #[must_use]
     pub fn journal(&self) -> Journal {
         Journal::over(self.journal_store())
@@ -53,10 +52,10 @@ impl Journal {
         self.store.head().await
     }
 
-    /// Events of one stream after `after_sequence`, in order, all of them.
+    /// All events of one stream after `after_sequence`, in order.
     ///
     /// # Errors
-    /// `Archived` if some are not here; `Corrupt` if some are missing; `Unavailable`.
+    /// `Archived` if some were archived; `Corrupt` if some are missing; `Unavailable`.
     pub async fn stream(
         &self,
         aggregate_type: &str,
@@ -72,7 +71,7 @@ impl Journal {
     /// `until`.
     ///
     /// # Errors
-    /// `Corrupt` if some are missing that were not archived; `Unavailable`.
+    /// `Corrupt` if events are missing that were not archived; `Unavailable`.
     pub async fn stream_page(
         &self,
         stream: (&str, &str),
@@ -94,18 +93,19 @@ impl Journal {
     /// A portion of the events after position `after`, in order, without gaps.
     ///
     /// # Errors
-    /// `Archived` if they begin before the first that is here; `Corrupt` if one is missing; `Unavailable`.
+    /// `Archived` if the range begins before the first event in the database; `Corrupt` if one is missing;
+    /// `Unavailable`.
     pub async fn read_portion(&self, after: u64, portion: Portion) -> JournalResult<Vec<StoredEvent>> {
         let rows = self.store.portion(after, portion).await?;
         archive_gaps::refuse(after, rows.archived_until)?;
         dense(after, portion, rows.head, rows.events)
     }
 
-    /// A portion of the events after position `after` up to `until` that fit `filter`, in order. There may be fewer
-    /// of them than there are; how far was looked stands beside them.
+    /// A portion of the events after position `after` up to `until` that match `filter`, in order. It may be short;
+    /// [`Selection::looked_until`] tells how far the search came.
     ///
     /// # Errors
-    /// `Archived` if some that may fit were archived; `Corrupt` if one is missing; `Unavailable`.
+    /// `Archived` if events that may match were archived; `Corrupt` if one is missing; `Unavailable`.
     pub async fn select(
         &self,
         filter: &EventFilter,
@@ -124,8 +124,8 @@ impl Journal {
         Ok(Selection { events, looked_until })
     }
 
-    /// Aggregates whose first event that carries `organization` stands after position `after` up to `until`, found by
-    /// looking at no more than `limit` events of the organization.
+    /// Aggregates whose first event that carries `organization` lies after position `after` up to `until`, found by
+    /// reading at most `limit` events of the organization.
     ///
     /// # Errors
     /// `Archived` if some of its events were archived; `Unavailable`.
@@ -137,11 +137,11 @@ impl Journal {
         }
     }
 
-    /// Between which positions the last event stands that was recorded at `time` or before, 0 where there is none: one
-    /// position, unless it was archived. No event that is here stands between them.
+    /// Range of positions that holds the last event recorded at `time` or before, 0 if no event is that old. It is one
+    /// position unless that event was archived. No event in the database lies within the range.
     ///
     /// # Errors
-    /// `Corrupt` if an event is missing on the way; `Unavailable`.
+    /// `Corrupt` if the search finds an event missing; `Unavailable`.
     pub async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<RangeInclusive<u64>> {
         let missing = || JournalError::corrupt("an event is missing on the way to a time");
         let position = self.store.position_at(time).await?.ok_or_else(missing)?;
@@ -149,7 +149,7 @@ impl Journal {
         if archived_until == 0 || position > archived_until {
             return Ok(position..=position);
         }
-        // Where everything was archived, the time of the last event still stands in the head.
+        // If all events were archived, the head still has the time of the last one.
         let head = self.store.head().await?;
         if head.recorded_at <= time {
             return Ok(head.position..=head.position);
@@ -157,7 +157,7 @@ impl Journal {
         self.store.carried_around(time, archived_until).await
     }
 
-    /// The event at `position` if it was archived and is here all the same, since its stream is loaded from it.
+    /// The archived event at `position` if the database kept a copy to load its stream from.
     ///
     /// # Errors
     /// `Unavailable`; `Corrupt`.
@@ -173,8 +173,8 @@ impl Journal {
         self.store.archived_until().await
     }
 
-    /// Position up to which events that may fit `filter`, at or before position `until`, were archived; 0 if there are
-    /// none.
+    /// Position up to which events that may match `filter`, at or before position `until`, were archived; 0 if there
+    /// are none.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -182,7 +182,7 @@ impl Journal {
         archive_gaps::archived_for(&*self.store, filter, until).await
     }
 
-    /// Who holds a claim: aggregate type and id.
+    /// Holder of a claim: aggregate type and id.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -198,7 +198,7 @@ impl Journal {
         self.store.snapshot(aggregate_type, aggregate_id).await
     }
 
-    /// The leaf hash of the event at a position; none if it is not in the database.
+    /// The leaf hash of the event at a position; `None` if it is not in the database.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
@@ -211,7 +211,7 @@ impl Journal {
         }
     }
 
-    /// Replaces the snapshot of an aggregate, unless a later one is there, or one of a later shape.
+    /// Replaces the snapshot of an aggregate, unless the stored one is later or has a later shape.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -224,7 +224,7 @@ impl Journal {
         self.store.save_snapshot(aggregate_type, aggregate_id, snapshot).await
     }
 
-    /// Wrapped keys of persons: absent where there never was one, `None` where it was destroyed.
+    /// Wrapped keys of persons: absent if the person never had one, `None` if it was destroyed.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -240,7 +240,7 @@ impl Journal {
         self.store.answer(key).await
     }
 
-    /// Forgets answers that have expired, and tells how many.
+    /// Deletes expired answers and returns their number.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -248,7 +248,7 @@ impl Journal {
         self.store.forget_answers().await
     }
 
-    /// How far events were published; none if that was never noted.
+    /// Position up to which events were published; `None` if never noted.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -256,7 +256,7 @@ impl Journal {
         self.store.published().await
     }
 
-    /// Notes how far events were published.
+    /// Stores how far events were published.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -264,7 +264,7 @@ impl Journal {
         self.store.note_published(published).await
     }
 
-    /// The clock that all nodes share; `None` where the database has no clock of its own.
+    /// The clock shared by all nodes; `None` if the database has no clock of its own.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -272,7 +272,7 @@ impl Journal {
         self.store.clock().await
     }
 
-    /// A connection to write with, kept out of any pool.
+    /// A connection for writing, outside any pool.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -281,8 +281,8 @@ impl Journal {
     }
 }
 
-/// Checks that events follow `after` without a gap, up to `limit` of them or to `head`: a reader must never pass over
-/// one, nor take a journal whose end is lost for a shorter one.
+/// Checks that events follow `after` without a gap, up to `limit` of them or to `head`: a reader must never skip an
+/// event, nor mistake a journal that lost its end for a shorter one.
 fn dense(after: u64, portion: Portion, head: u64, events: Vec<StoredEvent>) -> JournalResult<Vec<StoredEvent>> {
     let gap = (after + 1..).zip(&events).find(|(expected, event)| *expected != event.position);
     let end = after + events.len() as u64;

@@ -1,17 +1,16 @@
-//! Events by what they say of themselves: one page of those that fit a filter, found through an index and never by
-//! looking at what does not fit, as far as that can be.
+//! Filtered pages of events, found through an index; other events are not read where that can be avoided.
 //!
-//! Of several conditions the one that lets the fewest pass is followed through its index and the others are looked at
-//! event by event; how many are looked at for one page is bounded, so that a page may end before it is full.
+//! Of several conditions, the most selective one is followed through its index and the others are compared event by
+//! event. The number of events compared for one page is bounded, so a page may end before it is full.
 
 use super::{JournalError, JournalResult, Portion, StoredEvent};
 use crate::store::{Condition, Driver, EventSearch, Field, FirstEvent, Places};
 use registrar_aggregates::{AnyAggregate, DomainEvent};
 
-/// Events that are looked at for one page where more than one condition holds.
+/// Most events compared for one page when more than one condition is given.
 const LOOKED_AT_MAX: usize = 20_000;
 
-/// Which events are asked for: those for which everything that is given holds.
+/// Filter of events; an event must match every condition given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EventFilter {
     /// Kebab-case name of the aggregate type.
@@ -22,21 +21,21 @@ pub struct EventFilter {
     pub event_type: Option<String>,
     /// Identifier of the actor.
     pub actor_id: Option<String>,
-    /// Tenant that the event carried when it was written.
+    /// Tenant recorded in the event's metadata.
     pub organization_id: Option<String>,
 }
 
 /// One page of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// In order.
+    /// The matching events, in order.
     pub events: Vec<StoredEvent>,
-    /// Position up to which there is no other one: that of the last event, the end of what was asked for, or how far
-    /// was looked.
+    /// Position up to which no further event matches: that of the last event, the end of the requested range, or the
+    /// end of the search.
     pub looked_until: u64,
 }
 
-/// An aggregate that an organization has something to do with.
+/// An aggregate that is related to an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// Position of its first event that carries the organization.
@@ -50,16 +49,16 @@ pub struct Member {
 /// One page of aggregates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Members {
-    /// In the order of their first events.
+    /// The aggregates, in the order of their first events.
     pub members: Vec<Member>,
-    /// Position up to which there is no other one.
+    /// Position up to which no further aggregate follows.
     pub looked_until: u64,
 }
 
-/// Conditions that are looked at event by event.
+/// Conditions that are compared event by event.
 type Rest<'a> = Vec<Condition<'a>>;
 
-/// Members out of up to `limit` events of an organization up to `until`.
+/// Members among up to `limit` events of an organization up to `until`.
 pub(super) fn members(events: Vec<FirstEvent>, until: u64, limit: usize) -> Members {
     let full = events.len() == limit;
     let looked_until = events.last().filter(|_| full).map_or(until, |(position, ..)| *position);
@@ -70,14 +69,14 @@ pub(super) fn members(events: Vec<FirstEvent>, until: u64, limit: usize) -> Memb
 }
 
 impl EventFilter {
-    /// Whether every event fits.
+    /// Whether the filter matches every event.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == EventFilter::default()
     }
 
-    /// The indexes to follow, together leading to everything that may fit, and what is left to be looked at. Not
-    /// meant for an empty filter.
+    /// Plans the indexes to follow, together leading to every candidate, and the conditions left to compare. Not meant
+    /// for an empty filter.
     fn plan(&self) -> (Vec<Driver<'_>>, Rest<'_>) {
         let aggregate_type = self.aggregate_type.as_deref();
         let mut rest: Rest<'_> = [
@@ -89,13 +88,13 @@ impl EventFilter {
         .filter_map(|(field, value)| Some((field, value.as_deref()?)))
         .collect();
         if let Some(aggregate_id) = self.aggregate_id.as_deref() {
-            // Streams of several types may bear one identifier: an admin and what that admin has read, say.
+            // Streams of several types may share one identifier, e.g. an admin and the admin's read state.
             let types =
                 AnyAggregate::TYPES.iter().copied().filter(|known| aggregate_type.is_none_or(|of| of == *known));
             return (types.map(|aggregate_type| Driver::Stream { aggregate_type, aggregate_id }).collect(), rest);
         }
         if rest.is_empty() {
-            // An event's name begins with that of its aggregate type, and no name is ever taken away.
+            // An event's name begins with that of its aggregate type, and no name is ever removed.
             let named = |name: &&str| aggregate_type == name.split_once('.').map(|(of, _)| of);
             return (vec![Driver::EventTypes(DomainEvent::event_types().filter(named).collect())], rest);
         }
@@ -105,7 +104,7 @@ impl EventFilter {
     }
 }
 
-/// One page of the events in `after..=until` that fit; `filter` is not empty.
+/// One page of the events in `after..=until` that match; `filter` is not empty.
 pub(super) async fn select(
     store: &(impl EventSearch + ?Sized),
     filter: &EventFilter,
@@ -117,7 +116,7 @@ pub(super) async fn select(
     let (drivers, rest) = filter.plan();
     let (mut from, mut looked_at) = (after, 0);
     let mut found: Vec<u64> = Vec::new();
-    // Many of few: a page is full long before everything that the rest might hold for was looked at.
+    // Few matches among many candidates: a page may be full long before all candidates were compared.
     let mut step = if rest.is_empty() { limit } else { limit.max(500) };
     while from < until && found.len() < limit && looked_at < LOOKED_AT_MAX {
         let mut looked_until = until;
@@ -151,7 +150,8 @@ pub(super) async fn select(
     Ok(Selection { events, looked_until: from })
 }
 
-/// The first `limit` positions in `after..=until` that the driver leads to, and whether the rest holds there.
+/// The first `limit` positions in `after..=until` that the driver leads to, and whether the other conditions match
+/// there.
 async fn places(
     store: &(impl EventSearch + ?Sized),
     driver: &Driver<'_>,

@@ -1,8 +1,8 @@
-//! The Merkle tree over all events as proofs need it: any subtree's hash, cheaply however long the journal is.
+//! The Merkle tree over all events, for proofs: the hash of any subtree, at low cost for any length of the journal.
 //!
-//! Leaf hashes stand with the events. Behind the commits the roots of complete subtrees of 256, 65,536, ... leaves are
-//! kept beside them, so that no append pays for it; a proof then reads at most 255 hashes at each level. What is not
-//! kept yet is computed from the level below.
+//! Leaf hashes are stored with the events. The roots of complete subtrees of 256, 65,536, ... leaves are stored beside
+//! them after the commits, so no append pays for it; a proof then reads at most 255 hashes at each level. Missing nodes
+//! are computed from the level below.
 
 use super::{Head, Journal, JournalError, JournalResult};
 use crate::merkle::proofs::{self, Subtree};
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Leaves looked at in one go while nodes are added.
+/// Leaves processed at a time while nodes are added.
 const STRIDE: u64 = 64 * TILE;
 
 /// The tree over the events of a journal.
@@ -24,7 +24,7 @@ pub struct Tree {
 }
 
 impl Store {
-    /// The Merkle tree over the events of its journal.
+    /// The Merkle tree over this journal's events.
     #[must_use]
     pub fn tree(&self) -> Tree {
         Tree { journal: self.journal(), store: self.tree_store() }
@@ -32,8 +32,8 @@ impl Store {
 }
 
 impl Tree {
-    /// Hashes of the leaves `range`, from 0: as many from its start as there are without a gap. Those of archived events are
-    /// kept apart.
+    /// Hashes of the leaves `range`, from 0: the longest gapless run from its start. Those of archived events are
+    /// stored in another table.
     pub(crate) async fn leaves(&self, range: Range<u64>) -> JournalResult<Vec<Hash>> {
         let rows = self.store.leaves(range.clone()).await?;
         if range.is_empty() || rows.first().is_some_and(|(number, _)| u64::try_from(*number) == Ok(range.start)) {
@@ -45,22 +45,22 @@ impl Tree {
         Ok(leaves)
     }
 
-    /// Kept hashes of the nodes `range` of a level: as many from its start as there are without a gap.
+    /// Stored hashes of the nodes `range` of a level: the longest gapless run from its start.
     pub(crate) async fn kept(&self, level: u8, range: Range<u64>) -> JournalResult<Vec<Hash>> {
         without_gap(self.store.nodes(level, range.clone()).await?, &range)
     }
 
     /// Hashes that prove that the leaf `index` is in the tree of `size` leaves (RFC 9162 2.1.3.1). `index` must be
-    /// below `size`, and `size` no more than the journal has.
+    /// below `size`, and `size` at most the journal's length.
     ///
     /// # Errors
-    /// `Unavailable`; `Corrupt` where hashes are missing.
+    /// `Unavailable`; `Corrupt` if hashes are missing.
     pub async fn inclusion(&self, index: u64, size: u64) -> JournalResult<Vec<Hash>> {
         self.hashes(&proofs::inclusion(index, size)).await
     }
 
-    /// Hashes that prove that the tree of `from` leaves is the beginning of the one of `to` (RFC 9162 2.1.4.1). `from`
-    /// must be between 1 and `to`, and `to` no more than the journal has.
+    /// Hashes that prove that the tree of `from` leaves is a prefix of the one of `to` (RFC 9162 2.1.4.1). `from` must
+    /// be between 1 and `to`, and `to` at most the journal's length.
     ///
     /// # Errors
     /// As [`Tree::inclusion`].
@@ -92,7 +92,7 @@ impl Tree {
         parts.iter().map(join).collect::<Option<_>>().ok_or_else(missing)
     }
 
-    /// Subtrees of a proof lie close to each other: what they need of one tile is read at once.
+    /// Subtrees of a proof are close to each other, so the hashes of each tile are read once for all of them.
     async fn subtrees(&self, subtrees: &[Subtree]) -> JournalResult<Vec<Hash>> {
         let below: Vec<(u8, Range<u64>)> = subtrees
             .iter()
@@ -136,7 +136,7 @@ impl Tree {
         })
     }
 
-    /// Keeps the nodes of all subtrees that are complete by now and answers over how many leaves there are nodes.
+    /// Stores the nodes of all subtrees completed so far and returns the number of leaves that nodes cover.
     ///
     /// # Errors
     /// `Unavailable`; `Corrupt` if the leaf hashes do not give the tree in the journal head.
@@ -156,7 +156,7 @@ impl Tree {
         Ok(tiles * TILE)
     }
 
-    /// Keeps what the tiles from `from` to `until` complete.
+    /// Stores the nodes completed by the tiles from `from` to `until`.
     async fn extend_to(&self, from: u64, until: u64) -> JournalResult<()> {
         let leaves = self.nodes(0, from * TILE..until * TILE).await?;
         let mut added: Vec<Hash> = leaves.chunks_exact(TILE as usize).map(|tile| root(tile.to_vec())).collect();
@@ -167,7 +167,7 @@ impl Tree {
             if above.is_empty() {
                 break;
             }
-            // The first node above may have begun with nodes that are kept already.
+            // The first node above may begin with nodes that are stored already.
             let mut below = self.nodes(level, above.start * TILE..first).await?;
             below.extend(added);
             added = below.chunks_exact(TILE as usize).map(|tile| root(tile.to_vec())).collect();
@@ -176,7 +176,7 @@ impl Tree {
         self.store.keep(&kept).await
     }
 
-    /// Compares the large subtrees of the head with what the kept nodes give.
+    /// Compares the large subtrees of the head with those of the stored nodes.
     async fn check(&self, head: &Head) -> JournalResult<()> {
         let large: Vec<_> = head.frontier.subtrees().filter(|(subtree, _)| subtree.level >= LEVELS_APART).collect();
         let computed = self.subtrees(&large.iter().map(|(subtree, _)| *subtree).collect::<Vec<_>>()).await?;
@@ -192,7 +192,7 @@ fn missing() -> JournalError {
     JournalError::corrupt("hashes of the tree are missing")
 }
 
-/// The hashes of rows that are numbered as `range`, up to the first that is missing.
+/// The hashes of rows numbered as `range`, up to the first missing one.
 fn without_gap(rows: HashRows, range: &Range<u64>) -> JournalResult<Vec<Hash>> {
     let hash = |bytes: Vec<u8>| bytes.try_into().map_err(|_| JournalError::corrupt("a hash is not 32 bytes"));
     let numbered = rows.into_iter().zip(range.clone());
@@ -202,7 +202,7 @@ fn without_gap(rows: HashRows, range: &Range<u64>) -> JournalResult<Vec<Hash>> {
         .collect()
 }
 
-/// The leaves of `range` out of rows of [`TILE`], up to the first that is missing.
+/// The leaves of `range` from rows of [`TILE`] hashes, up to the first missing one.
 fn unpacked(rows: HashRows, range: &Range<u64>) -> Vec<Hash> {
     let wanted = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
     let numbered = rows.into_iter().zip(range.start / TILE..);

@@ -1,7 +1,7 @@
-//! Taking old events out of the database into a file that still verifies, once nobody needs them there any more.
+//! Moving old events from the database into a file that still verifies, once the database no longer needs them.
 //!
-//! Positions, proofs, documents and states stay as they are: leaf hashes are kept, states that would need the events
-//! get a snapshot first, and of aggregates without snapshots the events themselves are kept for loading.
+//! Positions, proofs, documents and states stay as they are: leaf hashes are kept, streams whose state needs archived
+//! events get a snapshot first, and for aggregates without snapshots copies of the events stay for loading.
 
 use super::export::{ExportError, Selection, export};
 use super::formats::Format;
@@ -14,10 +14,10 @@ use crate::store::Leadership;
 use registrar_aggregates::AnyAggregate;
 use std::path::Path;
 
-/// Streams looked at in one go.
+/// Streams processed at a time.
 const STREAMS: usize = 500;
 
-/// What was archived.
+/// Range of positions that was archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archived {
     /// First position in the file.
@@ -29,7 +29,7 @@ pub struct Archived {
 /// Why nothing was archived.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// No whole partition lies before the position.
+    /// No whole partition ends before the position.
     #[error(
         "there is nothing to archive: no whole partition lies between positions {archived} and {before}\nEvents are archived by whole partitions that have been filled."
     )]
@@ -39,17 +39,17 @@ pub enum ArchiveError {
         /// Position before which to archive.
         before: u64,
     },
-    /// Another process is at it.
+    /// Another process is archiving.
     #[error("another process is archiving events of this database")]
     Busy,
-    /// A follower has not come so far.
+    /// A follower has not read the events yet.
     #[error(
         "the follower {follower} still needs the events: it has come to position {position}, those up to {last} would be archived\nLet a server run until it has passed them (`registrar projections status` tells), or archive less."
     )]
     Followed {
-        /// Its name.
+        /// Name of the follower.
         follower: &'static str,
-        /// Up to where it has read.
+        /// Position of its last event.
         position: u64,
         /// Last position that would be archived.
         last: u64,
@@ -59,12 +59,12 @@ pub enum ArchiveError {
         "the events are not all published: the stream {STREAM} ends at position {position}, those up to {last} would be archived\nLet a server publish them (its /readyz tells), or archive less."
     )]
     Unpublished {
-        /// Up to where they are.
+        /// Position of the last published event.
         position: u64,
         /// Last position that would be archived.
         last: u64,
     },
-    /// NATS does not say how far the events are published.
+    /// NATS does not tell how far the events are published.
     #[error(
         "{0}\nTry again when it can be asked; leave REGISTRAR_NATS_URL out only if nothing is to be published any more."
     )]
@@ -72,19 +72,19 @@ pub enum ArchiveError {
     /// The file could not be written.
     #[error(transparent)]
     Export(#[from] ExportError),
-    /// The database failed. The file is whole, the events are in the database all the same.
+    /// The database failed. The file is complete, and the events are still in the database.
     #[error(
         "the events were not taken out of the database: {0}\nThe file was written and can be removed; try again when less is going on."
     )]
     Journal(#[from] JournalError),
 }
 
-/// Writes the events of the whole partitions before position `before` to `path`, with all that belongs to an export,
-/// and takes them out of the database. Every follower must have passed them, and they must be published to `nats` if
-/// there is one. `progress` is told how many of how many events are written.
+/// Writes the events of the whole partitions before position `before` to `path`, with the other files of an export, and
+/// removes them from the database. All followers must have read them, and they must be published if `nats` is given.
+/// `progress` receives the number of written events and the total.
 ///
 /// # Errors
-/// [`ArchiveError`]; nothing was taken out.
+/// [`ArchiveError`]; no event was removed.
 pub async fn archive(
     node: &Node,
     before: u64,
@@ -106,7 +106,7 @@ pub async fn archive(
             return Err(ArchiveError::Unpublished { position, last });
         }
     }
-    // Whoever looks for the file may be somewhere else.
+    // Later readers may run in another working directory.
     let written = std::path::absolute(path).map_err(ExportError::File)?;
     let selection = Selection { after: archived, until: Some(last), ..Selection::all(Format::Ndjson) };
     export(node, path, selection, progress).await?;
@@ -116,8 +116,8 @@ pub async fn archive(
     Ok(Archived { first: archived + 1, last })
 }
 
-/// A follower could go on from the file, but only where that is at hand; and only that of the generation that is served
-/// says how far it is.
+/// A follower could read on from the file, but only where the file is accessible. Only followers of the served
+/// generation have a checkpoint to check.
 async fn check_followers(node: &Node, last: u64) -> Result<(), ArchiveError> {
     for (follower, position) in followers::status(node).await?.followers {
         if position < last {
@@ -127,7 +127,7 @@ async fn check_followers(node: &Node, last: u64) -> Result<(), ArchiveError> {
     Ok(())
 }
 
-/// Gives a snapshot to every stream whose state would need an archived event otherwise.
+/// Makes a snapshot for every stream whose state would otherwise need an archived event.
 async fn cover(node: &Node, until: u64) -> JournalResult<()> {
     let shapes = states::shapes();
     let mut after = (String::new(), String::new());

@@ -1,4 +1,4 @@
-//! Taking the journal, or a part of it, out of the database.
+//! Exporting the journal, or a part of it, to files.
 
 use super::formats::{EventWriter, Format};
 use super::proofs::Prover;
@@ -18,49 +18,49 @@ use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Pages between the one who reads and the one who writes: little, since events may be large.
+/// Pages buffered between reader and writer: few, since events may be large.
 const PAGES_WAITING: usize = 4;
-/// Keys read at a time.
+/// Keys per page.
 const KEYS: usize = 5_000;
 
-/// Which events are exported, and how. Filters are all to be met.
+/// Selection and format of exported events. Events must match every filter.
 #[derive(Debug, Clone)]
 pub struct Selection {
-    /// How they are written.
+    /// Format of the events file.
     pub format: Format,
-    /// Only those after this position.
+    /// Exports events after this position only.
     pub after: u64,
-    /// Only those up to this position.
+    /// Exports events up to this position only.
     pub until: Option<u64>,
-    /// Only those of aggregates of this type.
+    /// Exports events of aggregates of this type only.
     pub aggregate_type: Option<String>,
-    /// Only those of this aggregate.
+    /// Exports events of this aggregate only.
     pub aggregate_id: Option<String>,
-    /// Only those of this name.
+    /// Exports events of this name only.
     pub event_type: Option<String>,
-    /// Only those that carried this organization.
+    /// Exports events recorded for this organization only.
     pub organization_id: Option<String>,
 }
 
-/// Why nothing was exported; no file was left behind.
+/// Why nothing was exported; no file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The range is none.
+    /// The range is empty.
     #[error(
         "there is nothing to export: the range ends at position {until}, before it begins\nThe journal ends at position {head}."
     )]
     Range {
-        /// Last position asked for.
+        /// Last requested position.
         until: u64,
-        /// Where the journal ends.
+        /// Position of the journal's last event.
         head: u64,
     },
-    /// Events that are asked for are in an archive.
+    /// Some requested events were archived.
     #[error(
         "events up to position {0} were archived and are no longer in the database\nExport what is there with --after {0}."
     )]
     Archived(u64),
-    /// What is stored is not what was hashed.
+    /// Stored events do not match their hashes.
     #[error(
         "the journal was altered at position {0} or near it; nothing was exported\n`registrar journal verify` tells more."
     )]
@@ -73,17 +73,17 @@ pub enum ExportError {
     Journal(#[from] JournalError),
 }
 
-/// What was written.
+/// Size of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exported {
-    /// Events in the file.
+    /// Events in the events file.
     pub events: u64,
-    /// Events in the tree of its checkpoint.
+    /// Events in the checkpoint's tree.
     pub tree_size: u64,
 }
 
 impl Selection {
-    /// Every event.
+    /// Selects every event.
     #[must_use]
     pub fn all(format: Format) -> Self {
         Selection {
@@ -111,7 +111,7 @@ impl Selection {
     }
 }
 
-/// The persons whose keys open something of a sealed document.
+/// Persons whose keys open parts of a sealed document.
 pub(super) fn sealed_for(document: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Sealed {
@@ -121,8 +121,8 @@ pub(super) fn sealed_for(document: &str) -> Vec<String> {
     serde_json::from_str::<Sealed>(document).map(|document| document.sealed.into_keys().collect()).unwrap_or_default()
 }
 
-/// Exports events to `path`, with checkpoint, proofs and keys beside it. `progress` is told how many of how many
-/// positions are done.
+/// Exports events to `path`, with checkpoint, proofs and keys beside it. `progress` receives the number of processed
+/// positions and the total.
 ///
 /// # Errors
 /// [`ExportError`].
@@ -197,12 +197,12 @@ struct Output {
     prover: Prover,
     line: String,
     count: u64,
-    /// Those whose keys go with the events; everybody's without.
+    /// Persons whose keys are exported; `None` exports every key.
     persons: Option<HashSet<String>>,
 }
 
 impl Output {
-    /// Writes what is selected of a tile, after a look at whether it is what the tree has there.
+    /// Writes the selected events of a tile, after comparing the tile with the tree.
     fn tile(&mut self, tile: &[StoredEvent], begun: u64, selection: &Selection, until: u64) -> Result<(), ExportError> {
         let last = tile.last().map_or(begun, |event| event.position);
         let first = (last.max(1) - 1) / TILE * TILE;
@@ -232,7 +232,7 @@ impl Output {
     }
 }
 
-/// Writes the keys of `persons`, or everybody's, and how many they are: a file that was cut off is told by that.
+/// Writes the keys of `persons`, or all keys, and their number, so that a truncated file is recognized.
 async fn write_keys(
     raw: &dyn RawJournal,
     file: &mut Writer,

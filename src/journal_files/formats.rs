@@ -1,4 +1,4 @@
-//! The events of an export in each of its formats.
+//! Writers of exported events, one for each format.
 
 use super::staged::Writer;
 use crate::journal::StoredEvent;
@@ -13,14 +13,14 @@ use parquet::schema::parser::parse_message_type;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// Events in a row group, so many bytes of texts at most: what is kept in memory of them.
+/// Most events in a row group, and most bytes of their texts: bounds the memory of the writer.
 const GROUP_EVENTS: usize = 20_000;
 const GROUP_BYTES: usize = 16 << 20;
 
-/// How the events are written.
+/// Format of exported events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// A line of JSON each: the canonical sealed event. What `import` reads.
+    /// One line of JSON per event: the canonical sealed event. The format that `import` reads.
     Ndjson,
     /// RFC 4180, with a header.
     Csv,
@@ -48,7 +48,7 @@ const SCHEMA: &str = "message event {
     REQUIRED BYTE_ARRAY leafHash;
 }";
 
-/// Writes events one after the other.
+/// Writes events in one of the formats.
 pub(super) enum EventWriter {
     Ndjson { file: Writer, line: String },
     Csv(Box<csv::Writer<Writer>>),
@@ -92,7 +92,7 @@ impl EventWriter {
         }
     }
 
-    /// The file, with everything in it.
+    /// Finishes the events and returns the file.
     pub(super) fn finish(self) -> io::Result<Writer> {
         match self {
             EventWriter::Ndjson { file, .. } => Ok(file),
@@ -102,7 +102,7 @@ impl EventWriter {
     }
 }
 
-/// Row groups of events.
+/// Writes events in row groups.
 pub(super) struct ParquetWriter {
     writer: SerializedFileWriter<Writer>,
     group: Vec<StoredEvent>,

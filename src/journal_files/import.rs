@@ -1,7 +1,7 @@
-//! Restoring a journal out of its files into an empty database: all of it, as it was, or nothing.
+//! Restoring a journal from its files into an empty database, in full or not at all.
 //!
 //! Events, keys, positions and the tree come from the files; streams and claims are derived from the events, and the
-//! read models are rebuilt. Snapshots and remembered answers are not journal and do not travel.
+//! read models are rebuilt. Snapshots and remembered answers are not part of the journal and are not exported.
 
 use super::export::sealed_for;
 use super::staged::beside;
@@ -22,15 +22,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Events added at a time.
+/// Events inserted at a time.
 const PAGE: usize = 1_000;
-/// Keys added at a time.
+/// Keys inserted at a time.
 const KEYS: usize = 5_000;
 
-/// Why nothing was imported. Reads as what to do; the database is as it was.
+/// Why nothing was imported. The message tells the operator how to fix it; the database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// There is something already.
+    /// The database already has a journal.
     #[error(
         "the database is not empty: its journal ends at position {0}\nImport into an empty database: another --data folder or --database-url."
     )]
@@ -38,15 +38,15 @@ pub enum ImportError {
     /// A file cannot be read.
     #[error("{} cannot be read: {source}\nAn export is four files that belong together: F, F.checkpoint, F.proofs and F.keys.", path.display())]
     File {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// Cause.
         source: io::Error,
     },
     /// A line is not an event.
     #[error("{} is not a journal in NDJSON: line {line} is not an event\nOnly exports in the format ndjson can be imported.", path.display())]
     NoEvent {
-        /// In which file.
+        /// Path of the file.
         path: PathBuf,
         /// Number of the line.
         line: u64,
@@ -54,19 +54,19 @@ pub enum ImportError {
     /// The file ends in the middle of a line.
     #[error("{} is only half written: it ends in the middle of line {line}\nExport again, or copy the file again.", path.display())]
     HalfWritten {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
         /// Number of the line.
         line: u64,
     },
-    /// An event is not the one that follows.
+    /// An event does not follow the previous one.
     #[error(
         "the export is not whole: position {expected} is missing, {found} follows\nImport wants every event from position 1 on; export without --after and filters."
     )]
     Gap {
-        /// What should have come.
+        /// Expected position.
         expected: u64,
-        /// What came.
+        /// Position found.
         found: u64,
     },
     /// The file ends too early.
@@ -74,43 +74,43 @@ pub enum ImportError {
         "the export is not whole: it ends at position {end}, its checkpoint is of {size} events\nExport without --until and filters, or copy the file again."
     )]
     Short {
-        /// Last position.
+        /// Last position in the file.
         end: u64,
         /// Events in the checkpoint's tree.
         size: u64,
     },
-    /// The file goes on beyond its checkpoint.
+    /// The file continues beyond its checkpoint.
     #[error(
         "the export was altered: it goes on beyond the {0} events of its checkpoint\nUse the files as they were exported."
     )]
     Long(u64),
-    /// An event is not what was hashed.
+    /// An event does not match its hash.
     #[error(
         "the export was altered: the event at position {0} is not the one that was stored there\nUse the file as it was exported."
     )]
     Altered(u64),
-    /// All events together are not what was signed.
+    /// The root of all events differs from the signed one.
     #[error("the export was altered: its events are not those of its checkpoint\nUse the files as they were exported.")]
     OtherRoot,
-    /// The checkpoint cannot be believed.
+    /// The checkpoint cannot be trusted.
     #[error("the checkpoint of the export cannot be used: {0}\nUse the file as it was exported.")]
     Note(#[from] NoteError),
-    /// The keys are not whole.
+    /// The keys file is incomplete.
     #[error("{} is not whole: {problem}\nUse the file as it was exported.", path.display())]
     Keys {
-        /// Which file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Description of the defect.
         problem: String,
     },
-    /// A person's key is not there.
+    /// A person's key is missing.
     #[error(
         "a key is missing: that of {subject_id}, which the event at position {position} is sealed with\nUse the .keys file of the same export."
     )]
     MissingKey {
-        /// Whose.
+        /// Person whose key is missing.
         subject_id: String,
-        /// Where it is needed.
+        /// Position of an event that needs it.
         position: u64,
     },
     /// The keys are wrapped by another master key.
@@ -118,7 +118,7 @@ pub enum ImportError {
         "the master key does not open the keys of this journal\nCopy master.key of the exported journal into the data folder, or set REGISTRAR_MASTER_KEY to it; REGISTRAR_FORMER_MASTER_KEY if some are under a former one."
     )]
     MasterKey,
-    /// An event that this release cannot read.
+    /// This release cannot read an event.
     #[error("the export cannot be read by this release of Registrar: {0}")]
     Unreadable(String),
     /// The database failed.
@@ -126,16 +126,16 @@ pub enum ImportError {
     Journal(#[from] JournalError),
 }
 
-/// What was restored.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Imported {
     /// Position of the last event.
     pub position: u64,
 }
 
-/// Restores the journal whose parts are in `paths`, in order, into the empty database of `node`. `trusted` is the key
-/// that the checkpoint must be signed by, if it is known; otherwise it is the one in the journal. `progress` is told
-/// how many of how many events are in.
+/// Restores the journal whose parts are in `paths`, in order, into the empty database of `node`. The checkpoint must be
+/// signed by `trusted` if given, otherwise by the key in the journal. `progress` receives the number of imported events
+/// and the total.
 ///
 /// The documents are out of service when this returns: rebuild them.
 ///
@@ -161,7 +161,7 @@ pub async fn import(
         digests: node.vault.own_digest_key().0,
         recorded_at: DateTime::UNIX_EPOCH,
     };
-    // What is later counts: keys that were destroyed since, or are under another master key.
+    // Later parts take precedence: keys may have been destroyed since, or wrapped by another master key.
     for path in paths.iter().rev() {
         import.keys(&beside(path, ".keys")).await?;
     }
@@ -191,16 +191,16 @@ struct Import<'a> {
     node: &'a Node,
     restore: Box<dyn Restore>,
     builder: Builder,
-    /// The checkpoint key that the journal itself holds.
+    /// The checkpoint key found in the journal itself.
     key: Option<NoteVerifier>,
-    /// The key of somebody, as it is wrapped.
+    /// The wrapped key of any person, with the person's id.
     any_key: Option<(String, Vec<u8>)>,
-    /// The key of digests that the journal was written with.
+    /// Digest key that the journal was written with.
     digests: DigestKey,
     recorded_at: DateTime<Utc>,
 }
 
-/// The lines of a file.
+/// Opens a file for reading by line.
 fn open(path: &Path) -> Result<Lines, ImportError> {
     Lines::open(path).map_err(|source| ImportError::File { path: path.to_owned(), source })
 }
@@ -279,7 +279,7 @@ impl Import<'_> {
         Ok(())
     }
 
-    /// The keys of everybody whom these events are sealed for.
+    /// Keys of all persons that these events are sealed for.
     async fn keys_of(&mut self, events: &[StoredEvent]) -> Result<SubjectKeys, ImportError> {
         let mut needed = HashMap::new();
         for event in events {
@@ -296,8 +296,8 @@ impl Import<'_> {
         self.node.vault.unwrap_all(keys).map_err(|_| ImportError::MasterKey)
     }
 
-    /// What the claims of these events come to, as rows to delete first and rows to insert then. What belonged to an
-    /// erased person cannot be told any more, and is free.
+    /// Net effect of these events' claims, as rows to delete first and rows to insert then. Claims of erased persons
+    /// cannot be computed any longer, and are free.
     fn claims(&self, events: &[RecordedEvent], keys: &SubjectKeys) -> (Vec<ClaimRow>, Vec<ClaimRow>) {
         let mut released = BTreeSet::new();
         let mut held: HashMap<String, Option<ClaimRow>> = HashMap::new();
@@ -310,7 +310,7 @@ impl Import<'_> {
                     Claim::Take(_) => Some(row.clone()),
                     Claim::Release(_) => None,
                 };
-                // Taken again by who holds it, it is the one row all the same.
+                // A claim taken again by its holder is the same row.
                 released.insert(row);
                 held.insert(digest, after);
             }
@@ -348,7 +348,7 @@ impl Import<'_> {
         if ended { Ok(()) } else { Err(broken("its end is missing".into())) }
     }
 
-    /// The key of digests. Journals of earlier releases have none of their own.
+    /// The digest key. Journals of earlier releases have none of their own.
     async fn digest_key(&mut self) -> Result<DigestKey, ImportError> {
         let own = self.restore.added_keys(&[DIGEST_KEY_ID.to_owned(), FORMER_KEY_ID.to_owned()]).await?;
         let vault = &self.node.vault;
@@ -364,14 +364,14 @@ impl Import<'_> {
             Some((subject, wrapped)) => {
                 vault.derive_digest_key(subject, wrapped).map_err(|_| ImportError::MasterKey)?
             }
-            // Nothing is sealed, so there are no digests but those of claims, which are made now.
+            // No value is sealed, so the only digests are those of claims, which are made now.
             None => vault.own_digest_key(),
         };
         self.restore.keys(&[(DIGEST_KEY_ID.to_owned(), Some(stored))]).await?;
         Ok(digests)
     }
 
-    /// Adds keys that a later part has not brought.
+    /// Inserts keys that no later part has provided.
     async fn add_keys(&mut self, page: &[StoredKey]) -> Result<(), ImportError> {
         let subjects: Vec<String> = page.iter().map(|(subject, _)| subject.clone()).collect();
         let known = self.restore.added_keys(&subjects).await?;

@@ -1,8 +1,8 @@
-//! Journal files: checking a whole journal, and taking it out of a database and into another.
+//! Journal files: verifying a whole journal, and moving it from one database to another.
 //!
 //! An export is four files: the events, a signed checkpoint, a proof for each event, and the keys of persons, still
-//! wrapped by the master key, which travels apart. Each is written under a name of its own and gets its real one when
-//! all are complete, the events last, so that a half-written export is never taken for a whole one.
+//! wrapped by the master key, which is transferred separately. Each is written under a temporary name and renamed when
+//! all are complete, the events last, so a half-written export is never mistaken for a whole one.
 
 pub mod archive;
 pub mod export;

@@ -1,4 +1,4 @@
-//! Inclusion proofs of many events one after the other: what neighbours share is computed once.
+//! Inclusion proofs of many consecutive events; hashes shared by neighbours are computed once.
 
 use crate::journal::JournalResult;
 use crate::journal::tree::Tree;
@@ -21,7 +21,7 @@ pub(super) struct Prover {
     tile: Tile,
 }
 
-/// What the leaves of a tile have in common.
+/// Hashes shared by the proofs of a tile's leaves.
 #[derive(Default)]
 struct Tile {
     first: u64,
@@ -32,7 +32,7 @@ struct Tile {
 }
 
 impl Prover {
-    /// Proves that events are among the first `size`.
+    /// A prover for the tree of the first `size` events.
     pub(super) async fn new(tree: &Tree, size: u64) -> JournalResult<Self> {
         tree.extend().await?;
         let tiles = size / TILE;
@@ -44,8 +44,7 @@ impl Prover {
         Ok(Prover { size, levels: levels(nodes), tail, tile: Tile::default() })
     }
 
-    /// Takes up the tile whose leaves these are: 256, or as many as there are in the last. False if they are not what
-    /// the tree has there.
+    /// Loads the tile with these leaves: 256, or fewer in the last tile. False if they differ from the tree's.
     pub(super) fn enter(&mut self, first: u64, leaves: Vec<Hash>) -> bool {
         let index = usize::try_from(first / TILE).unwrap_or(usize::MAX);
         let complete = self.levels.first().and_then(|tiles| tiles.get(index));
@@ -81,7 +80,7 @@ impl Prover {
             .unwrap_or_default()
     }
 
-    /// Writes the proof of a leaf of the tile, as a line of JSON.
+    /// Writes the inclusion proof of a leaf of the tile, as a line of JSON.
     pub(super) fn write(&self, leaf: u64, line: &mut String) {
         let _ = write!(line, r#"{{"position":{},"hashes":["#, leaf + 1);
         let begun = line.len();
@@ -99,7 +98,7 @@ impl Prover {
         }
         line.push_str(&self.tile.above);
         if line.len() > begun {
-            // After the last hash stands no comma.
+            // JSON allows no comma after the last hash.
             line.pop();
         }
         line.push_str("]}\n");
@@ -118,7 +117,7 @@ fn push_hash(line: &mut String, hash: &Hash) {
     line.push_str("\",");
 }
 
-/// Nodes with all complete nodes above them.
+/// All levels of complete nodes above `nodes`, which come first.
 fn levels(nodes: Vec<Hash>) -> Vec<Vec<Hash>> {
     let mut levels = vec![nodes];
     while let Some(last) = levels.last().filter(|nodes| nodes.len() > 1) {

@@ -1,5 +1,5 @@
-//! States made anew whose events were archived: a release that keeps them in another shape does not read the snapshots of
-//! the release before, and the events are in files.
+//! Rebuilding states of archived events: a release that changes a state's shape does not read the snapshots of the
+//! release before, and the events are in files.
 
 use super::states::{self, Folded};
 use crate::archives::{History, HistoryError};
@@ -8,15 +8,15 @@ use crate::node::Node;
 use crate::store::Leadership;
 use std::collections::HashMap;
 
-/// States in memory at once; each so many take one reading of the archives.
+/// States in memory at once; each group of this size takes one pass over the archives.
 const STATES: usize = 10_000;
-/// Events read in one go.
+/// Events read at a time.
 const PAGE: usize = 1_000;
 
-/// Why states were not made anew. Those that were are kept.
+/// Why states were not all rebuilt. Finished ones are stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ResnapshotError {
-    /// Another process archives, or does the same.
+    /// Another process is archiving or resnapshotting.
     #[error("another process is archiving events of this database")]
     Busy,
     /// An archive cannot be read.
@@ -27,8 +27,8 @@ pub enum ResnapshotError {
     Journal(#[from] JournalError),
 }
 
-/// Makes a snapshot of today's shape for every stream that cannot be loaded without archived events, and answers how many
-/// there were. Servers may run meanwhile. `progress` is told how many of how many archived events are read.
+/// Makes a snapshot of the current shape for every stream that cannot be loaded without archived events, and returns
+/// their number. Servers may run meanwhile. `progress` receives the number of archived events read and the total.
 ///
 /// # Errors
 /// [`ResnapshotError`].
@@ -51,7 +51,7 @@ pub async fn resnapshot(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Re
     }
 }
 
-/// The states of `streams` as the archived events leave them.
+/// Folds the archived events of `streams` into their states.
 async fn fold_archives(
     node: &Node,
     streams: &[(String, String)],

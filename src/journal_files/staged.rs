@@ -1,4 +1,4 @@
-//! Files that come into being whole or not at all, and are their owner's alone.
+//! Files that are published complete or not at all, readable by their owner only.
 
 use crate::vault::private_file;
 use std::fs::File;
@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 const BUFFER: usize = 1 << 18;
 
-/// A number of files that are written under names of their own; dropped before [`Staged::publish`] they are removed.
+/// A set of files written under temporary names; dropping it before [`Staged::publish`] removes them.
 #[derive(Default)]
 pub(super) struct Staged {
     files: Vec<(PathBuf, PathBuf)>,
 }
 
-/// One of the files, while it is written.
+/// Writer of one of the files.
 pub(super) type Writer = BufWriter<File>;
 
 impl Staged {
-    /// Begins a file that is to be called `path`. Nothing may be there already.
+    /// Creates a file to be published as `path`, which must not exist.
     pub(super) fn create(&mut self, path: PathBuf) -> io::Result<Writer> {
         if path.try_exists()? {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{} is there already", path.display())));
@@ -30,14 +30,14 @@ impl Staged {
         Ok(BufWriter::with_capacity(BUFFER, file))
     }
 
-    /// Gives the files their names, in the order they were begun; what was written is on disk before.
+    /// Publishes the files in the order of their creation, after syncing all of them to disk.
     pub(super) fn publish(mut self, writers: Vec<Writer>) -> io::Result<()> {
         for mut writer in writers {
             writer.flush()?;
             writer.get_ref().sync_all()?;
         }
         for (done, (aside, path)) in self.files.iter().enumerate() {
-            // A link is refused where a file has come to be meanwhile; a rename would put itself in its place.
+            // Linking fails if the target was created meanwhile; renaming would replace it.
             if let Err(error) = std::fs::hard_link(aside, path) {
                 self.files[..done].iter().for_each(|(_, path)| drop(std::fs::remove_file(path)));
                 return Err(at(path, &error));
@@ -68,7 +68,7 @@ impl Drop for Staged {
     }
 }
 
-/// The path of a file that belongs to the events at `path`.
+/// Path of a file that accompanies the events at `path`.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -1,4 +1,4 @@
-//! States of streams as snapshots: what of a stream whose events were archived is left to load.
+//! Stream states as snapshots, from which streams with archived events are loaded.
 
 use crate::journal::{JournalError, JournalResult, StoredEvent, StoredSnapshot, codec};
 use crate::node::Node;
@@ -6,12 +6,12 @@ use registrar_aggregates::personal::{ERASED, replace};
 use registrar_aggregates::{AnyAggregate, Snapshots};
 use serde_json::Value;
 
-/// The types that have snapshots, with the numbers of the shapes that this release reads.
+/// Aggregate types with snapshots, with the number of the shape that this release reads.
 pub(super) fn shapes() -> Vec<(&'static str, u32)> {
     AnyAggregate::snapshots().map(|(name, snapshots)| (name, snapshots.shape)).collect()
 }
 
-/// The state of a stream.
+/// The folded state of a stream.
 pub(super) struct Folded {
     aggregate_type: &'static str,
     aggregate_id: String,
@@ -21,7 +21,7 @@ pub(super) struct Folded {
 }
 
 impl Folded {
-    /// The state before the first event.
+    /// The initial state, before the first event.
     ///
     /// # Errors
     /// `Corrupt` for a type without snapshots.
@@ -34,7 +34,7 @@ impl Folded {
         Ok(Folded { aggregate_type, aggregate_id: aggregate_id.to_owned(), kept, version: 0, state })
     }
 
-    /// The state of the latest snapshot; the one before the first event if there is none of the shape that is read.
+    /// The state of the latest snapshot; the initial one if no snapshot has the current shape.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -53,10 +53,10 @@ impl Folded {
         Ok(folded)
     }
 
-    /// Applies the events of the stream that follow, all that are in the database.
+    /// Applies the following events of the stream, as far as the database has them.
     ///
     /// # Errors
-    /// `OtherShape` if some are archived; `Corrupt`, `Unavailable`.
+    /// `OtherShape` if events in between were archived; `Corrupt`, `Unavailable`.
     pub(super) async fn catch_up(&mut self, node: &Node) -> JournalResult<()> {
         let stored = match node.journal.stream(self.aggregate_type, &self.aggregate_id, self.version).await {
             Err(JournalError::Archived { .. }) => {
@@ -83,7 +83,7 @@ impl Folded {
         Ok(())
     }
 
-    /// Saves the state, personal values sealed.
+    /// Saves the state as a snapshot, with personal values sealed.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
@@ -92,7 +92,7 @@ impl Folded {
         let Snapshots { shape, personal } = self.kept;
         match node.vault.subject_key(&self.aggregate_id).await?.flatten() {
             Some(key) => key.seal(&mut payload, personal, "snapshot")?,
-            // No key: what is personal in it was erased, or never was.
+            // Without a key, personal values were erased or never existed.
             None => replace(&mut payload, personal, ERASED),
         }
         let snapshot = StoredSnapshot { last_sequence: self.version, shape, payload: payload.to_string() };

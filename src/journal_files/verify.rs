@@ -1,5 +1,5 @@
-//! Checking a journal against itself and against a checkpoint, without a server and without believing anything that
-//! is stored beside the events.
+//! Verifying a journal against itself and a checkpoint, without a server and without trusting data stored beside the
+//! events.
 
 use crate::checkpoint::{Checkpoint, NoteError, NoteVerifier};
 use crate::journal::codec::LeafHasher;
@@ -16,13 +16,13 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Pages between the one who reads and the one who checks.
+/// Pages buffered between reader and checker.
 const PAGES_WAITING: usize = 8;
 
 /// Leaf hashes of archived events read at a time.
 const LEAVES: u64 = 65_536;
 
-/// What was found in order.
+/// Result of a successful verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Position of the last event.
@@ -31,56 +31,56 @@ pub struct Verified {
     pub root: Hash,
 }
 
-/// What is wrong with a journal. Names the first position that is.
+/// The first defect found in a journal.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// An event is not what was hashed when it was stored.
+    /// An event does not match its stored leaf hash.
     #[error("the journal was altered: the event at position {0} is not the one that was stored there")]
     Altered(u64),
-    /// An event is gone.
+    /// An event is missing.
     #[error("the journal was altered: the event at position {0} is missing")]
     Missing(u64),
-    /// Events stand where there should be none.
+    /// Events exist beyond the journal's end.
     #[error("the journal was altered: an event stands at position {0}, beyond the end that journal_head names")]
     Beyond(u64),
-    /// An event and its leaf hash were exchanged together, or what is kept of the tree was.
+    /// An event was exchanged together with its leaf hash, or a stored node of the tree was.
     #[error(
         "the journal was altered: an event from position {first} to {last}, with its leaf hash, is not the one that was stored there"
     )]
     AlteredAmong {
-        /// First position that it may be.
+        /// First position that may be affected.
         first: u64,
-        /// Last position that it may be.
+        /// Last position that may be affected.
         last: u64,
     },
-    /// The head does not fit the events.
+    /// The head does not match the events.
     #[error("the journal was altered: journal_head is not that of the {0} events that are there")]
     Head(u64),
     /// The head cannot be read.
     #[error("the journal was altered: journal_head is not readable ({0})")]
     BrokenHead(String),
-    /// A stream does not number its events without gaps.
+    /// A stream's events are not numbered without gaps.
     #[error("the journal was altered: the events of {0}/{1} are not numbered from 1 to the stream's version")]
     Misnumbered(String, String),
-    /// The journal is shorter than a checkpoint of it.
+    /// The journal is shorter than its checkpoint.
     #[error(
         "the journal was altered: the checkpoint is of {checkpoint} events, the journal ends at position {position}"
     )]
     Shorter {
         /// Events in the checkpoint's tree.
         checkpoint: u64,
-        /// Where the journal ends.
+        /// Position of the journal's last event.
         position: u64,
     },
-    /// The journal's beginning is not what a checkpoint committed to.
+    /// The journal's first events differ from those of a checkpoint.
     #[error("the journal was altered: its first {0} events are not those of the checkpoint")]
     OtherRoot(u64),
-    /// The checkpoint cannot be believed.
+    /// The checkpoint cannot be trusted.
     #[error(
         "the checkpoint cannot be used: {0}\nTake one that `GET /audit/checkpoint` or an export of this journal gave."
     )]
     Note(#[from] NoteError),
-    /// There is no key to believe a checkpoint with.
+    /// The journal has no key to verify a checkpoint with.
     #[error(
         "the journal has no checkpoint key, so the checkpoint is not of it\nName the key with --key if it is of another."
     )]
@@ -90,20 +90,20 @@ pub enum VerifyError {
     Journal(#[from] JournalError),
 }
 
-/// A checkpoint that a journal is held to.
+/// A checkpoint to verify a journal against.
 #[derive(Debug, Clone)]
 pub struct Held {
     /// The signed note.
     pub note: String,
-    /// The key it must be signed by; the journal's own without.
+    /// Key that must have signed it; `None` for the journal's own.
     pub key: Option<NoteVerifier>,
 }
 
-/// Checks every event, the order of all, the numbering of streams, the head and a checkpoint. `progress` is told how
-/// many of how many events are checked.
+/// Checks every event, the order of all, the numbering of streams, the head and a checkpoint. `progress` receives the
+/// number of checked events and the total.
 ///
 /// # Errors
-/// [`VerifyError`] for the first thing that is wrong.
+/// [`VerifyError`] for the first defect.
 pub async fn verify(
     store: &Store,
     held: Option<&Held>,
@@ -141,7 +141,8 @@ pub async fn verify(
     }
     reading.await.map_err(JournalError::corrupt)??;
     check.end(&head)?;
-    // They also differ if the journal has grown meanwhile or begins in an archive; then the database compares them.
+    // Digests also differ if the journal has grown meanwhile or begins in an archive; then the database compares the
+    // numbers.
     if versions.await.map_err(JournalError::corrupt)?? != numbered
         && let Some((aggregate_type, aggregate_id)) = raw.misnumbered().await?
     {
@@ -162,9 +163,9 @@ async fn scan(
     raw.scan(after, until, pages).await
 }
 
-/// Whether the events number themselves as the streams say, without remembering a single stream: an event brings the
-/// digest of its stream at its number and takes away that of the number before, so that a stream numbered without a gap
-/// comes to the digest of its version. Sums of 64-bit digests under a random key, so that equal sums are no accident.
+/// Checks that events are numbered as their streams say, without memory per stream: an event adds the digest of its
+/// stream at its number and subtracts that of the number before, so a stream numbered without a gap leaves the digest
+/// of its version. Sums of 64-bit digests under a random key, so equal sums are no accident.
 #[derive(Clone, Default)]
 struct Numbering {
     key: RandomState,
@@ -197,7 +198,7 @@ impl Numbering {
     }
 }
 
-/// What the checkpoint says, once its signature is verified.
+/// Reads the checkpoint after verifying its signature.
 async fn open(store: &Store, held: &Held) -> Result<Checkpoint, VerifyError> {
     let verifier = match &held.key {
         Some(key) => key.clone(),
@@ -206,7 +207,7 @@ async fn open(store: &Store, held: &Held) -> Result<Checkpoint, VerifyError> {
     Ok(verifier.open(&held.note)?)
 }
 
-/// The public half of the journal's key, which needs no master key to be read.
+/// The public half of the journal's key, readable without a master key.
 async fn stored_key(store: &Store) -> JournalResult<Option<NoteKey>> {
     #[derive(serde::Deserialize)]
     struct Established {
@@ -218,7 +219,7 @@ async fn stored_key(store: &Store) -> JournalResult<Option<NoteKey>> {
     Ok(established.transpose().map_err(JournalError::corrupt)?.map(|established| established.key))
 }
 
-/// The tree over what was read, compared on the way.
+/// The tree over the events read so far, compared along the way.
 struct Check<'a> {
     kept: Kept,
     builder: Builder,
@@ -242,7 +243,7 @@ impl Check<'_> {
         self.leaf(leaf).await
     }
 
-    /// Of archived events only the leaf hashes are here; their file is checked against the same checkpoint.
+    /// Only the leaf hashes of archived events are in the database; their file is checked against the same checkpoint.
     async fn archived(
         &mut self,
         until: u64,
@@ -287,7 +288,7 @@ impl Check<'_> {
     }
 }
 
-/// The kept nodes of the tree, read ahead at the lowest level.
+/// Stored nodes of the tree, read ahead at the lowest level.
 struct Kept {
     tree: Tree,
     level: VecDeque<Hash>,
@@ -295,7 +296,7 @@ struct Kept {
 }
 
 impl Kept {
-    /// Whether a node is kept and is another one.
+    /// Whether a stored node has another hash.
     async fn differs(&mut self, node: Subtree, hash: Hash) -> JournalResult<bool> {
         if 1 << node.level != TILE {
             let kept = self.tree.kept(node.level, node.index..node.index + 1).await?;
@@ -310,7 +311,7 @@ impl Kept {
 }
 
 impl Verified {
-    /// The root as checkpoints show it.
+    /// The root in base64, as checkpoints show it.
     #[must_use]
     pub fn root_text(&self) -> String {
         BASE64.encode(self.root)

@@ -1,4 +1,4 @@
-//! Building the whole tree, leaf by leaf.
+//! Builds the whole tree, leaf by leaf.
 
 use super::proofs::Subtree;
 use super::{Frontier, Hash, LEVELS_APART, perfect_root};
@@ -6,7 +6,7 @@ use super::{Frontier, Hash, LEVELS_APART, perfect_root};
 /// Nodes under one of the next kept level.
 const TILE: usize = super::TILE as usize;
 
-/// A tree that grows and tells the nodes that are kept of it: those of every eighth level.
+/// A growing tree that returns the nodes to keep: those of every eighth level.
 #[derive(Debug, Clone, Default)]
 pub struct Builder {
     size: u64,
@@ -21,7 +21,7 @@ impl Builder {
         self.size
     }
 
-    /// Adds a leaf and answers the nodes of kept levels that it completes, lowest first.
+    /// Adds a leaf and returns the nodes of kept levels that it completes, lowest first.
     pub fn push(&mut self, leaf: Hash) -> Vec<(Subtree, Hash)> {
         self.size += 1;
         let mut completed = Vec::new();
@@ -42,7 +42,7 @@ impl Builder {
         }
     }
 
-    /// The tree as it is.
+    /// The frontier of the current tree.
     #[must_use]
     pub fn frontier(&self) -> Frontier {
         let mut roots = Vec::new();

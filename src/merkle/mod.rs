@@ -7,9 +7,9 @@ pub use builder::Builder;
 
 use sha2::{Digest, Sha256};
 
-/// Levels between those whose nodes are kept.
+/// Levels between two kept ones.
 pub const LEVELS_APART: u8 = 8;
-/// Leaves under a node of the lowest level that is kept, and nodes under one of the next.
+/// Leaves under a node of the lowest kept level, and nodes under one of the next.
 pub const TILE: u64 = 1 << LEVELS_APART;
 
 /// A SHA-256 digest.
@@ -27,7 +27,7 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
 }
 
-/// Root of a perfect subtree out of its nodes of one level, a power of two of them.
+/// Root of a perfect subtree from its nodes of one level; their number is a power of two.
 pub(crate) fn perfect_root(mut nodes: Vec<Hash>) -> Hash {
     while nodes.len() > 1 {
         for at in 0..nodes.len() / 2 {
@@ -70,7 +70,7 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The tree's root hash; of no leaves the hash of nothing.
+    /// The tree's root hash; for an empty tree the hash of the empty string.
     #[must_use]
     pub fn root(&self) -> Hash {
         let mut roots = self.roots.iter().rev();
@@ -78,13 +78,13 @@ impl Frontier {
         roots.fold(*last, |right, left| node_hash(left, &right))
     }
 
-    /// The roots one after the other, as the journal head stores them.
+    /// The concatenated roots, as the journal head stores them.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.roots.concat()
     }
 
-    /// Reads what [`Frontier::to_bytes`] wrote; `None` if it does not fit `size`.
+    /// Parses the output of [`Frontier::to_bytes`]; `None` if it does not fit `size`.
     #[must_use]
     pub fn from_bytes(size: u64, bytes: &[u8]) -> Option<Self> {
         let (roots, rest) = bytes.as_chunks::<32>();

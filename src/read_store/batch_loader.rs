@@ -1,6 +1,6 @@
-//! Documents by id or by another key, many at once: look-ups that arrive while others are under way share the next
-//! statement. A look-up joins only a statement that begins after it, so nobody is answered with what was so before they
-//! asked. Where all of them were made lately, the statement asks for no more than where the journal ends.
+//! Batched look-ups of documents by id or another key: look-ups that arrive while others are under way share the next
+//! statement. A look-up joins only a statement that begins after it, so no caller gets an answer older than its call.
+//! If the cache may answer the whole batch, the statement asks for the end of the journal only.
 
 use super::row_cache::{By, Recent};
 use super::{SWAPS_MAX, served};
@@ -11,16 +11,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
-/// Statements under way at once: more would each carry less.
+/// Concurrent statements; with more, each would carry less.
 const STATEMENTS_MAX: usize = 2;
-/// Look-ups that one statement answers.
+/// Most look-ups in one statement.
 const TOGETHER_MAX: usize = 256;
 
-/// What was looked up.
+/// Result of a look-up.
 pub(super) struct Found {
-    /// A moment since the look-up began, which it reflects.
+    /// Moment that the result reflects, no earlier than the start of the look-up.
     pub(super) moment: Moment,
-    /// The document, if there is one.
+    /// The document; `None` if not found.
     pub(super) body: Option<Body>,
 }
 
@@ -36,7 +36,7 @@ struct Waiting {
     statements: usize,
 }
 
-/// Looks up documents of the generation that is served.
+/// Looks up documents of the served generation.
 pub(super) struct Lookups {
     store: Arc<dyn DocumentStore>,
     generation: Arc<AtomicU64>,
@@ -49,8 +49,8 @@ impl Lookups {
         Lookups { store, generation, recent, waiting: Mutex::default() }
     }
 
-    /// The document whose `key`, or whose [`super::sql::ID`], is `value`. What was so at `enough` will do; without it
-    /// what is so now.
+    /// The document whose `key`, or whose [`super::sql::ID`], is `value`. A result as of `enough` is acceptable; with
+    /// `None` it must be current.
     ///
     /// # Errors
     /// `Unavailable`, `OtherGeneration`.
@@ -74,7 +74,7 @@ impl Lookups {
             begins
         };
         if begins {
-            // Not by whoever asked: if they give up waiting, others still wait for the same statement.
+            // Runs as a task of its own: if this caller gives up, others still wait for the same statement.
             let turn = Turn { lookups: Arc::clone(self), ended: false };
             tokio::spawn(async move { turn.work().await });
         }
@@ -102,7 +102,7 @@ impl Lookups {
         self.look_up_all(unknown).await;
     }
 
-    /// Answers from the store, a statement for each key, and says when the first was carried out.
+    /// Answers from the store, one statement for each key, and returns the moment of the first.
     async fn look_up_all(&self, lookups: Vec<Lookup>) -> Option<Moment> {
         let mut by_key: HashMap<By, Vec<Lookup>> = HashMap::new();
         for lookup in lookups {
@@ -124,7 +124,7 @@ impl Lookups {
     }
 
     async fn look_up(&self, (collection, key): By, lookups: &[Lookup]) -> JournalResult<LookedUp> {
-        // No key has a null character, which PostgreSQL's text cannot hold.
+        // Keys have no null character, which PostgreSQL's text cannot hold.
         let mut values: Vec<&str> =
             lookups.iter().map(|lookup| lookup.value.as_str()).filter(|value| !value.contains('\0')).collect();
         values.sort_unstable();
@@ -145,12 +145,12 @@ impl Lookups {
 
 impl Lookup {
     fn answer(self, found: JournalResult<Found>) {
-        // Whoever stopped waiting needs no answer.
+        // A caller that stopped waiting needs no answer.
         let _ = self.reply.send(found);
     }
 }
 
-/// One statement after the other, until nobody waits. However it ends, it makes room for another.
+/// Runs one statement after the other until no look-up waits. However it ends, it makes room for another.
 struct Turn {
     lookups: Arc<Lookups>,
     ended: bool,
@@ -163,7 +163,7 @@ impl Turn {
                 let mut waiting = self.lookups.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 let together = waiting.lookups.len().min(TOGETHER_MAX);
                 if together == 0 {
-                    // Within the lock: who comes now begins another.
+                    // Within the lock: a look-up that arrives now starts another turn.
                     waiting.statements -= 1;
                     self.ended = true;
                     return;
@@ -180,7 +180,7 @@ impl Drop for Turn {
         if !self.ended {
             let mut waiting = self.lookups.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.statements -= 1;
-            // It was to answer them; nobody else is sure to.
+            // The waiting look-ups relied on this turn; no other is certain to answer them.
             waiting.lookups.clear();
         }
     }

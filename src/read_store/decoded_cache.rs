@@ -1,5 +1,5 @@
-//! Documents as they are read: opened and in their types. What was read lately is kept, for as long as what is stored
-//! has not changed: the store is asked every time, only decoding is spared.
+//! Cache of opened and typed documents, valid while the stored text is unchanged: the store is asked every time, only
+//! decoding is saved.
 
 use super::digest;
 use crate::store::{Body, JournalError, JournalResult};
@@ -10,24 +10,24 @@ use serde_json::Value;
 use std::any::Any;
 use std::sync::Arc;
 
-/// Bytes of memory that are kept, about.
+/// Approximate memory of the cache, in bytes.
 const BYTES_MAX: u64 = 32 * 1024 * 1024;
-/// Documents that are kept where each is as short as they come; how many are depends on their size.
+/// Capacity for documents of minimal length; the actual number depends on their size.
 const DOCUMENTS_ABOUT: usize = 16_000;
 
 type Key = (CollectionId, String);
 
-/// A document that was read.
+/// A cached document.
 #[derive(Clone)]
 struct Known {
-    /// What was stored, of which it was made; its digest is right.
+    /// The stored text it was decoded from, digest verified.
     body: Body,
-    /// The keys that opened it; no key where the person is erased.
+    /// The keys that opened it; `None` for an erased person.
     keys: Arc<KeysBySubject>,
     document: Arc<dyn Any + Send + Sync>,
 }
 
-/// Weighs what is kept in bytes; a document takes about as much as its text.
+/// Weighs an entry in bytes; a document takes about as much as its text.
 #[derive(Clone)]
 struct Bytes;
 
@@ -37,7 +37,7 @@ impl Weighter<Key, Known> for Bytes {
     }
 }
 
-/// What was read lately.
+/// Documents read lately, opened.
 pub(super) struct Opened(Cache<Key, Known, Bytes>);
 
 impl Default for Opened {
@@ -47,19 +47,20 @@ impl Default for Opened {
 }
 
 impl Opened {
-    /// The document that is stored as `body`.
+    /// The document stored as `body`.
     ///
     /// # Errors
-    /// `Corrupt` if its digest is not right, it is none of `D`, or cannot be opened; `Unavailable` if its keys cannot be asked for.
+    /// `Corrupt` if its digest is wrong, it is not a `D`, or it cannot be opened; `Unavailable` if its keys cannot be
+    /// fetched.
     pub(super) async fn document<D: Document>(&self, vault: &Vault, body: Body) -> JournalResult<Arc<D>> {
         let key = (D::ID, body.id.clone());
-        // A person may have been erased since.
+        // The person may have been erased since.
         let known = self.0.get(&key).filter(|known| known.body.is_stored_as(&body) && vault.are_current(&known.keys));
         if let Some(known) = known
             && let Ok(document) = Arc::clone(&known.document).downcast()
         {
             if !Arc::ptr_eq(&known.body.text, &body.text) {
-                // Read again in the meantime: next time it need not be compared letter by letter.
+                // The row was read again meanwhile: with the new text, the next comparison is by pointer.
                 self.0.insert(key, Known { body, ..known });
             }
             return Ok(document);
@@ -74,7 +75,7 @@ impl Opened {
     }
 }
 
-/// The documents of a page.
+/// Opens the documents of a page.
 ///
 /// # Errors
 /// As [`Opened::document`].
@@ -84,11 +85,11 @@ pub(super) async fn read<D: Document>(vault: &Vault, texts: impl Iterator<Item =
     stored.into_iter().map(|stored| stored.open(&keys)).collect()
 }
 
-/// A document as it was stored.
+/// A parsed document.
 enum Stored<D> {
-    /// Nothing of it is sealed, so that its text is what it is made of.
+    /// Without sealed values, typed directly from its text.
     Plain(D),
-    /// Something of it may be.
+    /// Possibly with sealed values.
     Sealed(Value),
 }
 
@@ -101,7 +102,7 @@ impl<D: Document> Stored<D> {
         parsed.map_err(|_| shapeless::<D>())
     }
 
-    /// What has to be opened.
+    /// The value to open, if any.
     fn sealed(&self) -> Option<&Value> {
         match self {
             Stored::Plain(_) => None,

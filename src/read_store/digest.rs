@@ -1,10 +1,10 @@
-//! Keyed digests of documents. Rights follow from documents, so a document that decides must be one that this
-//! installation wrote: its digest covers the collection, the identifier and the body as it is stored, and only the
-//! vault's key makes one. Key columns need none: they follow from the body, and are compared with it where a document
-//! was found by one.
+//! Keyed digests of documents. Rights follow from documents, so a document used for decisions must have been written by
+//! this installation: its digest covers the collection, the identifier and the stored body, and only the vault's key
+//! makes one. Key columns have none: they follow from the body, and are compared with it when a document was found by
+//! one.
 //!
-//! A digest does not tell an older body of the same document from the present one, nor that a document is missing.
-//! `registrar projections verify` does.
+//! A digest does not distinguish an older body of the same document from the present one, nor reveal a missing
+//! document. `registrar projections verify` does.
 
 use crate::security;
 use crate::store::{Body, JournalError, JournalResult};
@@ -14,7 +14,7 @@ use registrar_projections::query::Query;
 use registrar_projections::{CollectionId, Document, KeyKind, KeyValue};
 use subtle::ConstantTimeEq;
 
-/// The digest of a document, base64.
+/// Computes the digest of a document, base64.
 pub(crate) fn digest(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> String {
     BASE64.encode(raw(vault, collection, id, text))
 }
@@ -24,20 +24,20 @@ fn raw(vault: &Vault, collection: CollectionId, id: &str, text: &str) -> [u8; 32
     vault.digest("document", &[collection.as_bytes(), id.as_bytes(), text.as_bytes()])
 }
 
-/// A document as [`crate::store::sql::digested_page`] tells it.
+/// Parses a document from a row of [`crate::store::sql::digested_page`].
 ///
 /// # Errors
-/// `Corrupt` for another text.
+/// `Corrupt` for text in another form.
 pub(super) fn parse(row: &str) -> JournalResult<Body> {
     let shapeless = |_| JournalError::corrupt("a row of a page does not have its shape");
     let (id, text, digest) = serde_json::from_str(row).map_err(shapeless)?;
     Ok(Body::new(id, text, digest))
 }
 
-/// Checks that a document is one that this installation wrote under its identifier.
+/// Checks that this installation wrote the document under its identifier.
 ///
 /// # Errors
-/// `Corrupt`, naming the document, after a line of the security log.
+/// `Corrupt`, naming the document; also writes a line to the security log.
 pub(crate) fn verify(vault: &Vault, collection: CollectionId, body: &Body) -> JournalResult<()> {
     let stored = body.digest.as_deref().and_then(|digest| BASE64.decode(digest).ok()).unwrap_or_default();
     match bool::from(raw(vault, collection, &body.id, &body.text).ct_eq(&stored)) {
@@ -46,7 +46,7 @@ pub(crate) fn verify(vault: &Vault, collection: CollectionId, body: &Body) -> Jo
     }
 }
 
-/// Checks that a document that was found by a scalar key has that value of it.
+/// Checks that a document found by a scalar key has the value looked up.
 ///
 /// # Errors
 /// As [`verify`].
@@ -56,7 +56,7 @@ pub(super) fn verify_key<D: Document>(document: &D, key: &str, value: &str) -> J
     if has { Ok(()) } else { Err(misplaced(document)) }
 }
 
-/// Checks that a document that a query found is one that it looks for.
+/// Checks that a document found by a query matches its filters.
 ///
 /// # Errors
 /// As [`verify`].

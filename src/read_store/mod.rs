@@ -1,7 +1,8 @@
 //! The read store: documents in generations of tables, and typed queries over them.
 //!
-//! Tables and statements are made from what a collection declares ([`crate::store`]); a new read model needs no SQL. Documents
-//! are written by the committer, with their events, and by rebuilds. Here they are found, verified, opened and cached.
+//! Tables and statements are generated from the declarations of collections ([`crate::store`]); a new read model needs
+//! no SQL. Documents are written by the committer, with their events, and by rebuilds. Here they are found, verified,
+//! opened and cached.
 
 mod batch_loader;
 mod decoded_cache;
@@ -25,21 +26,21 @@ use row_cache::total_cache::TotalOf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A value with the position of the journal that it reflects.
+/// A result with the journal position that it reflects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read<T> {
-    /// Position of the last event that the answer reflects.
+    /// Position of the last event that the result reflects.
     pub position: u64,
-    /// The answer.
+    /// The result.
     pub value: T,
 }
 
-/// A page of documents.
+/// One page of a list of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<D> {
     /// The documents of the page, in order.
     pub items: Vec<D>,
-    /// Documents that match, on all pages; from the same moment as the items.
+    /// Total count of matching documents, from the same snapshot as the items.
     pub total: u64,
 }
 
@@ -52,22 +53,22 @@ pub struct Documents {
     lookups: Arc<Lookups>,
     recent: Arc<Recent>,
     opened: Arc<Opened>,
-    /// What a request has looked up by them; without a request each look-up is of the moment at which it is made.
+    /// Look-ups of the current request; outside a request each look-up reads the current state.
     noted: Option<Arc<Noted>>,
 }
 
-/// Stands for the generation while the documents are not this release's; no generation has this number.
+/// Generation number while the documents are not of this release; no generation has this number.
 pub(crate) const NOT_SERVED: u64 = 0;
 
-/// Makes the statement of a list.
+/// Builds the statement of a list.
 type MakeList<D> = fn(&Collection, u64, &Query<D>, sql::Dialect) -> Statement;
 
-/// Times a read is tried again because the generation was swapped under it.
+/// Retries of a read after a swap of generations.
 const SWAPS_MAX: usize = 5;
 
 impl Documents {
-    /// Documents of the generation that `generation` holds; it is moved on when another one is served. `recent` is told of
-    /// the commits of the same node.
+    /// Access to the generation in `generation`, which is updated when another one is served. `recent` must be notified
+    /// of this node's commits.
     #[must_use]
     pub fn new(
         store: Arc<dyn DocumentStore>,
@@ -79,15 +80,15 @@ impl Documents {
         Documents { store, vault, generation, lookups, recent, opened: Arc::default(), noted: None }
     }
 
-    /// The document with this id. One that this installation did not write decides nothing.
+    /// The document with this id. A document that this installation did not write is refused.
     ///
     /// # Errors
-    /// `Unavailable`, `OtherGeneration`; `Corrupt`, among others of a document whose digest is not right.
+    /// `Unavailable`, `OtherGeneration`; `Corrupt`, also if the document's digest is wrong.
     pub async fn find<D: Document>(&self, id: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         self.look_up(sql::ID, id).await
     }
 
-    /// A document whose key is `value`; of several the one with the smallest id.
+    /// A document whose `key` is `value`; of several the one with the smallest id.
     ///
     /// # Errors
     /// As [`Documents::find`]; `Corrupt` also if the document itself has another value.
@@ -113,8 +114,8 @@ impl Documents {
         Ok(Read { position: moment.position, value })
     }
 
-    /// A page of documents that are shown, and the number of all that match, from one snapshot. Their digests are not looked
-    /// at; for documents that decide about rights there is [`Documents::verified`].
+    /// A page of documents for display, and the total count, from one snapshot. Digests are not verified; for documents
+    /// that decide about rights use [`Documents::verified`].
     ///
     /// # Errors
     /// As [`Documents::find`].
@@ -130,8 +131,8 @@ impl Documents {
         })
     }
 
-    /// The documents of a page, for decisions: each is one that this installation wrote, and says itself what it was found
-    /// by. Of what was hidden or taken away nothing is known.
+    /// The documents of a page, for decisions: each was written by this installation and matches the query by its own
+    /// body. Hidden or deleted rows are not detected.
     ///
     /// # Errors
     /// As [`Documents::find`].
@@ -145,7 +146,7 @@ impl Documents {
         Ok(documents)
     }
 
-    /// Identifiers of a page of documents and the number of all that match, from one snapshot.
+    /// Identifiers of a page of documents and the total count, from one snapshot.
     ///
     /// # Errors
     /// As [`Documents::find`].
@@ -175,7 +176,7 @@ impl Documents {
         self.run(|generation, dialect| statement(D::COLLECTION, generation, query, dialect)).await
     }
 
-    /// The documents with these ids, in their order; what is not there is left out.
+    /// The documents with these ids, in their order; missing ones are left out.
     ///
     /// # Errors
     /// As [`Documents::find`].
@@ -202,8 +203,8 @@ impl Documents {
     }
 }
 
-/// Another generation than `former` is served: this release reads it if it is not too old, and if its own projections made
-/// it.
+/// Switches from `former` to the served generation; fails if this release is too old for it, or if other projections
+/// made it.
 async fn served(store: &dyn DocumentStore, generation: &AtomicU64, former: u64) -> JournalResult<()> {
     store.moment().await?;
     let live = store.generations().await?.into_iter().find(|generation| generation.state == "live");
@@ -216,16 +217,16 @@ async fn served(store: &dyn DocumentStore, generation: &AtomicU64, former: u64) 
     }
 }
 
-/// What generations of documents are told apart by: how their tables are made, and by which projections.
+/// Identifies how a generation of documents was made: the layout of its tables and its projections.
 #[must_use]
 pub fn signature() -> String {
     format!("layout:{},{}", schema::LAYOUT, registrar_projections::signature())
 }
 
-/// Reads a document as folds see it. A fold builds upon what it reads, so it must not be given what somebody else wrote.
+/// Parses a document for a fold. Folds build upon documents, so they must not get one written by another party.
 ///
 /// # Errors
-/// `Corrupt` if its digest is not right, or if it does not have its shape.
+/// `Corrupt` if its digest is wrong, or its body does not have the expected shape.
 pub(crate) fn parse_document(vault: &Vault, collection: CollectionId, body: &Body) -> JournalResult<AnyDocument> {
     digest::verify(vault, collection, body)?;
     let body = serde_json::from_str(&body.text).map_err(|_| JournalError::corrupt("a document is not JSON"))?;

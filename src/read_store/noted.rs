@@ -1,11 +1,12 @@
-//! What one request has looked up, to be found as of one moment: no decision may rest on a user as before a commit and on a
-//! group as after it.
+//! Look-ups of one request, made consistent as of one moment: no decision may combine a user from before a commit with
+//! a group from after it.
 //!
-//! Look-ups are not held back for that. They are noted, and before the request is answered, unless it has written, it is found
-//! out whether all of them were so at the moment of the last one. Of what this node has committed in between that is known; the
-//! rest is looked up once more. If something was not, what was decided by it is void, and the request is carried out again.
+//! Look-ups do not wait for this. They are noted, and before the request is answered, unless it has written, all of
+//! them are checked against the moment of the last one. This node's own commits in between are known; for other changes
+//! the look-up is repeated. If one result has changed, the request's decision is void, and the request is carried out
+//! again.
 //!
-//! A list is of the moment of its own statement. What was looked up before is held to it; what is looked up after it is not
+//! A list reflects the moment of its own statement. Earlier look-ups are checked against it; later ones are not
 //! compared with the list itself.
 
 use super::Documents;
@@ -19,14 +20,14 @@ tokio::task_local! {
     static REQUEST: Documents;
 }
 
-/// What was looked up by a key.
+/// A noted look-up by key.
 #[derive(Clone)]
 struct Lookup {
     by: By,
     value: String,
-    /// When it was so.
+    /// Moment at which it was valid.
     at: Moment,
-    /// The document, if there was one.
+    /// The document; `None` if not found.
     body: Option<Body>,
 }
 
@@ -42,16 +43,16 @@ impl Lookup {
 
 #[derive(Default)]
 struct State {
-    /// What was so then will do for the next look-up, once it is known.
+    /// Moment that is recent enough for the next look-up; set by the first one.
     enough: Option<Moment>,
-    /// The moment of whatever was read last.
+    /// The moment of the latest read.
     latest: Moment,
     lookups: Vec<Lookup>,
-    /// Whether nothing counts any more: the request has written, or is answered.
+    /// Whether notes no longer count: the request has written, or is answered.
     closed: bool,
 }
 
-/// What one request has looked up.
+/// Look-ups of one request.
 #[derive(Default)]
 pub(super) struct Noted(Mutex<State>);
 
@@ -60,20 +61,20 @@ impl Noted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The moment that will do for the next look-up.
+    /// The moment that is recent enough for the next look-up.
     pub(super) fn enough(&self) -> Option<Moment> {
         self.state().enough
     }
 
-    /// Has the next look-up ask anew what the present moment is.
+    /// Makes the next look-up fetch the current moment again.
     fn ask_anew(&self) {
         self.state().enough = None;
     }
 
-    /// Notes a look-up and what it found.
+    /// Notes a look-up and its result.
     pub(super) fn note(&self, by: By, value: &str, at: Moment, body: Option<&Body>) {
         let mut state = self.state();
-        // The first that is known: all of them came after the request.
+        // The first known moment: any look-up came after the request.
         state.enough.get_or_insert(at);
         if !state.closed && !is_followed(by.0) {
             state.lookups.push(Lookup { by, value: value.to_owned(), at, body: body.cloned() });
@@ -81,12 +82,12 @@ impl Noted {
         }
     }
 
-    /// Notes a list that was read.
+    /// Notes the moment of a list.
     pub(super) fn note_list(&self, at: Moment) {
         self.state().see(at);
     }
 
-    /// Look-ups of which this node does not know that they are still so at the latest moment.
+    /// Look-ups that are not known to be still valid at the latest moment.
     fn doubtful(&self, recent: &Recent) -> Vec<Lookup> {
         let state = self.state();
         let latest = state.latest;
@@ -113,28 +114,28 @@ impl State {
 }
 
 impl Documents {
-    /// The same for one request: its look-ups reflect everything that was committed before this call, and whatever this
-    /// node commits meanwhile, but only the first of them has to ask the store where the journal ends. They are noted: see
+    /// A view for one request: its look-ups reflect everything committed before this call, and all later commits of
+    /// this node, but only the first of them asks the store for the end of the journal. They are noted: see
     /// [`Documents::settle`].
     #[must_use]
     pub fn of_now(&self) -> Self {
         Documents { noted: Some(Arc::default()), ..self.clone() }
     }
 
-    /// From now on look-ups reflect everything that was committed before this call. Those that were made go on counting.
+    /// Later look-ups reflect everything committed before this call. Earlier ones still count.
     pub fn ask_anew(&self) {
         if let Some(noted) = &self.noted {
             noted.ask_anew();
         }
     }
 
-    /// Does the work of a request that looks up by these documents, until it commits.
+    /// Runs the work of a request that reads these documents, until it commits.
     pub async fn within<F: Future>(&self, work: F) -> F::Output {
         REQUEST.scope(self.clone(), work).await
     }
 
-    /// Whether everything that was looked up was so at one moment. If it was, nothing is noted any more. Always so once the
-    /// request has written: what it looked up later reflects that.
+    /// Whether all look-ups were valid at one moment. If so, later ones are no longer noted. Always true once the
+    /// request has written: its later look-ups reflect that.
     ///
     /// # Errors
     /// `Unavailable`, `OtherGeneration`.
@@ -151,9 +152,8 @@ impl Documents {
     }
 }
 
-/// Compares nothing any more of what the request has looked up, in whose course something is about to be committed: the commit
-/// compares the streams that it was decided by. Held to one moment as well, requests that change one thing at once would keep
-/// one another from it.
+/// Drops the notes of the current request, which is about to commit: the commit compares the streams that the decision
+/// rests on. Checking look-ups as well would make concurrent requests that change one thing block one another.
 pub(crate) fn forget_before_commit() {
     let _ = REQUEST.try_with(|documents| {
         if let Some(noted) = &documents.noted {

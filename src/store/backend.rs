@@ -1,4 +1,4 @@
-//! A database as a whole: brought up to date, shared between processes, copied.
+//! A database as a whole: migrated, shared between processes, copied.
 
 use super::{DocumentStore, JournalError, JournalResult, JournalStore, OpenError, RawJournal, TreeStore, WrappedKeys};
 use async_trait::async_trait;
@@ -8,17 +8,17 @@ use std::any::Any;
 use std::path::Path;
 use std::time::Duration;
 
-/// Held as long as a process leads; dropping it lets another one take over.
+/// Guard of a leadership; dropping it lets another process take over.
 pub type Held = Box<dyn Any + Send>;
 
-/// Positions of heads as other nodes announce them, `None` for an announcement that names none; ends with the connection. An
-/// announcement is a hint to look and nothing else: others may send one too.
+/// Head positions announced by other nodes, `None` for an announcement without one; the stream ends with the
+/// connection. An announcement is only a hint to look: other database users may send one too.
 pub type Announcements = BoxStream<'static, JournalResult<Option<u64>>>;
 
-/// What a database can do, all of it.
+/// All capabilities of a database.
 #[async_trait]
 pub trait Backend: JournalStore + DocumentStore + RawJournal + TreeStore + WrappedKeys {
-    /// What operators know it by.
+    /// Name for operators.
     fn name(&self) -> &'static str;
 
     /// Migrations of the tables, in order.
@@ -27,13 +27,13 @@ pub trait Backend: JournalStore + DocumentStore + RawJournal + TreeStore + Wrapp
     /// Versions of the migrations that were applied.
     ///
     /// # Errors
-    /// `NotMigrated` where none ever was; `Unreachable`, `OldSqlite`.
+    /// `NotMigrated` if none ever was; `Unreachable`, `OldSqlite`.
     async fn applied(&self) -> Result<Vec<i64>, OpenError>;
 
     /// See [`super::Store::migrate`].
     async fn migrate(&self) -> Result<(), OpenError>;
 
-    /// Whether the journal can be written to by this process.
+    /// Whether this process can write to the journal.
     async fn may_be_written(&self) -> JournalResult<bool>;
 
     /// See [`super::Store::try_lead`].

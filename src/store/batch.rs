@@ -1,4 +1,4 @@
-//! A commit: its conditions, what it writes, and how it ended.
+//! A commit: its conditions, its writes and its outcome.
 
 use super::event::{StoredAnswer, StoredEvent, StreamId};
 use crate::merkle::Frontier;
@@ -6,28 +6,28 @@ use chrono::{DateTime, Utc};
 use registrar_projections::{ChangeKind, DocumentKey, KeyValue};
 use std::collections::HashMap;
 
-/// What one commit writes, all or nothing.
+/// Content of one commit, written in full or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Position that the journal must end at.
+    /// Required position of the journal's end.
     pub expected_head: u64,
-    /// The tree before it: tells the end of this history from that of another one at the same position.
+    /// The tree before the batch: distinguishes this history's end from that of another history at the same position.
     pub expected_frontier: Frontier,
-    /// Generation that the documents belong to.
+    /// Generation of the documents.
     pub generation: u64,
-    /// Commit time of every event in it.
+    /// Commit time of all events.
     pub recorded_at: DateTime<Utc>,
-    /// The tree after it.
+    /// The tree after the batch.
     pub frontier: Frontier,
-    /// Its events in order; the first has position `expected_head + 1`.
+    /// Events in order; the first has position `expected_head + 1`.
     pub events: Vec<StoredEvent>,
-    /// Streams, each once.
+    /// Changed streams, each once.
     pub streams: Vec<StreamStep>,
-    /// Streams of which only the version is compared. None of them is among `streams`.
+    /// Streams whose version is only compared. None of them is in `streams`.
     pub reads: Vec<ReadStep>,
-    /// Claims taken, each key once. Taking what one holds already is no conflict.
+    /// Claims taken, each key once. A claim already held by the taker is no conflict.
     pub takes: Vec<ClaimStep>,
-    /// Claims released, each key once, before any is taken. What another holds stays as it is.
+    /// Claims released, each key once, before any is taken. Claims of other holders stay.
     pub releases: Vec<ClaimStep>,
     /// New keys of persons.
     pub subject_keys: Vec<SubjectKeyStep>,
@@ -35,25 +35,25 @@ pub struct Batch {
     pub answers: Vec<AnswerStep>,
     /// Documents, each once.
     pub documents: Vec<DocumentStep>,
-    /// By how much the counts of documents change, by facet.
+    /// Change of document counts, by facet.
     pub counts: HashMap<String, i64>,
 }
 
-/// Which of a batch's conditions did not hold, as indexes into its lists.
+/// Failed conditions of a batch, as indexes into its lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Streams at another version.
     pub streams: Vec<usize>,
-    /// Streams that were only read, at another version.
+    /// Read-only streams at another version.
     pub reads: Vec<usize>,
-    /// Claims that others hold.
+    /// Claims held by other aggregates.
     pub takes: Vec<usize>,
-    /// Idempotency keys that have been answered.
+    /// Idempotency keys already answered.
     pub answers: Vec<usize>,
 }
 
 impl Lost {
-    /// Places in the batch's streams and in its reads, out of places in both, one after the other.
+    /// Splits indexes into streams and reads, concatenated, into indexes of each list.
     pub(super) fn told_apart(places: Vec<usize>, batch: &Batch) -> (Vec<usize>, Vec<usize>) {
         let changed = batch.streams.len();
         let (streams, reads): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| *place < changed);
@@ -61,25 +61,25 @@ impl Lost {
     }
 }
 
-/// A step of a stream in a batch.
+/// Version change of a stream in a batch.
 #[derive(Debug, Clone)]
 pub struct StreamStep {
-    /// Which stream.
+    /// Stream that changes.
     pub stream: StreamId,
-    /// Version it must have, 0 for none yet.
+    /// Required version, 0 for a new stream.
     pub from: u64,
-    /// Version it will have.
+    /// Version after the batch.
     pub to: u64,
-    /// Position of its first event in this batch.
+    /// Position of the stream's first event in this batch.
     pub first_position: u64,
 }
 
-/// A stream that a command of a batch decided by and does not change.
+/// A stream that a command of a batch read for its decision and does not change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadStep {
-    /// Which stream.
+    /// Stream that was read.
     pub stream: StreamId,
-    /// Version it must have, 0 for none yet.
+    /// Required version, 0 if the stream does not exist.
     pub version: u64,
 }
 
@@ -88,47 +88,47 @@ pub struct ReadStep {
 pub struct ClaimStep {
     /// Keyed digest of scope and value.
     pub key: String,
-    /// Who takes or releases it.
+    /// Aggregate that takes or releases it.
     pub holder: StreamId,
 }
 
-/// An answer that a batch remembers.
+/// An answer to remember for an idempotency key.
 #[derive(Debug, Clone)]
 pub struct AnswerStep {
     /// Digest of principal, method, path and key.
     pub key: Vec<u8>,
-    /// What is remembered.
+    /// Answer to store.
     pub answer: StoredAnswer,
-    /// When it is forgotten.
+    /// Expiry time.
     pub expires_at: DateTime<Utc>,
 }
 
 /// A new key of a person, wrapped by the master key.
 #[derive(Debug, Clone)]
 pub struct SubjectKeyStep {
-    /// Whose.
+    /// Person that the key belongs to.
     pub subject_id: String,
     /// The wrapped key.
     pub wrapped: Vec<u8>,
 }
 
-/// A document as the store must have it.
+/// A document change to store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentStep {
-    /// What becomes of it.
+    /// Insert, update or delete.
     pub kind: ChangeKind,
-    /// Which.
+    /// Collection and identifier.
     pub key: DocumentKey,
     /// JSON text; empty for a delete.
     pub body: String,
-    /// Keyed digest of it, over collection, identifier and body; empty for a delete.
+    /// Keyed digest over collection, identifier and body; empty for a delete.
     pub digest: String,
     /// Values of the collection's keys, in their order; empty for a delete.
     pub keys: Vec<KeyValue>,
 }
 
 impl DocumentStep {
-    /// The end of a document.
+    /// Deletion of a document.
     pub(crate) fn deleted(key: DocumentKey) -> Self {
         DocumentStep { kind: ChangeKind::Delete, key, body: String::new(), digest: String::new(), keys: Vec::new() }
     }
@@ -139,25 +139,25 @@ impl DocumentStep {
 pub struct DocumentRows {
     /// Documents, each once.
     pub documents: Vec<DocumentStep>,
-    /// By how much the counts of documents change, by facet.
+    /// Change of document counts, by facet.
     pub counts: HashMap<String, i64>,
 }
 
-/// How a commit ended.
+/// Outcome of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Committed {
-    /// Everything is on disk.
+    /// The whole batch is on disk.
     Yes,
-    /// The journal does not end where the batch thought, or serves another generation; nothing was written.
+    /// The journal's end or the served generation is not the expected one; nothing was written.
     HeadMoved,
-    /// Some conditions did not hold; nothing was written.
+    /// Some conditions failed; nothing was written.
     Lost(Lost),
-    /// The batch would be recorded in the future, as far as the database's clock tells; nothing was written.
+    /// The batch's time is in the future by the database's clock; nothing was written.
     ClockAhead,
 }
 
-/// How far the clock of a node may be ahead of the one that all nodes share, in seconds. What is recorded is recorded for
-/// ever, and no later event may bear an earlier time.
+/// Seconds that a node's clock may be ahead of the clock shared by all nodes. A recorded time stays for ever, and no
+/// later event may have an earlier one.
 pub const CLOCK_AHEAD_MAX_SECS: i64 = 5;
 
 /// This node's clock is ahead of the database's.

@@ -1,4 +1,4 @@
-//! Documents as the databases keep them. Which of them count, and for how long, is said above, in [`crate::read_store`].
+//! Documents as stored by the databases. Their validity and caching are decided above, in [`crate::read_store`].
 
 use super::sql::{Dialect, Statement};
 use super::{JournalError, JournalResult, unsigned};
@@ -7,22 +7,22 @@ use registrar_projections::CollectionId;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A moment in the life of the documents.
+/// A state of the documents, named by position and generation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Moment {
-    /// Position at which the journal ended.
+    /// Position of the journal's end.
     pub position: u64,
     /// Generation that was served.
     pub generation: u64,
 }
 
 impl Moment {
-    /// This moment, or `other` if that is a later one.
+    /// The later of this moment and `other`.
     pub(crate) fn or_later(self, other: Moment) -> Moment {
         if self.position > other.position { Moment { position: self.position, ..other } } else { other }
     }
 
-    /// A moment as the stores tell it.
+    /// A moment from the columns of a row.
     pub(super) fn of(position: i64, generation: i64) -> JournalResult<Self> {
         let [position, generation] =
             [position, generation].map(|number| u64::try_from(number).map_err(JournalError::corrupt));
@@ -30,14 +30,14 @@ impl Moment {
     }
 }
 
-/// What a store answers to a statement of [`super::sql`].
+/// Result of a statement of [`super::sql`].
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     /// Position of the journal in the statement's snapshot.
     pub position: u64,
     /// Generation served in the statement's snapshot.
     pub generation: u64,
-    /// The total that the statement asked for; 0 where it asked for none.
+    /// Total count, if the statement requested one; otherwise 0.
     pub total: u64,
     /// Bodies of the documents, in order.
     pub bodies: Vec<String>,
@@ -49,28 +49,28 @@ impl Rows {
     }
 }
 
-/// What a store has of some documents, from one snapshot.
+/// Result of a look-up, from one snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct LookedUp {
-    /// When it was taken.
+    /// Moment of the snapshot.
     pub moment: Moment,
-    /// Those that there are, by the value of the key that was looked up; of several the one with the smallest id.
+    /// Documents found, by the looked-up value of the key; of several the one with the smallest id.
     pub found: HashMap<String, Body>,
 }
 
 /// A document as it is stored.
 #[derive(Debug, Clone)]
 pub struct Body {
-    /// Its identifier.
+    /// Identifier of the document.
     pub id: String,
-    /// Its JSON, personal values sealed.
+    /// JSON text, personal values sealed.
     pub text: Arc<str>,
-    /// Its digest, see [`crate::read_store`]; none where somebody took it away.
+    /// Keyed digest, see [`crate::read_store`]; `None` if the column was cleared.
     pub digest: Option<Arc<str>>,
 }
 
 impl Body {
-    /// A document as a store tells it.
+    /// A document from its stored columns.
     pub(crate) fn new(id: String, text: String, digest: Option<String>) -> Self {
         Body { id, text: text.into(), digest: digest.map(Into::into) }
     }
@@ -80,7 +80,7 @@ impl Body {
         (id.clone(), Body::new(id, text, digest))
     }
 
-    /// Whether both are stored alike. A text at the same place need not be looked through, which comparing them would do.
+    /// Whether both have the same stored form. Shared texts are compared by pointer, which avoids reading them.
     pub(crate) fn is_stored_as(&self, other: &Body) -> bool {
         self.digest == other.digest && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
     }
@@ -89,22 +89,22 @@ impl Body {
 /// A generation of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number.
+    /// Number of the generation.
     pub id: u64,
-    /// Names and versions of the projections that made it.
+    /// Names and versions of its projections.
     pub signature: String,
     /// `building`, `live`, `retired` or `failed`.
     pub state: String,
     /// Position up to which it is folded, while it is built.
     pub checkpoint: u64,
-    /// Position of the event that stopped it.
+    /// Position of the event that stopped the build.
     pub error_position: Option<u64>,
-    /// Why.
+    /// Error that stopped the build.
     pub error: Option<String>,
 }
 
 impl LookedUp {
-    /// What a snapshot has: its position and generation, and of each document the value of the key and the document.
+    /// Collects a snapshot's documents, each with the value of the key it was found by.
     pub(super) fn of(
         position: i64,
         generation: i64,
@@ -120,7 +120,7 @@ impl LookedUp {
     }
 }
 
-/// A generation that is to be made, or is there already.
+/// A generation to make, or one that exists already.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum NewGeneration {
     /// Another node has made the first one.
@@ -130,7 +130,7 @@ pub(super) enum NewGeneration {
 }
 
 impl NewGeneration {
-    /// Decides by position and generation of the locked head, and by the number of the latest generation.
+    /// Decides by position and generation of the locked head and the number of the latest generation.
     pub(super) fn after((position, served): (i64, i64), latest: Option<i64>) -> JournalResult<Self> {
         if served != 0 && position == 0 {
             return Ok(NewGeneration::Made(unsigned(served)?));
@@ -143,11 +143,11 @@ impl NewGeneration {
 /// Documents in generations of tables.
 #[async_trait]
 pub trait DocumentStore: Send + Sync {
-    /// Runs a statement of [`super::sql`]; `None` if its generation is gone.
+    /// Runs a statement of [`super::sql`]; `None` if its generation was dropped.
     async fn query(&self, statement: &Statement) -> JournalResult<Option<Rows>>;
 
-    /// The documents of a generation whose scalar `key`, or whose [`super::sql::ID`], is one of `values`, each value once;
-    /// `None` if the generation is gone.
+    /// The documents of a generation whose scalar `key`, or whose [`super::sql::ID`], is one of `values`, each value
+    /// once; `None` if the generation was dropped.
     async fn look_up(
         &self,
         generation: u64,
@@ -156,10 +156,10 @@ pub trait DocumentStore: Send + Sync {
         values: &[&str],
     ) -> JournalResult<Option<LookedUp>>;
 
-    /// The present moment.
+    /// The current moment.
     async fn moment(&self) -> JournalResult<Moment>;
 
-    /// Which way of SQL the store speaks.
+    /// SQL dialect of the store.
     fn dialect(&self) -> Dialect;
 
     /// All generations, oldest first.
@@ -168,29 +168,30 @@ pub trait DocumentStore: Send + Sync {
     /// Names and versions of the projections that made a generation.
     async fn signature(&self, generation: u64) -> JournalResult<Option<String>>;
 
-    /// Makes the tables of a new generation, `building`, which lack what [`DocumentStore::index_generation`] makes. In an
-    /// empty journal without one it is whole, and live at once.
+    /// Makes the tables of a new generation, `building`, without those of [`DocumentStore::index_generation`]. The
+    /// first generation of an empty journal is complete, and live at once.
     async fn create_generation(&self, signature: &str) -> JournalResult<u64>;
 
-    /// Makes what only queries need of a generation that is being built; goes on where it was cut off. Documents may be
-    /// written to it before it begins and after it ended, not between: see [`DocumentStore::is_half_indexed`].
+    /// Makes the indexes that only queries need for a generation being built; resumes where it was interrupted.
+    /// Documents may be written to it before the start and after the end, not between: see
+    /// [`DocumentStore::is_half_indexed`].
     async fn index_generation(&self, generation: u64) -> JournalResult<()>;
 
-    /// Whether indexing was cut off at a point where it must be ended before more documents are written.
+    /// Whether an interrupted indexing must be completed before more documents are written.
     async fn is_half_indexed(&self, generation: u64) -> JournalResult<bool>;
 
-    /// Notes why a generation cannot be built.
+    /// Stores the reason why a generation cannot be built.
     async fn fail_generation(&self, generation: u64, position: u64, error: &str) -> JournalResult<()>;
 
     /// Drops the tables of a generation that is not live.
     async fn drop_generation(&self, generation: u64) -> JournalResult<()>;
 
-    /// Identifiers of up to `limit` documents of a collection that are different in two generations, their keys included,
-    /// in order.
+    /// Identifiers of up to `limit` documents of a collection whose bodies or keys differ between two generations, in
+    /// order.
     async fn differing(&self, collection: CollectionId, one: u64, other: u64, limit: i64)
     -> JournalResult<Vec<String>>;
 
-    /// Documents of a generation by their identifiers: body and keys in one text, to be compared.
+    /// Documents of a generation by identifier: body and keys in one text, for comparison.
     async fn rows(
         &self,
         collection: CollectionId,
@@ -210,7 +211,7 @@ pub trait DocumentStore: Send + Sync {
     /// The body of a document.
     async fn body_of(&self, generation: u64, collection: CollectionId, id: &str) -> JournalResult<Option<String>>;
 
-    /// Every document of a collection as `(id, body)`, by id.
+    /// All documents of a collection as `(id, body)`, by id.
     async fn dump(&self, generation: u64, collection: CollectionId) -> JournalResult<Vec<(String, String)>>;
 }
 

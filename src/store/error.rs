@@ -1,24 +1,24 @@
-//! Errors of the journal and of the databases beneath it.
+//! Errors of the journal and the databases below it.
 
 use super::PAYLOAD_BYTES_MAX;
 use std::sync::Arc;
 
-/// The result of anything asked of a journal.
+/// Result of a journal or database operation.
 pub type JournalResult<T> = Result<T, JournalError>;
 
-/// Why the journal did not do what it was asked.
+/// Why a journal operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The stream is not at the version that the writer saw.
+    /// The stream is not at the version that the writer read.
     #[error("the stream has changed since it was read")]
     VersionConflict,
     /// Another aggregate holds a unique value.
     #[error("{field} is already in use")]
     ClaimTaken {
-        /// Field of the command that the value came from, in words of the domain.
+        /// Field of the command that held the value, in words of the domain.
         field: &'static str,
     },
-    /// The same idempotency key was committed by another request meanwhile.
+    /// Another request committed the same idempotency key meanwhile.
     #[error("a request with this idempotency key was just carried out")]
     AlreadyAnswered,
     /// The actor represents another principal, and the events change an address, a password, a second factor or a role.
@@ -32,24 +32,24 @@ pub enum JournalError {
     EventTooLarge {
         /// Name of the event.
         event_type: String,
-        /// Length of its payload, sealed.
+        /// Length of the sealed payload.
         bytes: usize,
     },
-    /// The database cannot be reached or gives no answer; nothing is known to be stored.
+    /// The database cannot be reached or does not answer; nothing is known to be stored.
     #[error("the database is not available")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
     /// This node's release is older than the documents that the database serves.
     #[error("the documents belong to another release of Registrar")]
     OtherGeneration,
-    /// What the request read was overtaken by other writes while it read it, again and again.
+    /// The request read data that other writes changed meanwhile, in every retry.
     #[error("what was read has changed while it was read")]
     Overtaken,
-    /// This node's release does not know the tables any more: a later one has changed them.
+    /// A later release has changed the tables, so this release must not use them.
     #[error(
         "this release of Registrar is too old for the database; use the one that brought it up to date, or a later one"
     )]
     OldRelease,
-    /// The state was kept in the shape of another release, and the events that it follows from are in files.
+    /// The snapshot has the shape of another release, and the events to rebuild the state from are archived.
     #[error(
         "the state of {aggregate_type} {aggregate_id} has to be made anew from archived events: run `registrar journal resnapshot`"
     )]
@@ -59,13 +59,13 @@ pub enum JournalError {
         /// Aggregate id.
         aggregate_id: String,
     },
-    /// Events that are asked for were archived.
+    /// Requested events were archived.
     #[error("events up to position {until} were archived and are no longer in the database")]
     Archived {
-        /// The last position that was.
+        /// Position of the last archived event.
         until: u64,
     },
-    /// What is stored cannot be what was written.
+    /// Stored data cannot be what was written.
     #[error("stored data is not readable")]
     Corrupt(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
@@ -76,7 +76,7 @@ impl JournalError {
         JournalError::Unavailable(Arc::new(source))
     }
 
-    /// Stored data that does not have its shape.
+    /// Stored data without the expected shape.
     pub fn corrupt(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         JournalError::Corrupt(Arc::from(source.into()))
     }
@@ -96,7 +96,7 @@ impl From<sqlx::Error> for JournalError {
     }
 }
 
-/// Whether what a database reports may be gone at the next try, rather than being wrong with the statement.
+/// Whether a database error may be gone at the next try, rather than being a fault of the statement.
 ///
 /// PostgreSQL by error class: connection, transaction state (a standby that is not promoted yet, a session ended for
 /// idling), log-in, database, rollback, resources, lock, intervention, system. SQLite by primary result code: busy,

@@ -1,15 +1,15 @@
-//! Leadership: work that only one of several nodes should do at a time.
+//! Leadership: tasks that only one of several nodes runs at a time.
 
 use super::JournalResult;
 use super::{Held, Store};
 
-/// Held as long as this node leads; dropping it lets another node take over.
+/// Guard of this node's leadership; dropping it lets another node take over.
 pub struct Leadership {
     _held: Held,
 }
 
 impl Leadership {
-    /// Tries to lead in the matter of `name`; `None` while another node does.
+    /// Tries to lead the task `name`; `None` while another node does.
     ///
     /// # Errors
     /// `Unavailable`.

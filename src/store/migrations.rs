@@ -1,11 +1,11 @@
-//! Scripts that make the tables of both stores, as parts of the program. They are listed here rather than found by
+//! Migration scripts of both stores, embedded in the program. They are listed here rather than found by
 //! `sqlx::migrate!`, whose macros would build sqlx and SQLite a second time for the compiler's own use.
 
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use std::sync::LazyLock;
 
-/// A script: the name of its file and its text.
+/// A script: file name and text.
 type Script = (&'static str, &'static str);
 
 macro_rules! scripts {
@@ -48,7 +48,7 @@ fn migrator(scripts: &[Script]) -> Migrator {
     Migrator::with_migrations(scripts.iter().map(|script| migration(*script)).collect())
 }
 
-/// The number before the first `_` of the name is the version. Its words are the description that databases keep.
+/// The number before the first `_` of the file name is the version. The words are the description stored by databases.
 fn migration((name, sql): Script) -> Migration {
     let (version, words) = name.split_once('_').unwrap_or((name, ""));
     let version = version.parse().expect("names of migrations begin with their number");
@@ -74,7 +74,7 @@ mod tests {
         }
     }
 
-    /// Databases keep the version, the words and a checksum of what they went through; others stop the start.
+    /// Databases store version, description and a checksum of each applied migration; a mismatch stops the start.
     #[test]
     fn migrations_are_those_that_databases_went_through() {
         let first = |migrator: &Migrator| {

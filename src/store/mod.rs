@@ -1,14 +1,14 @@
-//! The databases beneath the journal and the read models: all SQL, and nothing but it.
+//! The databases below the journal and the read models: all SQL, and nothing else.
 //!
-//! Traits by use state what a database must do: read the journal ([`JournalStore`], and [`EventSearch`] for filters), commit
-//! ([`JournalWriter`]), keep documents ([`DocumentStore`]), scan, archive and restore ([`RawJournal`], [`Restore`]), keep hashes
-//! of the tree ([`TreeStore`]) and what hangs on a master key ([`WrappedKeys`]), be opened and shared ([`Backend`]). They are
-//! several since a trait is implemented in one block, which would be a file of a thousand lines, and since tests put faults
-//! before one of them.
+//! Traits by use define what a database must do: read the journal ([`JournalStore`], and [`EventSearch`] for filters),
+//! commit ([`JournalWriter`]), store documents ([`DocumentStore`]), scan, archive and restore ([`RawJournal`],
+//! [`Restore`]), store hashes of the tree ([`TreeStore`]) and values wrapped by a master key ([`WrappedKeys`]), be
+//! opened and shared ([`Backend`]). They are several since a trait is implemented in one block, which would be a file
+//! of a thousand lines, and since tests inject faults into one of them.
 //!
-//! Rules stand above, once: refusal of archived ranges, density, pages and their assembly in [`crate::journal`], caches and
-//! generations in [`crate::read_store`]. A further database is a folder beside [`postgres`] and [`sqlite`] and a line in
-//! [`Store::open`]. Nothing else asks which database it is.
+//! Rules are above, once: refusal of archived ranges, density, pages and their assembly in [`crate::journal`], caches
+//! and generations in [`crate::read_store`]. A further database is a folder beside [`postgres`] and [`sqlite`] and a
+//! line in [`Store::open`]. No other code distinguishes databases.
 
 mod backend;
 mod batch;
@@ -55,34 +55,34 @@ use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use std::borrow::Cow;
 
-/// SQL that was put together at run time, as sqlx takes it; nothing else may pass for SQL that is not a constant. It is
-/// safe since its parts are this program's own: constants, names of declared collections and keys, names of tables and
-/// the text of a trigger that its migrations made, and numbers. Values are bound, whoever they come from.
+/// Wraps SQL assembled at run time for sqlx, which otherwise accepts constants only. It is safe since all parts are
+/// this program's own: constants, names of declared collections and keys, names of tables and the text of a trigger
+/// that its migrations made, and numbers. Values are always bound.
 pub(crate) fn assembled(text: impl Into<Cow<'static, str>>) -> SqlStr {
     AssertSqlSafe(text.into()).into_sql_str()
 }
 
-/// Number of the schema that a release knows: that of its last migration.
+/// Schema number that a release knows: that of its last migration.
 fn schema_of(migrations: &Migrator) -> i64 {
     migrations.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// Whether a release that knows `schema` may serve a database that wants at least `least`.
+/// Checks that a release that knows `schema` may serve a database that requires at least `least`.
 fn check_schema(least: i64, schema: i64) -> JournalResult<()> {
     if least > schema { Err(JournalError::OldRelease) } else { Ok(()) }
 }
 
-/// Positions, versions and counts as the databases keep them.
+/// Converts positions, versions and counts for the database.
 fn signed(number: u64) -> JournalResult<i64> {
     i64::try_from(number).map_err(JournalError::corrupt)
 }
 
-/// The same read back. They are never negative; anything else is not what was written.
+/// Converts them back. They are never negative; a negative one is corrupt.
 fn unsigned(number: i64) -> JournalResult<u64> {
     u64::try_from(number).map_err(JournalError::corrupt)
 }
 
-/// A bound on rows as the databases take it.
+/// Converts a row limit for the database.
 fn limited(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Opening the database that the settings name: the one place that knows which databases there are.
+//! Opening the database from the settings: the only code that knows all databases.
 
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
@@ -10,23 +10,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Where a node keeps its data.
+/// Location of a node's data.
 #[derive(Debug, Clone)]
 pub struct StoreSettings {
-    /// `postgres://...`; without it SQLite in the data folder.
+    /// `postgres://...`; `None` for SQLite in the data folder.
     pub database_url: Option<String>,
     /// Folder of the embedded database.
     pub data: PathBuf,
-    /// Folder with archives that are no longer where they were written.
+    /// Folder with archives that were moved from where they were written.
     pub archives: Option<PathBuf>,
 }
 
-/// A database, by what is done with it.
+/// Handle of a database; its parts are accessed by use.
 #[derive(Clone)]
 pub struct Store(Arc<dyn Backend>);
 
 impl Store {
-    /// Prepares the database that the settings name; no connection is made yet.
+    /// Prepares the database of the settings; no connection is made yet.
     ///
     /// # Errors
     /// `Url`, `DataFolder`.
@@ -37,7 +37,7 @@ impl Store {
         })
     }
 
-    /// The same to look at, without a change to the database or beside it.
+    /// As [`Store::open`], for reading only, without a change to the database or beside it.
     ///
     /// # Errors
     /// `Url`, `NoDatabase`.
@@ -54,43 +54,43 @@ impl Store {
         Store(Arc::new(SqliteStore::new(path)))
     }
 
-    /// What operators know it by.
+    /// Name for operators.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
 
-    /// Its journal as SQL reads it; [`crate::journal::Journal`] has the rules.
+    /// Journal in SQL; [`crate::journal::Journal`] adds the rules.
     #[must_use]
     pub fn journal_store(&self) -> Arc<dyn JournalStore> {
         Arc::clone(&self.0) as _
     }
 
-    /// Its journal as it is stored, unchecked.
+    /// Journal rows as stored, unchecked.
     #[must_use]
     pub fn raw(&self) -> Arc<dyn RawJournal> {
         Arc::clone(&self.0) as _
     }
 
-    /// Hashes of its Merkle tree as they are stored; [`crate::journal::tree::Tree`] has the rules.
+    /// Stored hashes of the Merkle tree; [`crate::journal::tree::Tree`] adds the rules.
     #[must_use]
     pub fn tree_store(&self) -> Arc<dyn TreeStore> {
         Arc::clone(&self.0) as _
     }
 
-    /// What hangs on the master key.
+    /// Values wrapped by the master key.
     #[must_use]
     pub fn wrapped_keys(&self) -> Arc<dyn WrappedKeys> {
         Arc::clone(&self.0) as _
     }
 
-    /// Its documents.
+    /// Document tables.
     #[must_use]
     pub fn document_store(&self) -> Arc<dyn DocumentStore> {
         Arc::clone(&self.0) as _
     }
 
-    /// Sees whether the tables are those of this release.
+    /// Checks that the tables are those of this release.
     ///
     /// # Errors
     /// `Unreachable`, `OldSqlite`, `NewerDatabase`, `NotMigrated`.
@@ -103,7 +103,7 @@ impl Store {
         if known.iter().all(|version| applied.contains(version)) { Ok(()) } else { Err(OpenError::NotMigrated) }
     }
 
-    /// Whether the journal can be written to: not on a standby, in a copy, or by a role that may only read.
+    /// Whether the journal can be written to: not on a standby, in a copy, or by a read-only role.
     ///
     /// # Errors
     /// `Unreachable`.
@@ -111,7 +111,7 @@ impl Store {
         self.0.may_be_written().await.map_err(OpenError::unreachable)
     }
 
-    /// Brings the tables up to date, one process at a time.
+    /// Migrates the tables, one process at a time.
     ///
     /// # Errors
     /// `Unreachable`, `Encoding`, `OldSqlite`, `NewerDatabase`, `MayNotMigrate`, `Migration`.
@@ -119,25 +119,26 @@ impl Store {
         self.0.migrate().await
     }
 
-    /// Gives the role of servers what they need, and nothing by which the journal could be changed. It is made if there is
-    /// none; `password` is set if given.
+    /// Grants the servers' role the rights it needs, and none to change the journal. A missing role is created;
+    /// `password` is set if given.
     ///
     /// # Errors
-    /// `NoRoles` for the embedded database; `Unreachable`, `Journal` where the database refuses.
+    /// `NoRoles` for the embedded database; `Unreachable`; `Journal` if the database refuses.
     pub async fn grant_server(&self, role: &str, password: Option<&str>) -> Result<(), OpenError> {
         self.0.grant_server(role, password).await
     }
 
-    /// Sets how many positions a partition of events has. Partitions with events stay as they are, empty ones are made anew.
+    /// Sets the number of positions in a partition of events. Partitions with events stay as they are, empty ones are
+    /// recreated.
     ///
     /// # Errors
-    /// `NoPartitions` for the embedded database; `Unreachable`, `Journal` where the database refuses.
+    /// `NoPartitions` for the embedded database; `Unreachable`; `Journal` if the database refuses.
     pub async fn set_partition_size(&self, positions: u32) -> Result<(), OpenError> {
         self.0.set_partition_size(positions).await
     }
 
-    /// Tries to lead in the matter of `name`, among all processes that use the database; `None` while another one does. Others
-    /// may lead once what is answered is dropped.
+    /// Tries to lead the task `name` among all processes that use the database; `None` while another one does. Dropping
+    /// the guard lets others lead.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -145,7 +146,7 @@ impl Store {
         self.0.try_lead(name).await
     }
 
-    /// Heads that other nodes announce from now on; `None` where none does.
+    /// Heads that other nodes announce from now on; `None` if the database has no announcements.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -153,7 +154,7 @@ impl Store {
         self.0.announcements().await
     }
 
-    /// How long the writing of a page of documents should take while a generation is built.
+    /// Target time for writing a page of documents while a generation is built.
     #[must_use]
     pub fn write_time(&self) -> Duration {
         self.0.write_time()
@@ -165,18 +166,18 @@ impl Store {
         self.0.is_file()
     }
 
-    /// Writes a copy as of one moment to an empty file; others read and write meanwhile.
+    /// Writes a consistent copy to an empty file; other processes can read and write meanwhile.
     ///
     /// # Errors
-    /// `Unavailable`, also where the database is no file.
+    /// `Unavailable`, also if the database is not a file.
     pub async fn copy_to(&self, path: &Path) -> JournalResult<()> {
         self.0.copy_to(path).await
     }
 
-    /// Brings everything that was committed into one file, if the database is one.
+    /// Moves all commits into one file, if the database is one.
     ///
     /// # Errors
-    /// `Unavailable`, above all while another process reads.
+    /// `Unavailable`, in particular while another process reads.
     pub async fn settle(&self) -> JournalResult<()> {
         self.0.settle().await
     }

@@ -4,10 +4,10 @@ use super::JournalError;
 use super::sqlite::RELEASE_MIN;
 use sqlx::migrate::MigrateError;
 
-/// Why a node cannot start. Reads as what to do.
+/// Why a node cannot start. The message tells the operator how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL names no database that Registrar can use.
+    /// The URL is not that of a supported database.
     #[error("the database URL is not usable: {0}\nIt must look like postgres://user:password@host:5432/database.")]
     Url(String),
     /// The database does not answer.
@@ -16,24 +16,24 @@ pub enum OpenError {
     /// The data folder cannot be used.
     #[error("the data folder {path} cannot be used: {reason}\nChoose another one with --data or make it writable.")]
     DataFolder {
-        /// The folder.
+        /// Path of the folder.
         path: String,
-        /// Why not.
+        /// Cause.
         reason: String,
     },
-    /// The database cannot keep every text.
+    /// The database's encoding cannot store every text.
     #[error("the database keeps texts in {0}\nCreate it with ENCODING 'UTF8'.")]
     Encoding(String),
-    /// The embedded database has one table.
+    /// The embedded database stores events in one table.
     #[error("the embedded database has no partitions\nLeave --partition-size out, or name a PostgreSQL database.")]
     NoPartitions,
-    /// The embedded database is a file.
+    /// The embedded database is a file without roles.
     #[error("the embedded database has no roles\nLeave --server-role out, or name a PostgreSQL database.")]
     NoRoles,
-    /// There is nothing to look at.
+    /// The database does not exist, and is opened for reading only.
     #[error("there is no database in {0}\nName the data folder with --data, or the database with --database-url.")]
     NoDatabase(String),
-    /// The tables are not those of this release, and are only looked at.
+    /// The tables need a migration, and are opened for reading only.
     #[error(
         "the database must be brought up to date first\nRun `registrar migrate` with the role that owns the tables."
     )]
@@ -43,7 +43,7 @@ pub enum OpenError {
         "the database is newer than this release of Registrar (it has migration {0})\nUse the release that made it, or a later one."
     )]
     NewerDatabase(i64),
-    /// The role may not migrate.
+    /// The role lacks the rights to migrate.
     #[error(
         "the database must be brought up to date, and this role may not: {0}\nRun `registrar migrate` with the role that owns the tables."
     )]
@@ -51,28 +51,28 @@ pub enum OpenError {
     /// A migration failed.
     #[error("the database cannot be brought up to date: {0}")]
     Migration(String),
-    /// The SQLite that is linked is too old.
+    /// The linked SQLite is too old.
     #[error(
         "SQLite {0} is linked, which can corrupt a database that is written and tidied up at the same moment\nBuild Registrar with SQLite {RELEASE_MIN} or later, as it is built unless told otherwise."
     )]
     OldSqlite(String),
-    /// The master key is not the one that the database is under.
+    /// The database is under another master key.
     #[error(
         "the master key does not open this database\nSet REGISTRAR_MASTER_KEY to the key that it is under. While that is replaced, set REGISTRAR_FORMER_MASTER_KEY too."
     )]
     WrongMasterKey,
-    /// The master key is being replaced, and the former one is not there.
+    /// The master key is being replaced, and the former one is not configured.
     #[error(
         "the master key of this database is being replaced, and the former one is still needed\nSet REGISTRAR_FORMER_MASTER_KEY to it until `registrar keys rewrap` has finished."
     )]
     FormerKeyMissing,
-    /// Anything else that the database said.
+    /// Any other database error.
     #[error("the database cannot be used: {0}")]
     Journal(#[from] JournalError),
 }
 
 impl OpenError {
-    /// A failure on the way to the database.
+    /// Converts a connection failure.
     pub(super) fn unreachable(error: JournalError) -> Self {
         match error {
             JournalError::Unavailable(source) => OpenError::Unreachable(source.to_string()),
@@ -80,7 +80,7 @@ impl OpenError {
         }
     }
 
-    /// A failure of the migrator.
+    /// Converts a failure of the migrator.
     pub(super) fn of_migration(error: MigrateError) -> Self {
         match error {
             MigrateError::VersionMissing(version) => OpenError::NewerDatabase(version),

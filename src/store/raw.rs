@@ -1,5 +1,5 @@
-//! The journal as it is stored, for those who check, copy, restore and archive it: in order, fast, and without trusting
-//! anything that is found.
+//! The journal as stored, for verification, copying, restoring and archiving: in order, fast, and without trusting
+//! stored values.
 
 use super::{JournalResult, StoredEvent, unsigned};
 use crate::merkle::{Frontier, Hash, proofs::Subtree};
@@ -8,57 +8,57 @@ use chrono::{DateTime, Utc};
 use std::collections::HashMap;
 use tokio::sync::mpsc::Sender;
 
-/// Events in a page of a scan. Readers and whoever works on the pages keep a few of them.
+/// Events in a page of a scan. Readers and consumers buffer a few pages.
 pub const PAGE: usize = 1_000;
 
-/// A person's key as it is stored: `None` once it was destroyed.
+/// A person's key as stored: `None` once it was destroyed.
 pub type StoredKey = (String, Option<Vec<u8>>);
 
-/// A stream's version as it is stored: aggregate type, aggregate id, version.
+/// A stream's version as stored: aggregate type, aggregate id, version.
 pub type StreamVersion = (String, String, u64);
 
-/// Events that were taken out of the journal.
+/// A range of events that was moved from the journal to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
-    /// Position of the first.
+    /// Position of the first event.
     pub first: u64,
-    /// Position of the last.
+    /// Position of the last event.
     pub last: u64,
-    /// The file that they were written to.
+    /// Path of the file.
     pub file: String,
 }
 
 impl Archive {
-    /// An archive out of its row.
+    /// An archive from its row.
     pub(super) fn of_row((first, last, file): (i64, i64, String)) -> JournalResult<Self> {
         Ok(Archive { first: unsigned(first)?, last: unsigned(last)?, file })
     }
 }
 
-/// Reading everything, without the checks that readers of the journal rely on.
+/// Reads everything, without the checks that readers of the journal rely on.
 #[async_trait]
 pub trait RawJournal: Send + Sync {
-    /// Sends the events after `after` up to `until` by position, in pages; ends early when nobody receives them.
-    /// Positions may be missing; an event that cannot be read comes with a leaf hash that is not its own.
+    /// Sends the events after `after` up to `until` by position, in pages; ends early if the receiver is closed.
+    /// Positions may be missing; an unreadable event comes with a leaf hash that does not match it.
     async fn scan(&self, after: u64, until: u64, pages: Sender<Vec<StoredEvent>>) -> JournalResult<()>;
 
-    /// The last position that stands in the table of events; 0 where there is none.
+    /// The last position in the table of events; 0 if it is empty.
     async fn last_position(&self) -> JournalResult<u64>;
 
-    /// Sends the versions of all streams, in pages; ends early when nobody receives them.
+    /// Sends the versions of all streams, in pages; ends early if the receiver is closed.
     async fn stream_versions(&self, pages: Sender<Vec<StreamVersion>>) -> JournalResult<()>;
 
-    /// A stream that does not number its events from its first to its version without gaps, if there is one.
+    /// A stream whose events are not numbered from the first to its version without gaps; `None` if all are.
     async fn misnumbered(&self) -> JournalResult<Option<(String, String)>>;
 
     /// Up to `limit` keys of persons, by id, after the id `after`.
     async fn keys(&self, after: &str, limit: usize) -> JournalResult<Vec<StoredKey>>;
 
-    /// Last position that can be archived of those before `before`: the end of a partition that is full. No more than
-    /// the archived ones where there is none.
+    /// Last position that can be archived before `before`: the end of a full partition. At most the last archived one
+    /// if no partition qualifies.
     async fn archivable(&self, before: u64) -> JournalResult<u64>;
 
-    /// Streams of some types, which come with the shapes of their snapshots, that have events up to `until` and no snapshot
+    /// Streams of some types, given with the shapes of their snapshots, that have events up to `until` and no snapshot
     /// of this shape or a later one that covers these, by type and id, after `after`, up to `limit`.
     async fn uncovered(
         &self,
@@ -68,8 +68,8 @@ pub trait RawJournal: Send + Sync {
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>>;
 
-    /// Streams of these types that begin with archived events and have no snapshot of this shape or a later one, by type and
-    /// id, after `after`, up to `limit`.
+    /// Streams of these types that begin with archived events and have no snapshot of this shape or a later one, by
+    /// type and id, after `after`, up to `limit`.
     async fn unshaped(
         &self,
         shapes: &[(&str, u32)],
@@ -77,19 +77,19 @@ pub trait RawJournal: Send + Sync {
         limit: usize,
     ) -> JournalResult<Vec<(String, String)>>;
 
-    /// The archive that the event at `position` is in, if it is in one.
+    /// The archive that contains the event at `position`; `None` if it is not archived.
     async fn archive_of(&self, position: u64) -> JournalResult<Option<Archive>>;
 
-    /// Takes the events up to `until` out of the journal. Their leaf hashes stay, and so do those that snapshots do not
-    /// cover, unless they are of `never_loaded` types.
+    /// Removes the events up to `until` from the journal. Leaf hashes stay, and so do copies of events that no snapshot
+    /// covers, unless they are of `never_loaded` types.
     async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()>;
 
-    /// Opens a transaction that fills an empty journal, without the keys that it has. Nothing is stored before
-    /// [`Restore::finish`].
+    /// Opens a transaction that fills an empty journal, and removes its keys; `None` if the journal is not empty.
+    /// Nothing is stored before [`Restore::finish`].
     async fn restore(&self) -> JournalResult<Option<Box<dyn Restore>>>;
 }
 
-/// Filling an empty journal, all or nothing: dropping it leaves the journal empty.
+/// Fills an empty journal, all or nothing: dropping it leaves the journal empty.
 #[async_trait]
 pub trait Restore: Send {
     /// Adds events; the first follows the last one that was added.
@@ -98,13 +98,13 @@ pub trait Restore: Send {
     /// Adds keys of persons.
     async fn keys(&mut self, keys: &[StoredKey]) -> JournalResult<()>;
 
-    /// Those of the added keys that are asked for.
+    /// The added keys of these persons.
     async fn added_keys(&mut self, subject_ids: &[String]) -> JournalResult<HashMap<String, Option<Vec<u8>>>>;
 
     /// Releases claims and takes others; `(digest, aggregate type, aggregate id)`.
     async fn claims(&mut self, released: &[ClaimRow], taken: &[ClaimRow]) -> JournalResult<()>;
 
-    /// Keeps nodes of the tree.
+    /// Stores nodes of the tree.
     async fn nodes(&mut self, nodes: &[(Subtree, Hash)]) -> JournalResult<()>;
 
     /// Derives the streams, sets the head, takes the empty documents out of service and commits.

@@ -1,4 +1,4 @@
-//! Rows of either database, read in one way.
+//! Typed rows, read alike for both databases.
 
 use super::documents::{Generation, Rows};
 use super::journal::{PortionRows, StreamRows};
@@ -6,13 +6,13 @@ use super::{Head, JournalError, JournalResult, Published, StoredEvent, StoredSna
 use crate::merkle::Frontier;
 use chrono::{DateTime, Utc};
 
-/// Columns of a row by name. Another type than the one asked for, or no value, is `Corrupt`.
+/// Columns of a row by name. Another type than requested, or an unexpected null, is `Corrupt`.
 pub(super) trait Columns {
-    /// A whole number, if there is a value.
+    /// A nullable integer.
     fn integer(&self, column: &str) -> JournalResult<Option<i64>>;
     /// A text.
     fn text(&self, column: &str) -> JournalResult<String>;
-    /// A text, if there is a value.
+    /// A nullable text.
     fn text_or_none(&self, column: &str) -> JournalResult<Option<String>>;
     /// Bytes.
     fn bytes(&self, column: &str) -> JournalResult<Vec<u8>>;
@@ -24,7 +24,7 @@ pub(super) trait Columns {
         self.number_or_none(column)?.ok_or_else(|| JournalError::corrupt(format!("the column {column} has no value")))
     }
 
-    /// A position, version or count, if there is a value.
+    /// A nullable position, version or count.
     fn number_or_none(&self, column: &str) -> JournalResult<Option<u64>> {
         self.integer(column)?.map(unsigned).transpose()
     }
@@ -58,7 +58,7 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// An event out of its ten columns.
+/// An event from its ten columns.
 pub(super) fn event(row: &impl Columns) -> JournalResult<StoredEvent> {
     Ok(StoredEvent {
         position: row.number("position")?,
@@ -80,7 +80,7 @@ pub(super) fn event(row: &impl Columns) -> JournalResult<StoredEvent> {
 /// The head, for a release that knows `schema`.
 ///
 /// # Errors
-/// `OldRelease`; `Corrupt` where the tree does not fit the position.
+/// `OldRelease`; `Corrupt` if the tree does not match the position.
 pub(super) fn head(row: &impl Columns, schema: i64) -> JournalResult<Head> {
     check_schema(row.integer("least_schema")?.unwrap_or_default(), schema)?;
     let position = row.number("position")?;
@@ -93,7 +93,7 @@ pub(super) fn head(row: &impl Columns, schema: i64) -> JournalResult<Head> {
     })
 }
 
-/// The answer to [`super::statements::portion`].
+/// Reads the rows of [`super::statements::portion`].
 pub(super) fn portion<R: Columns>(rows: &[R]) -> JournalResult<PortionRows> {
     let mut portion = PortionRows { events: Vec::with_capacity(rows.len()), ..PortionRows::default() };
     for row in rows {
@@ -106,7 +106,7 @@ pub(super) fn portion<R: Columns>(rows: &[R]) -> JournalResult<PortionRows> {
     Ok(portion)
 }
 
-/// The answer to [`super::statements::stream`].
+/// Reads the rows of [`super::statements::stream`].
 pub(super) fn stream<R: Columns>(rows: &[R]) -> JournalResult<StreamRows> {
     let mut stream = StreamRows::default();
     for row in rows {
@@ -121,7 +121,7 @@ pub(super) fn stream<R: Columns>(rows: &[R]) -> JournalResult<StreamRows> {
     Ok(stream)
 }
 
-/// A snapshot out of its number, shape and payload.
+/// A snapshot from its number, shape and payload.
 pub(super) fn snapshot<N>((last_sequence, shape, payload): (i64, N, String)) -> JournalResult<StoredSnapshot>
 where
     N: TryInto<u32, Error: std::error::Error + Send + Sync + 'static>,
@@ -130,12 +130,12 @@ where
     Ok(StoredSnapshot { last_sequence: unsigned(last_sequence)?, shape, payload })
 }
 
-/// The answer to [`super::statements::PUBLISHED`].
+/// Reads the row of [`super::statements::PUBLISHED`].
 pub(super) fn published((position, sequence): (i64, i64)) -> JournalResult<Published> {
     Ok(Published { position: unsigned(position)?, sequence: unsigned(sequence)? })
 }
 
-/// The answer to [`super::statements::GENERATIONS`].
+/// Reads the rows of [`super::statements::GENERATIONS`].
 pub(super) fn generations<R: Columns>(rows: &[R]) -> JournalResult<Vec<Generation>> {
     let generation = |row: &R| {
         Ok(Generation {
@@ -150,7 +150,7 @@ pub(super) fn generations<R: Columns>(rows: &[R]) -> JournalResult<Vec<Generatio
     rows.iter().map(generation).collect()
 }
 
-/// The answer to a statement of [`super::sql`]; `total` reads the column of that name.
+/// Reads the rows of a statement of [`super::sql`]; `total` reads the column of that name.
 pub(super) fn list<R: Columns>(found: &[R], total: impl Fn(&R) -> JournalResult<u64>) -> JournalResult<Rows> {
     let mut rows = Rows::default();
     for row in found {

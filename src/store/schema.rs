@@ -1,16 +1,16 @@
-//! The tables of a generation, made from what the collections declare.
+//! Tables of a generation, derived from the declarations of collections.
 
 use super::sql::{Dialect, counts_table, table};
 use registrar_projections::{Collection, CollectionId, KeyKind};
 
-/// Raise it when tables or functions of a generation are made otherwise: the next start then rebuilds.
+/// Raise it when tables or functions of a generation change: the next start then rebuilds.
 pub const LAYOUT: u32 = 3;
 
 /// Rows up to this many bytes stay in one piece and uncompressed: packing every longer audit entry would cost a commit
 /// more than its index entries do. PostgreSQL allows no more.
 const INLINE_BODY_MAX: u32 = 8160;
 
-/// Statements that make a generation as it is served.
+/// Statements that make a generation for immediate use.
 #[must_use]
 pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = tables(generation, dialect);
@@ -26,8 +26,8 @@ pub fn create(generation: u64, dialect: Dialect) -> Vec<String> {
     statements
 }
 
-/// Statements that make every table of a generation, without what can be made later at less cost: on PostgreSQL the
-/// [`indexes`], on SQLite the [`searches`].
+/// Statements that make every table of a generation, without those parts that are cheaper to make later: on PostgreSQL
+/// the [`indexes`], on SQLite the [`searches`].
 #[must_use]
 pub fn tables(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = vec![match dialect {
@@ -60,7 +60,7 @@ pub(super) fn made(generation: u64, at_once: bool, dialect: Dialect) -> Vec<Stri
 pub fn drop(generation: u64, dialect: Dialect) -> Vec<String> {
     let mut statements = Vec::new();
     if dialect == Dialect::Postgres {
-        // Generations of earlier releases were written by a function of their own.
+        // Generations of earlier releases had a function for writing.
         statements.push(format!("DROP FUNCTION IF EXISTS documents_write_g{generation}"));
     }
     statements.push(format!("DROP TABLE IF EXISTS {}", counts_table(generation)));
@@ -95,7 +95,7 @@ fn create_postgres(collection: &Collection, generation: u64, statements: &mut Ve
     ));
 }
 
-/// Statements that make the indexes of a generation on PostgreSQL, those that are there left alone.
+/// Statements that make the indexes of a generation on PostgreSQL; existing ones are left alone.
 #[must_use]
 pub fn indexes(generation: u64) -> Vec<String> {
     let mut statements = Vec::new();
@@ -137,7 +137,7 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
             KeyKind::Texts => None,
         })
         .collect();
-    // The search index goes by row number, and only a declared one survives VACUUM.
+    // The search index refers to row numbers, and only a declared one survives VACUUM.
     statements.push(format!(
         "CREATE TABLE {table} (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, body TEXT NOT NULL, digest TEXT{columns}) \
          STRICT"
@@ -167,21 +167,21 @@ fn create_sqlite(collection: &Collection, generation: u64, statements: &mut Vec<
     }
 }
 
-/// How a searchable key is kept on SQLite: a full-text table of trigrams over the column, kept by triggers; it holds no
+/// Search index of a key on SQLite: a full-text table of trigrams over the column, maintained by triggers; it stores no
 /// text of its own.
 #[derive(Debug)]
 pub struct Search {
-    /// Its name.
+    /// Name of the full-text table.
     pub name: String,
-    /// Makes it, if it is not there; without a row.
+    /// Creates the table if it does not exist, without rows.
     pub create: String,
-    /// Takes in up to `$2` documents by number, from number `$1` on.
+    /// Indexes up to `$2` documents by number, from number `$1` on.
     pub fill: String,
-    /// Number of the last document that it has.
+    /// Selects the number of the last indexed document.
     pub filled: String,
-    /// Make the triggers.
+    /// Create the triggers.
     pub triggers: [String; 3],
-    /// Name of the last of these.
+    /// Name of the last trigger.
     pub last_trigger: String,
 }
 

@@ -1,12 +1,12 @@
-//! Finding events through an index: what a database is asked, condition by condition. Which index to follow, and how much to
-//! look at for a page, is decided above, in [`crate::journal::selection`].
+//! Finding events through an index, condition by condition. The choice of index, and the number of events to compare
+//! for a page, are decided above, in [`crate::journal::selection`].
 
 use super::{JournalResult, Portion, StoredEvent, unsigned};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::ops::Range;
 
-/// Field of an event that an index is made of, or that is compared event by event.
+/// Field of an event, for an index or for comparison event by event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Field {
     /// Aggregate type.
@@ -15,7 +15,7 @@ pub enum Field {
     EventType,
     /// Identifier of the actor.
     Actor,
-    /// Tenant.
+    /// Tenant of the event.
     Organization,
 }
 
@@ -31,42 +31,42 @@ pub enum Driver<'a> {
     },
     /// Events with this value of a field, along their positions.
     Equal(Field, &'a str),
-    /// Events of one of these names, along their positions; other conditions cannot be added.
+    /// Events of one of these names, along their positions; not combined with other conditions.
     EventTypes(Vec<&'a str>),
 }
 
 /// A condition that is compared event by event.
 pub type Condition<'a> = (Field, &'a str);
 
-/// Positions that a driver leads to, in order, and whether the other conditions hold there.
+/// Positions of a driver's events, in order, and whether the other conditions match.
 pub type Places = Vec<(u64, bool)>;
 
-/// An event that carries an organization: position, aggregate type, aggregate id, and whether it is the first event of its
-/// aggregate that does.
+/// An event that carries an organization: position, aggregate type, aggregate id, and whether it is the first such
+/// event of its aggregate.
 pub type FirstEvent = (u64, String, String, bool);
 
-/// Places out of rows.
+/// Converts rows to places.
 pub(super) fn places(rows: Vec<(i64, bool)>) -> JournalResult<Places> {
     rows.into_iter().map(|(position, fits)| Ok((unsigned(position)?, fits))).collect()
 }
 
-/// Events out of rows.
+/// Converts rows to events.
 pub(super) fn first_events(rows: Vec<(i64, String, String, bool)>) -> JournalResult<Vec<FirstEvent>> {
     let event = |(position, of_type, id, is_first)| Ok((unsigned(position)?, of_type, id, is_first));
     rows.into_iter().map(event).collect()
 }
 
-/// Looking for events. Answers only of what was not archived.
+/// Searches the events that were not archived.
 #[async_trait]
 pub trait EventSearch: Send + Sync {
-    /// Position of the last event that was recorded at `time` or before: 0, or the one before the first event that is here, if
-    /// there is none; `None` where an event is missing on the way.
+    /// Position of the last event recorded at `time` or before: 0, or the one before the first event in the database,
+    /// if no event is that old; `None` if the search finds an event missing.
     async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<Option<u64>>;
 
     /// Number of the last event of a stream at or before `position`, which is not 0.
     async fn sequence_at(&self, aggregate_type: &str, aggregate_id: &str, position: u64) -> JournalResult<u64>;
 
-    /// The first `limit` positions that `driver` leads to after the start of `range` up to its end: a range of numbers for a
+    /// The first `limit` positions of `driver` after the start of `range` up to its end: a range of numbers for a
     /// stream, of positions otherwise.
     async fn places(
         &self,
@@ -76,7 +76,7 @@ pub trait EventSearch: Send + Sync {
         limit: usize,
     ) -> JournalResult<Places>;
 
-    /// The events at these positions, in order, up to the bytes of a portion.
+    /// The events at these positions, in order, within the byte limit of a portion.
     async fn events_at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>>;
 
     /// The first `limit` events that carry an organization after the start of `range` up to its end, by position.

@@ -1,15 +1,14 @@
-//! Keys and answers to idempotent requests, which a master key wraps directly. Walked through and replaced while the
-//! master key is, beside commits that add to it.
+//! Keys and answers to idempotent requests that a master key wraps directly. They are walked and replaced when the
+//! master key changes, while commits add more.
 
 use super::JournalResult;
 use super::raw::StoredKey;
 use async_trait::async_trait;
 
-/// Under this id the key of all digests stands among the keys of persons: it travels and is backed up with them. No
-/// person has an id like it.
+/// Id of the digest key among the keys of persons: it is exported and backed up with them. No person has such an id.
 pub const DIGEST_KEY_ID: &str = "vault-digest-key";
-/// Under this id something wrapped by the former master key stands among the keys of persons for as long as others of its
-/// boxes may be left.
+/// Id of a value wrapped by the former master key, stored among the keys of persons while other boxes of that key may
+/// be left.
 pub const FORMER_KEY_ID: &str = "vault-former-key";
 
 pub(super) const ANY_KEY: &str =
@@ -35,43 +34,43 @@ pub(super) fn other_answers(other: fn(&str) -> String) -> String {
     format!("SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3", other("answer"))
 }
 
-/// A box to put in the place of another one.
+/// Replacement of a box by another.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// Id of the person whose key it is, or digest of the request that is answered.
+    /// Id of the key's person, or digest of the answered request.
     pub name: Vec<u8>,
-    /// The box that stands there now. Where another one does, or none, it stays as it is.
+    /// The expected stored box. If another one is stored, or none, nothing changes.
     pub former: Vec<u8>,
-    /// The box that takes its place.
+    /// The new box.
     pub boxed: Vec<u8>,
 }
 
-/// Boxes that a master key wraps. Where a `prefix` is asked for, it is that of one master key.
+/// Boxes that a master key wraps. A `prefix` argument is that of one master key.
 #[async_trait]
 pub trait WrappedKeys: Send + Sync {
-    /// The key of somebody, whoever it is, rather one that was not destroyed.
+    /// The key of any person, preferably one that was not destroyed.
     async fn any_key(&self) -> JournalResult<Option<StoredKey>>;
 
-    /// Stores a key, unless there is one.
+    /// Stores a key, unless one exists under the id.
     async fn add_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()>;
 
-    /// Stores a key in the place of any other.
+    /// Stores a key, replacing any other.
     async fn set_key(&self, subject_id: &str, boxed: &[u8]) -> JournalResult<()>;
 
     /// Removes a key that belongs to no person.
     async fn remove_key(&self, subject_id: &str) -> JournalResult<()>;
 
-    /// How many boxes do not begin with `prefix`, but for the one under [`FORMER_KEY_ID`].
+    /// Number of boxes that do not begin with `prefix`, except for the one under [`FORMER_KEY_ID`].
     async fn count_others(&self, prefix: &[u8]) -> JournalResult<u64>;
 
-    /// Up to `limit` keys whose boxes do not begin with `prefix`, with their names, by name after `after`; without the one
-    /// under [`FORMER_KEY_ID`].
+    /// Up to `limit` keys whose boxes do not begin with `prefix`, with their names, by name after `after`; without the
+    /// one under [`FORMER_KEY_ID`].
     async fn other_keys(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>>;
 
     /// Up to `limit` answers whose boxes do not begin with `prefix`, likewise.
     async fn other_answers(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>>;
 
-    /// Replaces keys, all in one transaction, and tells how many.
+    /// Replaces keys in one transaction, and returns their number.
     async fn replace_keys(&self, replacements: &[Replacement]) -> JournalResult<u64>;
 
     /// Replaces answers likewise.

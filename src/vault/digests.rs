@@ -1,11 +1,11 @@
-//! Keyed digests: values are compared and found by them without being told.
+//! Keyed digests: values are compared and found by digest without being revealed.
 
 use super::{KEY_LENGTH, mac};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-/// The key of all digests of a journal. It stays for as long as the journal does, since the values that were digested are
-/// not there to be digested anew.
+/// The key of all digests of a journal. It stays as long as the journal, since the original values are not available to
+/// be digested again.
 #[derive(Clone)]
 pub struct DigestKey(Zeroizing<[u8; KEY_LENGTH]>);
 
@@ -18,7 +18,7 @@ impl DigestKey {
         &self.0
     }
 
-    /// Digest under which a unique or private value is kept without being told: a claim, an idempotency key.
+    /// Digest that replaces a unique or private value in storage: a claim, an idempotency key.
     #[must_use]
     pub fn digest(&self, scope: &str, parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
         let mut text = Vec::new();

@@ -1,4 +1,4 @@
-//! Master keys: where they come from, and which of them a process has.
+//! Master keys: their sources, and the ones that a process has.
 
 use super::{KEY_LENGTH, mac, random};
 use crate::vault::private_file::{self, PrivateFileError};
@@ -10,40 +10,40 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey(pub(super) [u8; KEY_LENGTH]);
 
-/// Why there is no master key.
+/// Why a master key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// Not 32 bytes of base64.
     #[error("{origin} must hold 32 bytes as base64 (try: openssl rand -base64 32)")]
     Malformed {
-        /// Where it was read from.
+        /// Setting or file that it was read from.
         origin: String,
     },
-    /// The former key is the one that takes its place.
+    /// The former and the current key are the same.
     #[error(
         "REGISTRAR_FORMER_MASTER_KEY is the same key as REGISTRAR_MASTER_KEY: leave it out, or name the former one"
     )]
     Same,
-    /// Others may read or write the key file.
+    /// Other users may read or write the key file.
     #[error(
         "the key file {path} may be read or written by others: chmod 600 {path}, and let its owner be the one who runs this"
     )]
     Exposed {
-        /// Its path.
+        /// Path of the key file.
         path: String,
     },
-    /// The key file cannot be read or made.
+    /// The key file cannot be read or created.
     #[error("cannot use the key file {path}: {source}")]
     File {
-        /// Its path.
+        /// Path of the key file.
         path: String,
-        /// What went wrong.
+        /// Cause.
         source: std::io::Error,
     },
 }
 
 impl MasterKey {
-    /// Reads base64 text.
+    /// Parses base64 text.
     ///
     /// # Errors
     /// `Malformed`, naming `origin`.
@@ -53,7 +53,7 @@ impl MasterKey {
         Ok(MasterKey(key))
     }
 
-    /// Reads the key file; where there is none, makes one that only its owner may read.
+    /// Reads the key file; if it does not exist, creates one that only its owner may read.
     ///
     /// # Errors
     /// `Malformed`, `Exposed`, `File`.
@@ -65,7 +65,7 @@ impl MasterKey {
         }
     }
 
-    /// Reads a key file, if there is one.
+    /// Reads a key file; `None` if it does not exist.
     ///
     /// # Errors
     /// `Malformed`, `Exposed`, `File`.
@@ -82,8 +82,8 @@ impl MasterKey {
     fn create(path: &Path) -> std::io::Result<Self> {
         use std::io::Write;
         let key = random();
-        // Written aside and linked into place: two first starts at once end up with one key, never with half of one.
-        // The name is random, since processes of two containers may have one id.
+        // Written aside and linked into place: two simultaneous first starts end up with one key, never with half of
+        // one. The name is random, since processes in two containers may have the same id.
         let aside = path.with_extension(format!("{:016x}.tmp", u64::from_ne_bytes(random())));
         let mut file = private_file::create(&aside)?;
         file.write_all(format!("{}\n", BASE64.encode(key)).as_bytes())?;
@@ -99,13 +99,13 @@ impl MasterKey {
         }
     }
 
-    /// A key for one purpose, independent of those for others (HMAC-SHA-256 as the extract-free step of HKDF).
+    /// Derives a key for one purpose, independent of other purposes (HMAC-SHA-256 as the extract-free step of HKDF).
     pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; KEY_LENGTH]> {
         Zeroizing::new(mac(&self.0, &[b"registrar/v1/", purpose.as_bytes()]))
     }
 }
 
-/// The master keys of a process: the one that counts, and the former one for as long as something may be wrapped by it.
+/// The master keys of a process: the current one, and the former one while boxes may still be wrapped by it.
 #[derive(Clone)]
 pub struct MasterKeys {
     pub(super) configured: MasterKey,
@@ -113,10 +113,10 @@ pub struct MasterKeys {
 }
 
 impl MasterKeys {
-    /// `configured` alone, or while it takes the place of `former`, both.
+    /// `configured` alone, or both while it replaces `former`.
     ///
     /// # Errors
-    /// `Same` if they are one key.
+    /// `Same` if both are one key.
     pub fn new(configured: MasterKey, former: Option<MasterKey>) -> Result<Self, MasterKeyError> {
         match former {
             Some(former) if former.0 == configured.0 => Err(MasterKeyError::Same),

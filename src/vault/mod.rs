@@ -1,11 +1,11 @@
-//! The vault: keys of persons, and the sealing of their values before they reach the journal.
+//! The vault: keys of persons, and the sealing of their values before they are stored in the journal.
 //!
-//! Each person has a key of their own, wrapped by the master key. Sealed values leave a mark in their place and stand
-//! together in the document's member `sealed`, by the person whose key opens them. Erasing a person is destroying the
-//! key: the document stays, its hash stays right, the values read as erased.
+//! Each person has a key of their own, wrapped by the master key. Sealed values are replaced by a mark and stored
+//! together in the document's member `sealed`, by the person whose key opens them. Erasing a person destroys the key:
+//! the document and its hash stay, the values read as erased.
 //!
-//! Keys of persons, the key of digests and remembered answers hang on a master key directly (`wrapping`), and come under
-//! another one while they are in use (`rewrap`).
+//! The master key wraps keys of persons, the digest key and remembered answers directly (`wrapping`); `rewrap` puts
+//! them under another one while they are in use.
 
 mod digests;
 mod master_key;
@@ -40,15 +40,15 @@ use wrapping::{Kind, WrappingKey, WrappingKeys};
 use zeroize::Zeroizing;
 
 const KEY_LENGTH: usize = 32;
-/// Keys kept unwrapped in memory, at most.
+/// Most unwrapped keys cached.
 const CACHED_KEYS: usize = 20_000;
-/// How long a key is kept unwrapped: after so long at the most, every server sees that another one has destroyed it.
+/// Lifetime of a cached key: after this long at most, every server notices that another one has destroyed it.
 pub const KEY_AGE_MAX: Duration = Duration::from_secs(60);
 
 /// Random bytes from the operating system.
 ///
 /// # Panics
-/// Where the operating system has no randomness to give; nothing that needs it may go on then.
+/// If the operating system has no randomness; no operation that needs it may continue then.
 #[must_use]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -64,13 +64,13 @@ fn mac(key: &[u8; KEY_LENGTH], parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
     mac.finalize().into_bytes().into()
 }
 
-/// Why there is no vault over a journal.
+/// Why a vault cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The journal is under another master key.
     #[error("the master key is not the one that the journal is under")]
     WrongMasterKey,
-    /// Something is still wrapped by a former master key, which is not at hand.
+    /// Boxes are still wrapped by a former master key, which this process does not have.
     #[error("the former master key is still needed")]
     FormerKeyMissing,
     /// The journal cannot be read or written.
@@ -78,12 +78,12 @@ pub enum VaultError {
     Journal(#[from] JournalError),
 }
 
-/// What the stored digest key says of a journal.
+/// State of a journal's stored digest key.
 struct Standing {
     /// The box that it was read from.
     stored: Vec<u8>,
     digests: DigestKey,
-    /// The master key that the journal is under, by which everything is wrapped; `None` if it is not at hand.
+    /// The journal's master key, by which new boxes are wrapped; `None` if this process does not have it.
     wrapping: Option<Arc<WrappingKey>>,
 }
 
@@ -95,18 +95,18 @@ impl Standing {
     }
 }
 
-/// A key as it is kept in memory.
+/// A cached key.
 #[derive(Clone)]
 struct Unwrapped {
     key: Arc<SubjectKey>,
     since: Instant,
 }
 
-/// Wraps and unwraps the keys of persons, and everything else that the master key is for.
+/// Wraps and unwraps the keys of persons, and everything else under the master key.
 ///
-/// A journal is under one master key: the one that its digest key is wrapped by. All servers wrap by that one, and open
-/// what is wrapped by any key that they have. So servers can be given a new master key one after the other; [`rewrap`]
-/// then puts the journal under it, for all of them at once.
+/// A journal is under one master key: the one that wraps its digest key. All servers wrap by that one, and open boxes
+/// of any key that they have. So servers can be given a new master key one after the other; [`rewrap`] then puts the
+/// journal under it, for all of them at once.
 pub struct Vault {
     journal: Arc<dyn JournalStore>,
     keys: WrappingKeys,
@@ -116,8 +116,8 @@ pub struct Vault {
 }
 
 impl Vault {
-    /// A vault over the wrapped keys in a database. The digest key is made if there is none: on an empty journal at random, on
-    /// one of an earlier release as digests were made there.
+    /// A vault over the wrapped keys in a database. A missing digest key is created: at random on an empty journal,
+    /// otherwise the one that earlier releases derived.
     ///
     /// # Errors
     /// [`VaultError`].
@@ -145,14 +145,14 @@ impl Vault {
         Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Looks whether the journal has come under another master key, which counts from then on if this process has it.
+    /// Checks whether the journal has come under another master key, which is used from then on if this process has it.
     ///
     /// # Errors
     /// `Unavailable`.
     pub async fn look(&self) -> JournalResult<()> {
         let found = self.journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
         let known = self.standing();
-        // What was taken away is seen at the next start: what it is has not changed.
+        // A removed key is noticed at the next start: its value has not changed.
         let Some(found) = found.filter(|found| *found != known.stored) else { return Ok(()) };
         let standing = Standing::of(found.clone(), &self.keys).unwrap_or_else(|error| {
             tracing::error!(
@@ -180,7 +180,7 @@ impl Vault {
         standing.wrapping.clone().ok_or_else(known)
     }
 
-    /// The key of digests in a box that a journal file brings.
+    /// Opens the boxed digest key of a journal file.
     ///
     /// # Errors
     /// `UnknownKey`, `NotOpened`.
@@ -188,7 +188,7 @@ impl Vault {
         Ok(DigestKey::new(self.keys.open_key(DIGEST_KEY_ID, boxed)?.0))
     }
 
-    /// The key of digests of a journal of an earlier release, by the key of any of its persons; and how it is stored.
+    /// The digest key of a journal of an earlier release, derived from any person's key; and its box to store.
     ///
     /// # Errors
     /// `UnknownKey`, `NotOpened`.
@@ -197,20 +197,20 @@ impl Vault {
         Ok((by.derived_digests.clone(), wrap_digests(by, &by.derived_digests)))
     }
 
-    /// The key of digests of this journal; and how it is stored.
+    /// This journal's digest key; and its box to store.
     #[must_use]
     pub fn own_digest_key(&self) -> (DigestKey, Vec<u8>) {
         let standing = self.standing();
         (standing.digests.clone(), standing.stored.clone())
     }
 
-    /// Whether what stands under an id is wrapped by a key that this process has.
+    /// Whether the box stored under an id is wrapped by a key that this process has.
     #[must_use]
     pub fn opens(&self, subject_id: &str, boxed: &[u8]) -> bool {
         self.keys.open(Kind::Key, subject_id.as_bytes(), boxed).is_ok()
     }
 
-    /// Makes a key for a person who has none; it counts once the step is committed.
+    /// Creates a key for a person without one; it is valid once the step is committed.
     ///
     /// # Errors
     /// `Unavailable` if this process does not have the master key that the journal is under.
@@ -221,12 +221,12 @@ impl Vault {
         Ok((Arc::new(subject), SubjectKeyStep { subject_id: subject_id.to_owned(), wrapped }))
     }
 
-    /// Keeps a key that was committed in memory, where it will be needed next.
+    /// Caches a committed key, since it will be needed next.
     pub(crate) fn remember(&self, subject_id: String, key: Arc<SubjectKey>) {
         self.unwrapped.insert(subject_id, Unwrapped { key, since: Instant::now() });
     }
 
-    /// A key that was unwrapped not long ago.
+    /// The cached key of a person, if recent enough.
     fn known(&self, subject_id: &str) -> Option<Arc<SubjectKey>> {
         self.unwrapped.get(subject_id).filter(|known| self.is_young(known)).map(|known| known.key)
     }
@@ -235,20 +235,20 @@ impl Vault {
         known.since.elapsed() < self.key_age_max
     }
 
-    /// Forgets keys that are too old to be used.
+    /// Drops cached keys that are too old to be used.
     pub(crate) fn forget_old(&self) {
         self.unwrapped.retain(|_, known| self.is_young(known));
     }
 
-    /// Forgets unwrapped keys.
+    /// Drops all cached keys.
     pub(crate) fn forget(&self) {
         self.unwrapped.clear();
     }
 
-    /// The key of a person: absent where there never was one, `None` where it was destroyed.
+    /// The key of a person: absent if there never was one, `None` if it was destroyed.
     ///
     /// # Errors
-    /// `Unavailable`, also if the key is wrapped by a master key that this process does not have; `Corrupt` if it is
+    /// `Unavailable`, also if the key is wrapped by a master key that this process does not have; `Corrupt` if it was
     /// altered.
     pub async fn subject_key(&self, subject_id: &str) -> JournalResult<Option<Option<Arc<SubjectKey>>>> {
         if let Some(key) = self.known(subject_id) {
@@ -257,7 +257,7 @@ impl Vault {
         Ok(self.fetch(vec![subject_id.to_owned()]).await?.0.remove(subject_id))
     }
 
-    /// The keys that open `documents`.
+    /// Fetches the keys that open `documents`.
     ///
     /// # Errors
     /// As [`Vault::subject_key`].
@@ -265,7 +265,7 @@ impl Vault {
         Ok(SubjectKeys(self.keys_by_subject(documents.into_iter().flat_map(subjects).cloned().collect()).await?))
     }
 
-    /// Keys by person, for all of `subject_ids`; absent where there never was one.
+    /// Keys by person, for all of `subject_ids`; absent if there never was one.
     ///
     /// # Errors
     /// As [`Vault::subject_key`].
@@ -286,8 +286,7 @@ impl Vault {
         Ok(keys)
     }
 
-    /// Whether the keys that were had are still the keys of these persons, as far as that can be told from memory. Of an
-    /// erased person it cannot.
+    /// Whether these keys are still valid, as far as the cache can tell. For an erased person it cannot.
     #[must_use]
     pub fn are_current(&self, keys: &KeysBySubject) -> bool {
         keys.iter().all(|(subject_id, had)| {
@@ -307,7 +306,7 @@ impl Vault {
         Ok(SubjectKeys(keys))
     }
 
-    /// Unwraps keys that are not, or not yet, those of the journal.
+    /// Unwraps keys that are not in the journal, or not yet.
     ///
     /// # Errors
     /// `Corrupt` for one that the master key does not open.
@@ -331,7 +330,7 @@ impl Vault {
         Ok(Arc::new(SubjectKey { subject_id: subject_id.to_owned(), sealing: SealingKey::new(&key) }))
     }
 
-    /// Digest under which a unique or private value is kept without being told: a claim, an idempotency key.
+    /// Digest that replaces a unique or private value in storage: a claim, an idempotency key.
     #[must_use]
     pub fn digest(&self, scope: &str, parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
         self.standing().digests.digest(scope, parts)
@@ -351,7 +350,7 @@ impl Vault {
         Ok(self.wrapping()?.wrap(Kind::Answer, key, answer))
     }
 
-    /// Opens what [`Vault::seal_answer`] sealed.
+    /// Opens an answer sealed by [`Vault::seal_answer`].
     ///
     /// # Errors
     /// As [`Vault::subject_key`].
@@ -364,7 +363,7 @@ fn wrap_digests(by: &WrappingKey, digests: &DigestKey) -> Vec<u8> {
     by.wrap(Kind::Key, DIGEST_KEY_ID.as_bytes(), digests.bytes())
 }
 
-/// Stores a digest key, unless another process is first, and answers what is stored then.
+/// Stores a digest key, unless another process wins the race, and returns the stored one.
 async fn establish(
     keys: &WrappingKeys,
     journal: &dyn JournalStore,
@@ -378,7 +377,7 @@ async fn establish(
             let (_, by) = keys.open_key(&subject_id, &wrapped).map_err(|_| VaultError::WrongMasterKey)?;
             (by, by.derived_digests.clone())
         }
-        // Nothing tells which key it was. Where there are two, the new one cannot be older than the journal.
+        // The key that was used is not recorded. With two keys, the new one cannot be older than the journal.
         _ => {
             let by = keys.former.as_ref().unwrap_or(&keys.configured);
             (by, by.derived_digests.clone())

@@ -1,5 +1,5 @@
-//! Files that hold secrets: made for their owner alone, and read only where nobody else may write them or, beside a group
-//! that was given them, read them.
+//! Files with secrets: created for their owner alone, and read only if no other user may write them or, except for the
+//! file's group, read them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,40 +7,40 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
-/// Bits of a mode that let others do anything, or the group more than read.
+/// Mode bits that give others any access, or the group more than read access.
 const OTHERS: u32 = 0o037;
 
 /// Files of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The certificate and those that lead to its authority, as PEM.
+    /// The certificate and its chain to the authority, as PEM.
     pub certificate: PathBuf,
-    /// Its private key, as PEM.
+    /// Private key of the certificate, as PEM.
     pub key: PathBuf,
 }
 
 /// Why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivateFileError {
-    /// Somebody else may read or write it.
+    /// Other users may read or write it.
     #[error("it may be read or written by others: chmod 600 it, and let its owner be the one who runs this")]
     Exposed,
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error(transparent)]
     File(#[from] io::Error),
 }
 
-/// Makes a file that only its owner may read or write. Nothing may be there already.
+/// Creates a file that only its owner may read or write. It must not exist.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// The text of a file that is one's own or the administrator's and nobody else's.
+/// The text of a private file owned by this user or the administrator.
 ///
 /// # Errors
 /// [`PrivateFileError`].
 pub(crate) fn read(path: &Path) -> Result<Zeroizing<String>, PrivateFileError> {
-    // What was opened is what is checked: a name may come to stand for another file meanwhile.
+    // The opened file is checked, not its path: the path may be replaced meanwhile.
     let mut file = File::open(path)?;
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text)?;

@@ -1,8 +1,8 @@
-//! Putting a journal under another master key while it is served.
+//! Moving a journal to another master key while it is served.
 //!
-//! What is wrapped tells by which key, so nothing else needs to be remembered: whatever was interrupted goes on where it
-//! was. From the first step to the last something wrapped by the former key stands under an id of its own
-//! ([`FORMER_KEY_ID`]), so that no server starts without the former key before it is no longer needed.
+//! A box names its wrapping key, so no other progress is stored, and an interrupted run resumes where it stopped. From
+//! the first step to the last a box wrapped by the former key is kept under an id of its own ([`FORMER_KEY_ID`]), so no
+//! server starts without the former key while it is needed.
 
 use super::wrapping::{Kind, WrapError, WrappingKey};
 use super::{Vault, wrap_digests};
@@ -11,23 +11,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Boxes replaced in one transaction: few enough for no commit to wait for long.
+/// Boxes replaced in one transaction: few, so that no commit waits for long.
 const BATCH: u32 = 200;
-/// After so long every server has looked which key the journal is under, and what it had wrapped by then is committed.
+/// After this long every server has checked which key the journal is under, and its earlier boxes are committed.
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
-/// Walks through everything, at most; more are needed only while servers that have not looked go on writing.
+/// Most passes over all boxes; more are needed only while servers with an outdated key go on writing.
 const WALKS_MAX: usize = 5;
 
-/// What was done.
+/// Counts of a finished run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rewrapped {
-    /// Keys of persons and of the journal that were wrapped anew.
+    /// Rewrapped keys of persons and of the journal.
     pub keys: u64,
-    /// Answers to idempotent requests that were.
+    /// Rewrapped answers to idempotent requests.
     pub answers: u64,
 }
 
-/// Why a journal is not wholly under the master key. Reads as what to do; what was done stays done.
+/// Why a journal is not wholly under the master key. The message tells the operator how to fix it; finished work stays.
 #[derive(Debug, thiserror::Error)]
 pub enum RewrapError {
     /// A box cannot be opened.
@@ -35,12 +35,12 @@ pub enum RewrapError {
         "{name} is wrapped by another master key, or altered: {source}\nSet REGISTRAR_FORMER_MASTER_KEY to the key that the journal was under, and run this again."
     )]
     NotOpened {
-        /// Whose key it is, or that it is an answer.
+        /// Person whose key it is, or a note that it is an answer.
         name: String,
-        /// Why not.
+        /// Cause.
         source: WrapError,
     },
-    /// Something was wrapped by the former key again and again.
+    /// Servers keep wrapping by the former key.
     #[error(
         "{0} keys or answers are still under the former master key: a server goes on to wrap by it\nStop servers that do not have the new key, and run this again."
     )]
@@ -50,7 +50,7 @@ pub enum RewrapError {
     Journal(#[from] JournalError),
 }
 
-/// Wraps everything by the configured master key. `progress` is told how many of how many are done.
+/// Wraps all boxes by the configured master key. `progress` receives the number of finished boxes and the total.
 ///
 /// # Errors
 /// [`RewrapError`].
@@ -60,7 +60,7 @@ pub async fn rewrap(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Rewrapped, RewrapError> {
     let begun = Instant::now();
-    // The former key need not be kept for what would not be answered any more.
+    // Expired answers would not be returned, so the former key need not be kept for them.
     vault.journal.forget_answers().await?;
     vault.look().await?;
     let to = Arc::clone(&vault.keys.configured);
@@ -93,7 +93,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Has all servers wrap by the new key from now on, those that have it.
+    /// Switches all servers that have the new key to it.
     async fn take_over(&mut self) -> Result<(), RewrapError> {
         let standing = self.vault.standing();
         let Some(from) = standing.wrapping.as_ref().filter(|from| from.id != self.to.id) else { return Ok(()) };

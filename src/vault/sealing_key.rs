@@ -1,4 +1,4 @@
-//! Authenticated encryption that gives the same bytes for the same thing.
+//! Deterministic authenticated encryption: equal plaintexts give equal bytes.
 
 use super::{KEY_LENGTH, mac};
 use chacha20poly1305::{
@@ -8,11 +8,11 @@ use chacha20poly1305::{
 use zeroize::Zeroizing;
 
 pub(super) const NONCE_LENGTH: usize = 24;
-/// First byte of every box, so that another cipher can come later.
+/// First byte of every box, so that another cipher can be added later.
 pub(super) const BOX_VERSION: u8 = 1;
 
-/// A cipher whose nonce is a keyed digest of what it seals: sealing the same thing twice gives the same bytes, and no
-/// nonce ever stands for two things.
+/// A cipher whose nonce is a keyed digest of the plaintext: sealing a value twice gives the same bytes, and no nonce is
+/// used for two different values.
 pub(super) struct SealingKey {
     cipher: XChaCha20Poly1305,
     nonce_key: Zeroizing<[u8; KEY_LENGTH]>,
@@ -27,14 +27,14 @@ impl SealingKey {
         }
     }
 
-    /// A box with its version before it.
+    /// Seals `plain` into a box with a version byte.
     pub(super) fn seal(&self, associated: &[u8], context: &[u8], plain: &[u8]) -> Vec<u8> {
         let mut boxed = vec![BOX_VERSION];
         self.seal_into(&mut boxed, associated, context, plain);
         boxed
     }
 
-    /// Adds nonce and sealed text to what a box begins with.
+    /// Appends nonce and ciphertext to a box's prefix.
     pub(super) fn seal_into(&self, boxed: &mut Vec<u8>, associated: &[u8], context: &[u8], plain: &[u8]) {
         let length = (context.len() as u64).to_be_bytes();
         let digest = mac(&self.nonce_key, &[&length, context, plain]);
@@ -49,7 +49,7 @@ impl SealingKey {
         boxed.extend_from_slice(&sealed);
     }
 
-    /// Opens what [`SealingKey::seal`] sealed.
+    /// Opens a box of [`SealingKey::seal`].
     pub(super) fn open(&self, associated: &[u8], boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         match boxed.split_first() {
             Some((&BOX_VERSION, rest)) => self.open_rest(associated, rest),
@@ -57,7 +57,7 @@ impl SealingKey {
         }
     }
 
-    /// Opens nonce and sealed text, without what the box begins with.
+    /// Opens nonce and ciphertext, without the box's prefix.
     pub(super) fn open_rest(&self, associated: &[u8], rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(NotOpened)?;
         self.cipher

@@ -1,4 +1,4 @@
-//! Keys of persons, and what they seal in documents.
+//! Keys of persons, and the sealing of values in documents.
 
 use super::sealing_key::{NotOpened, SealingKey};
 use crate::store::{JournalError, JournalResult};
@@ -22,7 +22,7 @@ impl SubjectKey {
     /// Seals what `patterns` match in `document`. `context` keeps equal values apart, e.g. a document's name.
     ///
     /// # Errors
-    /// `Corrupt` if `document` is no JSON object.
+    /// `Corrupt` if `document` is not a JSON object.
     pub fn seal<P: AsRef<str>>(&self, document: &mut Value, patterns: &[P], context: &str) -> JournalResult<()> {
         let taken = personal::take(document, patterns);
         if taken.is_empty() {
@@ -39,7 +39,7 @@ impl SubjectKey {
     }
 }
 
-/// Keys by person; `None` for one who was erased.
+/// Keys by person; `None` for an erased one.
 pub type KeysBySubject = HashMap<String, Option<Arc<SubjectKey>>>;
 
 /// Keys fetched for a number of documents.
@@ -53,16 +53,16 @@ impl SubjectKeys {
         matches!(self.0.get(subject_id), Some(None))
     }
 
-    /// The keys themselves.
+    /// Unwraps the map of keys.
     #[must_use]
     pub fn into_inner(self) -> KeysBySubject {
         self.0
     }
 
-    /// Opens a document in place. What belongs to an erased person reads [`ERASED`].
+    /// Opens a document in place. Values of erased persons read as [`ERASED`].
     ///
     /// # Errors
-    /// `NotOpened` for a key that was never there or does not fit.
+    /// `NotOpened` for a key that never existed or does not match.
     pub fn open(&self, document: &mut Value) -> Result<(), NotOpened> {
         let Some(sealed) = document.as_object_mut().and_then(|members| members.remove(SEALED_MEMBER)) else {
             return Ok(());
@@ -84,7 +84,7 @@ impl SubjectKeys {
     }
 }
 
-/// Whether a document with this text may have something sealed in it; one that has not needs no key.
+/// Whether a document with this text may contain sealed values; otherwise it needs no key.
 #[must_use]
 pub(crate) fn may_be_sealed(text: &str) -> bool {
     text.contains(SEALED_MEMBER)

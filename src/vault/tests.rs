@@ -39,7 +39,7 @@ async fn vault() -> (Vault, tempfile::TempDir) {
     (open(&store, &master()).await.unwrap(), folder)
 }
 
-/// As earlier releases wrapped the key of a person.
+/// Wraps a person's key as earlier releases did.
 fn wrapped_without_a_name(master: &MasterKey, subject_id: &str, key: &[u8]) -> Vec<u8> {
     SealingKey::new(&master.derive("wrap")).seal(subject_id.as_bytes(), b"", key)
 }
@@ -175,13 +175,12 @@ async fn digests_tell_scopes_and_parts_apart_and_depend_on_the_journal() {
     for other in [digest("s", &["ab"]), digest("s", &["a", "b", ""]), digest("sa", &["b"]), digest("s", &["b", "a"])] {
         assert_ne!(other, digest("s", &["a", "b"]));
     }
-    // Not even the same master key gives the same digests elsewhere.
+    // Another journal has other digests, even under the same master key.
     let (elsewhere, _there) = self::vault().await;
     assert_ne!(elsewhere.digest("s", &[b"a", b"b"]), digest("s", &["a", "b"]));
 }
 
-/// What claims and secrets of a journal were compared with before it had a digest key of its own is what they are compared
-/// with for ever.
+/// The digests of claims and secrets of a journal without a digest key of its own stay valid for ever.
 #[tokio::test]
 async fn a_journal_of_an_earlier_release_keeps_its_digests_and_its_keys() {
     let (place, _folder) = empty().await;
@@ -194,7 +193,7 @@ async fn a_journal_of_an_earlier_release_keeps_its_digests_and_its_keys() {
         "something was stored"
     );
 
-    // The former key is what it was written with, if it is not the new one.
+    // The former key, if it is not the new one, is the one that the journal was written with.
     let both = MasterKeys::new(other_master(), Some(master())).unwrap();
     for masters in [both, MasterKeys::from(&master())] {
         let vault = open(&place, masters).await.unwrap();

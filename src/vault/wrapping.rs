@@ -1,5 +1,5 @@
-//! Boxes that hang on a master key directly. Each names its key, so that one can take the place of another while both are
-//! in use; boxes of earlier releases name none.
+//! Boxes wrapped directly by a master key. Each names its key, so a key can be replaced while both are in use; boxes of
+//! earlier releases name none.
 
 use super::master_key::{MasterKey, MasterKeys};
 use super::sealing_key::{BOX_VERSION, NotOpened, SealingKey};
@@ -12,15 +12,15 @@ use zeroize::Zeroizing;
 /// First byte of a box that names its master key.
 const NAMED: u8 = 2;
 const ID_LENGTH: usize = 8;
-/// Length of what boxes of one master key have in common.
+/// Length of the common prefix of a master key's boxes.
 const PREFIX_LENGTH: usize = 1 + ID_LENGTH;
 
-/// Name of a master key: a digest of it, which tells nothing of the key.
+/// Name of a master key: a digest, which reveals nothing of the key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct KeyId([u8; ID_LENGTH]);
 
 impl KeyId {
-    /// What every box of this key begins with, and no other box.
+    /// The prefix of every box of this key, and of no other box.
     #[must_use]
     pub fn prefix(self) -> [u8; PREFIX_LENGTH] {
         let mut prefix = [NAMED; PREFIX_LENGTH];
@@ -41,7 +41,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// What a master key wraps. Each kind has a key of its own, derived from the master key.
+/// Kinds of wrapped values. Each has a key of its own, derived from the master key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Another key.
@@ -50,10 +50,10 @@ pub(super) enum Kind {
     Answer,
 }
 
-/// Why a box is not opened.
+/// Why a box cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrapError {
-    /// It names a master key that this process does not have.
+    /// The box names a master key that this process does not have.
     #[error(
         "this is wrapped by the master key {0}, which is not at hand: is it REGISTRAR_MASTER_KEY or REGISTRAR_FORMER_MASTER_KEY of another server?"
     )]
@@ -64,7 +64,7 @@ pub enum WrapError {
 }
 
 impl From<WrapError> for JournalError {
-    /// A key that another server has is no fault of what is stored: the request may be repeated there, or after a restart.
+    /// A missing key is no corruption: the request may be retried at a server that has it, or after a restart.
     fn from(error: WrapError) -> Self {
         match error {
             WrapError::UnknownKey(_) => JournalError::unavailable(error),
@@ -73,12 +73,12 @@ impl From<WrapError> for JournalError {
     }
 }
 
-/// What is derived from one master key.
+/// Keys derived from one master key.
 pub(super) struct WrappingKey {
     pub(super) id: KeyId,
     keys: SealingKey,
     answers: SealingKey,
-    /// Digests of earlier releases hang on the master key directly.
+    /// Digest key of earlier releases, derived from the master key directly.
     pub(super) derived_digests: DigestKey,
 }
 
@@ -109,7 +109,7 @@ impl WrappingKey {
     }
 }
 
-/// The master keys at hand, ready to wrap and open.
+/// The master keys of this process, ready to wrap and open.
 pub(super) struct WrappingKeys {
     pub(super) configured: Arc<WrappingKey>,
     pub(super) former: Option<Arc<WrappingKey>>,
@@ -127,7 +127,7 @@ impl WrappingKeys {
         std::iter::once(&self.configured).chain(&self.former)
     }
 
-    /// Opens a box, and tells which key it was wrapped by.
+    /// Opens a box, and returns the key that wrapped it.
     pub(super) fn open(
         &self,
         kind: Kind,
@@ -149,7 +149,7 @@ impl WrappingKeys {
         }
     }
 
-    /// Opens a box with a key in it.
+    /// Opens a box that contains a key.
     pub(super) fn open_key(
         &self,
         name: &str,

@@ -1,6 +1,5 @@
-//! Verifying the documents of a database that may only be read: history is folded into a database of its own, in a folder
-//! that goes afterwards, and bodies are compared. The keys by which documents are found are not: each store makes them of
-//! the bodies in its own way.
+//! Verifying the documents of a read-only database: history is folded into a database of its own, in a temporary
+//! folder, and bodies are compared. Key columns are not: each store derives them from the bodies in its own way.
 
 use super::{SUSPECTS_MAX, Verified, is_of_this_release};
 use crate::archives::History;
@@ -14,12 +13,12 @@ use std::collections::VecDeque;
 use std::io::{Error, ErrorKind};
 use std::sync::Arc;
 
-/// Documents read at once.
+/// Documents read at a time.
 const PAGE: usize = 500;
-/// How often documents that differ are looked at once more because others have committed meanwhile.
+/// Times that differing documents are compared again because of commits meanwhile.
 const TRIES_MAX: usize = 20;
 
-/// Where a document is.
+/// Collection and identifier of a document.
 type Place = (CollectionId, String);
 
 /// See [`super::verify`].
@@ -80,7 +79,7 @@ impl Apart<'_> {
         Ok(())
     }
 
-    /// Identifiers of documents that are not the same on both sides, or on one side alone.
+    /// Identifiers of documents that differ or exist on one side only.
     async fn differing(&self, collection: CollectionId) -> JournalResult<Vec<String>> {
         let built = self.store.document_store();
         let mut served = Listing::of(&*self.node.read_store, self.live, collection);
@@ -126,13 +125,13 @@ impl Apart<'_> {
     }
 }
 
-/// Documents of a collection in the order of their identifiers.
+/// Iterator over a collection's documents by identifier.
 struct Listing<'s> {
     store: &'s dyn DocumentStore,
     generation: u64,
     collection: CollectionId,
     page: VecDeque<(String, String)>,
-    /// The identifier after which the next page begins; none at the end.
+    /// Identifier after which the next page begins; `None` at the end.
     after: Option<String>,
 }
 

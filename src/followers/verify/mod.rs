@@ -1,5 +1,5 @@
-//! Verifying the documents: history is folded into a generation of its own, beside the live one, and each document that is
-//! served is compared with what history makes it. Rights follow from documents, and no hash binds them to the journal.
+//! Verifying the documents: history is folded into a separate generation beside the live one, and each served document
+//! is compared with the folded one. Rights follow from documents, and no hash binds them to the journal.
 
 mod apart;
 
@@ -13,10 +13,10 @@ use registrar_projections::{ChangeKind, CollectionId, DocumentKey, is_followed};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// Documents of a collection that are looked at once more with the head locked, at most.
+/// Most documents of a collection that are compared again with the head locked.
 const SUSPECTS_MAX: i64 = 10_000;
 
-/// Documents by their places.
+/// Identifiers of differing documents by collection.
 type Suspects = BTreeMap<CollectionId, Vec<String>>;
 
 /// Result of a comparison.
@@ -24,13 +24,13 @@ type Suspects = BTreeMap<CollectionId, Vec<String>>;
 pub struct Verified {
     /// Position up to which history was folded.
     pub position: u64,
-    /// Documents that are not what history makes them, as `collection/id`, in order.
+    /// Documents that differ from the folded history, as `collection/id`, in order.
     pub altered: Vec<String>,
 }
 
-/// Folds the whole history once more and compares the documents that are served with it. Those that follow behind the
-/// commit decide nothing, and are not looked at. Of a node that only looks, bodies are compared and not the keys by which
-/// documents are found. `progress` is told how many of how many events are folded.
+/// Folds the whole history again and compares the served documents with the result. Documents of followers decide
+/// nothing, and are not compared. On a read-only node, bodies are compared and key columns are not. `progress` receives
+/// the number of folded events and the total.
 ///
 /// # Errors
 /// [`RebuildError`]; nothing was changed.
@@ -43,12 +43,12 @@ pub async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result
     is_of_this_release(node, live).await?;
     let (generation, checkpoint) = begin(&*node.read_store).await?;
     let compared = Comparison::new(node, live, generation, checkpoint).await?.carry_out(progress).await;
-    // Half a generation is as good as none: nobody is to go on with it.
+    // Half a generation is useless: no rebuild may resume it.
     node.read_store.drop_generation(generation).await?;
     compared
 }
 
-/// Whether documents are what this release makes.
+/// Checks that the documents are of this release.
 async fn is_of_this_release(node: &Node, generation: u64) -> Result<(), RebuildError> {
     let signature = node.read_store.signature(generation).await?;
     if signature.as_deref() == Some(crate::read_store::signature().as_str()) {
@@ -99,7 +99,7 @@ impl<'n> Comparison<'n> {
         super::rebuild::fold_most(node, &node.store, folder, history, &mut **writer, progress).await
     }
 
-    /// Those of the suspects that differ while nobody writes.
+    /// Suspects that still differ while the head is locked.
     async fn altered(&mut self, head: u64, suspects: Suspects) -> Result<Vec<String>, RebuildError> {
         let left = usize::try_from(head - self.folder.at.min(head)).unwrap_or(usize::MAX);
         let last = self.node.journal.read(self.folder.at, left).await?;
@@ -113,7 +113,7 @@ impl<'n> Comparison<'n> {
             let should = self.node.read_store.rows(collection, rebuilt, &ids).await?;
             for id in ids {
                 let is_altered = match expected.get(&DocumentKey { collection, id: id.clone() }) {
-                    // The last events have changed it: its keys are looked at the next time.
+                    // Changed by the last events: its keys are compared by the next run.
                     Some(expected) => bodies.get(&id).map(stored) != *expected,
                     None => still.get(&id) != should.get(&id),
                 };
@@ -126,14 +126,14 @@ impl<'n> Comparison<'n> {
     }
 }
 
-/// A document's body and digest.
+/// Body and digest of a document.
 type Stored<'r> = (&'r str, Option<&'r str>);
 
 fn stored(body: &Body) -> Stored<'_> {
     (&body.text, body.digest.as_deref())
 }
 
-/// Bodies of the documents that the last events change, none of those that they take away.
+/// Bodies of the documents that the last events change; `None` for deleted ones.
 fn bodies(rows: &DocumentRows) -> HashMap<DocumentKey, Option<Stored<'_>>> {
     rows.documents.iter().map(|step| (step.key.clone(), written(step))).collect()
 }

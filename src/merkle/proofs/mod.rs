@@ -1,4 +1,4 @@
-//! Inclusion and consistency proofs (RFC 9162 2.1.3 and 2.1.4): which subtrees they name, and how they are checked.
+//! Inclusion and consistency proofs (RFC 9162 2.1.3 and 2.1.4): the subtrees that they name, and their verification.
 
 use super::{Hash, node_hash};
 use std::ops::Range;
@@ -8,7 +8,7 @@ use std::ops::Range;
 pub struct Subtree {
     /// Height above the leaves.
     pub level: u8,
-    /// Number among those of its height, from 0.
+    /// Index among the subtrees of its height, from 0.
     pub index: u64,
 }
 
@@ -45,7 +45,7 @@ pub fn inclusion(index: u64, size: u64) -> Vec<Range<u64>> {
 pub fn consistency(from: u64, to: u64) -> Vec<Range<u64>> {
     let mut path = Vec::new();
     let (mut start, mut end) = (0, to);
-    // Whether the old tree's root is not among the subtrees that were cut off, so that the verifier has it.
+    // Whether the old tree's root is not among the subtrees cut off so far, so that the verifier has it.
     let mut known = true;
     while end != from {
         let middle = start + split(end - start);
@@ -81,14 +81,15 @@ pub fn perfect(range: &Range<u64>) -> Vec<Subtree> {
     subtrees
 }
 
-/// Hash of a range out of the hashes of its perfect subtrees, which are at least one.
+/// Hash of a range from the hashes of its perfect subtrees; `None` without any.
 #[must_use]
 pub fn join(hashes: &[Hash]) -> Option<Hash> {
     let (last, rest) = hashes.split_last()?;
     Some(rest.iter().rev().fold(*last, |right, left| node_hash(left, &right)))
 }
 
-/// The root that a leaf and its inclusion proof give (RFC 9162 2.1.3.2); `None` if the proof is not one for this leaf.
+/// The root computed from a leaf and its inclusion proof (RFC 9162 2.1.3.2); `None` if the proof is not one for this
+/// leaf.
 #[must_use]
 pub fn root_of_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> Option<Hash> {
     if index >= size {
@@ -115,7 +116,7 @@ pub fn root_of_inclusion(leaf: Hash, index: u64, size: u64, proof: &[Hash]) -> O
     (last == 0).then_some(root)
 }
 
-/// Whether `proof` shows that the tree of `from` leaves is the beginning of the one of `to` leaves (RFC 9162 2.1.4.2).
+/// Whether `proof` shows that the tree of `from` leaves is a prefix of the one of `to` leaves (RFC 9162 2.1.4.2).
 #[must_use]
 pub fn is_consistent(from: u64, from_root: &Hash, to: u64, to_root: &Hash, proof: &[Hash]) -> bool {
     if from == 0 || from > to {

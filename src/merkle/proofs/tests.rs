@@ -1,4 +1,4 @@
-//! Compared with two independent implementations: `ct-merkle` and `tlog_tiles`.
+//! Tests against two independent implementations: `ct-merkle` and `tlog_tiles`.
 
 use super::*;
 use crate::merkle::{Frontier, leaf_hash};

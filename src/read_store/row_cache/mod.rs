@@ -1,9 +1,9 @@
-//! What was looked up lately, for as long as it is certain to be so still.
+//! Cached rows; an entry is valid until a commit may have changed it.
 //!
-//! Where the journal ends is asked of the store for every look-up; what was read at an earlier end is as good, if nothing
-//! in between has changed it. Of the commits of this node that is known, document by document: [`Recent::note`]. Whatever
-//! else moved the end, be it another node or a commit that was never noted, makes everything older worthless. So nothing
-//! rests on every commit being noted, or on its being noted in time.
+//! Every look-up asks the store for the end of the journal; a row read at an earlier end is valid if no commit in
+//! between has changed it. This node's own commits are known, document by document: [`Recent::note`]. Any other move of
+//! the end, by another node or a commit that was never noted, invalidates all older entries. So correctness does not
+//! depend on every commit being noted, or noted in time.
 
 pub(super) mod total_cache;
 
@@ -15,14 +15,14 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use total_cache::Totals;
 
-/// Bytes of memory that are kept, about.
+/// Approximate memory of the cache, in bytes.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Look-ups that are kept where each is as short as they come; how many are depends on their size.
+/// Capacity for look-ups of minimal length; the actual number depends on their size.
 const LOOKUPS_ABOUT: usize = 64_000;
-/// What is taken by a look-up beside its texts.
+/// Overhead of an entry beside its texts.
 const OVERHEAD_BYTES: usize = 128;
 
-/// What a look-up goes by: a collection, and a scalar key of it or its [`sql::ID`].
+/// Kind of a look-up: a collection, and a scalar key of it or its [`sql::ID`].
 pub(super) type By = (CollectionId, &'static str);
 
 #[derive(PartialEq, Eq)]
@@ -31,7 +31,7 @@ struct Key {
     value: Box<str>,
 }
 
-/// A key that is looked for.
+/// Borrowed form of a cache key.
 struct Sought<'v> {
     by: By,
     value: &'v str,
@@ -55,15 +55,16 @@ impl Equivalent<Key> for Sought<'_> {
     }
 }
 
-/// What a look-up found.
+/// A cached look-up.
 struct Entry {
-    /// When.
+    /// Moment of the look-up.
     at: Moment,
-    /// The document, if there was one.
+    /// The document; `None` if not found.
     body: Option<Body>,
 }
 
-/// Weighs a look-up in bytes. A text that several share counts for each: it may be the last to go.
+/// Weighs an entry in bytes. A text shared by several entries counts for each: any of them may be the last to be
+/// evicted.
 #[derive(Clone)]
 struct Bytes;
 
@@ -75,16 +76,16 @@ impl Weighter<Key, Entry> for Bytes {
 }
 
 struct State {
-    /// Of every commit after this position and up to `noted` it is known what it changed.
+    /// The changes of every commit after this position and up to `noted` are known.
     since: u64,
     noted: u64,
-    /// Keys other than the identifier that somebody has looked up by.
+    /// Keys other than the identifier that look-ups have used.
     used: Vec<By>,
     entries: Cache<Key, Entry, Bytes>,
     totals: Totals,
 }
 
-/// What was looked up lately.
+/// Cache of recent look-ups.
 pub struct Recent(Mutex<State>);
 
 impl Default for Recent {
@@ -95,7 +96,7 @@ impl Default for Recent {
 }
 
 impl State {
-    /// Whether what was found is so at this moment, which is no earlier one, too.
+    /// Whether an entry is still valid at `now`, which is no earlier than the entry.
     fn holds(&self, entry: &Entry, now: Moment) -> bool {
         let unchanged = entry.at.position >= self.since && self.noted >= now.position;
         entry.at.generation == now.generation && (entry.at.position >= now.position || unchanged)
@@ -118,7 +119,8 @@ impl Recent {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a look-up would find at the moment `from` or later, where that is certain: when, and a document or none.
+    /// The result of a look-up at the moment `from` or later, where it is certain: its moment, and the document or
+    /// `None`.
     pub(super) fn find(&self, by: By, value: &str, from: Moment) -> Option<(Moment, Option<Body>)> {
         let state = self.state();
         let found = state.entries.get(&Sought { by, value })?;
@@ -127,19 +129,19 @@ impl Recent {
         if by.1 == sql::ID {
             return state.holds(found, at).then(|| (at, Some(body.clone())));
         }
-        // What has taken the value since would be known of; what has lost it is known of by its identifier alone.
+        // A document that took the value since would be known; one that lost it is known by its identifier only.
         let own = state.entries.get(&Sought { by: (by.0, sql::ID), value: &body.id })?;
         let at = own.at.or_later(at);
         own.body.as_ref().filter(|own| own.is_stored_as(body))?;
         (state.holds(found, at) && state.holds(own, at)).then(|| (at, Some(body.clone())))
     }
 
-    /// Whether there is something that may have to be asked of the store no more than the moment.
+    /// Whether the cache may answer this look-up once the current moment is known.
     pub(super) fn may_have(&self, by: By, value: &str) -> bool {
         self.state().entries.peek(&Sought { by, value }).is_some()
     }
 
-    /// Keeps what was found of these values.
+    /// Caches the results for these values.
     pub(super) fn keep(&self, by: By, values: &[&str], looked_up: &LookedUp) {
         let (collection, key) = by;
         if is_followed(collection) {
@@ -147,12 +149,12 @@ impl Recent {
         }
         let at = looked_up.moment;
         let mut state = self.state();
-        // Something noted since may have changed it.
+        // A commit noted since may have changed it.
         if at.position < state.noted {
             return;
         }
         if key != sql::ID && !state.used.contains(&by) {
-            // What was committed so far was not looked through for its values.
+            // Commits noted so far were not searched for values of this key.
             state.used.push(by);
         }
         for value in values {
@@ -166,7 +168,7 @@ impl Recent {
         }
     }
 
-    /// Forgets everything.
+    /// Empties the cache.
     pub(crate) fn clear(&self) {
         let mut state = self.state();
         state.entries.clear();
@@ -174,7 +176,7 @@ impl Recent {
         (state.since, state.noted) = (0, 0);
     }
 
-    /// Notes a commit of this node and what it changed: from one end of the journal to the next.
+    /// Notes a commit of this node and its changes: from one end of the journal to the next.
     pub fn note(&self, from: u64, to: u64, changed: &[DocumentStep]) {
         let mut state = self.state();
         if to <= state.noted {

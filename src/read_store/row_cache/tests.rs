@@ -1,5 +1,5 @@
-//! What is remembered against a store that keeps every state it was ever in: whatever is answered must have been so at
-//! the moment that was asked about, or later.
+//! The cache against a model store that keeps all its past states: every answer must have been valid at the requested
+//! moment, or later.
 
 use super::total_cache::{LONG, TotalOf};
 use super::*;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 const PERSON: &str = "person_id";
 const DOCUMENTS: u8 = 3;
 const VALUES: u8 = 3;
-/// Look-ups are for one of these.
+/// Number of latest moments that look-ups ask for.
 const LAST_MOMENTS: usize = 3;
 
 fn admins() -> CollectionId {
@@ -37,16 +37,16 @@ fn body(document: u8, (key, commit): (u8, u64)) -> Body {
     Body::new(id(document), format!("{key} by {commit}"), Some(format!("digest by {commit}")))
 }
 
-/// What a look-up finds in a state.
+/// Result of a look-up in a state.
 fn looked_up(state: &State, key: &str, sought: u8) -> Option<Body> {
     if key == sql::ID {
         return state.get(&sought).map(|found| body(sought, *found));
     }
-    // Of several the one with the smallest identifier.
+    // Of several, the one with the smallest identifier.
     state.iter().find(|(_, (value, _))| *value == sought).map(|(document, found)| body(*document, *found))
 }
 
-/// A total; shorter lists are not worth remembering.
+/// A total count, long enough to be cached.
 fn total(state: &State) -> u64 {
     LONG + state.len() as u64
 }
@@ -59,7 +59,7 @@ fn total_of() -> TotalOf {
     TotalOf::by(&query()).expect("its total is remembered")
 }
 
-/// Something in another collection.
+/// A change in another collection.
 fn elsewhere() -> DocumentStep {
     let key = DocumentKey { collection: CollectionId::Organizations, id: id(0) };
     DocumentStep::deleted(key)
@@ -77,32 +77,32 @@ fn step(document: u8, change: Option<u8>) -> DocumentStep {
     DocumentStep { kind: ChangeKind::Update, keys: keys.collect(), ..DocumentStep::deleted(key) }
 }
 
-/// What may happen.
+/// Steps of the simulation.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// A commit; of this node's own a note is on its way.
+    /// A commit; if it is this node's own, its note is on its way.
     Commit { own: bool, document: u8, change: Option<u8> },
     /// A commit that changes documents of another collection.
     CommitElsewhere,
-    /// A note arrives. They arrive in order.
+    /// The next note arrives. Notes arrive in order.
     Note,
-    /// A note gets lost.
+    /// A note is lost.
     LoseNote,
     /// Another generation of documents is served.
     Swap,
-    /// The store is asked; the answer is on its way.
+    /// The store is queried; the answer is on its way.
     Ask { by_id: bool, sought: u8 },
-    /// One of the answers that are on their way arrives.
+    /// One of the answers on their way arrives.
     Answer(prop::sample::Index),
-    /// The store is asked for a total, as above.
+    /// The store is queried for a total count, as above.
     AskTotal,
-    /// One of the totals that are on their way arrives.
+    /// One of the total counts on their way arrives.
     AnswerTotal(prop::sample::Index),
-    /// A moment is asked for.
+    /// The current moment is fetched.
     Moment,
-    /// The total at one of the moments that were asked for.
+    /// The total count at one of the fetched moments.
     Total(prop::sample::Index),
-    /// Something is looked up that was so at one of the moments that were asked for.
+    /// A look-up as of one of the fetched moments.
     LookUp { by_id: bool, sought: u8, moment: prop::sample::Index },
 }
 
@@ -236,7 +236,7 @@ fn what_no_commit_has_touched_is_remembered() {
     assert_eq!(text(&recent, sql::ID, "document-2", 6), Some(Some("2 by 5".into())), "found by its key");
     assert_eq!(text(&recent, PERSON, "value-2", 6), Some(Some("2 by 5".into())));
     assert_eq!(text(&recent, PERSON, "value-0", 6), Some(None));
-    // Of a later moment nothing is known.
+    // A later moment is unknown.
     assert_eq!(text(&recent, sql::ID, "document-1", 7), None);
     recent.note(6, 7, &[step(1, Some(0))]);
     assert_eq!(text(&recent, sql::ID, "document-1", 7), None);
@@ -272,7 +272,7 @@ fn a_total_is_that_of_its_query_until_its_collection_changes() {
     assert!(recent.may_have_total(&total_of()));
     let other = TotalOf::by(&query().contains(&POLICIES, "q")).unwrap();
     assert_eq!(recent.total(&other, at(5)), None);
-    // It is the same on every page.
+    // The total count is the same on every page.
     let page = TotalOf::by(&query().page(70, 7)).unwrap();
     recent.note(5, 6, &[elsewhere()]);
     assert_eq!(recent.total(&page, at(6)), Some(LONG));

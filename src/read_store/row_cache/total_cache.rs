@@ -1,7 +1,7 @@
-//! How many documents long lists had, for as long as it is certain that they have as many still.
+//! Cached total counts of long lists; an entry is valid until a commit may have changed it.
 //!
-//! Whoever turns the pages of a list asks for its total with each of them, and what no index counts has to be gone through
-//! for it, all of it. A total is that of another moment too if nothing of its collection has changed from one to the other.
+//! A client that pages through a list needs its total count with each page, and a count without an index reads the
+//! whole list. A total count holds for another moment if no document of its collection has changed in between.
 
 use super::{Recent, State};
 use crate::store::Moment;
@@ -10,12 +10,12 @@ use registrar_projections::{CollectionId, Document, Query, is_followed};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
-/// Shorter lists are gone through again.
+/// Shorter lists are counted again.
 pub const LONG: u64 = 1_000;
-/// Totals that are kept.
+/// Most total counts cached.
 const TOTALS_MAX: usize = 1_000;
 
-/// What is counted: documents of a collection that fulfil the conditions of a query, wherever its page begins.
+/// Key of a total count: the collection and conditions of a query, for any of its pages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::read_store) struct TotalOf {
     collection: CollectionId,
@@ -23,12 +23,12 @@ pub(in crate::read_store) struct TotalOf {
 }
 
 impl TotalOf {
-    /// What a query counts, if that changes with commits to its own collection alone.
+    /// Key of a query's total count, if it changes only with commits to the query's own collection.
     pub(in crate::read_store) fn by<D: Document>(query: &Query<D>) -> Option<Self> {
         if !query.related.is_empty() || is_followed(D::ID) {
             return None;
         }
-        // There may be thousands of values; what tells one text from the next is escaped within them.
+        // Hashed, since there may be thousands of values; separators within them are escaped.
         let conditions = Sha256::digest(format!("{:?}", (&query.filters, &query.search))).into();
         Some(TotalOf { collection: D::ID, conditions })
     }
@@ -36,7 +36,7 @@ impl TotalOf {
 
 pub(super) struct Totals {
     entries: Cache<TotalOf, (Moment, u64)>,
-    /// Last noted commit that changed something of a collection.
+    /// Last noted commit that changed a document of each collection.
     changed: HashMap<CollectionId, u64>,
 }
 
@@ -65,12 +65,12 @@ impl State {
 }
 
 impl Recent {
-    /// The total at a moment, where it is certain.
+    /// The total count at a moment, where it is certain.
     pub(in crate::read_store) fn total(&self, counted: &TotalOf, now: Moment) -> Option<u64> {
         self.state().total(counted, now)
     }
 
-    /// Whether the total is likely to be known of the next moment that the store tells.
+    /// Whether the total count is likely to be valid at the next moment that the store returns.
     pub(in crate::read_store) fn may_have_total(&self, counted: &TotalOf) -> bool {
         let state = self.state();
         let known = state.totals.entries.peek(counted).map(|(at, _)| *at);
@@ -80,7 +80,7 @@ impl Recent {
         })
     }
 
-    /// Keeps the total of a long list.
+    /// Caches the total count of a long list.
     pub(in crate::read_store) fn keep_total(&self, counted: TotalOf, at: Moment, total: u64) {
         let mut state = self.state();
         let later = state.totals.entries.peek(&counted).is_some_and(|(known, _)| known.position > at.position);

@@ -1,4 +1,4 @@
-//! The database as a whole.
+//! [`Backend`] on PostgreSQL.
 
 use super::{CHANNEL, PostgresStore, UNDEFINED_TABLE, roles};
 use crate::store::hosts::is_this_machine;
@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 impl PostgresStore {
-    /// The database of a URL; no connection is made yet.
+    /// The database at a URL; no connection is made yet.
     ///
     /// # Errors
     /// `Url`.
@@ -73,14 +73,14 @@ impl Backend for PostgresStore {
         migrations::POSTGRES.run_direct(None, &mut connection, false).await.map_err(OpenError::of_migration)
     }
 
-    /// Whether this connection's role may add to the journal, and this server takes changes.
+    /// Whether this connection's role may append to the journal, and the server accepts writes.
     async fn may_be_written(&self) -> JournalResult<bool> {
         let text = "SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' \
              AND has_table_privilege('events', 'INSERT')";
         Ok(sqlx::query_scalar(text).fetch_one(&mut self.connect().await?).await?)
     }
 
-    /// An advisory lock of a connection kept for it.
+    /// Takes an advisory lock on a dedicated connection.
     async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>> {
         let mut connection = self.connect().await?;
         // Several installations may share a database, each in a schema of its own.
@@ -89,7 +89,7 @@ impl Backend for PostgresStore {
         Ok(taken.then(|| Box::new(connection) as Held))
     }
 
-    /// A commit waits for nothing here but for the lock of a row.
+    /// Writing a page blocks commits only if they need a locked row.
     fn write_time(&self) -> Duration {
         Duration::from_millis(200)
     }
@@ -112,13 +112,12 @@ impl Backend for PostgresStore {
     }
 }
 
-/// Encoding in which the database keeps texts.
+/// Encoding of the database.
 async fn encoding(connection: &mut PgConnection) -> JournalResult<String> {
     Ok(sqlx::query_scalar("SELECT current_setting('server_encoding')").fetch_one(connection).await?)
 }
 
-/// A database beyond this machine is spoken to over TLS, with its certificate checked, unless the URL or `PGSSLMODE` says
-/// otherwise.
+/// Remote databases are accessed over TLS with certificate verification, unless the URL or `PGSSLMODE` says otherwise.
 fn verified(url: &str, options: PgConnectOptions) -> PgConnectOptions {
     let environment = std::env::var_os("PGSSLMODE").is_some_and(|mode| !mode.is_empty());
     verified_unless(environment, url, options)
@@ -139,7 +138,7 @@ mod tests {
     fn a_database_beyond_this_machine_is_verified_unless_somebody_says_otherwise() {
         let mode = |url: &str, environment_says: bool| {
             let options = PgConnectOptions::from_str(url).expect("a URL").ssl_mode(PgSslMode::Prefer);
-            // What the URL says is kept as the driver read it.
+            // An explicit mode in the URL stays as the driver read it.
             let options = match url.contains("sslmode=disable") || url.contains("ssl-mode=disable") {
                 true => options.ssl_mode(PgSslMode::Disable),
                 false => options,

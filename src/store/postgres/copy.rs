@@ -1,11 +1,11 @@
-//! Documents by COPY, which takes many new ones at a fraction of what a statement with arguments does.
+//! Documents by COPY, which inserts many rows at a fraction of the cost of a statement with arguments.
 
 use crate::store::{DocumentStep, JournalResult, sql};
 use registrar_projections::{Collection, CollectionId, KeyValue};
 use sqlx::postgres::PgConnection;
 use std::fmt::Write;
 
-/// Adds new documents to the tables of a generation.
+/// Inserts new documents into the tables of a generation.
 pub(super) async fn copy_documents(
     connection: &mut PgConnection,
     generation: u64,
@@ -45,7 +45,7 @@ fn rows<'a>(collection: &Collection, steps: impl Iterator<Item = &'a &'a Documen
             match step.keys.get(n) {
                 Some(KeyValue::Text(value)) => escape(value, &mut text),
                 Some(KeyValue::Integer(number)) => {
-                    // Writing to a text never fails.
+                    // Writing to a String does not fail.
                     let _ = write!(text, "{number}");
                 }
                 Some(KeyValue::Texts(values)) => escape(&array(values), &mut text),
@@ -74,7 +74,7 @@ fn escape(value: &str, text: &mut String) {
     text.push_str(&value[plain..]);
 }
 
-/// An array as PostgreSQL reads one, every element in quotes.
+/// An array in PostgreSQL's text format, every element in quotes.
 fn array(values: &[String]) -> String {
     let quoted = values.iter().map(|value| format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\"")));
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))

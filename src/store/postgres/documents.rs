@@ -1,4 +1,4 @@
-//! Documents.
+//! [`DocumentStore`] on PostgreSQL.
 
 use super::{PostgresStore, UNDEFINED_FUNCTION, UNDEFINED_TABLE, schema as known_schema};
 use crate::store::documents::NewGeneration;
@@ -15,11 +15,12 @@ use registrar_projections::CollectionId;
 use sqlx::{Executor, Row};
 use std::collections::HashMap;
 
-/// Sorting in memory what goes into an index is worth more than the default of 64 MB, as long as it is one at a time.
-/// A server answers meanwhile: several processes at one index take all cores of a small machine, and end no sooner there.
+/// Sorting in memory for an index deserves more than the default of 64 MB, as long as it is one at a time. The server
+/// keeps answering meanwhile: parallel workers on one index take all cores of a small machine, and finish no sooner
+/// there.
 const INDEX_SETTINGS: &str = "SET maintenance_work_mem = '256MB'; SET max_parallel_maintenance_workers = 0; \
      SET synchronous_commit = off";
-/// Whether a table or function is not there, as those of a generation that was dropped.
+/// Whether a table or function does not exist, as after its generation was dropped.
 fn is_gone(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.code().is_some_and(|code| [UNDEFINED_TABLE, UNDEFINED_FUNCTION].contains(&&*code))
 }
@@ -94,7 +95,8 @@ impl DocumentStore for PostgresStore {
 
     async fn create_generation(&self, signature: &str) -> JournalResult<u64> {
         let mut transaction = self.pool.begin().await?;
-        // The head's lock: of two nodes that start on an empty database one makes the generation, the other finds it.
+        // Takes the head lock: of two nodes that start on an empty database one makes the generation, the other finds
+        // it.
         let head = sqlx::query_as("SELECT position, generation FROM journal_head FOR UPDATE");
         let head = head.fetch_one(&mut *transaction).await?;
         let latest = sqlx::query_scalar(LATEST_GENERATION).fetch_one(&mut *transaction).await?;
@@ -115,16 +117,16 @@ impl DocumentStore for PostgresStore {
         Ok(id)
     }
 
-    // One index a transaction: what is made stays made. Only the rebuild writes to these tables, so nobody is kept waiting.
+    // One index per transaction, so finished ones stay. Only the rebuild writes to these tables, so no other writer
+    // waits.
     async fn index_generation(&self, generation: u64) -> JournalResult<()> {
         let mut connection = self.connect().await?;
         connection.execute(INDEX_SETTINGS).await?;
         for statement in schema::indexes(generation) {
             sqlx::query(assembled(statement)).persistent(false).execute(&mut connection).await?;
         }
-        // Without a word on what is in them the planner goes through a million documents for a page of ten, and without a
-        // note that everybody sees a document each one that a page passes over is read, until the server comes round to
-        // looking by itself.
+        // Without statistics the planner reads a million documents for a page of ten, and without a visibility map each
+        // document that a page skips is read, until autovacuum runs.
         for id in CollectionId::ALL {
             let text = format!("VACUUM (ANALYZE) {}", sql::table(id.collection(), generation));
             sqlx::query(assembled(text)).persistent(false).execute(&mut connection).await?;

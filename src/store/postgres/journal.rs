@@ -1,4 +1,4 @@
-//! Reading the journal.
+//! [`JournalStore`] on PostgreSQL.
 
 use super::writer::PostgresWriter;
 use super::{EVENT_COLUMNS, PostgresStore, schema, within_bytes};
@@ -20,7 +20,7 @@ impl JournalStore for PostgresStore {
     }
 
     async fn stream(&self, stream: (&str, &str), after_sequence: u64, limit: usize) -> JournalResult<StreamRows> {
-        // From the stream's first event on, so that older partitions are not looked into.
+        // Starts at the stream's first event, so that older partitions are not searched.
         let only = "AND position >= (SELECT coalesce(min(first_position), 1) FROM streams \
              WHERE aggregate_type = $1 AND aggregate_id = $2) ";
         let text = statements::stream(EVENT_COLUMNS, only, "true");
@@ -79,7 +79,7 @@ impl JournalStore for PostgresStore {
         aggregate_id: &str,
         snapshot: StoredSnapshot,
     ) -> JournalResult<()> {
-        // One row an aggregate, as postgres-es reads them.
+        // One row per aggregate, as postgres-es reads them.
         let text = concat!(
             "WITH former AS (DELETE FROM snapshots WHERE aggregate_type = $1 AND aggregate_id = $2 \
              AND (shape, last_sequence) < ($5, $3) RETURNING current_snapshot) \
@@ -102,7 +102,7 @@ impl JournalStore for PostgresStore {
     }
 
     async fn answer(&self, key: &[u8]) -> JournalResult<Option<StoredAnswer>> {
-        // By the database's clock, which is the same for all nodes.
+        // The database's clock is the same for all nodes.
         let text = "SELECT fingerprint, answer FROM idempotency_keys WHERE key = $1 AND expires_at > clock_timestamp()";
         let query = || sqlx::query_as(text).bind(key);
         let found: Option<(Vec<u8>, Vec<u8>)> = self.reading(|| query().fetch_optional(&self.walks)).await?;

@@ -1,6 +1,6 @@
-//! Connections for what is asked all the time. The pool of sqlx asks the server once more whenever a connection comes
-//! back, to learn whether it is still good, and so makes two round trips of one. Here one comes back after an answer only,
-//! which tells as much; one whose answer failed, or was not waited for, is closed.
+//! Connections for frequent statements. The pool of sqlx pings the server whenever a connection is returned, to learn
+//! whether it is still good, and so makes two round trips of one. Here a connection is returned only after an answer,
+//! which proves as much; one whose answer failed, or was not awaited, is closed.
 
 use super::{ACQUIRE_TIMEOUT, CONNECT_TIMEOUT, RELIED_ON, TRUSTED_FOR};
 use futures::future::BoxFuture;
@@ -13,14 +13,14 @@ use std::{fmt, io};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Connections with the same settings, made as they are needed. What is asked of them is asked of one of them.
+/// Connections with the same settings, made on demand. Each statement uses one of them.
 #[derive(Clone)]
 pub(super) struct Kept(Arc<Connections>);
 
 struct Connections {
     options: PgConnectOptions,
     settings: &'static str,
-    /// Those that nobody uses, and since when.
+    /// Unused connections, and since when.
     idle: Mutex<Vec<(PgConnection, Instant)>>,
     room: Arc<Semaphore>,
 }
@@ -38,10 +38,10 @@ impl Kept {
         Kept(Arc::new(Connections { options, settings, idle: Mutex::default(), room }))
     }
 
-    /// The connection that was used last.
+    /// Takes the most recently used connection.
     ///
     /// # Errors
-    /// `PoolTimedOut` if all are in use for too long; `Io` if none can be made.
+    /// `PoolTimedOut` if all are in use for too long; `Io` if no connection can be made.
     async fn take(&self) -> sqlx::Result<Taken> {
         let room = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.room).acquire_owned()).await;
         let room = room.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
@@ -56,7 +56,7 @@ impl Kept {
         Ok(Taken { connection, _room: room })
     }
 
-    /// Keeps one that has answered.
+    /// Returns a connection after an answer.
     fn keep(&self, taken: Taken) {
         self.idle().push((taken.connection, Instant::now()));
     }
@@ -65,7 +65,7 @@ impl Kept {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection that was not used for a while, if it is still good, and a new one if not.
+    /// Checks a connection that was idle for a while, and replaces it if it is broken.
     async fn again(&self, idle: Option<PgConnection>) -> sqlx::Result<PgConnection> {
         if let Some(mut connection) = idle
             && connection.ping().await.is_ok()
@@ -79,7 +79,7 @@ impl Kept {
     }
 }
 
-/// Without the options, of which the password is one.
+/// Hides the options, since they contain the password.
 impl fmt::Debug for Kept {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Kept").finish_non_exhaustive()

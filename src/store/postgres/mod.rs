@@ -23,24 +23,24 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRo
 use sqlx::{Connection, Executor, Row};
 use std::time::{Duration, Instant};
 
-/// Connections for what is done now and then, at most.
+/// Most connections for occasional statements.
 const CONNECTIONS_MAX: u32 = 4;
-/// Connections for searching documents, at most.
+/// Most connections for searching documents.
 const SEARCHES_MAX: usize = 16;
-/// Connections for reading the journal and documents by id, at most.
+/// Most connections for reading the journal and documents by id.
 const WALKS_MAX: usize = 8;
-/// How long a reader waits for a connection before the database counts as away.
+/// Time a reader waits for a connection before the database counts as unavailable.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long an idle connection is taken to live without being asked.
+/// Time for which an idle connection is trusted without a ping.
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
-/// How long a connection of its own may take to be made.
+/// Timeout for opening a dedicated connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload::text AS payload, metadata::text AS metadata, leaf_hash";
 
-/// The events that the end of a statement selects, as long as those before them have fewer bytes of payloads and metadata
-/// than `bytes` says.
+/// Limits the events selected by `selecting`: an event is included while those before it have fewer bytes of payloads
+/// and metadata than `bytes`.
 fn within_bytes(selecting: &str, bytes: &str) -> String {
     format!(
         "SELECT * FROM (SELECT *, coalesce(sum(octet_length(payload) + octet_length(metadata)) \
@@ -63,24 +63,24 @@ fn time(row: &PgRow, column: &str) -> JournalResult<DateTime<Utc>> {
 /// A PostgreSQL database with the tables of `migrations/postgres`.
 #[derive(Clone)]
 pub(super) struct PostgresStore {
-    /// For what is done now and then.
+    /// For occasional statements.
     pool: PgPool,
     /// For searching documents.
     searches: Kept,
-    /// Of the journal, and of documents by id, every statement follows an index, in its order, as far as it must.
-    /// Statistics that expect few rows lead elsewhere: to reading all of them and sorting them, or past everything that
-    /// does not fit.
+    /// For the journal and documents by id: every statement follows an index, in its order, and no further than needed.
+    /// Statistics that expect few rows lead to other plans: reading and sorting all of them, or scanning past rows that
+    /// do not match.
     walks: Kept,
     options: PgConnectOptions,
 }
 
-/// Settings that role and database may have otherwise, and that the journal relies on: a statement sees what was committed
-/// when it began, and is cut off by nobody but who waits for it.
+/// Settings that role and database may override, and that the journal relies on: a statement sees commits made before
+/// it began, and is cancelled only by its own caller.
 const RELIED_ON: &str = "SET default_transaction_isolation = 'read committed'; SET statement_timeout = 0; \
      SET lock_timeout = 0; SET idle_session_timeout = 0";
-/// Compiling a statement takes longer than any of ours runs.
+/// JIT compilation of a statement takes longer than any of ours runs.
 const SETTINGS: &str = "SET jit = off";
-/// For connections on which all statements follow indexes. Planned once, they need not be planned again.
+/// For connections on which all statements follow indexes. Generic plans avoid planning them again.
 const WALK_SETTINGS: &str = "SET jit = off; SET enable_bitmapscan = off; SET enable_sort = off; \
      SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan";
 
@@ -109,7 +109,7 @@ impl PostgresStore {
         }
     }
 
-    /// A connection of its own, outside the pool.
+    /// Opens a dedicated connection, outside the pool.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -125,8 +125,8 @@ impl PostgresStore {
         }
     }
 
-    /// Reads, and again if the connection was broken: after the database was started anew all that were kept are, and
-    /// those that were used a moment ago are not asked first.
+    /// Reads, and retries if the connection was broken: after a restart of the database all kept connections are
+    /// broken, and recently used ones are not pinged first.
     async fn reading<T, F>(&self, read: impl Fn() -> F) -> sqlx::Result<T>
     where
         F: Future<Output = sqlx::Result<T>>,
@@ -135,7 +135,7 @@ impl PostgresStore {
         loop {
             match read().await {
                 Err(error) if is_broken(&error) && begun.elapsed() < ACQUIRE_TIMEOUT => {
-                    // Each failure costs a broken one; a network that is gone fails as fast.
+                    // Each failure uses up a broken connection; a network failure returns as fast.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 done => return done,
@@ -144,7 +144,7 @@ impl PostgresStore {
     }
 }
 
-/// Whether a connection was ended, by an administrator, a crash or the line, or not made yet by a server that starts.
+/// Whether a connection was ended, by an administrator, a crash or the network, or refused by a starting server.
 fn is_broken(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) => true,
@@ -153,9 +153,9 @@ fn is_broken(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Codes of tables and functions that are not there.
+/// Error codes of missing tables and functions.
 const UNDEFINED_TABLE: &str = "42P01";
 const UNDEFINED_FUNCTION: &str = "42883";
 
-/// The channel on which the nodes of one schema announce heads: several installations may share a database.
+/// Channel for the head announcements of the nodes of one schema: several installations may share a database.
 const CHANNEL: &str = "'registrar_head_' || md5(current_schema())";

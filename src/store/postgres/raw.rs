@@ -1,4 +1,4 @@
-//! The journal as it is stored.
+//! [`RawJournal`] on PostgreSQL.
 
 use super::restore::PostgresRestore;
 use super::{PostgresStore, scan};
@@ -85,7 +85,7 @@ impl RawJournal for PostgresStore {
         Ok(query.fetch_all(&self.pool).await?)
     }
 
-    /// Everything that takes long is done before the head is locked: what is archived does not change any more.
+    /// Slow steps run before the head is locked: events to be archived no longer change.
     async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()> {
         let mut connection = self.connect().await?;
         let mut transaction = connection.begin().await?;
@@ -129,19 +129,19 @@ impl RawJournal for PostgresStore {
     }
 }
 
-/// Aggregate types with numbers of shapes, out of two arrays.
+/// Aggregate types with shape numbers, from two arrays.
 fn shapes_in(types: &str, numbers: &str) -> String {
     format!("WITH shapes AS (SELECT * FROM unnest({types}::text[], {numbers}::integer[]) t (aggregate_type, shape))")
 }
 
-/// The same as arrays.
+/// Splits the shapes into these two arrays.
 fn lists<'a>(shapes: &[(&'a str, u32)]) -> JournalResult<(Vec<&'a str>, Vec<i32>)> {
     let pairs = shapes.iter().map(|(name, shape)| Ok((*name, i32::try_from(*shape).map_err(JournalError::corrupt)?)));
     Ok(pairs.collect::<JournalResult<Vec<_>>>()?.into_iter().unzip())
 }
 
-/// Locks the events for good, before the head: commits take both in this order. All who read or commit next wait for the
-/// lock as long as it waits itself, so that it waits for a moment only, and tries again.
+/// Locks the events until the transaction ends, before the head: commits take both in this order. Later readers and
+/// commits queue behind a waiting lock request, so it waits for a moment only, and retries.
 async fn lock_events(transaction: &mut PgConnection) -> JournalResult<()> {
     const TRIES: u32 = 50;
     sqlx::query("SET LOCAL lock_timeout = '100ms'").execute(&mut *transaction).await?;
@@ -156,7 +156,7 @@ async fn lock_events(transaction: &mut PgConnection) -> JournalResult<()> {
         sqlx::query("ROLLBACK TO SAVEPOINT before_lock").execute(&mut *transaction).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // The head is locked for as long as a commit takes.
+    // The head stays locked for about as long as for a commit.
     sqlx::query("SET LOCAL lock_timeout = '5s'").execute(&mut *transaction).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Filling an empty journal.
+//! [`Restore`] on PostgreSQL.
 
 use crate::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::store::statements::{DERIVE_STREAMS, RETIRE_DOCUMENTS, SET_HEAD};
@@ -10,12 +10,12 @@ use std::collections::HashMap;
 
 pub(super) struct PostgresRestore {
     pub(super) connection: PgConnection,
-    /// Position up to which there are partitions.
+    /// Last position that has a partition.
     pub(super) partitioned_until: u64,
 }
 
 impl PostgresRestore {
-    /// Makes room for events up to `position`.
+    /// Makes partitions for events up to `position`.
     async fn partition(&mut self, position: u64) -> JournalResult<()> {
         if position <= self.partitioned_until {
             return Ok(());

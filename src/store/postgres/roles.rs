@@ -1,19 +1,19 @@
-//! Rights of the role that servers connect with: it reads and appends, and owns nothing of the journal. So whoever takes a
-//! server over can neither drop the triggers that keep the journal as it was written nor change what they guard.
+//! Rights of the servers' database role: it reads and appends, and owns nothing of the journal. So an attacker who
+//! takes over a server can neither drop the triggers that keep the journal unchanged nor alter what they guard.
 
 use super::PostgresStore;
 use crate::store::{JournalError, JournalResult, assembled};
 use sqlx::{Connection, PgConnection};
 
-/// Use that a server makes of a table.
+/// Use of a table by a server.
 enum Use {
-    /// Adds to it, and changes nothing that is there.
+    /// Inserts rows, without changing existing ones.
     Append,
-    /// Changes it as it likes.
+    /// Inserts, updates and deletes rows.
     Change,
-    /// Reads it.
+    /// Selects rows only.
     Read,
-    /// Has it for its own: documents, which it makes anew.
+    /// Owns the table: documents, which the server recreates.
     Own,
 }
 
@@ -38,7 +38,7 @@ impl Use {
         })
     }
 
-    /// The statement that gives it, to be formatted with the table and the role.
+    /// The GRANT or ALTER statement, to be formatted with the table and the role.
     fn statement(&self) -> &'static str {
         match self {
             Use::Append => "GRANT SELECT, INSERT ON TABLE %I TO %I",
@@ -49,10 +49,11 @@ impl Use {
     }
 }
 
-/// Gives `role` what a server needs, all or nothing; it is made if there is none. With `password` it is set.
+/// Grants `role` all rights of a server, in one transaction; a missing role is created. `password` is set if given.
 ///
 /// # Errors
-/// `Unavailable` where the database refuses: the connection must own the tables, and make roles or be a member of this one.
+/// `Unavailable` if the database refuses: the connection must own the tables, and create roles or be a member of this
+/// one.
 pub(super) async fn grant(store: &PostgresStore, role: &str, password: Option<&str>) -> JournalResult<()> {
     let mut connection = store.connect().await?;
     let mut transaction = connection.begin().await?;
@@ -82,7 +83,7 @@ pub(super) async fn grant(store: &PostgresStore, role: &str, password: Option<&s
     Ok(transaction.commit().await?)
 }
 
-/// Carries out a statement with names and texts in it, quoted by the database.
+/// Runs a statement with names and texts, quoted by the database.
 async fn run(connection: &mut PgConnection, statement: &str, parts: &[&str]) -> JournalResult<()> {
     let text: String = sqlx::query_scalar("SELECT format($1, VARIADIC $2::text[])")
         .bind(statement)

@@ -1,4 +1,4 @@
-//! Rows by binary COPY: a row at a time costs the driver more than all that is done with it.
+//! Rows by binary COPY: row by row, the driver costs more than all processing.
 
 use super::{PostgresStore, WALK_SETTINGS};
 use crate::store::{JournalError, JournalResult, PAGE, StoredEvent};
@@ -7,11 +7,11 @@ use futures::TryStreamExt;
 use sqlx::Executor;
 use tokio::sync::mpsc::Sender;
 
-/// What a binary COPY begins with (PostgreSQL documentation, COPY, binary format).
+/// Signature of a binary COPY (PostgreSQL documentation, COPY, binary format).
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
 impl PostgresStore {
-    /// Sends what a binary COPY of `N` columns brings, in pages.
+    /// Sends the rows of a binary COPY of `N` columns, in pages.
     pub(super) async fn copy<const N: usize, T: Send>(
         &self,
         text: &str,
@@ -39,7 +39,7 @@ impl PostgresStore {
     }
 }
 
-/// Rows of a binary COPY, as far as they have arrived.
+/// Buffered rows of a binary COPY.
 #[derive(Default)]
 struct Rows {
     pending: Vec<u8>,
@@ -52,10 +52,10 @@ fn broken() -> JournalError {
 }
 
 impl Rows {
-    /// The next row that is complete.
+    /// The next complete row.
     fn next<const N: usize, T>(&mut self, read: impl Fn([&[u8]; N]) -> Option<T>) -> JournalResult<Option<T>> {
         if !self.begun {
-            // Signature, flags, and the length of an extension that there is none of.
+            // Signature, flags, and the length of the header extension, which is empty.
             if self.pending.len() < SIGNATURE.len() + 8 {
                 return Ok(None);
             }
@@ -95,7 +95,7 @@ impl<'b> Cursor<'b> {
         Some(field)
     }
 
-    /// A row, or `None` if it is not complete; the end of the copy never is.
+    /// The next row; `None` if it is incomplete or the trailer of the copy.
     fn row<const N: usize>(&mut self) -> Option<[&'b [u8]; N]> {
         if usize::from(u16::from_be_bytes(self.take()?)) != N {
             return None;
@@ -141,7 +141,7 @@ pub(super) fn event(fields: [&[u8]; 10]) -> Option<StoredEvent> {
         event_version: text_of(event_version)?,
         payload: text_of(payload)?,
         metadata: text_of(metadata)?,
-        // A hash of another length matches none.
+        // A hash of another length matches no event.
         leaf_hash: leaf.try_into().unwrap_or_default(),
     })
 }

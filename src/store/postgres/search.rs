@@ -1,9 +1,9 @@
-//! Finding events.
+//! [`EventSearch`] on PostgreSQL.
 //!
-//! What is looked for stands in the statements in such a way that a generic plan, made for no value in particular, can
-//! follow only the index that is meant. A driver is a comparison of rows, in the order of its index and with no other
-//! word about positions: any offers the index of positions, which leads past everything that does not fit. A step of a
-//! bisection is a look-up of its own, with a limit, since a join could become a merge of the whole journal.
+//! Values are placed so that a generic plan, made without knowing them, can follow only the intended index. A driver is
+//! a row comparison, in the order of its index and with no other condition on positions: any such condition would offer
+//! the index of positions, which scans events that do not match. A bisection step is a look-up of its own, with a
+//! limit, since a join could become a merge of the whole journal.
 
 use super::{PostgresStore, within_bytes};
 use crate::store::rows::{self, Columns};
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use std::ops::Range;
 
-/// The expression that the index is made of.
+/// The indexed expression.
 fn expression(field: Field) -> &'static str {
     match field {
         Field::AggregateType => "aggregate_type",
@@ -26,7 +26,7 @@ fn expression(field: Field) -> &'static str {
     }
 }
 
-/// `WHERE` and `ORDER BY` of what an index leads to between the positions `$2` and `$3`, for the value `$1`.
+/// `WHERE` and `ORDER BY` of the index entries of the value `$1` between the positions `$2` and `$3`.
 fn along(field: Field) -> String {
     let expression = expression(field);
     let partial = match field {
@@ -40,7 +40,7 @@ fn along(field: Field) -> String {
 }
 
 impl PostgresStore {
-    /// The first positions of events of any of these types: those of each by its index, and of them the first.
+    /// The first positions of events of any of these types: each type's by its index, and the first of them all.
     async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<Places> {
         let text = "SELECT e.position, true FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
              WHERE (event_type, position) > (n.name, $2) AND (event_type, position) <= (n.name, $3) \

@@ -1,4 +1,4 @@
-//! Hashes of the tree.
+//! [`TreeStore`] on PostgreSQL.
 
 use super::PostgresStore;
 use crate::merkle::{Hash, LEVELS_APART, proofs::Subtree};
@@ -31,7 +31,7 @@ impl TreeStore for PostgresStore {
     }
 
     async fn keep(&self, nodes: &[(Subtree, Hash)]) -> JournalResult<()> {
-        // Two nodes may be at it; they compute the same.
+        // Two nodes may do this at once; they compute the same hashes.
         let text = "INSERT INTO merkle_nodes (level, number, hash) \
              SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bytea[]) ON CONFLICT DO NOTHING";
         let numbers = nodes.iter().map(|(node, _)| signed(node.index)).collect::<JournalResult<Vec<_>>>()?;

@@ -1,11 +1,11 @@
-//! Wrapped keys and answers.
+//! [`WrappedKeys`] on PostgreSQL.
 
 use super::PostgresStore;
 use crate::store::wrapped::{self, ADD_KEY, ANY_KEY, REMOVE_KEY, SET_KEY};
 use crate::store::{FORMER_KEY_ID, JournalResult, Replacement, StoredKey, WrappedKeys, assembled, unsigned};
 use async_trait::async_trait;
 
-/// `$1` is compared as the bytes that a box begins with.
+/// Condition on boxes without the prefix `$1`, compared as bytes.
 fn other(column: &str) -> String {
     format!("substring({column} FROM 1 FOR octet_length($1::bytea)) <> $1::bytea")
 }

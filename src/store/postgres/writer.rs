@@ -1,4 +1,4 @@
-//! The connection that commits.
+//! [`JournalWriter`] on PostgreSQL.
 
 use super::copy::copy_documents;
 use super::statement::{self, Statement};
@@ -15,8 +15,8 @@ use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{Connection, Row};
 use std::collections::HashMap;
 
-/// Positions beyond the head for which there is to be a partition: one that cannot be made at once fails no append as
-/// long as there is room.
+/// Positions beyond the head that should have a partition: a partition that cannot be made at once fails no append
+/// while some are left.
 const ROOM_AHEAD: u64 = 4096;
 
 pub(super) struct PostgresWriter {
@@ -25,10 +25,10 @@ pub(super) struct PostgresWriter {
 }
 
 impl PostgresWriter {
-    /// Makes a connection one that commits.
+    /// Prepares a connection for commits.
     pub(super) async fn new(mut connection: PgConnection) -> JournalResult<Self> {
-        // The commit is one statement with a generic plan of index look-ups only: planning it anew each time, or
-        // compiling it, costs many times what it does. An acknowledged commit is on disk.
+        // The commit is one statement with a generic plan of index look-ups only: planning or compiling it each time
+        // costs many times its execution. An acknowledged commit is on disk.
         for setting in [
             "SET jit = off",
             "SET plan_cache_mode = force_generic_plan",
@@ -38,8 +38,8 @@ impl PostgresWriter {
             "SET synchronous_commit = on",
             // A node that is cut off or frozen while it holds the head must not stop the others for good.
             "SET idle_in_transaction_session_timeout = '5s'",
-            // Both end before the node gives up waiting: what it has given up must not be committed minutes later, and
-            // statements of nodes that wait must not pile up behind one that is frozen.
+            // Both end before the node gives up waiting: an abandoned commit must not happen minutes later, and
+            // statements of waiting nodes must not pile up behind a frozen one.
             "SET lock_timeout = '6s'",
             "SET statement_timeout = '7s'",
         ] {
@@ -63,8 +63,8 @@ impl PostgresWriter {
     }
 }
 
-/// Whether others were there between the beginning of a statement and its turn: a generation that they swapped away and
-/// dropped (`undefined_table`), or a row that they wrote and that it could not see (`unique_violation`).
+/// Whether other commits came between a statement's start and its turn: they dropped the generation after a swap
+/// (`undefined_table`), or wrote a row that the statement could not see (`unique_violation`).
 fn is_outrun(error: &sqlx::Error) -> bool {
     let code = match error {
         sqlx::Error::Database(error) => error.code(),
@@ -94,7 +94,7 @@ impl JournalWriter for PostgresWriter {
                 statement::WRITTEN => {
                     let room = row.number("room")?;
                     if !self.locked && !batch.events.is_empty() && room < end + ROOM_AHEAD {
-                        // It is on disk, and there is room for some more: whether this succeeds is not its concern.
+                        // The batch is on disk, and some positions are left: a failure here must not fail the commit.
                         if let Err(error) = self.make_room(end).await {
                             tracing::warn!(error = &error as &dyn std::error::Error, "no further partition for events");
                         }
@@ -108,7 +108,7 @@ impl JournalWriter for PostgresWriter {
                 statement::NO_ROOM => return Err(JournalError::corrupt("there is no partition for the events")),
                 statement::HEAD_MOVED => break Committed::HeadMoved,
                 statement::CLOCK_AHEAD => break Committed::ClockAhead,
-                // Whatever holds the head lets go of it with the connection.
+                // Closing the connection releases the head, if it is locked.
                 statement::OLD_RELEASE => return Err(JournalError::OldRelease),
                 statement::LOST => {
                     let (streams, reads) = Lost::told_apart(indexes(&row, "lost_streams")?, batch);

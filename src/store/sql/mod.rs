@@ -1,6 +1,6 @@
-//! Queries as SQL that both stores understand; where they differ, [`Dialect`] says how.
+//! Queries as SQL for both stores, with differences handled by [`Dialect`].
 //!
-//! Every statement also answers the position and the generation of its own snapshot.
+//! Every statement also returns the position and the generation of its own snapshot.
 
 use registrar_projections::collection::SEPARATOR;
 use registrar_projections::query::Comparison;
@@ -8,7 +8,7 @@ use registrar_projections::{Collection, Direction, Document, Filter, KeyKind, Ke
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Which store.
+/// SQL dialect of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// PostgreSQL.
@@ -22,14 +22,14 @@ pub enum Dialect {
 pub enum Argument {
     /// Text.
     Text(String),
-    /// Whole number.
+    /// Integer.
     Integer(i64),
-    /// Any number of texts: an array on PostgreSQL, a JSON array on SQLite.
+    /// List of texts: an array on PostgreSQL, a JSON array on SQLite.
     Texts(Vec<String>),
 }
 
 impl Argument {
-    /// Whether there are too many texts to be looked for one by one. PostgreSQL hashes them only if it plans with them.
+    /// Whether there are too many texts to search one by one. PostgreSQL hashes them only if it plans with them.
     #[must_use]
     pub fn is_long(&self) -> bool {
         matches!(self, Argument::Texts(texts) if texts.len() > SOUGHT_BY_INDEX_MAX)
@@ -39,21 +39,21 @@ impl Argument {
 /// SQL with its arguments, `$1` first. Columns: position, generation, total, body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
-    /// The text.
+    /// Text with `$n` placeholders.
     pub sql: String,
-    /// What is bound.
+    /// Values of the placeholders.
     pub arguments: Vec<Argument>,
 }
 
-/// Texts that are looked for in lists by their index. For each document that PostgreSQL finds, its GIN goes through all the
-/// texts: 100,000 documents and 4,600 texts took 2.6 s. More texts are hashed, and each document's list is gone through,
+/// Most texts searched in list columns by index. For each document that PostgreSQL finds, its GIN goes through all the
+/// texts: 100,000 documents and 4,600 texts took 2.6 s. More texts are hashed, and each document's list is scanned,
 /// which takes 2 us a document.
 pub const SOUGHT_BY_INDEX_MAX: usize = 600;
 
-/// Characters of the part before the `@` that tell enough alone.
+/// Length from which the part before the `@` is selective enough alone.
 const LOCAL_PART_MIN: usize = 5;
 
-/// The condition that no document fulfils.
+/// A condition that no document meets.
 const NOTHING: &str = "1 = 0";
 
 /// Table of a collection in a generation.
@@ -80,7 +80,7 @@ fn whole_row(collection: &Collection, generation: u64, dialect: Dialect, row: &s
     }
 }
 
-/// Identifiers of up to `$1` documents that are different in two generations, in order.
+/// Identifiers of up to `$1` documents that differ between two generations, in order.
 #[must_use]
 pub fn differing(collection: &Collection, one: u64, other: u64, dialect: Dialect) -> String {
     let [former, latter] = [(one, "a"), (other, "b")]
@@ -91,7 +91,7 @@ pub fn differing(collection: &Collection, one: u64, other: u64, dialect: Dialect
     )
 }
 
-/// Identifier, and body, digest and keys in one text, of the documents that `$1` names.
+/// Identifier, and body, digest and keys in one text, of the documents with the ids `$1`.
 #[must_use]
 pub fn rows(collection: &Collection, generation: u64, dialect: Dialect) -> String {
     let (table, row) = (table(collection, generation), whole_row(collection, generation, dialect, "a"));
@@ -120,7 +120,7 @@ pub fn all(collection: &Collection, generation: u64, dialect: Dialect) -> String
     format!("SELECT id, {} FROM {} ORDER BY id", text(dialect), table(collection, generation))
 }
 
-/// The column of bodies as a text, which it was not always on PostgreSQL.
+/// The body column as text; on PostgreSQL it once had another type.
 fn text(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Postgres => "body::text",
@@ -128,22 +128,22 @@ fn text(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Table of the counts of a generation.
+/// Table of a generation's counts.
 #[must_use]
 pub fn counts_table(generation: u64) -> String {
     format!("counts_g{generation}")
 }
 
-/// Name of the column of the identifiers.
+/// Name of the identifier column.
 pub use registrar_projections::query::ID;
 
-/// The end of the journal, the generation that is served, and the least schema that may serve it.
+/// The end of the journal, the served generation, and the least schema that may serve it.
 pub const MOMENT: &str = "SELECT position, generation, least_schema FROM journal_head";
 
-/// The documents one of whose scalar keys has some values, which are `$1`. On PostgreSQL, where each row of an answer costs
-/// something, one row: position, generation, and the values, ids, bodies and digests as arrays, null if there are none; `$1` is an
-/// array. On SQLite a row each: position, generation, value, id, body and digest, of none the position and the generation alone;
-/// `$1` is a JSON array.
+/// Look-up of documents by values of a scalar key, `$1`. On PostgreSQL, where each result row is expensive, one row:
+/// position, generation, and the values, ids, bodies and digests as arrays, null if nothing was found; `$1` is an
+/// array. On SQLite one row each: position, generation, value, id, body and digest, or position and generation alone if
+/// nothing was found; `$1` is a JSON array.
 #[must_use]
 pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dialect: Dialect) -> String {
     let table = table(collection, generation);
@@ -160,15 +160,15 @@ pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dial
     }
 }
 
-/// One page of documents and the number of all that match.
+/// One page of documents and the total count.
 #[must_use]
 pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
-    // Bodies are looked up for the page alone: what is passed over is passed over in the index.
+    // Bodies are looked up for the page alone: skipped rows are skipped in the index.
     let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(collection, generation));
     page_of(&body, collection, generation, query, dialect)
 }
 
-/// The same, each document as a JSON array of its identifier, its body and its digest.
+/// As [`page`], with each document as a JSON array of identifier, body and digest.
 #[must_use]
 pub fn digested_page<D: Document>(
     collection: &Collection,
@@ -184,7 +184,7 @@ pub fn digested_page<D: Document>(
     page_of(&row, collection, generation, query, dialect)
 }
 
-/// The same with identifiers in place of the documents.
+/// As [`page`], with identifiers instead of documents.
 #[must_use]
 pub fn ids<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
     page_of("p.id", collection, generation, query, dialect)
@@ -218,8 +218,8 @@ fn page_of<D: Document>(
             let total = format!("coalesce((SELECT documents FROM {counts} WHERE facet = {facet}), 0)");
             (String::new(), total, matching)
         }
-        // No order leads through what is found by parts, so all of it has to be gone through for a page as for a total:
-        // once for both.
+        // Matches of a partial search have no index order, so both page and total count need all of them: searched once
+        // for both.
         None if finds_by_parts(query) => {
             let before = format!("WITH m AS MATERIALIZED ({matching}) ");
             (before, "(SELECT count(*) FROM m)".to_owned(), "SELECT d.* FROM m d".to_owned())
@@ -237,7 +237,7 @@ fn page_of<D: Document>(
     Statement { sql, arguments: arguments.0 }
 }
 
-/// Whether documents are found by a part of a text or of a list, which takes an index that is in no order.
+/// Whether the query searches for a part of a text or list, whose index has no order.
 fn finds_by_parts<D: Document>(query: &Query<D>) -> bool {
     let in_list = |filter: &Filter| matches!(filter.comparison, Comparison::Contains | Comparison::ContainsAny);
     query.search.is_some() || query.filters.iter().any(in_list)
@@ -256,7 +256,7 @@ impl Arguments {
     }
 
     fn texts(&mut self, texts: &[String]) -> String {
-        // No stored text has the character, and PostgreSQL takes none that has.
+        // No stored text has the character, and PostgreSQL rejects it.
         self.push(Argument::Texts(texts.iter().filter(|text| !text.contains('\0')).cloned().collect()))
     }
 
@@ -331,7 +331,7 @@ fn comparison(table: &str, filter: &Filter, dialect: Dialect, arguments: &mut Ar
     format!("d.{key} {operator} {value}")
 }
 
-/// A comparison with several texts.
+/// Comparison with several texts.
 fn among(
     table: &str,
     key: &str,
@@ -364,8 +364,8 @@ fn contains(table: &str, key: &str, value: &str, dialect: Dialect) -> String {
     }
 }
 
-/// A comparison with a text that contains U+0000. No stored text does, and PostgreSQL takes none; `before` is what
-/// stands before it. Whatever is larger than that is larger than the whole.
+/// Comparison with a text that contains U+0000. No stored text does, and PostgreSQL rejects it; `before` is the part
+/// before the character. A stored text larger than that part is larger than the whole.
 fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut Arguments) -> String {
     let operator = match comparison {
         Comparison::Equal | Comparison::Contains => return NOTHING.to_owned(),
@@ -377,8 +377,8 @@ fn beside_nul(key: &str, before: &str, comparison: Comparison, arguments: &mut A
     format!("d.{key} {operator} {}", arguments.text(before.to_owned()))
 }
 
-/// Part of a text. Both stores find it by trigrams and look twice, so that what is found is exact; terms shorter than
-/// a trigram are looked for in every document.
+/// Substring search. Both stores use trigrams and recheck, so matches are exact; terms shorter than a trigram are
+/// compared with every document.
 fn search(table: &str, key: &str, term: &str, dialect: Dialect, arguments: &mut Arguments) -> String {
     if term.contains(['\0', SEPARATOR]) {
         return NOTHING.to_owned();
@@ -404,8 +404,8 @@ fn search(table: &str, key: &str, term: &str, dialect: Dialect, arguments: &mut 
     in_index.into_iter().chain(exact).collect::<Vec<_>>().join(" AND ")
 }
 
-/// The part of a term that an index is asked for. The time that takes grows with the number of trigrams, and those of a
-/// domain are in most e-mail addresses of a directory.
+/// The part of a term to search in the index. Search time grows with the number of trigrams, and those of a domain are
+/// in most e-mail addresses of a directory.
 fn telling(term: &str) -> &str {
     match term.split_once('@') {
         Some((local, _)) if local.chars().count() >= LOCAL_PART_MIN => local,
@@ -413,7 +413,7 @@ fn telling(term: &str) -> &str {
     }
 }
 
-/// The facet whose kept count is just the number of documents that the query matches.
+/// The facet whose stored count equals the number of documents that match the query.
 fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Option<String> {
     if query.search.is_some() || !query.related.is_empty() {
         return None;

@@ -22,7 +22,7 @@ fn users() -> Query<UserDocument> {
     Query::sorted(&BY_ID, Direction::Ascending)
 }
 
-/// Of those who are in force, whose members are counted.
+/// Enabled and verified users, for whom a count is stored.
 fn members() -> Query<UserDocument> {
     users().equal(&VERIFIED, "true").equal(&ENABLED, "true")
 }

@@ -1,4 +1,4 @@
-//! The database as a whole.
+//! [`Backend`] on SQLite.
 
 use super::{SqliteStore, is_gone, is_sound, release};
 use crate::store::statements::APPLIED;
@@ -11,11 +11,11 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
-/// File of the database in the data folder.
+/// File name of the database in the data folder.
 const FILE: &str = "registrar.sqlite3";
 
 impl SqliteStore {
-    /// The database in a data folder, which is made if there is none.
+    /// The database in a data folder, which is created if missing.
     ///
     /// # Errors
     /// `DataFolder`.
@@ -24,7 +24,7 @@ impl SqliteStore {
         Ok(SqliteStore::new(&folder.join(FILE)))
     }
 
-    /// The database in a data folder, to be read only.
+    /// The database in a data folder, for reading only.
     ///
     /// # Errors
     /// `NoDatabase`.
@@ -36,10 +36,10 @@ impl SqliteStore {
         Ok(SqliteStore::to_look_at(&path))
     }
 
-    /// A connection to a library that may be used.
+    /// Opens a connection after checking the release of the SQLite library.
     async fn checked(&self) -> Result<SqliteConnection, OpenError> {
         let mut connection = self.connect().await.map_err(OpenError::unreachable)?;
-        // Of the library itself, since a build may be told to link the one of the system.
+        // Asked of the library itself, since a build may link the system's.
         let release = release(&mut connection).await.map_err(OpenError::unreachable)?;
         if is_sound(&release) { Ok(connection) } else { Err(OpenError::OldSqlite(release)) }
     }
@@ -80,7 +80,7 @@ impl Backend for SqliteStore {
         Ok(self.is_writable())
     }
 
-    /// A lock on a file, which ends with the process.
+    /// Takes a lock on a file, which ends with the process.
     async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>> {
         let path = self.options.get_filename().with_extension(format!("{name}.lock"));
         let file = File::create(path).map_err(JournalError::unavailable)?;
@@ -91,7 +91,7 @@ impl Backend for SqliteStore {
         }
     }
 
-    /// A commit waits so long.
+    /// Commits wait for this long.
     fn write_time(&self) -> Duration {
         Duration::from_millis(10)
     }
@@ -114,7 +114,7 @@ impl Backend for SqliteStore {
     }
 }
 
-/// Finds out now, and with a clear word, what SQLite would report as "unable to open database file".
+/// Reports folder problems with a clear message; SQLite would say "unable to open database file".
 fn check_folder(folder: &Path) -> Result<(), OpenError> {
     let failed =
         |error: std::io::Error| OpenError::DataFolder { path: folder.display().to_string(), reason: error.to_string() };

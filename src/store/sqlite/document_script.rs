@@ -18,7 +18,7 @@ pub(super) async fn write_documents(
     script.run(connection).await
 }
 
-/// Adds to a script what writes `documents`.
+/// Adds the statements that write `documents` to a script.
 pub(super) fn add_documents<'a>(
     script: &mut Script<'a>,
     generation: u64,
@@ -84,7 +84,7 @@ fn add_collection<'a>(
     }
 }
 
-/// The values of a multi-valued key, which stand in a table of their own.
+/// The values of a multi-valued key, which have a table of their own.
 fn add_values<'a>(script: &mut Script<'a>, table: &str, key: usize, kind: ChangeKind, steps: &[&'a DocumentStep]) {
     if kind != ChangeKind::Insert {
         let ids: Vec<&str> = steps.iter().map(|step| step.key.id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Documents.
+//! [`DocumentStore`] on SQLite.
 
 use super::{SqliteStore, is_gone, schema as known_schema};
 use crate::store::documents::NewGeneration;
@@ -18,10 +18,10 @@ use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 use std::collections::HashMap;
 
-/// Documents that one transaction makes searchable: some milliseconds.
+/// Documents made searchable per transaction: some milliseconds.
 const SEARCH_ROWS: i64 = 100;
 
-/// Whether a table or trigger of this name is there.
+/// Whether a table or trigger of this name exists.
 async fn has(connection: &mut SqliteConnection, name: &str) -> JournalResult<bool> {
     let query = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = $1)").bind(name);
     Ok(query.fetch_one(connection).await?)
@@ -112,8 +112,9 @@ impl DocumentStore for SqliteStore {
         Ok(id)
     }
 
-    // An index is made in one transaction, which nobody can write beside: with a million documents that is seconds. So
-    // tables have theirs from the beginning; only what is searched, which costs most, comes in many short transactions.
+    // An index is made in one transaction, which blocks all other writers: with a million documents for seconds. So
+    // tables have indexes from the beginning; only search tables, the most expensive part, are filled in many short
+    // transactions.
     async fn index_generation(&self, generation: u64) -> JournalResult<()> {
         let mut connection = self.connect().await?;
         for search in schema::searches(generation) {
@@ -140,7 +141,7 @@ impl DocumentStore for SqliteStore {
         Ok(())
     }
 
-    // Without its triggers a search table does not learn that a document it has is changed.
+    // Without its triggers a search table misses changes of documents that it has.
     async fn is_half_indexed(&self, generation: u64) -> JournalResult<bool> {
         let mut connection = self.pool.acquire().await?;
         for search in schema::searches(generation) {

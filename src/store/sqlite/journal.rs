@@ -1,4 +1,4 @@
-//! Reading the journal.
+//! [`JournalStore`] on SQLite.
 
 use super::writer::SqliteWriter;
 use super::{EVENT_COLUMNS, SqliteStore, schema, within_bytes};

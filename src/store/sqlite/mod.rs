@@ -1,5 +1,5 @@
-//! A SQLite database: one file, no server. The writer's transaction is `BEGIN IMMEDIATE`, so that other processes (the
-//! command line, say) may write beside it, with the same checks.
+//! A SQLite database: one file, no server. The writer's transaction is `BEGIN IMMEDIATE`, so other processes, such as
+//! the command line, may write as well, with the same checks.
 
 mod backend;
 mod document_script;
@@ -30,15 +30,15 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Connections for reading.
 const CONNECTIONS_MAX: u32 = 4;
-/// How long a writer waits for another process to finish its transaction.
+/// Time a writer waits for another process to finish its transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 const EVENT_COLUMNS: &str = "position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
      payload, metadata, leaf_hash";
 
-/// The events that the end of a statement selects, as long as those before them have fewer bytes of payloads and metadata
-/// than `bytes` says. Lengths are read without the texts, so that no text is read in vain.
+/// Limits the events selected by `selecting`: an event is included while those before it have fewer bytes of payloads
+/// and metadata than `bytes`. Lengths are read without the texts, so no text is read in vain.
 fn within_bytes(selecting: &str, bytes: &str) -> String {
     format!(
         "SELECT {EVENT_COLUMNS} FROM events WHERE position IN (SELECT position FROM (SELECT position, \
@@ -48,12 +48,12 @@ fn within_bytes(selecting: &str, bytes: &str) -> String {
     )
 }
 
-/// The first release of SQLite that a store may use. Earlier ones can corrupt a file when one connection commits or
-/// checkpoints at the moment at which another begins the write-ahead log anew.
+/// The first supported release of SQLite. Earlier ones can corrupt a file when one connection commits or checkpoints at
+/// the moment at which another restarts the write-ahead log.
 pub(super) const RELEASE_MIN: &str = "3.51.3";
 
-/// Page cache of a connection that writes, in KiB (negative by SQLite's convention): what random keys touch of the
-/// indexes of some ten thousand aggregates.
+/// Page cache of a writing connection, in KiB (negative by SQLite's convention): the index pages that random keys of
+/// some ten thousand aggregates touch.
 const WRITER_CACHE: &str = "-16384";
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -78,7 +78,7 @@ pub(super) struct SqliteStore {
     pool: SqlitePool,
     options: SqliteConnectOptions,
     turns: Arc<Mutex<()>>,
-    /// Commits that were begun.
+    /// Number of commits begun.
     commits: Arc<AtomicU64>,
 }
 
@@ -89,14 +89,14 @@ impl SqliteStore {
         let options = options(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: what was acknowledged survives a power cut, not only a crash.
+            // FULL: an acknowledged commit survives a power cut, not only a crash.
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true);
         Self::with(options)
     }
 
-    /// The same for a file that is only read. One in a folder that nobody may write to, without a write-ahead log, is a copy
-    /// that stays as it is: SQLite could not make the files by which readers and writers of a database know each other.
+    /// As [`SqliteStore::new`], for reading only. A file in a read-only folder without a write-ahead log is a copy that
+    /// does not change: SQLite could not create the files that coordinate readers and writers of a database.
     #[must_use]
     fn to_look_at(path: &Path) -> Self {
         let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
@@ -108,8 +108,8 @@ impl SqliteStore {
         store
     }
 
-    /// Whether this process may write to the file and beside it. What has no one's right to write is meant to stay as it is,
-    /// though the system would let root.
+    /// Whether this process may write to the file and its folder. A file without any write permission is meant to stay
+    /// unchanged, though the system would let root write.
     #[must_use]
     fn is_writable(&self) -> bool {
         let file = self.options.get_filename();
@@ -124,23 +124,23 @@ impl SqliteStore {
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
             .acquire_timeout(ACQUIRE_TIMEOUT)
-            // A file does not hang up.
+            // A file needs no ping.
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
         SqliteStore { pool, options, turns: Arc::default(), commits: Arc::default() }
     }
 
-    /// Waits until it is this one's turn to write. SQLite itself lets those who wait look again now and then, so that
-    /// whoever writes on and on, as a rebuild does, comes first for ever; here they stand in line.
+    /// Waits for this writer's turn. SQLite lets waiting connections poll, so a continuous writer such as a rebuild
+    /// would always win; here writers queue.
     ///
     /// # Errors
-    /// `Unavailable` if that takes too long.
+    /// `Unavailable` if the wait takes too long.
     async fn turn(&self) -> JournalResult<OwnedMutexGuard<()>> {
         let turn = tokio::time::timeout(BUSY_TIMEOUT, Arc::clone(&self.turns).lock_owned()).await;
         turn.map_err(JournalError::unavailable)
     }
 
-    /// A connection of its own, outside the pool.
+    /// Opens a dedicated connection, outside the pool.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -149,7 +149,7 @@ impl SqliteStore {
     }
 }
 
-/// The release of SQLite that is linked.
+/// The linked release of SQLite.
 ///
 /// # Errors
 /// `Unavailable`.
@@ -163,8 +163,8 @@ fn is_sound(release: &str) -> bool {
     matches!((numbers(release), numbers(RELEASE_MIN)), (Ok(release), Ok(least)) if release >= least)
 }
 
-/// Whether an error says that a table is not there, as those of a generation that was dropped. SQLite has no code of its own
-/// for that.
+/// Whether an error means that a table does not exist, as after its generation was dropped. SQLite has no error code of
+/// its own for that.
 fn is_gone(error: &dyn sqlx::error::DatabaseError) -> bool {
     error.message().starts_with("no such table")
 }

@@ -1,4 +1,4 @@
-//! The journal as it is stored.
+//! [`RawJournal`] on SQLite.
 
 use super::SqliteStore;
 use super::restore::SqliteRestore;
@@ -14,27 +14,27 @@ use serde_json::json;
 use sqlx::Connection;
 use tokio::sync::mpsc::Sender;
 
-/// Between the columns of a scanned row, and between rows. No stored text has them: JSON escapes control characters,
-/// and names and ids have none. In an altered row they would make too many columns.
+/// Separators between the columns of a scanned row, and between rows. No stored text has them: JSON escapes control
+/// characters, and names and ids have none. In an altered row they would make too many columns.
 const UNIT: char = '\u{1f}';
 const RECORD: char = '\u{1e}';
-/// Events that one row of a scan brings.
+/// Events combined in one row of a scan.
 const GATHERED: u64 = 250;
 
-/// Aggregate types with numbers of shapes, out of a JSON list of pairs.
+/// Aggregate types with shape numbers, from a JSON list of pairs.
 fn shapes_in(argument: &str) -> String {
     format!("WITH shapes AS (SELECT value ->> 0 AS aggregate_type, value ->> 1 AS shape FROM json_each({argument}))")
 }
 
 #[async_trait]
 impl RawJournal for SqliteStore {
-    // Many events come as one row: a row at a time costs the driver more than all that is done with it.
+    // Many events come as one row: row by row, the driver costs more than all processing.
     async fn scan(&self, after: u64, until: u64, pages: Sender<Vec<StoredEvent>>) -> JournalResult<()> {
         let text = "SELECT group_concat(concat_ws(char(31), position, recorded_at, aggregate_type, aggregate_id, \
              sequence, event_type, event_version, payload, metadata, hex(leaf_hash)), char(30)) \
              FROM (SELECT * FROM events WHERE position > $1 AND position <= $2 ORDER BY position)";
         let mut connection = self.connect().await?;
-        // Every page is read once: mapped, that takes no call for each.
+        // Every page is read once: memory mapping saves a system call for each.
         sqlx::query("PRAGMA mmap_size = 1099511627776").execute(&mut connection).await?;
         let mut from = after;
         while from < until {
@@ -119,9 +119,9 @@ impl RawJournal for SqliteStore {
         Ok(query.fetch_all(&self.pool).await?)
     }
 
-    /// The trigger that guards the events is lifted within the transaction that deletes, so that nobody else ever sees
-    /// the table without it: SQLite's changes of the schema are part of the transaction. A table for each range would
-    /// be dropped as a whole, but every read of a stream would have to look into all of them.
+    /// The trigger that guards the events is dropped and restored within the deleting transaction, so no other
+    /// connection sees the table without it: SQLite's schema changes are transactional. With a table for each range,
+    /// archiving would drop one, but every read of a stream would have to search all of them.
     async fn detach(&self, until: u64, file: &str, never_loaded: &[&str]) -> JournalResult<()> {
         let mut connection = self.connect().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -147,7 +147,7 @@ impl RawJournal for SqliteStore {
         ] {
             sqlx::query(text).bind(signed(until)?).execute(&mut *transaction).await?;
         }
-        // What the trigger was made with, which a migration of this program did.
+        // The trigger's stored definition, written by a migration of this program.
         sqlx::query(assembled(guard)).execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
@@ -173,7 +173,7 @@ fn event(row: &str) -> Option<StoredEvent> {
     let sequence = next()?.parse().ok()?;
     let (event_type, event_version) = (next()?.to_owned(), next()?.to_owned());
     let (payload, metadata) = (next()?.to_owned(), next()?.to_owned());
-    // A hash of another length matches none.
+    // A hash of another length matches no event.
     let leaf_hash = unhex(next()?).unwrap_or_default();
     let event = StoredEvent {
         position,
@@ -196,7 +196,7 @@ fn stream_version(row: &str) -> Option<StreamVersion> {
     fields.next().is_none().then_some(version)
 }
 
-/// What cannot be read stands at its place and has a hash that nothing has.
+/// Placeholder for an unreadable row, at its position and with a hash that matches no event.
 fn unreadable(row: &str) -> StoredEvent {
     let position = row.split(UNIT).next().and_then(|position| position.parse().ok());
     StoredEvent {

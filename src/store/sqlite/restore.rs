@@ -1,4 +1,4 @@
-//! Filling an empty journal.
+//! [`Restore`] on SQLite.
 
 use crate::merkle::{Frontier, Hash, proofs::Subtree};
 use crate::store::statements::{DERIVE_STREAMS, RETIRE_DOCUMENTS, SET_HEAD};
@@ -77,7 +77,7 @@ impl Restore for SqliteRestore {
 }
 
 impl SqliteRestore {
-    /// Runs a statement over rows that are given to it as JSON.
+    /// Runs a statement over rows passed as JSON.
     async fn rows(&mut self, text: &'static str, rows: Vec<Value>) -> JournalResult<()> {
         if !rows.is_empty() {
             sqlx::query(text).bind(Value::Array(rows).to_string()).execute(&mut self.connection).await?;

@@ -1,20 +1,20 @@
-//! Writing many rows with few trips to the connection's thread.
+//! Writing many rows with few round trips to the connection's thread.
 //!
-//! A statement takes as many rows as there are; but each number of rows is a text of its own that SQLite must compile.
-//! Powers of two are few and add up to any number. What a single command comes to is one text of all its statements:
-//! there are few of these as well.
+//! A statement takes any number of rows; but each number of rows is a text of its own that SQLite must compile. Powers
+//! of two are few and add up to any number. The statements of a single command form one text: there are few of these as
+//! well.
 
 use crate::store::{JournalResult, assembled};
 use registrar_projections::KeyValue;
 use sqlx::sqlite::SqliteConnection;
 use std::borrow::Cow;
 
-/// Rows in one statement, at most. SQLite takes 32,766 values.
+/// Most rows in one statement. SQLite takes 32,766 values.
 const ROWS_MAX: usize = 64;
-/// Statements that a connection keeps compiled; there are a few dozen of them, each for up to seven numbers of rows.
+/// Compiled statements cached by a connection; there are a few dozen of them, each for up to seven numbers of rows.
 pub(super) const STATEMENTS_KEPT: usize = 400;
 
-/// Statements, and rows of each, up to which all are one text.
+/// Most statements, and rows of each, that are sent as one text.
 const SHORT_STATEMENTS_MAX: usize = 16;
 const SHORT_ROWS_MAX: usize = 2;
 
@@ -51,23 +51,23 @@ impl<'a> Cell<'a> {
         match value {
             Some(KeyValue::Text(text)) => Cell::from(text.as_str()),
             Some(KeyValue::Integer(number)) => Cell::Integer(*number),
-            // Several values stand in a table of their own.
+            // Lists are stored in a table of their own.
             Some(KeyValue::Texts(_)) | None => Cell::Null,
         }
     }
 }
 
-/// Statements that are run one after the other.
+/// Statements to run in order.
 #[derive(Default)]
 pub(super) struct Script<'a>(Vec<(Cow<'static, str>, Vec<Cell<'a>>)>);
 
 impl<'a> Script<'a> {
-    /// Adds a statement with the values of its question marks.
+    /// Adds a statement with the values of its placeholders.
     pub(super) fn add(&mut self, text: impl Into<Cow<'static, str>>, cells: Vec<Cell<'a>>) {
         self.0.push((text.into(), cells));
     }
 
-    /// Adds `before VALUES (...), (...) after` until every row, each of the same length, has had its turn.
+    /// Adds `before VALUES (...), (...) after` for all rows, which have equal lengths.
     pub(super) fn add_rows(&mut self, before: &str, after: &str, rows: Vec<Vec<Cell<'a>>>) {
         let mut rows = rows.into_iter();
         while rows.len() > 0 {
@@ -80,13 +80,13 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Whether it is what one command comes to, about: of such there are few.
+    /// Whether the script is as small as one command's; few different ones exist.
     fn is_short(&self) -> bool {
         let rows = |text: &str| text.matches("), (").count() + 1;
         self.0.len() <= SHORT_STATEMENTS_MAX && self.0.iter().all(|(text, _)| rows(text) <= SHORT_ROWS_MAX)
     }
 
-    /// Runs it.
+    /// Runs the statements.
     pub(super) async fn run(self, connection: &mut SqliteConnection) -> JournalResult<()> {
         if self.is_short() {
             let (texts, cells): (Vec<_>, Vec<_>) = self.0.into_iter().unzip();

@@ -1,4 +1,4 @@
-//! Finding events. Each driver names its index: without statistics the planner would guess.
+//! [`EventSearch`] on SQLite. Each driver names its index: without statistics the planner would guess.
 
 use super::{SqliteStore, within_bytes};
 use crate::store::rows::{self, Columns};
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use std::ops::Range;
 
-/// The expression that the index is made of.
+/// The indexed expression.
 fn expression(field: Field) -> &'static str {
     match field {
         Field::AggregateType => "aggregate_type",
@@ -22,7 +22,7 @@ fn expression(field: Field) -> &'static str {
     }
 }
 
-/// `INDEXED BY`, `WHERE` and `ORDER BY` of what an index leads to between the positions `$2` and `$3`, for `$1`.
+/// `INDEXED BY`, `WHERE` and `ORDER BY` of the index entries of the value `$1` between the positions `$2` and `$3`.
 fn along(field: Field) -> String {
     let (index, partial) = match field {
         Field::Actor => ("events_actor", ""),
@@ -36,7 +36,7 @@ fn along(field: Field) -> String {
 }
 
 impl SqliteStore {
-    /// The first positions of events of any of these types: those of each by its index, and of them the first.
+    /// The first positions of events of any of these types: each type's by its index, and the first of them all.
     async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<Places> {
         if names.is_empty() {
             return Ok(Places::new());

@@ -1,4 +1,4 @@
-//! Hashes of the tree.
+//! [`TreeStore`] on SQLite.
 
 use super::SqliteStore;
 use crate::merkle::{Hash, LEVELS_APART, proofs::Subtree};
@@ -33,7 +33,7 @@ impl TreeStore for SqliteStore {
         let mut connection = self.pool.acquire().await?;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         for (node, hash) in nodes {
-            // Two processes may be at it; they compute the same.
+            // Two processes may do this at once; they compute the same hashes.
             sqlx::query("INSERT INTO merkle_nodes (level, number, hash) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
                 .bind(i64::from(node.level))
                 .bind(signed(node.index)?)

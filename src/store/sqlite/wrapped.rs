@@ -1,4 +1,4 @@
-//! Wrapped keys and answers.
+//! [`WrappedKeys`] on SQLite.
 
 use super::SqliteStore;
 use crate::store::wrapped::{self, ADD_KEY, ANY_KEY, REMOVE_KEY, SET_KEY};
@@ -6,13 +6,13 @@ use crate::store::{FORMER_KEY_ID, JournalResult, Replacement, StoredKey, Wrapped
 use async_trait::async_trait;
 use serde_json::json;
 
-/// `$1` is compared as the bytes that a box begins with.
+/// Condition on boxes without the prefix `$1`, compared as bytes.
 fn other(column: &str) -> String {
     format!("substr({column}, 1, length($1)) <> $1")
 }
 
 impl SqliteStore {
-    /// One statement is one transaction.
+    /// A single statement is a transaction already.
     async fn replace(&self, text: &'static str, replacements: &[Replacement]) -> JournalResult<u64> {
         let row = |row: &Replacement| json!([hex(&row.name), hex(&row.former), hex(&row.boxed)]);
         let rows = serde_json::Value::Array(replacements.iter().map(row).collect()).to_string();

@@ -1,4 +1,4 @@
-//! The connection that commits.
+//! [`JournalWriter`] on SQLite.
 
 use super::document_script::{add_documents, write_documents};
 use super::script::{Cell, Script};
@@ -24,9 +24,9 @@ pub(super) struct SqliteWriter {
     connection: SqliteConnection,
     store: SqliteStore,
     locked: bool,
-    /// Held as long as a transaction is open.
+    /// Held while a transaction is open.
     turn: Option<OwnedMutexGuard<()>>,
-    /// Commits that there were when it last built.
+    /// Number of commits at the time of the last build.
     commits: u64,
 }
 
@@ -38,7 +38,7 @@ impl SqliteWriter {
     async fn begin(&mut self) -> JournalResult<()> {
         let turn = self.store.turn().await?;
         self.store.commits.fetch_add(1, Ordering::Relaxed);
-        // A transaction that does not begin keeps nobody else from theirs.
+        // If BEGIN fails, `turn` is dropped and other writers continue.
         sqlx::query("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
         (self.turn, self.locked) = (Some(turn), true);
         Ok(())
@@ -69,7 +69,7 @@ impl SqliteWriter {
         Ok(if lost == Lost::default() { Committed::Yes } else { Committed::Lost(lost) })
     }
 
-    /// Places of what is at another version, in the batch's streams and behind them its reads.
+    /// Indexes of streams at another version, in the batch's streams followed by its reads.
     async fn lost_streams(&mut self, batch: &Batch) -> JournalResult<Vec<usize>> {
         let changed = batch.streams.iter().map(|step| (&step.stream, step.from));
         let expected = changed.chain(batch.reads.iter().map(|step| (&step.stream, step.version)));
@@ -96,7 +96,7 @@ impl SqliteWriter {
         let is = |step: &ClaimStep, claim: &(String, String, String)| {
             step.key == claim.0 && step.holder.aggregate_type == claim.1 && step.holder.aggregate_id == claim.2
         };
-        // Lost is what another holds and does not release in this batch.
+        // A claim is lost if another aggregate holds it and does not release it in this batch.
         let lost: HashSet<&str> = held
             .iter()
             .filter(|claim| !batch.releases.iter().chain(&batch.takes).any(|step| is(step, claim)))
@@ -136,7 +136,7 @@ impl SqliteWriter {
         };
         let text = "DELETE FROM claims WHERE (key, aggregate_type, aggregate_id) IN (";
         script.add_rows(text, ")", claims(&batch.releases));
-        // What still stands there is the taker's own.
+        // Claims still in the table belong to the taker.
         let (before, after) = (
             "INSERT INTO claims (key, aggregate_type, aggregate_id) SELECT column1, column2, column3 FROM (",
             ") WHERE NOT EXISTS (SELECT 1 FROM claims c WHERE c.key = column1)",
@@ -153,7 +153,7 @@ impl SqliteWriter {
                 Cell::Text(timestamp(step.expires_at).into()),
             ]
         };
-        // Only an expired answer can stand there: the check has seen to it.
+        // Only an expired answer can exist here: the check refuses others.
         let text = "INSERT OR REPLACE INTO idempotency_keys (key, fingerprint, answer, expires_at)";
         script.add_rows(text, "", batch.answers.iter().map(answers).collect());
         add_documents(&mut script, batch.generation, &batch.documents, &batch.counts);
@@ -256,8 +256,8 @@ impl JournalWriter for SqliteWriter {
         }
     }
 
-    /// In WAL mode this is safe for the journal in the same file: the log is one sequence, so that a commit which is
-    /// synced syncs all before it, and what a power cut takes away is its end.
+    /// In WAL mode this is safe for the journal in the same file: the log is one sequence, so a synced commit syncs all
+    /// before it, and a power cut loses only its end.
     async fn relax(&mut self) -> JournalResult<()> {
         sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut self.connection).await?;
         Ok(())
@@ -279,7 +279,7 @@ impl JournalWriter for SqliteWriter {
         drop(turn);
         let commits = self.store.commits.load(Ordering::Relaxed);
         if commits != std::mem::replace(&mut self.commits, commits) {
-            // Others write: half of the time is theirs.
+            // Other writers are active: half of the time is theirs.
             tokio::time::sleep(begun.elapsed()).await;
         }
         Ok(())

@@ -69,8 +69,8 @@ impl Statement {
         Ok(())
     }
 
-    /// The columns of documents beside their ids: the lists of their values, each after a comma; each column with what
-    /// becomes of a row's value.
+    /// The columns of documents beside their ids: the lists of their values, each after a comma; each column with the
+    /// expression for a row's value.
     fn columns(
         &mut self,
         collection: &Collection,
@@ -97,7 +97,7 @@ impl Statement {
                     });
                     (self.argument(values.collect::<JournalResult<Vec<_>>>()?)?, format!("u.{}", key.name))
                 }
-                // Lists of lists have to be of one length each.
+                // Nested arrays must be of equal length.
                 KeyKind::Texts => {
                     let values = values.map(|value| match value {
                         Some(KeyValue::Texts(texts)) => serde_json::to_string(texts).map_err(JournalError::corrupt),

@@ -1,7 +1,7 @@
-//! The statement that commits a batch, all or nothing: made of parts, of which a batch has those that it needs.
+//! The statement that commits a batch, all or nothing: assembled from the parts that the batch needs.
 //!
-//! All parts see what was so when the statement began. While it waits for the head others may commit; but then they have
-//! moved the head, and it writes nothing, or they have remembered an answer, which a unique key finds (see
+//! All parts see the snapshot at the statement's start. While it waits for the head, other commits may happen; but then
+//! they have moved the head, and it writes nothing, or they have remembered an answer, which a unique key detects (see
 //! `writer.rs`).
 
 mod documents;
@@ -17,19 +17,19 @@ use std::collections::HashMap;
 
 /// Status: written.
 pub(super) const WRITTEN: i32 = 0;
-/// Status: the head is another one.
+/// Status: the head has moved.
 pub(super) const HEAD_MOVED: i32 = 1;
-/// Status: some conditions do not hold.
+/// Status: some conditions failed.
 pub(super) const LOST: i32 = 2;
-/// Status: there is no partition for the events yet.
+/// Status: no partition for the events exists yet.
 pub(super) const NO_ROOM: i32 = 3;
-/// Status: the events would be recorded in the future.
+/// Status: the events' time is in the future.
 pub(super) const CLOCK_AHEAD: i32 = 4;
 
-/// Status: later releases have changed the tables, so that this one must not write to them.
+/// Status: later releases have changed the tables, so this one must not write to them.
 pub(super) const OLD_RELEASE: i32 = 5;
 
-/// A statement in the making.
+/// Builder of a statement.
 #[derive(Default)]
 pub(super) struct Statement {
     parts: Vec<String>,
@@ -37,9 +37,9 @@ pub(super) struct Statement {
 }
 
 impl Statement {
-    /// The statement that commits `batch`. Its row has `status`, and if it is [`WRITTEN`] or [`NO_ROOM`] how far there
-    /// is room for events (`room`), if it is [`LOST`] the places of what was lost (`lost_streams`, `lost_takes`,
-    /// `lost_answers`). Reads count as streams that stand behind those that change.
+    /// The statement that commits `batch`. Its row has `status`; with [`WRITTEN`] or [`NO_ROOM`] the last position with
+    /// a partition (`room`), with [`LOST`] the indexes of lost conditions (`lost_streams`, `lost_takes`,
+    /// `lost_answers`). Reads count as streams after the changed ones.
     pub(super) fn commit(batch: &Batch) -> JournalResult<(SqlStr, PgArguments)> {
         let mut statement = Statement::default();
         let head = statement.argument(signed(batch.expected_head)?)?;
@@ -68,7 +68,7 @@ impl Statement {
         Ok(statement.ending(&format!("SELECT status, room, lost_streams, lost_takes, lost_answers{told} FROM checked")))
     }
 
-    /// The statement that writes documents of a generation, whatever the journal holds.
+    /// The statement that writes documents of a generation, without conditions on the journal.
     pub(super) fn write<'q>(
         generation: u64,
         documents: impl IntoIterator<Item = &'q DocumentStep>,
@@ -89,8 +89,8 @@ impl Statement {
         self.parts.push(format!("{name} AS ({text})"));
     }
 
-    /// A part that adds rows of some `lists` to a table, if nothing speaks against it; `after` says what becomes of those
-    /// that are there.
+    /// Adds a part that inserts rows of some `lists` into a table, if all conditions hold; `after` handles existing
+    /// rows.
     fn insert(&mut self, name: &str, table: &str, lists: &str, after: &str) {
         self.part(
             name,
@@ -104,7 +104,7 @@ impl Statement {
         (assembled(format!("WITH {} {last}", self.parts.join(", "))), self.arguments)
     }
 
-    /// Locks the head; finds out what is lost, by place in the batch.
+    /// Locks the head and finds lost conditions, as indexes into the batch.
     fn conditions(
         &mut self,
         batch: &Batch,
@@ -139,7 +139,7 @@ impl Statement {
                      WHERE r.k = c.key AND r.t = c.aggregate_type AND r.i = c.aggregate_id)"
                 )
             });
-            // Lost is what another holds and does not release in this batch.
+            // A claim is lost if another aggregate holds it and does not release it in this batch.
             self.part(
                 "held_by_others",
                 &format!(
@@ -161,7 +161,8 @@ impl Statement {
             lists[2] = "(SELECT list FROM answered)";
         }
         let [streams, takes, answers] = lists;
-        // A head that is ahead already was stamped before this was looked at, and is as far as time can go.
+        // If the head itself is ahead, its time was recorded before this check existed; the batch's time may equal it,
+        // not exceed it.
         let ahead = match batch.events.is_empty() {
             true => "false".to_owned(),
             false => {
@@ -190,8 +191,8 @@ impl Statement {
         Ok(())
     }
 
-    /// Types, identifiers and expected versions of the streams that a batch changes or rests on, as three lists; of none,
-    /// nothing.
+    /// Types, identifiers and expected versions of the streams that a batch changes or reads, as three lists; `None`
+    /// without streams and reads.
     fn versions(&mut self, batch: &Batch, streams: Option<&str>) -> JournalResult<Option<String>> {
         let changed = match streams {
             Some(streams) => Some(format!("{streams}, {}", self.numbers(batch.streams.iter().map(|step| step.from))?)),
@@ -236,7 +237,7 @@ impl Statement {
         );
         let to = self.numbers(batch.streams.iter().map(|step| step.to))?;
         let first = self.numbers(batch.streams.iter().map(|step| step.first_position))?;
-        // Under the head lock nobody else can have written the stream; an update is what an existing one gets.
+        // Under the head lock no other writer can have written the stream; existing ones get an update.
         self.insert(
             "versions",
             "streams (aggregate_type, aggregate_id, version, first_position)",
@@ -268,7 +269,7 @@ impl Statement {
             after = ", (SELECT count(*) FROM released) r";
         }
         if let Some(takes) = takes {
-            // What is the taker's own already stays.
+            // Claims already held by the taker stay.
             self.part(
                 "taken",
                 &format!(
@@ -290,7 +291,7 @@ impl Statement {
         let fingerprints =
             self.argument(answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())?;
         let sealed = self.argument(answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())?;
-        // Kept for as long by the database's clock, whatever this node's says.
+        // Expiry is computed by the database's clock, whatever this node's shows.
         let now = Utc::now();
         let lives = answers.iter().map(|step| (step.expires_at - now).as_seconds_f64());
         let lives = self.argument(lives.collect::<Vec<_>>())?;
@@ -317,7 +318,7 @@ impl Statement {
         self.argument(numbers.map(signed).collect::<JournalResult<Vec<i64>>>()?)
     }
 
-    /// Types and identifiers of streams, as two lists; of none, nothing.
+    /// Types and identifiers of streams, as two lists; `None` without streams.
     fn streams<'s>(&mut self, streams: impl Iterator<Item = &'s StreamId>) -> JournalResult<Option<String>> {
         let (types, ids): (Vec<_>, Vec<_>) =
             streams.map(|stream| (stream.aggregate_type, stream.aggregate_id.as_str())).unzip();
@@ -328,7 +329,7 @@ impl Statement {
         Ok(Some(format!("{types}, {ids}")))
     }
 
-    /// Keys of claims and their holders' types and identifiers, as three lists; of none, nothing.
+    /// Keys of claims and their holders' types and identifiers, as three lists; `None` without claims.
     fn steps(&mut self, claims: &[ClaimStep]) -> JournalResult<Option<String>> {
         if claims.is_empty() {
             return Ok(None);
