@@ -142,9 +142,11 @@ fn every_test_that_is_named_exists() {
 /// Whether there is a test of this module and name, both as `cargo nextest` prints them without the store.
 fn exists(test: &str) -> bool {
     let Some((module, name)) = test.rsplit_once("::") else { return false };
-    let file = format!("tests/identity/{}.rs", module.replace("::", "/"));
-    let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file));
-    source.is_ok_and(|source| source.contains(&format!("async fn {name}(")))
+    let module = module.replace("::", "/");
+    [format!("{module}.rs"), format!("{module}/mod.rs")].iter().any(|file| {
+        let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/identity").join(file));
+        source.is_ok_and(|source| source.contains(&format!("async fn {name}(")))
+    })
 }
 
 /// Identifiers of the published operations of these groups.
