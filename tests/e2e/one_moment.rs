@@ -97,7 +97,7 @@ on_both_stores! {
         let target = app.register(vec![]).await;
         let path = format!("{ADMINS}/{}", node.find(target).await.person_id);
         let caller: Uuid = app.caller.parse().unwrap();
-        // What may be seen before the first write.
+        // The permitted view before the first write.
         both(&node, [(caller, holding(&[ADMINISTRATOR.id])), (target, named("Public"))]).await;
         for writer in [&node, &other] {
             let writing = Writing::begin(writer, move |n| match n % 2 {

@@ -277,7 +277,7 @@ async fn check(nodes: &[Arc<Node>], cases: Vec<Vec<Act>>) {
     }
 }
 
-/// What each case comes to in every order of its acts.
+/// Ends of each case in every order of its acts.
 async fn in_every_order(nodes: &[Arc<Node>], cases: &[Vec<Act>]) -> Vec<Vec<End>> {
     let all = cases.iter().flat_map(|acts| orders(acts.len()).into_iter().map(move |order| (acts, order)));
     let ends = stream::iter(all).map(|(acts, order)| in_order(nodes, acts, order)).buffered(AT_ONCE);
