@@ -1,5 +1,7 @@
 //! Registrar's server: storage, APIs and publishing. The rules are in `registrar-aggregates`, the read models in
 //! `registrar-projections`.
+//!
+//! Imports between the modules go one way (the test `tests/e2e/rooms.rs`); `ARCHITECTURE.md` has the picture.
 
 pub mod access;
 pub mod api;

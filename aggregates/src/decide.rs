@@ -5,8 +5,8 @@ use crate::{DomainEvent, EventFacts, OfDomain};
 /// Storage of an aggregate's states as snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshots {
-    /// Number of the serialised shape of states, from 1 up. A snapshot of another shape is not read: a change of the
-    /// shape raises the number, and a test compares the two.
+    /// Number of the serialised shape of states, from 1 up. A snapshot of another shape is not read, and one of a later
+    /// shape not replaced: a change of the shape raises the number, and a test compares the two.
     pub shape: u32,
     /// Members of the state with personal values, as the patterns of [`crate::personal`].
     pub personal: &'static [&'static str],

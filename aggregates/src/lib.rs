@@ -3,6 +3,9 @@
 //! An aggregate decides synchronously from its state and a command; every input from outside (time, ids, hashes, data
 //! of other aggregates) comes in with the command. There is deliberately no database, network, clock, randomness or
 //! async code here; the test `domain_is_pure` enforces it.
+//!
+//! A decision over one aggregate is in the aggregate's module; one over several is in [`processes`]. The declaration
+//! of all aggregates is in [`event`].
 
 pub mod access_token;
 pub mod admin;

@@ -8,6 +8,14 @@
 //! A deleted organization has no document, and everything in it is not found for every holder: its groups, trees and
 //! tasks, the individuals that it owned, and memberships of others there. No holder is a member of a deleted
 //! organization, so only grants of holders of everything look the organization up.
+//!
+//! In lists the same rules become one condition: individuals carry the groups that they are in, with one for the whole
+//! organization, and a holder carries the groups that it reaches. Property tests (`tests/identity/access_properties`)
+//! compare single answers, lists and their inverse with a recomputation from events.
+//!
+//! `cedar-policy` was considered. It evaluates single requests over given entities; the questions here are about
+//! relations (a leader of any group above one that the individual is in) and ask for lists with total counts, for
+//! which it would have to try every pair.
 
 mod holder;
 mod listing;

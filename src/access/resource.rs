@@ -2,6 +2,9 @@
 //!
 //! A dialect looks up a resource together with the act; it turns [`Right::Unseen`] into its "not found" and
 //! [`Right::Seen`] into its "forbidden", so no handler can look a resource up without checking the right.
+//!
+//! The identity dialect does so. The other dialects go by the permission of the route and the organization of the
+//! caller: `Principal::may` and `Principal::reaches`.
 
 use super::{Access, Holder, Operation, find_user};
 use crate::journal::JournalResult;

@@ -1,5 +1,8 @@
 //! Reading archives: events that left the database are read from files. Each is compared with the leaf hash that the
 //! database keeps, so a file is trusted no more than the database.
+//!
+//! Rebuilds and followers read through [`History`]: archives first, then the database. The publisher and the event
+//! stream read the database alone.
 
 pub(crate) mod lines;
 

@@ -32,7 +32,8 @@ pub struct Bound {
     pub idle: TimeDelta,
 }
 
-/// Bounds of sessions by kind of account.
+/// Bounds of sessions by kind of account. They are compared on each request and not stored, so a tighter setting and a
+/// granted role count at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionBounds {
     /// Sessions of all accounts.

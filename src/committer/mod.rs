@@ -5,6 +5,11 @@
 //! documents, versions) are valid while the head is the one it knows. The store compares that at every commit; after a
 //! lost race the retry locks the head first and cannot lose again, and so do the next batches until no other writer has
 //! committed in between.
+//!
+//! A commit compares the head (position, generation, frontier), the versions of the streams that change and of those
+//! that were only read, the claims and the idempotency keys. If the head has moved, nothing is written: the caches
+//! drop the documents that the events in between touched, and the batch is folded again. If another condition fails,
+//! the store names it; the losers are answered and the rest of the batch is sent again.
 
 mod draft;
 pub mod folding;

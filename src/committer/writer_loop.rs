@@ -1,4 +1,11 @@
 //! The committing task: batch after batch, and recovery from failed ones.
+//!
+//! - A job whose events cannot be folded is tried alone with the head locked. It is answered a conflict if it has lost
+//!   a race, otherwise that its events are wrong.
+//! - If the connection breaks during a commit, the leaf hash of the batch's last event tells whether the commit
+//!   happened.
+//! - A panic in a job fails this job only (`draft.rs`). If the committing task ends all the same, the process ends
+//!   (`node`).
 
 use super::draft::{Built, Draft, Ready};
 use super::intake::Intake;

@@ -1,5 +1,11 @@
 //! Attempts at a process: run it until all streams that it needs are loaded, commit its decision, and retry after a
 //! lost race.
+//!
+//! The commit compares the version of every stream that the last run of the process changed or only read, so
+//! concurrent processes end as if they had run one after the other. After a lost race all of these streams are loaded
+//! again and the process decides anew; losers that write the same streams take turns. A process that decides by more
+//! than streams has these facts read in every attempt, after the streams that guard them were loaded
+//! (`execute_informed`).
 
 use super::{ExecuteError, Executor, Outcome, RequestContext, TURNS};
 use crate::committer::ExpectedVersion;

@@ -3,6 +3,11 @@
 //! A command on one aggregate is the process over one stream. The rules of processes are in
 //! [`registrar_aggregates::processes`]; here are their loads (`loading.rs`), their attempts (`attempt.rs`) and the
 //! sealing of their events (`sealing.rs`).
+//!
+//! An attempt loads the streams, decides, refuses events that the actor must not cause on behalf of another principal,
+//! seals personal values, refuses a payload longer than `PAYLOAD_BYTES_MAX` and commits. A refusal, or a command that
+//! changes nothing, is compared with the journal before it is answered: a stale cache is never the reason of an
+//! answer.
 
 mod attempt;
 mod context;

@@ -1,5 +1,8 @@
 //! Sequential readers of the journal with a checkpoint: rebuilds of the documents, the projections that follow the
 //! commit, and the leadership by which one of several nodes runs them.
+//!
+//! A node whose release has other projections than the served generation refuses requests and reports not ready until
+//! a rebuild has made documents of its own.
 
 mod folder;
 pub mod following;

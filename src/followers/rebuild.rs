@@ -2,6 +2,11 @@
 //! taking writes. Once only concurrent writes are left, the indexes that only queries need are made; then the head is
 //! locked, the last events are folded and the generations are swapped, in one transaction. An interrupted rebuild
 //! resumes from its checkpoint.
+//!
+//! Transactions that build are not synced: checkpoint and documents are lost together, and a synced commit syncs all
+//! before it. The indexes made late are all of them on PostgreSQL. On SQLite making an index is one transaction,
+//! seconds long with a million documents, so only the full-text tables, which cost most, are filled late: 100 documents
+//! a transaction.
 
 use super::folder::{Folder, FolderError};
 use super::pipeline::fold_until;

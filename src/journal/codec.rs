@@ -1,4 +1,7 @@
 //! Conversion between typed events and their stored form: canonical JSON, leaf hashes, opening and upcasting.
+//!
+//! Payload and metadata are stored as the text that was hashed (RFC 8785), and the leaf hash covers the sealed event:
+//! a proof holds after the person was erased.
 
 use super::{JournalError, JournalResult, StoredEvent};
 use crate::merkle;

@@ -2,6 +2,9 @@
 //!
 //! Of several conditions, the most selective one is followed through its index and the others are compared event by
 //! event. The number of events compared for one page is bounded, so a page may end before it is full.
+//!
+//! Every index is in the order of positions (`migrations/postgres/0002_audit.sql`), so a page costs the same at any
+//! length of the journal.
 
 use super::{JournalError, JournalResult, Portion, StoredEvent};
 use crate::store::{Condition, Driver, EventSearch, Field, FirstEvent, Places};

@@ -2,6 +2,10 @@
 //!
 //! Positions, proofs, documents and states stay as they are: leaf hashes are kept, streams whose state needs archived
 //! events get a snapshot first, and for aggregates without snapshots copies of the events stay for loading.
+//!
+//! The tables of an archive: `archives` (where the file is), `archived_leaves`, `carried_events` (the copies), and
+//! `archived_organizations` (organizations that the events carried, by which an auditor's question is known to need no
+//! archived event). PostgreSQL detaches whole partitions; SQLite deletes rows.
 
 use super::export::{ExportError, Selection, export};
 use super::formats::Format;

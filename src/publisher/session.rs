@@ -4,6 +4,10 @@
 //! sequence, so that nothing is stored twice, by another publisher or a late retry; and by id, so that nothing is left
 //! out. By the sequence alone, a foreign message in the place of a refused one would make the next one fit. All other
 //! code here is for speed.
+//!
+//! Every five seconds, with or without events, the stream is checked. If messages were removed, except by the stream's
+//! own limits, those behind the gap are removed as well, and publishing starts over from the first event that is not
+//! archived.
 
 use super::cloud_event::CloudEvent;
 use super::failure::{Failure, PublishResult};

@@ -8,6 +8,10 @@
 //!
 //! A list reflects the moment of its own statement. Earlier look-ups are checked against it; later ones are not
 //! compared with the list itself.
+//!
+//! A request that commits is exempt: its commit compares the streams that it was decided by, and concurrent requests
+//! on one resource would otherwise keep each other from committing. Public operations have no guard to retry them;
+//! each of their look-ups is of a moment of its own.
 
 use super::Documents;
 use super::row_cache::{By, Recent};

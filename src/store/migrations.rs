@@ -1,5 +1,22 @@
 //! Migration scripts of both stores, embedded in the program. They are listed here rather than found by
 //! `sqlx::migrate!`, whose macros would build sqlx and SQLite a second time for the compiler's own use.
+//!
+//! Nodes are replaced one by one, so for a while two releases share a database. Migrations add first. A column, table
+//! or function that an older release relies on is removed a release later, by a migration that sets
+//! `journal_head.least_schema` to the number of the migration that brought the replacement. A release knows its own
+//! number, that of its last migration. If the number of a node is lower:
+//!
+//! - Every commit is refused by the statement that would have written it.
+//! - Within a second `node/watched_head.rs` takes the node out of service: `/readyz` and every request answer 503 with
+//!   the reason, and the log has it once. Until then the node may answer 500 where it needs what was removed. It comes
+//!   back by itself if the number goes back.
+//!
+//! A release does not start on a database with migrations that it does not know. An event type that it does not know
+//! makes the event's stream answer 503, and stops a rebuild.
+//!
+//! PostgreSQL's migrations up to 0008 and SQLite's up to 0006 are older than this rule: PostgreSQL's 0005 drops a
+//! function at once, SQLite's 0005 copies a table in one transaction. Databases may have applied them, so they stay as
+//! they are.
 
 use sqlx::SqlStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};

@@ -9,6 +9,8 @@
 //! Rules are above, once: refusal of archived ranges, density, pages and their assembly in [`crate::journal`], caches
 //! and generations in [`crate::read_store`]. A further database is a folder beside [`postgres`] and [`sqlite`] and a
 //! line in [`Store::open`]. No other code distinguishes databases.
+//!
+//! Of the server's modules the store imports `merkle` only; the test `tests/e2e/rooms.rs` enforces it.
 
 mod backend;
 mod batch;

@@ -1,4 +1,9 @@
 //! Tables of a generation, derived from the declarations of collections.
+//!
+//! A key becomes a column, a multi-valued key an array with a GIN index (PostgreSQL) or a side table (SQLite); a
+//! searchable text gets a trigram index (`pg_trgm`, FTS5). The counts table keeps the number of documents for the
+//! lists of keys that a collection declares as counted, so that the total count of an unfiltered list costs one
+//! look-up.
 
 use super::sql::{Dialect, counts_table, table};
 use registrar_projections::{Collection, CollectionId, KeyKind};

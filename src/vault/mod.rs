@@ -6,6 +6,10 @@
 //!
 //! The master key wraps keys of persons, the digest key and remembered answers directly (`wrapping`); `rewrap` puts
 //! them under another one while they are in use.
+//!
+//! Token-signing keys, the checkpoint key and every secret in events are sealed by keys like those of persons. The
+//! digest key is stored among the keys of persons, so that exports, imports and backups carry it; digested values are
+//! stored nowhere else, so it is never replaced.
 
 mod digests;
 mod master_key;

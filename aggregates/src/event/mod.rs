@@ -1,5 +1,10 @@
 //! All aggregates in one list: their events as one type, and the declarations of each. A further aggregate is one line
 //! in [`every_aggregate!`]; [`crate::any_aggregate`] and [`crate::any_refusal`] are generated from the same list.
+//!
+//! Nothing is derived from names. `event_names!`, beside the events of an aggregate, declares name, version, effect on
+//! the audited record, and the texts that are not personal. `aggregates/events.txt` lists names and versions; lines
+//! are only ever added. `docs/asyncapi.json` is generated from types, their comments, these declarations and
+//! `docs/asyncapi.frame.json`. Tests compare the files; `UPDATE=1` writes them.
 
 use crate::Claim;
 use crate::facts::{AuditSource, EventFacts, EventType, EventTypes};

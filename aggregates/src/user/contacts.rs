@@ -1,5 +1,6 @@
 //! Contacts of a user. A new address is claimed for the user at once, so that no other user takes it, but stays
-//! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name.
+//! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name. After a day
+//! without confirmation the server puts the verified one back (`src/processes/accounts.rs`).
 
 use super::UserError;
 use super::event::UserEvent;

@@ -1,4 +1,6 @@
 //! The home of an account: the organization whose admins manage it besides the person.
+//!
+//! The right over an account is its home's; the right over a membership is that of the membership's organization.
 
 use super::profile::Profile;
 use crate::values::OrganizationId;

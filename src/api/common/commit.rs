@@ -1,5 +1,6 @@
 //! Carrying out a write together with its response: the response to a request with an `Idempotency-Key` is committed
-//! with its events. Handlers have no other way to execute a command, so that none forgets it.
+//! with its events. Handlers have no other way to execute a command, so that none forgets it; a test in
+//! `src/api/tests.rs` finds those that take one.
 
 use crate::api::AppState;
 use crate::api::common::freshness::At;

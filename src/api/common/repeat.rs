@@ -1,4 +1,6 @@
 //! Carrying out a request as of one moment: retried, before anything is written, if a commit overtook its reads.
+//!
+//! The request is carried out again from the guard on. After the last attempt it is answered 503.
 
 use crate::api::AppState;
 use crate::api::common::ApiError;

@@ -1,4 +1,9 @@
 //! A PostgreSQL database, which several nodes may share.
+//!
+//! A node reads over two kinds of connections. On up to 8 of them every statement follows an index, in its order:
+//! events, streams, documents by id. Up to 16 search documents, for which trigrams need bitmap scans. With one kind
+//! for both the planner, which expects few rows of any actor or stream, would read and sort all of them. The committer
+//! has two of its own: one commits, the other looks up what the next batch needs.
 
 mod backend;
 mod copy;
