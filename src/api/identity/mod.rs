@@ -17,6 +17,7 @@ mod openapi;
 mod organizations;
 mod passwords;
 mod people;
+mod program_tokens;
 mod refusals;
 mod roles;
 pub mod routes;

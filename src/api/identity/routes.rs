@@ -5,7 +5,7 @@ use super::call::{Answered, Call, Handler};
 use super::contract::{CONTRACT, Operation};
 use super::{
     access, activities, checkins, features, group_people, groups, individuals, memberships, organizations, passwords,
-    roles, sessions, tasks, totp, users,
+    program_tokens, roles, sessions, tasks, totp, users,
 };
 use crate::access::Holder;
 use crate::api::AppState;
@@ -90,9 +90,9 @@ routes! {
     "end-session": Session => sessions::end,
     "end-all-sessions": Session => sessions::end_all,
     "switch-user-organization": Session => sessions::switch,
-    "create-synthetic-user-token": Admin => sessions::create_synthetic,
-    "internal-auth-v1": Public => sessions::internal_v1,
-    "internal-auth": Public => sessions::internal,
+    "create-synthetic-user-token": Admin => program_tokens::create_synthetic,
+    "internal-auth-v1": Public => program_tokens::internal_v1,
+    "internal-auth": Public => program_tokens::internal,
     "check-password-strength": Public => passwords::strength,
     "list-totp-configurations": Session => totp::list,
     "create-totp-configuration": Session => totp::create,
