@@ -1,7 +1,8 @@
 //! The connection to NATS: servers, trusted authorities, and credentials.
 
 use super::clear_text::{ClearText, Connection};
-use super::{ConfigError, given, path, tls};
+use super::files::{path, tls};
+use super::{ConfigError, given};
 use crate::publisher::{NatsFiles, NatsFilesError, NatsSettings};
 use clap::Args;
 use std::ffi::OsString;

@@ -1,5 +1,10 @@
+use super::serve::STRANGER_RATE;
 use super::*;
+use crate::auth::{Rate, SessionBounds};
+use chrono::Weekday;
+use chrono_tz::Tz;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
