@@ -1,17 +1,16 @@
 //! The command line and the start of the server, through the real program.
 
 use crate::on_both_stores;
-use crate::process::{PATIENCE, Server, fail, registrar, run};
+use crate::process::{Server, fail, registrar, run};
 use crate::support::Database;
 use axum::body::Bytes;
 use registrar::node::StoreSettings;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
 
 const ADMIN: &str = "admin@registrar.local";
 
-fn token(database: &Database, more: &[&str]) -> String {
+pub(super) fn token(database: &Database, more: &[&str]) -> String {
     let arguments = [&["token", "create", "--admin", ADMIN], more].concat();
     let printed = run(&database.settings, &arguments);
     let token = printed.strip_suffix('\n').unwrap();
@@ -19,11 +18,11 @@ fn token(database: &Database, more: &[&str]) -> String {
     token.to_owned()
 }
 
-async fn list(server: &Server, token: &str) -> reqwest::Response {
+pub(super) async fn list(server: &Server, token: &str) -> reqwest::Response {
     reqwest::Client::new().get(format!("{}/api/ecg-admins", server.url)).bearer_auth(token).send().await.unwrap()
 }
 
-async fn total(server: &Server, token: &str) -> Value {
+pub(super) async fn total(server: &Server, token: &str) -> Value {
     let answer = list(server, token).await;
     assert_eq!(answer.status(), 200);
     answer.json::<Value>().await.unwrap()["totalRecords"].clone()
@@ -53,226 +52,6 @@ on_both_stores! {
         let again = Server::start(&database.settings);
         assert_eq!(again.printed.len(), 1);
         assert_eq!(total(&again, &token).await, 1);
-    }
-
-    async fn tokens_outlive_a_rotation_of_keys(database) {
-        let server = Server::start(&database.settings);
-        let before = token(&database, &[]);
-        assert_eq!(run(&database.settings, &["keys", "rotate"]), "");
-        let after = token(&database, &[]);
-        for token in [before, after] {
-            assert_eq!(list(&server, &token).await.status(), 200);
-        }
-        let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", server.url)).await.unwrap().json().await.unwrap();
-        assert_eq!(keys["keys"].as_array().unwrap().len(), 2);
-    }
-
-    async fn no_token_outlives_a_key_that_is_retired_now(database) {
-        let (server, other) = (Server::start(&database.settings), Server::start(&database.settings));
-        let before = token(&database, &[]);
-        for server in [&server, &other] {
-            assert_eq!(list(server, &before).await.status(), 200);
-        }
-        assert_eq!(run(&database.settings, &["keys", "rotate", "--now"]), "");
-        let after = token(&database, &[]);
-        let begun = Instant::now();
-        for server in [&server, &other] {
-            // A server learns of it within seconds, and nothing brings the token back.
-            while list(server, &before).await.status() != 401 {
-                assert!(begun.elapsed() < Duration::from_secs(20), "the token is still accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-            assert_eq!(list(server, &after).await.status(), 200);
-            assert_eq!(list(server, &before).await.status(), 401);
-        }
-        let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", server.url)).await.unwrap().json().await.unwrap();
-        assert_eq!(keys["keys"].as_array().unwrap().len(), 1);
-    }
-
-    async fn a_former_key_is_retired_at_once_and_the_present_one_is_not(database) {
-        let server = Server::start(&database.settings);
-        let keys = async || -> Vec<String> {
-            let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", server.url)).await.unwrap().json().await.unwrap();
-            keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
-        };
-        let before = token(&database, &[]);
-        let former = keys().await.remove(0);
-        run(&database.settings, &["keys", "rotate"]);
-        let after = token(&database, &[]);
-        for token in [&before, &after] {
-            assert_eq!(list(&server, token).await.status(), 200);
-        }
-        let present = keys().await.into_iter().find(|key| *key != former).unwrap();
-        let verified = || run(&database.settings, &["journal", "verify"]);
-        let events = verified();
-        let told = fail(registrar(&database.settings, &["keys", "retire", &present]));
-        assert!(told.contains("this key signs now") && told.contains("rotate --now"), "{told}");
-        assert_eq!(fail(registrar(&database.settings, &["keys", "retire", "no-such-key"])), "registrar: there is no such key\n");
-        assert_eq!(verified(), events, "nothing is stored");
-
-        assert_eq!(run(&database.settings, &["keys", "retire", &former]), "");
-        let begun = Instant::now();
-        while list(&server, &before).await.status() != 401 {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the token is still accepted");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        assert_eq!(list(&server, &after).await.status(), 200);
-        assert_eq!(keys().await, [present]);
-    }
-
-    async fn seeded_users_are_in_all_organizations_alike(database) {
-        let seed = || run(&database.settings, &["seed", "--organizations", "4", "--users", "12", "--groups", "5"]);
-        assert!(seed().starts_with("First administrator: "));
-        let verified = || run(&database.settings, &["journal", "verify"]);
-        let before = verified();
-        assert_eq!(seed(), "");
-        assert_eq!(verified(), before);
-        let server = Server::start(&database.settings);
-        let token = token(&database, &[]);
-        let ask = async |path: &str| -> Value {
-            let answer = reqwest::Client::new().get(format!("{}{path}", server.url)).bearer_auth(&token).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{path}");
-            answer.json().await.unwrap()
-        };
-        let organizations = ask("/v1/organizations/").await;
-        let organizations = organizations["data"].as_array().unwrap();
-        assert_eq!(organizations.len(), 4);
-        for organization in organizations {
-            let id = organization["id"].as_str().unwrap();
-            let users = ask(&format!("/v1/users/?organization-id={id}&filter%5Binclude-participants%5D=true")).await;
-            assert_eq!(users["meta"]["page[total]"], 3, "{organization}");
-        }
-    }
-
-    async fn numbers_beyond_their_bounds_are_refused(database) {
-        for (option, number) in [
-            ("--admins", "10000001"),
-            ("--users", "18446744073709551615"),
-            ("--organizations", "1000001"),
-            ("--groups", "100001"),
-            ("--groups", "1.5"),
-        ] {
-            let output = registrar(&database.settings, &["seed", option, number]).output().unwrap();
-            assert_eq!(output.status.code(), Some(2), "{option} {number}");
-            assert!(String::from_utf8_lossy(&output.stderr).contains(option), "{option} {number}");
-        }
-        for size in ["0", "255", "300", "-256", "2147483648", "many"] {
-            let output = registrar(&database.settings, &["migrate", &format!("--partition-size={size}")]).output().unwrap();
-            assert_eq!(output.status.code(), Some(2), "{size}");
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(told.contains("must be a multiple of 256 from 256 to 1073741824"), "{told}");
-        }
-    }
-
-    async fn the_size_of_partitions_is_set_before_they_are_filled(database) {
-        let database = database.empty().await;
-        let set = |size: &str| registrar(&database.settings, &["migrate", &format!("--partition-size={size}")]);
-        if database.settings.database_url.is_none() {
-            assert!(fail(set("512")).contains("the embedded database has no partitions"));
-            return;
-        }
-        assert!(set("512").output().unwrap().status.success());
-        let mut sql = database.sql().await;
-        let sizes = "SELECT DISTINCT (last_position - first_position + 1)::text FROM event_partitions ORDER BY 1";
-        assert_eq!(sql.texts(sizes).await, ["512"]);
-        run(&database.settings, &["seed", "--admins", "5"]);
-        // An empty variable is handed on by those who set none.
-        assert!(registrar(&database.settings, &["migrate"]).env("REGISTRAR_PARTITION_SIZE", "").output().unwrap().status.success());
-        assert_eq!(sql.texts(sizes).await, ["512"]);
-        assert!(set("1024").output().unwrap().status.success());
-        assert_eq!(sql.texts(sizes).await, ["1024", "512"], "one has events");
-        assert_eq!(sql.number("SELECT count(*) FROM event_partitions WHERE last_position - first_position = 511").await, 1);
-        run(&database.settings, &["seed", "--admins", "10"]);
-        run(&database.settings, &["journal", "verify"]);
-    }
-
-    async fn seeded_admins_are_listed_and_survive_a_rebuild(database) {
-        let seed = || run(&database.settings, &["seed", "--admins", "300"]);
-        assert!(seed().starts_with("First administrator: "));
-        assert_eq!(seed(), "");
-        let server = Server::start(&database.settings);
-        assert_eq!(server.printed.len(), 1);
-        let token = token(&database, &[]);
-        assert_eq!(total(&server, &token).await, 301);
-        assert!(server.stop().0.success());
-
-        assert_eq!(run(&database.settings, &["projections", "rebuild"]), "");
-        let status = run(&database.settings, &["projections", "status"]);
-        assert!(status.contains("generation 2: live"), "{status}");
-        let server = Server::start(&database.settings);
-        assert_eq!(total(&server, &token).await, 301);
-    }
-
-    async fn what_an_earlier_release_seeded_is_rebuilt_and_served(database) {
-        run(&database.settings, &["seed", "--admins", "20"]);
-        database.sql().await.run("UPDATE generations SET signature = 'admins:0'").await.unwrap();
-        let server = Server::start(&database.settings);
-        let ready = async || reqwest::get(format!("{}/readyz", server.url)).await.unwrap().status() == 200;
-        tokio::time::timeout(PATIENCE, async {
-            while !ready().await {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }).await.unwrap();
-        assert_eq!(total(&server, &token(&database, &[])).await, 21);
-    }
-
-    async fn seeded_users_stand_in_a_tree_of_groups(database) {
-        let seed = || run(&database.settings, &["seed", "--users", "60", "--groups", "40"]);
-        assert!(seed().starts_with("First administrator: "));
-        let verified = || run(&database.settings, &["journal", "verify"]);
-        let before = verified();
-        assert_eq!(seed(), "");
-        assert_eq!(verified(), before);
-        let server = Server::start(&database.settings);
-        let token = token(&database, &[]);
-        let ask = async |request: reqwest::RequestBuilder| -> Value {
-            let answer = request.bearer_auth(&token).send().await.unwrap();
-            let (status, body) = (answer.status(), answer.text().await.unwrap());
-            assert!(status.is_success(), "{status} {body}");
-            serde_json::from_str(&body).unwrap()
-        };
-        let client = reqwest::Client::new();
-        let list = |path: &str| client.get(format!("{}{path}?page%5Blimit%5D=100", server.url));
-        let users = ask(list("/v1/users/").query(&[("filter[include-participants]", "true")])).await;
-        assert_eq!(users["meta"]["page[total]"], 60);
-        let groups = ask(list("/v2/individual-groups/")).await;
-        let groups = groups["data"].as_array().unwrap();
-        let of_type = |node_type: &str| groups.iter().filter(|group| group["attributes"]["node-type"] == node_type).count();
-        assert_eq!((of_type("division"), of_type("group")), (7, 33));
-        let division = groups.iter().find(|group| group["attributes"]["name"] == "Division 0").unwrap();
-        let division = ("individual-group-id", division["id"].as_str().unwrap());
-        let leaders = ask(list("/v1/individual-group-leaders/").query(&[division])).await;
-        let leader = &leaders["data"][0]["attributes"]["leader"]["id"];
-        let question = json!({ "user-id": leader, "access-query": ["individual::read"] });
-        let seen = ask(client.post(format!("{}/v1/authz-get-accessible-resources/", server.url)).json(&question)).await;
-        let seen = seen["meta"]["page[total]"].as_u64().unwrap();
-        assert!((1..53).contains(&seen), "{seen}");
-    }
-}
-
-#[tokio::test]
-async fn a_token_is_narrowed_as_asked() {
-    let database = Database::sqlite();
-    let server = Server::start(&database.settings);
-    for (narrowing, status) in [
-        (vec!["--permission", "ecg-admins.read"], 200),
-        (vec!["--permission", "events.read", "--permission", "audit.read"], 403),
-        (vec!["--organization", "o1"], 403),
-    ] {
-        let token = token(&database, &narrowing);
-        assert_eq!(list(&server, &token).await.status(), status, "{narrowing:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_token_ends_with_its_time() {
-    let database = Database::sqlite();
-    let server = Server::start(&database.settings);
-    let token = token(&database, &["--ttl", "2s"]);
-    let started = Instant::now();
-    while list(&server, &token).await.status() != 401 {
-        assert!(started.elapsed() < PATIENCE, "it does not end");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -309,13 +88,6 @@ async fn the_address_that_clients_use_is_the_issuer() {
     let claims: Value = serde_json::from_slice(&payload).unwrap();
     assert_eq!(claims["iss"], "https://registrar.example.org");
     assert_eq!(claims["aud"], "registrar");
-}
-
-#[test]
-fn nobody_gets_no_token() {
-    let database = Database::sqlite();
-    let refused = fail(registrar(&database.settings, &["token", "create", "--admin", "nobody@example.org"]));
-    assert!(refused.starts_with("registrar: no admin signs in as nobody@example.org"), "{refused}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod audit_properties;
 mod audit_states;
 mod cli;
 mod cli_accounts;
+mod cli_keys;
+mod cli_seed;
 mod cloud_activities;
 mod cloud_app;
 mod cloud_cli;
