@@ -1,6 +1,8 @@
 //! Questions of access, by example. That the answers are right whatever happened is shown in `access_properties`.
 
+mod lists;
 mod people;
+mod refusals;
 
 use crate::app::{Identity, Person, ids};
 use crate::on_both_stores;
@@ -86,15 +88,6 @@ impl Identity {
         let group = GroupRef { organization: OrganizationId(organization), id: GroupId(group) };
         let users = BTreeSet::from([UserId(user.id)]);
         groups::appoint(self.node(), &RequestContext::system(), group, post, &users, None).await.unwrap();
-    }
-
-    async fn refused_everywhere(&self, caller: &Person, user: Uuid) -> Vec<Value> {
-        let queries = ["individual::read".to_owned()];
-        vec![
-            self.post_refused(caller, CHECK, &question(user, &queries), 403, "forbidden").await,
-            self.post_refused(caller, RESOURCES, &question(user, &queries), 403, "forbidden").await,
-            self.get_refused(caller, &format!("{INDIVIDUALS}?operation=read&user-id={user}"), 403, "forbidden").await,
-        ]
     }
 }
 
@@ -274,65 +267,6 @@ on_both_stores! {
         assert_eq!(shown["data"]["attributes"]["default-organization-id"], Value::Null);
     }
 
-    async fn people_ask_about_themselves_and_programs_about_anybody(database) {
-        let it = Identity::open(&database).await;
-        let queries = ["individual::read".to_owned()];
-        for caller in [&it.participant, &it.provider, &it.admin] {
-            assert_eq!(it.post(caller, CHECK, &question(caller.id, &queries)).await["allow"], true);
-        }
-        for caller in [&it.service, &it.system] {
-            assert_eq!(it.post(caller, CHECK, &question(it.provider.id, &queries)).await["allow"], true);
-            assert_eq!(it.post(caller, CHECK, &question(Uuid::now_v7(), &queries)).await["allow"], false);
-        }
-        let foreign = it.refused_everywhere(&it.admin, it.participant.id).await;
-        assert_eq!(foreign, it.refused_everywhere(&it.admin, Uuid::now_v7()).await);
-        let body = bulk(&[it.admin.id], &queries, false);
-        let accessors = format!("{ACCESSORS}?resource-type=organization&operation=read&resource-id={}", it.acme);
-        for caller in [&it.admin, &it.provider] {
-            it.post_refused(caller, BULK, &body, 403, "forbidden").await;
-            it.get_refused(caller, &accessors, 403, "forbidden").await;
-        }
-    }
-
-    async fn what_is_no_query_is_refused(database) {
-        let it = Identity::open(&database).await;
-        let id = Uuid::now_v7();
-        for wrong in [
-            "individual".to_owned(), format!("individual:{id}:contain"), format!("person:{id}:read"),
-            "individual:1:read".into(),
-            "group::delete".into(), format!("individual:{id}:read:"), "app.:1:read".into(), String::new(),
-        ] {
-            let queries = ["individual::read".to_owned(), wrong];
-            for (path, body, pointer) in [
-                (CHECK, question(id, &queries), "/access-query/1"),
-                (RESOURCES, question(id, &queries), "/access-query/1"),
-                (BULK, bulk(&[id], &queries, true), "/multi-user-ids/access-query/1"),
-            ] {
-                let error = it.post_refused(&it.service, path, &body, 400, "validation-error").await;
-                assert_eq!(error["source"]["pointer"], pointer, "{queries:?}");
-            }
-        }
-        let query = || "individual::read".to_owned();
-        let many: Vec<_> = (0..1_001).map(|_| Uuid::now_v7()).collect();
-        for (path, body) in [
-            (CHECK, question(id, &[])),
-            (CHECK, question(id, &vec![query(); 101])),
-            (CHECK, json!({ "access-query": ["individual::read"] })),
-            (BULK, bulk(&[], &[query()], false)),
-            (BULK, bulk(&[id], &[], false)),
-            (BULK, bulk(&many, &[query()], false)),
-            // Exactly one must leave open what is listed.
-            (RESOURCES, question(id, &[individual(id, "read")])),
-            (RESOURCES, question(id, &["system::read".into()])),
-            (RESOURCES, question(id, &[query(), "group::read".into()])),
-        ] {
-            it.post_refused(&it.service, path, &body, 400, "validation-error").await;
-        }
-        let mut long = question(id, &[query()]);
-        long["page[limit]"] = json!(100_001);
-        it.post_refused(&it.service, RESOURCES, &long, 400, "validation-error").await;
-    }
-
     async fn many_users_are_asked_about_at_once(database) {
         let it = Identity::open(&database).await;
         let own = individual(it.participant.individual.unwrap(), "read");
@@ -354,77 +288,6 @@ on_both_stores! {
             expected.push(verdict(std::slice::from_ref(&admin), allowed[1], user));
         }
         assert_eq!(answer, json!({ "access-queries": expected }));
-    }
-
-    async fn what_may_be_accessed_is_listed(database) {
-        let it = Identity::open(&database).await;
-        let clinic = Clinic::open(&it).await;
-        let all = |user: &Person| question(user.id, &["individual::read".into()]);
-        let patient = clinic.patient.individual.unwrap();
-        let visitor = clinic.visitor.individual.unwrap();
-        assert_eq!(it.listed(&it.service, &all(&clinic.nurse)).await, set(&[patient]));
-        assert_eq!(it.listed(&clinic.head, &all(&clinic.head)).await, set(&[patient]));
-        assert_eq!(it.listed(&it.service, &all(&it.other_admin)).await, set(&[patient, visitor]));
-        assert!(it.listed(&it.service, &question(Uuid::now_v7(), &["individual::read".into()])).await.is_empty());
-        let everything = it.listed(&it.service, &all(&it.system)).await;
-        assert_eq!(everything, set(&[patient, visitor, it.participant.individual.unwrap()]));
-
-        let mut within = all(&it.system);
-        within["organization-id"] = json!(it.acme);
-        assert_eq!(it.listed(&it.service, &within).await, set(&[it.participant.individual.unwrap()]));
-        for group in [clinic.ward, clinic.division] {
-            let inside = question(it.other_admin.id, &["individual::write".into(), format!("group:{group}:contain")]);
-            assert_eq!(it.listed(&it.other_admin, &inside).await, set(&[patient]));
-        }
-        let groups = question(clinic.head.id, &["group::write".into()]);
-        assert_eq!(it.listed(&clinic.head, &groups).await, set(&[clinic.ward, clinic.division]));
-        let inside = question(clinic.head.id, &["group::write".into(), format!("group:{}:contain", clinic.ward)]);
-        assert_eq!(it.listed(&clinic.head, &inside).await, set(&[clinic.ward]));
-        let organizations = question(it.admin.id, &["organization::write".into()]);
-        assert_eq!(it.listed(&it.admin, &organizations).await, set(&[it.acme]));
-        // What the others ask for must hold all the same.
-        let both = question(it.other_admin.id, &["individual::read".into(), format!("organization:{}:write", it.acme)]);
-        assert!(it.listed(&it.service, &both).await.is_empty());
-
-        let mut page = all(&it.other_admin);
-        page["page[limit]"] = json!(1);
-        let first = it.post(&it.service, RESOURCES, &page).await;
-        page["page[offset]"] = json!(1);
-        let second = it.post(&it.service, RESOURCES, &page).await;
-        assert_eq!(second["meta"], json!({ "page[limit]": 1, "page[offset]": 1, "page[total]": 2 }));
-        assert_eq!(&found(&first) | &found(&second), set(&[patient, visitor]));
-    }
-
-    async fn those_who_have_access_are_listed(database) {
-        let it = Identity::open(&database).await;
-        let clinic = Clinic::open(&it).await;
-        let (patient, participant) = (clinic.patient.individual.unwrap(), it.participant.individual.unwrap());
-        let of = |id: Uuid| format!("resource-type=individual&operation=read&resource-id={id}");
-        let around = set(&[clinic.patient.id, clinic.nurse.id, clinic.head.id, it.other_admin.id, it.system.id]);
-        assert_eq!(it.accessors(&of(patient)).await, around);
-        let two = format!("{}&resource-id={participant}&resource-id={}", of(patient), Uuid::now_v7());
-        let open = set(&[it.participant.id, it.provider.id, it.admin.id, it.system.id]);
-        assert_eq!(it.accessors(&two).await, &around | &open);
-        assert_eq!(it.accessors(&format!("{two}&organization-id={}", it.acme)).await, &open - &set(&[it.system.id]));
-        assert!(it.accessors(&of(Uuid::now_v7())).await.is_empty());
-        let acme = it.acme;
-        let organization = |operation| format!("resource-type=organization&operation={operation}&resource-id={acme}");
-        assert_eq!(it.accessors(&organization("read")).await, open);
-        assert_eq!(it.accessors(&organization("write")).await, set(&[it.admin.id, it.system.id]));
-        let page = it.get(&it.service, &format!("{ACCESSORS}?{}&page[limit]=1&page[offset]=1", of(patient))).await;
-        assert_eq!(page["meta"], json!({ "page[limit]": 1, "page[offset]": 1, "page[total]": 5 }));
-        assert_eq!(ids(&page).len(), 1);
-
-        let many: Vec<_> = (0..51).map(|_| format!("resource-id={}", Uuid::now_v7())).collect();
-        for query in [
-            format!("resource-type=individual&operation=read&{}", many.join("&")),
-            "resource-type=individual&operation=read".into(),
-            format!("resource-type=group&operation=read&resource-id={patient}"),
-            format!("resource-type=individual&operation=contain&resource-id={patient}"),
-            format!("{}&page[limit]=100001", of(patient)),
-        ] {
-            it.get_refused(&it.service, &format!("{ACCESSORS}?{query}"), 400, "validation-error").await;
-        }
     }
 
     async fn grants_are_never_behind_what_happened(database) {
