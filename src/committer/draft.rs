@@ -187,6 +187,11 @@ impl Draft {
         }
     }
 
+    /// Position that the batch follows.
+    pub(super) fn follows(&self) -> u64 {
+        self.batch.expected_head
+    }
+
     /// Generation of the documents that the draft changes.
     pub(super) fn generation(&self) -> u64 {
         self.batch.generation

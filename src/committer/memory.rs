@@ -1,10 +1,11 @@
-//! Caches of the committing task, and look-ups of what they lack.
+//! Known documents and versions of the committing task, and look-ups of missing ones.
 
 use super::Job;
 use super::draft::{Built, Draft, Ready};
 use super::writer_loop::WriterLoop;
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
+use crate::store::Moment;
 use crate::vault::Vault;
 use registrar_projections::{AnyDocument, CollectionId, DocumentKey, RecordedEvent};
 use std::collections::HashMap;
@@ -71,11 +72,14 @@ impl WriterLoop {
                 None => missing.versions.push(stream),
             }
         }
+        // Documents that the batch before it does not change are as they were before that batch.
+        let position = before.map_or(draft.follows(), |before| before.batch.expected_head);
+        let at = Moment { position, generation: draft.generation() };
         for key in wanted.documents {
             if let Some(document) = before.and_then(|before| before.documents.get(&key)) {
                 draft.provide_document(key, document.clone());
-            } else if let Some(document) = self.documents.get(&key) {
-                draft.provide_document(key, Some(Arc::clone(document)));
+            } else if let Some(document) = self.cached(&key, at) {
+                draft.provide_document(key, document);
             } else {
                 missing.documents.entry(key.collection).or_default().push(key.id);
             }
@@ -83,10 +87,16 @@ impl WriterLoop {
         missing
     }
 
+    /// A document of the node's cache, or its absence, as of `at`; `None` if that is not known. One that is not as it was
+    /// written is read again, which reports it.
+    fn cached(&self, key: &DocumentKey, at: Moment) -> Option<Option<Arc<AnyDocument>>> {
+        let row = self.progress.cache.document(key, at)?;
+        row.map(|row| row.folded(&self.vault, key.collection)).transpose().ok()
+    }
+
     /// Takes `head` as the head of the journal and evicts cached entries that the events up to it have changed.
     pub(super) async fn catch_up(&mut self, head: Head) -> JournalResult<()> {
         if head.generation != self.progress.generation.load(Ordering::Acquire) {
-            self.documents.clear();
             self.before = self.known.take().or(self.before.take());
             self.adopt(head.generation).await?;
         }
@@ -102,9 +112,9 @@ impl WriterLoop {
                     self.forget_former_histories();
                 }
                 match codec::decode(&self.vault, &events).await {
-                    Ok(events) => events.into_iter().for_each(|event| self.forget_touched(event)),
+                    Ok(events) => self.follow(from, head.position, events),
                     // Unreadable events, of a later release, may have changed anything.
-                    Err(JournalError::Corrupt(_)) => self.forget_all(),
+                    Err(JournalError::Corrupt(_)) => self.versions.clear(),
                     Err(error) => return Err(error),
                 }
             }
@@ -113,7 +123,7 @@ impl WriterLoop {
                     self.progress.begin_another_history(&head);
                 }
                 self.forget_former_histories();
-                self.forget_all();
+                self.versions.clear();
             }
         }
         self.progress.advance(head.position);
@@ -132,17 +142,13 @@ impl WriterLoop {
         jobs
     }
 
-    fn forget_touched(&mut self, event: RecordedEvent) {
-        for key in registrar_projections::wants(&event) {
-            self.documents.remove(&key);
+    /// Evicts the documents and versions that events of other nodes have changed.
+    fn follow(&mut self, from: u64, to: u64, events: Vec<RecordedEvent>) {
+        let touched: Vec<DocumentKey> = events.iter().flat_map(registrar_projections::wants).collect();
+        self.progress.cache.follow(self.history, from, to, &touched);
+        for RecordedEvent { event, aggregate_id, .. } in events {
+            self.versions.remove(&StreamId { aggregate_type: event.aggregate_type(), aggregate_id });
         }
-        let aggregate_type = event.event.aggregate_type();
-        self.versions.remove(&StreamId { aggregate_type, aggregate_id: event.aggregate_id });
-    }
-
-    fn forget_all(&mut self) {
-        self.documents.clear();
-        self.versions.clear();
     }
 
     /// Clears caches of former histories.
@@ -150,7 +156,7 @@ impl WriterLoop {
         let current = self.progress.histories.current();
         if std::mem::replace(&mut self.history, current) != current {
             (self.known, self.before) = (None, None);
-            self.forget_all();
+            self.versions.clear();
         }
     }
 
@@ -165,25 +171,16 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// After a batch is on disk: caches its documents and answers its callers.
+    /// After a batch is on disk: caches what it wrote and answers its callers.
     pub(super) fn committed(&mut self, ready: Ready) {
         let Ready { jobs, outcomes, built, .. } = ready;
-        for (key, document) in &built.documents {
-            match document {
-                Some(document) if key.collection.collection().hot => {
-                    self.documents.insert(key.clone(), Arc::clone(document));
-                }
-                Some(_) => {}
-                None => {
-                    self.documents.remove(key);
-                }
-            }
-        }
         for (stream, version) in &built.open_versions {
             self.versions.insert(stream.clone(), *version);
         }
         let position = built.head.position;
-        self.progress.recent.note(built.batch.expected_head, position, &built.batch.documents);
+        let to = Moment { position, generation: built.batch.generation };
+        let changed = &built.batch.documents;
+        self.progress.cache.note(self.history, built.batch.expected_head, to, changed, &built.documents);
         self.progress.advance(position);
         self.known = Some(built.head.clone());
         metrics::counter!("registrar_commits_total").increment(1);
@@ -205,7 +202,6 @@ impl WriterLoop {
         self.writer = None;
         self.scout = None;
         self.before = self.known.take().or(self.before.take());
-        self.documents.clear();
         self.versions.clear();
     }
 }

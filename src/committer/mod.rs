@@ -27,7 +27,7 @@ use crate::committer::history::Histories;
 use crate::committer::idempotency::AnswerSlot;
 use crate::committer::outcome::Outcome;
 use crate::journal::{Head, Journal, JournalError, JournalResult, StreamId, SubjectKeyStep};
-use crate::read_store::Recent;
+use crate::read_store::DocumentCache;
 use crate::store::DocumentStore;
 use crate::vault::{KeysBySubject, Vault};
 use intake::Intake;
@@ -116,8 +116,8 @@ pub struct Progress {
     pub heads: HeadSender,
     /// Generation of the served documents.
     pub generation: Arc<AtomicU64>,
-    /// Cached rows; an entry is valid until a commit changes its document.
-    pub recent: Arc<Recent>,
+    /// Cached documents.
+    pub cache: Arc<DocumentCache>,
     /// Counts the histories of the database.
     pub histories: Arc<Histories>,
 }
@@ -133,8 +133,8 @@ impl Progress {
         tracing::error!(position = head.position, "the database has gone back: what this node remembers is forgotten");
         metrics::counter!("registrar_histories_total").increment(1);
         self.heads.go_back(head.position);
-        self.recent.clear();
         self.histories.begin();
+        self.cache.clear(self.histories.current());
     }
 }
 

@@ -18,13 +18,11 @@ use crate::store::DocumentStore;
 use crate::vault::Vault;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::Claim;
-use registrar_projections::{AnyDocument, DocumentKey, FoldError};
+use registrar_projections::FoldError;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Size of the document cache.
-const CACHED_DOCUMENTS: usize = 10_000;
 /// Size of the cache of stream versions, for appends without an expected version.
 const CACHED_VERSIONS: usize = 10_000;
 /// Longest wait for the database to store a batch, before it counts as unavailable.
@@ -74,7 +72,6 @@ pub(super) struct WriterLoop {
     /// Whether other nodes commit as well, as of the last comparison. If so, the head is locked first, instead of after
     /// a lost race.
     contended: bool,
-    pub(super) documents: Cache<DocumentKey, Arc<AnyDocument>>,
     pub(super) versions: Cache<StreamId, u64>,
     /// Jobs removed from their batch since their events could not be folded; not answered yet.
     unfolded: VecDeque<Job>,
@@ -98,7 +95,6 @@ impl WriterLoop {
             before: None,
             history: 0,
             contended: false,
-            documents: Cache::new(CACHED_DOCUMENTS),
             versions: Cache::new(CACHED_VERSIONS),
             unfolded: VecDeque::new(),
         }

@@ -114,7 +114,7 @@ impl Node {
         let position = journal.head().await?.position;
         let (sender, heads) = heads::channel(position);
         let generation = Arc::new(AtomicU64::new(generation));
-        let progress = Progress { heads: sender, generation, recent: Arc::default(), histories: Arc::default() };
+        let progress = Progress { heads: sender, generation, cache: Arc::default(), histories: Arc::default() };
         let (committer, committing) =
             Committer::start(journal.clone(), Arc::clone(&read_store), Arc::clone(&vault), progress.clone());
         let background = CancellationToken::new();
@@ -133,7 +133,7 @@ impl Node {
                 Arc::clone(&read_store),
                 Arc::clone(&vault),
                 Arc::clone(&progress.generation),
-                Arc::clone(&progress.recent),
+                Arc::clone(&progress.cache),
             ),
             journal,
             read_store,

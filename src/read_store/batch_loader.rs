@@ -2,9 +2,9 @@
 //! statement. A look-up joins only a statement that begins after it, so no caller gets an answer older than its call.
 //! If the cache may answer the whole batch, the statement asks for the end of the journal only.
 
-use super::row_cache::{By, Recent};
+use super::document_cache::{By, DocumentCache, Row};
 use super::{SWAPS_MAX, served};
-use crate::store::{Body, DocumentStore, JournalError, JournalResult, LookedUp, Moment};
+use crate::store::{DocumentStore, JournalError, JournalResult, Moment};
 use registrar_projections::CollectionId;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ pub(super) struct Found {
     /// Moment that the result reflects, no earlier than the start of the look-up.
     pub(super) moment: Moment,
     /// The document; `None` if not found.
-    pub(super) body: Option<Body>,
+    pub(super) row: Option<Arc<Row>>,
 }
 
 struct Lookup {
@@ -40,13 +40,13 @@ struct Waiting {
 pub(super) struct Lookups {
     store: Arc<dyn DocumentStore>,
     generation: Arc<AtomicU64>,
-    recent: Arc<Recent>,
+    cache: Arc<DocumentCache>,
     waiting: Mutex<Waiting>,
 }
 
 impl Lookups {
-    pub(super) fn new(store: Arc<dyn DocumentStore>, generation: Arc<AtomicU64>, recent: Arc<Recent>) -> Self {
-        Lookups { store, generation, recent, waiting: Mutex::default() }
+    pub(super) fn new(store: Arc<dyn DocumentStore>, generation: Arc<AtomicU64>, cache: Arc<DocumentCache>) -> Self {
+        Lookups { store, generation, cache, waiting: Mutex::default() }
     }
 
     /// The document whose `key`, or whose [`super::sql::ID`], is `value`. A result as of `enough` is acceptable; with
@@ -61,9 +61,9 @@ impl Lookups {
         value: &str,
         enough: Option<Moment>,
     ) -> JournalResult<Found> {
-        let known = enough.and_then(|moment| self.recent.find((collection, key), value, moment));
-        if let Some((moment, body)) = known {
-            return Ok(Found { moment, body });
+        let known = enough.and_then(|moment| self.cache.find((collection, key), value, moment));
+        if let Some((moment, row)) = known {
+            return Ok(Found { moment, row });
         }
         let (reply, answer) = oneshot::channel();
         let begins = {
@@ -83,7 +83,7 @@ impl Lookups {
 
     async fn answer(&self, lookups: Vec<Lookup>) {
         let (known, mut unknown): (Vec<_>, Vec<_>) =
-            lookups.into_iter().partition(|lookup| self.recent.may_have(lookup.by, &lookup.value));
+            lookups.into_iter().partition(|lookup| self.cache.may_have(lookup.by, &lookup.value));
         let moment = if unknown.is_empty() {
             match self.store.moment().await {
                 Ok(moment) => Some(moment),
@@ -93,9 +93,9 @@ impl Lookups {
             self.look_up_all(std::mem::take(&mut unknown)).await
         };
         for lookup in known {
-            let found = moment.and_then(|moment| self.recent.find(lookup.by, &lookup.value, moment));
+            let found = moment.and_then(|moment| self.cache.find(lookup.by, &lookup.value, moment));
             match found {
-                Some((moment, body)) => lookup.answer(Ok(Found { moment, body })),
+                Some((moment, row)) => lookup.answer(Ok(Found { moment, row })),
                 None => unknown.push(lookup),
             }
         }
@@ -111,30 +111,34 @@ impl Lookups {
         let mut first = None;
         for (by, lookups) in by_key {
             let looked_up = self.look_up(by, &lookups).await;
-            first = first.or(looked_up.as_ref().ok().map(|looked_up| looked_up.moment));
+            first = first.or(looked_up.as_ref().ok().map(|(moment, _)| *moment));
             for lookup in lookups {
-                let found = looked_up.as_ref().map(|looked_up| Found {
-                    moment: looked_up.moment,
-                    body: looked_up.found.get(&lookup.value).cloned(),
-                });
+                let found = looked_up
+                    .as_ref()
+                    .map(|(moment, rows)| Found { moment: *moment, row: rows.get(&lookup.value).cloned() });
                 lookup.answer(found.map_err(Clone::clone));
             }
         }
         first
     }
 
-    async fn look_up(&self, (collection, key): By, lookups: &[Lookup]) -> JournalResult<LookedUp> {
+    async fn look_up(
+        &self,
+        (collection, key): By,
+        lookups: &[Lookup],
+    ) -> JournalResult<(Moment, HashMap<String, Arc<Row>>)> {
         // Keys have no null character, which PostgreSQL's text cannot hold.
         let mut values: Vec<&str> =
             lookups.iter().map(|lookup| lookup.value.as_str()).filter(|value| !value.contains('\0')).collect();
         values.sort_unstable();
         values.dedup();
+        let history = self.cache.history();
         for _ in 0..SWAPS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             match self.store.look_up(generation, collection, key, &values).await? {
                 Some(found) if found.moment.generation == generation => {
-                    self.recent.keep((collection, key), &values, &found);
-                    return Ok(found);
+                    let rows = self.cache.keep(history, (collection, key), &values, &found);
+                    return Ok((found.moment, rows));
                 }
                 _ => served(&*self.store, &self.generation, generation).await?,
             }

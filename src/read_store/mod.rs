@@ -5,24 +5,24 @@
 //! opened and cached.
 
 mod batch_loader;
-mod decoded_cache;
 pub(crate) mod digest;
+mod document_cache;
 mod noted;
-mod row_cache;
+mod opening;
 
 use crate::store::sql::{self, Statement};
-use crate::store::{Body, DocumentStore, JournalError, JournalResult, Rows, schema};
+use crate::store::{DocumentStore, JournalError, JournalResult, Rows, schema};
 use crate::vault::Vault;
 use batch_loader::{Found, Lookups};
-use decoded_cache::Opened;
+pub use document_cache::DocumentCache;
+pub(crate) use document_cache::parse_document;
+pub use document_cache::total_count::LONG;
+use document_cache::total_count::TotalOf;
 use futures::future::try_join_all;
 use noted::Noted;
 pub(crate) use noted::forget_before_commit;
 use registrar_projections::query::TextKey;
-use registrar_projections::{AnyDocument, Collection, CollectionId, Document, Query};
-pub use row_cache::Recent;
-pub use row_cache::total_cache::LONG;
-use row_cache::total_cache::TotalOf;
+use registrar_projections::{Collection, Document, Query};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -51,8 +51,7 @@ pub struct Documents {
     vault: Arc<Vault>,
     generation: Arc<AtomicU64>,
     lookups: Arc<Lookups>,
-    recent: Arc<Recent>,
-    opened: Arc<Opened>,
+    cache: Arc<DocumentCache>,
     /// Look-ups of the current request; outside a request each look-up reads the current state.
     noted: Option<Arc<Noted>>,
 }
@@ -67,17 +66,17 @@ type MakeList<D> = fn(&Collection, u64, &Query<D>, sql::Dialect) -> Statement;
 const SWAPS_MAX: usize = 5;
 
 impl Documents {
-    /// Access to the generation in `generation`, which is updated when another one is served. `recent` must be notified
+    /// Access to the generation in `generation`, which is updated when another one is served. `cache` must be notified
     /// of this node's commits.
     #[must_use]
     pub fn new(
         store: Arc<dyn DocumentStore>,
         vault: Arc<Vault>,
         generation: Arc<AtomicU64>,
-        recent: Arc<Recent>,
+        cache: Arc<DocumentCache>,
     ) -> Self {
-        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), Arc::clone(&recent)));
-        Documents { store, vault, generation, lookups, recent, opened: Arc::default(), noted: None }
+        let lookups = Arc::new(Lookups::new(Arc::clone(&store), Arc::clone(&generation), Arc::clone(&cache)));
+        Documents { store, vault, generation, lookups, cache, noted: None }
     }
 
     /// The document with this id. A document that this installation did not write is refused.
@@ -98,13 +97,13 @@ impl Documents {
 
     async fn look_up<D: Document>(&self, key: &'static str, sought: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         let known = self.noted.as_ref().and_then(|noted| noted.enough());
-        let Found { moment, body } = self.lookups.find(D::ID, key, sought, known).await?;
+        let Found { moment, row } = self.lookups.find(D::ID, key, sought, known).await?;
         if let Some(noted) = &self.noted {
-            noted.note((D::ID, key), sought, moment, body.as_ref());
+            noted.note((D::ID, key), sought, moment, row.as_ref());
         }
-        let value = match body {
+        let value = match row {
             None => None,
-            Some(body) => Some(self.opened.document::<D>(&self.vault, body).await?),
+            Some(row) => Some(row.document::<D>(&self.vault).await?),
         };
         if key != sql::ID
             && let Some(document) = &value
@@ -124,10 +123,7 @@ impl Documents {
         let (position, total) = (rows.position, rows.total);
         Ok(Read {
             position,
-            value: Page {
-                items: decoded_cache::read(&self.vault, rows.bodies.iter().map(String::as_str)).await?,
-                total,
-            },
+            value: Page { items: opening::read(&self.vault, rows.bodies.iter().map(String::as_str)).await?, total },
         })
     }
 
@@ -141,7 +137,7 @@ impl Documents {
         let rows = self.rows(&query, sql::digested_page).await?;
         let bodies = rows.bodies.iter().map(|row| digest::parse(row)).collect::<JournalResult<Vec<_>>>()?;
         bodies.iter().try_for_each(|body| digest::verify(&self.vault, D::ID, body))?;
-        let documents = decoded_cache::read::<D>(&self.vault, bodies.iter().map(|body| &*body.text)).await?;
+        let documents = opening::read::<D>(&self.vault, bodies.iter().map(|body| &*body.text)).await?;
         documents.iter().try_for_each(|document| digest::verify_filters(document, &query))?;
         Ok(documents)
     }
@@ -157,17 +153,17 @@ impl Documents {
 
     async fn list<D: Document>(&self, mut query: Query<D>, statement: MakeList<D>) -> JournalResult<Rows> {
         let counted = query.counts.then(|| TotalOf::by(&query)).flatten();
-        if let Some(counted) = counted.as_ref().filter(|counted| self.recent.may_have_total(counted)) {
+        if let Some(counted) = counted.as_ref().filter(|counted| self.cache.may_have_total(counted)) {
             query.counts = false;
             let rows = self.rows(&query, statement).await?;
-            if let Some(total) = self.recent.total(counted, rows.moment()) {
+            if let Some(total) = self.cache.total(counted, rows.moment()) {
                 return Ok(Rows { total, ..rows });
             }
             query.counts = true;
         }
         let rows = self.rows(&query, statement).await?;
         if let Some(counted) = counted {
-            self.recent.keep_total(counted, rows.moment(), rows.total);
+            self.cache.keep_total(counted, rows.moment(), rows.total);
         }
         Ok(rows)
     }
@@ -221,14 +217,4 @@ async fn served(store: &dyn DocumentStore, generation: &AtomicU64, former: u64) 
 #[must_use]
 pub fn signature() -> String {
     format!("layout:{},{}", schema::LAYOUT, registrar_projections::signature())
-}
-
-/// Parses a document for a fold. Folds build upon documents, so they must not get one written by another party.
-///
-/// # Errors
-/// `Corrupt` if its digest is wrong, or its body does not have the expected shape.
-pub(crate) fn parse_document(vault: &Vault, collection: CollectionId, body: &Body) -> JournalResult<AnyDocument> {
-    digest::verify(vault, collection, body)?;
-    let body = serde_json::from_str(&body.text).map_err(|_| JournalError::corrupt("a document is not JSON"))?;
-    AnyDocument::from_body(collection, body).map_err(|_| JournalError::corrupt("a document does not have its shape"))
 }

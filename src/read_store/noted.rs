@@ -14,8 +14,8 @@
 //! each of their look-ups is of a moment of its own.
 
 use super::Documents;
-use super::row_cache::{By, Recent};
-use crate::store::{Body, JournalResult, Moment};
+use super::document_cache::{By, DocumentCache, Row};
+use crate::store::{JournalResult, Moment};
 use futures::future::try_join_all;
 use registrar_projections::is_followed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,13 +32,13 @@ struct Lookup {
     /// Moment at which it was valid.
     at: Moment,
     /// The document; `None` if not found.
-    body: Option<Body>,
+    row: Option<Arc<Row>>,
 }
 
 impl Lookup {
-    fn is(&self, body: Option<&Body>) -> bool {
-        match (&self.body, body) {
-            (Some(known), Some(body)) => known.is_stored_as(body),
+    fn is(&self, row: Option<&Arc<Row>>) -> bool {
+        match (&self.row, row) {
+            (Some(known), Some(row)) => known.body.is_stored_as(&row.body),
             (None, None) => true,
             _ => false,
         }
@@ -76,12 +76,12 @@ impl Noted {
     }
 
     /// Notes a look-up and its result.
-    pub(super) fn note(&self, by: By, value: &str, at: Moment, body: Option<&Body>) {
+    pub(super) fn note(&self, by: By, value: &str, at: Moment, row: Option<&Arc<Row>>) {
         let mut state = self.state();
         // The first known moment: any look-up came after the request.
         state.enough.get_or_insert(at);
         if !state.closed && !is_followed(by.0) {
-            state.lookups.push(Lookup { by, value: value.to_owned(), at, body: body.cloned() });
+            state.lookups.push(Lookup { by, value: value.to_owned(), at, row: row.cloned() });
             state.see(at);
         }
     }
@@ -92,12 +92,12 @@ impl Noted {
     }
 
     /// Look-ups that are not known to be still valid at the latest moment.
-    fn doubtful(&self, recent: &Recent) -> Vec<Lookup> {
+    fn doubtful(&self, cache: &DocumentCache) -> Vec<Lookup> {
         let state = self.state();
         let latest = state.latest;
         let unknown = |lookup: &&Lookup| {
-            let known = || recent.find(lookup.by, &lookup.value, latest);
-            lookup.at != latest && known().is_none_or(|(_, body)| !lookup.is(body.as_ref()))
+            let known = || cache.find(lookup.by, &lookup.value, latest);
+            lookup.at != latest && known().is_none_or(|(_, row)| !lookup.is(row.as_ref()))
         };
         if state.closed { Vec::new() } else { state.lookups.iter().filter(unknown).cloned().collect() }
     }
@@ -145,10 +145,10 @@ impl Documents {
     /// `Unavailable`, `OtherGeneration`.
     pub async fn settle(&self) -> JournalResult<bool> {
         let Some(noted) = &self.noted else { return Ok(true) };
-        let doubtful = noted.doubtful(&self.recent);
+        let doubtful = noted.doubtful(&self.cache);
         let again = doubtful.iter().map(|Lookup { by, value, .. }| self.lookups.find(by.0, by.1, value, None));
         let again = try_join_all(again).await?;
-        let settled = doubtful.iter().zip(&again).all(|(lookup, found)| lookup.is(found.body.as_ref()));
+        let settled = doubtful.iter().zip(&again).all(|(lookup, found)| lookup.is(found.row.as_ref()));
         if settled {
             noted.close();
         }

@@ -112,7 +112,7 @@ pub(super) async fn planned(database: &Database, node: &Node, plan: &Plan) -> Ex
     let vault = Arc::new(vault);
     let generation = Arc::new(AtomicU64::new(node.status().generation));
     let progress =
-        Progress { heads: heads::channel(0).0, generation, recent: Arc::default(), histories: Arc::default() };
+        Progress { heads: heads::channel(0).0, generation, cache: Arc::default(), histories: Arc::default() };
     let (committer, _) = Committer::start(journal.clone(), Arc::clone(&node.read_store), Arc::clone(&vault), progress);
     Executor::new(committer, journal, vault)
 }

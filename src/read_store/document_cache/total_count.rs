@@ -3,7 +3,7 @@
 //! A client that pages through a list needs its total count with each page, and a count without an index reads the
 //! whole list. A total count holds for another moment if no document of its collection has changed in between.
 
-use super::{Recent, State};
+use super::{DocumentCache, State};
 use crate::store::Moment;
 use quick_cache::unsync::Cache;
 use registrar_projections::{CollectionId, Document, Query, is_followed};
@@ -64,7 +64,7 @@ impl State {
     }
 }
 
-impl Recent {
+impl DocumentCache {
     /// The total count at a moment, where it is certain.
     pub(in crate::read_store) fn total(&self, counted: &TotalOf, now: Moment) -> Option<u64> {
         self.state().total(counted, now)
