@@ -1,5 +1,5 @@
-//! Actors and the places where they act: sessions that programs open for others, organizations with a sign-in of their own,
-//! and retired and deleted organizations.
+//! Actors and the organizations where they act: sessions that programs open on behalf of users, organizations with
+//! their own sign-in, and retired and deleted organizations.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -27,7 +27,7 @@ fn for_user(user: Uuid) -> Value {
     json!({ "data": { "user-id": user } })
 }
 
-/// A session of the service account for somebody else.
+/// A session that the service account opens on behalf of `person`.
 async fn represented(identity: &Identity, person: &Person) -> Person {
     let made = identity.post(&identity.service, SYNTHETIC, &for_user(person.id)).await;
     Person { token: made["data"]["access-token"].as_str().unwrap().to_owned(), ..person.clone() }
@@ -39,7 +39,7 @@ async fn last_metadata(identity: &Identity) -> Value {
     identity.app.get(&format!("/audit/events/{head}")).await.ok()["metadata"].clone()
 }
 
-/// Gives an organization a sign-in of its own.
+/// Gives an organization its own sign-in.
 async fn binds(identity: &Identity, organization: Uuid) {
     let amendment = TenancyAmendment { sign_in_url: Some(Some(URL.into())), ..TenancyAmendment::default() };
     let context = RequestContext::system();
@@ -71,7 +71,7 @@ async fn join(identity: &Identity, person: Uuid, organization: Uuid, role: Role)
     .unwrap();
 }
 
-/// The person in a session that was opened by the sign-in of an organization.
+/// The person in a session that was opened through the organization's own sign-in.
 async fn signed_in_via(identity: &Identity, person: &Person, organization: Uuid) -> Person {
     let authenticator: &Authenticator = &identity.app.state.authenticator;
     let user = user_by_id(identity.node(), UserId(person.id)).await.unwrap().unwrap();
@@ -109,7 +109,7 @@ on_both_stores! {
         for target in [&identity.system, &support, &identity.service] {
             identity.post_refused(&identity.service, SYNTHETIC, &for_user(target.id), 403, "forbidden").await;
         }
-        // Nor as one who holds it by now.
+        // Nor may it act for a user who was given a system role since.
         let provider = represented(&identity, &identity.provider).await;
         identity.get(&provider, "/v1/organizations/").await;
         let user = UserId(identity.provider.id);
@@ -129,9 +129,9 @@ on_both_stores! {
         assert_eq!((&metadata["actor"]["type"], &metadata["actor"]["id"]), (&json!("api"), &json!(identity.service.id)));
         assert_eq!(metadata["onBehalfOf"], json!({ "type": "user", "id": identity.provider.id }));
         assert_eq!(metadata["session"], who["data"]["session-id"]);
-        // It reaches what the user reaches, and no more.
+        // The session has the rights of the user, and no more.
         identity.get_refused(&provider, &format!("/v1/users/{}/", identity.other_admin.id), 404, "not-found").await;
-        // With the program ends what it opened.
+        // Disabling the program ends the sessions that it opened.
         identity.post(&identity.system, &format!("/v1/users/{}/disable/", identity.service.id), &json!({})).await;
         identity.get_refused(&provider, "/v1/organizations/", 401, "unauthenticated").await;
     }
@@ -195,7 +195,7 @@ on_both_stores! {
             assert_eq!(answer.status, 403, "{path}: {answer:?}");
             assert_eq!(identity.head().await, before, "{path}");
         }
-        // Nor is another session opened by it; its own it may end.
+        // The session opens no other one, but may end itself.
         identity.post_refused(&admin, SYNTHETIC, &for_user(provider), 403, "forbidden").await;
         identity.post(&admin, "/v1/logout/", &json!({})).await;
         identity.get_refused(&admin, "/v1/organizations/", 401, "unauthenticated").await;
@@ -219,7 +219,8 @@ on_both_stores! {
         let stranger = format!("/v1/users/{}/", identity.other_admin.id);
         identity.get(&ada, &stranger).await;
         binds(&identity, identity.other).await;
-        // The default stays elsewhere, and so does the session; nothing of the other one counts in it.
+        // The default organization stays Acme, and so does the session; roles in the other organization do not count in
+        // it.
         identity.get_refused(&ada, &stranger, 404, "not-found").await;
         let switch = format!("/v1/users/{id}/switch-organization/");
         let error = identity.post_refused(&ada, &switch, &switching(identity.other), 403, "sso-required").await;
@@ -232,7 +233,7 @@ on_both_stores! {
         let who = identity.post(&inside, "/v1/authenticate/", &json!({})).await;
         assert_eq!(who["data"]["organization-id"], json!(identity.other));
         assert_eq!(who["data"]["roles"], json!(["org.provider"]));
-        // Sessions that were open there, opened elsewhere, are over.
+        // Sessions in that organization that were opened elsewhere have ended.
         identity.get_refused(&identity.other_admin, "/v1/organizations/", 401, "unauthenticated").await;
     }
 
@@ -248,7 +249,7 @@ on_both_stores! {
         identity.refused(read, 401, "unauthenticated").await;
         let refresh = identity.app.call("POST", "/v1/refresh-token/").token(None);
         identity.refused(refresh.json(&json!({ "refresh-token": before["refresh-token"] })), 401, "unauthenticated").await;
-        // The oldest other membership is the way in.
+        // The session starts in the oldest remaining membership.
         let after = sign_in(&identity, "ada@example.com").await;
         let token = after["access-token"].as_str().unwrap().to_owned();
         let ada = Person { id, email: "ada@example.com".into(), individual: None, token };

@@ -1,5 +1,5 @@
-//! New addresses wait: what signs in meanwhile, whom they name, who has them, and how the wait ends. And what names,
-//! addresses and preferences may be.
+//! Pending addresses: which one signs in meanwhile, which accounts they identify, when they count as taken, and how the
+//! wait ends. Also the rules for names, addresses and preferences.
 
 use crate::app::{Identity, creation, ids, refusal, token};
 use crate::on_both_stores;
@@ -39,7 +39,7 @@ async fn is_no_name(identity: &Identity, name: &str) {
     refusal(&attempt(identity, &body).await, 401, "bad-credentials");
 }
 
-/// A user as shown to those who administer the system.
+/// A user as a system admin reads it.
 async fn shown(identity: &Identity, id: Uuid) -> Value {
     identity.get(&identity.system, &path(id)).await["data"]["attributes"].take()
 }
@@ -56,18 +56,18 @@ on_both_stores! {
         is_no_name(&identity, "new.doctor@b.example").await;
         let session = sign_in(&identity, "ada@example.com").await;
 
-        // It names nobody, neither to an admin elsewhere nor where lists are given.
+        // The pending address identifies no user, neither for admins elsewhere nor for lists of addresses.
         let add_user = format!("/v1/organizations/{}/add-user/", identity.other);
         identity.post_refused(&identity.other_admin, &add_user, &add("new.doctor@b.example"), 400, "validation-error").await;
         let node = identity.node();
         assert!(user_by_verified_email(node, "new.doctor@b.example").await.unwrap().is_none());
         assert!(user_by_sign_in_name(node, "new.doctor@b.example").await.unwrap().is_none());
         assert_eq!(user_by_verified_email(node, "ADA@example.com").await.unwrap().unwrap().profile.id.0, id);
-        // She is verified all the same, and in the lists of those who are.
+        // The user still counts as verified and is in the list of verified users.
         let list = identity.get(&identity.system, "/v1/users/?filter[include-participants]=true").await;
         assert!(ids(&list).contains(&id.to_string()));
 
-        // The session that asks goes on, others end.
+        // The requesting session goes on, others end.
         let (system, asking) = (RequestContext::system(), session["session-id"].as_str().unwrap());
         let asking = SessionId(Uuid::try_parse(asking).unwrap());
         let before = token(&identity.app, id).await;
@@ -79,7 +79,7 @@ on_both_stores! {
         assert_eq!(sign_in(&identity, "new.doctor@b.example").await["username"], "new.doctor@b.example");
         is_no_name(&identity, "ada@example.com").await;
         identity.post(&identity.other_admin, &add_user, &add("new.doctor@b.example")).await;
-        // The old one is free.
+        // The former address is free again.
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         sign_in(&identity, "ada@example.com").await;
     }
@@ -96,7 +96,7 @@ on_both_stores! {
         identity.post(provider, &own, &to("newer@example.com")).await;
         identity.post(admin, &other, &to("new@example.com")).await;
         identity.post_refused(admin, &other, &to("newer@example.com"), 409, "conflict").await;
-        // Going back needs no code, and frees what waited.
+        // Going back to the verified address needs no code and frees the pending one.
         identity.post(provider, &own, &to("Provider@example.com")).await;
         let user = shown(&identity, provider.id).await;
         assert_eq!((&user["email"], &user["email-verified"]), (&json!("provider@example.com"), &json!(true)));
@@ -126,7 +126,7 @@ on_both_stores! {
         assert_eq!((&user["email"], &user["email-verified"]), (&json!("provider@example.com"), &json!(true)));
         let user = shown(&identity, verified).await;
         assert_eq!((&user["phone"], &user["phone-verified"]), (&json!("+12025550123"), &json!(true)));
-        // Sessions go on, and the address is free.
+        // Sessions go on, and the pending address is free again.
         identity.get(&identity.provider, &path(id)).await;
         identity.post(&identity.admin, &format!("{}change-email/", path(identity.admin.id)), &to("new@example.com")).await;
     }
@@ -153,7 +153,7 @@ on_both_stores! {
         assert!(ids(&identity.get(&identity.admin, "/v1/users/").await).contains(&id.to_string()));
         let verified = identity.get(&identity.admin, "/v1/users/?filter[email-verified]=true").await;
         assert!(!ids(&verified).contains(&id.to_string()));
-        // She signs in with what is verified.
+        // She signs in with the verified number.
         sign_in(&identity, "+12025550123").await;
         is_no_name(&identity, "ada@example.com").await;
     }
@@ -184,13 +184,13 @@ on_both_stores! {
         assert_eq!(home(id).await, None);
         membership::join(node, &system, &registrar_aggregates::granting::Granter::system(), UserId(id), acme, None).await.unwrap();
         assert_eq!(home(id).await, None);
-        // Another home that a creation names is not heard: the part decides.
+        // A home in the creation is ignored: the membership decides.
         let mut of_other = creation("ada@example.com", None);
         of_other.home = Some(registrar_aggregates::user::Home::of(other));
         let ada = of_other.id.0;
         membership::create(node, &system, of_other, Some(Part::Member(acme, None))).await.unwrap();
         assert_eq!(home(ada).await, Some(identity.acme));
-        // Events of the account are the home's.
+        // Events of the account belong to the home organization.
         let renamed = Amendment { first_name: Some("Augusta".into()), ..Amendment::default() };
         let done = accounts::amend(node, &system, UserId(ada), renamed, None).await.unwrap();
         assert_eq!(done.events[0].metadata.organization_id, Some(identity.acme.to_string()));
@@ -207,7 +207,7 @@ on_both_stores! {
         let kept = r#"{"sms":{"n":[100,0,100,0.1,9007199254740992]}}"#;
         assert!(answer.status == 200 && answer.text.contains(kept), "{answer:?}");
         assert!(identity.call(caller, "GET", &path(id)).send().await.text.contains(kept));
-        // As another node reads it from the journal.
+        // A second node folds the preferences from the journal.
         let node = database.open().await;
         let (_, state) = node.executor.state::<registrar_aggregates::user::User>(&id.to_string()).await.unwrap();
         let preferences = &state.profile().unwrap().preferences;

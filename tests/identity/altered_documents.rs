@@ -1,5 +1,5 @@
-//! Documents that somebody with the run of the database has changed: none of them decides about a right, whatever it says,
-//! and nothing is built upon it. What was left alone goes on.
+//! Documents altered in the database, past the journal: none of them decides about a right, and no event is folded upon
+//! one. Unaltered documents go on working.
 
 use crate::app::{Identity, PASSWORD, Person, refusal, register_admin, session_of, token};
 use crate::cloud_app::{Cloud, PLENTY};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 const LOGIN: &str = "/v1/login/";
 
-/// Table of a collection in the generation that is served.
+/// Table of a collection in the serving generation.
 async fn table(database: &Database, collection: &str) -> String {
     let generation = database.sql().await.number("SELECT generation FROM journal_head").await;
     format!("{collection}_g{generation}")
@@ -44,7 +44,7 @@ async fn set(database: &Database, collection: &str, id: &str, columns: &str) {
     assert_eq!(database.sql().await.run(&update).await.unwrap(), 1, "{update}");
 }
 
-/// Changes the body of a document and nothing else.
+/// Alters the body of a document and nothing else.
 async fn alter(database: &Database, collection: &str, id: &str, edit: impl FnOnce(&mut Value)) {
     let before = stored(database, collection, id).await;
     let mut after = before.clone();
@@ -53,7 +53,7 @@ async fn alter(database: &Database, collection: &str, id: &str, edit: impl FnOnc
     set(database, collection, id, &format!("body = '{}'", after.to_string().replace('\'', "''"))).await;
 }
 
-/// The same people on a server that has nothing in memory.
+/// The same people on a new server, whose cache is empty.
 async fn another_server(identity: Identity, database: &Database) -> Identity {
     let app = App::over(database.open().await, ApiSettings::default()).await;
     Identity { app, ..identity }
@@ -68,7 +68,7 @@ async fn attempt(identity: &Identity, body: &Value) -> Answer {
 }
 
 impl Identity {
-    /// Nothing that this person asks for is answered, and nothing comes of it.
+    /// Every request of this person is refused, and none stores an event.
     async fn decides_nothing_about(&self, person: &Person) {
         self.get_refused(person, &user(person), 500, "internal").await;
         self.patch_refused(
@@ -110,7 +110,7 @@ on_both_stores! {
         for person in [&identity.system, &identity.admin, &identity.participant, &identity.other_admin] {
             identity.works_for(person).await;
         }
-        // Made anew from history she is what she was.
+        // A rebuild from the journal restores the original rights.
         followers::rebuild(identity.node(), &|_, _| {}).await.unwrap();
         identity.works_for(&eve).await;
         identity.get_refused(&eve, &user(&identity.system), 404, "not-found").await;
@@ -125,12 +125,12 @@ on_both_stores! {
         }).await;
         let identity = another_server(identity, &database).await;
         let (before, altered) = (identity.head().await, stored(&database, "users", &id).await);
-        // The aggregate has nothing against it: what its event would be folded upon has.
+        // The aggregate accepts the command; folding its event over the altered document fails.
         let context = RequestContext::system();
         let refused = identity.node().executor.execute::<User>(&context, &id, UserCommand::EndSessions, None).await;
         assert!(matches!(refused, Err(ExecuteError::Journal(JournalError::Corrupt(_)))), "{refused:?}");
         assert_eq!((identity.head().await, stored(&database, "users", &id).await), (before, altered));
-        // Nobody else is kept from anything.
+        // Commands on other users go on.
         let other = identity.provider.id.to_string();
         identity.node().executor.execute::<User>(&context, &other, UserCommand::EndSessions, None).await.unwrap();
     }
@@ -239,7 +239,7 @@ on_both_stores! {
             register_admin(identity.node(), "intruder@example.com", "$argon2id$none").await,
         ];
         let admins = table(&database, "admins").await;
-        // Both columns are what the other's was, which no digest covers.
+        // Both columns exchange their values with the other row; no digest covers them.
         let moved = format!("UPDATE {admins} SET person_id = CASE person_id WHEN '{victim}' THEN '{intruder}' ELSE '{victim}' END \
              WHERE person_id IN ('{victim}', '{intruder}')");
         assert_eq!(database.sql().await.run(&moved).await.unwrap(), 2);
@@ -260,7 +260,7 @@ on_both_stores! {
         alter(&database, "api_keys", &id, |body| body["state"]["roles"] = of_an_admin["state"]["roles"].clone()).await;
         let app = App::over(database.open().await, ApiSettings { api_key_rate: PLENTY, ..ApiSettings::default() }).await;
         let cloud = Cloud { app, ..cloud };
-        // The stream says who it is, so that it is what it was.
+        // The roles of a caller are read from the stream, so the forged ones do not count.
         cloud.refused(cloud.call(&cloud.developer, "GET", &path), 403).await;
         let own = format!("{path}/{id}");
         cloud.refused(cloud.call(&cloud.admin, "GET", &own), 500).await;

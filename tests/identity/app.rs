@@ -1,4 +1,4 @@
-//! A server with organizations, people of every kind, and their tokens.
+//! A server with organizations, users of every kind, and their tokens.
 
 use crate::ecg_app::{Answer, App, Call};
 use crate::shapes;
@@ -18,22 +18,22 @@ use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId, U
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A server with two organizations: `Acme`, which is open, and `Other`, which is restricted; and somebody of every kind.
+/// A server with two organizations, `Acme`, which is open, and `Other`, which is restricted; and a user of every kind.
 pub struct Identity {
     pub app: App,
     pub acme: Uuid,
     pub other: Uuid,
-    /// Administers the system; a user.
+    /// A user with the admin role of the system.
     pub system: Person,
     /// A service account.
     pub service: Person,
-    /// Administers Acme.
+    /// Admin of Acme.
     pub admin: Person,
-    /// Works for Acme.
+    /// Provider in Acme.
     pub provider: Person,
-    /// Takes part in Acme.
+    /// Participant in Acme.
     pub participant: Person,
-    /// Administers Other.
+    /// Admin of Other.
     pub other_admin: Person,
 }
 
@@ -42,12 +42,12 @@ pub struct Identity {
 pub struct Person {
     pub id: Uuid,
     pub email: String,
-    /// The primary individual, of participants.
+    /// The primary individual; participants only.
     pub individual: Option<Uuid>,
     pub token: String,
 }
 
-/// What every user of these tests signs in with. Its hash is cheap, so that tests need not wait for it.
+/// Password of every user of these tests. Its hash is cheap, so that tests are fast.
 pub const PASSWORD: &str = "correct horse battery staple";
 
 impl Identity {
@@ -73,23 +73,23 @@ impl Identity {
         &self.app.state.node
     }
 
-    /// One more user; `name@example.com`.
+    /// Creates a user with the address `name@example.com`.
     pub async fn person(&self, name: &str, organization: Uuid, role: Option<Role>) -> Person {
         let part = Part::Member(OrganizationId(organization), role);
         person(&self.app, &format!("{name}@example.com"), Some(part)).await
     }
 
-    /// One more user, of whichever kind.
+    /// Creates a user with any kind of membership.
     pub async fn person_as(&self, email: &str, part: Option<Part>) -> Person {
         person(&self.app, email, part).await
     }
 
-    /// One more organization.
+    /// Creates an organization.
     pub async fn organization(&self, name: &str, authorization: Authorization) -> Uuid {
         organize(self.node(), name, authorization).await
     }
 
-    /// One more individual that an organization owns.
+    /// Creates an individual that an organization owns.
     pub async fn individual(&self, organization: Uuid) -> Uuid {
         let id = Uuid::now_v7();
         let owner = Owner::Organization(OrganizationId(organization));
@@ -102,7 +102,7 @@ impl Identity {
         self.app.call(method, path).token(Some(&caller.token))
     }
 
-    /// The body of a read that goes well.
+    /// Sends a read that must succeed; answers the body.
     pub async fn get(&self, caller: &Person, path: &str) -> Value {
         let answer = self.call(caller, "GET", path).send().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -110,7 +110,7 @@ impl Identity {
         answer.json()
     }
 
-    /// The body of a command that goes well.
+    /// Sends a command that must succeed; answers the body.
     pub async fn post(&self, caller: &Person, path: &str, body: &Value) -> Value {
         let answer = self.call(caller, "POST", path).json(body).send().await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -118,7 +118,7 @@ impl Identity {
         answer.json()
     }
 
-    /// The body of a partial change that goes well.
+    /// Sends a partial change that must succeed; answers the body.
     pub async fn patch(&self, caller: &Person, path: &str, body: &Value) -> Value {
         let answer = self.call(caller, "PATCH", path).json(body).send().await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -130,7 +130,7 @@ impl Identity {
         self.app.head().await
     }
 
-    /// Sends a request that must be refused and must leave no trace; the first error of the answer.
+    /// Sends a request that must be refused and must store nothing; answers the first error.
     pub async fn refused(&self, call: Call<'_>, status: u16, code: &str) -> Value {
         let before = self.head().await;
         let error = refusal(&call.send().await, status, code);
@@ -138,30 +138,30 @@ impl Identity {
         error
     }
 
-    /// A read that must be refused.
+    /// Sends a read that must be refused.
     pub async fn get_refused(&self, caller: &Person, path: &str, status: u16, code: &str) -> Value {
         self.refused(self.call(caller, "GET", path), status, code).await
     }
 
-    /// A list in which nothing is found, since what it is narrowed by is unknown or not seen.
+    /// Requests a list that must be empty, since its filter is unknown or names something that the caller does not see.
     pub async fn find_nothing(&self, caller: &Person, path: &str) -> Value {
         let page = self.get(caller, path).await;
         assert_eq!(page["data"], serde_json::json!([]), "{path}");
         page
     }
 
-    /// A command that must be refused.
+    /// Sends a command that must be refused.
     pub async fn post_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
         self.refused(self.call(caller, "POST", path).json(body), status, code).await
     }
 
-    /// A partial change that must be refused.
+    /// Sends a partial change that must be refused.
     pub async fn patch_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
         self.refused(self.call(caller, "PATCH", path).json(body), status, code).await
     }
 }
 
-/// The first error of an answer, after a look at its shape.
+/// The first error of an answer whose shape is checked.
 #[track_caller]
 pub fn refusal(answer: &Answer, status: u16, code: &str) -> Value {
     assert_eq!(answer.status.as_u16(), status, "{answer:?}");
@@ -176,7 +176,7 @@ pub fn refusal(answer: &Answer, status: u16, code: &str) -> Value {
     errors[0].clone()
 }
 
-/// Identifiers of the rows of a list, in their order.
+/// Identifiers of the rows of a list, in order.
 pub fn ids(list: &Value) -> Vec<String> {
     let rows = list["data"].as_array().unwrap_or_else(|| panic!("no list: {list}"));
     rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
@@ -191,7 +191,7 @@ pub async fn organize(node: &Node, name: &str, authorization: Authorization) -> 
     id.0
 }
 
-/// A creation with nothing but an e-mail address.
+/// A creation with an e-mail address and nothing else.
 pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
     let (first, _) = email.split_once('@').unwrap();
     Creation {
@@ -224,7 +224,7 @@ async fn person(app: &App, email: &str, part: Option<Part>) -> Person {
     Person { id: id.0, email: email.into(), individual, token: token(app, id.0).await }
 }
 
-/// A token of one more session of a user.
+/// A token of a new session of a user.
 pub async fn token(app: &App, user: Uuid) -> String {
     let node = &app.state.node;
     let user = user_by_id(node, UserId(user)).await.unwrap().unwrap();
@@ -241,7 +241,7 @@ pub fn session_of(token: &str) -> String {
     serde_json::from_slice::<Value>(&claims).unwrap()["sid"].as_str().unwrap().to_owned()
 }
 
-/// Registers an admin with an account who holds everything; the person behind it.
+/// Registers an admin with an account and every permission; answers the id of the person.
 pub async fn register_admin(node: &Node, email: &str, password_hash: &str) -> Uuid {
     use registrar_aggregates::admin::{Admin, AdminCommand, Granter};
     let id = Uuid::now_v7();

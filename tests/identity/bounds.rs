@@ -1,4 +1,4 @@
-//! What a request costs before its caller is recognised, and how often one may ask.
+//! Limits on requests before the caller is authenticated, and rate limits.
 
 use crate::app::{Identity, refusal};
 use crate::on_both_stores;
@@ -67,7 +67,7 @@ on_both_stores! {
         };
         refusal(&from("192.0.2.1").await, 429, "rate-limited");
         refusal(&from("198.51.100.1").await, 401, "bad-credentials");
-        // A caller that is recognised is no stranger, wherever it comes from.
+        // An authenticated caller does not count as a stranger, whatever its network.
         let known = identity.call(&identity.admin, "GET", "/v1/organizations/").peer("192.0.2.1:4711").send().await;
         assert_eq!(known.status, 200);
     }

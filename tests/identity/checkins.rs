@@ -1,4 +1,4 @@
-//! Check-ins of devices, and what users did.
+//! Check-ins of devices, and activities of users.
 
 use crate::app::{Identity, Person, ids, token};
 use crate::on_both_stores;
@@ -60,7 +60,7 @@ on_both_stores! {
         assert_eq!(page["meta"], json!({ "page[limit]": 1, "page[offset]": 1, "page[total]": 3 }));
         let page = it.get(&it.provider, &format!("{CHECKINS}?{of}&page[limit]=2")).await;
         assert_eq!((ids(&page).len(), &page["meta"]["page[total]"]), (2, &json!(5)));
-        // Nobody is behind one that an organization owns.
+        // An individual that an organization owns has no user.
         let owned = it.individual(it.acme).await;
         assert!(it.checkins(&it.provider, &format!("individual-id={owned}")).await.is_empty());
         assert!(it.checkins(&it.provider, &format!("individual-id={owned}&summary=true")).await.is_empty());
@@ -110,7 +110,7 @@ on_both_stores! {
         let page = it.get(&it.service, &second).await;
         assert_eq!(page["data"], json!([shown]));
 
-        // Of a window, by the comparators that there are.
+        // A time window, with each comparison operator.
         let user = user_by_id(it.node(), UserId(it.provider.id)).await.unwrap().unwrap();
         let at = user.last_login_at.unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         let compare = async |signs: &[&str]| {

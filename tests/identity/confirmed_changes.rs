@@ -1,4 +1,4 @@
-//! Changes that ask for the password once more, where the setting wants it.
+//! Changes that require the password again, where the setting says so.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -20,7 +20,7 @@ async fn signed_in(identity: &Identity, id: Uuid) -> (Person, String) {
     (Person { id, email: "ada@example.com".into(), individual: None, token }, session)
 }
 
-/// The ways to change how one signs in, each with the path of the password in what is sent.
+/// The changes of sign-in data, each with the pointer of the password in the request body.
 fn changes(id: Uuid) -> [(&'static str, String, Value, &'static str); 4] {
     let patch = |attributes: Value| json!({ "data": { "type": "users", "id": id, "attributes": attributes } });
     let own = format!("/v1/users/{id}/");
@@ -54,7 +54,7 @@ on_both_stores! {
             let right = identity.call(&ada, method, &path).json(&with(&body, pointer, PASSWORD)).send().await;
             assert!(right.status.is_success(), "{right:?}");
         }
-        // What does not touch that is not asked about, nor is an admin of the home who acts on the account.
+        // Other changes need no password, nor does an admin of the home organization who changes the account.
         let names = json!({ "data": { "type": "users", "id": id, "attributes": { "last-name": "King" } } });
         let path = format!("/v1/users/{id}/");
         assert_eq!(identity.call(&ada, "PATCH", &path).json(&names).send().await.status, 200);
@@ -76,7 +76,7 @@ on_both_stores! {
         identity.post(&ada, &end(&first), &json!({ "password": PASSWORD })).await;
         identity.post(&ada, all, &json!({ "password": PASSWORD, "keep-current": true })).await;
         assert_eq!(identity.get(&ada, "/v1/sessions/").await["data"].as_array().unwrap().len(), 1);
-        // Signing out asks for nothing.
+        // Signing out needs no password.
         identity.post(&ada, &end(&second), &json!({})).await;
         let over = identity.call(&ada, "GET", "/v1/organizations/").send().await;
         refusal(&over, 401, "unauthenticated");

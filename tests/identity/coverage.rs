@@ -1,11 +1,11 @@
-//! Every operation of the groups that are offered has a test, and every route is one of them.
+//! Every operation of the offered groups has a test, and every route belongs to one of them.
 
 use registrar::api::identity::routes::ROUTES;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Groups of operations that are offered as a whole.
+/// Operation groups that are offered completely.
 const OFFERED: [&str; 14] = [
     "users",
     "sessions",
@@ -23,13 +23,13 @@ const OFFERED: [&str; 14] = [
     "user-checkins",
 ];
 
-/// Operations of other groups that are offered already: what others are of no use without.
+/// Offered operations of other groups, which the offered groups depend on.
 const BESIDES: [&str; 5] = ["logout", "get-task", "list-sessions", "end-session", "end-all-sessions"];
 
-/// Operations of these groups that come later: both need a place for files, which there is not yet.
+/// Operations of these groups that are not offered yet: both need file storage.
 const LATER: [&str; 2] = ["create-organization-logo-upload", "process-organization-logo"];
 
-/// Each operation with a test in which it goes well.
+/// Each operation with a test in which it succeeds.
 const TESTS: &[(&str, &str)] = &[
     ("add-feature-users", "features::users_are_given_a_feature_all_or_none"),
     ("add-group-individuals", "group_people::individuals_come_and_leave_and_are_unassigned_in_between"),
@@ -139,7 +139,8 @@ fn every_test_that_is_named_exists() {
     assert!(!exists("users::lists_show_whom_one_may") && !exists("nothing::lists_show_whom_one_may_see"));
 }
 
-/// Whether there is a test of this module and name, both as `cargo nextest` prints them without the store.
+/// Whether a test with this module and name exists. Both are as `cargo nextest` prints them, without the suffix of the
+/// store.
 fn exists(test: &str) -> bool {
     let Some((module, name)) = test.rsplit_once("::") else { return false };
     let module = module.replace("::", "/");

@@ -1,5 +1,4 @@
-//! Organizations that are retired take no additions and show nothing to those who were there; those that were deleted are
-//! unknown to everybody.
+//! Retired organizations take no additions and are hidden from their members; deleted ones are unknown to every caller.
 
 use crate::app::{Identity, Person, ids};
 use crate::groups::{V1, V2, path};
@@ -21,12 +20,12 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-/// An organization with people of every kind in a group, some of whom are somewhere else too.
+/// An organization with people of every kind in a group, some of whom belong to another organization too.
 struct Clinic {
     id: OrganizationId,
     group: GroupId,
     admin: Person,
-    /// Provider here, whose default organization it is, and later in Acme.
+    /// Provider in the clinic, which is the default organization; joins Acme later.
     provider: Person,
     patient: Person,
     owned: IndividualId,
@@ -74,7 +73,7 @@ impl Identity {
         self.access().holder(UserId(of.id)).await.unwrap()
     }
 
-    /// Everything that would add to the clinic, each with its name.
+    /// Every act that would add to the clinic, each with its name.
     async fn additions(&self, clinic: &Clinic) -> Vec<(&'static str, Done)> {
         let (node, context, granter) = (self.node(), &RequestContext::system(), &Granter::system());
         let (stranger, provider) = (UserId(self.other_admin.id), UserId(clinic.provider.id));
@@ -132,7 +131,7 @@ on_both_stores! {
         let body = json!({"data": {"type": "organizations", "attributes": {"user-id": it.provider.id}}});
         let error = it.post_refused(&it.system, &add, &body, 409, "conflict").await;
         assert_eq!(error["detail"], "the organization is retired");
-        // Roles that were given may still be taken away.
+        // Roles given earlier can still be revoked.
         let (context, admin) = (RequestContext::system(), UserId(clinic.provider.id));
         membership::revoke(it.node(), &context, admin, clinic.id, Role::Provider).await.unwrap();
         membership::leave(it.node(), &context, admin, clinic.id).await.unwrap();
@@ -151,7 +150,7 @@ on_both_stores! {
             }
         }
         assert!(it.access().allows_all(&it.holder(&it.system).await, &clinic.queries()).await.unwrap());
-        // People keep what is their own, and the places of individuals stay.
+        // People keep access to their own individuals, and individuals keep their places in groups.
         let own = AccessQuery { resource: Resource::Individual(None), operation: Operation::Read };
         let part = Part { limit: 10, offset: 0 };
         let listed = it.access().list(&it.holder(&clinic.patient).await, &own, &[], None, part).await.unwrap().unwrap();
@@ -160,7 +159,7 @@ on_both_stores! {
         assert_eq!(accessors.items, [it.system.id.to_string()]);
         let shown = it.shown(&it.system, &clinic.group.to_string()).await;
         assert_eq!(shown["individuals-count"], 1);
-        // The person is shown with the membership, and acts without it.
+        // The user document keeps the membership, but it confers no rights.
         let shown = find_user(&it.node().documents, &clinic.admin.id.to_string()).await.unwrap().unwrap();
         assert!(shown.memberships.contains_key(&clinic.id));
         assert!(!it.holder(&clinic.admin).await.is_member(clinic.id));
@@ -185,7 +184,7 @@ on_both_stores! {
                 assert!(!it.access().allows(&it.holder(caller).await, query).await.unwrap(), "{query:?}");
             }
         }
-        // The patient is a person who goes on.
+        // The patient as a person continues to exist.
         assert!(it.access().allows(&it.holder(&it.system).await, &clinic.queries()[3]).await.unwrap());
         for version in [V1, V2] {
             it.get_refused(&it.system, &format!("{version}{group}/"), 404, "not-found").await;
@@ -218,7 +217,7 @@ on_both_stores! {
         let alone = find_user(&it.node().documents, &clinic.admin.id.to_string()).await.unwrap().unwrap();
         assert_eq!((alone.memberships.len(), alone.default_organization), (0, None));
         assert_eq!(alone.home(), None);
-        // Its last admin is not needed any more.
+        // The rule that an organization keeps an admin no longer applies.
         let by = UserId(it.system.id);
         membership::disable(it.node(), &RequestContext::system(), UserId(clinic.admin.id), by).await.unwrap();
         membership::archive(it.node(), &RequestContext::system(), UserId(clinic.admin.id)).await.unwrap();
@@ -237,7 +236,7 @@ on_both_stores! {
                 let (context, granter, user) = (RequestContext::system(), Granter::system(), UserId(it.provider.id));
                 let join_it = membership::join(it.node(), &context, &granter, user, id, Some(Role::Provider));
                 let (done, ()) = join(join_it, it.change(id, command())).await;
-                // In the order of the journal the addition comes first, or not at all.
+                // In the journal the addition comes before the end of the organization, or is absent.
                 let stored = it.node().journal.read(0, usize::MAX).await.unwrap();
                 let events = registrar::journal::codec::decode(&it.node().vault, &stored).await.unwrap();
                 let place = |name: &str, stream: &str| events.iter().rposition(|event| {

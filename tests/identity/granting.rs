@@ -1,5 +1,5 @@
-//! Grants are of what is held, and to others; people from elsewhere take part only with consent; members leave by
-//! themselves.
+//! Callers grant what they hold, and to others; people from other organizations become participants only with consent;
+//! members can leave by themselves.
 
 use crate::app::{Identity, Person};
 use crate::on_both_stores;
@@ -17,7 +17,7 @@ impl Identity {
         registrar::access::Access::new(self.node().documents.clone()).holder(UserId(of.id)).await.unwrap().granter()
     }
 
-    /// The refusal of a process that must store nothing.
+    /// The refusal of a process; asserts that nothing was stored.
     async fn not_granted(&self, done: Done, before: u64) -> GrantError {
         assert_eq!(self.head().await, before);
         match done.unwrap_err() {
@@ -68,7 +68,7 @@ on_both_stores! {
     async fn people_from_elsewhere_take_part_with_consent_or_by_the_system(database) {
         let it = Identity::open(&database).await;
         let (admin, system) = (it.granter(&it.admin).await, it.granter(&it.system).await);
-        // They may come to work without.
+        // They may become providers without consent.
         it.joins(&admin, &it.other_admin, it.acme, Some(Role::Provider)).await.unwrap();
         let before = it.head().await;
         let done = it.joins(&admin, &it.other_admin, it.acme, Some(Role::Member)).await;
@@ -76,7 +76,7 @@ on_both_stores! {
         it.joins(&admin.with_consent(), &it.other_admin, it.acme, Some(Role::Member)).await.unwrap();
         let elsewhere = it.person("elsewhere", it.other, Some(Role::Member)).await;
         it.joins(&system, &elsewhere, it.acme, Some(Role::Member)).await.unwrap();
-        // At home no consent is needed.
+        // In the home organization no consent is needed.
         let acme_admin = it.granter(&it.admin).await;
         it.joins(&acme_admin, &it.provider, it.acme, Some(Role::Member)).await.unwrap();
     }
@@ -110,7 +110,7 @@ on_both_stores! {
         it.post_refused(&lesser, &path(&it.system, "change-email/"), &email, 403, "forbidden").await;
         it.post_refused(&lesser, &path(&it.system, "disable/"), &json!({}), 403, "forbidden").await;
         it.patch_refused(&lesser, &path(&it.system, ""), &body(&it.system), 403, "forbidden").await;
-        // Of others it may, and somebody who holds everything may.
+        // The lesser admin may do it to other users, and a holder of every permission may do it to anyone.
         it.patch(&lesser, &path(&it.provider, ""), &body(&it.provider)).await;
         let whole = Person { token: it.app.token.clone(), ..it.system.clone() };
         it.patch(&whole, &path(&it.system, ""), &body(&it.system)).await;
@@ -120,7 +120,7 @@ on_both_stores! {
         let it = Identity::open(&database).await;
         let leave = format!("/v1/organizations/{}/remove-user/", it.acme);
         let own = |user: &Person| json!({"data": {"type": "organizations", "attributes": {"user-id": user.id}}});
-        // Others are removed by admins, and the last admin stays.
+        // Other members are removed by admins, and the last admin stays.
         it.post_refused(&it.provider, &leave, &own(&it.participant), 403, "forbidden").await;
         it.post_refused(&it.admin, &leave, &own(&it.admin), 409, "conflict").await;
         let both = it.person_as("both@example.com", Some(Part::Member(OrganizationId(it.other), None))).await;

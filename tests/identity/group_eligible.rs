@@ -1,4 +1,4 @@
-//! Who could come to a group.
+//! People eligible for a group.
 
 use crate::app::{Identity, Person};
 use crate::ecg_app::NOBODY;
@@ -41,7 +41,7 @@ on_both_stores! {
         identity.shut_out(&gone).await;
         let ward = identity.new_node("Ward 7", &json!({"leader-ids": [provider.id], "individual-ids": [owned]})).await;
         identity.staffed(&ward, "add-members", &json!({"user-ids": [admin.id]})).await;
-        // Users come to groups to work there, which participants do not.
+        // Users join groups to work there, so participants are not eligible as users.
         assert_eq!(identity.eligible(admin, &ward, "").await, of(&[admin, colleague]));
         assert_eq!(identity.eligible(admin, &ward, "member-type=leader").await, of(&[admin, colleague]));
         assert_eq!(identity.eligible(admin, &ward, "member-type=member").await, of(&[provider, colleague]));

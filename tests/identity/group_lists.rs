@@ -1,4 +1,4 @@
-//! Lists of groups: what narrows them, and who sees what of them.
+//! Lists of groups: filters, and visibility.
 
 use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 impl Identity {
-    /// Hangs a group of Acme under a division, or at the top.
+    /// Moves a group of Acme under a division, or to the top.
     pub async fn hang_group(&self, group: &str, under: Option<&str>) {
         let id = |text: &str| GroupId(text.parse().unwrap());
         let group = GroupRef { organization: OrganizationId(self.acme), id: id(group) };
@@ -35,7 +35,7 @@ impl Identity {
     }
 }
 
-/// A comparison as it stands in a query.
+/// A comparison, percent-encoded for a query.
 fn encoded(comparison: &str) -> String {
     comparison.replace(' ', "+").replace('<', "%3C").replace('>', "%3E")
 }
@@ -116,7 +116,7 @@ on_both_stores! {
         assert_eq!(times(">2020-01-01 00:00:00").await, both);
         assert_eq!(times("<2020-01-01 00:00:00").await, [""; 0]);
         assert_eq!(times(">=2020-01-01 00:00:00&filter[cmp-last-modified-time]=<2120-01-01T00:00:00Z").await, both);
-        // Milliseconds count, though they are not shown.
+        // Milliseconds count, though the response omits them.
         let exact = async |id: &str| {
             let found = identity.node().documents.find::<GroupDocument>(id).await.unwrap().value.unwrap();
             time_key(found.updated_at)
@@ -142,7 +142,7 @@ on_both_stores! {
         identity.hang_group(&ward, Some(&north)).await;
         let unassigned = format!("type=all_participants&type=unassigned&filter[individual-id]={own}");
         for (query, expected) in [
-            // Those that are led through a division are not the leader's own.
+            // Groups led through a division do not count as the leader's own.
             (format!("filter[leader-id]={}", identity.provider.id), &[&north, &empty][..]),
             (format!("filter[leader-id]={}", admin.id), &[&empty]),
             (format!("filter[leader-id]={}", identity.other_admin.id), &[]),
@@ -186,7 +186,7 @@ on_both_stores! {
         let works = json!({"user-ids": [leader.id]});
         identity.post(&admin, &format!("{V1}{ward}/add-members/"), &works).await;
         assert_eq!(identity.groups_listed(&leader, "").await, std::slice::from_ref(&ward));
-        // The division is not seen, so it narrows to nothing, as one that is not there.
+        // The leader does not see the division, so the filter yields nothing, as for an unknown one.
         assert_eq!(identity.groups_listed(&leader, &format!("filter[parent-group-id]={north}")).await, [""; 0]);
         identity.post(&admin, &format!("{V1}{ward}/remove-members/"), &works).await;
         identity.post(&admin, &format!("{V1}{north}/add-leaders/"), &works).await;

@@ -1,4 +1,4 @@
-//! The log of who came to groups and who left, and who could come.
+//! The log of people who joined and left groups, and its visibility.
 
 use crate::app::{Identity, Person};
 use crate::ecg_app::NOBODY;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 const LOGS: &str = "/v1/individual-group-logs/";
 
-/// What a page of the log says: event, subject, who, by whom.
+/// The rows of a page of the log: event, subject, individual or user, actor.
 fn told(list: &Value) -> Vec<(String, String, Value, Value)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rows = list["data"].as_array().unwrap().iter().map(|row| &row["attributes"]);
@@ -111,7 +111,7 @@ on_both_stores! {
             assert_eq!(told(&identity.log(caller, &format!("{group}&{organization}&{of_individual}")).await).len(), 1);
         }
         assert_eq!(told(&identity.log(&admin, &of_individual).await).len(), 5);
-        // Of an individual a leader is told what happened in their own groups.
+        // For an individual, a leader sees the events of the groups that they lead.
         assert_eq!(told(&identity.log(&leader, &of_individual).await).len(), 1);
         assert_eq!(told(&identity.log(&leader, &format!("{of_individual}&{organization}")).await).len(), 1);
         identity.log_forbidden(&leader, &organization).await;

@@ -1,4 +1,4 @@
-//! Individuals, leaders and members of groups: how they come and leave, and the lists of them.
+//! Individuals, leaders and members of groups: joining, leaving, and their lists.
 
 use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
@@ -11,18 +11,18 @@ use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// Individuals that are recorded at the same time, so that they share commits.
+/// Individuals recorded concurrently, so that they share commits.
 const RECORDED_AT_ONCE: usize = 50;
 const NOT_ELIGIBLE: &str = "names no enabled provider or admin of the organization";
 
 impl Identity {
-    /// Has people come to a group of Acme, or leave it.
+    /// Adds people to a group of Acme, or removes them.
     pub async fn staffed(&self, group: &str, act: &str, body: &Value) -> Value {
         let shown = self.post(&self.admin, &act_path(group, act), body).await;
         shown["data"]["attributes"].clone()
     }
 
-    /// Individuals that the list of a group shows.
+    /// Individuals in the list of a group.
     async fn inside_group(&self, group: &str) -> Vec<String> {
         let list =
             self.get(&self.admin, &format!("/v1/individual-group-individuals/?individual-group-id={group}")).await;
@@ -75,7 +75,7 @@ on_both_stores! {
         let before = identity.head().await;
         let body = json!({"individual-ids": [own], "remove-from-group": from});
         identity.staffed(&to, "add-individuals", &body).await;
-        // Joined and removed, and never unassigned.
+        // Two events, joined and removed; the individual is never unassigned.
         assert_eq!(identity.head().await, before + 2);
         assert_eq!((identity.inside_group(&from).await, identity.inside_group(&to).await), (vec![], texts(&[own])));
         let head = identity.head().await;
@@ -145,7 +145,8 @@ on_both_stores! {
         }
         let works = json!({"user-ids": [leader.id]});
         identity.post(&admin, &act_path(&other, "add-members"), &works).await;
-        // Who works with an individual may have it in their own group, and may not take it out of the other one.
+        // A leader may add an individual whom they see as a member of another group, but may not remove it from that
+        // group.
         let body = json!({"individual-ids": [known], "remove-from-group": other});
         let error = identity.post_refused(&leader, &add, &body, 400, "validation-error").await;
         assert_eq!(error["source"]["pointer"], "/remove-from-group");

@@ -1,4 +1,4 @@
-//! Groups: creating, reading and changing them.
+//! Groups: creation, reads and changes.
 
 use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
@@ -20,14 +20,14 @@ pub fn system_group(group: SystemGroup, organization: Uuid) -> String {
     group.id(OrganizationId(organization)).to_string()
 }
 
-/// The least that a group is created with.
+/// A creation with the required attributes only.
 pub fn new_group(organization: Uuid, name: &str) -> Value {
     json!({"data": {"type": "individual-groups", "attributes": {
         "name": name, "organization-id": organization, "type": "regular",
     }}})
 }
 
-/// The same with further attributes.
+/// A creation with further attributes.
 pub fn new_group_with(organization: Uuid, name: &str, more: &Value) -> Value {
     let mut body = new_group(organization, name);
     let attributes = body["data"]["attributes"].as_object_mut().unwrap();
@@ -45,7 +45,7 @@ pub fn path(id: &str) -> String {
 }
 
 impl Identity {
-    /// A new group of Acme; its identifier.
+    /// Creates a group of Acme; answers its identifier.
     pub async fn ward(&self, name: &str) -> String {
         self.new_node(name, &json!({})).await
     }
@@ -59,7 +59,7 @@ impl Identity {
         created["data"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// Attributes of a group, with its people.
+    /// Attributes of a group, including its people.
     pub async fn shown(&self, caller: &Person, group: &str) -> Value {
         let path = format!("{V1}{group}/?with-individuals=true&with-members=true");
         self.get(caller, &path).await["data"]["attributes"].clone()
@@ -129,7 +129,7 @@ on_both_stores! {
         let refused = async |body: &Value, status, code| {
             identity.post_refused(&identity.admin, V1, body, status, code).await
         };
-        // One that is not there and one that is not seen are told alike.
+        // Unknown and invisible individuals get the same answer.
         let of_others = identity.individual(identity.other).await;
         for individual in [of_others.to_string(), NOBODY.to_owned()] {
             let own = identity.participant.individual.unwrap();
@@ -271,7 +271,7 @@ on_both_stores! {
         let replaced = identity.patch(&first, &path(&id), &body).await;
         let attributes = &replaced["data"]["attributes"];
         assert_eq!([&attributes["tags"], &attributes["leader-ids"]], [&json!([]), &json!([second.id])]);
-        // Whoever gave the group away has no part in it any more.
+        // The former leader, who replaced themselves, has no rights in the group any more.
         assert_eq!(attributes["self-can-write"], false);
         identity.patch_refused(&first, &path(&id), &body, 403, "forbidden").await;
         let log = identity.get(&second, &format!("/v1/individual-group-logs/?individual-group-id={id}")).await;

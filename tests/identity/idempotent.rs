@@ -1,5 +1,5 @@
-//! `Idempotency-Key` on every write of every dialect: the same request again is answered as the first time and changes
-//! nothing, also when nobody was left to hear the first answer. The requests are those of the matrix.
+//! `Idempotency-Key` on every write of every dialect: a repeated request gets the first answer and changes nothing,
+//! even if the first answer never reached the caller. The requests are those of the matrix.
 
 use crate::matrix::operations::{self, Operation};
 use crate::matrix::table::{self, Line};
@@ -13,13 +13,13 @@ use std::task::Poll;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Senders of a write: the first of them who may.
+/// Candidate senders of a write; the first permitted one is used.
 const SENDERS: [&str; 8] =
     ["anonymous", "system", "admin", "key-admin", "service", "leader", "participant", "stranger"];
-/// Writes that end their session: the second time, the caller is unknown.
+/// Writes that end their own session: the repeated request is unauthenticated.
 const LAST_OF_ITS_SESSION: [&str; 2] = ["logout", "remove-organization-user:oneself"];
 
-/// A write that somebody may send, and how they identify.
+/// A write with a permitted sender and their authorization.
 struct Write {
     variant: String,
     operation: Operation,
@@ -27,12 +27,12 @@ struct Write {
 }
 
 impl Write {
-    /// Every request of the matrix that changes something, or could, by somebody who may.
+    /// Every request of the matrix that changes state or could, sent by a permitted caller.
     fn all() -> Vec<Write> {
         let operations = operations::all();
         let write = |line: Line| {
             let operation = operations.iter().find(|operation| operation.name == line.operation())?.clone();
-            // A write about one person is sent by that person, whoever else may.
+            // A write about one person is sent by that person, even if others are permitted.
             let owned = ["enable-totp-configuration", "change-user-password:oneself"].contains(&line.variant.as_str());
             let allowed = SENDERS.into_iter().find(|sender| (200..300).contains(&line.status(sender)));
             let sender = allowed.or(owned.then_some("system"))?;
@@ -49,7 +49,7 @@ impl Write {
         Request { authorization, ..request }
     }
 
-    /// Problems of the answers to a request that is sent twice, and then once more with another body.
+    /// Violations when a request is sent twice, and then once more with another body.
     async fn problems(&self, world: &World) -> Vec<String> {
         let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
         let first = self.send(world, world.routes(), &sent, &key).await;
@@ -80,7 +80,7 @@ impl Write {
             let head = world.head().await;
             let answer = self.send(world, world.routes(), &other, &key).await;
             if self.operation.public {
-                // A key of nobody in particular stands for one body: another one is another request.
+                // Without a caller the key belongs to one body: another body is another request.
                 if answer.status == 422 || answer.status >= 500 || answer.replayed {
                     problems.push(format!("another body: {}", told(&answer)));
                 }
@@ -95,15 +95,15 @@ impl Write {
         problems
     }
 
-    /// Problems of the answer to a request that comes a second time, by way of another node, after the first was let
-    /// go of as soon as its events were committed. Nothing if it commits nothing.
+    /// Violations when a request is repeated on another node, after the first was dropped as soon as its events were
+    /// committed. Empty if it commits nothing.
     async fn problems_after_a_crash(&self, world: &World, other_node: &Router) -> Vec<String> {
         let (key, sent) = (Uuid::new_v4().to_string(), self.request(world).await);
         let before = world.head().await;
         {
             let mut first = pin!(self.send(world, world.routes(), &sent, &key));
-            // Between two looks at the head nobody drives the request, so that it gets no further than its commit. No event
-            // tells of the head here, so it is looked at again until it moves.
+            // The request future is not polled between two reads of the head, so that it gets no further than its
+            // commit. No notification of the head is available here, so the loop reads it until it moves.
             while world.head().await == before {
                 if let Poll::Ready(answer) = poll!(&mut first) {
                     let told = format!("the first time: {}", told(&answer));

@@ -1,4 +1,4 @@
-//! Individuals: recorded once, seen by whom the access engine lets see them.
+//! Individuals: recorded once, visible according to the access engine.
 
 use crate::app::Identity;
 use crate::on_both_stores;

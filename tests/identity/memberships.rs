@@ -1,4 +1,4 @@
-//! Who belongs where: three ways to say it, one fact.
+//! Memberships and roles: three resources for one fact.
 
 use crate::app::Identity;
 use crate::on_both_stores;
@@ -26,7 +26,7 @@ on_both_stores! {
         let stranger = identity.person_as("stranger@example.com", None).await;
         let (acme, admin) = (identity.acme, &identity.admin);
         let add = format!("/v1/organizations/{acme}/add-user/");
-        // Somebody whom one cannot see is added by address.
+        // A user whom the caller cannot see is added by address.
         identity.post_refused(admin, &add, &document("organizations", json!({ "user-id": stranger.id })), 400, "validation-error").await;
         let by_address = document("organizations", json!({ "email": "Stranger@example.com", "role-id": role(acme, Role::Provider) }));
         assert_eq!(identity.post(admin, &add, &by_address).await, json!(null));
@@ -41,13 +41,13 @@ on_both_stores! {
         let by_id = json!({ "user-id": stranger.id });
         identity.post(admin, &format!("/v1/roles/{}/remove-user/", role(acme, Role::Provider)), &document("roles", by_id.clone())).await;
         let given = document("role-users", json!({ "user-id": stranger.id, "role-id": role(acme, Role::Member) }));
-        // A role that opens records is no admin's to give to people from elsewhere.
+        // Admins may not give the participant role, which opens records, to people from other organizations.
         identity.post_refused(admin, ASSIGNMENTS, &given, 403, "forbidden").await;
         let row = identity.post(&identity.system, ASSIGNMENTS, &given).await;
         let head = identity.head().await;
         assert_eq!(identity.post(&identity.system, ASSIGNMENTS, &given).await, row);
         assert_eq!(identity.head().await, head);
-        // Who takes part has an individual of their own.
+        // A participant has an individual.
         let user = identity.get(admin, &format!("/v1/users/{}/", stranger.id)).await;
         assert!(user["data"]["attributes"]["primary-individual-id"].is_string());
 
@@ -90,7 +90,7 @@ on_both_stores! {
         let system = format!("/v1/roles/{}/remove-user/", SystemRole::Admin.id());
         let last = document("roles", json!({ "user-id": identity.system.id }));
         identity.post_refused(&identity.system, &system, &last, 409, "conflict").await;
-        // Of two who go at once one stays.
+        // Of two admins removed at once, one stays.
         let second = identity.person("second", acme, Some(Role::Admin)).await;
         let both = [admin.id, second.id].map(|id| document("roles", json!({ "user-id": id })));
         let calls = both.iter().map(|body| identity.call(&identity.system, "POST", &revoke).json(body).send());
@@ -135,7 +135,7 @@ on_both_stores! {
         for attributes in [json!({ "user-id": identity.other_admin.id }), json!({ "email": "nobody@example.com" }), json!({ "email": identity.other_admin.email })] {
             identity.post_refused(&identity.admin, &remove, &document("organizations", attributes), 404, "not-found").await;
         }
-        // Nobody gives what is not theirs to give.
+        // Callers cannot grant roles that they do not hold.
         let system = document("role-users", json!({ "user-id": provider.id, "role-id": SystemRole::Admin.id() }));
         identity.post_refused(&identity.admin, ASSIGNMENTS, &system, 403, "forbidden").await;
         let foreign = document("role-users", json!({ "user-id": provider.id, "role-id": role(identity.other, Role::Admin) }));

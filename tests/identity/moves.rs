@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-/// How long a task may take here.
+/// Longest wait for a task.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn move_path(group: &str) -> String {
@@ -40,7 +40,7 @@ fn group(id: &str) -> GroupId {
     GroupId(id.parse().unwrap())
 }
 
-/// Queues a move past the API and leaves it there, as a node does that dies at once.
+/// Queues a move past the API and leaves it there, as a node does that crashes at once.
 async fn abandoned(identity: &Identity, id: &str, under: Option<&str>) -> TaskId {
     let (task, context) = (TaskId(Uuid::now_v7()), RequestContext::system());
     let moved = GroupRef { organization: OrganizationId(identity.acme), id: group(id) };
@@ -49,14 +49,14 @@ async fn abandoned(identity: &Identity, id: &str, under: Option<&str>) -> TaskId
 }
 
 impl Identity {
-    /// Starts a move; its task.
+    /// Starts a move; answers its task.
     async fn start_move(&self, caller: &Person, id: &str, parent: impl ToString) -> String {
         let answer = self.post(caller, &move_path(id), &to(parent)).await;
         assert_eq!(answer, json!({"data": {"task-id": answer["data"]["task-id"]}}));
         answer["data"]["task-id"].as_str().unwrap().to_owned()
     }
 
-    /// What became of a task, once it has ended.
+    /// The outcome of a task, once it has ended.
     async fn ended(&self, caller: &Person, task: &str) -> Value {
         let ended = async {
             loop {
@@ -97,7 +97,7 @@ on_both_stores! {
         let task = identity.start_move(&identity.admin, &east, &north).await;
         identity.ended(&identity.admin, &task).await;
         assert_eq!([identity.parent_of(&ward).await, identity.parent_of(&east).await], [json!(east), json!(north)]);
-        // Whoever leads a division leads what has come under it.
+        // The leader of a division leads the groups that were moved under it.
         let shown = identity.shown(&identity.provider, &ward).await;
         assert_eq!([&shown["self-can-write"], &shown["parent-group"]["name"]], [&json!(true), &json!("East")]);
         assert_eq!(identity.shown(&identity.admin, &north).await["individuals-count"], 1);
@@ -106,7 +106,7 @@ on_both_stores! {
         assert_eq!(identity.ended(&identity.admin, &task).await["attributes"]["state"], "done");
         assert_eq!(identity.parent_of(&ward).await, Value::Null);
         assert_eq!(identity.shown(&identity.provider, &ward).await["self-can-write"], false);
-        // What is there already is done.
+        // A move to the present place is done at once.
         let head = identity.head().await;
         let task = identity.start_move(&identity.admin, &ward, identity.acme).await;
         assert_eq!(identity.ended(&identity.admin, &task).await["attributes"]["state"], "done");
@@ -143,7 +143,7 @@ on_both_stores! {
         identity.post_refused(admin, &move_path(NOBODY), &to(&north), 404, "not-found").await;
         identity.post_refused(&identity.participant, &move_path(&ward), &to(&north), 404, "not-found").await;
         identity.post_refused(&identity.other_admin, &move_path(&ward), &to(&north), 404, "not-found").await;
-        // To lead a group is not to say where it hangs.
+        // A leader of a group may not move it.
         identity.staffed(&ward, "add-leaders", &json!({"user-ids": [identity.provider.id]})).await;
         identity.post_refused(&identity.provider, &move_path(&ward), &to(&north), 403, "forbidden").await;
     }
@@ -186,7 +186,7 @@ on_both_stores! {
         ]);
         assert_eq!(identity.head().await, head + 2, "started and failed");
         assert_eq!(identity.parent_of(&north).await, Value::Null);
-        // Nobody is in the way of the next one.
+        // The failed move does not block the next one.
         let task = identity.start_move(&identity.admin, &ward, identity.acme).await;
         identity.ended(&identity.admin, &task).await;
     }
@@ -202,7 +202,7 @@ on_both_stores! {
         assert_eq!(identity.state_of(queued).await, "done");
         assert_eq!(identity.parent_of(&ward).await, json!(north));
 
-        // The same of one whose node died in the middle of it.
+        // A task whose node crashed in the middle is carried out as well.
         let begun = abandoned(&identity, &ward, None).await;
         let (context, id) = (RequestContext::system(), begun.to_string());
         identity.node().executor.execute::<Task>(&context, &id, TaskCommand::Start, None).await.unwrap();
@@ -229,7 +229,7 @@ on_both_stores! {
         let done = join_all(nodes.map(|node| moves::carry_out(node, task))).await;
         let resumed = join_all(nodes.map(moves::resume)).await;
         assert!(done.iter().all(Result::is_ok) && resumed.iter().all(Result::is_ok), "{done:?} {resumed:?}");
-        // Started; then finished, in the tree and at the group.
+        // Two events for the start; then one in the tree and one at the group.
         assert_eq!(identity.head().await, before + 4);
         assert_eq!(identity.parent_of(&ward).await, json!(north));
         let shown = identity.shown(&identity.admin, &north).await;
@@ -275,7 +275,7 @@ on_both_stores! {
     }
 }
 
-/// Everything that must hold of the tree of Acme, whatever happened to it.
+/// Checks every invariant of the tree of Acme.
 async fn check_tree(identity: &Identity) {
     let documents = &identity.node().documents;
     let tree = documents.find::<TreeDocument>(&identity.acme.to_string()).await.unwrap().value;
@@ -297,7 +297,7 @@ async fn check_tree(identity: &Identity) {
     assert_eq!(documents.page(open).await.unwrap().value.total, 0);
 }
 
-/// Moves that are asked for at the same time, by number: what to where, or to the top.
+/// Concurrent moves, by number: the group and its new parent, or the top.
 type Round = Vec<(usize, Option<usize>)>;
 
 async fn concurrent_moves(database: Database, rounds: Vec<Round>) {
@@ -311,7 +311,7 @@ async fn concurrent_moves(database: Database, rounds: Vec<Round>) {
         let (task, id) = (TaskId(Uuid::now_v7()), group(&nodes[what]));
         let moved = GroupRef { organization: OrganizationId(identity.acme), id };
         let to = to.map(|to| group(&nodes[to]));
-        // Most are refused, since another one is on its way.
+        // Most are refused, since another move is under way.
         let _ = moves::queue(identity.node(), &context, task, moved, to).await;
         moves::carry_out(identity.node(), task).await.unwrap();
         moves::resume(identity.node()).await.unwrap();

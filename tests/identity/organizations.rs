@@ -1,4 +1,4 @@
-//! Organizations as tenants: listed, created, changed.
+//! Organizations as tenants: lists, creation, changes.
 
 use crate::app::{Identity, ids};
 use crate::on_both_stores;
@@ -40,7 +40,7 @@ on_both_stores! {
         let names: Vec<_> =
             roles["data"].as_array().unwrap().iter().map(|role| role["attributes"]["name"].as_str().unwrap()).collect();
         assert_eq!(names, ["org.admin", "org.member", "org.provider"]);
-        // What is left out has its default.
+        // Omitted attributes get their defaults.
         let made = identity.post(&identity.system, ROOT, &creation(json!({ "name": "South" }))).await;
         let shown = &made["data"]["attributes"];
         assert_eq!((&shown["display-name"], &shown["timezone"]), (&json!("South"), &json!("UTC")));
@@ -76,11 +76,11 @@ on_both_stores! {
         identity.post_refused(&identity.system, ROOT, &twice, 409, "conflict").await;
         let other = change(identity.other, json!({ "name": "aCme" }));
         identity.patch_refused(&identity.system, &path(identity.other), &other, 409, "conflict").await;
-        // Its own in another case it may have.
+        // An organization may change the letter case of its own handle.
         let own = change(identity.acme, json!({ "name": "ACME" }));
         let amended = identity.patch(&identity.admin, &path(identity.acme), &own).await;
         assert_eq!(amended["data"]["attributes"]["name"], "ACME");
-        // What was given up is free for others.
+        // A released handle is free for other organizations.
         identity.patch(&identity.admin, &path(identity.acme), &change(identity.acme, json!({ "name": "Nadir" }))).await;
         identity.post(&identity.system, ROOT, &creation(json!({ "name": "acme" }))).await;
     }
@@ -133,7 +133,7 @@ on_both_stores! {
         let again = change(identity.acme, json!({ "display-name": "Acme & Co" }));
         assert_eq!(identity.patch(&identity.admin, &acme, &again).await, amended);
         assert_eq!(identity.head().await, head);
-        // Some things are for those who run the whole.
+        // Some attributes are reserved for system admins.
         for reserved in [json!({ "authorization-type": "restricted" }), json!({ "classification": "carium" })] {
             let body = change(identity.acme, reserved);
             identity.patch_refused(&identity.admin, &acme, &body, 403, "forbidden").await;

@@ -1,4 +1,4 @@
-//! A person's own sessions: listed, ended one by one or all, and ended when a spent refresh token turns up.
+//! A person's own sessions: listed, ended one by one or all at once, and ended when a spent refresh token is presented.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 const REFRESH: &str = "/v1/refresh-token/";
 
-/// Signs in and answers the person with the tokens.
+/// Signs in; answers the person with the tokens.
 async fn signed_in(identity: &Identity, email: &str) -> (Person, Value) {
     let info = sign_in(identity, email).await;
     let text = |name: &str| info[name].as_str().unwrap().to_owned();
@@ -39,7 +39,7 @@ on_both_stores! {
         let second = refresh(&identity, first, true).await.ok()["refresh-token"].clone();
         assert_ne!(&second, first);
         let third = refresh(&identity, &second, true).await.ok()["refresh-token"].clone();
-        // Without the wish the token stays good.
+        // Without a request for an exchange the token stays valid.
         assert!(refresh(&identity, &third, false).await.ok().get("refresh-token").is_none());
         assert_eq!(refresh(&identity, &third, false).await.status, 201);
         assert!(works(&identity, &ada).await);
@@ -85,7 +85,7 @@ on_both_stores! {
         assert_eq!(identity.get(&two, "/v1/sessions/?page[limit]=1&page[offset]=1").await["data"][0]["id"], info["session-id"]);
 
         let end = |id: &Value| format!("/v1/sessions/{}/end/", id.as_str().unwrap());
-        // Of others nobody ends any, whatever they may else.
+        // Sessions of other people cannot be ended, whatever the caller's role.
         for stranger in [&identity.admin, &identity.system, &identity.service] {
             identity.post_refused(stranger, &end(&info["session-id"]), &json!({}), 404, "not-found").await;
         }
@@ -128,7 +128,8 @@ on_both_stores! {
             (people, events) = ([people, vec![person]].concat(), stored);
         }
         assert!(works(&identity, &people[0]).await && works(&identity, &people[99]).await);
-        // One that programs open for the person ends none, nor is it ended by the person's own.
+        // Sessions that programs open for the person are counted separately: they neither end the person's own nor are
+        // ended by them.
         let asked = json!({ "data": { "user-id": id } });
         let made = identity.post(&identity.service, "/v1/synthetic-user-tokens/", &asked).await;
         let program = Person { token: made["data"]["access-token"].as_str().unwrap().to_owned(), ..people[0].clone() };
@@ -147,7 +148,7 @@ on_both_stores! {
         assert_eq!((&ended[0]["payload"]["reason"], &ended[0]["metadata"]["actor"]["id"]), (&json!("too-many"), &json!(id)));
         assert_eq!(ended[0]["metadata"]["session"], info["session-id"]);
 
-        // Those that ended otherwise are not counted.
+        // Sessions that ended in another way do not count.
         identity.post(&last, "/v1/sessions/end-all/", &json!({})).await;
         let (_, _, stored) = cost(&identity).await;
         assert_eq!(stored, events);
@@ -189,7 +190,7 @@ on_both_stores! {
         assert_eq!(identity.get(&two, "/v1/sessions/").await["data"].as_array().unwrap().len(), 2);
         identity.post(&two, "/v1/sessions/end-all/", &json!({ "keep-current": true })).await;
         assert!(!works(&identity, &one).await && works(&identity, &two).await);
-        // The token that the tests call with stands for another admin and was issued without a session.
+        // The token that the tests call with belongs to another admin and was issued without a session.
         let token = identity.app.token.clone();
         let by_token = |path: &'static str| identity.app.call("GET", path).token(Some(&token)).send();
         assert_eq!(by_token("/api/ecg-admins").await.status, 200);

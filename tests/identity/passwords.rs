@@ -1,4 +1,4 @@
-//! Passwords over HTTP: judged, changed by their owner, set by support.
+//! Passwords over HTTP: checked, changed by their owner, reset by support.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::ecg_app::{ADMINS, minimal, with};
@@ -37,7 +37,7 @@ fn credentials(password: &str) -> Value {
     json!({ "username": "ada@example.com", "password": password })
 }
 
-/// A service that knows one stolen password, and whether it was asked for it in the clear.
+/// A look-up service that knows one stolen password: its URL, and the digest prefixes that it was asked for.
 async fn stolen(password: &str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
     let digest: String = Sha1::digest(password).iter().map(|byte| format!("{byte:02X}")).collect();
     let asked: std::sync::Arc<std::sync::Mutex<Vec<String>>> = Default::default();
@@ -56,7 +56,7 @@ async fn stolen(password: &str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<
     (url, asked)
 }
 
-/// A service that answers 500 as long as the flag says so, and knows no stolen password.
+/// A look-up service that answers 500 while the flag is set, and knows no stolen password.
 async fn failing() -> (String, std::sync::Arc<std::sync::atomic::AtomicBool>) {
     let away = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
     let asked = away.clone();
@@ -144,7 +144,7 @@ on_both_stores! {
         assert_eq!(answer.header("retry-after"), "1");
         answer.refused(503);
         assert_eq!(identity.head().await, head, "something was stored");
-        // What the rules refuse by themselves needs no look-up.
+        // A password that the rules refuse needs no look-up.
         let weak = json!({ "old-password": PASSWORD, "new-password": "short" });
         identity.post_refused(&ada, &path(ada.id), &weak, 400, "validation-error").await;
         assert_eq!(attempt(&identity, &credentials(PASSWORD)).await.status, 201);
@@ -179,7 +179,7 @@ on_both_stores! {
         }
         let half = json!({ "new-password": NEW });
         identity.post_refused(&ada, &path(ada.id), &half, 400, "validation-error").await;
-        // A wrong one counts as a failure, which is all that is recorded.
+        // A wrong password is recorded as a failure, and nothing else is.
         let answer = identity.call(&ada, "POST", &path(ada.id)).json(&body("wrong", NEW)).send().await;
         refusal(&answer, 403, "bad-credentials");
         identity.post_refused(&identity.admin, &path(ada.id), &body(PASSWORD, NEW), 403, "forbidden").await;
@@ -191,7 +191,7 @@ on_both_stores! {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let change = |old: &str| json!({ "old-password": old, "new-password": NEW });
-        // Strangers who know the account's identifier or name close nothing.
+        // Strangers who know the account's identifier or name cannot lock it.
         for _ in 0..10 {
             let stranger = json!({ "username": ada.id, "password": "wrong" });
             refusal(&attempt(&identity, &stranger).await, 401, "bad-credentials");
@@ -250,7 +250,7 @@ on_both_stores! {
         assert_eq!(answer.status, 201);
         let token = answer.json()["access-token"].as_str().unwrap().to_owned();
         identity.get(&Person { token, ..ada.clone() }, "/v1/organizations/").await;
-        // It was good once.
+        // The reset password is valid once.
         refusal(&attempt(&identity, &renewing(NEW, "yet-another-long-one")).await, 401, "bad-credentials");
         assert_eq!(attempt(&identity, &credentials(OWN)).await.status, 201);
     }
@@ -286,7 +286,7 @@ on_both_stores! {
         };
         let told = identity.refused(attempt("late@example.com", PASSWORD), 403, "password-reset-required").await;
         assert!(told["detail"].as_str().unwrap().starts_with("the first password counts no longer"), "{told}");
-        // Only those learn it who know the password; and it is good for setting another one neither.
+        // The expiry is told only with the right password; and the expired password cannot be exchanged either.
         crate::app::refusal(&attempt("late@example.com", "wrong").send().await, 401, "bad-credentials");
         let body = json!({ "username": "late@example.com", "password": PASSWORD, "new-password": NEW });
         let call = identity.app.call("POST", "/v1/login/").token(None).json(&body);
@@ -297,7 +297,7 @@ on_both_stores! {
         assert_eq!(identity.app.call("POST", "/v1/login/").token(None).json(&body).send().await.status, 201);
         sign_in(&identity, "late@example.com").await;
 
-        // In time it signs in, and the owner's own has no end.
+        // Before its expiry it signs in, and the owner's own password has no expiry.
         let id = with_password(&identity, "early@example.com", Role::Provider, |creation| {
             creation.password_expires_at = Some(soon);
         })
@@ -313,7 +313,7 @@ on_both_stores! {
         identity.post(&early, &path(id), &json!({ "old-password": PASSWORD, "new-password": NEW })).await;
         assert_eq!(until().await, None);
 
-        // The same for an admin, who is helped by the command line.
+        // The same for an admin, whose password is reset by command line.
         let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
         crate::app::register_admin(identity.node(), "root@example.com", &hash).await;
         sign_in(&identity, "root@example.com").await;
@@ -350,7 +350,7 @@ on_both_stores! {
         let token = info["access-token"].as_str().unwrap().to_owned();
         let root = Person { id, email: "root@example.com".into(), individual: None, token };
         let body = |old: &str, new: &str| json!({ "old-password": old, "new-password": new });
-        // Eleven characters are too few for one who may do everything.
+        // Eleven characters are too few for a system admin.
         let error = identity.post_refused(&root, &path(id), &body(PASSWORD, "gJ7#pQ2!xyz"), 400, "validation-error").await;
         assert!(error["detail"].as_str().unwrap().contains("12"), "{error}");
         let wrong = identity.call(&root, "POST", &path(id)).json(&body("wrong", NEW)).send().await;

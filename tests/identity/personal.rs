@@ -1,4 +1,4 @@
-//! Two rights, over accounts and over memberships; and which people show what is theirs alone.
+//! Rights over accounts and over memberships, and visibility of personal data.
 
 use crate::app::{Identity, Person};
 use crate::on_both_stores;
@@ -41,7 +41,7 @@ on_both_stores! {
         assert!(elsewhere.is_admin(other) && !elsewhere.is_admin(acme));
         assert!(system.is_admin(acme) && system.is_admin(other));
         assert!(elsewhere.sees(&shared));
-        // People with a role in the whole system are for the system alone.
+        // Accounts of holders of a system role are managed by the system alone.
         let part = Some(Part::SystemIn(acme, SystemRole::Support));
         let support = it.person_as("support@example.com", part).await;
         let support_user = it.found(&support).await;
@@ -51,7 +51,7 @@ on_both_stores! {
         let service = it.acting(&it.service).await;
         assert!([&support, &service, &system].iter().all(|holder| holder.sees_organization(other)));
         assert!(home.sees_organization(acme) && !home.sees_organization(other));
-        // The home passes on when the person leaves it.
+        // When the person leaves the home organization, another one becomes the home.
         membership::leave(it.node(), &RequestContext::system(), UserId(it.provider.id), acme).await.unwrap();
         let left = it.found(&it.provider).await;
         assert_eq!([&home, &elsewhere].map(|holder| holder.manages_account(&left)), [false, true]);
@@ -68,7 +68,7 @@ on_both_stores! {
         let participant = it.found(&it.participant).await;
         for (viewer, expected) in [
             (&it.participant, true), (&it.system, true), (&it.service, true),
-            // Home; a provider of an open organization; an admin who holds a grant on the individual.
+            // The home organization; a provider of an open organization; an admin with a grant on the individual.
             (&it.admin, true), (&it.provider, true), (&closed_admin, true),
             // No grant.
             (&closed_provider, false), (&colleague, false), (&it.other_admin, false),
@@ -76,7 +76,7 @@ on_both_stores! {
             let holder = it.acting(viewer).await;
             assert_eq!(access.sees_personal(&holder, &participant).await.unwrap(), expected, "{}", viewer.email);
         }
-        // A page at once is what each would be by itself.
+        // The answer for a whole page equals the single answers.
         let people = [&it.participant, &it.provider, &it.admin, &closed_provider, &colleague, &it.other_admin];
         let page = futures::future::join_all(people.map(|person| it.found(person))).await;
         for viewer in people {

@@ -1,5 +1,5 @@
-//! Posts need a role: they are given to providers and admins, and end with the last such role, with the membership, and with
-//! the user.
+//! Posts require a role: they are given to providers and admins, and end with the last such role, with the membership,
+//! and with the user.
 
 use crate::app::{Identity, Person};
 use crate::groups::V1;
@@ -29,7 +29,7 @@ impl Identity {
         groups::appoint(self.node(), &context, self.group_ref(group), post, &users, None).await
     }
 
-    /// Groups of Acme where the user has a post by the journal, in force or not.
+    /// Groups of Acme where the user has a post according to the journal, in force or not.
     async fn recorded_posts(&self, user: &Person) -> Staffing {
         let id = stream(OrganizationId(self.acme), UserId(user.id));
         self.node().executor.state::<Staffing>(&id).await.unwrap().1
@@ -84,7 +84,7 @@ on_both_stores! {
         it.give_role(user, Role::Admin).await.unwrap();
         it.give_post(&ward, Post::Leader, user).await.unwrap();
         it.give_post(&ward, Post::Member, user).await.unwrap();
-        // The other role carries the posts on.
+        // The remaining role keeps the posts.
         it.take_role(user, Role::Provider).await.unwrap();
         assert!(it.has_posts(user).await);
         let before = it.head().await;
@@ -96,7 +96,7 @@ on_both_stores! {
         });
         assert_eq!(ended.count(), 2);
         assert_eq!(it.head().await, before + events.len() as u64);
-        // The role given again gives no post back.
+        // A role that is given again restores no post.
         it.give_role(user, Role::Provider).await.unwrap();
         assert!(!it.has_posts(user).await);
     }

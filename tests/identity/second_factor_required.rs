@@ -1,4 +1,4 @@
-//! The second factor where a setting requires it: the right password alone opens the way to set one up, and nothing else.
+//! The second factor where a setting requires it: the right password alone lets the user set one up, and nothing else.
 
 use crate::app::{Identity, PASSWORD, Person, register_admin};
 use crate::on_both_stores;
@@ -30,7 +30,7 @@ async fn refused(identity: &Identity, body: &Value, status: u16, code: &str) -> 
     identity.refused(identity.app.call("POST", LOGIN).token(None).json(body), status, code).await
 }
 
-/// The secret that a device needs.
+/// Starts the setup; answers the secret for the device.
 async fn begin(identity: &Identity, email: &str) -> String {
     let begun = attempt(identity, &credentials(email, &json!({ "totp-setup": true }))).await;
     assert_eq!(begun.status, 201, "{begun:?}");
@@ -64,7 +64,8 @@ on_both_stores! {
             crate::app::refusal(&answer, 401, "bad-credentials");
         }
 
-        // Each takes the place of the one before, which somebody else may have asked for. An answer that was lost is given again.
+        // Each setup replaces the previous one, which a thief of the password may have started. A lost answer is
+        // replayed.
         let former = begin(&identity, email).await;
         let beginning = credentials(email, &json!({ "totp-setup": true }));
         let call = || identity.app.call("POST", LOGIN).token(None).header("idempotency-key", "begin").json(&beginning);
@@ -95,7 +96,7 @@ on_both_stores! {
         let ada = Person { id: info["user-id"].as_str().unwrap().parse().unwrap(), email: email.into(), individual: None, token };
         assert_eq!(identity.get(&ada, "/v1/mfa-totp/").await["data"][0]["attributes"]["enabled"], json!(true));
 
-        // From now on it is asked for, and nothing is set up here any more.
+        // From now on a code is required, and the setup by sign-in is closed.
         refused(&identity, &credentials(email, &json!({})), 401, "totp-required").await;
         refused(&identity, &credentials(email, &json!({ "totp-setup": true })), 400, "validation-error").await;
         refused(&identity, &finishing, 400, "validation-error").await;
@@ -142,7 +143,7 @@ on_both_stores! {
         refused(&identity, &with(json!({ "new-password": new })), 403, "totp-setup-required").await;
         let begun = attempt(&identity, &with(json!({ "new-password": new, "totp-setup": true }))).await;
         let secret = begun.json()["totp-secret"]["shared-secret-key"].as_str().unwrap().to_owned();
-        // Nothing of the password is changed before all of it is.
+        // The password changes only together with the second factor.
         refused(&identity, &with(json!({})), 403, "password-reset-required").await;
         let codes = json!([code(&secret, -1), code(&secret, 0)]);
         let finished = attempt(&identity, &with(json!({ "new-password": new, "totp-setup-codes": codes }))).await;

@@ -1,4 +1,4 @@
-//! Sessions over HTTP: refreshed, moved, ended, by whatever ends them.
+//! Sessions over HTTP: refreshed, moved to another organization, and ended by every cause.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use uuid::Uuid;
 
-/// Somebody who has just signed in.
+/// A person who has just signed in.
 struct SignedIn {
     person: Person,
     info: Value,
@@ -56,7 +56,7 @@ impl SignedIn {
         assert_eq!(self.refresh(identity).await.status, 201);
     }
 
-    /// What the token says.
+    /// The claims of the token.
     fn claims(&self) -> Value {
         claims(&self.person.token)
     }
@@ -71,7 +71,7 @@ fn digest(token: &str) -> String {
     Sha512::digest(token).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A server that knows two programs, with the account that one of them acts as.
+/// A server with two configured programs, and the account that one of them acts as.
 async fn with_workloads(database: &Database) -> (Identity, Uuid) {
     let account = Uuid::now_v7();
     let folder = tempfile::tempdir().unwrap();
@@ -130,7 +130,7 @@ on_both_stores! {
             assert_eq!(life(&again["access-token"]), refreshed_life);
         }
         assert_eq!(life(&sign_in(&identity, "ada@example.com").await["access-token"]), 3600);
-        // A whole number may have a point; what is none, or too large, is refused and not replaced.
+        // A whole number may have a decimal point; a fraction or a number out of bounds is refused, not clamped.
         let login = |name: &str, seconds: &str| {
             let body = format!(r#"{{"username":"ada@example.com","password":"{PASSWORD}","{name}":{seconds}}}"#);
             identity.app.call("POST", "/v1/login/").token(None).header("content-type", "application/json").bytes(body)
@@ -165,7 +165,7 @@ on_both_stores! {
         before.is_over(&identity).await;
         identity.post(&identity.admin, &format!("/v1/users/{id}/enable/"), &json!({})).await;
         before.is_over(&identity).await;
-        // Who is removed and comes back has to sign in again.
+        // A member who was removed and comes back has to sign in again.
         let before = signed_in(&identity, "ada@example.com").await;
         let removal = json!({ "data": { "type": "organizations", "attributes": { "user-id": id } } });
         identity.post(&identity.admin, &format!("/v1/organizations/{}/remove-user/", identity.acme), &removal).await;
@@ -185,7 +185,7 @@ on_both_stores! {
         let (acme, node) = (OrganizationId(identity.acme), identity.node());
         let roles = format!("/v1/role-users/?role-id={}", Role::Admin.id(acme));
         identity.get(&session.person, &roles).await;
-        // The other dialects ask the same.
+        // The other dialects check the role as well.
         let keys = format!("/ec-site-svc/rest/v1.0/organizations/{}", identity.acme.simple());
         assert_eq!(identity.call(&session.person, "GET", &keys).send().await.status, 200);
         membership::revoke(node, &RequestContext::system(), UserId(id), acme, Role::Admin).await.unwrap();
@@ -214,7 +214,7 @@ on_both_stores! {
         identity.post(&switched, &path, &to(identity.other, true)).await;
         let user = identity.get(&switched, &format!("/v1/users/{id}/")).await;
         assert_eq!(user["data"]["attributes"]["default-organization-id"], json!(identity.other));
-        // A further refresh token of the same session; the one before stays good.
+        // A further refresh token of the same session; the previous one stays valid.
         for token in [&tokens["refresh-token"], &session.info["refresh-token"]] {
             let body = json!({ "refresh-token": token });
             let refreshed = identity.app.call("POST", "/v1/refresh-token/").token(None).json(&body).send().await.ok();
@@ -276,7 +276,7 @@ on_both_stores! {
         for caller in [&identity.admin, &identity.provider] {
             identity.post_refused(caller, path, &body(json!({})), 403, "forbidden").await;
         }
-        // Nothing was opened that outlasts its user's rights.
+        // The token does not outlast its user's rights.
         identity.post(&identity.admin, &format!("/v1/users/{}/disable/", identity.provider.id), &json!({})).await;
         let read = identity.app.call("GET", "/v1/organizations/").token(Some(token)).send().await;
         refusal(&read, 401, "unauthenticated");

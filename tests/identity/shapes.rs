@@ -1,4 +1,4 @@
-//! Every answer of these tests is compared with the published shape of its operation.
+//! Every response in these tests is compared with the published schema of its operation.
 
 use crate::ecg_app::Answer;
 use jsonschema::Validator;
@@ -10,7 +10,7 @@ static CONTRACT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../src/api/identity/contract.json")).unwrap());
 static VALIDATORS: LazyLock<Mutex<HashMap<String, &'static Validator>>> = LazyLock::new(Mutex::default);
 
-/// Checks that an answer that went well has the shape that its operation publishes.
+/// Checks that a successful response has the shape that its operation publishes.
 #[track_caller]
 pub fn check(method: &str, path: &str, answer: &Answer) {
     if !answer.status.is_success() || answer.status == 204 {
@@ -32,7 +32,7 @@ fn template(method: &str, path: &str) -> Option<String> {
     };
     let paths = CONTRACT["paths"].as_object().unwrap();
     let found = paths.iter().filter(|(template, item)| matches(template) && item.get(method.to_lowercase()).is_some());
-    // One without a parameter speaks for itself.
+    // A path without parameters takes precedence over a template.
     found.map(|(template, _)| template.clone()).min_by_key(|template| template.matches('{').count())
 }
 

@@ -1,4 +1,4 @@
-//! Signing in over HTTP: whom it lets in, whom not, and that nobody learns from a refusal whether there is such a name.
+//! Sign-in over HTTP: who is admitted, who is refused, and that no refusal reveals whether a name exists.
 
 use crate::app::{Identity, PASSWORD, creation, refusal};
 use crate::ecg_app::Answer;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 const LOGIN: &str = "/v1/login/";
 
-/// Creates somebody with a password, with whatever else is changed, in Acme.
+/// Creates a user with a password in Acme, with further changes by `change`.
 pub async fn with_password(
     identity: &Identity,
     email: &str,
@@ -45,7 +45,7 @@ async fn from(identity: &Identity, address: &str, body: &Value) -> Answer {
     identity.app.call("POST", LOGIN).token(None).peer(&format!("{address}:4711")).json(body).send().await
 }
 
-/// Signs in and answers what came of it.
+/// Signs in, which must succeed; answers the body.
 pub async fn sign_in(identity: &Identity, email: &str) -> Value {
     let answer = attempt(identity, &json!({ "username": email, "password": PASSWORD })).await;
     assert_eq!(answer.status, 201, "{answer:?}");
@@ -73,7 +73,7 @@ on_both_stores! {
         assert_eq!(who["data"]["roles"], json!(["org.provider"]));
         assert_eq!(who["data"]["organization-id"], json!(identity.acme));
         assert_eq!(who["data"]["session-id"], info["session-id"]);
-        // It is on record, with the last time in the account.
+        // The sign-in is recorded as an activity, and the account shows its time.
         let user = identity.get(&identity.admin, &format!("/v1/users/{id}/")).await;
         assert!(user["data"]["attributes"]["last-login-time"].is_string());
         let activities = identity.get(&identity.system, &format!("/v1/user-activities/?filter[user-id]={id}")).await;
@@ -123,7 +123,7 @@ on_both_stores! {
         let gone = with_password(&identity, "gone@example.com", Role::Provider, |_| {}).await;
         membership::archive(identity.node(), &RequestContext::system(), UserId(gone)).await.unwrap();
         refusal(&attempt(&identity, &credentials("gone@example.com", PASSWORD)).await, 401, "bad-credentials");
-        // The address is free for somebody else.
+        // The address is free for another user.
         with_password(&identity, "gone@example.com", Role::Provider, |_| {}).await;
         sign_in(&identity, "gone@example.com").await;
     }
@@ -149,14 +149,14 @@ on_both_stores! {
                 refusal(&answer, 401, "bad-credentials");
             }
             let before = identity.head().await;
-            // Neighbours are one network.
+            // Adjacent addresses count as one network.
             let locked = from(&identity, "192.0.2.99", &credentials(name, PASSWORD)).await;
             refusal(&locked, 429, "rate-limited");
             let seconds: u64 = locked.header("retry-after").parse().unwrap();
             assert!((1..=900).contains(&seconds), "{seconds}");
             assert_eq!(identity.head().await, before);
         }
-        // Another spelling of the name is the same name.
+        // Another spelling of the name counts as the same name.
         let spelled = credentials("Ada@Example.com", PASSWORD);
         refusal(&from(&identity, "192.0.2.1", &spelled).await, 429, "rate-limited");
         let elsewhere = credentials("ada@example.com", PASSWORD);
@@ -189,7 +189,7 @@ on_both_stores! {
         refusal(&from(&identity, "192.0.2.1", &grace).await, 429, "rate-limited");
         assert_eq!(from(&identity, "192.0.2.1", &ada).await.status, 201, "she signed in from there before");
         assert_eq!(from(&identity, "192.0.3.1", &grace).await.status, 201);
-        // Of those who were there before, their own failures count.
+        // For users who signed in from there before, only their own failures count.
         for _ in 0..10 {
             let wrong = credentials("ada@example.com", "wrong");
             refusal(&from(&identity, "192.0.2.1", &wrong).await, 401, "bad-credentials");
@@ -242,10 +242,10 @@ on_both_stores! {
         let call = |body: &Value| identity.app.call("POST", LOGIN).token(None).json(body);
         let error = identity.refused(call(&body), 403, "agreements-required").await;
         assert_eq!(error["meta"]["service-document-ids"], json!([terms[1].id]));
-        // The former version does not do.
+        // Consent to the former version is not enough.
         body["service-document-agreements"] = json!([terms[0].id]);
         identity.refused(call(&body), 400, "validation-error").await;
-        // A program is not asked.
+        // A non-interactive sign-in needs no consent.
         body = credentials("ada@example.com", PASSWORD);
         body["interactive"] = json!(false);
         let refresh = attempt(&identity, &body).await.ok()["refresh-token"].clone();
@@ -257,7 +257,7 @@ on_both_stores! {
         assert_eq!(attempt(&identity, &body).await.status, 201);
         let info = sign_in(&identity, "ada@example.com").await;
         assert_eq!(refreshing().send().await.status, 201);
-        // Nobody but staff forgets, and only for themselves.
+        // Only staff can withdraw consent, and only their own.
         let forget = format!("/v1/users/{id}/delete-service-document-agreements/");
         let token = info["access-token"].as_str().unwrap().to_owned();
         let own = identity.app.call("POST", &forget).token(Some(&token)).json(&json!({}));
@@ -281,10 +281,10 @@ on_both_stores! {
         assert_eq!(sent, json!({ "redirect-url": url }));
         assert_eq!(identity.head().await, head);
         refusal(&attempt(&identity, &credentials("ada@example.com", "wrong")).await, 401, "bad-credentials");
-        // One without a password has no other way.
+        // A user without a password is redirected whatever they send.
         let sent = attempt(&identity, &credentials("provider@example.com", "any")).await.ok();
         assert_eq!(sent, json!({ "redirect-url": url }));
-        // Those who take part sign in here.
+        // Participants sign in here.
         sign_in(&identity, "patient@example.com").await;
     }
 
@@ -303,7 +303,7 @@ on_both_stores! {
         refusal(&read().send().await, 401, "unauthenticated");
         identity.refused(refreshing(), 401, "unauthenticated").await;
         refusal(&attempt(&identity, &credentials("root@example.com", PASSWORD)).await, 401, "bad-credentials");
-        // What was over stays over.
+        // Ended sessions stay ended.
         identity.app.call("POST", &format!("/api/ecg-admins/{id}/activate")).send().await.ok();
         refusal(&read().send().await, 401, "unauthenticated");
         sign_in(&identity, "root@example.com").await;
@@ -323,7 +323,7 @@ on_both_stores! {
     }
 }
 
-/// Everything that the journal and the audit trail hold, as it is stored.
+/// The whole journal and audit trail, as stored.
 async fn stored(database: &Database) -> String {
     let mut sql = database.sql().await;
     let mut all = String::new();

@@ -1,4 +1,4 @@
-//! Sessions of people in the site API: admins of an organization change it and do not end it, all others see it in the
+//! User sessions in the site API: admins of an organization change it but cannot end it; other members see it in the
 //! identity API alone.
 
 use crate::app::{Identity, Person};
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 const ORGANIZATIONS: &str = "/ec-site-svc/rest/v1.0/organizations";
 const LIST: &str = "/ec-site-svc/rest/v2.0/organizations";
 
-/// A replacement that leaves everything else as it is.
+/// A replacement that changes the status alone.
 fn with_status(status: &str) -> Value {
     json!({"organization": {"name": "Acme", "statusCodeValue": status}, "modes": [], "orgAddressesDetails": []})
 }
 
-/// Sends a request that must be refused as forbidden and must leave no trace.
+/// Sends a request that must be refused as forbidden and must store nothing.
 async fn forbidden(it: &Identity, caller: &Person, method: &str, path: &str, body: &Value) {
     let before = it.head().await;
     let answer = it.call(caller, method, path).json(body).send().await;
@@ -33,7 +33,7 @@ on_both_stores! {
         forbidden(&it, &it.admin, "PUT", &own, &with_status("Retired")).await;
         let restricted = it.call(&it.admin, "PUT", &own).json(&with_status("Restricted")).send().await;
         assert_eq!(restricted.status, 204, "{restricted:?}");
-        // The system does, and nobody of the organization takes that back.
+        // The system admin retires it, and no member of the organization can undo that.
         assert_eq!(it.call(&it.system, "PUT", &retire).json(&json!({})).send().await.status, 204);
         let revived = it.call(&it.system, "GET", &own).send().await;
         assert_eq!(revived.status, 200);
@@ -67,7 +67,7 @@ on_both_stores! {
             }
             forbidden(&it, person, "PUT", &own, &with_status("Active")).await;
             forbidden(&it, person, "DELETE", &own, &json!({})).await;
-            // In the identity API they see it as before.
+            // They still see it in the identity API.
             it.get(person, &format!("/v1/organizations/{}/", it.acme)).await;
         }
     }

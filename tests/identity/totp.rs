@@ -1,4 +1,4 @@
-//! The second factor over HTTP, with codes made as any device makes them.
+//! The second factor over HTTP, with codes computed as a device computes them.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
@@ -21,7 +21,7 @@ async fn ada(identity: &Identity) -> Person {
     Person { id, email: "ada@example.com".into(), individual: None, token }
 }
 
-/// The code of a secret, so many steps from now.
+/// The code of a secret, `steps` time steps from now.
 pub fn code(secret: &str, steps: i64) -> String {
     let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build().unwrap();
     totp.generate(u64::try_from(Utc::now().timestamp() + steps * 30).unwrap()).to_string()
@@ -32,7 +32,7 @@ pub struct Device {
     pub secret: String,
 }
 
-/// Waits until the step of the codes goes on for a while: a test that goes beyond it has codes of another one.
+/// Waits until the current time step has enough time left: a test that crosses its end computes other codes.
 async fn early_in_a_step() {
     let gone = Utc::now().timestamp_millis() % 30_000;
     if gone > 20_000 {
@@ -72,7 +72,7 @@ on_both_stores! {
         assert!(uri.starts_with("otpauth://totp/Registrar:ada%40example.com?") && uri.contains(secret), "{uri}");
         let image = BASE64_STANDARD.decode(shown["provisioning-qrcode"]["contents-base64"].as_str().unwrap()).unwrap();
         assert!(image.starts_with(b"\x89PNG") && shown["provisioning-qrcode"]["width"].as_u64().unwrap() > 100);
-        // Not in force yet: nobody is asked.
+        // Before the device is enabled no code is required.
         sign_in(&identity, "ada@example.com").await;
 
         let device = device(&identity, &ada).await;
@@ -82,7 +82,7 @@ on_both_stores! {
         assert!(attributes["enabled-at"].is_string());
         let call = |body: &Value| identity.app.call("POST", "/v1/login/").token(None).json(body);
         identity.refused(call(&credentials(None)), 401, "totp-required").await;
-        // The codes that it was shown with are used up.
+        // The codes that enabled the device are used up.
         refusal(&attempt(&identity, &credentials(Some(&code(&device.secret, 0)))).await, 401, "totp-invalid");
         let next = code(&device.secret, 1);
         assert_eq!(attempt(&identity, &credentials(Some(&next))).await.status, 201);
@@ -105,7 +105,7 @@ on_both_stores! {
         let codes: Vec<_> = enabled["meta"]["recovery-codes"].as_array().unwrap().clone();
         assert_eq!(codes.len(), 10);
         let [first, second] = [0, 1].map(|number: usize| codes[number].as_str().unwrap().to_owned());
-        // What was enabled before has nothing to give.
+        // Enabling a device again returns no recovery codes.
         let later = json!({ "password": PASSWORD, "codes": [code(&device.secret, 1), code(&device.secret, 2)] });
         let again = identity.post(&ada, &path, &later).await;
         assert!(again["meta"].is_null(), "{again}");
@@ -116,7 +116,7 @@ on_both_stores! {
         let body = credentials(Some(codes[2].as_str().unwrap()));
         let answers = futures::future::join_all((0..4).map(|_| attempt(&identity, &body))).await;
         assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
-        // With the way in comes the way to another device, and other codes.
+        // After this sign-in the user replaces the device, which brings new recovery codes.
         let password = json!({ "password": PASSWORD });
         identity.post(&ada, &format!("{}disable/", device.path), &password).await;
         let other = self::device(&identity, &ada).await;
@@ -168,7 +168,7 @@ on_both_stores! {
         refusal(&wrong, 403, "bad-credentials");
         identity.post_refused(&identity.provider, &disable, &json!({ "password": PASSWORD }), 404, "not-found").await;
         let disabled = identity.post(&ada, &disable, &json!({ "password": PASSWORD })).await;
-        // What was in force keeps its secret to itself.
+        // An enabled device never shows its secret.
         assert_eq!((&disabled["data"]["attributes"]["enabled"], &disabled["data"]["attributes"]["secret"]), (&json!(false), &json!(null)));
         let head = identity.head().await;
         identity.post(&ada, &disable, &json!({ "password": PASSWORD })).await;
@@ -191,7 +191,7 @@ on_both_stores! {
         assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
         assert!(statuses.contains(&201), "{statuses:?}");
         assert_eq!(identity.get(&ada, ROOT).await["data"].as_array().unwrap().len(), 1);
-        // The next one takes its place and can be put in force.
+        // The next device takes its place and can be enabled.
         let device = device(&identity, &ada).await;
         identity.post(&ada, &format!("{}enable/", device.path), &enabling(&device)).await;
         identity.post(&ada, &format!("{}disable/", device.path), &json!({ "password": PASSWORD })).await;
@@ -241,7 +241,7 @@ on_both_stores! {
         identity.refused(identity.app.call("POST", "/v1/login/").token(None).json(&body), 401, "totp-required").await;
         body["totp-code"] = json!(code(&device.secret, 1));
         assert_eq!(attempt(&identity, &body).await.status, 201);
-        // Another person finds nothing.
+        // For another person the device does not exist.
         identity.post_refused(&identity.system, &format!("{}disable/", device.path), &json!({ "password": PASSWORD }), 404, "not-found").await;
     }
 

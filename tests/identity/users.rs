@@ -1,4 +1,4 @@
-//! Users over HTTP: who sees whom, what is changed by whom, and every filter of the list.
+//! Users over HTTP: visibility, permissions to change, and every filter of the list.
 
 use crate::app::{Identity, Person, creation, ids};
 use crate::on_both_stores;
@@ -58,7 +58,7 @@ on_both_stores! {
     async fn who_is_of_another_organization_is_not_there(database) {
         let identity = Identity::open(&database).await;
         identity.get(&identity.provider, &path(identity.participant.id)).await;
-        // Who takes part sees those who work there, and nobody else who takes part.
+        // Participants see providers, and no other participants.
         identity.get(&identity.participant, &path(identity.provider.id)).await;
         let patient = identity.person("patient", identity.acme, Some(Role::Member)).await;
         identity.get_refused(&identity.participant, &path(patient.id), 404, "not-found").await;
@@ -92,7 +92,7 @@ on_both_stores! {
         identity.patch(&identity.admin, &path(id), &change(id, json!({ "username": "phone" }))).await;
         let email = identity.patch(&identity.admin, &path(id), &change(id, json!({ "email": "Ada@Example.com" }))).await;
         let user = &email["data"]["attributes"];
-        // Neither the number nor the new address was confirmed, so that the old address is the name still.
+        // Neither the number nor the new address was confirmed, so the old address remains the sign-in name.
         assert_eq!((&user["email"], &user["email-verified"], &user["username"]), (&json!("Ada@Example.com"), &json!(false), &json!("provider@example.com")));
     }
 
@@ -125,7 +125,7 @@ on_both_stores! {
         identity.patch_refused(&identity.admin, &path(id), &reserved, 403, "forbidden").await;
         let set = identity.patch(&identity.system, &path(id), &reserved).await;
         assert_eq!(set["data"]["attributes"]["classification"], "carium");
-        // Nobody below changes those who run the whole.
+        // Only the system changes holders of a system role.
         let part = Some(Part::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
         let support = identity.person_as("support@example.com", part).await;
         identity.patch_refused(&identity.admin, &path(support.id), &name(support.id), 403, "forbidden").await;
@@ -155,13 +155,13 @@ on_both_stores! {
         identity.post_refused(&identity.admin, &to, &number("+442079500000"), 400, "validation-error").await;
         identity.post_refused(&identity.provider, &to, &number("+12025550123"), 403, "forbidden").await;
         identity.post(&identity.service, &to, &number("+12025550123")).await;
-        // All sessions are over.
+        // All sessions have ended.
         identity.get_refused(&identity.provider, &path(id), 401, "unauthenticated").await;
         let shown = identity.get(&identity.admin, &path(id)).await;
         assert_eq!(shown["data"]["attributes"]["phone-verified"], true);
         let unknown = format!("{}confirm-phone/", path(Uuid::now_v7()));
         identity.post_refused(&identity.service, &unknown, &number("+12025550123"), 404, "not-found").await;
-        // Another number is another question.
+        // Another number needs its own confirmation.
         let amended = identity.patch(&identity.admin, &path(id), &change(id, json!({ "phone": "+12025550125" }))).await;
         assert_eq!(amended["data"]["attributes"]["phone-verified"], false);
         let taken = change(identity.admin.id, json!({ "phone": "+12025550125" }));
@@ -187,7 +187,7 @@ on_both_stores! {
         for body in [json!({ "why": "x" }), json!(null), json!([])] {
             identity.post_refused(&identity.admin, &disable, &body, 400, "validation-error").await;
         }
-        // With a second admin the first one may go.
+        // With a second admin the first one may be disabled.
         identity.person("second", identity.acme, Some(Role::Admin)).await;
         identity.post(&identity.system, &own, &json!({})).await;
         membership::archive(identity.node(), &RequestContext::system(), UserId(id)).await.unwrap();
@@ -209,7 +209,7 @@ on_both_stores! {
             assert_eq!(sorted(ids(&list)), seen, "{}", caller.email);
             assert_eq!(list["meta"]["page[total]"], seen.len());
         }
-        // Participants only on request.
+        // Participants are listed only on request.
         assert_eq!(sorted(ids(&identity.get(admin, ROOT).await)), those(&[admin, provider]));
         let foreign = format!("{ROOT}?organization-id={}", identity.other);
         identity.find_nothing(admin, &foreign).await;
@@ -220,7 +220,7 @@ on_both_stores! {
     async fn the_members_of_an_organization_are_counted_as_they_come_and_go(database) {
         let identity = Identity::open(&database).await;
         let Identity { system, admin, provider, participant, acme, .. } = &identity;
-        // Of the first the number is kept, the second makes it be counted.
+        // The total of the first list is stored, that of the second is counted.
         let totals = async || {
             let mut totals = Vec::new();
             for participants in ["false", "true"] {
@@ -255,7 +255,7 @@ on_both_stores! {
         for query in phones {
             assert_eq!(list(admin, query).await, those(&[provider]), "{query}");
             assert_eq!(list(provider, query).await, those(&[provider]), "{query}");
-            // The participant sees who works there, and not their telephone numbers.
+            // The participant sees providers, but not their telephone numbers.
             assert_eq!(list(&colleague, query).await, those(&[]), "{query}");
             assert_eq!(list(&colleague, "email=provider@example.com").await, those(&[provider]));
         }

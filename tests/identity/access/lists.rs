@@ -33,7 +33,7 @@ on_both_stores! {
         assert_eq!(it.listed(&clinic.head, &inside).await, set(&[clinic.ward]));
         let organizations = question(it.admin.id, &["organization::write".into()]);
         assert_eq!(it.listed(&it.admin, &organizations).await, set(&[it.acme]));
-        // What the others ask for must hold all the same.
+        // The other queries of the request must hold as well.
         let both = question(it.other_admin.id, &["individual::read".into(), format!("organization:{}:write", it.acme)]);
         assert!(it.listed(&it.service, &both).await.is_empty());
 

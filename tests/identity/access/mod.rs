@@ -1,4 +1,4 @@
-//! Questions of access, by example. That the answers are right whatever happened is shown in `access_properties`.
+//! Access queries, by example. `access_properties` compares the engine with the rules over random histories.
 
 mod lists;
 mod people;
@@ -36,7 +36,7 @@ fn bulk(users: &[Uuid], queries: &[String], individually: bool) -> Value {
 }
 
 impl Identity {
-    /// Whether somebody may, as the service account hears it.
+    /// Asks as the service account whether `user` may do all of `queries`.
     async fn may(&self, user: &Person, queries: &[String]) -> bool {
         let answer = self.post(&self.service, CHECK, &question(user.id, queries)).await;
         answer["allow"].as_bool().unwrap()
@@ -46,7 +46,7 @@ impl Identity {
         found(&self.post(caller, RESOURCES, body).await)
     }
 
-    /// Individuals on which somebody holds a grant, as somebody hears it.
+    /// Individuals on which `user` holds a grant, as listed for `caller`.
     async fn people(&self, caller: &Person, user: &Person, query: &str) -> BTreeSet<String> {
         let path = format!("{INDIVIDUALS}?operation=read&user-id={}&{query}", user.id);
         found(&self.get(caller, &path).await)
@@ -105,7 +105,7 @@ fn individual(id: Uuid, operation: &str) -> String {
     format!("individual:{id}:{operation}")
 }
 
-/// A group under a division of `Other`, which is restricted: who leads which, and who is in it.
+/// A group under a division of `Other`, which is restricted, with the leaders and individuals of both.
 struct Clinic {
     division: Uuid,
     ward: Uuid,
@@ -193,7 +193,7 @@ on_both_stores! {
         let admin = format!("organization:{}:write", it.acme);
         assert!(it.may(&it.participant, &[own.clone(), member.clone()]).await);
         assert!(!it.may(&it.participant, &[own, member, admin]).await);
-        // Without an identifier: at least one.
+        // A query without an identifier asks for at least one resource.
         for (query, expected) in [
             ("individual::read", true),
             ("organization::write", false),
@@ -229,7 +229,7 @@ on_both_stores! {
         let individual_id = patient.individual.unwrap();
         it.put(gone, ward, individual_id).await;
         it.appoint(gone, ward, Post::Leader, &provider).await;
-        // One who is somewhere else too, and signed in there.
+        // A member of a second organization, signed in there.
         let both = &it.provider;
         membership::join(it.node(), &context, &Granter::system(), UserId(both.id), OrganizationId(gone), Some(Role::Admin)).await.unwrap();
 
@@ -256,7 +256,7 @@ on_both_stores! {
         assert!(it.may(&patient, &queries[..1]).await, "it is their own");
         assert_eq!(it.accessors(&accessors).await, set(&[patient.id, it.system.id]));
         assert!(it.listed(&it.service, &groups).await.is_empty());
-        // Sessions there are over; elsewhere they go on, and who signs in again does so nowhere.
+        // Sessions in the deleted organization end; sessions elsewhere go on. A new sign-in has no organization.
         let own = |user: &Person| format!("/v1/users/{}/", user.id);
         it.get_refused(&admin, &own(&admin), 401, "unauthenticated").await;
         let shown = it.get(both, &own(both)).await;

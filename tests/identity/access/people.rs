@@ -1,4 +1,4 @@
-//! Individuals on whom somebody holds a grant, narrowed by what is known of the people behind them.
+//! Individuals on whom a user holds a grant, filtered by attributes of the people behind them.
 
 use super::{Clinic, INDIVIDUALS, question, set};
 use crate::app::{Identity, Person, creation};
@@ -18,7 +18,7 @@ on_both_stores! {
     async fn a_group_that_is_not_seen_is_like_none(database) {
         let it = Identity::open(&database).await;
         let clinic = Clinic::open(&it).await;
-        // The nurse sees the patient in the ward, and neither the division nor another group.
+        // The nurse sees the patient in the ward, but neither the division nor another group.
         let elsewhere = it.node_of_tree(it.other, "Elsewhere", NodeType::Group).await;
         it.put(it.other, elsewhere, clinic.patient.individual.unwrap()).await;
         it.appoint(it.other, elsewhere, Post::Leader, &it.other_admin).await;
@@ -33,7 +33,7 @@ on_both_stores! {
         let led = |leader: &Person| format!("filter[group-members-with-leader-id]={}", leader.id);
         assert!(it.people(&clinic.nurse, &clinic.nurse, &led(&it.other_admin)).await.is_empty());
         assert_eq!(it.people(&clinic.nurse, &clinic.nurse, &led(&clinic.head)).await, patient);
-        // Whoever asks for others is told.
+        // The service account sees both groups, so the same filters find the patient.
         assert_eq!(it.people(&it.service, &clinic.nurse, &format!("filter[group-id]={elsewhere}")).await, patient);
         assert_eq!(it.people(&it.service, &clinic.nurse, &led(&it.other_admin)).await, patient);
     }
@@ -53,7 +53,7 @@ on_both_stores! {
         let ada = user.individuals[0].0;
         let other = it.participant.individual.unwrap();
         let owned = it.individual(it.acme).await;
-        // Works there as well as taking part.
+        // A provider who is also a participant.
         let both = it.person("both", it.acme, Some(Role::Member)).await;
         let (worker, context) = (UserId(both.id), RequestContext::system());
         membership::grant(it.node(), &context, &Granter::system(), worker, OrganizationId(it.acme), Role::Provider).await.unwrap();

@@ -65,7 +65,7 @@ on_both_stores! {
             (BULK, bulk(&[], &[query()], false)),
             (BULK, bulk(&[id], &[], false)),
             (BULK, bulk(&many, &[query()], false)),
-            // Exactly one must leave open what is listed.
+            // Exactly one query must leave its resource open.
             (RESOURCES, question(id, &[individual(id, "read")])),
             (RESOURCES, question(id, &["system::read".into()])),
             (RESOURCES, question(id, &[query(), "group::read".into()])),

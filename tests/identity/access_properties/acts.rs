@@ -1,4 +1,4 @@
-//! What may happen in a directory.
+//! Random acts on a directory.
 
 use super::world::World;
 use crate::app::{creation, organize};
@@ -25,8 +25,8 @@ const USERS: usize = 7;
 const GROUPS: usize = 7;
 const OWNED: usize = 8;
 
-/// What is done; everybody and everything by number, counted among what there is to be chosen from at that moment, so
-/// that most of it comes to something.
+/// An act. Users, groups and organizations are numbers, counted among those that exist at that moment, so that most
+/// acts succeed.
 #[derive(Debug, Clone)]
 pub enum Act {
     Join(usize, usize, Option<Role>),
@@ -52,7 +52,7 @@ pub enum Act {
     Relieve(usize),
 }
 
-/// Anything that may be done.
+/// A strategy for any act.
 pub fn act() -> impl Strategy<Value = Act> {
     let n = || 0..60_usize;
     let role = || prop_oneof![1 => Just(Role::Admin), 2 => Just(Role::Provider), 2 => Just(Role::Member)];
@@ -95,13 +95,13 @@ async fn change(
     Ok(node.executor.execute::<Organization>(&context, &organization.to_string(), command, None).await?)
 }
 
-/// The one that a number means among what there is.
+/// The element that `number` stands for, modulo the number of elements.
 fn pick<T: Clone>(among: impl IntoIterator<Item = T>, number: usize) -> Option<T> {
     let among: Vec<T> = among.into_iter().collect();
     among.get(number.checked_rem(among.len())?).cloned()
 }
 
-/// Who and what there may be.
+/// The users, individuals and organizations that acts can name.
 pub struct Stage {
     pub users: Vec<UserId>,
     pub organizations: Vec<OrganizationId>,
@@ -130,7 +130,8 @@ impl Stage {
         stage
     }
 
-    /// Puts people and groups there to begin with, most of them where they only see what they stand beside.
+    /// Adds the first members, individuals and groups, most of them in the restricted organizations, where access
+    /// follows from groups alone.
     async fn fill(&self, node: &Node) {
         use NodeType::{Division, Group};
         let (member, provider) = (Some(Role::Member), Some(Role::Provider));
@@ -154,7 +155,7 @@ impl Stage {
         }
     }
 
-    /// Plays an act, if there is what it takes. Refusals belong to the game.
+    /// Plays an act if its operands exist. Refusals are expected.
     pub async fn play(&self, node: &Node, act: &Act) {
         let world = World::read(node).await;
         let done = self.attempt(node, &world, act).await;
@@ -208,7 +209,7 @@ impl Stage {
                 let blocked = world.users.iter().filter(|(_, person)| person.blocked).map(|(user, _)| *user);
                 membership::enable(node, context, pick(blocked, *u)?).await
             }
-            // Few, since they never come back.
+            // Only two users can be archived, since archiving is final.
             Act::Archive(u) => membership::archive(node, context, pick([self.users[0], self.users[1]], *u)?).await,
             Act::OwnedByUser(i, u) => {
                 membership::record_individual(node, context, self.owned[*i], Owner::User(user(*u)?)).await
@@ -231,7 +232,7 @@ impl Stage {
                 let (content, stamp) = (Box::new(content), Stamp::at(Utc::now()));
                 change(node, organization, OrganizationCommand::Replace { content, stamp, may_end: true }).await
             }
-            // Of one only, since it never comes back.
+            // Only one organization can be deleted, since deletion is final.
             Act::Delete => {
                 let command = OrganizationCommand::Delete(Stamp::at(Utc::now()));
                 change(node, *self.organizations.last()?, command).await

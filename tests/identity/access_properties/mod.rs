@@ -1,6 +1,6 @@
-//! Whatever happens in whatever order, the access engine answers what the written rules say of it. The rules stand here
-//! a second time, in the plainest form: the journal's events make a [`World`] of sets, and a grant is a sentence about
-//! it. Nothing of `src/access` and of the read models is used for that.
+//! The access engine agrees with the written rules after any history of acts. The rules are written a second time here,
+//! in the plainest form: the journal's events fold into a [`World`] of sets, and a grant is a statement about it. None
+//! of it uses `src/access` or the read models.
 
 mod acts;
 mod tenants;
@@ -40,14 +40,14 @@ async fn listed(
     let open = AccessQuery { resource, operation };
     let page = access.list(holder, &open, others, organization, ALL).await.unwrap().expect("it can be listed");
     assert_eq!(page.total, page.items.len() as u64);
-    // Whether there is one at all is the same question.
+    // A query without an identifier asks whether the list has any entry.
     if others.is_empty() && organization.is_none() {
         assert_eq!(access.allows(holder, &open).await.unwrap(), page.total > 0, "{open:?}");
     }
     texts(page.items)
 }
 
-/// Compares the engine with the world: question by question, as lists, and the other way round.
+/// Compares the engine with the world: single queries, lists, and the lists of accessors.
 async fn compare(node: &Node, stage: &Stage) {
     let world = World::read(node).await;
     assert_eq!(world.posts_without_role(), []);
@@ -77,7 +77,7 @@ async fn compare(node: &Node, stage: &Stage) {
             assert_eq!(answer, *expected, "{user} {query:?}");
         }
 
-        // Lists are the sets of what is allowed one by one.
+        // A list is the set of resources that single queries allow.
         let within = |organization: Option<OrganizationId>| {
             let everything = world.active(user).is_some_and(|person| person.administers_all);
             let world = &world;
@@ -129,7 +129,7 @@ async fn compare(node: &Node, stage: &Stage) {
         }
     }
 
-    // Who has access is the inverse of what one has access to.
+    // The users with access to a resource are the inverse of the resources that a user has access to.
     for organization in std::iter::once(None).chain(stage.organizations.iter().copied().map(Some)) {
         let members = |user: &&UserId| {
             organization

@@ -1,5 +1,5 @@
-//! Tenants are apart: no act of an admin of one organization changes what a person is or may in another one, and no answer
-//! names an organization that the viewer does not see.
+//! Tenants are isolated: no act of an admin of one organization changes a person's roles or rights in another one, and
+//! no response names an organization that the viewer does not see.
 
 use crate::app::{Identity, Person};
 use crate::groups::{V1, V2, change};
@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 const CASES: u32 = 3;
 
-/// An attempt of an admin of Other, by number: the person, and the organization whose role or membership it is about.
+/// An attempt by an admin of Other, by number: the person, and the organization whose role or membership it names.
 #[derive(Debug, Clone)]
 struct Attempt {
     act: &'static str,
@@ -53,7 +53,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         .prop_map(|(act, person, role, home)| Attempt { act, person, role, home })
 }
 
-/// Acme with a group, and people of it who belong to Other as well.
+/// Acme with a group, and people of Acme who belong to Other as well.
 struct Tenants {
     it: Identity,
     group: String,
@@ -74,7 +74,7 @@ impl Tenants {
         Tenants { it, group, people }
     }
 
-    /// Everything that people of Acme are and may there, as one text.
+    /// The state of all people of Acme within Acme, as one JSON value.
     async fn acme(&self) -> Value {
         let (it, acme) = (&self.it, OrganizationId(self.it.acme));
         let (documents, access) = (&it.node().documents, Access::new(it.node().documents.clone()));
@@ -162,7 +162,7 @@ impl Tenants {
         assert!(!answer.status.is_server_error(), "{attempt:?}: {answer:?}");
     }
 
-    /// Asks every viewer for every list, and looks for organizations that they do not see.
+    /// Requests every list as every viewer, and looks for organizations that the viewer does not see.
     async fn look_for_foreign_names(&self) {
         let it = &self.it;
         let access = Access::new(it.node().documents.clone());

@@ -1,4 +1,4 @@
-//! The rules of access in their plainest form: events make sets, and a grant is a sentence about them.
+//! The rules of access in their plainest form: events fold into sets, and a grant is a statement about them.
 
 use registrar::access::Operation;
 use registrar::journal::codec;
@@ -14,7 +14,7 @@ use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// A user as the events tell.
+/// A user, folded from events.
 #[derive(Default)]
 pub struct Person {
     pub blocked: bool,
@@ -26,17 +26,17 @@ pub struct Person {
     pub individuals: Vec<IndividualId>,
 }
 
-/// Everything that grants follow from.
+/// The facts from which grants follow.
 #[derive(Default)]
 pub struct World {
     pub users: BTreeMap<UserId, Person>,
-    /// Whether each is open. Those that were deleted are not there.
+    /// Whether each is open. Deleted organizations are absent.
     pub organizations: BTreeMap<OrganizationId, bool>,
     pub retired: BTreeSet<OrganizationId>,
     pub owners: BTreeMap<IndividualId, Owner>,
     /// The regular groups of each organization.
     pub groups: BTreeMap<GroupId, OrganizationId>,
-    /// Those of them that hold nodes.
+    /// The groups that hold nodes.
     pub divisions: BTreeSet<GroupId>,
     pub parents: BTreeMap<GroupId, GroupId>,
     pub inside: BTreeSet<(OrganizationId, IndividualId, GroupId)>,
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// The user, if it holds anything at all.
+    /// The user, if active and thus able to hold grants.
     pub fn active(&self, user: UserId) -> Option<&Person> {
         self.users.get(&user).filter(|person| !person.blocked)
     }
@@ -161,7 +161,7 @@ impl World {
         self.active(user).is_some_and(|person| person.administers_all || self.holds(person, organization, role))
     }
 
-    /// Whether people are anything in an organization: it is there and not retired.
+    /// Whether roles in an organization count: it exists and is not retired.
     fn is_in_force(&self, organization: OrganizationId) -> bool {
         self.organizations.contains_key(&organization) && !self.retired.contains(&organization)
     }
@@ -172,7 +172,7 @@ impl World {
         self.is_in_force(organization) && (has(role) || role == Role::Provider && has(Role::Admin))
     }
 
-    /// Whether the posts of a user in an organization are in force.
+    /// Whether the posts of a user in an organization count.
     fn works_for(&self, user: UserId, organization: OrganizationId) -> bool {
         self.active(user).is_some_and(|person| self.holds(person, organization, Role::Provider))
     }
@@ -181,7 +181,7 @@ impl World {
         self.groups.get(&group).is_some_and(|organization| self.works_for(user, *organization))
     }
 
-    /// Whether an individual is one that there is: its owner was not deleted.
+    /// Whether an individual exists: its owner was not deleted.
     fn is_known(&self, individual: IndividualId) -> bool {
         match self.owners.get(&individual) {
             Some(Owner::Organization(owner)) => self.organizations.contains_key(owner),
@@ -190,7 +190,7 @@ impl World {
         }
     }
 
-    /// Posts of users who have no role that posts need.
+    /// Posts of users without a role that posts require.
     pub fn posts_without_role(&self) -> Vec<(UserId, GroupId)> {
         let has = |user: &UserId, group: &GroupId| {
             let roles = [Role::Provider, Role::Admin].map(|role| (self.groups[group], role));
@@ -207,7 +207,7 @@ impl World {
         self.organizations.get(&organization) == Some(&true) && self.has(user, organization, Role::Provider)
     }
 
-    /// The organizations that an individual is one of: the one that owns it, or those that its owner takes part in.
+    /// Whether an individual belongs to an organization: the one that owns it, or one in which its owner participates.
     pub fn is_of(&self, individual: IndividualId, organization: OrganizationId) -> bool {
         if !self.organizations.contains_key(&organization) {
             return false;
@@ -226,7 +226,7 @@ impl World {
         inside.map(|(_, _, group)| *group).collect()
     }
 
-    /// The groups that an individual is in, those of the system too.
+    /// The groups of an individual, including system groups.
     fn groups_of(&self, individual: IndividualId) -> BTreeSet<GroupId> {
         let mut groups = BTreeSet::new();
         for organization in self.organizations.keys().filter(|organization| self.is_of(individual, **organization)) {
@@ -240,7 +240,7 @@ impl World {
         groups
     }
 
-    /// Whether a node is another one or stands below it.
+    /// Whether `node` is `above` or a descendant of it.
     pub fn is_under(&self, mut node: GroupId, above: GroupId) -> bool {
         loop {
             if node == above {
@@ -266,7 +266,7 @@ impl World {
         self.post_in_force(user, group) && self.works.contains(&(user, group))
     }
 
-    /// Whether a user may look at an individual through what it is in an organization.
+    /// Whether a user may read an individual because of its place in one organization.
     pub fn through(&self, user: UserId, individual: IndividualId, organization: OrganizationId) -> bool {
         self.is_of(individual, organization)
             && (self.is_admin(user, organization)
@@ -301,7 +301,7 @@ impl World {
             }
     }
 
-    /// Every group with its organization, those of the system too.
+    /// Every group with its organization, including system groups.
     pub fn all_groups(&self) -> BTreeMap<GroupId, OrganizationId> {
         let system = self
             .organizations

@@ -1,4 +1,4 @@
-//! Groups, the individuals in them, and the lists of who is there.
+//! Groups, the individuals in them, and the lists of their people.
 
 use super::resources::{Conflict, Create, List, Part, Query, Resource, again, people, query, times};
 use crate::matrix::world::World;
@@ -37,7 +37,7 @@ pub fn groups() -> Resource {
     }
 }
 
-/// The same groups without their people.
+/// The list of groups without their people.
 pub fn groups_alone() -> Resource {
     Resource {
         kind: "individual-groups",
@@ -85,7 +85,7 @@ pub fn individuals() -> Resource {
     }
 }
 
-/// A list of what is in one group.
+/// A list of the people or individuals of one group.
 fn of_group(kind: &'static str, operation: &'static str, rows: Query) -> Resource {
     Resource {
         kind,

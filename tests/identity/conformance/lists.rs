@@ -1,4 +1,4 @@
-//! Rules of lists: pages, filters, and the view of strangers.
+//! Rules of lists: pages, filters, and visibility for strangers.
 
 use super::resources::List;
 use super::{Run, parameters};
@@ -6,10 +6,10 @@ use crate::matrix::world::Sent;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// The bound where the contract names none.
+/// The page limit where the contract names none.
 const LIMIT_MAX: u64 = 1_000;
 
-/// Most rows of a page of a list.
+/// The largest page of a list.
 pub fn most(operation: &str) -> u64 {
     let parameters = parameters::of(operation);
     let limit = parameters.iter().find(|parameter| parameter.name == "page[limit]").unwrap();
@@ -85,7 +85,7 @@ impl Run<'_> {
             let sent = self.get(&format!("{path}?{query}&{name}=1")).await;
             self.names(&sent, name, &format!("{name} is unknown"));
         }
-        // The scope itself is sent once.
+        // The scope parameter is sent once.
         let given = query.split('=').next().unwrap_or_default();
         for parameter in parameters::of(list.operation) {
             let Some(malformed) = parameter.malformed() else { continue };
@@ -100,7 +100,7 @@ impl Run<'_> {
         self.expect(sent.status == 400 && named, rule, sent);
     }
 
-    /// Something of A and something that there is not are one and the same to strangers.
+    /// Compares as a stranger: a resource of A and an unknown one are answered alike.
     async fn as_stranger(&mut self, scope: &str, path: &str, query: &str) {
         let foreign = self.get_as_stranger(&format!("{path}?{query}")).await;
         let unknown = self.get_as_stranger(&format!("{path}?{scope}={}", Uuid::new_v4())).await;

@@ -1,5 +1,5 @@
-//! Rules of every resource and every list of the dialect: one run for all of them, by what each declares of itself.
-//! That a write is replayed by its key, the walk over all writes shows.
+//! Rules of every resource and every list of the dialect: one run checks each resource by its declaration. `idempotent`
+//! covers the replay of writes by their key.
 
 mod group_resources;
 mod lists;
@@ -27,7 +27,7 @@ impl<'w> Run<'w> {
         self.world.caller(self.resource.who)
     }
 
-    /// Notes what was answered unless it is right.
+    /// Records the answer as a violation unless `right`.
     fn expect(&mut self, right: bool, rule: &str, sent: &Sent) {
         if !right {
             let told: String = sent.text.chars().take(150).collect();
@@ -56,7 +56,7 @@ impl<'w> Run<'w> {
         self.world.send("GET", &Request::to(path), stranger, &[]).await
     }
 
-    /// Sends what must be refused and must leave no trace.
+    /// Sends a request that must be refused and must store nothing.
     async fn refused(&mut self, method: &str, request: &Request, rule: &str, status: u16, pointer: &str) {
         let before = self.world.head().await;
         let sent = self.send(method, request).await;
@@ -96,7 +96,7 @@ impl<'w> Run<'w> {
         }
     }
 
-    /// Asks for the longest page that there is.
+    /// The query for the longest page.
     fn whole_list(&self) -> String {
         let list = self.resource.list.get().unwrap();
         match list.paged.get() {
@@ -124,14 +124,14 @@ impl<'w> Run<'w> {
         let unknown = Uuid::new_v4().to_string();
         let mut other = body.clone();
         other["data"]["id"] = json!(unknown);
-        // A malformed identifier is looked for before the body is compared with it.
+        // A malformed identifier is refused before the body is compared with it.
         for (unknown, body) in [(unknown.as_str(), other), ("no-such", body)] {
             let path = self.operation(update).path.replace("{id}", unknown);
             self.refused("PATCH", &Request::to(path).json(body), "an unknown one is not changed", 404, "").await;
         }
     }
 
-    /// Changes only the version that was seen.
+    /// Checks `If-Match`: a change with the current version or `*` succeeds, with another version it is refused.
     async fn changed_as_seen(&mut self, update: &str) {
         let change = request(self.world, update, self.who()).await;
         let seen = self.get(&change.path).await;
@@ -154,7 +154,7 @@ impl<'w> Run<'w> {
         self.expect(sent.status == 200, "any version is changed", &sent);
     }
 
-    /// Another change of the same one.
+    /// A second change of the resource that `change` is about.
     async fn other_change(&self, update: &str, change: &Request) -> Request {
         let other = request(self.world, update, self.who()).await;
         let mut body: Value = serde_json::from_str(other.body.as_deref().unwrap()).unwrap();
@@ -187,7 +187,7 @@ impl<'w> Run<'w> {
     }
 }
 
-/// Whether a row says whatever was said of a resource when it was created; it may say more.
+/// Whether `row` has every value of `created`; it may have more.
 fn carries(row: &Value, created: &Value) -> bool {
     let attributes = created["attributes"].as_object().into_iter().flatten();
     row["type"] == created["type"] && attributes.into_iter().all(|(name, value)| row["attributes"][name] == *value)

@@ -1,17 +1,17 @@
-//! The parameters of a list, as the contract publishes them, and values that they do not take.
+//! The parameters of a list as the contract publishes them, and values that they refuse.
 
 use serde_json::Value;
 
-/// A parameter of a query.
+/// A query parameter.
 #[derive(Debug)]
 pub struct Parameter {
     pub name: String,
-    /// Most that a number may be.
+    /// The largest value of a number.
     pub maximum: Option<u64>,
     schema: Value,
 }
 
-/// Those of an operation.
+/// The query parameters of an operation.
 pub fn of(operation: &str) -> Vec<Parameter> {
     let contract: Value = serde_json::from_str(include_str!("../../../src/api/identity/contract.json")).unwrap();
     let items = contract["paths"].as_object().unwrap().values();
@@ -29,7 +29,7 @@ pub fn of(operation: &str) -> Vec<Parameter> {
 }
 
 impl Parameter {
-    /// A value that it does not take; nothing if it takes any text.
+    /// A value that is refused; `None` if any text is accepted.
     pub fn malformed(&self) -> Option<&'static str> {
         let schema = if self.schema["type"] == "array" { &self.schema["items"] } else { &self.schema };
         if self.name.contains("[cmp-") {

@@ -1,4 +1,4 @@
-//! The resources of the dialect, each with what there is to do with it, and why there is not more.
+//! The resources of the dialect, each with its operations and the reasons for missing ones.
 
 use super::group_resources;
 use crate::matrix::request;
@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 
-/// A part that a resource has, or why it has not.
+/// A part of a declaration, or the reason why the resource lacks it.
 pub enum Part<T> {
     Has(T),
     Lacks(&'static str),
@@ -27,7 +27,7 @@ impl<T> Part<T> {
 
 /// The query of a list.
 pub type Query = for<'w> fn(&'w World) -> BoxFuture<'w, String>;
-/// The query of a list in which something that was created is found.
+/// The query of a list that contains a created resource.
 pub type QueryOf = for<'w> fn(&'w World, &'w Value) -> BoxFuture<'w, String>;
 
 pub struct Resource {
@@ -35,32 +35,32 @@ pub struct Resource {
     /// The caller who creates, changes, reads and lists.
     pub who: &'static str,
     pub create: Part<Create>,
-    /// The operation that reads one.
+    /// The operation that reads one resource.
     pub read: Part<&'static str>,
-    /// The operation that changes one.
+    /// The operation that changes one resource.
     pub update: Part<&'static str>,
     pub list: Part<List>,
-    /// Whether strangers are answered as if one were not there.
+    /// Whether strangers get the answer for an unknown resource.
     pub hidden: Part<()>,
     pub conflict: Part<Conflict>,
 }
 
 pub struct Create {
     pub operation: &'static str,
-    /// Where it is listed.
+    /// The list that contains the resource.
     pub listed: Part<QueryOf>,
 }
 
 pub struct List {
     pub operation: &'static str,
-    /// A query that at least two rows answer.
+    /// A query with at least two rows.
     pub rows: Query,
     pub paged: Part<()>,
-    /// The parameter of that query that names something of A; to strangers it names nothing.
+    /// The parameter of that query that names a resource of A; for strangers the list is empty.
     pub scope: Part<&'static str>,
 }
 
-/// A request that contradicts what there is, and the member that says so.
+/// A request that conflicts with the present state, and the member that the error names.
 pub struct Conflict {
     pub method: &'static str,
     pub request: for<'w> fn(&'w World) -> BoxFuture<'w, Request>,
@@ -73,7 +73,7 @@ const READS_ALL: &str = "the catalogue is for everybody";
 pub const LISTED_ONLY: &str = "only listed";
 const NOT_CHANGED: &str = "is never changed";
 
-/// A creation that was carried out before.
+/// A creation that was already carried out.
 pub async fn again(world: &World, operation: &str) -> Request {
     let request = request(world, operation, world.caller("system")).await;
     let system = world.caller("system").authorization.clone();
@@ -104,7 +104,7 @@ fn member<'d>(data: &'d Value, name: &str) -> &'d str {
     data["attributes"][name].as_str().unwrap_or_default()
 }
 
-/// All of them.
+/// All resources.
 pub fn all() -> Vec<Resource> {
     vec![
         users(),

@@ -1,4 +1,4 @@
-//! Features: the catalogue, what is on for whom, and settings.
+//! Features: the catalogue, resolution per user, and settings.
 
 mod settings;
 
@@ -30,18 +30,18 @@ fn path(id: &str) -> String {
 }
 
 impl Identity {
-    /// A feature that may be set for everybody and is off.
+    /// Creates a feature that is off by default and may be set for any subject.
     async fn feature(&self, id: &str) {
         let attributes = json!({ "id": id, "stage": "beta", "assignable": true });
         self.post(&self.system, FEATURES, &document("features", attributes)).await;
     }
 
-    /// Features that are on for a subject, as somebody sees it.
+    /// Features that are on for `subject`, as `caller` is told.
     async fn on(&self, caller: &Person, subject: &str) -> Vec<String> {
         ids(&self.get(caller, &format!("{FEATURES}?{subject}")).await)
     }
 
-    /// What is said of features for a user: feature, organization and state of each setting.
+    /// Settings of features for a user: feature, organization and state of each.
     async fn said(&self, user: &Person) -> Vec<(String, Value, String)> {
         let list = self.get(&self.system, &format!("{OF_USERS}?user-id={}", user.id)).await;
         let rows = list["data"].as_array().unwrap().iter().map(|row| &row["attributes"]);
@@ -149,7 +149,8 @@ on_both_stores! {
         assert_eq!(it.said(&it.provider).await, enabled);
         assert_eq!(it.said(&it.participant).await, enabled);
 
-        // Again, by address and together with another one: what is there is switched, what is not is made.
+        // The request again, by address and with a second user: the existing setting is switched, the missing one
+        // created.
         let emails = json!({ "user-emails": ["PROVIDER@example.com", "admin@example.com"], "state": "disabled" });
         it.post(&it.system, &add, &emails).await;
         let disabled = [("a".to_owned(), Value::Null, "disabled".to_owned())];
@@ -225,7 +226,7 @@ on_both_stores! {
         let head = it.head().await;
         it.post(&it.system, &remove, &both).await;
         assert_eq!(it.head().await, head);
-        // It can be given again.
+        // The feature can be given again.
         it.set_for_user("a", it.provider.id, None, "disabled").await;
         assert!(it.on(&it.provider, &subject).await.is_empty());
     }
@@ -252,14 +253,14 @@ on_both_stores! {
         it.set_for_user("here", it.participant.id, Some(it.acme), "enabled").await;
         let on = it.on(&it.participant, &of_user).await;
         assert_eq!(on, ["global", "org", "here"]);
-        // Whoever may look at the individual sees the same of its owner.
+        // A viewer of the individual sees the features of its owner.
         assert_eq!(it.on(&it.provider, &of_individual).await, on);
-        // Another organization than the caller's has to be named; without one only what is general counts.
+        // An organization other than the caller's must be named; without one only general settings count.
         assert_eq!(it.on(&it.system, &of_user).await, ["global"]);
         assert_eq!(it.on(&it.system, &format!("{of_user}&{of_organization}")).await, on);
         let elsewhere = format!("{of_user}&filter[organization-id]={}", it.other);
         assert_eq!(it.on(&it.system, &elsewhere).await, ["global"]);
-        // In the organization the special counts before the general.
+        // Within the organization its own setting takes precedence over the general one.
         it.set_for_user("user", it.participant.id, Some(it.acme), "enabled").await;
         assert_eq!(it.on(&it.participant, &of_user).await, ["global", "org", "user", "here"]);
         let page = it.get(&it.participant, &format!("{FEATURES}?{of_user}&page[limit]=2&page[offset]=1")).await;

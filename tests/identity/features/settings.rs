@@ -1,4 +1,4 @@
-//! Settings of features as resources of their own.
+//! Feature settings as resources.
 
 use super::{FEATURES, OF_ORGANIZATIONS, OF_USERS, amendment, document, feature, path};
 use crate::app::{Identity, Person, ids};
@@ -119,7 +119,7 @@ on_both_stores! {
         let answer = it.call(&it.system, "PATCH", &at(&created)).json(&changed).send().await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "null"));
         assert_eq!(it.get(&it.participant, &at(&created)).await["data"]["attributes"]["state"], "dontcare");
-        // What holds within an organization is for its admins, what holds everywhere for those of any of the user's.
+        // Settings within an organization are for its admins, general ones for admins of any organization of the user.
         assert_eq!(it.get(&it.admin, &at(&created)).await["data"]["id"], id.as_str());
         assert_eq!(it.get(&it.admin, &at(&within)).await, within);
         it.get_refused(&it.admin, &at(&abroad), 404, "not-found").await;
@@ -182,7 +182,7 @@ on_both_stores! {
             told.push(it.find_nothing(&it.other_admin, &format!("{OF_USERS}?{query}")).await);
         }
         assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
-        // Participants see those who work for them, and nothing of their settings.
+        // Participants see the providers of their organization, but not their settings.
         it.get_refused(&it.participant, &format!("{OF_USERS}?user-id={user}"), 403, "forbidden").await;
         it.get_refused(&it.system, &format!("{OF_USERS}?user-email=nonsense"), 400, "validation-error").await;
 

@@ -1,5 +1,5 @@
-//! A valid request for each operation of the identity dialect about groups, individuals and features. Groups are led by the
-//! leader of the world.
+//! A valid request for each operation of the identity dialect about groups, individuals and features. The leader of the
+//! world leads these groups.
 
 use super::world::{Request, World, amendment, document};
 use registrar_aggregates::user::Role;
@@ -26,7 +26,7 @@ pub async fn request(world: &World, operation: &str) -> Option<Request> {
 }
 
 impl World {
-    /// A new group of A with further attributes.
+    /// Creates a group of A with further attributes.
     pub async fn group(&self, more: Value) -> String {
         let mut attributes = json!({
             "name": self.name("Ward"), "organization-id": self.identity.acme, "type": "regular", "leader-ids": [self.leader],
@@ -35,7 +35,7 @@ impl World {
         self.made_id(V1, document("individual-groups", attributes)).await
     }
 
-    /// A new feature that may be set for everybody.
+    /// Creates a feature that may be set for any subject.
     pub async fn feature(&self) -> String {
         let name = self.name("feature");
         let attributes = json!({ "id": name, "stage": "alpha", "assignable": true });
@@ -219,7 +219,7 @@ async fn of_organization(world: &World) -> Value {
     document("organization-features", attributes)
 }
 
-/// A setting that holds for somebody everywhere.
+/// Creates a general setting for a user.
 async fn of_user(world: &World) -> Value {
     let person = world.shared_person(Some(Role::Provider)).await;
     let attributes = json!({ "feature-name": world.feature().await, "user-id": person.id, "state": "enabled" });

@@ -1,5 +1,5 @@
-//! A valid request for each operation of the identity dialect about people, organizations, roles and sessions. What it is
-//! about is new and belongs to organization A.
+//! A valid request for each operation of the identity dialect about people, organizations, roles and sessions. The
+//! subject of each is new and belongs to organization A.
 
 use super::world::{Caller, Request, WORKLOAD_TOKEN, World, amendment, document};
 use crate::app::{self, PASSWORD};
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha512};
 use uuid::Uuid;
 
-/// The new password; no person of the world is called like that.
+/// The new password; it contains no name of a person in the world.
 const OTHER_PASSWORD: &str = "seventeen purple elephants dance";
 
-/// The request of `operation`, which may have a variant after a colon.
+/// The request of `operation`, optionally with a variant after a colon.
 pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
     if let Some(request) = of_sessions(world, operation, caller).await {
         return Some(request);
@@ -36,7 +36,7 @@ pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<
     of_access(world, operation).await
 }
 
-/// The authorization of another session of the caller, for what ends it; none of those who have none.
+/// The authorization of a second session of the caller, for requests that end it; `None` for callers without sessions.
 async fn own_session(world: &World, caller: &Caller) -> Option<String> {
     let is_user = caller.authorization.as_deref().is_some_and(|sent| sent.starts_with("Bearer "))
         && registrar::processes::user_by_id(world.identity.node(), registrar_aggregates::values::UserId(caller.id))
@@ -71,7 +71,7 @@ async fn of_sessions(world: &World, operation: &str, caller: &Caller) -> Option<
             Some(Request::to(format!("/v1/sessions/{}/", tokens["session-id"].as_str().unwrap())))
         }
         "list-sessions" => Some(Request::to("/v1/sessions/")),
-        // Nobody but the owner ends a session; admins act without one here.
+        // Only the owner ends a session; admins have no session here.
         "end-session" => {
             let own = own_session(world, caller).await;
             let session = own.map_or_else(|| Uuid::nil().to_string(), |token| app::session_of(&token));

@@ -1,5 +1,5 @@
-//! The authorization matrix: every operation of every dialect, sent as a caller of every kind, with the status that is
-//! right. The table is `matrix/table.txt`, one operation a line and one caller a column.
+//! The authorization matrix: every operation of every dialect, sent by a caller of every kind, with the expected
+//! status. The table is `matrix/table.txt`, one operation a line and one caller a column.
 
 mod group_requests;
 mod identity_requests;
@@ -15,8 +15,8 @@ use std::fmt::Write;
 use table::Line;
 use world::{CALLERS, Caller, Request, World};
 
-/// A valid request of an operation about something new; `variant` names the operation, and after a colon which request of
-/// several it is.
+/// A valid request of an operation on a new resource. `variant` is the name of the operation; where it has several
+/// requests, the name of the request follows after a colon.
 pub async fn request(world: &World, variant: &str, caller: &Caller) -> Request {
     if let Some(request) = Box::pin(identity_requests::request(world, variant, caller)).await {
         return request;
@@ -28,7 +28,7 @@ pub async fn request(world: &World, variant: &str, caller: &Caller) -> Request {
     request.unwrap_or_else(|| panic!("no request is known of {variant}"))
 }
 
-/// A cell that is not as it should be.
+/// A cell whose status differs from the expected one.
 struct Difference {
     variant: String,
     caller: &'static str,
@@ -36,7 +36,7 @@ struct Difference {
 }
 
 impl Line {
-    /// Sends the request of this line as everybody. What it is about is made anew whenever something was changed.
+    /// Sends the request of this line as every caller. Its subject is created again after each change.
     async fn differences(&self, world: &World, operation: &Operation) -> Vec<Difference> {
         let mut differences = Vec::new();
         let mut at_hand: Option<Request> = None;
@@ -83,7 +83,7 @@ on_both_stores! {
         let mut differences = Vec::new();
         for line in table::lines() {
             let operation = operations.iter().find(|operation| operation.name == line.operation());
-            // Lines without an operation are the matter of another test.
+            // `every_operation_has_a_line_and_every_line_an_operation` reports lines without an operation.
             if let Some(operation) = operation {
                 differences.extend(line.differences(&world, operation).await);
             }

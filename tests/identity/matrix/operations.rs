@@ -1,18 +1,18 @@
-//! Every operation of every dialect, as the contract and the documents name them.
+//! Every operation of every dialect, as named in the contract and the OpenAPI documents.
 
 use registrar::api::DOCUMENTS;
 use registrar::api::identity::routes::{Gate, ROUTES};
 use serde_json::Value;
 
-/// An operation that is served.
+/// A served operation.
 #[derive(Debug, Clone)]
 pub struct Operation {
     pub name: String,
     /// In upper case.
     pub method: String,
-    /// The template.
+    /// The path template.
     pub path: String,
-    /// Whether it is one of the identity dialect that anybody may call.
+    /// Whether it belongs to the identity dialect and needs no authentication.
     pub public: bool,
 }
 
@@ -21,7 +21,7 @@ impl Operation {
         self.method != "GET"
     }
 
-    /// Whether a path, which may have a query, is one of this operation.
+    /// Whether a path, optionally with a query, matches this operation.
     pub fn has_path(&self, path: &str) -> bool {
         let path = path.split('?').next().unwrap();
         let (theirs, ours): (Vec<_>, Vec<_>) = (self.path.split('/').collect(), path.split('/').collect());
@@ -29,7 +29,7 @@ impl Operation {
     }
 }
 
-/// All of them, the identity dialect first.
+/// All operations, the identity dialect first.
 pub fn all() -> Vec<Operation> {
     let contract: Value = serde_json::from_str(include_str!("../../../src/api/identity/contract.json")).unwrap();
     let mut operations = Vec::new();

@@ -1,15 +1,15 @@
-//! The table as it is read: blank lines and those that begin with `#` are for people, the first other one names the
+//! The parser of the table: blank lines and lines that begin with `#` are comments, the first other line names the
 //! callers.
 
 use super::world::CALLERS;
 
 const TABLE: &str = include_str!("table.txt");
 
-/// The answers to one request, by caller.
+/// The expected answers to one request, by caller.
 pub struct Line {
-    /// Name of the operation, after a colon that of the request, if there are several.
+    /// Name of the operation; where it has several requests, the name of the request follows after a colon.
     pub variant: String,
-    /// The status for each caller, in the order of the columns.
+    /// The status for each caller, in column order.
     pub expected: Vec<u16>,
 }
 
@@ -30,12 +30,12 @@ fn rows() -> impl Iterator<Item = Vec<&'static str>> {
     rows.map(|line| line.split_whitespace().collect())
 }
 
-/// Names of the callers.
+/// Names of the callers, in column order.
 pub fn columns() -> Vec<&'static str> {
     rows().next().unwrap().split_off(1)
 }
 
-/// Everything that is decided.
+/// All lines of the table.
 pub fn lines() -> Vec<Line> {
     let read = |row: Vec<&str>| {
         let expected: Vec<u16> = row[1..].iter().map(|cell| cell.parse().unwrap()).collect();

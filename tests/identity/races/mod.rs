@@ -1,5 +1,5 @@
-//! Requests at once: one comes after the other, and those that lose are told so. None is an internal error, and the journal
-//! holds the events of the winners alone.
+//! Concurrent requests take effect one after the other, and losers get a conflict. None is an internal error, and the
+//! journal holds the events of the winners alone.
 
 mod orders;
 
@@ -15,16 +15,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
-/// Tries of what goes wrong only now and then.
+/// Repetitions of races that fail only now and then.
 const ROUNDS: usize = 5;
 
-/// Names of the events since a position, in order.
+/// Names of the events after a position, in order.
 async fn events_since(it: &Identity, position: u64) -> Vec<String> {
     let events = it.node().journal.read(position, usize::MAX).await.unwrap();
     events.into_iter().map(|event| event.event_type).collect()
 }
 
-/// Sends requests so that their commands meet, and answers with the statuses, which must be among `allowed`.
+/// Sends requests so that their commands meet in the queue; answers the statuses, which must be among `allowed`.
 async fn at_once(it: &Identity, calls: Vec<Call<'_>>, allowed: &[u16]) -> Vec<u16> {
     let answers: Vec<Answer> = while_commits_wait(it.node(), join_all(calls.into_iter().map(Call::send))).await;
     for answer in &answers {
@@ -41,7 +41,7 @@ fn document(kind: &str, attributes: Value) -> Value {
     json!({ "data": { "type": kind, "attributes": attributes } })
 }
 
-/// A configuration of a second factor that is not in force.
+/// A second factor that was set up but not enabled.
 async fn pending_totp(it: &Identity, person: &Person) -> String {
     let made = it.post(person, "/v1/mfa-totp/", &json!({})).await;
     format!("/v1/mfa-totp/{}/", made["data"]["id"].as_str().unwrap())
@@ -125,7 +125,7 @@ on_both_stores! {
             assert!(ids(&list).len() <= 1, "{list}");
             let events = events_since(&it, head).await;
             let count = |end: &str| events.iter().filter(|name| name.ends_with(end)).count();
-            // Two users; what is left over from the round before is taken first.
+            // Two users; the leftovers of the previous round are removed first.
             assert!(count("created").abs_diff(count("removed")) <= 2, "{events:?}");
         }
     }

@@ -1,8 +1,8 @@
-//! Directory processes at once end as some order of them does, one after the other.
+//! Concurrent directory processes are serializable: the outcome is that of some sequential order.
 //!
-//! Every case has a world of its own: an organization with two groups and people of every kind. All cases are played while
-//! commits wait, so that each command is decided before any of the others is committed. What they come to is compared with
-//! the same acts in every order, in worlds of their own.
+//! Every case has a world of its own: an organization with two groups and people of every kind. All cases are played
+//! while commits wait, so that each command is decided before any of the others is committed. The outcome is compared
+//! with the same acts in every order, in worlds of their own.
 
 use crate::app::{creation, organize};
 use crate::on_both_stores;
@@ -26,14 +26,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Worlds that are made at the same time.
+/// Worlds created concurrently.
 const AT_ONCE: usize = 8;
-/// Cases that are played at the same time.
+/// Cases played concurrently.
 const CASES_AT_ONCE: usize = 40;
-/// How long commits wait for all commands to be decided. Nothing relies on it.
+/// How long commits wait for all commands to be decided. Correctness does not depend on it.
 const GATHERING: Duration = Duration::from_millis(500);
 
-/// People, by what they are at the start.
+/// People, by their state at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     /// An admin.
@@ -42,9 +42,9 @@ enum Who {
     Second,
     /// A provider who leads the first group.
     Leader,
-    /// One with an individual in the first group.
+    /// A participant with an individual in the first group.
     Member,
-    /// One who does not belong to the organization.
+    /// A person who does not belong to the organization.
     Stranger,
     /// A provider who is disabled.
     Off,
@@ -155,7 +155,7 @@ impl World {
         GroupRef { organization: self.organization, id: self.groups[n] }
     }
 
-    /// Whether it was carried out rather than refused; nothing else may happen.
+    /// Whether the act was carried out rather than refused; any other error panics.
     async fn play(&self, node: &Node, act: Act) -> bool {
         match self.done(node, act).await {
             Ok(_) => true,
@@ -167,7 +167,7 @@ impl World {
     async fn done(&self, node: &Node, act: Act) -> Done {
         let (context, organization) = (&context(), self.organization);
         let id = |who: Who| self.people[&who];
-        // Not one of those who are acted upon.
+        // The acting user is none of the subjects.
         let by = UserId(Uuid::nil());
         match act {
             Act::Join(who) => {
@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// The documents about everybody, without identifiers and times.
+    /// The documents of all people, without identifiers and times.
     async fn told(&self, node: &Node) -> String {
         let groups = |ids: Vec<GroupId>| {
             ids.iter().map(|id| self.groups.iter().position(|group| group == id)).collect::<Vec<_>>()
@@ -235,10 +235,10 @@ impl World {
     }
 }
 
-/// The outcome of acts: whether each was carried out, and what the documents tell afterwards.
+/// The outcome of acts: whether each was carried out, and the documents afterwards.
 type End = (Vec<bool>, String);
 
-/// Every order of so many things.
+/// Every permutation of `count` indices.
 fn orders(count: usize) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![vec![]];
@@ -266,7 +266,7 @@ async fn in_order(nodes: &[Arc<Node>], acts: &[Act], order: Vec<usize>) -> End {
     (done, world.told(&nodes[0]).await)
 }
 
-/// Plays the acts of each case at once, by way of one node and of all, and compares what came of them with every order.
+/// Plays the acts of each case concurrently, on one node and on all, and compares the outcome with every order.
 async fn check(nodes: &[Arc<Node>], cases: Vec<Vec<Act>>) {
     for cases in cases.chunks(CASES_AT_ONCE) {
         let ends = in_every_order(&nodes[..1], cases).await;
@@ -277,7 +277,7 @@ async fn check(nodes: &[Arc<Node>], cases: Vec<Vec<Act>>) {
     }
 }
 
-/// Ends of each case in every order of its acts.
+/// Outcomes of each case in every order of its acts.
 async fn in_every_order(nodes: &[Arc<Node>], cases: &[Vec<Act>]) -> Vec<Vec<End>> {
     let all = cases.iter().flat_map(|acts| orders(acts.len()).into_iter().map(move |order| (acts, order)));
     let ends = stream::iter(all).map(|(acts, order)| in_order(nodes, acts, order)).buffered(AT_ONCE);
@@ -322,7 +322,7 @@ async fn nodes(database: &Database, count: usize) -> Vec<Arc<Node>> {
     join_all((0..count).map(|_| database.open())).await
 }
 
-/// As many as a store may have.
+/// The largest number of nodes that a store can have.
 async fn all_nodes(database: &Database) -> Vec<Arc<Node>> {
     nodes(database, if database.settings.database_url.is_some() { 2 } else { 1 }).await
 }

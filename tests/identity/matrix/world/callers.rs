@@ -17,7 +17,7 @@ use registrar_aggregates::values::{AdminId, OrganizationId, UserId};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The callers, in the order of the columns of the table.
+/// The callers, in the column order of the table.
 pub const CALLERS: [&str; 17] = [
     "anonymous",
     "stranger",
@@ -38,11 +38,11 @@ pub const CALLERS: [&str; 17] = [
     "key-query",
 ];
 
-/// A caller; an anonymous one has no authorization.
+/// A caller; anonymous ones have no authorization.
 pub struct Caller {
     pub name: &'static str,
     pub authorization: Option<String>,
-    /// Its identifier: a user, or an admin.
+    /// Identifier of the user or admin.
     pub id: Uuid,
 }
 
@@ -101,7 +101,7 @@ impl World {
         Person { id, email, individual: None, token: app::token(&self.identity.app, id).await }
     }
 
-    /// An admin with an account who holds a policy.
+    /// Registers an admin with an account and a policy.
     async fn register(&self, name: &str, policy: &Policy) -> Uuid {
         let id = Uuid::now_v7();
         let mut registration = crate::support::registered(id, Some(&format!("{name}@admins.example.com")));
@@ -124,7 +124,8 @@ impl World {
         Caller { name, authorization: Some(format!("Bearer {token}")), id }
     }
 
-    /// The authorization of somebody new who is what a caller is, for what ends all sessions; none of callers without any.
+    /// The authorization of a new user of the same kind as a caller, for requests that end all sessions; `None` for
+    /// callers without any.
     pub async fn another(&self, caller: &Caller) -> Option<String> {
         let member = |organization, role| Some(Part::Member(OrganizationId(organization), Some(role)));
         let (a, b) = (self.identity.acme, self.identity.other);
@@ -152,7 +153,7 @@ impl World {
         self.issued(caller.name, id, None).await.authorization
     }
 
-    /// An organization of its own in which a caller is what it is in A, and how it then identifies.
+    /// A new organization in which a caller has the same role as in A, and the authorization for it.
     pub async fn organization_like_a(&self, caller: &Caller) -> (Uuid, Option<String>) {
         let id = self.identity.organization(&self.name("Ward"), Authorization::Open).await;
         let role = match caller.name {

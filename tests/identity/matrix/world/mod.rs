@@ -1,4 +1,4 @@
-//! A directory with a caller of every kind, and how they send their requests.
+//! A directory with a caller of every kind, and the ways they send requests.
 
 mod callers;
 mod requests;
@@ -23,14 +23,14 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-/// The token that the program of the world shows at internal authentication.
+/// The token of the program at internal authentication.
 pub const WORKLOAD_TOKEN: &str = "records' token";
 
-/// Organization A is `identity.acme`, which is open; B is `identity.other`, which is restricted and shares people with A.
+/// Organization A is `identity.acme`, which is open; B is `identity.other`, which is restricted and has members of A.
 pub struct World {
     pub identity: Identity,
     pub callers: Vec<Caller>,
-    /// Leads the groups that requests are about.
+    /// Leader of the groups that requests are about.
     pub leader: Uuid,
     pub hash: String,
     routes: Router,
@@ -70,27 +70,27 @@ impl World {
         self.callers.iter().find(|caller| caller.name == name).unwrap_or_else(|| panic!("nobody is called {name}"))
     }
 
-    /// A number that no other has.
+    /// The next unused number.
     pub fn next(&self) -> u32 {
         self.count.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A new name.
+    /// An unused name.
     pub fn name(&self, kind: &str) -> String {
         format!("{kind}-{}", self.next())
     }
 
-    /// A new person whose home is A, with this role there, and who is a member of B as well.
+    /// Creates a person whose home is A, with this role there, and who is a member of B as well.
     pub async fn shared_person(&self, role: Option<Role>) -> Person {
         self.person_of(self.identity.acme, role, self.identity.other).await
     }
 
-    /// A new person whose home is B and who is a member of A as well.
+    /// Creates a person whose home is B and who is a member of A as well.
     pub async fn guest(&self) -> Person {
         self.person_of(self.identity.other, Some(Role::Provider), self.identity.acme).await
     }
 
-    /// A new person who is a member of B alone.
+    /// Creates a person who is a member of B alone.
     pub async fn outsider(&self) -> Person {
         let email = format!("{}@example.com", self.name("outsider"));
         let part = Part::Member(OrganizationId(self.identity.other), Some(Role::Provider));
@@ -120,28 +120,27 @@ impl World {
         Person { id: id.0, email, individual, token: String::new() }
     }
 
-    /// A person whom A and B share, who has just signed in.
+    /// Creates a person who belongs to A and B and has just signed in.
     pub async fn signed_in_person(&self) -> Person {
         let person = self.shared_person(Some(Role::Provider)).await;
         Person { token: app::token(&self.identity.app, person.id).await, ..person }
     }
 
-    /// The identifier of a new API key of A.
+    /// Creates an API key of A; answers its identifier.
     pub async fn api_key(&self) -> String {
         cloud_app::key_of(self.identity.node(), self.identity.acme, KeyRole::Developer).await.id
     }
 
-    /// A new admin of Registrar who holds nothing.
+    /// Creates an admin of Registrar without permissions.
     pub async fn ecg_admin(&self) -> Uuid {
         self.identity.app.register(vec![]).await
     }
 
-    /// The server.
     pub fn routes(&self) -> &Router {
         &self.routes
     }
 
-    /// Another node over the same database.
+    /// A second node over the same database.
     pub async fn other_node(&self, database: &Database) -> Router {
         let settings = ApiSettings { api_key_rate: PLENTY, ..ApiSettings::default() };
         let app = crate::ecg_app::App::over(database.open().await, settings).await;

@@ -9,15 +9,15 @@ use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// A valid request: what stands in the path and in the body, and how its sender identifies if it is not the caller.
+/// A valid request: path, body, and the authorization if it differs from the caller's.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub path: String,
     pub body: Option<String>,
     pub authorization: Option<String>,
-    /// The only one whose request it can be.
+    /// Authorization of the only permitted sender, if there is one.
     pub owner: Option<String>,
-    /// Whether it was made for one caller.
+    /// Whether the request was made for one caller.
     pub personal: bool,
 }
 
@@ -30,23 +30,23 @@ impl Request {
         Request { body: Some(body.to_string()), ..self }
     }
 
-    /// About the caller itself, so that no other sends the same.
+    /// Marks the request as one about its caller, so that no other caller sends it.
     pub fn personal(self) -> Self {
         Request { personal: true, ..self }
     }
 
-    /// Sent with another authorization than usual, if there is one.
+    /// Replaces the authorization, if one is given.
     pub fn sent_with(self, authorization: Option<String>) -> Self {
         Request { authorization, personal: true, ..self }
     }
 
-    /// About something that belongs to the holder of this token alone.
+    /// Marks the request as one about a resource that belongs to the holder of `token` alone.
     pub fn of(self, token: &str) -> Self {
         Request { owner: Some(format!("Bearer {token}")), ..self }
     }
 }
 
-/// The answer.
+/// A response.
 #[derive(Debug)]
 pub struct Sent {
     pub status: u16,
@@ -56,7 +56,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    /// The body; null if it is no JSON.
+    /// The body; null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
@@ -66,18 +66,18 @@ impl Sent {
     }
 }
 
-/// A document of JSON:API.
+/// A JSON:API document.
 pub fn document(kind: &str, attributes: Value) -> Value {
     json!({ "data": { "type": kind, "attributes": attributes } })
 }
 
-/// A partial change of one that has an identifier.
+/// A JSON:API document for a partial change.
 pub fn amendment(kind: &str, id: &str, attributes: Value) -> Value {
     json!({ "data": { "type": kind, "id": id, "attributes": attributes } })
 }
 
 impl World {
-    /// The answer to the system administrator, which must be a success.
+    /// Sends a request as the system administrator, which must succeed; answers the body.
     pub async fn made(&self, method: &str, path: &str, body: Value) -> Value {
         let system = self.caller("system").authorization.clone();
         let request = Request { body: Some(body.to_string()).filter(|body| body != "null"), ..Request::to(path) };
@@ -86,7 +86,7 @@ impl World {
         sent.json()
     }
 
-    /// The identifier of a resource that the system administrator made.
+    /// Creates a resource as the system administrator; answers its identifier.
     pub async fn made_id(&self, path: &str, body: Value) -> String {
         self.made("POST", path, body).await["data"]["id"].as_str().unwrap().to_owned()
     }
@@ -102,7 +102,7 @@ impl World {
         self.send_to(&self.routes, method, request, authorization, headers).await
     }
 
-    /// The same to a server. The feed of events, which never ends, is not read.
+    /// Sends a request to a server. The event feed, which never ends, is not read.
     pub async fn send_to(
         &self,
         routes: &Router,
@@ -139,8 +139,8 @@ impl World {
         }
     }
 
-    /// Waits until a group that was sent on its way has arrived, so that its task changes nothing later. The API has no way
-    /// to wait for a task, so it is read again, for ten seconds at most.
+    /// Waits until a queued move of a group is done, so that its task changes nothing later. The API has no way to wait
+    /// for a task, so the group is read repeatedly, for ten seconds at most.
     pub async fn settled(&self, moved: &Sent) {
         let Ok(body) = serde_json::from_str::<Value>(&moved.text) else { return };
         let Some(task) = body["data"]["task-id"].as_str() else { return };
