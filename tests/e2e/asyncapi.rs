@@ -1,4 +1,4 @@
-//! The AsyncAPI document is one to the tools of AsyncAPI.
+//! The parser of AsyncAPI accepts the AsyncAPI document.
 
 use registrar_aggregates::DomainEvent;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 #[test]
 fn the_parser_of_asyncapi_reads_the_document() {
-    // Without npm there is no parser.
+    // The parser is an npm package.
     let npm = std::env::var("REGISTRAR_TEST_NPM").unwrap_or_default();
     if npm.is_empty() {
         return;

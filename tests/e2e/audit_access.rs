@@ -1,4 +1,4 @@
-//! Who may read what of the journal, and what is refused.
+//! Permissions to read the journal, and the refusals.
 
 use crate::audit_app::*;
 use crate::ecg_app::{App, NOBODY};
@@ -11,7 +11,7 @@ use registrar::auth::permissions::{AUDITOR, OPERATOR};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// An admin of o1 who was amended for o2 meanwhile, one of o2, one of none; in this order.
+/// An admin of o1 who was later amended for o2, an admin of o2, and one without an organization; in this order.
 async fn tenants(app: &App) -> [Uuid; 3] {
     let admins = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
     for (admin, organization) in admins.iter().zip([Some("o1"), Some("o2"), None]) {
@@ -53,10 +53,10 @@ on_both_stores! {
         assert_eq!(history[1]["changes"], json!([{"path": "/person/party/legacyIdentifier", "oldValue": null, "newValue": "of o1"}]));
         let diff = app.call("GET", &format!("/audit/admin/{shared}/diff?from={}", history[0]["position"])).token(Some(&token)).send().await;
         assert!(diff.text.contains("of o1") && !diff.text.contains("of o2"), "{diff:?}");
-        // The platform sees what the one and the other did.
+        // The platform auditor sees the changes of both organizations.
         let whole = items(&app.get(&format!("/audit/admin/{shared}/history")).await.ok());
         assert_eq!(whole[2]["changes"], json!([{"path": "/person/party/legacyIdentifier", "oldValue": "of o2", "newValue": "of o1"}]));
-        // What a narrowed reader read is on the record of its organization.
+        // A read by a narrowed reader is recorded for the reader's organization.
         let read = get("/audit/events?aggregateType=audit-access".into()).await;
         assert!(read.len() > 5 && read.iter().all(|event| event["aggregateId"] == app.caller));
         let snapshot = app.call("GET", "/audit/organizations/o1/snapshot").token(Some(&token)).send().await.ok();
@@ -90,7 +90,7 @@ on_both_stores! {
         let token = narrowed(&app, "o1").await;
         let call = app.call("GET", &format!("/audit/events?aggregateType=admin&after={cursor}")).token(Some(&token));
         assert_eq!(refused(&app, call, 400).await, message);
-        // Whichever character is changed, cut off or added.
+        // Every changed, missing or added character.
         for at in 0..cursor.len() {
             let mut changed = cursor.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -115,7 +115,7 @@ on_both_stores! {
         for path in &paths {
             refused(&app, app.call("GET", path).token(None), 401).await;
             for token in &without {
-                // Before the request is looked at.
+                // Refused before the request is validated.
                 refused(&app, app.call("GET", &format!("{path}?nonsense=1")).token(Some(token)), 403).await;
             }
             assert!(app.call("GET", path).token(Some(&auditor_token)).send().await.status.is_success(), "{path}");
@@ -203,7 +203,7 @@ async fn a_database_that_is_away_has_no_past_to_tell() {
         "/audit/organizations/o1/snapshot".into(),
         format!("/audit/admin/{NOBODY}"),
     ];
-    // At once, since each of them hopes for a connection for a while.
+    // Concurrently, since each request waits for a connection for a while.
     let answers = paths.iter().flat_map(|path| {
         ["application/json", "application/x-ndjson"].map(|accept| app.call("GET", path).header("accept", accept).send())
     });

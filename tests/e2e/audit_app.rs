@@ -1,4 +1,4 @@
-//! What the tests of the auditor's API share.
+//! Test support for the auditor's API.
 
 use crate::ecg_app::{Answer, App, Call};
 use crate::support::*;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The circumstances of somebody's request within an organization, or within none.
+/// The context of a request by `actor` within an organization, or within none.
 pub fn within(actor: &str, organization: Option<&str>) -> RequestContext {
     let metadata = Metadata {
         actor: Actor { kind: ActorType::User, id: actor.into(), name: None },
@@ -22,7 +22,7 @@ pub fn within(actor: &str, organization: Option<&str>) -> RequestContext {
     RequestContext { metadata, answer: None }
 }
 
-/// A token of the calling admin that is narrowed to an organization.
+/// A token of the calling admin, narrowed to an organization.
 pub async fn narrowed(app: &App, organization: &str) -> String {
     let request = TokenRequest {
         admin_id: AdminId(app.caller.parse().unwrap()),
@@ -39,7 +39,7 @@ pub async fn registered_within(app: &App, id: Uuid, organization: Option<&str>) 
     app.state.node.executor.append(&within("ann", organization), events).await.unwrap();
 }
 
-/// Sets the legacy identifier of an admin, who need not look at it.
+/// Sets the legacy identifier of an admin in an organization, or in none, past the API and without a decision.
 pub async fn amended_within(app: &App, id: Uuid, organization: Option<&str>, to: &str) {
     let event = AdminEvent::PartyAmended { legacy_identifier: Some(to.into()) };
     let events = vec![(admin_stream(id), ExpectedVersion::Any, vec![event.into()])];
@@ -62,7 +62,7 @@ pub fn items(body: &Value) -> Vec<Value> {
     body["items"].as_array().unwrap().clone()
 }
 
-/// Every page of a list, joined; `path` has a query.
+/// All pages of a list, concatenated; `path` has a query.
 pub async fn all_pages(app: &App, path: &str, limit: usize) -> Vec<Value> {
     let (mut all, mut next) = (Vec::new(), String::new());
     loop {
@@ -81,7 +81,7 @@ pub fn positions(events: &[Value]) -> Vec<u64> {
     events.iter().map(|event| event["position"].as_u64().unwrap()).collect()
 }
 
-/// Sends a request that must be refused as problem details and must leave no trace; answers the detail.
+/// Sends a request that must be refused as problem details and must store nothing; answers the detail.
 pub async fn refused(app: &App, call: Call<'_>, status: u16) -> String {
     let before = app.head().await;
     let answer = call.send().await;

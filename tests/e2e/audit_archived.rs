@@ -1,4 +1,4 @@
-//! What auditors are told of when events were archived: what can be told truly, and of the rest that it is gone.
+//! Answers to auditors after an archive: complete ones from the database, and 410 for the archived rest.
 
 use crate::audit_app::*;
 use crate::ecg_app::App;
@@ -14,20 +14,20 @@ use uuid::Uuid;
 
 const GONE: &str = "this needs events that were archived, up to position 512; lists of events can begin after it";
 
-/// A journal whose first 512 events were archived, and what is in it.
+/// A journal whose first 512 events were archived, and its aggregates.
 struct Archived {
     app: App,
-    /// An admin with archived events that carried `SEEN`, and others behind them.
+    /// An admin whose archived events carried the organization `SEEN`, with later events in the database.
     old: Uuid,
     /// Position of that admin's first event.
     begun: u64,
-    /// An admin with archived events that carried nothing, and one behind them that carried `LATER`.
+    /// An admin whose archived events carried no organization, and whose one event in the database carried `LATER`.
     joined: Uuid,
-    /// An admin of `LATER` from behind the archive.
+    /// An admin of `LATER` whose events are all in the database.
     new: Uuid,
-    /// An organization, whose events are carried over.
+    /// An organization; its events stay in the database when others are archived.
     organization: Uuid,
-    /// Everything, as it was before.
+    /// All events, as read before the archive.
     events: Vec<StoredEvent>,
 }
 
@@ -113,7 +113,7 @@ on_both_stores! {
             journal.gone(&format!("{old}/diff{query}")).await;
         }
         journal.gone(&format!("/audit/events?aggregateId={}", journal.old)).await;
-        // Before it began there was none, and that is in the database.
+        // The answer "did not exist yet" for a position before its first event needs no archive.
         let before = journal.begun - 1;
         for path in [format!("{old}?asOf={before}"), format!("{old}/diff?to={before}"), format!("/audit/admin/{}?asOf=600", Uuid::now_v7())] {
             assert_eq!(journal.refused_with(&path, &journal.app.token, 404).await, "There was no such aggregate at that moment");
@@ -186,7 +186,7 @@ on_both_stores! {
         }
         let later = app.get(&snapshot(LATER, "")).await.ok();
         let members: Vec<_> = later["items"].as_array().unwrap().iter().map(|item| item["aggregateId"].clone()).collect();
-        // One event carried it of the other, which makes no admin.
+        // The other admin has one event with this organization, but was not registered within it.
         assert_eq!(members, [json!(journal.new.to_string())]);
         assert_eq!(later["items"][0]["state"]["person"]["party"]["legacyIdentifier"], "L-4");
     }
@@ -196,7 +196,7 @@ on_both_stores! {
         let app = &journal.app;
         let (seen, later) = (narrowed(app, SEEN).await, narrowed(app, LATER).await);
         let admin = |id: Uuid| format!("/audit/admin/{id}");
-        // Nothing of this organization was archived: what others had is not there, as always.
+        // No event of this organization was archived: aggregates of others are not found, as always.
         for path in [admin(journal.old), admin(Uuid::now_v7()), format!("{}/history", admin(journal.old)), "/audit/events/7".into(), "/audit/proofs/inclusion?position=7".into()] {
             journal.refused_with(&path, &later, 404).await;
         }
@@ -204,7 +204,8 @@ on_both_stores! {
         assert_eq!(items(&get("/audit/events".into()).await).len(), 3);
         let joined = items(&get(format!("{}/history", admin(journal.joined))).await);
         assert_eq!((joined.len(), &joined[0]["payload"]["legacyIdentifier"]), (1, &json!("L-3")));
-        // Of this one something was: what is somebody else's, what never was and what is gone read the same.
+        // Events of this organization were archived: aggregates of others, unknown and archived ones get the same
+        // answer.
         for path in [journal.old, journal.joined, journal.new, Uuid::now_v7()].map(admin) {
             for path in [path.clone(), format!("{path}/history"), format!("{path}/diff"), format!("{path}?asOf=600")] {
                 assert_eq!(journal.refused_with(&path, &seen, 410).await, GONE, "{path}");

@@ -1,4 +1,4 @@
-//! The auditor's list of events: filters, pages, lines, the sealed form, and the record of the reading.
+//! The auditor's event list: filters, pages, NDJSON, the sealed form, and the record of each read.
 
 use crate::audit_app::*;
 use crate::ecg_app::{App, minimal, path_of};
@@ -91,7 +91,7 @@ on_both_stores! {
             (format!("to=2999-01-01T00:00:00Z&after={base}&limit=2"), of(&[0, 1])),
         ];
         for (query, expected) in table {
-            // Times may be equal, so that a range can hold more than is expected of it.
+            // Several events can have the same time, so a range may hold more than expected.
             let kept = |events: Vec<Value>| {
                 let ours = positions(&events).into_iter().filter(|position| *position <= base as u64 + 4);
                 ours.collect::<Vec<_>>()
@@ -112,7 +112,7 @@ on_both_stores! {
         }
         for query in ["actorId=bob", "organizationId=o1", "aggregateType=admin", "eventType=admin.party-amended", "sealed=true"] {
             let stream = lines_of(&app, &format!("/audit/events?{query}")).await;
-            // Every page of it adds an event, the record of that reading.
+            // Every page appends an event, the record of that read.
             for limit in [1, 2, 7, 1000] {
                 let until = stream.last().unwrap()["position"].as_u64().unwrap();
                 let pages: Vec<_> = all_pages(&app, &format!("/audit/events?{query}"), limit).await.into_iter()
@@ -178,7 +178,7 @@ on_both_stores! {
             assert!(response.status().is_success());
             assert!(response.into_body().collect().await.is_err(), "{path} ends as if nothing had been");
         }
-        // What is stored can still be looked at as it is stored.
+        // Stored events can still be read in the sealed form.
         assert_eq!(lines_of(&app, "/audit/events?sealed=true").await.len() as u64, app.head().await - 1);
     }
 }

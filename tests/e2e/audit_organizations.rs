@@ -1,4 +1,4 @@
-//! Organizations as auditors see them.
+//! Organizations in the auditor's API.
 
 use crate::audit_app::*;
 use crate::ecg_app::App;
@@ -17,7 +17,7 @@ async fn execute(app: &App, id: Uuid, command: OrganizationCommand) {
     app.state.node.executor.execute::<Organization>(&context, &id.to_string(), command, None).await.unwrap();
 }
 
-/// An organization that was registered, renamed and deleted, and the position at which it came to be.
+/// An organization that was registered, renamed and deleted, and the position of its registration.
 async fn history(app: &App) -> (Uuid, u64) {
     let (id, stamp) = (Uuid::now_v7(), || Stamp::at(Utc::now()));
     let content = Box::new(Content::named("Acme"));
@@ -37,7 +37,7 @@ on_both_stores! {
         let query = Query::<AuditEntry>::sorted(&BY_TIME, Direction::Ascending).equal(&AGGREGATE_ID, id.to_string());
         let entries = app.state.node.documents.page(query).await.unwrap().value.items;
         for (event, entry) in history.iter().zip(&entries) {
-            // When a version began stands in the entry itself, and a deleted organization has no status there.
+            // The entry itself has the start of a version, and a deleted organization has no status there.
             let beside = |change: &&Value| {
                 let path = change["path"].as_str().unwrap();
                 path.contains("/edition/") || (path == "/status" && entry.action == Action::Delete)

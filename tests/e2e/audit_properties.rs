@@ -1,4 +1,5 @@
-//! Random histories: a state of the past is the fold of what had happened, differences add up, pages are the whole.
+//! Random histories: a past state is the fold of the events until then, differences add up, and pages make the whole
+//! list.
 
 use crate::audit_app::*;
 use crate::ecg_app::App;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-/// Something that happens to one of two admins, in one of two organizations or none.
+/// An event of one of two admins, in one of two organizations or none.
 #[derive(Debug, Clone)]
 struct Act {
     admin: usize,
@@ -67,7 +68,7 @@ fn address(n: u8, city: u8) -> Address {
 }
 
 impl What {
-    /// Recorded whatever the state, as if it had been decided: what happened, happened.
+    /// The event, recorded without a decision, whatever the state.
     fn event(&self) -> DomainEvent {
         match self {
             What::Rename(name) => AdminEvent::PersonAmended {
@@ -95,7 +96,8 @@ impl What {
     }
 }
 
-/// Whether the address is there: those that are must not be added again, since lists have no entry twice.
+/// Whether the event fits the addresses in `there`; existing ones must not be added again, since lists have no
+/// duplicates.
 fn fits(what: &What, there: &mut Vec<u8>) -> bool {
     match what {
         What::AddAddress(n) if there.contains(n) => false,
@@ -128,7 +130,7 @@ async fn play(app: &App, acts: &[Act]) -> [Uuid; 2] {
     admins
 }
 
-/// The state that the events fold to, by the shortest way.
+/// The state that the events fold to, computed without the server's cache.
 async fn folded(app: &App, events: &[StoredEvent]) -> Option<Value> {
     let mut state = AnyAggregate::absent("admin").unwrap();
     for event in codec::decode(&app.state.node.vault, events).await.unwrap() {
@@ -139,7 +141,7 @@ async fn folded(app: &App, events: &[StoredEvent]) -> Option<Value> {
 
 type Changes = BTreeMap<String, (Value, Value)>;
 
-/// Values are told as they are; a list that is empty and one that is not there are no difference.
+/// The value as compared: an empty list equals an absent one.
 fn value(value: &Value) -> Value {
     if alike(value, &Value::Null) { Value::Null } else { value.clone() }
 }
@@ -152,7 +154,7 @@ fn changes(answer: &Value) -> Changes {
     told.map(change).collect()
 }
 
-/// What two differences in a row come to.
+/// The sum of two consecutive differences.
 fn sum(first: Changes, second: Changes) -> Changes {
     let mut sum = first;
     for (path, (old, new)) in second {

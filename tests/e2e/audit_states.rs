@@ -1,4 +1,4 @@
-//! The auditor's view of one aggregate: its history, its states, and what differs between them.
+//! The auditor's view of one aggregate: history, states, and differences between states.
 
 use crate::audit_app::*;
 use crate::ecg_app::{App, minimal, path_of, sample};
@@ -17,7 +17,7 @@ async fn differences(app: &App, id: &str, range: &str) -> Vec<Value> {
     body["changes"].as_array().unwrap().clone()
 }
 
-/// The first position of the next event, and an admin whose name then changes twice and once back.
+/// The next event's position, and an admin who is registered there and then renamed twice and back once.
 async fn renamed(app: &App) -> (u64, String) {
     let admin = app.create(&minimal("Ada", "Lovelace")).await;
     let created = app.head().await;
@@ -35,7 +35,7 @@ on_both_stores! {
             let then = state(&app, &id, position).await;
             assert_eq!(then.as_object().unwrap().len(), 3);
             assert_eq!((&then["position"], &then["state"]["person"]["firstName"]), (&json!(position), &json!(name)));
-            // The last event of that millisecond, which may be a later one.
+            // The last event of that millisecond, which may be a later one than asked for.
             let at_time = state(&app, &id, then["recordedAt"].as_str().unwrap()).await;
             assert_eq!(at_time["recordedAt"], then["recordedAt"]);
             assert_eq!(state(&app, &id, at_time["position"].as_u64().unwrap()).await, at_time);
@@ -87,10 +87,10 @@ on_both_stores! {
         let entries = trail["items"].as_array().unwrap();
         assert_eq!(entries.len(), history.len());
         for (event, entry) in history.iter().zip(entries) {
-            // When something was last put in or out of force is the event's own time.
+            // The entry has the time of activation in the event's own time.
             let listed = entry["changes"].as_array().unwrap().iter()
                 .filter(|change| !change["path"].as_str().unwrap().ends_with("/activeStatusChangedAt")).collect::<Vec<_>>();
-            // The identifiers of a list's entries, which name them in their paths anyway, are not listed there.
+            // Identifiers of list elements are part of their paths, so the entry omits them.
             let names_itself = |change: &&Value| change["path"].as_str().unwrap().strip_suffix("/id")
                 .is_some_and(|parent| [&change["oldValue"], &change["newValue"]].iter().any(|id| id.as_str().is_some_and(|id| parent.ends_with(id))));
             let changes: Vec<_> = event["changes"].as_array().unwrap().iter().filter(|change| !names_itself(change)).collect();
@@ -108,13 +108,13 @@ on_both_stores! {
         });
         let events = items(&app.get(&format!("/audit/admin/{id}/history")).await.ok());
         let request = |n: usize| &events[n]["metadata"]["requestId"];
-        // From excluded, to included.
+        // `from` is exclusive, `to` inclusive.
         assert_eq!(differences(&app, &id, &format!("from={}&to={}", created, created + 1)).await, [change("Ada", "Augusta", created + 1, request(1))]);
         assert_eq!(differences(&app, &id, &format!("from={}&to={}", created + 1, created + 1)).await, [] as [Value; 0]);
-        // There and back again is no difference, however many events there were.
+        // A change that was reverted is no difference, however many events there were.
         assert_eq!(differences(&app, &id, &format!("from={}&to={}", created, created + 2)).await, [] as [Value; 0]);
         assert_eq!(differences(&app, &id, &format!("from={}", created + 1)).await, [change("Augusta", "Byron", created + 3, request(3))]);
-        // From the beginning everything is new, by whoever touched it last.
+        // From the start every value is new; each names the last event that touched it.
         let all = differences(&app, &id, "to=2999-01-01T00:00:00Z").await;
         let of = |path: &str| all.iter().find(|change| change["path"] == path).unwrap();
         assert_eq!((&of("/person/lastName")["oldValue"], &of("/person/lastName")["newValue"]), (&Value::Null, &json!("Lovelace")));
@@ -169,9 +169,9 @@ on_both_stores! {
         }
         let then = app.head().await;
         amended_within(&app, admins[0], Some("o1"), "L1").await;
-        // What another organization did to it does not show.
+        // A change by another organization is invisible.
         amended_within(&app, admins[0], Some("o2"), "L2").await;
-        // What is amended without having been registered within has no state within.
+        // An admin amended within the organization but not registered there has no state there.
         amended_within(&app, admins[3], Some("o1"), "L3").await;
         let now = app.get("/audit/organizations/o1/snapshot").await.ok();
         assert_eq!((&now["organizationId"], &now["position"]), (&json!("o1"), &json!(then + 3)));

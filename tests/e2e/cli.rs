@@ -1,4 +1,4 @@
-//! The command line and the start of the server, through the real program.
+//! The command line and the start of the server, run as the real program.
 
 use crate::on_both_stores;
 use crate::process::{Server, fail, registrar, run};
@@ -33,7 +33,7 @@ fn folder(path: &std::path::Path) -> StoreSettings {
 }
 
 on_both_stores! {
-    /// The password is printed, once, by the start that made it.
+    /// The password is printed once, by the start that generated it.
     async fn the_first_start_makes_an_administrator(database) {
         let database = database.empty().await;
         let server = Server::start(&database.settings);
@@ -191,7 +191,7 @@ fn every_api_has_its_document() {
     let database = Database::sqlite();
     let document: Value = serde_json::from_str(&run(&database.settings, &["openapi", "ecg-admins"])).unwrap();
     assert!(document["paths"]["/api/ecg-admins"].is_object());
-    // It needs no database.
+    // The command needs no database.
     assert!(std::fs::read_dir(&database.settings.data).unwrap().next().is_none());
 }
 
@@ -209,11 +209,11 @@ async fn traces_are_sent_where_they_are_asked_for() {
     let database = Database::sqlite();
     let mut command = registrar(&database.settings, &["serve"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
-    // What the log leaves out is no matter of traces, and the security log is none of them.
+    // The log level does not affect traces, and the security log is not traced.
     command.env("REGISTRAR_LOG", "error");
     let server = Server::spawn(command);
     assert_eq!(list(&server, "no token").await.status(), 401);
-    // They are sent at the latest when the server ends.
+    // Spans are sent at the latest when the server stops.
     let (status, log) = tokio::task::spawn_blocking(|| server.stop()).await.unwrap();
     assert!(status.success());
     let told: Vec<u8> = received.try_iter().flatten().collect();

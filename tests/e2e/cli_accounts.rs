@@ -1,4 +1,4 @@
-//! Accounts by command line, beside a running server.
+//! Account commands, run beside a server.
 
 use crate::on_both_stores;
 use crate::process::{Server, fail, registrar, run};
@@ -49,21 +49,21 @@ on_both_stores! {
         let again = refused(&database, &["--email", "king@example.com"]);
         assert!(again.starts_with("registrar: the address does not wait for its confirmation"), "{again}");
 
-        // All sessions are over, and the new address is the name.
+        // All sessions have ended, and the new address is the sign-in name.
         let ended = post(&server, "/v1/authenticate/", Some(token), &json!({})).await;
         assert_eq!(ended.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(sign_in(&server, "ada@example.com", password).await.status(), StatusCode::UNAUTHORIZED);
         let session: Value = sign_in(&server, "king@example.com", password).await.json().await.unwrap();
         let token = session["access-token"].as_str().unwrap();
 
-        // A number of which nothing was verified before waits for it too.
+        // A first telephone number waits for confirmation as well.
         let body = json!({ "data": { "type": "users", "id": id, "attributes": { "phone": "+12025550123" } } });
         let request = reqwest::Client::new().patch(format!("{}/v1/users/{id}/", server.url)).bearer_auth(token).json(&body);
         assert_eq!(request.send().await.unwrap().status(), StatusCode::OK);
         let printed = run(&database.settings, &["user", "confirm-contact", "--phone", "+12025550123"]);
         assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), json!({ "id": id, "phone": "+12025550123" }));
 
-        // It is on record as the act of the system.
+        // The audit trail names the system as the actor.
         let reader = run(&database.settings, &["token", "create", "--admin", ADMIN]);
         let request = reqwest::Client::new().get(format!("{}/audit/events?aggregateType=user", server.url));
         let events: Value = request.bearer_auth(reader.trim_end()).send().await.unwrap().json().await.unwrap();
@@ -75,7 +75,7 @@ on_both_stores! {
     }
 }
 
-/// Whether a token of a session is accepted.
+/// Whether a session token is accepted.
 async fn works(server: &Server, token: &str) -> bool {
     let status = post(server, "/v1/authenticate/", Some(token), &json!({})).await.status();
     assert!([StatusCode::CREATED, StatusCode::UNAUTHORIZED].contains(&status), "{status}");
@@ -123,7 +123,7 @@ on_both_stores! {
         assert_eq!(run(&database.settings, &["journal", "verify"]), head, "something was stored");
         assert!(works(&server, &first).await && works(&server, &second).await && works(&server, &other).await);
 
-        // Those of one person, by either name.
+        // The sessions of one person, by either sign-in name.
         let printed = run(&database.settings, &["user", "end-sessions", "--email", "Ada@example.com"]);
         assert_eq!(printed, "");
         assert!(!works(&server, &first).await && !works(&server, &second).await);
@@ -139,7 +139,7 @@ on_both_stores! {
         assert_eq!(run(&database.settings, &["user", "end-sessions", "--phone", "+12025550123"]), "");
         assert!(!works(&server, &again).await && works(&server, &other).await);
 
-        // Those of everybody; who was archived has none.
+        // The sessions of all people; an archived person has none.
         let last = token_of(&ada).await;
         assert!(works(&server, &last).await);
         let printed = run(&database.settings, &["user", "end-sessions", "--all"]);
@@ -156,7 +156,8 @@ on_both_stores! {
     }
 }
 
-/// `registrar user create` with a password that is piped in; what it printed, or told.
+/// Runs `registrar user create` with a password from standard input; answers the JSON that it printed, or its error
+/// text.
 fn create_piped(command: &mut std::process::Command, password: &str) -> Result<Value, String> {
     let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support", "--password", "-"];
     command.args(create).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -209,7 +210,7 @@ async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else(
     let pointing = listen(axum::Router::new().fallback(move || std::future::ready(Redirect::temporary(&target)))).await;
     let knowing = listen(axum::Router::new().fallback(|| std::future::ready(every_suffix_of(PASSWORD)))).await;
 
-    // One that points elsewhere is not followed; a service that does not answer keeps nobody from setting a password.
+    // A redirect is not followed; an unreachable service does not block setting a password.
     let database = Database::sqlite();
     let with = |url: &str| {
         let mut command = registrar(&database.settings, &[]);
@@ -218,7 +219,7 @@ async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else(
     };
     let refused = tokio::task::block_in_place(|| create_piped(&mut with(&knowing), PASSWORD)).unwrap_err();
     assert!(refused.contains("stolen elsewhere"), "{refused}");
-    // Where the look-up is required, it does; and the server says at once that it needs a service for that.
+    // If the look-up is required, an unreachable service blocks it, and a server without a service does not start.
     run(&database.settings, &["seed", "--admins", "1"]);
     let head = run(&database.settings, &["journal", "verify"]);
     let mut required = with(&pointing);
@@ -236,7 +237,7 @@ async fn stolen_passwords_are_looked_up_where_the_setting_says_and_nowhere_else(
     assert_eq!(*asked.lock().unwrap(), Vec::<String>::new(), "somebody else was asked");
 }
 
-/// What the look-up answers of a password that was stolen.
+/// A look-up response that reports a password as stolen.
 fn every_suffix_of(password: &str) -> String {
     use sha1::{Digest, Sha1};
     let digest: String = Sha1::digest(password).iter().map(|byte| format!("{byte:02X}")).collect();

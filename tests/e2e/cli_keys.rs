@@ -30,7 +30,7 @@ on_both_stores! {
         let after = token(&database, &[]);
         let begun = Instant::now();
         for server in [&server, &other] {
-            // A server learns of it within seconds, and nothing brings the token back.
+            // A server reads the retirement within seconds, and the token stays refused.
             while list(server, &before).await.status() != 401 {
                 assert!(begun.elapsed() < Duration::from_secs(20), "the token is still accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -63,7 +63,7 @@ on_both_stores! {
         let sizes = "SELECT DISTINCT (last_position - first_position + 1)::text FROM event_partitions ORDER BY 1";
         assert_eq!(sql.texts(sizes).await, ["512"]);
         run(&database.settings, &["seed", "--admins", "5"]);
-        // An empty variable is handed on by those who set none.
+        // Wrapper scripts pass an unset variable on as an empty one.
         assert!(registrar(&database.settings, &["migrate"]).env("REGISTRAR_PARTITION_SIZE", "").output().unwrap().status.success());
         assert_eq!(sql.texts(sizes).await, ["512"]);
         assert!(set("1024").output().unwrap().status.success());

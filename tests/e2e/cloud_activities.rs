@@ -1,4 +1,4 @@
-//! Activities: what happened in an organization, in the words of the published log.
+//! Activities: the events of an organization in the vocabulary of the published log.
 
 use crate::cloud_app::{Cloud, context_of, key_of, register, result};
 use crate::on_both_stores;
@@ -50,7 +50,7 @@ on_both_stores! {
         assert!(activity["createdAt"].as_str().unwrap().ends_with('Z'));
         let one = cloud.path(&format!("/activities/{}", activity["id"].as_str().unwrap()));
         assert_eq!(cloud.read(&one).await, *activity);
-        // Reading logs nothing.
+        // A read logs no activity.
         assert_eq!(cloud.read(&cloud.path("/activities")).await, activities);
     }
 
@@ -198,7 +198,7 @@ on_both_stores! {
         assert_eq!(cloud.read(&cloud.path("/activities")).await.as_array().unwrap().len(), 4);
     }
 
-    /// Several pages of what is read at once, in one commit and in many.
+    /// Several pages of the journal's reads, in one commit and in many.
     async fn a_long_log_is_told_whole(database) {
         let cloud = Cloud::open(&database).await;
         let stream = StreamId { aggregate_type: "api-key", aggregate_id: cloud.developer.id.clone() };

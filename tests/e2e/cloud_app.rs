@@ -19,7 +19,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 pub const ROOT: &str = "/v1/organizations";
-/// So many that no test but those of the limit meets it.
+/// A rate limit that no test reaches, except the tests of the limit.
 pub const PLENTY: Rate = Rate { requests: Rate::REQUESTS_MAX, window: Duration::from_secs(60) };
 
 /// A server with one organization, `Acme`, and a key of each role.
@@ -31,7 +31,7 @@ pub struct Cloud {
     pub query: Key,
 }
 
-/// What the holder of a key sends.
+/// The credentials of an API key.
 #[derive(Clone)]
 pub struct Key {
     pub id: String,
@@ -53,7 +53,7 @@ pub fn basic(credentials: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(credentials))
 }
 
-/// The circumstances of an act of the server in an organization.
+/// The context of an act by the server in an organization.
 pub fn context_of(organization: Uuid) -> RequestContext {
     let mut context = RequestContext::system();
     context.metadata.organization_id = Some(organization.to_string());
@@ -70,12 +70,12 @@ pub async fn register(node: &Node, name: &str) -> Uuid {
     id
 }
 
-/// Makes a key past the API.
+/// Creates a key past the API.
 pub async fn key_of(node: &Node, organization: Uuid, role: Role) -> Key {
     key_until(node, organization, role, None).await
 }
 
-/// The same with an end.
+/// Creates a key with an expiry past the API.
 pub async fn key_until(node: &Node, organization: Uuid, role: Role, end: Option<DateTime<Utc>>) -> Key {
     let credentials = Credentials::generate(ApiKeyId(Uuid::now_v7()));
     let request = KeyRequest {
@@ -108,7 +108,7 @@ impl Cloud {
         &self.app.state.node
     }
 
-    /// Path of something of Acme's, such as `/keys`; the organization itself for nothing.
+    /// Path of a resource of Acme, such as `/keys`; the organization itself for an empty `rest`.
     pub fn path(&self, rest: &str) -> String {
         format!("{ROOT}/{}{rest}", self.acme)
     }
@@ -117,12 +117,12 @@ impl Cloud {
         self.app.call(method, path).token(None).header("authorization", key.header())
     }
 
-    /// The result of a read with the admin key.
+    /// Reads with the admin key; answers the result.
     pub async fn read(&self, path: &str) -> Value {
         result(self.call(&self.admin, "GET", path).send().await)
     }
 
-    /// The result of a write with the admin key.
+    /// Writes with the admin key; answers the result.
     pub async fn write(&self, method: &str, path: &str, body: &Value) -> Value {
         result(self.call(&self.admin, method, path).json(body).send().await)
     }
@@ -131,7 +131,7 @@ impl Cloud {
         self.app.head().await
     }
 
-    /// Sends a request that must be refused and must leave no trace.
+    /// Sends a request that must be refused and must store nothing.
     pub async fn refused(&self, call: Call<'_>, status: u16) -> String {
         let before = self.head().await;
         let error = refused(call.send().await, status);
@@ -140,7 +140,7 @@ impl Cloud {
     }
 }
 
-/// What is in the envelope of an answer that went well, after a look at the envelope.
+/// The result in the envelope of a success, whose shape is checked.
 #[track_caller]
 pub fn result(answer: Answer) -> Value {
     assert_eq!(answer.status.as_u16(), 200, "{answer:?}");
@@ -151,7 +151,7 @@ pub fn result(answer: Answer) -> Value {
     body["result"].take()
 }
 
-/// The error of an answer, after a look at its shape.
+/// The error of an answer whose shape is checked.
 #[track_caller]
 pub fn refused(answer: Answer, status: u16) -> String {
     assert_eq!(answer.status.as_u16(), status, "{answer:?}");

@@ -1,4 +1,4 @@
-//! `registrar api-key`, through the real program.
+//! `registrar api-key`, run as the real program.
 
 use crate::cloud_app::{Key, basic, register};
 use crate::on_both_stores;
@@ -19,7 +19,7 @@ fn create(database: &Database, organization: &str, more: &[&str]) -> Key {
     printed(&run(&database.settings, &arguments))
 }
 
-/// One line of JSON with two members and nothing else.
+/// Parses one line of JSON with two members and nothing else.
 fn printed(text: &str) -> Key {
     let line = text.strip_suffix('\n').unwrap();
     assert!(!line.contains('\n'), "{text}");
@@ -85,7 +85,7 @@ async fn what_cannot_be_done_is_told_in_a_line() {
     assert!(past.contains("must expire in the future"), "{past}");
 }
 
-/// These are found before anything is opened.
+/// Arguments are checked before a database is opened.
 #[test]
 fn arguments_that_are_wrong_are_named() {
     let database = Database::sqlite();

@@ -1,4 +1,4 @@
-//! What all operations have in common: who may call, how often, in which order things are refused, the envelope.
+//! Rules shared by all operations: authorization, rate limits, the order of checks, the envelope.
 
 use crate::cloud_app::{Cloud, Key, PLENTY, ROOT, basic, key_of, key_until, refused, register, result};
 use crate::on_both_stores;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const INACTIVE: &str = "UNAUTHORIZED: Key is not active";
 const NOBODY: &str = "3f0c9e6a-0000-4000-8000-000000000000";
-/// Method, what follows the organization in the path, and the roles that may call it.
+/// Method, path after the organization, and the permitted roles.
 const OPERATIONS: [(&str, &str, &[Role]); 9] = [
     ("GET", "", &[Role::Admin, Role::Developer]),
     ("PATCH", "", &[Role::Admin]),
@@ -159,12 +159,12 @@ on_both_stores! {
         let rate = Rate { requests: 3, window: Duration::from_secs(3600) };
         let cloud = Cloud::over(database.open().await, rate).await;
         let path = cloud.path("");
-        // Who is not recognised uses up nobody's requests.
+        // Unauthenticated requests do not count against a key's limit.
         let stranger = Key { secret: "x".into(), ..cloud.admin.clone() };
         for _ in 0..10 {
             refused(cloud.call(&stranger, "GET", &path).send().await, 401);
         }
-        // Requests that are refused for what they say count like others.
+        // Requests with an invalid body or path count like others.
         result(cloud.call(&cloud.admin, "GET", &path).send().await);
         refused(cloud.call(&cloud.admin, "GET", &format!("{ROOT}/x")).send().await, 400);
         refused(cloud.call(&cloud.admin, "GET", &format!("{ROOT}/{NOBODY}")).send().await, 404);
@@ -177,7 +177,7 @@ on_both_stores! {
             assert_eq!(refused(answer, 429), "TOO_MANY_REQUESTS");
             assert_eq!(cloud.head().await, before);
         }
-        // A stranger learns nothing of it, and another key has requests of its own.
+        // A stranger still gets 401, and another key has its own limit.
         refused(cloud.call(&stranger, "GET", &path).send().await, 401);
         result(cloud.call(&cloud.developer, "GET", &path).send().await);
     }
@@ -225,7 +225,7 @@ on_both_stores! {
     }
 }
 
-/// Also with a key that the other node has in memory.
+/// Also with a key that the other node has in its cache.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_node_changes_of_a_key_counts_on_the_next_request_at_another() {
     let database = Database::postgres().await;

@@ -1,4 +1,4 @@
-//! Keys over HTTP: made, listed, read, changed, deleted; what is refused; that there are never too many.
+//! Keys over HTTP: creation, lists, reads, changes, deletion, refusals, and the maximum number.
 
 use crate::cloud_app::{Cloud, Key, ROOT, key_of, register, result};
 use crate::on_both_stores;
@@ -7,7 +7,7 @@ use futures::future::join_all;
 use registrar_aggregates::api_key::{KEYS_MAX, Role};
 use serde_json::{Value, json};
 
-/// The id of a key as it is displayed.
+/// The displayed id of a key.
 fn id_of(key: &Value) -> &str {
     key["id"].as_str().unwrap()
 }
@@ -68,7 +68,7 @@ on_both_stores! {
             assert_eq!(cloud.read(&path).await, expected);
             assert_eq!(cloud.head().await, before + 1);
         }
-        // What it is already is not recorded again, whether it is all of it or nothing.
+        // A change to the present values is not recorded, nor is an empty change.
         let head = cloud.head().await;
         let all = json!({"name": "Weekly", "roles": ["developer", "admin"], "expireAt": "", "state": "enabled"});
         for body in [all, json!({})] {
@@ -94,7 +94,7 @@ on_both_stores! {
         assert_eq!(cloud.refused(call, 400).await, "BAD_REQUEST: an API key cannot delete itself");
     }
 
-    /// Unknown or another's is the same, and comes before the body.
+    /// Unknown keys and keys of others get the same answer, before the body is validated.
     async fn keys_of_another_organization_are_not_there(database) {
         let cloud = Cloud::open(&database).await;
         let foreign = register(cloud.node(), "Foreign").await;
@@ -146,7 +146,7 @@ on_both_stores! {
         for _ in 0..wanted - 3 - 5 {
             key_of(cloud.node(), cloud.acme, Role::Developer).await;
         }
-        // Twice as many as there is room for, all at once.
+        // Twice as many concurrent creations as there is room for.
         let answers = join_all((0..10).map(|_| make())).await;
         let made: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
         assert_eq!(made.len(), 5);
@@ -156,7 +156,7 @@ on_both_stores! {
         let listed = cloud.read(&path).await;
         assert_eq!(listed.as_array().unwrap().len(), wanted);
 
-        // A key that goes makes room for one.
+        // A deleted key makes room for one.
         let gone = made[0].json()["result"]["key"]["id"].as_str().unwrap().to_owned();
         result(cloud.call(&cloud.admin, "DELETE", &format!("{path}/{gone}")).send().await);
         result(make().await);

@@ -1,4 +1,4 @@
-//! The organization of a key: read, renamed, and how a rename looks to those who come later.
+//! The organization of a key: reads, renames, and the state that later requests see.
 
 use crate::cloud_app::{Cloud, ROOT, register, result};
 use crate::on_both_stores;
@@ -26,7 +26,7 @@ on_both_stores! {
         let renamed = cloud.write("PATCH", &cloud.path(""), &json!({"name": "  Acme Corp "})).await;
         assert_eq!(renamed, json!({"id": cloud.acme, "createdAt": before["createdAt"], "name": "Acme Corp"}));
         assert_eq!(cloud.read(&cloud.path("")).await, renamed);
-        // Names need not be unique, and 255 characters are not bytes.
+        // Names need not be unique, and the limit of 255 counts characters, not bytes.
         register(cloud.node(), "Twin").await;
         for name in ["Twin", &"ä".repeat(255)] {
             assert_eq!(cloud.write("PATCH", &cloud.path(""), &json!({"name": name})).await["name"], name);
@@ -89,7 +89,7 @@ on_both_stores! {
         assert_eq!(cloud.head().await, head);
         let error = cloud.refused(patch(json!({"name": "Other"})), 422).await;
         assert!(error.starts_with("UNPROCESSABLE_ENTITY: "), "{error}");
-        // The same key of another caller is another's.
+        // The same idempotency key sent by another caller is a different one.
         let other = crate::cloud_app::key_of(cloud.node(), cloud.acme, registrar_aggregates::api_key::Role::Admin).await;
         let others = cloud.call(&other, "PATCH", &path).header("idempotency-key", "k").json(&json!({"name": "Other"}));
         assert_eq!(result(others.send().await)["name"], "Other");

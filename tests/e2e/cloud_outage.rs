@@ -1,4 +1,4 @@
-//! The cloud dialect while its database is away: it says so, and calls no key inactive for it.
+//! The cloud dialect during an outage of its database: it answers 503, and does not report keys as inactive.
 
 use crate::cloud_app::{Cloud, Key, ROOT, refused, result};
 use crate::ecg_outage::Line;
@@ -15,7 +15,7 @@ async fn a_database_that_is_away_says_nothing_about_a_key() {
     line.cut().await;
     let paths = [ROOT.to_owned(), cloud.path(""), cloud.path("/activities"), cloud.path("/keys")];
     let calls = paths.iter().flat_map(|path| [&cloud.admin, &stranger].map(|key| cloud.call(key, "GET", path).send()));
-    // At once, since each of them hopes for a connection for a while.
+    // Concurrently, since each request waits for a connection for a while.
     for answer in join_all(calls).await {
         assert_eq!(answer.header("retry-after"), "1");
         assert_eq!(refused(answer, 503), "SERVICE_UNAVAILABLE: Service temporarily unavailable, try again");

@@ -1,4 +1,4 @@
-//! A secret is told once, to whoever made the key, and stands nowhere else.
+//! A secret is returned once, to the creator of the key, and is stored and logged nowhere.
 
 use crate::cloud_app::{Cloud, Key};
 use crate::on_both_stores;
@@ -11,7 +11,7 @@ use registrar::publisher::Feed;
 use registrar_aggregates::api_key::ApiKey;
 use serde_json::{Value, json};
 
-/// Every form in which a secret, or its digest, might stand somewhere.
+/// Every encoding of a secret and of its digest.
 async fn forms(cloud: &Cloud, key: &Key) -> Vec<String> {
     let (_, state) = cloud.node().executor.state::<ApiKey>(&key.id).await.unwrap();
     let digest = state.key().unwrap().secret_digest.clone();
@@ -59,7 +59,7 @@ on_both_stores! {
     }
 }
 
-/// The logs of the real program at its most talkative, while keys are made, used and mistaken.
+/// The logs of the real program at the most verbose level, while keys are created, used and mistyped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_log_tells_a_secret() {
     let database = Database::sqlite();

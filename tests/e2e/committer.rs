@@ -1,4 +1,4 @@
-//! Batches: who is in one falls alone, and what the committer remembers is never trusted blindly.
+//! Batches: a rejected job fails alone, and the committer verifies its cached state at commit.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -13,7 +13,7 @@ use registrar_projections::{AdminDocument, CollectionId, Direction, Query};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Registers an admin without looking first, so that the command is in the queue at once.
+/// Registers an admin without a load, so that the command is queued at once.
 async fn register(node: &Node, id: Uuid, email: Option<&str>) -> JournalResult<u64> {
     let append = (admin_stream(id), ExpectedVersion::Exact(0), vec![admin_registered(id, email)]);
     Ok(node.append(vec![append]).await?.events[0].position)
@@ -82,7 +82,8 @@ on_both_stores! {
     async fn what_the_database_cannot_take_falls_alone(database) {
         let node = database.open().await;
         let poisoned = Uuid::now_v7();
-        // A key where none can be yet: storing another one breaks a constraint, which ends the whole statement.
+        // A key row for a person who is not registered yet: the insert of the real key then violates a constraint,
+        // which aborts the whole statement.
         let statement = format!("INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ('{poisoned}', NULL)");
         database.sql().await.run(&statement).await.unwrap();
         let ids: Vec<Uuid> = (0..9).map(|n| if n == 4 { poisoned } else { Uuid::now_v7() }).collect();
@@ -136,7 +137,7 @@ on_both_stores! {
             assert!(given_up.now_or_never().is_none());
         }
         holder.unlock().await.unwrap();
-        // What comes later in the queue is committed later.
+        // A later job in the queue is committed later.
         register(&node, Uuid::now_v7(), None).await.unwrap();
         assert_eq!(node.find(id).await.version, 1);
     }

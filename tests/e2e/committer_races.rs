@@ -1,4 +1,4 @@
-//! Races: a command that was decided by what another one changed is decided anew, and losers are told that they lost.
+//! Races: a command whose decision rested on a state that changed is decided again, and losers get a conflict.
 
 use crate::cloud_app::Cloud;
 use crate::on_both_stores;
@@ -26,8 +26,8 @@ fn read(stream: &StreamId, version: u64) -> ReadStep {
     ReadStep { stream: stream.clone(), version }
 }
 
-/// Puts one admin out of force, unless another one is out of force. `decided` is waited for between the first load of both
-/// and the commit.
+/// Deactivates one admin unless the other one is inactive. Waits for `decided` between the first load of both and the
+/// commit.
 async fn deactivate_unless(
     node: &Node,
     one: Uuid,
@@ -52,7 +52,7 @@ async fn deactivate_unless(
     Ok((tries.load(Ordering::Acquire), outcome))
 }
 
-/// Has each of two admins put out of force by what the other one is, at once.
+/// Deactivates each of two admins concurrently, depending on the state of the other.
 async fn skew(a: &Node, b: &Node) {
     let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
     for id in [one, other] {
@@ -105,7 +105,7 @@ on_both_stores! {
         let mut good = batch(&head, &[(&b, 1)]);
         good.reads = vec![read(&a, 2), read(&c, 0)];
         assert_eq!(writer.commit(&good).await.unwrap(), Committed::Yes);
-        // Reading writes nothing.
+        // The reads of a batch do not change versions.
         assert_eq!(writer.versions(&[a, b, c]).await.unwrap(), [2, 1, 0]);
     }
 
@@ -147,7 +147,7 @@ on_both_stores! {
         assert_eq!(node.position().await, 2);
     }
 
-    /// Between the two that are looked at, both change.
+    /// Both admins change between the loads of the two.
     async fn a_refusal_rests_on_one_moment(database) {
         let node = database.open().await;
         let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
@@ -164,7 +164,7 @@ on_both_stores! {
             }
             Ok(())
         };
-        // At every moment one of them is in force.
+        // At every moment one of the two is active.
         let context = context();
         let done = node.executor.execute_informed(&context, &first, meanwhile, |streams, (): &()| {
             let off = matches!(streams.state::<Admin>(other)?, Admin::Inactive(_));
@@ -202,7 +202,7 @@ on_both_stores! {
         assert_eq!((tries.load(Ordering::Acquire), node.position().await), (30, 31));
     }
 
-    /// More of them than a command is decided anew.
+    /// More commands than a single command has retries.
     async fn many_that_change_one_stream_together_with_their_own_all_succeed(database) {
         let node = database.open().await;
         let shared = Uuid::now_v7();
@@ -299,7 +299,7 @@ on_both_stores! {
         assert_eq!(node.position().await, 4);
     }
 
-    /// The change of one must not tell against the others, nor a wrong one against one that lost.
+    /// A change by one must not cause conflicts for the others, nor an invalid event for a loser.
     async fn losers_and_misfits_of_one_batch_are_told_apart(database) {
         let node = database.open().await;
         let id = register_organization(&node).await;
@@ -343,7 +343,7 @@ on_both_stores! {
             let id = Uuid::now_v7();
             async move { node.executor.execute::<Admin>(&context, &id.to_string(), registration(id, None), None).await }
         };
-        // In one batch: the answers of some stand beside jobs without any.
+        // In one batch, with answers beside jobs without an answer.
         for done in while_commits_wait(&node, join_all(slots.iter().map(register))).await {
             done.unwrap();
         }

@@ -1,5 +1,5 @@
-//! The OpenAPI document that the code makes agrees with the published one: the same operations, parameters, bodies,
-//! answers and schemas. Texts and examples may differ.
+//! The OpenAPI document of the code agrees with the published one: the same operations, parameters, bodies, answers and
+//! schemas. Texts and examples may differ.
 
 use registrar::api::identity::routes::ROUTES;
 use registrar::api::openapi;
@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
-/// Members that tell people something and programs nothing.
+/// Members for people, which programs ignore.
 const TEXTS: [&str; 6] = ["description", "example", "examples", "summary", "title", "tags"];
-/// Statuses that any operation may answer beside those of its contract.
+/// Statuses that any operation may answer in addition to those of its contract.
 const ANYWHERE: [&str; 11] = ["401", "403", "404", "405", "412", "413", "415", "422", "429", "500", "503"];
 
 #[test]
@@ -21,12 +21,12 @@ fn the_ecg_admins_document_agrees_with_the_contract() {
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
-/// The siblings of the one published operation come on top.
+/// The document also has the siblings of the one published operation.
 #[test]
 fn the_site_organizations_document_agrees_with_the_contract() {
     let contract: Value = serde_json::from_str(include_str!("../contracts/site-organizations.openapi.json")).unwrap();
     let ours = serde_json::to_value(openapi("site-organizations").unwrap()).unwrap();
-    // Generators need to be told what the rows are.
+    // Generators need the type of the rows.
     let rows = r#".data.items: contract null, ours {"type":"object"}"#;
     let differences = differences(&contract, &ours).into_iter().filter(|found| !found.ends_with(rows));
     let (added, differences): (Vec<_>, Vec<_>) = differences.partition(|found| {
@@ -55,14 +55,15 @@ fn the_cloud_organizations_document_agrees_with_the_contract() {
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
-/// What is not offered yet is left out; signing out and tasks come on top, since the contract is of no use without them.
+/// Operations that are not offered yet are left out; sign-out and tasks are added, since the contract is of no use
+/// without them.
 #[test]
 fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
     let contract: Value = serde_json::from_str(include_str!("../contracts/identity.openapi.json")).unwrap();
     let ours = serde_json::to_value(openapi("identity").unwrap()).unwrap();
     let (known, differences): (Vec<_>, Vec<_>) =
         differences(&offered(contract), &ours).into_iter().partition(|found| {
-            // utoipa, which keeps the document, knows no alternatives beside members, and no object without one.
+            // The types of utoipa cannot express `anyOf` beside properties, nor an object without properties.
             let lost = found.ends_with(
                 r#"attributes.anyOf: contract [{"required":["email"]},{"required":["user-id"]}], ours null"#,
             );
@@ -91,7 +92,7 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
     assert_eq!(known.len(), 6, "{known:?}");
 }
 
-/// The identity contract with the operations that have a route.
+/// The identity contract, reduced to the operations that have a route.
 pub fn offered(mut contract: Value) -> Value {
     let paths = contract["paths"].as_object_mut().unwrap();
     for item in paths.values_mut() {
@@ -104,7 +105,7 @@ pub fn offered(mut contract: Value) -> Value {
     contract
 }
 
-/// A comparison that finds nothing wrong with anything would pass as well.
+/// Guards against a comparison that finds no difference at all.
 #[test]
 fn every_change_of_a_contract_is_noticed() {
     let contract: Value = serde_json::from_str(include_str!("../contracts/ecg-admins.openapi.json")).unwrap();
@@ -150,7 +151,7 @@ fn differences(contract: &Value, ours: &Value) -> Vec<String> {
     found
 }
 
-/// An operation with its references resolved, except those to schemas, and its path's parameters among its own.
+/// An operation with its references resolved, except those to schemas, and with its path's parameters among its own.
 fn operation(document: &Value, item: &Value, method: &str) -> Option<Value> {
     let operation = item.get(method)?;
     let mut parameters = Map::new();
@@ -158,7 +159,7 @@ fn operation(document: &Value, item: &Value, method: &str) -> Option<Value> {
         let parameter = resolved(document, parameter);
         let name = format!("{} in {}", parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
         let mut parameter = plain(parameter);
-        // What is not said to be required is not.
+        // Parameters are optional by default.
         parameter.as_object_mut().unwrap().entry("required").or_insert(json!(false));
         parameters.insert(name, parameter);
     }
@@ -178,7 +179,7 @@ fn compare_operations(at: &str, theirs: &Value, ours: &Value, found: &mut Vec<St
     for member in ["operationId", "parameters", "security"] {
         compare(&format!("{at} {member}"), &theirs[member], &ours[member], found);
     }
-    // Another type of the same content may be read besides.
+    // An additional media type for the same content is allowed.
     let body = |operation: &Value| {
         let body = &operation["requestBody"];
         json!({"required": body["required"], "schema": body["content"]["application/json"]["schema"]})
@@ -226,20 +227,20 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     }
 }
 
-/// What programs read of a value: without texts and extensions, numbers alike however they are written, lists whose
-/// order means nothing in order. Members of objects that happen to be called like a text are kept.
+/// The machine-readable part of a value: without texts and extensions, numbers in one notation, unordered lists sorted.
+/// Object members that have the name of a text are kept.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(members) => {
             let kept = members.iter().filter(|(name, value)| {
                 let text =
                     TEXTS.contains(&name.as_str()) && (value.is_string() || value.is_array() || *name == "example");
-                // Items that may be anything are the same as none said.
+                // An `items` without constraints equals a missing one.
                 let anything = *name == "items" && **value == json!({});
                 !(text || anything || name.starts_with("x-"))
             });
             let plain = kept.map(|(name, value)| match name.as_str() {
-                // A constant is the only value there is.
+                // A constant equals an enum of one value.
                 "const" => ("enum".to_owned(), json!([plain(value)])),
                 _ => (name.clone(), sorted(name, plain(value))),
             });

@@ -1,4 +1,4 @@
-//! The served documents are valid, stock generators make clients of each, and these clients work.
+//! The served documents are valid, stock generators make a client of each, and these clients work.
 
 use crate::cloud_app::register;
 use crate::process::{Server, run};
@@ -21,7 +21,7 @@ async fn stock_generators_make_clients_of_every_document_and_these_work() {
     let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
 
     let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
-    // Without npm there are no TypeScript clients.
+    // The TypeScript generators are npm packages.
     let npm = std::env::var("REGISTRAR_TEST_NPM").unwrap_or_default();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/contract_clients/clients.py");
     let folder = tempfile::tempdir().unwrap();

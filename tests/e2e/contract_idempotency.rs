@@ -1,5 +1,5 @@
-//! Every write of the ECG, site and cloud dialects with an `Idempotency-Key`: the same request again is answered from
-//! memory, another body under the same key is refused, and nothing is stored again.
+//! Every write of the ECG, site and cloud dialects with an `Idempotency-Key`: a repeated request is replayed, another
+//! body under the same key is refused, and nothing is stored again.
 
 use crate::cloud_app::{Cloud, Key};
 use crate::ecg_app::{ADMINS, Answer, Call, minimal};
@@ -18,11 +18,11 @@ struct Write {
     body: Value,
     other: Value,
     status: u16,
-    /// The key that asks; the administrator's token without.
+    /// The API key of the caller; `None` for the administrator's token.
     key: Option<Key>,
 }
 
-/// One row for each write; a write changes something.
+/// One row for each write; each changes something.
 async fn writes(cloud: &Cloud) -> Vec<Write> {
     let app = &cloud.app;
     let mut admins = Vec::new();
@@ -79,13 +79,13 @@ impl Write {
     }
 }
 
-/// Headers of an answer rather than of its delivery.
+/// The parts of an answer that a replay repeats.
 fn kept(answer: &Answer) -> (u16, &str, Vec<Option<&axum::http::HeaderValue>>) {
     let headers = ["content-type", "location", "etag"].map(|name| answer.headers.get(name)).to_vec();
     (answer.status.as_u16(), &answer.text, headers)
 }
 
-/// The writes that a document names.
+/// The writes of a document.
 fn documented(document: &str) -> BTreeSet<String> {
     let document = serde_json::to_value(openapi(document).unwrap()).unwrap();
     let items = document["paths"].as_object().unwrap().values();
@@ -112,7 +112,7 @@ on_both_stores! {
         }
     }
 
-    /// The answer is in the journal's own commit: nothing of it is left to be stored after it.
+    /// The answer is part of the commit of its events; no later write is needed.
     async fn every_answer_is_committed_with_its_events(database) {
         let cloud = Cloud::open(&database).await;
         let mut writes = writes(&cloud).await;
@@ -120,7 +120,8 @@ on_both_stores! {
         let documents = ["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys"];
         assert_eq!(operations, documents.into_iter().flat_map(documented).collect(), "an operation has no row");
         assert!(["audit", "registrar"].into_iter().all(|document| documented(document).is_empty()));
-        // Eight at once on nodes that share nothing but the store: one is carried out, and all are answered alike.
+        // Eight concurrent requests to nodes that share only the store: one is carried out, and all get the same
+        // answer.
         let others: Vec<_> = futures::future::join_all(
             (0..3).map(|_| crate::ecg_app::App::over(cloud.app.state.node.clone(), Default::default())),
         ).await;

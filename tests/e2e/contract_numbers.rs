@@ -1,12 +1,12 @@
-//! Whole numbers in the ECG, site and audit dialects: written with a point they count, and what is no whole number or out
-//! of bounds is refused by the name of its parameter.
+//! Whole numbers in the ECG, site and audit dialects: a decimal point with zeros is accepted; a fraction or a number
+//! out of bounds is refused, and the error names the parameter.
 
 use crate::ecg_app::{ADMINS, App, minimal, with};
 use crate::on_both_stores;
 use crate::site_app::LIST;
 use serde_json::{Value, json};
 
-/// Lists with their parameters that are whole numbers.
+/// Lists with their whole-number parameters.
 const PARAMETERS: [(&str, &[&str]); 5] = [
     (ADMINS, &["skip", "take"]),
     ("/api/ecg-admins/audit-trails", &["skip", "take"]),
@@ -20,7 +20,7 @@ on_both_stores! {
         let app = App::open(&database).await;
         for (path, names) in PARAMETERS {
             for name in names {
-                // The feed goes on for ever, so only its refusals are looked at.
+                // The feed never ends, so only its refusals are tested.
                 for text in ["1.0", "1", "1.000"].iter().filter(|_| path != "/events/stream") {
                     let answer = app.get(&format!("{path}?{name}={text}")).await;
                     assert_eq!(answer.status, 200, "{path} {name}={text}: {answer:?}");

@@ -1,4 +1,4 @@
-//! Several callers create or delete one thing at once: one of them is first, and the others are told so.
+//! Several callers create or delete one resource concurrently: one succeeds, and the others get a conflict.
 
 use crate::cloud_app::{Cloud, key_of};
 use crate::ecg_app::{ADMINS, Answer, App, sample, with};
@@ -8,7 +8,7 @@ use futures::future::join_all;
 use registrar_aggregates::api_key::Role;
 use serde_json::json;
 
-/// Checks that one answer has the first status and the others have one of the rest.
+/// Checks that exactly one answer has the status `first` and each other one has one of `others`.
 #[track_caller]
 fn one_is_first(answers: &[Answer], first: u16, others: &[u16]) {
     let winners = answers.iter().filter(|answer| answer.status.as_u16() == first).count();

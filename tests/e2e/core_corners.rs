@@ -1,5 +1,5 @@
-//! What surrounds the commit: clocks that are wrong, commands that panic, leaders that were replaced, a database that goes
-//! back, locks that somebody else holds.
+//! Corner cases around the commit: wrong clocks, commands that panic, replaced leaders, a database restored to an
+//! earlier state, locks held by others.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -97,13 +97,13 @@ on_both_stores! {
         first.admin(id, registration(id, None)).await.unwrap();
         let idle = database.open().await;
         tokio::spawn(followers::keep_documents(Arc::clone(&idle)));
-        // By hand, beside a running server.
+        // A manual rebuild beside a running server.
         followers::rebuild(&first, &|_, _| {}).await.unwrap();
         let served = first.journal.head().await.unwrap().generation;
         until("the idle node serves the new generation", async || idle.status().generation == served).await;
         first.close().await;
         drop(first);
-        // Of a new release two nodes start at once.
+        // Two nodes of a new release start concurrently.
         database.sql().await.run("UPDATE generations SET signature = 'admins:0'").await.unwrap();
         let nodes = [database.open().await, database.open().await];
         for node in &nodes {
@@ -120,7 +120,7 @@ on_both_stores! {
         let (node, other) = (database.open().await, database.open().await);
         let ids = [Uuid::now_v7(), Uuid::now_v7()];
         node.admin(ids[0], registration(ids[0], None)).await.unwrap();
-        // Nothing of the second one is in the memory of the node.
+        // The node has not cached the second admin.
         other.admin(ids[1], registration(ids[1], None)).await.unwrap();
         rename(&node, ids[0], "Before").await.unwrap();
         for name in ["First", "Second"] {
@@ -162,7 +162,7 @@ on_both_stores! {
         }
         until("what was lost is forgotten", async || name(&node, id).await == first).await;
         assert_eq!(node.heads.position(), 1);
-        // The change is decided upon what is there, and not upon what was lost under the same version.
+        // The change is decided upon the restored state, not upon the lost one of the same version.
         let position = rename(&node, id, "Lost").await.unwrap();
         assert_eq!((position, name(&node, id).await.as_deref()), (2, Some("Lost")));
     }
@@ -219,7 +219,7 @@ async fn settings_of_the_role_do_not_matter() {
     assert!(found.is_some());
 }
 
-/// Somebody else holds the head: an operator at a prompt, whom no time-out ends.
+/// A session of an operator holds the head; no time-out ends it.
 #[tokio::test]
 async fn what_was_given_up_is_not_committed_later() {
     let database = Database::postgres().await;

@@ -1,4 +1,4 @@
-//! The real program over documents that somebody with the run of the database has changed.
+//! The real program over documents that were altered in the database.
 
 use crate::on_both_stores;
 use crate::process::{PATIENCE, Server, fail, registrar, run};
@@ -54,7 +54,7 @@ on_both_stores! {
         }
         assert!(!log.iter().any(|line| line.contains(MARK) || line.contains("eve@example.com")), "{log:#?}");
 
-        // The proof covers the events, and says so.
+        // The proof covers the events alone, and the output says so.
         let verified = registrar(&database.settings, &["journal", "verify"]).output().unwrap();
         let remark = String::from_utf8(verified.stderr).unwrap();
         assert!(verified.status.success() && remark.contains("Read models were not looked at"), "{remark}");
@@ -81,7 +81,7 @@ on_both_stores! {
         let layout = format!("layout:{LAYOUT},");
         let relabel = format!("UPDATE generations SET signature = replace(signature, '{layout}', 'layout:2,')");
         assert_eq!(sql.run(&relabel).await.unwrap(), 1);
-        // What looks there meanwhile is told that it belongs to another release, and not that it was altered.
+        // A reader in the meantime gets the error of another release, not of an altered document.
         let told = fail(registrar(&database.settings, &["token", "create", "--admin", ROOT]));
         assert!(told.contains("another release"), "{told}");
 

@@ -1,4 +1,4 @@
-//! What `projections verify` finds: documents that somebody with the run of the database has changed, and no others.
+//! `projections verify` finds documents that were altered in the database, and no others.
 
 use crate::on_both_stores;
 use crate::process::{fail, registrar, run};
@@ -24,7 +24,7 @@ on_both_stores! {
         let verified = run(&database.settings, &["projections", "verify"]);
         assert!(verified.ends_with("what history makes them\n"), "{verified}");
         assert!(run(&database.settings, &["journal", "verify", "--documents"]).ends_with(&verified));
-        // Nothing of it is left, and nothing has become of what serves.
+        // The verification leaves no generation behind, and the serving one is unchanged.
         let status = run(&database.settings, &["projections", "status"]);
         assert_eq!(status.matches("generation ").count(), 1, "{status}");
     }

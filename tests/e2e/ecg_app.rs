@@ -30,7 +30,7 @@ pub struct App {
     pub caller: String,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -47,21 +47,21 @@ impl Answer {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name}: {self:?}")).to_str().unwrap()
     }
 
-    /// The version that its entity tag begins with.
+    /// The stream version at the start of its entity tag.
     pub fn version(&self) -> u64 {
         let tag = self.header("etag");
         let (version, _) = tag.trim_matches('"').split_once('-').unwrap_or_else(|| panic!("{tag} names no version"));
         version.parse().unwrap()
     }
 
-    /// The body, of an answer that went well.
+    /// The body of a success.
     #[track_caller]
     pub fn ok(self) -> Value {
         assert!(self.status.is_success(), "{self:?}");
         self.json()
     }
 
-    /// What the dialect's error body says, after a look at its shape.
+    /// The dialect's error body, whose shape is checked.
     #[track_caller]
     pub fn refused(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
@@ -74,7 +74,7 @@ impl Answer {
     }
 }
 
-/// A request that is being put together.
+/// A request under construction.
 pub struct Call<'a> {
     app: &'a App,
     request: axum::http::request::Builder,
@@ -88,14 +88,14 @@ impl Call<'_> {
         self
     }
 
-    /// As if it came from there.
+    /// Sets the address of the peer.
     pub fn peer(mut self, address: &str) -> Self {
         let peer: std::net::SocketAddr = address.parse().unwrap();
         self.request = self.request.extension(axum::extract::ConnectInfo(peer));
         self
     }
 
-    /// Instead of the administrator's token.
+    /// Replaces the administrator's token.
     pub fn token(mut self, token: Option<&str>) -> Self {
         self.token = token.map(str::to_owned);
         self
@@ -201,7 +201,7 @@ impl App {
         self.state.node.journal.head().await.unwrap().position
     }
 
-    /// Sends a request that must be refused and must leave no trace.
+    /// Sends a request that must be refused and must store nothing.
     pub async fn refused(&self, call: Call<'_>, status: u16) -> Value {
         let before = self.head().await;
         let message = call.send().await.refused(status);
@@ -210,12 +210,12 @@ impl App {
     }
 }
 
-/// Path of an admin as it is displayed.
+/// Path of a displayed admin.
 pub fn path_of(admin: &Value) -> String {
     format!("{ADMINS}/{}", admin["person"]["id"].as_str().unwrap())
 }
 
-/// The least that can be registered.
+/// A body with the required members only.
 pub fn minimal(first_name: &str, last_name: &str) -> Value {
     json!({"person": {"firstName": first_name, "lastName": last_name}, "addresses": [], "phoneNumbers": []})
 }

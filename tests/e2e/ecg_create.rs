@@ -4,7 +4,7 @@ use crate::ecg_app::{ADMINS, App, minimal, path_of, sample, with};
 use crate::on_both_stores;
 use serde_json::{Value, json};
 
-/// Ids and times stand for themselves; everything else is as it must be.
+/// The admin with placeholders for ids and times, for a snapshot.
 fn stable(admin: &Value) -> Value {
     match admin {
         Value::Object(members) => members

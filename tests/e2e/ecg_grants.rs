@@ -1,4 +1,4 @@
-//! Callers grant what they hold, to others alone, and leave admins alone who hold more than they do.
+//! Callers grant what they hold, to others alone, and cannot change admins who hold more than they do.
 
 use crate::ecg_app::{ADMINS, App, minimal, path_of, with};
 use crate::on_both_stores;
@@ -6,7 +6,7 @@ use registrar::auth::Permission;
 use registrar::auth::permissions::{ADMINISTRATOR, AUDITOR, OPERATOR};
 use serde_json::{Value, json};
 
-/// An admin with these grants, made by the administrator, and a token of it.
+/// An admin with these grants, created by the administrator, and a token for it.
 async fn admin_of(app: &App, policies: &[&str], custom_permissions: &[&str]) -> (Value, String) {
     let admin = app.create(&holding(policies, custom_permissions)).await;
     let token = app.token_of(admin["id"].as_str().unwrap(), None).await;
@@ -45,7 +45,7 @@ on_both_stores! {
             let call = app.call("PATCH", &path_of(&writer)).token(Some(&token)).json(&steps);
             assert_eq!(app.refused(call, 403).await, "Forbidden resource", "{steps}");
         }
-        // Holding everything does not help.
+        // The administrator cannot grant to themselves either.
         let administrator = app.get(&format!("{ADMINS}/{}", app.caller)).await.ok();
         app.refused(app.call("PATCH", &path_of(&administrator)).json(&add("policies", AUDITOR.id)), 403).await;
         assert_eq!(app.get(&path_of(&writer)).await.ok(), own);
@@ -97,11 +97,11 @@ on_both_stores! {
             app.refused(app.call("PATCH", &path).token(Some(&token)).json(&steps), 403).await;
         }
         app.refused(app.call("POST", &format!("{path}/deactivate")).token(Some(&token)), 403).await;
-        // To put such an admin in force again is to grant all that it holds.
+        // Activating an admin grants everything that the admin holds.
         let (auditor, _) = admin_of(&app, &[AUDITOR.id], &[]).await;
         app.call("POST", &format!("{}/deactivate", path_of(&auditor))).send().await.ok();
         app.refused(app.call("POST", &format!("{}/activate", path_of(&auditor))).token(Some(&token)), 403).await;
-        // Contact data gives no rights.
+        // Contact data may be changed, since it confers no rights.
         let name = json!([{"op": "replace", "path": "/person/lastName", "value": "Brewster"}]);
         app.call("PATCH", &path).token(Some(&token)).json(&name).send().await.ok();
     }

@@ -1,4 +1,4 @@
-//! What all operations have in common: who may call, in which order things are refused, headers, limits, documents.
+//! Rules shared by all operations: permissions, the order of checks, headers, limits, documents.
 
 use crate::ecg_app::{ADMINS, App, NOBODY, minimal, path_of, sample};
 use crate::on_both_stores;
@@ -135,7 +135,7 @@ on_both_stores! {
         fits.push_str(&" ".repeat(1024 * 1024 - fits.len()));
         let call = app.call("POST", ADMINS).header("content-type", "application/json").bytes(fits);
         assert_eq!(call.send().await.status, 201);
-        // An event is bounded by itself.
+        // The size of an event has its own limit.
         let mut long = sample();
         long["person"]["suffix"] = Value::String("x".repeat(1_000_000));
         app.refused(app.call("POST", ADMINS).json(&long), 400).await;

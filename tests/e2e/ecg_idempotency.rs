@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same request again answers as the first time and changes nothing.
+//! `Idempotency-Key`: a repeated request gets the first answer and changes nothing.
 
 use crate::ecg_app::{ADMINS, App, minimal, path_of, sample};
 use crate::on_both_stores;
@@ -42,7 +42,7 @@ on_both_stores! {
 
     async fn nodes_that_do_not_know_of_each_other_carry_it_out_once(database) {
         let app = App::open(&database).await;
-        // The same node behind another router has turns of its own, as another process would.
+        // A second router over the same node shares no in-process locks, like a second process.
         let others: Vec<_> = join_all((0..4).map(|_| App::over(app.state.node.clone(), Default::default()))).await;
         let before = app.head().await;
         let calls = others.iter().map(|other| {
@@ -63,7 +63,7 @@ on_both_stores! {
         let again = patch().send().await;
         assert_eq!(again.header("idempotency-replayed"), "true");
         assert_eq!(again.refused(400), first);
-        // The e-mail is taken, and stays so for this key even when it no longer were.
+        // The e-mail is taken; the key replays this refusal even after the e-mail is free.
         let create = || app.call("POST", ADMINS).header("idempotency-key", "taken").json(&sample());
         app.refused(create(), 409).await;
         assert_eq!(create().send().await.header("idempotency-replayed"), "true");
@@ -109,7 +109,7 @@ on_both_stores! {
         app.refused(twice, 400).await;
         let call = app.call("POST", ADMINS).header("idempotency-key", &long[1..]).json(&sample());
         assert_eq!(call.send().await.status, 201);
-        // Reads are idempotent by nature.
+        // The header is ignored on reads.
         assert_eq!(app.call("GET", ADMINS).header("idempotency-key", "").send().await.status, 200);
     }
 }

@@ -1,4 +1,4 @@
-//! Reading admins: pages, order, search, one by one.
+//! Reads of admins: pages, order, search, single admins.
 
 use crate::ecg_app::{ADMINS, App, NOBODY, minimal, with};
 use crate::on_both_stores;

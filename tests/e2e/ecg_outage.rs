@@ -1,4 +1,4 @@
-//! The API while its database is away: it says so, and takes up again by itself.
+//! The API during an outage of its database: it answers 503, and recovers by itself.
 
 use crate::ecg_app::{ADMINS, App, NOBODY, minimal, path_of};
 use crate::support::Database;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// A line to a server, which can be cut and laid again.
+/// A proxy to a database server, which can be cut and restored.
 pub struct Line {
     pub near: SocketAddr,
     far: String,
@@ -17,7 +17,7 @@ pub struct Line {
 }
 
 impl Line {
-    /// Lays a line to the server of a database, which is then reached by it alone.
+    /// Starts a proxy to the server of a database, which is then reached through it alone.
     pub async fn before(database: &mut Database) -> Self {
         let url = database.settings.database_url.clone().unwrap();
         let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
@@ -74,7 +74,7 @@ async fn a_database_that_is_away_is_neither_empty_nor_an_authority() {
         ("GET", format!("{path}/audit-trails")),
         ("GET", format!("{ADMINS}/audit-trails")),
     ];
-    // At once, since each of them hopes for a connection for a while.
+    // Concurrently, since each request waits for a connection for a while.
     let answers = operations.iter().map(|(method, path)| {
         let body = if *method == "PATCH" { json!([]) } else { minimal("Alan", "Turing") };
         app.call(method, path).json(&body).send()

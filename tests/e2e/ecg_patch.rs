@@ -1,4 +1,4 @@
-//! Amending an admin.
+//! Changes of admins by JSON Patch.
 
 use crate::ecg_app::{ADMINS, App, NOBODY, path_of, sample, with};
 use crate::on_both_stores;

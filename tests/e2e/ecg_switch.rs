@@ -1,4 +1,4 @@
-//! Activating and deactivating.
+//! Activation and deactivation.
 
 use crate::ecg_app::{ADMINS, App, NOBODY, minimal, path_of};
 use crate::on_both_stores;

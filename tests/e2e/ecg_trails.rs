@@ -55,7 +55,7 @@ on_both_stores! {
         let admin = history(&app).await;
         app.create(&minimal("Alan", "Turing")).await;
         let all = app.get(TRAILS).await.ok();
-        // Seven of them: the caller's own registration is one.
+        // Seven entries: the caller's own registration is one of them.
         assert_eq!((&all["totalRecords"], &all["totalPages"]), (&json!(7), &json!(1)));
         let sequences: Vec<_> = all["items"].as_array().unwrap().iter().map(|entry| entry["sequence"].as_u64().unwrap()).collect();
         assert_eq!(sequences, [7, 6, 5, 4, 3, 2, 1]);
@@ -98,14 +98,14 @@ on_both_stores! {
         assert_eq!(answer.header("registrar-position"), (before + 1).to_string());
         let events = app.state.node.journal.read(before, 10).await.unwrap();
         assert_eq!((events.len(), events[0].aggregate_id.as_str()), (1, app.caller.as_str()));
-        // Terms of a search may name somebody, and are stored sealed.
+        // Search terms may contain names of people, so they are stored sealed.
         let stored: Value = serde_json::from_str(&events[0].payload).unwrap();
         assert_eq!(stored["filters"], json!({"ecgAdminId": "[sealed]", "searchTerm": "[sealed]"}));
         let opened = codec::decode(&app.state.node.vault, &events).await.unwrap();
         let payload = opened[0].event.to_payload().unwrap();
         assert_eq!(payload["filters"], json!({"ecgAdminId": admin["id"], "searchTerm": "INSERT"}));
         assert_eq!(payload["trail"], "ecg-admins");
-        // Readings are no changes of admins: the trail itself does not grow.
+        // Reads are no changes of admins, so the trail does not grow.
         assert_eq!(app.get(TRAILS).await.ok()["totalRecords"], 2);
         app.call("GET", TRAILS).token(None).send().await.refused(401);
     }

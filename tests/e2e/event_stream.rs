@@ -1,4 +1,4 @@
-//! Following the events over HTTP: from anywhere, in order, and only for as long as one may.
+//! The event feed over HTTP: from any position, in order, and only while the caller is authorized.
 
 use crate::on_both_stores;
 use crate::publishing::harness::commit;
@@ -18,10 +18,10 @@ use std::time::Duration;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-/// How long a frame may take.
+/// Longest wait for a frame.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A server without a socket, and an admin who may do everything.
+/// A server without a socket, and an admin with every permission.
 struct Server {
     node: Arc<Node>,
     state: AppState,
@@ -77,7 +77,7 @@ struct Frame {
     data: Value,
 }
 
-/// What a client receives, read as the standard has it.
+/// The frames that a client receives, parsed according to the standard of server-sent events.
 struct Frames {
     body: BodyDataStream,
     text: String,
@@ -218,7 +218,7 @@ async fn a_follower_is_told_nothing_personal() {
     let mut frames = server.follow("/events/stream?after=0", &token, None).await;
     for _ in 0..head {
         let data = frames.next().await.unwrap().data.to_string();
-        // Three letters alone stand in a key by chance.
+        // Quoted, since the three letters alone occur in keys by chance.
         for told in ["\"Ada\"", "Ada ", "Lovelace", "ada@example.org", "\"sealed\""] {
             assert!(!data.contains(told), "{told} in {data}");
         }

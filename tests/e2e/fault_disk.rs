@@ -1,4 +1,4 @@
-//! A disk that is full: what is not stored is not acknowledged, what was stays, and once there is room it goes on.
+//! A full disk: unstored changes are not acknowledged, stored ones stay, and commands go on once there is room.
 
 use crate::fault_kill::{Told, assert_told_is_true};
 use crate::process::{PATIENCE, Server, registrar, run};
@@ -10,10 +10,10 @@ use std::process::Command;
 use std::time::Instant;
 use uuid::Uuid;
 
-/// Bytes by which a file may grow, as if there were no more room.
+/// Bytes by which a file may still grow, in place of a full disk.
 const ROOM: u64 = 2 * 1024 * 1024;
 
-/// Lets files of a process grow up to `bytes`, or again without a limit.
+/// Limits the size of the files of a process to `bytes`; `None` lifts the limit.
 fn limit_files(server: &Server, bytes: Option<u64>) {
     let limit = format!("--fsize={}:unlimited", bytes.map_or("unlimited".to_owned(), |bytes| bytes.to_string()));
     let pid = format!("--pid={}", server.id());
@@ -23,7 +23,7 @@ fn limit_files(server: &Server, bytes: Option<u64>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_costs_the_embedded_store_nothing_that_it_acknowledged() {
     let database = Database::sqlite();
-    // A file that may not grow is an error to its writer, and not the end of it.
+    // SIGXFSZ is ignored, so that a write beyond the limit fails instead of killing the process.
     let program = registrar(&database.settings, &["serve"]);
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; exec \"$0\" serve"]).arg(program.get_program()).env_clear();
@@ -56,7 +56,7 @@ async fn a_full_disk_costs_the_embedded_store_nothing_that_it_acknowledged() {
     assert_eq!((status.as_u16(), &body["message"]), (503, &json!("Service temporarily unavailable, try again")));
     let stored = told.lock().unwrap().len();
     assert!(stored > 10, "{stored}");
-    // Reading needs no room, and refusing takes none.
+    // Reads and refusals need no room.
     let list = client.get(format!("{root}?limit=1")).bearer_auth(&token).send().await.unwrap();
     assert_eq!(list.status(), 200);
     assert_eq!(register().await.0, 503);
@@ -73,7 +73,7 @@ async fn a_full_disk_costs_the_embedded_store_nothing_that_it_acknowledged() {
     assert_told_is_true(&node, &told).await;
 }
 
-// Whatever is written to `/dev/full` finds no room.
+// Every write to `/dev/full` fails for lack of room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_of_postgres_stores_nothing_and_says_that_the_database_is_away() {
     let server = crate::fault_postgres::Server::start();

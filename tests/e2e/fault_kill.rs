@@ -1,4 +1,4 @@
-//! The real program, killed under load: what it acknowledged is there.
+//! The real program, killed under load: every acknowledged command is stored.
 
 use crate::on_both_stores;
 use crate::process::{Server, run};
@@ -15,10 +15,10 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 const WRITERS: usize = 8;
-/// Acknowledged commands after which the server is killed.
+/// Acknowledged commands before the server is killed.
 const ACKNOWLEDGED: u32 = 120;
 
-/// What clients were told, by admin: how many of its commands, and its last name after the last of them.
+/// The acknowledged state of each admin: the number of commands, and the last name after the last of them.
 pub type Told = Arc<Mutex<HashMap<String, (u64, String)>>>;
 
 /// Registers admins and renames each twice, until the server is gone.
@@ -53,7 +53,8 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
     dumps
 }
 
-/// One command may have been stored without its answer having arrived; none may be missing.
+/// Checks the journal against the acknowledgements. One further command may be stored, whose answer was lost; none may
+/// be missing.
 pub async fn assert_told_is_true(node: &Node, told: &Told) {
     let told = told.lock().unwrap().clone();
     for (id, (commands, name)) in told {
@@ -69,8 +70,8 @@ pub async fn assert_told_is_true(node: &Node, told: &Told) {
     }
 }
 
-/// Creates organizations, each under a key of its own, until the server is gone; the body of the last one, of which nobody
-/// knows what became, with its key.
+/// Creates organizations, each under its own key, until the server is gone. Answers the body and the key of the last
+/// request, whose outcome is unknown.
 async fn organize(url: String, token: String, acknowledged: Arc<Semaphore>) -> (Value, String) {
     let client = reqwest::Client::new();
     loop {
@@ -110,7 +111,7 @@ on_both_stores! {
         let client = reqwest::Client::new();
         for writer in writers {
             let (body, key) = writer.await.unwrap();
-            // Its name would be taken, if it had been stored without its answer.
+            // If the lost request had been stored without its answer, the name would be taken.
             let first = create(&client, &server.url, &token, &body, &key).await.unwrap();
             assert_eq!(first.status(), 201);
             let again = create(&client, &server.url, &token, &body, &key).await.unwrap();
@@ -130,7 +131,7 @@ on_both_stores! {
                 .collect();
             let enough = acknowledged.acquire_many(ACKNOWLEDGED);
             tokio::time::timeout(Duration::from_secs(60), enough).await.unwrap().unwrap().forget();
-            // SIGKILL, in the middle of whatever it is doing.
+            // SIGKILL at an arbitrary moment.
             drop(server);
             for writer in writers {
                 writer.await.unwrap();
@@ -139,7 +140,7 @@ on_both_stores! {
         let master = MasterKey::from_file(&database.settings.data.join("master.key")).unwrap();
         let node = Node::open(&database.settings, &master).await.unwrap();
         let head = node.journal.head().await.unwrap().position;
-        // Reading fails on a gap.
+        // The read fails on a gap.
         let events = node.journal.read(0, usize::MAX).await.unwrap();
         assert_eq!(events.len() as u64, head);
         assert_told_is_true(&node, &told).await;

@@ -1,4 +1,4 @@
-//! NATS that is killed, comes back and has forgotten: the stream ends up whole all the same.
+//! NATS is killed, restarted and loses data: the stream is complete in the end.
 
 use crate::publishing::harness::{NatsServer, Publisher, commit};
 use crate::support::Database;
@@ -13,7 +13,7 @@ async fn nats_killed_again_and_again_under_load_loses_and_repeats_nothing() {
     let mut head = 0;
     for _ in 0..5 {
         head = commit(&node, 400).await;
-        // Somewhere in the middle of it.
+        // In the middle of publishing.
         publishers[0].reached(head - 300).await;
         nats.kill();
         head = head.max(commit(&node, 200).await);
@@ -25,7 +25,7 @@ async fn nats_killed_again_and_again_under_load_loses_and_repeats_nothing() {
     nats.assert_holds_every_position(head).await;
 }
 
-/// JetStream acknowledges before the disk has it, so after a power cut acknowledged messages may be missing.
+/// JetStream acknowledges before the disk has the message, so a power cut can lose acknowledged messages.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tail_that_the_broker_lost_is_filled_again() {
     let (nats, database) = (NatsServer::start(), Database::sqlite());
@@ -47,7 +47,7 @@ async fn a_tail_that_the_broker_lost_is_filled_again() {
     nats.assert_holds_every_position(head).await;
 }
 
-/// Copies a folder with its owners.
+/// Copies a folder, including owners.
 fn copy(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg("-a").args([from, to]).status().unwrap().success());
 }

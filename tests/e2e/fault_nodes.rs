@@ -1,4 +1,4 @@
-//! Two nodes on one PostgreSQL: no stale answer on either, and lost connections lose nothing.
+//! Two nodes on one PostgreSQL: neither answers stale data, and broken connections lose nothing.
 
 use crate::support::*;
 use futures::future::join_all;
@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// How often it is looked whether the nodes have gone on. They need the processor more.
+/// Interval between checks of the nodes' progress; shorter ones would take processor time from the nodes.
 pub const LOOK_INTERVAL: Duration = Duration::from_millis(1);
 
 async fn two_nodes() -> (Database, Arc<Node>, Arc<Node>) {
@@ -25,7 +25,7 @@ async fn two_nodes() -> (Database, Arc<Node>, Arc<Node>) {
     (database, a, b)
 }
 
-/// Registers an admin out of force, and puts it on record, in one append of three events to two streams.
+/// Registers an inactive admin and records a read, in one append of three events to two streams.
 pub async fn register_at_once(node: &Node, id: Uuid) -> JournalResult<Vec<u64>> {
     let events = vec![admin_registered(id, Some(&format!("{id}@example.org"))), AdminEvent::Deactivated {}.into()];
     let registered = (admin_stream(id), ExpectedVersion::Exact(0), events);
@@ -34,7 +34,7 @@ pub async fn register_at_once(node: &Node, id: Uuid) -> JournalResult<Vec<u64>> 
     Ok(outcome.events.iter().map(|event| event.position).collect())
 }
 
-/// What clients were told of [`register_at_once`].
+/// Outcomes of [`register_at_once`] as clients saw them.
 #[derive(Default)]
 pub struct Told {
     pub stored: HashMap<Uuid, Vec<u64>>,
@@ -42,7 +42,7 @@ pub struct Told {
 }
 
 impl Told {
-    /// Keeps registering until `done`, expecting no other error than that the database is away.
+    /// Keeps registering until `done`; the only expected error is an unavailable database.
     pub async fn keep_registering(node: &Node, done: &AtomicBool, answered: &AtomicUsize) -> Self {
         let mut told = Told::default();
         while !done.load(Ordering::Acquire) {
@@ -54,7 +54,7 @@ impl Told {
                 }
                 Err(JournalError::Unavailable(_)) => {
                     told.unknown.insert(id);
-                    // A client would wait, too, before it asks again.
+                    // A real client would wait before its retry, too.
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 Err(error) => panic!("{error:?}"),
@@ -68,8 +68,8 @@ impl Told {
         self.unknown.extend(other.unknown);
     }
 
-    /// Everything that was acknowledged stands where it was said to, once, with its documents; everything else is
-    /// there whole or not at all; nothing else is there.
+    /// Checks the journal: every acknowledged event is stored once at its position, with its documents; every other
+    /// append is stored whole or not at all; nothing else is stored.
     pub async fn assert_true(&self, node: &Node) {
         let stored = node.all_events().await;
         assert!(stored.iter().map(|event| event.position).eq(1..=node.position().await), "positions are not dense");
@@ -144,7 +144,7 @@ async fn a_command_that_would_change_nothing_looks_at_the_journal_first() {
     let (_database, a, b) = two_nodes().await;
     let id = Uuid::now_v7();
     a.admin(id, registration(id, None)).await.unwrap();
-    // Both know the admin in force.
+    // Both nodes have the active admin in their cache.
     assert!(b.admin(id, AdminCommand::Activate(Granter::System)).await.unwrap().events.is_empty());
     for _ in 0..3 {
         assert_eq!(a.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().events.len(), 1);
@@ -177,13 +177,13 @@ async fn a_version_that_a_client_expects_is_compared_with_the_journal() {
     let id = Uuid::now_v7();
     a.admin(id, registration(id, None)).await.unwrap();
     b.own(id, rename("Augusta"), Some(1)).await.unwrap();
-    // The node knows version 1 only, and the client has seen the other's.
+    // Node `a` has cached version 1 only; the client has seen version 2 of the other node.
     assert_eq!(a.own(id, rename("Grace"), Some(2)).await.unwrap().events[0].sequence, 3);
     let late = b.own(id, rename("Mary"), Some(2)).await;
     assert!(matches!(late, Err(ExecuteError::Journal(JournalError::VersionConflict))));
 }
 
-/// Ends the backends of the database of `sql` that `condition` chooses, and tells how many there were.
+/// Terminates the backends of the database of `sql` that match `condition`; answers their number.
 async fn terminate(sql: &mut Sql, condition: &str) -> i64 {
     let ended = format!(
         "SELECT count(*) FROM (SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -195,7 +195,7 @@ async fn terminate(sql: &mut Sql, condition: &str) -> i64 {
 async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
     let (database, a, b) = two_nodes().await;
     let done = Arc::new(AtomicBool::new(false));
-    // Of each node by itself: a batch whose connection breaks twice is given up.
+    // Counted per node: a batch whose connection breaks twice fails.
     let answered: [Arc<AtomicUsize>; 2] = Default::default();
     let clients: Vec<_> = (0..8)
         .map(|n| {
@@ -212,7 +212,7 @@ async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
             }
         }
     };
-    // No backend of the nodes, and so not one of those that are ended.
+    // This connection belongs to no node, so it is not among the terminated ones.
     let mut sql = database.sql().await;
     for _ in 0..rounds {
         further_answers().await;
@@ -242,7 +242,7 @@ async fn nodes_whose_connections_are_all_killed_go_on() {
     under_load_of_two_nodes("application_name = 'registrar'", 5).await;
 }
 
-/// A node that is cut off from the database, or frozen, right after it took the head.
+/// A node that is cut off from the database, or frozen, right after it locked the head.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_freezes_while_it_holds_the_head_does_not_stop_the_others() {
     let (_database, a, b) = two_nodes().await;

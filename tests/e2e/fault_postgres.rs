@@ -1,4 +1,4 @@
-//! PostgreSQL that crashes, is away, comes back or freezes: nobody is told a lie.
+//! PostgreSQL crashes, stops, restarts or freezes: no caller gets a wrong answer.
 
 use crate::fault_nodes::{LOOK_INTERVAL, Told, register_at_once};
 use crate::support::*;
@@ -16,10 +16,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// Within this a caller has an answer, whatever became of the database.
+/// Longest wait for an answer, whatever the state of the database.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A PostgreSQL server of the test's own.
+/// A PostgreSQL server of one test.
 pub struct Server {
     folder: tempfile::TempDir,
     pub url: String,
@@ -28,17 +28,17 @@ pub struct Server {
 impl Server {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // It is removed even if the test is killed.
+        // The script removes it even if the test is killed.
         let url = script(&["start".as_ref(), folder.path().as_ref(), std::process::id().to_string().as_ref()]);
         Server { folder, url: url.trim().to_owned() }
     }
 
-    /// A crash: what was not on disk is lost.
+    /// Crashes the server: data that is not on disk is lost.
     pub fn crash(&self) {
         script(&["stop".as_ref(), self.folder.path().as_ref(), "immediate".as_ref()]);
     }
 
-    /// An orderly end: everything is on disk.
+    /// Stops the server in order: all data is on disk.
     pub fn stop(&self) {
         script(&["stop".as_ref(), self.folder.path().as_ref()]);
     }
@@ -52,7 +52,7 @@ impl Server {
         self.folder.path().join("private-postgres/data").join(path)
     }
 
-    /// Sends a signal to the server's processes, the first of them first.
+    /// Sends a signal to the server's processes, the postmaster first.
     fn signal(&self, signal: &str) {
         let pid_file = self.folder.path().join("private-postgres/data/postmaster.pid");
         let text = std::fs::read_to_string(pid_file).unwrap();
@@ -62,7 +62,7 @@ impl Server {
         assert!(send(postmaster));
         let children = Command::new("ps").args(["-o", "pid=", "--ppid", postmaster]).output().unwrap();
         for child in String::from_utf8(children.stdout).unwrap().split_whitespace() {
-            // It may have ended meanwhile.
+            // The process may have ended meanwhile.
             send(child);
         }
     }
@@ -81,13 +81,13 @@ fn script(arguments: &[&std::ffi::OsStr]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Waits for an answer, which must come in time and be that the database is away.
+/// Asserts that the answer comes in time and is `Unavailable`.
 async fn assert_away<T: std::fmt::Debug>(what: &str, answer: impl Future<Output = JournalResult<T>>) {
     let answer = tokio::time::timeout(PATIENCE, answer).await;
     assert!(matches!(answer, Ok(Err(JournalError::Unavailable(_)))), "{what}: {answer:?}");
 }
 
-/// Everything that can be asked of a node says that the database is away; nothing is shown as absent or empty.
+/// Asserts that every query and command fails as unavailable; no answer is empty or "not found".
 async fn assert_all_away(node: &Node, known: Uuid) {
     let id = known.to_string();
     let all = || Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).page(0, 5);
@@ -116,7 +116,7 @@ async fn assert_all_away(node: &Node, known: Uuid) {
     );
 }
 
-/// Waits until a command is carried out again, which must not take long.
+/// Waits until a command succeeds again, which must not take long.
 async fn back(node: &Node) -> Uuid {
     let begun = Instant::now();
     loop {
@@ -139,7 +139,7 @@ async fn while_the_database_is_away_everything_says_so_and_then_goes_on() {
     for round in 0..2 {
         server.crash();
         Box::pin(assert_all_away(&node, known)).await;
-        // Again, without a connection that is only now found broken.
+        // Once more, now that the pool has dropped the broken connections.
         Box::pin(assert_all_away(&node, known)).await;
         server.start_again();
         back(&node).await;
@@ -176,7 +176,7 @@ async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
             assert!(begun.elapsed() < PATIENCE, "the node does not go on");
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
-        // Somewhere in the middle of it, and not while a thread of the runtime waits for the script.
+        // In the middle of the load, and without blocking a runtime thread on the script.
         tokio::task::block_in_place(|| {
             server.crash();
             server.start_again();
@@ -210,7 +210,7 @@ async fn a_database_that_freezes_is_away_for_commands_until_it_wakes_up() {
     assert_away("find", node.documents.find::<AdminDocument>(&known.to_string())).await;
     server.signal("-CONT");
     back(&node).await;
-    // What the frozen server had been handed may have been carried out when it woke up, whole or not at all.
+    // Commands in flight when the server froze may have been carried out when it woke up, whole or not at all.
     for id in ids {
         let count = node.journal.stream("admin", &id.to_string(), 0).await.unwrap().len();
         assert_eq!(count, node.journal.stream("audit-access", &id.to_string(), 0).await.unwrap().len() * 2);

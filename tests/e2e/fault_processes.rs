@@ -1,4 +1,4 @@
-//! Two real servers on one PostgreSQL, one of them killed: the other goes on, and neither ever answers from the past.
+//! Two real servers on one PostgreSQL, one of them killed: the other goes on, and neither ever answers stale data.
 
 use crate::fault_kill::{Told, assert_told_is_true};
 use crate::process::{PATIENCE, Server, run};
@@ -13,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Clients of each server.
 const WRITERS: usize = 4;
-/// Acknowledged commands between one kill and the next.
+/// Acknowledged commands between two kills.
 const ACKNOWLEDGED: u32 = 150;
 
-/// A client of one server that looks at the other after every answer.
+/// A client of one server that reads from the other after every answer.
 #[derive(Clone)]
 struct Client {
     http: reqwest::Client,
@@ -29,7 +29,7 @@ struct Client {
 }
 
 impl Client {
-    /// Registers admins and renames each twice, until it is enough or the server is gone.
+    /// Registers admins and renames each twice, until the test ends or the server is gone.
     async fn write(self) {
         while !self.enough.is_cancelled() {
             let registration =
@@ -50,12 +50,12 @@ impl Client {
         }
     }
 
-    /// The body of the answer, which must have this status; `None` if the server is gone.
+    /// Sends a request whose answer must have this status; answers the body, or `None` if the server is gone.
     async fn ask(&self, request: reqwest::RequestBuilder, status: u16) -> Option<Value> {
         let answer = match request.send().await {
             Ok(answer) => answer,
             Err(error) => {
-                // Expected of the killed server only; shown, so that a failure tells which one was gone.
+                // Expected of the killed server only; printed, so that a failed test shows which server was gone.
                 let _ = writeln!(std::io::stderr(), "a client gives up: {error:?}");
                 return None;
             }
@@ -102,7 +102,7 @@ async fn of_two_servers_one_is_killed_and_the_other_goes_on_and_neither_is_ever_
         };
         wait(0).await;
         wait(1).await;
-        // SIGKILL, in the middle of whatever it is doing, perhaps while it holds the head.
+        // SIGKILL at an arbitrary moment, perhaps while the server holds the head.
         servers[killed].kill();
         wait(1 - killed).await;
         enough.cancel();

@@ -47,14 +47,14 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
 
 async fn rebuild(node: &Node) -> u64 {
     let generation = followers::rebuild(node, &|_, _| {}).await.unwrap();
-    // Any read finds the swap and moves on.
+    // Any read notices the swap and moves to the new generation.
     let query = Query::<AdminDocument>::sorted(&registrar_projections::admins::BY_NAME, Direction::Ascending);
     node.documents.page(query.page(0, 1)).await.unwrap();
     assert_eq!(node.status().generation, generation);
     generation
 }
 
-/// Where a rebuild is cut off.
+/// The stage at which a rebuild is cut off.
 #[derive(Debug, Clone, Copy)]
 enum Stage {
     InHistory,
@@ -97,7 +97,7 @@ async fn cut_off(database: &Database, node: &Node, stage: Stage) -> u64 {
     half.id
 }
 
-/// Tables, indexes and triggers of a generation, as the database knows them.
+/// Tables, indexes and triggers of a generation, from the database's catalog.
 async fn catalog(database: &Database, generation: u64) -> Vec<String> {
     let mut sql = database.sql().await;
     let query = match sql {
@@ -114,14 +114,14 @@ async fn catalog(database: &Database, generation: u64) -> Vec<String> {
     own
 }
 
-/// Admins that are found by a part of their last name, which must be what the search index is for.
+/// Number of admins found by a part of their last name; checks that the search index agrees.
 async fn found(database: &Database, node: &Node, term: &str) -> u64 {
     let query = Query::<AdminDocument>::sorted(&registrar_projections::admins::BY_NAME, Direction::Ascending);
     let found = node.documents.page(query.search(&registrar_projections::admins::SEARCH, term)).await.unwrap();
     let mut sql = database.sql().await;
     if let Sql::Sqlite(_) = sql {
         for search in schema::searches(node.status().generation) {
-            // With rank 1 the index is compared with the documents.
+            // Rank 1 compares the index with the documents.
             let check = format!("INSERT INTO {0} ({0}, rank) VALUES ('integrity-check', 1)", search.name);
             sql.run(&check).await.unwrap();
         }
@@ -150,7 +150,7 @@ on_both_stores! {
             change_something(&node, n).await;
             let live = dump(&node).await;
             while let Err(refused) = followers::rebuild(&node, &|_, _| {}).await {
-                // PostgreSQL may not have noticed yet that whoever was cut off is gone.
+                // PostgreSQL may not have noticed yet that the killed process is gone.
                 assert!(matches!(refused, RebuildError::Busy), "{stage:?}: {refused:?}");
                 tokio::task::yield_now().await;
             }
@@ -230,7 +230,7 @@ on_both_stores! {
         assert_eq!(node.journal.head().await.unwrap().generation, generation);
         assert_eq!(node.read_store.generations().await.unwrap().len(), 2);
         sql.run(let_go).await.unwrap();
-        // As after a crash in between.
+        // As after a crash between the swap and the drop.
         node.close().await;
         drop(node);
         let node = database.open().await;
@@ -314,7 +314,7 @@ async fn the_planner_knows_what_a_rebuilt_generation_holds() {
     for n in 0..20 {
         change_something(&node, n).await;
     }
-    // The last events are folded after that; of so few it need not know.
+    // The last events are folded after the statistics were taken; they are too few to matter.
     for n in 0..20 {
         let events = (0..100).map(|n| trail_read(&n.to_string())).collect();
         node.append(vec![(access_stream(&format!("r{n}")), ExpectedVersion::Any, events)]).await.unwrap();

@@ -1,4 +1,4 @@
-//! The real program with the settings of a deployment that wants more than the defaults, and what it refuses by itself.
+//! The real program with the settings of a hardened deployment, and the settings that it refuses.
 
 use crate::process::{Server, fail, registrar, run};
 use crate::support::Database;
@@ -57,7 +57,7 @@ fn clear_text_beyond_this_machine_is_refused_and_nothing_is_begun() {
         assert!(told.starts_with(&format!("registrar: {name} means clear text beyond this machine")), "{told}");
         assert!(told.contains("REGISTRAR_ALLOW_CLEAR_TEXT="), "{told}");
     }
-    // Commands connect as the server does.
+    // Commands follow the same connection rules as the server.
     let mut archive = registrar(&database.settings, &["journal", "archive", "--before", "1", "--output", "file"]);
     let told = fail({
         archive.env("REGISTRAR_NATS_URL", "nats://broker.example.org");
@@ -70,7 +70,7 @@ fn clear_text_beyond_this_machine_is_refused_and_nothing_is_begun() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_in_the_clear_is_allowed_by_name_and_shows_documents_only_if_told() {
     let database = Database::sqlite();
-    // Server::spawn listens on the loopback address; this one does not.
+    // `Server::spawn` listens on the loopback address; this server does not.
     let listen = |more: &[(&str, &str)]| {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = serve(&database, more);
@@ -112,10 +112,10 @@ async fn the_first_administrator_sets_up_a_second_factor_where_it_is_required() 
     let (status, _) = sign_in(&server, ADMIN, PASSWORD, json!({ "totp-code": code(secret, 1) })).await;
     assert_eq!(status, StatusCode::CREATED);
 
-    // The operator's way asks for the database and the master key instead.
+    // The operator's token needs the database and the master key instead of a second factor.
     let token = run(&database.settings, &["token", "create", "--admin", ADMIN]);
     assert_eq!(get(&server, "/api/ecg-admins", token.trim_end()).await.status(), StatusCode::OK);
-    // Users without a system role are not asked.
+    // Users without a system role need no second factor.
     let body = json!({ "data": { "type": "organizations", "attributes": { "name": "clinic", "display-name": "Clinic", "timezone": "UTC" } } });
     let made: Value = post(&server, "/v1/organizations/", Some(token.trim_end()), &body).await.json().await.unwrap();
     let clinic = made["data"]["id"].as_str().unwrap();
@@ -178,12 +178,12 @@ async fn every_refresh_exchanges_the_refresh_token_where_the_setting_says_so() {
     assert!(second["refresh-token"].is_string() && second["refresh-token"] != first);
     let (status, third) = refresh(&second["refresh-token"]).await;
     assert_eq!(status, StatusCode::CREATED, "{third}");
-    // Shown again it was stolen, by one of the two.
+    // A spent token was stolen by one of the two senders, so the session ends.
     assert_eq!(refresh(&second["refresh-token"]).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(refresh(&third["refresh-token"]).await.0, StatusCode::UNAUTHORIZED);
 }
 
-/// The event of the journal that made or changed the password of an account.
+/// The expiry in the last event that created or changed the password of an account.
 async fn until(server: &Server, event_type: &str, path: &str) -> DateTime<Utc> {
     let token = get_token(server).await;
     let events: Value =
@@ -223,7 +223,7 @@ async fn passwords_that_their_owners_did_not_set_are_good_for_a_time() {
     assert_eq!(made.status(), StatusCode::CREATED, "{}", made.text().await.unwrap());
     good_for(until(&server, "admin.registered", "/account/passwordExpiresAt").await, 2);
 
-    // An operator sets one for an admin who has none that counts: it ends what went before, and is good for a time again.
+    // An operator resets the expired password of an admin: the former one ends, and the new one has an expiry again.
     let set = ["user", "set-password", "--email", "bob@example.com", "--first-password-life", "3h"];
     let set: Value = serde_json::from_str(&run(&database.settings, &set)).unwrap();
     good_for(until(&server, "admin.password-changed", "/expiresAt").await, 3);
@@ -237,7 +237,7 @@ async fn passwords_that_their_owners_did_not_set_are_good_for_a_time() {
         get(&server, "/audit/events?eventType=admin.password-changed", &token).await.json().await.unwrap();
     assert!(events["items"].as_array().unwrap().last().unwrap()["payload"].get("expiresAt").is_none(), "{events}");
 
-    // For a user it is what support does: good for setting another one.
+    // For a user the command equals a reset by support: the password can only be exchanged for another one.
     let set: Value =
         serde_json::from_str(&run(&database.settings, &["user", "set-password", "--email", "ada@example.com"]))
             .unwrap();

@@ -1,4 +1,4 @@
-//! Stock clients sign in to the real program and read what it tells on NATS.
+//! Stock clients sign in to the real program and read the resulting events on NATS.
 
 use crate::process::{Server, registrar, run};
 use crate::publishing::harness::NatsServer;
@@ -27,7 +27,7 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
 
     let clients = folder().join("identity_stock/stock_clients.py");
     let told = python(&clients, &[&server.url, &nats.url, user, EMAIL, PASSWORD, NAME]).await;
-    // Of the user, of the first session, of the second one, of second factors.
+    // Events of the user, of the first session, of the second one, of second factors.
     let expected = [
         "user.created user.organization-joined user.default-organization-changed user.role-granted user.password-changed",
         "session.opened",
@@ -36,7 +36,7 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
     ];
     assert_eq!(told.lines().collect::<Vec<_>>(), expected);
 
-    // And all of it is as the AsyncAPI document says.
+    // Every message matches the AsyncAPI document.
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/asyncapi.json");
     let reader = folder().join("publishing/stock_client.py");
     python(&reader, &[&nats.url, document.to_str().unwrap()]).await;
@@ -44,7 +44,7 @@ async fn stock_clients_sign_in_and_read_what_is_told_of_it() {
     assert!(status.success(), "{log:?}");
 }
 
-/// A new organization, made by the first administrator.
+/// Creates an organization as the first administrator.
 async fn organization(url: &str) -> String {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let credentials = json!({ "username": "admin@registrar.local", "password": ADMIN_PASSWORD });
@@ -61,7 +61,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e")
 }
 
-/// Runs a script with the clients that `scripts/requirements.txt` names, and with nothing else in its environment.
+/// Runs a script with the packages of `scripts/requirements.txt` and an otherwise empty environment.
 async fn python(script: &Path, arguments: &[&str]) -> String {
     let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     let mut command = Command::new(format!("{venv}/bin/python"));

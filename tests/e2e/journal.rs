@@ -1,4 +1,4 @@
-//! The journal's promises, told of both stores by one suite.
+//! Guarantees of the journal, tested on both stores by one suite.
 
 use crate::on_both_stores;
 use crate::support::{context, registration};

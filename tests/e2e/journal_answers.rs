@@ -1,4 +1,4 @@
-//! Answers of idempotent requests: remembered with the events or not at all.
+//! Answers of idempotent requests: stored with their events or not at all.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -89,7 +89,7 @@ on_both_stores! {
         }
     }
 
-    /// Its e-mail is in use and its stream has moved on: by itself.
+    /// The repeated job also has a taken e-mail and an outdated stream version, both because of the first.
     async fn a_request_that_comes_twice_is_told_so_and_nothing_else(database) {
         let (a, b) = (database.open().await, database.open().await);
         let id = Uuid::now_v7();

@@ -1,4 +1,4 @@
-//! Claims: values that are unique among many aggregates.
+//! Claims: values that are unique across aggregates.
 
 use crate::on_both_stores;
 use crate::support::*;

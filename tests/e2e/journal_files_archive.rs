@@ -45,7 +45,7 @@ on_both_stores! {
         verify(&fresh.store, Some(&Held { note: before, key: None }), &|_, _| {}).await.unwrap();
         assert_eq!(database.sql().await.number("SELECT count(*) FROM events WHERE position <= 512").await, 0);
 
-        // And life goes on, for the archived admin too.
+        // Commands go on, also for the archived admin.
         let id: Uuid = admin.parse().unwrap();
         fresh.admin(id, rename("Once more")).await.unwrap();
         assert_eq!(fresh.find(id).await.person.first_name, "Once more");
@@ -68,7 +68,7 @@ on_both_stores! {
         filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         archived(&node, 257, &folder.path().join("archive")).await.unwrap();
-        // Nothing to do is answered by what is so now, not by what it was.
+        // A command without effect is decided upon the present state, not upon the archived one.
         let position = other.position().await;
         assert_eq!(other.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap().position, position);
         assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap(), node.executor.state::<Admin>(&id.to_string()).await.unwrap());
@@ -156,7 +156,7 @@ on_both_stores! {
         let (events, path) = (node.all_events().await, folder.path().join("archive"));
         let mut from = 0;
         for (position, passed) in [(0, false), (511, false), (512, true)] {
-            // As far as a follower would have come.
+            // The checkpoint of a follower at this position.
             let mut writer = node.journal.writer().await.unwrap();
             let name = registrar_projections::FOLLOWING[0].name;
             let generation = node.status().generation;
@@ -199,7 +199,7 @@ on_both_stores! {
         let publisher = Publisher::of_node(&node, settings.clone());
         publisher.reached(events.len() as u64).await;
         publisher.stop().await;
-        // As if it had come to the archive's end, or not quite.
+        // The last message in the stream is that of the archive's end, or an earlier one.
         let sequence = nats.stream().await.cached_info().state.last_sequence;
         for gone in (512..=sequence).rev() {
             nats.stream().await.delete_message(gone).await.unwrap();
@@ -255,7 +255,7 @@ async fn target_without(parts: &[std::path::PathBuf]) -> String {
     refused
 }
 
-/// Partitions are made ahead of the head, guarded like the whole.
+/// Partitions are created ahead of the head, with the same guard as the table.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appends_run_through_partitions() {
     let database = Database::postgres().await;
@@ -275,14 +275,14 @@ async fn appends_run_through_partitions() {
         let refused = sql.run(statement).await.unwrap_err().to_string();
         assert!(refused.contains("the journal is append-only"), "{statement}: {refused}");
     }
-    // Loads look into the partitions from the stream's first event on.
+    // Loads scan the partitions from the stream's first event on.
     let plan = sql.texts("EXPLAIN (ANALYZE, COSTS off, TIMING off, SUMMARY off) SELECT * FROM events WHERE aggregate_type = 'audit-access' AND aggregate_id = 'r5' \
          AND position >= (SELECT coalesce(min(first_position), 1) FROM streams WHERE aggregate_type = 'audit-access' AND aggregate_id = 'r5')").await.join("\n");
     let never = plan.matches("never executed").count();
     assert!(never >= 2 && plan.contains("events_from_513"), "{plan}");
 }
 
-/// A reader that takes its time, as `pg_dump` does, is waited for without the head.
+/// A long reader, such as `pg_dump`, is waited for without a lock on the head.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_archive_that_waits_for_a_reader_keeps_no_commit_waiting() {
     let database = Database::postgres().await;
@@ -311,7 +311,7 @@ async fn an_archive_that_waits_for_a_reader_keeps_no_commit_waiting() {
     assert_eq!(archiving.await.unwrap().unwrap(), Archived { first: 1, last: 512 });
 }
 
-/// What was there before the partitions is in them afterwards.
+/// Events from before the partitions are in them afterwards.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn events_move_into_partitions() {
     let database = Database::postgres().await;

@@ -1,4 +1,4 @@
-//! Archives that are read again: rebuilds and followers go through the whole history, whatever of it is in files.
+//! Reads of archives: rebuilds and followers go through the whole history, including the part in files.
 
 use crate::journal_files_support::*;
 use crate::on_both_stores;
@@ -36,7 +36,7 @@ impl Archives {
         self.folder.path().join(name)
     }
 
-    /// What a rebuild says that must be refused and must change nothing of what is served.
+    /// The error of a rebuild that must be refused and must not change the serving generation.
     async fn refused(&self) -> String {
         let (generation, served) = (self.node.journal.head().await.unwrap().generation, documents(&self.node).await);
         let refused = followers::rebuild(&self.node, &|_, _| {}).await.unwrap_err();
@@ -51,14 +51,14 @@ impl Archives {
 
 type Edit = Box<dyn Fn(&str) -> String>;
 
-/// What a file says at a line, changed.
+/// Edits one line of a file.
 fn edited(path: &Path, line: usize, edit: impl Fn(&str) -> String) {
     let text = std::fs::read_to_string(path).unwrap();
     let lines = text.lines().enumerate().map(|(n, text)| if n == line { edit(text) } else { format!("{text}\n") });
     std::fs::write(path, lines.collect::<String>()).unwrap();
 }
 
-/// A node of the same database that looks for archives in `folder` too.
+/// A node of the same database that searches `folder` for archives too.
 async fn looking_in(database: &Database, folder: &Path) -> Arc<Node> {
     let settings = StoreSettings { archives: Some(folder.to_owned()), ..database.settings.clone() };
     Arc::new(Node::open(&settings, &database.master).await.unwrap())
@@ -74,7 +74,7 @@ on_both_stores! {
         assert_eq!(generation, 2);
         assert_eq!(told.into_inner().unwrap()[..3].iter().map(|(done, _)| *done).collect::<Vec<_>>(), [0, 256, 512]);
         let node = database.open().await;
-        // The followers of the new generation have begun anew, in the files.
+        // The followers of the new generation have started over, from the files.
         follow(&node).await;
         assert_eq!(documents(&node).await, served);
         assert_eq!(node.read_store.generations().await.unwrap().len(), 1);
@@ -84,7 +84,7 @@ on_both_stores! {
         let archives = archives(&database).await;
         let mut history = History::of(&archives.node);
         assert_eq!(history.archived_until().await.unwrap(), 512);
-        // Page by page, from within a file, back again, and over its end.
+        // Pages from within a file, backwards, and across its end.
         for (after, limit, until) in [(0, 100, 100), (100, 10, 110), (200, 3, 203), (203, 1, 204), (7, 2, 9), (250, 100, 256), (256, 300, 512), (511, 5, 512), (512, 20, 532), (300, usize::MAX, 512)] {
             let events = history.read(after, limit).await.unwrap();
             assert_eq!(events, archives.events[after as usize..until], "after {after}");
@@ -144,10 +144,10 @@ on_both_stores! {
             edited(&two, at, edit);
             assert_eq!(archives.refused().await, told);
         }
-        // One that is whole, but another.
+        // A complete archive with the wrong events.
         std::fs::copy(archives.path("one"), &two).unwrap();
         assert_eq!(archives.refused().await, altered(257));
-        // An event with the leaf hash that goes with it.
+        // An altered event with a matching leaf hash.
         std::fs::copy(&kept, &two).unwrap();
         let mut forged = archives.events[299].clone();
         forged.event_type = "forged".into();
@@ -169,7 +169,7 @@ on_both_stores! {
         std::fs::rename(archives.path("two"), elsewhere.path().join("two")).unwrap();
         archives.node.close().await;
         database.sql().await.run("UPDATE generations SET signature = 'admins:0'").await.unwrap();
-        // Without the file nothing is served, and why not is told.
+        // Without the file nothing is served, and the status names the cause.
         let node = database.open().await;
         assert!(node.needs_rebuild());
         tokio::spawn(followers::keep_documents(std::sync::Arc::clone(&node)));
@@ -192,7 +192,7 @@ on_both_stores! {
         let settings = &database.settings;
         run(settings, &["seed", "--admins", "300"]);
         let archive = ["journal", "archive", "--before", "300", "--output", file.to_str().unwrap()];
-        // What is logged on a slow day may stand before it.
+        // Log lines of a slow start may precede the message.
         let told = fail(registrar(settings, &archive));
         assert!(told.contains("registrar: the follower event_statistics still needs the events: it has come to position 0, those up to 256 would be archived\nLet a server run"), "{told}");
         let server = Server::start(settings);
@@ -219,7 +219,7 @@ on_both_stores! {
         small_partitions(&database).await;
         let node = filled(&database).await;
         follow(&node).await;
-        // Relative to where this process is.
+        // A path relative to the working directory of this process.
         let folder = tempfile::tempdir_in(".").unwrap();
         let relative = Path::new(folder.path().file_name().unwrap()).join("old");
         archive(&node, 600, &relative, None, &|_, _| {}).await.unwrap();

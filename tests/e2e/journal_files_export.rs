@@ -1,4 +1,4 @@
-//! Exports, and what anybody can verify with nothing but the files and the public key.
+//! Exports, and their verification with nothing but the files and the public key.
 
 use crate::journal_files_support::*;
 use crate::on_both_stores;
@@ -14,7 +14,7 @@ use signed_note::{Note, StandardVerifier, VerifierList};
 use std::path::Path;
 use tlog_tiles::{Hash, check_record, record_hash};
 
-/// What an auditor does with one line of an export: no code of Registrar's takes part.
+/// Verifies one line of an export as an auditor does, without any code of Registrar.
 fn verify_alone(line: &str, proof: &str, note: &str, verifier_key: &str) -> Result<u64, String> {
     let verifier = StandardVerifier::new(verifier_key).map_err(|error| error.to_string())?;
     let note = Note::from_bytes(note.as_bytes()).map_err(|error| error.to_string())?;

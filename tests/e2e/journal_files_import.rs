@@ -1,4 +1,4 @@
-//! Imports: a journal moves from one store to another and is the same; what is not a whole journal does not move at all.
+//! Imports: a journal moves from one store to the other unchanged; an incomplete journal is not imported at all.
 
 use crate::ecg_app::App;
 use crate::journal_files_support::*;
@@ -11,7 +11,7 @@ use registrar::journal_files::{Format, ImportError, Selection, import, verify, v
 use registrar::vault::MasterKey;
 use std::path::Path;
 
-/// The other store, empty.
+/// An empty database of the other store.
 async fn other(database: &Database) -> Database {
     match database.settings.database_url {
         Some(_) => Database::sqlite_with_tables(),
@@ -19,7 +19,7 @@ async fn other(database: &Database) -> Database {
     }
 }
 
-/// Imports what must be refused into an empty database, and asserts that it stays empty.
+/// Imports a file that must be refused, and asserts that the database stays empty.
 async fn refused(database: &Database, path: &Path) -> String {
     let target = other(database).await;
     let node = target.open().await;
@@ -33,7 +33,7 @@ async fn refused(database: &Database, path: &Path) -> String {
     for table in ["events", "streams", "claims", "merkle_nodes"] {
         assert_eq!(sql.number(&format!("SELECT count(*) FROM {table}")).await, 0, "{table}");
     }
-    // It is as good as new.
+    // The empty database still works.
     let id = uuid::Uuid::now_v7();
     assert_eq!(node.admin(id, registration(id, None)).await.unwrap().position, 1);
     let told = error.to_string();
@@ -58,7 +58,7 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(source, folder.path(), "journal").await;
         let target = other(&database).await;
-        // More of them than there are before the first event comes.
+        // More partitions than exist before the first event.
         small_partitions(&target).await;
         let node = target.open().await;
         let imported = import_all(&node, &path).await.unwrap();
@@ -100,7 +100,7 @@ on_both_stores! {
         let moved = App::over(target.open().await, ApiSettings::default()).await;
         let before = app.get("/api/ecg-admins?take=100").await.ok();
         let mut answer = moved.call("GET", "/api/ecg-admins?take=100").token(Some(&app.token)).send().await.ok();
-        // It has one admin more, who asks here.
+        // The target has one more admin, the caller.
         let items = answer["items"].as_array_mut().unwrap();
         items.retain(|item| item["person"]["firstName"] != "Grace" || before["items"].as_array().unwrap().contains(item));
         assert_eq!(answer["items"], before["items"]);
@@ -172,7 +172,7 @@ on_both_stores! {
         }
     }
 
-    /// Event, leaf hash and all exchanged together: the signed root tells.
+    /// Event, leaf hash and all later hashes replaced together: the signed root reveals it.
     async fn an_export_written_anew_is_refused(database) {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
@@ -223,7 +223,7 @@ on_both_stores! {
         assert_eq!((node.position().await, empty.position().await), (0, 0));
     }
 
-    /// Through the program, with a server before and after.
+    /// With the real program, and a server before and after.
     async fn a_journal_moves_with_its_users(database) {
         let source = Server::start(&database.settings);
         let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);

@@ -1,4 +1,4 @@
-//! What the tests of journal files share.
+//! Test support for journal files.
 
 use crate::support::*;
 use registrar::checkpoint::signer;
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// A journal of some 700 events: people with accounts, one of them renamed, readings, keys.
+/// A journal of some 700 events: people with accounts, a rename, reads, API keys.
 pub async fn filled(database: &Database) -> Arc<Node> {
     let node = database.open().await;
     for n in 0..40 {
@@ -31,7 +31,7 @@ pub async fn filled(database: &Database) -> Arc<Node> {
     node
 }
 
-/// Exports everything to `name` in a folder.
+/// Exports the whole journal to `name` in a folder.
 pub async fn export_all(node: &Node, folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     export_to(node, &path, Selection::all(Format::Ndjson)).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn export_to(node: &Node, path: &Path, selection: Selection) -> Result
     export(node, path, selection, &|_, _| {}).await
 }
 
-/// Imports and rebuilds.
+/// Imports a journal and rebuilds the read models.
 pub async fn import_all(node: &Node, path: &Path) -> Result<Imported, ImportError> {
     let imported = import(node, &[path.to_owned()], None, &|_, _| {}).await?;
     followers::rebuild(node, &|_, _| {}).await.unwrap();
@@ -83,14 +83,14 @@ pub fn with(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
-/// Partitions of 256 positions from the next one on.
+/// Sets partitions of 256 positions from the next one on.
 pub async fn small_partitions(database: &Database) {
-    // No key has opened it yet: the program's is another one than the tests'.
+    // Migrates without a vault, since the program's master key differs from that of the tests.
     Store::open(&database.settings).unwrap().migrate().await.unwrap();
     if database.settings.database_url.is_some() {
         let mut sql = database.sql().await;
         sql.run("UPDATE journal_settings SET partition_size = 256").await.unwrap();
-        // The first was made with the tables; nothing is in it yet.
+        // The first partition was created by the migrations and is empty.
         sql.run("ALTER TABLE events DETACH PARTITION events_from_1").await.unwrap();
         sql.run("DROP TABLE events_from_1").await.unwrap();
         sql.run("DELETE FROM event_partitions").await.unwrap();
@@ -98,13 +98,13 @@ pub async fn small_partitions(database: &Database) {
     }
 }
 
-/// Archives what every follower has passed.
+/// Archives the events before `before` once every follower has passed them.
 pub async fn archived(node: &Arc<Node>, before: u64, path: &Path) -> Result<(u64, u64), ArchiveError> {
     follow(node).await;
     archive(node, before, path, None, &|_, _| {}).await.map(|archived| (archived.first, archived.last))
 }
 
-/// Lets every follower come to the head.
+/// Waits until every follower has reached the head.
 pub async fn follow(node: &Arc<Node>) {
     let (shutdown, head) = (CancellationToken::new(), node.position().await);
     following::start(node, &shutdown);

@@ -1,4 +1,4 @@
-//! Reading the journal back: order, gaps, guards, hashes.
+//! Reads of the journal: order, gaps, guards, hashes.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -37,7 +37,7 @@ fn naive_root(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// The SQL of an event that an attacker would like to have at `position`, `sequence` of the stream `r0`.
+/// SQL that forges an event at `position`, with `sequence` in the stream `r0`.
 fn forged(verb: &str, position: u64, sequence: u64) -> String {
     format!(
         "{verb} INTO events (position, recorded_at, aggregate_type, aggregate_id, sequence, event_type, event_version, \
@@ -132,7 +132,7 @@ on_both_stores! {
             forged("INSERT", 99, 1),
         ];
         let more = match sql {
-            // Without a row to refuse, SQLite's triggers have nothing to say.
+            // SQLite runs triggers per row, so a statement without rows is not refused.
             Sql::Sqlite(_) => {
                 attempts.remove(2);
                 vec![forged("INSERT OR REPLACE", 3, 99), forged("INSERT OR REPLACE", 99, 1), forged("REPLACE", 1, 1)]
@@ -153,12 +153,12 @@ on_both_stores! {
     async fn the_commit_time_never_goes_back_even_if_the_clock_does(database) {
         let node = database.open().await;
         let ahead = (Utc::now() + Duration::hours(5)).trunc_subsecs(3);
-        // As a node whose clock was wrong has left it.
+        // The head as a node with a wrong clock leaves it.
         let stamp = format!("UPDATE journal_head SET recorded_at = '{}'", codec::timestamp(ahead));
         database.sql().await.run(&stamp).await.unwrap();
         drop(node);
         let node = database.open().await;
-        // Once from the node that was there before, once from one that has just come up.
+        // Once on the first node, once on a node that has just started.
         for node in [node, database.open().await] {
             let id = Uuid::now_v7();
             let outcome = node.admin(id, registration(id, None)).await.unwrap();
@@ -221,7 +221,7 @@ on_both_stores! {
             node.admin(id, registration(id, None)).await.unwrap();
             let policies = AdminChange::Policies(ListEdit::Set(vec![text.into(), "p".into()]));
             node.admin(id, AdminCommand::Amend(vec![policies], Granter::System)).await.unwrap();
-            // Names have no characters that nobody sees; other texts may have them.
+            // Names have no invisible characters; other texts may have them.
             let name = if check_name(text).is_ok() { text } else { "Ada" };
             node.admin(id, rename(name)).await.unwrap();
             let (_, state) = database.open().await.executor.state::<Admin>(&id.to_string()).await.unwrap();

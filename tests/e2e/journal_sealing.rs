@@ -1,4 +1,4 @@
-//! What is personal is stored sealed, and what its key was destroyed for can never be read again.
+//! Personal data is stored sealed, and is unreadable for ever once its key is destroyed.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -19,7 +19,7 @@ use registrar_projections::{AuditEntry, Direction, Query};
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Every personal value and secret that [`write_history`] brings in.
+/// Every personal value and secret in [`write_history`].
 const MARKS: [&str; 19] = [
     "MarkedFirst",
     "MarkedSecond",
@@ -68,7 +68,7 @@ fn phone_number() -> PhoneNumber {
     PhoneNumber { id: PhoneNumberId(Uuid::new_v4()), details }
 }
 
-/// An admin with everything, amended by themselves and by the server, enough times for a snapshot.
+/// An admin with every kind of value, amended by themselves and by the server, often enough for a snapshot.
 async fn write_history(node: &Node) -> Uuid {
     let id = Uuid::now_v7();
     let mut registration = registered(id, Some("marked-account@example.org"));
@@ -107,7 +107,7 @@ async fn entries_of(node: &Node, id: Uuid) -> Vec<AuditEntry> {
     node.documents.page(query).await.unwrap().value.items
 }
 
-/// Fails if one of `marks` stands in the clear, as text or in a binary column, in a table that `tables` lets through.
+/// Fails if one of `marks` is in the clear, as text or in a binary column, in a table selected by `tables`.
 async fn assert_nowhere(database: &Database, marks: &[&str], tables: impl Fn(&str) -> bool) {
     let mut sql = database.sql().await;
     let tables: Vec<String> = sql.tables().await.into_iter().filter(|table| tables(table)).collect();
@@ -129,7 +129,7 @@ on_both_stores! {
         for table in ["events", "snapshots", "audit_entries_g1", "subject_keys", "claims"] {
             assert!(!sql.rows(table).await.is_empty(), "{table}");
         }
-        // The read model of the admins must be searchable; it lies in a table and, on SQLite, the tables of its index.
+        // The read model of the admins must be searchable; it is in a table and, on SQLite, in the tables of its index.
         assert_nowhere(&database, &MARKS, |table| !table.starts_with("admins_g")).await;
     }
 
@@ -168,7 +168,7 @@ on_both_stores! {
         }
     }
 
-    /// Actor and person are the same then, and one key seals both.
+    /// Actor and person are the same here, and one key seals both.
     async fn what_admins_did_to_themselves_opens_again(database) {
         let node = database.open().await;
         let id = write_history(&node).await;
@@ -218,14 +218,14 @@ on_both_stores! {
         }
         assert_eq!((account.email.as_str(), registration.addresses[0].details.city.as_deref()), (ERASED, Some(ERASED)));
         assert_eq!(registration.policies, ["p1"]);
-        // The snapshot, which the state is read from, too.
+        // The state, which is loaded from the snapshot, is erased as well.
         let (read, state) = node.executor.state::<Admin>(&id.to_string()).await.unwrap();
         assert_eq!((read, state.profile().unwrap().person.first_name.as_str()), (version, ERASED));
         for entry in entries_of(&node, id).await {
             let text = serde_json::to_string(&entry).unwrap();
             assert!(!MARKS.iter().any(|mark| text.contains(mark)) && !text.contains("[sealed]"), "{text}");
         }
-        // The hashes stand, since what they are of is as it was.
+        // The leaf hashes stay valid, since they cover the sealed form.
         assert!(stored.iter().all(|event| event.leaf_hash == codec::leaf_hash(event)));
     }
 
@@ -238,7 +238,7 @@ on_both_stores! {
         let refused = node.admin(id, rename("MarkedSecond")).await;
         assert!(matches!(refused, Err(ExecuteError::Journal(_))), "{refused:?}");
         assert_eq!(node.position().await, position);
-        // What is not personal still is carried out.
+        // Commands without personal data are still carried out.
         node.admin(id, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         assert!(!node.find(id).await.active);
     }
@@ -253,7 +253,7 @@ on_both_stores! {
     }
 }
 
-/// Destroys a person's key, as an erasure will.
+/// Destroys a person's key, as an erasure does.
 async fn erase(database: &Database, id: Uuid) {
     let statement = format!("UPDATE subject_keys SET wrapped_key = NULL WHERE subject_id = '{id}'");
     assert_eq!(database.sql().await.run(&statement).await.unwrap(), 1);

@@ -1,4 +1,4 @@
-//! Finding events by what they say of themselves, and positions by time.
+//! Selection of events by their attributes, and of positions by time.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use uuid::Uuid;
 
-/// The circumstances of somebody's request within an organization.
+/// The context of a request by `actor` within an organization.
 fn within(actor: &str, organization: Option<&str>) -> RequestContext {
     let metadata = Metadata {
         actor: Actor { kind: ActorType::User, id: actor.into(), name: None },
@@ -23,7 +23,7 @@ fn within(actor: &str, organization: Option<&str>) -> RequestContext {
     RequestContext { metadata, answer: None }
 }
 
-/// Admins and readers of two organizations and of none, by three actors, in no particular order.
+/// Admins and readers of two organizations and of none, by three actors, in mixed order.
 async fn history(node: &Node) -> Vec<StoredEvent> {
     let admins: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
     for n in 0..60_usize {
@@ -33,7 +33,7 @@ async fn history(node: &Node) -> Vec<StoredEvent> {
         let events = match n % 4 {
             _ if n < 3 => vec![(admin_stream(admin), ExpectedVersion::Exact(0), vec![admin_registered(admin, None)])],
             0 => vec![(access_stream(actor), ExpectedVersion::Any, vec![trail_read("t"), trail_read("u")])],
-            // A reader's stream may bear the identifier of an admin.
+            // A reader's stream may have the identifier of an admin.
             1 => vec![(access_stream(&admin.to_string()), ExpectedVersion::Any, vec![trail_read("t")])],
             _ => {
                 let amended =
@@ -56,7 +56,7 @@ fn fits(filter: &EventFilter, event: &StoredEvent) -> bool {
         && is(&filter.organization_id, metadata["organizationId"].as_str())
 }
 
-/// Every combination of a value that there is, one that there is not, and none.
+/// Every combination of an existing value, a missing one, and none.
 fn filters(events: &[StoredEvent]) -> Vec<EventFilter> {
     let id = events.iter().find(|event| event.aggregate_type == "admin").unwrap().aggregate_id.as_str();
     let mut filters = vec![EventFilter::default()];
@@ -138,12 +138,13 @@ on_both_stores! {
     }
 }
 
-/// Events of a journal in which the looked for are rare.
+/// Events of a journal in which the selected ones are rare.
 const MANY: usize = 3_000;
-/// How often each is looked for: a statement that is used often gets a plan for no value in particular.
+/// Repetitions of each selection: PostgreSQL switches a frequent statement to a generic plan.
 const REPEATS: i64 = 12;
 
-/// What the database has read of events, by any way. Connections tell when they end, so they are ended first.
+/// Event rows that the database has read, by any plan. Connections report their counts when they end, so they are ended
+/// first.
 async fn rows_read(database: &Database) -> i64 {
     let mut sql = database.sql().await;
     let others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -199,7 +200,7 @@ async fn an_index_leads_to_what_is_looked_for_and_nothing_else_is_read() {
     node.close().await;
     let read_for = async |filter: Option<&EventFilter>| {
         let before = rows_read(&database).await;
-        // A node reads when it starts, too.
+        // A node reads events at its start, too.
         let node = database.open().await;
         for filter in std::iter::repeat_n(filter, REPEATS as usize).flatten() {
             node.journal.select(filter, 0, head, Portion { events: LIMIT, bytes: usize::MAX }).await.unwrap();
@@ -211,7 +212,7 @@ async fn an_index_leads_to_what_is_looked_for_and_nothing_else_is_read() {
     let for_nothing = read_for(None).await;
     for filter in filters {
         let read = read_for(Some(&filter)).await - for_nothing;
-        // Where two values have to fit, the events of the one are looked at a few hundred at a time.
+        // For two conditions, the events of the first are checked a few hundred at a time.
         let both = filter.actor_id.is_some() && (filter.organization_id.is_some() || filter.event_type.is_some());
         let most = if both { 600 } else { 5 * LIMIT as i64 };
         assert!(read <= REPEATS * most, "{filter:?}: {read} rows were read {REPEATS} times");

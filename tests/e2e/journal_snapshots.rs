@@ -1,4 +1,4 @@
-//! Snapshots, as Registrar itself reads and replaces them. What stock readers make of them is tested in `compatibility/`.
+//! Snapshots as Registrar reads and replaces them. `compatibility/` tests them with stock readers.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -8,7 +8,7 @@ use registrar_aggregates::admin::Admin;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// Waits for the snapshot that is saved beside the command.
+/// Waits for the snapshot that is saved in the background of a command.
 async fn snapshot(node: &Node, id: Uuid, last_sequence: u64) {
     loop {
         let snapshot = node.journal.snapshot("admin", &id.to_string()).await.unwrap();
@@ -32,7 +32,7 @@ on_both_stores! {
         let fresh = database.open().await;
         assert_eq!(fresh.executor.state::<Admin>(&id.to_string()).await.unwrap(), expected);
         assert_eq!(expected.1.profile().unwrap().person.first_name, "Ada 101");
-        // A snapshot is a convenience: what cannot be read is passed over.
+        // Snapshots only save time: an unreadable one is skipped.
         let broken = r#"UPDATE snapshots SET payload = '{"Active": 7}'"#;
         database.sql().await.run(broken).await.unwrap();
         assert_eq!(database.open().await.executor.state::<Admin>(&id.to_string()).await.unwrap(), expected);

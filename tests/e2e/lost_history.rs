@@ -1,5 +1,5 @@
-//! A database that lost its last commits, in a failover or by a restore in place, and what clients and nodes still hold of
-//! them.
+//! A database that lost its last commits, in a failover or by a restore in place, and the state of it that clients and
+//! nodes still hold.
 
 use crate::ecg_app::{ADMINS, App, path_of, sample};
 use crate::on_both_stores;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
-/// The tables as they are at a position, to be brought back.
+/// The tables as of a position, to be restored.
 struct Kept {
     position: u64,
     generation: u64,
@@ -39,7 +39,7 @@ impl Kept {
         Kept { position, generation, tables }
     }
 
-    /// Loses everything since.
+    /// Restores the tables, which loses every later commit.
     async fn bring_back(&self, database: &Database) {
         let Kept { position, generation, tables } = self;
         let mut sql = database.sql().await;
@@ -86,12 +86,12 @@ on_both_stores! {
         let whole = app.get("/audit/events?limit=1").await;
         let cursor = whole.json()["next"].as_str().unwrap().to_owned();
         let lost_position = app.head().await;
-        // A node looks at the head once a second: what is lost has been looked at.
+        // A node reads the head once a second, so it has seen the lost commits.
         tokio::time::sleep(Duration::from_millis(1_500)).await;
 
         kept.bring_back(&database).await;
         until("the lost history is forgotten", async || node.heads.position() == kept.position).await;
-        // The same number of a version, and of a position.
+        // The new commit has the stream version and the position of the lost one.
         let other = app.call("PATCH", &path).header("if-match", &tag).json(&first_name("Other")).send().await;
         assert_eq!((other.version(), lost.version()), (2, 2), "{other:?}");
         app.refused(app.call("PATCH", &path).header("if-match", &lost_tag).json(&first_name("Back")), 412).await;
@@ -116,7 +116,7 @@ on_both_stores! {
         let kept = Kept::of(&database, &node).await;
         change(&node, id, PersonText::FirstName, "Lost").await;
         kept.bring_back(&database).await;
-        // Another node has written as much as was lost before this one can have noticed.
+        // A second node writes as many events as were lost before the first can notice the loss.
         let other = database.open().await;
         change(&other, id, PersonText::FirstName, "Other").await;
         change(&node, id, PersonText::LastName, "New").await;

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 
-/// The events stand in a table with another key afterwards, each as it was, and are guarded as before.
+/// The migration gives the events table another key; each event is unchanged, and the guard is in place.
 #[tokio::test]
 async fn events_get_their_position_for_a_key() {
     let database = Database::sqlite();
@@ -17,7 +17,7 @@ async fn events_get_their_position_for_a_key() {
     ] {
         sql.run(migration).await.unwrap();
     }
-    // In the order of the table they stand backwards.
+    // The events are inserted in descending order.
     sql.run(
         "WITH RECURSIVE n (n) AS (SELECT 500 UNION ALL SELECT n - 1 FROM n WHERE n > 1) \
          INSERT INTO events SELECT n, '2026-01-01T00:00:00.000Z', 'admin', 'a' || n % 7, n, 'x', '1.0', \
@@ -43,10 +43,11 @@ async fn events_get_their_position_for_a_key() {
     assert_eq!(sql.number(indexes).await, 4, "the streams', and three for auditors");
 }
 
-/// Migrations from before nodes could be told that they are too old.
+/// Last migrations before nodes could be told that they are too old.
 const BEFORE_THE_RULE: [(&str, i64); 2] = [("postgres", 8), ("sqlite", 6)];
 
-/// What takes something away that an older release may rely on. Function bodies are looked at like everything else.
+/// Whether a migration removes something that an older release may rely on. Function bodies are searched like
+/// everything else.
 fn narrows(sql: &str) -> bool {
     let code = sql.lines().map(|line| line.split("--").next().unwrap_or_default());
     let words = code.flat_map(str::split_whitespace).map(str::to_uppercase).collect::<Vec<_>>().join(" ");
@@ -55,7 +56,7 @@ fn narrows(sql: &str) -> bool {
         .any(|word| format!(" {words}").contains(word))
 }
 
-/// The schema that `sql` says releases must know at least.
+/// The minimum schema that `sql` requires of releases.
 fn least_schema(sql: &str) -> Option<i64> {
     let (_, number) = sql.split_once("UPDATE journal_head SET least_schema = ")?;
     number.split(|letter: char| !letter.is_ascii_digit()).next()?.parse().ok()
@@ -79,7 +80,7 @@ fn what_takes_something_away_is_told_from_what_adds() {
     }
 }
 
-/// Nodes of the release before go on while nodes are replaced one by one.
+/// Nodes of the previous release go on while nodes are replaced one by one.
 #[test]
 fn a_migration_that_takes_something_away_names_the_schema_that_does_without() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");

@@ -1,5 +1,5 @@
-//! The real program and a NATS server that wants to know with whom it speaks: whom either of them trusts, and what is refused
-//! before anything is sent.
+//! The real program and a NATS server with authentication: the trust between them, and refusals before anything is
+//! sent.
 
 use crate::process::{PATIENCE, Server, fail, registrar};
 use crate::publishing::harness::eventually;
@@ -13,14 +13,15 @@ use std::time::{Duration, Instant};
 const PASSWORD: &str = "s3cretOfTheBroker";
 const SEED: &str = include_str!("nats/user.nk");
 
-/// What `docker compose up` makes for its network: an authority, and what the broker shows. Here the broker is this machine.
+/// The keys that `docker compose` creates for its network: an authority, and the broker's certificate. The broker is
+/// this machine here.
 pub fn network_keys(folder: &Path, broker: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/network-keys");
     let made = Command::new("sh").arg(script).arg(folder).arg(format!("nats={broker}")).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// The configuration that `docker compose` gives its broker, at home in `folder`.
+/// The broker configuration of `docker compose`, with its data in `folder`.
 fn compose_configuration(folder: &Path) -> String {
     let compose: Vec<_> = include_str!("../../docker-compose.yml").lines().collect();
     let begin = compose.iter().position(|line| *line == "    content: |").unwrap();
@@ -30,11 +31,11 @@ fn compose_configuration(folder: &Path) -> String {
     let here = here.replace("http: \"127.0.0.1:8222\"", "").replace("/tls/", &format!("{}/nats/", folder.display()));
     assert!(here.contains("tls {") && here.contains("$NATS_PASSWORD"), "{here}");
     let here = here.replace("\"/data\"", &format!("\"{}\"", folder.join("jetstream").display()));
-    // Releases before 2.10 do not know it and do not start with it.
+    // Releases before 2.10 reject this setting.
     here.replace("sync_interval: always", "")
 }
 
-/// A NATS server with a configuration of its own; it ends with it.
+/// A NATS server with its own configuration; dropping it ends the server.
 struct Broker {
     child: Child,
     port: u64,
@@ -76,7 +77,7 @@ impl Drop for Broker {
     }
 }
 
-/// What the server says of NATS.
+/// The NATS status as the server reports it.
 async fn told(server: &Server) -> Value {
     let ready = reqwest::get(format!("{}/readyz", server.url)).await.unwrap();
     ready.json::<Value>().await.unwrap()["nats"].clone()
@@ -135,7 +136,7 @@ async fn events_go_over_tls_to_the_broker_of_docker_compose_and_to_no_other() {
         Server::spawn(it.serve(&[("REGISTRAR_NATS_URL", &broker.url("tls", &user)), ("REGISTRAR_NATS_CA", ca)]));
     publishes(&server).await;
     drop(server);
-    // Whatever the URL says, an authority means TLS.
+    // With a configured authority TLS is used, whatever the URL.
     let server =
         Server::spawn(it.serve(&[("REGISTRAR_NATS_URL", &broker.url("nats", &user)), ("REGISTRAR_NATS_CA", ca)]));
     publishes(&server).await;
@@ -203,7 +204,7 @@ async fn the_server_signs_in_by_nkey_by_credentials_or_by_certificate() {
         let broker = Broker::start(home.path(), &(here + &configuration));
         let url = broker.url("tls", "");
         let settings = [("REGISTRAR_NATS_URL", url.as_str()), ("REGISTRAR_NATS_CA", ca)];
-        // Without it the broker refuses; with it events arrive.
+        // Without the credential the broker refuses; with it events arrive.
         let server = Server::spawn(it.serve(&settings));
         does_not_connect(&server).await;
         drop(server);

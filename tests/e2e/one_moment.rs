@@ -1,4 +1,4 @@
-//! One request reads as of one moment, whatever is written while it reads.
+//! A request reads a consistent snapshot, whatever is written meanwhile.
 
 use crate::ecg_app::{ADMINS, App};
 use crate::on_both_stores;
@@ -28,13 +28,13 @@ fn holding(policies: &[&str]) -> DomainEvent {
     AdminEvent::GrantsAmended { policies, custom_permissions: vec![] }.into()
 }
 
-/// Commits an event of each of two admins at once.
+/// Commits an event of each of two admins in one append.
 async fn both(node: &Node, events: [(Uuid, DomainEvent); 2]) {
     let streams = events.map(|(id, event)| (admin_stream(id), ExpectedVersion::Any, vec![event]));
     node.append(streams.into()).await.unwrap();
 }
 
-/// Lets `write` go on in the background until it is dropped.
+/// A background task that writes until dropped.
 struct Writing(Arc<AtomicBool>, Option<tokio::task::JoinHandle<()>>);
 
 impl Writing {
@@ -67,7 +67,7 @@ on_both_stores! {
         for id in [a, b] {
             node.admin(id, registration(id, None)).await.unwrap();
         }
-        // What this node commits it knows of, what another one does it has to look up.
+        // Commits of this node update its cache; those of the other node are detected by a look-up.
         for writer in [&node, &other] {
             let writing = Writing::begin(writer, move |n| [(a, named(&n.to_string())), (b, named(&n.to_string()))]);
             let (begun, mut settled, mut mixed) = (Instant::now(), 0, 0);
@@ -76,7 +76,7 @@ on_both_stores! {
                 let documents = node.documents.of_now();
                 let one = documents.find::<AdminDocument>(&a.to_string()).await.unwrap();
                 if mixed < 10 {
-                    // Something is committed in between.
+                    // Another commit follows.
                     node.wait_for(one.position + 1, PATIENCE).await.unwrap();
                 }
                 let two = documents.find::<AdminDocument>(&b.to_string()).await.unwrap();
@@ -114,7 +114,7 @@ on_both_stores! {
                         shown += 1;
                     }
                     403 => refused += 1,
-                    // Overtaken again and again.
+                    // Overtaken by writes on every retry.
                     503 => {}
                     _ => panic!("{answer:?}"),
                 }
@@ -142,7 +142,7 @@ on_both_stores! {
             match answer.status.as_u16() {
                 200 => {
                     stored += 1;
-                    // One's own change is there at once.
+                    // The caller's own change is visible at once.
                     let seen = node.documents.of_now().find::<AdminDocument>(&target.to_string()).await.unwrap();
                     let seen = seen.value.unwrap();
                     assert_eq!(seen.version, before + stored, "{answer:?}");

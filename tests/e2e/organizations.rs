@@ -1,4 +1,4 @@
-//! Organizations from command to document, past every dialect.
+//! Organizations from command to document, without a dialect.
 
 use crate::on_both_stores;
 use crate::support::context;

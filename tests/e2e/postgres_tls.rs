@@ -1,4 +1,4 @@
-//! A PostgreSQL server with TLS, as `docker compose` has it: whom the program believes to be the database.
+//! A PostgreSQL server with TLS, as in `docker compose`: the certificates that the program accepts.
 
 use crate::nats_security::network_keys;
 use crate::process::{fail, registrar};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// A server of the test's own.
+/// A PostgreSQL server of one test.
 struct Postgres {
     folder: tempfile::TempDir,
     url: String,
@@ -23,7 +23,7 @@ impl Postgres {
         Postgres { folder, url: url.trim().to_owned() }
     }
 
-    /// Has the server show a certificate for `names`; answers the authority that it is of.
+    /// Gives the server a certificate for `names`; answers the authority that signed it.
     async fn show(&self, keys: &Path, names: &str) -> PathBuf {
         network_keys(keys, names);
         let mut connection = PgConnection::connect(&self.url).await.unwrap();
@@ -77,7 +77,7 @@ fn script(arguments: &[&str]) -> String {
 async fn a_database_of_another_authority_is_not_spoken_to() {
     let postgres = Postgres::start();
     let folder = tempfile::tempdir().unwrap();
-    // Another authority than that of the server.
+    // An authority that did not sign the server's certificate.
     let strange = folder.path().join("strange");
     network_keys(&strange, "localhost,127.0.0.1");
     let authority = postgres.show(&folder.path().join("right"), "localhost,127.0.0.1").await;

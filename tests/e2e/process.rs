@@ -1,4 +1,4 @@
-//! The real program, as its users start it.
+//! The real program, started as users start it.
 
 use registrar::node::StoreSettings;
 use std::io::{BufRead, BufReader};
@@ -6,10 +6,10 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Longer than anything takes on a busy machine.
+/// Longest wait, with a margin for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// `registrar` with these arguments on this database, and with nothing else in its environment.
+/// `registrar` with these arguments on this database, with an otherwise empty environment.
 pub fn registrar(settings: &StoreSettings, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_registrar"));
     command.env_clear().env("REGISTRAR_DATA", &settings.data).args(arguments).stdin(Stdio::null());
@@ -19,17 +19,17 @@ pub fn registrar(settings: &StoreSettings, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command that ends by itself and answers what it printed.
+/// Runs a command that ends by itself; answers its output.
 pub fn run(settings: &StoreSettings, arguments: &[&str]) -> String {
     let output = registrar(settings, arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     text(&output.stdout)
 }
 
-/// Runs a command that must fail and answers what it told on standard error.
+/// Runs a command that must fail; answers its standard error.
 pub fn fail(mut command: Command) -> String {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A few lines fit into the pipes, so it ends without being read.
+    // A few lines fit into the pipes, so the command ends before they are read.
     wait(&mut child);
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
     let (stdout, stderr) = (text(&stdout), text(&stderr));
@@ -40,7 +40,7 @@ pub fn fail(mut command: Command) -> String {
     stderr
 }
 
-/// As [`fail`], for a command that prints something before it fails.
+/// Runs a command that must fail after printing something; see [`fail`].
 pub fn fail_after_start(mut command: Command) -> String {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     wait(&mut child);
@@ -53,14 +53,14 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A server. It is killed when it is dropped.
+/// A server; dropping it kills the process.
 pub struct Server {
     child: Child,
-    /// Where it answers.
+    /// Root URL.
     pub url: String,
-    /// What it printed until then.
+    /// Lines printed until the URL.
     pub printed: Vec<String>,
-    /// What it logs, to be read when it has ended.
+    /// The log, complete once the process has ended.
     log: std::thread::JoinHandle<Vec<String>>,
 }
 
@@ -70,7 +70,7 @@ impl Server {
         Server::spawn(registrar(settings, &["serve"]))
     }
 
-    /// As [`Server::start`], with a command of one's own. It must not say where to listen.
+    /// Starts a prepared command as a server; see [`Server::start`]. The command must not set a listen address.
     pub fn spawn(mut command: Command) -> Self {
         command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -97,18 +97,18 @@ impl Server {
         Server { child, url, printed, log }
     }
 
-    /// Identifier of the process.
+    /// Process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Kills it and waits until it is gone.
+    /// Kills the process and waits for its end.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 
-    /// Tells it to stop, waits until it has, and answers how it ended and what it logged.
+    /// Stops the server; answers its exit status and its log.
     pub fn stop(mut self) -> (ExitStatus, Vec<String>) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

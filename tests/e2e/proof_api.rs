@@ -20,7 +20,7 @@ fn hashes(proof: &Value) -> Vec<Hash> {
     proof["hashes"].as_array().unwrap().iter().map(hash).collect()
 }
 
-/// The sealed event as its leaf is hashed, put together without Registrar's own codec.
+/// The leaf hash of the sealed event, computed without Registrar's codec.
 fn leaf(event: &StoredEvent) -> Hash {
     let sealed = json!({
         "position": event.position,
@@ -36,7 +36,7 @@ fn leaf(event: &StoredEvent) -> Hash {
     record_hash(&serde_json_canonicalizer::to_vec(&sealed).unwrap())
 }
 
-/// Size and root of the checkpoint, after a look at its signature.
+/// Size and root of the checkpoint, whose signature is checked.
 async fn checkpoint(app: &App) -> (u64, Hash) {
     let key = app.get("/audit/checkpoint/key").await;
     let note = app.get("/audit/checkpoint").await;
@@ -49,7 +49,7 @@ async fn checkpoint(app: &App) -> (u64, Hash) {
     (checkpoint.size(), *checkpoint.hash())
 }
 
-/// Appends events that touch nothing, in few commits.
+/// Appends events without documents, in few commits.
 async fn append(app: &App, count: u64) {
     let mut left = count;
     while left > 0 {
@@ -73,7 +73,7 @@ async fn prove(app: &App, index: u64, size: u64, root: Hash, event: &StoredEvent
 }
 
 on_both_stores! {
-    /// Across the nodes that are kept: fewer than one, some, and with some not kept yet.
+    /// With no stored tree nodes, with some, and with some not stored yet.
     async fn every_event_is_proved_and_every_checkpoint_continues_the_one_before(database) {
         let app = App::open(&database).await;
         let mut checkpoints = vec![checkpoint(&app).await];

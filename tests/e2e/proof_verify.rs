@@ -1,5 +1,5 @@
-//! What `journal verify` finds. The journal is altered past the triggers that guard it, as somebody with the run of the
-//! database would.
+//! `journal verify`. The journal is altered with its triggers disabled, as by an attacker with full access to the
+//! database.
 
 use crate::on_both_stores;
 use crate::process::{fail, registrar, run};
@@ -13,7 +13,7 @@ use registrar::merkle::Frontier;
 use registrar::node::{Node, Store};
 use uuid::Uuid;
 
-/// A journal of some 700 events of several kinds, with nodes of its tree kept.
+/// A journal of some 700 events of several kinds, with stored nodes of its tree.
 async fn filled(database: &Database) -> std::sync::Arc<Node> {
     let node = database.open().await;
     let id = Uuid::now_v7();
@@ -32,7 +32,7 @@ async fn note(node: &Node) -> String {
     signer(node).await.unwrap().sign(&node.journal.head().await.unwrap().frontier)
 }
 
-/// Runs statements with nothing in their way.
+/// Runs statements with the guards disabled.
 async fn tamper(database: &Database, statements: &[String]) {
     let mut sql = database.sql().await;
     match sql {
@@ -60,18 +60,18 @@ fn literal(database: &Database, bytes: &[u8]) -> String {
     if database.settings.database_url.is_some() { format!("'\\x{}'", hex(bytes)) } else { format!("x'{}'", hex(bytes)) }
 }
 
-/// The statement that replaces text in a column of JSON.
+/// The statement that replaces text in a JSON column.
 fn replace(database: &Database, column: &str, from: &str, to: &str, position: u64) -> String {
     let (text, json) = if database.settings.database_url.is_some() { ("::text", "::json") } else { ("", "") };
     format!("UPDATE events SET {column} = replace({column}{text}, '{from}', '{to}'){json} WHERE position = {position}")
 }
 
-/// Alters a journal and asserts what is told of it.
+/// Alters a journal and asserts the error of the verification.
 async fn told(database: &Database, statements: &[String], expected: &str) {
     filled(database).await.close().await;
     tamper(database, statements).await;
     assert_eq!(found(database, None).await, format!("the journal was altered: {expected}"));
-    // It looks and touches nothing: looking again finds the same.
+    // The verification writes nothing: a second run finds the same.
     assert_eq!(found(database, None).await, format!("the journal was altered: {expected}"));
 }
 
@@ -167,7 +167,7 @@ on_both_stores! {
         assert!(found(&database, None).await.starts_with("the journal was altered: journal_head is not readable"));
     }
 
-    /// Whoever exchanges an event, its leaf hash and the head together is betrayed by the kept nodes.
+    /// An attacker who replaces an event, its leaf hash and the head is revealed by the stored tree nodes.
     async fn an_event_exchanged_with_its_leaf_hash_is_found_nearby(database) {
         let node = filled(&database).await;
         let mut events = node.all_events().await;
@@ -177,7 +177,7 @@ on_both_stores! {
         assert_eq!(found(&database, None).await, "the journal was altered: an event from position 257 to 512, with its leaf hash, is not the one that was stored there");
     }
 
-    /// And if all that is kept is exchanged too, by a checkpoint.
+    /// If the stored nodes are replaced too, a checkpoint reveals it.
     async fn a_journal_written_anew_is_not_that_of_its_checkpoint(database) {
         let node = filled(&database).await;
         let note = note(&node).await;
@@ -240,7 +240,7 @@ async fn tamper_head(database: &Database, change: &str) {
     database.sql().await.run(&format!("UPDATE journal_head SET {change}")).await.unwrap();
 }
 
-/// Changes the event at an index and makes leaf hash and head fit.
+/// Statements that change the event at an index and make leaf hash and head match.
 fn forged(database: &Database, events: &mut [registrar::journal::StoredEvent], index: usize) -> Vec<String> {
     let mut frontier = Frontier::default();
     events[index].payload = events[index].payload.replace("trail-read", "trail-reed");

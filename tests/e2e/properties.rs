@@ -1,4 +1,4 @@
-//! Random histories and random queries: whatever happens in whatever order, the promises hold.
+//! Random histories and random queries: the guarantees hold in any order of acts.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -36,7 +36,7 @@ fn check<S: Strategy>(cases: u32, strategy: &S, test: impl AsyncFn(S::Value)) {
     tokio::task::block_in_place(run).unwrap();
 }
 
-/// What a client does; admins, e-mail addresses and readers by number.
+/// An act of a client; admins, e-mail addresses and readers are numbers.
 #[derive(Debug, Clone)]
 enum Act {
     Register {
@@ -56,7 +56,7 @@ enum Act {
     Read {
         reader: usize,
     },
-    /// Of two aggregates at once, whatever their versions.
+    /// An append to two aggregates, whatever their versions.
     Both {
         admin: usize,
         reader: usize,
@@ -75,7 +75,7 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What the clients of a case share.
+/// The state that the clients of a case share.
 struct Stage {
     admins: Vec<Uuid>,
     emails: Vec<String>,
@@ -92,7 +92,7 @@ impl Stage {
         }
     }
 
-    /// Plays one act. `None` if it was refused for a reason that there can be.
+    /// Plays one act. `None` if it was refused for an expected reason.
     async fn play(&self, node: &Node, act: &Act) -> Option<Outcome> {
         let read = |reader: usize| (access_stream(&self.readers[reader]), ExpectedVersion::Any, vec![trail_read("t")]);
         let executed = match act {
@@ -120,7 +120,7 @@ impl Stage {
             (Err(ExecuteError::Refused(_)), _) => None,
             (Err(ExecuteError::Journal(JournalError::ClaimTaken { .. })), Act::Register { email: Some(_), .. }) => None,
             (Err(ExecuteError::Journal(JournalError::VersionConflict)), Act::Rename { expected: Some(_), .. }) => None,
-            // Nobody registered that admin yet.
+            // The admin is not registered yet.
             (Err(ExecuteError::Journal(JournalError::NotFoldable(_))), Act::Both { .. }) => None,
             (Err(error), act) => panic!("{act:?}: {error:?}"),
         }
@@ -142,7 +142,7 @@ async fn follow(node: Arc<Node>, from: u64, done: Arc<AtomicBool>) -> Vec<Stored
     }
 }
 
-/// Plays a history with some nodes, clients spread over them, while others read along, and checks what came of it.
+/// Plays a history on some nodes, with clients spread over them and concurrent readers, and checks the outcome.
 async fn check_history(nodes: &[Arc<Node>], clients: Vec<Vec<Act>>) {
     let stage = Stage::new();
     let start = nodes[0].position().await;
@@ -213,7 +213,7 @@ async fn assert_claims_held_once(node: &Node, stage: &Stage, outcomes: &[Outcome
     }
 }
 
-/// Folds the whole journal anew and compares the admins with those that were written with the events.
+/// Folds the whole journal again and compares the admins with the documents written live.
 async fn assert_documents_are_the_fold(node: &Node) {
     let events = codec::decode(&node.vault, &node.all_events().await).await.unwrap();
     let mut documents = WorkingSet::default();
@@ -242,7 +242,7 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
     join_all(inline.map(async |id| node.read_store.dump(node.status().generation, id).await.unwrap())).await
 }
 
-/// Compares the totals that are kept with the documents that there are.
+/// Compares the stored totals with the number of documents.
 async fn assert_counts_are_right(node: &Node) {
     let all = || Query::<AuditEntry>::sorted(&BY_TIME, Direction::Ascending);
     let entries = node.documents.page(all()).await.unwrap().value;
@@ -259,7 +259,7 @@ async fn assert_counts_are_right(node: &Node) {
     }
 }
 
-/// An admin as the read model's naive counterpart knows it.
+/// An admin in the model in memory.
 #[derive(Debug, Clone)]
 struct Entry {
     id: Uuid,
@@ -371,7 +371,7 @@ on_both_stores! {
         check(60, &case, async |(entries, questions)| {
             let mut known = known.lock().await;
             for mut entry in entries {
-                // A case that is tried again brings in admins of its own.
+                // A repeated case registers its own admins.
                 entry.id = Uuid::now_v7();
                 enter(&node, &entry).await;
                 known.push(entry);

@@ -1,4 +1,4 @@
-//! Checking and exporting where nothing may be written: with a role that may only read, and in a copy.
+//! Verification and export without write access: with a read-only role, and in a copy.
 
 use crate::on_both_stores;
 use crate::process::{fail, registrar, run};
@@ -18,7 +18,7 @@ const COMMANDS: [&[&str]; 5] = [
     &["projections", "verify"],
 ];
 
-/// Settings by which the database may only be read.
+/// Settings with read-only access to the database.
 async fn read_only(database: &Database, place: &Path) -> StoreSettings {
     match &database.settings.database_url {
         Some(url) => {
@@ -44,7 +44,7 @@ async fn read_only(database: &Database, place: &Path) -> StoreSettings {
     }
 }
 
-/// What stands in a folder.
+/// The files of a folder.
 fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = std::fs::read_dir(folder).unwrap().map(Result::unwrap);
     files.map(|file| (file.file_name().into_string().unwrap(), std::fs::read(file.path()).unwrap())).collect()
@@ -70,7 +70,7 @@ on_both_stores! {
         };
         assert_eq!(export(&reader, "read"), export(&database.settings, "owned"));
         let after = contents(copy.path());
-        // Who may write to the folder all the same, as root may, leaves the files there by which readers know each other.
+        // A process with write access to the folder, such as root, leaves the shared-memory files of SQLite there.
         assert!(before.iter().all(|(name, bytes)| after.get(name) == Some(bytes)), "the copy was changed");
     }
 
@@ -82,7 +82,7 @@ on_both_stores! {
         sql.run(&format!("UPDATE users_g1 SET body = replace(body{kind}, '\"version\":', '\"version\":9') WHERE id = '{id}'")).await.unwrap();
         sql.run("DELETE FROM organizations_g1").await.unwrap();
         drop(sql);
-        // Brought into the one file.
+        // Opens and closes the database, so that the copy is one file without a WAL.
         let master = MasterKey::from_file(&database.settings.data.join("master.key")).unwrap();
         Node::open(&database.settings, &master).await.unwrap().close().await;
         let copy = tempfile::tempdir().unwrap();

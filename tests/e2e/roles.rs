@@ -10,7 +10,7 @@ use uuid::Uuid;
 const PASSWORD: &str = "it's 100% a secret";
 const PASSWORD_IN_URL: &str = "it%27s%20100%25%20a%20secret";
 
-/// Gives a role of its own what a server needs, and answers the settings of that server.
+/// Grants a new role the rights of a server; answers the role and the server's settings.
 fn granted(database: &Database) -> (String, StoreSettings) {
     let role = format!("server_{}", Uuid::now_v7().simple());
     let mut migrate = registrar(&database.settings, &["migrate", "--server-role", &role]);
@@ -29,7 +29,7 @@ fn settings_of(database: &Database, role: &str) -> StoreSettings {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_owns_nothing_of_the_journal_and_serves_all_the_same() {
     let database = Database::postgres().await;
-    // Documents of before are handed over, too.
+    // Tables of existing documents are handed over, too.
     run(&database.settings, &["seed", "--admins", "5"]);
     let (role, server) = granted(&database);
     run(&server, &["seed", "--users", "10", "--groups", "3"]);
@@ -58,7 +58,7 @@ async fn a_server_owns_nothing_of_the_journal_and_serves_all_the_same() {
         assert!(words.iter().any(|words| refused.contains(words)), "{statement}: {refused}");
     }
     assert_eq!(events().await, before);
-    // Given again, as after each upgrade, it is the same.
+    // A repeated grant, as after each upgrade, changes nothing.
     run(&database.settings, &["migrate", "--server-role", &role]);
     run(&server, &["journal", "verify"]);
 }
@@ -73,7 +73,7 @@ async fn partitions_that_a_server_needs_are_the_owners() {
     assert!(sql.number("SELECT count(*) FROM event_partitions").await > 1);
     let owned = format!("SELECT count(*) FROM pg_tables WHERE tablename LIKE 'events%' AND tableowner = '{role}'");
     assert_eq!(sql.number(&owned).await, 0);
-    // A table of the server's own by the name of one that is looked at leads nowhere.
+    // A temporary table with the name of a queried one must not redirect the function.
     let mut thief = PgConnection::connect(server.database_url.as_ref().unwrap()).await.unwrap();
     thief.execute("CREATE TEMP TABLE event_partitions (first_position bigint, last_position bigint)").await.unwrap();
     let asked = "SELECT partition_events((SELECT partitioned_until FROM journal_head))";

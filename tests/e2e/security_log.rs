@@ -1,4 +1,4 @@
-//! The security log of the real program: its fields, what is in it, and what is not.
+//! The security log of the real program: its fields, its content, and what it must not contain.
 
 use crate::on_both_stores;
 use crate::process::{Server, registrar, run};
@@ -52,7 +52,7 @@ on_both_stores! {
         assert_eq!((&failed["client_address"], &failed["caller_request_id"]), (&json!("127.0.0.1"), &json!(sent)));
         assert_ne!(failed["request_id"], json!(sent), "our own identifier is another");
         let signed_in = find(&lines, "sign-in", "success");
-        // A sign-in with the right password that is refused nevertheless.
+        // A refused sign-in with the right password.
         let unasked = |line: &&Value| line["reason"].as_str().is_some_and(|reason| reason.contains("new password"));
         let unasked = lines.iter().find(unasked).expect("a line");
         assert_eq!((&unasked["event"], &unasked["outcome"]), (&json!("sign-in"), &json!("refused")));
@@ -104,7 +104,7 @@ on_both_stores! {
         let acting = acting.json::<Value>().await.unwrap()["data"]["access-token"].as_str().unwrap().to_owned();
         let roles = client.get(url(&format!("/v1/roles/?organization-id={own}"))).bearer_auth(&token).send().await.unwrap().json::<Value>().await.unwrap();
         let role = roles["data"].as_array().unwrap().iter().find(|role| role["attributes"]["name"] == "org.provider").unwrap()["id"].clone();
-        // The server learns a moment later of what another process has committed.
+        // The server sees commits of another process a moment later.
         let position = async || database.sql().await.number("SELECT position FROM journal_head").await;
         let before = position().await;
         let mut sent = Vec::new();
@@ -134,7 +134,7 @@ on_both_stores! {
     async fn what_is_of_another_tenant_leaves_a_line_in_the_site_and_the_audit_api(database) {
         const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
         let mut command = registrar(&database.settings, &["serve"]);
-        // A level that is meant for everything else does not silence it.
+        // The log level does not affect the security log.
         command.env("REGISTRAR_LOG", "error");
         let server = Server::spawn(command);
         let client = reqwest::Client::new();
@@ -149,12 +149,12 @@ on_both_stores! {
         };
         let (own, other) = (register("Own").await, register("Other").await);
         let narrowed = run(&database.settings, &["token", "create", "--admin", ROOT, "--organization", &own]);
-        // The server learns a moment later of what another process has committed.
+        // The server sees commits of another process a moment later.
         let position = async || database.sql().await.number("SELECT position FROM journal_head").await;
         let before = position().await;
         let ask = async |request: reqwest::RequestBuilder| request.bearer_auth(narrowed.trim()).send().await.unwrap().status();
         let unknown = uuid::Uuid::now_v7();
-        // What is not there is nobody else's.
+        // Unknown resources belong to no other tenant, so they leave no line.
         for path in [format!("/audit/organization/{unknown}/history"), format!("/audit/organization/{unknown}"), format!("/audit/organization/{own}?asOf=1"), "/audit/events/999999".into()] {
             assert_eq!(ask(client.get(url(&path))).await, 404, "{path}");
         }

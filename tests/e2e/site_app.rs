@@ -1,4 +1,4 @@
-//! What the tests of the site dialect share: bodies, calls, and a look at the shape of every refusal.
+//! Test support for the site dialect: bodies, calls, and a check of the shape of every refusal.
 
 use crate::ecg_app::{Answer, App, Call};
 use registrar::auth::TokenRequest;
@@ -14,7 +14,7 @@ pub const ORGANIZATIONS: &str = "/ec-site-svc/rest/v1.0/organizations";
 pub const LIST: &str = "/ec-site-svc/rest/v2.0/organizations";
 pub const NOBODYS: &str = "C36A3197FDEE433FB5547EE83DE99E4B";
 
-/// The least that can be written.
+/// A body with the required members only.
 pub fn named(name: &str) -> Value {
     json!({"organization": {"name": name}, "modes": [], "orgAddressesDetails": []})
 }
@@ -50,7 +50,7 @@ pub fn path(id: &str) -> String {
     format!("{ORGANIZATIONS}/{id}")
 }
 
-/// What the envelope of a refusal says, after a look at its shape.
+/// The content of the envelope of a refusal, whose shape is checked.
 #[track_caller]
 pub fn refusal(answer: &Answer, status: u16) -> Value {
     assert_eq!(answer.status.as_u16(), status, "{answer:?}");
@@ -64,7 +64,7 @@ pub fn refusal(answer: &Answer, status: u16) -> Value {
 }
 
 impl App {
-    /// Registers an organization over the API and answers its identifier.
+    /// Registers an organization over the API; answers its identifier.
     pub async fn organize(&self, body: &Value) -> String {
         let answer = self.post(ORGANIZATIONS, body).await;
         assert_eq!(answer.status, 201, "{answer:?}");
@@ -79,14 +79,14 @@ impl App {
         self.call("PUT", &path(id)).json(body)
     }
 
-    /// Replaces an organization, which must go well.
+    /// Replaces an organization, which must succeed.
     pub async fn replaced(&self, id: &str, body: &Value) -> Answer {
         let answer = self.put(id, body).send().await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{answer:?}");
         answer
     }
 
-    /// Sends a request that must be refused in the dialect's envelope and must leave no trace.
+    /// Sends a request that must be refused in the dialect's envelope and must store nothing.
     pub async fn denied(&self, call: Call<'_>, status: u16) -> Value {
         let before = self.head().await;
         let answer = call.send().await;
@@ -95,7 +95,7 @@ impl App {
         data
     }
 
-    /// What is wrong with each field of a request that must be refused for it.
+    /// The error of each field of a request that must be refused as invalid.
     pub async fn findings(&self, call: Call<'_>) -> Value {
         let data = self.denied(call, 400).await;
         assert_eq!(data["errorMessage"], "Validation failed");
@@ -109,7 +109,7 @@ impl App {
         self.state.node.documents.page(query).await.unwrap().value.items
     }
 
-    /// A token of the administrator that reaches one organization alone.
+    /// A token of the administrator, narrowed to one organization.
     pub async fn narrowed_to(&self, organization: &str) -> String {
         let request = TokenRequest {
             admin_id: AdminId(self.caller.parse().unwrap()),

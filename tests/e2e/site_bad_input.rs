@@ -1,4 +1,4 @@
-//! Bodies that are refused: everything wrong with them at once, each field by its path, and nothing stored.
+//! Invalid bodies: all errors at once, each field by its path, and nothing stored.
 
 use crate::ecg_app::{App, with};
 use crate::on_both_stores;

@@ -1,4 +1,4 @@
-//! What all operations have in common: who may call, whose organizations they see, headers, limits, the envelope.
+//! Rules shared by all operations: permissions, visible organizations, headers, limits, the envelope.
 
 use crate::ecg_app::App;
 use crate::on_both_stores;
@@ -57,11 +57,11 @@ on_both_stores! {
             for foreign in [other.as_str(), NOBODYS] {
                 for (method, path, needed) in operations().into_iter().filter(|(_, path, _)| path.contains("{id}")) {
                     let call = app.call(method, &path.replace("{id}", foreign)).token(Some(&token));
-                    // To end an organization is beyond every one of them.
+                    // Deletion is forbidden to every narrowed token.
                     let status = if needed.is_platform_wide() { 403 } else { 404 };
                     app.denied(call.json(&named("Mine")), status).await;
                 }
-                // Not even what is wrong with the body tells whether it is there.
+                // Errors in the body do not reveal whether the organization exists.
                 let body = json!({"organization": {"name": 1}, "modes": [{"id": NOBODYS}]});
                 app.denied(app.put(foreign, &body).token(Some(&token)), 404).await;
             }

@@ -1,4 +1,4 @@
-//! The documented replacement: what is kept, changed, ended, added; versions; reasons.
+//! The documented replacement: parts kept, changed, ended and added; versions; reasons.
 
 use crate::ecg_app::{App, with};
 use crate::on_both_stores;
@@ -8,7 +8,7 @@ use registrar_aggregates::organization::{Organization, OrganizationCommand, Stam
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// The body that a reading sends back unchanged.
+/// The body that sends a read organization back unchanged.
 fn back(read: &Value) -> Value {
     let mut organization = read.clone();
     for member in ["modes", "orgAddressesDetails", "properties", "studyId", "studyAgnostic"] {
@@ -90,7 +90,7 @@ on_both_stores! {
         assert_eq!((properties.len(), &properties[0]["propertyValue"]), (1, &json!("A")));
         assert_eq!(after["properties"].as_array().unwrap().len(), 1);
         assert_eq!(after["properties"][0]["propertyValue"], "L2");
-        // What stayed the same kept its version; the whole too, since nothing of it changed.
+        // Unchanged parts keep their version; so does the organization, whose own values are unchanged.
         assert_eq!(after["versionStart"], read["versionStart"]);
         assert_ne!(after["orgAddressesDetails"][0]["versionStart"], read["orgAddressesDetails"][0]["versionStart"]);
     }
@@ -119,7 +119,7 @@ on_both_stores! {
         for gone in ["categoryType", "subType", "taxId", "vatId", "webUrl", "timezone", "msa", "msaStart", "msaEnd"] {
             assert!(after.get(gone).is_none(), "{gone}: {after}");
         }
-        // The properties were not sent, so they stay; an empty list would have ended them.
+        // Omitted properties stay; an empty list would end them.
         assert_eq!(after["properties"], read["properties"]);
         app.replaced(&id, &with(&named("Acme"), "/properties", json!([]))).await;
         assert_eq!(app.organization(&id).await["properties"], json!([]));
@@ -200,7 +200,7 @@ on_both_stores! {
         body["modes"][1]["reason"] = json!("own again");
         app.replaced(&id, &body).await;
         let after = app.organization(&id).await;
-        // Nothing of the whole changed, so its version keeps the reason that it was made for.
+        // The organization's own values are unchanged, so its version keeps its original reason.
         assert_eq!((&after["reason"], &after["versionStart"]), (&read["reason"], &read["versionStart"]));
         assert_eq!(after["orgAddressesDetails"][0]["reason"], "moved");
         assert_eq!(after["orgAddressesDetails"][0]["comment"], "by request");

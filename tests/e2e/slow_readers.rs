@@ -1,5 +1,5 @@
-//! Clients that ask for everything and read nothing: they cost bounded memory, keep nobody waiting, and do not keep a server
-//! from stopping.
+//! Clients that request everything and read nothing: they cost bounded memory, delay no other caller, and do not
+//! prevent a server from stopping.
 
 use crate::on_both_stores;
 use crate::process::{Server, run};
@@ -14,22 +14,22 @@ use uuid::Uuid;
 
 const CLIENTS: usize = 20;
 const EVENTS: usize = 60;
-/// Nearly as much as an event may have, once it is sealed.
+/// Close to the size limit of an event once it is sealed.
 const EVENT_BYTES: usize = 180_000;
 const MIB: u64 = 1024 * 1024;
 
-/// Bytes of memory that the process has.
+/// Resident memory of the process in bytes.
 fn memory(server: &Server) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// A client that asks and reads nothing.
+/// A client that sends a request and reads nothing.
 async fn silent(server: &Server, token: &str, path: &str, accept: &str) -> TcpStream {
     let address = server.url.strip_prefix("http://").unwrap();
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    // So that next to nothing is taken for it.
+    // A minimal receive buffer, so that next to nothing is buffered on the client's side.
     socket.set_recv_buffer_size(4096).unwrap();
     let mut client = socket.connect(address.parse().unwrap()).await.unwrap();
     let head =

@@ -1,4 +1,4 @@
-//! What the tests share: fresh databases on both stores, admins, small waits.
+//! Test support: fresh databases on both stores, admins, short waits.
 
 use crate::tables;
 use registrar::committer::ExpectedVersion;
@@ -22,14 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-/// Writes a file that nobody else may read, as files with secrets must be.
+/// Writes a file that only its owner can read, as required for files with secrets.
 pub fn write_private(path: &std::path::Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// One of the two stores, fresh.
+/// A fresh database of one of the two stores.
 pub struct Database {
     pub settings: StoreSettings,
     pub master: MasterKey,
@@ -37,31 +37,31 @@ pub struct Database {
 }
 
 impl Database {
-    /// A SQLite file in a folder of its own, to be made by the one that opens it first.
+    /// A SQLite file in its own folder, created by the first open.
     pub fn sqlite() -> Self {
         Self::new(None)
     }
 
-    /// The same with the tables in it.
+    /// A SQLite database with the tables.
     pub fn sqlite_with_tables() -> Self {
         let database = Self::sqlite();
         tables::create_sqlite(&database.file());
         database
     }
 
-    /// An empty database of its own on the private PostgreSQL server.
+    /// An empty database on the private PostgreSQL server.
     pub async fn postgres() -> Self {
         Self::postgres_at(&server_url()).await
     }
 
-    /// The same with the tables in it.
+    /// A database with the tables on the private PostgreSQL server.
     pub async fn postgres_with_tables() -> Self {
         let (server, name) = (server_url(), new_name());
         tables::create_postgres(&server, &name).await;
         Self::of_name(&server, &name)
     }
 
-    /// An empty database of its own on the PostgreSQL server at `url`.
+    /// An empty database on the PostgreSQL server at `url`.
     pub async fn postgres_at(url: &str) -> Self {
         let name = new_name();
         let mut connection = PgConnection::connect(url).await.unwrap();
@@ -69,12 +69,12 @@ impl Database {
         Self::of_name(url, &name)
     }
 
-    /// Another one of the same store, empty.
+    /// A second, empty database of the same store.
     pub async fn empty(&self) -> Self {
         if self.settings.database_url.is_some() { Self::postgres().await } else { Self::sqlite() }
     }
 
-    /// Another one of the same store with the tables in it.
+    /// A second database of the same store, with the tables.
     pub async fn another(&self) -> Self {
         if self.settings.database_url.is_some() {
             Self::postgres_with_tables().await
@@ -96,12 +96,12 @@ impl Database {
         Database { settings, master: master(), _folder: folder }
     }
 
-    /// A node that serves it; every call opens another one.
+    /// A node on this database; every call opens another one.
     pub async fn open(&self) -> Arc<Node> {
         Arc::new(Node::open(&self.settings, &self.master).await.unwrap())
     }
 
-    /// A node with the master key of the program's own processes, which find their documents as it wrote them.
+    /// A node with the master key of the program's own processes, so that it reads documents which they wrote.
     pub async fn open_as_program(&self) -> Arc<Node> {
         let key = MasterKey::from_file(&self.settings.data.join("master.key")).unwrap();
         Arc::new(Node::open(&self.settings, &key).await.unwrap())
@@ -112,7 +112,7 @@ impl Database {
         self.settings.data.join("registrar.sqlite3")
     }
 
-    /// A connection past Registrar, for what an operator, an attacker or a stock library would do.
+    /// A connection past Registrar, for acts of an operator, an attacker or a stock library.
     pub async fn sql(&self) -> Sql {
         match &self.settings.database_url {
             Some(url) => Sql::Postgres(PgConnection::connect(url).await.unwrap()),
@@ -146,7 +146,7 @@ impl Sql {
         }
     }
 
-    /// The only number that `query` answers.
+    /// The single number that `query` yields.
     pub async fn number(&mut self, query: &str) -> i64 {
         match self {
             Sql::Sqlite(connection) => sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(connection).await.unwrap(),
@@ -209,7 +209,7 @@ pub fn context() -> RequestContext {
     RequestContext::system()
 }
 
-/// The circumstances of a request of the admin `id`.
+/// The context of a request of the admin `id`.
 pub fn request_of(id: Uuid) -> RequestContext {
     let metadata = Metadata {
         actor: Actor { kind: ActorType::User, id: id.to_string(), name: Some("Marked Actor".into()) },
@@ -220,12 +220,12 @@ pub fn request_of(id: Uuid) -> RequestContext {
     RequestContext { metadata, answer: None }
 }
 
-/// A registration with an account under `email`, if there is one.
+/// A registration, with an account if there is an `email`.
 pub fn registration(id: Uuid, email: Option<&str>) -> AdminCommand {
     AdminCommand::Register(Box::new(registered(id, email)), Granter::System)
 }
 
-/// What [`registration`] brings.
+/// The content of [`registration`].
 pub fn registered(id: Uuid, email: Option<&str>) -> Registration {
     Registration {
         id: AdminId(id),
@@ -262,7 +262,7 @@ pub fn admin_registered(id: Uuid, email: Option<&str>) -> DomainEvent {
     AdminEvent::Registered(Box::new(registered(id, email))).into()
 }
 
-/// An event that depends on nothing.
+/// An event without preconditions.
 pub fn trail_read(trail: &str) -> DomainEvent {
     AuditAccessEvent::TrailRead { trail: trail.into(), filters: BTreeMap::new() }.into()
 }
@@ -275,11 +275,11 @@ pub fn access_stream(reader: &str) -> StreamId {
     StreamId { aggregate_type: "audit-access", aggregate_id: reader.into() }
 }
 
-/// Short ways to what the tests do all the time.
+/// Shorthands for frequent calls.
 pub trait NodeExt {
-    /// Carries out a command that nothing but the server asks for and that expects no version.
+    /// Executes a command as the system, without an expected version.
     fn admin(&self, id: Uuid, command: AdminCommand) -> impl Future<Output = Executed> + Send;
-    /// Carries out a command of the admin `id` themselves.
+    /// Executes a command as the admin `id`.
     fn own(&self, id: Uuid, command: AdminCommand, expected: Option<u64>) -> impl Future<Output = Executed> + Send;
     fn append(&self, streams: Vec<Append>) -> impl Future<Output = JournalResult<Outcome>> + Send;
     fn find(&self, id: Uuid) -> impl Future<Output = AdminDocument> + Send;
@@ -317,11 +317,11 @@ impl NodeExt for Node {
     }
 }
 
-/// How long commits are held back for commands to meet in the queue. Nothing relies on their meeting.
+/// How long commits are delayed for commands to meet in the queue. Correctness does not depend on their meeting.
 const GATHERING: Duration = Duration::from_millis(50);
 
-/// Holds the head while `act` hands in what it can, so that its commands meet in the committer's queue; then lets go
-/// and waits for `act`.
+/// Locks the head while `act` submits commands, so that they meet in the committer's queue; then unlocks it and waits
+/// for `act`.
 pub async fn while_commits_wait<T>(node: &Node, act: impl Future<Output = T>) -> T {
     let mut holder = node.journal.writer().await.unwrap();
     holder.lock().await.unwrap();
@@ -334,7 +334,7 @@ pub async fn while_commits_wait<T>(node: &Node, act: impl Future<Output = T>) ->
     }
 }
 
-/// A batch for the end of the journal as the committer would build it, of events that touch no document.
+/// A batch for the end of the journal as the committer would build it, of events without documents.
 pub fn batch(head: &Head, events: &[(&StreamId, u64)]) -> Batch {
     let mut batch = Batch {
         expected_head: head.position,
@@ -374,7 +374,7 @@ pub fn batch(head: &Head, events: &[(&StreamId, u64)]) -> Batch {
     batch
 }
 
-/// The error of a result that has to have one, whatever it would have answered.
+/// The error of a result that must be one.
 pub fn refusal<T>(result: JournalResult<T>) -> registrar::journal::JournalError {
     match result {
         Ok(_) => panic!("was not refused"),
@@ -382,7 +382,7 @@ pub fn refusal<T>(result: JournalResult<T>) -> registrar::journal::JournalError 
     }
 }
 
-/// Runs an async test body on both stores, as two tests, with the tables there already.
+/// Runs an async test body on both stores, as two tests, with the tables in place.
 #[macro_export]
 macro_rules! on_both_stores {
     ($($(#[$doc:meta])* async fn $name:ident($database:ident) $body:block)*) => {

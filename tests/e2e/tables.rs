@@ -1,5 +1,5 @@
-//! The tables of this build with nothing in them. Making them takes longer than most tests do, so it is done once for a test
-//! binary, and tests begin with a copy.
+//! The empty tables of this build. Creating them takes longer than most tests, so it is done once for a test binary,
+//! and tests start with a copy.
 
 use registrar::node::{Store, StoreSettings};
 use registrar::read_store::signature;
@@ -12,10 +12,10 @@ use std::time::UNIX_EPOCH;
 
 const FOLDER: &str = env!("CARGO_TARGET_TMPDIR");
 const BINARY: &str = env!("CARGO_CRATE_NAME");
-/// No SQLSTATE but this one says that a database to be copied is missing.
+/// The only SQLSTATE that reports a missing template database.
 const NO_SUCH_DATABASE: &str = "3D000";
 
-/// Name of the tables. Another build has other tables.
+/// Name of the template, which depends on the build: another build has other tables.
 fn name() -> String {
     let built = fs::metadata(std::env::current_exe().unwrap()).unwrap().modified().unwrap();
     format!("tables_{BINARY}_{}", built.duration_since(UNIX_EPOCH).unwrap().as_nanos())
@@ -33,7 +33,7 @@ pub async fn create_postgres(url: &str, database: &str) {
 }
 
 async fn make_postgres(connection: &mut PgConnection, url: &str, tables: &str) {
-    // Tests that begin at the same time wait for the first.
+    // Concurrent tests wait for the first one to create the template.
     connection.execute("SELECT pg_advisory_lock(1)").await.unwrap();
     let exists =
         sqlx::query_scalar::<_, bool>("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)").bind(tables);
@@ -43,7 +43,7 @@ async fn make_postgres(connection: &mut PgConnection, url: &str, tables: &str) {
         connection.execute(AssertSqlSafe(format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)"))).await.unwrap();
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {unfinished}"))).await.unwrap();
         make(Some(format!("{base}/{unfinished}")), Path::new(FOLDER)).await;
-        // No database is renamed or copied while somebody is connected to it.
+        // A database with open connections cannot be renamed or copied.
         let statements = format!(
             "ALTER DATABASE {unfinished} WITH ALLOW_CONNECTIONS false; \
              SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{unfinished}'; \
@@ -82,20 +82,20 @@ fn make_sqlite(tables: &Path) {
     let file = folder.path().join("registrar.sqlite3");
     let made = async {
         make(None, folder.path()).await;
-        // Everything into the one file.
+        // Closes the WAL, so that the database is one file.
         let options = SqliteConnectOptions::new().filename(&file);
         let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
         connection.close().await.unwrap();
     };
-    // The caller is in a runtime already.
+    // The caller is within a runtime already, so this one needs its own thread.
     std::thread::scope(|scope| {
         scope.spawn(|| tokio::runtime::Runtime::new().unwrap().block_on(made)).join().unwrap();
     });
     fs::rename(&file, tables).unwrap();
 }
 
-/// Makes them as a node does that finds nothing.
+/// Migrates as a node does on an empty database.
 async fn make(database_url: Option<String>, data: &Path) {
     let settings = StoreSettings { database_url, data: data.to_owned(), archives: None };
     let store = Store::open(&settings).unwrap();

@@ -1,4 +1,4 @@
-//! The real program over TLS, and what it hides.
+//! The real program over TLS, and the endpoints that it hides.
 
 use crate::process::{Server, registrar};
 use crate::support::{Database, write_private};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const ONE: [&str; 2] = [include_str!("tls/one.cert.pem"), include_str!("tls/one.key.pem")];
 const TWO: [&str; 2] = [include_str!("tls/two.cert.pem"), include_str!("tls/two.key.pem")];
 
-/// A client that trusts one certificate and makes a connection for each request.
+/// A client that trusts one certificate and opens a connection for each request.
 fn trusting([certificate, _]: [&str; 2]) -> Client {
     let root = Certificate::from_pem(certificate.as_bytes()).unwrap();
     let client = Client::builder().tls_built_in_root_certs(false).add_root_certificate(root).pool_max_idle_per_host(0);
@@ -36,7 +36,7 @@ async fn connections_are_taken_over_tls_and_a_renewed_certificate_needs_no_resta
     assert!(trusting(TWO).get(&url).send().await.is_err());
     assert!(Client::new().get(url.replace("https:", "http:")).send().await.is_err(), "it is no plain HTTP");
 
-    // Half a pair changes nothing; a whole one counts for the connections that come then.
+    // A changed certificate without its key is ignored; a complete pair applies to new connections.
     std::fs::write(&certificate, TWO[0]).unwrap();
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert!(trusting(ONE).get(&url).send().await.is_ok());
@@ -168,7 +168,7 @@ async fn a_server_is_asked_whether_it_lives_in_the_clear_and_over_tls() {
         let told = tokio::task::block_in_place(|| crate::process::fail(health(&listen, tls)));
         assert!(told.starts_with(&format!("registrar: the server at {listen} does not answer")), "{told}");
     }
-    // What answers something else is not healthy.
+    // A server that answers with another status is not healthy.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let listen = listener.local_addr().unwrap().to_string();
     let ill = axum::Router::new().fallback(|| std::future::ready(axum::http::StatusCode::SERVICE_UNAVAILABLE));

@@ -1,4 +1,4 @@
-//! Releases that overlap: nodes of an older one beside a database that a later one has changed, and states that were kept in
+//! Overlapping releases: nodes of an older release on a database that a later one has changed, and states stored in
 //! another shape.
 
 use crate::ecg_app::{ADMINS, App, minimal, path_of};
@@ -25,7 +25,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// What a later release's migration does that takes something away.
+/// A migration of a later release that removes something.
 async fn want_a_later_release(database: &Database) {
     database.sql().await.run("UPDATE journal_head SET least_schema = 1000000").await.unwrap();
 }
@@ -53,7 +53,7 @@ on_both_stores! {
         let mut sql = database.sql().await;
         assert_eq!(sql.number("SELECT position FROM journal_head").await, 1, "nothing is stored");
         assert_eq!(sql.number("SELECT count(*) FROM events").await, 1);
-        // Nor does one that starts serve.
+        // A node that starts now does not serve either.
         let told = Node::open(&database.settings, &database.master).await.err().unwrap().to_string();
         assert!(told.contains("too old for the database"), "{told}");
     }
@@ -67,7 +67,7 @@ on_both_stores! {
         until("it is not ready", async || app.get("/readyz").await.status == 503).await;
         let reason = "this node's release is too old for the database; a later release has to take its place";
         assert_eq!(app.get("/readyz").await.json()["reason"], reason);
-        // Without a commit, and for those who only read.
+        // Nodes that only read notice it as well, without a commit.
         until("it answers nothing", async || app.get(&path_of(&admin)).await.status == 503).await;
         assert_eq!(app.get(&path_of(&admin)).await.refused(503), reason);
         assert_eq!(app.get(ADMINS).await.refused(503), reason);
@@ -76,7 +76,7 @@ on_both_stores! {
         assert_eq!(app.get("/healthz").await.status, 200, "it lives");
         let mut sql = database.sql().await;
         assert_eq!(sql.number("SELECT position FROM journal_head").await, i64::try_from(head).unwrap());
-        // An operator who has set it by mistake takes it back.
+        // An operator who set it by mistake can undo it.
         sql.run("UPDATE journal_head SET least_schema = 0").await.unwrap();
         until("it is ready again", async || app.get(&path_of(&admin)).await.status == 200).await;
         assert_eq!(app.get("/readyz").await.status, 200);
@@ -95,7 +95,7 @@ on_both_stores! {
         ))
         .await
         .unwrap();
-        // One that runs goes on: what a migration adds takes nothing from it.
+        // A running node goes on: an additive migration takes nothing from it.
         node.admin(id, rename("Augusta")).await.unwrap();
         let refused = Node::open(&database.settings, &database.master).await;
         assert!(matches!(refused, Err(OpenError::NewerDatabase(1_000_000))), "{:?}", refused.err());
@@ -138,7 +138,7 @@ on_both_stores! {
         let mut sql = database.sql().await;
         until("the snapshot is saved", async || sql.number("SELECT count(*) FROM snapshots").await == 1).await;
         let expected = state(&node, &id.to_string()).await;
-        // Of this shape it would be believed.
+        // With the present shape this payload would be trusted.
         sql.run(r#"UPDATE snapshots SET payload = '"Absent"'"#).await.unwrap();
         assert_eq!(state(&*database.open().await, &id.to_string()).await, (101, Admin::Absent));
         for shape in ["shape - 1", "shape + 2"] {
@@ -170,7 +170,7 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("old.ndjson");
         archived(&node, 300, &path).await.unwrap();
-        // Two of them have gone on since.
+        // Two of the admins have later events.
         for (id, name) in ids.iter().zip(["Grace", "Mary"]) {
             node.admin(id.parse().unwrap(), rename(name)).await.unwrap();
         }
@@ -194,7 +194,7 @@ on_both_stores! {
         assert_eq!(patched, told);
         assert_eq!(app.head().await, head, "nothing is stored");
 
-        // The archive has to be there, as it was.
+        // The archive must exist and be unaltered.
         let whole = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
         let missing = resnapshot(node, &|_, _| {}).await;
@@ -205,7 +205,7 @@ on_both_stores! {
         assert_eq!(sql.number("SELECT count(*) FROM snapshots WHERE shape <> 0").await, 0, "nothing is stored");
         std::fs::write(&path, &whole).unwrap();
 
-        // Beside the server that waits for them.
+        // With a running server that waits for the snapshots.
         let mut command = crate::process::registrar(&database.settings, &["journal", "resnapshot"]);
         command.env("REGISTRAR_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
         let done = command.output().unwrap();
@@ -217,7 +217,7 @@ on_both_stores! {
         let snapshots = sql.rows("snapshots").await.join("\n");
         assert!(!snapshots.contains("Augusta") && !snapshots.contains("example.org"), "personal values are sealed");
         assert_eq!(resnapshot(node, &|_, _| {}).await.unwrap(), 0);
-        // A later release's is none to be made anew.
+        // A snapshot of a later release is not recreated.
         sql.run("UPDATE snapshots SET shape = shape + 2").await.unwrap();
         let late = refused(&*database.open().await, ids[1].parse().unwrap()).await;
         assert!(matches!(late, JournalError::OldRelease), "{late:?}");

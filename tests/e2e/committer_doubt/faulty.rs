@@ -23,35 +23,35 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
-/// What goes wrong next.
+/// The next fault of a writer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fault {
-    /// The commit is carried out, and then the connection breaks.
+    /// The connection breaks after the commit.
     AfterCommit,
-    /// The connection breaks first.
+    /// The connection breaks before the commit.
     BeforeCommit,
-    /// No connection can be made.
+    /// The writer cannot connect.
     Connect,
-    /// Whoever writes panics.
+    /// The writer panics.
     Panic,
-    /// The commit waits until it is let through.
+    /// The commit waits until the gate opens.
     Gate,
-    /// None.
+    /// No fault.
     Fine,
 }
 
-/// What goes wrong with the next question for the version of a stream.
+/// The fault of the next read of a stream's version.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ReadFault {
     /// The connection breaks.
     Break,
-    /// The answer waits until it is let through.
+    /// The answer waits until the gate opens.
     Gate,
-    /// As above, and then the connection breaks.
+    /// The answer waits until the gate opens, then the connection breaks.
     GateThenBreak,
 }
 
-/// A door that is shut, and who stands before it.
+/// A closed gate that lets waiting tasks through one by one.
 #[derive(Clone)]
 pub(super) struct Gate {
     arrived: Arc<Semaphore>,
@@ -77,7 +77,7 @@ impl Gate {
     }
 }
 
-/// What is to go wrong, and when.
+/// The planned faults of commits and reads, in order.
 #[derive(Clone)]
 pub(super) struct Plan {
     commits: Arc<Mutex<VecDeque<Fault>>>,
@@ -101,7 +101,7 @@ fn broken() -> JournalError {
     JournalError::unavailable(std::io::Error::other("broken on purpose"))
 }
 
-/// An executor beside the node's own whose commits go wrong as planned.
+/// A second executor over the node's database whose commits fail as planned.
 pub(super) async fn executor(database: &Database, node: &Node, plan: &[Fault]) -> Executor {
     planned(database, node, &Plan::new(plan, &[])).await
 }
@@ -117,7 +117,7 @@ pub(super) async fn planned(database: &Database, node: &Node, plan: &Plan) -> Ex
     Executor::new(committer, journal, vault)
 }
 
-/// A database whose writers break as planned.
+/// A database whose writers fail as planned.
 struct Faulty {
     inner: Arc<dyn JournalStore>,
     plan: Plan,

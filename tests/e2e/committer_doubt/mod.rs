@@ -1,4 +1,4 @@
-//! Commits whose answer is lost: carried out or not, the client is told the truth and nothing is stored twice.
+//! Commits whose answer is lost: carried out or not, the client gets the right outcome, and nothing is stored twice.
 
 mod faulty;
 
@@ -19,7 +19,7 @@ async fn record(executor: &Executor) -> JournalResult<u64> {
     record_in(executor, "r").await
 }
 
-/// Of a stream that the committer has not met it must ask the version.
+/// Appends to a stream that the committer does not know, so that it reads the version.
 async fn record_in(executor: &Executor, stream: &str) -> JournalResult<u64> {
     let append = (access_stream(stream), ExpectedVersion::Any, vec![trail_read("t")]);
     Ok(executor.append(&context(), vec![append]).await?.events[0].position)
@@ -99,7 +99,7 @@ on_both_stores! {
                 })
             })
             .collect();
-        // Another writer, whose commits move the head under them.
+        // A second writer, whose commits move the head meanwhile.
         for _ in 0..APPENDS {
             node.append(vec![(access_stream("other"), ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
         }
@@ -117,7 +117,7 @@ on_both_stores! {
 
     async fn a_writer_that_panics_takes_nobody_with_it(database) {
         let node = database.open().await;
-        // The first commit after a start is made with more care; those after it by a task of their own.
+        // The first commit after a start takes a more careful path; later ones run in a task of their own.
         let executor = executor(&database, &node, &[Fault::Fine, Fault::Panic]).await;
         for position in 1..=3 {
             assert_eq!(record(&executor).await.unwrap(), position);
@@ -174,7 +174,7 @@ on_both_stores! {
         let second = spawn("s");
         plan.read_gate.arrived().await;
         plan.commit_gate.let_one_through();
-        // Far below the time after which reading is given up.
+        // Far below the time-out of a read.
         let first = tokio::time::timeout(std::time::Duration::from_secs(4), first).await;
         assert_eq!(first.expect("answered while the reading hangs").unwrap().unwrap(), 2);
         plan.read_gate.let_one_through();
@@ -195,7 +195,7 @@ on_both_stores! {
     }
 }
 
-/// On one thread, so that both are in the queue before the committer looks at it.
+/// One thread, so that both are queued before the committer runs.
 #[tokio::test]
 async fn those_who_wait_behind_a_batch_hear_with_it_that_the_database_is_away() {
     let database = Database::sqlite();
@@ -205,7 +205,7 @@ async fn those_who_wait_behind_a_batch_hear_with_it_that_the_database_is_away() 
         let append = (access_stream("r"), ExpectedVersion::Exact(0), vec![trail_read("t")]);
         executor.append(&context(), vec![append]).await
     };
-    // Of one stream, so that they are not of one batch.
+    // Both on one stream, so that they are in different batches.
     let (first, second) = tokio::join!(append(), append());
     for refused in [first, second] {
         assert!(matches!(refused, Err(JournalError::Unavailable(_))), "{refused:?}");

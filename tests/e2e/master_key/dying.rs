@@ -7,7 +7,7 @@ use registrar::store::{Replacement, WrappedKeys};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Ends after so many steps, as a process that is killed does.
+/// Wrapped keys that fail after a number of steps, like a process that is killed.
 pub(super) struct Dying {
     pub(super) inner: Arc<dyn WrappedKeys>,
     pub(super) steps: AtomicI64,

@@ -19,7 +19,7 @@ use std::sync::atomic::AtomicI64;
 use uuid::Uuid;
 
 on_both_stores! {
-    /// Journal files of any moment can be imported with the keys that they are under, and unique values stay so.
+    /// Journal files from any phase can be imported with the keys that wrap them, and unique values stay unique.
     async fn journal_files_move_before_during_and_after(database) {
         let node = with_people(&database).await;
         let folder = tempfile::tempdir().unwrap();
@@ -63,11 +63,11 @@ on_both_stores! {
         }
     }
 
-    /// Databases and files of earlier releases know no digest key: digests hang on the master key itself there.
+    /// Databases and files of earlier releases have no digest key: their digests depend on the master key itself.
     async fn a_journal_of_an_earlier_release_comes_under_another_master_key(database) {
         let store = Store::open(&database.settings).unwrap();
         store.migrate().await.unwrap();
-        // A person who was erased before the first start of this release; so it is no new journal.
+        // A person erased before the first start of this release, so that the journal does not count as new.
         database.sql().await.run("INSERT INTO subject_keys (subject_id, wrapped_key) VALUES ('gone', NULL)").await.unwrap();
         let node = with_people(&database).await;
         let claim = |node: &Node| node.vault.claim(&ClaimKey::account_email(&EmailAddress::parse("ada7@example.org").unwrap()));
@@ -75,7 +75,7 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(&node, folder.path(), "earlier").await;
         node.close().await;
-        // Their boxes name no key, and nothing stands for the digests.
+        // Earlier wrapped keys name no master key, and there is no digest key.
         let boxed = match &database.settings.database_url {
             Some(_) => "'\\x01'::bytea || substring(wrapped_key FROM 10)",
             None => "unhex('01' || substr(hex(wrapped_key), 19))",
@@ -111,7 +111,7 @@ on_both_stores! {
     }
 }
 
-/// Leaves lines out of the file of keys, and counts the others.
+/// Removes lines from the file of keys, and adjusts its count.
 fn edit_keys(path: &Path, takes: impl Fn(&str) -> bool) {
     let path = with(path, ".keys");
     let text = std::fs::read_to_string(&path).unwrap();

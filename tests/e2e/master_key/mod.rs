@@ -1,4 +1,4 @@
-//! Another master key for a journal that is served: `registrar keys rewrap`.
+//! Replacement of the master key under a running server: `registrar keys rewrap`.
 
 mod dying;
 mod journal_files;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use uuid::Uuid;
 
-/// The key that every [`Database`] of the tests begins with.
+/// The initial master key of every [`Database`] of the tests.
 const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const NEW: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 const WRONG: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
@@ -40,7 +40,7 @@ fn keys(configured: &str, former: Option<&str>) -> MasterKeys {
 fn keyed(database: &Database, arguments: &[&str], configured: &str, former: Option<&str>) -> Command {
     let mut command = registrar(&database.settings, arguments);
     command.env("REGISTRAR_MASTER_KEY", configured).env("REGISTRAR_FORMER_MASTER_KEY", former.unwrap_or_default());
-    // A client that goes on and on is no subject of these tests.
+    // Rate limits are not part of these tests.
     command.env("REGISTRAR_CALLER_RATE", "none");
     command
 }
@@ -51,7 +51,7 @@ fn printed(mut command: Command) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// What is wrapped, as it is stored.
+/// All wrapped values, as stored.
 async fn boxes(database: &Database) -> Vec<String> {
     let mut sql = database.sql().await;
     let mut rows = sql.rows("subject_keys").await;
@@ -61,8 +61,8 @@ async fn boxes(database: &Database) -> Vec<String> {
 }
 
 on_both_stores! {
-    /// A replacement that ends between any two of its steps: both keys open everything, the new one alone opens everything or
-    /// is refused, and so does the old one. Run again, it goes on.
+    /// A replacement that stops between any two steps: both keys together open everything; each key alone opens
+    /// everything or is refused. A second run completes it.
     async fn a_replacement_goes_on_wherever_it_ended(database) {
         let node = with_people(&database).await;
         let digest = node.vault.digest("s", &[b"v"]);
@@ -116,7 +116,7 @@ on_both_stores! {
         assert!(told.contains("REGISTRAR_FORMER_MASTER_KEY"), "{told}");
         assert_eq!(boxes(&database).await, before);
 
-        // Halfway, some are under the one and some under the other.
+        // Halfway, some values are wrapped by the old key and some by the new one.
         let store = Store::open(&database.settings).unwrap();
         let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
         let dying = Dying { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
@@ -130,7 +130,7 @@ on_both_stores! {
         assert_eq!(boxes(&database).await, before);
     }
 
-    /// A box that neither key opens is named, and the command fails.
+    /// A value that neither key unwraps is named, and the command fails.
     async fn what_cannot_be_wrapped_anew_is_told(database) {
         let node = with_people(&database).await;
         let alien = people(&node).await.into_iter().max().unwrap();
@@ -142,14 +142,14 @@ on_both_stores! {
         };
         database.sql().await.run(&text).await.unwrap();
         let told = fail_after_start(keyed(&database, &["keys", "rewrap"], NEW, Some(OLD)));
-        // It has begun by then, and logs so.
+        // By then the replacement has begun and has logged its start.
         let refusal = format!("registrar: the key of {alien} is wrapped by another master key");
         assert!(told.lines().any(|line| line.starts_with(&refusal)), "{told}");
         assert!(told.contains("REGISTRAR_FORMER_MASTER_KEY") && told.contains("0102030405060708"), "{told}");
     }
 }
 
-/// A journal under the old key: people with addresses, more than are wrapped at a time, and answers.
+/// A journal under the old key: people with addresses, more than one batch of the replacement, and answers.
 async fn with_people(database: &Database) -> Arc<Node> {
     let node = filled(database).await;
     let registered = (0..180).map(|n| {
@@ -170,7 +170,7 @@ async fn with_people(database: &Database) -> Arc<Node> {
     node
 }
 
-/// Everybody who has a key.
+/// Identifiers of all people with a key.
 async fn people(node: &Node) -> HashSet<String> {
     let stored = node.store.raw().keys("", 10_000).await.unwrap();
     let people = stored.into_iter().filter(|(_, key)| key.is_some()).map(|(id, _)| id);

@@ -35,7 +35,7 @@ async fn create(server: &Server, token: &str, name: &str, key: &str) -> reqwest:
     request.header("idempotency-key", key).json(&registration_of(name)).send().await.unwrap()
 }
 
-/// Registers admins one after the other and reads each at every server, until it is enough; their ids.
+/// Registers admins one after the other and reads each on every server, until cancelled; answers their ids.
 async fn write(urls: Vec<String>, token: String, enough: CancellationToken) -> Vec<String> {
     let client = reqwest::Client::new();
     let mut ids = Vec::new();
@@ -55,7 +55,7 @@ async fn write(urls: Vec<String>, token: String, enough: CancellationToken) -> V
     ids
 }
 
-/// Where [`FORMER_KEY_ID`] stands, a replacement has begun and has not ended.
+/// A row with [`FORMER_KEY_ID`] means that a replacement has begun and has not ended.
 const BEGUN: &str = "SELECT count(*) FROM subject_keys WHERE subject_id = 'vault-former-key'";
 const WRAPPED: &str = "SELECT count(*) FROM subject_keys WHERE wrapped_key IS NOT NULL";
 
@@ -82,7 +82,7 @@ on_both_stores! {
         printed(keyed(&database, &["seed", "--admins", "450"], OLD, None));
         assert!(server.stop().0.success());
 
-        // Every server gets both keys, one after the other; nothing is under the new one yet.
+        // Every server gets both keys, one after the other; no value is wrapped by the new one yet.
         let on_postgres = database.settings.database_url.is_some();
         let servers: Vec<_> = (0..if on_postgres { 2 } else { 1 })
             .map(|_| Server::spawn(keyed(&database, &["serve"], NEW, Some(OLD))))
@@ -90,7 +90,7 @@ on_both_stores! {
         let (enough, urls) = (CancellationToken::new(), servers.iter().map(|server| server.url.clone()).collect());
         let writer = tokio::spawn(write(urls, token.clone(), enough.clone()));
 
-        // SIGKILL after it has begun: it stays so for seconds, whatever it is doing.
+        // SIGKILL after the start of the replacement, which takes seconds.
         let mut rewrapping = keyed(&database, &["keys", "rewrap"], NEW, Some(OLD));
         let mut rewrapping = rewrapping.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let (mut sql, begun) = (database.sql().await, Instant::now());
@@ -119,7 +119,7 @@ on_both_stores! {
             assert!(status.success() && !log.iter().any(|line| line.contains("\"ERROR\"")), "{log:?}");
         }
 
-        // The new key alone: everything is as it was.
+        // The new key alone opens everything.
         let again = printed(keyed(&database, &["keys", "rewrap"], NEW, None));
         assert!(again.starts_with("0 keys and 0 answers"), "{again}");
         let server = Server::spawn(keyed(&database, &["serve"], NEW, None));
@@ -156,7 +156,7 @@ on_both_stores! {
         assert!(refused.contains("REGISTRAR_MASTER_KEY"), "{refused}");
     }
 
-    /// Whatever a server cannot unwrap is not available; it is never said not to be there.
+    /// Values that a server cannot unwrap are unavailable, never reported as absent.
     async fn a_server_without_the_new_key_says_that_it_is_not_ready(database) {
         let server = Server::spawn(keyed(&database, &["serve"], OLD, None));
         let user = ["user", "create", "--email", "ada@example.com", "--role", "system.support"];

@@ -1,4 +1,4 @@
-//! A private NATS server, publishers of a node's events, and what the stream holds in the end.
+//! A private NATS server, publishers of a node's events, and the final content of the stream.
 
 use crate::support::context;
 use async_nats::jetstream::{self, message::StreamMessage, stream::Stream};
@@ -16,10 +16,10 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long anything may take, on a machine that does a hundred other things.
+/// Longest wait, on a machine that runs a hundred other things.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A NATS server of one test; it ends with it.
+/// A NATS server of one test; dropping it ends the server.
 pub struct NatsServer {
     pub url: String,
     folder: tempfile::TempDir,
@@ -32,7 +32,7 @@ impl NatsServer {
         NatsServer { url, folder }
     }
 
-    /// Ends as in a crash, and keeps its data and its address.
+    /// Kills the server as in a crash; data and address are kept.
     pub fn kill(&self) {
         nats(&["stop", self.folder.path().to_str().unwrap(), "immediate"]);
     }
@@ -41,7 +41,7 @@ impl NatsServer {
         assert_eq!(nats(&["start", self.folder.path().to_str().unwrap()]), self.url);
     }
 
-    /// From now on it takes messages of so many bytes at most, without a restart.
+    /// Reloads the server with a maximum payload in bytes.
     pub fn limit(&self, max_payload: usize) {
         let home = self.folder.path().join("private-nats");
         let config = std::fs::read_to_string(home.join("nats.conf")).unwrap();
@@ -52,7 +52,7 @@ impl NatsServer {
         assert!(Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap().success());
     }
 
-    /// Where it keeps the stream; to be touched only while it does not run.
+    /// Folder of the stream; to be touched only while the server is stopped.
     pub fn data(&self) -> std::path::PathBuf {
         self.folder.path().join("private-nats/data/jetstream")
     }
@@ -69,7 +69,7 @@ impl NatsServer {
         self.jetstream().await.get_stream(STREAM).await.unwrap()
     }
 
-    /// Everything in the stream, in its order.
+    /// All messages of the stream, in order.
     pub async fn messages(&self) -> Vec<StreamMessage> {
         let stream = self.stream().await;
         let state = &stream.cached_info().state;
@@ -82,7 +82,7 @@ impl NatsServer {
         messages
     }
 
-    /// That the stream holds every position once and in order, up to `head`.
+    /// Asserts that the stream holds every position up to `head` once and in order.
     pub async fn assert_holds_every_position(&self, head: u64) {
         let positions: Vec<u64> = self.messages().await.iter().map(position).collect();
         assert_eq!(positions, (1..=head).collect::<Vec<_>>());
@@ -91,7 +91,7 @@ impl NatsServer {
 
 impl Drop for NatsServer {
     fn drop(&mut self) {
-        // In a drop there is nobody to tell; the server's keeper removes it in any case.
+        // Errors are ignored in a drop; the server's watchdog removes the folder in any case.
         let _ = command(&["remove", self.folder.path().to_str().unwrap_or_default()]).output();
     }
 }
@@ -124,13 +124,13 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// One that does not ask whether it is the only one.
+    /// Starts a publisher without the check for a second one.
     pub fn start(node: &Node, settings: NatsSettings) -> Self {
         let feed = Feed::of(node, settings.publish_personal());
         Self::spawn(|status, shutdown| publisher::publish(feed, None, settings, status, shutdown))
     }
 
-    /// One as a server has it.
+    /// Starts a publisher as a server does.
     pub fn of_node(node: &Arc<Node>, settings: NatsSettings) -> Self {
         let node = Arc::clone(node);
         Self::spawn(|status, shutdown| publisher::run(node, settings, status, shutdown))
@@ -154,7 +154,7 @@ impl Publisher {
         assert!(eventually(reached).await, "position {position} was not reached: {:?}", self.status.report());
     }
 
-    /// Waits for an obstacle with these words in it.
+    /// Waits for a failure that contains these words.
     pub async fn failed(&self, words: &str) {
         let failed = || async { self.status.report().error.is_some_and(|error| error.contains(words)) };
         assert!(eventually(failed).await, "{words:?} was not told: {:?}", self.status.report());
@@ -167,7 +167,7 @@ impl Drop for Publisher {
     }
 }
 
-/// Whether `condition` comes true in time.
+/// Whether `condition` becomes true in time.
 pub async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) -> bool {
     let wait = async {
         while !condition().await {
@@ -177,7 +177,7 @@ pub async fn eventually<F: Future<Output = bool>>(condition: impl Fn() -> F) -> 
     tokio::time::timeout(PATIENCE, wait).await.is_ok()
 }
 
-/// Commits `count` small events and answers the journal's head.
+/// Commits `count` small events; answers the journal's head.
 pub async fn commit(node: &Node, count: u64) -> u64 {
     const BATCH: u64 = 200;
     let mut head = 0;

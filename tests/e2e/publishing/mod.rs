@@ -1,4 +1,4 @@
-//! What the stream promises: every position once, in order, whatever happens on the way, and nothing personal in it.
+//! Guarantees of the stream: every position once, in order, whatever fails on the way, and without personal data.
 
 use crate::on_both_stores;
 use crate::support::*;
@@ -105,7 +105,7 @@ on_both_stores! {
         first.reached(commit(&other, 10).await).await;
         let second = Publisher::of_node(&other, nats.settings());
         let head = commit(&other, 10).await;
-        // Also the one that does not publish tells how far the stream is.
+        // The standby publisher reports the position of the stream as well.
         join_all([&first, &second].map(|publisher| publisher.reached(head))).await;
         first.stop().await;
         let head = commit(&one, 10).await;
@@ -144,7 +144,7 @@ async fn a_deleted_tail_is_filled_again() {
     let refilled = || async { nats.messages().await.len() == 20 };
     assert!(eventually(refilled).await);
     nats.assert_holds_every_position(head).await;
-    // The sequence of the stream is ahead of the position from now on, which must make no difference.
+    // The stream sequence is ahead of the position from now on, which must make no difference.
     let head = commit(&node, 5).await;
     publisher.reached(head).await;
     nats.assert_holds_every_position(head).await;
@@ -172,7 +172,7 @@ async fn a_purge_is_noticed_while_events_come() {
     let publisher = Publisher::of_node(&node, nats.settings());
     publisher.reached(commit(&node, 20).await).await;
     nats.stream().await.purge().await.unwrap();
-    // The publisher is never idle for as long as it waits between two looks.
+    // The publisher is never idle long enough for a periodic check.
     let begun = std::time::Instant::now();
     let mut head = commit(&node, 1).await;
     publisher.reached(head).await;
@@ -203,7 +203,7 @@ async fn what_became_too_old_is_not_published_again() {
     assert_eq!(stream.info().await.unwrap().state.last_sequence, 22);
 }
 
-/// A stream as an operator might make it; what is in it is gone after a second.
+/// A stream as an operator might create it; messages expire after a second.
 fn stream_with(subjects: &[&str]) -> async_nats::jetstream::stream::Config {
     async_nats::jetstream::stream::Config {
         name: STREAM.into(),
@@ -228,7 +228,7 @@ async fn a_message_of_somebody_else_does_not_stop_the_publisher() {
     assert_eq!((all.len(), ours), (7, (1..=head).collect()));
 }
 
-/// Neither their number nor their name makes messages ours, nor does a stream that others have used before.
+/// Foreign messages are recognised whatever their number or name, also in a stream that was used before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_of_others_leave_no_event_unpublished() {
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);
@@ -247,7 +247,7 @@ async fn messages_of_others_leave_no_event_unpublished() {
     let stream = nats.stream().await;
     assert_eq!(stream.cached_info().state.last_sequence, 12 + head);
 
-    // The messages of others are gone too, and nothing of this journal was published yet.
+    // The foreign messages have expired, and no event of this journal was published yet.
     let (_other_database, other) = opened().await;
     let emptied = || async { nats.stream().await.cached_info().state.messages == 0 };
     assert!(eventually(emptied).await);
@@ -285,7 +285,7 @@ async fn a_stream_that_cannot_hold_the_events_is_refused_and_used_once_it_can() 
     assert_eq!(nats.stream().await.cached_info().config.max_age.as_secs(), 1, "the operator's setting stays");
 }
 
-/// Every word of a person and every secret that the journal of [`personal_events`] holds.
+/// Every personal value and secret in the journal of [`personal_events`].
 const PERSONAL: [&str; 6] = ["Ada", "Lovelace", "ada@example.org", "Augusta", "secret.example", "Registrar Operator"];
 const SECRET: [&str; 2] = ["$argon2id$", "private-key-bytes"];
 

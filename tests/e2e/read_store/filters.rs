@@ -45,7 +45,7 @@ on_both_stores! {
         }
         let both = by_name().contains(&POLICIES, "p1").contains(&POLICIES, "p2");
         assert_eq!(names(&node, both).await, ["0 Lovelace"]);
-        // However many values may be the one, and however often the store is asked.
+        // For any number of alternatives, and repeatedly, since PostgreSQL may switch to a generic plan.
         for others in [0, 1, SOUGHT_BY_INDEX_MAX, 5_000, 5_001, 5_002, 5_003, 5_004, 5_005, 5_006] {
             let any = |with: &str| {
                 let sought = (0..others).map(|n| format!("other{n}")).chain([with.to_owned()]).collect();
@@ -65,7 +65,7 @@ on_both_stores! {
             let id = person(&node, "Ada", "L", "").await;
             let outcome = node.admin(id, rename(&format!("Ada {n}"))).await.unwrap();
             times.push(outcome.events[0].recorded_at);
-            // So that there are different times to tell apart.
+            // Ensures distinct times.
             while chrono::Utc::now().timestamp_millis() == outcome.events[0].recorded_at.timestamp_millis() {
                 tokio::task::yield_now().await;
             }

@@ -44,10 +44,10 @@ on_both_stores! {
             let (node, id) = (Arc::clone(&node), ids[n % PEOPLE].clone());
             tokio::spawn(async move {
                 match n % 10 {
-                    // Nobody has such an id, and no text in PostgreSQL.
+                    // No document has such an id, and PostgreSQL has no such text.
                     7 => assert_eq!(node.documents.find::<AdminDocument>("\0").await.unwrap().value, None),
                     8 => assert_eq!(node.documents.find::<AdminDocument>(&format!("{id}x")).await.unwrap().value, None),
-                    // The id of one collection is none of another.
+                    // An id of one collection is unknown in another.
                     9 => assert_eq!(node.documents.find::<AuditEntry>(&id).await.unwrap().value, None),
                     _ => {
                         let found = node.documents.find::<AdminDocument>(&id).await.unwrap();
@@ -66,7 +66,7 @@ on_both_stores! {
         let id = person(&node, "Ada", "Lovelace", "").await.to_string();
         for _ in 0..20 {
             let impatient = (0..20).map(|_| node.documents.find::<AdminDocument>(&id));
-            // Each is asked once for its answer, which begins the statement, and dropped, mostly before it has one.
+            // Each look-up is polled once, which starts the statement, and dropped, mostly before its answer.
             impatient.for_each(|find| drop(find.now_or_never()));
             assert!(node.documents.find::<AdminDocument>(&id).await.unwrap().value.is_some());
         }

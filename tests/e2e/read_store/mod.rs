@@ -1,4 +1,4 @@
-//! Documents and queries, alike on both stores. Random data is compared with a model in `properties`.
+//! Documents and queries, alike on both stores. `properties` compares random data with a model.
 
 mod filters;
 mod look_ups;
@@ -12,7 +12,7 @@ use registrar_projections::admins::{BY_NAME, SEARCH};
 use registrar_projections::{AdminDocument, Direction, Query};
 use uuid::Uuid;
 
-/// Registers an admin with a name and a contact e-mail, if it is not empty.
+/// Registers an admin with a name and, unless it is empty, a contact e-mail.
 async fn person(node: &Node, first: &str, last: &str, email: &str) -> Uuid {
     with(node, |registration| {
         registration.person.first_name = first.into();

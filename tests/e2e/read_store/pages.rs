@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 on_both_stores! {
     async fn names_sort_by_code_point_of_their_folded_form(database) {
         let node = database.open().await;
-        // By language: a, Á, ä, b, ... and blanks ignored; the server's default collation is of that kind.
+        // By language the order is a, Á, ä, b, ... without blanks; the server's default collation sorts so.
         let firsts = ["b", "B2", "a", "ä", "Á", "z", "Z-", "Zoe", "zo e", "é", "_", "-", "1", "10", "2", "ｚ", "𝄞", "\u{ffff}", "ß", "st"];
         for (n, first) in firsts.iter().enumerate() {
             person(&node, first, ["Y", "x"][n % 2], "").await;
@@ -69,7 +69,7 @@ on_both_stores! {
         let ids = futures::future::join_all(registered).await;
         let totals = async || {
             let mut found = Vec::new();
-            // Page by page, once more, and by somebody who remembers nothing.
+            // Pages in turn, an uncached read, and a node with an empty cache.
             for (documents, skip) in [(&node.documents, 0), (&node.documents, 500), (&node.documents.of_now(), 10), (&database.open().await.documents, 0)] {
                 let page = documents.page(by_name().contains(&POLICIES, "p").page(skip, 2)).await.unwrap().value;
                 assert_eq!(page.items.len(), 2);
@@ -85,7 +85,7 @@ on_both_stores! {
         assert_eq!(totals().await, [LONG]);
         with(&node, |registration| registration.policies = vec!["p".to_owned()]).await;
         assert_eq!(totals().await, [LONG + 1]);
-        // Of what another node does nothing is known here.
+        // This node has not seen the commit of the other one.
         let other = database.open().await;
         with(&other, |registration| registration.policies = vec!["p".to_owned()]).await;
         assert_eq!(totals().await, [LONG + 2]);
@@ -160,7 +160,7 @@ on_both_stores! {
         let node = database.open().await;
         let mut sql = database.sql().await;
         if let Sql::Postgres(_) = sql {
-            // A server of the machine would do, too, but would prove nothing.
+            // Another server on this machine would pass too, but would prove nothing.
             let collation = sql.texts("SELECT datlocprovider::text FROM pg_database WHERE datname = current_database()").await;
             assert_eq!(collation, ["i"], "the private server sorts by language");
             let others = "SELECT table_name || '.' || column_name FROM information_schema.columns \

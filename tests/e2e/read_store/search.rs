@@ -88,7 +88,7 @@ on_both_stores! {
         assert!(found(&node, "ada").await.is_empty());
         assert_eq!(found(&node, "augusta").await, ["Augusta Lovelace"]);
         if database.settings.database_url.is_none() {
-            // The index goes by row number, which a repacked file must not change.
+            // The search index refers to row numbers, which VACUUM must not change.
             database.sql().await.run("VACUUM").await.unwrap();
             assert_eq!(found(&node, "hopper").await, ["Grace Hopper"]);
             assert_eq!(found(&node, "augusta").await, ["Augusta Lovelace"]);

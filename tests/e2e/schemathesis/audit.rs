@@ -1,5 +1,5 @@
-//! What the auditor's API refuses although its schemas allow it. Only examples name an aggregate that there is, and no
-//! organization can be known beforehand.
+//! Refusals of the auditor's API that its schemas allow. Only examples name an existing aggregate, and organizations
+//! are unknown before the run.
 
 use super::{CASES_MIN, Dialect, Rule, SUCCESSES_MIN, serve};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! What the cloud dialect refuses although the schemas of its documents allow it.
+//! Refusals of the cloud dialect that the schemas of its documents allow.
 
 use super::{Dialect, Request, Rule, Served};
 use crate::cloud_app::{Key, register};
@@ -17,12 +17,12 @@ pub(super) const ORGANIZATIONS: Dialect = Dialect {
     serve,
 };
 
-/// Nobody has published a contract of their own for these.
+/// These operations have no published contract.
 pub(super) const KEYS: Dialect = Dialect { contract: "", file: "", document: "cloud-keys", ..ORGANIZATIONS };
 
-/// A server with an organization of which something is known, for whoever comes with its key.
+/// A server with an organization with data, for a caller with its API key.
 fn serve(database: &Database) -> Served {
-    // Makes the master key that both go by.
+    // Creates the master key that both processes use.
     run(&database.settings, &["seed", "--admins", "0"]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let organization = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! What ECG admins refuse although the schemas of the contract allow it.
+//! Refusals of ECG admins that the schemas of the contract allow.
 
 use super::{Dialect, Request, Rule, serve};
 use serde_json::Value;

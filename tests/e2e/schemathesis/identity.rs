@@ -1,4 +1,4 @@
-//! What the identity dialect refuses although the schemas of the contract allow it.
+//! Refusals of the identity dialect that the schemas of the contract allow.
 
 use super::{Dialect, Request, Rule, Served};
 use crate::process::{Server, registrar, run};
@@ -22,21 +22,21 @@ pub(super) const IDENTITY: Dialect = Dialect {
 };
 
 const SCARCE: [(&str, usize, usize); 4] = [
-    // Only codes of the moment put a device in force; the stock clients have them.
+    // Only current codes enable a device; the stock clients compute them.
     ("POST /v1/mfa-totp/{id}/enable/", 10, 0),
-    // Bodies with the one number that is to be confirmed are few.
+    // Few generated bodies have the one number that waits for confirmation.
     ("POST /v1/users/{id}/confirm-phone/", 10, 1),
-    // One who was taken away is not there any more.
+    // A removed user cannot be removed again.
     ("POST /v1/organizations/{id}/remove-user/", 10, 1),
-    // Nothing but an identifier makes few cases.
+    // A path with only an identifier yields few cases.
     ("DELETE /v1/mfa-totp/{id}/", 5, 1),
 ];
 
 const PASSWORD: &str = "correct horse battery staple";
-/// What the workload shows, and its SHA-512.
+/// The token of the workload, and its SHA-512.
 const TOKEN: &str = "a workload's token";
 
-/// A server with one of everything, for somebody who administers the system and belongs to an organization.
+/// A server with one resource of each kind, for a system admin who belongs to an organization.
 fn serve(database: &Database) -> Served {
     person(database, "root", None, "system.admin");
     let service = person(database, "service", None, "system.service");
@@ -62,7 +62,7 @@ fn serve(database: &Database) -> Served {
     Served { server, authorization: format!("Bearer {token}"), variables }
 }
 
-/// Creates `name@example.com`; the identifier.
+/// Creates `name@example.com`; answers the identifier.
 fn person(database: &Database, name: &str, organization: Option<&str>, role: &str) -> Value {
     let email = format!("{name}@example.com");
     let mut arguments = vec!["user", "create", "--email", &email, "--password", PASSWORD, "--role", role];
@@ -70,7 +70,7 @@ fn person(database: &Database, name: &str, organization: Option<&str>, role: &st
     serde_json::from_str::<Value>(&run(&database.settings, &arguments)).unwrap()["id"].clone()
 }
 
-/// Somebody who asks the server for this and that.
+/// A client of the server.
 struct Client<'s> {
     url: &'s str,
     token: String,
@@ -90,7 +90,7 @@ impl<'s> Client<'s> {
         answer.error_for_status().unwrap().json().await.unwrap()
     }
 
-    /// Creates a resource; its identifier.
+    /// Creates a resource; answers its identifier.
     async fn create(&self, kind: &str, attributes: Value) -> Value {
         let body = json!({ "data": { "type": kind, "attributes": attributes } });
         self.send("POST", &format!("{kind}/"), &body).await["data"]["id"].clone()
@@ -102,7 +102,7 @@ impl<'s> Client<'s> {
     }
 }
 
-/// The token of the caller, and what is there, by what it is.
+/// Fills the directory; answers the caller's token and the identifiers of the resources by kind.
 async fn populate(database: &Database, url: &str) -> (String, Value) {
     let (root, _) = Client::signed_in(url, "root@example.com").await;
     let organization = root.create("organizations", json!({ "name": "Acme" })).await;
@@ -111,7 +111,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let caller = member("caller", "system.admin");
     member("admin", "org.admin");
     let (provider, participant) = (member("provider", "org.provider"), member("participant", "org.member"));
-    // Those to whom what happens would be in the way of everything else.
+    // Users of their own for operations that would disturb the others.
     let (leaver, phoned) = (member("leaver", "org.provider"), member("phoned", "org.provider"));
     let phone = json!({ "data": { "type": "users", "id": phoned, "attributes": { "phone": "+12025550123" } } });
     root.send("PATCH", &format!("users/{}/", phoned.as_str().unwrap()), &phone).await;
@@ -157,17 +157,17 @@ fn writes(request: &Request) -> bool {
     request.operation.starts_with("POST ") || request.operation.starts_with("PATCH ")
 }
 
-/// A rule for whose breaking any body can be the reason.
+/// A rule that any body can break.
 const fn rule(name: &'static str, end: &'static str) -> Rule {
     Rule { name, message: ("", end), deserved: writes }
 }
 
-/// That what a body names must be there, and be seen by the caller.
+/// The rule that a resource named in the body must exist and be visible to the caller.
 const fn named(end: &'static str) -> Rule {
     rule("what is named is there", end)
 }
 
-/// Commands that say nothing but themselves.
+/// Commands with an empty body.
 const EMPTY: [&str; 4] = ["/mfa-totp/", "/disable/", "/enable/", "/delete-service-document-agreements/"];
 
 const RULES: [Rule; 46] = [

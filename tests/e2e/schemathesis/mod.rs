@@ -18,16 +18,16 @@ mod identity;
 mod site;
 
 const CONTRACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contracts");
-/// Longest that one run may take: a bit less than any test may, so that it is shown how far it came. It takes about 20
-/// seconds on two processors, with many operations a minute, and many times that on a busy machine.
+/// Longest duration of one run: a little less than the limit of a test, so that the progress is reported. It takes
+/// about 20 seconds on two processors, with many operations a minute, and many times that on a busy machine.
 const LONGEST: Duration = Duration::from_secs(280);
-/// Examples of all operations together; each has from 10 to 40.
+/// Examples of all operations together; each operation gets 10 to 40.
 const EXAMPLES: usize = 800;
-/// Fewest cases that every operation must have seen, or as many as it has examples.
+/// Minimum number of cases of each operation, unless it has fewer examples.
 const CASES_MIN: usize = 30;
-/// Fewest that must have been answered with success.
+/// Minimum number of successful cases of each operation.
 const SUCCESSES_MIN: usize = 3;
-/// All checks there are, except for the time that an answer takes: that would find a busy machine.
+/// All checks of schemathesis except the response time, which depends on the load of the machine.
 const CHECKS: [&str; 14] = [
     "allow_header_conformance",
     "content_type_conformance",
@@ -45,49 +45,49 @@ const CHECKS: [&str; 14] = [
     "use_after_free",
 ];
 
-/// Those that look at a body.
+/// The checks of response bodies.
 const BODY_CHECKS: [&str; 2] = ["content_type_conformance", "response_schema_conformance"];
 
-/// A reason to answer 400 to what the schemas of the contract allow. Most are in the texts of the contract or in what
-/// its operations mean; those about U+0000 and about large numbers are limits of this server alone.
+/// An accepted reason for a 400 to a request that the schemas allow. Most are in the texts of the contract or follow
+/// from the meaning of its operations; those about U+0000 and about large numbers are limits of this server alone.
 struct Rule {
     name: &'static str,
-    /// What the message begins and ends with.
+    /// Start and end of the message.
     message: (&'static str, &'static str),
     /// Whether the request gives this reason.
     deserved: fn(&Request) -> bool,
 }
 
-/// An API that is put to the test.
+/// An API under test.
 struct Dialect {
-    /// Its contract as published; none for an API of our own.
+    /// The published contract; empty for an API of our own.
     contract: &'static str,
-    /// Name of the contract's file.
+    /// File name of the contract.
     file: &'static str,
-    /// Name of the document that the server makes of it.
+    /// Name of the document that the server generates.
     document: &'static str,
     rules: &'static [Rule],
     /// Messages of a refusal, each beginning with its field.
     messages: fn(&Value) -> Option<Vec<String>>,
-    /// Checks that may fail with a text like this, since the server offers more than the published contract.
+    /// Checks that may fail with such a text, since the server offers more than the published contract.
     excused: &'static [(&'static str, &'static str)],
-    /// Operations that see fewer than [`CASES_MIN`] cases, having no parameters, or of which fewer than
-    /// [`SUCCESSES_MIN`] can succeed: how many cases and successes there must be.
+    /// Operations with fewer than [`CASES_MIN`] cases, because they have no parameters, or with fewer than
+    /// [`SUCCESSES_MIN`] possible successes: the minimum of cases and of successes.
     scarce: &'static [(&'static str, usize, usize)],
-    /// Starts a server on an empty database and puts something there to work on.
+    /// Starts a server on an empty database and fills it with data.
     serve: fn(&Database) -> Served,
 }
 
-/// A server that waits for requests.
+/// A running server.
 struct Served {
     server: Server,
-    /// What every request brings as `Authorization`.
+    /// The `Authorization` header of every request.
     authorization: String,
-    /// What the hooks are told.
+    /// Environment variables for the hooks.
     variables: Vec<(&'static str, String)>,
 }
 
-/// A server for whoever comes with a token; `prepare` is told its address and such a token.
+/// A server for a caller with a token; `prepare` gets its URL and such a token.
 fn serve(database: &Database, prepare: fn(&str, &str)) -> Served {
     let server = Server::start(&database.settings);
     let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
@@ -97,7 +97,7 @@ fn serve(database: &Database, prepare: fn(&str, &str)) -> Served {
     Served { server, authorization: format!("Bearer {token}"), variables }
 }
 
-/// A request that was made.
+/// A request of the run.
 struct Request {
     operation: String,
     uri: String,
@@ -114,13 +114,13 @@ impl Request {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 
-    /// Whether a text of the body has such a character.
+    /// Whether a text of the body contains such a character.
     fn has(&self, kind: fn(char) -> bool) -> bool {
         self.json().to_string().contains(kind)
     }
 }
 
-/// Names and addresses have nothing that is not seen, and no text turns the direction in which it is read.
+/// Names and addresses contain no invisible characters, and no text contains bidirectional overrides.
 const NOT_SEEN: [Rule; 2] = [
     Rule {
         name: "names and addresses have nothing that is not seen",
@@ -134,15 +134,15 @@ const NOT_SEEN: [Rule; 2] = [
     },
 ];
 
-/// What a run reports.
+/// The report of a run.
 #[derive(Default)]
 struct Report {
-    /// Statuses that each operation answered, operations of other methods included.
+    /// Statuses of each operation, including operations of undocumented methods.
     statuses: BTreeMap<String, Vec<u64>>,
     checks: BTreeSet<String>,
-    /// How often each rule was the reason.
+    /// Number of refusals by rule.
     explained: BTreeMap<&'static str, usize>,
-    /// Everything that nobody accepts.
+    /// Failures without an accepted reason.
     unexplained: Vec<String>,
 }
 
@@ -162,7 +162,7 @@ impl Report {
         report
     }
 
-    /// A scenario that was skipped recorded nothing.
+    /// Reads a scenario; a skipped one recorded nothing.
     fn scenario(&mut self, recorder: &Value, dialect: &Dialect) {
         for (id, interaction) in recorder["interactions"].as_object().into_iter().flatten() {
             let case = &recorder["cases"][id]["value"];
@@ -181,7 +181,7 @@ impl Report {
             for check in recorder["checks"][id].as_array().into_iter().flatten() {
                 let name = check["name"].as_str().unwrap();
                 self.checks.insert(name.to_owned());
-                // HTTP forbids the body that a contract may document for this status.
+                // HTTP forbids a body for this status, even if the contract documents one.
                 let bodiless = status == Some(204) && answer.is_empty() && BODY_CHECKS.contains(&name);
                 let more = |(check_name, text): &(&str, &str)| name == *check_name && check.to_string().contains(text);
                 if check["status"] == "success" || bodiless || dialect.excused.iter().any(more) {
@@ -203,7 +203,7 @@ impl Report {
     }
 }
 
-/// The rules behind every message of a refusal; `None` if one has none.
+/// The rules behind every message of a refusal; `None` if one message has none.
 fn rules(dialect: &Dialect, request: &Request, answer: &str) -> Option<Vec<&'static Rule>> {
     let answer: Value = serde_json::from_str(answer).ok()?;
     let messages = (dialect.messages)(&answer).filter(|messages| !messages.is_empty())?;
@@ -219,7 +219,7 @@ fn content(recorded: &Value) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// Runs schemathesis with the published contract, or the one that a fresh server serves, and judges what it found.
+/// Runs schemathesis with the published contract, or with the one that a fresh server serves, and judges the report.
 fn judge(dialect: &Dialect, served: bool) {
     let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     let database = Database::sqlite();
@@ -240,7 +240,7 @@ fn judge(dialect: &Dialect, served: bool) {
     command.args(["--max-examples", &examples.to_string(), "--generation-deterministic", "--workers", "1"]);
     command.args(["--continue-on-failure", "--no-shrink", "--no-color", "--request-timeout", "20"]);
     command.args(["--report", "ndjson", "--report-ndjson-path"]).arg(&events);
-    // Nothing of the caller's environment, no proxy above all: it talks to the server alone.
+    // An empty environment, above all without a proxy: it connects to the server alone.
     command.env_clear().env("SCHEMATHESIS_HOOKS", "schemathesis_hooks").env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("PYTHONPATH", CONTRACTS).env("HOME", folder.path()).envs(variables);
     command.current_dir(folder.path()).stdin(Stdio::null());
@@ -260,7 +260,7 @@ fn judge(dialect: &Dialect, served: bool) {
         std::thread::sleep(Duration::from_millis(20));
     };
 
-    // 1 says that it found something, which is judged here.
+    // Exit code 1 means findings, which are judged below.
     let printed = read_to_string(&told).unwrap();
     assert!(matches!(status.code(), Some(0 | 1)), "{printed}");
     let report = Report::read(&read_to_string(&events).unwrap(), dialect);
@@ -287,7 +287,7 @@ fn judge(dialect: &Dialect, served: bool) {
     assert!(errors.is_empty(), "{errors:?}");
 }
 
-/// The operations of the contract that is tested with.
+/// The operations of the tested contract.
 fn operations(dialect: &Dialect, served: bool) -> Vec<String> {
     let contract = match served {
         true => serde_json::to_value(registrar::api::openapi(dialect.document).unwrap()).unwrap(),
@@ -348,7 +348,7 @@ fn the_server_keeps_the_published_identity_contract_as_far_as_it_is_offered() {
     judge(&identity::IDENTITY, false);
 }
 
-/// A filter that let everything through would find nothing either.
+/// Guards against a filter that accepts everything.
 #[test]
 fn what_no_rule_explains_is_found() {
     let found = |check: &str, uri: &str, status: u64, answer: &str| {

@@ -1,4 +1,4 @@
-//! What the site dialect refuses although the schemas of the contract allow it.
+//! Refusals of the site dialect that the schemas of the contract allow.
 
 use super::{Dialect, Request, Rule, serve};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const ORGANIZATIONS: &str = "/ec-site-svc/rest/v1.0/organizations";
 /// The organization that the examples of the contract are about.
 const EXAMPLE: &str = "C36A3197FDEE433FB5547EE83DE99E4B";
 
-/// With a replacement alone nothing comes to be.
+/// A replacement alone creates no organization.
 fn prepare(url: &str, token: &str) {
     let body = json!({"organization": {"id": EXAMPLE, "name": "Acme"}, "modes": [], "orgAddressesDetails": []});
     let client = reqwest::Client::new().post(format!("{url}{ORGANIZATIONS}")).bearer_auth(token).json(&body);
@@ -37,7 +37,7 @@ fn writes(request: &Request) -> bool {
     request.operation.ends_with("/organizations") || request.operation.ends_with("/organizations/{id}")
 }
 
-/// A rule for whose breaking any body can be the reason.
+/// A rule that any body can break.
 const fn rule(name: &'static str, start: &'static str, end: &'static str) -> Rule {
     Rule { name, message: (start, end), deserved: writes }
 }
