@@ -1,4 +1,4 @@
-//! The auditor's API, in process: pages by each filter, and states of the past, in a journal of a given size.
+//! The auditor's API, in process: pages with each filter, and past states, in a journal of a given size.
 
 use crate::workload::person;
 use axum::Router;
@@ -27,18 +27,18 @@ use uuid::Uuid;
 
 /// Events of the aggregate with a long history.
 const LONG_HISTORY: u64 = 10_000;
-/// Commands under way at once while the journal is filled.
+/// Concurrent commands while the journal is filled.
 const WRITERS: u64 = 64;
-/// Actors and organizations that share the events: few enough that half of a small journal fills a page of each.
+/// Actors and organizations that share the events: few, so that half of a small journal fills a page of each.
 const ACTORS: u64 = 20;
 const ORGANIZATIONS: u64 = 20;
 
-/// What is measured.
+/// The measured journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Journal {
     /// A private PostgreSQL; without it SQLite in a folder of its own.
     pub(crate) database_url: Option<String>,
-    /// Events that the journal is filled with.
+    /// Events in the filled journal.
     pub(crate) events: u64,
     /// Requests of each kind.
     pub(crate) requests: u64,
@@ -57,7 +57,7 @@ pub(crate) async fn run(journal: Journal) -> anyhow::Result<()> {
     let node = Arc::new(Node::open(&settings, &master).await?);
     let (long, times) = fill(&node, journal.events).await?;
     if let Some(url) = &journal.database_url {
-        // What filling leaves to be done would otherwise be done while it is measured.
+        // Otherwise the maintenance after the fill would run during the measurement.
         let mut connection = PgConnection::connect(url).await?;
         for text in ["VACUUM ANALYZE", "CHECKPOINT"] {
             sqlx::raw_sql(text).execute(&mut connection).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn run(journal: Journal) -> anyhow::Result<()> {
     let states = |n: u64| format!("/audit/admin/{long}?asOf={}", times.1 + n * 7919 % LONG_HISTORY);
     let mut cold = Histogram::<u64>::new(3)?;
     for n in 0..journal.requests.min(50) {
-        // Nothing of the past is in the memory of a server that has just begun.
+        // A new server has no past states in its cache.
         let fresh = Auditor::over(Arc::clone(&node)).await?;
         let begun = Instant::now();
         fresh.get(&states(n), "application/json").await?;
@@ -115,8 +115,8 @@ pub(crate) async fn run(journal: Journal) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Admins that are registered and then amended three times each, by many actors of many organizations; at the end one
-/// with a long history. Answers its identifier, a time in the middle, and the position at which it begins.
+/// Registers admins and amends each three times, by many actors of many organizations, then one with a long history.
+/// Answers the identifier of the latter, a time in the middle, and its first position.
 async fn fill(node: &Arc<Node>, events: u64) -> anyhow::Result<(Uuid, (String, u64))> {
     let admins = events.saturating_sub(LONG_HISTORY) / 4;
     let middle = Arc::new(std::sync::OnceLock::<DateTime<Utc>>::new());
@@ -194,7 +194,7 @@ impl Auditor {
         Ok(Auditor { app: router(state), token })
     }
 
-    /// Reads an answer to its end and says how long it was.
+    /// Reads an answer to its end; answers its length in bytes.
     async fn get(&self, path: &str, accept: &str) -> anyhow::Result<u64> {
         let request = Request::get(path).header("authorization", format!("Bearer {}", self.token));
         let request = request.header("accept", accept).body(Body::empty())?;

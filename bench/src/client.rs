@@ -1,5 +1,5 @@
-//! A light HTTP client: one connection, one request at a time. What generates the load shares the machine with what
-//! is measured, so it must cost little.
+//! A light HTTP client: one connection, one request at a time. The load generator shares the machine with the server,
+//! so it must cost little.
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -44,14 +44,14 @@ impl Client {
         Ok((status, response.into_body().collect().await?.to_bytes()))
     }
 
-    /// Reads what must be there.
+    /// Sends a GET request that must succeed.
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<Bytes> {
         let (status, body) = self.send(Method::GET, path, None).await?;
         ensure!(status == StatusCode::OK, "GET {path}: {status} {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
 
-    /// Sends what must be accepted.
+    /// Sends a POST request that must succeed.
     pub(crate) async fn post(&mut self, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
         let (status, answer) = self.send(Method::POST, path, Some(body)).await?;
         ensure!(status.is_success(), "POST {path}: {status} {}", String::from_utf8_lossy(&answer));
@@ -59,7 +59,7 @@ impl Client {
     }
 }
 
-/// Connections for as many clients.
+/// One connection per client.
 pub(crate) async fn clients(address: &str, token: &str, count: usize) -> anyhow::Result<Vec<Client>> {
     let connected = (0..count).map(|_| Client::connect(address, token));
     futures::future::try_join_all(connected).await.context("cannot connect")

@@ -1,5 +1,5 @@
-//! Filling a journal past the committer: events are made here, hashed as the committer would, and restored in bulk,
-//! which is how `registrar journal import` fills one. The read models are rebuilt afterwards.
+//! Filled journals without the committer: events are created and hashed here as by the committer, and restored in bulk
+//! as by `registrar journal import`. The read models are rebuilt afterwards.
 
 use crate::server::{Database, master_key};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,9 +10,9 @@ use registrar::node::Node;
 use registrar_aggregates::{Actor, ActorType, Metadata};
 use uuid::Uuid;
 
-/// Events added at a time.
+/// Events per bulk insert.
 const PAGE: u64 = 5_000;
-/// Events of one stream.
+/// Events per stream.
 const STREAM: u64 = 4;
 /// Actors and organizations that share the events.
 const ACTORS: u64 = 1_000;
@@ -51,7 +51,7 @@ pub(crate) async fn fill(database: &Database, events: u64) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Long enough ago for every event to have a time of its own. Whole milliseconds.
+/// The time of the first event, in whole milliseconds: long enough ago for every event to have a distinct time.
 fn beginning() -> DateTime<Utc> {
     DateTime::from_timestamp_millis(1_700_000_000_000).unwrap_or_default()
 }

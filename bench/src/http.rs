@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What is measured, against which server.
+/// The load and its target server.
 #[derive(Debug, Clone)]
 pub(crate) struct Load {
-    /// Root of the server, on loopback.
+    /// Root URL of the server, on loopback.
     pub(crate) url: String,
     /// Bearer token of an administrator.
     pub(crate) token: String,
-    /// Requests under way at once.
+    /// Concurrent requests.
     pub(crate) clients: usize,
-    /// Admins registered, renamed and read.
+    /// Number of admins to register, rename and read.
     pub(crate) admins: usize,
 }
 

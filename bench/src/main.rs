@@ -1,5 +1,5 @@
-//! The bench that Registrar's figures come from: what it is measured against, and how. Traffic stays on loopback, runs
-//! are bounded. It rests on the library, so that what it starts as `registrar` is what was built with it.
+//! The bench: the source of Registrar's published figures. Traffic stays on loopback, runs are bounded. The library is
+//! linked in, so the `registrar` process that it starts is from the same build.
 
 mod audit;
 mod client;
@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use workload::Work;
 
-/// Of all contenders that run in this program, as of the server.
+/// One allocator for all contenders in this program, the same as in the server.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -49,10 +49,10 @@ enum Measure {
         /// A private PostgreSQL; without it SQLite in a folder of its own.
         #[arg(long)]
         database_url: Option<String>,
-        /// Commands under way at once.
+        /// Concurrent commands.
         #[arg(long, default_value_t = 64)]
         clients: usize,
-        /// Admins registered.
+        /// Number of admins to register.
         #[arg(long, default_value_t = 20_000)]
         admins: usize,
     },
@@ -61,7 +61,7 @@ enum Measure {
         /// A private PostgreSQL; without it SQLite in a folder of its own.
         #[arg(long)]
         database_url: Option<String>,
-        /// Events that the journal is filled with.
+        /// Events in the filled journal.
         #[arg(long, default_value_t = 100_000)]
         events: u64,
         /// Requests of each kind.
@@ -70,20 +70,20 @@ enum Measure {
     },
     /// Commands and reads over HTTP, keep-alive, against a server that runs on this machine.
     Http {
-        /// Root of the server.
+        /// Root URL of the server.
         #[arg(long, default_value = "http://127.0.0.1:8080")]
         url: String,
         /// Token of an administrator (`registrar token create`).
         #[arg(long)]
         token: String,
-        /// Requests under way at once.
+        /// Concurrent requests.
         #[arg(long, default_value_t = 64)]
         clients: usize,
-        /// Admins registered, renamed and read.
+        /// Number of admins to register, rename and read.
         #[arg(long, default_value_t = 10_000)]
         admins: usize,
     },
-    /// Carries out commands on a database as its input says; started by the bench itself.
+    /// Executes commands on a database as its input says; started by the bench itself.
     #[command(hide = true)]
     Drive {
         #[arg(long)]
@@ -91,7 +91,7 @@ enum Measure {
         #[arg(long)]
         data: PathBuf,
     },
-    /// Serves what Registrar's server is compared with; started by the bench itself.
+    /// Serves a contender over HTTP; started by the bench itself.
     #[command(hide = true)]
     Peer(peers::PeerArgs),
 }
@@ -134,7 +134,7 @@ async fn run() -> anyhow::Result<()> {
     }
 }
 
-/// The command line: what is declared above, `all`, and one sub-command a comparison.
+/// The command line: the sub-commands declared above, `all`, and one per comparison.
 fn command() -> clap::Command {
     let compared = |name, about| Options::augment_args(clap::Command::new(name)).about(about).long_about(None);
     Arguments::command()
@@ -167,7 +167,7 @@ async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Resul
                 progress(format_args!("\n{}", report::table(&found)));
                 lines.extend(found);
             }
-            // The others' figures are worth having all the same.
+            // The figures of the other comparisons are still useful.
             Err(error) => {
                 progress(format_args!("{}: {error:#}", comparison.name));
                 failed.push(comparison.name);
@@ -190,7 +190,7 @@ pub(crate) fn beside() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("no folder")?.to_owned())
 }
 
-/// How a run gets on, with the time of day.
+/// Prints a progress message with the time of day.
 #[expect(clippy::print_stderr, reason = "how a run gets on")]
 pub(crate) fn progress(what: std::fmt::Arguments<'_>) {
     eprintln!("{} {what}", Utc::now().format("%H:%M:%S"));

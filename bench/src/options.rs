@@ -1,4 +1,4 @@
-//! How much is measured.
+//! Sizes of a run.
 
 use clap::Args;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub(crate) struct Options {
     /// Length of a round, in milliseconds
     #[arg(long, global = true, default_value_t = 2_000)]
     pub(crate) round_ms: u64,
-    /// Connections of a contender to PostgreSQL, at most: one a client up to here
+    /// Maximum connections of a contender to PostgreSQL; below it, one per client
     #[arg(long, global = true, default_value_t = 16)]
     pub(crate) connections: u32,
     /// Admins in the large directory
@@ -21,22 +21,22 @@ pub(crate) struct Options {
     /// Admins in the small directory
     #[arg(long, global = true, default_value_t = 10_000)]
     pub(crate) few_admins: u64,
-    /// Users in the organization whose members are looked for
+    /// Users in the organization whose members are searched
     #[arg(long, global = true, default_value_t = 1_000_000)]
     pub(crate) users: u64,
-    /// Users in the organization with groups, by whose places access is decided
+    /// Users in the organization with groups, whose places decide about access
     #[arg(long, global = true, default_value_t = 102_000)]
     pub(crate) placed_users: u64,
-    /// Groups of theirs; a fifth of them are divisions, which one user each leads
+    /// Groups of that organization; a fifth of them are divisions, each led by one user
     #[arg(long, global = true, default_value_t = 10_000)]
     pub(crate) groups: u64,
     /// Events in the huge journal
     #[arg(long, global = true, default_value_t = 10_000_000)]
     pub(crate) events: u64,
-    /// Events in the journal that it is compared with
+    /// Events in the small journal of the same comparison
     #[arg(long, global = true, default_value_t = 100_000)]
     pub(crate) few_events: u64,
-    /// Events committed while NATS is away
+    /// Events committed during an outage of NATS
     #[arg(long, global = true, default_value_t = 100_000)]
     pub(crate) outage_events: u64,
     /// Folder for the data of the servers, on a disk [default: beside the program]
@@ -48,16 +48,16 @@ pub(crate) struct Options {
     /// File for the plot of growth, as SVG
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
-    /// Also compare with Emmett, which has no licence: whoever asks for it has to know that they may use it
+    /// Also compare with Emmett, which has no licence: only for users who know that they may use it
     #[arg(long, global = true)]
     pub(crate) emmett: bool,
-    /// Tiny sizes: only shows that everything works; the figures mean nothing
+    /// Tiny sizes: a functional test only, the figures mean nothing
     #[arg(long, global = true)]
     pub(crate) smoke: bool,
 }
 
 impl Options {
-    /// What was asked for, or the tiny sizes.
+    /// The options as given, or the tiny sizes of a smoke run.
     pub(crate) fn resolve(self) -> Self {
         if !self.smoke {
             return self;

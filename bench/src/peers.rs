@@ -1,5 +1,5 @@
-//! The servers that Registrar's is compared with: axum, the bearer check of ours, and a contender behind it. Each runs
-//! in a process of its own, as Registrar does.
+//! The servers that Registrar's is compared with: axum, the bearer check of Registrar, and a contender behind it. Each
+//! runs in a process of its own, as Registrar does.
 
 use crate::contenders::crud::{Crud, Style};
 use crate::contenders::over_http::{ACCESS, ADMINS};
@@ -32,26 +32,26 @@ use uuid::Uuid;
 
 const ANNOUNCED: &str = "Answers at ";
 
-/// Who answers.
+/// The contender behind the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Peer {
     /// cqrs-es + postgres-es.
     Stock,
     /// Audited CRUD, in a transaction of several statements.
     Crud,
-    /// Nobody: an answer of the size that is given.
+    /// No contender: an answer of constant size.
     Constant,
 }
 
-/// How a peer is started; an argument of the hidden sub-command `peer`.
+/// The arguments of a peer, for the hidden sub-command `peer`.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct PeerArgs {
     #[arg(value_enum)]
     peer: Peer,
-    /// Its own database.
+    /// The peer's own database.
     #[arg(long)]
     database_url: String,
-    /// A database of Registrar that knows who may ask.
+    /// A database of Registrar, for the bearer check.
     #[arg(long)]
     guard_url: String,
     #[arg(long)]
@@ -110,7 +110,7 @@ pub(crate) async fn serve(args: PeerArgs) -> anyhow::Result<()> {
     };
     let mut router = router.route_layer(from_fn_with_state(app.clone(), checked));
     if args.peer == Peer::Constant {
-        // What it is the floor of has the rest of ours around it as well: deadline, request id, headers, metrics.
+        // The floor of Registrar's server needs the same layers around it: deadline, request id, headers, metrics.
         router = router.layer(from_fn_with_state(app, boundary));
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -119,7 +119,7 @@ pub(crate) async fn serve(args: PeerArgs) -> anyhow::Result<()> {
     Ok(axum::serve(listener, router).await?)
 }
 
-/// The bearer check of ours, with the permission that ours asks for.
+/// The bearer check of Registrar, with the same permission.
 async fn checked(State(app): State<AppState>, headers: HeaderMap, request: Request, next: Next) -> Response {
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let permission = match *request.method() {
@@ -134,7 +134,7 @@ async fn checked(State(app): State<AppState>, headers: HeaderMap, request: Reque
     }
 }
 
-/// Why a peer did not do it; its text is for whoever runs the bench.
+/// An error of a peer; its text is for the user of the bench.
 struct Failed(anyhow::Error);
 
 impl<E: Into<anyhow::Error>> From<E> for Failed {
@@ -186,14 +186,14 @@ struct Operation {
     value: String,
 }
 
-/// The new first name, which is all that is ever patched here.
+/// The new first name; the bench patches nothing else.
 fn first_name(operations: Vec<Operation>) -> anyhow::Result<String> {
     let operation = operations.into_iter().next().context("nothing to do")?;
     anyhow::ensure!(operation.op == "replace" && operation.path == "/person/firstName", "not patched here");
     Ok(operation.value)
 }
 
-/// Answers from the view, as the demo of cqrs-es does.
+/// Answers the view, as the demo of cqrs-es does.
 async fn stock_view(stock: &StockPostgres, id: &str) -> anyhow::Result<Json<Value>> {
     let AdminView { version, active, admin } = stock.view(id).await?.context("no view")?;
     let mut answer = serde_json::to_value(admin.context("no admin")?)?;
@@ -222,7 +222,7 @@ async fn stock_patch(
     Ok(stock_view(&stock, &id).await?)
 }
 
-/// The row, with the person as an object of its own.
+/// The row, with the person as a nested object.
 fn crud_admin(mut row: Value) -> Json<Value> {
     let names = ["salutation", "first_name", "last_name", "suffix", "email_address"];
     let person = names.map(|name| (name.to_owned(), row[name].take()));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// A stage of growth.
+/// One stage of growth.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point {
     pub(crate) admins: u64,
@@ -19,8 +19,8 @@ const BOTTOM: f64 = 300.0;
 const COMMANDS: &str = "#2563eb";
 const MEMORY: &str = "#c2410c";
 
-/// Commands per second, on the left, and memory, on the right, against admins on a logarithmic scale. Both scales
-/// begin at zero: a fall must look as deep as it is.
+/// Commands per second on the left axis and memory on the right, over admins on a logarithmic scale. Both scales start
+/// at zero, so that a decline appears in proportion.
 pub(crate) fn growth(points: &[Point], clients: usize) -> String {
     let logarithm = |point: &Point| (point.admins.max(1) as f64).log10();
     let (first, last) = (points.first().map_or(0.0, logarithm), points.last().map_or(1.0, logarithm));

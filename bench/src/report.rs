@@ -1,4 +1,4 @@
-//! What a run found: one line a comparison, as a table for people and as JSON for programs.
+//! The report of a run: one line per comparison, as a table for people and as JSON for programs.
 
 use crate::rounds::{Round, Rounds};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use sqlx::Row;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// What a comparison is held against.
+/// The target of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Goal {
@@ -47,7 +47,7 @@ impl Spread {
     }
 }
 
-/// One contender's side of a line.
+/// One contender's half of a line.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Side {
@@ -59,12 +59,12 @@ pub(crate) struct Side {
 }
 
 impl Side {
-    /// A figure without latencies of its own.
+    /// A side without latencies.
     pub(crate) fn figures(name: &str, rounds: Vec<f64>) -> Self {
         Side { name: name.to_owned(), figure: Spread::of(rounds), latency_ms: None }
     }
 
-    /// A figure of every round, with the latencies of all.
+    /// A side with one figure per round and the latencies of all rounds.
     pub(crate) fn of(rounds: &Rounds, figure: impl Fn(&Round) -> f64) -> anyhow::Result<Self> {
         let all = rounds.latencies()?;
         let latency = |quantile| all.value_at_quantile(quantile) as f64 / 1000.0;
@@ -73,7 +73,7 @@ impl Side {
     }
 }
 
-/// A comparison: ours against another's, or ours alone against a number.
+/// A comparison: Registrar against a contender, or alone against a number.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Line {
@@ -84,7 +84,7 @@ pub(crate) struct Line {
     pub(crate) ours: Side,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<Side>,
-    /// Ours divided by theirs; of the medians, and round by round.
+    /// Registrar's figure divided by the contender's; of the medians, and per round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ratio: Option<Spread>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -123,7 +123,7 @@ impl Line {
     }
 }
 
-/// Everything that a run found.
+/// The whole result of a run.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report {
@@ -131,7 +131,7 @@ pub(crate) struct Report {
     pub(crate) machine: BTreeMap<&'static str, String>,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) lines: Vec<Line>,
-    /// What was left out, and why.
+    /// The contenders left out, with reasons.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -214,7 +214,7 @@ fn wanted(goal: Goal, line: &Line) -> String {
     }
 }
 
-/// A number with as many places as mean something, thousands apart.
+/// A number with its significant digits, and with separated thousands.
 fn number(value: f64) -> String {
     if !value.is_finite() {
         return "-".to_owned();
@@ -227,7 +227,7 @@ fn number(value: f64) -> String {
     groups.join(",")
 }
 
-/// What the run is done on.
+/// The machine of the run.
 pub(crate) fn machine(folder: &std::path::Path) -> BTreeMap<&'static str, String> {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let field = |text: String, name: &str| {
@@ -248,7 +248,7 @@ pub(crate) fn machine(folder: &std::path::Path) -> BTreeMap<&'static str, String
     ])
 }
 
-/// The settings of PostgreSQL that make a difference here.
+/// The PostgreSQL settings that affect the figures.
 pub(crate) async fn postgres_settings(connection: &mut sqlx::PgConnection) -> anyhow::Result<BTreeMap<String, String>> {
     let text = "SELECT name, current_setting(name) FROM pg_settings WHERE name IN ('server_version', 'fsync', \
         'synchronous_commit', 'full_page_writes', 'wal_sync_method', 'shared_buffers', 'max_wal_size', \

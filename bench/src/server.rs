@@ -1,5 +1,5 @@
-//! The private servers of a run: PostgreSQL and NATS, started as the tests start them, and Registrar as a process.
-//! Everything listens on loopback, keeps its data in the folder of the run, and is ended by its process id.
+//! The private servers of a run: PostgreSQL and NATS, started as in the tests, and Registrar as a process. They listen
+//! on loopback, keep their data in the folder of the run, and are ended by process id.
 
 use crate::contenders::Acknowledged;
 use crate::contenders::registrar::check;
@@ -21,25 +21,25 @@ use tempfile::{NamedTempFile, TempDir};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use uuid::Uuid;
 
-/// The program is Registrar itself when it is called by this name.
+/// Program name under which this executable runs as Registrar itself.
 pub(crate) const REGISTRAR: &str = "registrar";
-/// Seals what a run stores, and nothing else.
+/// Master key for the data of a run, and for nothing else.
 const MASTER_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-/// How long a server may take until it answers.
+/// Longest wait for a server to answer.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) fn master_key() -> anyhow::Result<MasterKey> {
     Ok(MasterKey::parse(MASTER_KEY, "bench")?)
 }
 
-/// What a run has at its disposal. Dropped, everything is gone.
+/// The resources of a run; dropping them removes everything.
 pub(crate) struct Servers {
     folder: TempDir,
     postgres: String,
 }
 
 impl Servers {
-    /// Starts PostgreSQL in a new folder in `parent`, which must be on a disk: figures of a memory disk say nothing.
+    /// Starts PostgreSQL in a new folder in `parent`, which must be on a disk: figures of a memory disk mean nothing.
     pub(crate) fn start(parent: &Path) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("registrar-bench-").tempdir_in(parent)?;
         let owner = std::process::id().to_string();
@@ -52,12 +52,12 @@ impl Servers {
         self.folder.path()
     }
 
-    /// A connection to the server itself.
+    /// A connection to the server's default database.
     pub(crate) async fn postgres(&self) -> anyhow::Result<PgConnection> {
         Ok(PgConnection::connect(&self.postgres).await?)
     }
 
-    /// A new database.
+    /// Creates a database.
     pub(crate) async fn database(&self) -> anyhow::Result<Database> {
         let name = format!("bench_{}", Uuid::now_v7().simple());
         self.postgres().await?.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await?;
@@ -67,7 +67,7 @@ impl Servers {
         Ok(Database { url: format!("{base}/{name}"), data })
     }
 
-    /// Deletes a database. Nobody may be using it any more who would mind.
+    /// Drops a database, including its open connections.
     pub(crate) async fn drop(&self, database: Database) -> anyhow::Result<()> {
         let (_, name) = database.url.rsplit_once('/').context("no URL")?;
         self.postgres().await?.execute(AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"))).await?;
@@ -82,7 +82,7 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        // The keeper of the script would remove it too, half a second later.
+        // The watchdog of the script would remove it too, half a second later.
         let _ = script("postgres", &["remove", &text(self.folder.path())]);
     }
 }
@@ -103,7 +103,7 @@ impl Database {
         Ok(PgConnection::connect(&self.url).await?)
     }
 
-    /// Whether Registrar has everything there that it acknowledged.
+    /// Verifies that Registrar has stored everything that it acknowledged.
     pub(crate) async fn check(&self, work: Work, acknowledged: &[Acknowledged]) -> anyhow::Result<()> {
         check(&self.settings(), &Store::open(&self.settings())?, work, acknowledged).await
     }
@@ -124,8 +124,8 @@ impl Database {
         Ok(token)
     }
 
-    /// `registrar` with these arguments on this database, and with nothing else in its environment. Callers are not
-    /// limited, since the one of the bench stands for many.
+    /// `registrar` with these arguments on this database, and an otherwise empty environment. Rate limits of callers
+    /// are off, since one caller of the bench stands for many.
     pub(crate) fn registrar(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg0(REGISTRAR).args(arguments).env_clear().stdin(Stdio::null());
@@ -135,7 +135,7 @@ impl Database {
         Ok(command)
     }
 
-    /// Runs `registrar` until it ends by itself.
+    /// Runs a `registrar` command to its end.
     pub(crate) async fn run_registrar(&self, arguments: &[&str]) -> anyhow::Result<()> {
         let output = tokio::process::Command::from(self.registrar(arguments)?).kill_on_drop(true).output().await?;
         let told = String::from_utf8_lossy(&output.stderr);
@@ -149,17 +149,17 @@ impl Database {
     }
 }
 
-/// A server on a port of its own; killed when it is dropped.
+/// A server on a free port; dropping it kills the process.
 pub(crate) struct Served {
     child: Child,
-    /// Address and port.
+    /// Host and port.
     pub(crate) address: String,
-    /// Its log, on a disk as in production. Refusals have a line each, whatever the level.
+    /// The log, on a disk as in production. Every refusal writes a line, whatever the level.
     _log: NamedTempFile,
 }
 
 impl Served {
-    /// Starts a server and waits until it says where it answers, in a line that begins with `words` and a URL.
+    /// Starts a server and waits for its line with `words` and a URL.
     pub(crate) async fn start(mut command: Command, words: &str) -> anyhow::Result<Self> {
         let log = NamedTempFile::new()?;
         command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).stderr(log.reopen()?);
@@ -178,12 +178,12 @@ impl Served {
             bail!("the server ended before it answered: {}", std::fs::read_to_string(path)?)
         };
         served.address = tokio::time::timeout(PATIENCE, announced).await.context("the server does not answer")??;
-        // Whatever else it prints must not fill the pipe.
+        // Further output must not fill the pipe.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(served)
     }
 
-    /// Memory that is resident, in MiB.
+    /// Resident memory in MiB.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
@@ -211,7 +211,7 @@ impl Nats {
         Ok(Nats { folder, url })
     }
 
-    /// Takes it away, with its data and address kept.
+    /// Stops the server; data and address are kept.
     pub(crate) fn stop(&self) -> anyhow::Result<()> {
         script("nats", &["stop", &text(self.folder.path())]).map(drop)
     }
@@ -220,7 +220,7 @@ impl Nats {
         script("nats", &["start", &text(self.folder.path())]).map(drop)
     }
 
-    /// What it was told, for the report.
+    /// The configuration, for the report.
     pub(crate) fn configuration(&self) -> String {
         let text = std::fs::read_to_string(self.folder.path().join("private-nats/nats.conf")).unwrap_or_default();
         let sync = text.lines().map(str::trim).find(|line| line.starts_with("sync_interval"));
@@ -234,7 +234,7 @@ impl Drop for Nats {
     }
 }
 
-/// Path of a program of the PostgreSQL that is used.
+/// Path of a program of the PostgreSQL in use.
 pub(crate) fn postgres_program(name: &str) -> anyhow::Result<PathBuf> {
     let output =
         Command::new("bash").args(["-c", ". \"$0\" && postgres_bin"]).arg(scripts().join("servers.sh")).output()?;

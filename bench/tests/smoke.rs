@@ -1,4 +1,4 @@
-//! A tiny run of every comparison: that it works, not what it finds.
+//! A tiny run of every comparison: a functional test, without regard to the figures.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The program `registrar`, as its users start it, and what it is asked over HTTP.
+//! The program `registrar`, started as users start it, and requests to it over HTTP.
 
 use anyhow::{Context, bail, ensure};
 use reqwest::Method;
@@ -14,54 +14,54 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// Longer than anything takes on a busy machine.
+/// Longest wait, with a margin for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// Name that the first administrator signs in with.
+/// Sign-in name of the first administrator.
 const ADMINISTRATOR: &str = "admin@registrar.local";
 
-/// A fresh database, which the program is started on.
+/// A fresh database for the program.
 #[derive(Debug)]
 pub struct Installation {
-    /// `postgres://...`, of the one on PostgreSQL.
+    /// `postgres://...`; `None` for SQLite.
     pub database_url: Option<String>,
     folder: TempDir,
 }
 
-/// An event as the program exports it, payload and metadata to the byte as they are stored.
+/// An event as the program exports it, with payload and metadata byte by byte as stored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exported {
-    /// Its place in the order of all events.
+    /// Position in the order of all events.
     pub position: u64,
-    /// Type of its aggregate.
+    /// Type of the aggregate.
     pub aggregate_type: String,
-    /// Its aggregate.
+    /// Identifier of the aggregate.
     pub aggregate_id: String,
-    /// Its number in the stream.
+    /// Version of the stream after this event.
     pub sequence: u64,
-    /// Its name.
+    /// Stable name of the event.
     pub event_type: String,
-    /// Version of its payload's shape.
+    /// Version of the payload's shape.
     pub event_version: String,
-    /// Facts, as they are stored.
+    /// The payload as stored.
     pub payload: Box<RawValue>,
-    /// The circumstances.
+    /// The metadata as stored: actor, request, causation.
     pub metadata: Box<RawValue>,
 }
 
 impl Installation {
-    /// On SQLite, in a folder of its own.
+    /// A SQLite database in a folder of its own.
     ///
     /// # Errors
-    /// No folder.
+    /// The folder cannot be created.
     pub fn sqlite() -> anyhow::Result<Self> {
         Ok(Installation { database_url: None, folder: tempfile::tempdir()? })
     }
 
-    /// On the private PostgreSQL, in a database of its own.
+    /// A database of its own on the private PostgreSQL.
     ///
     /// # Errors
-    /// No server, or no database on it.
+    /// The server is not reachable, or refuses the database.
     pub async fn postgres() -> anyhow::Result<Self> {
         let server = variable("REGISTRAR_TEST_DATABASE_URL")?;
         let (base, _) = server.rsplit_once('/').context("no URL of a database")?;
@@ -77,7 +77,7 @@ impl Installation {
         self.folder.path().join("registrar.sqlite3")
     }
 
-    /// The program with these arguments on this database, and with nothing else in its environment.
+    /// The program with these arguments on this database, and an otherwise empty environment.
     fn registrar(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(variable("REGISTRAR_TEST_BINARY")?);
         command.env_clear().env("REGISTRAR_DATA", self.folder.path()).args(arguments).stdin(Stdio::null());
@@ -87,20 +87,20 @@ impl Installation {
         Ok(command)
     }
 
-    /// Runs a command that ends by itself and answers what it printed.
+    /// Runs a command that ends by itself; answers its output.
     ///
     /// # Errors
-    /// One that fails.
+    /// The command fails.
     pub fn run(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let output = self.registrar(arguments)?.output()?;
         ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Starts a server and waits until it answers; the first administrator calls it.
+    /// Starts a server and waits until it answers; its caller is the first administrator.
     ///
     /// # Errors
-    /// A server that does not start.
+    /// The server does not start.
     pub fn serve(&self) -> anyhow::Result<Server> {
         let mut command = self.registrar(&["serve"])?;
         let mut child = command.env("REGISTRAR_LISTEN", "127.0.0.1:0").stdout(Stdio::piped()).spawn()?;
@@ -121,10 +121,10 @@ impl Installation {
         Ok(server)
     }
 
-    /// Events as the journal itself has them, all of them and in order; the program checks it against its hashes.
+    /// All events of the journal, in order; the export verifies their hashes.
     ///
     /// # Errors
-    /// A journal that is not in order.
+    /// The journal is corrupt.
     pub fn export(&self) -> anyhow::Result<Vec<Exported>> {
         let path = self.folder.path().join(format!("{}.ndjson", Uuid::now_v7()));
         self.run(&["journal", "export", "--output", path.to_str().context("no path")?])?;
@@ -137,7 +137,7 @@ fn variable(name: &str) -> anyhow::Result<String> {
     std::env::var(name).with_context(|| format!("{name} is not set; run the tests with ./scripts/test"))
 }
 
-/// A server. It is killed when it is dropped.
+/// A server; dropping it kills the process.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -147,10 +147,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Sends a request of the first administrator and answers the body of a success.
+    /// Sends a request as the first administrator; answers the body of a success.
     ///
     /// # Errors
-    /// Any other answer.
+    /// The request fails, or has another status.
     pub async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
         let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         let request = body.iter().fold(request, |request, body| request.json(body));
@@ -160,10 +160,10 @@ impl Server {
         Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
-    /// Tells it to stop and waits until it has.
+    /// Stops the server and waits for its end.
     ///
     /// # Errors
-    /// One that does not, or ends badly.
+    /// The server does not stop, or exits with an error.
     pub fn stop(mut self) -> anyhow::Result<()> {
         let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
         ensure!(told.success(), "it cannot be told to stop");

@@ -1,4 +1,4 @@
-//! The stock readers.
+//! Stock readers of a database.
 
 use crate::program::Installation;
 use cqrs_es::Aggregate;
@@ -15,7 +15,7 @@ use sqlite_es::SqliteEventRepository;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{PgPool, SqlitePool};
 
-/// The stock reader of a database.
+/// The repositories of `postgres-es` or `sqlite-es`, without changes.
 pub struct Stock {
     repository: Repository,
 }
@@ -25,14 +25,14 @@ enum Repository {
     Sqlite(SqliteEventRepository, SqlitePool),
 }
 
-/// Answer of a repository, or why there is none.
+/// A result of a repository.
 pub type Answer<T> = Result<T, PersistenceError>;
 
 impl Stock {
-    /// The one of this database.
+    /// Opens the readers of a database.
     ///
     /// # Errors
-    /// A database that is not there.
+    /// The database cannot be opened.
     pub async fn of(installation: &Installation) -> anyhow::Result<Self> {
         let repository = match &installation.database_url {
             Some(url) => {
@@ -48,10 +48,10 @@ impl Stock {
         Ok(Stock { repository })
     }
 
-    /// A stream.
+    /// The events of a stream.
     ///
     /// # Errors
-    /// Errors of the repository.
+    /// The repository fails.
     pub async fn events<A: Aggregate>(&self, id: &str) -> Answer<Vec<SerializedEvent>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_events::<A>(id).await,
@@ -59,10 +59,10 @@ impl Stock {
         }
     }
 
-    /// As [`Stock::events`], of an aggregate type that is only known by its name.
+    /// [`Stock::events`] for an aggregate type given by its name.
     ///
     /// # Errors
-    /// A type that nobody here writes; what the repository cannot read.
+    /// The type is unknown here, or the repository fails.
     pub async fn events_of(&self, aggregate_type: &str, id: &str) -> anyhow::Result<Vec<SerializedEvent>> {
         macro_rules! by_type {
             ($($aggregate:ty),*) => {
@@ -75,10 +75,10 @@ impl Stock {
         Ok(by_type!(AccessToken, Admin, ApiKey, AuditAccess, CheckpointKey, KeyRing, Organization))
     }
 
-    /// Events that follow a number of a stream.
+    /// The events of a stream after a sequence number.
     ///
     /// # Errors
-    /// Errors of the repository.
+    /// The repository fails.
     pub async fn last_events<A: Aggregate>(&self, id: &str, after: usize) -> Answer<Vec<SerializedEvent>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_last_events::<A>(id, after).await,
@@ -89,7 +89,7 @@ impl Stock {
     /// The snapshot of a stream.
     ///
     /// # Errors
-    /// Errors of the repository.
+    /// The repository fails.
     pub async fn snapshot<A: Aggregate>(&self, id: &str) -> Answer<Option<SerializedSnapshot>> {
         match &self.repository {
             Repository::Postgres(repository, _) => repository.get_snapshot::<A>(id).await,
@@ -97,10 +97,10 @@ impl Stock {
         }
     }
 
-    /// The number of rows of a table, past the repository.
+    /// The number of rows of a table, read past the repository.
     ///
     /// # Errors
-    /// A table that is not there.
+    /// The table does not exist.
     pub async fn count(&self, table: &'static str) -> sqlx::Result<i64> {
         let query = format!("SELECT count(*) FROM {table}");
         match &self.repository {

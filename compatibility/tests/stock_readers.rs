@@ -1,4 +1,4 @@
-//! The readers of `postgres-es` and `sqlite-es` read what Registrar writes, on both databases.
+//! The readers of `postgres-es` and `sqlite-es` read Registrar's data, on both databases.
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test that cannot go on may panic; nobody reads its API")]
 
@@ -62,12 +62,12 @@ async fn rename(server: &Server, person: &str, to: &str) {
     server.ask(Method::PATCH, &format!("{ADMINS}/{person}"), Some(patch)).await.unwrap();
 }
 
-/// The one form of a value that is hashed.
+/// The canonical form of a value, as hashed.
 fn canonical(value: &impl Serialize) -> String {
     serde_json_canonicalizer::to_string(value).unwrap()
 }
 
-/// Waits for the snapshot at `sequence`, which is saved beside the command.
+/// Waits for the snapshot at `sequence`, which is saved in the background of a command.
 async fn snapshot(stock: &Stock, id: &str, sequence: usize) -> SerializedSnapshot {
     let begun = Instant::now();
     loop {

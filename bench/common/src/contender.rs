@@ -1,5 +1,5 @@
-//! Contenders. One carries out one command after the other and can tell afterwards whether everything is there; keeping
-//! it busy is done here, alike for all.
+//! Contenders. A contender executes one command after the other and can verify afterwards that everything is stored;
+//! the load generator is here, the same for all.
 
 use crate::rounds::{Effort, Round, Subject, histogram, record};
 use crate::workload::{Command, Work};
@@ -10,35 +10,35 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// One way to carry out commands.
+/// A store or server that executes commands.
 #[async_trait]
 pub trait Contender: Send + Sync + 'static {
     /// Name in the table.
     fn name(&self) -> &'static str;
 
-    /// Carries out a command. When it returns, the change is durable and, where there are any, read models show it.
+    /// Executes a command. On return the change is durable and, if the contender has read models, visible in them.
     async fn execute(&self, command: Command) -> anyhow::Result<()>;
 
-    /// That what was acknowledged is stored, all of it.
+    /// Verifies that every acknowledged command is stored.
     async fn check(&self, acknowledged: &[Acknowledged]) -> anyhow::Result<()>;
 }
 
-/// An aggregate and how many of its commands were acknowledged.
+/// An aggregate and the number of its acknowledged commands.
 #[derive(Debug, Clone, Copy)]
 pub struct Acknowledged {
-    /// The aggregate.
+    /// Identifier of the aggregate.
     pub id: Uuid,
-    /// How many.
+    /// Number of acknowledged commands.
     pub commands: u32,
 }
 
-/// All commands that were acknowledged.
+/// Number of acknowledged commands of all aggregates.
 #[must_use]
 pub fn total(acknowledged: &[Acknowledged]) -> u64 {
     acknowledged.iter().map(|aggregate| u64::from(aggregate.commands)).sum()
 }
 
-/// A contender with the work that it is kept busy with, in this process.
+/// A contender with its load, in this process.
 #[derive(Debug)]
 pub struct Driven<C> {
     contender: Arc<C>,
@@ -47,7 +47,7 @@ pub struct Driven<C> {
 }
 
 impl<C: Contender> Driven<C> {
-    /// Gives a contender its work.
+    /// Combines a contender with its kind of work.
     pub fn new(contender: C, work: Work) -> Self {
         Driven { contender: Arc::new(contender), work, acknowledged: Mutex::default() }
     }
@@ -88,14 +88,13 @@ impl<C: Contender> Subject for Driven<C> {
     }
 }
 
-/// Latencies of one client, and the answers to it.
+/// Latencies of one client, and its acknowledged commands.
 pub type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
 
-/// The round of these clients, which began at `begun`, once all have ended; what they were told is added to
-/// `acknowledged`.
+/// Joins the clients of a round that began at `begun`, and adds their acknowledgements to `acknowledged`.
 ///
 /// # Errors
-/// Errors of a client.
+/// The first error of a client.
 pub async fn gathered(
     begun: Instant,
     clients: impl Iterator<Item = JoinHandle<Measured>>,
@@ -110,7 +109,7 @@ pub async fn gathered(
     Ok(Round::new(begun.elapsed(), latencies))
 }
 
-/// A contender with its work, as a subject among others.
+/// A contender with its load, boxed as a subject.
 #[must_use]
 pub fn driven<C: Contender>(contender: C, work: Work) -> Box<dyn Subject> {
     Box::new(Driven::new(contender, work))

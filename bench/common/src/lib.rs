@@ -1,5 +1,5 @@
-//! Parts of the bench that are shared with contenders that are programs of their own: the work, rounds of it, and how such a program is
-//! told to work. There is no database in it, so that it goes with any release of its driver.
+//! Parts of the bench shared with contenders that are programs of their own: the workload, the rounds, and the protocol
+//! between the bench and such a program. They use no database, so that they build with any release of a driver.
 
 pub mod contender;
 pub mod rounds;

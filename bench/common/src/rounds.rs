@@ -1,4 +1,4 @@
-//! Measuring in rounds: the contenders take turns, so that whatever else the machine does meets all of them.
+//! Rounds: the contenders take turns, so that other load on the machine affects all of them alike.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -6,31 +6,31 @@ use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// How hard and how long a round works.
+/// Concurrency and length of a round.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Effort {
-    /// Commands or requests under way at once.
+    /// Concurrent commands or requests.
     pub clients: usize,
-    /// When no further one is begun, in milliseconds.
+    /// Time after which no further command is started, in milliseconds.
     pub time_ms: u64,
 }
 
 impl Effort {
-    /// The same as a duration.
+    /// [`Self::time_ms`] as a duration.
     #[must_use]
     pub fn time(self) -> Duration {
         Duration::from_millis(self.time_ms)
     }
 }
 
-/// What one round of a contender came to.
+/// The result of one round of a contender.
 #[derive(Debug, Clone)]
 pub struct Round {
-    /// Until the last answer.
+    /// Time until the last answer.
     pub elapsed: Duration,
-    /// Of every command that was acknowledged, in microseconds.
+    /// Latencies of all acknowledged commands, in microseconds.
     pub latencies: Histogram<u64>,
-    /// Commands, where they were counted without being timed one by one.
+    /// Number of commands, if they were counted without being timed one by one.
     pub counted: Option<u64>,
 }
 
@@ -41,22 +41,22 @@ impl Round {
         Round { elapsed, latencies, counted: None }
     }
 
-    /// Commands in a second.
+    /// Throughput in commands per second.
     #[must_use]
     pub fn per_second(&self) -> f64 {
         self.counted.unwrap_or(self.latencies.len()) as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// A latency in milliseconds.
+    /// The latency at a quantile, in milliseconds.
     #[must_use]
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         self.latencies.value_at_quantile(quantile) as f64 / 1000.0
     }
 
-    /// Both at once, in one time.
+    /// Merges two rounds that ran at the same time.
     ///
     /// # Errors
-    /// Latencies beyond what is recorded; there are none.
+    /// No error can happen: both histograms have the same bounds.
     pub fn with(mut self, other: &Round) -> anyhow::Result<Self> {
         self.elapsed = self.elapsed.max(other.elapsed);
         self.latencies.add(&other.latencies)?;
@@ -70,10 +70,10 @@ pub trait Subject: Send + Sync {
     /// Name in the table.
     fn name(&self) -> String;
 
-    /// Works for a round. A command that fails ends the run: what is not done well is not measured.
+    /// Runs one round. A failed command ends the run, since failures must not improve a figure.
     async fn round(&self, effort: Effort) -> anyhow::Result<Round>;
 
-    /// That everything that was acknowledged is stored.
+    /// Verifies that everything acknowledged is stored.
     async fn check(&self) -> anyhow::Result<()> {
         Ok(())
     }
@@ -82,22 +82,22 @@ pub trait Subject: Send + Sync {
 /// The rounds of one contender.
 #[derive(Debug, Clone)]
 pub struct Rounds {
-    /// Its name.
+    /// Name in the table.
     pub name: String,
-    /// All of them, in order.
+    /// All rounds, in order.
     pub rounds: Vec<Round>,
 }
 
 impl Rounds {
-    /// A figure of every round.
+    /// One figure of every round.
     pub fn figures(&self, figure: impl Fn(&Round) -> f64) -> Vec<f64> {
         self.rounds.iter().map(figure).collect()
     }
 
-    /// The latencies of all rounds together.
+    /// The latencies of all rounds, merged.
     ///
     /// # Errors
-    /// As of [`Round::with`].
+    /// Those of [`Round::with`].
     pub fn latencies(&self) -> anyhow::Result<Histogram<u64>> {
         let mut all = Histogram::new(3)?;
         for round in &self.rounds {
@@ -107,10 +107,10 @@ impl Rounds {
     }
 }
 
-/// Measures all `subjects` in turn, `rounds` times after a warm-up, and has each checked in the end.
+/// Measures all `subjects` in turn, `rounds` times after a warm-up, and checks each of them at the end.
 ///
 /// # Errors
-/// Errors of a subject.
+/// The first error of a subject.
 pub async fn interleave(subjects: &[Box<dyn Subject>], effort: Effort, rounds: usize) -> anyhow::Result<Vec<Rounds>> {
     let warm_up = Effort { time_ms: effort.time_ms.div_ceil(2), ..effort };
     for subject in subjects {
@@ -140,7 +140,7 @@ pub fn histogram() -> anyhow::Result<Histogram<u64>> {
 /// Records the time since `begun`.
 ///
 /// # Errors
-/// A time beyond what is recorded.
+/// The time is out of the histogram's bounds.
 pub fn record(latencies: &mut Histogram<u64>, begun: std::time::Instant) -> anyhow::Result<()> {
     Ok(latencies.record(u64::try_from(begun.elapsed().as_micros())?)?)
 }

@@ -1,8 +1,9 @@
-//! The stock way: `cqrs-es` with one of its stores and a `GenericQuery` into the store's view repository, on the same
-//! aggregate, hence with the same validation and the same events.
+//! The stock implementation: `cqrs-es` with one of its stores and a `GenericQuery` into the store's view repository, on
+//! the same aggregate, hence with the same validation and the same events.
 //!
-//! As its book sets it up: the tables of its `db/init.sql`, one view, no snapshots (two events a stream need none).
-//! Left out in its favour: it has no unique values and no audit trail, and the view is not read again for an answer.
+//! The setup follows its book: the tables of its `db/init.sql`, one view, no snapshots (streams of two events need
+//! none). Two simplifications are in its favour: it has no unique values and no audit trail, and the view is not read
+//! again for an answer.
 
 use crate::contender::{Acknowledged, Contender, total};
 use crate::workload::{Command, rename};
@@ -14,15 +15,15 @@ use registrar_aggregates::admin::{Admin, AdminCommand, AdminEvent, Granter, Pers
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// An admin as it is now.
+/// The read model of an admin.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminView {
-    /// Events of its stream.
+    /// Number of events in the stream.
     pub version: u64,
     /// Whether it is active.
     pub active: bool,
-    /// The rest, which events carry whole.
+    /// The remaining data, which events carry as a whole.
     pub admin: Option<Registration>,
 }
 
@@ -41,7 +42,7 @@ impl View<Admin> for AdminView {
             AdminEvent::PersonAmended { person } => self.set_person(person),
             AdminEvent::Activated {} => self.active = true,
             AdminEvent::Deactivated {} => self.active = false,
-            // Nothing else is asked here.
+            // The workload has no other events.
             _ => {}
         }
     }
@@ -55,14 +56,14 @@ impl AdminView {
     }
 }
 
-/// Query of [`Stored::counts`]: events of a store, and those that its views show.
+/// Query of [`Stored::counts`]: events in the store, and events reflected in its views.
 pub const COUNTS: &str =
     "SELECT (SELECT count(*) FROM events), (SELECT CAST(coalesce(sum(version), 0) AS bigint) FROM admin_view)";
 
-/// The store under the framework, asked past it.
+/// Direct access to the store of the framework.
 #[async_trait]
 pub trait Stored: Send + Sync + 'static {
-    /// Answer to [`COUNTS`].
+    /// The result of [`COUNTS`].
     async fn counts(&self) -> anyhow::Result<(i64, i64)>;
 }
 
@@ -74,7 +75,8 @@ pub struct Stock<E: PersistedEventRepository, V, S> {
     stored: S,
 }
 
-/// Its book recommends an error handler strongly: without one a view that was not written goes unnoticed.
+/// The query that maintains the view. Its book strongly recommends an error handler: without one a failed write of a
+/// view goes unnoticed.
 #[must_use]
 #[expect(clippy::panic, reason = "a figure for work that was not done would be worthless")]
 pub fn query<V: ViewRepository<AdminView, Admin>>(views: &Arc<V>) -> GenericQuery<V, AdminView, Admin> {
@@ -84,7 +86,7 @@ pub fn query<V: ViewRepository<AdminView, Admin>>(views: &Arc<V>) -> GenericQuer
 }
 
 impl<E: PersistedEventRepository, V: ViewRepository<AdminView, Admin>, S: Stored> Stock<E, V, S> {
-    /// The framework with [`query`] into `views`, over the store that `stored` asks.
+    /// The framework with [`query`] into `views`; `stored` counts its events.
     pub fn new(
         name: &'static str,
         cqrs: CqrsFramework<Admin, PersistedEventStore<E, Admin>>,
@@ -94,15 +96,15 @@ impl<E: PersistedEventRepository, V: ViewRepository<AdminView, Admin>, S: Stored
         Stock { name, cqrs, views, stored }
     }
 
-    /// Carries out a command.
+    /// Executes a command.
     ///
     /// # Errors
-    /// A refusal, or what the store could not do.
+    /// A refusal, or an error of the store.
     pub async fn command(&self, id: &str, command: AdminCommand) -> anyhow::Result<()> {
         Ok(self.cqrs.execute(id, command).await?)
     }
 
-    /// The view, as a handler answers with it.
+    /// The view, as a handler returns it.
     ///
     /// # Errors
     /// Errors of the store.

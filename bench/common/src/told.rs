@@ -1,22 +1,22 @@
-//! How a program of its own is told to work. It reads an [`Effort`](crate::rounds::Effort) a line and answers a [`Report`] a line; at the end of its
-//! input it checks what it stored and answers an empty line.
+//! The protocol with a contender in a process of its own. The program reads an [`Effort`](crate::rounds::Effort) per
+//! line and answers a [`Report`] per line; at the end of its input it checks its store and answers an empty line.
 
 use crate::rounds::{Round, Subject, histogram};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
-/// A round as it is told.
+/// A [`Round`] as one line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Report {
-    /// Until the last answer, in microseconds.
+    /// Time until the last answer, in microseconds.
     pub elapsed_us: u64,
-    /// Latencies in microseconds and how many there were of each.
+    /// Latencies in microseconds, each with its count.
     pub latencies: Vec<(u64, u64)>,
 }
 
 impl Report {
-    /// Puts a round into words.
+    /// Converts a round into a report.
     ///
     /// # Errors
     /// No error can happen.
@@ -28,10 +28,10 @@ impl Report {
         })
     }
 
-    /// The round again.
+    /// Converts the report back into a round.
     ///
     /// # Errors
-    /// Latencies beyond what is recorded.
+    /// A latency is out of the histogram's bounds.
     pub fn round(self) -> anyhow::Result<Round> {
         let mut latencies = histogram()?;
         for (value, count) in self.latencies {
@@ -41,10 +41,10 @@ impl Report {
     }
 }
 
-/// The side of the program: answers efforts with the rounds of `subject`.
+/// Runs the program's side: answers each effort with a round of `subject`.
 ///
 /// # Errors
-/// Errors of the subject.
+/// The first error of the subject.
 pub async fn answer(subject: &dyn Subject) -> anyhow::Result<()> {
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut output = tokio::io::stdout();

@@ -1,4 +1,4 @@
-//! What is asked of every contender: the same commands with the same values, whoever carries them out.
+//! The workload: the same commands with the same values for every contender.
 
 use anyhow::Context;
 use registrar_aggregates::Decide;
@@ -14,49 +14,49 @@ use uuid::Uuid;
 
 /// First name after the rename.
 pub const RENAMED: &str = "Augusta";
-/// Of the form of the real thing; hashing passwords is not what is measured.
+/// A hash of the real format; password hashing is not measured.
 const PASSWORD_HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNo";
 
-/// A kind of work, done for one fresh aggregate after the other.
+/// A kind of work, repeated on one new aggregate after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// An admin with an account is registered, then renamed: two commands, two events, one document, one claim.
     Directory,
-    /// An admin with an account is registered: one event of the common kind.
+    /// An admin with an account is registered: one event of the most common kind.
     Registrations,
-    /// A note for the record: one event whose only document is its entry in the audit trail, without a claim.
+    /// A read is recorded: one event whose only document is its entry in the audit trail, without a claim.
     Notes,
 }
 
-/// A command, ready to be carried out.
+/// A command, ready to be executed.
 #[derive(Debug, Clone)]
 pub enum Command {
-    /// An admin is registered.
+    /// Registers an admin.
     Register(Box<Registration>),
-    /// An admin is renamed.
+    /// Renames an admin.
     Rename(Uuid),
-    /// Something is noted for the record.
+    /// Records a read of a trail.
     Note(Uuid),
 }
 
-/// An event as stores without a domain get it.
+/// An event in the form for stores without a domain.
 #[derive(Debug, Clone)]
 pub struct Fact {
-    /// Kebab-case name of its aggregate.
+    /// Kebab-case name of the aggregate type.
     pub aggregate_type: &'static str,
-    /// Its aggregate.
+    /// Identifier of the aggregate.
     pub aggregate_id: Uuid,
-    /// Its stable name.
+    /// Stable name of the event.
     pub event_type: String,
-    /// Its content.
+    /// Payload of the event.
     pub payload: Value,
 }
 
 impl Work {
-    /// The commands for the aggregate `id`, in order; each expects what the one before it left.
+    /// The commands for the aggregate `id`, in order; each expects the state after the previous one.
     ///
     /// # Errors
-    /// No error can happen: the values are known to be good.
+    /// No error can happen: the values are valid.
     pub fn commands(self, id: Uuid) -> anyhow::Result<Vec<Command>> {
         Ok(match self {
             Work::Directory => vec![Command::Register(Box::new(registration(id)?)), Command::Rename(id)],
@@ -75,7 +75,7 @@ impl Work {
 }
 
 impl Command {
-    /// The aggregate it is meant for.
+    /// Identifier of the target aggregate.
     pub fn id(&self) -> Uuid {
         match self {
             Command::Register(registration) => registration.id.0,
@@ -83,10 +83,10 @@ impl Command {
         }
     }
 
-    /// What the event stores append for it: the event that the domain decides on, checked as ours is.
+    /// The event that event stores append for this command: decided and validated by the domain.
     ///
     /// # Errors
-    /// A command that is none of a first event.
+    /// The command is not the first one of its stream.
     pub fn fact(self) -> anyhow::Result<Fact> {
         let aggregate_id = self.id();
         let event = match self {
@@ -102,20 +102,20 @@ impl Command {
     }
 }
 
-/// The one event that `command` comes to.
+/// The event that `command` yields.
 ///
 /// # Errors
-/// A command that is refused or changes nothing.
+/// The command is refused or changes nothing.
 pub fn decided(state: &Admin, command: AdminCommand) -> anyhow::Result<AdminEvent> {
     state.decide(command)?.pop().context("the command changes nothing")
 }
 
-/// The rename, as a command of the domain.
+/// The rename as a command of the domain.
 pub fn rename() -> AdminCommand {
     AdminCommand::Amend(vec![AdminChange::PersonText(PersonText::FirstName, Some(RENAMED.into()))], Granter::System)
 }
 
-/// The event of a note.
+/// The event of a note: the record of a read.
 pub fn note() -> DomainEvent {
     AuditAccessEvent::TrailRead { trail: "ecg-admins".into(), filters: BTreeMap::new() }.into()
 }
@@ -123,7 +123,7 @@ pub fn note() -> DomainEvent {
 /// A registration with an account and its e-mail.
 ///
 /// # Errors
-/// No error can happen: the values are known to be good.
+/// No error can happen: the values are valid.
 pub fn registration(id: Uuid) -> anyhow::Result<Registration> {
     let account = Account {
         id: AccountId(Uuid::now_v7()),
@@ -134,7 +134,7 @@ pub fn registration(id: Uuid) -> anyhow::Result<Registration> {
     Ok(Registration { account: Some(account), ..person(id) })
 }
 
-/// A registration without an account: over HTTP one would cost a password hash, which is slow on purpose.
+/// A registration without an account: over HTTP an account would cost a password hash, which is slow on purpose.
 pub fn person(id: Uuid) -> Registration {
     Registration {
         id: AdminId(id),

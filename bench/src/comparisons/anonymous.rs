@@ -1,4 +1,5 @@
-//! Strangers who send the worst that each public operation takes, and what that does to everybody else.
+//! Unauthenticated callers who send the most expensive request of each public operation, and their effect on other
+//! callers.
 
 use super::Bench;
 use super::steady::{READS, beside};
@@ -15,14 +16,14 @@ use registrar::config::CALLER_RATE;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
-/// Strangers at once.
+/// Concurrent strangers.
 const STRANGERS: usize = 64;
-/// As much as a body may hold beside its names.
+/// Close to the maximum size of a request body.
 const LONG: usize = 15 * 1024;
-/// No limit of a network's requests: the strangers come from as many networks.
+/// Disables the rate limit per network, as if every stranger had a network of their own.
 const NO_RATE: (&str, &str) = ("REGISTRAR_STRANGER_RATE", "none");
 
-/// A public operation: its name, its path, and the body that costs most.
+/// A public operation: its name, its path, and its most expensive body.
 struct Worst {
     name: &'static str,
     path: &'static str,
@@ -30,7 +31,7 @@ struct Worst {
 }
 
 const WORST: [Worst; 6] = [
-    // Whoever is not known costs a hash all the same, or the time would tell who is known.
+    // An unknown name costs a hash as well; otherwise the response time would reveal which names exist.
     Worst {
         name: "login",
         path: "/v1/login/",
@@ -57,7 +58,7 @@ fn rubbish() -> String {
     "\u{1f980}x\\".repeat(LONG / 8)
 }
 
-/// Password that takes the longest to judge: many words and dates that overlap, as long as one may be.
+/// The password that takes longest to judge: many overlapping words and dates, at the maximum length.
 fn guessable() -> String {
     "p4ssw0rdqwerty19871231".repeat(12).chars().take(256).collect()
 }
@@ -96,10 +97,10 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     Ok(found)
 }
 
-/// Cost of counting a request of a caller who makes as many as are allowed.
+/// Cost of counting a request of a caller at the rate limit.
 fn counting(bench: &Bench) -> anyhow::Result<Line> {
     let limiter = RateLimiter::new(CALLER_RATE);
-    // Rounded up: with the fraction left out the window would hold one too many.
+    // Rounded up: without the fraction the window would hold one request too many.
     let pause = CALLER_RATE.window / u32::try_from(CALLER_RATE.requests)? + Duration::from_nanos(1);
     let callers: Vec<String> = (0..1_000).map(|number| seeded_id("user", number).to_string()).collect();
     let (mut now, mut rounds) = (Instant::now(), Vec::new());
@@ -128,7 +129,7 @@ fn serve(
     Ok(Served::start(command, "Registrar answers at "))
 }
 
-/// Has all strangers send the worst for so long, and answers how often they were answered.
+/// Sends the most expensive request from all strangers for a time; answers the number of answers.
 async fn flood(served: &Served, worst: &'static Worst, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let body = (worst.body)().map(|body| Bytes::from(body.to_string()));
@@ -147,7 +148,7 @@ async fn send(address: String, path: &str, body: Option<Bytes>, until: Instant) 
     'connected: while Instant::now() < until {
         let mut client = Client::connect(&address, "").await?;
         while Instant::now() < until {
-            // The server may end a connection after a refusal.
+            // The server may close a connection after a refusal.
             let Ok((status, _)) = client.send(method.clone(), path, body.clone()).await else { continue 'connected };
             ensure!(!status.is_server_error() || status == 503, "{path}: {status}");
             answered += 1;

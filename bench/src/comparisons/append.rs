@@ -1,4 +1,4 @@
-//! One event a command, into a new stream that must not exist yet.
+//! One event per command, into a new stream that must not exist yet.
 
 use super::Bench;
 use crate::contenders::disintegrate::Disintegrate;
@@ -54,13 +54,13 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     Ok(found)
 }
 
-/// What a contender is made of, unless it cannot be had here.
+/// The installed packages of a contender; `None`, with a note in the report, if they cannot be installed here.
 async fn installed(bench: &mut Bench, what: &str, folder: &str, packages: &str) -> Option<PathBuf> {
     let installed = npm::install(folder, packages, !bench.options.smoke).await;
     installed.map_err(|reason| bench.left_out.push(format!("{what}: {reason}"))).ok()
 }
 
-/// Every store has its line; the goal is on that of the fastest. The last one, the floor, is no store.
+/// A line for every store; the goal is on that of the fastest. The last contender, the floor, is no store.
 fn lines(what: &str, clients: usize, measured: &[Rounds]) -> anyhow::Result<Vec<Line>> {
     let (ours, others) = measured.split_first().ok_or_else(|| anyhow::anyhow!("nothing was measured"))?;
     let (stores, _) = others.split_at(others.len() - 1);

@@ -1,4 +1,4 @@
-//! What growth costs: the same work in a directory that gets ten times as large, twice.
+//! The cost of growth: the same work in a directory that grows tenfold, twice.
 
 use super::Bench;
 use crate::contenders::over_http::{OverHttp, Requests, Stored};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let clients = if bench.options.smoke { 2 } else { 64 };
     let (few, many) = (bench.options.few_admins, bench.options.admins);
-    // In equal steps on a logarithmic scale.
+    // Equal steps on a logarithmic scale.
     let between = ((few as f64) * (many as f64)).sqrt().round() as u64;
     let database = bench.servers.database().await?;
     let mut stages: Vec<(u64, Rounds, f64)> = Vec::new();

@@ -1,4 +1,4 @@
-//! The whole way over HTTP, with connections that are kept.
+//! Complete requests over HTTP, with keep-alive connections.
 
 use super::{Bench, in_process::lines};
 use crate::client::Client;

@@ -1,4 +1,4 @@
-//! The identity API: decisions about access, memberships, sign-in, lists of users.
+//! The identity API: access decisions, memberships, sign-in, lists of users.
 
 use super::Bench;
 use super::steady::{READS, beside};
@@ -22,18 +22,18 @@ use std::time::Duration;
 
 const USERS: &str = "/v1/users/?filter%5Binclude-participants%5D=true";
 const RESOURCES: &str = "/v1/authz-get-accessible-resources/";
-/// Password of those who sign in.
+/// Password of the users who sign in.
 const PASSWORD: &str = "correct horse battery staple 7";
-/// Users who sign in: as many as there may be guesses at a time, and some.
+/// Users who sign in: somewhat more than the limit of concurrent password checks.
 const SIGN_INS: usize = 16;
-/// Members that are not put into the large group beforehand.
+/// Members that are left out of the large group at first.
 const LEFT_OUT: u64 = 2_000;
-/// How long followers may take to pass what was seeded.
+/// Longest wait for followers to reach the end of the seeded events.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(300);
-/// Individuals that are put into it in one commit.
+/// Individuals that are added in one commit.
 const PLACED_TOGETHER: usize = 500;
 
-/// Divisions among so many groups, each led by the user of its number.
+/// Number of divisions among the groups; division n is led by user n.
 fn divisions(groups: u64) -> u64 {
     (groups / 5).saturating_sub(1)
 }
@@ -43,13 +43,13 @@ fn placed(bench: &Bench) -> Contents {
     Contents { admins: options.few_admins, users: options.placed_users, groups: options.groups }
 }
 
-/// Every user but the leaders has an individual.
+/// Identifier of an individual; every user but the leaders has one.
 fn individual(step: u64, users: u64) -> uuid::Uuid {
     let leaders = users / 50;
     seeded_id("individual", leaders + scattered(step, users - leaders))
 }
 
-/// What a leader of one of the upper divisions, or of any, may do with somebody.
+/// An access check of a leader of one of the upper divisions, or of any division, for one individual.
 fn check(step: u64, users: u64) -> Vec<(String, Value)> {
     let leaders = if step.is_multiple_of(2) { 30 } else { users / 60 };
     let leader = seeded_id("user", scattered(step.wrapping_mul(7), leaders));
@@ -57,7 +57,7 @@ fn check(step: u64, users: u64) -> Vec<(String, Value)> {
     vec![(ACCESS.into(), json!({"user-id": leader, "access-query": [query]}))]
 }
 
-/// Waits until what follows behind the commits has passed everything that was seeded: it takes a core as long.
+/// Waits until the followers have reached the end of the seeded events; until then they take up a core.
 async fn followed(directory: &Database) -> anyhow::Result<()> {
     crate::progress(format_args!("waiting for the followers"));
     let node = Node::open(&directory.settings(), &master_key()?).await?;
@@ -69,7 +69,7 @@ async fn followed(directory: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A page of those whom the first leader sees: about half of all.
+/// A page of the individuals visible to the first leader: about half of all.
 fn resources(step: u64, users: u64) -> Vec<(String, Value)> {
     let (leader, offset) = (seeded_id("user", 0), step % 10 * (users / 20 / 10));
     let body = json!({
@@ -121,7 +121,7 @@ fn bench_group(name: &str) -> GroupId {
     GroupId(seeded_id(name, 0))
 }
 
-/// Puts somebody into a group, and takes them out again.
+/// Adds an individual to a group, and removes it again.
 fn come_and_go(group: &str, step: u64, users: u64) -> Vec<(String, Value)> {
     let group = bench_group(group);
     let left_out = LEFT_OUT.min(users / 10);
@@ -156,7 +156,7 @@ pub(super) async fn memberships(bench: &mut Bench) -> anyhow::Result<Vec<Line>> 
     Ok(found)
 }
 
-/// Makes a group with these users' individuals in it.
+/// Creates a group that contains the individuals of these users.
 async fn fill(directory: &Database, name: &str, users: &[u64]) -> anyhow::Result<()> {
     let node = Node::open(&directory.settings(), &master_key()?).await?;
     let group = GroupRef { organization: OrganizationId(seeded_id("organization", 0)), id: bench_group(name) };
@@ -205,7 +205,7 @@ pub(super) async fn sign_in(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let (mut rates, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     subject.round(effort).await?;
     for _ in 0..bench.options.rounds {
-        // As long without sign-ins as with them.
+        // Equal time without and with sign-ins.
         quiet.push(beside(&served, &token, contents.admins, tokio::time::sleep(effort.time())).await?.0);
         let (others, signed_in) = beside(&served, &token, contents.admins, subject.round(effort)).await?;
         busy.push(others);
@@ -246,7 +246,7 @@ fn by_organization(step: u64, _: u64) -> String {
     format!("{USERS}&organization-id={organization}&page%5Blimit%5D=50&page%5Boffset%5D={}", step % 10 * 50)
 }
 
-/// One of 256 is called so.
+/// A search for a name that one of 256 users has.
 fn by_text(_: u64, _: u64) -> String {
     format!("{USERS}&text=ada%20abbott&page%5Blimit%5D=50")
 }
@@ -258,7 +258,7 @@ fn by_name_and_time(step: u64, _: u64) -> String {
 
 pub(super) async fn users(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let users = bench.options.users;
-    // A million users take as much room as everything that was filled so far.
+    // A million users need as much disk as all earlier directories together.
     bench.directories.let_go(&bench.servers).await?;
     let directory = bench.directories.with(&bench.servers, Contents { users, ..Contents::default() }).await?;
     let token = directory.token().await?;

@@ -1,4 +1,4 @@
-//! Commands in process, each answered with its read model written.
+//! Commands in process, each answered after its read model is written.
 
 use super::{Bench, goal_at};
 use crate::contenders::crud::{Crud, Style};
@@ -14,7 +14,7 @@ use tokio::process::Command;
 
 const WORK: Work = Work::Directory;
 
-/// A line of commands per second for each of those that ours is compared with; ours comes first.
+/// A line in commands per second for each contender compared with Registrar, which comes first.
 pub(super) fn lines(
     work: &str,
     clients: usize,
@@ -77,7 +77,7 @@ pub(super) async fn sqlite(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
 pub(super) async fn nodes(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let clients = if bench.options.smoke { 4 } else { 64 };
     let (shared, alone) = (bench.servers.database().await?, bench.servers.database().await?);
-    // Made before, so that the two do not meet in the migrations.
+    // Migrated beforehand, so that the two processes do not race for the migrations.
     shared.run_registrar(&["migrate"]).await?;
     let subjects = [
         Box::new(Spawned::start("Registrar, two processes", vec![drive(&shared)?, drive(&shared)?])?) as _,
@@ -91,7 +91,7 @@ pub(super) async fn nodes(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     lines("commands in two processes on one PostgreSQL", clients, &measured, &[Some(Goal::AtLeast(0.8))])
 }
 
-/// This program, carrying out commands on a database as it is told to.
+/// A process of this program that executes commands on a database; see `told`.
 fn drive(database: &crate::server::Database) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["drive", "--database-url", &database.url]).arg("--data").arg(database.settings().data);

@@ -1,4 +1,4 @@
-//! Whether an append takes longer the more there is before it.
+//! The cost of an append as the journal grows.
 
 use super::Bench;
 use crate::contenders::driven;

@@ -1,4 +1,4 @@
-//! What is compared. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
+//! Comparisons. A comparison is a function from a bench to lines of the report, and one entry in [`ALL`].
 
 mod anonymous;
 mod append;
@@ -21,11 +21,10 @@ use crate::server::Servers;
 use futures::future::LocalBoxFuture;
 use std::collections::BTreeMap;
 
-/// One comparison.
 pub(crate) struct Comparison {
-    /// Its sub-command.
+    /// Name of the sub-command.
     pub(crate) name: &'static str,
-    /// What it compares.
+    /// Help text of the sub-command.
     pub(crate) about: &'static str,
     pub(crate) run: for<'b> fn(&'b mut Bench) -> LocalBoxFuture<'b, anyhow::Result<Vec<Line>>>,
 }
@@ -60,15 +59,15 @@ comparisons! {
     "journal-size" "Appending to a huge journal: to a small one" => journal_size::run;
 }
 
-/// What a comparison works with.
+/// The servers, directories and settings of a run.
 pub(crate) struct Bench {
     pub(crate) options: Options,
     pub(crate) servers: Servers,
-    /// Filled directories, made once and used by several comparisons.
+    /// Filled directories, created once and used by several comparisons.
     pub(crate) directories: Directories,
-    /// What was set, beyond what the servers tell.
+    /// Settings to report in addition to those of the servers.
     pub(crate) settings: BTreeMap<String, String>,
-    /// What could not be had here.
+    /// Contenders left out, since they cannot be installed here.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -78,7 +77,7 @@ impl Bench {
         interleave(subjects, effort, self.options.rounds).await
     }
 
-    /// Connections of a contender's pool: one a client, up to a limit.
+    /// Connections of a contender's pool: one per client, up to a limit.
     pub(crate) fn connections(&self, clients: usize) -> u32 {
         u32::try_from(clients).unwrap_or(u32::MAX).min(self.options.connections)
     }
@@ -89,7 +88,7 @@ impl Bench {
     }
 }
 
-/// The bound for a number of clients, if there is one.
+/// The goal for a number of clients, if there is one.
 fn goal_at(goals: &[(usize, f64)], clients: usize) -> Option<Goal> {
     goals.iter().find(|(at, _)| *at == clients).map(|(_, bound)| Goal::AtLeast(*bound))
 }

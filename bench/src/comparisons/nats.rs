@@ -1,4 +1,4 @@
-//! On the way to NATS: how long an event takes, and how fast a backlog goes.
+//! Publishing to NATS: latency of an event, and throughput of a backlog.
 
 use super::Bench;
 use crate::contenders::Acknowledged;
@@ -21,9 +21,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Events a second that latencies are measured at.
+/// Events per second while latencies are measured.
 const RATE: u64 = 5_000;
-/// Commands under way while a backlog is made, publications while the floor is measured.
+/// Concurrent commands while a backlog is created, and concurrent publications while the floor is measured.
 const CONCURRENCY: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -67,7 +67,7 @@ impl Drop for Publishing {
     }
 }
 
-/// Registers an admin and answers the position of the event, and what was acknowledged.
+/// Registers an admin; answers the position of the event, and the acknowledged command.
 async fn register(node: &Node) -> anyhow::Result<(u64, Acknowledged)> {
     let id = Uuid::now_v7();
     let command = Work::Registrations.commands(id)?.pop().context("no command")?;
@@ -85,7 +85,7 @@ pub(super) async fn latency(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let publishing = Publishing::start(&database, &nats).await?;
     let arrivals = subscribe(&nats).await?;
     let (mut rounds, mut acknowledged) = (Vec::new(), Vec::new());
-    // The first one is the warm-up.
+    // The first round is the warm-up.
     for _ in 0..=bench.options.rounds {
         let (round, all) = paced(&publishing.node, rate, bench.options.round_ms, &arrivals).await?;
         rounds.push(round);
@@ -109,7 +109,7 @@ pub(super) async fn latency(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
 
 type Arrivals = Arc<Mutex<HashMap<u64, Instant>>>;
 
-/// Notes when each position arrives.
+/// Records the arrival time of each position.
 async fn subscribe(nats: &Nats) -> anyhow::Result<Arrivals> {
     let client = async_nats::connect(&nats.url).await?;
     let stream = jetstream::new(client.clone()).get_stream(STREAM).await?;
@@ -129,7 +129,7 @@ async fn subscribe(nats: &Nats) -> anyhow::Result<Arrivals> {
     Ok(arrivals)
 }
 
-/// Registers admins at a steady rate and waits until all have arrived.
+/// Registers admins at a steady rate and waits for the arrival of all events.
 async fn paced(
     node: &Arc<Node>,
     rate: u64,
@@ -179,7 +179,7 @@ pub(super) async fn catch_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let database = bench.servers.database().await?;
     let publishing = Publishing::start(&database, &nats).await?;
     let (mut ours, mut floor, mut reconnecting) = (Vec::new(), Vec::new(), Vec::new());
-    // The first one is the warm-up.
+    // The first round is the warm-up.
     for _ in 0..=bench.options.rounds {
         let before = publishing.status.report().position;
         nats.stop()?;
@@ -194,7 +194,7 @@ pub(super) async fn catch_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             (from, begun) = (publishing.status.report().position, Instant::now());
         }
         publishing.reached(head).await?;
-        // What came with the first step that was seen is not counted, unless it was everything.
+        // Events up to the first observed progress are not counted, unless it was the whole backlog.
         let (from, since) = if from < head { (from, begun) } else { (before, returned) };
         ours.push((head - from) as f64 / since.elapsed().as_secs_f64());
         reconnecting.push(begun.duration_since(returned).as_secs_f64());

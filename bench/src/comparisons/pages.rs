@@ -1,4 +1,4 @@
-//! Pages of lists and searches, in a large directory and in a small one.
+//! Pages of lists and searches, in a large and in a small directory.
 
 use super::Bench;
 use crate::contenders::over_http::{ADMINS, MakePath, OverHttp, Requests, Stored};
@@ -7,14 +7,14 @@ use crate::report::{Goal, Line, Side};
 use crate::rounds::Subject;
 use std::sync::Arc;
 
-/// Enough for latencies to be those of queries, few enough for them not to be those of queues.
+/// Enough clients to measure queries, few enough not to measure queues.
 const CLIENTS: usize = 4;
 const TAKE: u64 = 20;
 
 const KINDS: [(&str, MakePath); 3] =
     [("list page", list), ("search for one e-mail", search_email), ("search for a common name", search_name)];
 
-/// One of the first ten pages.
+/// The path of one of the first ten pages.
 fn list(step: u64, _: u64) -> String {
     format!("{ADMINS}?skip={}&take={TAKE}", step % 10 * TAKE)
 }
@@ -23,7 +23,7 @@ fn search_email(step: u64, admins: u64) -> String {
     format!("{ADMINS}?searchTerm=admin{}%40example.com&take={TAKE}", scattered(step, admins))
 }
 
-/// One of 256 is called so.
+/// A search for a name that one of 256 admins has.
 fn search_name(_: u64, _: u64) -> String {
     format!("{ADMINS}?searchTerm=ada%20abbott&take={TAKE}")
 }

@@ -1,4 +1,4 @@
-//! Rebuilding all read models beside a server that goes on answering.
+//! A rebuild of all read models beside a server that goes on answering.
 
 use super::Bench;
 use super::steady::{READS, reads};
@@ -7,7 +7,7 @@ use crate::rounds::Rounds;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// A rebuild is long; so many say enough, and none is begun after so long.
+/// Most rounds, since a rebuild takes long; no further round starts after the time limit.
 const ROUNDS_MAX: usize = 3;
 const TIME_MAX: Duration = Duration::from_secs(180);
 

@@ -1,4 +1,4 @@
-//! What a server costs before anybody asks: time to start, memory.
+//! The cost of an idle server: start-up time and memory.
 
 use super::Bench;
 use crate::client::Client;
@@ -10,16 +10,16 @@ use hyper::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a server may take to be ready.
+/// Longest wait for a server to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// After it a server that is left alone has settled.
+/// Time after which an idle server has settled.
 const SETTLED: Duration = Duration::from_secs(2);
 
 pub(super) async fn start_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let admins = bench.options.admins;
     let directory = bench.directories.of(&bench.servers, admins).await?;
     let mut seconds = Vec::new();
-    // The first one is the warm-up.
+    // The first round is the warm-up.
     for _ in 0..=bench.options.rounds {
         let begun = Instant::now();
         let served = directory.serve().await?;

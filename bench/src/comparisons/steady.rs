@@ -1,4 +1,4 @@
-//! A light and steady load beside something else, for what that does to it.
+//! A light, steady load beside another load, which measures the effect of the latter.
 
 use crate::client::Client;
 use crate::contenders::over_http::ADMINS;
@@ -10,10 +10,10 @@ use tokio::runtime::Builder;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-/// Reads per second, a load that leaves room for something else.
+/// Reads per second; they leave room for the other load.
 pub(super) const READS: u64 = 200;
 
-/// Reads at a steady rate until it is over. A late answer delays the next request, and that counts as its latency.
+/// Reads at a steady rate until cancelled. A late answer delays the next request, and that delay counts as its latency.
 pub(super) async fn reads(
     address: String,
     token: String,
@@ -35,8 +35,8 @@ pub(super) async fn reads(
     Ok(Round::new(started.elapsed(), latencies))
 }
 
-/// Latencies of a steady load beside something else. The reader has a thread of its own, or it would wait for the clients of
-/// the other load.
+/// Latencies of a steady load beside another load. The reader has a thread of its own; otherwise it would wait for the
+/// clients of the other load.
 pub(super) async fn beside<T>(
     served: &Served,
     token: &str,

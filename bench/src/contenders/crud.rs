@@ -1,5 +1,5 @@
-//! Audited CRUD: one row an admin, changed in place, and a row of an audit table with the old and the new values,
-//! in one transaction; once statement by statement as most people write it, once as a single statement.
+//! Audited CRUD: one row per admin, updated in place, and a row of an audit table with the old and the new values, in
+//! one transaction; once statement by statement, as in common code, and once as a single statement.
 
 use super::{Acknowledged, Contender, pool, total};
 use crate::workload::{Command, RENAMED, decided};
@@ -49,7 +49,7 @@ const ACTOR: &str = "system";
 pub(crate) enum Style {
     /// A transaction of several statements.
     Transaction,
-    /// One statement that does it all.
+    /// A single statement.
     Statement,
 }
 
@@ -65,7 +65,7 @@ impl Crud {
     pub(crate) async fn open(url: &str, connections: u32, style: Style) -> anyhow::Result<Self> {
         let pool = pool(url, connections).await?;
         sqlx::raw_sql(TABLES).execute(&pool).await?;
-        // Put together of the constants above; shared, so that a use of one copies nothing.
+        // The text consists of the constants above; shared, so that its use copies nothing.
         let safe = |text: String| AssertSqlSafe(Arc::<str>::from(text)).into_sql_str();
         let insert = safe(format!("{INSERT} RETURNING to_jsonb(admins) - 'password_hash'"));
         let insert_audited = safe(format!(
@@ -77,9 +77,9 @@ impl Crud {
         Ok(Crud { pool, style, insert, insert_audited, lock })
     }
 
-    /// Answers the row, as a handler would.
+    /// Registers an admin; answers the row, as a handler would.
     pub(crate) async fn register(&self, registration: Box<Registration>) -> anyhow::Result<Value> {
-        // The same checks and the same normal form as ours.
+        // The same validation and normal form as in Registrar.
         let AdminEvent::Registered(registration) =
             decided(&Admin::Absent, AdminCommand::Register(registration, Granter::System))?
         else {
@@ -117,7 +117,7 @@ impl Crud {
         Ok(new)
     }
 
-    /// As [`Crud::register`].
+    /// Renames an admin; answers the row, as a handler would.
     pub(crate) async fn rename(&self, id: Uuid, to: &str) -> anyhow::Result<Value> {
         check_name(to).ok().context("no name")?;
         let request_id = Uuid::now_v7();

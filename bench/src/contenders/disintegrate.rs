@@ -1,5 +1,5 @@
-//! `disintegrate-postgres`: events under domain identifiers, appended against the query that the decision rested on,
-//! in serializable transactions. What loses for that is tried again, as its `DecisionMaker` leaves to the caller.
+//! `disintegrate-postgres`: events with domain identifiers, appended against the query of the decision, in serializable
+//! transactions. A serialization failure is retried, which its `DecisionMaker` leaves to the caller.
 
 use super::{Acknowledged, Contender, former_pool, total};
 use crate::workload::{Command, Fact};
@@ -14,7 +14,7 @@ use sqlx_0_8::PgPool;
 use sqlx_0_8::postgres::{PgConnectOptions, PgPoolOptions};
 use std::str::FromStr;
 
-/// More often than any command lost in trials.
+/// More retries than any command needed in trials.
 const TRIES_MAX: usize = 100;
 const IN_DECIMAL: &str = "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('event_store_begin_epoch'::regproc), \
     '0xFFFFFFFF', '4294967295'); END $$";
@@ -41,8 +41,8 @@ pub(crate) struct Disintegrate {
 impl Disintegrate {
     pub(crate) async fn open(url: &str, connections: u32) -> anyhow::Result<Self> {
         let pool = former_pool(url, connections).await?;
-        // Releases of PostgreSQL before 16 do not read the hexadecimal number in one of its functions: there it is made
-        // unread, and then once more with the same number in decimal.
+        // Before release 16, PostgreSQL does not parse the hexadecimal number in one of its functions: the function is
+        // created unchecked, and then replaced with the same number in decimal.
         let options = PgConnectOptions::from_str(url)?.options([("check_function_bodies", "off")]);
         let unread = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
         PgEventStore::<Stored, _>::try_new(unread.clone(), Json::<Stored>::default()).await?;
@@ -85,7 +85,7 @@ impl Contender for Disintegrate {
     }
 }
 
-/// Whether a transaction could not be serialized; PostgreSQL says so in any of its statements.
+/// Whether a transaction failed to serialize; PostgreSQL reports that in any of its statements.
 fn lost(error: &Error) -> bool {
     match error {
         Error::Concurrency => true,

@@ -1,5 +1,5 @@
-//! Emmett's PostgreSQL event store, driven by a small program of its own, since it is a library for Node.js. It has no
-//! licence (its README says why), so it is only installed and run for those who ask for it.
+//! Emmett's PostgreSQL event store, driven by a small program, since it is a library for Node.js. It has no licence
+//! (see its README), so it is installed and run only on request.
 
 use super::spawned::Spawned;
 use crate::rounds::Subject;
@@ -17,7 +17,7 @@ pub(crate) fn start(url: &str, connections: u32, work: Work, node_modules: &Path
     let folder = node_modules.parent().context("no folder")?;
     let program = folder.join("emmett.mjs");
     std::fs::write(&program, PROGRAM)?;
-    // One event to make all others from, each with its own identifiers.
+    // One event as the template of all others; each gets its own identifiers.
     let command = work.commands(Uuid::now_v7())?.into_iter().next().context("no command")?;
     let Fact { aggregate_type, event_type, payload, .. } = command.fact()?;
     let mut node = Command::new("node");

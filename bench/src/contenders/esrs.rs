@@ -1,4 +1,4 @@
-//! `esrs`: a table an aggregate type, events persisted with their sequence number, without handlers and buses.
+//! `esrs`: a table per aggregate type, events persisted with their sequence number, without handlers and buses.
 
 use super::{Acknowledged, Contender, former_pool, total};
 use crate::workload::{Command, Fact};
@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx_0_8::PgPool;
 use std::convert::Infallible;
 
-/// The store wants a type to name the table after.
+/// A type for the store to name its table after.
 pub(crate) struct Facts;
 
 impl Aggregate for Facts {

@@ -1,5 +1,5 @@
-//! message-db: its functions in the database, installed from its npm package in the order of its own script, called
-//! as its clients call them. A write holds a lock of its category, so that writers of one category take turns.
+//! message-db: its functions in the database, installed from its npm package in the order of its own script, and called
+//! as its clients call them. A write locks its category, so writers of one category take turns.
 
 use super::{Acknowledged, Contender, pool_with, total};
 use crate::workload::{Command, Fact};
@@ -11,10 +11,10 @@ use std::path::Path;
 use std::str::FromStr;
 use uuid::Uuid;
 
-/// Also installed by `scripts/test`.
+/// The npm packages, which `scripts/test` installs too.
 pub(crate) const PACKAGES: &str = include_str!("../../npm.txt");
 
-/// What `install.sh` runs, in its order, but for the views and privileges that writing does not use.
+/// The files that `install.sh` runs, in its order, except for the views and privileges that writes do not use.
 const FILES: &[&str] = &[
     "schema/message-store.sql",
     "extensions/pgcrypto.sql",
@@ -36,7 +36,7 @@ const FILES: &[&str] = &[
     "indexes/messages-stream.sql",
     "indexes/messages-category.sql",
 ];
-/// No version, as message-db counts.
+/// The expected version of a new stream, as message-db counts.
 const NONE_YET: i64 = -1;
 
 pub(crate) struct MessageDb {
@@ -65,7 +65,7 @@ impl Contender for MessageDb {
 
     async fn execute(&self, command: Command) -> anyhow::Result<()> {
         let Fact { aggregate_type, aggregate_id, event_type, payload } = command.fact()?;
-        // What stands before the first hyphen is the category.
+        // The category ends at the first hyphen.
         let category = aggregate_type.replace('-', "_");
         sqlx::query("SELECT write_message($1, $2, $3, $4, NULL, $5)")
             .bind(Uuid::now_v7().to_string())

@@ -1,4 +1,4 @@
-//! Those who are compared, each as the contender that [`Driven`] keeps busy or as a subject of its own.
+//! The contenders, each loaded by [`Driven`] or as a subject of its own.
 
 pub(crate) mod crud;
 pub(crate) mod disintegrate;
@@ -17,19 +17,19 @@ pub(crate) use registrar_bench_common::contender::{Acknowledged, Contender, Driv
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::str::FromStr;
 
-/// A pool with all its connections made, so that no round pays for them. They are not asked before every use whether
-/// they live, which would cost each command another round trip.
+/// A pool with all its connections open, so that no round pays for them. They are not pinged before every use, which
+/// would cost each command another round trip.
 pub(crate) async fn pool(url: &str, connections: u32) -> anyhow::Result<PgPool> {
     pool_with(PgConnectOptions::from_str(url)?, connections).await
 }
 
-/// As [`pool`], with options of the session.
+/// A [`pool`] with session options.
 pub(crate) async fn pool_with(options: PgConnectOptions, connections: u32) -> anyhow::Result<PgPool> {
     let pools = PgPoolOptions::new().max_connections(connections).min_connections(connections);
     Ok(pools.test_before_acquire(false).connect_with(options).await?)
 }
 
-/// As [`pool`], for contenders that rest on the release before.
+/// A [`pool`] for contenders on sqlx 0.8.
 pub(crate) async fn former_pool(url: &str, connections: u32) -> anyhow::Result<sqlx_0_8::PgPool> {
     let pools = sqlx_0_8::postgres::PgPoolOptions::new().max_connections(connections).min_connections(connections);
     Ok(pools.test_before_acquire(false).connect(url).await?)

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use tokio::process::Command;
 
-/// Made once everything is there, with the list that it was made from.
+/// The file that marks a complete installation; it contains the list of packages.
 const MARK: &str = "installed.txt";
 
-/// Installs packages, a line each, in the folder `name`, or says why that cannot be done here; a run goes on without
-/// them. Without `download` only what was installed before is used.
+/// Installs packages, one per line, in the folder `name`; the error says why that failed, and the run goes on without
+/// them. Without `download` only an earlier installation is used.
 pub(crate) async fn install(name: &str, packages: &str, download: bool) -> Result<PathBuf, String> {
     let installed = async {
         let place = crate::beside()?.parent().context("no target folder")?.join(name);

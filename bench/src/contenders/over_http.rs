@@ -1,4 +1,4 @@
-//! Contenders behind HTTP: the same requests to all of them, over connections that are kept.
+//! Contenders behind HTTP: the same requests to all of them, over keep-alive connections.
 
 use super::{Acknowledged, gathered, total};
 use crate::client::{Client, clients};
@@ -21,33 +21,33 @@ use uuid::Uuid;
 pub(crate) const ADMINS: &str = "/api/ecg-admins";
 pub(crate) const ACCESS: &str = "/v1/authz-resource-access/";
 
-/// What the clients ask for.
+/// The requests of the clients.
 #[derive(Debug, Clone)]
 pub(crate) enum Requests {
-    /// Admins are registered and then renamed.
+    /// Registers admins and renames each.
     Commands,
-    /// Seeded admins below this number are renamed, to one name and to another.
+    /// Renames seeded admins below this number, to a new name every time.
     Renames(u64),
-    /// Seeded admins below this number are read by id.
+    /// Reads seeded admins below this number by id.
     Reads(u64),
-    /// Paths are read, one after the other.
+    /// Reads paths, one after the other.
     Pages(MakePath, u64),
-    /// Requests are sent, those that belong together one after the other.
+    /// Sends requests, the ones of a group one after the other.
     Sent(MakeRequests, u64),
 }
 
-/// Makes a path from a number that rises and from the number of admins.
+/// Makes a path from an increasing number and the number of admins.
 pub(crate) type MakePath = fn(u64, u64) -> String;
 
-/// Makes requests that belong together from a number that rises and from the size of the directory.
+/// Makes a group of requests from an increasing number and the size of the directory.
 pub(crate) type MakeRequests = fn(u64, u64) -> Vec<(String, serde_json::Value)>;
 
-/// How to find out that everything is there.
+/// The check that everything acknowledged is stored.
 pub(crate) enum Stored {
     Registrar(Database),
-    /// A query for the number of commands that are stored.
+    /// A query for the number of stored commands.
     Count(Database, &'static str),
-    /// Nothing was written.
+    /// No check, since nothing was written.
     Nothing,
 }
 
@@ -77,14 +77,14 @@ impl OverHttp {
     }
 }
 
-/// What is needed of an admin in an answer.
+/// The required part of an admin in an answer.
 #[derive(Deserialize)]
 struct Answer {
     id: Uuid,
     person: AnsweredPerson,
 }
 
-/// The documented path goes by the person; contenders without persons go by the admin.
+/// The documented path has the id of the person; contenders without persons use that of the admin.
 #[derive(Deserialize)]
 struct AnsweredPerson {
     id: Option<Uuid>,
@@ -123,7 +123,7 @@ impl Subject for OverHttp {
                         Requests::Commands => acknowledged.push(commands(&mut client, &mut latencies).await?),
                         Requests::Renames(admins) => {
                             let number = scattered(step, *admins);
-                            // Another name every time, or nothing would change.
+                            // A new name every time; an unchanged one would store nothing.
                             rename(&mut client, person_id(number), &format!("Augusta {step} {run}")).await?;
                             record(&mut latencies, begun)?;
                             acknowledged.push(Acknowledged { id: admin_id(number), commands: 1 });

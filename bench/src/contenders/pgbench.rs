@@ -23,7 +23,7 @@ impl PgBench {
         sqlx::raw_sql(table).execute(&mut connection).await?;
         let command = work.commands(Uuid::now_v7())?.into_iter().next().context("no command")?;
         let Fact { payload, .. } = command.fact()?;
-        // Doubled quotes are SQL's, and a colon before a letter would be a variable of pgbench's.
+        // SQL needs doubled quotes, and pgbench reads a colon before a letter as a variable.
         let payload = payload.to_string().replace('\'', "''");
         let script = folder.join("pgbench.sql");
         std::fs::write(&script, format!("INSERT INTO floor (payload) VALUES ('{payload}');\n"))?;
@@ -39,7 +39,7 @@ impl Subject for PgBench {
 
     async fn round(&self, effort: Effort) -> anyhow::Result<Round> {
         let seconds = effort.time_ms.div_ceil(1000).max(1);
-        // A transaction log tells every latency; it is removed with the folder.
+        // The transaction log has every latency; it is removed with the folder.
         let folder = tempfile::tempdir()?;
         let output = Command::new(postgres_program("pgbench")?)
             .current_dir(&folder)

@@ -1,4 +1,4 @@
-//! Registrar in this process: the executor and what is under it, without HTTP.
+//! Registrar in this process: the executor and the layers below it, without HTTP.
 
 use super::{Acknowledged, Contender};
 use crate::server::master_key;
@@ -59,8 +59,8 @@ impl Contender for Registrar {
     }
 }
 
-/// That positions are dense, that every event has its entry in the audit trail, and that every acknowledged command is
-/// in the journal and in the read model.
+/// Verifies that positions are dense, that every event has its entry in the audit trail, and that every acknowledged
+/// command is in the journal and in the read model.
 pub(crate) async fn check(
     settings: &StoreSettings,
     store: &Store,
@@ -72,7 +72,7 @@ pub(crate) async fn check(
     let commands: Vec<i64> = acknowledged.iter().map(|aggregate| i64::from(aggregate.commands)).collect();
     let dense = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM events";
     let table = format!("admins_g{}", head.generation);
-    // Of names of tables and numbers, all ours.
+    // The text consists of our own table names and numbers.
     let safe = |text: String| AssertSqlSafe(text).into_sql_str();
     let audited = safe(format!("SELECT count(*) FROM audit_entries_g{}", head.generation));
     let (count, first, last, entries, missing, stale): (i64, i64, i64, i64, i64, i64);

@@ -1,4 +1,4 @@
-//! Contenders that keep themselves busy in a process of their own; they are told to as [`registrar_bench_common::told`] says.
+//! Contenders that generate their load in processes of their own, by the protocol of [`registrar_bench_common::told`].
 
 use crate::rounds::{Effort, Round, Subject};
 use anyhow::{Context, ensure};

@@ -1,5 +1,5 @@
-//! The stock way, see [`registrar_bench_common::stock`]: with `postgres-es` in this program, with `sqlite-es` in one of its
-//! own, since the SQLite that it links may not be in one program with ours.
+//! The stock implementation, see [`registrar_bench_common::stock`]: with `postgres-es` in this program, with
+//! `sqlite-es` in one of its own, since its SQLite cannot be linked into one program with ours.
 
 use super::former_pool;
 use super::spawned::Spawned;
@@ -42,7 +42,7 @@ pub(crate) async fn postgres(url: &str, connections: u32) -> anyhow::Result<Stoc
     Ok(Stock::new("cqrs-es + postgres-es", cqrs, views, Tables(pool)))
 }
 
-/// Starts the program of `bench/stock-sqlite`, which Cargo builds like this one, beside it.
+/// Starts the program of `bench/stock-sqlite`; Cargo builds it beside this one.
 pub(crate) async fn sqlite(file: &Path, connections: u32) -> anyhow::Result<Box<dyn Subject>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stock-sqlite");
     let target = crate::beside()?.parent().context("no target folder")?.to_owned();
@@ -57,7 +57,7 @@ pub(crate) async fn sqlite(file: &Path, connections: u32) -> anyhow::Result<Box<
     };
     let built = cargo("build").status().await.context("cargo does not start")?;
     anyhow::ensure!(built.success(), "cargo does not build {}", folder.display());
-    // It becomes the program.
+    // `cargo run` replaces itself with the program.
     let mut program = cargo("run");
     program.arg("--").arg(file).arg(connections.to_string());
     Ok(Box::new(Spawned::start("cqrs-es + sqlite-es", vec![program])?))

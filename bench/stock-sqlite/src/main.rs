@@ -1,5 +1,5 @@
-//! The stock way, see [`registrar_bench_common::stock`], with `sqlite-es`: a contender of the bench, which starts it and
-//! tells it how to work.
+//! The stock implementation, see [`registrar_bench_common::stock`], with `sqlite-es`: a contender that the bench starts
+//! and controls.
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The same for all contenders.
+/// The same allocator for all contenders.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -27,7 +27,7 @@ CREATE TABLE events (
 CREATE TABLE admin_view (
     view_id text NOT NULL, version integer CHECK (version >= 0) NOT NULL, payload text NOT NULL,
     PRIMARY KEY (view_id)) STRICT;";
-/// `sqlite-es` leaves waiting for the one writer to SQLite.
+/// Wait for SQLite's single writer, which `sqlite-es` leaves to the driver.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 type StockSqlite = Stock<SqliteEventRepository, SqliteViewRepository<AdminView, Admin>, Tables>;
@@ -42,14 +42,14 @@ impl Stored for Tables {
 }
 
 async fn open(file: &Path, connections: u32) -> anyhow::Result<StockSqlite> {
-    // As its `default_sqlite_pool`, but as durable as ours, and waiting where that would fail.
+    // Its `default_sqlite_pool`, with the durability of Registrar, and with waits where it would fail.
     let options = SqliteConnectOptions::new()
         .filename(file)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(BUSY_TIMEOUT);
-    // One writes at a time whatever the pool; a few connections let reads go beside it.
+    // SQLite has one writer whatever the pool; a few connections allow concurrent reads.
     let pools = SqlitePoolOptions::new().max_connections(connections.min(4)).acquire_timeout(Duration::from_secs(120));
     let pool = pools.connect_with(options).await?;
     sqlx::raw_sql(SQLITE).execute(&pool).await?;
@@ -58,7 +58,7 @@ async fn open(file: &Path, connections: u32) -> anyhow::Result<StockSqlite> {
     Ok(Stock::new("cqrs-es + sqlite-es", cqrs, views, Tables(pool)))
 }
 
-/// Arguments: the file of the database, and the connections that the bench allows.
+/// Arguments: the database file, and the number of connections.
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args_os().skip(1);
