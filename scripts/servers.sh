@@ -1,14 +1,14 @@
 # shellcheck shell=bash
 # Private PostgreSQL and NATS servers for tests: a library for ./test, ./postgres and ./nats.
 #
-# Every server lives in a folder that its caller names, never runs as root, listens on a free
-# loopback port, and is ended by the process id in its own data folder, so that nothing here can
-# reach a server of the machine. Linux only. Any failure ends the calling script.
+# Every server has its data in a folder given by the caller, never runs as root, listens on a free loopback port, and is
+# ended by the process id in its own data folder, so that no other server of the machine is affected. Linux only. Any
+# failure ends the calling script.
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 
-# The folder of the newest PostgreSQL on this machine, or failure. Debian keeps it out of PATH.
+# Prints the folder of the newest PostgreSQL on this machine, or fails. Debian keeps it out of PATH.
 postgres_bin() {
   local initdb=${REGISTRAR_TEST_POSTGRES_BIN+$REGISTRAR_TEST_POSTGRES_BIN/initdb}
   [ -n "$initdb" ] || initdb=$(printf '%s\n' /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)
@@ -16,17 +16,16 @@ postgres_bin() {
   dirname "$initdb"
 }
 
-# The path of nats-server, or failure. Debian keeps it in a folder that only root has in PATH.
+# Prints the path of nats-server, or fails. Debian installs it in a folder that only root has in PATH.
 nats_bin() {
   local bin=${REGISTRAR_TEST_NATS_SERVER-}
   [ -n "$bin" ] || bin=$(PATH=$PATH:/usr/sbin command -v nats-server) || return 1
   printf '%s\n' "$bin"
 }
 
-# postgres_start DIR [OWNER [SETTINGS]]: starts the server of DIR, making it the first time, and
-# prints its URL, which stays the same for the life of DIR. What it has to say goes to
-# DIR/postgres.log. When the process OWNER that made it ends, however it ends, the server is removed.
-# SETTINGS are further lines of postgresql.conf.
+# postgres_start DIR [OWNER [SETTINGS]]: starts the server of DIR, creating it the first time, and prints its URL, which
+# stays the same for the life of DIR. Its log is DIR/postgres.log. When the process OWNER of the first start ends, for
+# any reason, the server is removed. SETTINGS are further lines of postgresql.conf.
 postgres_start() {
   local dir home bin port tries=10
   bin=$(postgres_bin) || die 'No PostgreSQL found. Debian: apt-get install postgresql'
@@ -38,8 +37,8 @@ postgres_start() {
 
   until server_pid postgres "$home" >/dev/null; do
     [ $((tries--)) -gt 0 ] || die "PostgreSQL does not start: $dir/postgres.log"
-    # The mark of a killed server stops the next one while the dead process is not reaped, which in
-    # a container may be for ever. What protects the data is the lock on its shared memory.
+    # The pid file of a killed server blocks the next start until the dead process is reaped, which may be never in a
+    # container. The data is protected by the lock on its shared memory instead.
     rm -f "$home/data/postmaster.pid"
     port=$(server_port "$home")
     if as_server "$bin/pg_ctl" start --wait --silent --pgdata="$home/data" --options="-p $port" \
@@ -53,19 +52,19 @@ postgres_start() {
   cat "$home/url"
 }
 
-# postgres_stop DIR [MODE]: ends the server and keeps its data. MODE is `fast`, which is orderly, or
-# `immediate`, which is a crash.
+# postgres_stop DIR [MODE]: stops the server and keeps its data. MODE is `fast`, an orderly stop, or `immediate`, a
+# crash.
 postgres_stop() {
   local home pid bin
   home=$(realpath -m "$1/private-postgres")
   pid=$(server_pid postgres "$home") || return 0
   bin=$(postgres_bin)
-  # A test may have frozen it, and a frozen server does not hear that it shall end.
+  # A test may have frozen the server, and a frozen process ignores the signal to stop.
   kill -CONT "$pid"
   as_server "$bin/pg_ctl" stop --wait --silent --pgdata="$home/data" --mode="${2-fast}"
 }
 
-# nats_start DIR [OWNER]: as postgres_start, for a NATS server with JetStream.
+# nats_start DIR [OWNER]: starts a NATS server with JetStream; see postgres_start.
 nats_start() {
   local dir home bin port pid tries=10
   bin=$(nats_bin) || die 'No nats-server found. Debian: apt-get install nats-server'
@@ -82,7 +81,7 @@ nats_start() {
     become_server setsid env -C "$home/data" "$bin" --config "$home/nats.conf" \
       </dev/null >>"$dir/nats.log" 2>&1 &
     pid=$!
-    # It writes this file when it listens, and ends when it cannot.
+    # The server writes this file once it listens, and exits if it cannot listen.
     while kill -0 "$pid" 2>/dev/null && ! ls "$home"/data/*.ports >/dev/null 2>&1; do sleep 0.05; done
     if kill -0 "$pid" 2>/dev/null; then
       echo "$pid" >"$home/data/nats.pid"
@@ -95,7 +94,7 @@ nats_start() {
   cat "$home/url"
 }
 
-# nats_stop DIR [MODE]: as postgres_stop.
+# nats_stop DIR [MODE]: see postgres_stop.
 nats_stop() {
   local home pid signal=TERM
   home=$(realpath -m "$1/private-nats")
@@ -110,16 +109,16 @@ nats_stop() {
   kill -KILL "$pid"
 }
 
-# server_remove KIND DIR: ends the server and deletes its data. The log stays.
+# server_remove KIND DIR: stops the server and deletes its data. The log stays.
 server_remove() {
   local home=$2/private-$1
   [ -d "$home" ] || return 0
-  # A PostgreSQL server that did not listen ends itself within a minute when its data is gone.
+  # A PostgreSQL server that never listened ends itself within a minute after its data is deleted.
   "$1_stop" "$2" immediate || say "The server of $2 did not stop: $2/$1.log"
   rm -rf "$(realpath "$home")" "$home"
 }
 
-# server_command KIND ...: what ./postgres and ./nats offer.
+# server_command KIND ...: the command line of ./postgres and ./nats.
 server_command() {
   local kind=$1
   shift
@@ -143,7 +142,7 @@ server_command() {
 
 as_server() { (become_server "$@"); }
 
-# Becomes a command that runs as the user that may run servers, in a folder it can certainly enter.
+# Replaces this process with a command run by the user for servers, in a folder accessible to that user.
 become_server() {
   cd /
   [ "$(id -u)" -eq 0 ] || exec "$@"
@@ -152,13 +151,13 @@ become_server() {
   exec setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups "$@"
 }
 
-# PostgreSQL refuses to run as root, and nothing else needs to: root hands over to this user.
+# PostgreSQL refuses to run as root, and nothing else needs root: root switches to this user.
 server_user() {
   id -u postgres >/dev/null 2>&1 && echo postgres || echo nobody
 }
 
-# Prints the process id of the server of HOME if it lives. Its id alone would not tell: the id may
-# belong to somebody else by now, or to a killed server that nobody has reaped yet.
+# Prints the process id of the server of HOME if it runs. The pid alone is not enough: it may belong to another process
+# by now, or to a killed server that is not reaped yet.
 server_pid() {
   local file=$2/data/nats.pid pid
   [ "$1" = nats ] || file=$2/data/postmaster.pid
@@ -166,9 +165,9 @@ server_pid() {
   [ "/proc/$pid/cwd" -ef "$2/data" ] && echo "$pid"
 }
 
-# The port of the server of HOME, or a free one as long as nobody knows its address: somebody else
-# may take that before it does. It lies below the range from which the kernel hands out ports to
-# outgoing connections, so that it is still free when a stopped server comes back to it.
+# Prints the port of the server of HOME, or a free one before its first start; another process may take that one first.
+# It is below the kernel's range of ports for outgoing connections, so that it is still free when a stopped server
+# starts again.
 server_port() {
   local port
   if ! port=$(cat "$1/port" 2>/dev/null); then
@@ -178,8 +177,8 @@ server_port() {
   echo "$port"
 }
 
-# Makes DIR/private-KIND, owned by the user that runs servers. If that user cannot get there (a
-# checkout in somebody's closed home), the folder is made in /tmp and linked.
+# Creates DIR/private-KIND, owned by the user for servers. If that user has no access to DIR (a checkout in a private
+# home), the folder is created in /tmp and linked.
 make_home() {
   local home=$2/private-$1 place
   mkdir -p "$2"
@@ -196,9 +195,9 @@ make_home() {
   [ -z "$3" ] || keep "$@"
 }
 
-# Removes the server of DIR when the process OWNER is gone: a trap does not run on SIGKILL. The
-# keeper has a session of its own, or the signal that ends its owner's group would end it as well,
-# and no pipe of its owner's, whose reader would wait for it.
+# Starts a watchdog that removes the server of DIR when the process OWNER is gone: a trap does not run on SIGKILL. The
+# watchdog has a session of its own, since a signal to the owner's process group would end it too, and none of the
+# owner's pipes, since their readers would wait for it.
 keep() {
   setsid "$(dirname "${BASH_SOURCE[0]}")/$1" keep "$2" "$3" </dev/null >/dev/null 2>&1 &
 }
@@ -214,16 +213,16 @@ make_cluster() {
 
   local options=(--username=postgres --pwfile="$home/verifier" --auth=scram-sha-256
     --encoding=UTF8 --locale=C.UTF-8)
-  # People's databases sort by language, not by byte: so does this one, or a forgotten COLLATE
-  # would only be noticed by them. Older releases cannot do it without locales of the machine.
+  # Production databases often sort by language, not by byte. This one does too, so that tests notice a missing COLLATE.
+  # Older releases cannot do so without locales of the machine.
   if [ "$("$bin/postgres" --version | grep -oE '[0-9]+' | head -n 1)" -ge 15 ]; then
     options+=(--locale-provider=icu --icu-locale=en)
   fi
-  # A cluster that a crash of the machine leaves half made is made again.
+  # A half-created cluster, left by a crash of the machine, is created again.
   as_server "$bin/initdb" --no-sync --pgdata="$home/data" "${options[@]}" || return 1
 
-  # fsync stays on unless SETTINGS say otherwise: what the crash tests prove would mean nothing without
-  # it. No Unix socket, since its path may be at most 107 bytes long.
+  # fsync stays on unless SETTINGS say otherwise: without it the crash tests would prove nothing. No Unix socket, since
+  # its path is limited to 107 bytes.
   cat >>"$home/data/postgresql.conf" <<-END
 	listen_addresses = '127.0.0.1'
 	unix_socket_directories = ''
@@ -235,9 +234,8 @@ make_cluster() {
 
 random_hex() { od -An -N16 -tx1 /dev/urandom | tr -d ' '; }
 
-# scram_verifier PASSWORD: prints what PostgreSQL keeps of a password that has no quotes (RFC 5803),
-# after one round. The usual 4,096 are for passwords that can be guessed, and cost a client without
-# optimisation 25 ms at every connection.
+# scram_verifier PASSWORD: prints PostgreSQL's verifier of a password without quotes (RFC 5803), with one iteration. The
+# usual 4,096 protect guessable passwords, and cost an unoptimised client 25 ms per connection.
 scram_verifier() {
   local password salt salted client stored server
   password=$(printf %s "$1" | od -An -v -tx1 | tr -d ' \n')
@@ -250,7 +248,7 @@ scram_verifier() {
     "$(bytes "$salt" | base64)" "$(bytes "$stored" | base64)" "$(bytes "$server" | base64)"
 }
 
-# hmac_sha256 KEY MESSAGE, all in hexadecimal; the key has at most 64 bytes.
+# hmac_sha256 KEY MESSAGE, both in hexadecimal; the key has at most 64 bytes.
 hmac_sha256() {
   local inner='' outer='' n
   for ((n = 0; n < 128; n += 2)); do
@@ -268,7 +266,7 @@ bytes() { printf "$(sed 's/../\\x&/g' <<<"$1")"; }
 nats_config() {
   local version sync='sync_interval: always'
   version=$("$1" --version | grep -o 'v[0-9][0-9.]*')
-  # Releases before 2.10 do not know it and do not start with it.
+  # Releases before 2.10 reject this setting.
   [ "$(printf '%s\n' "$version" v2.10 | sort -V | head -n 1)" = v2.10 ] || sync=''
   cat <<-END
 	listen: "127.0.0.1:$3"

@@ -1,7 +1,7 @@
-"""What the test of the identity contract changes in the requests that schemathesis derives from it.
+"""Changes to the requests that schemathesis derives from the identity contract.
 
-Identifiers that are made up name nothing, and a 400 or 404 hides everything else: three of four requests that keep the
-schemas are about something that is there.
+Generated identifiers do not exist, and a 400 or 404 hides everything else: three of four valid requests get the
+identifiers of existing resources.
 """
 
 import itertools
@@ -11,11 +11,11 @@ import urllib.request
 
 import schemathesis
 
-# Names of operations, and identifiers by what they are of; both from the test.
+# Names of operations, and identifiers of existing resources by kind; both from the test.
 OFFERED = set(os.environ["REGISTRAR_TEST_OFFERED"].split())
 KNOWN = json.loads(os.environ["REGISTRAR_TEST_KNOWN"])
 
-# Of what the identifier in the path of a resource is.
+# Kind of the identifier in the path, by resource.
 PATHS = {
     "authz-user-status": "user",
     "features": "feature",
@@ -29,7 +29,7 @@ PATHS = {
     "users": "user",
 }
 
-# Of what a member or parameter of such a name is.
+# Kind of the identifier, by name of the member or parameter.
 NAMES = {
     "feature-name": "feature",
     "filter[group-id]": "group",
@@ -51,7 +51,7 @@ NAMES = {
     "user-ids": "user",
 }
 
-# Whom commands are about that are not about just anybody.
+# Users of commands that would disturb others or need a certain user.
 PEOPLE = {
     "change-email": "caller",
     "confirm-phone": "phoned",
@@ -61,7 +61,7 @@ PEOPLE = {
     "switch-organization": "caller",
 }
 
-# Commands that say nothing but themselves.
+# Commands with an empty body.
 EMPTY = {"create-totp-configuration", "delete-user-service-document-agreements", "disable-user", "enable-user"}
 
 numbers = itertools.count(1)
@@ -69,7 +69,7 @@ numbers = itertools.count(1)
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """Leaves out what is not offered yet."""
+    """Removes operations that are not offered yet."""
     for path, item in list(raw_schema["paths"].items()):
         for method, operation in list(item.items()):
             if isinstance(operation, dict) and operation.get("operationId") not in OFFERED:
@@ -112,7 +112,7 @@ def know(members):
 
 
 def improve(operation, body, number):
-    """Values that the schemas describe only by their kind."""
+    """Replaces values whose schemas only give a type."""
     data = body.get("data")
     attributes = data.get("attributes") if isinstance(data, dict) else None
     attributes = attributes if isinstance(attributes, dict) else {}

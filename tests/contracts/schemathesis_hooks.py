@@ -1,4 +1,4 @@
-"""What the test changes in the requests that schemathesis derives from the examples of the contract."""
+"""Changes to the requests that schemathesis derives from the examples of the contract."""
 
 import gc
 import itertools
@@ -10,15 +10,15 @@ import uuid
 import schemathesis
 
 if "REGISTRAR_TEST_OFFERED" in os.environ:
-    import identity_hooks  # noqa: F401, whose hooks are known by being read
+    import identity_hooks  # noqa: F401, whose import registers its hooks
 
-# Most of what a run makes is kept for its report; looking for garbage as often as usual is a seventh of the time.
+# A run keeps most of its objects for its report; garbage collection at the default rate takes a seventh of the time.
 gc.set_threshold(200_000, 20, 100)
 
 numbers = itertools.count(1)
 
 ORGANIZATIONS = "/ec-site-svc/rest/v1.0/organizations"
-# The organization that the examples are about; the test has made it.
+# The organization of the contract's examples; the test has created it.
 EXAMPLE = "C36A3197FDEE433FB5547EE83DE99E4B"
 
 ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
@@ -26,7 +26,7 @@ ID = "^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})$"
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
-    """What the site contract calls uuid are 32 hexadecimal digits, as it says under identifiers."""
+    """Describes the format uuid of the site contract: 32 hexadecimal digits, as its chapter on identifiers says."""
     if any(path.startswith(ORGANIZATIONS) for path in raw_schema["paths"]):
         identifiers(raw_schema["components"]["schemas"])
 
@@ -43,11 +43,11 @@ def identifiers(value):
 @schemathesis.hook
 def before_call(context, case, kwargs):
     body = case.body
-    # The address of the example would be taken from the second account on, and a 409 hides everything else.
+    # From the second account on the e-mail of the example would be taken, and the 409 would hide everything else.
     account = body.get("account") if isinstance(body, dict) else None
     if isinstance(account, dict) and account.get("email") == "string@gmail.com":
         account["email"] = f"string{next(numbers)}@gmail.com"
-    # The path of the example is a placeholder, as the contract notes: no ECG Admin has it.
+    # The path of the example is a placeholder, as the contract notes: no ECG Admin has such a member.
     for step in body if isinstance(body, list) else []:
         if isinstance(step, dict) and step.get("path") == "/path":
             step["path"] = "/person/firstName"
@@ -57,7 +57,7 @@ def before_call(context, case, kwargs):
         settle(case, body)
 
 
-# Identifiers that exist, for most requests with one that is well formed: a 404 hides everything else.
+# Existing identifiers, used in most requests with a well-formed one: a 404 would hide everything else.
 KNOWN = {name: os.environ[variable] for name, variable in [
     ("organizationId", "REGISTRAR_TEST_ORGANIZATION"),
     ("activityId", "REGISTRAR_TEST_ACTIVITY"),
@@ -69,7 +69,7 @@ def know(parameters):
         "organizationId": is_uuid(parameters.get("organizationId")),
         "activityId": len(str(parameters.get("activityId", ""))) >= 20,
     }
-    # A key that was just made is looked for in its own organization.
+    # A new key is read in its own organization.
     if "keyId" in parameters or next(numbers) % 4:
         for name, value in KNOWN.items():
             if name in parameters and well_formed[name]:
@@ -88,9 +88,9 @@ def is_positive(case):
 
 
 def settle(case, body):
-    """Lets every other request that keeps the schemas be about something that is there.
+    """Gives every other valid request the identifiers of existing resources.
 
-    Identifiers and display texts that are made up name nothing, and a 400 or 404 hides everything else.
+    Generated identifiers and display texts do not exist, and a 400 or 404 hides everything else.
     """
     if next(numbers) % 2:
         return
@@ -107,7 +107,7 @@ def settle(case, body):
 
 
 def without_names(value):
-    """Takes away whatever names a code or a record."""
+    """Removes members that name a code or a record."""
     if isinstance(value, list):
         for item in value:
             without_names(item)

@@ -1,4 +1,4 @@
-// Appends one event to a new stream, over and over, by as many clients as each line of input says.
+// Appends one event to a new stream repeatedly, with as many clients as each line of input says.
 import { getPostgreSQLEventStore } from '@event-driven-io/emmett-postgresql';
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';

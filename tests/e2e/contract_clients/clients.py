@@ -1,7 +1,7 @@
-"""Clients that stock generators make of every served document, and one scenario a document through the Python client.
+"""Generates clients of every served document with stock generators, and runs one scenario each in Python.
 
-Arguments: address of the server, folder to work in, a bearer token, an API key as `id:secret`, the key's organization, and
-the folder of the npm packages or nothing.
+Arguments: URL of the server, working folder, a bearer token, an API key as `id:secret`, the key's organization, and the
+folder of the npm packages or an empty string.
 """
 
 import base64

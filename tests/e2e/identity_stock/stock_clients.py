@@ -1,7 +1,7 @@
-"""Signs in as any client would that knows the APIs and nothing of Registrar.
+"""Signs in as a client that knows only the published APIs.
 
-PyJWT holds the tokens against the published keys, pyotp makes the codes from the provisioning URI, and nats-py reads
-the stream: what happened is there in order, and neither a secret nor a personal value is.
+PyJWT verifies the tokens with the published keys, pyotp computes the codes from the provisioning URI, and nats-py reads
+the stream: it has the events in order, and neither secrets nor personal values.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import pyotp
 
 URL, NATS, USER, EMAIL, PASSWORD, NAME = sys.argv[1:]
 NEW_PASSWORD = "a second horse, this time without staples"
-# Whatever must be in no message; codes are not among it, since six digits can stand anywhere.
+# Texts that no message may contain. Codes are missing, since six digits can occur anywhere.
 WITHHELD = {EMAIL, NAME, PASSWORD, NEW_PASSWORD, "$argon2", "127.0.0.1"}
 
 http = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -25,7 +25,7 @@ keys = jwt.PyJWKClient(f"{URL}/.well-known/jwks.json")
 
 
 def send(method, path, body=None, token=None):
-    """Answers the status and the body."""
+    """Sends a request; answers the status and the body."""
     headers = {"content-type": "application/json"}
     if token:
         headers["authorization"] = f"Bearer {token}"
@@ -40,7 +40,7 @@ def send(method, path, body=None, token=None):
 
 
 def done(method, path, body=None, token=None):
-    """Answers the body of what must go well."""
+    """Sends a request that must succeed; answers the body."""
     status, answer = send(method, path, body, token)
     assert 200 <= status < 300, (method, path, status, answer)
     return answer
@@ -55,7 +55,7 @@ def sign_in(password=PASSWORD, **more):
     session = done("POST", "/v1/login/", {"username": EMAIL, "password": password, **more})
     for name in ("access-token", "id-token", "refresh-token"):
         token = session[name]
-        # The whole of it, and what makes it one: the signature of a JWT, the secret part of another.
+        # The whole token, and its secret part: the signature of a JWT, or the secret of a refresh token.
         WITHHELD.update({token, token.rpartition(".")[2]})
     return session
 
@@ -72,7 +72,7 @@ def tokens_are_verified(session):
     assert access["exp"] - access["iat"] == 3600, access
     identity = claims(session["id-token"], "registrar-clients")
     assert identity["sub"] == USER, identity
-    # One is not taken for the other, and nothing else for either.
+    # Neither token is accepted in place of the other, nor is a forged one.
     head, payload, signature = session["access-token"].split(".")
     forged = f"{head}.{payload}.{signature[::-1]}"
     for token, audience in [(session["id-token"], "registrar"), (forged, "registrar")]:
@@ -84,7 +84,7 @@ def tokens_are_verified(session):
 
 
 def second_factor(token):
-    """Puts a device in force; answers it."""
+    """Creates and enables a second factor; answers its device."""
     made = done("POST", "/v1/mfa-totp/", {}, token)["data"]
     secret = made["attributes"]["secret"]
     device = pyotp.parse_uri(secret["provisioning-uri"])
@@ -92,7 +92,7 @@ def second_factor(token):
     assert device.secret == secret["shared-secret-key"]
     WITHHELD.update({device.secret, device.byte_secret().hex()})
     path = f"/v1/mfa-totp/{made['id']}/enable/"
-    # A step can end between here and there, so there is a second try.
+    # The time step can end between here and the server, so there is a second try.
     for _ in range(2):
         now = time.time()
         codes = [device.at(now - 30), device.at(now)]
@@ -105,14 +105,14 @@ def second_factor(token):
 
 
 def act():
-    """Signs in, and out again, in every way there is; answers the two sessions."""
+    """Signs in and out in every way; answers the ids of the two sessions."""
     first = sign_in()
     tokens_are_verified(first)
     device = second_factor(first["access-token"])
 
     credentials = {"username": EMAIL, "password": PASSWORD}
     refused(401, "totp-required", "POST", "/v1/login/", credentials)
-    # The codes that put it in force are used up; a clock that is a step ahead is no obstacle.
+    # The codes that enabled the device are used up; the server accepts a clock that is one step ahead.
     code = device.at(time.time() + 30)
     second = sign_in(**{"totp-code": code})
     tokens_are_verified(second)
@@ -123,7 +123,7 @@ def act():
     assert claims(renewed["access-token"], "registrar")["sid"] == second["session-id"]
     change = {"old-password": PASSWORD, "new-password": NEW_PASSWORD}
     done("POST", f"/v1/users/{USER}/change-password/", change, second["access-token"])
-    # Whoever changes it goes on, the others do not.
+    # The session that changes the password goes on, others end.
     refused(401, "unauthenticated", "GET", "/v1/organizations/", None, first["access-token"])
     done("POST", "/v1/logout/", {}, second["access-token"])
     refused(401, "unauthenticated", "GET", "/v1/organizations/", None, second["access-token"])
@@ -131,7 +131,7 @@ def act():
 
 
 async def told(last):
-    """Every event up to the one for which `last` holds, in the order of the stream."""
+    """The events up to the first one that matches `last`, in stream order."""
     client = await nats.connect(NATS)
     subscription = await client.jetstream().subscribe("registrar.events.>", ordered_consumer=True)
     events = []
@@ -155,7 +155,7 @@ async def main():
     last = ("registrar.session.ended", f"session/{second}")
     events = await told(lambda event: (event["type"], event["subject"]) == last)
 
-    # They are there, only not to be read.
+    # Personal values are present, but redacted.
     created = next(event for event in events if event["type"] == "registrar.user.created")
     assert created["subject"] == f"user/{USER}" and "[redacted]" in json.dumps(created["data"]), created
 

@@ -1,4 +1,4 @@
-// Reads an AsyncAPI document with the parser of AsyncAPI itself. Prints its errors, or how many channels and messages it has.
+// Parses an AsyncAPI document with the parser of AsyncAPI. Prints its errors, or the number of channels and messages.
 
 const { readFileSync } = require('node:fs');
 const { Parser } = require('@asyncapi/parser');

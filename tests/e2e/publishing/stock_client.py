@@ -1,6 +1,6 @@
-"""Reads the stream as anybody would who knows nothing of Registrar but its AsyncAPI document.
+"""Reads the stream as a client that knows only the AsyncAPI document.
 
-Holds every message against its description and prints position, message id and subject.
+Validates every message against its description, and prints position, message id and subject.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ def check(event):
     name = event["type"].removeprefix("registrar.")
     schema = {"$ref": f"#/components/messages/{name}/payload", "components": COMPONENTS}
     jsonschema_rs.validate(schema, event)
-    # More may be there at any time, but today nothing should be that the document does not know.
+    # The format allows further members, but today the document must describe all of them.
     described = COMPONENTS["messages"][name]["payload"]["allOf"][1]["properties"]["data"].get("properties", {})
     undescribed = event["data"].keys() - described.keys() - {"type"}
     assert not undescribed, f"{name}: {undescribed}"
