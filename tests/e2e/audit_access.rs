@@ -63,7 +63,7 @@ on_both_stores! {
         assert_eq!(snapshot["items"][0]["aggregateId"], shared.to_string());
     }
 
-    async fn what_is_of_another_organization_is_not_there(database) {
+    async fn aggregates_of_another_organization_are_not_found(database) {
         let app = App::open(&database).await;
         let [_, other, none] = tenants(&app).await;
         let token = narrowed(&app, "o1").await;

@@ -100,7 +100,7 @@ impl Archived {
 }
 
 on_both_stores! {
-    async fn of_an_aggregate_whose_beginnings_were_archived_nothing_is_told(database) {
+    async fn an_aggregate_with_archived_beginnings_is_gone(database) {
         let journal = journal(&database).await;
         let (old, early) = (format!("/audit/admin/{}", journal.old), journal.time(journal.begun));
         for query in ["", "?asOf=600", "?asOf=512", "?asOf=100", &format!("?asOf={early}"), "?asOf=2999-01-01T00:00:00Z"] {
@@ -122,7 +122,7 @@ on_both_stores! {
         assert_eq!(journal.refused_with(&nobody, &journal.app.token, 404).await, "There is no such aggregate");
     }
 
-    async fn of_an_aggregate_from_behind_the_archive_everything_is_told(database) {
+    async fn an_aggregate_begun_after_the_archive_is_shown_in_full(database) {
         let journal = journal(&database).await;
         let (app, new) = (&journal.app, format!("/audit/admin/{}", journal.new));
         for query in ["", "?asOf=600"] {
@@ -143,7 +143,7 @@ on_both_stores! {
         }
     }
 
-    async fn of_an_aggregate_that_was_carried_over_everything_is_told_at_its_time(database) {
+    async fn an_aggregate_kept_out_of_the_archive_is_shown_at_every_time(database) {
         let journal = journal(&database).await;
         let (app, path) = (&journal.app, format!("/audit/organization/{}", journal.organization));
         let own: Vec<_> = journal.events.iter().filter(|event| event.aggregate_id == journal.organization.to_string()).collect();
@@ -191,7 +191,7 @@ on_both_stores! {
         assert_eq!(later["items"][0]["state"]["person"]["party"]["legacyIdentifier"], "L-4");
     }
 
-    async fn who_is_narrowed_is_not_told_what_others_had_archived(database) {
+    async fn a_narrowed_reader_does_not_learn_of_archived_events_of_others(database) {
         let journal = journal(&database).await;
         let app = &journal.app;
         let (seen, later) = (narrowed(app, SEEN).await, narrowed(app, LATER).await);

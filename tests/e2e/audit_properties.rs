@@ -212,7 +212,7 @@ async fn check_admin(app: &App, id: &str, start: u64, events: &[StoredEvent], to
 }
 
 on_both_stores! {
-    async fn whatever_happens_the_past_is_what_had_happened(database) {
+    async fn past_states_are_the_fold_of_the_events_until_then(database) {
         let app = App::open(&database).await;
         let token = narrowed(&app, "o0").await;
         let case = async |acts: Vec<Act>| {

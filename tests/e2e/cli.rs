@@ -56,7 +56,7 @@ on_both_stores! {
 }
 
 #[tokio::test]
-async fn of_two_servers_that_start_at_once_one_makes_the_administrator() {
+async fn one_of_two_servers_that_start_at_once_makes_the_administrator() {
     let database = Database::postgres().await;
     let start = || {
         let settings = database.settings.clone();
@@ -91,7 +91,7 @@ async fn the_address_that_clients_use_is_the_issuer() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_with_what_to_do_and_without_secrets() {
+fn unusable_settings_are_named_with_the_remedy_and_without_secrets() {
     let place = tempfile::tempdir().unwrap();
     let good = folder(&place.path().join("data"));
     let file = place.path().join("file");

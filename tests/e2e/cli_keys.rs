@@ -101,7 +101,7 @@ async fn a_token_ends_with_its_time() {
 }
 
 #[test]
-fn nobody_gets_no_token() {
+fn an_unknown_address_gets_no_token() {
     let database = Database::sqlite();
     let refused = fail(registrar(&database.settings, &["token", "create", "--admin", "nobody@example.org"]));
     assert!(refused.starts_with("registrar: no admin signs in as nobody@example.org"), "{refused}");

@@ -90,7 +90,7 @@ on_both_stores! {
         assert_eq!(total(&server, &token).await, 301);
     }
 
-    async fn what_an_earlier_release_seeded_is_rebuilt_and_served(database) {
+    async fn data_seeded_by_an_earlier_release_is_rebuilt_and_served(database) {
         run(&database.settings, &["seed", "--admins", "20"]);
         database.sql().await.run("UPDATE generations SET signature = 'admins:0'").await.unwrap();
         let server = Server::start(&database.settings);

@@ -54,7 +54,7 @@ on_both_stores! {
         assert_eq!(cloud.read(&cloud.path("/activities")).await, activities);
     }
 
-    async fn who_comes_goes_and_gets_other_roles_is_logged(database) {
+    async fn members_who_join_leave_or_change_roles_are_logged(database) {
         let cloud = Cloud::open(&database).await;
         let (node, acme) = (cloud.node(), OrganizationId(cloud.acme));
         let creation = Creation {
@@ -183,7 +183,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_happened_elsewhere_is_not_there(database) {
+    async fn activities_of_other_organizations_are_absent(database) {
         let cloud = Cloud::open(&database).await;
         let foreign = register(cloud.node(), "Foreign").await;
         let theirs = key_of(cloud.node(), foreign, Role::Admin).await;

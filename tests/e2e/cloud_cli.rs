@@ -68,7 +68,7 @@ on_both_stores! {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_told_in_a_line() {
+async fn an_impossible_command_fails_with_one_line() {
     let database = Database::sqlite();
     let organization = organization(&database).await;
     let told = |arguments: &[&str]| fail(registrar(&database.settings, arguments));

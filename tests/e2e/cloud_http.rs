@@ -227,7 +227,7 @@ on_both_stores! {
 
 /// Also with a key that the other node has in its cache.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_node_changes_of_a_key_counts_on_the_next_request_at_another() {
+async fn a_change_of_a_key_on_one_node_applies_to_the_next_request_on_another() {
     let database = Database::postgres().await;
     let here = Cloud::open(&database).await;
     let there = Cloud::over(database.open().await, PLENTY).await;

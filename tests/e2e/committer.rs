@@ -66,7 +66,7 @@ on_both_stores! {
         assert_dense(&node, 31).await;
     }
 
-    async fn what_cannot_be_folded_falls_alone(database) {
+    async fn a_job_that_cannot_be_folded_falls_alone(database) {
         let node = database.open().await;
         let misfit = |n| (admin_stream(Uuid::now_v7()), ExpectedVersion::Exact(n), vec![AdminEvent::Deactivated {}.into()]);
         let (good, bad) = while_commits_wait(&node, async {
@@ -79,7 +79,7 @@ on_both_stores! {
         assert_dense(&node, 10).await;
     }
 
-    async fn what_the_database_cannot_take_falls_alone(database) {
+    async fn a_job_that_the_database_refuses_falls_alone(database) {
         let node = database.open().await;
         let poisoned = Uuid::now_v7();
         // A key row for a person who is not registered yet: the insert of the real key then violates a constraint,
@@ -142,7 +142,7 @@ on_both_stores! {
         assert_eq!(node.find(id).await.version, 1);
     }
 
-    async fn what_others_wrote_meanwhile_is_folded_upon(database) {
+    async fn a_job_folds_upon_what_other_nodes_wrote_meanwhile(database) {
         let (a, b) = (database.open().await, database.open().await);
         let id = Uuid::now_v7();
         a.admin(id, registration(id, None)).await.unwrap();

@@ -260,7 +260,7 @@ on_both_stores! {
         assert_eq!(node.position().await, before);
     }
 
-    async fn of_individuals_recorded_at_once_one_is(database) {
+    async fn an_individual_recorded_by_concurrent_commands_is_recorded_once(database) {
         let (a, b) = (database.open().await, database.open().await);
         for _ in 0..3 {
             let before = a.position().await;
@@ -280,7 +280,7 @@ on_both_stores! {
         }
     }
 
-    async fn of_deletions_of_an_organization_at_once_one_is_carried_out(database) {
+    async fn one_of_concurrent_deletions_of_an_organization_is_carried_out(database) {
         let node = database.open().await;
         let id = register_organization(&node).await;
         let answers = while_commits_wait(&node, join_all((0..4).map(|_| delete_organization(&node, id, Some(1))))).await;
@@ -316,7 +316,7 @@ on_both_stores! {
         assert_eq!(node.position().await, 3);
     }
 
-    async fn of_deletions_of_a_key_at_once_one_is_carried_out(database) {
+    async fn one_of_concurrent_deletions_of_a_key_is_carried_out(database) {
         let cloud = Cloud::open(&database).await;
         let path = cloud.path(&format!("/keys/{}", cloud.developer.id));
         let before = cloud.head().await;
@@ -329,7 +329,7 @@ on_both_stores! {
         assert_eq!(cloud.head().await, before + 1);
     }
 
-    async fn an_answer_counts_as_remembered_only_if_it_is(database) {
+    async fn an_answer_counts_as_remembered_only_if_it_was_stored(database) {
         let node = database.open().await;
         let slot = |key: &str| AnswerSlot::new(key.into(), b"fingerprint".into(), Utc::now() + Duration::days(1));
         let (with, without, declined) = (slot("with"), slot("without"), slot("declined"));

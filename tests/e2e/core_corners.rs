@@ -221,7 +221,7 @@ async fn settings_of_the_role_do_not_matter() {
 
 /// A session of an operator holds the head; no time-out ends it.
 #[tokio::test]
-async fn what_was_given_up_is_not_committed_later() {
+async fn a_command_that_was_given_up_is_not_committed_later() {
     let database = Database::postgres().await;
     let node = database.open().await;
     let (mut holding, mut sql) = (database.sql().await, database.sql().await);

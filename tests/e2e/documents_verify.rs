@@ -19,7 +19,7 @@ async fn generation(database: &Database) -> i64 {
 }
 
 on_both_stores! {
-    async fn documents_that_nobody_changed_are_what_history_makes_them(database) {
+    async fn unaltered_documents_are_what_history_makes_them(database) {
         seeded(&database);
         let verified = run(&database.settings, &["projections", "verify"]);
         assert!(verified.ends_with("what history makes them\n"), "{verified}");

@@ -174,7 +174,7 @@ on_both_stores! {
         assert_eq!(app.refused(call, 409).await, "account.email is already in use");
     }
 
-    async fn what_is_no_json_is_refused(database) {
+    async fn a_body_that_is_no_json_is_refused(database) {
         let app = App::open(&database).await;
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         let bodies: [&[u8]; 7] = [b"", b"{", b"{}x", b"nul", b"\xff\xfe", b"{\"person\": \"\xc3\x28\"}", deep.as_bytes()];

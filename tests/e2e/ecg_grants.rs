@@ -29,7 +29,7 @@ fn set(list: &str, entries: &[&str]) -> Value {
 const WRITER: [&str; 3] = ["ecg-admins.create", "ecg-admins.update", "ecg-admins.read"];
 
 on_both_stores! {
-    async fn nobody_grants_themselves_anything(database) {
+    async fn callers_grant_themselves_nothing(database) {
         let app = App::open(&database).await;
         let (writer, token) = admin_of(&app, &[], &WRITER).await;
         let own = app.get(&path_of(&writer)).await.ok();
@@ -58,7 +58,7 @@ on_both_stores! {
         assert_eq!(give_up.send().await.ok()["policies"], json!([]));
     }
 
-    async fn nobody_registers_an_admin_who_holds_more(database) {
+    async fn callers_do_not_register_an_admin_who_holds_more_than_they_do(database) {
         let app = App::open(&database).await;
         let (_, token) = admin_of(&app, &[], &WRITER).await;
         for grants in [
@@ -77,7 +77,7 @@ on_both_stores! {
         assert_eq!((made.status.as_u16(), made.json()["policies"].clone()), (201, json!(["unknown"])));
     }
 
-    async fn nobody_amends_an_admin_to_hold_more(database) {
+    async fn callers_do_not_amend_an_admin_to_hold_more_than_they_do(database) {
         let app = App::open(&database).await;
         let (_, token) = admin_of(&app, &[], &WRITER).await;
         let (other, _) = admin_of(&app, &[], &[]).await;

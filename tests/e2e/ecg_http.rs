@@ -141,7 +141,7 @@ on_both_stores! {
         app.refused(app.call("POST", ADMINS).json(&long), 400).await;
     }
 
-    async fn the_server_tells_of_itself_without_being_asked_who_asks(database) {
+    async fn the_server_describes_itself_to_unauthenticated_callers(database) {
         let app = App::open(&database).await;
         let get = |path: &str| app.call("GET", path).token(None);
         assert_eq!(get("/healthz").send().await.ok(), json!({"status": "ok"}));

@@ -59,7 +59,7 @@ on_both_stores! {
         assert_eq!(app.head().await, before);
     }
 
-    async fn one_bad_step_and_nothing_is_changed(database) {
+    async fn a_patch_with_one_bad_step_changes_nothing(database) {
         let app = App::open(&database).await;
         let admin = app.create(&sample()).await;
         let good = replace("/person/firstName", json!("Ada"));

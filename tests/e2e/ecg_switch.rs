@@ -27,7 +27,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_body_is_ignored(database) {
+    async fn a_body_of_a_switch_is_ignored(database) {
         let app = App::open(&database).await;
         let admin = app.create(&minimal("Ada", "Lovelace")).await;
         let path = format!("{}/activate", path_of(&admin));
@@ -37,7 +37,7 @@ on_both_stores! {
         }
     }
 
-    async fn nobody_locks_themselves_out(database) {
+    async fn callers_do_not_deactivate_themselves(database) {
         let app = App::open(&database).await;
         let call = app.call("POST", &format!("{ADMINS}/{}/deactivate", app.caller));
         assert_eq!(app.refused(call, 409).await, "admins cannot deactivate themselves");

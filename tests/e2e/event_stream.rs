@@ -173,7 +173,7 @@ async fn the_header_wins_over_the_query_and_without_either_it_begins_at_the_head
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_position_is_refused() {
+async fn a_malformed_position_is_refused() {
     let (_database, server) = sqlite().await;
     let token = server.token(HOUR, None).await;
     for (path, last_event_id, status) in [
@@ -199,7 +199,7 @@ async fn only_those_who_may_read_events_may_follow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_ends_with_the_token_or_the_admin() {
+async fn the_feed_ends_with_the_token_or_the_admin() {
     let (_database, server) = sqlite().await;
     let long = server.token(HOUR, None).await;
     let short = server.token(Duration::from_secs(3), None).await;

@@ -96,7 +96,7 @@ async fn create(
 }
 
 on_both_stores! {
-    async fn what_a_killed_server_did_not_answer_is_asked_again_by_its_key(database) {
+    async fn a_request_that_a_killed_server_did_not_answer_is_retried_by_its_key(database) {
         let server = Server::start(&database.settings);
         let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]).trim().to_owned();
         let acknowledged = Arc::new(Semaphore::new(0));
@@ -120,7 +120,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_a_killed_server_acknowledged_is_in_journal_read_model_and_trail(database) {
+    async fn commands_that_a_killed_server_acknowledged_are_in_journal_read_model_and_trail(database) {
         let told = Told::default();
         for _ in 0..2 {
             let server = Server::start(&database.settings);

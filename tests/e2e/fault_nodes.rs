@@ -119,7 +119,7 @@ async fn clients_of_two_nodes_share_one_dense_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_one_node_answered_the_other_reads_at_once() {
+async fn a_change_answered_by_one_node_is_read_at_once_on_the_other() {
     let (_database, a, b) = two_nodes().await;
     let id = Uuid::now_v7();
     a.admin(id, registration(id, None)).await.unwrap();
@@ -232,7 +232,7 @@ async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_committer_whose_connection_is_killed_makes_another_and_nobody_notices() {
+async fn a_committer_whose_connection_is_killed_reconnects_unnoticed() {
     let told = under_load_of_two_nodes("query LIKE 'WITH head AS%'", 8).await;
     assert_eq!(told.unknown.len(), 0);
 }

@@ -158,7 +158,7 @@ async fn while_the_database_is_away_everything_says_so_and_then_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_acknowledged_before_a_crash_is_there_after_it() {
+async fn acknowledged_events_survive_a_crash() {
     let server = Server::start();
     let database = Database::postgres_at(&server.url).await;
     let node = database.open().await;

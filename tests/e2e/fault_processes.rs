@@ -75,7 +75,7 @@ impl Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_servers_one_is_killed_and_the_other_goes_on_and_neither_is_ever_behind() {
+async fn a_server_goes_on_when_the_other_is_killed_and_neither_answers_stale_data() {
     let database = Database::postgres().await;
     let settings = &database.settings;
     let mut servers = [Server::start(settings), Server::start(settings)];

@@ -184,7 +184,7 @@ on_both_stores! {
         assert_eq!(node.read_store.generations().await.unwrap().len(), 1, "the former generation is dropped");
     }
 
-    async fn what_is_written_during_a_rebuild_is_in_the_new_generation(database) {
+    async fn events_written_during_a_rebuild_are_in_the_new_generation(database) {
         let node = database.open().await;
         for n in 0..150 {
             change_something(&node, n).await;
@@ -277,7 +277,7 @@ on_both_stores! {
 }
 
 #[tokio::test]
-async fn documents_of_another_release_are_served_by_nobody_until_they_are_rebuilt() {
+async fn documents_of_another_release_are_not_served_until_they_are_rebuilt() {
     let database = Database::sqlite();
     let node = database.open().await;
     change_something(&node, 1).await;

@@ -36,7 +36,7 @@ on_both_stores! {
         assert!(node.documents.find_by::<AdminDocument>(&PERSON_ID, &person).await.unwrap().value.is_some());
     }
 
-    async fn of_two_registrations_of_one_e_mail_one_wins(database) {
+    async fn one_of_two_registrations_of_one_e_mail_wins(database) {
         let node = database.open().await;
         let tries = (0..8).map(|_| async {
             let id = Uuid::now_v7();

@@ -62,7 +62,7 @@ on_both_stores! {
         assert_eq!(remembered(&node, "k").await.unwrap().1, answer("at 1"));
     }
 
-    async fn of_requests_with_one_key_in_one_batch_one_wins(database) {
+    async fn one_of_two_requests_with_one_key_in_a_batch_wins(database) {
         let node = database.open().await;
         let slots: Vec<_> = (0..5).map(|_| slot("k", tomorrow())).collect();
         let other = slot("other", tomorrow());
@@ -78,7 +78,7 @@ on_both_stores! {
         assert_eq!(slots.iter().filter(|slot| slot.is_remembered()).count(), 1);
     }
 
-    async fn of_requests_with_one_key_on_two_nodes_one_wins(database) {
+    async fn one_of_two_requests_with_one_key_on_two_nodes_wins(database) {
         let (a, b) = (database.open().await, database.open().await);
         for round in 0..5 {
             let key = format!("k{round}");

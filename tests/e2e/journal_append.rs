@@ -41,7 +41,7 @@ on_both_stores! {
         assert_eq!(execute(2).await.unwrap().events[0].sequence, 3);
     }
 
-    async fn of_two_clients_that_expect_one_version_one_wins(database) {
+    async fn one_of_two_clients_that_expect_one_version_wins(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();
@@ -94,7 +94,7 @@ on_both_stores! {
         }
     }
 
-    async fn of_two_registrations_under_one_identifier_one_wins(database) {
+    async fn one_of_two_registrations_under_one_identifier_wins(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();
         let tries = (0..5).map(|_| node.admin(id, registration(id, None)));
@@ -166,7 +166,7 @@ on_both_stores! {
         assert_eq!(writer.versions(&[a, b, c]).await.unwrap(), [2, 1, 0]);
     }
 
-    async fn who_holds_the_head_cannot_lose_it(database) {
+    async fn the_writer_that_holds_the_head_cannot_lose_it(database) {
         let node = database.open().await;
         let mut writer = node.journal.writer().await.unwrap();
         let head = writer.lock().await.unwrap();

@@ -57,7 +57,7 @@ fn lost_take(index: usize) -> Committed {
 }
 
 on_both_stores! {
-    async fn a_claim_belongs_to_who_took_it(database) {
+    async fn a_claim_belongs_to_its_first_holder(database) {
         let mut claims = Claimer::of(&*database.open().await).await;
         assert_eq!(claims.holder("k").await, None);
         assert_eq!(claims.take("a", "k").await, Committed::Yes);

@@ -76,7 +76,7 @@ on_both_stores! {
         assert_eq!(other.executor.state::<Admin>(&id.to_string()).await.unwrap().0, 4);
     }
 
-    async fn what_was_archived_is_told_and_never_not_found(database) {
+    async fn archived_events_are_reported_as_archived_and_never_as_not_found(database) {
         small_partitions(&database).await;
         let app = App::over(filled(&database).await, ApiSettings::default()).await;
         let node = &app.state.node;
@@ -128,7 +128,7 @@ on_both_stores! {
         assert!(again.contains("position 1 is missing, 257 follows"), "{again}");
     }
 
-    async fn what_cannot_be_archived_stays(database) {
+    async fn events_that_cannot_be_archived_stay(database) {
         small_partitions(&database).await;
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
@@ -149,7 +149,7 @@ on_both_stores! {
         assert!(matches!(again, Err(ArchiveError::Nothing { archived: 512, .. })), "{again:?}");
     }
 
-    async fn what_a_follower_has_not_passed_stays(database) {
+    async fn events_that_a_follower_has_not_passed_are_not_archived(database) {
         small_partitions(&database).await;
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
@@ -179,7 +179,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_is_not_published_stays(database) {
+    async fn events_that_are_not_published_are_not_archived(database) {
         small_partitions(&database).await;
         let (node, nats) = (filled(&database).await, NatsServer::start());
         follow(&node).await;

@@ -149,7 +149,7 @@ on_both_stores! {
         assert_eq!(lines(&with(&path, ".proofs")), [r#"{"position":1,"hashes":[]}"#]);
     }
 
-    async fn what_cannot_be_exported_leaves_nothing_behind(database) {
+    async fn a_failed_export_leaves_nothing_behind(database) {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         let head = node.position().await;

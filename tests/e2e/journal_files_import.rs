@@ -134,7 +134,7 @@ on_both_stores! {
         assert_eq!((node.journal.head().await.unwrap(), documents(&node).await), before);
     }
 
-    async fn what_is_not_a_whole_export_is_refused(database) {
+    async fn an_incomplete_export_is_refused(database) {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(&node, folder.path(), "journal").await;

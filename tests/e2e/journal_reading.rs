@@ -275,7 +275,7 @@ on_both_stores! {
         assert_eq!(small.len(), 1, "there is always one");
     }
 
-    async fn what_is_not_a_journal_head_is_not_taken_for_one(database) {
+    async fn a_malformed_journal_head_is_refused(database) {
         let node = database.open().await;
         fill(&node, 3).await;
         let empty = if database.settings.database_url.is_some() { "'\\x'" } else { "x''" };

@@ -169,7 +169,7 @@ on_both_stores! {
     }
 
     /// Actor and person are the same here, and one key seals both.
-    async fn what_admins_did_to_themselves_opens_again(database) {
+    async fn entries_of_admins_about_themselves_open_again(database) {
         let node = database.open().await;
         let id = write_history(&node).await;
         let entries = entries_of(&node, id).await;
@@ -184,7 +184,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_one_admin_did_to_another_is_sealed_with_both_keys(database) {
+    async fn entries_of_one_admin_about_another_are_sealed_with_both_keys(database) {
         let node = database.open().await;
         let (by, about) = (Uuid::now_v7(), Uuid::now_v7());
         node.admin(by, registration(by, None)).await.unwrap();

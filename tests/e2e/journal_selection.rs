@@ -82,7 +82,7 @@ fn filters(events: &[StoredEvent]) -> Vec<EventFilter> {
 }
 
 on_both_stores! {
-    async fn whatever_the_filter_pages_together_are_what_fits(database) {
+    async fn pages_of_any_filter_together_are_the_matching_events(database) {
         let node = database.open().await;
         let events = history(&node).await;
         let head = events.len() as u64;

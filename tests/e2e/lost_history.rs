@@ -72,7 +72,7 @@ fn first_name(name: &str) -> Value {
 }
 
 on_both_stores! {
-    async fn what_clients_hold_of_a_lost_history_is_refused(database) {
+    async fn versions_and_cursors_of_a_lost_history_are_refused(database) {
         let app = App::open(&database).await;
         let node = &app.state.node;
         let admin = app.create(&sample()).await;

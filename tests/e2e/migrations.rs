@@ -63,7 +63,7 @@ fn least_schema(sql: &str) -> Option<i64> {
 }
 
 #[test]
-fn what_takes_something_away_is_told_from_what_adds() {
+fn narrowing_migrations_are_told_from_additive_ones() {
     for sql in [
         "DROP FUNCTION journal_append;",
         "ALTER TABLE events\n    DROP COLUMN payload;",

@@ -91,7 +91,7 @@ on_both_stores! {
         }
     }
 
-    async fn nobody_is_shown_what_came_with_the_loss_of_the_right_to_see_it(database) {
+    async fn a_reader_who_lost_the_right_sees_no_later_change(database) {
         let app = App::over(database.open().await, ApiSettings::default()).await;
         let (node, other) = (Arc::clone(&app.state.node), database.open().await);
         let target = app.register(vec![]).await;

@@ -141,7 +141,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_cannot_be_proved_is_refused(database) {
+    async fn an_impossible_proof_is_refused(database) {
         let app = App::open(&database).await;
         append(&app, 10).await;
         let head = app.head().await;

@@ -80,7 +80,7 @@ async fn told_of(database: &Database, statement: &str, expected: &str) {
 }
 
 on_both_stores! {
-    async fn a_journal_that_nobody_altered_is_in_order(database) {
+    async fn an_unaltered_journal_is_in_order(database) {
         let store = Store::open(&database.settings).unwrap();
         store.migrate().await.unwrap();
         assert_eq!(verify(&store, None, &|_, _| {}).await.unwrap().position, 0);

@@ -349,7 +349,7 @@ async fn assert_answered_alike(node: &Node, entries: &[Entry], asked: &Asked) {
 }
 
 on_both_stores! {
-    async fn whatever_clients_do_at_once_every_promise_of_the_journal_holds(database) {
+    async fn concurrent_clients_break_no_guarantee_of_the_journal(database) {
         let nodes = [database.open().await, database.open().await];
         let clients = proptest::collection::vec(proptest::collection::vec(act(), 1..15), 1..7);
         check(40, &clients, async |clients| check_history(&nodes, clients).await);
@@ -364,7 +364,7 @@ on_both_stores! {
         assert_counts_are_right(&nodes[0]).await;
     }
 
-    async fn whatever_is_asked_is_answered_like_by_a_list_in_memory(database) {
+    async fn every_query_is_answered_as_by_a_list_in_memory(database) {
         let node = database.open().await;
         let known = tokio::sync::Mutex::new(Vec::new());
         let case = (proptest::collection::vec(entry(), 0..6), proptest::collection::vec(asked(), 1..12));

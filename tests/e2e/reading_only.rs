@@ -51,7 +51,7 @@ fn contents(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 on_both_stores! {
-    async fn what_may_only_be_read_is_verified_and_exported(database) {
+    async fn a_read_only_journal_is_verified_and_exported(database) {
         run(&database.settings, &["seed", "--users", "20", "--groups", "5"]);
         let key = run(&database.settings, &["journal", "key"]);
         let (copy, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -94,7 +94,7 @@ on_both_stores! {
         assert!(told.contains("documents are not what history makes them"), "{told}");
     }
 
-    async fn what_must_be_brought_up_to_date_first_says_so(database) {
+    async fn a_read_only_database_that_needs_a_migration_says_so(database) {
         run(&database.settings, &["seed", "--admins", "3"]);
         run(&database.settings, &["journal", "key"]);
         let mut sql = database.sql().await;
@@ -111,7 +111,7 @@ on_both_stores! {
 }
 
 #[test]
-fn where_there_is_no_database_none_is_made() {
+fn a_missing_database_is_not_created() {
     let place = tempfile::tempdir().unwrap();
     let settings = StoreSettings { database_url: None, data: place.path().join("data"), archives: None };
     for command in COMMANDS {

@@ -131,7 +131,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_is_of_another_tenant_leaves_a_line_in_the_site_and_the_audit_api(database) {
+    async fn a_request_for_another_tenants_resource_leaves_a_line_in_the_site_and_the_audit_api(database) {
         const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
         let mut command = registrar(&database.settings, &["serve"]);
         // The log level does not affect the security log.

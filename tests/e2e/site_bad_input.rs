@@ -60,7 +60,7 @@ on_both_stores! {
         assert_eq!(app.findings(app.put(&id, &body)).await, expected);
     }
 
-    async fn what_a_well_typed_body_breaks_is_told_by_the_same_names(database) {
+    async fn rules_broken_by_a_well_typed_body_are_named_by_the_same_paths(database) {
         let app = App::open(&database).await;
         let id = app.organize(&named("Acme")).await;
         let body = json!({
@@ -80,7 +80,7 @@ on_both_stores! {
         assert_eq!(app.findings(app.put(&id, &body)).await, expected);
     }
 
-    async fn what_must_be_there_is_missed(database) {
+    async fn missing_members_are_reported(database) {
         let app = App::open(&database).await;
         let id = app.organize(&named("Acme")).await;
         let expected = json!({"organization": MISSING, "modes": MISSING, "orgAddressesDetails": MISSING});
@@ -175,7 +175,7 @@ on_both_stores! {
         assert_eq!(app.findings(app.put(&id, &body)).await, expected);
     }
 
-    async fn what_is_no_json_is_told_so(database) {
+    async fn a_body_that_is_no_json_is_reported_as_such(database) {
         let app = App::open(&database).await;
         let id = app.organize(&named("Acme")).await;
         let nested = format!("{{\"organization\":{}{}", "[".repeat(100_000), "]".repeat(100_000));

@@ -46,7 +46,7 @@ on_both_stores! {
         }
     }
 
-    async fn who_is_narrowed_to_an_organization_sees_that_one_alone(database) {
+    async fn a_caller_narrowed_to_an_organization_sees_that_one_alone(database) {
         let app = App::open(&database).await;
         let (own, other) = (app.organize(&full("Own")).await, app.organize(&full("Other")).await);
         for spelling in [own.parse::<Uuid>().unwrap().to_string(), own.clone()] {

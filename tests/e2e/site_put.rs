@@ -62,7 +62,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_was_read_can_be_sent_back_and_changes_nothing(database) {
+    async fn a_read_organization_can_be_sent_back_and_changes_nothing(database) {
         let app = App::open(&database).await;
         let id = app.organize(&full("Acme")).await;
         let read = app.organization(&id).await;

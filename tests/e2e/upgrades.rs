@@ -101,7 +101,7 @@ on_both_stores! {
         assert!(matches!(refused, Err(OpenError::NewerDatabase(1_000_000))), "{:?}", refused.err());
     }
 
-    async fn what_a_later_release_records_stops_its_streams_and_a_rebuild_and_nothing_else(database) {
+    async fn events_of_a_later_release_stop_their_streams_and_a_rebuild_and_nothing_else(database) {
         let node = database.open().await;
         let [id, other] = [Uuid::now_v7(), Uuid::now_v7()];
         for id in [id, other] {

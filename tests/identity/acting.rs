@@ -136,7 +136,7 @@ on_both_stores! {
         identity.get_refused(&provider, "/v1/organizations/", 401, "unauthenticated").await;
     }
 
-    async fn what_an_admin_opened_ends_when_it_may_open_nothing_more(database) {
+    async fn sessions_that_an_admin_opened_end_with_its_right_to_open_them(database) {
         let identity = Identity::open(&database).await;
         let admin = Person { token: identity.app.token.clone(), ..identity.system.clone() };
         let made = identity.post(&admin, SYNTHETIC, &for_user(identity.provider.id)).await;
@@ -168,7 +168,7 @@ on_both_stores! {
         identity.post_refused(&narrowed, &disable, &json!({}), 403, "forbidden").await;
     }
 
-    async fn nothing_of_an_account_is_changed_on_behalf_of_another(database) {
+    async fn a_program_changes_nothing_of_the_account_it_acts_for(database) {
         let identity = Identity::open(&database).await;
         let admin = represented(&identity, &identity.admin).await;
         let acme = OrganizationId(identity.acme);
@@ -237,7 +237,7 @@ on_both_stores! {
         identity.get_refused(&identity.other_admin, "/v1/organizations/", 401, "unauthenticated").await;
     }
 
-    async fn nobody_signs_in_or_switches_into_a_retired_organization(database) {
+    async fn members_neither_sign_in_nor_switch_into_a_retired_organization(database) {
         let identity = Identity::open(&database).await;
         let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         with_password(&identity, "grace@example.com", Role::Provider, |_| {}).await;

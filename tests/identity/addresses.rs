@@ -84,7 +84,7 @@ on_both_stores! {
         sign_in(&identity, "ada@example.com").await;
     }
 
-    async fn an_address_that_waits_is_taken_and_one_that_is_replaced_is_free(database) {
+    async fn a_pending_address_is_taken_and_a_replaced_one_is_free(database) {
         let identity = Identity::open(&database).await;
         let (provider, admin) = (&identity.provider, &identity.admin);
         let own = format!("{}change-email/", path(provider.id));
@@ -104,7 +104,7 @@ on_both_stores! {
         assert_eq!(shown(&identity, admin.id).await["username"], "admin@example.com");
     }
 
-    async fn what_waits_for_a_day_is_put_back(database) {
+    async fn an_address_that_waits_for_a_day_is_reverted(database) {
         let identity = Identity::open(&database).await;
         let (node, id) = (identity.node(), identity.provider.id);
         let verified = with_password(&identity, "ada@example.com", Role::Provider, |creation| {
@@ -158,7 +158,7 @@ on_both_stores! {
         is_no_name(&identity, "ada@example.com").await;
     }
 
-    async fn one_of_whom_nothing_is_verified_is_named_by_nothing(database) {
+    async fn an_unverified_address_identifies_its_user_at_sign_in_alone(database) {
         let identity = Identity::open(&database).await;
         let unverified = |creation: &mut registrar_aggregates::user::Creation| creation.contacts.email_verified = false;
         with_password(&identity, "ada@example.com", Role::Provider, unverified).await;
@@ -224,7 +224,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_looks_like_another_name_is_refused(database) {
+    async fn names_with_invisible_characters_are_refused(database) {
         let identity = Identity::open(&database).await;
         let id = identity.provider.id;
         for hidden in ['\u{200b}', '\u{ad}', '\u{202e}', '\u{feff}', '\u{2066}', '\u{61c}'] {

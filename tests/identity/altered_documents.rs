@@ -116,7 +116,7 @@ on_both_stores! {
         identity.get_refused(&eve, &user(&identity.system), 404, "not-found").await;
     }
 
-    async fn what_was_altered_is_not_built_upon(database) {
+    async fn no_event_is_folded_upon_an_altered_document(database) {
         let identity = Identity::open(&database).await;
         let id = identity.participant.id.to_string();
         let of_an_admin = stored(&database, "users", &identity.system.id.to_string()).await;
@@ -287,7 +287,7 @@ on_both_stores! {
         assert_eq!(identity.head().await, before);
     }
 
-    async fn a_second_factor_of_another_is_not_taken_for_ones_own(database) {
+    async fn a_second_factor_moved_to_another_user_is_refused(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let token = sign_in(&identity, "ada@example.com").await["access-token"].as_str().unwrap().to_owned();

@@ -35,7 +35,7 @@ impl Identity {
 }
 
 on_both_stores! {
-    async fn what_devices_tell_is_kept(database) {
+    async fn check_ins_of_devices_are_stored(database) {
         let it = Identity::open(&database).await;
         let first = it.post(&it.participant, CHECKINS, &checkin("ios", "1")).await;
         assert_eq!(first["data"]["type"], "user-checkins");
@@ -66,7 +66,7 @@ on_both_stores! {
         assert!(it.checkins(&it.provider, &format!("individual-id={owned}&summary=true")).await.is_empty());
     }
 
-    async fn what_devices_tell_is_refused(database) {
+    async fn invalid_check_ins_are_refused(database) {
         let it = Identity::open(&database).await;
         it.post_refused(&it.participant, CHECKINS, &checkin("fridge", "1"), 400, "validation-error").await;
         let less = json!({ "data": { "type": "user-checkins", "attributes": { "source": "ios", "model": "m" } } });
@@ -87,7 +87,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_users_did_is_listed(database) {
+    async fn activities_of_users_are_listed(database) {
         let it = Identity::open(&database).await;
         let all = it.activities(&it.service, "").await;
         assert!(all.iter().all(|(kind, _)| kind == "login"), "{all:?}");
@@ -139,7 +139,7 @@ on_both_stores! {
         assert_eq!(marks.collect::<Vec<_>>(), [&json!(false), &json!(true)]);
     }
 
-    async fn what_users_did_is_not_for_everybody(database) {
+    async fn activities_are_hidden_from_callers_without_the_right(database) {
         let it = Identity::open(&database).await;
         for caller in [&it.admin, &it.provider, &it.participant] {
             it.get_refused(caller, ACTIVITIES, 403, "forbidden").await;

@@ -98,7 +98,7 @@ on_both_stores! {
         it.post_refused(&it.system, "/v1/role-users/", &own_system, 403, "forbidden").await;
     }
 
-    async fn who_holds_fewer_permissions_does_not_take_over_the_account_of_a_system_admin(database) {
+    async fn an_admin_with_fewer_permissions_does_not_take_over_the_account_of_a_system_admin(database) {
         let it = Identity::open(&database).await;
         let token = it.app.token_of(&it.app.caller, Some(vec![Permission::IdentityAdmin])).await;
         let lesser = Person { token, ..it.system.clone() };

@@ -32,7 +32,7 @@ fn texts(ids: &[Uuid]) -> Vec<String> {
 }
 
 on_both_stores! {
-    async fn whoever_is_not_yet_there_as_what_is_wanted_is_eligible(database) {
+    async fn users_without_the_post_are_eligible(database) {
         let identity = Identity::open(&database).await;
         let (admin, provider, participant) = (&identity.admin, &identity.provider, &identity.participant);
         let (own, owned) = (participant.individual.unwrap(), identity.individual(identity.acme).await);

@@ -229,7 +229,7 @@ on_both_stores! {
         identity.staffed(&division, "add-leaders", &body).await;
     }
 
-    async fn posts_give_and_take_what_one_may_see(database) {
+    async fn posts_change_the_visible_individuals(database) {
         let identity = Identity::open(&database).await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;

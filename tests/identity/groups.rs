@@ -72,7 +72,7 @@ impl Identity {
 }
 
 on_both_stores! {
-    async fn a_group_is_created_with_whoever_is_in_it_from_the_start(database) {
+    async fn a_group_is_created_with_its_first_people(database) {
         let identity = Identity::open(&database).await;
         let (own, owned) = (identity.participant.individual.unwrap(), identity.individual(identity.acme).await);
         let more = json!({
@@ -123,7 +123,7 @@ on_both_stores! {
         ]));
     }
 
-    async fn what_a_group_is_created_with_must_fit(database) {
+    async fn a_creation_of_a_group_must_be_valid(database) {
         let identity = Identity::open(&database).await;
         let acme = |more: Value| new_group_with(identity.acme, "Ward 7", &more);
         let refused = async |body: &Value, status, code| {
@@ -288,7 +288,7 @@ on_both_stores! {
         assert_eq!(none["data"]["attributes"]["leaders"], json!([]));
     }
 
-    async fn what_a_group_is_changed_to_must_fit(database) {
+    async fn a_change_of_a_group_must_be_valid(database) {
         let identity = Identity::open(&database).await;
         let id = identity.new_node("Ward 7", &json!({"leader-ids": [identity.provider.id]})).await;
         let refused = async |caller: &Person, attributes: Value, status, code| {

@@ -165,7 +165,7 @@ on_both_stores! {
 }
 
 #[test]
-fn every_write_is_sent_by_somebody() {
+fn every_write_has_a_permitted_sender() {
     let sent: Vec<_> = Write::all().into_iter().map(|write| write.operation.name).collect();
     let writes = operations::all().into_iter().filter(Operation::is_write).map(|operation| operation.name);
     let missing: Vec<_> = writes.filter(|write| !sent.contains(write)).collect();

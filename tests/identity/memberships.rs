@@ -110,7 +110,7 @@ on_both_stores! {
         identity.post(&identity.system, &remove, &own).await;
     }
 
-    async fn who_may_not_is_refused_and_nothing_changes(database) {
+    async fn callers_without_the_right_are_refused_and_nothing_changes(database) {
         let identity = Identity::open(&database).await;
         let (acme, provider) = (identity.acme, &identity.provider);
         let body = document("organizations", json!({ "user-id": identity.participant.id }));
@@ -199,7 +199,7 @@ on_both_stores! {
         }
     }
 
-    async fn somebody_of_the_system_may_belong_to_an_organization_too(database) {
+    async fn a_holder_of_a_system_role_may_belong_to_an_organization_too(database) {
         let identity = Identity::open(&database).await;
         let part = Some(Part::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
         let support = identity.person_as("support@example.com", part).await;

@@ -191,7 +191,7 @@ on_both_stores! {
         identity.ended(&identity.admin, &task).await;
     }
 
-    async fn a_task_that_was_left_behind_is_carried_out_by_whoever_finds_it(database) {
+    async fn an_abandoned_task_is_carried_out_by_the_next_node_that_resumes(database) {
         let identity = Identity::open(&database).await;
         let north = identity.new_division("North").await;
         let ward = identity.ward("Ward 7").await;
@@ -218,7 +218,7 @@ on_both_stores! {
         assert_eq!(identity.head().await, head, "what has ended is not done again");
     }
 
-    async fn however_many_are_at_a_task_it_is_done_once(database) {
+    async fn a_task_run_by_several_nodes_is_carried_out_once(database) {
         let identity = Identity::open(&database).await;
         let north = identity.new_division("North").await;
         let ward = identity.ward("Ward 7").await;
@@ -236,7 +236,7 @@ on_both_stores! {
         assert_eq!(shown["child-count"], 1);
     }
 
-    async fn a_task_is_told_to_who_started_it_and_to_admins(database) {
+    async fn a_task_is_shown_to_its_starter_and_to_admins(database) {
         let identity = Identity::open(&database).await;
         let ward = identity.ward("Ward 7").await;
         let former = identity.person("former", identity.acme, Some(Role::Admin)).await;
@@ -323,7 +323,7 @@ async fn concurrent_moves(database: Database, rounds: Vec<Round>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn however_groups_are_moved_at_once_they_stay_a_tree() {
+async fn concurrent_moves_of_groups_keep_a_tree() {
     let round = proptest::collection::vec((0..5_usize, proptest::option::weighted(0.8, 0..5_usize)), 1..5);
     let rounds = proptest::collection::vec(round, 1..12);
     let config = Config { cases: 6, failure_persistence: None, max_shrink_iters: 20, ..Config::default() };

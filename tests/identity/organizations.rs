@@ -98,7 +98,7 @@ on_both_stores! {
         assert!(handles[1].starts_with("strasse-söhne-") && handles[1] != handles[2], "{handles:?}");
     }
 
-    async fn only_who_administers_the_system_creates(database) {
+    async fn only_system_admins_create_organizations(database) {
         let identity = Identity::open(&database).await;
         let body = creation(json!({ "name": "Mine" }));
         for caller in [&identity.admin, &identity.provider, &identity.participant, &identity.service] {
@@ -148,7 +148,7 @@ on_both_stores! {
         identity.patch_refused(&identity.admin, &acme, &elsewhere, 409, "conflict").await;
     }
 
-    async fn one_sees_ones_own(database) {
+    async fn users_list_their_own_organizations(database) {
         let identity = Identity::open(&database).await;
         let seen = async |caller| ids(&identity.get(caller, ROOT).await);
         let (acme, other) = (identity.acme.to_string(), identity.other.to_string());

@@ -48,7 +48,7 @@ on_both_stores! {
         refusal(&refresh(&identity, &third, true).await, 401, "unauthenticated");
     }
 
-    async fn of_two_exchanges_at_once_one_wins_and_the_session_ends(database) {
+    async fn one_of_two_concurrent_exchanges_wins_and_the_session_ends(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let (ada, info) = signed_in(&identity, "ada@example.com").await;
@@ -154,7 +154,7 @@ on_both_stores! {
         assert_eq!(stored, events);
     }
 
-    async fn of_what_programs_open_for_a_person_the_oldest_ends_too(database) {
+    async fn sessions_that_programs_open_end_oldest_first_as_well(database) {
         let identity = Identity::open(&database).await;
         let asked = json!({ "data": { "user-id": identity.provider.id } });
         let mut programs = vec![];

@@ -153,7 +153,7 @@ on_both_stores! {
         assert_eq!(attempt(&identity, &credentials(NEW)).await.status, 201);
     }
 
-    async fn who_changes_the_password_goes_on_and_the_other_sessions_end(database) {
+    async fn the_session_that_changes_the_password_goes_on_and_the_others_end(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let other = sign_in(&identity, "ada@example.com").await["access-token"].as_str().unwrap().to_owned();

@@ -57,7 +57,7 @@ on_both_stores! {
         assert_eq!([&home, &elsewhere].map(|holder| holder.manages_account(&left)), [false, true]);
     }
 
-    async fn what_is_a_persons_alone_is_shown_to_few(database) {
+    async fn personal_data_is_shown_to_few(database) {
         let it = Identity::open(&database).await;
         let access = Access::new(it.node().documents.clone());
         let closed = it.organization("Closed", Authorization::Restricted).await;

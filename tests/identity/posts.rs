@@ -119,7 +119,7 @@ on_both_stores! {
         assert_eq!(it.shown(&it.admin, &ward).await["leaders"], json!([]));
     }
 
-    async fn nobody_keeps_a_post_who_loses_the_role_at_the_same_moment(database) {
+    async fn a_user_who_loses_the_role_meanwhile_keeps_no_post(database) {
         let it = Identity::open(&database).await;
         let ward = it.ward("Ward 7").await;
         for number in 0..8 {

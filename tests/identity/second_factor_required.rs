@@ -154,7 +154,7 @@ on_both_stores! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_is_required_of_those_whom_the_setting_names() {
+async fn a_second_factor_is_required_of_the_accounts_that_the_setting_names() {
     let everybody = ["root@example.com", "support@example.com", "boss@example.com", "ada@example.com"];
     for (requirement, asked) in
         [(Requirement::Nobody, 0), (Requirement::Privileged, 2), (Requirement::Admins, 3), (Requirement::Everybody, 4)]

@@ -246,7 +246,7 @@ on_both_stores! {
         identity.get_refused(&identity.service, &path, 404, "not-found").await;
     }
 
-    async fn a_program_gets_a_token_for_somebody(database) {
+    async fn a_program_gets_a_token_for_a_user(database) {
         let identity = Identity::open(&database).await;
         let path = "/v1/synthetic-user-tokens/";
         let body = |edit: Value| {

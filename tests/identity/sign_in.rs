@@ -57,7 +57,7 @@ fn credentials(name: &str, password: &str) -> Value {
 }
 
 on_both_stores! {
-    async fn who_signs_in_gets_tokens_and_a_profile(database) {
+    async fn a_user_who_signs_in_gets_tokens_and_a_profile(database) {
         let identity = Identity::open(&database).await;
         let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let info = sign_in(&identity, " ADA@example.com ").await;
@@ -105,7 +105,7 @@ on_both_stores! {
         }
     }
 
-    async fn only_who_may_sign_in_does_and_only_who_knows_the_password_learns_why_not(database) {
+    async fn only_permitted_users_sign_in_and_only_the_right_password_reveals_the_reason(database) {
         let identity = Identity::open(&database).await;
         for (name, state, code) in [
             ("init", UserState::Init, "forbidden"),
@@ -128,7 +128,7 @@ on_both_stores! {
         sign_in(&identity, "gone@example.com").await;
     }
 
-    async fn one_signs_in_with_the_contact_that_one_chose(database) {
+    async fn a_user_signs_in_with_the_contact_that_they_chose(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |creation| {
             creation.contacts.phone = Phone::parse("+12025550123").ok();
@@ -267,7 +267,7 @@ on_both_stores! {
         identity.post(&identity.system, &system, &json!({})).await;
     }
 
-    async fn who_signs_in_elsewhere_is_sent_there(database) {
+    async fn members_of_an_organization_with_its_own_sign_in_are_redirected(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         with_password(&identity, "patient@example.com", Role::Member, |_| {}).await;

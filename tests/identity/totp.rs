@@ -134,7 +134,7 @@ on_both_stores! {
         assert_eq!(answers.iter().filter(|answer| answer.status == 201).count(), 1);
     }
 
-    async fn what_is_needed_to_put_it_in_force(database) {
+    async fn a_device_is_enabled_by_the_password_and_two_consecutive_codes(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let device = device(&identity, &ada).await;
@@ -157,7 +157,7 @@ on_both_stores! {
         identity.post_refused(&ada, ROOT, &json!({ "secret": "x" }), 400, "validation-error").await;
     }
 
-    async fn it_is_put_out_of_force_and_taken_away(database) {
+    async fn a_device_is_disabled_and_deleted(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let device = device(&identity, &ada).await;
@@ -180,7 +180,7 @@ on_both_stores! {
         assert_eq!(identity.get(&ada, ROOT).await["data"], json!([]));
     }
 
-    async fn of_four_made_at_once_one_stays(database) {
+    async fn one_of_four_devices_created_at_once_stays(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let answers = futures::future::join_all((0..4).map(|_| {
@@ -199,7 +199,7 @@ on_both_stores! {
         assert_eq!(identity.get(&ada, ROOT).await["data"].as_array().unwrap().len(), 1);
     }
 
-    async fn answers_are_committed_with_what_they_answer(database) {
+    async fn answers_are_committed_with_their_events(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
         let twice = async |method: &str, path: &str, body: Option<Value>, key: &str| {

@@ -55,7 +55,7 @@ on_both_stores! {
         assert_eq!(identity.get(&identity.system, &foreign).await["data"]["attributes"]["roles"], json!([]));
     }
 
-    async fn who_is_of_another_organization_is_not_there(database) {
+    async fn users_of_another_organization_are_not_found(database) {
         let identity = Identity::open(&database).await;
         identity.get(&identity.provider, &path(identity.participant.id)).await;
         // Participants see providers, and no other participants.
@@ -96,7 +96,7 @@ on_both_stores! {
         assert_eq!((&user["email"], &user["email-verified"], &user["username"]), (&json!("Ada@Example.com"), &json!(false), &json!("provider@example.com")));
     }
 
-    async fn what_cannot_be_is_refused_and_changes_nothing(database) {
+    async fn impossible_changes_of_a_user_are_refused_and_store_nothing(database) {
         let identity = Identity::open(&database).await;
         let (id, caller) = (identity.provider.id, &identity.provider);
         for (attributes, name) in [

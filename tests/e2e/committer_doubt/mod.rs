@@ -45,7 +45,7 @@ on_both_stores! {
         assert_eq!(node.all_events().await.len(), 2);
     }
 
-    async fn what_nobody_can_find_out_is_answered_as_not_available(database) {
+    async fn an_unknown_outcome_is_answered_as_unavailable(database) {
         let node = database.open().await;
         let plan = [Fault::AfterCommit, Fault::Connect, Fault::Fine, Fault::BeforeCommit, Fault::Connect];
         let executor = executor(&database, &node, &plan).await;
@@ -78,7 +78,7 @@ on_both_stores! {
         assert_eq!(node.journal.stream("admin", &id.to_string(), 0).await.unwrap().len(), 3);
     }
 
-    async fn whatever_becomes_of_a_batch_those_drafted_upon_it_are_stored_once(database) {
+    async fn batches_drafted_upon_a_failed_batch_are_stored_once(database) {
         const CLIENTS: usize = 8;
         const APPENDS: usize = 20;
         let node = database.open().await;
@@ -115,7 +115,7 @@ on_both_stores! {
         assert_eq!(told, stored);
     }
 
-    async fn a_writer_that_panics_takes_nobody_with_it(database) {
+    async fn a_writer_that_panics_fails_no_other_job(database) {
         let node = database.open().await;
         // The first commit after a start takes a more careful path; later ones run in a task of their own.
         let executor = executor(&database, &node, &[Fault::Fine, Fault::Panic]).await;
@@ -197,7 +197,7 @@ on_both_stores! {
 
 /// One thread, so that both are queued before the committer runs.
 #[tokio::test]
-async fn those_who_wait_behind_a_batch_hear_with_it_that_the_database_is_away() {
+async fn jobs_queued_behind_a_failed_batch_fail_with_it() {
     let database = Database::sqlite();
     let node = database.open().await;
     let executor = executor(&database, &node, &[Fault::Connect, Fault::Connect]).await;

@@ -131,7 +131,7 @@ on_both_stores! {
     }
 
     /// A value that neither key unwraps is named, and the command fails.
-    async fn what_cannot_be_wrapped_anew_is_told(database) {
+    async fn a_key_that_cannot_be_rewrapped_is_named(database) {
         let node = with_people(&database).await;
         let alien = people(&node).await.into_iter().max().unwrap();
         node.close().await;

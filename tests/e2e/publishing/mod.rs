@@ -98,7 +98,7 @@ async fn two_publishers_at_once_publish_every_event_once() {
 }
 
 on_both_stores! {
-    async fn of_two_nodes_one_publishes_and_the_other_takes_over(database) {
+    async fn one_of_two_nodes_publishes_and_the_other_takes_over(database) {
         let nats = NatsServer::start();
         let (one, other) = (database.open().await, database.open().await);
         let first = Publisher::of_node(&one, nats.settings());
@@ -189,7 +189,7 @@ async fn a_purge_is_noticed_while_events_come() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_became_too_old_is_not_published_again() {
+async fn expired_messages_are_not_published_again() {
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);
     let context = nats.jetstream().await;
     let mut stream = context.create_stream(stream_with(&["registrar.events.>"])).await.unwrap();
@@ -215,7 +215,7 @@ fn stream_with(subjects: &[&str]) -> async_nats::jetstream::stream::Config {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_of_somebody_else_does_not_stop_the_publisher() {
+async fn a_foreign_message_does_not_stop_the_publisher() {
     let (nats, (_database, node)) = (NatsServer::start(), opened().await);
     let publisher = Publisher::of_node(&node, nats.settings());
     publisher.reached(commit(&node, 3).await).await;

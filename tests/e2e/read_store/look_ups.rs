@@ -33,7 +33,7 @@ on_both_stores! {
         node.close().await;
     }
 
-    async fn everyone_who_looks_something_up_at_once_gets_what_they_asked_for(database) {
+    async fn concurrent_look_ups_each_get_their_own_document(database) {
         const PEOPLE: usize = 20;
         let node = database.open().await;
         let mut ids = Vec::new();
@@ -61,7 +61,7 @@ on_both_stores! {
         }
     }
 
-    async fn who_gives_up_a_look_up_takes_it_from_nobody_else(database) {
+    async fn a_caller_who_gives_up_a_look_up_does_not_cancel_it_for_others(database) {
         let node = database.open().await;
         let id = person(&node, "Ada", "Lovelace", "").await.to_string();
         for _ in 0..20 {
@@ -72,7 +72,7 @@ on_both_stores! {
         }
     }
 
-    async fn no_look_up_is_answered_with_what_was_so_before_it_was_asked(database) {
+    async fn no_look_up_is_answered_with_an_earlier_state(database) {
         let node = database.open().await;
         let id = person(&node, "Ada", "Lovelace", "").await;
         let done = Arc::new(AtomicBool::new(false));

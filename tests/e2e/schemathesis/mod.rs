@@ -350,7 +350,7 @@ fn the_server_keeps_the_published_identity_contract_as_far_as_it_is_offered() {
 
 /// Guards against a filter that accepts everything.
 #[test]
-fn what_no_rule_explains_is_found() {
+fn an_unexplained_refusal_is_found() {
     let found = |check: &str, uri: &str, status: u64, answer: &str| {
         let uri = format!("http://127.0.0.1{uri}");
         let recorder = serde_json::json!({

@@ -7,7 +7,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 on_both_stores! {
-    async fn what_may_be_accessed_is_listed(database) {
+    async fn the_accessible_resources_are_listed(database) {
         let it = Identity::open(&database).await;
         let clinic = Clinic::open(&it).await;
         let all = |user: &Person| question(user.id, &["individual::read".into()]);
@@ -46,7 +46,7 @@ on_both_stores! {
         assert_eq!(&found(&first) | &found(&second), set(&[patient, visitor]));
     }
 
-    async fn those_who_have_access_are_listed(database) {
+    async fn the_users_with_access_are_listed(database) {
         let it = Identity::open(&database).await;
         let clinic = Clinic::open(&it).await;
         let (patient, participant) = (clinic.patient.individual.unwrap(), it.participant.individual.unwrap());

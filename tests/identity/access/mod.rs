@@ -133,7 +133,7 @@ impl Clinic {
 }
 
 on_both_stores! {
-    async fn grants_follow_from_what_people_are(database) {
+    async fn grants_follow_from_roles_posts_and_participation(database) {
         let it = Identity::open(&database).await;
         let clinic = Clinic::open(&it).await;
         let patient = clinic.patient.individual.unwrap();
@@ -205,7 +205,7 @@ on_both_stores! {
         assert!(!it.may(&it.other_admin, &["individual::read".into()]).await);
     }
 
-    async fn what_was_committed_counts_at_once(database) {
+    async fn a_committed_change_affects_access_at_once(database) {
         let it = Identity::open(&database).await;
         let query = [individual(it.participant.individual.unwrap(), "read")];
         let context = RequestContext::system();
@@ -218,7 +218,7 @@ on_both_stores! {
         assert!(!it.may(&it.provider, &query).await);
     }
 
-    async fn who_was_in_an_organization_that_was_deleted_holds_nothing_there(database) {
+    async fn members_of_a_deleted_organization_hold_no_grants_there(database) {
         let it = Identity::open(&database).await;
         let context = RequestContext::system();
         let gone = it.organization("Gone", Authorization::Open).await;
@@ -290,7 +290,7 @@ on_both_stores! {
         assert_eq!(answer, json!({ "access-queries": expected }));
     }
 
-    async fn grants_are_never_behind_what_happened(database) {
+    async fn grants_are_never_stale(database) {
         let it = Identity::open(&database).await;
         let path = |user: &str| format!("/v1/authz-user-status/{user}/");
         let status = async |caller: &Person, user: Uuid| it.get(caller, &path(&user.to_string())).await;

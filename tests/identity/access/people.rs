@@ -15,7 +15,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 on_both_stores! {
-    async fn a_group_that_is_not_seen_is_like_none(database) {
+    async fn an_invisible_group_is_answered_as_an_unknown_one(database) {
         let it = Identity::open(&database).await;
         let clinic = Clinic::open(&it).await;
         // The nurse sees the patient in the ward, but neither the division nor another group.
@@ -38,7 +38,7 @@ on_both_stores! {
         assert_eq!(it.people(&it.service, &clinic.nurse, &led(&it.other_admin)).await, patient);
     }
 
-    async fn people_are_found_by_what_is_known_of_them(database) {
+    async fn individuals_are_found_by_attributes_of_their_people(database) {
         let it = Identity::open(&database).await;
         let part = Some(Part::Member(OrganizationId(it.acme), Some(Role::Member)));
         let mut person = creation("ada@example.com", None);
@@ -97,7 +97,7 @@ on_both_stores! {
         assert!(it.people(&it.service, &unknown, "").await.is_empty());
     }
 
-    async fn individuals_are_not_listed_for_questions_that_are_none(database) {
+    async fn malformed_questions_list_no_individuals(database) {
         let it = Identity::open(&database).await;
         let of = format!("user-id={}", it.provider.id);
         let path = |query: &str| format!("{INDIVIDUALS}?{query}");

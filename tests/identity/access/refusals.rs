@@ -18,7 +18,7 @@ impl Identity {
 }
 
 on_both_stores! {
-    async fn people_ask_about_themselves_and_programs_about_anybody(database) {
+    async fn users_query_their_own_access_and_programs_that_of_any_user(database) {
         let it = Identity::open(&database).await;
         let queries = ["individual::read".to_owned()];
         for caller in [&it.participant, &it.provider, &it.admin] {
@@ -38,7 +38,7 @@ on_both_stores! {
         }
     }
 
-    async fn what_is_no_query_is_refused(database) {
+    async fn a_malformed_access_query_is_refused(database) {
         let it = Identity::open(&database).await;
         let id = Uuid::now_v7();
         for wrong in [

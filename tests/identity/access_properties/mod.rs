@@ -156,7 +156,7 @@ async fn compare(node: &Node, stage: &Stage) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_engine_answers_what_the_rules_say_whatever_happens() {
+async fn the_engine_agrees_with_the_rules_after_any_history() {
     let config = Config { cases: CASES, failure_persistence: None, max_shrink_iters: 60, ..Config::default() };
     let histories = proptest::collection::vec(act(), 50..100);
     let case = |acts: Vec<Act>| {

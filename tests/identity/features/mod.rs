@@ -97,7 +97,7 @@ on_both_stores! {
         assert_eq!(ids(&it.get(&it.participant, &format!("{FEATURES}?filter[assignable]=false")).await), ["plain"]);
     }
 
-    async fn a_feature_that_cannot_be_is_not_created(database) {
+    async fn an_invalid_feature_is_not_created(database) {
         let it = Identity::open(&database).await;
         it.post(&it.system, FEATURES, &feature("a")).await;
         it.post_refused(&it.system, FEATURES, &feature("a"), 409, "conflict").await;
@@ -120,7 +120,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_feature_is_not_amended_otherwise(database) {
+    async fn an_invalid_change_of_a_feature_is_refused(database) {
         let it = Identity::open(&database).await;
         for id in ["a", "A"] {
             it.post(&it.system, FEATURES, &feature(id)).await;
@@ -173,7 +173,7 @@ on_both_stores! {
         assert!(it.said(&it.other_admin).await.is_empty());
     }
 
-    async fn users_are_not_given_a_feature_otherwise(database) {
+    async fn an_invalid_grant_of_a_feature_is_refused(database) {
         let it = Identity::open(&database).await;
         it.post(&it.system, FEATURES, &feature("fixed")).await;
         let add = format!("{FEATURES}fixed/add-users/");
@@ -201,7 +201,7 @@ on_both_stores! {
         it.post_refused(&it.system, &add, &wrong, 400, "validation-error").await;
     }
 
-    async fn what_users_were_given_is_taken_away(database) {
+    async fn a_feature_given_to_users_is_taken_away(database) {
         let it = Identity::open(&database).await;
         it.feature("a").await;
         it.feature("b").await;
@@ -231,7 +231,7 @@ on_both_stores! {
         assert!(it.on(&it.provider, &subject).await.is_empty());
     }
 
-    async fn what_counts_first_is_on(database) {
+    async fn the_setting_of_the_highest_precedence_decides(database) {
         let it = Identity::open(&database).await;
         for id in ["global", "org", "user", "here"] {
             it.feature(id).await;
@@ -271,7 +271,7 @@ on_both_stores! {
         assert_eq!(it.on(&it.provider, &format!("filter[individual-id]={owned}")).await, ["global", "org", "user"]);
     }
 
-    async fn what_is_on_for_others_is_not_told(database) {
+    async fn features_of_others_are_not_shown(database) {
         let it = Identity::open(&database).await;
         it.feature("a").await;
         let unknown = Uuid::now_v7();
@@ -331,7 +331,7 @@ on_both_stores! {
         assert_eq!(ids(&it.get(&it.system, OF_USERS).await).len(), people.len());
     }
 
-    async fn whoever_has_left_an_organization_does_not_have_what_it_has(database) {
+    async fn a_former_member_does_not_have_the_features_of_the_organization(database) {
         let it = Identity::open(&database).await;
         it.feature("a").await;
         let guest = it.organization("Guest", Authorization::Open).await;

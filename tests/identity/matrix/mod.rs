@@ -77,7 +77,7 @@ fn told(differences: &[Difference]) -> String {
 }
 
 on_both_stores! {
-    async fn everybody_may_what_the_table_says_and_nothing_else(database) {
+    async fn every_caller_may_do_what_the_table_says_and_nothing_else(database) {
         let world = World::open(&database).await;
         let operations = operations::all();
         let mut differences = Vec::new();

@@ -130,7 +130,7 @@ on_both_stores! {
         }
     }
 
-    async fn of_leaders_replaced_at_once_one_set_stays(database) {
+    async fn concurrent_replacements_of_leaders_leave_one_set(database) {
         let it = Identity::open(&database).await;
         let others = [it.person("grace", it.acme, Some(Role::Provider)).await, it.admin.clone(), it.provider.clone()];
         for round in 0..ROUNDS {
