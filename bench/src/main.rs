@@ -19,12 +19,12 @@ use anyhow::Context;
 use chrono::Utc;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use comparisons::{ALL, Bench, Comparison};
-use contenders::Driven;
+use contenders::LoadDriver;
 use contenders::registrar::Registrar;
 use directories::Directories;
 use options::Options;
 use registrar::node::StoreSettings;
-use registrar_bench_common::{rounds, told, workload};
+use registrar_bench_common::{protocol, rounds, workload};
 use report::Report;
 use server::Servers;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ async fn run() -> anyhow::Result<()> {
         Measure::Drive { database_url, data } => {
             let settings = StoreSettings { database_url: Some(database_url), data, archives: None };
             let registrar = Registrar::open(settings, Work::Directory).await?;
-            told::answer(&Driven::new(registrar, Work::Directory)).await
+            protocol::answer(&LoadDriver::new(registrar, Work::Directory)).await
         }
         Measure::Peer(args) => peers::serve(args).await,
     }
@@ -144,7 +144,7 @@ fn command() -> clap::Command {
 
 async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Result<()> {
     let began_at = Utc::now();
-    let servers = Servers::start(options.folder.as_deref().unwrap_or(&beside()?))?;
+    let servers = Servers::start(options.folder.as_deref().unwrap_or(&program_folder()?))?;
     let mut settings = report::postgres_settings(&mut servers.postgres().await?).await?;
     settings.insert("bench".into(), format!("{} rounds of {} ms each", options.rounds, options.round_ms));
     if options.smoke {
@@ -186,7 +186,7 @@ async fn compare(comparisons: &[&Comparison], options: Options) -> anyhow::Resul
 }
 
 /// The folder of the program, which is on a disk and outside of version control.
-pub(crate) fn beside() -> anyhow::Result<PathBuf> {
+pub(crate) fn program_folder() -> anyhow::Result<PathBuf> {
     Ok(std::env::current_exe()?.parent().context("no folder")?.to_owned())
 }
 

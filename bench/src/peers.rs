@@ -4,7 +4,7 @@
 use crate::contenders::crud::{Crud, Style};
 use crate::contenders::over_http::{ACCESS, ADMINS};
 use crate::contenders::stock::{self, AdminView, StockPostgres};
-use crate::server::{Database, Served, master_key};
+use crate::server::{Database, RunningServer, master_key};
 use crate::workload::person;
 use anyhow::Context;
 use axum::body::Bytes;
@@ -70,7 +70,7 @@ pub(crate) async fn start(
     guard: &Database,
     connections: u32,
     size: usize,
-) -> anyhow::Result<Served> {
+) -> anyhow::Result<RunningServer> {
     let mut command = Command::new(std::env::current_exe()?);
     let name = match peer {
         Peer::Stock => "stock",
@@ -80,7 +80,7 @@ pub(crate) async fn start(
     command.args(["peer", name, "--database-url", &database.url, "--guard-url", &guard.url]);
     command.arg("--data").arg(guard.settings().data).arg(format!("--connections={connections}"));
     command.arg(format!("--size={size}")).stdin(Stdio::null());
-    Served::start(command, ANNOUNCED).await
+    RunningServer::start(command, ANNOUNCED).await
 }
 
 /// Serves a peer until the process is ended.
@@ -135,15 +135,15 @@ async fn checked(State(app): State<AppState>, headers: HeaderMap, request: Reque
 }
 
 /// An error of a peer; its text is for the user of the bench.
-struct Failed(anyhow::Error);
+struct PeerError(anyhow::Error);
 
-impl<E: Into<anyhow::Error>> From<E> for Failed {
+impl<E: Into<anyhow::Error>> From<E> for PeerError {
     fn from(error: E) -> Self {
-        Failed(error.into())
+        PeerError(error.into())
     }
 }
 
-impl IntoResponse for Failed {
+impl IntoResponse for PeerError {
     fn into_response(self) -> Response {
         (StatusCode::INTERNAL_SERVER_ERROR, format!("{:#}", self.0)).into_response()
     }
@@ -205,7 +205,7 @@ async fn stock_view(stock: &StockPostgres, id: &str) -> anyhow::Result<Json<Valu
 async fn stock_create(
     State(stock): State<Arc<StockPostgres>>,
     Json(admin): Json<NewAdmin>,
-) -> Result<(StatusCode, Json<Value>), Failed> {
+) -> Result<(StatusCode, Json<Value>), PeerError> {
     let registration = admin.registration()?;
     let id = registration.id.to_string();
     stock.command(&id, AdminCommand::Register(registration, Granter::System)).await?;
@@ -216,7 +216,7 @@ async fn stock_patch(
     State(stock): State<Arc<StockPostgres>>,
     Path(id): Path<String>,
     Json(operations): Json<Vec<Operation>>,
-) -> Result<Json<Value>, Failed> {
+) -> Result<Json<Value>, PeerError> {
     let change = AdminChange::PersonText(PersonText::FirstName, Some(first_name(operations)?));
     stock.command(&id, AdminCommand::Amend(vec![change], Granter::System)).await?;
     Ok(stock_view(&stock, &id).await?)
@@ -233,7 +233,7 @@ fn crud_admin(mut row: Value) -> Json<Value> {
 async fn crud_create(
     State(crud): State<Arc<Crud>>,
     Json(admin): Json<NewAdmin>,
-) -> Result<(StatusCode, Json<Value>), Failed> {
+) -> Result<(StatusCode, Json<Value>), PeerError> {
     Ok((StatusCode::CREATED, crud_admin(crud.register(admin.registration()?).await?)))
 }
 
@@ -241,7 +241,7 @@ async fn crud_patch(
     State(crud): State<Arc<Crud>>,
     Path(id): Path<Uuid>,
     Json(operations): Json<Vec<Operation>>,
-) -> Result<Json<Value>, Failed> {
+) -> Result<Json<Value>, PeerError> {
     Ok(crud_admin(crud.rename(id, &first_name(operations)?).await?))
 }
 

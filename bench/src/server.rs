@@ -144,13 +144,13 @@ impl Database {
     }
 
     /// Starts `registrar serve`.
-    pub(crate) async fn serve(&self) -> anyhow::Result<Served> {
-        Served::start(self.registrar(&["serve"])?, "Registrar answers at ").await
+    pub(crate) async fn serve(&self) -> anyhow::Result<RunningServer> {
+        RunningServer::start(self.registrar(&["serve"])?, "Registrar answers at ").await
     }
 }
 
 /// A server on a free port; dropping it kills the process.
-pub(crate) struct Served {
+pub(crate) struct RunningServer {
     child: Child,
     /// Host and port.
     pub(crate) address: String,
@@ -158,7 +158,7 @@ pub(crate) struct Served {
     _log: NamedTempFile,
 }
 
-impl Served {
+impl RunningServer {
     /// Starts a server and waits for its line with `words` and a URL.
     pub(crate) async fn start(mut command: Command, words: &str) -> anyhow::Result<Self> {
         let log = NamedTempFile::new()?;
@@ -166,7 +166,7 @@ impl Served {
         let mut child = command.spawn()?;
         let output = child.stdout.take().context("no output")?;
         let path = log.path().to_owned();
-        let mut served = Served { child, address: String::new(), _log: log };
+        let mut served = RunningServer { child, address: String::new(), _log: log };
         let output = tokio::process::ChildStdout::from_std(output)?;
         let mut lines = BufReader::new(output).lines();
         let announced = async {
@@ -191,7 +191,7 @@ impl Served {
     }
 }
 
-impl Drop for Served {
+impl Drop for RunningServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -30,7 +30,7 @@ pub struct Installation {
 /// An event as the program exports it, with payload and metadata byte by byte as stored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Exported {
+pub struct ExportedEvent {
     /// Position in the order of all events.
     pub position: u64,
     /// Type of the aggregate.
@@ -125,7 +125,7 @@ impl Installation {
     ///
     /// # Errors
     /// The journal is corrupt.
-    pub fn export(&self) -> anyhow::Result<Vec<Exported>> {
+    pub fn export(&self) -> anyhow::Result<Vec<ExportedEvent>> {
         let path = self.folder.path().join(format!("{}.ndjson", Uuid::now_v7()));
         self.run(&["journal", "export", "--output", path.to_str().context("no path")?])?;
         let text = std::fs::read_to_string(path)?;

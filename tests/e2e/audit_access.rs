@@ -2,7 +2,7 @@
 
 use crate::audit_app::*;
 use crate::ecg_app::{App, NOBODY};
-use crate::ecg_outage::Line;
+use crate::ecg_outage::DatabaseProxy;
 use crate::on_both_stores;
 use crate::support::*;
 use futures::future::join_all;
@@ -189,7 +189,7 @@ async fn a_database_that_is_away_has_no_past_to_tell() {
     let mut database = Database::postgres().await;
     let url = database.settings.database_url.clone().unwrap();
     let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
-    let mut line = Line::to(server).await;
+    let mut line = DatabaseProxy::to(server).await;
     database.settings.database_url = Some(url.replace(server, &line.near.to_string()));
     let app = App::open(&database).await;
     let id = &app.caller;

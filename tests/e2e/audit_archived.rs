@@ -15,7 +15,7 @@ use uuid::Uuid;
 const GONE: &str = "this needs events that were archived, up to position 512; lists of events can begin after it";
 
 /// A journal whose first 512 events were archived, and its aggregates.
-struct Archived {
+struct ArchivedJournal {
     app: App,
     /// An admin whose archived events carried the organization `SEEN`, with later events in the database.
     old: Uuid,
@@ -47,7 +47,7 @@ async fn fill(app: &App, until: u64) {
     }
 }
 
-async fn journal(database: &Database) -> Archived {
+async fn journal(database: &Database) -> ArchivedJournal {
     small_partitions(database).await;
     let app = App::open(database).await;
     let [old, joined, new, organization] = [(); 4].map(|()| Uuid::now_v7());
@@ -76,10 +76,10 @@ async fn journal(database: &Database) -> Archived {
     let events = app.state.node.all_events().await;
     let folder = tempfile::tempdir().unwrap();
     assert_eq!(archived(&app.state.node, 600, &folder.path().join("archive")).await.unwrap(), (1, 512));
-    Archived { app, old, begun, joined, new, organization, events }
+    ArchivedJournal { app, old, begun, joined, new, organization, events }
 }
 
-impl Archived {
+impl ArchivedJournal {
     fn time(&self, position: u64) -> String {
         self.events[position as usize - 1].recorded_at.to_rfc3339().replace("+00:00", "Z")
     }

@@ -24,11 +24,11 @@ use uuid::Uuid;
 struct Act {
     admin: usize,
     organization: Option<usize>,
-    what: What,
+    what: ChangeKind,
 }
 
 #[derive(Debug, Clone)]
-enum What {
+enum ChangeKind {
     Rename(u8),
     Grant(Vec<u8>),
     Deactivate,
@@ -40,13 +40,13 @@ enum What {
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let what = prop_oneof![
-        3 => (0..3_u8).prop_map(What::Rename),
-        2 => proptest::collection::vec(0..3_u8, 0..3).prop_map(What::Grant),
-        1 => Just(What::Deactivate),
-        1 => Just(What::Activate),
-        2 => (0..3_u8).prop_map(What::AddAddress),
-        2 => (0..3_u8, 0..3_u8).prop_map(|(address, city)| What::AmendAddress(address, city)),
-        1 => (0..3_u8).prop_map(What::RemoveAddress),
+        3 => (0..3_u8).prop_map(ChangeKind::Rename),
+        2 => proptest::collection::vec(0..3_u8, 0..3).prop_map(ChangeKind::Grant),
+        1 => Just(ChangeKind::Deactivate),
+        1 => Just(ChangeKind::Activate),
+        2 => (0..3_u8).prop_map(ChangeKind::AddAddress),
+        2 => (0..3_u8, 0..3_u8).prop_map(|(address, city)| ChangeKind::AmendAddress(address, city)),
+        1 => (0..3_u8).prop_map(ChangeKind::RemoveAddress),
     ];
     let act = (0..2_usize, proptest::option::of(0..2_usize), what);
     let act = act.prop_map(|(admin, organization, what)| Act { admin, organization, what });
@@ -67,11 +67,11 @@ fn address(n: u8, city: u8) -> Address {
     Address { id: AddressId(Uuid::from_u128(n.into())), details }
 }
 
-impl What {
+impl ChangeKind {
     /// The event, recorded without a decision, whatever the state.
     fn event(&self) -> DomainEvent {
         match self {
-            What::Rename(name) => AdminEvent::PersonAmended {
+            ChangeKind::Rename(name) => AdminEvent::PersonAmended {
                 person: Person {
                     salutation: None,
                     first_name: format!("name {name}"),
@@ -80,15 +80,15 @@ impl What {
                     email_address: (*name > 1).then(|| "a@example.org".into()),
                 },
             },
-            What::Grant(policies) => AdminEvent::GrantsAmended {
+            ChangeKind::Grant(policies) => AdminEvent::GrantsAmended {
                 policies: policies.iter().map(u8::to_string).collect(),
                 custom_permissions: vec![],
             },
-            What::Deactivate => AdminEvent::Deactivated {},
-            What::Activate => AdminEvent::Activated {},
-            What::AddAddress(n) => AdminEvent::AddressAdded { address: address(*n, 0), index: 0 },
-            What::AmendAddress(n, city) => AdminEvent::AddressAmended { address: address(*n, *city) },
-            What::RemoveAddress(n) => {
+            ChangeKind::Deactivate => AdminEvent::Deactivated {},
+            ChangeKind::Activate => AdminEvent::Activated {},
+            ChangeKind::AddAddress(n) => AdminEvent::AddressAdded { address: address(*n, 0), index: 0 },
+            ChangeKind::AmendAddress(n, city) => AdminEvent::AddressAmended { address: address(*n, *city) },
+            ChangeKind::RemoveAddress(n) => {
                 AdminEvent::AddressRemoved { address_id: AddressId(Uuid::from_u128((*n).into())) }
             }
         }
@@ -98,20 +98,20 @@ impl What {
 
 /// Whether the event fits the addresses in `there`; existing ones must not be added again, since lists have no
 /// duplicates.
-fn fits(what: &What, there: &mut Vec<u8>) -> bool {
+fn fits(what: &ChangeKind, there: &mut Vec<u8>) -> bool {
     match what {
-        What::AddAddress(n) if there.contains(n) => false,
-        What::AddAddress(n) => {
+        ChangeKind::AddAddress(n) if there.contains(n) => false,
+        ChangeKind::AddAddress(n) => {
             there.push(*n);
             true
         }
-        What::AmendAddress(n, _) => there.contains(n),
-        What::RemoveAddress(n) => {
+        ChangeKind::AmendAddress(n, _) => there.contains(n),
+        ChangeKind::RemoveAddress(n) => {
             let known = there.contains(n);
             there.retain(|other| other != n);
             known
         }
-        What::Rename(_) | What::Grant(_) | What::Deactivate | What::Activate => true,
+        ChangeKind::Rename(_) | ChangeKind::Grant(_) | ChangeKind::Deactivate | ChangeKind::Activate => true,
     }
 }
 

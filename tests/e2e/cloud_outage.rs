@@ -1,7 +1,7 @@
 //! The cloud dialect during an outage of its database: it answers 503, and does not report keys as inactive.
 
 use crate::cloud_app::{Cloud, Key, ROOT, refused, result};
-use crate::ecg_outage::Line;
+use crate::ecg_outage::DatabaseProxy;
 use crate::support::Database;
 use futures::future::join_all;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_says_nothing_about_a_key() {
     let mut database = Database::postgres().await;
-    let mut line = Line::before(&mut database).await;
+    let mut line = DatabaseProxy::before(&mut database).await;
     let cloud = Cloud::open(&database).await;
     let stranger = Key { secret: "x".into(), ..cloud.admin.clone() };
     line.cut().await;

@@ -80,7 +80,7 @@ impl Write {
 }
 
 /// The parts of an answer that a replay repeats.
-fn kept(answer: &Answer) -> (u16, &str, Vec<Option<&axum::http::HeaderValue>>) {
+fn replayed_parts(answer: &Answer) -> (u16, &str, Vec<Option<&axum::http::HeaderValue>>) {
     let headers = ["content-type", "location", "etag"].map(|name| answer.headers.get(name)).to_vec();
     (answer.status.as_u16(), &answer.text, headers)
 }
@@ -105,7 +105,7 @@ on_both_stores! {
             assert!(head > before, "{} changed nothing", write.operation);
             let again = write.call(&cloud, &write.body).send().await;
             assert_eq!(again.header("idempotency-replayed"), "true", "{}", write.operation);
-            assert_eq!(kept(&again), kept(&first), "{}", write.operation);
+            assert_eq!(replayed_parts(&again), replayed_parts(&first), "{}", write.operation);
             let other = write.call(&cloud, &write.other).send().await;
             assert_eq!(other.status, 422, "{}: {other:?}", write.operation);
             assert_eq!(cloud.head().await, head, "{}", write.operation);
@@ -136,7 +136,7 @@ on_both_stores! {
                 call.json(&write.body).send()
             });
             let answers = futures::future::join_all(calls).await;
-            assert!(answers.iter().all(|answer| kept(answer) == kept(&answers[0])), "{}: {answers:?}", write.operation);
+            assert!(answers.iter().all(|answer| replayed_parts(answer) == replayed_parts(&answers[0])), "{}: {answers:?}", write.operation);
             assert_eq!(answers[0].status.as_u16(), write.status, "{}: {answers:?}", write.operation);
             assert_eq!(cloud.head().await, before + 1, "{}", write.operation);
         }

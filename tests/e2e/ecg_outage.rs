@@ -10,18 +10,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 /// A proxy to a database server, which can be cut and restored.
-pub struct Line {
+pub struct DatabaseProxy {
     pub near: SocketAddr,
     far: String,
     carrying: JoinHandle<()>,
 }
 
-impl Line {
+impl DatabaseProxy {
     /// Starts a proxy to the server of a database, which is then reached through it alone.
     pub async fn before(database: &mut Database) -> Self {
         let url = database.settings.database_url.clone().unwrap();
         let server = url.rsplit_once('@').unwrap().1.split('/').next().unwrap();
-        let line = Line::to(server).await;
+        let line = DatabaseProxy::to(server).await;
         database.settings.database_url = Some(url.replace(server, &line.near.to_string()));
         line
     }
@@ -29,7 +29,7 @@ impl Line {
     pub async fn to(far: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let near = listener.local_addr().unwrap();
-        Line { near, far: far.to_owned(), carrying: tokio::spawn(carry(listener, far.to_owned())) }
+        DatabaseProxy { near, far: far.to_owned(), carrying: tokio::spawn(carry(listener, far.to_owned())) }
     }
 
     /// Ends every connection and refuses new ones.
@@ -58,7 +58,7 @@ async fn carry(listener: TcpListener, far: String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_is_away_is_neither_empty_nor_an_authority() {
     let mut database = Database::postgres().await;
-    let mut line = Line::before(&mut database).await;
+    let mut line = DatabaseProxy::before(&mut database).await;
     let app = App::open(&database).await;
     let admin = app.create(&minimal("Ada", "Lovelace")).await;
     let path = path_of(&admin);

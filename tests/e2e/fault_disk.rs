@@ -1,6 +1,6 @@
 //! A full disk: unstored changes are not acknowledged, stored ones stay, and commands go on once there is room.
 
-use crate::fault_kill::{Told, assert_told_is_true};
+use crate::fault_kill::{Acknowledgements, assert_acknowledgements_hold};
 use crate::process::{PATIENCE, Server, registrar, run};
 use crate::support::*;
 use registrar::executor::ExecuteError;
@@ -32,7 +32,7 @@ async fn a_full_disk_costs_the_embedded_store_nothing_that_it_acknowledged() {
     let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]).trim().to_owned();
     let client = reqwest::Client::new();
     let root = format!("{}/api/ecg-admins", server.url);
-    let told = Told::default();
+    let told = Acknowledgements::default();
     let register = async || {
         let body = json!({"person": {"firstName": "Ada", "lastName": "0"}, "addresses": [], "phoneNumbers": []});
         let answer = client.post(&root).bearer_auth(&token).json(&body).send().await.unwrap();
@@ -70,7 +70,7 @@ async fn a_full_disk_costs_the_embedded_store_nothing_that_it_acknowledged() {
         let master = registrar::vault::MasterKey::parse(key.trim(), "the data folder").unwrap();
         registrar::node::Node::open(&database.settings, &master).await.unwrap()
     };
-    assert_told_is_true(&node, &told).await;
+    assert_acknowledgements_hold(&node, &told).await;
 }
 
 // Every write to `/dev/full` fails for lack of room.

@@ -19,10 +19,10 @@ const WRITERS: usize = 8;
 const ACKNOWLEDGED: u32 = 120;
 
 /// The acknowledged state of each admin: the number of commands, and the last name after the last of them.
-pub type Told = Arc<Mutex<HashMap<String, (u64, String)>>>;
+pub type Acknowledgements = Arc<Mutex<HashMap<String, (u64, String)>>>;
 
 /// Registers admins and renames each twice, until the server is gone.
-async fn write(url: String, token: String, told: Told, acknowledged: Arc<Semaphore>) {
+async fn write(url: String, token: String, told: Acknowledgements, acknowledged: Arc<Semaphore>) {
     let client = reqwest::Client::new();
     let root = format!("{url}/api/ecg-admins");
     loop {
@@ -55,7 +55,7 @@ async fn dump(node: &Node) -> Vec<Vec<(String, String)>> {
 
 /// Checks the journal against the acknowledgements. One further command may be stored, whose answer was lost; none may
 /// be missing.
-pub async fn assert_told_is_true(node: &Node, told: &Told) {
+pub async fn assert_acknowledgements_hold(node: &Node, told: &Acknowledgements) {
     let told = told.lock().unwrap().clone();
     for (id, (commands, name)) in told {
         let admin = node.documents.find::<AdminDocument>(&id).await.unwrap().value.expect("an acknowledged admin");
@@ -121,7 +121,7 @@ on_both_stores! {
     }
 
     async fn commands_that_a_killed_server_acknowledged_are_in_journal_read_model_and_trail(database) {
-        let told = Told::default();
+        let told = Acknowledgements::default();
         for _ in 0..2 {
             let server = Server::start(&database.settings);
             let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]).trim().to_owned();
@@ -143,7 +143,7 @@ on_both_stores! {
         // The read fails on a gap.
         let events = node.journal.read(0, usize::MAX).await.unwrap();
         assert_eq!(events.len() as u64, head);
-        assert_told_is_true(&node, &told).await;
+        assert_acknowledgements_hold(&node, &told).await;
 
         let live = dump(&node).await;
         let generation = followers::rebuild(&node, &|_, _| {}).await.unwrap();

@@ -36,15 +36,15 @@ pub async fn register_at_once(node: &Node, id: Uuid) -> JournalResult<Vec<u64>> 
 
 /// Outcomes of [`register_at_once`] as clients saw them.
 #[derive(Default)]
-pub struct Told {
+pub struct AppendOutcomes {
     pub stored: HashMap<Uuid, Vec<u64>>,
     pub unknown: HashSet<Uuid>,
 }
 
-impl Told {
+impl AppendOutcomes {
     /// Keeps registering until `done`; the only expected error is an unavailable database.
     pub async fn keep_registering(node: &Node, done: &AtomicBool, answered: &AtomicUsize) -> Self {
-        let mut told = Told::default();
+        let mut told = AppendOutcomes::default();
         while !done.load(Ordering::Acquire) {
             let id = Uuid::now_v7();
             match register_at_once(node, id).await {
@@ -63,7 +63,7 @@ impl Told {
         told
     }
 
-    pub fn extend(&mut self, other: Told) {
+    pub fn extend(&mut self, other: AppendOutcomes) {
         self.stored.extend(other.stored);
         self.unknown.extend(other.unknown);
     }
@@ -101,7 +101,7 @@ async fn clients_of_two_nodes_share_one_dense_order() {
     let clients = (0..16).map(|n| {
         let node = if n % 2 == 0 { Arc::clone(&a) } else { Arc::clone(&b) };
         tokio::spawn(async move {
-            let mut told = Told::default();
+            let mut told = AppendOutcomes::default();
             for _ in 0..25 {
                 let id = Uuid::now_v7();
                 told.stored.insert(id, register_at_once(&node, id).await.unwrap());
@@ -109,7 +109,7 @@ async fn clients_of_two_nodes_share_one_dense_order() {
             told
         })
     });
-    let mut told = Told::default();
+    let mut told = AppendOutcomes::default();
     for client in join_all(clients).await {
         told.extend(client.unwrap());
     }
@@ -192,7 +192,7 @@ async fn terminate(sql: &mut Sql, condition: &str) -> i64 {
     sql.number(&ended).await
 }
 
-async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
+async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> AppendOutcomes {
     let (database, a, b) = two_nodes().await;
     let done = Arc::new(AtomicBool::new(false));
     // Counted per node: a batch whose connection breaks twice fails.
@@ -201,7 +201,7 @@ async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
         .map(|n| {
             let node = if n % 2 == 0 { Arc::clone(&a) } else { Arc::clone(&b) };
             let (done, answered) = (Arc::clone(&done), Arc::clone(&answered[n % 2]));
-            tokio::spawn(async move { Told::keep_registering(&node, &done, &answered).await })
+            tokio::spawn(async move { AppendOutcomes::keep_registering(&node, &done, &answered).await })
         })
         .collect();
     let further_answers = async || {
@@ -222,7 +222,7 @@ async fn under_load_of_two_nodes(condition: &str, rounds: usize) -> Told {
     }
     further_answers().await;
     done.store(true, Ordering::Release);
-    let mut told = Told::default();
+    let mut told = AppendOutcomes::default();
     for client in clients {
         told.extend(client.await.unwrap());
     }

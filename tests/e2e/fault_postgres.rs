@@ -1,6 +1,6 @@
 //! PostgreSQL crashes, stops, restarts or freezes: no caller gets a wrong answer.
 
-use crate::fault_nodes::{LOOK_INTERVAL, Told, register_at_once};
+use crate::fault_nodes::{AppendOutcomes, LOOK_INTERVAL, register_at_once};
 use crate::support::*;
 use registrar::executor::ExecuteError;
 use registrar::journal::{JournalError, JournalResult};
@@ -117,7 +117,7 @@ async fn assert_all_away(node: &Node, known: Uuid) {
 }
 
 /// Waits until a command succeeds again, which must not take long.
-async fn back(node: &Node) -> Uuid {
+async fn wait_for_recovery(node: &Node) -> Uuid {
     let begun = Instant::now();
     loop {
         let id = Uuid::now_v7();
@@ -142,7 +142,7 @@ async fn while_the_database_is_away_everything_says_so_and_then_goes_on() {
         // Once more, now that the pool has dropped the broken connections.
         Box::pin(assert_all_away(&node, known)).await;
         server.start_again();
-        back(&node).await;
+        wait_for_recovery(&node).await;
         assert_eq!(node.find(known).await.version, 1 + round);
         node.admin(known, rename(&format!("Ada {round}"))).await.unwrap();
         assert_eq!(
@@ -166,7 +166,7 @@ async fn acknowledged_events_survive_a_crash() {
     let clients: Vec<_> = (0..8)
         .map(|_| {
             let (node, done, answered) = (Arc::clone(&node), Arc::clone(&done), Arc::clone(&answered));
-            tokio::spawn(async move { Told::keep_registering(&node, &done, &answered).await })
+            tokio::spawn(async move { AppendOutcomes::keep_registering(&node, &done, &answered).await })
         })
         .collect();
     for _ in 0..4 {
@@ -187,7 +187,7 @@ async fn acknowledged_events_survive_a_crash() {
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
     done.store(true, Ordering::Release);
-    let mut told = Told::default();
+    let mut told = AppendOutcomes::default();
     for client in clients {
         told.extend(client.await.unwrap());
     }
@@ -201,7 +201,7 @@ async fn a_database_that_freezes_is_away_for_commands_until_it_wakes_up() {
     let server = Server::start();
     let database = Database::postgres_at(&server.url).await;
     let node = database.open().await;
-    let known = back(&node).await;
+    let known = wait_for_recovery(&node).await;
     server.signal("-STOP");
     let (ids, begun) = ([(); 5].map(|()| Uuid::now_v7()), Instant::now());
     let answers = futures::future::join_all(ids.iter().map(|id| register_at_once(&node, *id))).await;
@@ -209,7 +209,7 @@ async fn a_database_that_freezes_is_away_for_commands_until_it_wakes_up() {
     assert!(answers.iter().all(|answer| matches!(answer, Err(JournalError::Unavailable(_)))), "{answers:?}");
     assert_away("find", node.documents.find::<AdminDocument>(&known.to_string())).await;
     server.signal("-CONT");
-    back(&node).await;
+    wait_for_recovery(&node).await;
     // Commands in flight when the server froze may have been carried out when it woke up, whole or not at all.
     for id in ids {
         let count = node.journal.stream("admin", &id.to_string(), 0).await.unwrap().len();

@@ -1,6 +1,6 @@
 //! Two real servers on one PostgreSQL, one of them killed: the other goes on, and neither ever answers stale data.
 
-use crate::fault_kill::{Told, assert_told_is_true};
+use crate::fault_kill::{Acknowledgements, assert_acknowledgements_hold};
 use crate::process::{PATIENCE, Server, run};
 use crate::support::Database;
 use registrar::node::Node;
@@ -23,7 +23,7 @@ struct Client {
     token: String,
     writes: String,
     reads: String,
-    told: Told,
+    told: Acknowledgements,
     acknowledged: Arc<Semaphore>,
     enough: CancellationToken,
 }
@@ -80,7 +80,7 @@ async fn a_server_goes_on_when_the_other_is_killed_and_neither_answers_stale_dat
     let settings = &database.settings;
     let mut servers = [Server::start(settings), Server::start(settings)];
     let token = run(settings, &["token", "create", "--admin", "admin@registrar.local"]).trim().to_owned();
-    let (told, http) = (Told::default(), reqwest::Client::new());
+    let (told, http) = (Acknowledgements::default(), reqwest::Client::new());
     for killed in [0, 1, 0] {
         let enough = CancellationToken::new();
         let acknowledged = [(); 2].map(|()| Arc::new(Semaphore::new(0)));
@@ -116,5 +116,5 @@ async fn a_server_goes_on_when_the_other_is_killed_and_neither_answers_stale_dat
     let node = Node::open(settings, &master).await.unwrap();
     let events = node.journal.read(0, usize::MAX).await.unwrap();
     assert!(events.iter().map(|event| event.position).eq(1..=node.journal.head().await.unwrap().position));
-    assert_told_is_true(&node, &told).await;
+    assert_acknowledgements_hold(&node, &told).await;
 }

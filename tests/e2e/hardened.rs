@@ -184,7 +184,7 @@ async fn every_refresh_exchanges_the_refresh_token_where_the_setting_says_so() {
 }
 
 /// The expiry in the last event that created or changed the password of an account.
-async fn until(server: &Server, event_type: &str, path: &str) -> DateTime<Utc> {
+async fn password_expiry(server: &Server, event_type: &str, path: &str) -> DateTime<Utc> {
     let token = get_token(server).await;
     let events: Value =
         get(server, &format!("/audit/events?eventType={event_type}"), &token).await.json().await.unwrap();
@@ -206,10 +206,10 @@ async fn passwords_that_their_owners_did_not_set_are_good_for_a_time() {
         let (left, most) = (until - Utc::now(), TimeDelta::hours(hours));
         assert!(left <= most && left > most - TimeDelta::minutes(5), "{left}");
     };
-    good_for(until(&server, "admin.registered", "/account/passwordExpiresAt").await, 2);
+    good_for(password_expiry(&server, "admin.registered", "/account/passwordExpiresAt").await, 2);
     let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support"];
     let ada: Value = serde_json::from_str(&run(&database.settings, &create)).unwrap();
-    good_for(until(&server, "user.created", "/passwordExpiresAt").await, 30 * 24);
+    good_for(password_expiry(&server, "user.created", "/passwordExpiresAt").await, 30 * 24);
     let password = ada["password"].as_str().unwrap();
     assert_eq!(sign_in(&server, "ada@example.com", password, json!({})).await.0, StatusCode::CREATED);
 
@@ -221,12 +221,12 @@ async fn passwords_that_their_owners_did_not_set_are_good_for_a_time() {
     });
     let made = post(&server, "/api/ecg-admins", Some(&token), &bob).await;
     assert_eq!(made.status(), StatusCode::CREATED, "{}", made.text().await.unwrap());
-    good_for(until(&server, "admin.registered", "/account/passwordExpiresAt").await, 2);
+    good_for(password_expiry(&server, "admin.registered", "/account/passwordExpiresAt").await, 2);
 
     // An operator resets the expired password of an admin: the former one ends, and the new one has an expiry again.
     let set = ["user", "set-password", "--email", "bob@example.com", "--first-password-life", "3h"];
     let set: Value = serde_json::from_str(&run(&database.settings, &set)).unwrap();
-    good_for(until(&server, "admin.password-changed", "/expiresAt").await, 3);
+    good_for(password_expiry(&server, "admin.password-changed", "/expiresAt").await, 3);
     let (status, info) = sign_in(&server, "bob@example.com", set["password"].as_str().unwrap(), json!({})).await;
     assert_eq!(status, StatusCode::CREATED, "{info}");
     let change = json!({ "old-password": set["password"], "new-password": "a password of Bob's own making" });

@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 /// The tables as of a position, to be restored.
-struct Kept {
+struct Backup {
     position: u64,
     generation: u64,
     tables: Vec<String>,
 }
 
-impl Kept {
+impl Backup {
     async fn of(database: &Database, node: &Node) -> Self {
         let (position, generation) = (node.journal.head().await.unwrap().position, node.status().generation);
         let tables: Vec<_> = ["journal_head", "streams", "claims"]
@@ -36,12 +36,12 @@ impl Kept {
             false => "DROP TRIGGER events_no_delete",
         };
         sql.run(lift).await.unwrap();
-        Kept { position, generation, tables }
+        Backup { position, generation, tables }
     }
 
     /// Restores the tables, which loses every later commit.
     async fn bring_back(&self, database: &Database) {
-        let Kept { position, generation, tables } = self;
+        let Backup { position, generation, tables } = self;
         let mut sql = database.sql().await;
         sql.run("BEGIN").await.unwrap();
         sql.run(&format!("DELETE FROM events WHERE position > {position}")).await.unwrap();
@@ -77,7 +77,7 @@ on_both_stores! {
         let node = &app.state.node;
         let admin = app.create(&sample()).await;
         let (path, tag) = (path_of(&admin), app.get(&path_of(&admin)).await.header("etag").to_owned());
-        let kept = Kept::of(&database, node).await;
+        let kept = Backup::of(&database, node).await;
         let lost = app.call("PATCH", &path).header("if-match", &tag).json(&first_name("Lost")).send().await;
         let lost_tag = lost.header("etag").to_owned();
         app.patch(&admin, &first_name("Lost too")).await.ok();
@@ -113,7 +113,7 @@ on_both_stores! {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();
-        let kept = Kept::of(&database, &node).await;
+        let kept = Backup::of(&database, &node).await;
         change(&node, id, PersonText::FirstName, "Lost").await;
         kept.bring_back(&database).await;
         // A second node writes as many events as were lost before the first can notice the loss.

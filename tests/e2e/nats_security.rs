@@ -78,22 +78,22 @@ impl Drop for Broker {
 }
 
 /// The NATS status as the server reports it.
-async fn told(server: &Server) -> Value {
+async fn nats_status(server: &Server) -> Value {
     let ready = reqwest::get(format!("{}/readyz", server.url)).await.unwrap();
     ready.json::<Value>().await.unwrap()["nats"].clone()
 }
 
 async fn publishes(server: &Server) {
     let up_to_date = async || {
-        let nats = told(server).await;
+        let nats = nats_status(server).await;
         nats["connected"] == true && nats["lag"] == 0 && nats["position"].as_u64().is_some_and(|position| position > 0)
     };
-    assert!(eventually(up_to_date).await, "{}", told(server).await);
+    assert!(eventually(up_to_date).await, "{}", nats_status(server).await);
 }
 
 async fn does_not_connect(server: &Server) {
-    assert!(eventually(async || told(server).await["error"].is_string()).await, "{}", told(server).await);
-    assert_eq!(told(server).await["connected"], false);
+    assert!(eventually(async || nats_status(server).await["error"].is_string()).await, "{}", nats_status(server).await);
+    assert_eq!(nats_status(server).await["connected"], false);
 }
 
 struct Fixture {

@@ -29,15 +29,15 @@ fn holding(policies: &[&str]) -> DomainEvent {
 }
 
 /// Commits an event of each of two admins in one append.
-async fn both(node: &Node, events: [(Uuid, DomainEvent); 2]) {
+async fn commit_both(node: &Node, events: [(Uuid, DomainEvent); 2]) {
     let streams = events.map(|(id, event)| (admin_stream(id), ExpectedVersion::Any, vec![event]));
     node.append(streams.into()).await.unwrap();
 }
 
 /// A background task that writes until dropped.
-struct Writing(Arc<AtomicBool>, Option<tokio::task::JoinHandle<()>>);
+struct BackgroundWriter(Arc<AtomicBool>, Option<tokio::task::JoinHandle<()>>);
 
-impl Writing {
+impl BackgroundWriter {
     fn begin(node: &Arc<Node>, events: impl Fn(u32) -> [(Uuid, DomainEvent); 2] + Send + 'static) -> Self {
         let (node, done) = (Arc::clone(node), Arc::new(AtomicBool::new(false)));
         let ended = Arc::clone(&done);
@@ -46,10 +46,10 @@ impl Writing {
                 if ended.load(Ordering::Acquire) {
                     break;
                 }
-                both(&node, events(n)).await;
+                commit_both(&node, events(n)).await;
             }
         });
-        Writing(done, Some(writing))
+        BackgroundWriter(done, Some(writing))
     }
 
     async fn end(mut self) {
@@ -69,7 +69,7 @@ on_both_stores! {
         }
         // Commits of this node update its cache; those of the other node are detected by a look-up.
         for writer in [&node, &other] {
-            let writing = Writing::begin(writer, move |n| [(a, named(&n.to_string())), (b, named(&n.to_string()))]);
+            let writing = BackgroundWriter::begin(writer, move |n| [(a, named(&n.to_string())), (b, named(&n.to_string()))]);
             let (begun, mut settled, mut mixed) = (Instant::now(), 0, 0);
             while settled < 50 || mixed < 10 {
                 assert!(begun.elapsed() < PATIENCE, "{settled} settled, {mixed} mixed");
@@ -98,9 +98,9 @@ on_both_stores! {
         let path = format!("{ADMINS}/{}", node.find(target).await.person_id);
         let caller: Uuid = app.caller.parse().unwrap();
         // The permitted view before the first write.
-        both(&node, [(caller, holding(&[ADMINISTRATOR.id])), (target, named("Public"))]).await;
+        commit_both(&node, [(caller, holding(&[ADMINISTRATOR.id])), (target, named("Public"))]).await;
         for writer in [&node, &other] {
-            let writing = Writing::begin(writer, move |n| match n % 2 {
+            let writing = BackgroundWriter::begin(writer, move |n| match n % 2 {
                 0 => [(caller, holding(&[])), (target, named("Secret"))],
                 _ => [(caller, holding(&[ADMINISTRATOR.id])), (target, named("Public"))],
             });
@@ -130,7 +130,7 @@ on_both_stores! {
         let path = format!("{ADMINS}/{}", node.find(target).await.person_id);
         let caller: Uuid = app.caller.parse().unwrap();
         let before = node.find(target).await.version;
-        let writing = Writing::begin(&node, move |n| match n % 2 {
+        let writing = BackgroundWriter::begin(&node, move |n| match n % 2 {
             0 => [(caller, holding(&[])), (beside, named("0"))],
             _ => [(caller, holding(&[ADMINISTRATOR.id])), (beside, named("1"))],
         });

@@ -274,7 +274,7 @@ impl Entry {
         format!("{}\u{1}{}", fold(&self.first), fold(&self.last))
     }
 
-    fn matches(&self, asked: &Asked) -> bool {
+    fn matches(&self, asked: &RandomQuery) -> bool {
         let term = fold(asked.term.trim());
         let name = format!("{} {}", fold(&self.first), fold(&self.last));
         (term.is_empty() || name.contains(&term) || fold(&self.email).contains(&term))
@@ -283,7 +283,7 @@ impl Entry {
 }
 
 #[derive(Debug, Clone)]
-struct Asked {
+struct RandomQuery {
     term: String,
     policies: Vec<String>,
     descending: bool,
@@ -317,9 +317,9 @@ fn entry() -> impl Strategy<Value = Entry> {
     })
 }
 
-fn asked() -> impl Strategy<Value = Asked> {
+fn asked() -> impl Strategy<Value = RandomQuery> {
     (word(0..5), policies(2), any::<bool>(), 0..12_u64, 0..12_u64)
-        .prop_map(|(term, policies, descending, skip, take)| Asked { term, policies, descending, skip, take })
+        .prop_map(|(term, policies, descending, skip, take)| RandomQuery { term, policies, descending, skip, take })
 }
 
 async fn enter(node: &Node, entry: &Entry) {
@@ -331,7 +331,7 @@ async fn enter(node: &Node, entry: &Entry) {
     node.admin(entry.id, AdminCommand::Register(Box::new(registration), Granter::System)).await.unwrap();
 }
 
-async fn assert_answered_alike(node: &Node, entries: &[Entry], asked: &Asked) {
+async fn assert_answered_alike(node: &Node, entries: &[Entry], asked: &RandomQuery) {
     let direction = if asked.descending { Direction::Descending } else { Direction::Ascending };
     let query = Query::<AdminDocument>::sorted(&BY_NAME, direction).search(&SEARCH, &asked.term);
     let query = asked.policies.iter().fold(query, |query, policy| query.contains(&POLICIES, policy));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The body that sends a read organization back unchanged.
-fn back(read: &Value) -> Value {
+fn body_of(read: &Value) -> Value {
     let mut organization = read.clone();
     for member in ["modes", "orgAddressesDetails", "properties", "studyId", "studyAgnostic"] {
         organization.as_object_mut().unwrap().remove(member);
@@ -67,7 +67,7 @@ on_both_stores! {
         let id = app.organize(&full("Acme")).await;
         let read = app.organization(&id).await;
         let before = app.head().await;
-        app.replaced(&id, &back(&read)).await;
+        app.replaced(&id, &body_of(&read)).await;
         assert_eq!((app.head().await, app.organization(&id).await), (before, read));
     }
 
@@ -75,7 +75,7 @@ on_both_stores! {
         let app = App::open(&database).await;
         let id = app.organize(&full("Acme")).await;
         let read = app.organization(&id).await;
-        let mut body = back(&read);
+        let mut body = body_of(&read);
         body["modes"] = json!([read["modes"][1], "Production"]);
         body["orgAddressesDetails"][0]["addressPostalcode"] = json!("80203");
         body["orgAddressesDetails"][1] = json!({"addressPostalcode": "1020"});
@@ -153,7 +153,7 @@ on_both_stores! {
         let dashed = id.parse::<Uuid>().unwrap().to_string();
         let read = app.organization(&dashed).await;
         assert_eq!(read["id"], json!(id));
-        let mut body = back(&read);
+        let mut body = body_of(&read);
         body["organization"]["id"] = json!(dashed);
         body["modes"][0]["entityId"] = json!(id.to_lowercase());
         body["modes"][0]["id"] = json!(read["modes"][0]["id"].as_str().unwrap().to_lowercase());
@@ -165,7 +165,7 @@ on_both_stores! {
         let app = App::open(&database).await;
         let id = app.organize(&full("Acme")).await;
         let read = app.organization(&id).await;
-        let mut body = back(&read);
+        let mut body = body_of(&read);
         body["organization"]["name"] = json!("Acme 2");
         body["modes"][0]["modeCodeValue"] = json!("Production");
         body["modes"][0].as_object_mut().unwrap().remove("mode");
@@ -189,7 +189,7 @@ on_both_stores! {
         let read = app.organization(&id).await;
         assert_eq!((&read["reason"], &read["comment"]), (&json!("set up"), &json!("first")));
         assert_eq!((&read["modes"][0]["reason"], &read["modes"][1]["reason"]), (&json!("set up"), &json!("own")));
-        let mut body = back(&read);
+        let mut body = body_of(&read);
         body["organization"]["reason"] = json!("moved");
         body["organization"]["comment"] = json!("by request");
         body["orgAddressesDetails"][0]["addressCity"] = json!("Boulder");
@@ -222,7 +222,7 @@ on_both_stores! {
         let read = app.organization(&id).await;
         let strict = ApiSettings { reason_mandatory: true, ..ApiSettings::default() };
         let strict = App::over(app.state.node.clone(), strict).await;
-        let mut body = back(&read);
+        let mut body = body_of(&read);
         for part in ["/organization", "/modes/0", "/orgAddressesDetails/0"] {
             body = with(&body, &format!("{part}/reason"), Value::Null);
         }
@@ -255,7 +255,7 @@ on_both_stores! {
         app.state.node.executor.execute::<Organization>(&context, &stream, command, None).await.unwrap();
         let read = app.organization(&id).await;
         assert_eq!((&read["studyId"], &read["studyAgnostic"]), (&json!("5F1D6E7A00004000800000000000000A"), &json!("N")));
-        let body = back(&read);
+        let body = body_of(&read);
         for changed in [
             with(&body, "/modes", json!([])),
             with(&body, "/orgAddressesDetails", json!([])),

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 const LOGS: &str = "/v1/individual-group-logs/";
 
 /// The rows of a page of the log: event, subject, individual or user, actor.
-fn told(list: &Value) -> Vec<(String, String, Value, Value)> {
+fn log_rows(list: &Value) -> Vec<(String, String, Value, Value)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let rows = list["data"].as_array().unwrap().iter().map(|row| &row["attributes"]);
     rows.map(|row| {
@@ -66,26 +66,26 @@ on_both_stores! {
             row("add", "individual", own, &admin),
         ];
         let log = identity.log(&identity.admin, &format!("individual-group-id={ward}")).await;
-        assert_eq!(told(&log), expected);
+        assert_eq!(log_rows(&log), expected);
         let first = &log["data"][0];
         assert_eq!(first["type"], "individual-group-logs");
         assert_eq!(first["attributes"]["individual-group-id"], json!(ward));
         assert_eq!(first["attributes"]["created-time"].as_str().unwrap().len(), "2024-01-01 00:00:00".len());
         let part = format!("individual-group-id={ward}&page[limit]=2&page[offset]=1");
         let page = identity.log(&identity.admin, &part).await;
-        assert_eq!(told(&page), expected[1..3]);
+        assert_eq!(log_rows(&page), expected[1..3]);
         assert_eq!(page["meta"], json!({"page[limit]": 2, "page[offset]": 1, "page[total]": 6}));
 
         let unassigned = system_group(SystemGroup::Unassigned, identity.acme);
         let log = identity.log(&identity.admin, &format!("individual-group-id={unassigned}")).await;
         let by_system = ["add", "remove", "add"].map(|event| row(event, "individual", own, &nobody));
-        assert_eq!(told(&log), by_system);
+        assert_eq!(log_rows(&log), by_system);
         let log = identity.log(&identity.admin, &format!("individual-id={own}", own = own.as_str().unwrap())).await;
-        assert_eq!(told(&log).len(), 6);
+        assert_eq!(log_rows(&log).len(), 6);
         let both = format!("filter[individual-id]={own}&individual-group-id={ward}", own = own.as_str().unwrap());
-        assert_eq!(told(&identity.log(&identity.admin, &both).await), [expected[0].clone(), expected[5].clone()]);
+        assert_eq!(log_rows(&identity.log(&identity.admin, &both).await), [expected[0].clone(), expected[5].clone()]);
         let log = identity.log(&identity.admin, &format!("organization-id={}", identity.acme)).await;
-        assert_eq!(told(&log).len(), 10);
+        assert_eq!(log_rows(&log).len(), 10);
     }
 
     async fn the_log_is_for_those_who_manage(database) {
@@ -107,13 +107,13 @@ on_both_stores! {
         let of_individual = format!("individual-id={individual}");
         let organization = format!("organization-id={closed}");
         for caller in [&admin, &leader, &identity.system] {
-            assert_eq!(told(&identity.log(caller, &group).await).len(), 3);
-            assert_eq!(told(&identity.log(caller, &format!("{group}&{organization}&{of_individual}")).await).len(), 1);
+            assert_eq!(log_rows(&identity.log(caller, &group).await).len(), 3);
+            assert_eq!(log_rows(&identity.log(caller, &format!("{group}&{organization}&{of_individual}")).await).len(), 1);
         }
-        assert_eq!(told(&identity.log(&admin, &of_individual).await).len(), 5);
+        assert_eq!(log_rows(&identity.log(&admin, &of_individual).await).len(), 5);
         // For an individual, a leader sees the events of the groups that they lead.
-        assert_eq!(told(&identity.log(&leader, &of_individual).await).len(), 1);
-        assert_eq!(told(&identity.log(&leader, &format!("{of_individual}&{organization}")).await).len(), 1);
+        assert_eq!(log_rows(&identity.log(&leader, &of_individual).await).len(), 1);
+        assert_eq!(log_rows(&identity.log(&leader, &format!("{of_individual}&{organization}")).await).len(), 1);
         identity.log_forbidden(&leader, &organization).await;
         identity.log_not_found(&leader, &format!("individual-group-id={other}")).await;
         for query in [&group, &of_individual, &organization] {

@@ -3,7 +3,7 @@
 
 use crate::matrix::operations::{self, Operation};
 use crate::matrix::table::{self, Line};
-use crate::matrix::world::{Request, Sent, World};
+use crate::matrix::world::{Request, Response, World};
 use crate::matrix::{request, world};
 use crate::on_both_stores;
 use axum::Router;
@@ -55,21 +55,21 @@ impl Write {
         let first = self.send(world, world.routes(), &sent, &key).await;
         world.settled(&first).await;
         if !first.is_success() {
-            return vec![format!("the first time: {}", told(&first))];
+            return vec![format!("the first time: {}", describe(&first))];
         }
         let head = world.head().await;
         let mut problems = Vec::new();
         let again = self.send(world, world.routes(), &sent, &key).await;
         if LAST_OF_ITS_SESSION.contains(&self.variant.as_str()) {
             if again.status != 401 {
-                problems.push(format!("again, in a session that is over: {}", told(&again)));
+                problems.push(format!("again, in a session that is over: {}", describe(&again)));
             }
             return problems;
         }
         if !again.replayed {
-            problems.push(format!("again, not replayed: {}", told(&again)));
+            problems.push(format!("again, not replayed: {}", describe(&again)));
         } else if (again.status, &again.text) != (first.status, &first.text) {
-            problems.push(format!("again: {} instead of {}", told(&again), told(&first)));
+            problems.push(format!("again: {} instead of {}", describe(&again), describe(&first)));
         }
         if world.head().await != head {
             problems.push("again: something was stored".to_owned());
@@ -82,12 +82,12 @@ impl Write {
             if self.operation.public {
                 // Without a caller the key belongs to one body: another body is another request.
                 if answer.status == 422 || answer.status >= 500 || answer.replayed {
-                    problems.push(format!("another body: {}", told(&answer)));
+                    problems.push(format!("another body: {}", describe(&answer)));
                 }
             } else if answer.status != 422 {
-                problems.push(format!("another body: {}", told(&answer)));
+                problems.push(format!("another body: {}", describe(&answer)));
             } else if self.operation.path.ends_with('/') && !answer.text.contains("\"idempotency-mismatch\"") {
-                problems.push(format!("another body, another code: {}", told(&answer)));
+                problems.push(format!("another body, another code: {}", describe(&answer)));
             } else if world.head().await != head {
                 problems.push("another body: something was stored".to_owned());
             }
@@ -106,7 +106,7 @@ impl Write {
             // commit. No notification of the head is available here, so the loop reads it until it moves.
             while world.head().await == before {
                 if let Poll::Ready(answer) = poll!(&mut first) {
-                    let told = format!("the first time: {}", told(&answer));
+                    let told = format!("the first time: {}", describe(&answer));
                     return if answer.is_success() { vec![] } else { vec![told] };
                 }
                 tokio::time::sleep(Duration::from_millis(1)).await;
@@ -119,7 +119,7 @@ impl Write {
         }
         let mut problems = Vec::new();
         if !again.replayed || !again.is_success() {
-            problems.push(format!("again, not replayed: {}", told(&again)));
+            problems.push(format!("again, not replayed: {}", describe(&again)));
         }
         if world.head().await != head {
             problems.push("again: something was stored".to_owned());
@@ -127,13 +127,13 @@ impl Write {
         problems
     }
 
-    async fn send(&self, world: &World, routes: &Router, request: &Request, key: &str) -> Sent {
+    async fn send(&self, world: &World, routes: &Router, request: &Request, key: &str) -> Response {
         let headers = [("idempotency-key", key)];
         world.send_to(routes, &self.operation.method, request, request.authorization.as_deref(), &headers).await
     }
 }
 
-fn told(sent: &world::Sent) -> String {
+fn describe(sent: &world::Response) -> String {
     format!("{} {}", sent.status, sent.text.chars().take(140).collect::<String>())
 }
 

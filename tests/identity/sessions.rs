@@ -18,12 +18,12 @@ use sha2::{Digest, Sha512};
 use uuid::Uuid;
 
 /// A person who has just signed in.
-struct SignedIn {
+struct SignedInPerson {
     person: Person,
     info: Value,
 }
 
-async fn signed_in(identity: &Identity, email: &str) -> SignedIn {
+async fn signed_in(identity: &Identity, email: &str) -> SignedInPerson {
     let info = sign_in(identity, email).await;
     let text = |name: &str| info[name].as_str().unwrap().to_owned();
     let person = Person {
@@ -32,10 +32,10 @@ async fn signed_in(identity: &Identity, email: &str) -> SignedIn {
         individual: None,
         token: text("access-token"),
     };
-    SignedIn { person, info }
+    SignedInPerson { person, info }
 }
 
-impl SignedIn {
+impl SignedInPerson {
     async fn refresh(&self, identity: &Identity) -> crate::ecg_app::Answer {
         let body = json!({ "refresh-token": self.info["refresh-token"] });
         let answer = identity.app.call("POST", "/v1/refresh-token/").token(None).json(&body).send().await;

@@ -40,21 +40,21 @@ pub fn total(acknowledged: &[Acknowledged]) -> u64 {
 
 /// A contender with its load, in this process.
 #[derive(Debug)]
-pub struct Driven<C> {
+pub struct LoadDriver<C> {
     contender: Arc<C>,
     work: Work,
     acknowledged: Mutex<Vec<Acknowledged>>,
 }
 
-impl<C: Contender> Driven<C> {
+impl<C: Contender> LoadDriver<C> {
     /// Combines a contender with its kind of work.
     pub fn new(contender: C, work: Work) -> Self {
-        Driven { contender: Arc::new(contender), work, acknowledged: Mutex::default() }
+        LoadDriver { contender: Arc::new(contender), work, acknowledged: Mutex::default() }
     }
 }
 
 #[async_trait]
-impl<C: Contender> Subject for Driven<C> {
+impl<C: Contender> Subject for LoadDriver<C> {
     fn name(&self) -> String {
         self.contender.name().to_owned()
     }
@@ -89,7 +89,7 @@ impl<C: Contender> Subject for Driven<C> {
 }
 
 /// Latencies of one client, and its acknowledged commands.
-pub type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
+pub type ClientResult = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
 
 /// Joins the clients of a round that began at `begun`, and adds their acknowledgements to `acknowledged`.
 ///
@@ -97,7 +97,7 @@ pub type Measured = anyhow::Result<(Histogram<u64>, Vec<Acknowledged>)>;
 /// The first error of a client.
 pub async fn gathered(
     begun: Instant,
-    clients: impl Iterator<Item = JoinHandle<Measured>>,
+    clients: impl Iterator<Item = JoinHandle<ClientResult>>,
     acknowledged: &Mutex<Vec<Acknowledged>>,
 ) -> anyhow::Result<Round> {
     let mut latencies = histogram()?;
@@ -112,5 +112,5 @@ pub async fn gathered(
 /// A contender with its load, boxed as a subject.
 #[must_use]
 pub fn driven<C: Contender>(contender: C, work: Work) -> Box<dyn Subject> {
-    Box::new(Driven::new(contender, work))
+    Box::new(LoadDriver::new(contender, work))
 }

@@ -2,7 +2,7 @@
 //! between the bench and such a program. They use no database, so that they build with any release of a driver.
 
 pub mod contender;
+pub mod protocol;
 pub mod rounds;
 pub mod stock;
-pub mod told;
 pub mod workload;

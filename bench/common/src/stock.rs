@@ -56,13 +56,13 @@ impl AdminView {
     }
 }
 
-/// Query of [`Stored::counts`]: events in the store, and events reflected in its views.
+/// Query of [`StoreCounts::counts`]: events in the store, and events reflected in its views.
 pub const COUNTS: &str =
     "SELECT (SELECT count(*) FROM events), (SELECT CAST(coalesce(sum(version), 0) AS bigint) FROM admin_view)";
 
 /// Direct access to the store of the framework.
 #[async_trait]
-pub trait Stored: Send + Sync + 'static {
+pub trait StoreCounts: Send + Sync + 'static {
     /// The result of [`COUNTS`].
     async fn counts(&self) -> anyhow::Result<(i64, i64)>;
 }
@@ -85,7 +85,7 @@ pub fn query<V: ViewRepository<AdminView, Admin>>(views: &Arc<V>) -> GenericQuer
     query
 }
 
-impl<E: PersistedEventRepository, V: ViewRepository<AdminView, Admin>, S: Stored> Stock<E, V, S> {
+impl<E: PersistedEventRepository, V: ViewRepository<AdminView, Admin>, S: StoreCounts> Stock<E, V, S> {
     /// The framework with [`query`] into `views`; `stored` counts its events.
     pub fn new(
         name: &'static str,
@@ -118,7 +118,7 @@ impl<E, V, S> Contender for Stock<E, V, S>
 where
     E: PersistedEventRepository + 'static,
     V: ViewRepository<AdminView, Admin> + 'static,
-    S: Stored,
+    S: StoreCounts,
 {
     fn name(&self) -> &'static str {
         self.name

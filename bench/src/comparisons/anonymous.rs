@@ -2,12 +2,12 @@
 //! callers.
 
 use super::Bench;
-use super::steady::{READS, beside};
+use super::steady::{READS, measure_beside};
 use crate::client::Client;
 use crate::directories::{Contents, seeded_id};
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Round, Rounds, histogram};
-use crate::server::{Database, Served};
+use crate::server::{Database, RunningServer};
 use anyhow::{anyhow, ensure};
 use bytes::Bytes;
 use hyper::Method;
@@ -74,8 +74,9 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         for worst in &WORST {
             let (mut quiet, mut busy, mut answered) = (Vec::new(), Vec::new(), 0);
             for _ in 0..bench.options.rounds {
-                quiet.push(beside(&served, &token, contents.admins, tokio::time::sleep(time)).await?.0);
-                let (others, sent) = beside(&served, &token, contents.admins, flood(&served, worst, time)).await?;
+                quiet.push(measure_beside(&served, &token, contents.admins, tokio::time::sleep(time)).await?.0);
+                let (others, sent) =
+                    measure_beside(&served, &token, contents.admins, flood(&served, worst, time)).await?;
                 busy.push(others);
                 answered += sent?;
             }
@@ -123,14 +124,14 @@ fn counting(bench: &Bench) -> anyhow::Result<Line> {
 fn serve(
     directory: &Database,
     variable: Option<(&str, &str)>,
-) -> anyhow::Result<impl Future<Output = anyhow::Result<Served>>> {
+) -> anyhow::Result<impl Future<Output = anyhow::Result<RunningServer>>> {
     let mut command = directory.registrar(&["serve"])?;
     command.envs(variable);
-    Ok(Served::start(command, "Registrar answers at "))
+    Ok(RunningServer::start(command, "Registrar answers at "))
 }
 
 /// Sends the most expensive request from all strangers for a time; answers the number of answers.
-async fn flood(served: &Served, worst: &'static Worst, time: Duration) -> anyhow::Result<u64> {
+async fn flood(served: &RunningServer, worst: &'static Worst, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let body = (worst.body)().map(|body| Bytes::from(body.to_string()));
     let strangers = (0..STRANGERS).map(|_| tokio::spawn(send(served.address.clone(), worst.path, body.clone(), until)));

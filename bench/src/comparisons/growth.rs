@@ -1,7 +1,7 @@
 //! The cost of growth: the same work in a directory that grows tenfold, twice.
 
 use super::Bench;
-use crate::contenders::over_http::{OverHttp, Requests, Stored};
+use crate::contenders::over_http::{HttpContender, Requests, StoredCheck};
 use crate::directories::grow;
 use crate::plot::{self, Point};
 use crate::report::{Line, Side};
@@ -19,12 +19,12 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         grow(&database, admins).await?;
         let token = database.token().await?;
         let served = Arc::new(database.serve().await?);
-        let subjects = [Box::new(OverHttp::new(
+        let subjects = [Box::new(HttpContender::new(
             &format!("Registrar at {admins} admins"),
             &served,
             &token,
             Requests::Renames(admins),
-            Stored::Registrar(database.clone()),
+            StoredCheck::Registrar(database.clone()),
         )) as Box<dyn Subject>];
         let measured = bench.measure(&subjects, clients).await?.remove(0);
         stages.push((admins, measured, served.resident_mib()?));

@@ -2,7 +2,7 @@
 
 use super::{Bench, in_process::lines};
 use crate::client::Client;
-use crate::contenders::over_http::{ADMINS, OverHttp, Requests, Stored};
+use crate::contenders::over_http::{ADMINS, HttpContender, Requests, StoredCheck};
 use crate::directories::person_id;
 use crate::peers::{self, Peer};
 use crate::report::{Goal, Line, Side};
@@ -23,26 +23,26 @@ pub(super) async fn commands(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let stock_served = Arc::new(peers::start(Peer::Stock, &stock, &guard, bench.connections(clients), 0).await?);
         let crud_served = Arc::new(peers::start(Peer::Crud, &crud, &guard, bench.connections(clients), 0).await?);
         let subjects: Vec<Box<dyn Subject>> = vec![
-            Box::new(OverHttp::new(
+            Box::new(HttpContender::new(
                 "Registrar over HTTP",
                 &served,
                 &token,
                 Requests::Commands,
-                Stored::Registrar(ours.clone()),
+                StoredCheck::Registrar(ours.clone()),
             )),
-            Box::new(OverHttp::new(
+            Box::new(HttpContender::new(
                 "axum + cqrs-es + postgres-es",
                 &stock_served,
                 &guard_token,
                 Requests::Commands,
-                Stored::Count(stock.clone(), STORED_BY_STOCK),
+                StoredCheck::Count(stock.clone(), STORED_BY_STOCK),
             )),
-            Box::new(OverHttp::new(
+            Box::new(HttpContender::new(
                 "axum + sqlx, audited CRUD",
                 &crud_served,
                 &guard_token,
                 Requests::Commands,
-                Stored::Count(crud.clone(), STORED_BY_CRUD),
+                StoredCheck::Count(crud.clone(), STORED_BY_CRUD),
             )),
         ];
         let measured = bench.measure(&subjects, clients).await?;
@@ -68,8 +68,8 @@ pub(super) async fn reads(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     for clients in bench.clients(&[1, 64]) {
         let reads = Requests::Reads(admins);
         let subjects: Vec<Box<dyn Subject>> = vec![
-            Box::new(OverHttp::new("Registrar over HTTP", &served, &token, reads.clone(), Stored::Nothing)),
-            Box::new(OverHttp::new("axum, a constant", &constant, &token, reads, Stored::Nothing)),
+            Box::new(HttpContender::new("Registrar over HTTP", &served, &token, reads.clone(), StoredCheck::Nothing)),
+            Box::new(HttpContender::new("axum, a constant", &constant, &token, reads, StoredCheck::Nothing)),
         ];
         let measured = bench.measure(&subjects, clients).await?;
         let sides = (Side::of(&measured[0], Round::per_second)?, Side::of(&measured[1], Round::per_second)?);

@@ -1,9 +1,9 @@
 //! The identity API: access decisions, memberships, sign-in, lists of users.
 
 use super::Bench;
-use super::steady::{READS, beside};
+use super::steady::{READS, measure_beside};
 use crate::client::Client;
-use crate::contenders::over_http::{ACCESS, MakePath, MakeRequests, OverHttp, Requests, Stored};
+use crate::contenders::over_http::{ACCESS, HttpContender, MakePath, MakeRequests, Requests, StoredCheck};
 use crate::directories::{Contents, scattered, seeded_id};
 use crate::peers::{self, Peer};
 use crate::report::{Goal, Line, Side};
@@ -96,8 +96,8 @@ pub(super) async fn access(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     for clients in bench.clients(&[1, 64]) {
         let checks = Requests::Sent(check, users);
         let subjects: Vec<Box<dyn Subject>> = vec![
-            Box::new(OverHttp::new("Registrar", &served, &token, checks.clone(), Stored::Nothing)),
-            Box::new(OverHttp::new("axum, a constant", &constant, &token, checks, Stored::Nothing)),
+            Box::new(HttpContender::new("Registrar", &served, &token, checks.clone(), StoredCheck::Nothing)),
+            Box::new(HttpContender::new("axum, a constant", &constant, &token, checks, StoredCheck::Nothing)),
         ];
         let measured = bench.measure(&subjects, clients).await?;
         let goals = (clients == 64).then_some((Goal::AtLeast(0.4), Goal::AtMost(5.0)));
@@ -109,7 +109,7 @@ pub(super) async fn access(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         found.push(p99.at(clients).goal(goals.map(|goals| goals.1)));
     }
     let pages = Requests::Sent(resources, users);
-    let subject = OverHttp::new("Registrar", &served, &token, pages, Stored::Nothing);
+    let subject = HttpContender::new("Registrar", &served, &token, pages, StoredCheck::Nothing);
     let measured = bench.measure(&[Box::new(subject) as Box<dyn Subject>], 1).await?;
     let p99 = Side::of(&measured[0], |round| round.quantile_ms(0.99))?;
     let line = Line::new(format!("page of 5,000 of what a leader of half of {of} may see, p99"), "ms", p99, None);
@@ -142,7 +142,7 @@ pub(super) async fn memberships(bench: &mut Bench) -> anyhow::Result<Vec<Line>> 
     let served = Arc::new(directory.serve().await?);
     let subject = |name: &str, make: MakeRequests| {
         let requests = Requests::Sent(make, users);
-        Box::new(OverHttp::new(name, &served, &token, requests, Stored::Nothing)) as Box<dyn Subject>
+        Box::new(HttpContender::new(name, &served, &token, requests, StoredCheck::Nothing)) as Box<dyn Subject>
     };
     let mut found = Vec::new();
     for clients in bench.clients(&[1, 64]) {
@@ -201,13 +201,14 @@ pub(super) async fn sign_in(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let served = Arc::new(directory.serve().await?);
     let clients = if bench.options.smoke { 2 } else { 16 };
     let effort = Effort { clients, time_ms: bench.options.round_ms };
-    let subject = OverHttp::new("Registrar", &served, &token, Requests::Sent(credentials, 0), Stored::Nothing);
+    let subject =
+        HttpContender::new("Registrar", &served, &token, Requests::Sent(credentials, 0), StoredCheck::Nothing);
     let (mut rates, mut quiet, mut busy) = (Vec::new(), Vec::new(), Vec::new());
     subject.round(effort).await?;
     for _ in 0..bench.options.rounds {
         // Equal time without and with sign-ins.
-        quiet.push(beside(&served, &token, contents.admins, tokio::time::sleep(effort.time())).await?.0);
-        let (others, signed_in) = beside(&served, &token, contents.admins, subject.round(effort)).await?;
+        quiet.push(measure_beside(&served, &token, contents.admins, tokio::time::sleep(effort.time())).await?.0);
+        let (others, signed_in) = measure_beside(&served, &token, contents.admins, subject.round(effort)).await?;
         busy.push(others);
         rates.push(signed_in?);
     }
@@ -266,7 +267,7 @@ pub(super) async fn users(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let mut found = Vec::new();
     for (what, path) in FILTERS {
         let pages = Requests::Pages(path, users);
-        let subject = OverHttp::new("Registrar", &served, &token, pages, Stored::Nothing);
+        let subject = HttpContender::new("Registrar", &served, &token, pages, StoredCheck::Nothing);
         let measured = bench.measure(&[Box::new(subject) as Box<dyn Subject>], 4).await?;
         let p99 = Side::of(&measured[0], |round| round.quantile_ms(0.99))?;
         let line = Line::new(format!("{what} among {users} users, p99"), "ms", p99, None);

@@ -4,7 +4,7 @@ use super::{Bench, goal_at};
 use crate::contenders::crud::{Crud, Style};
 use crate::contenders::driven;
 use crate::contenders::registrar::Registrar;
-use crate::contenders::spawned::Spawned;
+use crate::contenders::spawned::SpawnedContender;
 use crate::contenders::stock;
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Round, Rounds};
@@ -80,8 +80,8 @@ pub(super) async fn nodes(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     // Migrated beforehand, so that the two processes do not race for the migrations.
     shared.run_registrar(&["migrate"]).await?;
     let subjects = [
-        Box::new(Spawned::start("Registrar, two processes", vec![drive(&shared)?, drive(&shared)?])?) as _,
-        Box::new(Spawned::start("Registrar, one process", vec![drive(&alone)?])?) as _,
+        Box::new(SpawnedContender::start("Registrar, two processes", vec![drive(&shared)?, drive(&shared)?])?) as _,
+        Box::new(SpawnedContender::start("Registrar, one process", vec![drive(&alone)?])?) as _,
     ];
     let measured = bench.measure(&subjects, clients).await?;
     drop(subjects);
@@ -91,7 +91,7 @@ pub(super) async fn nodes(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     lines("commands in two processes on one PostgreSQL", clients, &measured, &[Some(Goal::AtLeast(0.8))])
 }
 
-/// A process of this program that executes commands on a database; see `told`.
+/// A process of this program that executes commands on a database; see `protocol`.
 fn drive(database: &crate::server::Database) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["drive", "--database-url", &database.url]).arg("--data").arg(database.settings().data);

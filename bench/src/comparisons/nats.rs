@@ -28,19 +28,19 @@ const CONCURRENCY: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A node with its publisher, in this process.
-struct Publishing {
+struct PublishingNode {
     node: Arc<Node>,
     status: PublisherStatus,
     shutdown: CancellationToken,
 }
 
-impl Publishing {
+impl PublishingNode {
     async fn start(database: &crate::server::Database, nats: &Nats) -> anyhow::Result<Self> {
         let node = Arc::new(Node::open(&database.settings(), &master_key()?).await?);
         let (status, shutdown) = (PublisherStatus::default(), CancellationToken::new());
         let settings = NatsSettings::parse(&nats.url, false)?;
         tokio::spawn(publisher::run(Arc::clone(&node), settings, status.clone(), shutdown.clone()));
-        let publishing = Publishing { node, status, shutdown };
+        let publishing = PublishingNode { node, status, shutdown };
         let (first, _) = publishing.register().await?;
         publishing.reached(first).await?;
         Ok(publishing)
@@ -61,7 +61,7 @@ impl Publishing {
     }
 }
 
-impl Drop for Publishing {
+impl Drop for PublishingNode {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
@@ -82,7 +82,7 @@ pub(super) async fn latency(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let nats = Nats::start(&bench.servers)?;
     bench.settings.insert("NATS".into(), nats.configuration());
     let database = bench.servers.database().await?;
-    let publishing = Publishing::start(&database, &nats).await?;
+    let publishing = PublishingNode::start(&database, &nats).await?;
     let arrivals = subscribe(&nats).await?;
     let (mut rounds, mut acknowledged) = (Vec::new(), Vec::new());
     // The first round is the warm-up.
@@ -177,7 +177,7 @@ pub(super) async fn catch_up(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let nats = Nats::start(&bench.servers)?;
     bench.settings.insert("NATS".into(), nats.configuration());
     let database = bench.servers.database().await?;
-    let publishing = Publishing::start(&database, &nats).await?;
+    let publishing = PublishingNode::start(&database, &nats).await?;
     let (mut ours, mut floor, mut reconnecting) = (Vec::new(), Vec::new(), Vec::new());
     // The first round is the warm-up.
     for _ in 0..=bench.options.rounds {

@@ -1,7 +1,7 @@
 //! Pages of lists and searches, in a large and in a small directory.
 
 use super::Bench;
-use crate::contenders::over_http::{ADMINS, MakePath, OverHttp, Requests, Stored};
+use crate::contenders::over_http::{ADMINS, HttpContender, MakePath, Requests, StoredCheck};
 use crate::directories::scattered;
 use crate::report::{Goal, Line, Side};
 use crate::rounds::Subject;
@@ -40,7 +40,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let subjects = servers.iter().map(|(admins, token, served)| {
             let name = format!("the same at {admins} admins");
             let pages = Requests::Pages(path, *admins);
-            Box::new(OverHttp::new(&name, served, token, pages, Stored::Nothing)) as Box<dyn Subject>
+            Box::new(HttpContender::new(&name, served, token, pages, StoredCheck::Nothing)) as Box<dyn Subject>
         });
         let measured = bench.measure(&subjects.collect::<Vec<_>>(), CLIENTS).await?;
         let side = |place: usize| Side::of(&measured[place], |round| round.quantile_ms(0.99));

@@ -2,7 +2,7 @@
 
 use super::Bench;
 use crate::client::Client;
-use crate::contenders::over_http::{ADMINS, MakePath, OverHttp, Requests, Stored};
+use crate::contenders::over_http::{ADMINS, HttpContender, MakePath, Requests, StoredCheck};
 use crate::report::{Goal, Line, Side};
 use crate::rounds::{Effort, Subject};
 use anyhow::ensure;
@@ -53,8 +53,8 @@ pub(super) async fn memory(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
         let effort = Effort { clients: if bench.options.smoke { 2 } else { 64 }, time_ms: bench.options.round_ms };
         let pages: MakePath = |step, _| format!("{ADMINS}?skip={}&take=100", step % 100);
         for requests in [Requests::Reads(admins), Requests::Renames(admins), Requests::Pages(pages, admins)] {
-            let stored = Stored::Registrar(directory.clone());
-            let subject = OverHttp::new("Registrar", &served, &token, requests, stored);
+            let stored = StoredCheck::Registrar(directory.clone());
+            let subject = HttpContender::new("Registrar", &served, &token, requests, stored);
             subject.round(effort).await?;
             subject.check().await?;
         }

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::contenders::over_http::ADMINS;
 use crate::directories::{person_id, scattered};
 use crate::rounds::{Round, histogram, record};
-use crate::server::Served;
+use crate::server::RunningServer;
 use std::time::{Duration, Instant};
 use tokio::runtime::Builder;
 use tokio::time::{MissedTickBehavior, interval};
@@ -37,8 +37,8 @@ pub(super) async fn reads(
 
 /// Latencies of a steady load beside another load. The reader has a thread of its own; otherwise it would wait for the
 /// clients of the other load.
-pub(super) async fn beside<T>(
-    served: &Served,
+pub(super) async fn measure_beside<T>(
+    served: &RunningServer,
     token: &str,
     admins: u64,
     work: impl Future<Output = T>,

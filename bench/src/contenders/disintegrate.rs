@@ -20,7 +20,7 @@ const IN_DECIMAL: &str = "DO $$ BEGIN EXECUTE replace(pg_get_functiondef('event_
     '0xFFFFFFFF', '4294967295'); END $$";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Event)]
-pub(crate) enum Stored {
+pub(crate) enum FirstEvent {
     AdminRegistered {
         #[id]
         aggregate_id: String,
@@ -35,7 +35,7 @@ pub(crate) enum Stored {
 
 pub(crate) struct Disintegrate {
     pool: PgPool,
-    store: PgEventStore<Stored, Json<Stored>>,
+    store: PgEventStore<FirstEvent, Json<FirstEvent>>,
 }
 
 impl Disintegrate {
@@ -45,7 +45,7 @@ impl Disintegrate {
         // created unchecked, and then replaced with the same number in decimal.
         let options = PgConnectOptions::from_str(url)?.options([("check_function_bodies", "off")]);
         let unread = PgPoolOptions::new().max_connections(1).connect_with(options).await?;
-        PgEventStore::<Stored, _>::try_new(unread.clone(), Json::<Stored>::default()).await?;
+        PgEventStore::<FirstEvent, _>::try_new(unread.clone(), Json::<FirstEvent>::default()).await?;
         sqlx_0_8::raw_sql(IN_DECIMAL).execute(&unread).await?;
         unread.close().await;
         let store = PgEventStore::new_uninitialized(pool.clone(), Json::default());
@@ -63,11 +63,11 @@ impl Contender for Disintegrate {
         let Fact { aggregate_type, aggregate_id, payload, .. } = command.fact()?;
         let id = aggregate_id.to_string();
         let event = match aggregate_type {
-            "admin" => Stored::AdminRegistered { aggregate_id: id.clone(), payload },
-            _ => Stored::TrailRead { aggregate_id: id.clone(), payload },
+            "admin" => FirstEvent::AdminRegistered { aggregate_id: id.clone(), payload },
+            _ => FirstEvent::TrailRead { aggregate_id: id.clone(), payload },
         };
         for _ in 0..TRIES_MAX {
-            let none_yet: StreamQuery<i64, Stored> = query!(Stored; aggregate_id == id.clone());
+            let none_yet: StreamQuery<i64, FirstEvent> = query!(FirstEvent; aggregate_id == id.clone());
             match self.store.append(vec![event.clone()], none_yet, 0).await {
                 Ok(_) => return Ok(()),
                 Err(error) if lost(&error) => {}

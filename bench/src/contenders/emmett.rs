@@ -1,7 +1,7 @@
 //! Emmett's PostgreSQL event store, driven by a small program, since it is a library for Node.js. It has no licence
 //! (see its README), so it is installed and run only on request.
 
-use super::spawned::Spawned;
+use super::spawned::SpawnedContender;
 use crate::rounds::Subject;
 use crate::workload::{Fact, Work};
 use anyhow::Context;
@@ -24,5 +24,5 @@ pub(crate) fn start(url: &str, connections: u32, work: Work, node_modules: &Path
     node.arg(program).env("BENCH_DATABASE_URL", url).env("BENCH_CONNECTIONS", connections.to_string());
     node.env("BENCH_STREAM_TYPE", aggregate_type).env("BENCH_EVENT_TYPE", event_type);
     node.env("BENCH_PAYLOAD", payload.to_string());
-    Ok(Box::new(Spawned::start("Emmett (Node.js)", vec![node])?))
+    Ok(Box::new(SpawnedContender::start("Emmett (Node.js)", vec![node])?))
 }

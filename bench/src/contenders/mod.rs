@@ -1,4 +1,4 @@
-//! The contenders, each loaded by [`Driven`] or as a subject of its own.
+//! The contenders, each loaded by [`LoadDriver`] or as a subject of its own.
 
 pub(crate) mod crud;
 pub(crate) mod disintegrate;
@@ -13,7 +13,7 @@ pub(crate) mod registrar;
 pub(crate) mod spawned;
 pub(crate) mod stock;
 
-pub(crate) use registrar_bench_common::contender::{Acknowledged, Contender, Driven, driven, gathered, total};
+pub(crate) use registrar_bench_common::contender::{Acknowledged, Contender, LoadDriver, driven, gathered, total};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use std::str::FromStr;
 

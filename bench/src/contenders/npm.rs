@@ -12,7 +12,7 @@ const MARK: &str = "installed.txt";
 /// them. Without `download` only an earlier installation is used.
 pub(crate) async fn install(name: &str, packages: &str, download: bool) -> Result<PathBuf, String> {
     let installed = async {
-        let place = crate::beside()?.parent().context("no target folder")?.join(name);
+        let place = crate::program_folder()?.parent().context("no target folder")?.join(name);
         if std::fs::read_to_string(place.join(MARK)).is_ok_and(|made_from| made_from == packages) {
             return Ok(place);
         }

@@ -4,7 +4,7 @@ use super::{Acknowledged, gathered, total};
 use crate::client::{Client, clients};
 use crate::directories::{admin_id, person_id, scattered};
 use crate::rounds::{Effort, Round, Subject, histogram, record};
-use crate::server::{Database, Served};
+use crate::server::{Database, RunningServer};
 use crate::workload::{RENAMED, Work};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ pub(crate) type MakePath = fn(u64, u64) -> String;
 pub(crate) type MakeRequests = fn(u64, u64) -> Vec<(String, serde_json::Value)>;
 
 /// The check that everything acknowledged is stored.
-pub(crate) enum Stored {
+pub(crate) enum StoredCheck {
     Registrar(Database),
     /// A query for the number of stored commands.
     Count(Database, &'static str),
@@ -51,20 +51,26 @@ pub(crate) enum Stored {
     Nothing,
 }
 
-pub(crate) struct OverHttp {
+pub(crate) struct HttpContender {
     name: String,
-    served: Arc<Served>,
+    served: Arc<RunningServer>,
     token: String,
     requests: Requests,
-    stored: Stored,
+    stored: StoredCheck,
     step: Arc<AtomicU64>,
     run: Uuid,
     acknowledged: Mutex<Vec<Acknowledged>>,
 }
 
-impl OverHttp {
-    pub(crate) fn new(name: &str, served: &Arc<Served>, token: &str, requests: Requests, stored: Stored) -> Self {
-        OverHttp {
+impl HttpContender {
+    pub(crate) fn new(
+        name: &str,
+        served: &Arc<RunningServer>,
+        token: &str,
+        requests: Requests,
+        stored: StoredCheck,
+    ) -> Self {
+        HttpContender {
             name: name.to_owned(),
             served: Arc::clone(served),
             token: token.to_owned(),
@@ -104,7 +110,7 @@ fn renaming(to: &str) -> Bytes {
 }
 
 #[async_trait]
-impl Subject for OverHttp {
+impl Subject for HttpContender {
     fn name(&self) -> String {
         self.name.clone()
     }
@@ -154,7 +160,7 @@ impl Subject for OverHttp {
     async fn check(&self) -> anyhow::Result<()> {
         let acknowledged = std::mem::take(&mut *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner));
         match &self.stored {
-            Stored::Registrar(database) => {
+            StoredCheck::Registrar(database) => {
                 let seeded = u32::from(matches!(self.requests, Requests::Renames(_)));
                 let mut commands: BTreeMap<Uuid, u32> = BTreeMap::new();
                 for aggregate in acknowledged {
@@ -163,13 +169,13 @@ impl Subject for OverHttp {
                 let all: Vec<_> = commands.into_iter().map(|(id, commands)| Acknowledged { id, commands }).collect();
                 database.check(Work::Directory, &all).await
             }
-            Stored::Count(database, query) => {
+            StoredCheck::Count(database, query) => {
                 let stored: i64 = sqlx::query_scalar(*query).fetch_one(&mut database.connect().await?).await?;
                 let total = i64::try_from(total(&acknowledged))?;
                 ensure!(stored == total, "{total} commands, {stored} stored");
                 Ok(())
             }
-            Stored::Nothing => Ok(()),
+            StoredCheck::Nothing => Ok(()),
         }
     }
 }

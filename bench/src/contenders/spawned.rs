@@ -1,16 +1,17 @@
-//! Contenders that generate their load in processes of their own, by the protocol of [`registrar_bench_common::told`].
+//! Contenders that generate their load in processes of their own, by the protocol of
+//! [`registrar_bench_common::protocol`].
 
 use crate::rounds::{Effort, Round, Subject};
 use anyhow::{Context, ensure};
 use async_trait::async_trait;
-use registrar_bench_common::told::Report;
+use registrar_bench_common::protocol::Report;
 use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::Mutex;
 
 /// One or several such processes, measured as one.
-pub(crate) struct Spawned {
+pub(crate) struct SpawnedContender {
     name: String,
     processes: Vec<Mutex<Process>>,
 }
@@ -21,7 +22,7 @@ struct Process {
     output: Lines<BufReader<ChildStdout>>,
 }
 
-impl Spawned {
+impl SpawnedContender {
     pub(crate) fn start(name: &str, commands: Vec<Command>) -> anyhow::Result<Self> {
         let processes = commands.into_iter().map(|mut command| {
             let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -29,7 +30,7 @@ impl Spawned {
             let output = BufReader::new(child.stdout.take().context("no output")?).lines();
             Ok(Mutex::new(Process { input: child.stdin.take(), child, output }))
         });
-        Ok(Spawned { name: name.to_owned(), processes: processes.collect::<anyhow::Result<_>>()? })
+        Ok(SpawnedContender { name: name.to_owned(), processes: processes.collect::<anyhow::Result<_>>()? })
     }
 }
 
@@ -51,7 +52,7 @@ impl Process {
 }
 
 #[async_trait]
-impl Subject for Spawned {
+impl Subject for SpawnedContender {
     fn name(&self) -> String {
         self.name.clone()
     }

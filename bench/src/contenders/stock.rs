@@ -2,14 +2,14 @@
 //! `sqlite-es` in one of its own, since its SQLite cannot be linked into one program with ours.
 
 use super::former_pool;
-use super::spawned::Spawned;
+use super::spawned::SpawnedContender;
 use crate::rounds::Subject;
 use anyhow::Context;
 use async_trait::async_trait;
 use postgres_es::{PostgresEventRepository, PostgresViewRepository, postgres_cqrs};
 use registrar_aggregates::admin::Admin;
 pub(crate) use registrar_bench_common::stock::AdminView;
-use registrar_bench_common::stock::{COUNTS, Stock, Stored, query};
+use registrar_bench_common::stock::{COUNTS, Stock, StoreCounts, query};
 use sqlx_0_8::PgPool;
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(crate) type StockPostgres = Stock<PostgresEventRepository, PostgresViewRepos
 pub(crate) struct Tables(PgPool);
 
 #[async_trait]
-impl Stored for Tables {
+impl StoreCounts for Tables {
     async fn counts(&self) -> anyhow::Result<(i64, i64)> {
         Ok(sqlx_0_8::query_as(COUNTS).fetch_one(&self.0).await?)
     }
@@ -45,7 +45,7 @@ pub(crate) async fn postgres(url: &str, connections: u32) -> anyhow::Result<Stoc
 /// Starts the program of `bench/stock-sqlite`; Cargo builds it beside this one.
 pub(crate) async fn sqlite(file: &Path, connections: u32) -> anyhow::Result<Box<dyn Subject>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("stock-sqlite");
-    let target = crate::beside()?.parent().context("no target folder")?.to_owned();
+    let target = crate::program_folder()?.parent().context("no target folder")?.to_owned();
     let cargo = |command: &str| {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args([command, "--quiet", "--locked", "--manifest-path"]).arg(folder.join("Cargo.toml"));
@@ -60,5 +60,5 @@ pub(crate) async fn sqlite(file: &Path, connections: u32) -> anyhow::Result<Box<
     // `cargo run` replaces itself with the program.
     let mut program = cargo("run");
     program.arg("--").arg(file).arg(connections.to_string());
-    Ok(Box::new(Spawned::start("cqrs-es + sqlite-es", vec![program])?))
+    Ok(Box::new(SpawnedContender::start("cqrs-es + sqlite-es", vec![program])?))
 }

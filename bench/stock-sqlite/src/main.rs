@@ -4,9 +4,9 @@
 use anyhow::Context;
 use async_trait::async_trait;
 use registrar_aggregates::admin::Admin;
-use registrar_bench_common::contender::Driven;
-use registrar_bench_common::stock::{AdminView, COUNTS, Stock, Stored, query};
-use registrar_bench_common::told;
+use registrar_bench_common::contender::LoadDriver;
+use registrar_bench_common::protocol;
+use registrar_bench_common::stock::{AdminView, COUNTS, Stock, StoreCounts, query};
 use registrar_bench_common::workload::Work;
 use sqlite_es::{SqliteEventRepository, SqliteViewRepository, sqlite_cqrs};
 use sqlx::SqlitePool;
@@ -35,7 +35,7 @@ type StockSqlite = Stock<SqliteEventRepository, SqliteViewRepository<AdminView, 
 struct Tables(SqlitePool);
 
 #[async_trait]
-impl Stored for Tables {
+impl StoreCounts for Tables {
     async fn counts(&self) -> anyhow::Result<(i64, i64)> {
         Ok(sqlx::query_as(COUNTS).fetch_one(&self.0).await?)
     }
@@ -66,5 +66,5 @@ async fn main() -> anyhow::Result<()> {
     let connections =
         arguments.next().and_then(|number| number.to_str()?.parse().ok()).context("how many connections?")?;
     let stock = open(Path::new(&file), connections).await?;
-    told::answer(&Driven::new(stock, Work::Directory)).await
+    protocol::answer(&LoadDriver::new(stock, Work::Directory)).await
 }

@@ -107,7 +107,7 @@ pub(super) async fn executor(database: &Database, node: &Node, plan: &[Fault]) -
 }
 
 pub(super) async fn planned(database: &Database, node: &Node, plan: &Plan) -> Executor {
-    let journal = Journal::over(Arc::new(Faulty { inner: node.store.journal_store(), plan: plan.clone() }));
+    let journal = Journal::over(Arc::new(FaultyDatabase { inner: node.store.journal_store(), plan: plan.clone() }));
     let vault = Vault::open(&database.master, &node.store).await.unwrap();
     let vault = Arc::new(vault);
     let generation = Arc::new(AtomicU64::new(node.status().generation));
@@ -118,7 +118,7 @@ pub(super) async fn planned(database: &Database, node: &Node, plan: &Plan) -> Ex
 }
 
 /// A database whose writers fail as planned.
-struct Faulty {
+struct FaultyDatabase {
     inner: Arc<dyn JournalStore>,
     plan: Plan,
 }
@@ -129,7 +129,7 @@ struct FaultyWriter {
 }
 
 #[async_trait]
-impl EventSearch for Faulty {
+impl EventSearch for FaultyDatabase {
     async fn position_at(&self, time: DateTime<Utc>) -> JournalResult<Option<u64>> {
         self.inner.position_at(time).await
     }
@@ -158,7 +158,7 @@ impl EventSearch for Faulty {
 }
 
 #[async_trait]
-impl JournalStore for Faulty {
+impl JournalStore for FaultyDatabase {
     async fn head(&self) -> JournalResult<Head> {
         self.inner.head().await
     }

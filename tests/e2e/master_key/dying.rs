@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Wrapped keys that fail after a number of steps, like a process that is killed.
-pub(super) struct Dying {
+pub(super) struct FailingKeys {
     pub(super) inner: Arc<dyn WrappedKeys>,
     pub(super) steps: AtomicI64,
 }
 
-impl Dying {
+impl FailingKeys {
     fn step(&self) -> JournalResult<&dyn WrappedKeys> {
         match self.steps.fetch_sub(1, Ordering::SeqCst) {
             left if left > 0 => Ok(&*self.inner),
@@ -23,7 +23,7 @@ impl Dying {
 }
 
 #[async_trait]
-impl WrappedKeys for Dying {
+impl WrappedKeys for FailingKeys {
     async fn any_key(&self) -> JournalResult<Option<StoredKey>> {
         self.step()?.any_key().await
     }

@@ -1,6 +1,6 @@
 //! Journal files under one master key or another.
 
-use super::dying::Dying;
+use super::dying::FailingKeys;
 use super::{NEW, OLD, keyed, keys, open, opens_all, people, printed, with_people};
 use crate::journal_files_support::*;
 use crate::on_both_stores;
@@ -26,7 +26,7 @@ on_both_stores! {
         let before = export_all(&node, folder.path(), "before").await;
         let store = node.store.clone();
         let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
-        let dying = Dying { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
+        let dying = FailingKeys { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
         rewrap(&vault, &dying, &|_, _| {}).await.unwrap_err();
         let both = Node::open(&database.settings, keys(NEW, Some(OLD))).await.unwrap();
         let during = export_all(&both, folder.path(), "during").await;

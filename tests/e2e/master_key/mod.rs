@@ -9,7 +9,7 @@ use crate::on_both_stores;
 use crate::process::{fail, fail_after_start, registrar};
 use crate::support::*;
 use chrono::{Duration, Utc};
-use dying::Dying;
+use dying::FailingKeys;
 use registrar::committer::idempotency::{Answer, AnswerSlot};
 use registrar::executor::{ExecuteError, RequestContext};
 use registrar::journal::JournalError;
@@ -70,7 +70,7 @@ on_both_stores! {
         let (mut died, mut total) = (0, Rewrapped::default());
         loop {
             let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
-            let dying = Dying { inner: store.wrapped_keys(), steps: AtomicI64::new(died) };
+            let dying = FailingKeys { inner: store.wrapped_keys(), steps: AtomicI64::new(died) };
             match rewrap(&vault, &dying, &|_, _| {}).await {
                 Ok(done) => {
                     total = Rewrapped { keys: total.keys + done.keys, answers: total.answers + done.answers };
@@ -119,7 +119,7 @@ on_both_stores! {
         // Halfway, some values are wrapped by the old key and some by the new one.
         let store = Store::open(&database.settings).unwrap();
         let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
-        let dying = Dying { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
+        let dying = FailingKeys { inner: store.wrapped_keys(), steps: AtomicI64::new(6) };
         rewrap(&vault, &dying, &|_, _| {}).await.unwrap_err();
         let before = boxes(&database).await;
         for former in [None, Some(WRONG)] {

@@ -1,6 +1,6 @@
 //! Refusals of the cloud dialect that the schemas of its documents allow.
 
-use super::{Dialect, Request, Rule, Served};
+use super::{Dialect, Request, Rule, RunningServer};
 use crate::cloud_app::{Key, register};
 use crate::process::{Server, registrar, run};
 use crate::support::Database;
@@ -21,7 +21,7 @@ pub(super) const ORGANIZATIONS: Dialect = Dialect {
 pub(super) const KEYS: Dialect = Dialect { contract: "", file: "", document: "cloud-keys", ..ORGANIZATIONS };
 
 /// A server with an organization with data, for a caller with its API key.
-fn serve(database: &Database) -> Served {
+fn serve(database: &Database) -> RunningServer {
     // Creates the master key that both processes use.
     run(&database.settings, &["seed", "--admins", "0"]);
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -43,7 +43,7 @@ fn serve(database: &Database) -> Served {
     });
     let activity = activities["result"][0]["id"].as_str().unwrap().to_owned();
     let variables = vec![("REGISTRAR_TEST_ORGANIZATION", organization), ("REGISTRAR_TEST_ACTIVITY", activity)];
-    Served { server, authorization: key.header(), variables }
+    RunningServer { server, authorization: key.header(), variables }
 }
 
 fn messages(answer: &Value) -> Option<Vec<String>> {

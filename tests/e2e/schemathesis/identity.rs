@@ -1,6 +1,6 @@
 //! Refusals of the identity dialect that the schemas of the contract allow.
 
-use super::{Dialect, Request, Rule, Served};
+use super::{Dialect, Request, Rule, RunningServer};
 use crate::process::{Server, registrar, run};
 use crate::support::Database;
 use registrar::api::identity::routes::ROUTES;
@@ -37,7 +37,7 @@ const PASSWORD: &str = "correct horse battery staple";
 const TOKEN: &str = "a workload's token";
 
 /// A server with one resource of each kind, for a system admin who belongs to an organization.
-fn serve(database: &Database) -> Served {
+fn serve(database: &Database) -> RunningServer {
     person(database, "root", None, "system.admin");
     let service = person(database, "service", None, "system.service");
     let digest: String = Sha512::digest(TOKEN).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -59,7 +59,7 @@ fn serve(database: &Database) -> Served {
         ("REGISTRAR_TEST_OFFERED", offered),
         ("REGISTRAR_TEST_KNOWN", known.to_string()),
     ];
-    Served { server, authorization: format!("Bearer {token}"), variables }
+    RunningServer { server, authorization: format!("Bearer {token}"), variables }
 }
 
 /// Creates `name@example.com`; answers the identifier.

@@ -75,11 +75,11 @@ struct Dialect {
     /// [`SUCCESSES_MIN`] possible successes: the minimum of cases and of successes.
     scarce: &'static [(&'static str, usize, usize)],
     /// Starts a server on an empty database and fills it with data.
-    serve: fn(&Database) -> Served,
+    serve: fn(&Database) -> RunningServer,
 }
 
 /// A running server.
-struct Served {
+struct RunningServer {
     server: Server,
     /// The `Authorization` header of every request.
     authorization: String,
@@ -88,13 +88,13 @@ struct Served {
 }
 
 /// A server for a caller with a token; `prepare` gets its URL and such a token.
-fn serve(database: &Database, prepare: fn(&str, &str)) -> Served {
+fn serve(database: &Database, prepare: fn(&str, &str)) -> RunningServer {
     let server = Server::start(&database.settings);
     let token = run(&database.settings, &["token", "create", "--admin", "admin@registrar.local"]);
     let token = token.trim_end();
     prepare(&server.url, token);
     let variables = vec![("REGISTRAR_URL", server.url.clone()), ("REGISTRAR_TOKEN", token.to_owned())];
-    Served { server, authorization: format!("Bearer {token}"), variables }
+    RunningServer { server, authorization: format!("Bearer {token}"), variables }
 }
 
 /// A request of the run.
@@ -223,7 +223,7 @@ fn content(recorded: &Value) -> String {
 fn judge(dialect: &Dialect, served: bool) {
     let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
     let database = Database::sqlite();
-    let Served { server, authorization, variables } = (dialect.serve)(&database);
+    let RunningServer { server, authorization, variables } = (dialect.serve)(&database);
     let location = match served {
         true => format!("{}/openapi/{}.json", server.url, dialect.document),
         false => format!("{CONTRACTS}/{}", dialect.file),

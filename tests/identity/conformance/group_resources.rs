@@ -10,7 +10,7 @@ const A_VIEW: &str = "rows are a view of something else";
 pub fn groups() -> Resource {
     Resource {
         kind: "individual-groups",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-individual-group",
             listed: Has(|world, _| query(format!("organization-id={}", world.identity.acme))),
@@ -41,7 +41,7 @@ pub fn groups() -> Resource {
 pub fn groups_alone() -> Resource {
     Resource {
         kind: "individual-groups",
-        who: "system",
+        caller: "system",
         create: Lacks("created as those with their people"),
         read: Has("get-individual-group"),
         update: Lacks("changed as those with their people"),
@@ -64,7 +64,7 @@ pub fn groups_alone() -> Resource {
 pub fn individuals() -> Resource {
     Resource {
         kind: "individuals",
-        who: "system",
+        caller: "system",
         create: Has(Create { operation: "create-individual", listed: Lacks("there is no list of them") }),
         read: Has("get-individual"),
         update: Lacks("the owner never changes"),
@@ -89,7 +89,7 @@ pub fn individuals() -> Resource {
 fn of_group(kind: &'static str, operation: &'static str, rows: Query) -> Resource {
     Resource {
         kind,
-        who: "system",
+        caller: "system",
         create: Lacks(A_VIEW),
         read: Lacks(A_VIEW),
         update: Lacks(A_VIEW),

@@ -2,7 +2,7 @@
 
 use super::resources::List;
 use super::{Run, parameters};
-use crate::matrix::world::Sent;
+use crate::matrix::world::Response;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -16,11 +16,11 @@ pub fn most(operation: &str) -> u64 {
     limit.maximum.unwrap_or(LIMIT_MAX)
 }
 
-fn rows(sent: &Sent) -> Vec<Value> {
+fn rows(sent: &Response) -> Vec<Value> {
     sent.json()["data"].as_array().cloned().unwrap_or_default()
 }
 
-fn total(sent: &Sent) -> u64 {
+fn total(sent: &Response) -> u64 {
     sent.json()["meta"]["page[total]"].as_u64().unwrap_or(u64::MAX)
 }
 
@@ -95,7 +95,7 @@ impl Run<'_> {
         }
     }
 
-    fn names(&mut self, sent: &Sent, parameter: &str, rule: &str) {
+    fn names(&mut self, sent: &Response, parameter: &str, rule: &str) {
         let named = sent.json()["errors"][0]["source"]["parameter"] == parameter;
         self.expect(sent.status == 400 && named, rule, sent);
     }

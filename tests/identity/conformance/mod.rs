@@ -8,7 +8,7 @@ mod resources;
 
 use crate::matrix::operations::{self, Operation};
 use crate::matrix::request;
-use crate::matrix::world::{Caller, Request, Sent, World};
+use crate::matrix::world::{Caller, Request, Response, World};
 use crate::on_both_stores;
 use resources::{Conflict, Create, Resource};
 use serde_json::{Value, json};
@@ -23,12 +23,12 @@ struct Run<'w> {
 }
 
 impl<'w> Run<'w> {
-    fn who(&self) -> &'w Caller {
-        self.world.caller(self.resource.who)
+    fn caller(&self) -> &'w Caller {
+        self.world.caller(self.resource.caller)
     }
 
     /// Records the answer as a violation unless `right`.
-    fn expect(&mut self, right: bool, rule: &str, sent: &Sent) {
+    fn expect(&mut self, right: bool, rule: &str, sent: &Response) {
         if !right {
             let told: String = sent.text.chars().take(150).collect();
             self.problems.push(format!("{:<30}{rule:<50}{} {told}", self.resource.kind, sent.status));
@@ -39,19 +39,19 @@ impl<'w> Run<'w> {
         self.operations.iter().find(|operation| operation.name == name).unwrap()
     }
 
-    async fn send(&self, method: &str, request: &Request) -> Sent {
+    async fn send(&self, method: &str, request: &Request) -> Response {
         self.send_with(method, request, &[]).await
     }
 
-    async fn send_with(&self, method: &str, request: &Request, headers: &[(&str, &str)]) -> Sent {
-        self.world.send(method, request, self.who().authorization.as_deref(), headers).await
+    async fn send_with(&self, method: &str, request: &Request, headers: &[(&str, &str)]) -> Response {
+        self.world.send(method, request, self.caller().authorization.as_deref(), headers).await
     }
 
-    async fn get(&self, path: &str) -> Sent {
+    async fn get(&self, path: &str) -> Response {
         self.send("GET", &Request::to(path)).await
     }
 
-    async fn get_as_stranger(&self, path: &str) -> Sent {
+    async fn get_as_stranger(&self, path: &str) -> Response {
         let stranger = self.world.caller("stranger").authorization.as_deref();
         self.world.send("GET", &Request::to(path), stranger, &[]).await
     }
@@ -68,7 +68,7 @@ impl<'w> Run<'w> {
 
     async fn created(&mut self, create: &Create) {
         let collection = self.operation(create.operation);
-        let request = request(self.world, create.operation, self.who()).await;
+        let request = request(self.world, create.operation, self.caller()).await;
         let key = Uuid::new_v4().to_string();
         let sent = self.send_with("POST", &request, &[("idempotency-key", &key)]).await;
         let data = sent.json()["data"].take();
@@ -106,7 +106,7 @@ impl<'w> Run<'w> {
     }
 
     async fn changed(&mut self, update: &str) {
-        let request = request(self.world, update, self.who()).await;
+        let request = request(self.world, update, self.caller()).await;
         let first = self.send("PATCH", &request).await;
         self.expect(first.status == 200, "is changed", &first);
         let head = self.world.head().await;
@@ -133,7 +133,7 @@ impl<'w> Run<'w> {
 
     /// Checks `If-Match`: a change with the current version or `*` succeeds, with another version it is refused.
     async fn changed_as_seen(&mut self, update: &str) {
-        let change = request(self.world, update, self.who()).await;
+        let change = request(self.world, update, self.caller()).await;
         let seen = self.get(&change.path).await;
         let tag = seen.etag.clone().unwrap_or_default();
         self.expect(tag.starts_with('"') && tag.len() > 2, "one has an ETag", &seen);
@@ -156,7 +156,7 @@ impl<'w> Run<'w> {
 
     /// A second change of the resource that `change` is about.
     async fn other_change(&self, update: &str, change: &Request) -> Request {
-        let other = request(self.world, update, self.who()).await;
+        let other = request(self.world, update, self.caller()).await;
         let mut body: Value = serde_json::from_str(other.body.as_deref().unwrap()).unwrap();
         let first: Value = serde_json::from_str(change.body.as_deref().unwrap()).unwrap();
         body["data"]["id"] = first["data"]["id"].clone();
@@ -171,7 +171,7 @@ impl<'w> Run<'w> {
             let sent = self.get(&template.replace("{id}", malformed)).await;
             self.expect(sent.status == 404, "an identifier that is none", &sent);
         }
-        let path = request(self.world, read, self.who()).await.path;
+        let path = request(self.world, read, self.caller()).await.path;
         let sent = self.get(&path).await;
         self.expect(sent.status == 200, "is read", &sent);
         if self.resource.hidden.get().is_some() {

@@ -33,7 +33,7 @@ pub type QueryOf = for<'w> fn(&'w World, &'w Value) -> BoxFuture<'w, String>;
 pub struct Resource {
     pub kind: &'static str,
     /// The caller who creates, changes, reads and lists.
-    pub who: &'static str,
+    pub caller: &'static str,
     pub create: Part<Create>,
     /// The operation that reads one resource.
     pub read: Part<&'static str>,
@@ -130,7 +130,7 @@ pub fn all() -> Vec<Resource> {
 fn users() -> Resource {
     Resource {
         kind: "users",
-        who: "system",
+        caller: "system",
         create: Lacks("people come by invitation and by command line"),
         read: Has("get-user"),
         update: Has("update-user"),
@@ -165,7 +165,7 @@ fn users() -> Resource {
 fn organizations() -> Resource {
     Resource {
         kind: "organizations",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-organization",
             listed: Has(|_, data| query(format!("filter[name]={}", member(data, "name")))),
@@ -190,7 +190,7 @@ fn organizations() -> Resource {
 fn features() -> Resource {
     Resource {
         kind: "features",
-        who: "system",
+        caller: "system",
         create: Has(Create { operation: "create-feature", listed: Has(|_, _| query(String::new())) }),
         read: Has("get-feature"),
         update: Has("update-feature"),
@@ -217,7 +217,7 @@ fn features() -> Resource {
 fn organization_features() -> Resource {
     Resource {
         kind: "organization-features",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-organization-feature",
             listed: Has(|_, data| query(format!("filter[feature-name]={}", member(data, "feature-name")))),
@@ -247,7 +247,7 @@ fn organization_features() -> Resource {
 fn user_features() -> Resource {
     Resource {
         kind: "user-features",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-user-feature",
             listed: Has(|_, data| query(format!("user-id={}", member(data, "user-id")))),
@@ -282,7 +282,7 @@ fn user_features() -> Resource {
 fn roles() -> Resource {
     Resource {
         kind: "roles",
-        who: "system",
+        caller: "system",
         create: Lacks("roles are built in"),
         read: Lacks(LISTED_ONLY),
         update: Lacks(NOT_CHANGED),
@@ -300,7 +300,7 @@ fn roles() -> Resource {
 fn role_users() -> Resource {
     Resource {
         kind: "role-users",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-role-user",
             listed: Has(|_, data| {
@@ -329,7 +329,7 @@ fn role_users() -> Resource {
 fn user_organizations() -> Resource {
     Resource {
         kind: "user-organizations",
-        who: "system",
+        caller: "system",
         create: Has(Create {
             operation: "create-user-organization",
             listed: Has(|_, data| query(format!("user-id={}", member(data, "user-id")))),
@@ -361,7 +361,7 @@ async fn own_checkins(world: &World) -> String {
 fn checkins() -> Resource {
     Resource {
         kind: "user-checkins",
-        who: "participant",
+        caller: "participant",
         create: Has(Create { operation: "create-user-checkin", listed: Has(|world, _| Box::pin(own_checkins(world))) }),
         read: Lacks(LISTED_ONLY),
         update: Lacks(NOT_CHANGED),
@@ -388,7 +388,7 @@ fn checkins() -> Resource {
 fn second_factors() -> Resource {
     Resource {
         kind: "mfa-totp",
-        who: "provider",
+        caller: "provider",
         create: Has(Create { operation: "create-totp-configuration", listed: Has(|_, _| query(String::new())) }),
         read: Lacks(LISTED_ONLY),
         update: Lacks("switched by commands"),
@@ -406,7 +406,7 @@ fn second_factors() -> Resource {
 fn activities() -> Resource {
     Resource {
         kind: "user-activities",
-        who: "system",
+        caller: "system",
         create: Lacks("is written by signing in"),
         read: Lacks(LISTED_ONLY),
         update: Lacks(NOT_CHANGED),

@@ -42,7 +42,7 @@ impl Identity {
     }
 
     /// Settings of features for a user: feature, organization and state of each.
-    async fn said(&self, user: &Person) -> Vec<(String, Value, String)> {
+    async fn settings_of(&self, user: &Person) -> Vec<(String, Value, String)> {
         let list = self.get(&self.system, &format!("{OF_USERS}?user-id={}", user.id)).await;
         let rows = list["data"].as_array().unwrap().iter().map(|row| &row["attributes"]);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -146,17 +146,17 @@ on_both_stores! {
         let answer = it.post(&it.system, &add, &json!({ "user-ids": [it.provider.id, it.participant.id] })).await;
         assert_eq!(answer, it.get(&it.system, &path("a")).await);
         let enabled = [("a".to_owned(), Value::Null, "enabled".to_owned())];
-        assert_eq!(it.said(&it.provider).await, enabled);
-        assert_eq!(it.said(&it.participant).await, enabled);
+        assert_eq!(it.settings_of(&it.provider).await, enabled);
+        assert_eq!(it.settings_of(&it.participant).await, enabled);
 
         // The request again, by address and with a second user: the existing setting is switched, the missing one
         // created.
         let emails = json!({ "user-emails": ["PROVIDER@example.com", "admin@example.com"], "state": "disabled" });
         it.post(&it.system, &add, &emails).await;
         let disabled = [("a".to_owned(), Value::Null, "disabled".to_owned())];
-        assert_eq!(it.said(&it.provider).await, disabled);
-        assert_eq!(it.said(&it.admin).await, disabled);
-        assert_eq!(it.said(&it.participant).await, enabled);
+        assert_eq!(it.settings_of(&it.provider).await, disabled);
+        assert_eq!(it.settings_of(&it.admin).await, disabled);
+        assert_eq!(it.settings_of(&it.participant).await, enabled);
         let head = it.head().await;
         it.post(&it.system, &add, &emails).await;
         assert_eq!(it.head().await, head, "what is so already is no event");
@@ -170,7 +170,7 @@ on_both_stores! {
             let error = it.post_refused(&it.system, &add, &some, 400, "validation-error").await;
             assert_eq!(error["source"]["pointer"], "/user-emails/1");
         }
-        assert!(it.said(&it.other_admin).await.is_empty());
+        assert!(it.settings_of(&it.other_admin).await.is_empty());
     }
 
     async fn an_invalid_grant_of_a_feature_is_refused(database) {
@@ -221,7 +221,7 @@ on_both_stores! {
         let answer = it.post(&it.system, &remove, &both).await;
         assert_eq!(answer["data"]["id"], "a");
         assert_eq!(it.on(&it.provider, &subject).await, ["a"]);
-        let left: Vec<_> = it.said(&it.provider).await.into_iter().map(|(feature, ..)| feature).collect();
+        let left: Vec<_> = it.settings_of(&it.provider).await.into_iter().map(|(feature, ..)| feature).collect();
         assert_eq!(left, ["b", "b"]);
         let head = it.head().await;
         it.post(&it.system, &remove, &both).await;

@@ -67,7 +67,7 @@ impl Line {
     }
 }
 
-fn told(differences: &[Difference]) -> String {
+fn describe(differences: &[Difference]) -> String {
     let mut text = format!("{} cells differ:\n", differences.len());
     writeln!(text, "{:<45}{:<15}expected   got", "operation", "caller").unwrap();
     for Difference { variant, caller, problem } in differences {
@@ -88,7 +88,7 @@ on_both_stores! {
                 differences.extend(line.differences(&world, operation).await);
             }
         }
-        assert!(differences.is_empty(), "{}", told(&differences));
+        assert!(differences.is_empty(), "{}", describe(&differences));
     }
 }
 

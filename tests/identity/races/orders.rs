@@ -35,7 +35,7 @@ const GATHERING: Duration = Duration::from_millis(500);
 
 /// People, by their state at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Who {
+enum Subject {
     /// An admin.
     Admin,
     /// Another admin.
@@ -50,52 +50,61 @@ enum Who {
     Off,
 }
 
-const EVERYBODY: [Who; 6] = [Who::Admin, Who::Second, Who::Leader, Who::Member, Who::Stranger, Who::Off];
+const EVERYBODY: [Subject; 6] =
+    [Subject::Admin, Subject::Second, Subject::Leader, Subject::Member, Subject::Stranger, Subject::Off];
 
 /// A process.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    Join(Who),
-    Leave(Who),
-    Grant(Who, Role),
-    Revoke(Who, Role),
-    Appoint(Who, Post, usize),
-    Relieve(Who, Post, usize),
-    Disable(Who),
-    Enable(Who),
-    Archive(Who),
-    Replace(&'static [Who], usize),
+    Join(Subject),
+    Leave(Subject),
+    Grant(Subject, Role),
+    Revoke(Subject, Role),
+    Appoint(Subject, Post, usize),
+    Relieve(Subject, Post, usize),
+    Disable(Subject),
+    Enable(Subject),
+    Archive(Subject),
+    Replace(&'static [Subject], usize),
     Put(usize),
     Take(usize),
 }
 
 const ACTS: [Act; 15] = [
-    Act::Join(Who::Stranger),
-    Act::Leave(Who::Leader),
-    Act::Leave(Who::Member),
-    Act::Grant(Who::Leader, Role::Admin),
-    Act::Revoke(Who::Second, Role::Admin),
-    Act::Appoint(Who::Admin, Post::Leader, 0),
-    Act::Appoint(Who::Leader, Post::Member, 1),
-    Act::Relieve(Who::Leader, Post::Leader, 0),
-    Act::Disable(Who::Admin),
-    Act::Enable(Who::Off),
-    Act::Archive(Who::Leader),
-    Act::Replace(&[Who::Second], 0),
-    Act::Replace(&[Who::Leader, Who::Admin], 0),
+    Act::Join(Subject::Stranger),
+    Act::Leave(Subject::Leader),
+    Act::Leave(Subject::Member),
+    Act::Grant(Subject::Leader, Role::Admin),
+    Act::Revoke(Subject::Second, Role::Admin),
+    Act::Appoint(Subject::Admin, Post::Leader, 0),
+    Act::Appoint(Subject::Leader, Post::Member, 1),
+    Act::Relieve(Subject::Leader, Post::Leader, 0),
+    Act::Disable(Subject::Admin),
+    Act::Enable(Subject::Off),
+    Act::Archive(Subject::Leader),
+    Act::Replace(&[Subject::Second], 0),
+    Act::Replace(&[Subject::Leader, Subject::Admin], 0),
     Act::Put(1),
     Act::Take(0),
 ];
 
 const TRIPLES: [[Act; 3]; 8] = [
-    [Act::Join(Who::Stranger), Act::Grant(Who::Stranger, Role::Member), Act::Appoint(Who::Stranger, Post::Leader, 0)],
-    [Act::Revoke(Who::Member, Role::Member), Act::Put(1), Act::Replace(&[], 0)],
-    [Act::Leave(Who::Leader), Act::Appoint(Who::Leader, Post::Member, 1), Act::Relieve(Who::Leader, Post::Leader, 0)],
-    [Act::Leave(Who::Admin), Act::Revoke(Who::Second, Role::Admin), Act::Grant(Who::Leader, Role::Admin)],
-    [Act::Replace(&[Who::Second], 0), Act::Replace(&[Who::Admin], 0), Act::Leave(Who::Admin)],
-    [Act::Disable(Who::Admin), Act::Disable(Who::Second), Act::Appoint(Who::Admin, Post::Leader, 0)],
-    [Act::Put(1), Act::Take(0), Act::Leave(Who::Member)],
-    [Act::Enable(Who::Off), Act::Appoint(Who::Off, Post::Leader, 0), Act::Leave(Who::Off)],
+    [
+        Act::Join(Subject::Stranger),
+        Act::Grant(Subject::Stranger, Role::Member),
+        Act::Appoint(Subject::Stranger, Post::Leader, 0),
+    ],
+    [Act::Revoke(Subject::Member, Role::Member), Act::Put(1), Act::Replace(&[], 0)],
+    [
+        Act::Leave(Subject::Leader),
+        Act::Appoint(Subject::Leader, Post::Member, 1),
+        Act::Relieve(Subject::Leader, Post::Leader, 0),
+    ],
+    [Act::Leave(Subject::Admin), Act::Revoke(Subject::Second, Role::Admin), Act::Grant(Subject::Leader, Role::Admin)],
+    [Act::Replace(&[Subject::Second], 0), Act::Replace(&[Subject::Admin], 0), Act::Leave(Subject::Admin)],
+    [Act::Disable(Subject::Admin), Act::Disable(Subject::Second), Act::Appoint(Subject::Admin, Post::Leader, 0)],
+    [Act::Put(1), Act::Take(0), Act::Leave(Subject::Member)],
+    [Act::Enable(Subject::Off), Act::Appoint(Subject::Off, Post::Leader, 0), Act::Leave(Subject::Off)],
 ];
 
 /// An organization with its people.
@@ -103,7 +112,7 @@ struct World {
     nodes: Vec<Arc<Node>>,
     organization: OrganizationId,
     groups: [GroupId; 2],
-    people: BTreeMap<Who, UserId>,
+    people: BTreeMap<Subject, UserId>,
     individual: IndividualId,
 }
 
@@ -119,17 +128,17 @@ impl World {
         let individual = IndividualId(Uuid::now_v7());
         let people = EVERYBODY.map(|who| async move {
             let role = match who {
-                Who::Admin | Who::Second => Some(Role::Admin),
-                Who::Leader | Who::Off => Some(Role::Provider),
-                Who::Member => Some(Role::Member),
-                Who::Stranger => None,
+                Subject::Admin | Subject::Second => Some(Role::Admin),
+                Subject::Leader | Subject::Off => Some(Role::Provider),
+                Subject::Member => Some(Role::Member),
+                Subject::Stranger => None,
             };
             let creation = creation(&format!("{}@example.com", Uuid::now_v7()), None);
             let (id, part) = (creation.id, role.map(|role| Part::Member(organization, Some(role))));
             membership::create_as(node, &context(), creation, part, individual).await.unwrap();
             (who, id)
         });
-        let people: BTreeMap<Who, UserId> = join_all(people).await.into_iter().collect();
+        let people: BTreeMap<Subject, UserId> = join_all(people).await.into_iter().collect();
         let groups = [GroupId(Uuid::now_v7()), GroupId(Uuid::now_v7())];
         let world = World { nodes: nodes.to_vec(), organization, groups, people, individual };
         let created = [0, 1].map(|n| {
@@ -140,12 +149,13 @@ impl World {
                 node_type: NodeType::Group,
                 tags: Default::default(),
                 individuals: std::iter::repeat_n(individual, usize::from(n == 0)).collect(),
-                leaders: std::iter::repeat_n(world.people[&Who::Leader], usize::from(n == 0)).collect(),
+                leaders: std::iter::repeat_n(world.people[&Subject::Leader], usize::from(n == 0)).collect(),
             };
             async move { groups::create(node, &context(), &new).await.unwrap() }
         });
         let circumstances = context();
-        let disabled = membership::disable(node, &circumstances, world.people[&Who::Off], world.people[&Who::Admin]);
+        let disabled =
+            membership::disable(node, &circumstances, world.people[&Subject::Off], world.people[&Subject::Admin]);
         let (_, disabled) = futures::join!(join_all(created), disabled);
         disabled.unwrap();
         world
@@ -166,7 +176,7 @@ impl World {
 
     async fn done(&self, node: &Node, act: Act) -> Done {
         let (context, organization) = (&context(), self.organization);
-        let id = |who: Who| self.people[&who];
+        let id = |who: Subject| self.people[&who];
         // The acting user is none of the subjects.
         let by = UserId(Uuid::nil());
         match act {
@@ -211,7 +221,7 @@ impl World {
     }
 
     /// The documents of all people, without identifiers and times.
-    async fn told(&self, node: &Node) -> String {
+    async fn snapshot(&self, node: &Node) -> String {
         let groups = |ids: Vec<GroupId>| {
             ids.iter().map(|id| self.groups.iter().position(|group| group == id)).collect::<Vec<_>>()
         };
@@ -236,7 +246,7 @@ impl World {
 }
 
 /// The outcome of acts: whether each was carried out, and the documents afterwards.
-type End = (Vec<bool>, String);
+type CaseOutcome = (Vec<bool>, String);
 
 /// Every permutation of `count` indices.
 fn orders(count: usize) -> Vec<Vec<usize>> {
@@ -257,13 +267,13 @@ fn orders(count: usize) -> Vec<Vec<usize>> {
 }
 
 /// The outcome of acts one after the other.
-async fn in_order(nodes: &[Arc<Node>], acts: &[Act], order: Vec<usize>) -> End {
+async fn in_order(nodes: &[Arc<Node>], acts: &[Act], order: Vec<usize>) -> CaseOutcome {
     let world = World::create(nodes).await;
     let mut done = vec![false; acts.len()];
     for n in order {
         done[n] = world.play(&nodes[0], acts[n]).await;
     }
-    (done, world.told(&nodes[0]).await)
+    (done, world.snapshot(&nodes[0]).await)
 }
 
 /// Plays the acts of each case concurrently, on one node and on all, and compares the outcome with every order.
@@ -278,14 +288,14 @@ async fn check(nodes: &[Arc<Node>], cases: Vec<Vec<Act>>) {
 }
 
 /// Outcomes of each case in every order of its acts.
-async fn in_every_order(nodes: &[Arc<Node>], cases: &[Vec<Act>]) -> Vec<Vec<End>> {
+async fn in_every_order(nodes: &[Arc<Node>], cases: &[Vec<Act>]) -> Vec<Vec<CaseOutcome>> {
     let all = cases.iter().flat_map(|acts| orders(acts.len()).into_iter().map(move |order| (acts, order)));
     let ends = stream::iter(all).map(|(acts, order)| in_order(nodes, acts, order)).buffered(AT_ONCE);
-    let mut ends = ends.collect::<Vec<End>>().await.into_iter();
+    let mut ends = ends.collect::<Vec<CaseOutcome>>().await.into_iter();
     cases.iter().map(|acts| ends.by_ref().take(orders(acts.len()).len()).collect()).collect()
 }
 
-async fn check_together(nodes: &[Arc<Node>], cases: &[Vec<Act>], ends: &[Vec<End>]) {
+async fn check_together(nodes: &[Arc<Node>], cases: &[Vec<Act>], ends: &[Vec<CaseOutcome>]) {
     let worlds: Vec<World> = stream::iter(cases).map(|_| World::create(nodes)).buffered(AT_ONCE).collect().await;
 
     let mut holder = nodes[0].journal.writer().await.unwrap();
@@ -301,7 +311,7 @@ async fn check_together(nodes: &[Arc<Node>], cases: &[Vec<Act>], ends: &[Vec<End
         Err(_) => played.await,
     };
     for (((acts, world), done), serial) in cases.iter().zip(&worlds).zip(played).zip(ends) {
-        let end = (done, world.told(&nodes[0]).await);
+        let end = (done, world.snapshot(&nodes[0]).await);
         let count = nodes.len();
         assert!(
             serial.contains(&end),
@@ -344,7 +354,7 @@ on_both_stores! {
         holder.lock().await.unwrap();
         let played = worlds.iter().enumerate().map(|(n, world)| {
             let (one, other) = (&nodes[n % 2], &nodes[n / 2 % 2]);
-            let (given, left) = (Act::Appoint(Who::Second, Post::Leader, 0), Act::Leave(Who::Second));
+            let (given, left) = (Act::Appoint(Subject::Second, Post::Leader, 0), Act::Leave(Subject::Second));
             async move { futures::join!(world.play(one, given), world.play(other, left)) }
         });
         let mut played = std::pin::pin!(join_all(played));
@@ -356,8 +366,8 @@ on_both_stores! {
         };
         assert!(played.iter().all(|(_, left)| *left));
         for world in &worlds {
-            assert!(world.play(&nodes[0], Act::Join(Who::Second)).await);
-            let user = user_by_id(&nodes[0], world.people[&Who::Second]).await.unwrap().unwrap();
+            assert!(world.play(&nodes[0], Act::Join(Subject::Second)).await);
+            let user = user_by_id(&nodes[0], world.people[&Subject::Second]).await.unwrap().unwrap();
             let posts = user.posts.get(&world.organization).cloned().unwrap_or_default();
             assert!(posts.leads.is_empty() && posts.works_in.is_empty(), "{posts:?}");
         }

@@ -67,12 +67,12 @@ impl World {
             ("sharing", b, Role::Admin),
         ] {
             let part = Part::Member(OrganizationId(organization), Some(role));
-            callers.push(Caller::user(name, &self.somebody(name, part).await));
+            callers.push(Caller::user(name, &self.person_with(name, part).await));
         }
         for (name, role) in
             [("support", SystemRole::Support), ("service", SystemRole::Service), ("system", SystemRole::Admin)]
         {
-            callers.push(Caller::user(name, &self.somebody(name, Part::System(role)).await));
+            callers.push(Caller::user(name, &self.person_with(name, Part::System(role)).await));
         }
         for (name, policy) in [("administrator", ADMINISTRATOR), ("operator", OPERATOR), ("auditor", AUDITOR)] {
             let id = self.register(name, &policy).await;
@@ -93,7 +93,7 @@ impl World {
         callers
     }
 
-    async fn somebody(&self, name: &str, part: Part) -> Person {
+    async fn person_with(&self, name: &str, part: Part) -> Person {
         let email = format!("{name}@callers.example.com");
         let creation = app::creation(&email, Some(self.hash.clone()));
         let id = creation.id.0;
@@ -140,8 +140,8 @@ impl World {
             _ => None,
         };
         if let Some(part) = part {
-            let somebody = self.somebody(&self.name(caller.name), part).await;
-            return Some(format!("Bearer {}", somebody.token));
+            let person = self.person_with(&self.name(caller.name), part).await;
+            return Some(format!("Bearer {}", person.token));
         }
         let policy = match caller.name {
             "administrator" => ADMINISTRATOR,

@@ -4,7 +4,7 @@ mod callers;
 mod requests;
 
 pub use callers::{CALLERS, Caller};
-pub use requests::{Request, Sent, amendment, document};
+pub use requests::{Request, Response, amendment, document};
 
 use crate::app::{self, Identity, PASSWORD, Person};
 use crate::cloud_app::{self, PLENTY};

@@ -48,14 +48,14 @@ impl Request {
 
 /// A response.
 #[derive(Debug)]
-pub struct Sent {
+pub struct Response {
     pub status: u16,
     pub replayed: bool,
     pub etag: Option<String>,
     pub text: String,
 }
 
-impl Sent {
+impl Response {
     /// The body; null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_default()
@@ -98,7 +98,7 @@ impl World {
         request: &Request,
         authorization: Option<&str>,
         headers: &[(&str, &str)],
-    ) -> Sent {
+    ) -> Response {
         self.send_to(&self.routes, method, request, authorization, headers).await
     }
 
@@ -110,7 +110,7 @@ impl World {
         request: &Request,
         authorization: Option<&str>,
         headers: &[(&str, &str)],
-    ) -> Sent {
+    ) -> Response {
         let peer: SocketAddr = "192.0.2.1:4711".parse().unwrap();
         let mut sent = HttpRequest::builder().method(method).uri(&request.path).extension(ConnectInfo(peer));
         for (name, value) in headers {
@@ -131,7 +131,7 @@ impl World {
         let content_type = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         let endless = content_type.is_some_and(|kind| kind.starts_with("text/event-stream"));
         let bytes = if endless { Default::default() } else { axum::body::to_bytes(body, usize::MAX).await.unwrap() };
-        Sent {
+        Response {
             status: parts.status.as_u16(),
             etag: parts.headers.get("etag").map(|tag| String::from_utf8_lossy(tag.as_bytes()).into_owned()),
             replayed: parts.headers.get("idempotency-replayed").is_some_and(|value| value == "true"),
@@ -141,7 +141,7 @@ impl World {
 
     /// Waits until a queued move of a group is done, so that its task changes nothing later. The API has no way to wait
     /// for a task, so the group is read repeatedly, for ten seconds at most.
-    pub async fn settled(&self, moved: &Sent) {
+    pub async fn settled(&self, moved: &Response) {
         let Ok(body) = serde_json::from_str::<Value>(&moved.text) else { return };
         let Some(task) = body["data"]["task-id"].as_str() else { return };
         let system = self.caller("system").authorization.clone();
