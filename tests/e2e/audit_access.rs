@@ -104,7 +104,7 @@ on_both_stores! {
         }
     }
 
-    async fn only_those_who_may_audit_read_anything(database) {
+    async fn only_auditors_read_anything(database) {
         let app = App::open(&database).await;
         let paths = ["/audit/events".to_owned(), "/audit/events/1".into(), format!("/audit/admin/{}", app.caller), format!("/audit/admin/{}/history", app.caller), format!("/audit/admin/{}/diff", app.caller), "/audit/organizations/o1/snapshot".into()];
         let auditor = app.register(vec![AUDITOR.id.into()]).await.to_string();

@@ -122,7 +122,7 @@ on_both_stores! {
         }
     }
 
-    async fn an_address_is_told_of_users_and_keys_only(database) {
+    async fn addresses_are_logged_of_users_and_keys_only(database) {
         let cloud = Cloud::open(&database).await;
         let person = cloud.app.register(vec![]).await;
         let support = |context: RequestContext| RequestContext {
@@ -167,7 +167,7 @@ on_both_stores! {
         assert_eq!(list("x=1".into()).await, total);
     }
 
-    async fn a_period_that_is_none_is_refused(database) {
+    async fn a_malformed_period_is_refused(database) {
         let cloud = Cloud::open(&database).await;
         for query in [
             "from_date=",
@@ -199,7 +199,7 @@ on_both_stores! {
     }
 
     /// Several pages of the journal's reads, in one commit and in many.
-    async fn a_long_log_is_told_whole(database) {
+    async fn a_long_log_is_listed_in_full(database) {
         let cloud = Cloud::open(&database).await;
         let stream = StreamId { aggregate_type: "api-key", aggregate_id: cloud.developer.id.clone() };
         for round in 0..4 {

@@ -17,7 +17,7 @@ fn tomorrow() -> String {
 }
 
 on_both_stores! {
-    async fn a_key_is_made_and_its_secret_told_once(database) {
+    async fn a_key_is_created_and_its_secret_shown_once(database) {
         let cloud = Cloud::open(&database).await;
         let path = cloud.path("/keys");
         let made = cloud.write("POST", &path, &json!({"name": " Nightly ", "roles": ["developer"]})).await;
@@ -95,7 +95,7 @@ on_both_stores! {
     }
 
     /// Unknown keys and keys of others get the same answer, before the body is validated.
-    async fn keys_of_another_organization_are_not_there(database) {
+    async fn keys_of_another_organization_are_not_found(database) {
         let cloud = Cloud::open(&database).await;
         let foreign = register(cloud.node(), "Foreign").await;
         let theirs = key_of(cloud.node(), foreign, Role::Admin).await;

@@ -61,7 +61,7 @@ on_both_stores! {
 
 /// The logs of the real program at the most verbose level, while keys are created, used and mistyped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_log_tells_a_secret() {
+async fn no_log_contains_a_secret() {
     let database = Database::sqlite();
     let organization = {
         let node = database.open_as_program().await;

@@ -300,7 +300,7 @@ on_both_stores! {
     }
 
     /// A change by one must not cause conflicts for the others, nor an invalid event for a loser.
-    async fn losers_and_misfits_of_one_batch_are_told_apart(database) {
+    async fn conflicts_and_invalid_events_of_one_batch_are_told_apart(database) {
         let node = database.open().await;
         let id = register_organization(&node).await;
         let (answers, (misfit, good)) = while_commits_wait(&node, async {

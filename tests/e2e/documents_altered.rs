@@ -10,7 +10,7 @@ const ROOT: &str = "admin@registrar.local";
 const MARK: &str = "Marked-Lastname";
 
 on_both_stores! {
-    async fn an_update_makes_nobody_an_admin_and_is_told_of(database) {
+    async fn an_update_in_the_database_makes_no_admin_and_is_reported(database) {
         let server = Server::start(&database.settings);
         let create = ["user", "create", "--email", "eve@example.com", "--role", "system.support", "--last-name", MARK];
         let eve: Value = serde_json::from_str(&run(&database.settings, &create)).unwrap();
@@ -67,7 +67,7 @@ on_both_stores! {
         assert_eq!(admins(&server, &token).await, 403);
     }
 
-    async fn documents_of_a_release_without_digests_are_made_anew(database) {
+    async fn documents_of_a_release_without_digests_are_rebuilt(database) {
         let server = Server::start(&database.settings);
         let create = ["user", "create", "--email", "eve@example.com", "--role", "system.support"];
         let eve: Value = serde_json::from_str(&run(&database.settings, &create)).unwrap();

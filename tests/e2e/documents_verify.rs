@@ -51,7 +51,7 @@ on_both_stores! {
         run(&database.settings, &["projections", "verify"]);
     }
 
-    async fn commits_beside_it_are_no_changes(database) {
+    async fn concurrent_commits_are_no_alterations(database) {
         let (node, other) = (database.open().await, database.open().await);
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();

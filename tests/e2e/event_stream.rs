@@ -190,7 +190,7 @@ async fn a_malformed_position_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_those_who_may_read_events_may_follow() {
+async fn only_callers_who_may_read_events_may_follow() {
     let (_database, server) = sqlite().await;
     let narrow = server.token(HOUR, Some(vec![Permission::AuditRead])).await;
     for (token, status) in [(narrow.as_str(), StatusCode::FORBIDDEN), ("forged", StatusCode::UNAUTHORIZED)] {
@@ -211,7 +211,7 @@ async fn the_feed_ends_with_the_token_or_the_admin() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_follower_is_told_nothing_personal() {
+async fn a_follower_receives_no_personal_data() {
     let (_database, server) = sqlite().await;
     let token = server.token(HOUR, None).await;
     let head = server.head().await;
@@ -226,7 +226,7 @@ async fn a_follower_is_told_nothing_personal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn anybody_may_read_what_the_events_are() {
+async fn any_caller_may_read_the_asyncapi_document() {
     let (_database, server) = sqlite().await;
     let request = Request::get("/asyncapi.json").body(Body::empty()).unwrap();
     let response = api::router(server.state.clone()).oneshot(request).await.unwrap();

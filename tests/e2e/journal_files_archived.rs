@@ -108,7 +108,7 @@ on_both_stores! {
         assert_eq!(documents(&node).await, served);
     }
 
-    async fn a_missing_archive_is_named_and_may_be_in_another_folder(database) {
+    async fn a_missing_archive_is_named_and_found_in_another_folder(database) {
         let archives = archives(&database).await;
         let elsewhere = tempfile::tempdir().unwrap();
         std::fs::rename(archives.path("one"), elsewhere.path().join("one")).unwrap();
@@ -185,7 +185,7 @@ on_both_stores! {
         assert_eq!(documents(&node).await, served);
     }
 
-    async fn the_program_tells_what_to_do_before_and_after_an_archive(database) {
+    async fn the_program_prints_the_next_step_before_and_after_an_archive(database) {
         small_partitions(&database).await;
         let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (file, moved) = (folder.path().join("old"), elsewhere.path().join("old"));

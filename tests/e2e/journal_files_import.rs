@@ -172,8 +172,8 @@ on_both_stores! {
         }
     }
 
-    /// Event, leaf hash and all later hashes replaced together: the signed root reveals it.
-    async fn an_export_written_anew_is_refused(database) {
+    /// Event and leaf hash replaced together: the signed root reveals it.
+    async fn a_forged_export_is_refused(database) {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
         let path = export_all(&node, folder.path(), "journal").await;

@@ -109,7 +109,7 @@ on_both_stores! {
         assert_eq!(answer.version(), 3, "{answer:?}");
     }
 
-    async fn a_decision_by_a_lost_history_is_made_anew(database) {
+    async fn a_decision_upon_a_lost_history_is_made_again(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, None)).await.unwrap();

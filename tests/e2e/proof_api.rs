@@ -117,7 +117,7 @@ on_both_stores! {
         assert_eq!(computed, [of(0).await, of(65_535).await, of(65_536).await, of(size - 1).await]);
     }
 
-    async fn the_key_is_made_once(database) {
+    async fn the_signing_key_is_created_once(database) {
         let (one, two) = (App::open(&database).await, App::open(&database).await);
         let before = one.head().await;
         let keys = futures::future::join_all([&one, &two, &one, &two].map(|app| app.get("/audit/checkpoint/key"))).await;
@@ -176,7 +176,7 @@ on_both_stores! {
         assert_eq!(app.head().await, head);
     }
 
-    async fn only_auditors_are_told(database) {
+    async fn only_auditors_read_proofs(database) {
         let app = App::open(&database).await;
         let other = app.token_of(&app.caller, Some(vec![Permission::EcgAdminsRead])).await;
         let head = app.head().await;

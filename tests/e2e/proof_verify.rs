@@ -138,7 +138,7 @@ on_both_stores! {
         told_of(&database, "DELETE FROM events WHERE position = 128", "the event at position 128 is missing").await;
     }
 
-    async fn the_first_row_is_missed_too(database) {
+    async fn a_missing_first_row_is_found(database) {
         told_of(&database, "DELETE FROM events WHERE position IN (1, 200)", "the event at position 1 is missing").await;
     }
 
@@ -178,7 +178,7 @@ on_both_stores! {
     }
 
     /// If the stored nodes are replaced too, a checkpoint reveals it.
-    async fn a_journal_written_anew_is_not_that_of_its_checkpoint(database) {
+    async fn a_forged_journal_does_not_match_its_checkpoint(database) {
         let node = filled(&database).await;
         let note = note(&node).await;
         let mut events = node.all_events().await;
@@ -192,7 +192,7 @@ on_both_stores! {
         assert_eq!(told, format!("the journal was altered: its first {} events are not those of the checkpoint", events.len()));
     }
 
-    async fn a_shortened_journal_is_not_that_of_its_checkpoint(database) {
+    async fn a_shortened_journal_does_not_match_its_checkpoint(database) {
         let node = filled(&database).await;
         let (note, position) = (note(&node).await, node.position().await);
         let frontier = node.store.tree().frontier(600).await.unwrap().to_bytes();
@@ -228,7 +228,7 @@ on_both_stores! {
         verify(&store, Some(&Held { note, key: Some(trusted) }), &|_, _| {}).await.unwrap();
     }
 
-    async fn the_program_tells_in_a_line_and_fails(database) {
+    async fn the_program_prints_one_line_and_fails(database) {
         filled(&database).await.close().await;
         tamper(&database, &["DELETE FROM events WHERE position = 128".to_owned()]).await;
         let told = fail(registrar(&database.settings, &["journal", "verify"]));

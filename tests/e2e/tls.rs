@@ -50,7 +50,7 @@ async fn connections_are_taken_over_tls_and_a_renewed_certificate_needs_no_resta
 }
 
 #[test]
-fn files_that_make_no_listener_are_told() {
+fn unusable_tls_files_are_named() {
     let database = Database::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));
@@ -136,7 +136,7 @@ async fn a_clean_stop_leaves_one_file_and_a_backup_is_one_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_is_asked_whether_it_lives_in_the_clear_and_over_tls() {
+async fn the_health_check_works_in_the_clear_and_over_tls() {
     let database = Database::sqlite();
     let folder = tempfile::tempdir().unwrap();
     let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.path().join(name));

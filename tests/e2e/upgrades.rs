@@ -128,7 +128,7 @@ on_both_stores! {
         assert_eq!(node.find(other).await.person.first_name, "Augusta", "the former documents are served on");
     }
 
-    async fn a_snapshot_of_another_shape_is_folded_anew(database) {
+    async fn a_snapshot_of_another_shape_is_folded_again(database) {
         let node = database.open().await;
         let id = Uuid::now_v7();
         node.admin(id, registration(id, Some("ada@example.org"))).await.unwrap();
@@ -162,7 +162,7 @@ on_both_stores! {
         assert_eq!(database.sql().await.number("SELECT count(*) FROM snapshots").await, 1);
     }
 
-    async fn a_state_that_was_archived_in_another_shape_is_made_anew_from_the_archives(database) {
+    async fn a_state_archived_in_another_shape_is_folded_again_from_the_archives(database) {
         small_partitions(&database).await;
         let node = filled(&database).await;
         let mut sql = database.sql().await;

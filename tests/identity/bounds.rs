@@ -34,7 +34,7 @@ on_both_stores! {
         }
     }
 
-    async fn a_caller_may_ask_so_often_and_others_go_on(database) {
+    async fn a_caller_over_the_rate_limit_is_refused_and_others_go_on(database) {
         let settings = ApiSettings { caller_rate: rate(5), stranger_rate: rate(1), ..ApiSettings::default() };
         let identity = Identity::with(&database, settings).await;
         for _ in 0..5 {

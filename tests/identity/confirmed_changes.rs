@@ -42,7 +42,7 @@ fn with(body: &Value, pointer: &str, password: &str) -> Value {
 }
 
 on_both_stores! {
-    async fn how_one_signs_in_is_changed_by_those_who_show_the_password(database) {
+    async fn changes_of_sign_in_data_require_the_password(database) {
         let identity = confirming(&database, true).await;
         let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let (ada, _) = signed_in(&identity, id).await;
@@ -62,7 +62,7 @@ on_both_stores! {
         identity.post(&identity.admin, &format!("{path}change-email/"), &by_admin).await;
     }
 
-    async fn other_sessions_are_ended_by_those_who_show_the_password(database) {
+    async fn ending_other_sessions_requires_the_password(database) {
         let identity = confirming(&database, true).await;
         let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let ((_, first), (ada, second)) = (signed_in(&identity, id).await, signed_in(&identity, id).await);

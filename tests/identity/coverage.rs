@@ -56,7 +56,7 @@ const TESTS: &[(&str, &str)] = &[
     ("create-user-feature", "features::settings::settings_of_users_are_kept"),
     ("create-user-organization", "memberships::pairs_are_made_and_listed"),
     ("delete-totp-configuration", "totp::a_device_is_disabled_and_deleted"),
-    ("delete-user-service-document-agreements", "sign_in::binding_documents_are_agreed_to_before_one_goes_on"),
+    ("delete-user-service-document-agreements", "sign_in::binding_documents_are_agreed_to_before_a_session_opens"),
     ("disable-totp-configuration", "totp::a_device_is_disabled_and_deleted"),
     ("disable-user", "users::a_user_is_disabled_and_enabled_again"),
     ("enable-totp-configuration", "totp::a_device_is_put_in_force_and_asked_for_at_every_sign_in"),
@@ -66,8 +66,8 @@ const TESTS: &[(&str, &str)] = &[
     ("get-authz-user-status", "access::grants_are_never_stale"),
     ("get-feature", "features::a_feature_is_created_shown_and_amended"),
     ("get-individual", "individuals::an_individual_is_recorded_once"),
-    ("get-individual-group", "groups::a_group_is_there_for_those_who_may_read_it"),
-    ("get-individual-group-v1", "groups::a_group_is_there_for_those_who_may_read_it"),
+    ("get-individual-group", "groups::a_group_is_visible_to_callers_who_may_read_it"),
+    ("get-individual-group-v1", "groups::a_group_is_visible_to_callers_who_may_read_it"),
     ("get-organization", "organizations::an_organization_is_created_with_its_groups_and_roles"),
     ("get-organization-feature", "features::settings::settings_of_organizations_are_kept"),
     ("get-session", "sessions::a_session_is_shown_to_its_owner_and_to_programs"),
@@ -83,7 +83,7 @@ const TESTS: &[(&str, &str)] = &[
     ("list-individual-group-individuals", "group_people::the_people_of_a_group_are_listed_page_by_page"),
     ("list-individual-group-leaders", "group_people::the_people_of_a_group_are_listed_page_by_page"),
     ("list-individual-group-logs", "group_logs::every_coming_and_leaving_is_a_row_newest_first"),
-    ("list-individual-groups", "group_lists::lists_are_narrowed_by_what_groups_are"),
+    ("list-individual-groups", "group_lists::lists_are_filtered_by_attributes_of_groups"),
     ("list-individual-groups-v1", "group_lists::the_older_list_carries_the_people_as_well"),
     ("list-organization-features", "features::settings::settings_of_organizations_are_kept"),
     ("list-organizations", "organizations::lists_are_narrowed_and_paged"),
@@ -96,11 +96,11 @@ const TESTS: &[(&str, &str)] = &[
     ("list-user-checkins", "checkins::check_ins_of_devices_are_stored"),
     ("list-user-features", "features::settings::settings_of_users_are_kept"),
     ("list-user-organizations", "memberships::pairs_are_made_and_listed"),
-    ("list-users", "users::lists_show_whom_one_may_see"),
+    ("list-users", "users::lists_show_the_visible_users"),
     ("login", "sign_in::a_user_who_signs_in_gets_tokens_and_a_profile"),
     ("logout", "sessions::a_session_ends_when_its_user_signs_out"),
     ("move-individual-group", "moves::a_group_is_moved_with_everything_below_it"),
-    ("refresh-token", "sessions::a_session_is_refreshed_as_often_as_one_likes"),
+    ("refresh-token", "sessions::a_session_is_refreshed_any_number_of_times"),
     ("remove-feature-users", "features::a_feature_given_to_users_is_taken_away"),
     ("remove-group-individuals", "group_people::individuals_come_and_leave_and_are_unassigned_in_between"),
     ("remove-group-leaders", "group_people::users_get_posts_by_identifier_and_by_address"),
@@ -136,7 +136,7 @@ fn every_operation_that_is_offered_has_a_test() {
 fn every_test_that_is_named_exists() {
     let missing: Vec<_> = TESTS.iter().map(|(_, test)| *test).filter(|test| !exists(test)).collect();
     assert!(missing.is_empty(), "{missing:?}");
-    assert!(!exists("users::lists_show_whom_one_may") && !exists("nothing::lists_show_whom_one_may_see"));
+    assert!(!exists("users::lists_show_the_visible") && !exists("nothing::lists_show_the_visible_users"));
 }
 
 /// Whether a test with this module and name exists. Both are as `cargo nextest` prints them, without the suffix of the

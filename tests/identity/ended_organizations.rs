@@ -137,7 +137,7 @@ on_both_stores! {
         membership::leave(it.node(), &context, admin, clinic.id).await.unwrap();
     }
 
-    async fn retired_organizations_show_what_was_to_the_system_alone(database) {
+    async fn retired_organizations_grant_access_to_the_system_alone(database) {
         let it = Identity::open(&database).await;
         let clinic = it.clinic().await;
         for user in [&clinic.admin, &clinic.provider, &it.system] {
@@ -168,7 +168,7 @@ on_both_stores! {
         it.post(&it.system, &remove, &foreign).await;
     }
 
-    async fn deleted_organizations_are_unknown_to_everybody(database) {
+    async fn deleted_organizations_are_unknown_to_every_caller(database) {
         let it = Identity::open(&database).await;
         let clinic = it.clinic().await;
         let group = clinic.group.to_string();
@@ -205,7 +205,7 @@ on_both_stores! {
         assert_eq!(accessors.items, Vec::<String>::new());
     }
 
-    async fn people_of_a_deleted_organization_are_what_they_are_elsewhere(database) {
+    async fn people_of_a_deleted_organization_keep_their_other_memberships(database) {
         let it = Identity::open(&database).await;
         let clinic = it.clinic().await;
         it.delete(clinic.id).await;

@@ -33,7 +33,7 @@ impl Identity {
 }
 
 on_both_stores! {
-    async fn processes_refuse_what_the_granter_may_not_give(database) {
+    async fn processes_refuse_grants_beyond_those_of_the_granter(database) {
         let it = Identity::open(&database).await;
         let (admin, system) = (it.granter(&it.admin).await, it.granter(&it.system).await);
         let context = &RequestContext::system();

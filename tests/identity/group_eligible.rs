@@ -63,7 +63,7 @@ on_both_stores! {
         assert_eq!(texts, ["individual", "participant@example.com", "participant"]);
     }
 
-    async fn eligible_people_are_narrowed_by_what_they_are(database) {
+    async fn eligible_people_are_filtered_by_their_attributes(database) {
         let identity = Identity::open(&database).await;
         let (admin, provider) = (&identity.admin, &identity.provider);
         let (own, owned) = (identity.participant.individual.unwrap(), identity.individual(identity.acme).await);
@@ -135,7 +135,7 @@ on_both_stores! {
         assert_eq!(identity.eligible(admin, &north, "member-type=individual").await, texts(&[]));
     }
 
-    async fn only_those_who_are_seen_are_eligible(database) {
+    async fn only_visible_people_are_eligible(database) {
         let identity = Identity::open(&database).await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;

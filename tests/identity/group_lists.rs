@@ -41,7 +41,7 @@ fn encoded(comparison: &str) -> String {
 }
 
 on_both_stores! {
-    async fn lists_are_narrowed_by_what_groups_are(database) {
+    async fn lists_are_filtered_by_attributes_of_groups(database) {
         let identity = Identity::open(&database).await;
         let (admin, acme) = (&identity.admin, identity.acme);
         let north = identity.new_division("North").await;
@@ -104,7 +104,7 @@ on_both_stores! {
         identity.get_refused(admin, &format!("{V2}?with-individuals=true"), 400, "validation-error").await;
     }
 
-    async fn lists_are_narrowed_by_the_time_of_the_last_change(database) {
+    async fn lists_are_filtered_by_the_time_of_the_last_change(database) {
         let identity = Identity::open(&database).await;
         let (old, new) = (identity.ward("Old").await, identity.ward("New").await);
         identity.patch(&identity.admin, &path(&old), &change(&old, &json!({"tags": ["x"]}))).await;
@@ -131,7 +131,7 @@ on_both_stores! {
         identity.get_refused(&identity.admin, &thrice, 400, "validation-error").await;
     }
 
-    async fn lists_are_narrowed_by_who_is_in_groups(database) {
+    async fn lists_are_filtered_by_the_people_of_groups(database) {
         let identity = Identity::open(&database).await;
         let (admin, own) = (&identity.admin, identity.participant.individual.unwrap());
         let led = json!({"node-type": "division", "leader-ids": [identity.provider.id]});
@@ -161,7 +161,7 @@ on_both_stores! {
         assert_eq!(identity.groups_listed(admin, &format!("filter[eligible-individual-id]={foreign}")).await, [""; 0]);
     }
 
-    async fn everybody_sees_the_groups_that_they_may_read(database) {
+    async fn users_see_the_groups_that_they_may_read(database) {
         let identity = Identity::open(&database).await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;

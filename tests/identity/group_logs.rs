@@ -88,7 +88,7 @@ on_both_stores! {
         assert_eq!(log_rows(&log).len(), 10);
     }
 
-    async fn the_log_is_for_those_who_manage(database) {
+    async fn the_log_is_for_leaders_and_admins(database) {
         let identity = Identity::open(&database).await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;

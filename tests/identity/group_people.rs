@@ -126,7 +126,7 @@ on_both_stores! {
         }
     }
 
-    async fn leaders_put_into_groups_whom_they_see_and_from_groups_that_they_lead(database) {
+    async fn leaders_add_visible_individuals_and_move_them_from_groups_that_they_lead(database) {
         let identity = Identity::open(&database).await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;
         let admin = identity.person("closed-admin", closed, Some(Role::Admin)).await;

@@ -213,7 +213,7 @@ on_both_stores! {
         assert_eq!(identity.get(&identity.admin, &path(&id)).await, first.json());
     }
 
-    async fn a_group_is_there_for_those_who_may_read_it(database) {
+    async fn a_group_is_visible_to_callers_who_may_read_it(database) {
         let identity = Identity::open(&database).await;
         let open = identity.ward("Ward 7").await;
         let closed = identity.organization("Closed", Authorization::Restricted).await;

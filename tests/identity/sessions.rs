@@ -91,7 +91,7 @@ async fn with_workloads(database: &Database) -> (Identity, Uuid) {
 }
 
 on_both_stores! {
-    async fn a_session_is_refreshed_as_often_as_one_likes(database) {
+    async fn a_session_is_refreshed_any_number_of_times(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let session = signed_in(&identity, "ada@example.com").await;
@@ -111,7 +111,7 @@ on_both_stores! {
         }
     }
 
-    async fn lifetimes_are_those_that_were_wished_for(database) {
+    async fn sessions_have_the_requested_lifetimes(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
         let life = |token: &Value| {
@@ -154,7 +154,7 @@ on_both_stores! {
         identity.refused(identity.app.call("POST", "/v1/logout/").json(&json!({})), 409, "conflict").await;
     }
 
-    async fn all_sessions_end_with_what_happens_to_their_user(database) {
+    async fn sessions_end_when_their_user_is_disabled_removed_or_archived(database) {
         let identity = Identity::open(&database).await;
         let node = identity.node();
         let system = RequestContext::system();

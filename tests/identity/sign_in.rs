@@ -165,7 +165,7 @@ on_both_stores! {
         assert_eq!(from(&identity, "192.0.2.1", &credentials("grace@example.com", PASSWORD)).await.status, 201);
     }
 
-    async fn a_name_that_nobody_has_leaves_no_event(database) {
+    async fn an_unknown_name_leaves_no_event(database) {
         let identity = Identity::open(&database).await;
         let before = identity.head().await;
         for _ in 0..11 {
@@ -227,7 +227,7 @@ on_both_stores! {
         assert!(guesses.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())));
     }
 
-    async fn binding_documents_are_agreed_to_before_one_goes_on(database) {
+    async fn binding_documents_are_agreed_to_before_a_session_opens(database) {
         let document = |name: &str, version, binding, organization_id| ServiceDocument {
             id: Uuid::now_v7(), name: name.into(), version, binding, organization_id,
         };

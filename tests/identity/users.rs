@@ -194,7 +194,7 @@ on_both_stores! {
         identity.post_refused(&identity.system, &enable, &json!({}), 409, "conflict").await;
     }
 
-    async fn lists_show_whom_one_may_see(database) {
+    async fn lists_show_the_visible_users(database) {
         let identity = Identity::open(&database).await;
         let all = "filter[include-participants]=true";
         let Identity { system, service, admin, provider, participant, other_admin, .. } = &identity;
@@ -240,7 +240,7 @@ on_both_stores! {
         assert_eq!(totals().await, [1, 1, 2, 2]);
     }
 
-    async fn filters_by_what_the_viewer_is_not_shown_find_nothing(database) {
+    async fn filters_by_hidden_attributes_find_nothing(database) {
         let identity = Identity::open(&database).await;
         let Identity { admin, provider, participant, .. } = &identity;
         let colleague = identity.person("colleague", identity.acme, Some(Role::Member)).await;

@@ -346,7 +346,7 @@ on_both_stores! {
         check(&all_nodes(&database).await, triples()).await;
     }
 
-    async fn no_post_comes_back_with_one_who_left_while_it_was_given(database) {
+    async fn a_member_who_left_during_an_appointment_regains_no_post(database) {
         let nodes = nodes(&database, 2).await;
         let worlds: Vec<World> =
             stream::iter(0..48).map(|_| World::create(&nodes)).buffered(AT_ONCE).collect().await;
