@@ -67,7 +67,7 @@ fn replace(database: &Database, column: &str, from: &str, to: &str, position: u6
 }
 
 /// Alters a journal and asserts the error of the verification.
-async fn told(database: &Database, statements: &[String], expected: &str) {
+async fn assert_verification_fails(database: &Database, statements: &[String], expected: &str) {
     filled(database).await.close().await;
     tamper(database, statements).await;
     assert_eq!(found(database, None).await, format!("the journal was altered: {expected}"));
@@ -76,7 +76,7 @@ async fn told(database: &Database, statements: &[String], expected: &str) {
 }
 
 async fn told_of(database: &Database, statement: &str, expected: &str) {
-    told(database, &[statement.to_owned()], expected).await;
+    assert_verification_fails(database, &[statement.to_owned()], expected).await;
 }
 
 on_both_stores! {
@@ -101,13 +101,13 @@ on_both_stores! {
     async fn a_changed_byte_of_a_payload_is_found(database) {
         let statement = replace(&database, "payload", "\"trail\":\"1\"", "\"trail\":\"2\"", 305);
         let statement = [statement, replace(&database, "payload", "trail", "trial", 306)];
-        told(&database, &statement[..], "the event at position 305 is not the one that was stored there").await;
+        assert_verification_fails(&database, &statement[..], "the event at position 305 is not the one that was stored there").await;
     }
 
     async fn a_changed_byte_of_metadata_is_found(database) {
         let statement = replace(&database, "metadata", "system", "System", 2);
         let statement = [statement, replace(&database, "metadata", "requestId", "requestid", 9)];
-        told(&database, &statement[..], "the event at position 9 is not the one that was stored there").await;
+        assert_verification_fails(&database, &statement[..], "the event at position 9 is not the one that was stored there").await;
     }
 
     async fn a_changed_column_is_found(database) {
@@ -144,7 +144,7 @@ on_both_stores! {
 
     async fn two_swapped_rows_are_found(database) {
         let swap = ["UPDATE events SET position = 100000 WHERE position = 410", "UPDATE events SET position = 410 WHERE position = 420", "UPDATE events SET position = 420 WHERE position = 100000"];
-        told(&database, &swap.map(String::from), "the event at position 410 is not the one that was stored there").await;
+        assert_verification_fails(&database, &swap.map(String::from), "the event at position 410 is not the one that was stored there").await;
     }
 
     async fn a_truncated_tail_is_found(database) {
