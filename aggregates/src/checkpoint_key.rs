@@ -24,6 +24,7 @@ pub enum CheckpointKey {
 /// An Ed25519 key pair with the name under which it signs (C2SP signed-note).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CheckpointSigningKey"))]
 #[serde(rename_all = "camelCase")]
 pub struct NoteKey {
     /// Name of the key and origin of the checkpoints; without spaces and `+`.

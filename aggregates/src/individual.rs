@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Owner of an individual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "IndividualOwner"))]
 #[serde(rename_all = "camelCase")]
 pub enum Owner {
     /// Owned by a user.

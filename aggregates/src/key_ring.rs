@@ -21,6 +21,7 @@ pub struct KeyRing {
 /// An Ed25519 key pair (RFC 8037).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "TokenSigningKey"))]
 #[serde(rename_all = "camelCase")]
 pub struct SigningKey {
     /// `kid` of the tokens signed by the key.

@@ -57,6 +57,7 @@ pub(super) const PERSONAL_STATE: &[&str] = &[
 /// Name and contact e-mail of a person. Empty optional text equals no text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "AdminPerson"))]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
     /// Code of the salutation, from 1 up.
@@ -137,6 +138,7 @@ impl AddressDetails {
 /// A postal address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "AdminAddress"))]
 #[serde(rename_all = "camelCase")]
 pub struct Address {
     /// Identifier, kept for the whole life of the address.
@@ -195,6 +197,7 @@ pub(super) fn drop_if_empty(text: &mut Option<String>) {
 /// A telephone number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "AdminPhoneNumber"))]
 #[serde(rename_all = "camelCase")]
 pub struct PhoneNumber {
     /// Identifier, kept for the whole life of the number.
@@ -207,6 +210,7 @@ pub struct PhoneNumber {
 /// Sign-in account of an admin.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "AdminAccount"))]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
     /// The account.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// Target of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "FeatureSettingTarget"))]
 #[serde(rename_all = "camelCase")]
 pub enum Target {
     /// An organization.

@@ -15,6 +15,7 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x2f0a_7c5e_9d34_4b1c_8e61_70c9_5a1b_d3f
 /// One entry of a code list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "CodeListEntry"))]
 pub struct Code {
     /// Identifier of the entry.
     pub id: Uuid,

@@ -130,6 +130,7 @@ pub struct Details {
 /// A version of a part: its start and its reason. It ends when the next one starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "OrganizationEdition"))]
 #[serde(rename_all = "camelCase")]
 pub struct Edition {
     /// Start of the version, in whole milliseconds; later than every earlier version of the organization.

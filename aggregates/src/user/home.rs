@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The organization through which an account was created, invited or signed up; else the system.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-#[cfg_attr(test, schemars(rename = "UserHome"))]
+#[cfg_attr(test, schemars(rename = "UserHomeOrganization"))]
 #[serde(rename_all = "camelCase")]
 pub struct Home {
     /// The organization; absent for the system.
