@@ -117,7 +117,19 @@ impl Words<Refusal> for Identity {
             Refusal::Feature(_) => Some(FeatureDocument::NOT_FOUND),
             Refusal::Setting(_) => Some(FeatureSettingDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
-            _ => None,
+            // No command of this dialect addresses an admin, an API key or a task.
+            Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Task(_) => None,
+            // Never refused as not found.
+            Refusal::AccessToken(_)
+            | Refusal::Roster(_)
+            | Refusal::Session(_)
+            | Refusal::Guard(_)
+            | Refusal::Individual(_)
+            | Refusal::Tree(_)
+            | Refusal::Placement(_)
+            | Refusal::Staffing(_)
+            | Refusal::Checkin(_)
+            | Refusal::Granting(_) => None,
         }
     }
 
