@@ -16,7 +16,7 @@ use crate::store::{Body, JournalError, JournalResult};
 use crate::vault::Vault;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar_projections::query::Query;
-use registrar_projections::{CollectionId, Document, KeyKind, KeyValue};
+use registrar_projections::{CollectionId, Document, KeyValue};
 use subtle::ConstantTimeEq;
 
 /// Computes the digest of a document, base64.
@@ -56,9 +56,10 @@ pub(crate) fn verify(vault: &Vault, collection: CollectionId, body: &Body) -> Jo
 /// # Errors
 /// As [`verify`].
 pub(super) fn verify_key<D: Document>(document: &D, key: &str, value: &str) -> JournalResult<()> {
-    let column = D::COLLECTION.keys.iter().position(|column| column.name == key && column.kind == KeyKind::Text);
-    let has = column.is_some_and(|column| document.keys().get(column) == Some(&KeyValue::Text(value.to_owned())));
-    if has { Ok(()) } else { Err(misplaced(document)) }
+    match document.key(key) {
+        Some(KeyValue::Text(text)) if text == value => Ok(()),
+        _ => Err(misplaced(document)),
+    }
 }
 
 /// Checks that a document found by a query matches its filters.
