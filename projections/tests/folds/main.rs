@@ -10,5 +10,9 @@ mod declared;
 mod diff;
 mod given;
 mod organizations;
+mod trail;
 mod users;
 mod working_set;
+#[allow(dead_code, reason = "these tests only compare; those of the domain use the rest")]
+#[path = "../../../aggregates/tests/support/written.rs"]
+mod written;
