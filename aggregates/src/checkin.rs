@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_device_says_is_kept_if_it_can_be() {
+    fn a_device_model_is_recorded_unless_it_is_unfit() {
         let given = || TestFramework::<Checkin>::with(()).given(vec![]);
         given().when(device("phone")).then_expect_events(CheckinEvent::samples());
         let unfit = |problem| CheckinError::Unfit { field: "model", problem };

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn system_admins_are_made_by_those_who_hold_every_permission() {
+    fn granters_without_every_permission_cannot_make_system_admins() {
         let lesser = Granter::new(None, true, BTreeSet::new()).without_system_admins();
         for grant in every_grant() {
             let expected = if grant == Grant::System(SystemRole::Admin) { Err(GrantError::NotHeld) } else { Ok(()) };
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_grants_anything_to_themselves() {
+    fn granters_cannot_grant_to_themselves() {
         for granter in [admin_of(HERE), Granter::new(Some(GIVER), true, BTreeSet::new()), admin_of(HERE).with_consent()]
         {
             for grant in every_grant() {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn admins_of_an_organization_give_what_is_theirs_to_give() {
+    fn organization_admins_grant_everything_there_but_system_roles() {
         for grant in every_grant() {
             let of_system = matches!(grant, Grant::System(_));
             let expected = if of_system { Err(GrantError::NotHeld) } else { Ok(()) };

@@ -196,7 +196,7 @@ mod tests {
     const PATTERNS: &[&str] = &["/name", "/addresses/*/city", "/absent"];
 
     #[test]
-    fn what_was_taken_is_restored_to_the_same_document() {
+    fn restoring_the_taken_values_gives_back_the_document() {
         let original = json!({"name": "Ada", "addresses": [{"city": "London"}, {"city": null}], "kept": 1});
         let mut document = original.clone();
         let taken = take(&mut document, PATTERNS);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_is_told_by_its_place() {
+    fn taken_values_are_named_by_their_json_pointers() {
         let mut document = json!({"name": "Ada", "addresses": [{"city": "London"}, {}, {"city": "Paris"}]});
         let taken = take(&mut document, PATTERNS);
         let expected = json!({"/name": "Ada", "/addresses/0/city": "London", "/addresses/2/city": "Paris"});
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_that_leads_nowhere_takes_nothing() {
+    fn a_pattern_without_a_match_takes_nothing() {
         for mut document in [json!("text"), json!(1), json!(null), json!([]), json!({}), json!({"addresses": "none"})] {
             let original = document.clone();
             assert_eq!(take(&mut document, PATTERNS), Map::new());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_place_any_more_is_not_restored() {
+    fn taken_values_without_a_place_are_not_restored() {
         let mut document = json!({"name": "Ada", "addresses": [{"city": "London"}]});
         let taken = take(&mut document, PATTERNS);
         document["addresses"] = json!([]);
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn erasure_leaves_what_was_opened_before() {
+    fn erasure_marks_only_personal_values_that_are_still_sealed() {
         let mut document = json!({"name": "Ada", "addresses": [{"city": SEALED}], "kept": SEALED});
         erase(&mut document, PATTERNS);
         assert_eq!(document, json!({"name": "Ada", "addresses": [{"city": ERASED}], "kept": SEALED}));

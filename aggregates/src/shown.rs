@@ -77,7 +77,7 @@ mod tests {
     struct Nothing;
 
     #[test]
-    fn what_does_not_exist_has_no_state() {
+    fn an_absent_aggregate_shows_no_state() {
         assert_eq!(state(&Thing::Absent), None);
     }
 

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn the_short_way_for_ascii_gives_what_the_long_one_would() {
+    fn the_fast_path_for_ascii_folds_like_the_full_one() {
         let ascii: String = (0..128_u8).map(char::from).collect();
         assert_eq!(fold(&ascii) + "ä", fold(&(ascii + "ä")));
     }

@@ -97,7 +97,7 @@ fn the_domain_reads_neither_world_nor_clock_nor_chance() {
 }
 
 #[test]
-fn every_kind_of_dependency_but_those_of_tests_is_seen() {
+fn dependencies_of_every_kind_but_dev_are_listed() {
     let manifest = r#"
         [package]
         name = "x"

@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_is_looked_for_where_it_was_written_and_in_the_folder() {
+    fn an_archive_is_searched_at_its_written_path_and_in_the_folder() {
         let paths = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(places("/a/old.ndjson", None), paths(&["/a/old.ndjson"]));
         assert_eq!(places("/a/old.ndjson", Some(Path::new("/b"))), paths(&["/a/old.ndjson", "/b/old.ndjson"]));

@@ -211,14 +211,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_and_a_text_that_is_no_hash_verify_nothing() {
+    async fn no_password_verifies_against_an_absent_or_malformed_hash() {
         let pool = PasswordHasher::new(1, 1);
         assert_eq!(pool.verify(password(""), None).await, Ok(false));
         assert_eq!(pool.verify(password(""), Some(String::new())).await, Ok(false));
     }
 
     #[test]
-    fn the_hash_for_nobody_costs_what_a_real_one_costs() {
+    fn the_hash_for_unknown_accounts_costs_as_much_as_a_real_one() {
         let (unknown, real) = (PasswordHash::new(UNKNOWN).expect("PHC"), hash("x"));
         let real = PasswordHash::new(&real).expect("PHC");
         assert_eq!(unknown.params, real.params);
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn whoever_finds_no_seat_is_turned_away_and_the_others_are_served() {
+    async fn callers_without_a_seat_are_refused_and_the_others_are_served() {
         let pool = Arc::new(PasswordHasher::new(1, 2));
         // A job that ends on a signal keeps the worker busy.
         let (release, released) = std::sync::mpsc::channel::<()>();
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_caller_who_leaves_does_not_free_the_worker_that_works_for_it() {
+    async fn a_cancelled_caller_does_not_free_its_worker_early() {
         let pool = Arc::new(PasswordHasher::new(1, 0));
         let (release, released) = std::sync::mpsc::channel::<()>();
         let (started, starts) = tokio::sync::oneshot::channel();

@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_granted_is_nothing_held() {
+    fn an_admin_without_grants_holds_no_permission() {
         assert_eq!(Permissions::granted(&[], &[]), Permissions::NONE);
     }
 
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_permission_grants_what_it_names_on_top_of_the_policies() {
+    fn a_custom_permission_is_added_to_those_of_the_policies() {
         let held = Permissions::granted(&texts(&[AUDITOR.id]), &texts(&["ecg-admins.create", "ecg-admins.fly"]));
         assert!(held.contains(Permission::EcgAdminsCreate));
         assert!(held.contains(Permission::AuditRead));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_may_write_keys_hold_what_every_role_grants() {
+    fn keys_that_may_write_keys_hold_the_permissions_of_every_role() {
         for role in Role::ALL {
             let held = Permissions::of_role(role);
             let all =
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn within_an_organization_nothing_platform_wide_is_left() {
+    fn within_an_organization_no_platform_wide_permission_is_left() {
         let held = Permissions::ALL.within_an_organization();
         assert!(held.contains(Permission::OrganizationsWrite));
         assert!(held.iter().all(|permission| !permission.name().starts_with("ecg-admins.")));

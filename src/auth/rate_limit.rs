@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_does_not_count() {
+    fn refused_requests_do_not_count() {
         let (limiter, start) = (limiter(), Instant::now());
         for _ in 0..3 {
             assert!(limiter.accept("k", start).is_ok());

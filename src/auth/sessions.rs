@@ -336,7 +336,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_session_that_nobody_uses_ends_after_fourteen_days() {
+    fn an_unused_session_ends_after_fourteen_days() {
         let at = |days: i64| DateTime::UNIX_EPOCH + TimeDelta::days(days);
         let id = uuid::Uuid::nil();
         let document = json!({

@@ -95,7 +95,7 @@ async fn the_bearer_of_a_token_is_its_admin() {
 }
 
 #[tokio::test]
-async fn who_brings_no_bearer_token_is_nobody() {
+async fn callers_without_a_bearer_token_are_refused() {
     let fixture = fixture(&[], &[]).await;
     let token = fixture.issue(fixture.request()).await;
     let ask = async |header: Option<&str>| {
@@ -163,7 +163,7 @@ async fn a_narrowed_token_is_never_wider_than_its_admin() {
 }
 
 #[tokio::test]
-async fn a_token_for_an_organization_carries_nothing_platform_wide() {
+async fn a_token_for_an_organization_carries_no_platform_wide_permission() {
     let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
     let token = fixture.issue(TokenRequest { organization: Some("o1".into()), ..fixture.request() }).await;
     let principal = fixture.ask(&token).await.expect("recognised");
@@ -186,7 +186,7 @@ async fn only_lives_of_a_second_to_a_day_are_issued() {
 }
 
 #[tokio::test]
-async fn a_token_for_nobody_is_not_issued() {
+async fn a_token_for_an_unknown_admin_is_not_issued() {
     let fixture = fixture(&[], &[]).await;
     let request = TokenRequest { admin_id: AdminId(Uuid::now_v7()), ..fixture.request() };
     let refused = fixture.authenticator.issue(&fixture.node, &RequestContext::system(), request).await;
@@ -213,7 +213,7 @@ async fn tokens_outlive_a_rotation_and_new_ones_are_known_at_once_on_every_node(
 }
 
 #[tokio::test]
-async fn unknown_keys_are_looked_for_once_a_second_however_many_ask() {
+async fn unknown_keys_are_looked_up_once_a_second_for_all_callers() {
     let fixture = fixture(&[], &[]).await;
     let foreign = {
         let elsewhere = self::fixture(&[], &[]).await;
@@ -231,7 +231,7 @@ async fn unknown_keys_are_looked_for_once_a_second_however_many_ask() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_issuer_counts_only_where_the_server_has_no_name() {
+async fn a_token_of_another_issuer_is_accepted_only_by_a_server_without_a_name() {
     let fixture = fixture(&[], &[]).await;
     let named = Authenticator::open(&fixture.node, "https://other.example.com".into()).await.expect("opened");
     let token = format!("Bearer {}", fixture.issue(fixture.request()).await);
@@ -349,7 +349,7 @@ async fn an_admin_of_the_identity_api_is_one_of_the_organization_that_it_is_narr
 }
 
 #[tokio::test]
-async fn an_operator_narrowed_to_an_organization_holds_nothing_in_the_identity_api() {
+async fn an_operator_narrowed_to_an_organization_holds_no_role_in_the_identity_api() {
     let fixture = fixture(&[permissions::OPERATOR.id], &[]).await;
     let own = organization(&fixture.node).await;
     let token = fixture.issue(TokenRequest { organization: Some(own.to_string()), ..fixture.request() }).await;
@@ -358,7 +358,7 @@ async fn an_operator_narrowed_to_an_organization_holds_nothing_in_the_identity_a
 }
 
 #[tokio::test]
-async fn a_narrowed_principal_passes_on_what_it_holds_itself() {
+async fn a_narrowed_principal_grants_only_its_own_permissions() {
     let fixture = fixture(&[permissions::ADMINISTRATOR.id], &[]).await;
     let held = async |request: TokenRequest| match fixture.ask(&fixture.issue(request).await).await {
         Ok(principal) => match principal.granter() {

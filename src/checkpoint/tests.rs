@@ -21,7 +21,7 @@ fn tree() -> Frontier {
 }
 
 #[test]
-fn others_accept_our_checkpoints() {
+fn other_libraries_accept_our_checkpoints() {
     let note = signer().sign(&tree());
     let verifier = StandardVerifier::new(&signer().verifier().text()).unwrap();
     let opened = Note::from_bytes(note.as_bytes()).unwrap();
@@ -33,7 +33,7 @@ fn others_accept_our_checkpoints() {
 }
 
 #[test]
-fn a_note_says_what_was_signed() {
+fn a_signed_note_opens_to_its_checkpoint() {
     let note = signer().sign(&tree());
     let expected = Checkpoint { origin: "registrar/test".into(), size: 5, root: tree().root() };
     assert_eq!(signer().verifier().open(&note), Ok(expected));
@@ -42,7 +42,7 @@ fn a_note_says_what_was_signed() {
 }
 
 #[test]
-fn what_was_not_signed_is_refused() {
+fn altered_malformed_and_foreign_notes_are_refused() {
     let note = signer().sign(&tree());
     let open = |note: &str| signer().verifier().open(note).unwrap_err();
     assert_eq!(open(&note.replace("\n5\n", "\n6\n")), NoteError::WrongSignature);

@@ -41,7 +41,7 @@ fn publishing_personal_values_may_be_said_without_a_value() {
 }
 
 #[test]
-fn a_token_is_asked_for_with_what_it_needs() {
+fn token_create_needs_an_admin_and_checks_its_options() {
     let good = "registrar token create --admin a@b.example --ttl 15m --organization o1 --permission audit.read --permission events.read";
     parse(good).expect("parsed");
     for bad in [

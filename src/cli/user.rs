@@ -360,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_the_first_line_of_what_comes_in() {
+    fn a_password_is_the_first_line_of_the_input() {
         for (piped, password) in [("one two \n", "one two "), ("one\r\ntwo\n", "one"), ("one", "one")] {
             assert_eq!(*first_line(piped.as_bytes()).unwrap(), password, "{piped:?}");
         }

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_has_no_key_is_not_kept() {
+    async fn documents_of_erased_persons_are_stored_erased() {
         let (vault, _folder) = vault().await;
         for keys in [KeysBySubject::new(), KeysBySubject::from([("u".into(), None)])] {
             let mut documents = WorkingSet::default();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn counts_go_by_what_was_there_before() {
+    async fn settled_documents_are_not_counted_again() {
         let (vault, _folder) = vault().await;
         let mut documents = WorkingSet::default();
         folded(&[read_by(Actor::system(), 1), read_by(Actor::system(), 2)], &mut documents);

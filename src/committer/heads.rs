@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_head_never_goes_back_and_wakes_who_waits_for_it() {
+    async fn the_head_never_goes_back_and_wakes_waiting_callers() {
         let (sender, heads) = channel(3);
         sender.advance(2);
         assert_eq!(heads.position(), 3);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_waited_for_holds_no_lock() {
+    async fn a_reached_position_holds_no_lock() {
         let (sender, heads) = channel(1);
         let reached = heads.reach(1).await;
         // In a thread: waiting for a lock would block the test's only one.
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_sender_nobody_waits_for_ever() {
+    async fn waiting_for_a_position_fails_once_the_sender_is_gone() {
         let (sender, heads) = channel(1);
         drop(sender);
         assert!(heads.reach(2).await.is_err());

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_which_nothing_is_expected_may_stand_in_it_many_times() {
+    fn a_stream_without_an_expected_version_may_stand_in_a_batch_many_times() {
         assert_eq!(streams(vec![open("a"), open("a"), open("b"), open("a")]), [[0, 1, 2, 3]]);
     }
 
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overtakes_what_waits_for_the_same_stream() {
+    fn no_job_overtakes_one_that_waits_for_the_same_stream() {
         // The second waits for `a`, so the third, which would fit, must wait for `b`.
         let jobs = vec![vec![exact("a")], vec![open("a"), open("b")], vec![open("b")], vec![open("c")]];
         assert_eq!(batches(jobs.into_iter().map(|streams| job(streams, None)).collect()), [vec![0, 3], vec![1, 2]]);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn no_change_overtakes_what_waits_to_read_the_same_stream() {
+    fn no_change_overtakes_a_job_that_waits_to_read_the_same_stream() {
         let jobs = vec![job(vec![exact("a")], None), reading("b", vec![exact("a")]), job(vec![exact("b")], None)];
         assert_eq!(batches(jobs), [[0], [1], [2]]);
         let jobs = vec![job(vec![exact("a")], None), reading("b", vec![exact("a")]), reading("b", vec![exact("c")])];
@@ -278,13 +278,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_overtakes_what_waits_for_the_same_claim() {
+    fn no_job_overtakes_one_that_waits_for_the_same_claim() {
         let jobs = vec![exact("a"), append("a", ExpectedVersion::Any, &["k"]), claiming("b", "k")];
         assert_eq!(streams(jobs), [[0], [1], [2]]);
     }
 
     #[tokio::test]
-    async fn a_batch_grows_by_what_arrives_and_what_is_given_back_comes_first() {
+    async fn a_batch_grows_by_arriving_jobs_and_returned_jobs_come_first() {
         let jobs = [exact("a"), exact("a"), exact("b"), exact("c")].map(|append| job(vec![append], None));
         let (mut intake, sender) = intake(jobs.into());
         intake.begin();

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_has_a_name() {
+    fn unknown_names_of_clear_text_are_refused() {
         for unknown in ["all", "true", "otlp;nats", "NATS"] {
             let refused = allowing(unknown).expect_err(unknown).to_string();
             assert!(refused.starts_with("REGISTRAR_ALLOW_CLEAR_TEXT must list some of listen, nats,"), "{refused}");

@@ -31,7 +31,7 @@ fn address(listen: &str, public_url: &str) -> ServeArgs {
 }
 
 #[test]
-fn nothing_needs_to_be_set() {
+fn every_setting_has_a_default() {
     let settings = resolve(ServeArgs::default()).expect("the defaults are right");
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8080");
     assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
@@ -54,7 +54,7 @@ fn a_rate_may_be_none() {
 }
 
 #[test]
-fn what_is_empty_is_not_set() {
+fn empty_settings_count_as_unset() {
     let empty = || text(" ");
     let args = ServeArgs {
         store: StoreArgs { database_url: empty(), data: Some(OsString::new()), archives: Some(OsString::new()) },
@@ -107,7 +107,7 @@ fn what_is_empty_is_not_set() {
 }
 
 #[test]
-fn what_is_set_counts() {
+fn given_settings_override_the_defaults() {
     let args = ServeArgs {
         store: StoreArgs { archives: Some("/mnt/archives".into()), ..StoreArgs::default() },
         publish_personal: text("TRUE"),
@@ -149,7 +149,7 @@ fn clear_text_beyond_this_machine_is_allowed_by_name() {
 }
 
 #[test]
-fn documents_and_figures_are_shown_on_this_machine_or_where_a_setting_says_so() {
+fn docs_and_metrics_are_served_on_loopback_or_by_setting() {
     let shown = |listen, docs, metrics| {
         let args = ServeArgs { docs, metrics, clear_text: allowing("listen"), ..address(listen, "") };
         let settings = resolve(args).expect("good");
@@ -176,7 +176,7 @@ fn sessions(life: &str, idle: &str, privileged_life: &str, privileged_idle: &str
 }
 
 #[test]
-fn sessions_are_bounded_and_those_of_privileged_accounts_more_so() {
+fn sessions_of_privileged_accounts_have_no_wider_bounds_than_others() {
     let bounds = |args| {
         let SessionBounds { all, privileged } = resolve(args).expect("good").sessions;
         [all.life, all.idle, privileged.life, privileged.idle].map(|time| time.num_hours())

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_archived_before_between_or_behind_is_told() {
+    fn archived_events_before_between_or_behind_those_of_a_page_are_reported() {
         assert_eq!(page(found(256, Some((3, 7)), &[(3, 310)]), 0, 400, 10), (vec![3], false, Some(256)));
         assert_eq!(page(found(256, Some((4, 7)), &[(1, 7), (4, 310)]), 0, 400, 10), (vec![1, 4], false, Some(256)));
         assert_eq!(page(found(256, Some((4, 7)), &[]), 2, 400, 10), (vec![], false, Some(256)));
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_archived_beyond_the_question_does_not_matter() {
+    fn archived_events_beyond_the_requested_range_are_not_reported() {
         assert_eq!(page(found(256, Some((4, 7)), &[]), 0, 6, 10), (vec![], false, None));
         assert_eq!(page(found(256, Some((4, 7)), &[(1, 7), (4, 310)]), 0, 7, 10), (vec![1], false, None));
         assert_eq!(page(found(256, None, &[]), 0, 400, 10), (vec![], false, None));
     }
 
     #[test]
-    fn what_is_missing_and_was_not_archived_is_corrupt() {
+    fn missing_events_that_were_not_archived_are_corrupt() {
         for found in [found(0, Some((3, 7)), &[(1, 7), (3, 310)]), found(256, Some((2, 300)), &[(1, 300)])] {
             assert!(matches!(super::page(found, 0, 400, 10), Err(JournalError::Corrupt(_))));
         }

@@ -345,7 +345,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_writes_what_the_canonicalizer_writes(value in json(4)) {
+        fn the_fast_path_writes_the_bytes_of_the_canonicalizer(value in json(4)) {
             let mut plain = String::new();
             if write_plain(&value, &mut plain) {
                 prop_assert_eq!(plain, serde_json_canonicalizer::to_string(&value).expect("canonical"));
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_events_are_made_of_goes_the_short_way() {
+    fn usual_values_of_events_take_the_fast_path() {
         let value = json!({"a": ["\u{1}\"\\é\u{1f600}", null, true], "b": {"c": -7, "d": 9_007_199_254_740_992_u64}});
         assert!(write_plain(&value, &mut String::new()));
         for odd in [json!(0.5), json!(9_007_199_254_740_993_u64), json!({"é": 1}), json!(i64::MIN)] {

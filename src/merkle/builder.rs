@@ -61,7 +61,7 @@ mod tests {
     use crate::merkle::leaf_hash;
 
     #[test]
-    fn it_is_the_tree_of_the_frontier_and_tells_every_kept_node_once() {
+    fn a_builder_agrees_with_the_frontier_and_returns_every_kept_node_once() {
         let (mut builder, mut frontier) = (Builder::default(), Frontier::default());
         let mut told = Vec::new();
         for number in 0u64..70_000 {

@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_everybody_tries_first_is_refused() {
+    fn common_short_and_overlong_passwords_are_refused() {
         let check = |password: &str| check_by(password, &Rules::default());
         for common in
             ["password", "Password1", "12345678", "qwertyuiop", "iloveyou", "football1", "PASSWORD", "sunshine"]
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn holders_of_much_need_longer_passwords() {
+    fn privileged_accounts_need_longer_passwords() {
         let privileged = Rules { privileged: true, words: vec![] };
         assert_eq!(check_by("gJ7#pQ2!xyz", &privileged), Err(Weak::Short(12)));
         assert_eq!(check_by("gJ7#pQ2!xyzw", &privileged), Ok(()));

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_those_of_the_standard() {
+    fn codes_match_the_test_vectors_of_rfc_6238() {
         // RFC 6238, appendix B, has eight digits; the six are the last of them.
         assert_eq!(code(59 / STEP), "287082");
         assert_eq!(code(1_111_111_109 / STEP), "081804");

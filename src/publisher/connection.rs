@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_sign_nobody_in_are_refused_and_not_repeated() {
+    fn unusable_credential_files_are_refused_without_repeating_their_contents() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_server_is_refused() {
+    fn malformed_server_urls_are_refused() {
         for urls in ["", "http://host", "nats://", "nats://host,", "nats://host:port", "nats://a b"] {
             assert!(NatsSettings::parse(urls, false).is_err(), "{urls:?}");
         }

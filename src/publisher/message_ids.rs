@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_stream_lost_comes_back_under_another_id_of_the_same_number() {
+    fn an_event_that_the_stream_lost_is_published_again_under_another_id_of_its_position() {
         let mut ids = MessageIds::default();
         ids.refused(42);
         ids.resume_after(41);

@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_nodes_that_start_on_an_empty_journal_the_second_takes_what_the_first_made() {
+    fn the_second_node_on_an_empty_journal_takes_the_generation_that_the_first_made() {
         assert_eq!(NewGeneration::after((0, 1), Some(1)).unwrap(), Made(1));
     }
 

@@ -93,7 +93,7 @@ mod tests {
 
     /// Databases store version, description and a checksum of each applied migration; a mismatch stops the start.
     #[test]
-    fn migrations_are_those_that_databases_went_through() {
+    fn released_migrations_are_unchanged() {
         let first = |migrator: &Migrator| {
             let first = migrator.iter().next().unwrap();
             let digits: String = first.checksum.iter().map(|byte| format!("{byte:02x}")).collect();

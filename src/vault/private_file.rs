@@ -58,7 +58,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn a_file_is_made_for_its_owner_and_read_while_it_is_nobody_elses() {
+    fn a_private_file_is_created_for_its_owner_and_refused_once_exposed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         drop(create(&path).unwrap());

@@ -59,7 +59,7 @@ fn keys(entries: &[(&str, Option<&Arc<SubjectKey>>)]) -> SubjectKeys {
 }
 
 #[tokio::test]
-async fn what_was_sealed_opens_to_the_same_and_shows_nothing_meanwhile() {
+async fn a_sealed_document_hides_its_values_and_opens_to_the_original() {
     let (vault, _folder) = vault().await;
     let (key, _) = vault.new_subject("p").unwrap();
     let mut sealed = sealed_by(&key, document(), "c");
@@ -95,7 +95,7 @@ async fn a_document_without_personal_values_is_left_alone() {
 }
 
 #[tokio::test]
-async fn what_was_altered_or_moved_to_another_person_does_not_open() {
+async fn altered_ciphertext_and_that_of_another_person_do_not_open() {
     let (vault, _folder) = vault().await;
     let ((key, _), (other, _)) = (vault.new_subject("p").unwrap(), vault.new_subject("q").unwrap());
     let sealed = sealed_by(&key, document(), "c");

@@ -39,7 +39,7 @@ impl Samples for FeatureEvent {
 }
 
 #[test]
-fn identifiers_have_their_form() {
+fn malformed_feature_identifiers_are_refused() {
     let longest = "a".repeat(ID_LENGTH_MAX);
     for text in ["a", "Dark.Mode_2-x", &longest] {
         assert_eq!(FeatureId::parse(text).map(|id| id.to_string()), Ok(text.to_owned()));
@@ -64,7 +64,7 @@ fn a_feature_is_created_once() {
 }
 
 #[test]
-fn only_what_is_different_happens() {
+fn only_changed_values_are_recorded() {
     let amend = FeatureCommand::Amend;
     given::<Feature>([created()]).when(amend(Amendment::default())).then_expect_events(vec![]);
     let same = Amendment { stage: Some(Stage::Alpha), assignable: Some(true), ..Amendment::default() };
@@ -78,7 +78,7 @@ fn only_what_is_different_happens() {
 }
 
 #[test]
-fn what_is_not_assignable_is_set_by_force_only() {
+fn a_feature_that_is_not_assignable_is_set_only_by_force() {
     let refusing = Definition { assignable: false, ..definition() };
     assert_eq!(refusing.check_assignable(false), Err(FeatureError::NotAssignable));
     assert_eq!(refusing.check_assignable(true), Ok(()));
@@ -142,7 +142,7 @@ fn there_is_one_setting_of_a_feature_for_a_target() {
 }
 
 #[test]
-fn the_first_that_cares_counts() {
+fn the_first_setting_that_is_not_dont_care_counts() {
     use Switch::{Disabled, DontCare, Enabled};
     for (said, global, on) in [
         ([None, None], true, true),

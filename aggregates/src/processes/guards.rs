@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_of_a_network_are_put_down_with_those_of_an_account_or_alone() {
+    fn a_failure_counts_against_its_network_with_or_without_an_account() {
         let network = || guard("network", [failures(Subject::Network, 12)]);
         given([]).when(|streams| counters().fail(streams, true, 12, at(0))).then([
             network(),

@@ -48,7 +48,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_handle_is_made_of_what_can_be_read_of_a_name() {
+    fn a_handle_is_derived_from_the_name_of_an_organization() {
         assert_eq!(handle("Acme Clinics, Inc."), "acme-clinics-inc");
         assert_eq!(handle("Straße 7"), "strasse-7");
         assert_eq!(handle("  -- "), "organization");

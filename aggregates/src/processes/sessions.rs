@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_ended_meanwhile_stands_in_no_other_ones_way() {
+    fn a_session_that_ended_meanwhile_does_not_block_a_new_one() {
         let mut over = session(OLDEST, ADA);
         over.1.extend(ended(OLDEST, EndReason::SignedOut).1);
         given([over])

@@ -104,17 +104,17 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_was_used_meanwhile_signs_nobody_in() {
+    fn a_sign_in_with_a_code_used_meanwhile_is_refused() {
         signed_in([user(ADA, []), factor()], 7, "hash").then_refused(TotpError::UsedCode);
     }
 
     #[test]
-    fn a_password_that_was_changed_meanwhile_signs_nobody_in() {
+    fn a_sign_in_with_a_password_changed_meanwhile_is_refused() {
         signed_in([user(ADA, []), factor()], 8, "former").then_refused(UserError::OtherPassword);
     }
 
     #[test]
-    fn failures_that_were_counted_meanwhile_sign_nobody_in() {
+    fn failures_counted_meanwhile_lock_out_a_sign_in() {
         let subject = Subject::NameInNetwork;
         let failures = GuardEvent::FailuresCounted { subject, failures: 10, at: at(0) };
         let locked = GuardError::Locked { until: at(0) + WINDOW };

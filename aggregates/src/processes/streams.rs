@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn prefetching_needs_all_that_is_not_loaded_and_looks_at_nothing() {
+    fn prefetching_needs_the_unloaded_streams_and_uses_none() {
         let mut streams = Streams::default();
         streams.load(loaded(user(ADA, [])));
         let prefetch = |streams: &mut Streams| Ok(streams.prefetch([ADA, BOB].map(Unloaded::of::<User>))?);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn later_steps_see_what_earlier_ones_decided() {
+    fn later_steps_see_the_state_that_earlier_ones_left() {
         let mut streams = Streams::default();
         streams.load(loaded(user(ADA, [])));
         let ran: Ran = streams.run(|streams| {

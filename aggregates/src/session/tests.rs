@@ -90,7 +90,7 @@ fn a_session_begins_once() {
 }
 
 #[test]
-fn it_is_refreshed_by_its_own_token_until_its_time_has_come() {
+fn a_session_is_refreshed_by_its_own_token_until_it_expires() {
     given::<Session>([opened()]).when(refresh("digest", 59)).then_expect_events(vec![refreshed()]);
     given::<Session>([opened()]).when(refresh("digest", 60)).then_expect_error(SessionError::Over);
     given::<Session>([opened()]).when(refresh("other", 0)).then_expect_error(SessionError::OtherToken);
@@ -129,7 +129,7 @@ fn a_refresh_token_that_is_exchanged_is_spent() {
 }
 
 #[test]
-fn it_goes_to_another_organization_and_to_another_membership() {
+fn a_session_switches_to_another_organization_or_membership() {
     for other in [scope(7, 1), scope(4, 6)] {
         given::<Session>([opened()]).when(switch(other, 0)).then_expect_events(vec![switched(other, None)]);
         given::<Session>([opened(), switched(other, None)]).when(switch(other, 0)).then_expect_events(vec![]);
@@ -179,7 +179,7 @@ fn events_of_former_releases_are_read() {
 }
 
 #[test]
-fn it_ends_once() {
+fn a_session_ends_once() {
     let end = || SessionCommand::End(EndReason::SignedOut);
     given::<Session>([opened()]).when(end()).then_expect_events(vec![ended()]);
     given::<Session>([opened(), ended()]).when(end()).then_expect_events(vec![]);
@@ -187,7 +187,7 @@ fn it_ends_once() {
 }
 
 #[test]
-fn nothing_that_is_printed_or_written_down_tells_a_digest() {
+fn neither_debug_output_nor_snapshots_show_a_digest() {
     for event in SessionEvent::samples() {
         assert!(!format!("{event:?}").contains("digest"), "{event:?}");
     }
@@ -206,7 +206,7 @@ fn failed(subject: Subject, seconds: i64, locked: bool) -> GuardEvent {
 }
 
 #[test]
-fn after_so_many_failures_nothing_is_let_through_until_the_oldest_counts_no_longer() {
+fn a_guard_locks_at_its_failure_limit_until_the_oldest_failure_expires() {
     for subject in [Subject::NameInNetwork, Subject::Network, Subject::Session, Subject::Address] {
         let max = i64::try_from(subject.failures_max().expect("a bound")).expect("few");
         let failures = |count| (0..count).map(|second| failed(subject, second, second + 1 == max));
@@ -290,7 +290,7 @@ fn a_guard_keeps_no_more_than_counts() {
 }
 
 #[test]
-fn it_goes_on_in_another_epoch_unless_it_is_over() {
+fn a_session_continues_in_another_epoch_unless_it_is_over() {
     let renew = || SessionCommand::Renew { epoch: 4 };
     given::<Session>([opened()]).when(renew()).then_expect_events(vec![SessionEvent::Renewed { epoch: 4 }]);
     given::<Session>([opened(), ended()]).when(renew()).then_expect_error(SessionError::Over);

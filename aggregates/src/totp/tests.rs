@@ -53,7 +53,7 @@ impl Samples for TotpEvent {
 }
 
 #[test]
-fn it_is_put_in_force_by_two_codes_one_after_the_other() {
+fn two_consecutive_codes_enable_a_configuration() {
     given([]).when(create()).then_expect_events(vec![created()]);
     given([created()]).when(create()).then_expect_error(TotpError::AlreadyExists);
     given([created()]).when(enable([10, 11])).then_expect_events(vec![enabled(11)]);
@@ -99,7 +99,7 @@ fn a_recovery_code_is_good_once_and_until_there_are_others() {
 }
 
 #[test]
-fn what_is_in_force_is_not_taken_away() {
+fn an_enabled_configuration_is_disabled_before_it_is_deleted() {
     let in_force = || vec![created(), enabled(11)];
     given(in_force()).when(TotpCommand::Delete).then_expect_error(TotpError::Enabled);
     given(in_force()).when(TotpCommand::Disable).then_expect_events(vec![disabled()]);
@@ -111,14 +111,14 @@ fn what_is_in_force_is_not_taken_away() {
 }
 
 #[test]
-fn one_of_a_user_is_in_force() {
+fn a_user_has_one_enabled_configuration() {
     let key = || ClaimKey::enabled_totp(user_id());
     assert!(enabled(11).claims().contains(&Claim::Take(key())));
     assert_eq!(disabled().claims(), [Claim::Release(key())]);
 }
 
 #[test]
-fn one_of_a_user_is_in_the_making() {
+fn a_user_has_one_pending_configuration() {
     let key = || ClaimKey::pending_totp(user_id());
     assert_eq!(created().claims(), [Claim::Take(key())]);
     assert!(enabled(11).claims().contains(&Claim::Release(key())));
@@ -128,7 +128,7 @@ fn one_of_a_user_is_in_the_making() {
 }
 
 #[test]
-fn nothing_that_is_printed_or_written_down_tells_a_secret() {
+fn neither_debug_output_nor_snapshots_show_a_secret() {
     let mut state = Totp::default();
     state.apply(created());
     state.apply(enabled(11));

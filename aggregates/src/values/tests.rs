@@ -77,7 +77,7 @@ fn the_length_of_an_address_is_counted_in_characters() {
 }
 
 #[test]
-fn a_very_long_text_is_too_long_whatever_it_says() {
+fn the_length_of_an_address_is_checked_before_its_form() {
     assert_eq!(EmailAddress::parse(&"@".repeat(1 << 20)), Err(Problem::TooLong { max: 254 }));
 }
 
@@ -135,7 +135,7 @@ fn white_space_of_any_script_is_refused_within_an_address() {
 }
 
 #[test]
-fn a_domain_is_a_name_and_nothing_else() {
+fn the_domain_of_an_address_is_a_host_name() {
     for domain in [
         "x.org",
         "X.ORG",

@@ -163,7 +163,7 @@ fn events_of_others_leave_the_admins_alone() {
 }
 
 #[test]
-fn a_change_of_an_admin_who_is_not_there_cannot_be_folded() {
+fn a_change_of_an_admin_without_a_document_cannot_be_folded() {
     let event = Recorder::default().record(&ADMIN.to_string(), Activated {});
     let error = fold(&[event], &mut WorkingSet::default());
     assert_eq!(error, Err(FoldError::Missing(DocumentKey::of::<AdminDocument>(ADMIN.to_string()))));

@@ -70,7 +70,7 @@ fn a_created_key_has_a_document_of_everything_but_the_secret() {
 }
 
 #[test]
-fn each_change_changes_what_it_says_and_its_stamps() {
+fn each_event_changes_its_own_field_the_version_and_the_time() {
     type Edit = fn(&mut ApiKey);
     let all: [(ApiKeyEvent, Edit); 5] = [
         (ApiKeyEvent::SecretRolled { secret_digest: "other".into() }, |key| key.secret_since = time(2)),
@@ -94,7 +94,7 @@ fn a_deleted_key_has_no_document() {
 }
 
 #[test]
-fn the_trail_tells_what_changed_and_no_digest() {
+fn the_audit_trail_lists_changed_fields_and_no_digest() {
     let rolled = ApiKeyEvent::SecretRolled { secret_digest: "other-digest".into() };
     let renamed = ApiKeyEvent::Renamed { name: "Weekly".into() };
     let folded = folded([renamed, rolled, ApiKeyEvent::Disabled {}, deleted()]);
@@ -130,7 +130,7 @@ fn the_trail_tells_what_changed_and_no_digest() {
 }
 
 #[test]
-fn what_happens_to_a_key_without_a_document_cannot_be_folded() {
+fn an_event_of_a_key_without_a_document_cannot_be_folded() {
     let missing = || FoldError::Missing(DocumentKey::of::<ApiKeyDocument>(ID.to_string()));
     for event in [ApiKeyEvent::Enabled {}, deleted()] {
         let mut documents = WorkingSet::default();

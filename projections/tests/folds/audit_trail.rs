@@ -73,7 +73,7 @@ fn a_registration_inserts_everything_that_it_brings() {
 }
 
 #[test]
-fn a_registration_does_not_list_what_it_does_not_bring() {
+fn the_entry_of_a_registration_omits_absent_fields() {
     let entry = given([registered(registration())]).last_entry();
     assert_eq!(
         shown(&entry).iter().map(|change| change.split(':').next().unwrap_or_default()).collect::<Vec<_>>(),
@@ -215,7 +215,7 @@ fn deactivation_and_activation_update_the_admin_and_its_party() {
 }
 
 #[test]
-fn what_is_not_about_admins_has_a_trail_of_its_own() {
+fn keys_tokens_and_trail_reads_have_trails_of_their_own() {
     let retired = entry_of_other("ring", KeyRingEvent::KeyRetired { key_id: "k1".into(), verifies_until: time(5) });
     assert_touches(&retired, Update, "SigningKey", "k1");
     assert_eq!(shown(&retired), [r#"/verifiesUntil: null -> "1970-01-01T00:00:05.000Z""#]);
@@ -244,7 +244,7 @@ fn what_is_not_about_admins_has_a_trail_of_its_own() {
 }
 
 #[test]
-fn an_entry_tells_who_from_where_when_and_why() {
+fn an_entry_has_the_actor_the_address_the_time_and_the_reason() {
     let entry = entry_of(Deactivated {});
     assert_eq!((entry.position, entry.recorded_at, entry.request_id.as_str()), (2, time(2), "request-2"));
     assert_eq!((entry.actor_type, entry.actor_id.as_str()), (ActorType::User, "actor-2"));
@@ -258,7 +258,7 @@ fn an_entry_tells_who_from_where_when_and_why() {
 }
 
 #[test]
-fn every_trail_is_numbered_densely_whatever_comes_between() {
+fn interleaved_trails_are_each_numbered_densely() {
     let mut recorder = Recorder::default();
     let read = || AuditAccessEvent::TrailRead { trail: "t".into(), filters: Default::default() };
     let other = registrar_aggregates::admin::Registration { id: AdminId(PERSON), ..full_registration() };
@@ -298,7 +298,7 @@ fn personal_values_are_sealed_for_the_person_and_the_circumstances_for_the_actor
 }
 
 #[test]
-fn what_the_server_does_is_sealed_for_nobody() {
+fn entries_of_the_server_itself_have_no_sealed_fields() {
     let event =
         Recorder::default().record("ring", KeyRingEvent::KeyRetired { key_id: "k".into(), verifies_until: time(5) });
     let metadata = registrar_aggregates::Metadata { actor: Actor::system(), ..metadata(1) };

@@ -90,7 +90,7 @@ fn a_query_takes_everything_until_it_is_told_otherwise() {
 }
 
 #[test]
-fn a_document_fits_a_query_by_what_it_says_itself() {
+fn a_document_fits_a_query_if_every_filter_matches() {
     let admin = given([registered(Registration { policies: texts(&["p1"]), ..registration() })]).admin();
     let (person, policy) = (admin.person_id.to_string(), admin.policies[0].clone());
     let query = || Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending);

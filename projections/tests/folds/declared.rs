@@ -65,7 +65,7 @@ fn declared(id: CollectionId) -> (String, String) {
 /// Tables, indexes and counts follow from nothing else. Nodes use the version of the projection to see whether
 /// documents are theirs, older or newer, so a version must not stand for two declarations.
 #[test]
-fn collections_declare_what_the_file_says() {
+fn collections_have_the_declarations_of_the_file() {
     let declared: Vec<_> = CollectionId::ALL.iter().copied().map(declared).collect();
     for (header, lines) in &declared {
         let Some((_, former)) = DECLARED.split_once(header) else { continue };
@@ -226,7 +226,7 @@ fn shown(document: &AnyDocument) -> String {
 
 /// Keys for finding and sorting, and entries of the trail, which follow from the documents before and after.
 #[test]
-fn documents_have_the_keys_that_the_file_says() {
+fn documents_have_the_keys_of_the_file() {
     let mut recorder = Recorder::default();
     let events: Vec<_> = happened().into_iter().map(|(id, event)| recorder.record(&id, event)).collect();
     let mut documents = history(events.iter().cloned()).0;

@@ -34,7 +34,7 @@ fn names_are_escaped_as_in_a_json_pointer() {
 }
 
 #[test]
-fn elements_with_identifiers_are_matched_wherever_they_stand() {
+fn list_elements_are_matched_by_their_identifiers() {
     let before = json!({"list": [{"id": "1", "a": 1}, {"id": "2", "a": 2}]});
     let after = json!({"list": [{"id": "3", "a": 3}, {"id": "2", "a": 0}]});
     assert_eq!(

@@ -100,7 +100,7 @@ fn a_document_is_the_state_and_when_it_changed() {
 }
 
 #[test]
-fn a_deleted_organization_has_no_document_and_its_entry_tells_what_it_was() {
+fn a_deleted_organization_has_no_document_and_its_entry_lists_the_former_values() {
     let folded = folded([OrganizationEvent::Deleted { handle: None, edition: edition(2, Some("closed")) }]);
     assert_eq!(document(&folded), None);
     let entry = folded.last_entry();
@@ -214,7 +214,7 @@ fn folding_again_gives_the_same_bytes() {
 }
 
 #[test]
-fn nothing_of_an_organization_is_sealed_but_who_acted() {
+fn entries_of_organizations_seal_only_the_actor() {
     let mut events = events([registered()]);
     let metadata = Arc::new(metadata(1));
     events[0].metadata = metadata;

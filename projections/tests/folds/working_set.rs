@@ -39,7 +39,7 @@ fn changes(documents: &WorkingSet) -> Vec<(String, ChangeKind, Option<u64>, Opti
 }
 
 #[test]
-fn what_was_not_asked_for_is_not_there_to_look_at() {
+fn a_document_that_was_not_asked_for_cannot_be_read_or_changed() {
     let mut documents = set();
     assert_eq!(documents.get::<TrailCounter>("other"), Err(FoldError::NotAskedFor(key("other"))));
     assert_eq!(increase(&mut documents, "other"), Err(FoldError::NotAskedFor(key("other"))));
@@ -47,7 +47,7 @@ fn what_was_not_asked_for_is_not_there_to_look_at() {
 }
 
 #[test]
-fn what_is_absent_cannot_be_changed_and_what_is_there_not_created() {
+fn absent_documents_cannot_be_changed_nor_present_ones_created() {
     let mut documents = set();
     assert_eq!(count(&documents, "absent"), None);
     assert_eq!(increase(&mut documents, "absent"), Err(FoldError::Missing(key("absent"))));
@@ -78,7 +78,7 @@ fn changes_are_told_once_each_in_the_order_of_the_first() {
 }
 
 #[test]
-fn what_is_settled_counts_as_stored() {
+fn settled_documents_count_as_stored() {
     let mut documents = set();
     documents.insert(counter("new", 1)).expect("is new");
     documents.settle();

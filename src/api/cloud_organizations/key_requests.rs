@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn null_and_nothing_stand_for_no_end() {
+    fn null_and_an_empty_text_stand_for_no_end() {
         for (body, end) in [
             (r#"{"expireAt": null}"#, Some(None)),
             (r#"{"expireAt": ""}"#, Some(None)),

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_trusted_proxies_wrote_counts() {
+    fn only_addresses_written_by_trusted_proxies_count() {
         assert_eq!(from("10.0.0.1", &["203.0.113.9, 198.51.100.7, 10.0.0.2"]), "198.51.100.7");
         assert_eq!(from("10.0.0.1", &["203.0.113.9", "198.51.100.7"]), "198.51.100.7");
         assert_eq!(from("10.0.0.1", &["203.0.113.9, unknown"]), "10.0.0.1");

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_tag_is_refused() {
+    fn malformed_tags_are_refused() {
         for value in ["3", "\"3", "*, \"3\"", "", "\"3\",", "\"3\" \"4\""] {
             assert_eq!(parsed(&[value]), None, "{value}");
         }

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_number_or_out_of_bounds_is_refused_by_its_name() {
+    fn parameters_that_are_no_whole_number_within_bounds_are_refused_by_name() {
         let refused = [
             ("1.5", "n must be an integer number"),
             ("1.", "n must be an integer number"),

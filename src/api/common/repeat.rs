@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_read_again_however_far_it_was_read() {
+    async fn a_partly_read_body_is_read_again_from_its_start() {
         let chunks = ["one ", "two ", "three"].map(|chunk| Ok::<_, axum::Error>(Bytes::from(chunk)));
         let sent = Repeatable::new(Body::from_stream(stream::iter(chunks)));
         let mut first = sent.body();

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_period_around_a_wednesday() {
+    fn periods_around_a_wednesday_have_their_bounds() {
         let table = [
             (Period::Today, "2026-03-04 up to 2026-03-05"),
             (Period::Week(This), "2026-03-02 up to 2026-03-09"),
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn another_zone_and_another_first_weekday() {
+    fn weeks_follow_the_time_zone_and_the_first_weekday() {
         let calendar = Calendar { zone: "America/New_York".parse().unwrap(), week_start: Weekday::Sun };
         // Still Saturday in that zone; the week after it is one hour short.
         let range = Period::Week(This).range(at("2026-03-08T04:30:00Z"), calendar);

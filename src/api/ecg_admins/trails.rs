@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_says_what_was_asked_for() {
+    fn the_event_of_a_trail_read_has_the_filters_of_its_query() {
         let AuditAccessEvent::TrailRead { trail, filters } =
             parse("searchTerm=DELETE&take=5&x=1").unwrap().reading(Some("a"));
         assert_eq!(trail, "ecg-admins");

@@ -38,7 +38,7 @@ async fn next(following: Following) -> (u64, Following) {
 }
 
 #[tokio::test]
-async fn a_follower_gets_what_was_and_what_comes() {
+async fn a_subscriber_gets_stored_events_and_then_new_ones() {
     let (_folder, node) = node().await;
     record(&node, None).await;
     record(&node, None).await;
@@ -48,7 +48,7 @@ async fn a_follower_gets_what_was_and_what_comes() {
 }
 
 #[tokio::test]
-async fn a_follower_of_an_organization_sees_only_what_carried_it() {
+async fn a_subscriber_of_an_organization_sees_only_its_events() {
     let (_folder, node) = node().await;
     for organization in [None, Some("o1"), Some("o2"), Some("o1")] {
         record(&node, organization).await;
@@ -59,7 +59,7 @@ async fn a_follower_of_an_organization_sees_only_what_carried_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_while_nobody_knows_whether_it_may_be_and_nothing_after_it_may_not() {
+async fn no_event_is_sent_while_the_permission_is_unknown_or_after_it_is_gone() {
     let (_folder, node) = node().await;
     record(&node, None).await;
     let asked = AtomicUsize::new(0);

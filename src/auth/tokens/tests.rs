@@ -48,7 +48,7 @@ fn sign_text(header: &str, payload: &str, key: &SigningKey) -> String {
 }
 
 #[test]
-fn what_was_signed_is_read_back() {
+fn signed_claims_are_read_back() {
     let (key, public) = key();
     let narrowed = Claims { organization: Some("o1".into()), permissions: Some(vec!["audit.read".into()]), ..claims() };
     for claims in [claims(), narrowed] {
@@ -109,7 +109,7 @@ fn extensions_that_must_be_understood_are_not() {
 }
 
 #[test]
-fn what_is_no_token_is_refused() {
+fn malformed_tokens_are_refused() {
     let (key, public) = key();
     let token = sign(&claims(), &key).expect("signed");
     let padded = format!("{token}=");
@@ -148,7 +148,7 @@ fn a_token_ends_on_the_second_without_leeway() {
 }
 
 #[test]
-fn a_token_by_or_for_somebody_else_is_refused() {
+fn a_token_of_another_issuer_or_audience_is_refused() {
     let elsewhere = Claims { iss: "https://registrar.example.org".into(), ..claims() };
     let for_others = Claims { aud: "account".into(), ..claims() };
     assert_eq!(elsewhere.check(Some(ISSUER), at(2_000)), Err(TokenError::NotForUs));

@@ -34,7 +34,7 @@ async fn admins(node: &Node) -> Vec<AdminDocument> {
 }
 
 #[tokio::test]
-async fn an_empty_journal_gets_an_administrator_who_can_do_everything() {
+async fn an_empty_journal_gets_an_administrator_with_every_permission() {
     let Fixture { node, passwords, _folder } = fixture().await;
     let made = first_administrator(&node, &passwords, None, &settings(None)).await.expect("made").expect("generated");
     let admins = admins(&node).await;

@@ -89,7 +89,7 @@ mod tests {
     use registrar_aggregates::Decide;
 
     #[test]
-    fn everybody_who_is_seeded_is_a_proper_admin_and_always_the_same() {
+    fn seeded_admins_are_valid_and_always_the_same() {
         for number in [0, 1, 15, 16, 99_999, u64::MAX - 1] {
             assert_eq!(admin(number), admin(number));
             Admin::Absent.decide(AdminCommand::Register(Box::new(admin(number)), Granter::System)).expect("registered");

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_stands_in_ten_groups_and_the_first_leads_about_half() {
+    fn seeded_users_are_in_ten_groups_each_and_the_first_leads_about_half_of_them() {
         let forest = Forest::of(10_000);
         let led: BTreeSet<u64> = forest.led_by(0).into_iter().collect();
         let is_led =
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_little_forest_is_one_too() {
+    fn small_forests_are_well_formed() {
         for groups in [0, 1, 4, 6, 31, 151] {
             let forest = Forest::of(groups);
             assert_eq!(forest.places_of(77).is_empty(), groups == 0);
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_who_is_seeded_is_a_proper_user_and_always_the_same() {
+    fn seeded_users_have_an_address_and_are_always_the_same() {
         for number in [0, 7, 1_000_000] {
             let user = UserId(id("user", number));
             assert_eq!(creation(user, number), creation(user, number));

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn places_are_free_again() {
+    fn closed_connections_free_their_places() {
         let places = places(3, 3);
         for _ in 0..10 {
             let taken: Vec<_> = (0..3).map(|_| places.take(address("192.0.2.1")).expect("a place")).collect();

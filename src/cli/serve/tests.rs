@@ -35,7 +35,7 @@ async fn a_feed_ends_when_the_server_stops() {
 }
 
 #[tokio::test]
-async fn a_taken_port_is_told_with_what_to_do() {
+async fn a_taken_port_is_reported_with_the_option_to_change_it() {
     let taken = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let refused = listen(taken.local_addr().expect("its address")).await.expect_err("taken").to_string();
     assert!(refused.starts_with("cannot listen on 127.0.0.1:") && refused.contains("--listen"), "{refused}");
@@ -90,7 +90,7 @@ async fn a_request_under_way_is_answered_before_the_server_stops() {
 }
 
 #[tokio::test]
-async fn an_answer_that_nobody_reads_does_not_keep_the_server() {
+async fn an_unread_response_does_not_delay_the_shutdown() {
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let (shutdown, sent) = (CancellationToken::new(), Arc::new(Notify::new()));
@@ -120,7 +120,7 @@ async fn an_answer_that_nobody_reads_does_not_keep_the_server() {
 }
 
 #[tokio::test]
-async fn connections_without_a_request_do_not_keep_the_server() {
+async fn connections_without_a_request_do_not_delay_the_shutdown() {
     let server = held().await;
     let mut idle = TcpStream::connect(server.address).await.expect("connected");
     let mut slow = TcpStream::connect(server.address).await.expect("connected");
@@ -132,7 +132,7 @@ async fn connections_without_a_request_do_not_keep_the_server() {
 }
 
 #[tokio::test]
-async fn connections_without_a_request_keep_nobody_out() {
+async fn connections_without_a_request_do_not_block_other_clients() {
     let server = held_within(ConnectionLimits { total: 20, per_address: 10 }).await;
     let mut silent = Vec::new();
     for _ in 0..100 {

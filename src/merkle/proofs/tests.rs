@@ -47,7 +47,7 @@ fn digests(proof: &[Hash]) -> Vec<Output<Sha256>> {
 }
 
 #[test]
-fn every_inclusion_proof_is_what_others_make_and_accept() {
+fn other_libraries_make_and_accept_our_inclusion_proofs() {
     let leaves = leaves();
     for size in 1..=SIZE_MAX {
         let tree = foreign_tree(size);
@@ -67,7 +67,7 @@ fn every_inclusion_proof_is_what_others_make_and_accept() {
 }
 
 #[test]
-fn every_consistency_proof_is_what_others_make_and_accept() {
+fn other_libraries_make_and_accept_our_consistency_proofs() {
     let leaves = leaves();
     for to in 1..=SIZE_MAX {
         let tree = foreign_tree(to);

@@ -55,7 +55,7 @@ async fn the_envelope_is_a_cloud_event_with_text_extensions() {
 }
 
 #[tokio::test]
-async fn the_envelope_tells_for_whom_the_actor_acts() {
+async fn the_envelope_names_the_user_on_whose_behalf_the_actor_acts() {
     let mut metadata = metadata();
     metadata["onBehalfOf"] = json!({"type": "user", "id": "u2"});
     metadata["session"] = json!("5b7ae66c-1df0-4a8f-b8a4-9a3fd9a52a3c");
@@ -65,7 +65,7 @@ async fn the_envelope_tells_for_whom_the_actor_acts() {
 }
 
 #[tokio::test]
-async fn what_is_sealed_reads_redacted_and_its_box_is_gone() {
+async fn sealed_values_are_published_redacted_and_without_their_ciphertext() {
     let payload = json!({
         "type": "admin.person-amended", "person": {"firstName": "[sealed]", "salutation": 1},
         "addresses": [{"city": "[sealed]"}], "sealed": {"u2": "AQID"},
@@ -83,7 +83,7 @@ async fn what_is_sealed_reads_redacted_and_its_box_is_gone() {
 
 /// Earlier releases sealed less, and their events are published from the journal like all others.
 #[tokio::test]
-async fn what_an_earlier_release_left_in_the_clear_reads_redacted() {
+async fn values_left_in_the_clear_by_earlier_releases_are_published_redacted() {
     let of = |event_type: &str, payload: &Value| StoredEvent {
         event_type: event_type.into(),
         ..stored(payload, &metadata())
@@ -103,7 +103,7 @@ async fn what_an_earlier_release_left_in_the_clear_reads_redacted() {
 }
 
 #[tokio::test]
-async fn what_the_caller_wrote_and_who_it_was_stay_inside() {
+async fn the_reason_the_request_id_and_the_callers_address_are_not_published() {
     let (event, _) = rendered(stored(&json!({"type": "admin.activated"}), &metadata())).await;
     for told in ["Ada", "r1", "ipAddress", "reason"] {
         assert!(!event.json.contains(told), "{told}");
@@ -147,7 +147,7 @@ async fn an_event_that_cannot_be_published_holds_back_none_before_it_and_lets_no
 }
 
 #[test]
-fn nothing_in_a_subject_parts_or_widens_it() {
+fn separators_and_wildcards_in_identifiers_are_escaped_in_nats_subjects() {
     let subject = |id: &str| nats_subject(&StoredEvent { aggregate_id: id.into(), ..stored(&json!({}), &metadata()) });
     assert_eq!(subject("a.b c*>"), "registrar.events.admin.a%2Eb%20c%2A%3E.person-amended");
     assert_eq!(subject("é"), "registrar.events.admin.%C3%A9.person-amended");

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_beyond_this_machine_is_verified_unless_somebody_says_otherwise() {
+    fn the_certificate_of_a_remote_database_is_verified_unless_configured_otherwise() {
         let mode = |url: &str, environment_says: bool| {
             let options = PgConnectOptions::from_str(url).expect("a URL").ssl_mode(PgSslMode::Prefer);
             // An explicit mode in the URL stays as the driver read it.

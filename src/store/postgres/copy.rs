@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_format_gives_a_meaning_is_escaped() {
+    fn special_characters_of_the_copy_format_are_escaped() {
         let mut text = String::new();
         escape("a\\b\tc\nd\re", &mut text);
         assert_eq!(text, "a\\\\b\\tc\\nd\\re");

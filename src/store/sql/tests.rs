@@ -60,7 +60,7 @@ fn any_other_total_is_counted() {
 }
 
 #[test]
-fn what_is_found_by_parts_is_gone_through_once() {
+fn searches_and_list_filters_read_the_table_once() {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         for query in [admins().search(&SEARCH, "ada"), admins().contains(&POLICIES, "p")] {
             let sql = sql(&query, dialect);
@@ -83,7 +83,7 @@ fn many_texts_are_hashed() {
 }
 
 #[test]
-fn a_total_that_nobody_reads_is_not_counted() {
+fn an_unrequested_total_is_not_counted() {
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let sql = sql(&entries().equal(&TRAIL, "admin").at_least(&ACTION, "A").uncounted(), dialect);
         assert!(!sql.contains("count") && sql.contains("0 AS total"), "{sql}");

@@ -130,7 +130,7 @@ fn an_admin_in_force_changes_the_password_that_was_shown() {
 }
 
 #[test]
-fn a_password_that_somebody_else_sets_is_good_until_a_time_or_until_its_owner_sets_another() {
+fn a_password_set_by_another_admin_expires_unless_its_owner_changes_it() {
     let until = chrono::DateTime::UNIX_EPOCH;
     let set = || AdminCommand::SetPassword { hash: "set".into(), expires_at: until };
     let was_set =

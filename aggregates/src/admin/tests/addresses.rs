@@ -144,7 +144,7 @@ fn the_kind_of_an_address_is_set() {
 }
 
 #[test]
-fn setting_what_is_already_so_records_nothing() {
+fn setting_present_values_again_records_nothing() {
     given([housed()]).when(change([kind(0, 1), clear(0, AddressText::City)])).then_expect_events(vec![]);
 }
 
@@ -199,7 +199,7 @@ fn an_unknown_region_is_refused() {
 }
 
 #[test]
-fn places_refer_to_what_the_steps_before_have_left() {
+fn places_count_the_list_as_earlier_steps_left_it() {
     given([housed()])
         .when(change([remove(0), set(0, AddressText::City, "London"), insert(0, address(4)), remove(2)]))
         .then_expect_events(vec![

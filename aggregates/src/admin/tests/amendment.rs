@@ -18,12 +18,12 @@ fn an_unknown_admin_cannot_be_amended() {
 }
 
 #[test]
-fn an_unknown_admin_cannot_be_amended_by_nothing_either() {
+fn an_empty_amendment_of_an_unknown_admin_is_refused() {
     given([]).when(amend([])).then_expect_error(AdminError::NotFound);
 }
 
 #[test]
-fn a_refused_step_undoes_the_steps_before_it_and_hides_those_behind_it() {
+fn a_refused_step_undoes_earlier_steps_and_hides_later_findings() {
     given([registered()])
         .when(amend([first_name("Grace"), LegacyIdentifier(some("\0")), first_name(" ")]))
         .then_expect_error(unfit(1, Problem::Nul));

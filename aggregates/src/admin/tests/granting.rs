@@ -44,7 +44,7 @@ fn grants(policies: &[&str], custom_permissions: &[&str]) -> Vec<AdminEvent> {
 }
 
 #[test]
-fn callers_register_admins_with_what_they_hold_themselves() {
+fn callers_register_admins_with_grants_that_they_hold_themselves() {
     let expected = vec![holder(&["p-one"], &["c2"])];
     given([]).when(registration_of(&["p-one"], &["c2"], other(&["c1", "c2"]))).then_expect_events(expected);
 }
@@ -89,7 +89,7 @@ fn all_steps_of_an_amendment_are_refused_with_the_one_that_grants_too_much() {
 }
 
 #[test]
-fn nothing_is_granted_to_oneself() {
+fn callers_cannot_grant_to_themselves() {
     let all = ["c1", "c2", "c3"];
     given([registered()]).when(set_policies(&["p-one"], own(&all))).then_expect_error(AdminError::OwnGrants);
     given([registered()]).when(set_permissions(&["c1"], own(&all))).then_expect_error(AdminError::OwnGrants);
@@ -109,28 +109,28 @@ fn own_grants_are_given_up_and_put_in_another_order() {
 }
 
 #[test]
-fn grants_are_taken_from_admins_who_hold_no_more_than_the_caller() {
+fn callers_revoke_grants_of_admins_who_hold_no_more() {
     given([holder(&["p-one"], &["c2"])])
         .when(set_permissions(&[], other(&["c1", "c2"])))
         .then_expect_events(grants(&["p-one"], &[]));
 }
 
 #[test]
-fn nothing_is_taken_from_an_admin_who_holds_more_than_the_caller() {
+fn callers_cannot_revoke_grants_of_admins_who_hold_more() {
     let before = [holder(&["p-all"], &["c1"])];
     given(before.clone()).when(set_permissions(&[], other(&["c1"]))).then_expect_error(not_held(&["c2", "c3"]));
     given(before).when(set_policies(&[], other(&["c1", "c3"]))).then_expect_error(not_held(&["c2"]));
 }
 
 #[test]
-fn contact_data_is_amended_whatever_the_admin_holds() {
+fn callers_without_grants_amend_contact_data_of_any_admin() {
     let steps = vec![AdminChange::LegacyIdentifier(some("L-1")), Policies(ListEdit::Set(texts(&["p-all"])))];
     let expected = vec![AdminEvent::PartyAmended { legacy_identifier: some("L-1") }];
     given([holder(&["p-all"], &[])]).when(AdminCommand::Amend(steps, other(&[]))).then_expect_events(expected);
 }
 
 #[test]
-fn admins_are_put_out_of_force_and_back_by_those_who_hold_as_much() {
+fn callers_who_hold_as_much_deactivate_and_reactivate_admins() {
     let before = holder(&["p-one"], &[]);
     given([before.clone()])
         .when(AdminCommand::Deactivate(other(&["c1"])))
@@ -141,7 +141,7 @@ fn admins_are_put_out_of_force_and_back_by_those_who_hold_as_much() {
 }
 
 #[test]
-fn an_admin_who_holds_more_than_the_caller_is_put_neither_out_of_force_nor_back() {
+fn callers_cannot_deactivate_or_reactivate_admins_who_hold_more() {
     let before = holder(&["p-one"], &["c2"]);
     given([before.clone()]).when(AdminCommand::Deactivate(other(&["c1"]))).then_expect_error(not_held(&["c2"]));
     given([before, AdminEvent::Deactivated {}])

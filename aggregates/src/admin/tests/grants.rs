@@ -35,7 +35,7 @@ fn a_whole_list_is_set() {
 }
 
 #[test]
-fn a_list_is_emptied_by_setting_it_to_nothing() {
+fn setting_a_list_to_no_entries_empties_it() {
     given([granted()]).when(amend([Policies(set(&[]))])).then_expect_events(amended(&[], &["c1"]));
 }
 
@@ -134,12 +134,12 @@ fn a_repeated_entry_is_kept_once_at_its_first_place() {
 }
 
 #[test]
-fn appending_what_is_granted_records_nothing() {
+fn appending_an_existing_grant_records_nothing() {
     given([granted()]).when(amend([Policies(insert(None, "p1"))])).then_expect_events(vec![]);
 }
 
 #[test]
-fn inserting_what_is_granted_moves_it_to_the_front() {
+fn inserting_an_existing_grant_at_the_front_moves_it_there() {
     given([granted()])
         .when(amend([Policies(insert(0, "p3"))]))
         .then_expect_events(amended(&["p3", "p1", "p2"], &["c1"]));
@@ -153,14 +153,14 @@ fn places_count_repeated_entries_until_the_last_step_is_done() {
 }
 
 #[test]
-fn setting_a_list_to_what_it_is_records_nothing() {
+fn setting_a_list_to_its_present_entries_records_nothing() {
     given([granted()])
         .when(amend([Policies(set(&["p1", "p2", "p3"])), CustomPermissions(set(&["c1"]))]))
         .then_expect_events(vec![]);
 }
 
 #[test]
-fn setting_a_list_to_what_it_is_with_repetitions_records_nothing() {
+fn setting_a_list_to_its_present_entries_with_repetitions_records_nothing() {
     given([granted()]).when(amend([Policies(set(&["p1", "p1", "p2", "p3", "p2"]))])).then_expect_events(vec![]);
 }
 

@@ -67,21 +67,21 @@ fn a_legacy_identifier_is_set() {
 }
 
 #[test]
-fn a_suffix_is_taken_away_by_nothing_and_by_empty_text() {
+fn no_value_and_empty_text_remove_a_suffix() {
     for change in [clear(PersonText::Suffix), set(PersonText::Suffix, "")] {
         given([known()]).when(amend([change])).then_expect_events(amended(|p| p.suffix = None));
     }
 }
 
 #[test]
-fn a_contact_address_is_taken_away_by_nothing_and_by_empty_text() {
+fn no_value_and_empty_text_remove_a_contact_address() {
     for change in [clear(PersonText::EmailAddress), set(PersonText::EmailAddress, "")] {
         given([known()]).when(amend([change])).then_expect_events(amended(|p| p.email_address = None));
     }
 }
 
 #[test]
-fn a_legacy_identifier_is_taken_away_by_nothing_and_by_empty_text() {
+fn no_value_and_empty_text_remove_a_legacy_identifier() {
     for value in [None, some("")] {
         given([known()])
             .when(amend([LegacyIdentifier(value)]))
@@ -95,7 +95,7 @@ fn a_salutation_is_taken_away() {
 }
 
 #[test]
-fn taking_away_what_is_not_there_records_nothing() {
+fn removing_absent_values_records_nothing() {
     given([registered()])
         .when(amend([
             Salutation(None),
@@ -108,7 +108,7 @@ fn taking_away_what_is_not_there_records_nothing() {
 }
 
 #[test]
-fn setting_what_is_already_so_records_nothing() {
+fn setting_present_values_again_records_nothing() {
     given([known()])
         .when(amend([
             set(PersonText::FirstName, "Ada"),

@@ -146,14 +146,14 @@ fn every_type_of_event_is_looked_at() {
 }
 
 #[test]
-fn no_personal_value_is_left_in_a_sealed_event_and_nothing_else_is_taken() {
+fn sealing_an_event_takes_exactly_its_personal_values() {
     for event in AdminEvent::samples() {
         stored(&event);
     }
 }
 
 #[test]
-fn no_personal_value_is_left_in_a_sealed_state_and_nothing_else_is_taken() {
+fn sealing_a_state_takes_exactly_its_personal_values() {
     for state in full_states() {
         sealed(json(&state), Admin::PERSONAL_STATE);
     }
@@ -214,7 +214,7 @@ fn an_absent_admin_has_no_personal_values() {
 }
 
 #[test]
-fn the_password_hash_is_secret_wherever_it_stands() {
+fn the_password_hash_is_secret_in_every_event() {
     for event in AdminEvent::samples() {
         let mut document = json(&event);
         personal::replace(&mut document, event.secret_fields(), personal::SECRET);

@@ -99,7 +99,7 @@ fn an_extension_is_set() {
 }
 
 #[test]
-fn texts_are_taken_away_by_nothing_and_by_empty_text() {
+fn no_value_and_empty_text_remove_the_texts_of_a_number() {
     let full = || {
         registered_with(|r| {
             r.phone_numbers = vec![phone_number_with(1, |n| {
@@ -123,7 +123,7 @@ fn the_kind_of_a_number_is_set() {
 }
 
 #[test]
-fn setting_what_is_already_so_records_nothing() {
+fn setting_present_values_again_records_nothing() {
     given([reachable()])
         .when(change([kind(0, 1), clear(0, PhoneNumberText::PhoneNumber), set(1, PhoneNumberText::Extension, "")]))
         .then_expect_events(vec![]);
@@ -179,7 +179,7 @@ fn texts_that_no_store_keeps_are_refused() {
 }
 
 #[test]
-fn places_refer_to_what_the_steps_before_have_left() {
+fn places_count_the_list_as_earlier_steps_left_it() {
     given([reachable()])
         .when(change([remove(0), kind(0, 2), insert(0, phone_number(3)), kind(1, 3)]))
         .then_expect_events(vec![removed(1), added(phone_number(3), 0), amended(2, |n| n.phone_type = 3)]);

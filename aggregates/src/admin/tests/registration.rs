@@ -15,7 +15,7 @@ fn accepts(edit: impl FnOnce(&mut Registration)) {
 }
 
 #[test]
-fn a_registration_with_nothing_but_the_required_is_recorded() {
+fn a_registration_with_only_required_fields_is_recorded() {
     accepts(|_| {});
 }
 
@@ -87,7 +87,7 @@ fn a_policy_and_a_permission_of_one_name_are_different_grants() {
 }
 
 #[test]
-fn an_empty_text_is_recorded_as_none_where_the_two_are_the_same() {
+fn empty_texts_of_person_party_and_phone_numbers_are_recorded_as_absent() {
     let brought = registration_with(|r| {
         r.person.suffix = some("");
         r.person.email_address = some("");

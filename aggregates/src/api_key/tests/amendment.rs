@@ -48,7 +48,7 @@ fn everything_at_once_is_one_event_a_kind() {
 }
 
 #[test]
-fn what_is_as_asked_already_records_nothing_new() {
+fn amending_a_key_to_its_present_values_records_nothing_new() {
     // The key has expired; an amendment that repeats the same expiry changes nothing.
     let ended = created_with(|creation| creation.expires_at = Some(at(-1)));
     let command = amend(|amendment| {
@@ -80,7 +80,7 @@ fn one_unfit_value_refuses_the_whole_amendment() {
 }
 
 #[test]
-fn a_secret_is_rolled_and_nothing_else_changes() {
+fn rolling_the_secret_changes_only_the_digest() {
     let rolled = ApiKeyEvent::SecretRolled { secret_digest: "other".into() };
     given([created()]).when(roll("other")).then_expect_events(vec![rolled.clone()]);
     assert_eq!(key([created(), rolled]), Key { secret_digest: "other".into(), ..key([created()]) });
@@ -92,7 +92,7 @@ fn rolling_to_the_same_secret_records_nothing_new() {
 }
 
 #[test]
-fn what_was_amended_is_what_is_known() {
+fn an_amended_key_equals_one_created_with_the_same_values() {
     let amended = key([
         created(),
         ApiKeyEvent::Renamed { name: "Weekly".into() },

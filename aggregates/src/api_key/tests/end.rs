@@ -17,7 +17,7 @@ fn a_key_cannot_delete_itself() {
 }
 
 #[test]
-fn of_a_key_that_is_not_there_nothing_can_be_asked() {
+fn absent_and_deleted_keys_are_neither_rolled_amended_nor_deleted() {
     for events in [vec![], vec![created(), deleted()]] {
         for command in [roll("other"), amend(|amendment| amendment.enabled = Some(true)), delete_by("somebody")] {
             given(events.clone()).when(command).then_expect_error(ApiKeyError::NotFound);
@@ -26,7 +26,7 @@ fn of_a_key_that_is_not_there_nothing_can_be_asked() {
 }
 
 #[test]
-fn what_was_deleted_stays_so() {
+fn later_events_revive_neither_a_deleted_nor_an_absent_key() {
     assert_eq!(state([created(), deleted(), created(), ApiKeyEvent::Enabled {}]), ApiKey::Deleted);
     assert_eq!(state([ApiKeyEvent::Enabled {}]), ApiKey::Absent);
 }

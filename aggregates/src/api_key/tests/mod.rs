@@ -113,7 +113,7 @@ fn a_role_is_found_by_its_name_and_only_by_it() {
 }
 
 #[test]
-fn nothing_that_is_printed_or_written_down_tells_a_digest() {
+fn neither_debug_output_nor_snapshots_show_a_digest() {
     for event in ApiKeyEvent::samples() {
         assert!(!format!("{event:?}").contains("digest"), "{event:?}");
     }

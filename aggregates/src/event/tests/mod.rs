@@ -62,7 +62,7 @@ fn the_type_in_the_payload_is_the_type_of_the_event() {
 }
 
 #[test]
-fn a_name_is_the_aggregate_and_what_happened_to_it() {
+fn an_event_name_is_its_aggregate_and_a_verb_in_the_past_tense() {
     for event in events() {
         let name = event.event_type();
         let (aggregate, happened) = name.split_once('.').expect("a dot");
@@ -195,7 +195,7 @@ fn secrets_are_personal() {
 
 /// Sealing needs a key.
 #[test]
-fn what_is_personal_has_a_subject() {
+fn events_with_personal_values_have_a_subject() {
     for event in events() {
         let personal = event.disclosure().personal(&payload(&event));
         assert!(personal.is_empty() || event.subject("stream").is_some(), "{} {personal:?}", event.event_type());
@@ -259,7 +259,7 @@ fn keys_and_password_hashes_are_the_secrets() {
 }
 
 #[test]
-fn what_must_be_unique_is_claimed() {
+fn only_listed_events_take_or_release_claims() {
     let claiming: Vec<_> =
         events().iter().filter(|event| !event.claims().is_empty()).map(DomainEvent::event_type).collect();
     assert_eq!(
@@ -305,7 +305,7 @@ fn organizations_have_no_personal_values() {
 /// An event type lists the texts that stay unsealed; the listed texts must exist. The list is repeated here, so that no
 /// addition goes unnoticed.
 #[test]
-fn the_texts_that_stay_in_the_clear_are_these() {
+fn only_listed_texts_stay_in_the_clear() {
     fn texts_in(value: &Value, path: &str, texts: &mut BTreeSet<String>) {
         match value {
             Value::Object(members) => {

@@ -62,7 +62,7 @@ fn names_and_tags_have_their_limits() {
 }
 
 #[test]
-fn only_what_is_different_happens() {
+fn only_changed_values_are_recorded() {
     given::<Group>([created()]).when(rename("Ward 7")).then_expect_events(vec![]);
     given::<Group>([created()]).when(rename("Ward 8")).then_expect_events(vec![renamed("Ward 7", "Ward 8", None)]);
     let tags = |tags: BTreeSet<String>| GroupCommand::Amend { name: None, tags: Some(tags) };
@@ -73,7 +73,7 @@ fn only_what_is_different_happens() {
 }
 
 #[test]
-fn replaced_leaders_are_noted_where_others_lead() {
+fn replacing_leaders_is_recorded_only_if_they_change() {
     let replace = |present: &[u128], leaders: &[u128]| {
         let users = |ids: &[u128]| ids.iter().map(|id| UserId(Uuid::from_u128(*id))).collect();
         GroupCommand::ReplaceLeaders { present: users(present), leaders: users(leaders) }
@@ -90,13 +90,13 @@ fn replaced_leaders_are_noted_where_others_lead() {
 }
 
 #[test]
-fn what_is_not_there_is_not_changed() {
+fn an_absent_group_is_neither_renamed_nor_moved() {
     given::<Group>([]).when(rename("n")).then_expect_error(GroupError::NotFound);
     given::<Group>([]).when(GroupCommand::Hang { under: Some(group(2)) }).then_expect_error(GroupError::NotFound);
 }
 
 #[test]
-fn a_group_hangs_where_it_was_hung_and_is_renamed_there() {
+fn a_group_is_moved_under_a_parent_and_renamed_there() {
     let under = Some(group(2));
     let hang = |under| GroupCommand::Hang { under };
     given::<Group>([created()]).when(hang(under)).then_expect_events(vec![moved(None, under)]);
@@ -108,7 +108,7 @@ fn a_group_hangs_where_it_was_hung_and_is_renamed_there() {
 }
 
 #[test]
-fn a_name_is_claimed_among_siblings_whatever_its_letter_case() {
+fn a_group_name_is_claimed_among_siblings_in_any_letter_case() {
     let key = |parent, name| ClaimKey::group_name(organization(), parent, name);
     assert_eq!(created().claims(), [Claim::Take(key(None, "ward 7"))]);
     assert_eq!(renamed("Ward 7", "WARD 7", None).claims(), []);
@@ -138,7 +138,7 @@ fn system_groups_are_known_by_their_identifiers_and_differ_between_organizations
 }
 
 #[test]
-fn what_a_node_takes_follows_from_its_kind_and_type() {
+fn the_kind_and_type_of_a_node_decide_its_individuals_posts_and_children() {
     let of = |kind, node_type| Node { kind, node_type, ..node() };
     let division = of(GroupKind::Regular, NodeType::Division);
     assert_eq!(node().check_takes_individuals(), Ok(()));

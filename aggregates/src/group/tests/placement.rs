@@ -53,7 +53,7 @@ fn the_first_group_ends_being_unassigned_and_leaving_the_last_one_begins_it() {
 }
 
 #[test]
-fn who_goes_from_one_group_to_another_is_never_unassigned() {
+fn an_individual_who_changes_groups_is_never_unassigned() {
     let one = || vec![enrolled(), joined(1, true)];
     given::<Placement>(one()).when(join(2, Some(1))).then_expect_events(vec![joined(2, false), left(1, false)]);
     // The individual was not in the group, or stays in the same group.
@@ -64,7 +64,7 @@ fn who_goes_from_one_group_to_another_is_never_unassigned() {
 }
 
 #[test]
-fn who_is_released_is_nowhere_and_may_come_again() {
+fn a_released_individual_is_in_no_group_and_may_be_enrolled_again() {
     let released = |groups| PlacementEvent::Released { groups };
     let one = || vec![enrolled(), joined(1, true)];
     given::<Placement>(one()).when(PlacementCommand::Release).then_expect_events(vec![released(set([group(1)]))]);
@@ -90,7 +90,7 @@ fn groups_of_one_individual_have_their_number() {
 proptest! {
     /// The `unassigned` that subscribers and logs derive from the events alone equals that of the groups.
     #[test]
-    fn unassigned_is_in_no_group_whatever_happens(commands in prop::collection::vec(
+    fn events_and_state_agree_on_unassigned_individuals(commands in prop::collection::vec(
         prop_oneof![
             (0_u128..4, prop::option::of(0_u128..4)).prop_map(|(to, from)| join(to, from)),
             (0_u128..4).prop_map(leave),

@@ -12,7 +12,7 @@ fn hung(node: u128, under: Option<u128>) -> TreeEvent {
 }
 
 #[test]
-fn a_node_hangs_where_it_is_hung() {
+fn moving_a_node_records_its_new_parent_once() {
     given::<Tree>([]).when(hang(2, Some(1))).then_expect_events(vec![hung(2, Some(1))]);
     given::<Tree>([hung(2, Some(1))]).when(hang(2, Some(3))).then_expect_events(vec![hung(2, Some(3))]);
     given::<Tree>([hung(2, Some(1))]).when(hang(2, None)).then_expect_events(vec![hung(2, None)]);
@@ -31,7 +31,7 @@ fn no_node_hangs_under_itself() {
 }
 
 #[test]
-fn a_tree_has_its_levels() {
+fn a_tree_deeper_than_the_maximum_is_refused() {
     let deepest = DEPTH_MAX as u128;
     let chain = || (1..=deepest).map(|node| hung(node, Some(node - 1)));
     given::<Tree>(chain()).when(hang(deepest + 1, Some(deepest))).then_expect_error(TreeError::TooDeep);
@@ -42,7 +42,7 @@ fn a_tree_has_its_levels() {
 
 proptest! {
     #[test]
-    fn whatever_is_asked_the_ancestors_of_a_node_are_those_of_the_accepted_moves_and_end(
+    fn the_ancestors_of_a_node_follow_the_accepted_moves_and_end(
         moves in prop::collection::vec((0_u128..12, prop::option::of(0_u128..12)), 0..60)
     ) {
         let mut tree = Tree::default();

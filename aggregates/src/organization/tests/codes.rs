@@ -37,7 +37,7 @@ fn the_samples_of_the_published_page_are_known() {
 }
 
 #[test]
-fn nothing_names_nothing() {
+fn an_absent_or_blank_text_finds_no_code() {
     for list in LISTS {
         assert_eq!(list.find(None, None), Ok(None));
         assert_eq!(list.find(None, Some(" ")), Ok(None));
@@ -45,7 +45,7 @@ fn nothing_names_nothing() {
 }
 
 #[test]
-fn what_is_not_in_the_list_is_refused() {
+fn unlisted_texts_and_identifiers_are_refused() {
     for list in LISTS {
         assert_eq!(list.find(None, Some("no such thing")), Err(Problem::UnknownCode));
         assert_eq!(list.find(Some(Uuid::nil()), None), Err(Problem::UnknownCode));
@@ -90,6 +90,6 @@ fn a_region_is_looked_up_in_its_country() {
 }
 
 #[test]
-fn a_region_whose_name_stands_for_several_needs_its_country() {
+fn an_ambiguous_region_name_needs_its_country() {
     assert_eq!(find_region(None, Some("CA"), None), Err(Problem::UnknownCode));
 }

@@ -196,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn replacements_leave_just_what_they_say(steps in prop::collection::vec(step(), 1..12)) {
+    fn replacements_agree_with_a_naive_model(steps in prop::collection::vec(step(), 1..12)) {
         let (_, mut organization) = after(Organization::Absent, register(Content::named("n0")));
         let mut model = Model::start();
         for (number, step) in (2..).zip(&steps) {

@@ -69,7 +69,7 @@ fn a_new_organization_has_no_known_parts() {
 }
 
 #[test]
-fn where_reasons_are_mandatory_every_part_needs_one() {
+fn every_part_of_a_registration_needs_a_reason_if_reasons_are_mandatory() {
     let content = Content { modes: vec![new_mode(1, "Testing")], ..content() };
     let register = |stamp| OrganizationCommand::Register { id: ID, content: Box::new(content.clone()), stamp };
     given([]).when(register(strict(1))).then_expect_error(invalid([

@@ -27,7 +27,7 @@ fn expect(content: Content, events: Vec<Event>) {
 }
 
 #[test]
-fn what_is_so_already_records_nothing_new() {
+fn replacing_with_the_same_content_records_nothing_new() {
     expect(same(), vec![]);
     given([registered()]).when(replace(2, unchanged())).then_expect_events(vec![]);
 }
@@ -186,7 +186,7 @@ fn two_assignments_may_change_places() {
 }
 
 #[test]
-fn where_reasons_are_mandatory_only_what_changes_needs_one() {
+fn only_changed_parts_need_a_reason_if_reasons_are_mandatory() {
     let content = Content {
         modes: vec![known_mode(1, Some("Testing"))],
         addresses: vec![known_address(1, "80203"), known_address(2, "1010")],
@@ -210,7 +210,7 @@ fn where_reasons_are_mandatory_only_what_changes_needs_one() {
 }
 
 #[test]
-fn callers_who_may_not_end_it_neither_retire_it_nor_take_it_out_of_retirement() {
+fn callers_who_may_not_end_organizations_neither_retire_nor_reactivate_them() {
     let replace = |status| {
         let content = Box::new(Content { status: Some(status), ..same() });
         OrganizationCommand::Replace { content, stamp: stamp(3), may_end: false }

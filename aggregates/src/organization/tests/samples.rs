@@ -135,7 +135,7 @@ fn events_that_come_before_any_registration_leave_the_organization_absent() {
 }
 
 #[test]
-fn nothing_brings_a_deleted_organization_back() {
+fn later_events_leave_a_deleted_organization_deleted() {
     let deleted = OrganizationEvent::Deleted { handle: None, edition: edition(2) };
     let later = [registered(), deleted].into_iter().chain(OrganizationEvent::samples());
     assert_eq!(organization(later), Organization::Deleted);

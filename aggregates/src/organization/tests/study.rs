@@ -35,7 +35,7 @@ fn a_study_is_assigned_and_released_once_each() {
 }
 
 #[test]
-fn while_a_study_is_active_nothing_that_it_needs_is_taken_away() {
+fn an_active_study_protects_the_status_modes_and_addresses_of_its_organization() {
     for command in [
         Retire { grounds: None, stamp: stamp(3) },
         Delete(stamp(3)),

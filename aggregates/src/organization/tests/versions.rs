@@ -19,7 +19,7 @@ fn versions_start_in_whole_milliseconds_and_in_the_order_of_events() {
 }
 
 #[test]
-fn who_saw_a_superseded_version_of_the_master_data_is_told() {
+fn a_replacement_based_on_superseded_master_data_is_refused() {
     let events = || [registered(), OrganizationEvent::Renamed { name: "B".into(), edition: edition(2) }];
     given(events())
         .when(replace(3, seen(Some(second(1)))))
@@ -30,7 +30,7 @@ fn who_saw_a_superseded_version_of_the_master_data_is_told() {
 }
 
 #[test]
-fn it_is_told_even_if_nothing_would_change() {
+fn a_replacement_based_on_superseded_master_data_is_refused_even_without_a_change() {
     let events = [registered(), OrganizationEvent::Renamed { name: "Seen".into(), edition: edition(2) }];
     let refusal = OrganizationError::Superseded(vec!["organization.versionStart".into()]);
     given(events).when(replace(3, seen(Some(second(1))))).then_expect_error(refusal);
@@ -71,7 +71,7 @@ fn several_changes_of_the_master_data_at_once_are_one_version() {
 }
 
 #[test]
-fn nothing_is_kept_of_a_part_that_has_ended() {
+fn an_ended_part_leaves_no_superseded_versions() {
     let events = [
         registered_with(|profile| profile.modes = vec![mode(1, "Testing", 1)]),
         OrganizationEvent::ModeAmended { mode: mode(1, "Training", 2) },

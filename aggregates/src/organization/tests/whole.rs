@@ -112,7 +112,7 @@ fn an_organization_that_was_never_registered_is_not_found() {
 }
 
 #[test]
-fn where_reasons_are_mandatory_no_change_goes_without() {
+fn every_change_needs_a_reason_if_reasons_are_mandatory() {
     for command in commands(&strict(2)) {
         let refusal = organization([registered()]).decide(command.clone());
         let Err(OrganizationError::Invalid(findings)) = refusal else { panic!("{command:?} was not refused") };
@@ -126,7 +126,7 @@ fn where_reasons_are_mandatory_no_change_goes_without() {
 }
 
 #[test]
-fn what_changes_nothing_needs_no_reason() {
+fn a_command_without_effect_needs_no_reason() {
     let rename = OrganizationCommand::Rename { name: "Acme".into(), stamp: strict(2) };
     given([registered()]).when(rename).then_expect_events(vec![]);
 }
@@ -139,7 +139,7 @@ fn reasons_and_comments_have_their_limits() {
 }
 
 #[test]
-fn nothing_is_added_to_an_organization_that_is_retired_or_not_there() {
+fn retired_deleted_and_absent_organizations_take_no_additions() {
     let retired = || Event::StatusChanged { status: Status::Retired, edition: edition(2), grounds: None };
     assert_eq!(organization([registered()]).check_takes_additions(), Ok(()));
     assert_eq!(organization([registered(), retired()]).check_takes_additions(), Err(OrganizationError::Retired));

@@ -106,7 +106,7 @@ fn groups_are_created_once_and_not_in_retired_organizations() {
 }
 
 #[test]
-fn other_leaders_take_the_place_of_those_who_lead() {
+fn new_leaders_replace_the_present_ones() {
     let before = [appointed(ADA, Post::Leader, WARD.id)];
     let amendment = Amendment { leaders: Some(set([BOB])), ..Amendment::default() };
     given([organization(ACME), ward(), posts(ADA, before), member(BOB, ACME, [Role::Admin])])
@@ -170,7 +170,7 @@ fn individuals_go_from_one_group_to_another_in_one_moment() {
 }
 
 #[test]
-fn nobody_is_added_if_one_of_them_cannot_be() {
+fn individuals_are_added_to_a_group_all_or_none() {
     given([organization(ACME), ward(), places(INDIVIDUAL, enrolled(INDIVIDUAL))])
         .when(|streams| add_individuals(streams, WARD, &set([INDIVIDUAL, SECOND]), None))
         .then_refused(PlacementError::NotEnrolled);

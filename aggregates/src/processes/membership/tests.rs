@@ -128,7 +128,7 @@ fn users_are_created_once() {
 }
 
 #[test]
-fn retired_and_deleted_organizations_take_nobody() {
+fn retired_and_deleted_organizations_take_no_users_or_roles() {
     let part = Some(Part::Member(ACME, None));
     for (organization, refusal) in
         [(retired(ACME), OrganizationError::Retired), (deleted(ACME), OrganizationError::NotFound)]
@@ -157,7 +157,7 @@ fn members_join_without_a_role_or_with_one() {
 }
 
 #[test]
-fn granters_give_what_they_hold_and_nothing_to_themselves() {
+fn granters_give_neither_to_themselves_nor_more_than_they_hold() {
     let own = Granter::new(Some(ADA), true, [].into());
     let stranger = Granter::new(Some(BOB), false, [OTHER].into());
     for (granter, refusal) in [(own, GrantError::Oneself), (stranger, GrantError::NotHeld)] {
@@ -357,7 +357,7 @@ fn an_individual_of_an_organization_counts_as_its_own() {
 }
 
 #[test]
-fn an_individual_of_a_user_counts_where_the_user_takes_part() {
+fn an_individual_of_a_user_is_enrolled_in_the_organizations_it_participates_in() {
     let commands = [
         UserCommand::Join(ACME),
         granted(ACME, Role::Member),

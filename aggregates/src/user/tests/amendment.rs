@@ -7,7 +7,7 @@ fn amend(edit: impl FnOnce(&mut Amendment)) -> UserCommand {
 }
 
 #[test]
-fn only_what_is_different_happens() {
+fn only_changed_values_are_recorded() {
     given([created()]).when(amend(|_| {})).then_expect_events(vec![]);
     given([created()])
         .when(amend(|change| {
@@ -31,7 +31,7 @@ fn only_what_is_different_happens() {
 }
 
 #[test]
-fn a_choice_is_one_even_of_what_was_there_already() {
+fn choosing_the_present_locale_or_time_zone_is_recorded_once() {
     let chosen = || vec![UserEvent::LocaleChosen { locale: Locale::EnUs }];
     let choose = || amend(|change| change.locale = Some(Locale::EnUs));
     given([created()]).when(choose()).then_expect_events(chosen());

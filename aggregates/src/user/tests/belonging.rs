@@ -27,7 +27,7 @@ fn the_first_organization_is_the_default_one() {
 }
 
 #[test]
-fn who_leaves_loses_their_roles_and_the_default_goes_elsewhere() {
+fn a_user_who_leaves_loses_roles_and_the_default_organization_changes() {
     let one = || vec![created(), joined(1, 1), default(Some(1)), granted(1, Role::Admin)];
     given(one()).when(UserCommand::Leave(organization(2))).then_expect_events(vec![]);
     given(one()).when(UserCommand::Leave(organization(1))).then_expect_events(vec![removed(1), default(None)]);
@@ -38,7 +38,7 @@ fn who_leaves_loses_their_roles_and_the_default_goes_elsewhere() {
 }
 
 #[test]
-fn who_comes_back_has_another_membership_without_roles() {
+fn a_user_who_rejoins_has_a_new_membership_without_roles() {
     let back = vec![created(), joined(1, 1), granted(1, Role::Admin), removed(1)];
     given(back.clone())
         .when(UserCommand::Join(organization(1)))

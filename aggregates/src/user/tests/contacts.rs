@@ -181,7 +181,7 @@ fn an_archived_user_frees_the_addresses_that_were_kept() {
 }
 
 #[test]
-fn one_signs_in_with_what_is_verified() {
+fn the_sign_in_name_is_a_verified_contact_if_there_is_one() {
     let name = |events: Vec<UserEvent>| {
         profile(events).sign_in_name().map(|name| name.as_str().to_owned()).unwrap_or_default()
     };

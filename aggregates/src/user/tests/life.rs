@@ -35,14 +35,14 @@ fn every_unfit_field_of_a_creation_is_named() {
 }
 
 #[test]
-fn what_is_not_there_does_nothing() {
+fn enabling_archiving_and_joining_need_an_existing_user() {
     for command in [UserCommand::Enable, UserCommand::Archive, UserCommand::Join(organization(1))] {
         given([]).when(command).then_expect_error(UserError::NotFound);
     }
 }
 
 #[test]
-fn who_is_disabled_goes_back_to_where_they_were() {
+fn enabling_a_disabled_user_restores_the_former_state() {
     let disable = || UserCommand::Disable { by: user(2) };
     for (before, disabled) in [
         (UserState::Init, UserState::RegisteredDisabled),
@@ -63,7 +63,7 @@ fn who_is_disabled_goes_back_to_where_they_were() {
 }
 
 #[test]
-fn a_changed_password_says_what_becomes_of_the_sessions() {
+fn a_changed_password_ends_the_sessions_unless_they_are_kept() {
     let change = |former: &str, keep_sessions| UserCommand::ChangePassword {
         former: former.into(),
         hash: "other".into(),
@@ -88,7 +88,7 @@ fn a_changed_password_says_what_becomes_of_the_sessions() {
 }
 
 #[test]
-fn a_password_that_is_set_for_somebody_has_to_be_changed() {
+fn a_password_set_for_a_confirmed_user_has_to_be_changed() {
     let set = UserCommand::SetPassword { hash: "other".into(), keep_sessions: false };
     for (before, after) in [
         (UserState::Confirmed, UserState::ForceResetPassword),
@@ -100,7 +100,7 @@ fn a_password_that_is_set_for_somebody_has_to_be_changed() {
 }
 
 #[test]
-fn what_ends_sessions_begins_an_epoch_and_nothing_else_does() {
+fn only_events_that_end_sessions_begin_a_new_epoch() {
     let epoch = |event: UserEvent| profile([created(), event]).epoch;
     assert_eq!(epoch(UserEvent::Disabled { state: UserState::Disabled }), 1);
     assert_eq!(epoch(archived()), 1);
@@ -111,7 +111,7 @@ fn what_ends_sessions_begins_an_epoch_and_nothing_else_does() {
 }
 
 #[test]
-fn who_is_archived_frees_their_contacts_and_is_changed_no_more() {
+fn an_archived_user_frees_its_contacts_and_is_no_longer_changed() {
     let both = || created_with(|creation| creation.contacts.phone = Some(phone("+12025550123")));
     let archived = || UserEvent::Archived {
         email: Some(email("ada@example.com")),
@@ -138,7 +138,7 @@ fn who_is_archived_frees_their_contacts_and_is_changed_no_more() {
 }
 
 #[test]
-fn who_agreed_is_asked_again_once_agreements_are_forgotten() {
+fn agreements_are_recorded_once_until_they_are_deleted() {
     let documents = |numbers: &[u128]| numbers.iter().map(|number| Uuid::from_u128(*number)).collect();
     let agreed = |numbers: &[u128]| UserEvent::DocumentsAgreed { documents: documents(numbers) };
     let agree = |numbers: &[u128]| UserCommand::Agree(documents(numbers));

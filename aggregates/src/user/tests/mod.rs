@@ -159,7 +159,7 @@ impl Samples for UserEvent {
 }
 
 #[test]
-fn nothing_that_is_printed_or_written_down_tells_what_is_personal_or_secret() {
+fn debug_output_shows_no_personal_values_and_snapshots_no_hash() {
     for event in UserEvent::samples() {
         let printed = format!("{event:?}");
         assert!(

@@ -22,7 +22,7 @@ fn removed(number: u128) -> RosterEvent {
 }
 
 #[test]
-fn somebody_is_always_left() {
+fn the_last_admin_cannot_be_removed_from_a_roster() {
     given([]).when(RosterCommand::Add(user(1))).then_expect_events(vec![added(1)]);
     given([added(1)]).when(RosterCommand::Add(user(1))).then_expect_events(vec![]);
     given([added(1)]).when(RosterCommand::Remove(user(1))).then_expect_error(RosterError::LastAdmin);
@@ -33,7 +33,7 @@ fn somebody_is_always_left() {
 }
 
 #[test]
-fn who_is_not_on_it_cannot_be_the_last_one() {
+fn removing_a_user_who_is_not_on_the_roster_records_nothing() {
     given([]).when(RosterCommand::Remove(user(1))).then_expect_events(vec![]);
     given([added(1)]).when(RosterCommand::Remove(user(2))).then_expect_events(vec![]);
 }

@@ -181,7 +181,7 @@ fn kinds_are_set_and_never_removed() {
 }
 
 #[test]
-fn telephone_numbers_likewise() {
+fn telephone_numbers_are_added_amended_and_removed() {
     let added = change(
         json!({"op": "add", "path": "/person/party/phoneNumbers/-", "value": {"phoneType": 1, "extension": "7"}}),
     );
@@ -274,7 +274,7 @@ fn unknown_paths_are_refused_for_every_operation() {
 }
 
 #[test]
-fn what_is_no_pointer_is_refused() {
+fn malformed_json_pointers_are_refused() {
     for path in ["policies", "policies/0", "/person~2", "/person~", "/~"] {
         let found = finding(json!({"op": "remove", "path": path}));
         assert_eq!(found, "operations[0].path: must be a JSON Pointer", "{path}");
@@ -308,7 +308,7 @@ fn lists_hold_text_only() {
 }
 
 #[test]
-fn steps_have_their_shape() {
+fn malformed_patch_operations_are_refused() {
     let operation = "operations[0].op: must be one of the following values: add, replace, remove";
     for op in [json!("test"), json!("move"), json!("copy"), json!("Add"), json!(1), json!(null)] {
         assert_eq!(finding(json!({"op": op, "path": "/policies", "value": []})), operation);

@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn identifiers_of_a_document_are_those_of_the_path() {
+    fn letter_case_is_ignored_only_in_uuids_of_body_and_path() {
         let id = "0F6C1F8E-5b0a-4d6e-9a57-3f1d2c7b8a01";
         assert!(names_the_same(&id.to_lowercase(), id));
         assert!(!names_the_same("Beta", "beta"));

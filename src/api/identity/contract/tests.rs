@@ -113,7 +113,7 @@ fn of_alternatives_the_closest_one_speaks() {
 }
 
 #[test]
-fn nothing_that_was_sent_is_repeated_but_names() {
+fn violations_repeat_no_values_of_the_request() {
     let body = json!({ "username": 5, "password": ["marked"], "totp-code": { "marked": 1 } });
     for wrong in operation("login").body(Some(body.clone())).expect_err("wrong types") {
         assert!(!wrong.detail.contains("marked"), "{wrong:?}");

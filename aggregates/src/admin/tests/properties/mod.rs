@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn an_amendment_does_what_a_naive_model_does_or_nothing(before in profile(), changes in changes()) {
+    fn amendments_agree_with_a_naive_model(before in profile(), changes in changes()) {
         let expected = model(before.clone(), &changes);
         match (active(&before).decide(amend(changes)), expected) {
             (Ok(events), Ok(after)) => prop_assert_eq!(replayed(&before, events), after),
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn an_amendment_to_what_is_already_so_records_nothing(profile in profile()) {
+    fn an_amendment_to_the_present_values_records_nothing(profile in profile()) {
         prop_assert_eq!(active(&profile).decide(amend(restatement(&profile))), Ok(vec![]));
     }
 
