@@ -54,7 +54,7 @@ async fn read_docs_page() -> Result<Response, ApiError> {
     file(PAGE)
 }
 
-/// Leads to the docs page whoever adds a slash to its address.
+/// Redirects the address with a trailing slash to the docs page.
 #[utoipa::path(get, path = "/docs/", operation_id = "findDocsPage", tag = TAG,
     responses((status = 307, description = "The docs page is at /docs.")))]
 async fn find_docs_page() -> Redirect {

@@ -32,20 +32,20 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(public(routes!(list_keys)))
 }
 
-/// Whether the process answers at all.
+/// Liveness of the process.
 #[derive(Serialize, ToSchema)]
 struct Health {
     /// Always `ok`.
     status: &'static str,
 }
 
-/// Whether this node can serve, and what it knows of itself.
+/// Readiness of this node, with its details.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Readiness {
     /// `ready` or `not ready`.
     status: &'static str,
-    /// What is in the way.
+    /// Reason why the node is not ready.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     /// `postgresql` or `sqlite`.
@@ -58,10 +58,10 @@ struct Readiness {
     /// events bear its time.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal_ahead_seconds: Option<i64>,
-    /// What a rebuild is doing or why it stopped.
+    /// Progress of a rebuild, or the reason why it stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     rebuild: Option<String>,
-    /// How publishing to NATS goes; being away from it does not make a node unready.
+    /// State of the publisher to NATS. A node without a connection to NATS is ready all the same.
     #[schema(value_type = Object)]
     nats: PublisherReport,
 }

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub(super) enum ApiKeyCommand {
     /// Makes a key of an organization and prints {"keyId","keySecret"}, and nothing else; the secret is shown this once
     Create(CreateArgs),
-    /// Gives a key another secret and prints it likewise; the former is refused from then on
+    /// Gives a key another secret and prints it in the same form; the former is refused from then on
     Roll(RollArgs),
 }
 
@@ -27,7 +27,7 @@ pub(super) struct CreateArgs {
     /// The organization that the key shall belong to
     #[arg(long, value_name = "ID", value_parser = organization)]
     organization: OrganizationId,
-    /// What it may be used for: admin, developer or query_endpoints; may be given more than once
+    /// Role of the key: admin, developer or query_endpoints; may be given more than once
     #[arg(long = "role", value_name = "ROLE", required = true)]
     roles: Vec<Role>,
     /// Name for people

@@ -32,7 +32,7 @@ pub(super) struct ExportArgs {
     /// File to write; .checkpoint, .proofs and .keys are added to its name for those beside it
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
-    /// How the events are written; only ndjson can be imported
+    /// Format of the events; only ndjson can be imported
     #[arg(long, value_enum, default_value = "ndjson")]
     format: Format,
     /// Only events after this position [default: the last archived one]

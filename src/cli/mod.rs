@@ -45,7 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves the APIs; what `registrar` does without a command
+    /// Serves the APIs; the default without a command
     #[command(after_help = VARIABLES)]
     Serve(Box<ServeArgs>),
     /// Asks the server on this machine whether it lives; ends with 1 if it does not say so

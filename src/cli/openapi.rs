@@ -8,7 +8,7 @@ use clap::builder::PossibleValuesParser;
 
 #[derive(Debug, Args)]
 pub(super) struct OpenapiArgs {
-    /// Which API
+    /// API to describe
     #[arg(value_parser = PossibleValuesParser::new(api::DOCUMENTS))]
     dialect: String,
 }

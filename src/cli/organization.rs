@@ -22,7 +22,7 @@ pub(super) struct SignInArgs {
     /// The organization
     #[arg(long, value_name = "ID", value_parser = organization)]
     organization: OrganizationId,
-    /// Where its providers sign in, such as https://idp.example.org/start; nothing for here
+    /// Sign-in page of its providers, such as https://idp.example.org/start; empty for this server
     #[arg(long, default_value = "", value_name = "URL")]
     at: String,
     #[command(flatten)]

@@ -11,7 +11,7 @@ use clap::Subcommand;
 pub(super) enum ProjectionsCommand {
     /// Prints the generations of read models and how far each has come
     Status(StoreArgs),
-    /// Folds the whole history into new read models, beside those that serve, and swaps them
+    /// Rebuilds the read models from the whole history beside the served ones, then swaps them
     Rebuild(StoreArgs),
     /// Folds the whole history once more and compares the read models that serve with it
     Verify(StoreArgs),
@@ -42,7 +42,7 @@ async fn rebuild(node: &Node) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares the read models of a node with history, and reports those that differ.
+/// Compares the read models of a node with history, and reports the differing ones.
 pub(super) async fn verify(node: &Node) -> anyhow::Result<()> {
     let progress = Progress::start("verifying the read models");
     let followers::Verified { position, altered } =

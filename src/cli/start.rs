@@ -73,7 +73,7 @@ const PARTITION_SIZES: RangeInclusive<u32> = 256..=1 << 30;
 pub(super) struct MigrateArgs {
     #[command(flatten)]
     store: StoreArgs,
-    /// Role of the servers on PostgreSQL: gets what they need, and owns nothing of the journal; made if there is none, with
+    /// Role of the servers on PostgreSQL: gets their rights, and owns nothing of the journal; made if there is none, with
     /// the password of REGISTRAR_SERVER_ROLE_PASSWORD [default: none]
     #[arg(long, env = "REGISTRAR_SERVER_ROLE", value_name = "NAME", hide_env_values = true)]
     server_role: Option<String>,

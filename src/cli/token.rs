@@ -36,7 +36,7 @@ pub(super) struct CreateArgs {
     /// E-mail that the admin signs in with
     #[arg(long, value_name = "E-MAIL", value_parser = email)]
     admin: EmailAddress,
-    /// How long it is accepted, such as 30s, 15m or 1h; 24h at most
+    /// Lifetime of the token, such as 30s, 15m or 1h; 24h at most
     #[arg(long, default_value = "1h", value_parser = ttl)]
     ttl: Duration,
     /// Narrows it to one organization

@@ -40,7 +40,7 @@ pub(super) enum UserCommand {
     /// Sets a password for a user or an admin who has lost theirs, and ends all their sessions; prints {"id","email","password"}.
     /// A user must set another one at the next sign-in, within a day
     SetPassword(SetPasswordArgs),
-    /// Ends every session of a user, or with --all every session and token of everybody and prints {"users","admins"}
+    /// Ends every session of a user, or with --all every session and token of all users and admins, and prints {"users","admins"}
     EndSessions(EndSessionsArgs),
 }
 
@@ -131,13 +131,13 @@ pub(super) struct EndSessionsArgs {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct WhoseArgs {
-    /// E-mail address of the user: the name to sign in with, or one that was verified
+    /// E-mail address of the user: the sign-in name, or another verified one
     #[arg(long, value_name = "E-MAIL", value_parser = email)]
     email: Option<EmailAddress>,
-    /// Telephone number of the user, likewise
+    /// Telephone number of the user: the sign-in name, or another verified one
     #[arg(long, value_name = "NUMBER", value_parser = phone)]
     phone: Option<Phone>,
-    /// Those of all users and all admins, one after the other
+    /// Sessions and tokens of all users and all admins, one after the other
     #[arg(long)]
     all: bool,
 }

@@ -33,7 +33,7 @@ pub(super) fn file<T: Default>(
 }
 
 /// The master key: from the environment, else from the file in the data folder, which is created if missing. The folder
-/// must exist. The former key likewise, but it is never created.
+/// must exist. The former key has the same sources, but is never created.
 ///
 /// # Errors
 /// [`MasterKeyError`], which names its source.

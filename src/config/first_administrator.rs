@@ -44,7 +44,7 @@ impl FirstAdministratorArgs {
 /// Life of passwords that their owners did not set.
 #[derive(Debug, Clone, Default, Args)]
 pub struct FirstPasswordArgs {
-    /// How long a password is good that its owner did not set, as a number with s, m, h or d [default: 30d, which is the most]
+    /// Lifetime of a password that its owner did not set, as a number with s, m, h or d [default: 30d, which is the most]
     #[arg(long, env = "REGISTRAR_FIRST_PASSWORD_LIFE", value_name = "TIME", hide_env_values = true)]
     pub first_password_life: Option<String>,
 }

@@ -53,7 +53,7 @@ impl ConfigError {
     }
 }
 
-/// Where the data is. Every command that needs the database takes these.
+/// Location of the data, for every command that needs the database.
 #[derive(Debug, Clone, Default, Args)]
 pub struct StoreArgs {
     /// PostgreSQL database, as postgres://user:password@host:5432/database [default: SQLite in the data folder]
@@ -63,12 +63,12 @@ pub struct StoreArgs {
     // Not a path for clap, which rejects an empty one.
     #[arg(long, env = "REGISTRAR_DATA", value_name = "FOLDER", hide_env_values = true)]
     pub data: Option<OsString>,
-    /// Folder where archives are looked for that are no longer where they were written [default: none]
+    /// Folder of archives that were moved from the path where they were written [default: none]
     #[arg(long, env = "REGISTRAR_ARCHIVES", value_name = "FOLDER", hide_env_values = true)]
     pub archives: Option<OsString>,
 }
 
-/// What the server is known by.
+/// Addresses of the server.
 #[derive(Debug, Clone, Default, Args)]
 pub struct AddressArgs {
     /// Address and port to listen on [default: 127.0.0.1:8080]

@@ -1,4 +1,4 @@
-//! Settings of the server: what `serve` takes, and the checked values.
+//! Settings of the server: the arguments of `serve`, and the checked values.
 
 use super::clear_text::Connection;
 use super::files::{file, tls};
@@ -40,7 +40,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub first_administrator: FirstAdministratorArgs,
-    /// File of the certificate for TLS, with those that lead to its authority, as PEM [default: HTTP in the clear]
+    /// File of the certificate for TLS, with the intermediate ones, as PEM [default: HTTP in the clear]
     #[arg(long, env = "REGISTRAR_TLS_CERT", value_name = "FILE", hide_env_values = true)]
     pub tls_cert: Option<OsString>,
     /// File of the certificate's private key, as PEM [default: none]
@@ -58,7 +58,7 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub nats: NatsArgs,
-    /// Whether events carry personal values to those who follow them, instead of having them redacted [default: false]
+    /// Whether events carry personal values to subscribers, instead of having them redacted [default: false]
     #[arg(long, env = "REGISTRAR_PUBLISH_PERSONAL", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub publish_personal: Option<String>,
     /// Whether a change of an organization through the site API needs a reason [default: false]
@@ -73,13 +73,13 @@ pub struct ServeArgs {
     /// Most connections of one address, trusted proxies aside [default: 1000]
     #[arg(long, env = "REGISTRAR_CONNECTIONS_PER_ADDRESS", value_name = "NUMBER", hide_env_values = true)]
     pub connections_per_address: Option<String>,
-    /// How often an API key may ask, as requests/time on each server [default: 10/10s]
+    /// Request rate of an API key, as requests/time on each server [default: 10/10s]
     #[arg(long, env = "REGISTRAR_API_KEY_RATE", value_name = "RATE", hide_env_values = true)]
     pub api_key_rate: Option<String>,
-    /// How often a caller may ask, as requests/time on each server, or none [default: 3000/10s]
+    /// Request rate of a caller, as requests/time on each server, or none [default: 3000/10s]
     #[arg(long, env = "REGISTRAR_CALLER_RATE", value_name = "RATE", hide_env_values = true)]
     pub caller_rate: Option<String>,
-    /// How often those of one network may ask who are not signed in, as requests/time on each server, or none [default: 3000/1m]
+    /// Request rate of all callers of one network who are not signed in, as requests/time on each server, or none [default: 3000/1m]
     #[arg(long, env = "REGISTRAR_STRANGER_RATE", value_name = "RATE", hide_env_values = true)]
     pub stranger_rate: Option<String>,
     /// First day of a week in calendar periods [default: monday]
@@ -94,13 +94,13 @@ pub struct ServeArgs {
     /// File with the documents that people agree to before they go on, a JSON array [default: none]
     #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
     pub service_documents: Option<OsString>,
-    /// Who signs in with a second factor only: none, privileged (ECG admins, holders of system roles), admins (those and admins of organizations) or all [default: none]
+    /// Accounts that sign in only with a second factor: none, privileged (ECG admins, holders of system roles), admins (also admins of organizations) or all [default: none]
     #[arg(long, env = "REGISTRAR_SECOND_FACTOR_REQUIRED", value_name = "WHO", hide_env_values = true)]
     pub second_factor_required: Option<String>,
     /// Whether every refresh exchanges the refresh token, also where the client does not ask for it [default: false]
     #[arg(long, env = "REGISTRAR_REFRESH_ROTATE", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub refresh_rotate: Option<String>,
-    /// Whether people show their password once more to change addresses that they sign in with and to end other sessions [default: false]
+    /// Whether people enter their password again to change sign-in addresses and to end other sessions [default: false]
     #[arg(long, env = "REGISTRAR_CONFIRM_CHANGES", value_name = "true|false", hide_env_values = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     pub confirm_changes: Option<String>,
     #[command(flatten)]

@@ -14,13 +14,13 @@ pub struct SessionArgs {
     /// Longest life of a session, as a number with s, m, h or d [default: 90d, which is the most]
     #[arg(long, env = "REGISTRAR_SESSION_LIFE", value_name = "TIME", hide_env_values = true)]
     pub session_life: Option<String>,
-    /// How long a session goes on that is not refreshed [default: 14d, which is the most]
+    /// Longest time without a refresh after which a session ends [default: 14d, which is the most]
     #[arg(long, env = "REGISTRAR_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
     pub session_idle: Option<String>,
     /// Longest life of a session of an ECG admin or a holder of a system role [default: as of all]
     #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_LIFE", value_name = "TIME", hide_env_values = true)]
     pub privileged_session_life: Option<String>,
-    /// How long such a session goes on that is not refreshed [default: as of all]
+    /// Longest time without a refresh after which such a session ends [default: as of all]
     #[arg(long, env = "REGISTRAR_PRIVILEGED_SESSION_IDLE", value_name = "TIME", hide_env_values = true)]
     pub privileged_session_idle: Option<String>,
 }

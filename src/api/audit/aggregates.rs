@@ -68,7 +68,7 @@ impl AggregatePath {
     }
 }
 
-/// Returns the events of one aggregate in order, page by page, each with what it changed.
+/// Returns the events of one aggregate in order, page by page, each with its changes.
 ///
 /// With `Accept: application/x-ndjson` they come in one answer, one event a line. An answer that breaks off instead of
 /// ending is not complete.

@@ -26,11 +26,11 @@ const PIECE_SIZE: usize = 500;
 const REPLAYED_AT_ONCE: usize = 4;
 const NO_ORGANIZATION: ApiError = ApiError::NotFound("There was no such organization at that moment");
 
-/// Returns the state of everything that belonged to an organization at a moment, or does: every aggregate with an event
-/// that carried the organization, made of those events alone.
+/// Returns the states of the aggregates of an organization at a moment, the present by default: every aggregate with an
+/// event that carried the organization, built from those events alone.
 ///
-/// With `Accept: application/x-ndjson` one aggregate comes a line, without what stands around them. An answer that
-/// breaks off instead of ending is not complete.
+/// With `Accept: application/x-ndjson` the response has one aggregate a line and nothing else. An answer that breaks
+/// off instead of ending is not complete.
 #[utoipa::path(get, path = "/audit/organizations/{id}/snapshot", operation_id = "findSnapshot", tag = TAG,
     summary = "An organization at a moment",
     params(

@@ -10,14 +10,14 @@ use utoipa::{IntoResponses, ToSchema};
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
-    /// Always `about:blank`: the status says what kind of problem it is.
+    /// Always `about:blank`: the status is the kind of the problem.
     #[serde(rename = "type")]
     kind: String,
     /// Name of the HTTP status.
     title: String,
     /// Repeats the HTTP status.
     status: u16,
-    /// What is wrong.
+    /// Description of the problem.
     detail: String,
     /// Stable word for programs.
     code: String,

@@ -41,10 +41,10 @@ pub(super) struct Event {
     /// Version of the shape in which the payload is stored.
     #[schema(example = "1.0")]
     event_version: String,
-    /// What happened. Secrets read `***`, values of an erased person `[erased]`.
+    /// Content of the event. Secrets read `***`, values of an erased person `[erased]`.
     #[schema(value_type = Object)]
     payload: Box<RawValue>,
-    /// Who, from where, in which request and why.
+    /// Actor, origin, request and reason.
     #[schema(value_type = Circumstances)]
     metadata: Box<RawValue>,
     /// Merkle leaf hash (RFC 9162) of the sealed event, base64.
@@ -56,7 +56,7 @@ pub(super) struct Event {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "only described; what is written is what was recorded")]
 pub(super) struct Circumstances {
-    /// Who.
+    /// The user, program or server that acted.
     actor: ActorView,
     /// The principal that the actor represents, where it acts for another one.
     #[schema(nullable = false)]
@@ -78,7 +78,7 @@ pub(super) struct Circumstances {
     /// Position of the event that caused this one.
     #[schema(nullable = false)]
     causation: Option<u64>,
-    /// Why, in the words of the caller.
+    /// Reason in the words of the caller.
     #[schema(nullable = false)]
     reason: Option<String>,
     /// Anything else the caller wanted on record.
@@ -86,7 +86,7 @@ pub(super) struct Circumstances {
     comment: Option<String>,
 }
 
-/// Who acted.
+/// The actor of an event.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", as = Actor)]
 #[expect(dead_code, reason = "only described; what is written is the domain's own")]
@@ -101,7 +101,7 @@ pub(super) struct ActorView {
     name: Option<String>,
 }
 
-/// For whom an actor acts.
+/// The principal that an actor represents.
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase", as = OnBehalfOf)]
 #[expect(dead_code, reason = "only described; what is written is the domain's own")]
@@ -164,7 +164,7 @@ pub(super) struct Change {
     path: String,
     /// Value before, null where there was none.
     old_value: Value,
-    /// Value after, null where it is gone.
+    /// Value after, null where it was removed.
     new_value: Value,
 }
 
@@ -175,12 +175,12 @@ impl From<diff::Difference> for Change {
     }
 }
 
-/// An event of a history, with what it changed.
+/// An event of a history, with its changes.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct HistoryEvent {
     #[serde(flatten)]
     event: Event,
-    /// What the event changed, in the order of the paths.
+    /// Elements that the event changed, in the order of the paths.
     changes: Vec<Change>,
 }
 
@@ -197,7 +197,7 @@ impl HistoryEvent {
 pub(super) struct Page<T> {
     /// In the order of positions. A page may have fewer than `limit` while `next` says that there are more.
     pub(super) items: Vec<T>,
-    /// What to send as `after`, with the same filters, for the next page; null at the end.
+    /// Value of `after`, with the same filters, for the next page; null at the end.
     #[schema(required)]
     pub(super) next: Option<String>,
 }
@@ -208,7 +208,7 @@ pub(super) struct Page<T> {
 pub(super) struct State {
     /// Position of the last event that made it so.
     pub(super) position: u64,
-    /// When that was.
+    /// Commit time of that event.
     #[serde(serialize_with = "time")]
     pub(super) recorded_at: DateTime<Utc>,
     /// The state. Secrets read `***`, values of an erased person `[erased]`.
@@ -236,10 +236,10 @@ pub(super) struct Snapshot {
     pub(super) organization_id: String,
     /// Position of the last event of the journal at that moment.
     pub(super) position: u64,
-    /// When that event was recorded.
+    /// Commit time of that event.
     #[serde(serialize_with = "time")]
     pub(super) recorded_at: DateTime<Utc>,
-    /// Everything whose events carried the organization, in the order in which it came to it.
+    /// Aggregates with events that carried the organization, in the order of the first such event.
     pub(super) items: Vec<MemberState>,
 }
 
@@ -251,10 +251,10 @@ pub(super) struct Difference {
     pub(super) change: Change,
     /// Position of the last event that changed the element.
     pub(super) position: u64,
-    /// Who did.
+    /// Actor of that event.
     #[schema(value_type = ActorView)]
     pub(super) actor: Actor,
-    /// In which request.
+    /// Request of that event.
     pub(super) request_id: String,
 }
 
@@ -285,7 +285,7 @@ impl Difference {
     }
 }
 
-/// What differs between two moments.
+/// The differences between two moments.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Differences {
     /// Each element that differs, once, in the order of the paths.

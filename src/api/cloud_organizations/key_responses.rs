@@ -54,7 +54,7 @@ impl From<&ApiKeyDocument> for ApiKey {
     }
 }
 
-/// A key that was just made. Its secret is told here and never again.
+/// A key that was just created. Its secret is returned here and never again.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeyPostResponse {

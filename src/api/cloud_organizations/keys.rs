@@ -67,8 +67,8 @@ async fn list_api_keys(State(app): State<AppState>, caller: Caller, tenant: Tena
     Ok(At(position, envelope::answer(request_id(&caller), &keys, None)?))
 }
 
-/// Makes a key and tells its secret, this once. An organization has 100 keys at most. The key that asks needs the role
-/// ADMIN.
+/// Creates a key and returns its secret, this once. An organization has 100 keys at most. The calling key needs the
+/// role ADMIN.
 #[utoipa::path(
     post,
     path = "/v1/organizations/{organizationId}/keys",
@@ -130,8 +130,8 @@ async fn get_api_key(
     Ok(At(position, display(request_id(&caller), &key)?))
 }
 
-/// Changes the members sent, all of them or none, and returns the key as it is afterwards. What changes counts from the
-/// next request on. The key that asks needs the role ADMIN.
+/// Changes the members sent, all of them or none, and returns the key as it is afterwards. A change counts from the
+/// next request on. The calling key needs the role ADMIN.
 #[utoipa::path(
     patch,
     path = "/v1/organizations/{organizationId}/keys/{keyId}",

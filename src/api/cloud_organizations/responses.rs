@@ -194,7 +194,7 @@ pub struct Activity {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     pub(super) target_key_id: Option<String>,
-    /// What an openapi_key_update did.
+    /// Kind of change made by an openapi_key_update.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(required = false, schema_with = key_update_type)]
     pub(super) key_update_type: Option<KeyUpdateType>,

@@ -57,7 +57,7 @@ where
     /// Carries out `act`, a process that commits once, in the context of the write.
     ///
     /// # Errors
-    /// Those of `act`.
+    /// Errors of `act`.
     pub async fn carry_out<E>(
         self,
         act: impl AsyncFnOnce(&RequestContext) -> Result<Outcome, E>,

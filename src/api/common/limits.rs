@@ -62,7 +62,7 @@ pub fn too_many(exceeded: Exceeded) -> ApiError {
     ApiError::TooManyRequests { reset_seconds: whole_seconds(exceeded.reset) }
 }
 
-/// Rounded up, so that a client that waits as long as told is accepted.
+/// Rounded up, so that a client that waits for the stated time is accepted.
 fn whole_seconds(duration: Duration) -> u64 {
     (duration.as_secs() + u64::from(duration.subsec_nanos() > 0)).max(1)
 }

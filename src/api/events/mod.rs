@@ -56,7 +56,7 @@ impl FromQuery for FromPosition {
     }
 }
 
-/// Sends every event after a position, in order, and goes on with those that happen.
+/// Sends every event after a position in order, and then new ones as they are committed.
 #[utoipa::path(get, path = "/events/stream", operation_id = "followEvents", tag = TAG,
     params(
         ("Last-Event-ID" = Option<u64>, Header, description = "Position after which to begin."),
@@ -94,7 +94,7 @@ async fn follow_events(
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], frames).into_response())
 }
 
-/// The AsyncAPI document of what is published on NATS and followed here.
+/// The AsyncAPI document of the events on NATS and in the event stream.
 #[utoipa::path(get, path = "/asyncapi.json", operation_id = "readAsyncapiDocument", tag = TAG,
     responses((status = 200, description = "The document.", content_type = "application/json", body = Object)))]
 async fn read_asyncapi_document() -> Response {

@@ -125,7 +125,7 @@ fn study(study: &str) -> String {
 }
 
 /// As [`Organizations`] with modes, addresses and extra values in the shape of requests, so that a client can change
-/// what it read and send it back.
+/// the response and send it back.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OrganizationWithParts {

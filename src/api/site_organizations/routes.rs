@@ -117,8 +117,8 @@ async fn get_organization(
     Ok(At(position, answer).into_response())
 }
 
-/// Writes a new version of an existing organization with its modes, addresses and extra values. What is left out of the
-/// lists is ended, elements with a known id are changed, those without one are added.
+/// Writes a new version of an existing organization with its modes, addresses and extra values. Elements left out of
+/// the lists end, elements with a known id are changed, elements without an id are added.
 #[utoipa::path(
     put,
     path = "/ec-site-svc/rest/v1.0/organizations/{id}",

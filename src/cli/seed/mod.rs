@@ -45,17 +45,17 @@ const LAST_NAMES: [&str; 16] = [
 
 #[derive(Debug, Args)]
 pub(super) struct SeedArgs {
-    /// How many fictitious admins there are to be; they hold no permissions and cannot sign in
+    /// Number of fictitious admins to reach; they hold no permissions and cannot sign in
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=PEOPLE_MAX))]
     admins: u64,
-    /// How many fictitious organizations there are to be; users are in all of them alike, in one at least
+    /// Number of fictitious organizations to reach; the users are spread evenly over them, over one at least
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=ORGANIZATIONS_MAX))]
     organizations: u64,
-    /// How many fictitious users there are to be, each in one organization; they have no password
+    /// Number of fictitious users to reach, each in one organization; they have no password
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=PEOPLE_MAX))]
     users: u64,
-    /// How many groups the first organization is to have, in a tree whose divisions have five children each; every user who
-    /// takes part there is in ten of them
+    /// Number of groups of the first organization to reach, in a tree whose divisions have five children each; every
+    /// participant there is in ten of them
     #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = value_parser!(u64).range(..=GROUPS_MAX))]
     groups: u64,
     #[command(flatten)]

@@ -159,7 +159,7 @@ impl<'de> Deserialize<'de> for Secret {
 /// A nullable member: `Some(None)` for null, `None` if absent.
 ///
 /// # Errors
-/// Those of the member.
+/// Errors of the member.
 pub(in crate::api::identity) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: Deserializer<'de>,

@@ -24,7 +24,7 @@ impl Call {
     /// Carries out a write whose response is known in advance.
     ///
     /// # Errors
-    /// Those of the act; then nothing is stored.
+    /// Errors of the act; nothing is stored then.
     pub(in crate::api::identity) async fn commit<'c, T, E, Act>(
         &'c self,
         reply: Reply,
@@ -137,7 +137,7 @@ impl Call {
     /// Signs a person in; the response is committed with the session.
     ///
     /// # Errors
-    /// Those of [`Desk::sign_in`].
+    /// Errors of [`Desk::sign_in`].
     pub(in crate::api::identity) async fn sign_in(
         &self,
         credentials: Credentials,
@@ -154,7 +154,7 @@ impl Call {
     /// Checks the password of a person who is signed in. A wrong one is counted, and nothing else is stored.
     ///
     /// # Errors
-    /// Those of [`Desk::confirm`].
+    /// Errors of [`Desk::confirm`].
     pub(in crate::api::identity) async fn confirm(
         &self,
         person: &Person,
@@ -167,7 +167,7 @@ impl Call {
     /// authenticated, so no response is remembered.
     ///
     /// # Errors
-    /// Those of [`sessions::end_if_spent`].
+    /// Errors of [`sessions::end_if_spent`].
     pub(in crate::api::identity) async fn end_if_spent(&self, live: &Live, token: &str) -> Result<bool, ApiError> {
         let context = RequestContext { answer: None, ..self.context.clone() };
         sessions::end_if_spent(&self.app.node, &context, live, token).await.map_err(in_words)

@@ -48,7 +48,7 @@ struct Parameter {
     shape: Shape,
 }
 
-/// How the text of a parameter is parsed.
+/// Type as which the text of a parameter is parsed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Text,

@@ -78,7 +78,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
         return call.list(query, resource).await;
     }
     // The effective value is not an index key. The whole catalogue is read for it; it holds the flags that developers
-    // have ever introduced and so stays short, whatever the number of users.
+    // have ever introduced and so stays short, with any number of users.
     let catalogue = call.documents().page(query.uncounted()).await?.value.items;
     let on = catalogue.iter().filter(|feature| subjects.iter().all(|said| said.is_on(feature)));
     call.part(on.map(resource).collect())

@@ -43,9 +43,9 @@ struct Wanted {
 /// A page of people, and their total count.
 type People = (Vec<Value>, u64);
 
-/// Users or individuals of the organization whom the caller sees and who do not yet have the requested post in the
-/// group. With `for-children` those who lack it in at least one node of the group's subtree, the group included, that
-/// accepts such people. If no node accepts them, the list is empty.
+/// Users or individuals of the organization that the caller sees and that lack the requested post in the group. With
+/// `for-children` they lack it in at least one node of the group's subtree, the group included, that accepts such
+/// people. If no node accepts them, the list is empty.
 pub(in crate::api::identity) async fn list_eligible(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
     let (group, window) = (call.load::<GroupDocument>(GroupAct::Change).await?, call.window()?);
     let taking = match filters.member_type.as_str() {

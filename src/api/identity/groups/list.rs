@@ -84,7 +84,7 @@ fn by_itself(query: Query<GroupDocument>, wanted: Wanted) -> Query<GroupDocument
     compared(query, &groups::UPDATED_AT, wanted.modified.into_iter().map(|Parsed(comparison)| comparison))
 }
 
-/// Filters that name other resources. Those hidden from the caller count as not found: `None` if none is left.
+/// Filters that name other resources. Resources hidden from the caller count as not found: `None` if none is left.
 async fn by_others(
     call: &Call,
     mut query: Query<GroupDocument>,

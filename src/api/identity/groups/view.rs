@@ -147,7 +147,7 @@ impl Prepared {
     /// Carries out the change and answers with the group.
     ///
     /// # Errors
-    /// Those of the act.
+    /// Errors of the act.
     pub(in crate::api::identity) async fn commit<'c, Act>(
         self,
         call: &'c Call,
