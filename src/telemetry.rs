@@ -105,7 +105,7 @@ where
 
 fn trace_provider() -> Result<SdkTracerProvider, TelemetryError> {
     let failed = |error: &dyn std::fmt::Display| TelemetryError::Traces { reason: error.to_string() };
-    // Fails if a provider is installed already, which is as good.
+    // Fails if a provider is installed already, which serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     // Only the configured collector is sent to; redirects are not followed. A proxy may lead to it.
     let client = http_client::blocking::Client::builder().redirect(http_client::redirect::Policy::none());

@@ -94,7 +94,7 @@ fn hidden(value: &Value, path: &mut String, clear: &[&str], whole: &[&str], foun
 /// Reads a member that is sealed as a whole: a mark in its place reads as the default.
 ///
 /// # Errors
-/// Those of the value's own shape.
+/// Errors of the value's own shape.
 pub(crate) fn opened<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,

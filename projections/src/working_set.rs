@@ -175,7 +175,7 @@ impl WorkingSet {
     /// set is restored.
     ///
     /// # Errors
-    /// Those of `act` and `complete`.
+    /// Errors of `act` and `complete`.
     pub fn attempt<T, E>(
         &mut self,
         act: impl FnOnce(&mut Self) -> Result<(), E>,

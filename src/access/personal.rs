@@ -18,7 +18,7 @@ impl Access {
         Ok(!self.only_personal(holder, std::iter::once(user)).await?.is_empty())
     }
 
-    /// Those of several users whose [personal](Access::sees_personal) details the holder may see. The individuals
+    /// The users, of several, whose [personal](Access::sees_personal) details the holder may see. The individuals
     /// needed to decide are looked up together.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// Longest line of an export; a command's body has a limit far below it.
 const LINE_MAX: u64 = 64 << 20;
 
-/// Why the next line cannot be read.
+/// Reasons why the next line cannot be read.
 #[derive(Debug)]
 pub(crate) enum LineError {
     /// The file cannot be read.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-/// Why history cannot be read. The message tells the operator how to fix it.
+/// Reasons why history cannot be read. The message tells the operator how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file was not found in any of its possible places.

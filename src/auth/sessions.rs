@@ -248,7 +248,7 @@ impl From<&AdminDocument> for Identity {
 pub struct SessionTokens {
     /// Access token, sent with every request.
     pub access: String,
-    /// Id token: tells a program the signed-in user.
+    /// Id token: names the signed-in user to a program.
     pub id: String,
 }
 

@@ -26,7 +26,7 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
-/// Why a note is not a checkpoint of this journal.
+/// Reasons why a note is not a checkpoint of this journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
     /// Not a signed note that contains a checkpoint.

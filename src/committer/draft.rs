@@ -26,7 +26,7 @@ pub(super) struct Built {
     pub(super) documents: HashMap<DocumentKey, Option<Arc<AnyDocument>>>,
     /// New versions of the streams appended to without an expected version.
     pub(super) open_versions: HashMap<StreamId, u64>,
-    /// Owners by index into the batch's streams, reads, takes and answers. Those of answers ascend.
+    /// Owners by index into the batch's streams, reads, takes and answers; owners of answers ascend.
     pub(super) stream_owners: Vec<StreamOwner>,
     pub(super) read_owners: Vec<usize>,
     pub(super) take_owners: Vec<(usize, &'static str)>,
@@ -156,7 +156,7 @@ pub(super) struct Draft {
 impl Draft {
     /// An empty batch that follows `head`.
     pub(super) fn on(head: Head) -> Self {
-        // Never earlier than the last event, whatever the clock does.
+        // Never earlier than the last event, even if the clock goes back.
         let now = Utc::now().trunc_subsecs(3);
         let recorded_at = now.max(head.recorded_at);
         if recorded_at > now + TimeDelta::seconds(CLOCK_AHEAD_MAX_SECS) {

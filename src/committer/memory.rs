@@ -87,8 +87,8 @@ impl WriterLoop {
         missing
     }
 
-    /// A document of the node's cache, or its absence, as of `at`; `None` if that is not known. One that is not as it was
-    /// written is read again, which reports it.
+    /// A document of the node's cache, or its absence, as of `at`; `None` if that is not known. A document that differs
+    /// from its written form is read again, which reports the difference.
     fn cached(&self, key: &DocumentKey, at: Moment) -> Option<Option<Arc<AnyDocument>>> {
         let row = self.progress.cache.document(key, at)?;
         row.map(|row| row.folded(&self.vault, key.collection)).transpose().ok()
@@ -160,8 +160,7 @@ impl WriterLoop {
         }
     }
 
-    /// Switches to a generation that a rebuild has swapped in. One made by this release's projections is as good as the
-    /// former one.
+    /// Switches to a generation that a rebuild has swapped in, provided that it was made by this release's projections.
     async fn adopt(&mut self, generation: u64) -> JournalResult<()> {
         let signature = self.read_store.signature(generation).await?;
         if signature.as_deref() != Some(crate::read_store::signature().as_str()) {
@@ -171,7 +170,7 @@ impl WriterLoop {
         Ok(())
     }
 
-    /// After a batch is on disk: caches what it wrote and answers its callers.
+    /// After a batch is on disk: caches its documents and answers its callers.
     pub(super) fn committed(&mut self, ready: Ready) {
         let Ready { jobs, outcomes, built, .. } = ready;
         for (stream, version) in &built.open_versions {

@@ -51,7 +51,7 @@ pub(super) enum Verdict {
     Settled,
     /// These jobs must be tried again.
     Again(Vec<Job>),
-    /// Nothing is known to be stored.
+    /// The batch is not known to be stored.
     Failed(Uncommitted),
 }
 

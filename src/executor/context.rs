@@ -28,8 +28,8 @@ impl RequestContext {
         self.metadata.on_behalf_of.is_some()
     }
 
-    /// The context of a command on a resource of an organization: its events are the organization's, whichever
-    /// organization the caller acts in.
+    /// The context of a command on a resource of an organization: its events are the organization's, even if the
+    /// caller acts in another one.
     #[must_use]
     pub fn within(&self, organization: OrganizationId) -> Self {
         self.belonging_to(Some(organization))

@@ -115,7 +115,7 @@ impl Executor {
         self.execute_informed(context, &[], || ready(Ok(())), |streams, (): &()| decide(streams)).await
     }
 
-    /// Records facts that need no decision, whatever the stream's version.
+    /// Records facts that need no decision, at any version of the stream.
     ///
     /// # Errors
     /// As [`Executor::execute`], without refusals.

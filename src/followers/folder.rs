@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Documents cached between pages; beyond this number all are dropped and read again as needed.
 const KEPT_DOCUMENTS: usize = 50_000;
 
-/// Why events could not be folded.
+/// Reasons why events could not be folded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FolderError {
     /// An event that today's projections cannot fold.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 /// Most events that may be left when the head is locked; more would keep writers waiting.
 const LAST_EVENTS_MAX: u64 = 500;
 
-/// Why the documents were not rebuilt. The served generation stays in service.
+/// Reasons why the documents were not rebuilt. The served generation stays in service.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// Another process is rebuilding.

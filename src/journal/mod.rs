@@ -102,7 +102,7 @@ impl Journal {
     }
 
     /// A portion of the events after position `after` up to `until` that match `filter`, in order. It may be short;
-    /// [`Selection::looked_until`] tells how far the search came.
+    /// [`Selection::looked_until`] is the position that the search reached.
     ///
     /// # Errors
     /// `Archived` if events that may match were archived; `Corrupt` if one is missing; `Unavailable`.

@@ -30,7 +30,7 @@ pub struct Archived {
     pub last: u64,
 }
 
-/// Why nothing was archived.
+/// Reasons why nothing was archived.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
     /// No whole partition ends before the position.

@@ -42,7 +42,7 @@ pub struct Selection {
     pub organization_id: Option<String>,
 }
 
-/// Why nothing was exported; no file is left behind.
+/// Reasons why nothing was exported; no file is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The range is empty.

@@ -27,7 +27,7 @@ const PAGE: usize = 1_000;
 /// Keys inserted at a time.
 const KEYS: usize = 5_000;
 
-/// Why nothing was imported. The message tells the operator how to fix it; the database is unchanged.
+/// Reasons why nothing was imported. The message tells the operator how to fix it; the database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The database already has a journal.

@@ -13,7 +13,7 @@ const STATES: usize = 10_000;
 /// Events read at a time.
 const PAGE: usize = 1_000;
 
-/// Why states were not all rebuilt. Finished ones are stored.
+/// Reasons why states were not all rebuilt. Finished ones are stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ResnapshotError {
     /// Another process is archiving or resnapshotting.

@@ -1,5 +1,5 @@
-//! Acts on an account itself, as opposed to its memberships: its events belong to its home, whichever organization the
-//! caller acts in.
+//! Acts on an account itself, as opposed to its memberships: its events belong to its home, even if the caller acts in
+//! another organization.
 
 pub use registrar_aggregates::processes::accounts::Contact;
 
@@ -63,8 +63,8 @@ pub async fn forget_agreements(node: &Node, context: &RequestContext, user: User
     execute(node, context, user, UserCommand::ForgetAgreements).await
 }
 
-/// Restores the verified address wherever another one has waited for `wait` or longer, and returns the number of users.
-/// Safe to call at any time and concurrently: an address that was confirmed or replaced meanwhile is left alone.
+/// Restores the verified address of users whose new one has waited for `wait` or longer, and returns their number. Safe
+/// to call at any time and concurrently: an address that was confirmed or replaced meanwhile is left alone.
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt` if the search fails. An address that cannot be restored is logged and still waits.

@@ -56,7 +56,7 @@ pub async fn switch(
     Ok(node.executor.execute::<FeatureSetting>(&context, &id, command, expected).await?)
 }
 
-/// Sets a feature to the same value for some users, wherever they are: existing settings are switched, missing ones
+/// Sets a feature to the same value for some users of any organization: existing settings are switched, missing ones
 /// created.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ pub async fn assign(
     Err(JournalError::VersionConflict.into())
 }
 
-/// Removes every setting of a feature for some users, wherever they have it, so that the settings of their
+/// Removes every setting of a feature for some users of any organization, so that the settings of their
 /// organizations and the feature's own value count again.
 ///
 /// # Errors

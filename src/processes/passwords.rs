@@ -229,7 +229,7 @@ impl Pwned {
     /// # Errors
     /// `Unreachable` if no client can be made.
     pub fn at(url: &str) -> Result<Self, PwnedError> {
-        // Fails if a provider is installed already, which is as good.
+        // Fails if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         // Only the configured service is asked: no redirect is followed, and no proxy of the environment is used.
         let client = http_client::Client::builder()

@@ -98,8 +98,8 @@ impl NatsSettings {
         Ok(NatsSettings { servers, options: options.require_tls(encrypted), encrypted, signs_in, publish_personal })
     }
 
-    /// Adds the content of the files. An authority or a certificate of the client makes TLS mandatory, whatever the
-    /// URLs say. Secrets are read once; certificates are read at each connection, so renewed ones count.
+    /// Adds the content of the files. An authority or a certificate of the client makes TLS mandatory for every
+    /// URL. Secrets are read once; certificates are read at each connection, so renewed ones count.
     ///
     /// # Errors
     /// [`NatsFilesError`].

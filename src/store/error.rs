@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// Result of a journal or database operation.
 pub type JournalResult<T> = Result<T, JournalError>;
 
-/// Why a journal operation failed.
+/// Reasons why a journal operation failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
     /// The stream is not at the version that the writer read.
@@ -65,7 +65,7 @@ pub enum JournalError {
         /// Position of the last archived event.
         until: u64,
     },
-    /// Stored data cannot be what was written.
+    /// Stored data differs from its written form.
     #[error("stored data is not readable")]
     Corrupt(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }

@@ -1,10 +1,10 @@
-//! Why a database cannot be opened.
+//! Reasons why a database cannot be opened.
 
 use super::JournalError;
 use super::sqlite::RELEASE_MIN;
 use sqlx::migrate::MigrateError;
 
-/// Why a node cannot start. The message tells the operator how to fix it.
+/// Reasons why a node cannot start. The message tells the operator how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The URL is not that of a supported database.

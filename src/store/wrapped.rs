@@ -29,7 +29,7 @@ pub(super) fn count_others(other: fn(&str) -> String) -> String {
     )
 }
 
-/// The statement of [`WrappedKeys::other_answers`], likewise; `$2` is the key before, `$3` the limit.
+/// The statement of [`WrappedKeys::other_answers`]; `$2` is the key before, `$3` the limit.
 pub(super) fn other_answers(other: fn(&str) -> String) -> String {
     format!("SELECT key, answer FROM idempotency_keys WHERE key > $2 AND {} ORDER BY key LIMIT $3", other("answer"))
 }
@@ -67,12 +67,12 @@ pub trait WrappedKeys: Send + Sync {
     /// one under [`FORMER_KEY_ID`].
     async fn other_keys(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>>;
 
-    /// Up to `limit` answers whose boxes do not begin with `prefix`, likewise.
+    /// Up to `limit` answers whose boxes do not begin with `prefix`, with their keys, by key after `after`.
     async fn other_answers(&self, prefix: &[u8], after: &[u8], limit: u32) -> JournalResult<Vec<(Vec<u8>, Vec<u8>)>>;
 
     /// Replaces keys in one transaction, and returns their number.
     async fn replace_keys(&self, replacements: &[Replacement]) -> JournalResult<u64>;
 
-    /// Replaces answers likewise.
+    /// Replaces answers in one transaction, and returns their number.
     async fn replace_answers(&self, replacements: &[Replacement]) -> JournalResult<u64>;
 }

@@ -10,7 +10,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey(pub(super) [u8; KEY_LENGTH]);
 
-/// Why a master key cannot be used.
+/// Reasons why a master key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MasterKeyError {
     /// Not 32 bytes of base64.

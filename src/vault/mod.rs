@@ -68,7 +68,7 @@ fn mac(key: &[u8; KEY_LENGTH], parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
     mac.finalize().into_bytes().into()
 }
 
-/// Why a vault cannot be opened.
+/// Reasons why a vault cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// The journal is under another master key.

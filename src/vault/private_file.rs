@@ -19,7 +19,7 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// Why a file is not read.
+/// Reasons why a file is not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PrivateFileError {
     /// Other users may read or write it.

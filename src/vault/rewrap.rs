@@ -27,7 +27,8 @@ pub struct Rewrapped {
     pub answers: u64,
 }
 
-/// Why a journal is not wholly under the master key. The message tells the operator how to fix it; finished work stays.
+/// Reasons why a journal is not wholly under the master key. The message tells the operator how to fix it; finished
+/// work stays.
 #[derive(Debug, thiserror::Error)]
 pub enum RewrapError {
     /// A box cannot be opened.

@@ -19,7 +19,7 @@ pub struct SubjectKey {
 }
 
 impl SubjectKey {
-    /// Seals what `patterns` match in `document`. `context` keeps equal values apart, e.g. a document's name.
+    /// Seals the values that match `patterns`. `context` keeps equal values apart, e.g. a document's name.
     ///
     /// # Errors
     /// `Corrupt` if `document` is not a JSON object.

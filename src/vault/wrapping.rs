@@ -50,7 +50,7 @@ pub(super) enum Kind {
     Answer,
 }
 
-/// Why a box cannot be opened.
+/// Reasons why a box cannot be opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WrapError {
     /// The box names a master key that this process does not have.

@@ -88,8 +88,8 @@ struct Lookup {
 }
 
 impl CodeList {
-    /// The entry that `id` and `text` name together. The identifier counts; the text alone is looked up,
-    /// case-insensitive. Nothing, or a blank text alone, names no entry.
+    /// The entry that `id` and `text` name together; `None` without both, or with a blank text alone. The identifier
+    /// counts; the text alone is looked up, case-insensitive.
     ///
     /// # Errors
     /// `UnknownCode` for an entry that is not in the list, `CodeMismatch` for a text that differs from the

@@ -83,7 +83,7 @@ pub enum OrganizationCommand {
         /// Whether the caller may retire the organization and reverse a retirement.
         may_end: bool,
     },
-    /// Retires the organization: it takes part in nothing any more.
+    /// Retires the organization: its memberships grant nothing any more.
     Retire {
         /// Grounds, if given apart from the reason.
         grounds: Option<String>,

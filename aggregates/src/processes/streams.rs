@@ -235,7 +235,7 @@ impl Streams {
     /// Runs a process from its start, on the loaded streams.
     ///
     /// # Errors
-    /// Those of the process.
+    /// Errors of the process.
     pub fn run<T, E>(&mut self, decide: impl FnOnce(&mut Streams) -> Result<T, Stop<E>>) -> Result<T, Stop<E>> {
         for stream in self.used.drain(..) {
             if let Some(entry) = self.streams.get_mut(&stream) {

@@ -72,7 +72,7 @@ pub enum GuardCommand {
         /// The current time.
         now: DateTime<Utc>,
     },
-    /// Records failures that were counted elsewhere.
+    /// Records failures that a node has counted outside the events.
     Count {
         /// Subject of the counter.
         subject: Subject,

@@ -184,7 +184,7 @@ fn amend(profile: &Profile, amendment: Amendment) -> Decided {
     if let Some(username) = username.filter(|username| *username != profile.username) {
         events.push(UserEvent::UsernameChosen { username });
     }
-    // Choosing the present value is a choice all the same, once.
+    // Choosing the present value is recorded too, once.
     if let Some(locale) = locale.filter(|locale| (*locale, true) != (profile.locale, profile.locale_explicit)) {
         events.push(UserEvent::LocaleChosen { locale });
     }

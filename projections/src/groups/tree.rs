@@ -39,7 +39,7 @@ impl TreeDocument {
     /// Whether any of the nodes has one of `divisions` above it.
     #[must_use]
     pub fn are_below(&self, nodes: impl IntoIterator<Item = GroupId>, divisions: &BTreeSet<GroupId>) -> bool {
-        // Where paths to the top meet, the rest was already visited.
+        // A node that was visited before ends the path: its ancestors were visited with it.
         let mut seen = HashSet::with_hasher(RandomState::default());
         let mut above =
             |node| self.ancestors(node).take_while(|above| seen.insert(*above)).any(|a| divisions.contains(&a));

@@ -188,7 +188,7 @@ async fn state(node: &Node, stream: &str) -> JournalResult<Guard> {
     Ok(node.executor.state::<Guard>(stream).await?.1)
 }
 
-/// Commits failures with the system as their actor: the person who failed is not known, whichever name was given.
+/// Commits failures with the system as their actor: a given name does not tell which person failed.
 async fn record(
     node: &Node,
     context: &RequestContext,

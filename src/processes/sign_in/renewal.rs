@@ -28,7 +28,7 @@ impl Renewal {
 /// was shown.
 ///
 /// # Errors
-/// Those of [`check_state`]; `ResetOverdue`, `SamePassword`, `ResetNotNeeded`.
+/// Errors of [`check_state`]; `ResetOverdue`, `SamePassword`, `ResetNotNeeded`.
 pub(super) fn asked_for(
     person: &Person,
     credentials: &Credentials,

@@ -96,7 +96,7 @@ fn note(cache: &DocumentCache, from: u64, to: u64, generation: u64, changed: &[D
     cache.note(0, from, Moment { position: to, generation }, changed, &documents);
 }
 
-/// Any document: its text is what is compared.
+/// Any document; only its text is compared.
 fn written() -> Arc<AnyDocument> {
     let statistic = registrar_projections::EventStatistic {
         event_type: "any".into(),
@@ -109,9 +109,9 @@ fn written() -> Arc<AnyDocument> {
 
 /// A commit that is on its way to the cache.
 enum Notice {
-    /// Of this node, in a generation.
+    /// A commit of this node, in a generation.
     Own(u64, DocumentStep),
-    /// Of another node, as the committer reads it: the existing document that it changed.
+    /// A commit of another node, as the committer reads it: the existing document that it changed.
     Followed(Option<DocumentKey>),
 }
 

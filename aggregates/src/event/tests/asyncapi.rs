@@ -102,7 +102,7 @@ impl Shared {
     }
 }
 
-/// One event type during its description.
+/// The event type being described.
 struct Described<'e> {
     declared: &'e EventType,
     secrets: &'static [&'static str],
@@ -219,7 +219,7 @@ fn merged(mut definition: Map<String, Value>, schema: Map<String, Value>) -> Map
     definition
 }
 
-/// The values of a choice as a list, with their meanings set aside: the comment on the member comes first.
+/// The values of a choice as a list without their meanings, since the comment on the member has precedence.
 fn as_choice(mut schema: Map<String, Value>) -> Map<String, Value> {
     let choices = schema.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
     let values: Vec<_> = choices

@@ -291,7 +291,7 @@ impl Statement {
         let fingerprints =
             self.argument(answers.iter().map(|step| step.answer.fingerprint.as_slice()).collect::<Vec<_>>())?;
         let sealed = self.argument(answers.iter().map(|step| step.answer.answer.as_slice()).collect::<Vec<_>>())?;
-        // Expiry is computed by the database's clock, whatever this node's shows.
+        // Expiry is computed by the database's clock, which may differ from this node's.
         let now = Utc::now();
         let lives = answers.iter().map(|step| (step.expires_at - now).as_seconds_f64());
         let lives = self.argument(lives.collect::<Vec<_>>())?;
