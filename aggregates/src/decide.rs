@@ -1,6 +1,6 @@
 //! The trait that all aggregates share.
 
-use crate::{DomainEvent, EventFacts, OfDomain};
+use crate::{DomainEvent, EventFacts, FromDomainEvent};
 
 /// Storage of an aggregate's states as snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Snapshots {
 pub trait Decide:
     cqrs_es::Aggregate<
         Command: Clone + Send + Sync,
-        Event: EventFacts + OfDomain + Into<DomainEvent>,
+        Event: EventFacts + FromDomainEvent + Into<DomainEvent>,
         Error: Send + Sync + 'static,
     > + Clone
     + 'static

@@ -19,7 +19,7 @@ pub enum Grant {
 
 /// The party that grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Giver {
+enum GrantSource {
     /// The system itself: command line, seeds, tests.
     System,
     /// A user.
@@ -31,7 +31,7 @@ enum Giver {
 /// A granter with its rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granter {
-    giver: Giver,
+    giver: GrantSource,
     everything: bool,
     /// Whether the granter may give system administration, which holds every permission in every dialect.
     administers_system: bool,
@@ -65,14 +65,14 @@ impl Granter {
     /// The system, which may grant everything to all.
     #[must_use]
     pub fn system() -> Self {
-        let giver = Giver::System;
+        let giver = GrantSource::System;
         Granter { giver, everything: true, administers_system: true, administers: BTreeSet::new(), accepted: false }
     }
 
     /// A user, or an account that is no user, with its rights: everything, or the administration of organizations.
     #[must_use]
     pub fn new(user: Option<UserId>, everything: bool, administers: BTreeSet<OrganizationId>) -> Self {
-        let giver = user.map_or(Giver::Admin, Giver::User);
+        let giver = user.map_or(GrantSource::Admin, GrantSource::User);
         Granter { giver, everything, administers_system: everything, administers, accepted: false }
     }
 
@@ -95,9 +95,9 @@ impl Granter {
     /// `Oneself`, `NotHeld`, `NotAccepted`.
     pub fn check(&self, grant: Grant, to: UserId, home: Option<OrganizationId>) -> Result<(), GrantError> {
         match self.giver {
-            Giver::System => return Ok(()),
-            Giver::User(giver) if giver == to => return Err(GrantError::Oneself),
-            Giver::User(_) | Giver::Admin => {}
+            GrantSource::System => return Ok(()),
+            GrantSource::User(giver) if giver == to => return Err(GrantError::Oneself),
+            GrantSource::User(_) | GrantSource::Admin => {}
         }
         if grant == Grant::System(SystemRole::Admin) && !self.administers_system {
             return Err(GrantError::NotHeld);

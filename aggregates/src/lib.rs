@@ -44,7 +44,7 @@ pub use any_aggregate::AnyAggregate;
 pub use any_refusal::Refusal;
 pub use claim::{Claim, ClaimKey};
 pub use decide::{Decide, Snapshots};
-pub use event::{DomainEvent, OfDomain, UnknownEvent};
+pub use event::{DomainEvent, FromDomainEvent, UnknownEvent};
 pub use facts::{AuditSource, Effect, EventFacts, EventType, EventTypes};
 pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};
 pub use refusal::{RefusalKind, Refuse, Violation};

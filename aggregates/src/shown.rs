@@ -52,7 +52,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     #[derive(Default, Serialize)]
-    enum Thing {
+    enum SampleState {
         #[default]
         Absent,
         InForce {
@@ -69,33 +69,33 @@ mod tests {
     }
 
     #[derive(Default, Serialize)]
-    struct Plain {
+    struct SampleStruct {
         only: Vec<u32>,
     }
 
     #[derive(Default, Serialize)]
-    struct Nothing;
+    struct SampleUnit;
 
     #[test]
     fn an_absent_aggregate_shows_no_state() {
-        assert_eq!(state(&Thing::Absent), None);
+        assert_eq!(state(&SampleState::Absent), None);
     }
 
     #[test]
     fn a_variant_is_shown_by_its_members_and_its_name() {
-        assert_eq!(state(&Thing::InForce { name: "x" }), Some(json!({"name": "x", "status": "in-force"})));
-        assert_eq!(state(&Thing::Gone), Some(json!({"status": "gone"})));
-        assert_eq!(state(&Thing::Present(BTreeMap::from([("a", 1)]))), Some(json!({"a": 1})));
+        assert_eq!(state(&SampleState::InForce { name: "x" }), Some(json!({"name": "x", "status": "in-force"})));
+        assert_eq!(state(&SampleState::Gone), Some(json!({"status": "gone"})));
+        assert_eq!(state(&SampleState::Present(BTreeMap::from([("a", 1)]))), Some(json!({"a": 1})));
     }
 
     #[test]
     fn a_status_of_its_own_is_kept() {
-        assert_eq!(state(&Thing::Boxed(Box::new(Inner { status: "x" }))), Some(json!({"status": "x"})));
+        assert_eq!(state(&SampleState::Boxed(Box::new(Inner { status: "x" }))), Some(json!({"status": "x"})));
     }
 
     #[test]
     fn a_struct_is_shown_as_it_is() {
-        assert_eq!(state(&Plain { only: vec![1] }), Some(json!({"only": [1]})));
-        assert_eq!(state(&Nothing), Some(json!({})));
+        assert_eq!(state(&SampleStruct { only: vec![1] }), Some(json!({"only": [1]})));
+        assert_eq!(state(&SampleUnit), Some(json!({})));
     }
 }

@@ -16,7 +16,7 @@ pub struct Collection {
     /// Lists of keys that are indexed together, each followed by the document's id unless it ends in an ordinal.
     pub indexes: &'static [&'static [&'static str]],
     /// Groupings for which the number of documents is maintained.
-    pub counted: &'static [Counted],
+    pub counted: &'static [CountRule],
     /// Whether folds reread a document soon after its write, so that it is worth caching.
     pub hot: bool,
 }
@@ -71,30 +71,30 @@ impl Collection {
 
 /// Documents counted for each combination of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counted {
+pub struct CountRule {
     /// Scalar keys.
     pub keys: &'static [&'static str],
     /// One more multi-valued key; a document counts once with each of its values.
-    pub each: Option<Each>,
+    pub each: Option<CountedTexts>,
 }
 
-impl Counted {
+impl CountRule {
     /// Counts by some scalar keys; without keys, the whole collection.
     #[must_use]
     pub const fn by(keys: &'static [&'static str]) -> Self {
-        Counted { keys, each: None }
+        CountRule { keys, each: None }
     }
 
     /// Counts by each text of `key` that begins with `prefix` as well. A document must not have one of them twice.
     #[must_use]
     pub const fn each(self, key: &'static str, prefix: &'static str) -> Self {
-        Counted { each: Some(Each { key, prefix }), ..self }
+        CountRule { each: Some(CountedTexts { key, prefix }), ..self }
     }
 }
 
 /// The counted texts of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Each {
+pub struct CountedTexts {
     /// The key.
     pub key: &'static str,
     /// Prefix of the counted texts.

@@ -42,7 +42,7 @@ macro_rules! collection {
                 keys: &[$($($KEY.column()),+)?],
                 indexes: &[$($(const { &$crate::collection!(@index $document, $($indexed),+) }),+)?],
                 counted: &[$($(
-                    $crate::collection::Counted::by(
+                    $crate::collection::CountRule::by(
                         const { &[$($crate::key::TextKey::<$document>::name(&$counted)),*] },
                     )
                     $(.each($crate::key::TextsKey::<$document>::name(&$each), $prefix))?

@@ -55,7 +55,7 @@ pub struct Filter {
 /// Documents of another collection that restrict a query: its own documents are kept (or dropped) if their identifier
 /// is the value of a key of the others.
 #[derive(Debug, Clone)]
-pub struct Related {
+pub struct RelatedFilter {
     /// The other collection.
     pub collection: &'static Collection,
     /// Scalar key of the others that names documents of the query's own collection.
@@ -76,7 +76,7 @@ pub struct Query<D> {
     /// Searchable key and the folded text that must be part of it.
     pub search: Option<(&'static str, String)>,
     /// Documents of other collections that restrict the query.
-    pub related: Vec<Related>,
+    pub related: Vec<RelatedFilter>,
     /// Keys compared by the order; ties are resolved by id.
     pub sort: &'static [&'static str],
     /// Direction of the order, ties included.
@@ -206,7 +206,7 @@ impl<D: Document> Query<D> {
     #[must_use]
     pub fn related<O: Document>(mut self, key: &TextKey<O>, others: Query<O>, kept: bool) -> Self {
         let Query { filters, search, .. } = others;
-        self.related.push(Related { collection: O::COLLECTION, key: key.name(), filters, search, kept });
+        self.related.push(RelatedFilter { collection: O::COLLECTION, key: key.name(), filters, search, kept });
         self
     }
 

@@ -5,7 +5,7 @@ use crate::collection::Document;
 use crate::recorded::RecordedEvent;
 use crate::state_document::StateDocument;
 use chrono::{DateTime, SecondsFormat, Utc};
-use registrar_aggregates::OfDomain;
+use registrar_aggregates::FromDomainEvent;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::ops::Deref;
@@ -52,7 +52,7 @@ impl<S> Deref for Stamped<S> {
 /// The state of one aggregate, as derived from its events.
 pub trait AggregateState: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// Events of the aggregate.
-    type Event: OfDomain;
+    type Event: FromDomainEvent;
     /// See [`StateDocument::PERSONAL`].
     const PERSONAL: &'static [&'static str] = &[];
     /// See [`StateDocument::UNLISTED`].

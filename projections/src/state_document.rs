@@ -5,14 +5,14 @@ use crate::collection::Document;
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
 use crate::working_set::{FoldError, WorkingSet};
-use registrar_aggregates::OfDomain;
+use registrar_aggregates::FromDomainEvent;
 use serde_json::Value;
 
 /// A document under the identifier of the aggregate whose state it holds. Most are
 /// [`Stamped`](crate::stamped::Stamped); users and groups include data of other streams as well.
 pub trait StateDocument: Document {
     /// Events of the aggregate.
-    type Event: OfDomain;
+    type Event: FromDomainEvent;
     /// Members of [`StateDocument::state`] with personal values of the aggregate's person, as JSON Pointers in which
     /// `*` stands for any member, and for the identifier of a list's element.
     const PERSONAL: &'static [&'static str] = &[];

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 
 /// A page of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct PageRequest {
     /// Most entries in the page.
     pub limit: u64,
     /// Entries skipped before the page.
@@ -28,7 +28,7 @@ pub struct Part {
 impl Access {
     /// Whether the operation is allowed on at least one resource of its kind.
     pub(super) async fn allows_any(&self, holder: &Holder, query: &AccessQuery) -> JournalResult<bool> {
-        let part = Part { limit: 1, offset: 0 };
+        let part = PageRequest { limit: 1, offset: 0 };
         Ok(self.list(holder, query, &[], None, part).await?.is_some_and(|page| page.total > 0))
     }
 
@@ -43,7 +43,7 @@ impl Access {
         open: &AccessQuery,
         others: &[AccessQuery],
         organization: Option<OrganizationId>,
-        part: Part,
+        part: PageRequest,
     ) -> JournalResult<Option<Page<String>>> {
         let nothing = || Ok(Some(Page { items: vec![], total: 0 }));
         let mut within = Vec::new();
@@ -251,7 +251,7 @@ impl Access {
         &self,
         individuals: &[IndividualId],
         organization: Option<OrganizationId>,
-        part: Part,
+        part: PageRequest,
     ) -> JournalResult<Page<String>> {
         let ids = individuals.iter().map(ToString::to_string);
         let mut places = BTreeSet::new();
@@ -289,7 +289,7 @@ impl Access {
         organizations: &[OrganizationId],
         operation: Operation,
         organization: Option<OrganizationId>,
-        part: Part,
+        part: PageRequest,
     ) -> JournalResult<Page<String>> {
         let ids = organizations.iter().map(ToString::to_string);
         let mut places = BTreeSet::new();
@@ -309,7 +309,7 @@ impl Access {
         &self,
         places: BTreeSet<String>,
         organization: Option<OrganizationId>,
-        part: Part,
+        part: PageRequest,
     ) -> JournalResult<Page<String>> {
         if let Some(organization) = organization
             && self.organization_of(organization).await?.is_none()

@@ -25,7 +25,7 @@ pub mod resource;
 mod standing;
 
 pub use holder::Holder;
-pub use listing::Part;
+pub use listing::PageRequest;
 pub use query::{AccessQuery, Operation, Resource};
 pub(crate) use standing::is_in_force;
 pub use standing::{find_acting_user, find_user, standing_users};

@@ -83,7 +83,9 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
     let status = app.node.status();
     let looked = tokio::time::timeout(DATABASE_TIMEOUT, look(&app)).await;
     let (reason, recorded_at) = match looked {
-        Ok(Ok(Seen { head, clock })) => (obstacle(&app, &head, clock, status.generation), Some(head.recorded_at)),
+        Ok(Ok(DatabaseState { head, clock })) => {
+            (obstacle(&app, &head, clock, status.generation), Some(head.recorded_at))
+        }
         Ok(Err(JournalError::OldRelease)) => (Some(OLD_RELEASE), None),
         Ok(Err(_)) => (Some("the database cannot be reached"), None),
         Err(_) => (Some("the database does not answer"), None),
@@ -103,15 +105,15 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
 }
 
 /// State of the database.
-struct Seen {
+struct DatabaseState {
     head: Head,
     /// The database's clock, if it has one.
     clock: Option<DateTime<Utc>>,
 }
 
-async fn look(app: &AppState) -> JournalResult<Seen> {
+async fn look(app: &AppState) -> JournalResult<DatabaseState> {
     let (head, clock) = tokio::try_join!(app.node.journal.head(), app.node.journal.clock())?;
-    Ok(Seen { head, clock })
+    Ok(DatabaseState { head, clock })
 }
 
 /// Reason why the server is not ready.

@@ -31,7 +31,7 @@ use cloud_organizations::refusals::ErrorResponse;
 use common::ApiError;
 use common::boundary::{self, BODY_MAX_BYTES};
 use common::error::ErrorDto;
-use common::idempotency::Turns;
+use common::idempotency::KeyLocks;
 use common::limits::Limits;
 use common::strangers::Allowance;
 use ecg_admins::periods::Calendar;
@@ -75,7 +75,7 @@ pub struct Parts {
     pub failures: Failures,
     /// Replays past states.
     pub replays: Replays,
-    turns: Turns,
+    key_locks: KeyLocks,
 }
 
 impl Deref for AppState {
@@ -148,7 +148,7 @@ impl AppState {
         let replays = Replays::new(node.journal.clone(), Arc::clone(&node.vault), node.histories());
         let limits = Limits::new(settings.caller_rate, settings.stranger_rate);
         let limiter = RateLimiter::new(settings.api_key_rate);
-        let (lookups, turns) = (RateLimiter::new(ADDRESS_LOOKUPS), Turns::default());
+        let (lookups, key_locks) = (RateLimiter::new(ADDRESS_LOOKUPS), KeyLocks::default());
         AppState(Arc::new(Parts {
             node,
             authenticator,
@@ -161,7 +161,7 @@ impl AppState {
             lookups,
             failures: Failures::default(),
             replays,
-            turns,
+            key_locks,
         }))
     }
 }

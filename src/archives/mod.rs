@@ -73,8 +73,8 @@ pub struct History {
     leaves: Tree,
     /// Additional folder to search for the files.
     folder: Option<PathBuf>,
-    open: Option<Open>,
-    ahead: Option<Ahead>,
+    open: Option<OpenArchive>,
+    ahead: Option<ReadAhead>,
 }
 
 /// Events of one database scan: short scans end soon, so the database need not keep old row versions for them.
@@ -85,7 +85,7 @@ const SCAN_MIN: u64 = 1_000;
 const PAGES_AHEAD: usize = 4;
 
 /// Read-ahead: events fetched while earlier ones are processed.
-struct Ahead {
+struct ReadAhead {
     pages: mpsc::Receiver<Vec<StoredEvent>>,
     /// Events that were fetched and not yet returned.
     left: VecDeque<StoredEvent>,
@@ -94,7 +94,7 @@ struct Ahead {
     until: u64,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Up to `limit` events, as far as they arrive without a gap and are readable; fewer only at the end of the scan.
     async fn read(&mut self, limit: usize) -> Vec<StoredEvent> {
         while self.left.len() < limit
@@ -160,7 +160,7 @@ impl History {
                 let raw = Arc::clone(&self.raw);
                 // A failed scan shows as missing events.
                 tokio::spawn(async move { raw.scan(after, to, pages).await });
-                self.ahead = Some(Ahead { pages: receiver, left: VecDeque::new(), at: after, until: to });
+                self.ahead = Some(ReadAhead { pages: receiver, left: VecDeque::new(), at: after, until: to });
             }
         }
         if let Some(ahead) = &mut self.ahead {
@@ -193,14 +193,14 @@ impl History {
         Ok(events)
     }
 
-    async fn open(&self, after: u64) -> Result<Open, HistoryError> {
+    async fn open(&self, after: u64) -> Result<OpenArchive, HistoryError> {
         let archive = self.raw.archive_of(after + 1).await?;
         let unknown = || JournalError::corrupt(format!("no archive is known of the event at position {}", after + 1));
         let archive = archive.ok_or_else(unknown)?;
         let (mut looked, mut unreadable) = (Vec::new(), None);
         for path in places(&archive.file, self.folder.as_deref()) {
             match Lines::open(&path) {
-                Ok(lines) => return Ok(Open { at: archive.first - 1, lines, archive }),
+                Ok(lines) => return Ok(OpenArchive { at: archive.first - 1, lines, archive }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => looked.push(path.display().to_string()),
                 Err(source) => unreadable = Some(HistoryError::File { path, source }),
             }
@@ -219,14 +219,14 @@ fn places(file: &str, folder: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// An archive being read: one line for each position, in order.
-struct Open {
+struct OpenArchive {
     archive: Archive,
     lines: Lines,
     /// Position of the last line read.
     at: u64,
 }
 
-impl Open {
+impl OpenArchive {
     fn goes_on_after(&self, after: u64) -> bool {
         self.at <= after && after < self.archive.last
     }

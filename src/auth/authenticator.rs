@@ -57,12 +57,12 @@ pub struct Authenticator {
     pub(super) issuer: String,
     checks_issuer: bool,
     keys: KeyCache,
-    verified: Cache<[u8; 32], Arc<Verified>>,
+    verified: Cache<[u8; 32], Arc<VerifiedToken>>,
     bounds: SessionBounds,
 }
 
 /// A token whose signature was verified.
-struct Verified {
+struct VerifiedToken {
     key_id: String,
     claims: Claims,
 }
@@ -130,7 +130,7 @@ impl Authenticator {
         Ok(principal.standing(documents).await?)
     }
 
-    async fn verify(&self, node: &Node, token: &str, now: DateTime<Utc>) -> Result<Arc<Verified>, AuthError> {
+    async fn verify(&self, node: &Node, token: &str, now: DateTime<Utc>) -> Result<Arc<VerifiedToken>, AuthError> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         if let Some(verified) = self.verified.get(&digest) {
             // A cached signature stays right, but its key may have expired meanwhile.
@@ -140,7 +140,7 @@ impl Authenticator {
         let unverified = Unverified::parse(token)?;
         let key = self.keys.find(node, &unverified.key_id, now).await??;
         let claims = unverified.verify(&key)?;
-        let verified = Arc::new(Verified { key_id: unverified.key_id, claims });
+        let verified = Arc::new(VerifiedToken { key_id: unverified.key_id, claims });
         self.verified.insert(digest, Arc::clone(&verified));
         Ok(verified)
     }

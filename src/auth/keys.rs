@@ -35,7 +35,7 @@ pub(crate) async fn establish(node: &Node, context: &RequestContext) -> JournalR
 
 /// Fate of the tokens that the present key has signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Former {
+pub enum FormerKey {
     /// The tokens are accepted until they expire.
     LivesOut,
     /// The tokens are rejected at once: the key may have leaked.
@@ -46,11 +46,11 @@ pub enum Former {
 ///
 /// # Errors
 /// As [`crate::executor::Executor::execute`].
-pub async fn rotate(node: &Node, context: &RequestContext, former: Former) -> JournalResult<()> {
+pub async fn rotate(node: &Node, context: &RequestContext, former: FormerKey) -> JournalResult<()> {
     let key = tokens::generate_key().map_err(JournalError::corrupt)?;
     let present_verifies_until = match former {
-        Former::LivesOut => Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX,
-        Former::EndsNow => ended(),
+        FormerKey::LivesOut => Utc::now() + super::TTL_MAX + CLOCK_DIFFERENCE_MAX,
+        FormerKey::EndsNow => ended(),
     };
     unrefused(execute(node, context, KeyRingCommand::Rotate { key, present_verifies_until }).await)
 }
@@ -86,33 +86,35 @@ fn unrefused(outcome: Result<(), ExecuteError<KeyRingError>>) -> JournalResult<(
 
 /// Cache of the verifying halves, read from the journal not long ago.
 pub(super) struct KeyCache {
-    known: RwLock<Arc<Known>>,
+    known: RwLock<Arc<KeySnapshot>>,
     /// Time of the last journal read; locked during a read.
     looked: tokio::sync::Mutex<Option<Instant>>,
 }
 
-struct Known {
-    keys: HashMap<String, Verifying>,
+struct KeySnapshot {
+    keys: HashMap<String, VerifyingHalf>,
     /// Head of the journal before that read.
     head: u64,
     loaded_at: Instant,
 }
 
-struct Verifying {
+struct VerifyingHalf {
     key: VerifyingKey,
     until: Option<DateTime<Utc>>,
 }
 
-impl Known {
+impl KeySnapshot {
     async fn load(node: &Node) -> JournalResult<Self> {
         let (head, loaded_at) = (node.heads.position(), Instant::now());
         let keys = ring(node)
             .await?
             .verifying(Utc::now())
-            .map(|key| Ok((key.key_id.clone(), Verifying { key: tokens::public_key(key)?, until: key.verifies_until })))
+            .map(|key| {
+                Ok((key.key_id.clone(), VerifyingHalf { key: tokens::public_key(key)?, until: key.verifies_until }))
+            })
             .collect::<Result<_, tokens::BrokenKey>>()
             .map_err(JournalError::corrupt)?;
-        Ok(Known { keys, head, loaded_at })
+        Ok(KeySnapshot { keys, head, loaded_at })
     }
 
     fn find(&self, key_id: &str, now: DateTime<Utc>) -> Option<VerifyingKey> {
@@ -122,7 +124,10 @@ impl Known {
 
 impl KeyCache {
     pub(super) async fn load(node: &Node) -> JournalResult<Self> {
-        Ok(KeyCache { known: RwLock::new(Arc::new(Known::load(node).await?)), looked: tokio::sync::Mutex::new(None) })
+        Ok(KeyCache {
+            known: RwLock::new(Arc::new(KeySnapshot::load(node).await?)),
+            looked: tokio::sync::Mutex::new(None),
+        })
     }
 
     /// The key with this id that verifies at `now`.
@@ -152,13 +157,13 @@ impl KeyCache {
         if let Some(last) = *looked {
             tokio::time::sleep_until((last + LOOKS_APART).into()).await;
         }
-        let known = Known::load(node).await?;
+        let known = KeySnapshot::load(node).await?;
         *looked = Some(known.loaded_at);
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
         Ok(())
     }
 
-    fn known(&self) -> Arc<Known> {
+    fn known(&self) -> Arc<KeySnapshot> {
         Arc::clone(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

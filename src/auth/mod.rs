@@ -18,12 +18,12 @@ mod tokens;
 pub mod workloads;
 
 pub use authenticator::{Authenticator, IssueError, TTL_MAX, TokenRequest};
-pub use keys::{Former, retire, rotate};
-pub use passwords::{Busy, PasswordHasher};
+pub use keys::{FormerKey, retire, rotate};
+pub use passwords::{HasherBusy, PasswordHasher};
 pub use permissions::{Permission, Permissions, Policy};
 pub use rate_limit::{Rate, RateLimiter};
 pub use sessions::{
-    ACCESS_SECS_MAX, Acting, Bound, Identity, SessionBounds, SessionTokens, Signing, acting, is_reserved,
+    ACCESS_SECS_MAX, ActingUser, Bound, Identity, SessionBounds, SessionTokens, SigningInput, acting, is_reserved,
 };
 
 use crate::access::Holder;

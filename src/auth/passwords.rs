@@ -34,7 +34,7 @@ const GENERATED_LENGTH: usize = 24;
 /// Too many passwords are being hashed already. A retry in a second may succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being checked at the moment")]
-pub struct Busy;
+pub struct HasherBusy;
 
 /// Hashes passwords, a bounded number at a time, on threads of low priority.
 #[derive(Debug)]
@@ -76,8 +76,8 @@ impl PasswordHasher {
     /// Hashes a password with a fresh salt, as a PHC string.
     ///
     /// # Errors
-    /// `Busy`, at once, when the queue is full.
-    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
+    /// `HasherBusy`, at once, when the queue is full.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, HasherBusy> {
         self.run(move || hash(&password)).await
     }
 
@@ -85,17 +85,17 @@ impl PasswordHasher {
     /// that is no hash.
     ///
     /// # Errors
-    /// `Busy`, at once, when the queue is full.
-    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool, Busy> {
+    /// `HasherBusy`, at once, when the queue is full.
+    pub async fn verify(&self, password: Zeroizing<String>, hash: Option<String>) -> Result<bool, HasherBusy> {
         self.run(move || verify(&password, hash.as_deref())).await
     }
 
     /// Runs other work on passwords in the same pool, such as judging their strength.
     ///
     /// # Errors
-    /// `Busy`, at once, when the queue is full.
-    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Busy> {
-        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| Busy)?;
+    /// `HasherBusy`, at once, when the queue is full.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, HasherBusy> {
+        let seat = Arc::clone(&self.seats).try_acquire_owned().map_err(|_| HasherBusy)?;
         let (done, result) = oneshot::channel();
         let job = move || {
             let result = catch_unwind(AssertUnwindSafe(work));
@@ -104,12 +104,12 @@ impl PasswordHasher {
             // The receiver may have been dropped.
             let _ = done.send(result);
         };
-        self.jobs.send(Box::new(job)).map_err(|_| Busy)?;
+        self.jobs.send(Box::new(job)).map_err(|_| HasherBusy)?;
         match result.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(panic)) => resume_unwind(panic),
             // The pool was dropped.
-            Err(_) => Err(Busy),
+            Err(_) => Err(HasherBusy),
         }
     }
 }
@@ -255,7 +255,7 @@ mod tests {
         while pool.seats.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(pool.run(|| ()).await, Err(Busy));
+        assert_eq!(pool.run(|| ()).await, Err(HasherBusy));
         release.send(()).expect("the worker waits");
         assert_eq!(running.await.expect("no panic"), Ok(true));
         for waiter in waiting {
@@ -282,7 +282,7 @@ mod tests {
         starts.await.expect("it starts");
         caller.abort();
         assert!(caller.await.expect_err("aborted").is_cancelled());
-        assert_eq!(pool.run(|| ()).await, Err(Busy));
+        assert_eq!(pool.run(|| ()).await, Err(HasherBusy));
         release.send(()).expect("the work goes on");
     }
 

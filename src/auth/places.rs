@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// Whether a session can act in an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum EntryStatus {
     /// The session can act in the organization.
     Usable,
     /// The session must be opened at this address.
@@ -29,21 +29,21 @@ pub(crate) enum Place {
 ///
 /// # Errors
 /// `Unavailable`, `Corrupt`.
-pub(crate) async fn place(
+pub(crate) async fn entry_status(
     documents: &Documents,
     user: &UserDocument,
     organization: OrganizationId,
     via: Option<OrganizationId>,
-) -> JournalResult<Place> {
+) -> JournalResult<EntryStatus> {
     let found = documents.find::<OrganizationDocument>(&organization.to_string()).await?.value;
     Ok(match found {
-        None => Place::Gone,
-        Some(found) if !is_in_force(Some(&found)) => Place::Retired,
+        None => EntryStatus::Gone,
+        Some(found) if !is_in_force(Some(&found)) => EntryStatus::Retired,
         Some(found) => match &found.tenancy.sign_in_url {
             Some(url) if via != Some(organization) && keeps_posts(user, organization) => {
-                Place::SignInElsewhere(url.clone())
+                EntryStatus::SignInElsewhere(url.clone())
             }
-            Some(_) | None => Place::Usable,
+            Some(_) | None => EntryStatus::Usable,
         },
     })
 }
@@ -59,8 +59,8 @@ pub(crate) async fn counting(
     via: Option<OrganizationId>,
 ) -> JournalResult<Arc<UserDocument>> {
     let looked_up = try_join_all(user.memberships.keys().copied().map(|organization| async move {
-        let found = place(documents, user, organization, via).await?;
-        JournalResult::Ok((found != Place::Usable).then_some(organization))
+        let found = entry_status(documents, user, organization, via).await?;
+        JournalResult::Ok((found != EntryStatus::Usable).then_some(organization))
     }));
     let mut lost = looked_up.await?.into_iter().flatten().peekable();
     if lost.peek().is_none() {

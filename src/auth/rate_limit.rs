@@ -35,7 +35,7 @@ impl Default for Rate {
 
 /// Too many requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exceeded {
+pub struct RateExceeded {
     /// Time until the next request is accepted.
     pub reset: Duration,
 }
@@ -45,37 +45,37 @@ pub struct Exceeded {
 pub struct RateLimiter {
     rate: Rate,
     hasher: RandomState,
-    /// Callers by hash, so that callers of one part seldom wait for those of another.
-    parts: [Mutex<Part>; PARTS],
+    /// Callers by hash, so that callers of one shard seldom wait for those of another.
+    shards: [Mutex<Shard>; SHARDS],
 }
 
 /// Times of each caller's accepted requests within the window.
-type Part = HashMap<String, VecDeque<Instant>>;
+type Shard = HashMap<String, VecDeque<Instant>>;
 
-/// Number of parts of the table.
-const PARTS: usize = 16;
+/// Number of shards of the table.
+const SHARDS: usize = 16;
 
 impl RateLimiter {
     /// A limiter without recorded requests.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
-        RateLimiter { rate, hasher: RandomState::new(), parts: Default::default() }
+        RateLimiter { rate, hasher: RandomState::new(), shards: Default::default() }
     }
 
     /// Counts a request of `caller` at `now`. A refused request is not counted.
     ///
     /// # Errors
-    /// `Exceeded` if the window before `now` is full.
-    pub fn accept(&self, caller: &str, now: Instant) -> Result<(), Exceeded> {
+    /// `RateExceeded` if the window before `now` is full.
+    pub fn accept(&self, caller: &str, now: Instant) -> Result<(), RateExceeded> {
         let Rate { requests, window } = self.rate;
         #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
-        let part = (self.hasher.hash_one(caller) % PARTS as u64) as usize;
-        let mut accepted = self.parts[part].lock().unwrap_or_else(PoisonError::into_inner);
+        let shard = (self.hasher.hash_one(caller) % SHARDS as u64) as usize;
+        let mut accepted = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(times) = accepted.get_mut(caller) {
             forget(times, window, now);
             if times.len() >= requests {
                 let oldest = times.front().copied().unwrap_or(now);
-                return Err(Exceeded { reset: (oldest + window).saturating_duration_since(now) });
+                return Err(RateExceeded { reset: (oldest + window).saturating_duration_since(now) });
             }
             times.push_back(now);
             return Ok(());
@@ -94,7 +94,7 @@ impl RateLimiter {
 
     #[cfg(test)]
     fn callers(&self) -> usize {
-        self.parts.iter().map(|part| part.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
+        self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
 }
 
@@ -125,10 +125,10 @@ mod tests {
         for second in [0, 4, 5] {
             assert_eq!(limiter.accept("k", start + second * SECOND), Ok(()));
         }
-        assert_eq!(limiter.accept("k", start + 9 * SECOND), Err(Exceeded { reset: SECOND }));
+        assert_eq!(limiter.accept("k", start + 9 * SECOND), Err(RateExceeded { reset: SECOND }));
         assert_eq!(limiter.accept("k", start + 10 * SECOND), Ok(()));
         // The request of second 4 leaves the window next.
-        assert_eq!(limiter.accept("k", start + 11 * SECOND), Err(Exceeded { reset: 3 * SECOND }));
+        assert_eq!(limiter.accept("k", start + 11 * SECOND), Err(RateExceeded { reset: 3 * SECOND }));
         assert_eq!(limiter.accept("k", start + 14 * SECOND), Ok(()));
     }
 
@@ -160,7 +160,7 @@ mod tests {
         for _ in 0..3 {
             assert!(limiter.accept("k", start).is_ok());
         }
-        assert_eq!(limiter.accept("k", start - SECOND), Err(Exceeded { reset: 11 * SECOND }));
+        assert_eq!(limiter.accept("k", start - SECOND), Err(RateExceeded { reset: 11 * SECOND }));
     }
 
     #[test]

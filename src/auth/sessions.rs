@@ -1,7 +1,7 @@
 //! Tokens of sessions: issuing them, and recognising their bearers. The documents are read on every request, so a token
 //! is valid as long as its session is.
 
-use super::places::{self, Place};
+use super::places::{self, EntryStatus};
 use super::tokens::{self, Claims};
 use super::{AuthError, Authenticator, Principal, keys};
 use crate::access::find_user;
@@ -96,7 +96,7 @@ pub(super) async fn recognise(
     match session.state.account {
         Account::User => {
             let user = user.ok_or(OVER)?;
-            let Acting { rights, by } = acting(documents, bounds, &session, &user, now).await?.ok_or(OVER)?;
+            let ActingUser { rights, by } = acting(documents, bounds, &session, &user, now).await?.ok_or(OVER)?;
             let principal = Principal::of_user(rights, session.state.id, scope);
             Ok(match by {
                 Some(actor) => principal.acted_by(actor),
@@ -117,7 +117,7 @@ pub(super) async fn recognise(
 
 /// A user in a valid session.
 #[derive(Debug, Clone)]
-pub struct Acting {
+pub struct ActingUser {
     /// The user with the rights that count in this session (see [`places::counting`]).
     pub rights: Arc<UserDocument>,
     /// The acting party, where it is not the user.
@@ -136,13 +136,16 @@ pub async fn acting(
     session: &SessionDocument,
     user: &Arc<UserDocument>,
     now: DateTime<Utc>,
-) -> JournalResult<Option<Acting>> {
+) -> JournalResult<Option<ActingUser>> {
     let state = &session.state;
     if !is_live(bounds, session, user, now) {
         return Ok(None);
     }
     if let Some(scope) = state.scope
-        && !matches!(places::place(documents, user, scope.organization_id, state.via).await?, Place::Usable)
+        && !matches!(
+            places::entry_status(documents, user, scope.organization_id, state.via).await?,
+            EntryStatus::Usable
+        )
     {
         return Ok(None);
     }
@@ -156,7 +159,7 @@ pub async fn acting(
         (None, Origin::Synthetic) => return Ok(None),
         (None, Origin::SignIn | Origin::Workload) => None,
     };
-    Ok(Some(Acting { rights: places::counting(documents, user, state.via).await?, by }))
+    Ok(Some(ActingUser { rights: places::counting(documents, user, state.via).await?, by }))
 }
 
 /// The opener of a session for another user, if still allowed to open one.
@@ -192,7 +195,7 @@ fn is_live(bounds: &SessionBounds, session: &SessionDocument, user: &UserDocumen
 
 /// Input for signing a session's tokens.
 #[derive(Debug, Clone)]
-pub struct Signing {
+pub struct SigningInput {
     /// Identifier of the user or admin.
     pub subject: String,
     /// The session that the tokens belong to.
@@ -273,7 +276,7 @@ impl Authenticator {
     pub async fn sign_session(
         &self,
         node: &Node,
-        signing: &Signing,
+        signing: &SigningInput,
         now: DateTime<Utc>,
     ) -> JournalResult<SessionTokens> {
         let ring = keys::ring(node).await?;

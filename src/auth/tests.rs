@@ -201,7 +201,7 @@ async fn tokens_outlive_a_rotation_and_new_ones_are_known_at_once_on_every_node(
     let before = fixture.issue(fixture.request()).await;
     let mut after = Vec::new();
     for _ in 0..2 {
-        rotate(&fixture.node, &RequestContext::system(), Former::LivesOut).await.expect("rotated");
+        rotate(&fixture.node, &RequestContext::system(), FormerKey::LivesOut).await.expect("rotated");
         after.push(fixture.issue(fixture.request()).await);
     }
     for token in [&before, &after[0], &after[1]] {

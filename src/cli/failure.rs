@@ -52,11 +52,11 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
-    struct Outer(#[source] std::io::Error);
+    struct OuterError(#[source] std::io::Error);
 
     #[test]
     fn a_cause_is_told_once() {
-        let outer = Outer(std::io::Error::other("inner"));
+        let outer = OuterError(std::io::Error::other("inner"));
         assert_eq!(describe(&anyhow::Error::new(outer)), "outer: inner");
         let told = anyhow::Error::new(std::io::Error::other("inner")).context("outer because of inner");
         assert_eq!(describe(&told), "outer because of inner");

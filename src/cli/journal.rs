@@ -5,7 +5,7 @@ use super::{output, start};
 use crate::checkpoint::{self, NoteVerifier};
 use crate::config::{self, ClearTextArgs, NatsArgs, Secrets, StoreArgs};
 use crate::followers;
-use crate::journal_files::{self, Format, Selection};
+use crate::journal_files::{self, ExportFilter, Format};
 use crate::node::{Node, Store};
 use anyhow::Context;
 use clap::{Args, Subcommand};
@@ -119,7 +119,7 @@ pub(super) async fn run(command: JournalCommand) -> anyhow::Result<()> {
 async fn export(args: ExportArgs) -> anyhow::Result<()> {
     let node = start::look_with_checkpoint_key(&args.store.resolve(), &Secrets::from_env()).await?;
     let archived = node.journal.archived_until().await?;
-    let selection = Selection {
+    let selection = ExportFilter {
         format: args.format,
         after: args.after.unwrap_or(archived),
         until: args.until,
@@ -145,7 +145,7 @@ async fn archive(args: ArchiveArgs) -> anyhow::Result<()> {
     let shown = |done, total| progress.show(done, total);
     let archived = journal_files::archive(&node, args.before, &args.output, nats.as_ref(), &shown).await;
     node.close().await;
-    let journal_files::Archived { first, last } = archived?;
+    let journal_files::ArchivedRange { first, last } = archived?;
     progress.finish(last + 1 - first);
     Ok(output::line(format_args!("events {first} to {last} in {}", args.output.display()))?)
 }
@@ -195,7 +195,7 @@ async fn print_key(store: StoreArgs) -> anyhow::Result<()> {
 
 async fn verify(args: VerifyArgs) -> anyhow::Result<()> {
     let held = match args.checkpoint {
-        Some(path) => Some(journal_files::verify::Held { note: read(&path)?, key: args.key }),
+        Some(path) => Some(journal_files::verify::ExpectedCheckpoint { note: read(&path)?, key: args.key }),
         None => None,
     };
     let settings = args.store.resolve();

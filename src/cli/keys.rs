@@ -2,10 +2,10 @@
 
 use super::progress::Progress;
 use super::{output, start};
-use crate::auth::{self, Former};
+use crate::auth::{self, FormerKey};
 use crate::config::{Secrets, StoreArgs};
 use crate::executor::{ExecuteError, RequestContext};
-use crate::vault::{self, Rewrapped};
+use crate::vault::{self, RewrapCounts};
 use clap::{Args, Subcommand};
 use registrar_aggregates::key_ring::KeyRingError;
 
@@ -60,7 +60,7 @@ async fn retire(RetireArgs { key_id, store }: RetireArgs) -> anyhow::Result<()> 
 }
 
 async fn rotate(RotateArgs { now, store }: RotateArgs) -> anyhow::Result<()> {
-    let former = if now { Former::EndsNow } else { Former::LivesOut };
+    let former = if now { FormerKey::EndsNow } else { FormerKey::LivesOut };
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     auth::rotate(&node, &RequestContext::system(), former).await?;
     node.close().await;
@@ -73,7 +73,7 @@ async fn rewrap(store: StoreArgs) -> anyhow::Result<()> {
     let shown = |done, total| progress.show(done, total);
     let rewrapped = vault::rewrap(&node.vault, &*node.store.wrapped_keys(), &shown).await;
     node.close().await;
-    let Rewrapped { keys, answers } = rewrapped?;
+    let RewrapCounts { keys, answers } = rewrapped?;
     progress.finish(keys + answers);
     Ok(output::line(format_args!(
         "{keys} keys and {answers} answers wrapped anew: nothing is left under a former master key"

@@ -45,7 +45,7 @@ async fn rebuild(node: &Node) -> anyhow::Result<()> {
 /// Compares the read models of a node with history, and reports the differing ones.
 pub(super) async fn verify(node: &Node) -> anyhow::Result<()> {
     let progress = Progress::start("verifying the read models");
-    let followers::Verified { position, altered } =
+    let followers::DocumentVerification { position, altered } =
         followers::verify(node, &|done, total| progress.show(done, total)).await?;
     progress.finish(position);
     match &altered[..] {

@@ -5,7 +5,7 @@ use crate::auth::{PasswordHasher, passwords};
 use crate::config::{ClearTextArgs, FirstPasswordArgs, PwnedArgs, Secrets, StoreArgs};
 use crate::executor::RequestContext;
 use crate::processes::accounts::{self, Contact};
-use crate::processes::membership::{self, Part};
+use crate::processes::membership::{self, FirstGrant};
 use crate::processes::passwords::{self as rules, Pwned, Rules};
 use crate::processes::sessions::{self, Ended, Person};
 use crate::processes::sign_in;
@@ -123,14 +123,14 @@ struct ContactArgs {
 #[derive(Debug, Args)]
 pub(super) struct EndSessionsArgs {
     #[command(flatten)]
-    whose: WhoseArgs,
+    whose: SessionOwnerArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-struct WhoseArgs {
+struct SessionOwnerArgs {
     /// E-mail address of the user: the sign-in name, or another verified one
     #[arg(long, value_name = "E-MAIL", value_parser = email)]
     email: Option<EmailAddress>,
@@ -182,12 +182,12 @@ pub(super) async fn run(command: UserCommand) -> anyhow::Result<()> {
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let CreateArgs { email, organization, role, first_name, last_name, new, store } = args;
     let part = match (role, organization) {
-        (AnyRole::Organization(role), Some(organization)) => Part::Member(organization, Some(role)),
+        (AnyRole::Organization(role), Some(organization)) => FirstGrant::Member(organization, Some(role)),
         (AnyRole::Organization(role), None) => {
             bail!("{} is a role in an organization: --organization is needed", role.name())
         }
-        (AnyRole::System(role), None) => Part::System(role),
-        (AnyRole::System(role), Some(organization)) => Part::SystemIn(organization, role),
+        (AnyRole::System(role), None) => FirstGrant::System(role),
+        (AnyRole::System(role), Some(organization)) => FirstGrant::SystemIn(organization, role),
     };
     let new = new.resolve()?;
     let names = Names { first_name, last_name };
@@ -329,7 +329,7 @@ async fn confirm_contact(args: ConfirmArgs) -> anyhow::Result<()> {
 }
 
 async fn end_sessions(args: EndSessionsArgs) -> anyhow::Result<()> {
-    let EndSessionsArgs { whose: WhoseArgs { email, phone, all }, store } = args;
+    let EndSessionsArgs { whose: SessionOwnerArgs { email, phone, all }, store } = args;
     let node = start::open(&store.resolve(), &Secrets::from_env()).await?;
     let context = RequestContext::system();
     if all {

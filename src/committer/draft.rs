@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A batch ready to be written, and its effects once it is.
-pub(super) struct Built {
+pub(super) struct BuiltBatch {
     pub(super) batch: Batch,
     /// The head of the journal after it.
     pub(super) head: Head,
@@ -39,32 +39,32 @@ pub(super) struct StreamOwner {
 }
 
 /// A built batch with the callers that wait for it.
-pub(super) struct Ready {
+pub(super) struct PendingBatch {
     pub(super) jobs: Vec<Job>,
     /// Outcomes by job, in order.
     pub(super) outcomes: Vec<Outcome>,
     /// Jobs left out of the batch, since their events cannot be folded upon the known documents.
     pub(super) unfolded: Vec<(Job, FoldError)>,
     /// Shared with the task that writes it.
-    pub(super) built: Arc<Built>,
+    pub(super) built: Arc<BuiltBatch>,
 }
 
 /// Documents and versions that a draft needs before some jobs can be added.
 #[derive(Default)]
-pub(super) struct Wanted {
+pub(super) struct DraftNeeds {
     pub(super) versions: Vec<StreamId>,
     pub(super) documents: Vec<DocumentKey>,
 }
 
 /// Results of a job: its outcome, the answer to remember, and rows of documents that are rarely changed again in the
 /// same batch.
-struct Made {
+struct JobResult {
     outcome: Outcome,
     answer: Option<AnswerStep>,
     rows: Vec<(DocumentKey, DocumentStep)>,
 }
 
-impl Made {
+impl JobResult {
     fn of(
         job: &Job,
         vault: &Vault,
@@ -81,7 +81,7 @@ impl Made {
                 rows.push((key.clone(), folding::row(&change, vault, keys)?));
             }
         }
-        Ok(Made { outcome, answer, rows })
+        Ok(JobResult { outcome, answer, rows })
     }
 }
 
@@ -198,8 +198,8 @@ impl Draft {
     }
 
     /// Documents and versions needed before these jobs can be added, each once.
-    pub(super) fn wants(&self, jobs: &[Job]) -> Wanted {
-        let (mut wanted, mut streams, mut documents) = (Wanted::default(), HashSet::new(), HashSet::new());
+    pub(super) fn wants(&self, jobs: &[Job]) -> DraftNeeds {
+        let (mut wanted, mut streams, mut documents) = (DraftNeeds::default(), HashSet::new(), HashSet::new());
         for append in jobs.iter().flat_map(|job| &job.append.streams) {
             if append.expected == ExpectedVersion::Any
                 && !self.versions.contains_key(&append.stream)
@@ -258,11 +258,11 @@ impl Draft {
             |documents, changed| {
                 let outcome = |documents| Outcome { position: end, events: events.take(), documents };
                 unless_panicked("the answer or a document", || {
-                    Ok(Made::of(&job, vault, documents, keys, changed, outcome))
+                    Ok(JobResult::of(&job, vault, documents, keys, changed, outcome))
                 })
             },
         );
-        let Made { outcome, answer, rows } = match made {
+        let JobResult { outcome, answer, rows } = match made {
             Ok(Ok(made)) => made,
             Ok(Err(error)) => {
                 self.jobs.push(job);
@@ -395,7 +395,7 @@ impl Draft {
     ///
     /// # Errors
     /// Its jobs, if a value cannot be written as JSON, which cannot happen.
-    pub(super) fn finish(mut self, vault: &Vault) -> Result<Ready, (Vec<Job>, JournalError)> {
+    pub(super) fn finish(mut self, vault: &Vault) -> Result<PendingBatch, (Vec<Job>, JournalError)> {
         let rows = match folding::rows_from(&self.documents, vault, &self.keys, std::mem::take(&mut self.rows)) {
             Ok(rows) => rows,
             Err(error) => return Err((self.into_jobs(), error)),
@@ -406,7 +406,7 @@ impl Draft {
         if !self.batch.events.is_empty() {
             self.head.recorded_at = self.batch.recorded_at;
         }
-        let built = Built {
+        let built = BuiltBatch {
             batch: self.batch,
             head: self.head,
             documents: self.documents.changes().map(|change| (change.key, change.after)).collect(),
@@ -416,6 +416,6 @@ impl Draft {
             take_owners: self.take_owners,
             answer_owners: self.answer_owners,
         };
-        Ok(Ready { jobs: self.jobs, outcomes: self.outcomes, unfolded: self.unfolded, built: Arc::new(built) })
+        Ok(PendingBatch { jobs: self.jobs, outcomes: self.outcomes, unfolded: self.unfolded, built: Arc::new(built) })
     }
 }

@@ -4,13 +4,13 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-type Forget = Box<dyn Fn() + Send + Sync>;
+type ResetHook = Box<dyn Fn() + Send + Sync>;
 
 /// Counts the histories that a node has seen, and clears the caches of the former one.
 #[derive(Default)]
 pub struct Histories {
     seen: AtomicU64,
-    forget: Mutex<Vec<Forget>>,
+    forget: Mutex<Vec<ResetHook>>,
 }
 
 impl Histories {

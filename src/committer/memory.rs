@@ -1,7 +1,7 @@
 //! Known documents and versions of the committing task, and look-ups of missing ones.
 
 use super::Job;
-use super::draft::{Built, Draft, Ready};
+use super::draft::{BuiltBatch, Draft, PendingBatch};
 use super::writer_loop::WriterLoop;
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter, StreamId, codec};
 use crate::read_store::parse_document;
@@ -16,27 +16,27 @@ use std::sync::atomic::Ordering;
 const CATCH_UP_MAX: u64 = 5_000;
 
 /// Documents and versions that a draft needs and that are not cached.
-pub(super) struct Missing {
+pub(super) struct CacheMisses {
     generation: u64,
     versions: Vec<StreamId>,
     documents: HashMap<CollectionId, Vec<String>>,
 }
 
-/// The store's answer to it.
-pub(super) struct Found {
+/// Versions and documents that the store has of them.
+pub(super) struct DraftInputs {
     versions: Vec<(StreamId, u64)>,
     documents: Vec<(DocumentKey, Option<Arc<AnyDocument>>)>,
 }
 
-impl Missing {
+impl CacheMisses {
     pub(super) fn is_nothing(&self) -> bool {
         self.versions.is_empty() && self.documents.is_empty()
     }
 
     /// Reads the store. A commit of another node between this read and the write moves the head, and then everything is
     /// read again.
-    pub(super) async fn find(self, reader: &mut dyn JournalWriter, vault: &Vault) -> JournalResult<Found> {
-        let mut found = Found { versions: Vec::new(), documents: Vec::new() };
+    pub(super) async fn find(self, reader: &mut dyn JournalWriter, vault: &Vault) -> JournalResult<DraftInputs> {
+        let mut found = DraftInputs { versions: Vec::new(), documents: Vec::new() };
         if !self.versions.is_empty() {
             let versions = reader.versions(&self.versions).await?;
             found.versions = self.versions.into_iter().zip(versions).collect();
@@ -53,7 +53,7 @@ impl Missing {
     }
 }
 
-impl Found {
+impl DraftInputs {
     pub(super) fn provide(self, draft: &mut Draft) {
         self.versions.into_iter().for_each(|(stream, version)| draft.provide_version(stream, version));
         self.documents.into_iter().for_each(|(key, document)| draft.provide_document(key, document));
@@ -63,9 +63,10 @@ impl Found {
 impl WriterLoop {
     /// Provides the draft with documents and versions for `jobs`, from the batch `before` it, which may not be on disk
     /// yet, or from the cache. Returns those in neither.
-    pub(super) fn recall(&self, draft: &mut Draft, jobs: &[Job], before: Option<&Built>) -> Missing {
+    pub(super) fn recall(&self, draft: &mut Draft, jobs: &[Job], before: Option<&BuiltBatch>) -> CacheMisses {
         let wanted = draft.wants(jobs);
-        let mut missing = Missing { generation: draft.generation(), versions: Vec::new(), documents: HashMap::new() };
+        let mut missing =
+            CacheMisses { generation: draft.generation(), versions: Vec::new(), documents: HashMap::new() };
         for stream in wanted.versions {
             match before.and_then(|before| before.open_versions.get(&stream)).or_else(|| self.versions.get(&stream)) {
                 Some(version) => draft.provide_version(stream, *version),
@@ -171,8 +172,8 @@ impl WriterLoop {
     }
 
     /// After a batch is on disk: caches its documents and answers its callers.
-    pub(super) fn committed(&mut self, ready: Ready) {
-        let Ready { jobs, outcomes, built, .. } = ready;
+    pub(super) fn committed(&mut self, ready: PendingBatch) {
+        let PendingBatch { jobs, outcomes, built, .. } = ready;
         for (stream, version) in &built.open_versions {
             self.versions.insert(stream.clone(), *version);
         }

@@ -1,19 +1,19 @@
 //! Pipelined batches: each is drafted while the one before it is written.
 
 use super::Job;
-use super::draft::{Built, Draft, Ready};
+use super::draft::{BuiltBatch, Draft, PendingBatch};
 use super::intake::Intake;
-use super::memory::{Found, Missing};
+use super::memory::{CacheMisses, DraftInputs};
 use super::writer_loop::{Attempt, Uncommitted, Verdict, WriterLoop, bounded};
 use crate::journal::{Head, JournalError, JournalResult, JournalWriter};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 
 /// A connection that returns with the result of its look-up.
-type Lookup = BoxFuture<'static, (Option<Box<dyn JournalWriter>>, JournalResult<Found>)>;
+type Lookup = BoxFuture<'static, (Option<Box<dyn JournalWriter>>, JournalResult<DraftInputs>)>;
 
 /// A batch being built, with jobs that are not in it yet.
-struct Next {
+struct NextBatch {
     draft: Draft,
     /// Jobs that wait for a look-up. They neither wait for other jobs nor hold them up.
     waiting: Option<(Vec<Job>, Lookup)>,
@@ -21,9 +21,9 @@ struct Next {
     failed: Option<JournalError>,
 }
 
-impl Next {
+impl NextBatch {
     fn after(head: Head) -> Self {
-        Next { draft: Draft::on(head), waiting: None, failed: None }
+        NextBatch { draft: Draft::on(head), waiting: None, failed: None }
     }
 
     /// Whether more jobs may be added.
@@ -32,7 +32,7 @@ impl Next {
     }
 
     /// Waits until the look-up is done. Cancel-safe.
-    async fn found(&mut self) -> (Option<Box<dyn JournalWriter>>, JournalResult<Found>) {
+    async fn found(&mut self) -> (Option<Box<dyn JournalWriter>>, JournalResult<DraftInputs>) {
         match &mut self.waiting {
             Some((_, lookup)) => lookup.await,
             None => std::future::pending().await,
@@ -51,7 +51,7 @@ impl WriterLoop {
     /// Commits batch after batch until no jobs are left. Returns the jobs of a failed batch, to be committed with more
     /// care.
     pub(super) async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
-        let mut next = Next::after(head);
+        let mut next = NextBatch::after(head);
         self.extend(&mut next, intake.gather(0), None);
         loop {
             self.complete(&mut next).await;
@@ -70,7 +70,7 @@ impl WriterLoop {
                 Err((jobs, _)) => return Some((jobs, Attempt::default())),
             };
             intake.begin();
-            next = Next::after(ready.built.head.clone());
+            next = NextBatch::after(ready.built.head.clone());
             let mut attempt = Attempt::default();
             match self.write(ready, &mut next, intake, &mut attempt).await {
                 Verdict::Settled => {}
@@ -84,7 +84,13 @@ impl WriterLoop {
     }
 
     /// Writes a batch, adding newly arrived jobs to the next one.
-    async fn write(&mut self, ready: Ready, next: &mut Next, intake: &mut Intake, attempt: &mut Attempt) -> Verdict {
+    async fn write(
+        &mut self,
+        ready: PendingBatch,
+        next: &mut NextBatch,
+        intake: &mut Intake,
+        attempt: &mut Attempt,
+    ) -> Verdict {
         let Some(mut writer) = self.writer.take() else { return Verdict::Again(ready.jobs) };
         let built = Arc::clone(&ready.built);
         let mut writing = tokio::spawn({
@@ -114,7 +120,7 @@ impl WriterLoop {
     }
 
     /// Adds jobs to a batch that follows `before`, or starts the look-up that they need.
-    fn extend(&mut self, next: &mut Next, jobs: Vec<Job>, before: Option<&Built>) {
+    fn extend(&mut self, next: &mut NextBatch, jobs: Vec<Job>, before: Option<&BuiltBatch>) {
         let jobs = self.without_former_histories(jobs);
         if jobs.is_empty() {
             return;
@@ -128,7 +134,7 @@ impl WriterLoop {
     }
 
     /// Uses another connection than the write, so reading goes on meanwhile.
-    fn look_up(&mut self, missing: Missing) -> Lookup {
+    fn look_up(&mut self, missing: CacheMisses) -> Lookup {
         let (scout, journal, vault) = (self.scout.take(), self.journal.clone(), Arc::clone(&self.vault));
         let looking = async move {
             let mut scout = match scout {
@@ -146,7 +152,12 @@ impl WriterLoop {
     }
 
     /// Adds the jobs that waited for the look-up.
-    fn take_in(&mut self, next: &mut Next, scout: Option<Box<dyn JournalWriter>>, found: JournalResult<Found>) {
+    fn take_in(
+        &mut self,
+        next: &mut NextBatch,
+        scout: Option<Box<dyn JournalWriter>>,
+        found: JournalResult<DraftInputs>,
+    ) {
         self.scout = scout;
         let Some((jobs, _)) = next.waiting.take() else { return };
         let added = found.map(|found| found.provide(&mut next.draft));
@@ -160,7 +171,7 @@ impl WriterLoop {
     }
 
     /// Waits for the look-up in progress.
-    async fn complete(&mut self, next: &mut Next) {
+    async fn complete(&mut self, next: &mut NextBatch) {
         if next.waiting.is_some() {
             let (scout, found) = next.found().await;
             self.take_in(next, scout, found);

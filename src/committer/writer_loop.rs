@@ -7,12 +7,12 @@
 //! - A panic in a job fails this job only (`draft.rs`). If the committing task ends all the same, the process ends
 //!   (`node`).
 
-use super::draft::{Built, Draft, Ready};
+use super::draft::{BuiltBatch, Draft, PendingBatch};
 use super::intake::Intake;
 use super::{Append, ExpectedVersion, Job, Progress};
 use crate::committer::outcome::Outcome;
 use crate::journal::{
-    ClockAhead, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Lost, StreamId,
+    ClockAhead, Committed, FailedConditions, Head, Journal, JournalError, JournalResult, JournalWriter, StreamId,
 };
 use crate::store::DocumentStore;
 use crate::vault::Vault;
@@ -40,7 +40,7 @@ pub(super) struct Attempt {
     /// Whether the head has to be locked before anything else.
     pub(super) lock_first: bool,
     /// A batch of the same jobs whose commit was not acknowledged.
-    pub(super) doubtful: Option<(Arc<Built>, Vec<Outcome>)>,
+    pub(super) doubtful: Option<(Arc<BuiltBatch>, Vec<Outcome>)>,
     /// Whether the retry for a broken connection has been used.
     pub(super) tried_again: bool,
 }
@@ -150,7 +150,7 @@ impl WriterLoop {
                 Ok(Some(ready)) => ready,
                 Ok(None) => {
                     if let Some((built, outcomes)) = attempt.doubtful.take() {
-                        self.committed(Ready { jobs, outcomes, built, unfolded: Vec::new() });
+                        self.committed(PendingBatch { jobs, outcomes, built, unfolded: Vec::new() });
                     }
                     break;
                 }
@@ -206,7 +206,7 @@ impl WriterLoop {
     /// Turns the answer of the store into answers to callers and the next try.
     pub(super) fn judge(
         &mut self,
-        mut ready: Ready,
+        mut ready: PendingBatch,
         written: JournalResult<Committed>,
         attempt: &mut Attempt,
     ) -> Verdict {
@@ -248,7 +248,7 @@ impl WriterLoop {
     /// Builds the batch of `jobs`, or `None` if they are on disk already: the commit of a doubtful batch may have
     /// happened all the same, or be about to. The holder of the head's lock can tell, since that commit either came
     /// before or will find the head moved.
-    async fn prepare(&mut self, jobs: &mut Vec<Job>, attempt: &Attempt) -> JournalResult<Option<Ready>> {
+    async fn prepare(&mut self, jobs: &mut Vec<Job>, attempt: &Attempt) -> JournalResult<Option<PendingBatch>> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(self.journal.writer().await?),
@@ -334,7 +334,7 @@ impl WriterLoop {
         Ok(None)
     }
 
-    fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &Built, lost: &Lost) {
+    fn answer_losers(&mut self, jobs: &mut Vec<Job>, built: &BuiltBatch, lost: &FailedConditions) {
         // The answer first: a request sent twice has lost its streams and claims to itself.
         let answered = lost.answers.iter().map(|&index| (built.answer_owners[index], JournalError::AlreadyAnswered));
         let mut verdicts: HashMap<usize, JournalError> = answered.collect();
@@ -369,7 +369,7 @@ impl WriterLoop {
 }
 
 /// The hash of its last leaf tells a batch from all others; if it has only answers, the last of these.
-async fn is_on_disk(journal: &Journal, built: &Built) -> JournalResult<bool> {
+async fn is_on_disk(journal: &Journal, built: &BuiltBatch) -> JournalResult<bool> {
     if let Some(last) = built.batch.events.last() {
         let events = journal.read(last.position - 1, 1).await?;
         return Ok(events.first().is_some_and(|event| event.leaf_hash == last.leaf_hash));

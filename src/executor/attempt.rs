@@ -11,7 +11,7 @@ use super::{ExecuteError, Executor, Outcome, RequestContext, TURNS};
 use crate::committer::ExpectedVersion;
 use crate::journal::{JournalError, JournalResult, StreamId};
 use futures::{StreamExt, TryStreamExt, stream};
-use registrar_aggregates::processes::{Decided, Loaded, Stop, Streams, Unloaded};
+use registrar_aggregates::processes::{DecidedStream, LoadedStream, MissingStream, Stop, Streams};
 use std::hash::BuildHasher;
 use tokio::sync::MutexGuard;
 
@@ -40,7 +40,7 @@ impl Executor {
     pub async fn execute_informed<T, I, E: std::error::Error + 'static, Asked: Future<Output = JournalResult<I>>>(
         &self,
         context: &RequestContext,
-        first: &[Unloaded],
+        first: &[MissingStream],
         facts: impl Fn() -> Asked,
         decide: impl Fn(&mut Streams, &I) -> Result<T, Stop<E>>,
     ) -> Result<(T, Outcome), ExecuteError<E>> {
@@ -72,7 +72,7 @@ impl Executor {
             match self.commit(context, history, decided).await {
                 Ok(outcome) => return Ok((answer, outcome)),
                 Err(error) => {
-                    for Unloaded { stream, .. } in &used {
+                    for MissingStream { stream, .. } in &used {
                         self.aggregates.remove(stream);
                     }
                     if !matches!(error, JournalError::VersionConflict) {
@@ -96,11 +96,11 @@ impl Executor {
     }
 
     /// Loads the streams that are not loaded yet.
-    async fn load_all(&self, attempt: &mut Attempt, streams: Vec<Unloaded>) -> JournalResult<()> {
+    async fn load_all(&self, attempt: &mut Attempt, streams: Vec<MissingStream>) -> JournalResult<()> {
         let Attempt { history, fresh, .. } = *attempt;
         let missing: Vec<_> = streams.into_iter().filter(|wanted| !attempt.streams.has(&wanted.stream)).collect();
         let loads = missing.into_iter().map(|wanted| self.load(wanted, history, fresh));
-        let loaded: Vec<Loaded> = stream::iter(loads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
+        let loaded: Vec<LoadedStream> = stream::iter(loads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
         loaded.into_iter().for_each(|loaded| attempt.streams.load(loaded));
         Ok(())
     }
@@ -108,13 +108,13 @@ impl Executor {
     /// Whether a stream used in the decision has moved on; if so, the attempt has refreshed all of them. If not, all
     /// were in the seen state at one moment: after the last was loaded, and before the first is checked here.
     async fn is_overtaken(&self, attempt: &mut Attempt) -> JournalResult<bool> {
-        let seen: Vec<Loaded> = attempt.streams.used().cloned().collect();
-        if let [Loaded { fresh: true, .. }] = &*seen {
+        let seen: Vec<LoadedStream> = attempt.streams.used().cloned().collect();
+        if let [LoadedStream { fresh: true, .. }] = &*seen {
             return Ok(false);
         }
         let history = attempt.history;
         let reads = seen.into_iter().map(|seen| self.catch_up(history, seen));
-        let now: Vec<(bool, Loaded)> = stream::iter(reads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
+        let now: Vec<(bool, LoadedStream)> = stream::iter(reads).buffer_unordered(LOADS_AT_ONCE).try_collect().await?;
         let overtaken = now.iter().any(|(moved, _)| *moved);
         if overtaken {
             attempt.fresh = true;
@@ -124,17 +124,22 @@ impl Executor {
     }
 
     /// The current state of a stream, and whether it has moved on.
-    async fn catch_up(&self, history: u64, seen: Loaded) -> JournalResult<(bool, Loaded)> {
+    async fn catch_up(&self, history: u64, seen: LoadedStream) -> JournalResult<(bool, LoadedStream)> {
         let before = seen.version;
         let now = self.refresh(seen, history).await?;
         Ok((now.version != before, now))
     }
 
     /// Commits a process's decision made in a history, and caches the resulting states.
-    async fn commit(&self, context: &RequestContext, history: u64, decided: Vec<Decided>) -> JournalResult<Outcome> {
+    async fn commit(
+        &self,
+        context: &RequestContext,
+        history: u64,
+        decided: Vec<DecidedStream>,
+    ) -> JournalResult<Outcome> {
         let (mut writes, mut reads, mut states) = (Vec::new(), Vec::new(), Vec::new());
-        for Decided { loaded, state, events } in decided {
-            let Loaded { stream, version, .. } = loaded;
+        for DecidedStream { loaded, state, events } in decided {
+            let LoadedStream { stream, version, .. } = loaded;
             match state {
                 Some(state) => {
                     states.push((stream.clone(), version..version + events.len() as u64, state));

@@ -4,7 +4,7 @@ use super::Executor;
 use crate::journal::{JournalError, JournalResult, StoredSnapshot, StreamId, codec};
 use quick_cache::sync::Cache;
 use registrar_aggregates::Snapshots;
-use registrar_aggregates::processes::{Loaded, State, Unloaded};
+use registrar_aggregates::processes::{LoadedStream, MissingStream, State};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,8 +25,9 @@ pub(crate) type Aggregates = Cache<StreamId, CachedAggregate>;
 impl Executor {
     /// Loads a stream of `history`, the number that was current before any read. Unless it must be `fresh`, a cached
     /// state will do.
-    pub(super) async fn load(&self, wanted: Unloaded, history: u64, fresh: bool) -> JournalResult<Loaded> {
-        let mut loaded = Loaded { version: 0, state: wanted.absent().into(), stream: wanted.stream, fresh: false };
+    pub(super) async fn load(&self, wanted: MissingStream, history: u64, fresh: bool) -> JournalResult<LoadedStream> {
+        let mut loaded =
+            LoadedStream { version: 0, state: wanted.absent().into(), stream: wanted.stream, fresh: false };
         if let Some(cached) = self.aggregates.get(&loaded.stream)
             && cached.history == history
         {
@@ -43,7 +44,7 @@ impl Executor {
     }
 
     /// The stream with the journal's events after its version.
-    pub(super) async fn refresh(&self, mut loaded: Loaded, history: u64) -> JournalResult<Loaded> {
+    pub(super) async fn refresh(&self, mut loaded: LoadedStream, history: u64) -> JournalResult<LoadedStream> {
         let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
         let stored = match self.journal.stream(aggregate_type, &aggregate_id, loaded.version).await {
             // Another node wrote on, and its events were archived since: only a snapshot is left of them.
@@ -77,15 +78,15 @@ impl Executor {
             loaded.state = state.into();
         }
         loaded.fresh = true;
-        let Loaded { version, ref state, .. } = loaded;
+        let LoadedStream { version, ref state, .. } = loaded;
         let cached = CachedAggregate { history, version, state: Arc::clone(state) };
         self.aggregates.insert(loaded.stream.clone(), cached);
         Ok(loaded)
     }
 
     /// Loads a snapshot. One of another shape, or an unreadable one, is skipped, since the events are the truth.
-    async fn load_snapshot(&self, loaded: &Loaded) -> JournalResult<Option<(u64, Arc<dyn State>)>> {
-        let Loaded { stream, state, .. } = loaded;
+    async fn load_snapshot(&self, loaded: &LoadedStream) -> JournalResult<Option<(u64, Arc<dyn State>)>> {
+        let LoadedStream { stream, state, .. } = loaded;
         let Some(snapshot) = self.journal.snapshot(stream.aggregate_type, &stream.aggregate_id).await? else {
             return Ok(None);
         };
@@ -100,7 +101,7 @@ impl Executor {
     }
 
     /// Error for a stream that begins with archived events and has no snapshot that this release reads.
-    async fn unloadable(&self, loaded: &Loaded, archived: JournalError) -> JournalResult<JournalError> {
+    async fn unloadable(&self, loaded: &LoadedStream, archived: JournalError) -> JournalResult<JournalError> {
         let Some(own) = loaded.state.snapshots() else { return Ok(archived) };
         let (aggregate_type, aggregate_id) = (loaded.stream.aggregate_type, loaded.stream.aggregate_id.clone());
         let stored = self.journal.snapshot(aggregate_type, &aggregate_id).await?;

@@ -24,7 +24,7 @@ use crate::read_store::forget_before_commit;
 use crate::security;
 use crate::vault::{Vault, VaultError};
 use quick_cache::sync::Cache;
-use registrar_aggregates::processes::{Stop, Streams, Unloaded};
+use registrar_aggregates::processes::{MissingStream, Stop, Streams};
 use registrar_aggregates::{Decide, DomainEvent, EventFacts};
 use sealing::Sealing;
 use std::any::Any;
@@ -94,7 +94,7 @@ impl Executor {
         expected: Option<u64>,
     ) -> Result<Outcome, ExecuteError<A::Error>> {
         let loaded_first = expected.is_some() || !A::creates(&command);
-        let first: Vec<_> = loaded_first.then(|| Unloaded::of::<A>(id)).into_iter().collect();
+        let first: Vec<_> = loaded_first.then(|| MissingStream::of::<A>(id)).into_iter().collect();
         let decide = |streams: &mut Streams, (): &()| match expected {
             Some(expected) if streams.version::<A>(id)? != expected => Err(Stop::OtherVersion),
             _ => streams.decide::<A>(id, command.clone()),
@@ -134,7 +134,7 @@ impl Executor {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub async fn state<A: Decide>(&self, id: &str) -> JournalResult<(u64, A)> {
-        let loaded = self.load(Unloaded::of::<A>(id), self.committer.history(), true).await?;
+        let loaded = self.load(MissingStream::of::<A>(id), self.committer.history(), true).await?;
         let state = (&*loaded.state as &dyn Any).downcast_ref::<A>();
         let state = state.ok_or_else(|| JournalError::corrupt("an aggregate is of another type than its stream"))?;
         Ok((loaded.version, state.clone()))

@@ -52,7 +52,7 @@ struct Memory {
 }
 
 /// A folded page, to be written.
-pub(super) struct Folded {
+pub(super) struct FoldedPage {
     documents: Arc<WorkingSet>,
     /// Persons whose keys seal parts of the page.
     subjects: HashSet<String>,
@@ -85,7 +85,7 @@ impl Folder {
         reader: &mut dyn JournalWriter,
         events: Vec<RecordedEvent>,
         written: u64,
-    ) -> Result<Folded, FolderError> {
+    ) -> Result<FoldedPage, FolderError> {
         let mut memory = std::mem::take(&mut self.memory);
         memory.unwritten.retain(|(until, _)| *until > written);
         let projections = self.projections;
@@ -118,7 +118,7 @@ impl Folder {
             let until = events.last().map_or(at, |event| event.position);
             let (documents, subjects) = (Arc::new(documents), subjects(&events));
             memory.remember(until, &documents);
-            Ok::<_, FolderError>((memory, Folded { documents, subjects, until }))
+            Ok::<_, FolderError>((memory, FoldedPage { documents, subjects, until }))
         })
         .await??;
         (self.memory, self.at) = (memory, folded.until);
@@ -166,7 +166,7 @@ impl Memory {
     }
 }
 
-impl Folded {
+impl FoldedPage {
     /// The rows to write.
     pub(super) async fn rows(&self, vault: &Arc<Vault>) -> JournalResult<DocumentRows> {
         let keys = vault.keys_by_subject(self.subjects.clone()).await?;

@@ -11,7 +11,7 @@ pub mod rebuild;
 pub mod verify;
 
 pub use rebuild::{RebuildError, rebuild};
-pub use verify::{Verified, verify};
+pub use verify::{DocumentVerification, verify};
 
 use crate::journal::JournalResult;
 use crate::node::Node;
@@ -56,7 +56,7 @@ const DROP_AGAIN: Duration = Duration::from_secs(10);
 /// The outcome is noted on the node, for operators to see; a failure stops the rebuild, not the server. Documents of a
 /// newer release are left alone: this node is the one to be replaced.
 pub async fn keep_documents(node: Arc<Node>) {
-    let mut kept = Kept::default();
+    let mut kept = GenerationNotes::default();
     loop {
         if let Err(error) = keep_documents_once(&node, &mut kept).await {
             // Requests report an unavailable database to their callers.
@@ -68,7 +68,7 @@ pub async fn keep_documents(node: Arc<Node>) {
 
 /// Generations of documents, as last seen.
 #[derive(Default)]
-struct Kept {
+struct GenerationNotes {
     /// The generation for which this node is known to be unable to build better documents.
     given_up: Option<u64>,
     /// The generation before which no other is left.
@@ -77,7 +77,7 @@ struct Kept {
     not_dropped: Option<Instant>,
 }
 
-impl Kept {
+impl GenerationNotes {
     /// Drops the remaining generations before the served one, once for each served generation.
     async fn tidy_up(&mut self, node: &Node, served: u64) {
         let waits = self.not_dropped.is_some_and(|at| at.elapsed() < DROP_AGAIN);
@@ -96,7 +96,7 @@ impl Kept {
     }
 }
 
-async fn keep_documents_once(node: &Node, kept: &mut Kept) -> JournalResult<()> {
+async fn keep_documents_once(node: &Node, kept: &mut GenerationNotes) -> JournalResult<()> {
     let served = node.journal.head().await?.generation;
     if served == node.status().generation {
         kept.tidy_up(node, served).await;

@@ -2,7 +2,7 @@
 //! stage behind it.
 
 use super::RebuildError;
-use super::folder::{Folded, Folder, decode};
+use super::folder::{FoldedPage, Folder, decode};
 use crate::archives::History;
 use crate::journal::JournalWriter;
 use crate::node::{Node, Store};
@@ -100,7 +100,7 @@ async fn fold(
     reader: &mut dyn JournalWriter,
     stages: &Progress,
     mut decoded: Receiver<Vec<RecordedEvent>>,
-    folded: Sender<Folded>,
+    folded: Sender<FoldedPage>,
 ) -> Result<(), RebuildError> {
     while let Some(events) = decoded.recv().await {
         let page = folder.fold_ahead(reader, events, stages.written.load(Ordering::Acquire)).await?;
@@ -113,7 +113,7 @@ async fn fold(
 
 async fn render(
     vault: &Arc<Vault>,
-    mut folded: Receiver<Folded>,
+    mut folded: Receiver<FoldedPage>,
     rendered: Sender<(DocumentRows, u64)>,
 ) -> Result<(), RebuildError> {
     while let Some(page) = folded.recv().await {

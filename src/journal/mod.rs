@@ -10,15 +10,15 @@ pub mod selection;
 pub mod tree;
 
 pub use crate::store::{
-    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentStep, Head, JournalError,
-    JournalResult, JournalWriter, Lost, PAYLOAD_BYTES_MAX, Portion, Published, ReadStep, StoredAnswer, StoredEvent,
-    StoredSnapshot, StreamId, StreamStep, SubjectKeyStep,
+    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentStep, FailedConditions, Head,
+    JournalError, JournalResult, JournalWriter, PAYLOAD_BYTES_MAX, Portion, PublishProgress, ReadStep, StoredAnswer,
+    StoredEvent, StoredSnapshot, StreamId, StreamStep, SubjectKeyStep,
 };
 
 use crate::store::{JournalStore, Store};
 use archive_gaps::StreamPage;
 use chrono::{DateTime, Utc};
-use selection::{EventFilter, Members, Selection};
+use selection::{AggregatePage, EventFilter, EventPage};
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Journal {
     }
 
     /// A portion of the events after position `after` up to `until` that match `filter`, in order. It may be short;
-    /// [`Selection::looked_until`] is the position that the search reached.
+    /// [`EventPage::looked_until`] is the position that the search reached.
     ///
     /// # Errors
     /// `Archived` if events that may match were archived; `Corrupt` if one is missing; `Unavailable`.
@@ -112,7 +112,7 @@ impl Journal {
         after: u64,
         until: u64,
         portion: Portion,
-    ) -> JournalResult<Selection> {
+    ) -> JournalResult<EventPage> {
         if !filter.is_empty() {
             archive_gaps::refuse(after, self.archived_for(filter, until).await?)?;
             return selection::select(&*self.store, filter, after, until, portion).await;
@@ -121,7 +121,7 @@ impl Journal {
         let full = portion.is_full(&events);
         events.retain(|event| event.position <= until);
         let looked_until = events.last().filter(|_| full).map_or(until, |event| event.position);
-        Ok(Selection { events, looked_until })
+        Ok(EventPage { events, looked_until })
     }
 
     /// Aggregates whose first event that carries `organization` lies after position `after` up to `until`, found by
@@ -129,7 +129,13 @@ impl Journal {
     ///
     /// # Errors
     /// `Archived` if some of its events were archived; `Unavailable`.
-    pub async fn members(&self, organization: &str, after: u64, until: u64, limit: usize) -> JournalResult<Members> {
+    pub async fn members(
+        &self,
+        organization: &str,
+        after: u64,
+        until: u64,
+        limit: usize,
+    ) -> JournalResult<AggregatePage> {
         let of = EventFilter { organization_id: Some(organization.to_owned()), ..EventFilter::default() };
         match self.archived_for(&of, until).await? {
             0 => Ok(selection::members(self.store.events_of(organization, after..until, limit).await?, until, limit)),
@@ -252,7 +258,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn published(&self) -> JournalResult<Option<Published>> {
+    pub async fn published(&self) -> JournalResult<Option<PublishProgress>> {
         self.store.published().await
     }
 
@@ -260,7 +266,7 @@ impl Journal {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn note_published(&self, published: Published) -> JournalResult<()> {
+    pub async fn note_published(&self, published: PublishProgress) -> JournalResult<()> {
         self.store.note_published(published).await
     }
 

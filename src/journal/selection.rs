@@ -7,7 +7,7 @@
 //! length of the journal.
 
 use super::{JournalError, JournalResult, Portion, StoredEvent};
-use crate::store::{Condition, Driver, EventSearch, Field, FirstEvent, Places};
+use crate::store::{Condition, EventSearch, Field, FirstEvent, IndexCondition, MatchedPositions};
 use registrar_aggregates::{AnyAggregate, DomainEvent};
 
 /// Most events compared for one page when more than one condition is given.
@@ -30,7 +30,7 @@ pub struct EventFilter {
 
 /// One page of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct EventPage {
     /// The matching events, in order.
     pub events: Vec<StoredEvent>,
     /// Position up to which no further event matches: that of the last event, the end of the requested range, or the
@@ -40,7 +40,7 @@ pub struct Selection {
 
 /// An aggregate that is related to an organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
+pub struct OrganizationAggregate {
     /// Position of its first event that carries the organization.
     pub position: u64,
     /// Kebab-case name of the aggregate type.
@@ -51,9 +51,9 @@ pub struct Member {
 
 /// One page of aggregates.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Members {
+pub struct AggregatePage {
     /// The aggregates, in the order of their first events.
-    pub members: Vec<Member>,
+    pub members: Vec<OrganizationAggregate>,
     /// Position up to which no further aggregate follows.
     pub looked_until: u64,
 }
@@ -62,13 +62,16 @@ pub struct Members {
 type Rest<'a> = Vec<Condition<'a>>;
 
 /// Members among up to `limit` events of an organization up to `until`.
-pub(super) fn members(events: Vec<FirstEvent>, until: u64, limit: usize) -> Members {
+pub(super) fn members(events: Vec<FirstEvent>, until: u64, limit: usize) -> AggregatePage {
     let full = events.len() == limit;
     let looked_until = events.last().filter(|_| full).map_or(until, |(position, ..)| *position);
     let first = events.into_iter().filter(|(.., is_first)| *is_first);
-    let members =
-        first.map(|(position, aggregate_type, aggregate_id, _)| Member { position, aggregate_type, aggregate_id });
-    Members { members: members.collect(), looked_until }
+    let members = first.map(|(position, aggregate_type, aggregate_id, _)| OrganizationAggregate {
+        position,
+        aggregate_type,
+        aggregate_id,
+    });
+    AggregatePage { members: members.collect(), looked_until }
 }
 
 impl EventFilter {
@@ -80,7 +83,7 @@ impl EventFilter {
 
     /// Plans the indexes to follow, together leading to every candidate, and the conditions left to compare. Not meant
     /// for an empty filter.
-    fn plan(&self) -> (Vec<Driver<'_>>, Rest<'_>) {
+    fn plan(&self) -> (Vec<IndexCondition<'_>>, Rest<'_>) {
         let aggregate_type = self.aggregate_type.as_deref();
         let mut rest: Rest<'_> = [
             (Field::Actor, &self.actor_id),
@@ -94,16 +97,19 @@ impl EventFilter {
             // Streams of several types may share one identifier, e.g. an admin and the admin's read state.
             let types =
                 AnyAggregate::TYPES.iter().copied().filter(|known| aggregate_type.is_none_or(|of| of == *known));
-            return (types.map(|aggregate_type| Driver::Stream { aggregate_type, aggregate_id }).collect(), rest);
+            return (
+                types.map(|aggregate_type| IndexCondition::Stream { aggregate_type, aggregate_id }).collect(),
+                rest,
+            );
         }
         if rest.is_empty() {
             // An event's name begins with that of its aggregate type, and no name is ever removed.
             let named = |name: &&str| aggregate_type == name.split_once('.').map(|(of, _)| of);
-            return (vec![Driver::EventTypes(DomainEvent::event_types().filter(named).collect())], rest);
+            return (vec![IndexCondition::EventTypes(DomainEvent::event_types().filter(named).collect())], rest);
         }
         let (field, value) = rest.remove(0);
         rest.extend(aggregate_type.map(|of| (Field::AggregateType, of)));
-        (vec![Driver::Equal(field, value)], rest)
+        (vec![IndexCondition::Equal(field, value)], rest)
     }
 }
 
@@ -114,9 +120,9 @@ pub(super) async fn select(
     after: u64,
     until: u64,
     portion: Portion,
-) -> JournalResult<Selection> {
+) -> JournalResult<EventPage> {
     let limit = portion.events;
-    let (drivers, rest) = filter.plan();
+    let (conditions, rest) = filter.plan();
     let (mut from, mut looked_at) = (after, 0);
     let mut found: Vec<u64> = Vec::new();
     // Few matches among many candidates: a page may be full long before all candidates were compared.
@@ -124,8 +130,8 @@ pub(super) async fn select(
     while from < until && found.len() < limit && looked_at < LOOKED_AT_MAX {
         let mut looked_until = until;
         let mut fitting = Vec::new();
-        for driver in &drivers {
-            let places = places(store, driver, &rest, from, until, step).await?;
+        for condition in &conditions {
+            let places = places(store, condition, &rest, from, until, step).await?;
             looked_at += places.len();
             if places.len() == step {
                 looked_until = looked_until.min(places.last().map_or(until, |(position, _)| *position));
@@ -150,30 +156,30 @@ pub(super) async fn select(
     if !events.iter().map(|event| event.position).eq(found) {
         return Err(JournalError::corrupt("an event that an index leads to is missing"));
     }
-    Ok(Selection { events, looked_until: from })
+    Ok(EventPage { events, looked_until: from })
 }
 
 /// The first `limit` positions in `after..=until` that the driver leads to, and whether the other conditions match
 /// there.
 async fn places(
     store: &(impl EventSearch + ?Sized),
-    driver: &Driver<'_>,
+    condition: &IndexCondition<'_>,
     rest: &[Condition<'_>],
     after: u64,
     until: u64,
     limit: usize,
-) -> JournalResult<Places> {
-    let range = match driver {
-        Driver::Stream { aggregate_type, aggregate_id } => {
+) -> JournalResult<MatchedPositions> {
+    let range = match condition {
+        IndexCondition::Stream { aggregate_type, aggregate_id } => {
             let first = match after {
                 0 => 0,
                 _ => store.sequence_at(aggregate_type, aggregate_id, after).await?,
             };
             first..store.sequence_at(aggregate_type, aggregate_id, until).await?
         }
-        Driver::Equal(..) | Driver::EventTypes(_) => after..until,
+        IndexCondition::Equal(..) | IndexCondition::EventTypes(_) => after..until,
     };
-    store.places(driver, rest, range, limit).await
+    store.places(condition, rest, range, limit).await
 }
 
 #[cfg(test)]
@@ -194,7 +200,7 @@ mod tests {
         assert_eq!(part.members.iter().map(|member| member.position).collect::<Vec<_>>(), [3, 9]);
         assert_eq!(part.looked_until, 20, "there are no more");
         assert_eq!(members(events(), 20, 3).looked_until, 9, "there may be more");
-        assert_eq!(members(vec![], 20, 3), Members { members: vec![], looked_until: 20 });
+        assert_eq!(members(vec![], 20, 3), AggregatePage { members: vec![], looked_until: 20 });
     }
 
     #[test]
@@ -204,8 +210,8 @@ mod tests {
             filter.aggregate_id = Some("a".into());
             filter.actor_id = Some("b".into());
         });
-        let (drivers, rest) = one.plan();
-        assert_eq!(drivers, [Driver::Stream { aggregate_type: "admin", aggregate_id: "a" }]);
+        let (conditions, rest) = one.plan();
+        assert_eq!(conditions, [IndexCondition::Stream { aggregate_type: "admin", aggregate_id: "a" }]);
         assert_eq!(rest, [(Field::Actor, "b")]);
     }
 
@@ -218,9 +224,9 @@ mod tests {
     #[test]
     fn a_type_is_read_by_the_names_of_its_events() {
         let one = filter(|filter| filter.aggregate_type = Some("key-ring".into()));
-        assert_eq!(one.plan().0, [Driver::EventTypes(vec!["key-ring.key-added", "key-ring.key-retired"])]);
+        assert_eq!(one.plan().0, [IndexCondition::EventTypes(vec!["key-ring.key-added", "key-ring.key-retired"])]);
         let none = filter(|filter| filter.aggregate_type = Some("key".into()));
-        assert_eq!(none.plan(), (vec![Driver::EventTypes(vec![])], vec![]));
+        assert_eq!(none.plan(), (vec![IndexCondition::EventTypes(vec![])], vec![]));
     }
 
     #[test]
@@ -231,8 +237,8 @@ mod tests {
             filter.organization_id = Some("o".into());
             filter.actor_id = Some("b".into());
         });
-        let (drivers, rest) = all.plan();
-        assert_eq!(drivers, [Driver::Equal(Field::Actor, "b")]);
+        let (conditions, rest) = all.plan();
+        assert_eq!(conditions, [IndexCondition::Equal(Field::Actor, "b")]);
         let names: Vec<_> = rest.iter().map(|(field, _)| *field).collect();
         assert_eq!(names, [Field::Organization, Field::EventType, Field::AggregateType]);
     }

@@ -7,13 +7,13 @@
 //! `archived_organizations` (organizations that the events carried, by which an auditor's question is known to need no
 //! archived event). PostgreSQL detaches whole partitions; SQLite deletes rows.
 
-use super::export::{ExportError, Selection, export};
+use super::export::{ExportError, ExportFilter, export};
 use super::formats::Format;
-use super::states::{self, Folded};
+use super::states::{self, FoldedState};
 use crate::followers;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
-use crate::publisher::{self, NatsSettings, NotAsked, STREAM};
+use crate::publisher::{self, NatsSettings, PublishedPositionError, STREAM};
 use crate::store::Leadership;
 use registrar_aggregates::AnyAggregate;
 use std::path::Path;
@@ -23,7 +23,7 @@ const STREAMS: usize = 500;
 
 /// Range of positions that was archived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Archived {
+pub struct ArchivedRange {
     /// First position in the file.
     pub first: u64,
     /// Last position in the file.
@@ -72,7 +72,7 @@ pub enum ArchiveError {
     #[error(
         "{0}\nTry again when it can be asked; leave REGISTRAR_NATS_URL out only if nothing is to be published any more."
     )]
-    Nats(#[from] NotAsked),
+    Nats(#[from] PublishedPositionError),
     /// The file could not be written.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -95,7 +95,7 @@ pub async fn archive(
     path: &Path,
     nats: Option<&NatsSettings>,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Archived, ArchiveError> {
+) -> Result<ArchivedRange, ArchiveError> {
     let Some(_leadership) = Leadership::try_take(&node.store, "archive").await? else { return Err(ArchiveError::Busy) };
     let raw = node.store.raw();
     let archived = node.journal.archived_until().await?;
@@ -112,12 +112,12 @@ pub async fn archive(
     }
     // Later readers may run in another working directory.
     let written = std::path::absolute(path).map_err(ExportError::File)?;
-    let selection = Selection { after: archived, until: Some(last), ..Selection::all(Format::Ndjson) };
+    let selection = ExportFilter { after: archived, until: Some(last), ..ExportFilter::all(Format::Ndjson) };
     export(node, path, selection, progress).await?;
     cover(node, last).await?;
     let never_loaded: Vec<&str> = AnyAggregate::never_loaded().collect();
     raw.detach(last, &written.display().to_string(), &never_loaded).await?;
-    Ok(Archived { first: archived + 1, last })
+    Ok(ArchivedRange { first: archived + 1, last })
 }
 
 /// A follower could read on from the file, but only where the file is accessible. Only followers of the served
@@ -140,7 +140,7 @@ async fn cover(node: &Node, until: u64) -> JournalResult<()> {
         let Some(last) = streams.last() else { return Ok(()) };
         after = last.clone();
         for (aggregate_type, aggregate_id) in streams {
-            let mut folded = Folded::latest(node, &aggregate_type, &aggregate_id).await?;
+            let mut folded = FoldedState::latest(node, &aggregate_type, &aggregate_id).await?;
             folded.catch_up(node).await?;
             folded.save(node).await?;
         }

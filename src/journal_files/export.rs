@@ -2,7 +2,7 @@
 
 use super::formats::{EventWriter, Format};
 use super::proofs::Prover;
-use super::staged::{Staged, Writer, beside};
+use super::staged::{StagedFiles, Writer, beside};
 use crate::checkpoint;
 use crate::journal::{JournalError, JournalResult, StoredEvent, codec};
 use crate::merkle::Hash;
@@ -25,7 +25,7 @@ const KEYS: usize = 5_000;
 
 /// Selection and format of exported events. Events must match every filter.
 #[derive(Debug, Clone)]
-pub struct Selection {
+pub struct ExportFilter {
     /// Format of the events file.
     pub format: Format,
     /// Exports events after this position only.
@@ -75,18 +75,18 @@ pub enum ExportError {
 
 /// Size of an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportSize {
     /// Events in the events file.
     pub events: u64,
     /// Events in the checkpoint's tree.
     pub tree_size: u64,
 }
 
-impl Selection {
+impl ExportFilter {
     /// Selects every event.
     #[must_use]
     pub fn all(format: Format) -> Self {
-        Selection {
+        ExportFilter {
             format,
             after: 0,
             until: None,
@@ -129,9 +129,9 @@ pub(super) fn sealed_for(document: &str) -> Vec<String> {
 pub async fn export(
     node: &Node,
     path: &Path,
-    selection: Selection,
+    selection: ExportFilter,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Exported, ExportError> {
+) -> Result<ExportSize, ExportError> {
     let signer = checkpoint::signer(node).await?;
     let head = node.journal.head().await?;
     let until = selection.until.unwrap_or(head.position);
@@ -142,7 +142,7 @@ pub async fn export(
     if selection.after < archived {
         return Err(ExportError::Archived(archived));
     }
-    let mut staged = Staged::default();
+    let mut staged = StagedFiles::default();
     let mut note = staged.create(beside(path, ".checkpoint"))?;
     let proofs = staged.create(beside(path, ".proofs"))?;
     let mut keys = staged.create(beside(path, ".keys"))?;
@@ -176,7 +176,7 @@ pub async fn export(
         return Err(ExportError::Altered(read + 1));
     }
     write_keys(&*raw, &mut keys, out.persons.as_ref()).await?;
-    let exported = Exported { events: out.count, tree_size: head.position };
+    let exported = ExportSize { events: out.count, tree_size: head.position };
     let events = out.events.finish()?;
     staged.publish(vec![note, out.proofs, keys, events])?;
     Ok(exported)
@@ -203,7 +203,13 @@ struct Output {
 
 impl Output {
     /// Writes the selected events of a tile, after comparing the tile with the tree.
-    fn tile(&mut self, tile: &[StoredEvent], begun: u64, selection: &Selection, until: u64) -> Result<(), ExportError> {
+    fn tile(
+        &mut self,
+        tile: &[StoredEvent],
+        begun: u64,
+        selection: &ExportFilter,
+        until: u64,
+    ) -> Result<(), ExportError> {
         let last = tile.last().map_or(begun, |event| event.position);
         let first = (last.max(1) - 1) / TILE * TILE;
         let mut leaves: Vec<Hash> = Vec::with_capacity(tile.len());

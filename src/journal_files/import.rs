@@ -128,7 +128,7 @@ pub enum ImportError {
 
 /// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportSummary {
     /// Position of the last event.
     pub position: u64,
 }
@@ -146,7 +146,7 @@ pub async fn import(
     paths: &[PathBuf],
     trusted: Option<&NoteVerifier>,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Imported, ImportError> {
+) -> Result<ImportSummary, ImportError> {
     let notes = paths.iter().map(|path| read_text(&beside(path, ".checkpoint"))).collect::<Result<Vec<_>, _>>()?;
     let note = notes.last().map(String::as_str).unwrap_or_default();
     let checkpoint = Checkpoint::unverified(note)?;
@@ -180,7 +180,7 @@ pub async fn import(
     key.open(note)?;
     import.restore.finish(&tree, import.recorded_at).await?;
     node.vault.look().await?;
-    Ok(Imported { position: tree.size() })
+    Ok(ImportSummary { position: tree.size() })
 }
 
 fn read_text(path: &Path) -> Result<String, ImportError> {

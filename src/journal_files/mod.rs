@@ -14,9 +14,9 @@ mod staged;
 mod states;
 pub mod verify;
 
-pub use archive::{ArchiveError, Archived, archive};
-pub use export::{ExportError, Exported, Selection, export};
+pub use archive::{ArchiveError, ArchivedRange, archive};
+pub use export::{ExportError, ExportFilter, ExportSize, export};
 pub use formats::Format;
-pub use import::{ImportError, Imported, import};
+pub use import::{ImportError, ImportSummary, import};
 pub use resnapshot::{ResnapshotError, resnapshot};
-pub use verify::{Verified, VerifyError, verify};
+pub use verify::{JournalVerification, VerifyError, verify};

@@ -1,7 +1,7 @@
 //! Rebuilding states of archived events: a release that changes a state's shape does not read the snapshots of the
 //! release before, and the events are in files.
 
-use super::states::{self, Folded};
+use super::states::{self, FoldedState};
 use crate::archives::{History, HistoryError};
 use crate::journal::JournalError;
 use crate::node::Node;
@@ -57,10 +57,10 @@ async fn fold_archives(
     streams: &[(String, String)],
     until: u64,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Vec<Folded>, ResnapshotError> {
-    let mut by_type: HashMap<&str, HashMap<&str, Folded>> = HashMap::new();
+) -> Result<Vec<FoldedState>, ResnapshotError> {
+    let mut by_type: HashMap<&str, HashMap<&str, FoldedState>> = HashMap::new();
     for (aggregate_type, aggregate_id) in streams {
-        let folded = Folded::absent(aggregate_type, aggregate_id)?;
+        let folded = FoldedState::absent(aggregate_type, aggregate_id)?;
         by_type.entry(aggregate_type).or_default().insert(aggregate_id, folded);
     }
     let (mut history, mut at) = (History::of(node), 0);

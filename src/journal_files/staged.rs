@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 
 const BUFFER: usize = 1 << 18;
 
-/// A set of files written under temporary names; dropping it before [`Staged::publish`] removes them.
+/// A set of files written under temporary names; dropping it before [`StagedFiles::publish`] removes them.
 #[derive(Default)]
-pub(super) struct Staged {
+pub(super) struct StagedFiles {
     files: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Writer of one of the files.
 pub(super) type Writer = BufWriter<File>;
 
-impl Staged {
+impl StagedFiles {
     /// Creates a file to be published as `path`, which must not exist.
     pub(super) fn create(&mut self, path: PathBuf) -> io::Result<Writer> {
         if path.try_exists()? {
@@ -62,7 +62,7 @@ fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-impl Drop for Staged {
+impl Drop for StagedFiles {
     fn drop(&mut self) {
         self.remove();
     }

@@ -12,7 +12,7 @@ pub(super) fn shapes() -> Vec<(&'static str, u32)> {
 }
 
 /// The folded state of a stream.
-pub(super) struct Folded {
+pub(super) struct FoldedState {
     aggregate_type: &'static str,
     aggregate_id: String,
     kept: Snapshots,
@@ -20,7 +20,7 @@ pub(super) struct Folded {
     state: AnyAggregate,
 }
 
-impl Folded {
+impl FoldedState {
     /// The initial state, before the first event.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ impl Folded {
         let ((aggregate_type, kept), state) = known
             .zip(state)
             .ok_or_else(|| JournalError::corrupt(format!("{aggregate_type} is kept without snapshots")))?;
-        Ok(Folded { aggregate_type, aggregate_id: aggregate_id.to_owned(), kept, version: 0, state })
+        Ok(FoldedState { aggregate_type, aggregate_id: aggregate_id.to_owned(), kept, version: 0, state })
     }
 
     /// The state of the latest snapshot; the initial one if no snapshot has the current shape.
@@ -39,7 +39,7 @@ impl Folded {
     /// # Errors
     /// `Corrupt`, `Unavailable`.
     pub(super) async fn latest(node: &Node, aggregate_type: &str, aggregate_id: &str) -> JournalResult<Self> {
-        let mut folded = Folded::absent(aggregate_type, aggregate_id)?;
+        let mut folded = FoldedState::absent(aggregate_type, aggregate_id)?;
         let former = node.journal.snapshot(aggregate_type, aggregate_id).await?;
         if let Some(snapshot) = former.filter(|snapshot| snapshot.shape == folded.kept.shape) {
             let mut state: Value = serde_json::from_str(&snapshot.payload).map_err(JournalError::corrupt)?;

@@ -24,7 +24,7 @@ const LEAVES: u64 = 65_536;
 
 /// Result of a successful verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct JournalVerification {
     /// Position of the last event.
     pub position: u64,
     /// Root of the tree over all events.
@@ -92,7 +92,7 @@ pub enum VerifyError {
 
 /// A checkpoint to verify a journal against.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct ExpectedCheckpoint {
     /// The signed note.
     pub note: String,
     /// Key that must have signed it; `None` for the journal's own.
@@ -106,9 +106,9 @@ pub struct Held {
 /// [`VerifyError`] for the first defect.
 pub async fn verify(
     store: &Store,
-    held: Option<&Held>,
+    held: Option<&ExpectedCheckpoint>,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Verified, VerifyError> {
+) -> Result<JournalVerification, VerifyError> {
     let head = match store.journal().head().await {
         Err(JournalError::Corrupt(error)) => return Err(VerifyError::BrokenHead(error.to_string())),
         head => head?,
@@ -120,7 +120,7 @@ pub async fn verify(
     let raw = store.raw();
     let end = raw.last_position().await?.max(head.position);
     let mut check = Check {
-        kept: Kept { tree: store.tree(), level: VecDeque::new(), next: 0 },
+        kept: StoredNodes { tree: store.tree(), level: VecDeque::new(), next: 0 },
         builder: Builder::default(),
         checkpoint: checkpoint.as_ref(),
         hasher: LeafHasher::default(),
@@ -151,7 +151,7 @@ pub async fn verify(
     if let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.size > head.position) {
         return Err(VerifyError::Shorter { checkpoint: checkpoint.size, position: head.position });
     }
-    Ok(Verified { position: head.position, root: head.frontier.root() })
+    Ok(JournalVerification { position: head.position, root: head.frontier.root() })
 }
 
 async fn scan(
@@ -199,7 +199,7 @@ impl Numbering {
 }
 
 /// Reads the checkpoint after verifying its signature.
-async fn open(store: &Store, held: &Held) -> Result<Checkpoint, VerifyError> {
+async fn open(store: &Store, held: &ExpectedCheckpoint) -> Result<Checkpoint, VerifyError> {
     let verifier = match &held.key {
         Some(key) => key.clone(),
         None => NoteVerifier::of(&stored_key(store).await?.ok_or(VerifyError::NoKey)?)?,
@@ -221,7 +221,7 @@ async fn stored_key(store: &Store) -> JournalResult<Option<NoteKey>> {
 
 /// The tree over the events read so far, compared along the way.
 struct Check<'a> {
-    kept: Kept,
+    kept: StoredNodes,
     builder: Builder,
     checkpoint: Option<&'a Checkpoint>,
     hasher: LeafHasher,
@@ -289,13 +289,13 @@ impl Check<'_> {
 }
 
 /// Stored nodes of the tree, read ahead at the lowest level.
-struct Kept {
+struct StoredNodes {
     tree: Tree,
     level: VecDeque<Hash>,
     next: u64,
 }
 
-impl Kept {
+impl StoredNodes {
     /// Whether a stored node has another hash.
     async fn differs(&mut self, node: Subtree, hash: Hash) -> JournalResult<bool> {
         if 1 << node.level != TILE {
@@ -310,7 +310,7 @@ impl Kept {
     }
 }
 
-impl Verified {
+impl JournalVerification {
     /// The root in base64, as checkpoints show it.
     #[must_use]
     pub fn root_text(&self) -> String {

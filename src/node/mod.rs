@@ -302,7 +302,7 @@ fn watch_head(store: &Store, watched: Arc<WatchedHead>, background: &Cancellatio
     let store = store.clone();
     let listening = async move {
         // The poll goes on meanwhile, so a lost connection only makes wake-ups slower.
-        while !matches!(listen(&store, &watched).await, Ok(Listened::Nothing)) {
+        while !matches!(listen(&store, &watched).await, Ok(ListenOutcome::Nothing)) {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     };
@@ -310,7 +310,7 @@ fn watch_head(store: &Store, watched: Arc<WatchedHead>, background: &Cancellatio
 }
 
 /// Result of listening for heads.
-enum Listened {
+enum ListenOutcome {
     /// The store does not announce heads.
     Nothing,
     /// The connection has ended.
@@ -318,8 +318,8 @@ enum Listened {
 }
 
 /// Reads each head that another node announces; ends with the connection.
-async fn listen(store: &Store, watched: &WatchedHead) -> JournalResult<Listened> {
-    let Some(mut announcements) = store.announcements().await? else { return Ok(Listened::Nothing) };
+async fn listen(store: &Store, watched: &WatchedHead) -> JournalResult<ListenOutcome> {
+    let Some(mut announcements) = store.announcements().await? else { return Ok(ListenOutcome::Nothing) };
     let journal = store.journal();
     watched.look(&journal).await?;
     while let Some(announced) = announcements.next().await {
@@ -328,7 +328,7 @@ async fn listen(store: &Store, watched: &WatchedHead) -> JournalResult<Listened>
             watched.look(&journal).await?;
         }
     }
-    Ok(Listened::Ended)
+    Ok(ListenOutcome::Ended)
 }
 
 impl From<VaultError> for OpenError {

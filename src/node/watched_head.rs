@@ -9,7 +9,7 @@ use crate::read_store::NOT_SERVED;
 use std::sync::atomic::Ordering;
 
 /// The last polled head, with the hash of its last event; `None` for an empty journal or an archived event.
-struct Seen {
+struct PolledHead {
     head: Head,
     leaf: Option<[u8; 32]>,
     /// Whether the database requires a later release.
@@ -19,12 +19,12 @@ struct Seen {
 /// Polls the head.
 pub(crate) struct WatchedHead {
     progress: Progress,
-    seen: tokio::sync::Mutex<Seen>,
+    seen: tokio::sync::Mutex<PolledHead>,
 }
 
 impl WatchedHead {
     pub(crate) fn new(progress: Progress, head: Head) -> Self {
-        WatchedHead { progress, seen: tokio::sync::Mutex::new(Seen { head, leaf: None, outdated: false }) }
+        WatchedHead { progress, seen: tokio::sync::Mutex::new(PolledHead { head, leaf: None, outdated: false }) }
     }
 
     /// Position of the last event that this node knows.

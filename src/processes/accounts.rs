@@ -3,7 +3,7 @@
 
 pub use registrar_aggregates::processes::accounts::Contact;
 
-use super::{DirectoryError, Done, commit, user_by_id};
+use super::{DirectoryError, ProcessResult, commit, user_by_id};
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::node::Node;
@@ -34,7 +34,7 @@ pub async fn amend(
     user: UserId,
     amendment: Amendment,
     expected: Option<u64>,
-) -> Done {
+) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     let command = UserCommand::Amend(Box::new(amendment));
     Ok(node.executor.execute::<User>(&context, &user.to_string(), command, expected).await?)
@@ -50,7 +50,7 @@ pub async fn confirm_contact(
     user: UserId,
     session: Option<SessionId>,
     contact: Contact,
-) -> Done {
+) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| accounts::confirm_contact(streams, user, session, &contact)).await
 }
@@ -59,7 +59,7 @@ pub async fn confirm_contact(
 ///
 /// # Errors
 /// Refusals of the user.
-pub async fn forget_agreements(node: &Node, context: &RequestContext, user: UserId) -> Done {
+pub async fn forget_agreements(node: &Node, context: &RequestContext, user: UserId) -> ProcessResult {
     execute(node, context, user, UserCommand::ForgetAgreements).await
 }
 
@@ -121,7 +121,7 @@ async fn revert(node: &Node, user: &UserDocument, until: DateTime<Utc>) -> Resul
     Ok(reverted)
 }
 
-async fn execute(node: &Node, context: &RequestContext, user: UserId, command: UserCommand) -> Done {
+async fn execute(node: &Node, context: &RequestContext, user: UserId, command: UserCommand) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     Ok(node.executor.execute::<User>(&context, &user.to_string(), command, None).await?)
 }
@@ -148,7 +148,7 @@ pub async fn change_password(
     former: String,
     hash: String,
     keep_sessions: bool,
-) -> Done {
+) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     let change =
         |streams: &mut Streams| accounts::change_password(streams, user, session, &former, &hash, keep_sessions);
@@ -165,6 +165,6 @@ pub async fn set_password(
     user: UserId,
     hash: String,
     keep_sessions: bool,
-) -> Done {
+) -> ProcessResult {
     execute(node, context, user, UserCommand::SetPassword { hash, keep_sessions }).await
 }

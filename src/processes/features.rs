@@ -1,6 +1,6 @@
 //! Feature overrides of users and organizations: create, change and remove them, and look up which features are on.
 
-use super::{DirectoryError, Done, Refusal, commit};
+use super::{DirectoryError, ProcessResult, Refusal, commit};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -24,7 +24,7 @@ const RETRIES_MAX: usize = 8;
 ///
 /// # Errors
 /// `NotAssignable` without force; `AlreadyExists`.
-pub async fn create(node: &Node, context: &RequestContext, setting: Setting, force: bool) -> Done {
+pub async fn create(node: &Node, context: &RequestContext, setting: Setting, force: bool) -> ProcessResult {
     check_assignable(node, &setting.feature_id, force).await?;
     let context = within(context, setting.target);
     let id = FeatureSettingId(Uuid::now_v7());
@@ -49,7 +49,7 @@ pub async fn switch(
     switch: Switch,
     force: bool,
     expected: Option<u64>,
-) -> Done {
+) -> ProcessResult {
     check_assignable(node, &setting.setting.feature_id, force).await?;
     let context = within(context, setting.setting.target);
     let (id, command) = (setting.id.to_string(), SettingCommand::Set(switch));
@@ -68,7 +68,7 @@ pub async fn assign(
     users: &[UserId],
     switch: Switch,
     force: bool,
-) -> Done {
+) -> ProcessResult {
     check_assignable(node, feature, force).await?;
     for _ in 0..RETRIES_MAX {
         let settings = settings_of(node, feature, users).await?.into_iter();
@@ -94,15 +94,15 @@ pub async fn assign(
 ///
 /// # Errors
 /// Only those of the journal; users without one are passed over.
-pub async fn unassign(node: &Node, context: &RequestContext, feature: &FeatureId, users: &[UserId]) -> Done {
+pub async fn unassign(node: &Node, context: &RequestContext, feature: &FeatureId, users: &[UserId]) -> ProcessResult {
     let settings: Vec<_> = settings_of(node, feature, users).await?.into_iter().map(|found| found.id).collect();
     commit(node, context, |streams| rules::remove(streams, &settings)).await
 }
 
 /// Feature overrides for a user or an organization, in order of precedence.
-pub struct Said(Vec<HashMap<FeatureId, Switch>>);
+pub struct FeatureOverrides(Vec<HashMap<FeatureId, Switch>>);
 
-impl Said {
+impl FeatureOverrides {
     /// Overrides for a user within an organization, which count only if the user belongs to it.
     ///
     /// # Errors
@@ -123,9 +123,9 @@ impl Said {
             organization.map(|organization| level(Target::UserIn(id, organization))).into_iter().collect();
         levels.push(level(Target::User(id)));
         if let Some(organization) = organization {
-            levels.extend(Said::for_organization(node, organization).await?.0);
+            levels.extend(FeatureOverrides::for_organization(node, organization).await?.0);
         }
-        Ok(Said(levels))
+        Ok(FeatureOverrides(levels))
     }
 
     /// Overrides for an organization.
@@ -134,8 +134,10 @@ impl Said {
     /// `Unavailable`, `Corrupt`.
     pub async fn for_organization(node: &Node, organization: OrganizationId) -> JournalResult<Self> {
         let query = settings().equal(&TARGET, "organization").equal(&ORGANIZATION_ID, organization.to_string());
-        let said = read(node, query).await?.into_iter();
-        Ok(Said(vec![said.map(|found| (found.setting.feature_id.clone(), found.setting.switch)).collect()]))
+        let overrides = read(node, query).await?.into_iter();
+        Ok(FeatureOverrides(vec![
+            overrides.map(|found| (found.setting.feature_id.clone(), found.setting.switch)).collect(),
+        ]))
     }
 
     /// Whether a feature is on.

@@ -2,13 +2,13 @@
 
 pub use registrar_aggregates::processes::groups::{Amendment, GroupRef, NewGroup};
 
-use super::{Done, commit};
+use super::{ProcessResult, commit};
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::node::Node;
 use registrar_aggregates::group::Group;
 use registrar_aggregates::group::staffing::Post;
-use registrar_aggregates::processes::{Streams, Unloaded, groups as rules};
+use registrar_aggregates::processes::{MissingStream, Streams, groups as rules};
 use registrar_aggregates::values::{GroupId, IndividualId, UserId};
 use registrar_projections::groups::{self as documents, GroupDocument, Kind};
 use registrar_projections::{Direction, Query, UserDocument, users};
@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// # Errors
 /// Refusals of an organization that takes no additions, of the group, and of its new members; `ClaimTaken` for a name
 /// that is taken at the top.
-pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> Done {
+pub async fn create(node: &Node, context: &RequestContext, new: &NewGroup) -> ProcessResult {
     let context = context.within(new.group.organization);
     commit(node, &context, |streams| rules::create(streams, new)).await
 }
@@ -36,7 +36,7 @@ pub async fn amend(
     group: GroupRef,
     amendment: &Amendment,
     expected: Option<u64>,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(group.organization);
     // Read in every attempt: another replacement may have changed them meanwhile.
     let present = || async {
@@ -47,7 +47,7 @@ pub async fn amend(
     };
     let decide =
         |streams: &mut Streams, present: &BTreeSet<UserId>| rules::amend(streams, group, amendment, present, expected);
-    let first = [Unloaded::of::<Group>(group.id)];
+    let first = [MissingStream::of::<Group>(group.id)];
     Ok(node.executor.execute_informed(&context, &first, present, decide).await?.1)
 }
 
@@ -61,7 +61,7 @@ pub async fn add_individuals(
     group: GroupRef,
     individuals: &BTreeSet<IndividualId>,
     instead_of: Option<GroupId>,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::add_individuals(streams, group, individuals, instead_of)).await
 }
@@ -75,7 +75,7 @@ pub async fn remove_individuals(
     context: &RequestContext,
     group: GroupRef,
     individuals: &BTreeSet<IndividualId>,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::remove_individuals(streams, group, individuals)).await
 }
@@ -91,7 +91,7 @@ pub async fn appoint(
     post: Post,
     users: &BTreeSet<UserId>,
     instead_of: Option<GroupId>,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::appoint(streams, group, post, users, instead_of)).await
 }
@@ -106,7 +106,7 @@ pub async fn relieve(
     group: GroupRef,
     post: Post,
     users: &BTreeSet<UserId>,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::relieve(streams, group, post, users)).await
 }
@@ -125,7 +125,7 @@ pub async fn leaders_of(node: &Node, group: GroupId) -> JournalResult<BTreeSet<U
 
 /// The capacity in which people join a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taking {
+pub enum JoinCapacity {
     /// An individual.
     Individuals,
     /// A user in a post.
@@ -134,12 +134,12 @@ pub enum Taking {
 
 /// Restricts groups to those that people can join.
 #[must_use]
-pub fn only_taking(query: Query<GroupDocument>, taking: Taking) -> Query<GroupDocument> {
+pub fn only_joinable(query: Query<GroupDocument>, capacity: JoinCapacity) -> Query<GroupDocument> {
     let regular = Kind::Regular.name().to_owned();
     let own = vec![regular.clone(), Kind::ProviderOnly.name().to_owned()];
-    match taking {
-        Taking::Individuals => query.equal(&documents::KIND, regular).equal(&documents::NODE_TYPE, "group"),
-        Taking::Users(Post::Leader) => query.one_of(&documents::KIND, own),
-        Taking::Users(Post::Member) => query.one_of(&documents::KIND, own).equal(&documents::NODE_TYPE, "group"),
+    match capacity {
+        JoinCapacity::Individuals => query.equal(&documents::KIND, regular).equal(&documents::NODE_TYPE, "group"),
+        JoinCapacity::Users(Post::Leader) => query.one_of(&documents::KIND, own),
+        JoinCapacity::Users(Post::Member) => query.one_of(&documents::KIND, own).equal(&documents::NODE_TYPE, "group"),
     }
 }

@@ -1,9 +1,9 @@
 //! Acts on memberships, roles and the life of users; see [`registrar_aggregates::processes::membership`].
 
-pub use registrar_aggregates::processes::membership::Part;
+pub use registrar_aggregates::processes::membership::FirstGrant;
 
 use super::accounts::at_home;
-use super::{Done, commit};
+use super::{ProcessResult, commit};
 use crate::executor::RequestContext;
 use crate::node::Node;
 use registrar_aggregates::granting::Granter;
@@ -17,7 +17,12 @@ use uuid::Uuid;
 ///
 /// # Errors
 /// Refusals of the user; `ClaimTaken` for a contact of another account.
-pub async fn create(node: &Node, context: &RequestContext, creation: Creation, part: Option<Part>) -> Done {
+pub async fn create(
+    node: &Node,
+    context: &RequestContext,
+    creation: Creation,
+    part: Option<FirstGrant>,
+) -> ProcessResult {
     create_as(node, context, creation, part, IndividualId(Uuid::now_v7())).await
 }
 
@@ -29,9 +34,9 @@ pub async fn create_as(
     node: &Node,
     context: &RequestContext,
     creation: Creation,
-    part: Option<Part>,
+    part: Option<FirstGrant>,
     individual: IndividualId,
-) -> Done {
+) -> ProcessResult {
     commit(node, context, |streams| rules::create(streams, &creation, part, individual)).await
 }
 
@@ -46,7 +51,7 @@ pub async fn join(
     user: UserId,
     organization: OrganizationId,
     role: Option<Role>,
-) -> Done {
+) -> ProcessResult {
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
     commit(node, &context, |streams| rules::join(streams, granter, user, organization, role, individual)).await
@@ -63,7 +68,7 @@ pub async fn grant(
     user: UserId,
     organization: OrganizationId,
     role: Role,
-) -> Done {
+) -> ProcessResult {
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
     commit(node, &context, |streams| rules::grant(streams, granter, user, organization, role, individual)).await
@@ -79,7 +84,7 @@ pub async fn revoke(
     user: UserId,
     organization: OrganizationId,
     role: Role,
-) -> Done {
+) -> ProcessResult {
     let context = context.within(organization);
     commit(node, &context, |streams| rules::revoke(streams, user, organization, role)).await
 }
@@ -94,7 +99,7 @@ pub async fn grant_system(
     granter: &Granter,
     user: UserId,
     role: SystemRole,
-) -> Done {
+) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| rules::grant_system(streams, granter, user, role)).await
 }
@@ -103,7 +108,7 @@ pub async fn grant_system(
 ///
 /// # Errors
 /// `LastAdmin`.
-pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> Done {
+pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, role: SystemRole) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| rules::revoke_system(streams, user, role)).await
 }
@@ -112,7 +117,7 @@ pub async fn revoke_system(node: &Node, context: &RequestContext, user: UserId, 
 ///
 /// # Errors
 /// `LastAdmin`; `NotAMember`.
-pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organization: OrganizationId) -> Done {
+pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organization: OrganizationId) -> ProcessResult {
     let context = context.within(organization);
     commit(node, &context, |streams| rules::leave(streams, user, organization)).await
 }
@@ -121,7 +126,7 @@ pub async fn leave(node: &Node, context: &RequestContext, user: UserId, organiza
 ///
 /// # Errors
 /// `Oneself`, `Archived`, `LastAdmin`.
-pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: UserId) -> Done {
+pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: UserId) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| rules::disable(streams, user, by)).await
 }
@@ -130,7 +135,7 @@ pub async fn disable(node: &Node, context: &RequestContext, user: UserId, by: Us
 ///
 /// # Errors
 /// `Archived`.
-pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done {
+pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| rules::enable(streams, user)).await
 }
@@ -139,7 +144,7 @@ pub async fn enable(node: &Node, context: &RequestContext, user: UserId) -> Done
 ///
 /// # Errors
 /// `LastAdmin`.
-pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Done {
+pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> ProcessResult {
     let context = at_home(node, context, user).await?;
     commit(node, &context, |streams| rules::archive(streams, user)).await
 }
@@ -149,7 +154,12 @@ pub async fn archive(node: &Node, context: &RequestContext, user: UserId) -> Don
 ///
 /// # Errors
 /// `OtherOwner`; refusals of the user or the organization that is to own it.
-pub async fn record_individual(node: &Node, context: &RequestContext, individual: IndividualId, owner: Owner) -> Done {
+pub async fn record_individual(
+    node: &Node,
+    context: &RequestContext,
+    individual: IndividualId,
+    owner: Owner,
+) -> ProcessResult {
     let context = match owner {
         Owner::Organization(organization) => context.within(organization),
         Owner::User(user) => at_home(node, context, user).await?,

@@ -61,10 +61,10 @@ pub fn own_acts_only(context: &RequestContext) -> Result<(), DirectoryError> {
 }
 
 /// The result of an act without an answer of its own.
-pub type Done = Result<Outcome, DirectoryError>;
+pub type ProcessResult = Result<Outcome, DirectoryError>;
 
 /// Executes a process in one commit.
-async fn commit<T>(node: &Node, context: &RequestContext, decide: impl Fn(&mut Streams) -> Step<T>) -> Done {
+async fn commit<T>(node: &Node, context: &RequestContext, decide: impl Fn(&mut Streams) -> Step<T>) -> ProcessResult {
     Ok(node.executor.execute_process(context, decide).await?.1)
 }
 

@@ -5,7 +5,7 @@
 //! it do not disturb each other, since only one can end it.
 
 use super::groups::GroupRef;
-use super::{DirectoryError, Done, Refusal, commit};
+use super::{DirectoryError, ProcessResult, Refusal, commit};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -30,7 +30,13 @@ const NAME_TAKEN: &str = "another group there has the name already";
 /// # Errors
 /// `OfTheSystem`, `OtherOrganization`, `NotADivision`, `Cycle`, `TooDeep`; `ClaimTaken` while another group of the
 /// organization is moving.
-pub async fn queue(node: &Node, context: &RequestContext, task: TaskId, group: GroupRef, to: Option<GroupId>) -> Done {
+pub async fn queue(
+    node: &Node,
+    context: &RequestContext,
+    task: TaskId,
+    group: GroupRef,
+    to: Option<GroupId>,
+) -> ProcessResult {
     let context = context.within(group.organization);
     commit(node, &context, |streams| rules::queue(streams, task, group, to)).await
 }

@@ -1,6 +1,6 @@
 //! Registration of organizations: each gets a unique handle.
 
-use super::Done;
+use super::ProcessResult;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
@@ -48,7 +48,7 @@ pub async fn amend(
     id: OrganizationId,
     amendment: registrar_aggregates::organization::TenancyAmendment,
     expected: Option<u64>,
-) -> Done {
+) -> ProcessResult {
     let stamp = Stamp::at(chrono::Utc::now());
     let command = OrganizationCommand::AmendTenancy { amendment: Box::new(amendment), stamp };
     Ok(node.executor.execute::<Organization>(&context.within(id), &id.to_string(), command, expected).await?)

@@ -1,7 +1,7 @@
 //! Rules of passwords (OWASP ASVS 5.0, 6.2): long enough, not among those that attackers try first, and not made of
 //! known facts about the owner. Any characters are allowed.
 
-use crate::auth::{Busy, PasswordHasher, Permissions};
+use crate::auth::{HasherBusy, PasswordHasher, Permissions};
 use registrar_aggregates::text;
 use registrar_aggregates::user::{Names, Profile};
 use registrar_aggregates::values::EmailAddress;
@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Reason why a password is refused. The message follows the name of the field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Weak {
+pub enum PasswordWeakness {
     /// Too few characters.
     #[error("must have at least {0} characters")]
     Short(usize),
@@ -45,13 +45,13 @@ pub enum Weak {
 
 /// Reason why a password was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotAccepted {
+pub enum PasswordError {
     /// The rules refuse it.
     #[error(transparent)]
-    Weak(#[from] Weak),
+    Weak(#[from] PasswordWeakness),
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
-    Busy(#[from] Busy),
+    Busy(#[from] HasherBusy),
     /// The required look-up among stolen passwords failed.
     #[error("could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
@@ -61,24 +61,24 @@ pub enum NotAccepted {
 /// have been stolen.
 ///
 /// # Errors
-/// [`NotAccepted`].
+/// [`PasswordError`].
 pub async fn accept(
     hasher: &PasswordHasher,
     pwned: Option<&Pwned>,
     password: Zeroizing<String>,
     rules: Rules,
-) -> Result<String, NotAccepted> {
+) -> Result<String, PasswordError> {
     let checked = password.clone();
     hasher.run(move || check_by(&checked, &rules)).await??;
     if let Some(pwned) = pwned {
         match pwned.times(&password).await {
             Ok(0) => {}
-            Ok(_) => return Err(Weak::Pwned.into()),
+            Ok(_) => return Err(PasswordWeakness::Pwned.into()),
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "stolen passwords were not looked up");
                 // Unless the setting says so, an unavailable service keeps no user from setting a password.
                 if pwned.required {
-                    return Err(NotAccepted::NotLookedUp);
+                    return Err(PasswordError::NotLookedUp);
                 }
             }
         }
@@ -173,18 +173,22 @@ impl Rules {
 ///
 /// # Errors
 /// `Short`, `Long`, `Guessable`.
-pub fn check_by(password: &str, rules: &Rules) -> Result<(), Weak> {
+pub fn check_by(password: &str, rules: &Rules) -> Result<(), PasswordWeakness> {
     let password = &*Zeroizing::new(text::compatible(password));
     match password.chars().count() {
-        length if length < rules.length_min() => return Err(Weak::Short(rules.length_min())),
-        length if length > LENGTH_MAX => return Err(Weak::Long),
+        length if length < rules.length_min() => return Err(PasswordWeakness::Short(rules.length_min())),
+        length if length > LENGTH_MAX => return Err(PasswordWeakness::Long),
         _ => {}
     }
     let known: Vec<_> = rules.words.iter().map(String::as_str).chain(["registrar"]).collect();
     // Characters around a word of the owner do not make it another word.
     let bare = text::fold(password.trim_matches(|c: char| !c.is_alphabetic()));
     let own = known.iter().any(|word| text::fold(word.trim_matches(|c: char| !c.is_alphabetic())) == bare);
-    if own || zxcvbn(judged(password), &known).guesses() < GUESSES_MIN { Err(Weak::Guessable) } else { Ok(()) }
+    if own || zxcvbn(judged(password), &known).guesses() < GUESSES_MIN {
+        Err(PasswordWeakness::Guessable)
+    } else {
+        Ok(())
+    }
 }
 
 /// Words of a user's profile that a password might contain.
@@ -287,10 +291,10 @@ mod tests {
         for common in
             ["password", "Password1", "12345678", "qwertyuiop", "iloveyou", "football1", "PASSWORD", "sunshine"]
         {
-            assert_eq!(check(common), Err(Weak::Guessable), "{common}");
+            assert_eq!(check(common), Err(PasswordWeakness::Guessable), "{common}");
         }
-        assert_eq!(check("short 1"), Err(Weak::Short(8)));
-        assert_eq!(check(&"long ".repeat(60)), Err(Weak::Long));
+        assert_eq!(check("short 1"), Err(PasswordWeakness::Short(8)));
+        assert_eq!(check(&"long ".repeat(60)), Err(PasswordWeakness::Long));
         for fit in ["correct horse battery staple", "gJ7#pQ2!", &"λόγος φως ".repeat(7)] {
             assert_eq!(check(fit), Ok(()), "{fit}");
         }
@@ -299,13 +303,13 @@ mod tests {
     #[test]
     fn privileged_accounts_need_longer_passwords() {
         let privileged = Rules { privileged: true, words: vec![] };
-        assert_eq!(check_by("gJ7#pQ2!xyz", &privileged), Err(Weak::Short(12)));
+        assert_eq!(check_by("gJ7#pQ2!xyz", &privileged), Err(PasswordWeakness::Short(12)));
         assert_eq!(check_by("gJ7#pQ2!xyzw", &privileged), Ok(()));
         assert_eq!(check_by("gJ7#pQ2!xyz", &Rules::default()), Ok(()));
         let everything = Rules::of_admin(Permissions::ALL, ["Ada", "Lovelace"], "ada@example.com");
         assert!(everything.privileged);
         assert!(!Rules::of_admin(Permissions::NONE, ["Ada", "Lovelace"], "ada@example.com").privileged);
-        assert_eq!(check_by("ada@example.com", &everything), Err(Weak::Guessable));
+        assert_eq!(check_by("ada@example.com", &everything), Err(PasswordWeakness::Guessable));
     }
 
     #[test]

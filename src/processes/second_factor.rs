@@ -3,7 +3,7 @@
 
 use super::accounts::at_home;
 use super::sessions::Person;
-use super::{DirectoryError, Done, commit};
+use super::{DirectoryError, ProcessResult, commit};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -134,7 +134,7 @@ impl Draft {
 ///
 /// # Errors
 /// `Enabled` if the user has an enabled one; `ClaimTaken` after too many lost races.
-pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: &Draft) -> Done {
+pub async fn create(node: &Node, context: &RequestContext, user: UserId, draft: &Draft) -> ProcessResult {
     let context = &at_home(node, context, user).await?;
     let mut lost = None;
     for _ in 0..TRIES_MAX {
@@ -229,7 +229,7 @@ pub async fn enable(
     codes: [&str; 2],
     recovery: &RecoveryCodes,
     now: DateTime<Utc>,
-) -> Done {
+) -> ProcessResult {
     // Equal steps are never consecutive, so the aggregate refuses them.
     let wrong = || TotpCommand::Enable { steps: [0, 0], recovery_digests: Vec::new() };
     let command = enabling(node, id, codes, recovery, now).await?.unwrap_or_else(wrong);
@@ -275,7 +275,7 @@ pub fn account_name(person: &Person) -> String {
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Done {
+pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> ProcessResult {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Disable, None).await?)
 }
 
@@ -283,7 +283,7 @@ pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> Done 
 ///
 /// # Errors
 /// `NotFound`, `Enabled`.
-pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> Done {
+pub async fn delete(node: &Node, context: &RequestContext, id: TotpId) -> ProcessResult {
     Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Delete, None).await?)
 }
 

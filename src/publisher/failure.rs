@@ -72,7 +72,7 @@ pub(super) enum Failure {
 /// The published position could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("NATS does not say how far the events are published: {0}")]
-pub struct NotAsked(pub(super) String);
+pub struct PublishedPositionError(pub(super) String);
 
 impl Failure {
     /// The failure and its causes, in one line.

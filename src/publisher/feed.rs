@@ -2,7 +2,7 @@
 
 use super::cloud_event::{CloudEvent, Identity, PersonalValues};
 use crate::committer::heads::Heads;
-use crate::journal::{Journal, JournalError, JournalResult, Portion, Published, StoredEvent};
+use crate::journal::{Journal, JournalError, JournalResult, Portion, PublishProgress, StoredEvent};
 use crate::node::Node;
 use crate::node::priority::seat;
 use futures::stream::{Stream, try_unfold};
@@ -35,12 +35,12 @@ struct Reader {
 
 impl Feed {
     /// The recorded position of publishing.
-    pub(super) async fn published(&self) -> JournalResult<Option<Published>> {
+    pub(super) async fn published(&self) -> JournalResult<Option<PublishProgress>> {
         self.journal.published().await
     }
 
     /// Records the position of publishing.
-    pub(super) async fn note_published(&self, published: Published) -> JournalResult<()> {
+    pub(super) async fn note_published(&self, published: PublishProgress) -> JournalResult<()> {
         self.journal.note_published(published).await
     }
 

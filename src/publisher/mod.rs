@@ -17,7 +17,7 @@ mod stream;
 
 pub use asyncapi::ASYNCAPI;
 pub use connection::{NatsFiles, NatsFilesError, NatsSettings, NotANatsUrl};
-pub use failure::NotAsked;
+pub use failure::PublishedPositionError;
 pub use feed::Feed;
 pub use status::{PublisherReport, PublisherStatus};
 pub use stream::STREAM;
@@ -73,8 +73,8 @@ pub async fn publish(
 /// is not created.
 ///
 /// # Errors
-/// [`NotAsked`]; also if the stream is not of this journal.
-pub async fn published(node: &Node, settings: &NatsSettings) -> Result<u64, NotAsked> {
+/// [`PublishedPositionError`]; also if the stream is not of this journal.
+pub async fn published(node: &Node, settings: &NatsSettings) -> Result<u64, PublishedPositionError> {
     let asked = async {
         let client = connection::connect(settings, API_TIMEOUT).await?;
         let api = ContextBuilder::new().timeout(API_TIMEOUT).build(client);
@@ -83,7 +83,7 @@ pub async fn published(node: &Node, settings: &NatsSettings) -> Result<u64, NotA
         session::check_of_this_journal(&end, &Feed::of(node, false)).await?;
         Ok(end.position)
     };
-    asked.await.map_err(|failure: Failure| NotAsked(failure.chain()))
+    asked.await.map_err(|failure: Failure| PublishedPositionError(failure.chain()))
 }
 
 async fn keep_publishing(

@@ -15,7 +15,7 @@ use super::feed::Feed;
 use super::message_ids::MessageIds;
 use super::status::PublisherStatus;
 use super::stream::{self, StreamEnd};
-use crate::journal::{JournalError, JournalResult, Published};
+use crate::journal::{JournalError, JournalResult, PublishProgress};
 use async_nats::jetstream::{
     Context,
     context::{ContextBuilder, PublishAckFuture, PublishError, PublishErrorKind},
@@ -73,12 +73,12 @@ impl Pages {
 }
 
 /// The recorded position of publishing, and the time of the record.
-struct Noted {
+struct ProgressRecord {
     position: u64,
     at: Instant,
 }
 
-struct InFlight {
+struct InFlightMessage {
     ack: Ack,
     position: u64,
     sequence: u64,
@@ -98,11 +98,11 @@ pub(super) struct Session<'a> {
     last_id: Option<String>,
     /// Position of the last acknowledged event.
     position: u64,
-    noted: Noted,
+    noted: ProgressRecord,
     /// Time of the last check of the stream, and the sequence of a message that was there then or came next.
     looked: (Instant, u64),
     queue: VecDeque<CloudEvent>,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<InFlightMessage>,
 }
 
 impl<'a> Session<'a> {
@@ -145,7 +145,7 @@ impl<'a> Session<'a> {
             sequence: end.sequence,
             last_id: None,
             position: end.position,
-            noted: Noted { position: end.position, at: Instant::now() },
+            noted: ProgressRecord { position: end.position, at: Instant::now() },
             looked: (Instant::now(), end.stays()),
             queue: VecDeque::new(),
             in_flight: VecDeque::new(),
@@ -212,12 +212,12 @@ impl<'a> Session<'a> {
         let ack =
             self.publishing.send_publish(nats_subject, message).await.map_err(|error| failure(&error, position))?;
         self.sequence += 1;
-        self.in_flight.push_back(InFlight { ack: ack.into_future(), position, sequence: self.sequence });
+        self.in_flight.push_back(InFlightMessage { ack: ack.into_future(), position, sequence: self.sequence });
         Ok(())
     }
 
     async fn acknowledged(&mut self, ack: Result<PublishAck, PublishError>) -> PublishResult<()> {
-        let Some(InFlight { position, sequence, .. }) = self.in_flight.pop_front() else { return Ok(()) };
+        let Some(InFlightMessage { position, sequence, .. }) = self.in_flight.pop_front() else { return Ok(()) };
         let ack = ack.map_err(|error| failure(&error, position))?;
         if ack.duplicate {
             self.ids.refused(position);
@@ -235,9 +235,9 @@ impl<'a> Session<'a> {
     /// Records the published position.
     async fn note(&mut self, sequence: u64) -> PublishResult<()> {
         if self.noted.position != self.position {
-            self.feed.note_published(Published { position: self.position, sequence }).await?;
+            self.feed.note_published(PublishProgress { position: self.position, sequence }).await?;
         }
-        self.noted = Noted { position: self.position, at: Instant::now() };
+        self.noted = ProgressRecord { position: self.position, at: Instant::now() };
         Ok(())
     }
 
@@ -266,7 +266,7 @@ impl<'a> Session<'a> {
     /// Waits for messages in flight, so that the stream is at rest when its end is read.
     async fn drain(&mut self) {
         let all = async {
-            for InFlight { ack, .. } in self.in_flight.drain(..) {
+            for InFlightMessage { ack, .. } in self.in_flight.drain(..) {
                 // The stream itself shows the result.
                 let _ = ack.await;
             }
@@ -283,7 +283,8 @@ impl Drop for Session<'_> {
         if let Ok(runtime) = tokio::runtime::Handle::try_current()
             && at_rest
         {
-            let (feed, published) = (self.feed.clone(), Published { position: self.position, sequence: self.sequence });
+            let (feed, published) =
+                (self.feed.clone(), PublishProgress { position: self.position, sequence: self.sequence });
             runtime.spawn(async move { feed.note_published(published).await });
         }
     }

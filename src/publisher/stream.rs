@@ -2,7 +2,7 @@
 
 use super::cloud_event::{Identity, SUBJECT_PREFIX};
 use super::failure::{Failure, PublishResult};
-use crate::journal::Published;
+use crate::journal::PublishProgress;
 use async_nats::header::NATS_MESSAGE_ID;
 use async_nats::jetstream::{
     Context, ErrorCode,
@@ -127,7 +127,7 @@ fn covers_ours(subject: &str) -> bool {
 ///
 /// # Errors
 /// `Nats` if the server refuses or does not answer.
-pub(super) async fn end(stream: &Stream, published: Option<Published>) -> PublishResult<StreamEnd> {
+pub(super) async fn end(stream: &Stream, published: Option<PublishProgress>) -> PublishResult<StreamEnd> {
     let info = stream.get_info().await.map_err(Failure::nats("asking for the state of the stream"))?;
     let sequence = info.state.last_sequence;
     let first = if info.state.messages == 0 { sequence + 1 } else { info.state.first_sequence };

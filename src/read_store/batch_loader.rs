@@ -2,7 +2,7 @@
 //! statement. A look-up joins only a statement that begins after it, so no caller gets an answer older than its call.
 //! If the cache may answer the whole batch, the statement asks for the end of the journal only.
 
-use super::document_cache::{By, DocumentCache, Row};
+use super::document_cache::{DocumentCache, LookupKind, Row};
 use super::{SWAPS_MAX, served};
 use crate::store::{DocumentStore, JournalError, JournalResult, Moment};
 use registrar_projections::CollectionId;
@@ -17,7 +17,7 @@ const STATEMENTS_MAX: usize = 2;
 const TOGETHER_MAX: usize = 256;
 
 /// Result of a look-up.
-pub(super) struct Found {
+pub(super) struct LookupResult {
     /// Moment that the result reflects, no earlier than the start of the look-up.
     pub(super) moment: Moment,
     /// The document; `None` if not found.
@@ -25,13 +25,13 @@ pub(super) struct Found {
 }
 
 struct Lookup {
-    by: By,
+    by: LookupKind,
     value: String,
-    reply: oneshot::Sender<JournalResult<Found>>,
+    reply: oneshot::Sender<JournalResult<LookupResult>>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct LookupQueue {
     lookups: Vec<Lookup>,
     statements: usize,
 }
@@ -41,7 +41,7 @@ pub(super) struct Lookups {
     store: Arc<dyn DocumentStore>,
     generation: Arc<AtomicU64>,
     cache: Arc<DocumentCache>,
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<LookupQueue>,
 }
 
 impl Lookups {
@@ -60,10 +60,10 @@ impl Lookups {
         key: &'static str,
         value: &str,
         enough: Option<Moment>,
-    ) -> JournalResult<Found> {
+    ) -> JournalResult<LookupResult> {
         let known = enough.and_then(|moment| self.cache.find((collection, key), value, moment));
         if let Some((moment, row)) = known {
-            return Ok(Found { moment, row });
+            return Ok(LookupResult { moment, row });
         }
         let (reply, answer) = oneshot::channel();
         let begins = {
@@ -75,7 +75,7 @@ impl Lookups {
         };
         if begins {
             // Runs as a task of its own: if this caller gives up, others still wait for the same statement.
-            let turn = Turn { lookups: Arc::clone(self), ended: false };
+            let turn = StatementRunner { lookups: Arc::clone(self), ended: false };
             tokio::spawn(async move { turn.work().await });
         }
         answer.await.map_err(JournalError::unavailable)?
@@ -95,7 +95,7 @@ impl Lookups {
         for lookup in known {
             let found = moment.and_then(|moment| self.cache.find(lookup.by, &lookup.value, moment));
             match found {
-                Some((moment, row)) => lookup.answer(Ok(Found { moment, row })),
+                Some((moment, row)) => lookup.answer(Ok(LookupResult { moment, row })),
                 None => unknown.push(lookup),
             }
         }
@@ -104,7 +104,7 @@ impl Lookups {
 
     /// Answers from the store, one statement for each key, and returns the moment of the first.
     async fn look_up_all(&self, lookups: Vec<Lookup>) -> Option<Moment> {
-        let mut by_key: HashMap<By, Vec<Lookup>> = HashMap::new();
+        let mut by_key: HashMap<LookupKind, Vec<Lookup>> = HashMap::new();
         for lookup in lookups {
             by_key.entry(lookup.by).or_default().push(lookup);
         }
@@ -115,7 +115,7 @@ impl Lookups {
             for lookup in lookups {
                 let found = looked_up
                     .as_ref()
-                    .map(|(moment, rows)| Found { moment: *moment, row: rows.get(&lookup.value).cloned() });
+                    .map(|(moment, rows)| LookupResult { moment: *moment, row: rows.get(&lookup.value).cloned() });
                 lookup.answer(found.map_err(Clone::clone));
             }
         }
@@ -124,7 +124,7 @@ impl Lookups {
 
     async fn look_up(
         &self,
-        (collection, key): By,
+        (collection, key): LookupKind,
         lookups: &[Lookup],
     ) -> JournalResult<(Moment, HashMap<String, Arc<Row>>)> {
         // Keys have no null character, which PostgreSQL's text cannot hold.
@@ -148,19 +148,19 @@ impl Lookups {
 }
 
 impl Lookup {
-    fn answer(self, found: JournalResult<Found>) {
+    fn answer(self, found: JournalResult<LookupResult>) {
         // A caller that stopped waiting needs no answer.
         let _ = self.reply.send(found);
     }
 }
 
 /// Runs one statement after the other until no look-up waits. However it ends, it makes room for another.
-struct Turn {
+struct StatementRunner {
     lookups: Arc<Lookups>,
     ended: bool,
 }
 
-impl Turn {
+impl StatementRunner {
     async fn work(mut self) {
         loop {
             let lookups = {
@@ -179,7 +179,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for StatementRunner {
     fn drop(&mut self) {
         if !self.ended {
             let mut waiting = self.lookups.waiting.lock().unwrap_or_else(PoisonError::into_inner);

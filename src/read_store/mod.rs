@@ -13,13 +13,13 @@ mod opening;
 use crate::store::sql::{self, Statement};
 use crate::store::{DocumentStore, JournalError, JournalResult, Rows, schema};
 use crate::vault::Vault;
-use batch_loader::{Found, Lookups};
+use batch_loader::{LookupResult, Lookups};
 pub use document_cache::DocumentCache;
 pub(crate) use document_cache::parse_document;
 pub use document_cache::total_count::LONG;
 use document_cache::total_count::TotalOf;
 use futures::future::try_join_all;
-use noted::Noted;
+use noted::RequestLookups;
 pub(crate) use noted::forget_before_commit;
 use registrar_projections::query::TextKey;
 use registrar_projections::{Collection, Document, Query};
@@ -53,7 +53,7 @@ pub struct Documents {
     lookups: Arc<Lookups>,
     cache: Arc<DocumentCache>,
     /// Look-ups of the current request; outside a request each look-up reads the current state.
-    noted: Option<Arc<Noted>>,
+    noted: Option<Arc<RequestLookups>>,
 }
 
 /// Generation number while the documents are not of this release; no generation has this number.
@@ -97,7 +97,7 @@ impl Documents {
 
     async fn look_up<D: Document>(&self, key: &'static str, sought: &str) -> JournalResult<Read<Option<Arc<D>>>> {
         let known = self.noted.as_ref().and_then(|noted| noted.enough());
-        let Found { moment, row } = self.lookups.find(D::ID, key, sought, known).await?;
+        let LookupResult { moment, row } = self.lookups.find(D::ID, key, sought, known).await?;
         if let Some(noted) = &self.noted {
             noted.note((D::ID, key), sought, moment, row.as_ref());
         }

@@ -14,7 +14,7 @@
 //! each of their look-ups is of a moment of its own.
 
 use super::Documents;
-use super::document_cache::{By, DocumentCache, Row};
+use super::document_cache::{DocumentCache, LookupKind, Row};
 use crate::store::{JournalResult, Moment};
 use futures::future::try_join_all;
 use registrar_projections::is_followed;
@@ -27,7 +27,7 @@ tokio::task_local! {
 /// A noted look-up by key.
 #[derive(Clone)]
 struct Lookup {
-    by: By,
+    by: LookupKind,
     value: String,
     /// Moment at which it was valid.
     at: Moment,
@@ -58,9 +58,9 @@ struct State {
 
 /// Look-ups of one request.
 #[derive(Default)]
-pub(super) struct Noted(Mutex<State>);
+pub(super) struct RequestLookups(Mutex<State>);
 
-impl Noted {
+impl RequestLookups {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -76,7 +76,7 @@ impl Noted {
     }
 
     /// Notes a look-up and its result.
-    pub(super) fn note(&self, by: By, value: &str, at: Moment, row: Option<&Arc<Row>>) {
+    pub(super) fn note(&self, by: LookupKind, value: &str, at: Moment, row: Option<&Arc<Row>>) {
         let mut state = self.state();
         // The first known moment: any look-up came after the request.
         state.enough.get_or_insert(at);

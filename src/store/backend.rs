@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Guard of a leadership; dropping it lets another process take over.
-pub type Held = Box<dyn Any + Send>;
+pub type LeadershipGuard = Box<dyn Any + Send>;
 
 /// Head positions announced by other nodes, `None` for an announcement without one; the stream ends with the
 /// connection. An announcement is only a hint to look: other database users may send one too.
@@ -37,7 +37,7 @@ pub trait Backend: JournalStore + DocumentStore + RawJournal + TreeStore + Wrapp
     async fn may_be_written(&self) -> JournalResult<bool>;
 
     /// See [`super::Store::try_lead`].
-    async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>>;
+    async fn try_lead(&self, name: &str) -> JournalResult<Option<LeadershipGuard>>;
 
     /// See [`super::Store::write_time`].
     fn write_time(&self) -> Duration;

@@ -41,7 +41,7 @@ pub struct Batch {
 
 /// Failed conditions of a batch, as indexes into its lists.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Lost {
+pub struct FailedConditions {
     /// Streams at another version.
     pub streams: Vec<usize>,
     /// Read-only streams at another version.
@@ -52,9 +52,9 @@ pub struct Lost {
     pub answers: Vec<usize>,
 }
 
-impl Lost {
+impl FailedConditions {
     /// Splits indexes into streams and reads, concatenated, into indexes of each list.
-    pub(super) fn told_apart(places: Vec<usize>, batch: &Batch) -> (Vec<usize>, Vec<usize>) {
+    pub(super) fn split_reads(places: Vec<usize>, batch: &Batch) -> (Vec<usize>, Vec<usize>) {
         let changed = batch.streams.len();
         let (streams, reads): (Vec<_>, Vec<_>) = places.into_iter().partition(|place| *place < changed);
         (streams, reads.into_iter().map(|place| place - changed).collect())
@@ -151,7 +151,7 @@ pub enum Committed {
     /// The journal's end or the served generation is not the expected one; nothing was written.
     HeadMoved,
     /// Some conditions failed; nothing was written.
-    Lost(Lost),
+    Lost(FailedConditions),
     /// The batch's time is in the future by the database's clock; nothing was written.
     ClockAhead,
 }

@@ -51,7 +51,7 @@ impl Rows {
 
 /// Result of a look-up, from one snapshot.
 #[derive(Debug, Clone, Default)]
-pub struct LookedUp {
+pub struct LookupSnapshot {
     /// Moment of the snapshot.
     pub moment: Moment,
     /// Documents found, by the looked-up value of the key; of several the one with the smallest id.
@@ -103,7 +103,7 @@ pub struct Generation {
     pub error: Option<String>,
 }
 
-impl LookedUp {
+impl LookupSnapshot {
     /// Collects a snapshot's documents, each with the value of the key it was found by.
     pub(super) fn of(
         position: i64,
@@ -116,7 +116,7 @@ impl LookedUp {
                 found.insert(value, body);
             }
         }
-        Ok(LookedUp { moment: Moment::of(position, generation)?, found })
+        Ok(LookupSnapshot { moment: Moment::of(position, generation)?, found })
     }
 }
 
@@ -154,7 +154,7 @@ pub trait DocumentStore: Send + Sync {
         collection: CollectionId,
         key: &'static str,
         values: &[&str],
-    ) -> JournalResult<Option<LookedUp>>;
+    ) -> JournalResult<Option<LookupSnapshot>>;
 
     /// The current moment.
     async fn moment(&self) -> JournalResult<Moment>;

@@ -75,7 +75,7 @@ pub struct StoredAnswer {
 
 /// Progress of publishing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Published {
+pub struct PublishProgress {
     /// Position of the last published event.
     pub position: u64,
     /// Sequence of that event in the NATS stream.

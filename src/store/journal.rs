@@ -4,7 +4,7 @@
 use super::batch::{Batch, Committed, DocumentRows};
 use super::documents::Body;
 use super::search::EventSearch;
-use super::{Head, JournalResult, Portion, Published, StoredAnswer, StoredEvent, StoredSnapshot, StreamId};
+use super::{Head, JournalResult, Portion, PublishProgress, StoredAnswer, StoredEvent, StoredSnapshot, StreamId};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use registrar_projections::CollectionId;
@@ -96,10 +96,10 @@ pub trait JournalStore: EventSearch {
     async fn forget_answers(&self) -> JournalResult<u64>;
 
     /// Position up to which events were published; `None` if never noted.
-    async fn published(&self) -> JournalResult<Option<Published>>;
+    async fn published(&self) -> JournalResult<Option<PublishProgress>>;
 
     /// Stores how far events were published.
-    async fn note_published(&self, published: Published) -> JournalResult<()>;
+    async fn note_published(&self, published: PublishProgress) -> JournalResult<()>;
 
     /// The clock shared by all nodes; `None` if the database has no clock of its own.
     async fn clock(&self) -> JournalResult<Option<DateTime<Utc>>>;

@@ -1,11 +1,11 @@
 //! Leadership: tasks that only one of several nodes runs at a time.
 
 use super::JournalResult;
-use super::{Held, Store};
+use super::{LeadershipGuard, Store};
 
 /// Guard of this node's leadership; dropping it lets another node take over.
 pub struct Leadership {
-    _held: Held,
+    _held: LeadershipGuard,
 }
 
 impl Leadership {

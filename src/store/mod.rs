@@ -34,22 +34,22 @@ mod statements;
 mod tree;
 mod wrapped;
 
-pub use backend::{Announcements, Backend, Held};
+pub use backend::{Announcements, Backend, LeadershipGuard};
 pub use batch::{
-    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentRows, DocumentStep, Lost,
-    ReadStep, StreamStep, SubjectKeyStep,
+    AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentRows, DocumentStep,
+    FailedConditions, ReadStep, StreamStep, SubjectKeyStep,
 };
-pub use documents::{Body, DocumentStore, Generation, LookedUp, Moment, Rows};
+pub use documents::{Body, DocumentStore, Generation, LookupSnapshot, Moment, Rows};
 pub use error::{JournalError, JournalResult};
 pub use event::{
-    Head, PAYLOAD_BYTES_MAX, Portion, Published, StoredAnswer, StoredEvent, StoredSnapshot, StreamId, timestamp,
+    Head, PAYLOAD_BYTES_MAX, Portion, PublishProgress, StoredAnswer, StoredEvent, StoredSnapshot, StreamId, timestamp,
 };
 pub use journal::{ArchiveProbe, JournalStore, JournalWriter, PortionRows, StreamRows};
 pub use leadership::Leadership;
 pub use open::{Store, StoreSettings};
 pub use open_error::OpenError;
 pub use raw::{Archive, ClaimRow, PAGE, RawJournal, Restore, StoredKey, StreamVersion};
-pub use search::{Condition, Driver, EventSearch, Field, FirstEvent, Places};
+pub use search::{Condition, EventSearch, Field, FirstEvent, IndexCondition, MatchedPositions};
 pub use tree::{HashRows, TreeStore};
 pub use wrapped::{DIGEST_KEY_ID, FORMER_KEY_ID, Replacement, WrappedKeys};
 

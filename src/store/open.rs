@@ -3,8 +3,8 @@
 use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::{
-    Announcements, Backend, DocumentStore, Held, JournalResult, JournalStore, OpenError, RawJournal, TreeStore,
-    WrappedKeys,
+    Announcements, Backend, DocumentStore, JournalResult, JournalStore, LeadershipGuard, OpenError, RawJournal,
+    TreeStore, WrappedKeys,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -142,7 +142,7 @@ impl Store {
     ///
     /// # Errors
     /// `Unavailable`.
-    pub async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>> {
+    pub async fn try_lead(&self, name: &str) -> JournalResult<Option<LeadershipGuard>> {
         self.0.try_lead(name).await
     }
 

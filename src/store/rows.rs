@@ -2,7 +2,7 @@
 
 use super::documents::{Generation, Rows};
 use super::journal::{PortionRows, StreamRows};
-use super::{Head, JournalError, JournalResult, Published, StoredEvent, StoredSnapshot, check_schema, unsigned};
+use super::{Head, JournalError, JournalResult, PublishProgress, StoredEvent, StoredSnapshot, check_schema, unsigned};
 use crate::merkle::Frontier;
 use chrono::{DateTime, Utc};
 
@@ -131,8 +131,8 @@ where
 }
 
 /// Reads the row of [`super::statements::PUBLISHED`].
-pub(super) fn published((position, sequence): (i64, i64)) -> JournalResult<Published> {
-    Ok(Published { position: unsigned(position)?, sequence: unsigned(sequence)? })
+pub(super) fn published((position, sequence): (i64, i64)) -> JournalResult<PublishProgress> {
+    Ok(PublishProgress { position: unsigned(position)?, sequence: unsigned(sequence)? })
 }
 
 /// Reads the rows of [`super::statements::GENERATIONS`].

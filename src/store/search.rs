@@ -21,7 +21,7 @@ pub enum Field {
 
 /// A condition that an index answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Driver<'a> {
+pub enum IndexCondition<'a> {
     /// Events of one stream, along their numbers.
     Stream {
         /// Aggregate type.
@@ -39,14 +39,14 @@ pub enum Driver<'a> {
 pub type Condition<'a> = (Field, &'a str);
 
 /// Positions of a driver's events, in order, and whether the other conditions match.
-pub type Places = Vec<(u64, bool)>;
+pub type MatchedPositions = Vec<(u64, bool)>;
 
 /// An event that carries an organization: position, aggregate type, aggregate id, and whether it is the first such
 /// event of its aggregate.
 pub type FirstEvent = (u64, String, String, bool);
 
 /// Converts rows to places.
-pub(super) fn places(rows: Vec<(i64, bool)>) -> JournalResult<Places> {
+pub(super) fn places(rows: Vec<(i64, bool)>) -> JournalResult<MatchedPositions> {
     rows.into_iter().map(|(position, fits)| Ok((unsigned(position)?, fits))).collect()
 }
 
@@ -66,15 +66,15 @@ pub trait EventSearch: Send + Sync {
     /// Number of the last event of a stream at or before `position`, which is not 0.
     async fn sequence_at(&self, aggregate_type: &str, aggregate_id: &str, position: u64) -> JournalResult<u64>;
 
-    /// The first `limit` positions of `driver` after the start of `range` up to its end: a range of numbers for a
+    /// The first `limit` positions of `condition` after the start of `range` up to its end: a range of numbers for a
     /// stream, of positions otherwise.
     async fn places(
         &self,
-        driver: &Driver<'_>,
+        condition: &IndexCondition<'_>,
         others: &[Condition<'_>],
         range: Range<u64>,
         limit: usize,
-    ) -> JournalResult<Places>;
+    ) -> JournalResult<MatchedPositions>;
 
     /// The events at these positions, in order, within the byte limit of a portion.
     async fn events_at(&self, positions: &[u64], portion: Portion) -> JournalResult<Vec<StoredEvent>>;

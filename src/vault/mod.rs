@@ -22,8 +22,8 @@ mod wrapping;
 pub use digests::DigestKey;
 pub use master_key::{MasterKey, MasterKeyError, MasterKeys};
 pub use private_file::TlsFiles;
-pub use rewrap::{RewrapError, Rewrapped, rewrap};
-pub use sealing_key::NotOpened;
+pub use rewrap::{RewrapCounts, RewrapError, rewrap};
+pub use sealing_key::UnsealError;
 pub(crate) use subject::may_be_sealed;
 pub use subject::{KeysBySubject, SubjectKey, SubjectKeys};
 pub use wrapping::{KeyId, WrapError};
@@ -83,7 +83,7 @@ pub enum VaultError {
 }
 
 /// State of a journal's stored digest key.
-struct Standing {
+struct DigestState {
     /// The box that it was read from.
     stored: Vec<u8>,
     digests: DigestKey,
@@ -91,17 +91,17 @@ struct Standing {
     wrapping: Option<Arc<WrappingKey>>,
 }
 
-impl Standing {
+impl DigestState {
     fn of(stored: Vec<u8>, keys: &WrappingKeys) -> Result<Self, WrapError> {
         let (key, by) = keys.open_key(DIGEST_KEY_ID, &stored)?;
         let wrapping = Some(Arc::clone(by));
-        Ok(Standing { stored, digests: DigestKey::new(key), wrapping })
+        Ok(DigestState { stored, digests: DigestKey::new(key), wrapping })
     }
 }
 
 /// A cached key.
 #[derive(Clone)]
-struct Unwrapped {
+struct CachedKey {
     key: Arc<SubjectKey>,
     since: Instant,
 }
@@ -114,8 +114,8 @@ struct Unwrapped {
 pub struct Vault {
     journal: Arc<dyn JournalStore>,
     keys: WrappingKeys,
-    standing: RwLock<Arc<Standing>>,
-    unwrapped: Cache<String, Unwrapped>,
+    digest_state: RwLock<Arc<DigestState>>,
+    unwrapped: Cache<String, CachedKey>,
     key_age_max: Duration,
 }
 
@@ -135,18 +135,18 @@ impl Vault {
             Some(Some(found)) => found.clone(),
             Some(None) | None => establish(&keys, &*journal, &*store.wrapped_keys()).await?,
         };
-        let standing = Standing::of(found, &keys).map_err(|_| VaultError::WrongMasterKey)?;
+        let digest_state = DigestState::of(found, &keys).map_err(|_| VaultError::WrongMasterKey)?;
         Ok(Vault {
             journal,
             keys,
-            standing: RwLock::new(Arc::new(standing)),
+            digest_state: RwLock::new(Arc::new(digest_state)),
             unwrapped: Cache::new(CACHED_KEYS),
             key_age_max: KEY_AGE_MAX,
         })
     }
 
-    fn standing(&self) -> Arc<Standing> {
-        Arc::clone(&self.standing.read().unwrap_or_else(PoisonError::into_inner))
+    fn digest_state(&self) -> Arc<DigestState> {
+        Arc::clone(&self.digest_state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Checks whether the journal has come under another master key, which is used from then on if this process has it.
@@ -155,33 +155,33 @@ impl Vault {
     /// `Unavailable`.
     pub async fn look(&self) -> JournalResult<()> {
         let found = self.journal.subject_keys(&[DIGEST_KEY_ID.to_owned()]).await?.remove(DIGEST_KEY_ID).flatten();
-        let known = self.standing();
+        let known = self.digest_state();
         // A removed key is noticed at the next start: its value has not changed.
         let Some(found) = found.filter(|found| *found != known.stored) else { return Ok(()) };
-        let standing = Standing::of(found.clone(), &self.keys).unwrap_or_else(|error| {
+        let digest_state = DigestState::of(found.clone(), &self.keys).unwrap_or_else(|error| {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "the journal is under another master key: start this server with it, see REGISTRAR_FORMER_MASTER_KEY"
             );
-            Standing { stored: found, digests: known.digests.clone(), wrapping: None }
+            DigestState { stored: found, digests: known.digests.clone(), wrapping: None }
         });
-        if let Some(wrapping) = &standing.wrapping {
+        if let Some(wrapping) = &digest_state.wrapping {
             tracing::info!(key = %wrapping.id, "the journal is under this master key now");
         }
-        *self.standing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(standing);
+        *self.digest_state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(digest_state);
         Ok(())
     }
 
     /// Whether this process has the master key that the journal is under.
     #[must_use]
     pub fn has_master_key(&self) -> bool {
-        self.standing().wrapping.is_some()
+        self.digest_state().wrapping.is_some()
     }
 
     fn wrapping(&self) -> JournalResult<Arc<WrappingKey>> {
-        let standing = self.standing();
+        let digest_state = self.digest_state();
         let known = || JournalError::unavailable(VaultError::WrongMasterKey);
-        standing.wrapping.clone().ok_or_else(known)
+        digest_state.wrapping.clone().ok_or_else(known)
     }
 
     /// Opens the boxed digest key of a journal file.
@@ -204,8 +204,8 @@ impl Vault {
     /// This journal's digest key; and its box to store.
     #[must_use]
     pub fn own_digest_key(&self) -> (DigestKey, Vec<u8>) {
-        let standing = self.standing();
-        (standing.digests.clone(), standing.stored.clone())
+        let digest_state = self.digest_state();
+        (digest_state.digests.clone(), digest_state.stored.clone())
     }
 
     /// Whether the box stored under an id is wrapped by a key that this process has.
@@ -227,7 +227,7 @@ impl Vault {
 
     /// Caches a committed key, since it will be needed next.
     pub(crate) fn remember(&self, subject_id: String, key: Arc<SubjectKey>) {
-        self.unwrapped.insert(subject_id, Unwrapped { key, since: Instant::now() });
+        self.unwrapped.insert(subject_id, CachedKey { key, since: Instant::now() });
     }
 
     /// The cached key of a person, if recent enough.
@@ -235,7 +235,7 @@ impl Vault {
         self.unwrapped.get(subject_id).filter(|known| self.is_young(known)).map(|known| known.key)
     }
 
-    fn is_young(&self, known: &Unwrapped) -> bool {
+    fn is_young(&self, known: &CachedKey) -> bool {
         known.since.elapsed() < self.key_age_max
     }
 
@@ -337,13 +337,13 @@ impl Vault {
     /// Digest that replaces a unique or private value in storage: a claim, an idempotency key.
     #[must_use]
     pub fn digest(&self, scope: &str, parts: &[&[u8]]) -> [u8; KEY_LENGTH] {
-        self.standing().digests.digest(scope, parts)
+        self.digest_state().digests.digest(scope, parts)
     }
 
     /// Key of a claim as it is stored.
     #[must_use]
     pub fn claim(&self, key: &registrar_aggregates::ClaimKey) -> String {
-        self.standing().digests.claim(key)
+        self.digest_state().digests.claim(key)
     }
 
     /// Seals an answer that is remembered for an idempotency key.

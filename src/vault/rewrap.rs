@@ -20,7 +20,7 @@ const WALKS_MAX: usize = 5;
 
 /// Counts of a finished run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Rewrapped {
+pub struct RewrapCounts {
     /// Rewrapped keys of persons and of the journal.
     pub keys: u64,
     /// Rewrapped answers to idempotent requests.
@@ -59,14 +59,14 @@ pub async fn rewrap(
     vault: &Vault,
     stored: &dyn WrappedKeys,
     progress: &(dyn Fn(u64, u64) + Sync),
-) -> Result<Rewrapped, RewrapError> {
+) -> Result<RewrapCounts, RewrapError> {
     let begun = Instant::now();
     // Expired answers would not be returned, so the former key need not be kept for them.
     vault.journal.forget_answers().await?;
     vault.look().await?;
     let to = Arc::clone(&vault.keys.configured);
     let total = stored.count_others(&to.id.prefix()).await?;
-    let mut walk = Walk { vault, stored, to: &to, total, progress, done: Rewrapped::default() };
+    let mut walk = Walk { vault, stored, to: &to, total, progress, done: RewrapCounts::default() };
     walk.take_over().await?;
     let own = vault.journal.subject_keys(&[FORMER_KEY_ID.to_owned()]).await?;
     let replaces = own.contains_key(FORMER_KEY_ID);
@@ -90,19 +90,19 @@ struct Walk<'a> {
     to: &'a WrappingKey,
     total: u64,
     progress: &'a (dyn Fn(u64, u64) + Sync),
-    done: Rewrapped,
+    done: RewrapCounts,
 }
 
 impl Walk<'_> {
     /// Switches all servers that have the new key to it.
     async fn take_over(&mut self) -> Result<(), RewrapError> {
-        let standing = self.vault.standing();
-        let Some(from) = standing.wrapping.as_ref().filter(|from| from.id != self.to.id) else { return Ok(()) };
+        let digest_state = self.vault.digest_state();
+        let Some(from) = digest_state.wrapping.as_ref().filter(|from| from.id != self.to.id) else { return Ok(()) };
         self.stored.set_key(FORMER_KEY_ID, &from.wrap(Kind::Key, FORMER_KEY_ID.as_bytes(), b"")).await?;
         let digests = Replacement {
             name: DIGEST_KEY_ID.into(),
-            former: standing.stored.clone(),
-            boxed: wrap_digests(self.to, &standing.digests),
+            former: digest_state.stored.clone(),
+            boxed: wrap_digests(self.to, &digest_state.digests),
         };
         self.done.keys += self.stored.replace_keys(&[digests]).await?;
         Ok(self.vault.look().await?)

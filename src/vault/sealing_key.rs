@@ -50,24 +50,24 @@ impl SealingKey {
     }
 
     /// Opens a box of [`SealingKey::seal`].
-    pub(super) fn open(&self, associated: &[u8], boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+    pub(super) fn open(&self, associated: &[u8], boxed: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
         match boxed.split_first() {
             Some((&BOX_VERSION, rest)) => self.open_rest(associated, rest),
-            _ => Err(NotOpened),
+            _ => Err(UnsealError),
         }
     }
 
     /// Opens nonce and ciphertext, without the box's prefix.
-    pub(super) fn open_rest(&self, associated: &[u8], rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
-        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(NotOpened)?;
+    pub(super) fn open_rest(&self, associated: &[u8], rest: &[u8]) -> Result<Zeroizing<Vec<u8>>, UnsealError> {
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(UnsealError)?;
         self.cipher
             .decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: associated })
             .map(Zeroizing::new)
-            .map_err(|_| NotOpened)
+            .map_err(|_| UnsealError)
     }
 }
 
 /// A box that this key does not open: another key, or altered bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("sealed values cannot be opened with the key at hand; is it the right master key?")]
-pub struct NotOpened;
+pub struct UnsealError;

@@ -1,6 +1,6 @@
 //! Keys of persons, and the sealing of values in documents.
 
-use super::sealing_key::{NotOpened, SealingKey};
+use super::sealing_key::{SealingKey, UnsealError};
 use crate::store::{JournalError, JournalResult};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar_aggregates::personal::{self, ERASED, SEALED};
@@ -62,20 +62,20 @@ impl SubjectKeys {
     /// Opens a document in place. Values of erased persons read as [`ERASED`].
     ///
     /// # Errors
-    /// `NotOpened` for a key that never existed or does not match.
-    pub fn open(&self, document: &mut Value) -> Result<(), NotOpened> {
+    /// `UnsealError` for a key that never existed or does not match.
+    pub fn open(&self, document: &mut Value) -> Result<(), UnsealError> {
         let Some(sealed) = document.as_object_mut().and_then(|members| members.remove(SEALED_MEMBER)) else {
             return Ok(());
         };
         let mut erased = false;
-        for (subject_id, boxed) in sealed.as_object().ok_or(NotOpened)? {
-            let Some(key) = self.0.get(subject_id).ok_or(NotOpened)? else {
+        for (subject_id, boxed) in sealed.as_object().ok_or(UnsealError)? {
+            let Some(key) = self.0.get(subject_id).ok_or(UnsealError)? else {
                 erased = true;
                 continue;
             };
-            let boxed = BASE64.decode(boxed.as_str().ok_or(NotOpened)?).map_err(|_| NotOpened)?;
+            let boxed = BASE64.decode(boxed.as_str().ok_or(UnsealError)?).map_err(|_| UnsealError)?;
             let plain = key.sealing.open(subject_id.as_bytes(), &boxed)?;
-            personal::restore(document, serde_json::from_slice(&plain).map_err(|_| NotOpened)?);
+            personal::restore(document, serde_json::from_slice(&plain).map_err(|_| UnsealError)?);
         }
         if erased {
             mark_erased(document);

@@ -2,7 +2,7 @@
 //! earlier releases name none.
 
 use super::master_key::{MasterKey, MasterKeys};
-use super::sealing_key::{BOX_VERSION, NotOpened, SealingKey};
+use super::sealing_key::{BOX_VERSION, SealingKey, UnsealError};
 use super::{KEY_LENGTH, digests::DigestKey};
 use crate::store::JournalError;
 use std::fmt;
@@ -60,7 +60,7 @@ pub enum WrapError {
     UnknownKey(KeyId),
     /// Altered bytes, or a box of an earlier release under another master key.
     #[error(transparent)]
-    NotOpened(#[from] NotOpened),
+    NotOpened(#[from] UnsealError),
 }
 
 impl From<WrapError> for JournalError {
@@ -143,9 +143,9 @@ impl WrappingKeys {
             }
             _ if boxed.first() == Some(&BOX_VERSION) => {
                 let opened = self.all().find_map(|key| Some((key.sealing(kind).open(name, boxed).ok()?, key)));
-                Ok(opened.ok_or(NotOpened)?)
+                Ok(opened.ok_or(UnsealError)?)
             }
-            _ => Err(NotOpened.into()),
+            _ => Err(UnsealError.into()),
         }
     }
 
@@ -156,6 +156,6 @@ impl WrappingKeys {
         boxed: &[u8],
     ) -> Result<(Zeroizing<[u8; KEY_LENGTH]>, &Arc<WrappingKey>), WrapError> {
         let (opened, by) = self.open(Kind::Key, name.as_bytes(), boxed)?;
-        Ok((Zeroizing::new(opened.as_slice().try_into().map_err(|_| NotOpened)?), by))
+        Ok((Zeroizing::new(opened.as_slice().try_into().map_err(|_| UnsealError)?), by))
     }
 }

@@ -9,13 +9,13 @@ use registrar::api::common::ApiError;
 use registrar::committer::ExpectedVersion;
 use registrar::committer::idempotency::{Answer, AnswerSlot};
 use registrar::executor::{ExecuteError, Outcome, RequestContext};
-use registrar::journal::{Committed, JournalError, Lost, PAYLOAD_BYTES_MAX, ReadStep, StreamId};
+use registrar::journal::{Committed, FailedConditions, JournalError, PAYLOAD_BYTES_MAX, ReadStep, StreamId};
 use registrar::node::Node;
 use registrar_aggregates::Refusal;
 use registrar_aggregates::admin::{Admin, AdminCommand, AdminError, AdminEvent, Granter};
 use registrar_aggregates::individual::{IndividualEvent, Owner};
 use registrar_aggregates::organization::{Content, Organization, OrganizationCommand, OrganizationError, Stamp};
-use registrar_aggregates::processes::{Step, Streams, Unloaded};
+use registrar_aggregates::processes::{MissingStream, Step, Streams};
 use registrar_aggregates::values::{IndividualId, OrganizationId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,7 +35,7 @@ async fn deactivate_unless(
     decided: &Barrier,
 ) -> Result<(usize, Outcome), ExecuteError<Refusal>> {
     let tries = AtomicUsize::new(0);
-    let both = [one, other].map(Unloaded::of::<Admin>);
+    let both = [one, other].map(MissingStream::of::<Admin>);
     let wait = || async {
         if tries.fetch_add(1, Ordering::AcqRel) == 0 {
             decided.wait().await;
@@ -95,11 +95,11 @@ on_both_stores! {
         let head = node.journal.head().await.unwrap();
         let mut stale = batch(&head, &[(&b, 2), (&c, 1)]);
         stale.reads = vec![read(&a, 2), read(&a, 1), read(&access_stream("none"), 1), read(&access_stream("none"), 0)];
-        let lost = Lost { streams: vec![0], reads: vec![1, 2], ..Lost::default() };
+        let lost = FailedConditions { streams: vec![0], reads: vec![1, 2], ..FailedConditions::default() };
         assert_eq!(writer.commit(&stale).await.unwrap(), Committed::Lost(lost));
         let mut only_reads = batch(&head, &[]);
         only_reads.reads = vec![read(&b, 1)];
-        let lost = Lost { reads: vec![0], ..Lost::default() };
+        let lost = FailedConditions { reads: vec![0], ..FailedConditions::default() };
         assert_eq!(writer.commit(&only_reads).await.unwrap(), Committed::Lost(lost));
         assert_eq!(node.position().await, 2);
         let mut good = batch(&head, &[(&b, 1)]);
@@ -128,7 +128,7 @@ on_both_stores! {
         let (one, absent) = (Uuid::now_v7(), Uuid::now_v7());
         node.admin(one, registration(one, None)).await.unwrap();
         let tries = AtomicUsize::new(0);
-        let both = [one, absent].map(Unloaded::of::<Admin>);
+        let both = [one, absent].map(MissingStream::of::<Admin>);
         let meanwhile = || async {
             if tries.fetch_add(1, Ordering::AcqRel) == 0 {
                 node.admin(absent, registration(absent, None)).await.unwrap();
@@ -156,7 +156,7 @@ on_both_stores! {
         }
         node.admin(other, AdminCommand::Deactivate(Granter::System)).await.unwrap();
         let tries = AtomicUsize::new(0);
-        let first = [Unloaded::of::<Admin>(other)];
+        let first = [MissingStream::of::<Admin>(other)];
         let meanwhile = || async {
             if tries.fetch_add(1, Ordering::AcqRel) == 0 {
                 node.admin(other, AdminCommand::Activate(Granter::System)).await.unwrap();
@@ -187,7 +187,7 @@ on_both_stores! {
             let (node, tries) = (&node, &tries);
             async move {
                 let context = context();
-                let shared = [Unloaded::of::<Admin>(shared)];
+                let shared = [MissingStream::of::<Admin>(shared)];
                 let done = node.executor.execute_process(&context, |streams| {
                     streams.prefetch(shared.clone())?;
                     tries.fetch_add(1, Ordering::AcqRel);
@@ -235,7 +235,7 @@ on_both_stores! {
         let context = context();
         let done = other.executor.execute_process(&context, |streams| {
             runs.fetch_add(1, Ordering::AcqRel);
-            streams.prefetch(ids.iter().map(Unloaded::of::<Admin>))?;
+            streams.prefetch(ids.iter().map(MissingStream::of::<Admin>))?;
             for id in &ids {
                 streams.execute::<Admin>(id, rename("Augusta"))?;
             }

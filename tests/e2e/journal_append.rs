@@ -6,7 +6,7 @@ use futures::FutureExt;
 use futures::future::join_all;
 use registrar::committer::ExpectedVersion;
 use registrar::executor::ExecuteError;
-use registrar::journal::{Committed, JournalError, Lost};
+use registrar::journal::{Committed, FailedConditions, JournalError};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::admin::{AdminCommand, AdminError, AdminEvent, Granter};
 use uuid::Uuid;
@@ -160,7 +160,7 @@ on_both_stores! {
         let mut writer = node.journal.writer().await.unwrap();
         let head = node.journal.head().await.unwrap();
         let lost = writer.commit(&batch(&head, &[(&a, 2), (&b, 1), (&c, 3)])).await.unwrap();
-        assert_eq!(lost, Committed::Lost(Lost { streams: vec![0, 2], ..Lost::default() }));
+        assert_eq!(lost, Committed::Lost(FailedConditions { streams: vec![0, 2], ..FailedConditions::default() }));
         assert_eq!(node.position().await, 0);
         assert_eq!(writer.commit(&batch(&head, &[(&a, 1), (&b, 1), (&a, 2)])).await.unwrap(), Committed::Yes);
         assert_eq!(writer.versions(&[a, b, c]).await.unwrap(), [2, 1, 0]);

@@ -2,7 +2,7 @@
 
 use crate::on_both_stores;
 use crate::support::*;
-use registrar::journal::{Batch, ClaimStep, Committed, Journal, JournalWriter, Lost, StreamId};
+use registrar::journal::{Batch, ClaimStep, Committed, FailedConditions, Journal, JournalWriter, StreamId};
 use registrar::node::Node;
 use registrar_aggregates::ClaimKey;
 use registrar_aggregates::values::EmailAddress;
@@ -53,7 +53,7 @@ impl Claimer {
 }
 
 fn lost_take(index: usize) -> Committed {
-    Committed::Lost(Lost { takes: vec![index], ..Lost::default() })
+    Committed::Lost(FailedConditions { takes: vec![index], ..FailedConditions::default() })
 }
 
 on_both_stores! {

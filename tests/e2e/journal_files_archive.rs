@@ -9,7 +9,7 @@ use registrar::api::ApiSettings;
 use registrar::followers;
 use registrar::journal::JournalError;
 use registrar::journal_files::{
-    ArchiveError, Archived, ExportError, Format, Selection, archive, import, verify, verify::Held,
+    ArchiveError, ArchivedRange, ExportError, ExportFilter, Format, archive, import, verify, verify::ExpectedCheckpoint,
 };
 use registrar::publisher::STREAM;
 use registrar::store::DocumentRows;
@@ -42,7 +42,7 @@ on_both_stores! {
         assert_eq!(tree.consistency(100, size).await.unwrap(), consistency);
         assert_eq!(fresh.executor.state::<Admin>(&admin).await.unwrap(), state);
         assert_eq!(fresh.executor.state::<KeyRing>(KEY_RING_ID).await.unwrap().0, ring);
-        verify(&fresh.store, Some(&Held { note: before, key: None }), &|_, _| {}).await.unwrap();
+        verify(&fresh.store, Some(&ExpectedCheckpoint { note: before, key: None }), &|_, _| {}).await.unwrap();
         assert_eq!(database.sql().await.number("SELECT count(*) FROM events WHERE position <= 512").await, 0);
 
         // Commands go on, also for the archived admin.
@@ -99,7 +99,7 @@ on_both_stores! {
         assert_eq!(app.get("/audit/events?after=cursor").await.status, 400);
         assert_eq!(app.get("/events/stream?after=511").await.status, 410);
         assert_eq!(app.get("/audit/proofs/inclusion?position=7").await.status, 200);
-        let refused = export_to(node, &folder.path().join("all"), Selection::all(Format::Ndjson)).await;
+        let refused = export_to(node, &folder.path().join("all"), ExportFilter::all(Format::Ndjson)).await;
         assert!(matches!(refused, Err(ExportError::Archived(512))), "{refused:?}");
     }
 
@@ -111,7 +111,7 @@ on_both_stores! {
         let parts = ["one", "two", "rest"].map(|name| folder.path().join(name));
         assert_eq!(archived(&node, 257, &parts[0]).await.unwrap(), (1, 256));
         assert_eq!(archived(&node, u64::MAX, &parts[1]).await.unwrap(), (257, 512));
-        export_to(&node, &parts[2], Selection { after: 512, ..Selection::all(Format::Ndjson) }).await.unwrap();
+        export_to(&node, &parts[2], ExportFilter { after: 512, ..ExportFilter::all(Format::Ndjson) }).await.unwrap();
         let joined: String = parts.iter().map(|part| std::fs::read_to_string(part).unwrap()).collect();
         assert_eq!(joined, std::fs::read_to_string(&whole).unwrap());
 
@@ -167,7 +167,7 @@ on_both_stores! {
             drop(writer);
             let result = archive(&node, 600, &path, None, &|_, _| {}).await;
             if passed {
-                assert_eq!(result.unwrap(), Archived { first: 1, last: 512 });
+                assert_eq!(result.unwrap(), ArchivedRange { first: 1, last: 512 });
                 continue;
             }
             let refused = result.unwrap_err();
@@ -213,7 +213,8 @@ on_both_stores! {
         let publisher = Publisher::of_node(&node, settings.clone());
         publisher.reached(events.len() as u64).await;
         publisher.stop().await;
-        assert_eq!(archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap(), Archived { first: 1, last: 512 });
+        let archived = archive(&node, u64::MAX, &path, Some(&settings), &|_, _| {}).await.unwrap();
+        assert_eq!(archived, ArchivedRange { first: 1, last: 512 });
     }
 
     async fn publishing_goes_on_behind_an_archive(database) {
@@ -226,7 +227,7 @@ on_both_stores! {
         follow(&node).await;
         let folder = tempfile::tempdir().unwrap();
         let done = archive(&node, u64::MAX, &folder.path().join("archive"), Some(&nats.settings()), &|_, _| {}).await.unwrap();
-        assert_eq!(done, Archived { first: 1, last: head });
+        assert_eq!(done, ArchivedRange { first: 1, last: head });
         let publisher = Publisher::of_node(&node, nats.settings());
         let head = commit(&node, 10).await;
         publisher.reached(head).await;
@@ -308,7 +309,7 @@ async fn an_archive_that_waits_for_a_reader_keeps_no_commit_waiting() {
     assert!(!archiving.is_finished(), "it does not wait");
     assert!(longest < std::time::Duration::from_secs(2), "{longest:?}");
     reading.run("ROLLBACK").await.unwrap();
-    assert_eq!(archiving.await.unwrap().unwrap(), Archived { first: 1, last: 512 });
+    assert_eq!(archiving.await.unwrap().unwrap(), ArchivedRange { first: 1, last: 512 });
 }
 
 /// Events from before the partitions are in them afterwards.

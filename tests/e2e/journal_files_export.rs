@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use registrar::checkpoint::signer;
-use registrar::journal_files::{ExportError, Format, Selection};
+use registrar::journal_files::{ExportError, ExportFilter, Format};
 use serde_json::Value;
 use signed_note::{Note, StandardVerifier, VerifierList};
 use std::path::Path;
@@ -39,8 +39,8 @@ fn lines(path: &Path) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn selection(change: impl FnOnce(&mut Selection)) -> Selection {
-    let mut selection = Selection::all(Format::Ndjson);
+fn selection(change: impl FnOnce(&mut ExportFilter)) -> ExportFilter {
+    let mut selection = ExportFilter::all(Format::Ndjson);
     change(&mut selection);
     selection
 }
@@ -115,7 +115,7 @@ on_both_stores! {
         let folder = tempfile::tempdir().unwrap();
         let events = node.all_events().await;
         let csv_path = folder.path().join("events.csv");
-        export_to(&node, &csv_path, Selection::all(Format::Csv)).await.unwrap();
+        export_to(&node, &csv_path, ExportFilter::all(Format::Csv)).await.unwrap();
         let mut reader = csv::Reader::from_path(&csv_path).unwrap();
         assert_eq!(reader.headers().unwrap().iter().collect::<Vec<_>>(), ["position", "recordedAt", "aggregateType", "aggregateId", "sequence", "eventType", "eventVersion", "payload", "metadata", "leafHash"]);
         let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
@@ -125,7 +125,7 @@ on_both_stores! {
             assert_eq!(record.iter().collect::<Vec<_>>(), expected);
         }
         let path = folder.path().join("events.parquet");
-        export_to(&node, &path, Selection::all(Format::Parquet)).await.unwrap();
+        export_to(&node, &path, ExportFilter::all(Format::Parquet)).await.unwrap();
         let reader = SerializedFileReader::new(std::fs::File::open(&path).unwrap()).unwrap();
         let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
         assert_eq!(rows.len(), events.len());
@@ -159,11 +159,11 @@ on_both_stores! {
             assert!(matches!(refused, Err(ExportError::Range { .. })), "{refused:?}");
         }
         std::fs::write(&path, "mine").unwrap();
-        let refused = export_to(&node, &path, Selection::all(Format::Ndjson)).await.unwrap_err().to_string();
+        let refused = export_to(&node, &path, ExportFilter::all(Format::Ndjson)).await.unwrap_err().to_string();
         assert!(refused.ends_with("is there already"), "{refused}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
         std::fs::remove_file(&path).unwrap();
-        let nowhere = export_to(&node, &folder.path().join("no/such/folder"), Selection::all(Format::Ndjson)).await;
+        let nowhere = export_to(&node, &folder.path().join("no/such/folder"), ExportFilter::all(Format::Ndjson)).await;
         assert!(matches!(nowhere, Err(ExportError::File(_))), "{nowhere:?}");
         let mut sql = database.sql().await;
         match &mut sql {
@@ -171,7 +171,7 @@ on_both_stores! {
             Sql::Sqlite(_) => sql.run("DROP TRIGGER events_no_update").await.unwrap(),
         };
         sql.run("UPDATE events SET event_version = '1.1' WHERE position = 400").await.unwrap();
-        let altered = export_to(&node, &path, Selection::all(Format::Ndjson)).await;
+        let altered = export_to(&node, &path, ExportFilter::all(Format::Ndjson)).await;
         assert!(matches!(altered, Err(ExportError::Altered(400))), "{altered:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

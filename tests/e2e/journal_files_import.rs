@@ -7,7 +7,7 @@ use crate::process::{Server, fail, registrar, run};
 use crate::support::*;
 use registrar::api::ApiSettings;
 use registrar::checkpoint::NoteVerifier;
-use registrar::journal_files::{Format, ImportError, Selection, import, verify, verify::Held};
+use registrar::journal_files::{ExportFilter, Format, ImportError, import, verify, verify::ExpectedCheckpoint};
 use registrar::vault::MasterKey;
 use std::path::Path;
 
@@ -81,7 +81,7 @@ on_both_stores! {
         let mut ids: Vec<String> = rows(&target, "subject_id", "subject_keys").await;
         ids.push("nobody".into());
         assert_eq!(node.journal.subject_keys(&ids).await.unwrap(), source.journal.subject_keys(&ids).await.unwrap());
-        let held = Held { note: std::fs::read_to_string(with(&path, ".checkpoint")).unwrap(), key: None };
+        let held = ExpectedCheckpoint { note: std::fs::read_to_string(with(&path, ".checkpoint")).unwrap(), key: None };
         verify(&node.store, Some(&held), &|_, _| {}).await.unwrap();
         let size = here.position;
         let proof = source.store.tree().inclusion(299, size).await.unwrap();
@@ -191,13 +191,13 @@ on_both_stores! {
     async fn parts_are_refused(database) {
         let node = filled(&database).await;
         let folder = tempfile::tempdir().unwrap();
-        let all = Selection::all(Format::Ndjson);
+        let all = ExportFilter::all(Format::Ndjson);
         for (name, selection, expected) in [
-            ("after", Selection { after: 10, ..all.clone() }, "position 1 is missing, 11 follows"),
-            ("until", Selection { until: Some(10), ..all.clone() }, "it ends at position 10"),
-            ("type", Selection { aggregate_type: Some("audit-access".into()), ..all.clone() }, "position 1 is missing, 82 follows"),
-            ("csv", Selection { format: Format::Csv, ..all.clone() }, "is not a journal in NDJSON: line 1 is not an event"),
-            ("parquet", Selection { format: Format::Parquet, ..all.clone() }, "is not a journal in NDJSON"),
+            ("after", ExportFilter { after: 10, ..all.clone() }, "position 1 is missing, 11 follows"),
+            ("until", ExportFilter { until: Some(10), ..all.clone() }, "it ends at position 10"),
+            ("type", ExportFilter { aggregate_type: Some("audit-access".into()), ..all.clone() }, "position 1 is missing, 82 follows"),
+            ("csv", ExportFilter { format: Format::Csv, ..all.clone() }, "is not a journal in NDJSON: line 1 is not an event"),
+            ("parquet", ExportFilter { format: Format::Parquet, ..all.clone() }, "is not a journal in NDJSON"),
         ] {
             let path = folder.path().join(name);
             export_to(&node, &path, selection).await.unwrap();

@@ -5,7 +5,7 @@ use registrar::checkpoint::signer;
 use registrar::committer::ExpectedVersion;
 use registrar::followers::{self, following};
 use registrar::journal_files::{
-    ArchiveError, ExportError, Exported, Format, ImportError, Imported, Selection, archive, export, import,
+    ArchiveError, ExportError, ExportFilter, ExportSize, Format, ImportError, ImportSummary, archive, export, import,
 };
 use registrar::node::{Node, Store};
 use registrar_projections::CollectionId;
@@ -34,16 +34,16 @@ pub async fn filled(database: &Database) -> Arc<Node> {
 /// Exports the whole journal to `name` in a folder.
 pub async fn export_all(node: &Node, folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
-    export_to(node, &path, Selection::all(Format::Ndjson)).await.unwrap();
+    export_to(node, &path, ExportFilter::all(Format::Ndjson)).await.unwrap();
     path
 }
 
-pub async fn export_to(node: &Node, path: &Path, selection: Selection) -> Result<Exported, ExportError> {
+pub async fn export_to(node: &Node, path: &Path, selection: ExportFilter) -> Result<ExportSize, ExportError> {
     export(node, path, selection, &|_, _| {}).await
 }
 
 /// Imports a journal and rebuilds the read models.
-pub async fn import_all(node: &Node, path: &Path) -> Result<Imported, ImportError> {
+pub async fn import_all(node: &Node, path: &Path) -> Result<ImportSummary, ImportError> {
     let imported = import(node, &[path.to_owned()], None, &|_, _| {}).await?;
     followers::rebuild(node, &|_, _| {}).await.unwrap();
     Ok(imported)

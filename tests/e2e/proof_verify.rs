@@ -8,7 +8,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use registrar::checkpoint::{NoteVerifier, signer};
 use registrar::committer::ExpectedVersion;
 use registrar::journal::codec;
-use registrar::journal_files::{verify, verify::Held};
+use registrar::journal_files::{verify, verify::ExpectedCheckpoint};
 use registrar::merkle::Frontier;
 use registrar::node::{Node, Store};
 use uuid::Uuid;
@@ -50,7 +50,7 @@ async fn tamper(database: &Database, statements: &[String]) {
     }
 }
 
-async fn found(database: &Database, held: Option<&Held>) -> String {
+async fn found(database: &Database, held: Option<&ExpectedCheckpoint>) -> String {
     let store = Store::open(&database.settings).unwrap();
     verify(&store, held, &|_, _| {}).await.unwrap_err().to_string()
 }
@@ -88,7 +88,7 @@ on_both_stores! {
         let before = note(&node).await;
         node.append(vec![(access_stream("r"), ExpectedVersion::Any, vec![trail_read("t")])]).await.unwrap();
         for note in [before, note(&node).await] {
-            let verified = verify(&store, Some(&Held { note, key: None }), &|_, _| {}).await.unwrap();
+            let verified = verify(&store, Some(&ExpectedCheckpoint { note, key: None }), &|_, _| {}).await.unwrap();
             let head = node.journal.head().await.unwrap();
             assert_eq!((verified.position, verified.root), (head.position, head.frontier.root()));
         }
@@ -188,7 +188,7 @@ on_both_stores! {
         tamper(&database, &statements).await;
         let store = Store::open(&database.settings).unwrap();
         verify(&store, None, &|_, _| {}).await.unwrap();
-        let told = found(&database, Some(&Held { note, key: None })).await;
+        let told = found(&database, Some(&ExpectedCheckpoint { note, key: None })).await;
         assert_eq!(told, format!("the journal was altered: its first {} events are not those of the checkpoint", events.len()));
     }
 
@@ -202,7 +202,7 @@ on_both_stores! {
         statements.push("DELETE FROM streams WHERE aggregate_id = 'r6'".to_owned());
         statements.push("UPDATE streams SET version = (SELECT max(sequence) FROM events WHERE aggregate_id = 'r5') WHERE aggregate_id = 'r5'".to_owned());
         tamper(&database, &statements).await;
-        let held = Held { note, key: None };
+        let held = ExpectedCheckpoint { note, key: None };
         assert_eq!(found(&database, Some(&held)).await, format!("the journal was altered: the checkpoint is of {position} events, the journal ends at position 600"));
     }
 
@@ -215,17 +215,17 @@ on_both_stores! {
         let note = note(&node).await;
         let trusted = signer(&node).await.unwrap().verifier().clone();
         let other = NoteVerifier::parse("PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW").unwrap();
-        let told = |held: Held| async { let held = held; found(&database, Some(&held)).await };
+        let told = |held: ExpectedCheckpoint| async { let held = held; found(&database, Some(&held)).await };
         for (note, key, reason) in [
             (note.clone(), Some(other), "it is not signed by the key of this journal"),
             (note.replacen("\n7", "\n8", 1), Some(trusted.clone()), "its signature is wrong"),
             ("nonsense".into(), None, "it is not a signed checkpoint"),
         ] {
-            let told = told(Held { note, key }).await;
+            let told = told(ExpectedCheckpoint { note, key }).await;
             assert!(told.starts_with(&format!("the checkpoint cannot be used: {reason}\n")), "{told}");
         }
         let store = Store::open(&database.settings).unwrap();
-        verify(&store, Some(&Held { note, key: Some(trusted) }), &|_, _| {}).await.unwrap();
+        verify(&store, Some(&ExpectedCheckpoint { note, key: Some(trusted) }), &|_, _| {}).await.unwrap();
     }
 
     async fn the_program_prints_one_line_and_fails(database) {

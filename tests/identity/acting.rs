@@ -8,8 +8,8 @@ use chrono::Utc;
 use registrar::auth::permissions::AUDITOR;
 use registrar::auth::{Authenticator, TokenRequest};
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
-use registrar::processes::sessions::{self, Person as Whose, Wish};
+use registrar::processes::membership::{self, FirstGrant};
+use registrar::processes::sessions::{self, Person as Whose, SessionRequest};
 use registrar::processes::{organizations, user_by_id};
 use registrar_aggregates::admin::{Admin, AdminChange, AdminCommand, Granter, ListEdit};
 use registrar_aggregates::organization::{Organization, OrganizationCommand, Stamp, TenancyAmendment};
@@ -76,7 +76,7 @@ async fn signed_in_via(identity: &Identity, person: &Person, organization: Uuid)
     let authenticator: &Authenticator = &identity.app.state.authenticator;
     let user = user_by_id(identity.node(), UserId(person.id)).await.unwrap().unwrap();
     let organization = Some(OrganizationId(organization));
-    let wish = Wish { organization, via: organization, ..Wish::plain(Origin::SignIn) };
+    let wish = SessionRequest { organization, via: organization, ..SessionRequest::plain(Origin::SignIn) };
     let context = RequestContext::system();
     let opened = sessions::open(identity.node(), authenticator, &context, &Whose::User(user), &wish).await.unwrap();
     Person { token: opened.tokens.access, ..person.clone() }
@@ -105,7 +105,7 @@ on_both_stores! {
 
     async fn no_program_acts_as_a_holder_of_a_system_role(database) {
         let identity = Identity::open(&database).await;
-        let support = identity.person_as("support@example.com", Some(Part::System(SystemRole::Support))).await;
+        let support = identity.person_as("support@example.com", Some(FirstGrant::System(SystemRole::Support))).await;
         for target in [&identity.system, &support, &identity.service] {
             identity.post_refused(&identity.service, SYNTHETIC, &for_user(target.id), 403, "forbidden").await;
         }

@@ -7,7 +7,7 @@ use crate::sign_in::{attempt, sign_in, with_password};
 use chrono::TimeDelta;
 use registrar::executor::RequestContext;
 use registrar::processes::accounts::{self, Contact, WAIT_MAX};
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::{user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone};
 use registrar_aggregates::user::{Amendment, Phone, Role};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, SessionId, UserId};
@@ -188,7 +188,7 @@ on_both_stores! {
         let mut of_other = creation("ada@example.com", None);
         of_other.home = Some(registrar_aggregates::user::Home::of(other));
         let ada = of_other.id.0;
-        membership::create(node, &system, of_other, Some(Part::Member(acme, None))).await.unwrap();
+        membership::create(node, &system, of_other, Some(FirstGrant::Member(acme, None))).await.unwrap();
         assert_eq!(home(ada).await, Some(identity.acme));
         // Events of the account belong to the home organization.
         let renamed = Amendment { first_name: Some("Augusta".into()), ..Amendment::default() };

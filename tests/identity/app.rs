@@ -7,8 +7,8 @@ use chrono::Utc;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
 use registrar::node::Node;
-use registrar::processes::membership::{self, Part};
-use registrar::processes::sessions::{self, Person as Whose, Wish};
+use registrar::processes::membership::{self, FirstGrant};
+use registrar::processes::sessions::{self, Person as Whose, SessionRequest};
 use registrar::processes::{organizations, user_by_id};
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::organization::{Authorization, Content, Stamp, Tenancy};
@@ -59,9 +59,9 @@ impl Identity {
         let app = App::over(database.open().await, settings).await;
         let acme = organize(&app.state.node, "Acme", Authorization::Open).await;
         let other = organize(&app.state.node, "Other", Authorization::Restricted).await;
-        let system = person(&app, "system@example.com", Some(Part::System(SystemRole::Admin))).await;
-        let service = person(&app, "service@example.com", Some(Part::System(SystemRole::Service))).await;
-        let of = |organization, role| Some(Part::Member(OrganizationId(organization), Some(role)));
+        let system = person(&app, "system@example.com", Some(FirstGrant::System(SystemRole::Admin))).await;
+        let service = person(&app, "service@example.com", Some(FirstGrant::System(SystemRole::Service))).await;
+        let of = |organization, role| Some(FirstGrant::Member(OrganizationId(organization), Some(role)));
         let admin = person(&app, "admin@example.com", of(acme, Role::Admin)).await;
         let provider = person(&app, "provider@example.com", of(acme, Role::Provider)).await;
         let participant = person(&app, "participant@example.com", of(acme, Role::Member)).await;
@@ -75,12 +75,12 @@ impl Identity {
 
     /// Creates a user with the address `name@example.com`.
     pub async fn person(&self, name: &str, organization: Uuid, role: Option<Role>) -> Person {
-        let part = Part::Member(OrganizationId(organization), role);
+        let part = FirstGrant::Member(OrganizationId(organization), role);
         person(&self.app, &format!("{name}@example.com"), Some(part)).await
     }
 
     /// Creates a user with any kind of membership.
-    pub async fn person_as(&self, email: &str, part: Option<Part>) -> Person {
+    pub async fn person_as(&self, email: &str, part: Option<FirstGrant>) -> Person {
         person(&self.app, email, part).await
     }
 
@@ -214,7 +214,7 @@ pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
     }
 }
 
-async fn person(app: &App, email: &str, part: Option<Part>) -> Person {
+async fn person(app: &App, email: &str, part: Option<FirstGrant>) -> Person {
     let node = &app.state.node;
     let creation = creation(email, None);
     let id = creation.id;
@@ -228,7 +228,7 @@ async fn person(app: &App, email: &str, part: Option<Part>) -> Person {
 pub async fn token(app: &App, user: Uuid) -> String {
     let node = &app.state.node;
     let user = user_by_id(node, UserId(user)).await.unwrap().unwrap();
-    let (whose, wish) = (Whose::User(user), Wish::plain(Origin::SignIn));
+    let (whose, wish) = (Whose::User(user), SessionRequest::plain(Origin::SignIn));
     let opened = sessions::open(node, &app.state.authenticator, &RequestContext::system(), &whose, &wish).await;
     opened.unwrap().tokens.access
 }

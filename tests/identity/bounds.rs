@@ -4,7 +4,7 @@ use crate::app::{Identity, refusal};
 use crate::on_both_stores;
 use registrar::api::ApiSettings;
 use registrar::api::identity::contract::CONTRACT;
-use registrar::api::identity::routes::{Gate, ROUTES};
+use registrar::api::identity::routes::{Audience, ROUTES};
 use registrar::auth::Rate;
 use serde_json::json;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn rate(requests: usize) -> Option<Rate> {
 on_both_stores! {
     async fn public_operations_take_sixteen_kibibytes(database) {
         let identity = Identity::open(&database).await;
-        let public: Vec<_> = ROUTES.iter().filter(|route| route.gate == Gate::Public).collect();
+        let public: Vec<_> = ROUTES.iter().filter(|route| route.audience == Audience::Public).collect();
         assert!(public.len() >= 5, "{}", public.len());
         for route in public {
             let operation = CONTRACT.operation(route.operation).unwrap();

@@ -3,7 +3,7 @@
 use crate::app::{Identity, Person, ids, token};
 use crate::on_both_stores;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::Part;
+use registrar::processes::membership::FirstGrant;
 use registrar::processes::user_by_id;
 use registrar_aggregates::user::{Amendment, Classification, SystemRole, User, UserCommand};
 use registrar_aggregates::values::UserId;
@@ -126,7 +126,7 @@ on_both_stores! {
 
     async fn staff_are_left_out_unless_asked_for(database) {
         let it = Identity::open(&database).await;
-        let staff = it.person_as("staff@example.com", Some(Part::System(SystemRole::Support))).await;
+        let staff = it.person_as("staff@example.com", Some(FirstGrant::System(SystemRole::Support))).await;
         let change = Amendment { classification: Some(Classification::Carium), ..Amendment::default() };
         let command = UserCommand::Amend(Box::new(change));
         let context = RequestContext::system();

@@ -5,10 +5,10 @@ use crate::groups::{V1, V2, path};
 use crate::on_both_stores;
 use chrono::Utc;
 use futures::future::join;
-use registrar::access::{Access, AccessQuery, Holder, Operation, Part, Resource, find_user};
+use registrar::access::{Access, AccessQuery, Holder, Operation, PageRequest, Resource, find_user};
 use registrar::executor::RequestContext;
 use registrar::processes::groups::{self, GroupRef, NewGroup};
-use registrar::processes::{DirectoryError, Done, Refusal, membership};
+use registrar::processes::{DirectoryError, ProcessResult, Refusal, membership};
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
@@ -74,7 +74,7 @@ impl Identity {
     }
 
     /// Every act that would add to the clinic, each with its name.
-    async fn additions(&self, clinic: &Clinic) -> Vec<(&'static str, Done)> {
+    async fn additions(&self, clinic: &Clinic) -> Vec<(&'static str, ProcessResult)> {
         let (node, context, granter) = (self.node(), &RequestContext::system(), &Granter::system());
         let (stranger, provider) = (UserId(self.other_admin.id), UserId(clinic.provider.id));
         let group = GroupRef { organization: clinic.id, id: clinic.group };
@@ -152,7 +152,7 @@ on_both_stores! {
         assert!(it.access().allows_all(&it.holder(&it.system).await, &clinic.queries()).await.unwrap());
         // People keep access to their own individuals, and individuals keep their places in groups.
         let own = AccessQuery { resource: Resource::Individual(None), operation: Operation::Read };
-        let part = Part { limit: 10, offset: 0 };
+        let part = PageRequest { limit: 10, offset: 0 };
         let listed = it.access().list(&it.holder(&clinic.patient).await, &own, &[], None, part).await.unwrap().unwrap();
         assert_eq!(listed.items, [clinic.patient.individual.unwrap().to_string()]);
         let accessors = it.access().accessors_of_individuals(&[clinic.owned], None, part).await.unwrap();
@@ -193,7 +193,7 @@ on_both_stores! {
         let renamed = crate::groups::change(&group, &json!({"name": "Again"}));
         it.patch_refused(&it.system, &path(&group), &renamed, 404, "not-found").await;
         it.get_refused(&it.system, &format!("/v1/individuals/{}/", clinic.owned), 404, "not-found").await;
-        let part = Part { limit: 100, offset: 0 };
+        let part = PageRequest { limit: 100, offset: 0 };
         let open = AccessQuery { resource: Resource::Individual(None), operation: Operation::Read };
         let (access, system) = (it.access(), it.holder(&it.system).await);
         let listed = access.list(&system, &open, &[], None, part).await.unwrap().unwrap();

@@ -5,8 +5,8 @@ use crate::app::{Identity, Person};
 use crate::on_both_stores;
 use registrar::auth::Permission;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
-use registrar::processes::{DirectoryError, Done, Refusal};
+use registrar::processes::membership::{self, FirstGrant};
+use registrar::processes::{DirectoryError, ProcessResult, Refusal};
 use registrar_aggregates::granting::{GrantError, Granter};
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -18,7 +18,7 @@ impl Identity {
     }
 
     /// The refusal of a process; asserts that nothing was stored.
-    async fn not_granted(&self, done: Done, before: u64) -> GrantError {
+    async fn not_granted(&self, done: ProcessResult, before: u64) -> GrantError {
         assert_eq!(self.head().await, before);
         match done.unwrap_err() {
             DirectoryError::Refused(Refusal::Granting(error)) => error,
@@ -26,7 +26,13 @@ impl Identity {
         }
     }
 
-    async fn joins(&self, granter: &Granter, user: &Person, organization: uuid::Uuid, role: Option<Role>) -> Done {
+    async fn joins(
+        &self,
+        granter: &Granter,
+        user: &Person,
+        organization: uuid::Uuid,
+        role: Option<Role>,
+    ) -> ProcessResult {
         let (context, organization) = (RequestContext::system(), OrganizationId(organization));
         membership::join(self.node(), &context, granter, UserId(user.id), organization, role).await
     }
@@ -123,7 +129,7 @@ on_both_stores! {
         // Other members are removed by admins, and the last admin stays.
         it.post_refused(&it.provider, &leave, &own(&it.participant), 403, "forbidden").await;
         it.post_refused(&it.admin, &leave, &own(&it.admin), 409, "conflict").await;
-        let both = it.person_as("both@example.com", Some(Part::Member(OrganizationId(it.other), None))).await;
+        let both = it.person_as("both@example.com", Some(FirstGrant::Member(OrganizationId(it.other), None))).await;
         it.joins(&Granter::system(), &both, it.acme, None).await.unwrap();
         for user in [&it.participant, &it.provider, &both] {
             let answer = it.call(user, "POST", &leave).json(&own(user)).send().await;

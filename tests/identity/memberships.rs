@@ -3,7 +3,7 @@
 use crate::app::Identity;
 use crate::on_both_stores;
 use futures::future::join_all;
-use registrar::processes::membership::Part;
+use registrar::processes::membership::FirstGrant;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ on_both_stores! {
 
     async fn a_holder_of_a_system_role_may_belong_to_an_organization_too(database) {
         let identity = Identity::open(&database).await;
-        let part = Some(Part::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
+        let part = Some(FirstGrant::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
         let support = identity.person_as("support@example.com", part).await;
         let who = identity.post(&support, "/v1/authenticate/", &json!({})).await;
         assert_eq!(who["data"]["roles"], json!(["system.support"]));

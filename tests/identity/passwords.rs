@@ -8,7 +8,7 @@ use crate::sign_in::{attempt, sign_in, with_password};
 use chrono::{TimeDelta, Utc};
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::Part;
+use registrar::processes::membership::FirstGrant;
 use registrar::processes::passwords::Pwned;
 use registrar::processes::sessions::{self, Person as Owner};
 use registrar::processes::sign_in;
@@ -211,7 +211,7 @@ on_both_stores! {
     async fn support_sets_a_password_that_must_be_changed(database) {
         let identity = Identity::open(&database).await;
         let ada = ada(&identity).await;
-        let support = identity.person_as("support@example.com", Some(Part::System(SystemRole::Support))).await;
+        let support = identity.person_as("support@example.com", Some(FirstGrant::System(SystemRole::Support))).await;
         let body = json!({ "context": "carium-support", "new-password": NEW });
         for caller in [&identity.admin, &ada] {
             identity.post_refused(caller, &path(ada.id), &body, 403, "forbidden").await;
@@ -367,7 +367,7 @@ on_both_stores! {
 
     async fn holders_of_system_roles_need_twelve_characters(database) {
         let identity = Identity::open(&database).await;
-        let support = identity.person_as("support@example.com", Some(Part::System(SystemRole::Support))).await;
+        let support = identity.person_as("support@example.com", Some(FirstGrant::System(SystemRole::Support))).await;
         let body = json!({ "context": "carium-support", "new-password": "gJ7#pQ2!xyz" });
         identity.post_refused(&identity.system, &path(support.id), &body, 400, "validation-error").await;
         let body = json!({ "context": "carium-support", "new-password": "gJ7#pQ2!xyzw" });

@@ -4,7 +4,7 @@ use crate::app::{Identity, Person};
 use crate::on_both_stores;
 use registrar::access::{Access, Holder, find_user};
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::{Role, SystemRole};
@@ -42,7 +42,7 @@ on_both_stores! {
         assert!(system.is_admin(acme) && system.is_admin(other));
         assert!(elsewhere.sees(&shared));
         // Accounts of holders of a system role are managed by the system alone.
-        let part = Some(Part::SystemIn(acme, SystemRole::Support));
+        let part = Some(FirstGrant::SystemIn(acme, SystemRole::Support));
         let support = it.person_as("support@example.com", part).await;
         let support_user = it.found(&support).await;
         assert_eq!([&home, &system].map(|holder| holder.manages_account(&support_user)), [false, true]);

@@ -9,7 +9,7 @@ use registrar::access::find_user;
 use registrar::executor::RequestContext;
 use registrar::journal::codec;
 use registrar::processes::groups::{self, GroupRef};
-use registrar::processes::{DirectoryError, Done, Refusal, membership};
+use registrar::processes::{DirectoryError, ProcessResult, Refusal, membership};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::{Post, Staffing, StaffingError, StaffingEvent, stream};
@@ -24,7 +24,7 @@ impl Identity {
         GroupRef { organization: OrganizationId(self.acme), id: GroupId(Uuid::parse_str(group).unwrap()) }
     }
 
-    async fn give_post(&self, group: &str, post: Post, user: &Person) -> Done {
+    async fn give_post(&self, group: &str, post: Post, user: &Person) -> ProcessResult {
         let (context, users) = (RequestContext::system(), BTreeSet::from([UserId(user.id)]));
         groups::appoint(self.node(), &context, self.group_ref(group), post, &users, None).await
     }
@@ -42,12 +42,12 @@ impl Identity {
         recorded
     }
 
-    async fn take_role(&self, user: &Person, role: Role) -> Done {
+    async fn take_role(&self, user: &Person, role: Role) -> ProcessResult {
         let organization = OrganizationId(self.acme);
         membership::revoke(self.node(), &RequestContext::system(), UserId(user.id), organization, role).await
     }
 
-    async fn give_role(&self, user: &Person, role: Role) -> Done {
+    async fn give_role(&self, user: &Person, role: Role) -> ProcessResult {
         let (context, organization) = (RequestContext::system(), OrganizationId(self.acme));
         membership::grant(self.node(), &context, &Granter::system(), UserId(user.id), organization, role).await
     }

@@ -8,7 +8,7 @@ use crate::support::Database;
 use crate::totp::code;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::second_factor::Requirement;
 use registrar_aggregates::user::{Role, SystemRole};
 use serde_json::{Value, json};
@@ -164,7 +164,7 @@ async fn a_second_factor_is_required_of_the_accounts_that_the_setting_names() {
         let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
         register_admin(identity.node(), everybody[0], &hash).await;
         let support = crate::app::creation(everybody[1], Some(hash));
-        let part = Some(Part::System(SystemRole::Support));
+        let part = Some(FirstGrant::System(SystemRole::Support));
         membership::create(identity.node(), &RequestContext::system(), support, part).await.unwrap();
         with_password(&identity, everybody[2], Role::Admin, |_| {}).await;
         with_password(&identity, everybody[3], Role::Provider, |_| {}).await;

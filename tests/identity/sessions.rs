@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -85,7 +85,7 @@ async fn with_workloads(database: &Database) -> (Identity, Uuid) {
     let identity = Identity::with(database, ApiSettings { workloads, ..ApiSettings::default() }).await;
     let mut creation = crate::app::creation("records@example.com", None);
     creation.id = UserId(account);
-    let part = Some(Part::System(SystemRole::Service));
+    let part = Some(FirstGrant::System(SystemRole::Service));
     membership::create(identity.node(), &RequestContext::system(), creation, part).await.unwrap();
     (identity, account)
 }

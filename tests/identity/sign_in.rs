@@ -7,7 +7,7 @@ use crate::shapes;
 use crate::support::Database;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::organizations;
 use registrar::processes::service_documents::ServiceDocument;
 use registrar_aggregates::organization::TenancyAmendment;
@@ -29,7 +29,7 @@ pub async fn with_password(
     let hash = identity.app.state.passwords.hash(Zeroizing::new(PASSWORD.to_owned())).await.unwrap();
     let mut creation = creation(email, Some(hash));
     edit(&mut creation);
-    let (id, part) = (creation.id.0, Part::Member(OrganizationId(identity.acme), Some(role)));
+    let (id, part) = (creation.id.0, FirstGrant::Member(OrganizationId(identity.acme), Some(role)));
     membership::create(identity.node(), &RequestContext::system(), creation, Some(part)).await.unwrap();
     id
 }

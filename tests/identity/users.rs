@@ -3,7 +3,7 @@
 use crate::app::{Identity, Person, creation, ids};
 use crate::on_both_stores;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar_aggregates::user::{Classification, Phone, Role, SystemRole, User, UserCommand};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ on_both_stores! {
         let set = identity.patch(&identity.system, &path(id), &reserved).await;
         assert_eq!(set["data"]["attributes"]["classification"], "carium");
         // Only the system changes holders of a system role.
-        let part = Some(Part::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
+        let part = Some(FirstGrant::SystemIn(OrganizationId(identity.acme), SystemRole::Support));
         let support = identity.person_as("support@example.com", part).await;
         identity.patch_refused(&identity.admin, &path(support.id), &name(support.id), 403, "forbidden").await;
     }

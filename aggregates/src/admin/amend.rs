@@ -185,12 +185,12 @@ pub struct AmendmentRefused {
 }
 
 /// Part of a step that is wrong.
-enum Wrong {
+enum StepProblem {
     Place(Problem),
     Value(Problem),
 }
 
-type Applied = Result<(), Wrong>;
+type StepResult = Result<(), StepProblem>;
 
 /// Applies `changes` to a copy of `profile` and returns the differences, record by record. Fails on grants that
 /// `granter` may not give or take away.
@@ -216,8 +216,8 @@ fn amended(profile: &Profile, changes: Vec<AdminChange>) -> Result<Profile, Amen
             answerable.insert(address.id, step);
         }
         apply(&mut amended, change).map_err(|wrong| match wrong {
-            Wrong::Place(problem) => AmendmentRefused { step, misplaced: true, problem },
-            Wrong::Value(problem) => AmendmentRefused { step, misplaced: false, problem },
+            StepProblem::Place(problem) => AmendmentRefused { step, misplaced: true, problem },
+            StepProblem::Value(problem) => AmendmentRefused { step, misplaced: false, problem },
         })?;
     }
     for address in &amended.addresses {
@@ -232,7 +232,7 @@ fn amended(profile: &Profile, changes: Vec<AdminChange>) -> Result<Profile, Amen
     Ok(amended)
 }
 
-fn apply(profile: &mut Profile, change: AdminChange) -> Applied {
+fn apply(profile: &mut Profile, change: AdminChange) -> StepResult {
     match change {
         AdminChange::Policies(edit) => apply_list(&mut profile.policies, edit),
         AdminChange::CustomPermissions(edit) => apply_list(&mut profile.custom_permissions, edit),
@@ -253,7 +253,7 @@ fn apply(profile: &mut Profile, change: AdminChange) -> Applied {
     }
 }
 
-fn apply_list(list: &mut Vec<String>, edit: ListEdit) -> Applied {
+fn apply_list(list: &mut Vec<String>, edit: ListEdit) -> StepResult {
     match edit {
         ListEdit::Set(entries) => {
             entries.iter().try_for_each(|entry| checked(entry))?;
@@ -272,7 +272,7 @@ fn apply_list(list: &mut Vec<String>, edit: ListEdit) -> Applied {
     Ok(())
 }
 
-fn apply_addresses(list: &mut Vec<Address>, edit: AddressEdit) -> Applied {
+fn apply_addresses(list: &mut Vec<Address>, edit: AddressEdit) -> StepResult {
     match edit {
         AddressEdit::Insert { at, address } => {
             first_of(address.details.problems())?;
@@ -297,7 +297,7 @@ fn apply_addresses(list: &mut Vec<Address>, edit: AddressEdit) -> Applied {
     }
 }
 
-fn set_address_text(details: &mut AddressDetails, text: AddressText, value: Option<String>) -> Applied {
+fn set_address_text(details: &mut AddressDetails, text: AddressText, value: Option<String>) -> StepResult {
     let place = match text {
         AddressText::AddressLine1 => &mut details.address_line1,
         AddressText::AddressLine2 => &mut details.address_line2,
@@ -305,11 +305,11 @@ fn set_address_text(details: &mut AddressDetails, text: AddressText, value: Opti
         AddressText::PostalCode => &mut details.postal_code,
         AddressText::StateProvinceCode => &mut details.state_province_code,
         AddressText::CountryCode => {
-            details.country_code = value.as_deref().map(CountryCode::parse).transpose().map_err(Wrong::Value)?;
+            details.country_code = value.as_deref().map(CountryCode::parse).transpose().map_err(StepProblem::Value)?;
             return Ok(());
         }
         AddressText::RegionCode => {
-            details.region_code = value.as_deref().map(RegionCode::parse).transpose().map_err(Wrong::Value)?;
+            details.region_code = value.as_deref().map(RegionCode::parse).transpose().map_err(StepProblem::Value)?;
             return Ok(());
         }
     };
@@ -318,7 +318,7 @@ fn set_address_text(details: &mut AddressDetails, text: AddressText, value: Opti
     Ok(())
 }
 
-fn apply_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> Applied {
+fn apply_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> StepResult {
     match edit {
         PhoneNumberEdit::Insert { at, mut phone_number } => {
             first_of(phone_number.details.problems())?;
@@ -352,48 +352,48 @@ fn apply_phone_numbers(list: &mut Vec<PhoneNumber>, edit: PhoneNumberEdit) -> Ap
     }
 }
 
-fn insert<T>(list: &mut Vec<T>, at: Option<usize>, entry: T) -> Applied {
+fn insert<T>(list: &mut Vec<T>, at: Option<usize>, entry: T) -> StepResult {
     let at = at.unwrap_or(list.len());
     if at > list.len() {
-        return Err(Wrong::Place(Problem::NoSuchElement { length: list.len() }));
+        return Err(StepProblem::Place(Problem::NoSuchElement { length: list.len() }));
     }
     list.insert(at, entry);
     Ok(())
 }
 
-fn existing<T>(list: &mut [T], at: usize) -> Result<&mut T, Wrong> {
+fn existing<T>(list: &mut [T], at: usize) -> Result<&mut T, StepProblem> {
     let length = list.len();
-    list.get_mut(at).ok_or(Wrong::Place(Problem::NoSuchElement { length }))
+    list.get_mut(at).ok_or(StepProblem::Place(Problem::NoSuchElement { length }))
 }
 
-fn remove<T>(list: &mut Vec<T>, at: usize) -> Applied {
+fn remove<T>(list: &mut Vec<T>, at: usize) -> StepResult {
     existing(list, at)?;
     list.remove(at);
     Ok(())
 }
 
-fn set_name(place: &mut String, name: Option<String>) -> Applied {
-    let name = name.ok_or(Wrong::Place(Problem::Required))?;
-    check_name(&name).map_err(Wrong::Value)?;
+fn set_name(place: &mut String, name: Option<String>) -> StepResult {
+    let name = name.ok_or(StepProblem::Place(Problem::Required))?;
+    check_name(&name).map_err(StepProblem::Value)?;
     *place = name;
     Ok(())
 }
 
-fn set_unless_empty(place: &mut Option<String>, text: Option<String>) -> Applied {
+fn set_unless_empty(place: &mut Option<String>, text: Option<String>) -> StepResult {
     let text = text.filter(|text| !text.is_empty());
     text.as_deref().map_or(Ok(()), checked)?;
     *place = text;
     Ok(())
 }
 
-fn checked(text: &str) -> Applied {
-    check_text(text).map_err(Wrong::Value)
+fn checked(text: &str) -> StepResult {
+    check_text(text).map_err(StepProblem::Value)
 }
 
-fn first_of(problems: Vec<(&'static str, Problem)>) -> Applied {
-    problems.into_iter().next().map_or(Ok(()), |(_, problem)| Err(Wrong::Value(problem)))
+fn first_of(problems: Vec<(&'static str, Problem)>) -> StepResult {
+    problems.into_iter().next().map_or(Ok(()), |(_, problem)| Err(StepProblem::Value(problem)))
 }
 
-fn refuse_if(condition: bool, problem: Problem) -> Applied {
-    if condition { Err(Wrong::Value(problem)) } else { Ok(()) }
+fn refuse_if(condition: bool, problem: Problem) -> StepResult {
+    if condition { Err(StepProblem::Value(problem)) } else { Ok(()) }
 }

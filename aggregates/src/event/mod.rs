@@ -88,7 +88,7 @@ pub(crate) use every_aggregate;
 
 /// Selects the events of one aggregate from those of all. Defined here and not in [`crate::facts`], since it names the
 /// type of all events.
-pub trait OfDomain: Sized {
+pub trait FromDomainEvent: Sized {
     /// The event, if it belongs to this aggregate.
     fn of(event: &DomainEvent) -> Option<&Self>;
 }
@@ -126,7 +126,7 @@ macro_rules! domain_events {
             }
         })*
 
-        $(impl OfDomain for $event {
+        $(impl FromDomainEvent for $event {
             fn of(event: &DomainEvent) -> Option<&Self> {
                 match event {
                     DomainEvent::$variant(event) => Some(event),

@@ -1,6 +1,6 @@
 //! Settings of a feature for several users at once.
 
-use super::{Step, Streams, Unloaded};
+use super::{MissingStream, Step, Streams};
 use crate::feature::FeatureId;
 use crate::feature::setting::{FeatureSetting, Setting, SettingCommand, Switch, Target};
 use crate::values::{FeatureSettingId, UserId};
@@ -55,7 +55,7 @@ pub fn remove(streams: &mut Streams, settings: &[FeatureSettingId]) -> Step<()> 
 }
 
 fn prefetch(streams: &Streams, settings: impl Iterator<Item = FeatureSettingId>) -> Step<()> {
-    Ok(streams.prefetch(settings.map(Unloaded::of::<FeatureSetting>))?)
+    Ok(streams.prefetch(settings.map(MissingStream::of::<FeatureSetting>))?)
 }
 
 #[cfg(test)]
@@ -84,7 +84,7 @@ mod tests {
         events::<FeatureSetting>(id, happened)
     }
 
-    fn assign_on(streams: impl IntoIterator<Item = History>, known: Option<FeatureSettingId>) -> Then {
+    fn assign_on(streams: impl IntoIterator<Item = History>, known: Option<FeatureSettingId>) -> ProcessOutcome {
         let assignees = [Assignee { user: ADA, known, new: NEW }];
         given(streams).when(|streams| assign(streams, &feature(), &assignees, Switch::Enabled))
     }

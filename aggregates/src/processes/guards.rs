@@ -1,6 +1,6 @@
 //! The guards of a sign-in attempt: whether it is allowed, and the effects of its success or failure.
 
-use super::{Step, Streams, Unloaded};
+use super::{MissingStream, Step, Streams};
 use crate::session::guard::{Guard, GuardCommand, GuardError, Subject};
 use chrono::{DateTime, Utc};
 
@@ -46,7 +46,7 @@ impl Counters {
     /// # Errors
     /// `Locked`.
     pub fn pass(&self, streams: &mut Streams, now: DateTime<Utc>) -> Step<()> {
-        streams.prefetch([&self.pair, &self.name].map(Unloaded::of::<Guard>))?;
+        streams.prefetch([&self.pair, &self.name].map(MissingStream::of::<Guard>))?;
         streams.execute::<Guard>(&self.pair, GuardCommand::Admit { subject: Subject::NameInNetwork, now })?;
         streams.execute::<Guard>(&self.name, GuardCommand::Pass { network: self.network.clone(), now })?;
         Ok(())
@@ -59,7 +59,7 @@ impl Counters {
     /// `Locked`, if there are too many failures already.
     pub fn fail(&self, streams: &mut Streams, account: bool, counted: u32, now: DateTime<Utc>) -> Step<()> {
         let counters = [&self.network, &self.pair, &self.name];
-        streams.prefetch(counters[..if account { 3 } else { 1 }].iter().map(Unloaded::of::<Guard>))?;
+        streams.prefetch(counters[..if account { 3 } else { 1 }].iter().map(MissingStream::of::<Guard>))?;
         let count = GuardCommand::Count { subject: Subject::Network, failures: counted, now };
         streams.execute::<Guard>(&self.network, count)?;
         if account {

@@ -19,7 +19,7 @@ pub mod streams;
 #[cfg(test)]
 mod testing;
 
-pub use streams::{Decided, Loaded, Need, State, StreamId, Streams, Unloaded};
+pub use streams::{DecidedStream, LoadedStream, MissingStream, Need, State, StreamId, Streams};
 
 use crate::{Decide, Refusal};
 use std::fmt::Display;
@@ -28,7 +28,7 @@ use std::fmt::Display;
 #[derive(Debug)]
 pub enum Stop<E> {
     /// Streams are not loaded.
-    Need(Vec<Unloaded>),
+    Need(Vec<MissingStream>),
     /// A stream is not at the version that the caller named.
     OtherVersion,
     /// The process refuses.

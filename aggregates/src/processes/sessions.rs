@@ -1,6 +1,6 @@
 //! Sessions, with the dependent changes at their beginning and end.
 
-use super::{Step, Streams, Unloaded};
+use super::{MissingStream, Step, Streams};
 use crate::admin::{Admin, AdminCommand};
 use crate::session::{Account, EndReason, Session, SessionCommand};
 use crate::user::{Amendment, User, UserCommand};
@@ -24,7 +24,7 @@ pub struct SessionChange {
 /// # Errors
 /// `Over`, `OtherToken`; refusals of the user.
 pub fn change(streams: &mut Streams, change: &SessionChange) -> Step<()> {
-    streams.prefetch(change.ended.iter().map(Unloaded::of::<Session>))?;
+    streams.prefetch(change.ended.iter().map(MissingStream::of::<Session>))?;
     streams.execute::<Session>(change.id, change.command.clone())?;
     if let Some((user, organization)) = change.default_of {
         let amendment = Amendment { default_organization: Some(organization), ..Amendment::default() };

@@ -71,7 +71,7 @@ mod tests {
     }
 
     /// Signs Ada in with a code of a step, an agreement and a new password in place of `former`.
-    fn signed_in(streams: impl IntoIterator<Item = History>, step: u64, former: &str) -> Then {
+    fn signed_in(streams: impl IntoIterator<Item = History>, step: u64, former: &str) -> ProcessOutcome {
         let counters = Counters { name: "name".into(), pair: "pair".into(), network: "network".into() };
         let command = SessionCommand::Open(Box::new(opening(SESSION, ADA)));
         let session = SessionChange { id: SESSION, command, default_of: None, ended: vec![] };

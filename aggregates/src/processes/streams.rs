@@ -1,7 +1,7 @@
 //! Input and output of a process: loaded states of aggregates, and the events that the process adds to them.
 
 use super::{Step, Stop};
-use crate::{Decide, DomainEvent, OfDomain, Refusal, Snapshots};
+use crate::{Decide, DomainEvent, FromDomainEvent, Refusal, Snapshots};
 use serde_json::Value;
 use std::any::Any;
 use std::collections::HashMap;
@@ -34,7 +34,7 @@ pub trait State: Any + Send + Sync {
     fn copied(&self) -> Box<dyn State>;
 
     /// The stream of the same aggregate type with this name, to be loaded.
-    fn unloaded(&self, stream: StreamId) -> Unloaded;
+    fn unloaded(&self, stream: StreamId) -> MissingStream;
 
     /// Snapshots of the aggregate, if it has any.
     fn snapshots(&self) -> Option<Snapshots>;
@@ -61,8 +61,8 @@ impl<A: Decide> State for A {
         Box::new(self.clone())
     }
 
-    fn unloaded(&self, stream: StreamId) -> Unloaded {
-        Unloaded { stream, absent: || Box::new(A::default()) }
+    fn unloaded(&self, stream: StreamId) -> MissingStream {
+        MissingStream { stream, absent: || Box::new(A::default()) }
     }
 
     fn snapshots(&self) -> Option<Snapshots> {
@@ -80,17 +80,17 @@ impl<A: Decide> State for A {
 
 /// A stream to load.
 #[derive(Debug, Clone)]
-pub struct Unloaded {
+pub struct MissingStream {
     /// The stream.
     pub stream: StreamId,
     absent: fn() -> Box<dyn State>,
 }
 
-impl Unloaded {
+impl MissingStream {
     /// The stream of the aggregate `id`.
     #[must_use]
     pub fn of<A: Decide>(id: impl Display) -> Self {
-        Unloaded { stream: StreamId::of::<A>(id), absent: || Box::new(A::default()) }
+        MissingStream { stream: StreamId::of::<A>(id), absent: || Box::new(A::default()) }
     }
 
     /// The state before the first event.
@@ -102,7 +102,7 @@ impl Unloaded {
 
 /// A loaded stream.
 #[derive(Clone)]
-pub struct Loaded {
+pub struct LoadedStream {
     /// The stream.
     pub stream: StreamId,
     /// Number of its last event; 0 for a stream without events.
@@ -113,18 +113,18 @@ pub struct Loaded {
     pub fresh: bool,
 }
 
-impl Loaded {
+impl LoadedStream {
     /// The same stream, to be reloaded.
     #[must_use]
-    pub fn unloaded(&self) -> Unloaded {
+    pub fn unloaded(&self) -> MissingStream {
         self.state.unloaded(self.stream.clone())
     }
 }
 
 /// A stream that a process read, with the events that the process added.
-pub struct Decided {
+pub struct DecidedStream {
     /// The stream as it was loaded.
-    pub loaded: Loaded,
+    pub loaded: LoadedStream,
     /// The state after the added events, if any.
     pub state: Option<Box<dyn State>>,
     /// Events that the process added.
@@ -133,7 +133,7 @@ pub struct Decided {
 
 /// Streams that the process needs and that are not loaded. After their load the process runs again from its start.
 #[derive(Debug)]
-pub struct Need(pub Vec<Unloaded>);
+pub struct Need(pub Vec<MissingStream>);
 
 /// The aggregates that a process decides by, including the effects of its decisions so far.
 #[derive(Default)]
@@ -144,7 +144,7 @@ pub struct Streams {
 }
 
 struct Entry {
-    loaded: Loaded,
+    loaded: LoadedStream,
     used: bool,
     /// The state after the added events, if any.
     state: Option<Box<dyn State>>,
@@ -152,7 +152,7 @@ struct Entry {
 }
 
 impl Entry {
-    fn new(loaded: Loaded) -> Self {
+    fn new(loaded: LoadedStream) -> Self {
         Entry { loaded, used: false, state: None, events: Vec::new() }
     }
 
@@ -195,10 +195,10 @@ impl Streams {
     /// # Errors
     /// As [`Streams::execute`].
     pub fn decide<A: Decide>(&mut self, id: impl Display, command: A::Command) -> Result<bool, Stop<A::Error>> {
-        let unloaded = Unloaded::of::<A>(id);
+        let unloaded = MissingStream::of::<A>(id);
         if A::creates(&command) && !self.streams.contains_key(&unloaded.stream) {
             let (stream, state) = (unloaded.stream.clone(), Arc::from(unloaded.absent()));
-            self.load(Loaded { stream, version: 0, state, fresh: false });
+            self.load(LoadedStream { stream, version: 0, state, fresh: false });
         }
         let entry = self.look_up(unloaded)?;
         let events = entry.state::<A>().decide(command).map_err(Stop::Refused)?;
@@ -215,14 +215,14 @@ impl Streams {
     ///
     /// # Errors
     /// `Need`.
-    pub fn prefetch(&self, streams: impl IntoIterator<Item = Unloaded>) -> Result<(), Need> {
+    pub fn prefetch(&self, streams: impl IntoIterator<Item = MissingStream>) -> Result<(), Need> {
         let missing = streams.into_iter().filter(|wanted| !self.streams.contains_key(&wanted.stream));
         let missing: Vec<_> = missing.collect();
         if missing.is_empty() { Ok(()) } else { Err(Need(missing)) }
     }
 
     /// Adds a loaded stream, replacing an earlier load.
-    pub fn load(&mut self, loaded: Loaded) {
+    pub fn load(&mut self, loaded: LoadedStream) {
         self.streams.insert(loaded.stream.clone(), Entry::new(loaded));
     }
 
@@ -247,7 +247,7 @@ impl Streams {
     }
 
     /// Streams that the last run read, in that order.
-    pub fn used(&self) -> impl Iterator<Item = &Loaded> {
+    pub fn used(&self) -> impl Iterator<Item = &LoadedStream> {
         self.used.iter().filter_map(|stream| self.streams.get(stream)).map(|entry| &entry.loaded)
     }
 
@@ -258,19 +258,19 @@ impl Streams {
     }
 
     /// The result of the last run: the streams that it read, in that order.
-    pub fn into_decided(mut self) -> impl Iterator<Item = Decided> {
+    pub fn into_decided(mut self) -> impl Iterator<Item = DecidedStream> {
         let used = std::mem::take(&mut self.used);
         used.into_iter().filter_map(move |stream| self.streams.remove(&stream)).map(|entry| {
             let Entry { loaded, state, events, .. } = entry;
-            Decided { loaded, state, events }
+            DecidedStream { loaded, state, events }
         })
     }
 
     fn entry<A: Decide>(&mut self, id: impl Display) -> Result<&mut Entry, Need> {
-        self.look_up(Unloaded::of::<A>(id))
+        self.look_up(MissingStream::of::<A>(id))
     }
 
-    fn look_up(&mut self, wanted: Unloaded) -> Result<&mut Entry, Need> {
+    fn look_up(&mut self, wanted: MissingStream) -> Result<&mut Entry, Need> {
         match self.streams.get_mut(&wanted.stream) {
             Some(entry) => {
                 if !std::mem::replace(&mut entry.used, true) {
@@ -289,20 +289,20 @@ mod tests {
     use crate::processes::testing::*;
     use crate::user::{User, UserCommand, UserError};
 
-    type Ran = Step<()>;
+    type RunResult = Step<()>;
 
-    fn needed(ran: Ran) -> Vec<String> {
+    fn needed(ran: RunResult) -> Vec<String> {
         match ran {
             Err(Stop::Need(streams)) => streams.into_iter().map(|wanted| wanted.stream.aggregate_id).collect(),
             other => panic!("{other:?}"),
         }
     }
 
-    fn loaded(history: History) -> Loaded {
+    fn loaded(history: History) -> LoadedStream {
         let (stream, events) = history;
-        let mut state = Unloaded::of::<User>(&stream.aggregate_id).absent();
+        let mut state = MissingStream::of::<User>(&stream.aggregate_id).absent();
         events.iter().for_each(|event| assert!(state.fold(event)));
-        Loaded { stream, version: events.len() as u64, state: state.into(), fresh: true }
+        LoadedStream { stream, version: events.len() as u64, state: state.into(), fresh: true }
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
     fn prefetching_needs_the_unloaded_streams_and_uses_none() {
         let mut streams = Streams::default();
         streams.load(loaded(user(ADA, [])));
-        let prefetch = |streams: &mut Streams| Ok(streams.prefetch([ADA, BOB].map(Unloaded::of::<User>))?);
+        let prefetch = |streams: &mut Streams| Ok(streams.prefetch([ADA, BOB].map(MissingStream::of::<User>))?);
         assert_eq!(needed(streams.run(prefetch)), [BOB.to_string()]);
         streams.load(loaded(user(BOB, [])));
         streams.run(prefetch).expect("both are loaded");
@@ -330,7 +330,7 @@ mod tests {
     fn later_steps_see_the_state_that_earlier_ones_left() {
         let mut streams = Streams::default();
         streams.load(loaded(user(ADA, [])));
-        let ran: Ran = streams.run(|streams| {
+        let ran: RunResult = streams.run(|streams| {
             assert!(streams.execute::<User>(ADA, UserCommand::Join(ACME))?);
             assert!(!streams.execute::<User>(ADA, UserCommand::Enable)?);
             assert!(streams.state::<User>(ADA)?.profile().is_some_and(|ada| ada.memberships.contains_key(&ACME)));
@@ -349,12 +349,12 @@ mod tests {
         streams.run(join).expect("no refusal");
         streams.run(join).expect("no refusal");
         let decided: Vec<_> = streams.into_decided().collect();
-        let [Decided { events, .. }] = &*decided else { panic!("one stream was looked at") };
+        let [DecidedStream { events, .. }] = &*decided else { panic!("one stream was looked at") };
         assert_eq!(*events, user(ADA, [UserCommand::Join(ACME)]).1[1..]);
         let mut streams = Streams::default();
         streams.load(loaded(user(ADA, [])));
         streams.run(join).expect("no refusal");
-        streams.run(|_| Ran::Ok(())).expect("no refusal");
+        streams.run(|_| RunResult::Ok(())).expect("no refusal");
         assert!(!streams.is_changed() && streams.used().count() == 0);
     }
 
@@ -376,7 +376,7 @@ mod tests {
         for id in [ADA, BOB] {
             streams.load(loaded(user(id, [])));
         }
-        let ran: Ran = streams.run(|streams| {
+        let ran: RunResult = streams.run(|streams| {
             streams.state::<User>(BOB)?;
             streams.execute::<User>(ADA, UserCommand::Join(ACME))?;
             streams.execute::<User>(BOB, UserCommand::Join(ACME))?;
@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn an_event_of_another_aggregate_changes_no_state() {
         let (_, events) = organization(ACME);
-        let mut state = Unloaded::of::<User>(ADA).absent();
+        let mut state = MissingStream::of::<User>(ADA).absent();
         assert!(!state.fold(&events[0]));
     }
 }

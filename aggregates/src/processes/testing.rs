@@ -1,6 +1,6 @@
 //! Given streams, when a process, then events by stream or a refusal.
 
-use super::{Loaded, State, Step, Stop, StreamId, Streams, Unloaded};
+use super::{LoadedStream, MissingStream, State, Step, Stop, StreamId, Streams};
 use crate::admin::{Account, Admin, AdminEvent, Person, Registration};
 use crate::granting::Granter;
 use crate::organization::{Content, Edition, Organization, OrganizationCommand, OrganizationEvent, Stamp, Status};
@@ -158,13 +158,13 @@ pub(super) fn system() -> Granter {
     Granter::system()
 }
 
-pub(super) fn given(streams: impl IntoIterator<Item = History>) -> Given {
-    Given(streams.into_iter().collect())
+pub(super) fn given(streams: impl IntoIterator<Item = History>) -> GivenStreams {
+    GivenStreams(streams.into_iter().collect())
 }
 
-pub(super) struct Given(HashMap<StreamId, Vec<DomainEvent>>);
+pub(super) struct GivenStreams(HashMap<StreamId, Vec<DomainEvent>>);
 
-pub(super) struct Then {
+pub(super) struct ProcessOutcome {
     result: Result<(), Stop<Refusal>>,
     decided: Vec<History>,
     /// Number of runs of the process, the last one included.
@@ -173,10 +173,10 @@ pub(super) struct Then {
     pub(super) loads: usize,
 }
 
-impl Given {
+impl GivenStreams {
     /// Runs a process like the executor: again after loading its needs, and again where a stream assumed to be new
     /// exists.
-    pub(super) fn when<T>(self, decide: impl Fn(&mut Streams) -> Step<T>) -> Then {
+    pub(super) fn when<T>(self, decide: impl Fn(&mut Streams) -> Step<T>) -> ProcessOutcome {
         let (mut streams, mut loads) = (Streams::default(), 0);
         for runs in 1.. {
             let result = streams.run(&decide);
@@ -186,11 +186,11 @@ impl Given {
                 continue;
             }
             let wrong: Vec<_> = streams.used().filter(|used| used.version != self.version(&used.stream)).collect();
-            let wrong: Vec<_> = wrong.into_iter().map(Loaded::unloaded).collect();
+            let wrong: Vec<_> = wrong.into_iter().map(LoadedStream::unloaded).collect();
             if wrong.is_empty() {
                 let decided = streams.into_decided().filter(|decided| !decided.events.is_empty());
                 let decided = decided.map(|decided| (decided.loaded.stream, decided.events)).collect();
-                return Then { result: result.map(drop), decided, runs, loads };
+                return ProcessOutcome { result: result.map(drop), decided, runs, loads };
             }
             loads += wrong.len();
             wrong.into_iter().for_each(|unloaded| streams.load(self.load(unloaded)));
@@ -202,17 +202,17 @@ impl Given {
         self.0.get(stream).map(|events| events.len() as u64).unwrap_or_default()
     }
 
-    fn load(&self, unloaded: Unloaded) -> Loaded {
+    fn load(&self, unloaded: MissingStream) -> LoadedStream {
         let mut state = unloaded.absent();
         for event in self.0.get(&unloaded.stream).into_iter().flatten() {
             assert!(state.fold(event), "{event:?} is in another's stream");
         }
         let version = self.version(&unloaded.stream);
-        Loaded { stream: unloaded.stream, version, state: state.into(), fresh: true }
+        LoadedStream { stream: unloaded.stream, version, state: state.into(), fresh: true }
     }
 }
 
-impl Then {
+impl ProcessOutcome {
     /// The committed events, by streams in the order in which the process read them.
     pub(super) fn then(self, expected: impl IntoIterator<Item = History>) -> Self {
         if let Err(stop) = &self.result {

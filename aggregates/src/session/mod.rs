@@ -219,7 +219,7 @@ pub enum Session {
     #[default]
     Absent,
     /// Open until its expiry.
-    Open(Box<Running>),
+    Open(Box<OpenSession>),
     /// Ended.
     Ended,
 }
@@ -227,7 +227,7 @@ pub enum Session {
 /// An open session.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Running {
+pub struct OpenSession {
     /// User or admin of the session.
     pub user_id: UserId,
     /// Kind of the account.
@@ -246,9 +246,9 @@ pub struct Running {
     pub spent_digests: VecDeque<String>,
 }
 
-impl fmt::Debug for Running {
+impl fmt::Debug for OpenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running")
+        f.debug_struct("OpenSession")
             .field("user_id", &self.user_id)
             .field("scope", &self.scope)
             .field("expires_at", &self.expires_at)
@@ -327,7 +327,7 @@ impl Decide for Session {
                     return Err(SessionError::OtherToken);
                 }
                 let spent_digest = replacement.is_some().then_some(digest);
-                let Running { user_id, account, .. } = **running;
+                let OpenSession { user_id, account, .. } = **running;
                 Ok(vec![SessionEvent::Refreshed { user_id, account, refresh_digest: replacement, spent_digest }])
             }
             (Session::Open(running), Switch { scope, digest, now }) => {
@@ -347,7 +347,7 @@ impl Decide for Session {
     }
 }
 
-impl Running {
+impl OpenSession {
     /// Whether the session has refresh tokens.
     #[must_use]
     pub fn is_refreshable(&self) -> bool {
@@ -389,7 +389,7 @@ impl Session {
                 let Opening { user_id, account, scope, expires_at, refresh_digest, .. } = *opening;
                 let refresh_digests = refresh_digest.into_iter().collect();
                 let spent_digests = VecDeque::new();
-                let running = Running { user_id, account, scope, expires_at, refresh_digests, spent_digests };
+                let running = OpenSession { user_id, account, scope, expires_at, refresh_digests, spent_digests };
                 *self = Session::Open(Box::new(running));
             }
             (Session::Open(running), SessionEvent::Refreshed { refresh_digest, spent_digest, .. }) => {

@@ -11,14 +11,14 @@ use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, chec
 use crate::{Decide, decide::aggregate};
 use std::collections::BTreeSet;
 
-type Decided = Result<Vec<UserEvent>, UserError>;
+type Decision = Result<Vec<UserEvent>, UserError>;
 
 impl Decide for User {
     fn creates(command: &UserCommand) -> bool {
         matches!(command, UserCommand::Create(_))
     }
 
-    fn decide(&self, command: UserCommand) -> Decided {
+    fn decide(&self, command: UserCommand) -> Decision {
         let profile = match (self, &command) {
             (User::Absent, UserCommand::Create(_)) => None,
             (User::Absent, _) => return Err(UserError::NotFound),
@@ -46,7 +46,7 @@ impl Decide for User {
     }
 }
 
-fn decide(profile: &Profile, command: UserCommand) -> Decided {
+fn decide(profile: &Profile, command: UserCommand) -> Decision {
     match command {
         UserCommand::Create(_) => Err(UserError::AlreadyExists),
         UserCommand::Amend(amendment) => amend(profile, *amendment),
@@ -102,7 +102,7 @@ fn only_if(needed: bool, event: UserEvent) -> Vec<UserEvent> {
     if needed { vec![event] } else { vec![] }
 }
 
-fn create(mut creation: Creation) -> Decided {
+fn create(mut creation: Creation) -> Decision {
     let mut findings = Vec::new();
     for (field, name) in [("firstName", &mut creation.names.first_name), ("lastName", &mut creation.names.last_name)] {
         note(&mut findings, field, fit_name(name).map(|fit| *name = fit));
@@ -128,7 +128,7 @@ fn create(mut creation: Creation) -> Decided {
 }
 
 /// One event for each changed member.
-fn amend(profile: &Profile, amendment: Amendment) -> Decided {
+fn amend(profile: &Profile, amendment: Amendment) -> Decision {
     let Amendment {
         first_name,
         last_name,
@@ -225,7 +225,7 @@ fn check_time_zone(zone: &str) -> Result<(), Problem> {
     zone.parse::<chrono_tz::Tz>().map(drop).map_err(|_| Problem::UnknownTimeZone)
 }
 
-fn disable(profile: &Profile, by: UserId) -> Decided {
+fn disable(profile: &Profile, by: UserId) -> Decision {
     if by == profile.id {
         return Err(UserError::Oneself);
     }
@@ -247,7 +247,7 @@ fn enable(profile: &Profile) -> Vec<UserEvent> {
     only_if(disabled, UserEvent::Enabled { state: profile.before_disabled.unwrap_or(otherwise) })
 }
 
-fn join(profile: &Profile, organization: OrganizationId) -> Decided {
+fn join(profile: &Profile, organization: OrganizationId) -> Decision {
     if profile.memberships.contains_key(&organization) {
         return Ok(vec![]);
     }
@@ -285,7 +285,7 @@ fn revoke_system(profile: &Profile, role: SystemRole) -> Vec<UserEvent> {
     only_if(profile.system_roles.contains(&role), UserEvent::SystemRoleRevoked { role })
 }
 
-fn add_individual(profile: &Profile, individual: IndividualId) -> Decided {
+fn add_individual(profile: &Profile, individual: IndividualId) -> Decision {
     if profile.individuals.contains(&individual) {
         return Ok(vec![]);
     }

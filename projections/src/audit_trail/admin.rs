@@ -1,8 +1,8 @@
 //! Entries of admins. They name the records within an admin one by one, in the terms of the published trail, so they
 //! are hand-written; see [`super::compared`] for the generic way.
 
-use super::sources::ByHand;
-use super::touched::{Touched, change};
+use super::sources::HandwrittenEntry;
+use super::touched::{ChangedRecord, change};
 use super::{AuditChange, time_key};
 use crate::admins::{self, AdminDocument};
 use crate::document::DocumentKey;
@@ -13,12 +13,12 @@ use registrar_aggregates::admin::{AddressDetails, AdminEvent, Person, PhoneNumbe
 use registrar_aggregates::personal::SECRET;
 use serde_json::{Value, json};
 
-impl ByHand for AdminEvent {
+impl HandwrittenEntry for AdminEvent {
     fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
         admins::wants(event)
     }
 
-    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError> {
+    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<ChangedRecord, FoldError> {
         Ok(match self {
             AdminEvent::Registered(registration) => registered(event, registration),
             changed_later => changed(event, changed_later, documents.need::<AdminDocument>(&event.aggregate_id)?),
@@ -26,7 +26,7 @@ impl ByHand for AdminEvent {
     }
 }
 
-fn registered(event: &RecordedEvent, registration: &Registration) -> Touched {
+fn registered(event: &RecordedEvent, registration: &Registration) -> ChangedRecord {
     let mut changes = vec![
         change("/id", Value::Null, json!(registration.id)),
         change("/person/id", Value::Null, json!(registration.person_id)),
@@ -52,22 +52,22 @@ fn registered(event: &RecordedEvent, registration: &Registration) -> Touched {
         changes.push(change("/account/id", Value::Null, json!(account.id)));
         changes.push(change("/account/password", Value::Null, json!(SECRET)));
     }
-    let mut touched = Touched::new(&event.aggregate_id, changes);
+    let mut touched = ChangedRecord::new(&event.aggregate_id, changes);
     touched.person_id = Some(registration.person_id.to_string());
     touched
 }
 
-fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) -> Touched {
-    let admin = |changes| Touched::new(&event.aggregate_id, changes);
+fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) -> ChangedRecord {
+    let admin = |changes| ChangedRecord::new(&event.aggregate_id, changes);
     let address = |id: &str, after: Option<&AddressDetails>| {
         let former =
             before.addresses.iter().find(|address| address.id.to_string() == id).map(|address| &address.details);
-        Touched::new(id, address_changes(id, former, after))
+        ChangedRecord::new(id, address_changes(id, former, after))
     };
     let number = |id: &str, after: Option<&PhoneNumberDetails>| {
         let former =
             before.phone_numbers.iter().find(|number| number.id.to_string() == id).map(|number| &number.details);
-        Touched::new(id, phone_number_changes(id, former, after))
+        ChangedRecord::new(id, phone_number_changes(id, former, after))
     };
     let mut touched = match changed {
         // A second registration of a stream cannot be decided; if one is ever stored, its entry shows its values.
@@ -77,9 +77,9 @@ fn changed(event: &RecordedEvent, changed: &AdminEvent, before: &AdminDocument) 
             change("/customPermissions", json!(before.custom_permissions), json!(custom_permissions)),
         ]),
         AdminEvent::PersonAmended { person } => {
-            Touched::new(&before.person_id.to_string(), person_changes(Some(&before.person), Some(person)))
+            ChangedRecord::new(&before.person_id.to_string(), person_changes(Some(&before.person), Some(person)))
         }
-        AdminEvent::PartyAmended { legacy_identifier } => Touched::new(
+        AdminEvent::PartyAmended { legacy_identifier } => ChangedRecord::new(
             &before.party_id.to_string(),
             vec![personal("/person/party/legacyIdentifier", json!(before.legacy_identifier), json!(legacy_identifier))],
         ),

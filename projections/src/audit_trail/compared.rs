@@ -1,7 +1,7 @@
 //! Entries of aggregates with a state document: the state before is compared with the state after.
 
 use super::diff::{differences, matches};
-use super::{AuditChange, Touched};
+use super::{AuditChange, ChangedRecord};
 use crate::recorded::RecordedEvent;
 use crate::state_document::{StateDocument, around};
 use crate::working_set::{FoldError, WorkingSet};
@@ -12,7 +12,7 @@ pub(super) fn compared<D: StateDocument>(
     event: &RecordedEvent,
     change: &D::Event,
     documents: &WorkingSet,
-) -> Result<Touched, FoldError> {
+) -> Result<ChangedRecord, FoldError> {
     let (before, after) = around::<D>(event, change, documents)?;
     let (before, after) = (state(before.as_ref())?, state(after.as_ref())?);
     let personal = |path: &str| D::PERSONAL.iter().any(|pattern| matches(pattern, path));
@@ -22,7 +22,7 @@ pub(super) fn compared<D: StateDocument>(
         old_value: difference.old_value,
         new_value: difference.new_value,
     });
-    Ok(Touched::new(&event.aggregate_id, changes.collect()))
+    Ok(ChangedRecord::new(&event.aggregate_id, changes.collect()))
 }
 
 fn state<D: StateDocument>(document: Option<&D>) -> Result<Value, FoldError> {

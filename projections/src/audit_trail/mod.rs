@@ -19,7 +19,7 @@ use chrono::{DateTime, Utc};
 use registrar_aggregates::{ActorType, AuditSource, Effect};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use touched::{Touched, told};
+use touched::{ChangedRecord, describe_event};
 use uuid::Uuid;
 
 pub use crate::stamped::time_key;
@@ -238,7 +238,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         AuditSource::Told => None,
         AuditSource::Compared | AuditSource::ByHand => sources::touched(event, documents),
     };
-    let touched = touched.unwrap_or_else(|| told(event))?;
+    let touched = touched.unwrap_or_else(|| describe_event(event))?;
     let sequence = documents.get::<TrailCounter>(trail)?.map_or(0, |counter| counter.entries) + 1;
     if sequence == 1 {
         documents.insert(TrailCounter { trail: trail.to_owned(), entries: 1 })?;
@@ -248,7 +248,7 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
     documents.insert(entry(event, trail, sequence, touched))
 }
 
-fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: Touched) -> AuditEntry {
+fn entry(event: &RecordedEvent, trail: &str, sequence: u64, touched: ChangedRecord) -> AuditEntry {
     let metadata = &event.metadata;
     AuditEntry {
         // One entry per event, so far; a second one would need an ordinal here.

@@ -1,6 +1,6 @@
 //! The aggregates whose entries need more than their events: a line for each.
 
-use super::Touched;
+use super::ChangedRecord;
 use super::compared::compared;
 use crate::api_keys::ApiKeyDocument;
 use crate::document::DocumentKey;
@@ -14,7 +14,7 @@ use crate::tasks::TaskDocument;
 use crate::totps::TotpDocument;
 use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
-use registrar_aggregates::OfDomain;
+use registrar_aggregates::FromDomainEvent;
 use registrar_aggregates::access_token::AccessTokenEvent;
 use registrar_aggregates::admin::AdminEvent;
 use registrar_aggregates::checkpoint_key::CheckpointKeyEvent;
@@ -37,20 +37,20 @@ const SOURCES: &[Source] = &[
 ];
 
 /// Events with hand-written entries.
-pub(super) trait ByHand: OfDomain {
+pub(super) trait HandwrittenEntry: FromDomainEvent {
     /// Documents needed for the entry.
     fn wants(_event: &RecordedEvent) -> Vec<DocumentKey> {
         vec![]
     }
 
     /// The record changed by the event.
-    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<Touched, FoldError>;
+    fn touched(&self, event: &RecordedEvent, documents: &WorkingSet) -> Result<ChangedRecord, FoldError>;
 }
 
 /// Source of the entries of one aggregate. Each function returns nothing for events of other aggregates.
 struct Source {
     wants: fn(&RecordedEvent) -> Vec<DocumentKey>,
-    touched: fn(&RecordedEvent, &WorkingSet) -> Option<Result<Touched, FoldError>>,
+    touched: fn(&RecordedEvent, &WorkingSet) -> Option<Result<ChangedRecord, FoldError>>,
 }
 
 impl Source {
@@ -61,7 +61,7 @@ impl Source {
         }
     }
 
-    const fn by_hand<E: ByHand>() -> Self {
+    const fn by_hand<E: HandwrittenEntry>() -> Self {
         Source {
             wants: |event| E::of(&event.event).map(|_| E::wants(event)).unwrap_or_default(),
             touched: |event, documents| Some(E::of(&event.event)?.touched(event, documents)),
@@ -75,7 +75,7 @@ pub(super) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
 }
 
 /// The record changed by the event; `None` for an event that carries its own values.
-pub(super) fn touched(event: &RecordedEvent, documents: &WorkingSet) -> Option<Result<Touched, FoldError>> {
+pub(super) fn touched(event: &RecordedEvent, documents: &WorkingSet) -> Option<Result<ChangedRecord, FoldError>> {
     SOURCES.iter().find_map(|source| (source.touched)(event, documents))
 }
 

@@ -7,18 +7,18 @@ use registrar_aggregates::Effect;
 use serde_json::Value;
 
 /// The record that an event changed.
-pub(super) struct Touched {
+pub(super) struct ChangedRecord {
     pub(super) entity_id: String,
     pub(super) person_id: Option<String>,
     pub(super) changes: Vec<AuditChange>,
 }
 
-impl Touched {
+impl ChangedRecord {
     /// A record with the effective ones of `changes`, in the order of their paths.
     pub(super) fn new(entity_id: &str, mut changes: Vec<AuditChange>) -> Self {
         changes.retain(|change| change.old_value != change.new_value);
         changes.sort_by(|a, b| a.path.cmp(&b.path));
-        Touched { entity_id: entity_id.to_owned(), person_id: None, changes }
+        ChangedRecord { entity_id: entity_id.to_owned(), person_id: None, changes }
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn change(path: impl Into<String>, old_value: Value, new_value: Value
 }
 
 /// The record with the values that the event carries.
-pub(super) fn told(event: &RecordedEvent) -> Result<Touched, FoldError> {
+pub(super) fn describe_event(event: &RecordedEvent) -> Result<ChangedRecord, FoldError> {
     let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
     let hidden = event.event.disclosure().personal(&payload);
     let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
@@ -41,7 +41,7 @@ pub(super) fn told(event: &RecordedEvent) -> Result<Touched, FoldError> {
         let personal = hidden.iter().any(|pointer| top(pointer) == *name);
         AuditChange { path: format!("/{name}"), old_value, new_value, personal }
     });
-    Ok(Touched::new(&event.aggregate_id, changes.collect()))
+    Ok(ChangedRecord::new(&event.aggregate_id, changes.collect()))
 }
 
 /// The first step of a pointer.

@@ -1,12 +1,12 @@
 //! One aggregate: its history, its past states, and the differences between two of them.
 
-use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, Moment, Part};
+use super::parameters::{AsOfParameters, DiffParameters, HistoryParameters, PointInTime, PositionRange};
 use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
 use super::views::{Difference, Differences, HistoryEvent, Page, State as StateView};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::audit::replay::{self, Subject, Walk};
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::spelled;
@@ -108,18 +108,18 @@ pub(super) async fn list_history(
     record(&app, &caller, "history", path.filters(question.given.clone())).await?;
     let history = History { app, subject, part };
     if wants_lines(&headers) {
-        return Ok(At(part.head, history.lines(range.limit).await?).into_response());
+        return Ok(PositionedResponse(part.head, history.lines(range.limit).await?).into_response());
     }
     let (items, after, _) =
         history.page(part.after, None, Portion { events: range.page_size(), bytes: PAGE_BYTES_MAX }).await?;
     let next = question.next(&history.app, &scope, after, &part).await?;
-    Ok(At(part.head, Json(Page { items, next })).into_response())
+    Ok(PositionedResponse(part.head, Json(Page { items, next })).into_response())
 }
 
 struct History {
     app: AppState,
     subject: Subject,
-    part: Part,
+    part: PositionRange,
 }
 
 impl History {
@@ -128,9 +128,9 @@ impl History {
     async fn page(
         &self,
         after: u64,
-        from: Option<replay::Moment>,
+        from: Option<replay::ReplayedState>,
         portion: Portion,
-    ) -> JournalResult<(Vec<HistoryEvent>, u64, Option<replay::Moment>)> {
+    ) -> JournalResult<(Vec<HistoryEvent>, u64, Option<replay::ReplayedState>)> {
         let _seat = seat().await?;
         let (mut items, replays) = (Vec::new(), &self.app.replays);
         let walk = match from {
@@ -185,7 +185,7 @@ fn up_to(left: usize) -> Portion {
 }
 
 /// Position of an optional moment; without one the head.
-async fn position_of(app: &AppState, moment: Option<Moment>, head: u64) -> Result<u64, ApiError> {
+async fn position_of(app: &AppState, moment: Option<PointInTime>, head: u64) -> Result<u64, ApiError> {
     match moment {
         Some(moment) => moment.position(app, head).await,
         None => Ok(head),
@@ -208,7 +208,7 @@ pub(super) async fn find_state(
     caller: Caller,
     path: AggregatePath,
     Parameters(AsOfParameters { as_of, given }): Parameters<AsOfParameters>,
-) -> Result<At<Json<StateView>>, ApiError> {
+) -> Result<PositionedResponse<Json<StateView>>, ApiError> {
     let head = app.node.journal.head().await?.position;
     let until = position_of(&app, as_of, head).await?;
     let subject = path.subject(&caller);
@@ -217,7 +217,7 @@ pub(super) async fn find_state(
         return Err(Scope::of(&caller).nothing(&app, &subject, until, NOT_YET).await);
     };
     record(&app, &caller, "state", path.filters(given)).await?;
-    Ok(At(head, Json(StateView { position, recorded_at, state })))
+    Ok(PositionedResponse(head, Json(StateView { position, recorded_at, state })))
 }
 
 /// Returns every element that differs between two moments, `from` excluded and `to` included, with its value at each of
@@ -239,7 +239,7 @@ pub(super) async fn find_differences(
     caller: Caller,
     path: AggregatePath,
     Parameters(DiffParameters { from, to, given }): Parameters<DiffParameters>,
-) -> Result<At<Json<Differences>>, ApiError> {
+) -> Result<PositionedResponse<Json<Differences>>, ApiError> {
     let head = app.node.journal.head().await?.position;
     let after = match from {
         Some(from) => from.earliest(&app, head).await?,
@@ -255,7 +255,7 @@ pub(super) async fn find_differences(
         return Err(Scope::of(&caller).nothing(&app, &subject, until, NOT_YET).await);
     };
     record(&app, &caller, "diff", path.filters(given)).await?;
-    Ok(At(head, Json(Differences { changes })))
+    Ok(PositionedResponse(head, Json(Differences { changes })))
 }
 
 /// Differences over the rest of the walk; `None` if the aggregate had not begun at its end.

@@ -1,14 +1,14 @@
 //! Recorded events, listed or one by one.
 
-use super::parameters::{EventParameters, EventsParameters, Part};
+use super::parameters::{EventParameters, EventsParameters, PositionRange};
 use super::stream::{self, PAGE_BYTES_MAX, PIECE, wants_lines};
 use super::views::{Event, Page};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
-use crate::journal::selection::{EventFilter, Selection};
+use crate::journal::selection::{EventFilter, EventPage};
 use crate::journal::{JournalError, JournalResult, Portion, StoredEvent, codec};
 use crate::node::priority::seat;
 use axum::Json;
@@ -70,12 +70,12 @@ pub(super) async fn list_events(
     record(&app, &caller, "events", question.given.clone()).await?;
     let reader = Reader { app, filter, sealed, part };
     if wants_lines(&headers) {
-        return Ok(At(part.head, reader.lines(range.limit).await?).into_response());
+        return Ok(PositionedResponse(part.head, reader.lines(range.limit).await?).into_response());
     }
     let (items, looked_until) =
         reader.page(part.after, Portion { events: range.page_size(), bytes: PAGE_BYTES_MAX }).await?;
     let next = question.next(&reader.app, &scope, looked_until, &part).await?;
-    Ok(At(part.head, Json(Page { items, next })).into_response())
+    Ok(PositionedResponse(part.head, Json(Page { items, next })).into_response())
 }
 
 /// Reads the requested events that the caller may see.
@@ -83,7 +83,7 @@ struct Reader {
     app: AppState,
     filter: EventFilter,
     sealed: bool,
-    part: Part,
+    part: PositionRange,
 }
 
 impl Reader {
@@ -94,7 +94,7 @@ impl Reader {
         }
         let _seat = seat().await?;
         let node = &self.app.node;
-        let Selection { events, looked_until } =
+        let EventPage { events, looked_until } =
             node.journal.select(&self.filter, after, self.part.until, portion).await?;
         Ok((Event::all(&node.vault, events, self.sealed).await?, looked_until))
     }
@@ -138,7 +138,7 @@ pub(super) async fn find_event(
     caller: Caller,
     Path(position): Path<String>,
     Parameters(EventParameters { sealed }): Parameters<EventParameters>,
-) -> Result<At<Json<Event>>, ApiError> {
+) -> Result<PositionedResponse<Json<Event>>, ApiError> {
     let digits = Some(&position).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let before = digits.and_then(|digits| digits.parse::<u64>().ok()?.checked_sub(1)).ok_or(NO_EVENT)?;
     let head = app.node.journal.head().await?.position;
@@ -160,7 +160,7 @@ pub(super) async fn find_event(
     };
     let filters = BTreeMap::from([("position".to_owned(), event.position.to_string())]);
     record(&app, &caller, "event", filters).await?;
-    Ok(At(head, Json(event)))
+    Ok(PositionedResponse(head, Json(event)))
 }
 
 /// An archived event that the database still holds, if the caller may see it.

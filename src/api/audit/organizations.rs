@@ -6,11 +6,11 @@ use super::views::{MemberState, Snapshot, State as StateView};
 use super::{BadRequest, Forbidden, Gone, NotFound, Scope, TAG, Unauthorized, Unavailable, record};
 use crate::api::AppState;
 use crate::api::audit::replay::Subject;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::query::Parameters;
 use crate::api::common::{ApiError, Caller};
 use crate::journal::codec;
-use crate::journal::selection::Member;
+use crate::journal::selection::OrganizationAggregate;
 use crate::journal::{JournalError, JournalResult};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
@@ -71,7 +71,7 @@ pub(super) async fn find_snapshot(
         let listed = |items: Vec<String>| items.iter().flat_map(|item| [",", item]).collect::<String>().into();
         reader.answer("application/json", begin, after, listed, "]}")
     };
-    Ok(At(head, answer).into_response())
+    Ok(PositionedResponse(head, answer).into_response())
 }
 
 struct Reader {
@@ -102,8 +102,8 @@ impl Reader {
         Ok((items, page.looked_until))
     }
 
-    async fn state(&self, member: Member) -> JournalResult<Option<MemberState>> {
-        let Member { aggregate_type, aggregate_id, .. } = member;
+    async fn state(&self, member: OrganizationAggregate) -> JournalResult<Option<MemberState>> {
+        let OrganizationAggregate { aggregate_type, aggregate_id, .. } = member;
         let subject = Subject { aggregate_type, aggregate_id, organization: Some(self.organization.clone()) };
         let Some(moment) = self.app.replays.at(&subject, self.until).await? else { return Ok(None) };
         let (Some((position, recorded_at)), Some(state)) = (moment.last, moment.shown()) else { return Ok(None) };

@@ -23,29 +23,29 @@ const BEYOND: ApiError = ApiError::NotFound("The journal has not reached this po
 
 /// A moment: a position, or a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum PointInTime {
     Position(u64),
     Time(DateTime<Utc>),
 }
 
-impl Moment {
+impl PointInTime {
     fn parse(text: &str) -> Option<Self> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             // A number that does not fit is a position that no journal reaches.
-            return Some(Moment::Position(text.parse().unwrap_or(u64::MAX)));
+            return Some(PointInTime::Position(text.parse().unwrap_or(u64::MAX)));
         }
         // chrono accepts a space for the T; RFC 3339 leaves that to applications, and we refuse it.
         let time = DateTime::parse_from_rfc3339(text).ok().filter(|_| !text.contains(' '))?.to_utc();
         // The journal records no times beyond these; they keep times comparable as texts of one width.
         let first = DateTime::from_timestamp_millis(-62_167_219_200_000)?;
         let last = DateTime::from_timestamp_millis(253_402_300_799_999)?;
-        Some(Moment::Time(time.trunc_subsecs(3).clamp(first, last)))
+        Some(PointInTime::Time(time.trunc_subsecs(3).clamp(first, last)))
     }
 
     /// Reads the moment in parameter `name`.
     fn read(query: &mut Query, name: &str) -> Option<Self> {
         let text = query.text(name)?;
-        let moment = Moment::parse(&text);
+        let moment = PointInTime::parse(&text);
         if moment.is_none() {
             query.findings.add(name, "must be a position or an RFC 3339 date-time with an offset");
         }
@@ -61,20 +61,20 @@ impl Moment {
         Ok(*self.positions(app, head).await?.end())
     }
 
-    /// As [`Moment::position`], but the first position it can be: a question from there on fails on the archived
+    /// As [`PointInTime::position`], but the first position it can be: a question from there on fails on the archived
     /// events.
     ///
     /// # Errors
-    /// As [`Moment::position`].
+    /// As [`PointInTime::position`].
     pub(super) async fn earliest(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
         Ok(*self.positions(app, head).await?.start())
     }
 
     async fn positions(self, app: &AppState, head: u64) -> Result<RangeInclusive<u64>, ApiError> {
         match self {
-            Moment::Position(position) if position > head => Err(BEYOND),
-            Moment::Position(position) => Ok(position..=position),
-            Moment::Time(time) => {
+            PointInTime::Position(position) if position > head => Err(BEYOND),
+            PointInTime::Position(position) => Ok(position..=position),
+            PointInTime::Time(time) => {
                 let (first, last) = app.node.journal.position_at(time).await?.into_inner();
                 Ok(first.min(head)..=last.min(head))
             }
@@ -84,16 +84,20 @@ impl Moment {
     /// Position of the last event before the moment; if that part is archived, the first it can be.
     async fn before(self, app: &AppState, head: u64) -> Result<u64, ApiError> {
         match self {
-            Moment::Position(position) => Ok(Moment::Position(position).earliest(app, head).await?.saturating_sub(1)),
-            Moment::Time(time) => Moment::Time(time - chrono::Duration::milliseconds(1)).earliest(app, head).await,
+            PointInTime::Position(position) => {
+                Ok(PointInTime::Position(position).earliest(app, head).await?.saturating_sub(1))
+            }
+            PointInTime::Time(time) => {
+                PointInTime::Time(time - chrono::Duration::milliseconds(1)).earliest(app, head).await
+            }
         }
     }
 }
 
-fn check_range(query: &mut Query, from: Option<Moment>, to: Option<Moment>) {
+fn check_range(query: &mut Query, from: Option<PointInTime>, to: Option<PointInTime>) {
     let reversed = match (from, to) {
-        (Some(Moment::Position(from)), Some(Moment::Position(to))) => from > to,
-        (Some(Moment::Time(from)), Some(Moment::Time(to))) => from > to,
+        (Some(PointInTime::Position(from)), Some(PointInTime::Position(to))) => from > to,
+        (Some(PointInTime::Time(from)), Some(PointInTime::Time(to))) => from > to,
         _ => false,
     };
     if reversed {
@@ -111,7 +115,7 @@ fn filled(query: &mut Query, name: &str) -> Option<String> {
 
 /// Start of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum After {
+enum ListStart {
     Beginning,
     Position(u64),
     Cursor(String),
@@ -120,16 +124,16 @@ enum After {
 /// Requested part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range {
-    after: After,
-    from: Option<Moment>,
-    to: Option<Moment>,
+    after: ListStart,
+    from: Option<PointInTime>,
+    to: Option<PointInTime>,
     /// Most items of the response, if the caller set a limit.
     pub(super) limit: Option<usize>,
 }
 
 /// Requested part of a list in the journal as of `head`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Part {
+pub(super) struct PositionRange {
     pub(super) after: u64,
     pub(super) until: u64,
     pub(super) head: u64,
@@ -140,16 +144,16 @@ impl Range {
 
     fn read(query: &mut Query) -> Option<Self> {
         let after = match query.text("after") {
-            None => After::Beginning,
+            None => ListStart::Beginning,
             // No cursor contains a point.
             Some(text) if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') => {
-                After::Position(query.whole("after", 0, 0, u64::MAX)?)
+                ListStart::Position(query.whole("after", 0, 0, u64::MAX)?)
             }
-            Some(text) => After::Cursor(text),
+            Some(text) => ListStart::Cursor(text),
         };
         let said = query.first("limit").is_some();
         let limit = query.whole("limit", LIMIT_DEFAULT, 1, LIMIT_MAX);
-        let (from, to) = (Moment::read(query, "from"), Moment::read(query, "to"));
+        let (from, to) = (PointInTime::read(query, "from"), PointInTime::read(query, "to"));
         check_range(query, from, to);
         let limit = usize::try_from(limit?).ok().filter(|_| said);
         Some(Range { after, from, to, limit })
@@ -160,13 +164,13 @@ impl Range {
     /// # Errors
     /// `Invalid` for a cursor of another question or another history, and for a range that ends before it begins,
     /// `NotFound` for a position beyond the head, `Unavailable`.
-    pub(super) async fn part(&self, app: &AppState, question: &str) -> Result<Part, ApiError> {
+    pub(super) async fn part(&self, app: &AppState, question: &str) -> Result<PositionRange, ApiError> {
         let mut head = app.node.journal.head().await?.position;
         let mut after = match &self.after {
-            After::Beginning => 0,
-            After::Position(position) if *position > head => return Err(BEYOND),
-            After::Position(position) => *position,
-            After::Cursor(text) => {
+            ListStart::Beginning => 0,
+            ListStart::Position(position) if *position > head => return Err(BEYOND),
+            ListStart::Position(position) => *position,
+            ListStart::Cursor(text) => {
                 let cursor = Cursor::open(text, &app.node.vault, question);
                 let cursor = cursor.ok_or_else(|| {
                     ApiError::invalid("after must be a position, or the next of a page with the same filters")
@@ -188,14 +192,14 @@ impl Range {
         };
         if let Some(from) = self.from {
             let before = from.before(app, head).await?;
-            let mixed = matches!((self.from, self.to), (Some(Moment::Position(_)), Some(Moment::Time(_))))
-                || matches!((self.from, self.to), (Some(Moment::Time(_)), Some(Moment::Position(_))));
+            let mixed = matches!((self.from, self.to), (Some(PointInTime::Position(_)), Some(PointInTime::Time(_))))
+                || matches!((self.from, self.to), (Some(PointInTime::Time(_)), Some(PointInTime::Position(_))));
             if mixed && before > until {
                 return Err(ApiError::invalid("from must not be later than to"));
             }
             after = after.max(before);
         }
-        Ok(Part { after, until, head })
+        Ok(PositionRange { after, until, head })
     }
 
     /// Number of items per page.
@@ -241,7 +245,7 @@ impl Question {
         app: &AppState,
         scope: &Scope,
         after: u64,
-        part: &Part,
+        part: &PositionRange,
     ) -> JournalResult<Option<String>> {
         if after >= part.until {
             return Ok(None);
@@ -316,7 +320,7 @@ impl FromQuery for HistoryParameters {
 
 /// The parameters of a state of the past.
 pub(super) struct AsOfParameters {
-    pub(super) as_of: Option<Moment>,
+    pub(super) as_of: Option<PointInTime>,
     pub(super) given: BTreeMap<String, String>,
 }
 
@@ -324,14 +328,14 @@ impl FromQuery for AsOfParameters {
     fn from_query(query: &mut Query) -> Option<Self> {
         query.only(&["asOf"]);
         let given = Question::read(query, &["asOf"]).given;
-        Some(AsOfParameters { as_of: Moment::read(query, "asOf"), given })
+        Some(AsOfParameters { as_of: PointInTime::read(query, "asOf"), given })
     }
 }
 
 /// The parameters of a difference.
 pub(super) struct DiffParameters {
-    pub(super) from: Option<Moment>,
-    pub(super) to: Option<Moment>,
+    pub(super) from: Option<PointInTime>,
+    pub(super) to: Option<PointInTime>,
     pub(super) given: BTreeMap<String, String>,
 }
 
@@ -339,7 +343,7 @@ impl FromQuery for DiffParameters {
     fn from_query(query: &mut Query) -> Option<Self> {
         query.only(&["from", "to"]);
         let given = Question::read(query, &["from", "to"]).given;
-        let (from, to) = (Moment::read(query, "from"), Moment::read(query, "to"));
+        let (from, to) = (PointInTime::read(query, "from"), PointInTime::read(query, "to"));
         check_range(query, from, to);
         Some(DiffParameters { from, to, given })
     }

@@ -51,14 +51,14 @@ impl Subject {
 
 /// An aggregate between two of its events.
 #[derive(Debug, Clone)]
-pub struct Moment {
+pub struct ReplayedState {
     /// Position and commit time of the last applied event; `None` before the first.
     pub last: Option<(u64, DateTime<Utc>)>,
     sequence: u64,
     state: AnyAggregate,
 }
 
-impl Moment {
+impl ReplayedState {
     /// The state as auditors see it, `None` while the aggregate does not exist.
     #[must_use]
     pub fn shown(&self) -> Option<Value> {
@@ -88,18 +88,18 @@ pub struct Step {
     pub metadata: Arc<Metadata>,
 }
 
-type Kept = BTreeMap<u64, Arc<Moment>>;
+type StatesByPosition = BTreeMap<u64, Arc<ReplayedState>>;
 
 #[derive(Clone)]
 struct Bytes;
 
-impl Weighter<(Subject, bool), (u64, Arc<Kept>)> for Bytes {
-    fn weight(&self, _: &(Subject, bool), (bytes, _): &(u64, Arc<Kept>)) -> u64 {
+impl Weighter<(Subject, bool), (u64, Arc<StatesByPosition>)> for Bytes {
+    fn weight(&self, _: &(Subject, bool), (bytes, _): &(u64, Arc<StatesByPosition>)) -> u64 {
         *bytes
     }
 }
 
-type States = Cache<(Subject, bool), (u64, Arc<Kept>), Bytes>;
+type States = Cache<(Subject, bool), (u64, Arc<StatesByPosition>), Bytes>;
 
 /// Events to read after a page of `limit`: more if they were small, fewer if they were large.
 fn next_limit(limit: usize, page: &[StoredEvent]) -> usize {
@@ -131,16 +131,16 @@ impl Replays {
     /// # Errors
     /// `Unavailable`; `Archived` if the answer needs archived events; `Corrupt` for events that are missing or cannot
     /// be read.
-    pub async fn at(&self, subject: &Subject, until: u64) -> JournalResult<Option<Moment>> {
+    pub async fn at(&self, subject: &Subject, until: u64) -> JournalResult<Option<ReplayedState>> {
         let Some(absent) = AnyAggregate::absent(&subject.aggregate_type) else { return Ok(None) };
         let erased = matches!(self.vault.subject_key(&subject.aggregate_id).await?, Some(None));
         let key = (subject.clone(), erased);
         let nearest = self.kept.get(&key).and_then(|(_, kept)| Some(Arc::clone(kept.range(..=until).next_back()?.1)));
         let mut moment = match nearest {
             Some(moment) => (*moment).clone(),
-            None => Moment { last: None, sequence: 0, state: absent },
+            None => ReplayedState { last: None, sequence: 0, state: absent },
         };
-        let mut made = Kept::new();
+        let mut made = StatesByPosition::new();
         let mut limit = FEW;
         loop {
             let StreamPage { events: stored, more, .. } = self.stored(subject, moment.sequence, until, limit).await?;
@@ -197,7 +197,7 @@ impl Replays {
         Ok(page)
     }
 
-    fn keep(&self, key: (Subject, bool), made: Kept) {
+    fn keep(&self, key: (Subject, bool), made: StatesByPosition) {
         let Some((_, sample)) = made.last_key_value() else { return };
         // All states of a history are assumed to be as large as the latest, twice its size as text.
         let each = 2 * sample.shown().map_or(0, |shown| shown.to_string().len() as u64) + 200;
@@ -211,7 +211,7 @@ impl Replays {
 pub struct Walk<'a> {
     replays: &'a Replays,
     subject: &'a Subject,
-    moment: Moment,
+    moment: ReplayedState,
     until: u64,
     ended: bool,
 }
@@ -228,7 +228,7 @@ impl Replays {
 
     /// Continues a walk from `moment`.
     #[must_use]
-    pub fn walk_on<'a>(&'a self, subject: &'a Subject, moment: Moment, until: u64) -> Walk<'a> {
+    pub fn walk_on<'a>(&'a self, subject: &'a Subject, moment: ReplayedState, until: u64) -> Walk<'a> {
         Walk { replays: self, subject, moment, until, ended: false }
     }
 }
@@ -236,7 +236,7 @@ impl Replays {
 impl Walk<'_> {
     /// The state before the next event.
     #[must_use]
-    pub fn moment(&self) -> &Moment {
+    pub fn moment(&self) -> &ReplayedState {
         &self.moment
     }
 

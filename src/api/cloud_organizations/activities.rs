@@ -44,7 +44,12 @@ impl Log {
     pub(super) async fn body(self, request_id: &str) -> JournalResult<(u64, Body)> {
         let first = self.page(None).await?;
         let opening = envelope::list_opening(request_id);
-        let state = Reading { log: self, next: Some(Next::Page(first.value)), opening: Some(opening), separator: "" };
+        let state = ActivityStream {
+            log: self,
+            next: Some(NextChunk::Page(first.value)),
+            opening: Some(opening),
+            separator: "",
+        };
         let chunks = stream::unfold(state, |mut reading| async move {
             let chunk = reading.chunk().await?;
             if let Err(error) = &chunk {
@@ -77,26 +82,26 @@ impl Log {
     }
 }
 
-enum Next {
+enum NextChunk {
     /// Entries read and not yet sent.
     Page(Vec<AuditEntry>),
     /// Entries before this one, not yet read.
     Before(Box<AuditEntry>),
 }
 
-struct Reading {
+struct ActivityStream {
     log: Log,
     /// Next piece to send; `None` at the end.
-    next: Option<Next>,
+    next: Option<NextChunk>,
     opening: Option<String>,
     separator: &'static str,
 }
 
-impl Reading {
+impl ActivityStream {
     async fn chunk(&mut self) -> Option<Result<Bytes, ApiError>> {
         let page = match self.next.take()? {
-            Next::Page(page) => page,
-            Next::Before(entry) => match self.log.page(Some(&entry)).await {
+            NextChunk::Page(page) => page,
+            NextChunk::Before(entry) => match self.log.page(Some(&entry)).await {
                 Ok(page) => page.value,
                 Err(error) => return Some(Err(error.into())),
             },
@@ -113,7 +118,7 @@ impl Reading {
             text.push_str(&serde_json::to_string(&activity).map_err(ApiError::internal)?);
         }
         match last {
-            Some(last) if !is_last => self.next = Some(Next::Before(Box::new(last))),
+            Some(last) if !is_last => self.next = Some(NextChunk::Before(Box::new(last))),
             Some(_) | None => text.push_str("]}"),
         }
         Ok(text.into())

@@ -2,7 +2,7 @@
 
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
-use crate::api::common::members::{Members, list, text};
+use crate::api::common::members::{MemberReader, list, text};
 use chrono::{DateTime, SubsecRound, Utc};
 use registrar_aggregates::api_key::{Amendment, Role};
 use serde::Deserialize;
@@ -29,7 +29,7 @@ pub struct CreateKey {
 
 impl FromJson for CreateKey {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
-        let mut members = Members::of(json, "", findings)?;
+        let mut members = MemberReader::of(json, "", findings)?;
         let name = members.required("name", text);
         let roles = members.required("roles", list(role));
         let expires_at = members.optional("expireAt", end);
@@ -50,7 +50,7 @@ pub struct PatchKey(pub Amendment);
 
 impl FromJson for PatchKey {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
-        let mut members = Members::of(json, "", findings)?;
+        let mut members = MemberReader::of(json, "", findings)?;
         let name = members.optional("name", text);
         let roles = members.optional("roles", list(role)).map(|roles| roles.into_iter().collect());
         let expires_at = members.optional("expireAt", end);

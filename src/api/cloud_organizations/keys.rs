@@ -10,7 +10,7 @@ use super::parameters::{KeyPath, OrganizationPath};
 use super::refusals::{BadRequest, Forbidden, InternalError, NotFound, TooManyRequests, Unauthorized};
 use crate::api::AppState;
 use crate::api::common::commit::Write;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::refusal::not_committed;
@@ -61,10 +61,14 @@ pub fn routes() -> OpenApiRouter<AppState> {
         InternalError,
     )
 )]
-async fn list_api_keys(State(app): State<AppState>, caller: Caller, tenant: Tenant) -> Result<At<Answer>, ApiError> {
+async fn list_api_keys(
+    State(app): State<AppState>,
+    caller: Caller,
+    tenant: Tenant,
+) -> Result<PositionedResponse<Answer>, ApiError> {
     let (position, keys) = api_keys::of_organization(&app.node, tenant.organization.id).await?;
     let keys: Vec<_> = keys.iter().map(Display::from).collect();
-    Ok(At(position, envelope::answer(request_id(&caller), &keys, None)?))
+    Ok(PositionedResponse(position, envelope::answer(request_id(&caller), &keys, None)?))
 }
 
 /// Creates a key and returns its secret, this once. An organization has 100 keys at most. The calling key needs the
@@ -125,9 +129,9 @@ async fn get_api_key(
     caller: Caller,
     tenant: Tenant,
     KeyPath(id): KeyPath,
-) -> Result<At<Answer>, ApiError> {
+) -> Result<PositionedResponse<Answer>, ApiError> {
     let (position, key) = find(&app, &tenant, id).await?;
-    Ok(At(position, display(request_id(&caller), &key)?))
+    Ok(PositionedResponse(position, display(request_id(&caller), &key)?))
 }
 
 /// Changes the members sent, all of them or none, and returns the key as it is afterwards. A change counts from the
@@ -171,7 +175,7 @@ async fn patch_api_key(
     }
     // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, key) = find(&app, &tenant, id).await?;
-    Ok(At(position, display(request_id(&caller), &key)?).into_response())
+    Ok(PositionedResponse(position, display(request_id(&caller), &key)?).into_response())
 }
 
 /// Deletes a key; it is refused from the next request on. The key that asks needs the role ADMIN and cannot delete

@@ -3,7 +3,7 @@
 use super::responses::{CLOUD_PROVIDERS, OrganizationPrivateEndpoint};
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
-use crate::api::common::members::{Members, list, text};
+use crate::api::common::members::{MemberReader, list, text};
 use registrar_aggregates::values::Problem;
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ pub struct PatchOrganization {
 
 impl FromJson for PatchOrganization {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
-        let mut members = Members::of(json, "", findings)?;
+        let mut members = MemberReader::of(json, "", findings)?;
         let name = members.optional("name", name);
         // Organizations have no private endpoints here, so none can be removed, and none can be added.
         members.optional("privateEndpoints", private_endpoints);
@@ -42,7 +42,7 @@ fn name(json: Value, path: &str, findings: &mut Findings) -> Option<String> {
 }
 
 fn private_endpoints(json: Value, path: &str, findings: &mut Findings) -> Option<()> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     members.optional("remove", list(private_endpoint));
     let add = members.path_of("add");
     if members.optional("add", list(private_endpoint)).is_some_and(|added| !added.is_empty()) {
@@ -52,7 +52,7 @@ fn private_endpoints(json: Value, path: &str, findings: &mut Findings) -> Option
 }
 
 fn private_endpoint(json: Value, path: &str, findings: &mut Findings) -> Option<()> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     for name in ["id", "description", "region"] {
         members.optional(name, text);
     }

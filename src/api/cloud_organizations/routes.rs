@@ -11,7 +11,7 @@ use super::responses::{
 };
 use crate::api::AppState;
 use crate::api::common::commit::Write;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::IfMatch;
@@ -58,9 +58,9 @@ pub fn routes() -> OpenApiRouter<AppState> {
         InternalError,
     )
 )]
-async fn list_organizations(caller: Caller, tenant: Tenant) -> Result<At<Answer>, ApiError> {
+async fn list_organizations(caller: Caller, tenant: Tenant) -> Result<PositionedResponse<Answer>, ApiError> {
     let list = [Organization::from(&*tenant.organization)];
-    Ok(At(tenant.position, envelope::answer(request_id(&caller), &list, None)?))
+    Ok(PositionedResponse(tenant.position, envelope::answer(request_id(&caller), &list, None)?))
 }
 
 /// Returns the organization, provided the calling key belongs to it.
@@ -81,8 +81,8 @@ async fn list_organizations(caller: Caller, tenant: Tenant) -> Result<At<Answer>
         InternalError,
     )
 )]
-async fn get_organization(caller: Caller, tenant: Tenant) -> Result<At<Answer>, ApiError> {
-    Ok(At(tenant.position, display(request_id(&caller), &tenant.organization)?))
+async fn get_organization(caller: Caller, tenant: Tenant) -> Result<PositionedResponse<Answer>, ApiError> {
+    Ok(PositionedResponse(tenant.position, display(request_id(&caller), &tenant.organization)?))
 }
 
 /// Changes the members sent and returns the organization as it is afterwards. The key needs the role ADMIN.
@@ -124,7 +124,7 @@ async fn patch_organization(
     // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let found = app.node.documents.find::<OrganizationDocument>(&id).await?;
     let organization = found.value.ok_or(ApiError::NotFound("organization not found"))?;
-    Ok(At(found.position, display(request_id(&caller), &organization)?).into_response())
+    Ok(PositionedResponse(found.position, display(request_id(&caller), &organization)?).into_response())
 }
 
 /// Returns the whole activity log of the organization, newest first.
@@ -153,7 +153,7 @@ async fn list_activities(
 ) -> Result<Response, ApiError> {
     let log = Log::new(Arc::clone(&app.node), tenant.organization.id, period);
     let (position, body) = log.body(request_id(&caller)).await?;
-    Ok(At(position, ([(CONTENT_TYPE, "application/json")], body)).into_response())
+    Ok(PositionedResponse(position, ([(CONTENT_TYPE, "application/json")], body)).into_response())
 }
 
 /// Returns one entry of the organization's activity log.
@@ -179,9 +179,9 @@ async fn get_activity(
     caller: Caller,
     tenant: Tenant,
     ActivityPath(id): ActivityPath,
-) -> Result<At<Answer>, ApiError> {
+) -> Result<PositionedResponse<Answer>, ApiError> {
     let (position, activity) = activities::find(&app.node, tenant.organization.id, &id).await?;
-    Ok(At(position, envelope::answer(request_id(&caller), &activity, None)?))
+    Ok(PositionedResponse(position, envelope::answer(request_id(&caller), &activity, None)?))
 }
 
 fn changed(request_id: &str, outcome: &Outcome) -> Option<Answer> {

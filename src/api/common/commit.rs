@@ -3,7 +3,7 @@
 //! `src/api/tests.rs` finds those that take one.
 
 use crate::api::AppState;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::committer::idempotency::Answer;
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use axum::response::{IntoResponse, Response};
@@ -76,6 +76,6 @@ impl Committed {
     #[must_use]
     pub fn response(self) -> Option<Response> {
         let answer = self.answer?;
-        Some(At(self.outcome.position, answer).into_response())
+        Some(PositionedResponse(self.outcome.position, answer).into_response())
     }
 }

@@ -10,27 +10,27 @@ const FINDINGS_MAX: usize = 50;
 const PATH_LENGTH_MAX: usize = 200;
 
 #[derive(Debug, PartialEq, Eq)]
-enum Wrong {
+enum FindingDetail {
     Problem(String),
     Unexpected,
 }
 
 /// Findings in the order in which they were made.
 #[derive(Debug, Default)]
-pub struct Findings(Vec<(String, Wrong)>);
+pub struct Findings(Vec<(String, FindingDetail)>);
 
 impl Findings {
     /// Adds a finding for the field at `path`, in words that read well after its name.
     pub fn add(&mut self, path: impl Display, problem: impl Into<String>) {
-        self.push(path, Wrong::Problem(problem.into()));
+        self.push(path, FindingDetail::Problem(problem.into()));
     }
 
     /// Adds a finding for an unknown member.
     pub fn unexpected(&mut self, path: impl Display) {
-        self.push(path, Wrong::Unexpected);
+        self.push(path, FindingDetail::Unexpected);
     }
 
-    fn push(&mut self, path: impl Display, wrong: Wrong) {
+    fn push(&mut self, path: impl Display, wrong: FindingDetail) {
         // The client determines the number of findings and the length of each path.
         if self.0.len() >= FINDINGS_MAX {
             return;
@@ -58,8 +58,8 @@ impl Findings {
     #[must_use]
     pub fn fields(self) -> Vec<(String, String)> {
         let field = |(path, wrong)| match wrong {
-            Wrong::Problem(problem) => (path, problem),
-            Wrong::Unexpected => (path, "should not exist".to_owned()),
+            FindingDetail::Problem(problem) => (path, problem),
+            FindingDetail::Unexpected => (path, "should not exist".to_owned()),
         };
         self.0.into_iter().map(field).collect()
     }
@@ -82,9 +82,9 @@ impl Findings {
     }
 
     fn messages(self, between: &str) -> Vec<String> {
-        let message = |(path, wrong): (String, Wrong)| match wrong {
-            Wrong::Problem(problem) => format!("{path}{between}{problem}"),
-            Wrong::Unexpected => format!("property {path} should not exist"),
+        let message = |(path, wrong): (String, FindingDetail)| match wrong {
+            FindingDetail::Problem(problem) => format!("{path}{between}{problem}"),
+            FindingDetail::Unexpected => format!("property {path} should not exist"),
         };
         self.0.into_iter().map(message).collect()
     }
@@ -92,9 +92,9 @@ impl Findings {
 
 /// Beginning of a path; formatting stops at the limit.
 fn beginning(path: impl Display) -> String {
-    struct Beginning(String, usize);
+    struct PathPrefix(String, usize);
 
-    impl Write for Beginning {
+    impl Write for PathPrefix {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             let fitting = text.char_indices().nth(self.1).map_or(text.len(), |(end, _)| end);
             self.0.push_str(&text[..fitting]);
@@ -103,7 +103,7 @@ fn beginning(path: impl Display) -> String {
         }
     }
 
-    let mut beginning = Beginning(String::new(), PATH_LENGTH_MAX);
+    let mut beginning = PathPrefix(String::new(), PATH_LENGTH_MAX);
     // Formatting returns an error where the path is cut off.
     let _ = write!(beginning, "{path}");
     beginning.0

@@ -13,9 +13,9 @@ pub const MIN_POSITION: &str = "registrar-min-position";
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// A response with the position that it reflects.
-pub struct At<T>(pub u64, pub T);
+pub struct PositionedResponse<T>(pub u64, pub T);
 
-impl<T: IntoResponse> IntoResponse for At<T> {
+impl<T: IntoResponse> IntoResponse for PositionedResponse<T> {
     fn into_response(self) -> Response {
         let mut response = self.1.into_response();
         response.headers_mut().insert(POSITION, HeaderValue::from(self.0));

@@ -84,9 +84,9 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
         }
     };
     let public = caller.is_none();
-    let asked = Asked { app, digest, fingerprint };
+    let asked = KeyedRequest { app, digest, fingerprint };
 
-    let turn = asked.app.turns.of(digest);
+    let turn = asked.app.key_locks.of(digest);
     let _first = turn.lock().await;
     if let Some(answer) = asked.remembered().await? {
         return Ok(answer);
@@ -121,13 +121,13 @@ fn worth_remembering(status: StatusCode) -> bool {
 }
 
 /// A request with an idempotency key.
-struct Asked {
+struct KeyedRequest {
     app: AppState,
     digest: [u8; 32],
     fingerprint: Vec<u8>,
 }
 
-impl Asked {
+impl KeyedRequest {
     /// The remembered response, if any.
     async fn remembered(&self) -> Result<Option<Response>, ApiError> {
         let Some((fingerprint, answer)) = self.app.node.remembered(&self.digest).await? else {
@@ -176,21 +176,21 @@ fn idempotency_key(headers: &HeaderMap) -> Result<&str, ApiError> {
 
 /// Locks that order concurrent requests with one key at one node.
 #[derive(Default)]
-pub struct Turns(Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>);
+pub struct KeyLocks(Mutex<HashMap<[u8; 32], Weak<tokio::sync::Mutex<()>>>>);
 
-impl Turns {
+impl KeyLocks {
     /// Lock shared by requests with this key.
     fn of(&self, digest: [u8; 32]) -> Arc<tokio::sync::Mutex<()>> {
-        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(&digest).and_then(Weak::upgrade) {
+        let mut key_locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = key_locks.get(&digest).and_then(Weak::upgrade) {
             return turn;
         }
         // Locks no longer in use are swept whenever the table is full, so that it stays small.
-        if turns.len() == turns.capacity() {
-            turns.retain(|_, turn| turn.strong_count() > 0);
+        if key_locks.len() == key_locks.capacity() {
+            key_locks.retain(|_, turn| turn.strong_count() > 0);
         }
         let turn = Arc::new(tokio::sync::Mutex::new(()));
-        turns.insert(digest, Arc::downgrade(&turn));
+        key_locks.insert(digest, Arc::downgrade(&turn));
         turn
     }
 }

@@ -7,7 +7,7 @@
 use crate::api::common::ApiError;
 use crate::api::common::boundary::RequestFacts;
 use crate::auth::network::network;
-use crate::auth::rate_limit::Exceeded;
+use crate::auth::rate_limit::RateExceeded;
 use crate::auth::{Principal, Rate, RateLimiter};
 use crate::security::{self, Event};
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ fn accept(limiter: Option<&RateLimiter>, who: &str) -> Result<(), ApiError> {
 }
 
 /// The 429 of an exceeded rate.
-pub fn too_many(exceeded: Exceeded) -> ApiError {
+pub fn too_many(exceeded: RateExceeded) -> ApiError {
     security::refused(Event::RateLimit, "too many requests");
     ApiError::TooManyRequests { reset_seconds: whole_seconds(exceeded.reset) }
 }

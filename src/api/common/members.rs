@@ -5,7 +5,7 @@ use registrar_aggregates::values::check_name;
 use serde_json::{Map, Value};
 
 /// Members of an object that have not been read yet.
-pub struct Members<'f> {
+pub struct MemberReader<'f> {
     path: String,
     members: Map<String, Value>,
     /// Collects all problems.
@@ -18,11 +18,11 @@ pub fn member(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
-impl<'f> Members<'f> {
+impl<'f> MemberReader<'f> {
     /// The members of `json` at `path`; `None` and a finding if it is not an object.
     pub fn of(json: Value, path: &str, findings: &'f mut Findings) -> Option<Self> {
         match json {
-            Value::Object(members) => Some(Members { path: path.to_owned(), members, findings }),
+            Value::Object(members) => Some(MemberReader { path: path.to_owned(), members, findings }),
             _ => {
                 findings.add(if path.is_empty() { "body" } else { path }, "must be an object");
                 None
@@ -32,17 +32,17 @@ impl<'f> Members<'f> {
 
     /// The members of an object at `path`.
     pub fn at(members: Map<String, Value>, path: &str, findings: &'f mut Findings) -> Self {
-        Members { path: path.to_owned(), members, findings }
+        MemberReader { path: path.to_owned(), members, findings }
     }
 
     /// Reads an optional member.
-    pub fn optional<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
+    pub fn optional<T>(&mut self, name: &str, read: impl ReadValue<T>) -> Option<T> {
         let json = self.members.remove(name)?;
         read(json, &member(&self.path, name), self.findings)
     }
 
     /// Reads a required member.
-    pub fn required<T>(&mut self, name: &str, read: impl Read<T>) -> Option<T> {
+    pub fn required<T>(&mut self, name: &str, read: impl ReadValue<T>) -> Option<T> {
         if !self.members.contains_key(name) {
             self.findings.add(member(&self.path, name), "should not be null or undefined");
             return None;
@@ -65,8 +65,8 @@ impl<'f> Members<'f> {
 }
 
 /// Reads the value at a path; `None` if it added a finding.
-pub trait Read<T>: FnOnce(Value, &str, &mut Findings) -> Option<T> {}
-impl<T, F: FnOnce(Value, &str, &mut Findings) -> Option<T>> Read<T> for F {}
+pub trait ReadValue<T>: FnOnce(Value, &str, &mut Findings) -> Option<T> {}
+impl<T, F: FnOnce(Value, &str, &mut Findings) -> Option<T>> ReadValue<T> for F {}
 
 fn wrong<T>(path: &str, findings: &mut Findings, problem: &str) -> Option<T> {
     findings.add(path, problem);
@@ -108,7 +108,7 @@ pub fn code(json: Value, path: &str, findings: &mut Findings) -> Option<u32> {
 }
 
 /// A list with the same reading for every element.
-pub fn list<T>(read: impl Fn(Value, &str, &mut Findings) -> Option<T>) -> impl Read<Vec<T>> {
+pub fn list<T>(read: impl Fn(Value, &str, &mut Findings) -> Option<T>) -> impl ReadValue<Vec<T>> {
     move |json, path, findings| match json {
         Value::Array(elements) => {
             let read: Vec<_> = elements

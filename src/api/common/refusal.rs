@@ -7,7 +7,7 @@ use chrono::Utc;
 use registrar_aggregates::{RefusalKind, Refuse, Violation};
 
 /// A dialect's messages for refusals of type `R`.
-pub trait Words<R: Refuse> {
+pub trait RefusalMessages<R: Refuse> {
     /// Message for a resource that does not exist; `None` if the dialect has no resource of that kind, so that its
     /// client cannot have named one.
     fn missing(&self, refusal: &R) -> Option<&'static str>;
@@ -27,7 +27,7 @@ pub trait Words<R: Refuse> {
 }
 
 /// Error for a refusal.
-pub fn answer_to<R: Refuse>(refusal: &R, words: &impl Words<R>) -> ApiError {
+pub fn answer_to<R: Refuse>(refusal: &R, words: &impl RefusalMessages<R>) -> ApiError {
     let conflict = || ApiError::Conflict(refusal.to_string());
     match refusal.kind() {
         RefusalKind::NotFound => words.missing(refusal).map_or_else(conflict, ApiError::NotFound),

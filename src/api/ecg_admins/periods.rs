@@ -27,18 +27,18 @@ pub enum Period {
     /// The current day.
     Today,
     /// The current week, or the one before it.
-    Week(Which),
+    Week(RelativePeriod),
     /// The current month, or the one before it.
-    Month(Which),
+    Month(RelativePeriod),
     /// The current quarter, from January, April, July or October, or the one before it.
-    Quarter(Which),
+    Quarter(RelativePeriod),
     /// The current year, or the one before it.
-    Year(Which),
+    Year(RelativePeriod),
 }
 
 /// The current period or the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
+pub enum RelativePeriod {
     /// The period that contains the present.
     This,
     /// The period before the current one.
@@ -55,7 +55,7 @@ impl Period {
     }
 
     fn days(self, today: NaiveDate, week_start: Weekday) -> Range<NaiveDate> {
-        let (which, start, next): (Which, NaiveDate, fn(NaiveDate, Step) -> NaiveDate) = match self {
+        let (which, start, next): (RelativePeriod, NaiveDate, fn(NaiveDate, Step) -> NaiveDate) = match self {
             Period::Today => return today..stepped(today.checked_add_days(Days::new(1))),
             Period::Week(which) => {
                 let start = today.week(week_start).checked_first_day().unwrap_or(today);
@@ -71,8 +71,8 @@ impl Period {
             Period::Year(which) => (which, month_start(today, 0), |day, step| months(day, step, 12)),
         };
         match which {
-            Which::This => start..next(start, Step::On),
-            Which::Last => next(start, Step::Back)..start,
+            RelativePeriod::This => start..next(start, Step::On),
+            RelativePeriod::Last => next(start, Step::Back)..start,
         }
     }
 }
@@ -109,7 +109,7 @@ fn day_start(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Which::{Last, This};
+    use RelativePeriod::{Last, This};
 
     fn at(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()

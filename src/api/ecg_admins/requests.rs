@@ -2,7 +2,7 @@
 
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
-use crate::api::common::members::{Members, boolean, code, list, member, name, text};
+use crate::api::common::members::{MemberReader, boolean, code, list, member, name, text};
 use registrar_aggregates::admin::{Address, AddressDetails, Person, PhoneNumber, PhoneNumberDetails};
 use registrar_aggregates::values::{AddressId, CountryCode, EmailAddress, PhoneNumberId, Problem, RegionCode};
 use serde_json::Value;
@@ -37,7 +37,7 @@ pub struct AddAccount {
 
 impl FromJson for AddEcgAdmin {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
-        let mut members = Members::of(json, "", findings)?;
+        let mut members = MemberReader::of(json, "", findings)?;
         let legacy_identifier = members.optional("legacyIdentifier", text);
         let policies = members.optional("policies", list(text));
         let person = members.required("person", person);
@@ -59,7 +59,7 @@ impl FromJson for AddEcgAdmin {
 }
 
 fn person(json: Value, path: &str, findings: &mut Findings) -> Option<Person> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     let salutation = members.optional("salutation", code);
     let first_name = members.required("firstName", name);
     let last_name = members.required("lastName", name);
@@ -70,7 +70,7 @@ fn person(json: Value, path: &str, findings: &mut Findings) -> Option<Person> {
 }
 
 fn account(json: Value, path: &str, findings: &mut Findings) -> Option<AddAccount> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     let email = members.required("email", |json: Value, path: &str, findings: &mut Findings| {
         let email = text(json, path, findings)?;
         findings.check(path, EmailAddress::parse(&email))
@@ -87,7 +87,7 @@ fn account(json: Value, path: &str, findings: &mut Findings) -> Option<AddAccoun
 
 /// Reads an `AddAddressDto`.
 pub fn address(json: Value, path: &str, findings: &mut Findings) -> Option<AddressDetails> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     let address_type = members.required("addressType", code);
     let address_line1 = members.optional("addressLine1", text);
     let address_line2 = members.optional("addressLine2", text);
@@ -121,7 +121,7 @@ pub fn address(json: Value, path: &str, findings: &mut Findings) -> Option<Addre
 
 /// Reads an `AddPhoneNumberDto`.
 pub fn phone_number(json: Value, path: &str, findings: &mut Findings) -> Option<PhoneNumberDetails> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     let phone_type = members.required("phoneType", code);
     let phone_number = members.optional("phoneNumber", text);
     let extension = members.optional("extension", text);

@@ -9,17 +9,17 @@ use super::schemas::{AddEcgAdminDto, PatchEcgAdminRequest};
 use super::trails::TrailParameters;
 use crate::api::AppState;
 use crate::api::common::commit::Write;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
 use crate::api::common::query::Parameters;
-use crate::api::common::refusal::{Words, answer_to, not_committed};
+use crate::api::common::refusal::{RefusalMessages, answer_to, not_committed};
 use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::{Permission, Permissions, passwords};
 use crate::committer::idempotency::Answer;
 use crate::executor::{ExecuteError, Outcome};
-use crate::processes::passwords::{NotAccepted, Rules, accept};
+use crate::processes::passwords::{PasswordError, Rules, accept};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -65,14 +65,14 @@ pub fn routes() -> OpenApiRouter<AppState> {
 async fn list_ecg_admins(
     State(app): State<AppState>,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<At<Json<PagedEcgAdmins>>, ApiError> {
+) -> Result<PositionedResponse<Json<PagedEcgAdmins>>, ApiError> {
     let ListParameters { page, search_term } = parameters;
     let query = Query::<AdminDocument>::sorted(&BY_NAME, page.direction)
         .search(&SEARCH, search_term.as_deref().unwrap_or_default())
         .page(page.records_skipped(), page.take);
     let found = app.node.documents.page(query).await?;
     let admins = found.value.items.iter().map(EcgAdminDisplayModel::from).collect();
-    Ok(At(found.position, Json(PagedEcgAdmins::new(admins, page, found.value.total))))
+    Ok(PositionedResponse(found.position, Json(PagedEcgAdmins::new(admins, page, found.value.total))))
 }
 
 /// Stores the person, the addresses, the telephone numbers, the grants and, when asked for, the sign-in account, in one
@@ -119,7 +119,7 @@ async fn list_all_ecg_admin_audit_trails(
     State(app): State<AppState>,
     caller: Caller,
     Parameters(parameters): Parameters<TrailParameters>,
-) -> Result<At<Json<PagedAuditTrails>>, ApiError> {
+) -> Result<PositionedResponse<Json<PagedAuditTrails>>, ApiError> {
     trail(&app, &caller, &parameters, None).await
 }
 
@@ -135,7 +135,7 @@ async fn list_all_ecg_admin_audit_trails(
 )]
 async fn get_ecg_admin(caller: Caller, path: AdminPath) -> Result<Response, ApiError> {
     let (position, admin) = path.find(&caller.documents).await?;
-    Ok(At(position, display(StatusCode::OK, &admin)?).into_response())
+    Ok(PositionedResponse(position, display(StatusCode::OK, &admin)?).into_response())
 }
 
 /// Applies the steps in order on a copy, checks the result as a whole and stores it, or changes nothing.
@@ -174,7 +174,7 @@ async fn patch_ecg_admin(
     }
     // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, admin) = path.find(&app.node.documents).await?;
-    Ok(At(position, display(StatusCode::OK, &admin)?).into_response())
+    Ok(PositionedResponse(position, display(StatusCode::OK, &admin)?).into_response())
 }
 
 /// Puts the admin in force; doing it twice changes nothing and still answers true.
@@ -245,7 +245,7 @@ async fn list_ecg_admin_audit_trails(
     caller: Caller,
     path: AdminPath,
     Parameters(parameters): Parameters<TrailParameters>,
-) -> Result<At<Json<PagedAuditTrails>>, ApiError> {
+) -> Result<PositionedResponse<Json<PagedAuditTrails>>, ApiError> {
     let (_, admin) = path.find(&caller.documents).await?;
     trail(&app, &caller, &parameters, Some(&admin.id.to_string())).await
 }
@@ -256,13 +256,13 @@ async fn trail(
     caller: &Caller,
     parameters: &TrailParameters,
     admin_id: Option<&str>,
-) -> Result<At<Json<PagedAuditTrails>>, ApiError> {
+) -> Result<PositionedResponse<Json<PagedAuditTrails>>, ApiError> {
     let reading = parameters.reading(admin_id);
     app.node.executor.record(&caller.context, &caller.principal.actor.id, vec![reading]).await?;
     let query = parameters.query(admin_id, Utc::now(), app.settings.calendar);
     let found = app.node.documents.page(query).await?;
     let entries = found.value.items.into_iter().map(Into::into).collect();
-    Ok(At(found.position, Json(PagedAuditTrails::new(entries, parameters.page, found.value.total))))
+    Ok(PositionedResponse(found.position, Json(PagedAuditTrails::new(entries, parameters.page, found.value.total))))
 }
 
 async fn switch(
@@ -308,9 +308,9 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
     let password = account.password.unwrap_or_else(passwords::generate);
     let hash = accept(&app.passwords, app.settings.pwned.as_ref(), password, rules).await;
     let password_hash = hash.map_err(|error| match error {
-        NotAccepted::Weak(weak) => ApiError::invalid(format!("account.password {weak}")),
-        NotAccepted::Busy(busy) => busy.into(),
-        NotAccepted::NotLookedUp => ApiError::Unavailable(None),
+        PasswordError::Weak(weak) => ApiError::invalid(format!("account.password {weak}")),
+        PasswordError::Busy(busy) => busy.into(),
+        PasswordError::NotLookedUp => ApiError::Unavailable(None),
     })?;
     let password_expires_at = Some(Utc::now() + app.settings.first_password_life.0);
     Ok(Account { id: AccountId(Uuid::now_v7()), email: account.email, password_hash, password_expires_at })
@@ -319,15 +319,15 @@ async fn open_account(app: &AppState, account: AddAccount, rules: Rules) -> Resu
 /// Maps a refusal of the admin, or of the journal, to the client's error.
 fn refusal(error: ExecuteError<AdminError>, expected: Option<u64>) -> ApiError {
     match error {
-        ExecuteError::Refused(refused) => answer_to(&refused, &Admins),
+        ExecuteError::Refused(refused) => answer_to(&refused, &EcgAdminMessages),
         ExecuteError::Journal(error) => not_committed(error, expected),
     }
 }
 
 /// Messages of this dialect.
-struct Admins;
+struct EcgAdminMessages;
 
-impl Words<AdminError> for Admins {
+impl RefusalMessages<AdminError> for EcgAdminMessages {
     fn missing(&self, _: &AdminError) -> Option<&'static str> {
         Some(NO_ADMIN)
     }

@@ -1,6 +1,6 @@
 //! Parameters of the two audit-trail reads, and their query.
 
-use super::periods::{Calendar, Period, Which};
+use super::periods::{Calendar, Period, RelativePeriod};
 use crate::api::common::query::{FromQuery, PageParameters, Query, time_key};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::audit_access::AuditAccessEvent;
@@ -103,15 +103,15 @@ const ACTIONS: [(&str, Action); 3] =
 
 const RANGES: [(&str, DateRange); 10] = [
     ("custom", DateRange::Custom),
-    ("this-year", DateRange::Named(Period::Year(Which::This))),
-    ("last-year", DateRange::Named(Period::Year(Which::Last))),
+    ("this-year", DateRange::Named(Period::Year(RelativePeriod::This))),
+    ("last-year", DateRange::Named(Period::Year(RelativePeriod::Last))),
     ("today", DateRange::Named(Period::Today)),
-    ("this-week", DateRange::Named(Period::Week(Which::This))),
-    ("last-week", DateRange::Named(Period::Week(Which::Last))),
-    ("this-month", DateRange::Named(Period::Month(Which::This))),
-    ("last-month", DateRange::Named(Period::Month(Which::Last))),
-    ("this-quarter", DateRange::Named(Period::Quarter(Which::This))),
-    ("last-quarter", DateRange::Named(Period::Quarter(Which::Last))),
+    ("this-week", DateRange::Named(Period::Week(RelativePeriod::This))),
+    ("last-week", DateRange::Named(Period::Week(RelativePeriod::Last))),
+    ("this-month", DateRange::Named(Period::Month(RelativePeriod::This))),
+    ("last-month", DateRange::Named(Period::Month(RelativePeriod::Last))),
+    ("this-quarter", DateRange::Named(Period::Quarter(RelativePeriod::This))),
+    ("last-quarter", DateRange::Named(Period::Quarter(RelativePeriod::Last))),
 ];
 
 /// Accepted words of `sort_by`, `searchTerm` and `dateRangeType`.

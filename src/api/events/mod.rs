@@ -88,7 +88,7 @@ async fn follow_events(
         return Err(ApiError::Archived { until: archived });
     }
     let organization = caller.principal.organization.clone();
-    let following = Following::new(feed, after, organization, standing_of(app, &caller, &headers));
+    let following = Following::new(feed, after, organization, status_check(app, &caller, &headers));
     let frames = Sse::new(unfold(following, Following::next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Buffering proxies (nginx) would delay events.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], frames).into_response())
@@ -110,26 +110,26 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {
 
 /// Whether a client may continue to receive events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum ClientStatus {
     Welcome,
     /// The database did not answer.
     Unknown,
     Gone,
 }
 
-type AskStanding = Box<dyn Fn() -> BoxFuture<'static, Standing> + Send>;
+type StatusCheck = Box<dyn Fn() -> BoxFuture<'static, ClientStatus> + Send>;
 
 /// Repeats the guard's check.
-fn standing_of(app: AppState, caller: &Caller, headers: &HeaderMap) -> AskStanding {
+fn status_check(app: AppState, caller: &Caller, headers: &HeaderMap) -> StatusCheck {
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let organization = caller.principal.organization.clone();
     Box::new(move || {
         let (app, authorization, organization) = (app.clone(), authorization.clone(), organization.clone());
         Box::pin(async move {
             match app.authenticator.authenticate(&app.node, &app.node.documents, authorization.as_deref()).await {
-                Ok(now) if now.may(Permission::EventsRead) && now.organization == organization => Standing::Welcome,
-                Ok(_) | Err(AuthError::Unauthenticated(_)) => Standing::Gone,
-                Err(AuthError::Unavailable(_)) => Standing::Unknown,
+                Ok(now) if now.may(Permission::EventsRead) && now.organization == organization => ClientStatus::Welcome,
+                Ok(_) | Err(AuthError::Unauthenticated(_)) => ClientStatus::Gone,
+                Err(AuthError::Unavailable(_)) => ClientStatus::Unknown,
             }
         })
     })
@@ -140,7 +140,7 @@ struct Following {
     feed: Feed,
     /// If set, the client sees only this organization's events; otherwise all.
     organization: Option<String>,
-    ask_standing: AskStanding,
+    check_status: StatusCheck,
     asked: Instant,
     pages: BoxStream<'static, JournalResult<Vec<CloudEvent>>>,
     /// Events read and not sent yet.
@@ -150,23 +150,23 @@ struct Following {
 }
 
 impl Following {
-    fn new(feed: Feed, after: u64, organization: Option<String>, ask_standing: AskStanding) -> Self {
+    fn new(feed: Feed, after: u64, organization: Option<String>, check_status: StatusCheck) -> Self {
         let pages = feed.after(after).boxed();
         let (asked, page) = (Instant::now(), VecDeque::new());
-        Following { feed, organization, ask_standing, asked, pages, page, read: after }
+        Following { feed, organization, check_status, asked, pages, page, read: after }
     }
 
     /// The next frame, once available; `None` ends the stream.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
         loop {
             if self.asked.elapsed() >= RECHECK {
-                match (self.ask_standing)().await {
-                    Standing::Welcome => self.asked = Instant::now(),
-                    Standing::Unknown => {
+                match (self.check_status)().await {
+                    ClientStatus::Welcome => self.asked = Instant::now(),
+                    ClientStatus::Unknown => {
                         tokio::time::sleep(RETRY).await;
                         continue;
                     }
-                    Standing::Gone => return None,
+                    ClientStatus::Gone => return None,
                 }
             }
             match self.page.pop_front() {

@@ -21,12 +21,12 @@ async fn record(node: &Node, organization: Option<&str>) {
     node.executor.record(&context, "reader", vec![event]).await.expect("recorded");
 }
 
-fn following(node: &Node, after: u64, organization: Option<&str>, standing: AskStanding) -> Following {
-    Following::new(Feed::of(node, false), after, organization.map(str::to_owned), standing)
+fn following(node: &Node, after: u64, organization: Option<&str>, status: StatusCheck) -> Following {
+    Following::new(Feed::of(node, false), after, organization.map(str::to_owned), status)
 }
 
-fn welcome() -> AskStanding {
-    Box::new(|| std::future::ready(Standing::Welcome).boxed())
+fn welcome() -> StatusCheck {
+    Box::new(|| std::future::ready(ClientStatus::Welcome).boxed())
 }
 
 /// Position of the next frame.
@@ -63,8 +63,9 @@ async fn no_event_is_sent_while_the_permission_is_unknown_or_after_it_is_gone() 
     let (_folder, node) = node().await;
     record(&node, None).await;
     let asked = AtomicUsize::new(0);
-    let standing = move || if asked.fetch_add(1, Ordering::SeqCst) == 0 { Standing::Unknown } else { Standing::Gone };
-    let mut following = following(&node, 0, None, Box::new(move || std::future::ready(standing()).boxed()));
+    let status =
+        move || if asked.fetch_add(1, Ordering::SeqCst) == 0 { ClientStatus::Unknown } else { ClientStatus::Gone };
+    let mut following = following(&node, 0, None, Box::new(move || std::future::ready(status()).boxed()));
     following.asked -= RECHECK;
     assert!(following.next().await.is_none());
 }

@@ -1,14 +1,14 @@
 //! Access questions: yes or no, with which resources, and by which users. [`crate::access`] decides; this module
 //! translates.
 
-use super::call::{Answered, Call, Narrow, Parameters, Plain};
-use super::documents::{Reply, Resource as Document, Window};
+use super::call::{Call, HandlerResult, Parameters, PlainBody, QueryExt};
+use super::documents::{Paging, Reply, Resource as Document};
 use super::refusals::parameter;
 use super::times;
 use crate::access::resource::UserAct;
-use crate::access::{AccessQuery, Holder, Operation, Part, Resource};
+use crate::access::{AccessQuery, Holder, Operation, PageRequest, Resource};
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::journal::JournalResult;
 use axum::http::StatusCode;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -120,7 +120,7 @@ pub(super) struct AccessorFilters {
 }
 
 /// Whether a user may do everything in the question.
-pub(super) async fn check(call: Call, Plain(asked): Plain<Question>) -> Answered {
+pub(super) async fn check(call: Call, PlainBody(asked): PlainBody<Question>) -> HandlerResult {
     let holder = subject(&call, asked.user_id).await?;
     let queries = queries(&asked.access_query, "")?;
     let allow = call.access().allows_all(&holder, &queries).await?;
@@ -128,7 +128,7 @@ pub(super) async fn check(call: Call, Plain(asked): Plain<Question>) -> Answered
 }
 
 /// As [`check`] for many users: all queries together for each user, or each by itself.
-pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -> Answered {
+pub(super) async fn check_bulk(call: Call, PlainBody(asked): PlainBody<ManyQuestions>) -> HandlerResult {
     call.require(call.holder.is_service())?;
     let Questions { user_ids: mut users, access_query: texts, individually } = asked.multi_user_ids;
     let (queries, texts) = (&queries(&texts, "/multi-user-ids")?, &texts);
@@ -136,7 +136,10 @@ pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -
     users.retain(|user| seen.insert(*user));
     if users.len() > USERS_MAX {
         let detail = format!("must not name more than {USERS_MAX} users");
-        return Err(ApiError::Wrong(vec![Wrong::at(Source::Pointer("/multi-user-ids/user-ids".to_owned()), detail)]));
+        return Err(ApiError::Wrong(vec![RequestViolation::at(
+            Source::Pointer("/multi-user-ids/user-ids".to_owned()),
+            detail,
+        )]));
     }
     let access = &call.access();
     let verdicts = stream::iter(users).map(|user| async move {
@@ -156,16 +159,16 @@ pub(super) async fn check_bulk(call: Call, Plain(asked): Plain<ManyQuestions>) -
 }
 
 /// Resources of a kind that a user may act on.
-pub(super) async fn list_resources(call: Call, Plain(asked): Plain<ListQuestion>) -> Answered {
+pub(super) async fn list_resources(call: Call, PlainBody(asked): PlainBody<ListQuestion>) -> HandlerResult {
     let holder = subject(&call, asked.user_id).await?;
     let queries = queries(&asked.access_query, "")?;
     let (open, others): (Vec<_>, Vec<_>) = queries.into_iter().partition(AccessQuery::is_open);
     let [open] = <[AccessQuery; 1]>::try_from(open).map_err(|_| {
         let detail = "must have exactly one query for a group, individual or organization without an identifier";
-        ApiError::Wrong(vec![Wrong::at(Source::Pointer("/access-query".to_owned()), detail)])
+        ApiError::Wrong(vec![RequestViolation::at(Source::Pointer("/access-query".to_owned()), detail)])
     })?;
-    let window = Window { limit: asked.limit, offset: asked.offset };
-    let nothing = || Ok(Reply::said(ids(&[], window, 0)));
+    let paging = Paging { limit: asked.limit, offset: asked.offset };
+    let nothing = || Ok(Reply::said(ids(&[], paging, 0)));
     let (access, organization) = (call.access(), asked.organization_id);
     for other in &others {
         if let (Resource::Group(Some(group)), Operation::Contain) = (&other.resource, other.operation)
@@ -174,17 +177,17 @@ pub(super) async fn list_resources(call: Call, Plain(asked): Plain<ListQuestion>
             return nothing();
         }
     }
-    let found = access.list(&holder, &open, &others, organization, part(window)).await?;
+    let found = access.list(&holder, &open, &others, organization, part(paging)).await?;
     let Some(found) = found else { return nothing() };
-    Ok(Reply::said(ids(&found.items, window, found.total)))
+    Ok(Reply::said(ids(&found.items, paging, found.total)))
 }
 
 /// Individuals that a user may act on, narrowed by filters on the people behind them. Reading and changing an
 /// individual are granted together, so the answer is the same for both.
-pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<IndividualFilters>) -> Answered {
+pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<IndividualFilters>) -> HandlerResult {
     let holder = subject(&call, asked.user).await?;
-    let window = call.window_up_to(LIMIT_MAX)?;
-    let nothing = || Ok(Reply::Plain(StatusCode::OK, ids(&[], window, 0)));
+    let paging = call.paging_up_to(LIMIT_MAX)?;
+    let nothing = || Ok(Reply::Plain(StatusCode::OK, ids(&[], paging, 0)));
     let access = call.access();
     let people = people(asked.people)?;
     let Some(mut query) = access.individuals(&holder, asked.organization).await? else { return nothing() };
@@ -209,25 +212,25 @@ pub(super) async fn list_individuals(call: Call, Parameters(asked): Parameters<I
             let people = all_people().equal(&users::REGISTERED, "true");
             query.related(&users::PRIMARY_INDIVIDUAL, people, registered)
         });
-    let found = call.documents().ids(query.page(window.offset, window.limit)).await?.value;
-    Ok(Reply::Plain(StatusCode::OK, ids(&found.items, window, found.total)))
+    let found = call.documents().ids(query.page(paging.offset, paging.limit)).await?.value;
+    Ok(Reply::Plain(StatusCode::OK, ids(&found.items, paging, found.total)))
 }
 
 /// Users who may act on at least one of the resources.
-pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<AccessorFilters>) -> Answered {
+pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<AccessorFilters>) -> HandlerResult {
     call.require(call.holder.is_service())?;
-    let window = call.window_up_to(LIMIT_MAX)?;
+    let paging = call.paging_up_to(LIMIT_MAX)?;
     let (access, within) = (call.access(), asked.organization_id);
     let found = if asked.resource_type == "organization" {
         let operation = if asked.operation == "write" { Operation::Write } else { Operation::Read };
         let resources: Vec<_> = asked.resource_id.into_iter().map(OrganizationId).collect();
-        access.accessors_of_organizations(&resources, operation, within, part(window)).await?
+        access.accessors_of_organizations(&resources, operation, within, part(paging)).await?
     } else {
         let resources: Vec<_> = asked.resource_id.into_iter().map(IndividualId).collect();
-        access.accessors_of_individuals(&resources, within, part(window)).await?
+        access.accessors_of_individuals(&resources, within, part(paging)).await?
     };
     let users: Vec<_> = found.items.iter().map(|id| json!({ "id": id })).collect();
-    let answer = json!({ "data": users, "meta": window.meta(found.total) });
+    let answer = json!({ "data": users, "meta": paging.meta(found.total) });
     Ok(Reply::Plain(StatusCode::OK, answer))
 }
 
@@ -237,7 +240,7 @@ pub(super) async fn list_accessors(call: Call, Parameters(asked): Parameters<Acc
 /// commit of the events that they follow from. So the last change of the user's state, memberships, roles and posts is
 /// also the moment as of which its grants are known, and they are never behind it. Both times are equal by
 /// construction, and are compared all the same.
-pub(super) async fn status(call: Call) -> Answered {
+pub(super) async fn status(call: Call) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::Ask).await?;
     let (populated, latest) = (user.grants_at, user.grants_at);
     let attributes = json!({
@@ -259,7 +262,7 @@ fn queries(texts: &[String], place: &str) -> Result<Vec<AccessQuery>, ApiError> 
     if texts.len() > QUERIES_MAX {
         let (source, detail) =
             (format!("{place}/access-query"), format!("must not have more than {QUERIES_MAX} elements"));
-        return Err(ApiError::Wrong(vec![Wrong::at(Source::Pointer(source), detail)]));
+        return Err(ApiError::Wrong(vec![RequestViolation::at(Source::Pointer(source), detail)]));
     }
     let mut queries = Vec::new();
     let mut wrong = Vec::new();
@@ -268,7 +271,7 @@ fn queries(texts: &[String], place: &str) -> Result<Vec<AccessQuery>, ApiError> 
             Some(query) => queries.push(query),
             None => {
                 let source = Source::Pointer(format!("{place}/access-query/{index}"));
-                wrong.push(Wrong::at(source, "must be type:id:operation"));
+                wrong.push(RequestViolation::at(source, "must be type:id:operation"));
             }
         }
     }
@@ -312,10 +315,10 @@ fn people(asked: PeopleFilters) -> Result<Option<Query<UserDocument>>, ApiError>
     Ok(people)
 }
 
-fn part(window: Window) -> Part {
-    Part { limit: window.limit, offset: window.offset }
+fn part(paging: Paging) -> PageRequest {
+    PageRequest { limit: paging.limit, offset: paging.offset }
 }
 
-fn ids(found: &[String], window: Window, total: u64) -> Value {
-    json!({ "meta": window.meta(total), "resource-ids": found })
+fn ids(found: &[String], paging: Paging, total: u64) -> Value {
+    json!({ "meta": paging.meta(total), "resource-ids": found })
 }

@@ -1,6 +1,6 @@
 //! Activities of users: sign-ins, refreshes, registrations.
 
-use super::call::{Answered, Call, Narrow, Parameters, Parsed, compared};
+use super::call::{Call, HandlerResult, Parameters, Parsed, QueryExt, compared};
 use super::documents::Resource;
 use super::times::{self, Comparison};
 use registrar_aggregates::values::UserId;
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ActivityFilters {
     #[serde(rename = "filter[user-id]")]
     user: Option<UserId>,
     #[serde(rename = "filter[event-types]")]
@@ -21,13 +21,13 @@ pub(super) struct Wanted {
     at: Vec<Parsed<Comparison>>,
 }
 
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<ActivityFilters>) -> HandlerResult {
     call.require(call.holder.is_service())?;
     let query = Query::<ActivityDocument>::sorted(&BY_TIME, Direction::Ascending)
-        .when(wanted.user, |query, user| query.equal(&USER_ID, user.to_string()))
-        .when(wanted.kinds, |query, kinds| query.one_of(&KIND, kinds))
-        .when(wanted.without_staff.filter(|without| *without), |query, _| query.equal(&STAFF, "false"));
-    call.list(compared(query, &AT, wanted.at.into_iter().map(|Parsed(at)| at)), resource).await
+        .when(filters.user, |query, user| query.equal(&USER_ID, user.to_string()))
+        .when(filters.kinds, |query, kinds| query.one_of(&KIND, kinds))
+        .when(filters.without_staff.filter(|without| *without), |query, _| query.equal(&STAFF, "false"));
+    call.list(compared(query, &AT, filters.at.into_iter().map(|Parsed(at)| at)), resource).await
 }
 
 fn resource(activity: &ActivityDocument) -> Resource {

@@ -1,6 +1,6 @@
 //! Check-ins: devices and the users who carried them.
 
-use super::call::{Answered, Attributes, Call, Narrow, Parameters};
+use super::call::{Attributes, Call, HandlerResult, Parameters, QueryExt};
 use super::documents::{Reply, Resource};
 use super::times;
 use crate::api::common::ApiError;
@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct CheckinFilters {
     #[serde(rename = "individual-id")]
     individual: IndividualId,
     #[serde(rename = "filter[source]")]
@@ -36,18 +36,18 @@ pub(super) struct NewCheckin {
 }
 
 /// Check-ins of the user whom the individual belongs to; an individual owned by an organization has none.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let individual = call.load_by::<IndividualDocument>(&wanted.individual.to_string(), ()).await?;
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<CheckinFilters>) -> HandlerResult {
+    let individual = call.load_by::<IndividualDocument>(&filters.individual.to_string(), ()).await?;
     let Owner::User(user) = individual.owner else { return call.nothing() };
-    if wanted.summary {
-        let latest = latest(&call, user, wanted.source.as_deref()).await?;
+    if filters.summary {
+        let latest = latest(&call, user, filters.source.as_deref()).await?;
         return call.part(latest.iter().map(resource).collect());
     }
-    let query = of(user, Direction::Ascending).when(wanted.source, |query, source| query.equal(&SOURCE, source));
+    let query = of(user, Direction::Ascending).when(filters.source, |query, source| query.equal(&SOURCE, source));
     call.list(query, resource).await
 }
 
-pub(super) async fn create(call: Call, Attributes(new): Attributes<NewCheckin>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewCheckin>) -> HandlerResult {
     let NewCheckin { source, app_version, model, os_version } = new;
     let device = Device { user_id: call.user()?.profile.id, source, app_version, model, os_version };
     let recorded = call

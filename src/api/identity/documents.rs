@@ -61,14 +61,14 @@ impl Resource {
 
 /// Requested part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
+pub struct Paging {
     /// Most rows of the page.
     pub limit: u64,
     /// Rows skipped.
     pub offset: u64,
 }
 
-impl Window {
+impl Paging {
     /// `meta` of a list.
     #[must_use]
     pub fn meta(self, total: u64) -> Value {
@@ -82,7 +82,7 @@ pub enum Reply {
     /// One resource.
     One(StatusCode, Resource),
     /// A page of resources.
-    Page(Vec<Resource>, Window, u64),
+    Page(Vec<Resource>, Paging, u64),
     /// Plain JSON, for responses without a JSON:API document.
     Plain(StatusCode, Value),
     /// No body.
@@ -131,8 +131,8 @@ impl Reply {
                 Some(meta) => (*status, DOCUMENT, json!({ "data": resource, "meta": meta })),
                 None => (*status, DOCUMENT, json!({ "data": resource })),
             },
-            Reply::Page(resources, window, total) => {
-                (StatusCode::OK, DOCUMENT, json!({ "data": resources, "meta": window.meta(*total) }))
+            Reply::Page(resources, paging, total) => {
+                (StatusCode::OK, DOCUMENT, json!({ "data": resources, "meta": paging.meta(*total) }))
             }
             Reply::Plain(status, value) => (*status, PLAIN, value.clone()),
             Reply::Empty => (StatusCode::NO_CONTENT, PLAIN, Value::Null),

@@ -1,6 +1,6 @@
 //! Individuals: the subjects of records, with their owners.
 
-use super::call::{Answered, Attributes, Call};
+use super::call::{Attributes, Call, HandlerResult};
 use super::documents::{Reply, Resource};
 use super::refusals::attribute;
 use crate::processes::membership;
@@ -18,7 +18,7 @@ pub(super) struct NewIndividual {
     owner_id: Uuid,
 }
 
-pub(super) async fn create(call: Call, Attributes(new): Attributes<NewIndividual>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewIndividual>) -> HandlerResult {
     call.require(call.holder.is_service())?;
     let organization = OrganizationId(new.owner_id);
     let (user, organization) =
@@ -35,7 +35,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewIndividual
     .await
 }
 
-pub(super) async fn get(call: Call) -> Answered {
+pub(super) async fn get(call: Call) -> HandlerResult {
     let found = call.load::<IndividualDocument>(()).await?;
     Ok(Reply::found(resource(found.id, found.owner)))
 }

@@ -1,9 +1,9 @@
 //! Memberships: users added to organizations and removed, and the pairs of users and organizations.
 
-use super::call::{Answered, Attributes, Call, Parameters};
+use super::call::{Attributes, Call, HandlerResult, Parameters};
 use super::documents::Reply;
-use super::named::OneUser;
-use super::refusals::{NO_USER, attribute, in_words};
+use super::named::UserReference;
+use super::refusals::{NO_USER, attribute, into_api_error};
 use super::users::Viewer;
 use crate::access::resource::{AnyRole, OrganizationAct, UserAct};
 use crate::api::common::error::Source;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Addition {
     #[serde(flatten)]
-    user: OneUser,
+    user: UserReference,
     role_id: Option<Uuid>,
 }
 
@@ -33,13 +33,13 @@ pub(super) struct NewPair {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Wanted {
+pub(super) struct MembershipFilters {
     user_id: Option<UserId>,
     organization_id: Option<OrganizationId>,
 }
 
 /// Adds a user, with a role if the request names one.
-pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) -> Answered {
+pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) -> HandlerResult {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?.id;
     let user = addition.user.existing(&call).await?.profile.id;
     let role = match addition.role_id {
@@ -55,7 +55,7 @@ pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) 
 }
 
 /// Removes a user with all roles and posts there. Every user may leave without further rights.
-pub(super) async fn remove(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
+pub(super) async fn remove(call: Call, Attributes(user): Attributes<UserReference>) -> HandlerResult {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::See).await?;
     // An unknown user is not a member, by identifier or by address.
     let user = user.find(&call).await?.ok_or(NO_USER);
@@ -65,14 +65,14 @@ pub(super) async fn remove(call: Call, Attributes(user): Attributes<OneUser>) ->
     call.commit(Reply::done(), |node, context| async move {
         membership::leave(node, context, user, organization).await.map_err(|error| match error {
             DirectoryError::Refused(Refusal::User(UserError::NotAMember | UserError::NotFound)) => NO_USER,
-            error => in_words(error),
+            error => into_api_error(error),
         })
     })
     .await
 }
 
 /// Makes a user a member without a role; an existing pair is answered as it is.
-pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> HandlerResult {
     let at = |name: &str| Source::Pointer(format!("/data/attributes/{name}"));
     let (id, act) = (new.organization_id, OrganizationAct::Administer);
     let organization = call.named::<OrganizationDocument>(at("organization-id"), id, act).await?;
@@ -89,15 +89,15 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> 
 }
 
 /// Pairs of users and organizations, filtered by either or both; without filters the caller's own.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let organization = match wanted.organization_id {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<MembershipFilters>) -> HandlerResult {
+    let organization = match filters.organization_id {
         Some(id) => match call.seen::<OrganizationDocument>(id).await? {
             Some(organization) => Some(organization),
             None => return call.nothing(),
         },
         None => None,
     };
-    let user = match wanted.user_id {
+    let user = match filters.user_id {
         Some(id) if !call.is(id) => match call.seen::<UserDocument>(id).await? {
             Some(user) => Some(user),
             None => return call.nothing(),
@@ -118,7 +118,7 @@ pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> 
     }
 }
 
-async fn of_organization(call: &Call, organization: &OrganizationDocument) -> Answered {
+async fn of_organization(call: &Call, organization: &OrganizationDocument) -> HandlerResult {
     call.require(call.holder.sees_everybody() || call.may(organization, OrganizationAct::Administer).await?)?;
     let id = organization.id;
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
@@ -129,7 +129,7 @@ async fn of_organization(call: &Call, organization: &OrganizationDocument) -> An
 }
 
 /// Memberships of another user, limited to organizations that the caller administers.
-async fn of_user(call: &Call, user: &UserDocument, only: Option<OrganizationId>) -> Answered {
+async fn of_user(call: &Call, user: &UserDocument, only: Option<OrganizationId>) -> HandlerResult {
     let unlimited = call.is(user.profile.id) || call.holder.sees_everybody();
     let viewer = Viewer::of(call, std::slice::from_ref(user)).await?;
     let known = viewer.memberships(user).map(|(organization, _)| organization.id);

@@ -5,7 +5,7 @@ use super::call::Call;
 use super::refusals::attribute;
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::journal::JournalResult;
 use crate::processes::user_by_verified_email;
 use futures::future::try_join_all;
@@ -27,12 +27,12 @@ const LOOKUPS_AT_A_TIME: usize = 8;
 /// One user, named by identifier or by address, not both.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct OneUser {
+pub(super) struct UserReference {
     user_id: Option<UserId>,
     email: Option<String>,
 }
 
-impl OneUser {
+impl UserReference {
     /// The named user, if it exists and the caller may name it.
     ///
     /// # Errors
@@ -45,7 +45,7 @@ impl OneUser {
         }
     }
 
-    /// As [`OneUser::find`], for a required user.
+    /// As [`UserReference::find`], for a required user.
     ///
     /// # Errors
     /// `Wrong` also if the user is not found.
@@ -67,26 +67,26 @@ async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>
 /// Several users, all named by identifier or all by address.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Users {
+pub(super) struct UserReferences {
     user_ids: Option<Vec<UserId>>,
     user_emails: Option<Vec<String>>,
 }
 
 /// Names of people in order, each with its user.
-struct Resolved {
+struct ResolvedUsers {
     member: &'static str,
     users: Vec<Option<Arc<UserDocument>>>,
 }
 
-impl Users {
+impl UserReferences {
     /// Looks up every name once.
-    async fn resolve(&self, call: &Call) -> Result<Resolved, ApiError> {
+    async fn resolve(&self, call: &Call) -> Result<ResolvedUsers, ApiError> {
         match (&self.user_ids, &self.user_emails) {
             (Some(ids), _) => {
                 bounded("/user-ids", ids.len())?;
                 let found = by_id(call, ids.iter().copied()).await?;
                 let users = ids.iter().map(|id| found.get(id).cloned()).collect();
-                Ok(Resolved { member: "user-ids", users })
+                Ok(ResolvedUsers { member: "user-ids", users })
             }
             (None, emails) => {
                 let emails = emails.as_deref().unwrap_or_default();
@@ -98,7 +98,7 @@ impl Users {
                 });
                 let found: BTreeMap<_, _> = looked_up.buffer_unordered(LOOKUPS_AT_A_TIME).try_collect().await?;
                 let users = emails.iter().map(|email| found.get(email).cloned().flatten()).collect();
-                Ok(Resolved { member: "user-emails", users })
+                Ok(ResolvedUsers { member: "user-emails", users })
             }
         }
     }
@@ -143,7 +143,7 @@ impl Users {
 
 const INELIGIBLE: &str = "names no enabled provider or admin of the organization";
 
-impl Resolved {
+impl ResolvedUsers {
     fn ids(&self) -> impl Iterator<Item = UserId> + '_ {
         self.users.iter().flatten().map(|user| user.profile.id)
     }
@@ -205,7 +205,7 @@ pub(super) fn bounded(pointer: &str, length: usize) -> Result<(), ApiError> {
         return Ok(());
     }
     let detail = format!("must not have more than {NAMED_MAX} elements");
-    Err(ApiError::Wrong(vec![Wrong::at(Source::Pointer(pointer.to_owned()), detail)]))
+    Err(ApiError::Wrong(vec![RequestViolation::at(Source::Pointer(pointer.to_owned()), detail)]))
 }
 
 async fn by_id(
@@ -227,6 +227,6 @@ fn eligible(call: &Call, organization: OrganizationId, user: &UserDocument) -> b
 fn report(pointer: &str, detail: &str, fits: impl Iterator<Item = bool>) -> Result<(), ApiError> {
     let wrong = fits.enumerate().filter(|(_, fit)| !fit).take(FINDINGS_MAX);
     let wrong: Vec<_> =
-        wrong.map(|(index, _)| Wrong::at(Source::Pointer(format!("{pointer}/{index}")), detail)).collect();
+        wrong.map(|(index, _)| RequestViolation::at(Source::Pointer(format!("{pointer}/{index}")), detail)).collect();
     if wrong.is_empty() { Ok(()) } else { Err(ApiError::Wrong(wrong)) }
 }

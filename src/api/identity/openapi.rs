@@ -1,6 +1,6 @@
 //! OpenAPI document of the dialect: the published contract, reduced to the offered operations.
 
-use super::routes::{Gate, ROUTES};
+use super::routes::{Audience, ROUTES};
 use crate::api::common::routes::{PERMISSION, PUBLIC};
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ pub fn document() -> Option<utoipa::openapi::OpenApi> {
         item.retain(|_, operation| {
             let Some(id) = operation.get("operationId").and_then(Value::as_str) else { return true };
             let Some(route) = ROUTES.iter().find(|route| route.operation == id) else { return false };
-            match route.gate {
-                Gate::Public => {
+            match route.audience {
+                Audience::Public => {
                     operation[PUBLIC] = json!(true);
                     operation["security"] = json!([]);
                 }
-                gate => operation[PERMISSION] = json!(gate.name()),
+                audience => operation[PERMISSION] = json!(audience.name()),
             }
             true
         });

@@ -1,6 +1,8 @@
 //! Organizations as tenants.
 
-use super::call::{Answered, Attributes, Call, Narrow, Parameters, Parsed, Strict, compared, nullable};
+use super::call::{
+    Attributes, Call, HandlerResult, Parameters, Parsed, QueryExt, StrictComparison, compared, nullable,
+};
 use super::documents::{Reply, Resource};
 use super::refusals::attribute;
 use super::times;
@@ -17,7 +19,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct OrganizationFilters {
     #[serde(rename = "filter[include-inactive]")]
     include_inactive: bool,
     #[serde(rename = "filter[name]")]
@@ -25,7 +27,7 @@ pub(super) struct Wanted {
     #[serde(rename = "filter[name][contains]")]
     part: Option<String>,
     #[serde(default, rename = "filter[cmp-last-modified-time]")]
-    modified: Vec<Parsed<Strict>>,
+    modified: Vec<Parsed<StrictComparison>>,
 }
 
 #[derive(Deserialize)]
@@ -52,26 +54,26 @@ pub(super) struct Changes {
 }
 
 /// Organizations of the caller; all of them for callers who see every user.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<OrganizationFilters>) -> HandlerResult {
     let mut query = Query::<OrganizationDocument>::sorted(&organizations::BY_CREATION, Direction::Ascending)
-        .when((!wanted.include_inactive).then_some("true"), |query, flag| query.equal(&organizations::ACTIVE, flag))
-        .when(wanted.name, |query, name| query.equal(&organizations::HANDLE, organizations::text_key(&name)))
-        .when(wanted.part, |query, part| query.search(&organizations::HANDLE_SEARCH, &part));
+        .when((!filters.include_inactive).then_some("true"), |query, flag| query.equal(&organizations::ACTIVE, flag))
+        .when(filters.name, |query, name| query.equal(&organizations::HANDLE, organizations::text_key(&name)))
+        .when(filters.part, |query, part| query.search(&organizations::HANDLE_SEARCH, &part));
     if !call.holder.sees_everybody() {
         let own = call.holder.organizations().map(|organization| organization.to_string());
         query = query.one_of(&organizations::ORGANIZATION_ID, own.collect());
     }
-    let modified = wanted.modified.into_iter().map(|Parsed(Strict(comparison))| comparison);
+    let modified = filters.modified.into_iter().map(|Parsed(StrictComparison(comparison))| comparison);
     call.list(compared(query, &organizations::UPDATED_AT, modified), resource).await
 }
 
 /// Answers with one organization.
-pub(super) async fn get(call: Call) -> Answered {
+pub(super) async fn get(call: Call) -> HandlerResult {
     Ok(Reply::found(resource(&*call.load::<OrganizationDocument>(OrganizationAct::See).await?)))
 }
 
 /// Creates an organization; its system groups and roles follow from its registration.
-pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganization>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganization>) -> HandlerResult {
     call.require(call.holder.holds_everything())?;
     let handle = new.name.trim().to_owned();
     if handle.is_empty() {
@@ -102,7 +104,7 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewOrganizati
 }
 
 /// Changes the attributes that were sent.
-pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
+pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> HandlerResult {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?;
     let reserved = changes.classification.is_some() || changes.authorization_type.is_some();
     call.require(!reserved || call.may(&*organization, OrganizationAct::Govern).await?)?;

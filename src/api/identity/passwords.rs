@@ -1,12 +1,12 @@
 //! Passwords: rating and changing them.
 
-use super::call::{Answered, Call, Plain, Secret};
+use super::call::{Call, HandlerResult, PlainBody, Secret};
 use super::documents::Reply;
-use super::refusals::{in_words, member, refused};
+use super::refusals::{into_api_error, member, refused};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::processes::accounts;
-use crate::processes::passwords::{self, NotAccepted, Rules};
+use crate::processes::passwords::{self, PasswordError, Rules};
 use crate::processes::sessions::{self, Person};
 use crate::processes::sign_in::SignInError;
 use axum::http::StatusCode;
@@ -41,7 +41,7 @@ pub(super) struct Change {
 }
 
 /// Rates a password without storing anything.
-pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> Answered {
+pub(super) async fn strength(call: Call, PlainBody(candidate): PlainBody<Candidate>) -> HandlerResult {
     let Secret(password) = candidate.password;
     let (times, message) = match &call.app.settings.pwned {
         Some(pwned) if candidate.check_pwned => match pwned.times(&password).await {
@@ -63,7 +63,7 @@ pub(super) async fn strength(call: Call, Plain(candidate): Plain<Candidate>) -> 
 }
 
 /// Changes a password: a person their own, by the former one, or support another's, to be changed at the next sign-in.
-pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered {
+pub(super) async fn change(call: Call, PlainBody(change): PlainBody<Change>) -> HandlerResult {
     if let Ok(Person::Admin(admin)) = call.account().await
         && admin.id.to_string().eq_ignore_ascii_case(call.path_text())
     {
@@ -87,7 +87,7 @@ pub(super) async fn change(call: Call, Plain(change): Plain<Change>) -> Answered
 }
 
 /// As [`change`] for an admin with an account; support cannot change an admin's password.
-async fn change_of_admin(call: &Call, admin: Arc<AdminDocument>, change: Change) -> Answered {
+async fn change_of_admin(call: &Call, admin: Arc<AdminDocument>, change: Change) -> HandlerResult {
     call.require(change.context.is_none())?;
     let (keep, rules) = (change.maintain_active_sessions, Rules::from(&*admin));
     let (former, hash) = another(call, Person::Admin(Arc::clone(&admin)), change, rules).await?;
@@ -118,7 +118,7 @@ pub(super) async fn confirmed(call: &Call, person: Person, password: Zeroizing<S
     match call.confirm(&person, password).await {
         Ok(Some(hash)) => Ok(hash),
         Ok(None) | Err(SignInError::BadCredentials) => Err(wrong()),
-        Err(error) => Err(in_words(error)),
+        Err(error) => Err(into_api_error(error)),
     }
 }
 
@@ -140,8 +140,8 @@ pub(super) async fn confirmed_again(call: &Call, password: Option<Secret>, missi
 async fn accepted(call: &Call, password: Zeroizing<String>, rules: Rules) -> Result<String, ApiError> {
     let hash = passwords::accept(&call.app.passwords, call.app.settings.pwned.as_ref(), password, rules).await;
     hash.map_err(|error| match error {
-        NotAccepted::Weak(weak) => member("new-password", weak.to_string()),
-        NotAccepted::Busy(busy) => busy.into(),
-        NotAccepted::NotLookedUp => ApiError::Unavailable(None),
+        PasswordError::Weak(weak) => member("new-password", weak.to_string()),
+        PasswordError::Busy(busy) => busy.into(),
+        PasswordError::NotLookedUp => ApiError::Unavailable(None),
     })
 }

@@ -1,14 +1,14 @@
 //! Tokens for programs: their own, issued for a service account, and synthetic tokens issued for a user.
 
-use super::call::{Answered, Attributes, Call, Plain, Secret};
+use super::call::{Attributes, Call, HandlerResult, PlainBody, Secret};
 use super::documents::{Reply, Resource};
-use super::refusals::{in_words, refused};
+use super::refusals::{into_api_error, refused};
 use super::times;
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::auth::is_reserved;
-use crate::processes::sessions::{self, NotOpened, Opened, Person, Wish};
+use crate::processes::sessions::{self, OpenedSession, Person, SessionOpenError, SessionRequest};
 use crate::processes::sign_in::SignInError;
 use crate::security::{self, Event};
 use axum::http::StatusCode;
@@ -47,24 +47,25 @@ struct AdditionalClaim {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct ShownDigest {
+pub(super) struct ServiceAccountDigest {
     namespace: String,
     sa_name: String,
     sa_token_sha512: String,
 }
 
 #[derive(Deserialize)]
-pub(super) struct ShownToken {
+pub(super) struct ServiceAccountToken {
     token: Secret,
 }
 
 /// Issues a token for a user without a sign-in.
-pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>) -> Answered {
+pub(super) async fn create_synthetic(call: Call, PlainBody(asked): PlainBody<Synthetic>) -> HandlerResult {
     call.require(call.holder.is_service() && !call.acts_for_another())?;
     let opener = call.account().await.map_err(|_| call.forbidden())?;
     let SyntheticToken { user_id, organization_id: organization, expiration_secs, additional_claims } = asked.data;
-    let wrong =
-        |name: &str, detail: &str| ApiError::Wrong(vec![Wrong::at(Source::Pointer(format!("/data/{name}")), detail)]);
+    let wrong = |name: &str, detail: &str| {
+        ApiError::Wrong(vec![RequestViolation::at(Source::Pointer(format!("/data/{name}")), detail)])
+    };
     let mut additional = BTreeMap::new();
     for (index, AdditionalClaim { claim, value }) in additional_claims.into_iter().enumerate() {
         if is_reserved(&claim) || additional.insert(claim, json!(value)).is_some() {
@@ -79,20 +80,20 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
         return Err(no_membership());
     }
     let seconds = expiration_secs.unwrap_or(SYNTHETIC_SECS);
-    let wish = Wish {
+    let request = SessionRequest {
         organization,
         access_secs: seconds,
         session_secs: u64::from(seconds),
         refreshable: false,
         additional,
         by: Some(Opener { id: opener.id(), account: opener.account() }),
-        ..Wish::plain(Origin::Synthetic)
+        ..SessionRequest::plain(Origin::Synthetic)
     };
     let (now, person) = (Utc::now(), Person::User(user));
-    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await;
+    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &request).await;
     let prepared = prepared.map_err(|error| match error {
-        NotOpened::NotAMember => no_membership(),
-        error => in_words(error),
+        SessionOpenError::NotAMember => no_membership(),
+        error => into_api_error(error),
     })?;
     let opened = prepared.opened();
     let reply = Reply::said(json!({ "data": {
@@ -105,13 +106,13 @@ pub(super) async fn create_synthetic(call: Call, Plain(asked): Plain<Synthetic>)
 }
 
 /// Tokens of a service account, for a program that sends the digest of its token.
-pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) -> Answered {
-    let ShownDigest { namespace, sa_name, sa_token_sha512 } = shown;
-    let (failures, node, origins) = (&call.app.failures, &call.app.node, call.origins());
+pub(super) async fn internal_v1(call: Call, PlainBody(shown): PlainBody<ServiceAccountDigest>) -> HandlerResult {
+    let ServiceAccountDigest { namespace, sa_name, sa_token_sha512 } = shown;
+    let (failures, node, client_info) = (&call.app.failures, &call.app.node, call.client_info());
     let name = format!("{namespace}/{sa_name}");
-    if let Err(locked) = failures.check_program(node, &name, &origins) {
+    if let Err(locked) = failures.check_program(node, &name, &client_info) {
         security::refused(Event::SignIn, "too many sign-ins failed");
-        return Err(in_words(SignInError::from(locked)));
+        return Err(into_api_error(SignInError::from(locked)));
     }
     let workload = call.app.settings.workloads.by_digest(&namespace, &sa_name, &sa_token_sha512);
     let user = match workload.and_then(|workload| workload.user()) {
@@ -119,7 +120,7 @@ pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) ->
         None => None,
     };
     let user = user.ok_or_else(|| {
-        failures.fail_program(node, &name, &origins);
+        failures.fail_program(node, &name, &client_info);
         unknown_workload()
     })?;
     open_for_program(&call, &user, true, |opened| {
@@ -139,7 +140,7 @@ pub(super) async fn internal_v1(call: Call, Plain(shown): Plain<ShownDigest>) ->
 }
 
 /// Access token of a service account, for a program that sends its token.
-pub(super) async fn internal(call: Call, Attributes(shown): Attributes<ShownToken>) -> Answered {
+pub(super) async fn internal(call: Call, Attributes(shown): Attributes<ServiceAccountToken>) -> HandlerResult {
     let workload = call.app.settings.workloads.by_token(&shown.token.0).ok_or_else(unknown_workload)?;
     let user = match workload.user() {
         Some(user) => enabled(&call, user).await?.ok_or_else(|| call.forbidden())?,
@@ -166,17 +167,17 @@ async fn open_for_program(
     call: &Call,
     user: &Arc<UserDocument>,
     refreshable: bool,
-    reply: impl Fn(&Opened) -> Reply,
-) -> Answered {
+    reply: impl Fn(&OpenedSession) -> Reply,
+) -> HandlerResult {
     let person = Person::User(Arc::clone(user));
-    let wish = Wish { refreshable, ..Wish::plain(Origin::Workload) };
-    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &wish).await;
-    let prepared = prepared.map_err(in_words)?;
+    let request = SessionRequest { refreshable, ..SessionRequest::plain(Origin::Workload) };
+    let prepared = sessions::prepare(&call.app.node, &call.app.authenticator, &person, &request).await;
+    let prepared = prepared.map_err(into_api_error)?;
     let opened = prepared.opened();
     let (acts_in, reply) = ((Some(opened.id), opened.organization), reply(opened));
-    let origins = call.origins();
+    let client_info = call.client_info();
     call.commit(reply, |node, context| async move {
-        prepared.commit(node, &person.context(context, acts_in, &origins)).await
+        prepared.commit(node, &person.context(context, acts_in, &client_info)).await
     })
     .await
 }

@@ -2,10 +2,10 @@
 
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
-use crate::api::common::refusal::{Words, answer_to};
+use crate::api::common::error::{RequestViolation, Source};
+use crate::api::common::refusal::{RefusalMessages, answer_to};
 use crate::journal::JournalError;
-use crate::processes::sessions::NotOpened;
+use crate::processes::sessions::SessionOpenError;
 use crate::processes::sign_in::SignInError;
 use crate::processes::{DirectoryError, Refusal};
 use crate::security::{self, Event};
@@ -27,17 +27,17 @@ pub(super) const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
 
 /// Finding for an attribute of the request document.
 pub(super) fn attribute(name: &str, detail: impl Into<String>) -> ApiError {
-    ApiError::Wrong(vec![Wrong::attribute(name, detail)])
+    ApiError::Wrong(vec![RequestViolation::attribute(name, detail)])
 }
 
 /// Finding for a member of a plain request body.
 pub(super) fn member(name: &str, detail: impl Into<String>) -> ApiError {
-    ApiError::Wrong(vec![Wrong::at(Source::Pointer(format!("/{name}")), detail)])
+    ApiError::Wrong(vec![RequestViolation::at(Source::Pointer(format!("/{name}")), detail)])
 }
 
 /// Finding for a query parameter.
 pub(super) fn parameter(name: &str, detail: impl Into<String>) -> ApiError {
-    ApiError::Wrong(vec![Wrong::parameter(name, detail)])
+    ApiError::Wrong(vec![RequestViolation::parameter(name, detail)])
 }
 
 /// Refusal with an error code of its own.
@@ -67,48 +67,48 @@ fn attribute_name(field: &str) -> &str {
 
 /// Conflict of an attribute with stored data.
 fn taken(name: &str, detail: impl Into<String>) -> ApiError {
-    ApiError::Wrong(vec![Wrong { contradicts: true, ..Wrong::attribute(name, detail) }])
+    ApiError::Wrong(vec![RequestViolation { contradicts: true, ..RequestViolation::attribute(name, detail) }])
 }
 
 /// Errors of processes, mapped to this dialect.
-pub(super) trait InWords {
+pub(super) trait IntoApiError {
     /// The error for the client.
-    fn in_words(self) -> ApiError;
+    fn into_api_error(self) -> ApiError;
 }
 
-/// Function form of [`InWords::in_words`], for `map_err`.
-pub(super) fn in_words(error: impl InWords) -> ApiError {
-    error.in_words()
+/// Function form of [`IntoApiError::into_api_error`], for `map_err`.
+pub(super) fn into_api_error(error: impl IntoApiError) -> ApiError {
+    error.into_api_error()
 }
 
-impl InWords for ApiError {
-    fn in_words(self) -> ApiError {
+impl IntoApiError for ApiError {
+    fn into_api_error(self) -> ApiError {
         self
     }
 }
 
-impl InWords for JournalError {
-    fn in_words(self) -> ApiError {
+impl IntoApiError for JournalError {
+    fn into_api_error(self) -> ApiError {
         self.into()
     }
 }
 
-impl InWords for DirectoryError {
-    fn in_words(self) -> ApiError {
+impl IntoApiError for DirectoryError {
+    fn into_api_error(self) -> ApiError {
         match self {
             DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
                 taken(attribute_name(field), "is taken already")
             }
             DirectoryError::Journal(error) => error.into(),
-            DirectoryError::Refused(refused) => answer_to(&refused, &Identity),
+            DirectoryError::Refused(refused) => answer_to(&refused, &IdentityMessages),
         }
     }
 }
 
 /// Messages of this dialect.
-struct Identity;
+struct IdentityMessages;
 
-impl Words<Refusal> for Identity {
+impl RefusalMessages<Refusal> for IdentityMessages {
     fn missing(&self, refusal: &Refusal) -> Option<&'static str> {
         match refusal {
             Refusal::User(_) => Some(UserDocument::NOT_FOUND),
@@ -138,7 +138,8 @@ impl Words<Refusal> for Identity {
             Refusal::User(UserError::NotAMember) => "is none of the user's".to_owned(),
             _ => violation.detail.clone(),
         };
-        let wrong = |violation: &Violation| Wrong::attribute(attribute_name(&violation.field), detail(violation));
+        let wrong =
+            |violation: &Violation| RequestViolation::attribute(attribute_name(&violation.field), detail(violation));
         ApiError::Wrong(violations.iter().map(wrong).collect())
     }
 
@@ -153,27 +154,29 @@ impl Words<Refusal> for Identity {
     }
 }
 
-impl InWords for NotOpened {
-    fn in_words(self) -> ApiError {
+impl IntoApiError for SessionOpenError {
+    fn into_api_error(self) -> ApiError {
         match self {
-            NotOpened::SignInElsewhere(url) => ApiError::Refused {
+            SessionOpenError::SignInElsewhere(url) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,
                 code: "sso-required",
                 detail: "the organization has a sign-in of its own",
                 meta: Some(json!({ "redirect-url": url })),
             },
-            NotOpened::Retired => refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired"),
-            NotOpened::NotAMember => {
+            SessionOpenError::Retired => {
+                refused(StatusCode::FORBIDDEN, "organization-retired", "the organization is retired")
+            }
+            SessionOpenError::NotAMember => {
                 security::refused(Event::Session, "no member of the organization");
                 ApiError::Forbidden
             }
-            NotOpened::Directory(error) => error.in_words(),
+            SessionOpenError::Directory(error) => error.into_api_error(),
         }
     }
 }
 
-impl InWords for SignInError {
-    fn in_words(self) -> ApiError {
+impl IntoApiError for SignInError {
+    fn into_api_error(self) -> ApiError {
         match self {
             SignInError::BadCredentials => {
                 refused(StatusCode::UNAUTHORIZED, "bad-credentials", "wrong user name or password")
@@ -207,7 +210,7 @@ impl InWords for SignInError {
                 refused(StatusCode::FORBIDDEN, "totp-setup-required", detail)
             }
             SignInError::SetUpNotNeeded => member("totp-setup", "is taken only where a second factor must be set up"),
-            SignInError::OrganizationRetired => NotOpened::Retired.in_words(),
+            SignInError::OrganizationRetired => SessionOpenError::Retired.into_api_error(),
             SignInError::AgreementsNeeded(documents) => ApiError::Refused {
                 status: StatusCode::FORBIDDEN,
                 code: "agreements-required",
@@ -215,10 +218,10 @@ impl InWords for SignInError {
                 meta: Some(json!({ "service-document-ids": documents })),
             },
             SignInError::NoSuchDocument(_) => member("service-document-agreements", "names no document"),
-            SignInError::Locked(locked) => answer_to(&Refusal::from(locked), &Identity),
+            SignInError::Locked(locked) => answer_to(&Refusal::from(locked), &IdentityMessages),
             SignInError::Busy(busy) => busy.into(),
             SignInError::NotLookedUp => ApiError::Unavailable(None),
-            SignInError::Directory(error) => error.in_words(),
+            SignInError::Directory(error) => error.into_api_error(),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Roles, and the users who hold them.
 
-use super::call::{Answered, Attributes, Call, Parameters, whole};
+use super::call::{Attributes, Call, HandlerResult, Parameters, whole};
 use super::documents::{Reply, Resource};
-use super::named::OneUser;
-use super::refusals::{attribute, in_words};
+use super::named::UserReference;
+use super::refusals::{attribute, into_api_error};
 use super::users::display_name;
 use crate::access::resource::{AnyRole, RoleAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::Source;
 use crate::executor::RequestContext;
 use crate::node::Node;
-use crate::processes::{DirectoryError, Done, Refusal, membership};
+use crate::processes::{DirectoryError, ProcessResult, Refusal, membership};
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::user::{SystemRole, UserError};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct RoleFilters {
     #[serde(rename = "organization-id")]
     organization: Option<OrganizationId>,
     #[serde(rename = "filter[name]")]
@@ -41,13 +41,13 @@ pub(super) struct Assignments {
 pub(super) struct NewAssignment {
     role_id: Uuid,
     #[serde(flatten)]
-    user: OneUser,
+    user: UserReference,
 }
 
 /// Roles of an organization; without one those of the system.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let named = |name: &str| wanted.name.as_deref().is_none_or(|only| only == name);
-    let Some(organization) = wanted.organization else {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<RoleFilters>) -> HandlerResult {
+    let named = |name: &str| filters.name.as_deref().is_none_or(|only| only == name);
+    let Some(organization) = filters.organization else {
         let all = SystemRole::ALL.into_iter().filter(|role| named(role.name()));
         return Ok(whole(all.map(|role| resource(role.id(), role.name(), None, Value::Null)).collect()));
     };
@@ -74,8 +74,8 @@ fn resource(id: Uuid, name: &str, organization: Option<OrganizationId>, referenc
 }
 
 /// Users with a role.
-pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assignments>) -> Answered {
-    let role = call.rightful::<AnyRole>(&wanted.role_id.to_string(), RoleAct::Administer).await?;
+pub(super) async fn list_users(call: Call, Parameters(filters): Parameters<Assignments>) -> HandlerResult {
+    let role = call.rightful::<AnyRole>(&filters.role_id.to_string(), RoleAct::Administer).await?;
     let Some(role) = role else { return call.nothing() };
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::holding(role.id()));
@@ -83,7 +83,7 @@ pub(super) async fn list_users(call: Call, Parameters(wanted): Parameters<Assign
 }
 
 /// Assigns a role.
-pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> Answered {
+pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> HandlerResult {
     let at = Source::Pointer("/data/attributes/role-id".to_owned());
     let role = call.named::<AnyRole>(at, new.role_id, RoleAct::Administer).await?;
     let user = new.user.existing(&call).await?.profile.id;
@@ -98,7 +98,7 @@ pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssig
 }
 
 /// As [`create_user`], with a null response.
-pub(super) async fn add_user(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
+pub(super) async fn add_user(call: Call, Attributes(user): Attributes<UserReference>) -> HandlerResult {
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
     let granter = call.holder.granter();
@@ -106,7 +106,7 @@ pub(super) async fn add_user(call: Call, Attributes(user): Attributes<OneUser>) 
 }
 
 /// Revokes a role.
-pub(super) async fn remove_user(call: Call, Attributes(user): Attributes<OneUser>) -> Answered {
+pub(super) async fn remove_user(call: Call, Attributes(user): Attributes<UserReference>) -> HandlerResult {
     let role = call.load::<AnyRole>(RoleAct::Administer).await?;
     let user = user.existing(&call).await?.profile.id;
     call.commit(Reply::done(), |node, context| revoke(node, context, &role, user)).await
@@ -129,11 +129,11 @@ async fn grant(
         DirectoryError::Refused(Refusal::User(UserError::NotAMember)) => {
             attribute("user-id", "names no member of the role's organization")
         }
-        error => in_words(error),
+        error => into_api_error(error),
     })
 }
 
-async fn revoke(node: &Node, context: &RequestContext, role: &AnyRole, user: UserId) -> Done {
+async fn revoke(node: &Node, context: &RequestContext, role: &AnyRole, user: UserId) -> ProcessResult {
     match role {
         AnyRole::Organization(organization, role) => {
             membership::revoke(node, context, user, *organization, *role).await

@@ -1,7 +1,7 @@
 //! Routes of the offered operations: published identifier, gate and handler. Paths, parameters and bodies come from the
 //! contract.
 
-use super::call::{Answered, Call, Handler};
+use super::call::{Call, Handler, HandlerResult};
 use super::contract::{CONTRACT, Operation};
 use super::{
     access, activities, checkins, features, group_people, groups, individuals, memberships, organizations, passwords,
@@ -25,7 +25,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// Coarse access to an operation; the handler checks the rights on its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Gate {
+pub enum Audience {
     /// Public, without authentication.
     Public,
     /// Any authenticated caller.
@@ -34,21 +34,21 @@ pub enum Gate {
     Admin,
 }
 
-impl Gate {
+impl Audience {
     /// Name in the OpenAPI document.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Gate::Public => "public",
-            Gate::Session => "identity.session",
-            Gate::Admin => "identity.administration",
+            Audience::Public => "public",
+            Audience::Session => "identity.session",
+            Audience::Admin => "identity.administration",
         }
     }
 
     fn admits(self, holder: &Holder) -> bool {
         match self {
-            Gate::Public | Gate::Session => true,
-            Gate::Admin => {
+            Audience::Public | Audience::Session => true,
+            Audience::Admin => {
                 holder.is_admin_anywhere()
                     || holder.has_system_role(SystemRole::Service)
                     || holder.has_system_role(SystemRole::Support)
@@ -57,24 +57,24 @@ impl Gate {
     }
 }
 
-type Run = fn(Call) -> BoxFuture<'static, Answered>;
+type HandlerFn = fn(Call) -> BoxFuture<'static, HandlerResult>;
 
 /// An offered operation.
 pub struct Route {
     /// Published `operationId`.
     pub operation: &'static str,
     /// Callers admitted.
-    pub gate: Gate,
-    run: Run,
+    pub audience: Audience,
+    run: HandlerFn,
 }
 
 macro_rules! routes {
-    ($($operation:literal: $gate:ident => $module:ident::$handler:ident,)*) => {
+    ($($operation:literal: $audience:ident => $module:ident::$handler:ident,)*) => {
         /// All offered operations.
         pub const ROUTES: &[Route] = &[
             $(Route {
                 operation: $operation,
-                gate: Gate::$gate,
+                audience: Audience::$audience,
                 run: |call| Handler::run($module::$handler, call),
             },)*
         ];
@@ -173,23 +173,23 @@ pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
     for route in ROUTES {
         let Some(operation) = CONTRACT.operation(route.operation) else { continue };
         let Ok(filter) = MethodFilter::try_from(operation.method.clone()) else { continue };
-        let (gate, run) = (route.gate, route.run);
+        let (audience, run) = (route.audience, route.run);
         let methods = on(filter, move |request: Request| carry_out(operation, run, request))
             .route_layer(from_fn(idempotency::remember))
-            .route_layer(from_fn(move |request, next| admit(gate, request, next)));
+            .route_layer(from_fn(move |request, next| admit(audience, request, next)));
         router = router.route(&operation.path, methods);
     }
     router
 }
 
-async fn carry_out(operation: &'static Operation, run: Run, request: Request) -> Response {
+async fn carry_out(operation: &'static Operation, run: HandlerFn, request: Request) -> Response {
     match Call::read(operation, request).await {
         Ok(call) => Call::respond(run(call).await),
         Err(error) => error.into_response(),
     }
 }
 
-async fn admit(gate: Gate, request: Request, next: Next) -> Response {
+async fn admit(audience: Audience, request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
     else {
@@ -197,13 +197,13 @@ async fn admit(gate: Gate, request: Request, next: Next) -> Response {
     };
     let known = app.node.heads.position();
     let (heads, writes) = (app.node.heads.clone(), !request.method().is_safe());
-    if gate == Gate::Public {
+    if audience == Audience::Public {
         let mut response = guard::stranger(request, next).await;
         freshness::note_position(&mut response, heads.position());
         return response;
     }
-    let may = move |principal: &Principal| gate.admits(&principal.holder());
-    let mut response = guard::admitted(&app, gate.name(), may, request, facts, next).await;
+    let may = move |principal: &Principal| audience.admits(&principal.holder());
+    let mut response = guard::admitted(&app, audience.name(), may, request, facts, next).await;
     // A read reflects at least the position known before it; a write its own commit.
     freshness::note_position(&mut response, if writes { heads.position() } else { known });
     response

@@ -1,15 +1,15 @@
 //! Signing in and out, and the tokens of sessions.
 
-use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret};
+use super::call::{Call, EmptyBody, HandlerResult, Parameters, PlainBody, Secret};
 use super::documents::{Reply, Resource};
 use super::passwords::{REQUIRED, confirmed_again};
-use super::refusals::{NO_SESSION, in_words, member};
+use super::refusals::{NO_SESSION, into_api_error, member};
 use super::{times, totp};
 use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
-use crate::processes::sessions::{self, Live, Opened, Person, SESSION_SECS, Wish};
-use crate::processes::sign_in::{Credentials, Prospect, SetUp, SignInError, SignedIn};
+use crate::processes::sessions::{self, LiveSession, OpenedSession, Person, SESSION_SECS, SessionRequest};
+use crate::processes::sign_in::{Credentials, PendingSignIn, SetUp, SignInError, SignInResult};
 use chrono::Utc;
 use registrar_aggregates::session::{EndReason, Origin};
 use registrar_aggregates::user::{Role, SystemRole};
@@ -90,12 +90,12 @@ fn yes() -> bool {
 }
 
 /// Signs in by name and password, and returns tokens.
-pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
-    let wish = Wish {
+pub(super) async fn login(call: Call, PlainBody(asked): PlainBody<SignIn>) -> HandlerResult {
+    let request = SessionRequest {
         access_secs: asked.access_token_expiration_seconds.unwrap_or(sessions::ACCESS_SECS),
         sticky: asked.sticky_access_token_expiration,
         session_secs: asked.refresh_token_expiration_seconds.unwrap_or(SESSION_SECS),
-        ..Wish::plain(Origin::SignIn)
+        ..SessionRequest::plain(Origin::SignIn)
     };
     let set_up = match asked.totp_setup_codes {
         Some(codes) => Some(SetUp::Finish(codes)),
@@ -110,19 +110,19 @@ pub(super) async fn login(call: Call, Plain(asked): Plain<SignIn>) -> Answered {
         agreements: asked.service_document_agreements,
         interactive: asked.interactive,
     };
-    let reply = |prospect: &Prospect<'_>| match prospect {
-        Prospect::Here(opened, person) => Reply::said(login_info(opened, person)),
-        Prospect::SetUp(provisioning) => Reply::said(json!({ "totp-secret": totp::shown(provisioning) })),
+    let reply = |prospect: &PendingSignIn<'_>| match prospect {
+        PendingSignIn::Here(opened, person) => Reply::said(login_info(opened, person)),
+        PendingSignIn::SetUp(provisioning) => Reply::said(json!({ "totp-secret": totp::shown(provisioning) })),
     };
-    match call.sign_in(credentials, &wish, reply).await.map_err(in_words)? {
-        SignedIn::SetUp(provisioning) => Ok(reply(&Prospect::SetUp(&provisioning))),
-        SignedIn::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
-        SignedIn::Here(signed_in) => Ok(reply(&Prospect::Here(&signed_in.0, &signed_in.1))),
+    match call.sign_in(credentials, &request, reply).await.map_err(into_api_error)? {
+        SignInResult::SetUp(provisioning) => Ok(reply(&PendingSignIn::SetUp(&provisioning))),
+        SignInResult::Elsewhere(url) => Ok(Reply::said(json!({ "redirect-url": url }))),
+        SignInResult::Here(signed_in) => Ok(reply(&PendingSignIn::Here(&signed_in.0, &signed_in.1))),
     }
 }
 
 /// Exchanges a refresh token for new tokens.
-pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answered {
+pub(super) async fn refresh(call: Call, PlainBody(asked): PlainBody<Refresh>) -> HandlerResult {
     let (node, token, bounds) = (&call.app.node, &asked.refresh_token.0, call.app.authenticator.bounds());
     let live = sessions::find_by_refresh_token(node, bounds, token, Utc::now()).await?.ok_or(NOT_SIGNED_IN)?;
     if let Person::User(user) = &live.person
@@ -130,7 +130,7 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     {
         let missing = call.app.settings.service_documents.missing(user, &Default::default());
         if !missing.is_empty() {
-            return Err(in_words(SignInError::AgreementsNeeded(missing)));
+            return Err(into_api_error(SignInError::AgreementsNeeded(missing)));
         }
     }
     if call.end_if_spent(&live, token).await? {
@@ -138,12 +138,13 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
     }
     check_second_factor(&call, &live).await?;
     let rotate = asked.rotate || call.app.settings.rotate_refresh;
-    let prepared = sessions::refresh(node, &call.app.authenticator, &live, token, rotate).await.map_err(in_words)?;
+    let prepared =
+        sessions::refresh(node, &call.app.authenticator, &live, token, rotate).await.map_err(into_api_error)?;
     let opened = prepared.opened();
     let (acts_in, reply) = ((Some(opened.id), opened.organization), Reply::said(login_info(opened, &live.person)));
-    let (origins, person) = (call.origins(), &live.person);
+    let (client_info, person) = (call.client_info(), &live.person);
     let done = call.commit(reply, |node, context| async move {
-        prepared.commit(node, &person.context(context, acts_in, &origins)).await
+        prepared.commit(node, &person.context(context, acts_in, &client_info)).await
     });
     let done = done.await;
     // If two requests exchange the same token concurrently, the second shows a spent one.
@@ -157,16 +158,16 @@ pub(super) async fn refresh(call: Call, Plain(asked): Plain<Refresh>) -> Answere
 ///
 /// # Errors
 /// 403.
-async fn check_second_factor(call: &Call, live: &Live) -> Result<(), ApiError> {
+async fn check_second_factor(call: &Call, live: &LiveSession) -> Result<(), ApiError> {
     let signed_in = live.session.state.origin == Origin::SignIn;
     if signed_in && call.app.settings.second_factor.is_unmet(&call.app.node, &live.person).await? {
-        return Err(in_words(SignInError::SetUpNeeded));
+        return Err(into_api_error(SignInError::SetUpNeeded));
     }
     Ok(())
 }
 
 /// The caller's own live sessions, newest first.
-pub(super) async fn list(call: Call) -> Answered {
+pub(super) async fn list(call: Call) -> HandlerResult {
     let current = call.session_id();
     let (person, bounds) = (call.account().await?, call.app.authenticator.bounds());
     let own = sessions::of_person(call.documents(), bounds, &person, Utc::now()).await?;
@@ -185,7 +186,7 @@ pub(super) async fn list(call: Call) -> Answered {
 }
 
 /// Ends one of the caller's own sessions.
-pub(super) async fn end(call: Call, Plain(End { password }): Plain<End>) -> Answered {
+pub(super) async fn end(call: Call, PlainBody(End { password }): PlainBody<End>) -> HandlerResult {
     let (person, bounds) = (call.account().await?, call.app.authenticator.bounds());
     let own = sessions::of_person(call.documents(), bounds, &person, Utc::now()).await?;
     let named = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok());
@@ -201,7 +202,7 @@ pub(super) async fn end(call: Call, Plain(End { password }): Plain<End>) -> Answ
 }
 
 /// Ends all of the caller's own sessions, and revokes its tokens issued without a session.
-pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered {
+pub(super) async fn end_all(call: Call, PlainBody(asked): PlainBody<EndAll>) -> HandlerResult {
     let person = &call.account().await?;
     call.own_acts_only()?;
     confirmed_again(&call, asked.password, member("password", REQUIRED)).await?;
@@ -210,7 +211,7 @@ pub(super) async fn end_all(call: Call, Plain(asked): Plain<EndAll>) -> Answered
 }
 
 /// Answers with the bearer of the token.
-pub(super) async fn authenticate(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn authenticate(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     let caller = call.caller.as_ref().ok_or(NOT_SIGNED_IN)?;
     let session = call.session_id().map_or_else(Uuid::nil, |session| session.0);
     let said = |user: UserId, email: Option<String>, roles: Vec<&str>, organization: Option<OrganizationId>| {
@@ -248,7 +249,7 @@ async fn acting_organization(call: &Call) -> JournalResult<Option<OrganizationId
 }
 
 /// Session of the caller, with its owner.
-async fn session(call: &Call) -> JournalResult<Option<Live>> {
+async fn session(call: &Call) -> JournalResult<Option<LiveSession>> {
     match call.session_id() {
         Some(id) => sessions::find(&call.app.node, call.app.authenticator.bounds(), id, Utc::now()).await,
         None => Ok(None),
@@ -256,7 +257,7 @@ async fn session(call: &Call) -> JournalResult<Option<Live>> {
 }
 
 /// Answers with a live session.
-pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) -> Answered {
+pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) -> HandlerResult {
     let id = UserDocument::key(call.path_text()).and_then(|id| Uuid::try_parse(&id).ok()).ok_or(NO_SESSION)?;
     let bounds = call.app.authenticator.bounds();
     let live = sessions::find(&call.app.node, bounds, SessionId(id), Utc::now()).await?.ok_or(NO_SESSION)?;
@@ -276,13 +277,13 @@ pub(super) async fn get(call: Call, Parameters(details): Parameters<Details>) ->
 }
 
 /// Switches the session to another organization, and returns tokens.
-pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered {
+pub(super) async fn switch(call: Call, PlainBody(asked): PlainBody<Switch>) -> HandlerResult {
     call.load::<UserDocument>(UserAct::Own).await?;
     let live = session(&call).await?.ok_or_else(|| call.forbidden())?;
     check_second_factor(&call, &live).await?;
     let (node, authenticator) = (&call.app.node, &call.app.authenticator);
     let prepared = sessions::switch(node, authenticator, &live, asked.organization_id, asked.set_default).await;
-    let prepared = prepared.map_err(in_words)?;
+    let prepared = prepared.map_err(into_api_error)?;
     let opened = prepared.opened();
     // A session without refresh token stays without one.
     let refresh = opened.refresh_token.as_ref().map(|token| token.as_str()).unwrap_or_default();
@@ -293,7 +294,7 @@ pub(super) async fn switch(call: Call, Plain(asked): Plain<Switch>) -> Answered 
 }
 
 /// Ends the caller's session.
-pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn logout(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     let session = call.session_id();
     let session = session.ok_or_else(|| ApiError::Conflict("the token belongs to no session".to_owned()))?;
     let reason = EndReason::SignedOut;
@@ -301,7 +302,7 @@ pub(super) async fn logout(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Ans
 }
 
 /// Tokens and profile of the person.
-fn login_info(opened: &Opened, person: &Person) -> Value {
+fn login_info(opened: &OpenedSession, person: &Person) -> Value {
     let mut info = profile(person, opened.id);
     info["access-token"] = json!(opened.tokens.access);
     info["id-token"] = json!(opened.tokens.id);

@@ -1,12 +1,12 @@
 //! Tasks: progress of work that continues after its response.
 
-use super::call::{Answered, Call};
+use super::call::{Call, HandlerResult};
 use super::documents::{Reply, Resource};
 use super::times;
 use registrar_projections::tasks::TaskDocument;
 use serde_json::json;
 
-pub(super) async fn get(call: Call) -> Answered {
+pub(super) async fn get(call: Call) -> HandlerResult {
     let task = call.load::<TaskDocument>(()).await?;
     let attributes = json!({
         "state": task.progress.name(),

@@ -1,9 +1,9 @@
 //! Second factors of accounts: creating, enabling, disabling and deleting them.
 
-use super::call::{Answered, Call, Nothing, Parameters, Plain, Secret, whole};
+use super::call::{Call, EmptyBody, HandlerResult, Parameters, PlainBody, Secret, whole};
 use super::documents::{Reply, Resource};
 use super::passwords::confirmed;
-use super::refusals::in_words;
+use super::refusals::into_api_error;
 use super::times;
 use crate::access::resource::{TotpAct, UserAct};
 use crate::api::common::ApiError;
@@ -11,7 +11,7 @@ use crate::executor::{Outcome, RequestContext};
 use crate::node::Node;
 use crate::processes::second_factor::{self, Provisioning, RecoveryCodes, account_name};
 use crate::processes::sessions::{self, Person};
-use crate::processes::{DirectoryError, Done};
+use crate::processes::{DirectoryError, ProcessResult};
 use chrono::Utc;
 use registrar_aggregates::values::{TotpId, UserId};
 use registrar_projections::UserDocument;
@@ -29,7 +29,7 @@ pub(super) struct Filters {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Enabling {
+pub(super) struct EnableRequest {
     codes: [String; 2],
     password: Secret,
 }
@@ -40,7 +40,7 @@ pub(super) struct Password {
 }
 
 /// Configurations of the caller, or of a user whose account the caller administers.
-pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -> HandlerResult {
     let own = call.account().await;
     let person = match (filters.user, own) {
         (None, own) => own?,
@@ -61,7 +61,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
 }
 
 /// Creates a configuration with a fresh secret.
-pub(super) async fn create(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn create(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     call.own_acts_only()?;
     let person = call.account().await?;
     let draft = second_factor::Draft::fresh();
@@ -78,8 +78,8 @@ pub(super) async fn create(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Ans
 /// Enables a configuration.
 pub(super) async fn enable(
     call: Call,
-    Plain(Enabling { codes, password: Secret(password) }): Plain<Enabling>,
-) -> Answered {
+    PlainBody(EnableRequest { codes, password: Secret(password) }): PlainBody<EnableRequest>,
+) -> HandlerResult {
     let recovery = &RecoveryCodes::fresh();
     let given = json!({ "recovery-codes": recovery.texts().collect::<Vec<_>>() });
     let render = move |document: &TotpDocument| resource(document, Value::Null).beside(given.clone());
@@ -91,7 +91,10 @@ pub(super) async fn enable(
 }
 
 /// Disables a configuration.
-pub(super) async fn disable(call: Call, Plain(Password { password: Secret(password) }): Plain<Password>) -> Answered {
+pub(super) async fn disable(
+    call: Call,
+    PlainBody(Password { password: Secret(password) }): PlainBody<Password>,
+) -> HandlerResult {
     // A configuration that is or was enabled has no secret to show.
     let render = |document: &TotpDocument| resource(document, Value::Null);
     change(&call, TotpAct::TakeAway, password, render, second_factor::disable).await
@@ -104,9 +107,9 @@ async fn change<'c, Act>(
     password: Zeroizing<String>,
     render: impl Fn(&TotpDocument) -> Resource + Clone + Send + Sync + 'static,
     act: impl FnOnce(&'c Node, &'c RequestContext, TotpId) -> Act,
-) -> Answered
+) -> HandlerResult
 where
-    Act: Future<Output = Done>,
+    Act: Future<Output = ProcessResult>,
 {
     call.own_acts_only()?;
     let document = call.load::<TotpDocument>(what).await?;
@@ -130,7 +133,7 @@ where
 }
 
 /// Deletes a configuration.
-pub(super) async fn delete(call: Call) -> Answered {
+pub(super) async fn delete(call: Call) -> HandlerResult {
     call.own_acts_only()?;
     let id = call.load::<TotpDocument>(TotpAct::TakeAway).await?.id;
     call.commit(Reply::Empty, |node, context| second_factor::delete(node, context, id)).await
@@ -145,7 +148,7 @@ fn taken(error: DirectoryError) -> ApiError {
     if sessions::is_taken(&error) {
         ApiError::Conflict("another configuration is enabled, or was just made".to_owned())
     } else {
-        in_words(error)
+        into_api_error(error)
     }
 }
 

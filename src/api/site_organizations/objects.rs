@@ -2,7 +2,7 @@
 
 use super::parameters::{NOT_AN_ID, parse_id};
 use crate::api::common::findings::Findings;
-use crate::api::common::members::{Members, boolean, member, text};
+use crate::api::common::members::{MemberReader, boolean, member, text};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::organization::codes::find_region;
 use registrar_aggregates::organization::{
@@ -66,12 +66,12 @@ fn yes_or_no(json: Value, path: &str, findings: &mut Findings) -> Option<bool> {
     }
 }
 
-fn remark(members: &mut Members<'_>) -> Remark {
+fn remark(members: &mut MemberReader<'_>) -> Remark {
     Remark { reason: members.optional("reason", text), comment: members.optional("comment", text) }
 }
 
 /// A code and its display text, two members for one entry.
-fn code(members: &mut Members<'_>, id: &str, of: CodeList, max: usize) -> Option<Code> {
+fn code(members: &mut MemberReader<'_>, id: &str, of: CodeList, max: usize) -> Option<Code> {
     let (id_path, text_path, given) = code_members(members, id, max)?;
     let (code, text) = given;
     let found = of.find(code, text.as_deref());
@@ -79,9 +79,9 @@ fn code(members: &mut Members<'_>, id: &str, of: CodeList, max: usize) -> Option
 }
 
 /// A pair as sent: identifier and text.
-type Given = (Option<Uuid>, Option<String>);
+type CodePair = (Option<Uuid>, Option<String>);
 
-fn code_members(members: &mut Members<'_>, id: &str, max: usize) -> Option<(String, String, Given)> {
+fn code_members(members: &mut MemberReader<'_>, id: &str, max: usize) -> Option<(String, String, CodePair)> {
     let text_name = format!("{id}CodeValue");
     let (id_path, text_path) = (members.path_of(id), members.path_of(&text_name));
     let code = members.optional(id, identifier);
@@ -98,7 +98,7 @@ fn code_members(members: &mut Members<'_>, id: &str, max: usize) -> Option<(Stri
 }
 
 fn noted(
-    members: &mut Members<'_>,
+    members: &mut MemberReader<'_>,
     found: Result<Option<Code>, Problem>,
     (has_id, has_text): (bool, bool),
     id_path: &str,
@@ -118,7 +118,7 @@ pub(super) fn organization(
     content: &mut Content,
     findings: &mut Findings,
 ) -> Option<(Option<Uuid>, Remark)> {
-    let mut members = Members::of(json, path, findings)?;
+    let mut members = MemberReader::of(json, path, findings)?;
     let id = members.optional("id", identifier);
     content.name = members.required("name", text).unwrap_or_default();
     content.status = code(&mut members, "status", CodeList::Status, CODE_LENGTH_MAX).as_ref().and_then(Status::of);
@@ -139,11 +139,11 @@ pub(super) fn organization(
     Some((id, remark(&mut members)))
 }
 
-fn identity(members: &mut Members<'_>) -> Identity {
+fn identity(members: &mut MemberReader<'_>) -> Identity {
     members.optional("id", identifier).map_or_else(|| Identity::New(Uuid::now_v7()), Identity::Known)
 }
 
-fn owner(members: &mut Members<'_>, notes: &mut Notes) {
+fn owner(members: &mut MemberReader<'_>, notes: &mut Notes) {
     let path = members.path_of("entityId");
     if let Some(named) = members.optional("entityId", identifier) {
         notes.owners.push(Owner { path, named: Some(named), address: None });
@@ -172,7 +172,7 @@ pub(super) fn elements(json: Value, path: &str, notes: &mut Notes, findings: &mu
 }
 
 /// The members of an element; if it is not an object, empty with a finding that covers the missing members.
-fn of<'f>(json: Value, path: &str, findings: &'f mut Findings) -> Members<'f> {
+fn of<'f>(json: Value, path: &str, findings: &'f mut Findings) -> MemberReader<'f> {
     let members = match json {
         Value::Object(members) => members,
         _ => {
@@ -180,7 +180,7 @@ fn of<'f>(json: Value, path: &str, findings: &'f mut Findings) -> Members<'f> {
             serde_json::Map::new()
         }
     };
-    Members::at(members, path, findings)
+    MemberReader::at(members, path, findings)
 }
 
 /// Reads a mode; a text alone is its display text. An unreadable mode is replaced by a placeholder, so that the indexes
@@ -229,7 +229,7 @@ pub(super) fn address(json: Value, path: &str, notes: &mut Notes, findings: &mut
     AddressContent { identity, details, properties, seen, remark }
 }
 
-fn region(members: &mut Members<'_>, country: Option<&Code>) -> Option<Code> {
+fn region(members: &mut MemberReader<'_>, country: Option<&Code>) -> Option<Code> {
     let (id_path, text_path, (id, text)) = code_members(members, "addressStateOrProvOrCounty", usize::MAX)?;
     let found = find_region(id, text.as_deref(), country);
     noted(members, found, (id.is_some(), text.is_some()), &id_path, &text_path)

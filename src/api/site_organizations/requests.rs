@@ -5,7 +5,7 @@ use super::objects::{Notes, address, elements, mode, organization, properties};
 use crate::api::common::ApiError;
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
-use crate::api::common::members::{Members, text};
+use crate::api::common::members::{MemberReader, text};
 use registrar_aggregates::organization::{Content, Organization, Remark, Stamp};
 use registrar_aggregates::values::{Finding, OrganizationId};
 use serde_json::Value;
@@ -29,7 +29,7 @@ impl FromJson for WriteOrganization {
         let mut content = Content::default();
         let mut notes = Notes::default();
         let mut named = None;
-        if let Some(mut members) = Members::of(json, "", findings) {
+        if let Some(mut members) = MemberReader::of(json, "", findings) {
             named = members.required("organization", |json: Value, path: &str, findings: &mut Findings| {
                 organization(json, path, &mut content, findings)
             });
@@ -143,7 +143,7 @@ pub struct RetireOrganization {
 
 impl FromJson for RetireOrganization {
     fn from_json(json: Value, findings: &mut Findings) -> Option<Self> {
-        let mut members = Members::of(json, "", findings)?;
+        let mut members = MemberReader::of(json, "", findings)?;
         let reason = members.optional("reason", text);
         let comment = members.optional("comment", text);
         let grounds = members.optional("reasonForDelete", text);

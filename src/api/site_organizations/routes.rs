@@ -7,7 +7,7 @@ use super::responses::{self, OrganizationWithParts, Organizations};
 use super::schemas;
 use crate::api::AppState;
 use crate::api::common::commit::Write;
-use crate::api::common::freshness::At;
+use crate::api::common::freshness::PositionedResponse;
 use crate::api::common::guard::denied;
 use crate::api::common::json::Body;
 use crate::api::common::precondition::{IfMatch, entity_tag};
@@ -114,7 +114,7 @@ async fn get_organization(
     let id = path.id()?;
     let (position, document) = find(&app, &caller, id).await?;
     let answer = display(StatusCode::OK, &document, &OrganizationWithParts::from(&*document))?;
-    Ok(At(position, answer).into_response())
+    Ok(PositionedResponse(position, answer).into_response())
 }
 
 /// Writes a new version of an existing organization with its modes, addresses and extra values. Elements left out of
@@ -171,7 +171,7 @@ async fn update_organization(
     }
     // Nothing changed. The document read before may be older than the state of the decision, so it is read again.
     let (position, document) = find(&app, &caller, id).await?;
-    Ok(At(position, updated(&document, shown)?).into_response())
+    Ok(PositionedResponse(position, updated(&document, shown)?).into_response())
 }
 
 /// Deletes an organization for good; its history stays. To end its part and keep it, retire it.
@@ -249,10 +249,13 @@ async fn list_organizations(
     State(app): State<AppState>,
     caller: Caller,
     Parameters(parameters): Parameters<ListParameters>,
-) -> Result<At<Json<Value>>, ApiError> {
+) -> Result<PositionedResponse<Json<Value>>, ApiError> {
     let query = parameters.query(caller.principal.organization.as_deref());
     let found = app.node.documents.page(query).await?;
-    Ok(At(found.position, Json(responses::page(&found.value.items, found.value.total, parameters.offset))))
+    Ok(PositionedResponse(
+        found.position,
+        Json(responses::page(&found.value.items, found.value.total, parameters.offset)),
+    ))
 }
 
 async fn end(

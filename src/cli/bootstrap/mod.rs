@@ -5,7 +5,7 @@ use crate::config::{ADMIN_PASSWORD, FirstAdministrator};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::journal::JournalError;
 use crate::node::Node;
-use crate::processes::passwords::{NotAccepted, Pwned, Rules, Weak, accept};
+use crate::processes::passwords::{PasswordError, PasswordWeakness, Pwned, Rules, accept};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Account, Admin, AdminCommand, AdminError, Granter, Person, Registration};
 use registrar_aggregates::values::{AccountId, AdminId, EmailAddress, PartyId, PersonId};
@@ -27,13 +27,13 @@ pub(crate) enum BootstrapError {
     Refused(#[source] AdminError),
     /// The rules refuse the configured password.
     #[error("{ADMIN_PASSWORD} {0}; without it a password is generated")]
-    Weak(Weak),
+    Weak(PasswordWeakness),
     /// The required look-up of the password among stolen ones failed.
     #[error("the password of the first administrator could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
     /// The password was not hashed.
     #[error(transparent)]
-    Busy(#[from] crate::auth::Busy),
+    Busy(#[from] crate::auth::HasherBusy),
 }
 
 /// Generated credentials, shown once and not stored.
@@ -63,9 +63,9 @@ pub(crate) async fn first_administrator(
     let password = settings.password.clone().unwrap_or_else(passwords::generate);
     let rules = Rules::of_admin(permissions::Permissions::ALL, NAMES, settings.email.as_str());
     let hash = accept(passwords, pwned, password.clone(), rules).await.map_err(|error| match error {
-        NotAccepted::Weak(weak) => BootstrapError::Weak(weak),
-        NotAccepted::Busy(busy) => busy.into(),
-        NotAccepted::NotLookedUp => BootstrapError::NotLookedUp,
+        PasswordError::Weak(weak) => BootstrapError::Weak(weak),
+        PasswordError::Busy(busy) => busy.into(),
+        PasswordError::NotLookedUp => BootstrapError::NotLookedUp,
     })?;
     let registration = registration(&settings.email, hash, Utc::now() + settings.password_life);
     let (id, command) = (registration.id.to_string(), AdminCommand::Register(Box::new(registration), Granter::System));

@@ -39,7 +39,7 @@ pub(super) async fn create_all(node: &Node, numbers: Numbers) -> anyhow::Result<
     counted("creating organizations", organizations, |number| register(node, number)).await?;
     let organization = organization(0);
     let context = RequestContext::system().within(organization);
-    let seeded = &Seeded { node, context, organization, forest: Forest::of(groups) };
+    let seeded = &OrganizationSeeder { node, context, organization, forest: Forest::of(groups) };
     let numbers: Vec<u64> = (0..groups).collect();
     let progress = Progress::start("creating groups");
     for chunk in numbers.chunks(GROUPS_TOGETHER) {
@@ -91,21 +91,21 @@ async fn create_elsewhere(node: &Node, number: u64, organization: u64) -> anyhow
     let organization = self::organization(organization);
     let context = RequestContext::system().within(organization);
     let (user, individual) = (UserId(id("user", number)), IndividualId(id("individual", number)));
-    let part = Some(membership::Part::Member(organization, Some(Role::Member)));
+    let part = Some(membership::FirstGrant::Member(organization, Some(Role::Member)));
     match membership::create_as(node, &context, creation(user, number), part, individual).await {
         Ok(_) | Err(DirectoryError::Refused(Refusal::User(UserError::AlreadyExists))) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-struct Seeded<'n> {
+struct OrganizationSeeder<'n> {
     node: &'n Node,
     context: RequestContext,
     organization: OrganizationId,
     forest: Forest,
 }
 
-impl Seeded<'_> {
+impl OrganizationSeeder<'_> {
     async fn create_groups(&self, numbers: &[u64]) -> anyhow::Result<()> {
         let create = |streams: &mut Streams| numbers.iter().try_for_each(|number| self.create_group(streams, *number));
         let done = self.node.executor.execute_process(&self.context, create);
@@ -141,7 +141,7 @@ impl Seeded<'_> {
         let (user, individual) = (UserId(id("user", number)), IndividualId(id("individual", number)));
         let leads = self.forest.led_by(place);
         let role = if leads.is_empty() { Role::Member } else { Role::Provider };
-        let part = Some(membership::Part::Member(self.organization, Some(role)));
+        let part = Some(membership::FirstGrant::Member(self.organization, Some(role)));
         match membership::create_as(self.node, &self.context, creation(user, number), part, individual).await {
             Ok(_) | Err(DirectoryError::Refused(Refusal::User(UserError::AlreadyExists))) => {}
             Err(error) => return Err(error),

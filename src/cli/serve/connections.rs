@@ -3,7 +3,7 @@
 //! `axum::serve` would do, but for two things: it waits for the head of a request for ever, and it takes as many
 //! connections as are opened, so a client that sends nothing could keep all others out.
 
-use super::places::{Place, Places};
+use super::places::{ConnectionPlace, ConnectionPlaces};
 use crate::config::ConnectionLimits;
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -57,7 +57,7 @@ pub(super) struct Service {
 /// Accepts connections and answers requests until `shutdown`, then finishes those under way.
 pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &CancellationToken) {
     let Service { router, limits, trusted_proxies, tls } = service;
-    let (connections, places) = (GracefulShutdown::new(), Places::new(limits, trusted_proxies));
+    let (connections, places) = (GracefulShutdown::new(), ConnectionPlaces::new(limits, trusted_proxies));
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -89,7 +89,7 @@ pub(super) async fn answer(listener: TcpListener, service: Service, shutdown: &C
 struct Visitor {
     peer: SocketAddr,
     router: Router,
-    place: Arc<Place>,
+    place: Arc<ConnectionPlace>,
     /// Cancelled when the server is told to stop.
     stopping: CancellationToken,
 }
@@ -124,14 +124,14 @@ where
     let first = Arc::clone(&began);
     let service = service_fn(move |mut request: Request<Incoming>| {
         began.notify_one();
-        let answering = Answering::on(Arc::clone(&place));
+        let answering = RequestGuard::on(Arc::clone(&place));
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
-        let sending = Sending(sending.clone());
+        let sending = ResponseGuard(sending.clone());
         async move {
             let response = answer.await?;
             sending.0.send_replace(true);
-            Ok::<_, Infallible>(response.map(|body| Answer { body, _answering: answering, _sending: sending }))
+            Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _answering: answering, _sending: sending }))
         }
     });
     let connection = http1::Builder::new()
@@ -170,38 +170,38 @@ async fn overdue(stopping: CancellationToken, mut sending: watch::Receiver<bool>
 }
 
 /// A request being answered; the connection is busy until the response is sent or given up.
-struct Answering(Arc<Place>);
+struct RequestGuard(Arc<ConnectionPlace>);
 
-impl Answering {
-    fn on(place: Arc<Place>) -> Self {
+impl RequestGuard {
+    fn on(place: Arc<ConnectionPlace>) -> Self {
         place.got_busy();
-        Answering(place)
+        RequestGuard(place)
     }
 }
 
-impl Drop for Answering {
+impl Drop for RequestGuard {
     fn drop(&mut self) {
         self.0.fell_idle();
     }
 }
 
 /// A response being sent, until it is sent or given up.
-struct Sending(watch::Sender<bool>);
+struct ResponseGuard(watch::Sender<bool>);
 
-impl Drop for Sending {
+impl Drop for ResponseGuard {
     fn drop(&mut self) {
         self.0.send_replace(false);
     }
 }
 
 /// The body of a response, with guards that live as long.
-struct Answer {
+struct GuardedBody {
     body: Body,
-    _answering: Answering,
-    _sending: Sending,
+    _answering: RequestGuard,
+    _sending: ResponseGuard,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for GuardedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -61,11 +61,11 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if let Some(nats) = settings.nats.clone() {
         background.spawn(publisher::run(Arc::clone(&node), nats, publisher.clone(), shutdown.clone()));
     }
-    let shown = settings.tls.clone().map(tls::Shown::open).transpose()?;
-    let tls = shown.as_ref().map(tls::Shown::acceptor).transpose()?;
-    let scheme = if shown.is_some() { "https" } else { "http" };
-    if let Some(shown) = shown {
-        background.spawn(shutdown.clone().run_until_cancelled_owned(shown.keep_up()));
+    let certificate = settings.tls.clone().map(tls::ServerCertificate::open).transpose()?;
+    let tls = certificate.as_ref().map(tls::ServerCertificate::acceptor).transpose()?;
+    let scheme = if certificate.is_some() { "https" } else { "http" };
+    if let Some(certificate) = certificate {
+        background.spawn(shutdown.clone().run_until_cancelled_owned(certificate.keep_up()));
     }
     warn_of_the_open(&settings, address);
     let authenticator = authenticator(&node, &settings, (scheme, address)).await?.bounding_sessions(settings.sessions);

@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// The places of a server.
-pub(super) struct Places {
+pub(super) struct ConnectionPlaces {
     limits: ConnectionLimits,
     proxies: Vec<IpNet>,
-    taken: Mutex<Taken>,
+    taken: Mutex<PlaceTable>,
 }
 
 #[derive(Default)]
-struct Taken {
+struct PlaceTable {
     total: usize,
     by_source: HashMap<IpAddr, usize>,
     /// Numbers the turns in which connections fell idle.
@@ -30,8 +30,8 @@ struct Taken {
 }
 
 /// The place of a connection; free again when it is dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPlace {
+    places: Arc<ConnectionPlaces>,
     /// The address that the place counts for; `None` for a trusted proxy.
     source: Option<IpAddr>,
     /// The turn in which the connection gives way, while it is idle.
@@ -40,13 +40,13 @@ pub(super) struct Place {
     pub(super) given_up: CancellationToken,
 }
 
-impl Places {
+impl ConnectionPlaces {
     pub(super) fn new(limits: ConnectionLimits, proxies: Vec<IpNet>) -> Arc<Self> {
-        Arc::new(Places { limits, proxies, taken: Mutex::default() })
+        Arc::new(ConnectionPlaces { limits, proxies, taken: Mutex::default() })
     }
 
     /// Takes a place for a connection of `peer` without a request yet; `None` if all places are busy.
-    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionPlace> {
         let peer = peer.to_canonical();
         let source = (!self.proxies.iter().any(|net| net.contains(&peer))).then(|| source(peer));
         let mut taken = self.lock();
@@ -65,18 +65,22 @@ impl Places {
             *taken.by_source.entry(source).or_default() += 1;
         }
         drop(taken);
-        let place =
-            Place { places: Arc::clone(self), source, turn: Mutex::default(), given_up: CancellationToken::new() };
+        let place = ConnectionPlace {
+            places: Arc::clone(self),
+            source,
+            turn: Mutex::default(),
+            given_up: CancellationToken::new(),
+        };
         place.fell_idle();
         Some(place)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Taken> {
+    fn lock(&self) -> MutexGuard<'_, PlaceTable> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl PlaceTable {
     /// Ends the idle connection with this turn; its place is free at once.
     fn give_up(&mut self, turn: u64) {
         if let Some((source, given_up)) = self.forget_idle(turn) {
@@ -112,7 +116,7 @@ impl Taken {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Notes that a request is being answered: until that ends, the connection does not give way.
     pub(super) fn got_busy(&self) {
         let mut taken = self.places.lock();
@@ -141,7 +145,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         // An evicted connection has freed its place already.
@@ -170,8 +174,8 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn places(total: usize, per_address: usize) -> Arc<Places> {
-        Places::new(ConnectionLimits { total, per_address }, vec!["10.0.0.0/8".parse().expect("a network")])
+    fn places(total: usize, per_address: usize) -> Arc<ConnectionPlaces> {
+        ConnectionPlaces::new(ConnectionLimits { total, per_address }, vec!["10.0.0.0/8".parse().expect("a network")])
     }
 
     #[test]

@@ -42,7 +42,7 @@ async fn a_taken_port_is_reported_with_the_option_to_change_it() {
 }
 
 /// A server that holds its responses until released.
-struct Held {
+struct HeldServer {
     address: SocketAddr,
     shutdown: CancellationToken,
     began: Arc<Notify>,
@@ -54,11 +54,11 @@ fn service(router: Router, limits: ConnectionLimits) -> connections::Service {
     connections::Service { router, limits, trusted_proxies: Vec::new(), tls: None }
 }
 
-async fn held() -> Held {
+async fn held() -> HeldServer {
     held_within(ConnectionLimits::default()).await
 }
 
-async fn held_within(limits: ConnectionLimits) -> Held {
+async fn held_within(limits: ConnectionLimits) -> HeldServer {
     let listener = listen("127.0.0.1:0".parse().expect("an address")).await.expect("a port");
     let address = listener.local_addr().expect("its address");
     let (began, release, shutdown) = (Arc::new(Notify::new()), Arc::new(Notify::new()), CancellationToken::new());
@@ -71,7 +71,7 @@ async fn held_within(limits: ConnectionLimits) -> Held {
     let router = Router::new().route("/", get(handler));
     let stopping = shutdown.clone();
     let served = tokio::spawn(async move { connections::answer(listener, service(router, limits), &stopping).await });
-    Held { address, shutdown, began, release, served }
+    HeldServer { address, shutdown, began, release, served }
 }
 
 #[tokio::test]

@@ -29,7 +29,7 @@ pub(super) enum TlsError {
 
 /// The certificate shown to new connections.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ServerCertificate {
     files: TlsFiles,
     current: RwLock<(Arc<CertifiedKey>, Stamp)>,
 }
@@ -37,13 +37,13 @@ pub(super) struct Shown {
 /// Modification times of the files.
 type Stamp = [Option<SystemTime>; 2];
 
-impl ResolvesServerCert for Shown {
+impl ResolvesServerCert for ServerCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).0))
     }
 }
 
-impl Shown {
+impl ServerCertificate {
     /// Reads the files.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Shown {
     pub(super) fn open(files: TlsFiles) -> Result<Arc<Self>, TlsError> {
         let stamp = stamp(&files);
         let current = RwLock::new((Arc::new(read(&files)?), stamp));
-        Ok(Arc::new(Shown { files, current }))
+        Ok(Arc::new(ServerCertificate { files, current }))
     }
 
     /// An acceptor for TLS 1.2 and 1.3.

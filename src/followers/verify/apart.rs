@@ -1,7 +1,7 @@
 //! Verifying the documents of a read-only database: history is folded into a database of its own, in a temporary
 //! folder, and bodies are compared. Key columns are not: each store derives them from the bodies in its own way.
 
-use super::{SUSPECTS_MAX, Verified, is_of_this_release};
+use super::{DocumentVerification, SUSPECTS_MAX, is_of_this_release};
 use crate::archives::History;
 use crate::followers::folder::Folder;
 use crate::followers::rebuild::{RebuildError, fold_most};
@@ -19,13 +19,16 @@ const PAGE: usize = 500;
 const TRIES_MAX: usize = 20;
 
 /// Collection and identifier of a document.
-type Place = (CollectionId, String);
+type DocumentAddress = (CollectionId, String);
 
 /// See [`super::verify`].
 ///
 /// # Errors
 /// [`RebuildError`].
-pub(super) async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Verified, RebuildError> {
+pub(super) async fn verify(
+    node: &Node,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<DocumentVerification, RebuildError> {
     let live = node.journal.head().await?.generation;
     is_of_this_release(node, live).await?;
     let folder = tempfile::tempdir().map_err(JournalError::unavailable)?;
@@ -35,10 +38,10 @@ pub(super) async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) ->
     let mut writer = store.journal().writer().await?;
     writer.relax().await?;
     let folder = Folder::new(Arc::clone(&node.vault), registrar_projections::INLINE, generation, 0);
-    Apart { node, live, store, folder, history: History::of(node), writer }.compare(progress).await
+    SeparateComparison { node, live, store, folder, history: History::of(node), writer }.compare(progress).await
 }
 
-struct Apart<'n> {
+struct SeparateComparison<'n> {
     node: &'n Node,
     live: u64,
     store: Store,
@@ -47,8 +50,8 @@ struct Apart<'n> {
     writer: Box<dyn JournalWriter>,
 }
 
-impl Apart<'_> {
-    async fn compare(mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Verified, RebuildError> {
+impl SeparateComparison<'_> {
+    async fn compare(mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<DocumentVerification, RebuildError> {
         self.fold(progress).await?;
         let mut suspects = Vec::new();
         for collection in CollectionId::ALL.iter().copied().filter(|collection| !is_followed(*collection)) {
@@ -56,8 +59,11 @@ impl Apart<'_> {
         }
         for _ in 0..TRIES_MAX {
             if suspects.is_empty() || self.node.journal.head().await?.position == self.folder.at {
-                let name = |(collection, id): Place| format!("{}/{id}", collection.collection().name);
-                return Ok(Verified { position: self.folder.at, altered: suspects.into_iter().map(name).collect() });
+                let name = |(collection, id): DocumentAddress| format!("{}/{id}", collection.collection().name);
+                return Ok(DocumentVerification {
+                    position: self.folder.at,
+                    altered: suspects.into_iter().map(name).collect(),
+                });
             }
             self.fold(progress).await?;
             suspects = self.still_differing(suspects).await?;
@@ -68,7 +74,7 @@ impl Apart<'_> {
 
     /// Folds everything up to the journal's end.
     async fn fold(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RebuildError> {
-        let Apart { node, store, folder, history, writer, .. } = self;
+        let SeparateComparison { node, store, folder, history, writer, .. } = self;
         fold_most(node, store, folder, history, &mut **writer, progress).await?;
         let head = node.journal.head().await?.position;
         let left = usize::try_from(head - folder.at.min(head)).unwrap_or(usize::MAX);
@@ -112,7 +118,7 @@ impl Apart<'_> {
         Ok(differing)
     }
 
-    async fn still_differing(&self, suspects: Vec<Place>) -> JournalResult<Vec<Place>> {
+    async fn still_differing(&self, suspects: Vec<DocumentAddress>) -> JournalResult<Vec<DocumentAddress>> {
         let built = self.store.document_store();
         let mut still = Vec::new();
         for (collection, id) in suspects {

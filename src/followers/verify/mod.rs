@@ -21,7 +21,7 @@ type Suspects = BTreeMap<CollectionId, Vec<String>>;
 
 /// Result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verified {
+pub struct DocumentVerification {
     /// Position up to which history was folded.
     pub position: u64,
     /// Documents that differ from the folded history, as `collection/id`, in order.
@@ -34,7 +34,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// [`RebuildError`]; nothing was changed.
-pub async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Verified, RebuildError> {
+pub async fn verify(node: &Node, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<DocumentVerification, RebuildError> {
     if node.looks() {
         return apart::verify(node, progress).await;
     }
@@ -74,7 +74,7 @@ impl<'n> Comparison<'n> {
         Ok(Comparison { node, live, folder, history: History::of(node), writer })
     }
 
-    async fn carry_out(mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Verified, RebuildError> {
+    async fn carry_out(mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<DocumentVerification, RebuildError> {
         self.fold(progress).await?;
         let mut suspects = Suspects::new();
         for collection in CollectionId::ALL.iter().copied().filter(|collection| !is_followed(*collection)) {
@@ -90,7 +90,7 @@ impl<'n> Comparison<'n> {
         let altered = self.altered(head, suspects).await;
         self.writer.unlock().await?;
         progress(head, head);
-        Ok(Verified { position: head, altered: altered? })
+        Ok(DocumentVerification { position: head, altered: altered? })
     }
 
     /// Folds until only a few events are left.

@@ -1,9 +1,9 @@
 //! Ends of sessions: of one, of a person's, of all; and the passwords of admins, which end sessions.
 
-use super::{Live, Person, prepared};
+use super::{LiveSession, Person, prepared};
 use crate::executor::{ExecuteError, RequestContext};
 use crate::node::Node;
-use crate::processes::{DirectoryError, Done, commit};
+use crate::processes::{DirectoryError, ProcessResult, commit};
 use crate::security::{self, Event};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::admin::{Admin, AdminCommand};
@@ -17,7 +17,7 @@ use registrar_projections::{AdminDocument, Direction, Query, UserDocument, admin
 ///
 /// # Errors
 /// The journal's.
-pub async fn end_all(node: &Node, context: &RequestContext, person: &Person, kept: Option<SessionId>) -> Done {
+pub async fn end_all(node: &Node, context: &RequestContext, person: &Person, kept: Option<SessionId>) -> ProcessResult {
     let end = |streams: &mut Streams| rules::end_all(streams, person.account(), person.id(), kept, person.epoch() + 1);
     commit(node, context, end).await
 }
@@ -64,7 +64,7 @@ pub async fn end_all_of_everybody(node: &Node, context: &RequestContext) -> Resu
 pub async fn end_if_spent(
     node: &Node,
     context: &RequestContext,
-    live: &Live,
+    live: &LiveSession,
     token: &str,
 ) -> Result<bool, DirectoryError> {
     let id = live.session.state.id;
@@ -107,7 +107,7 @@ pub async fn set_admin_password(
     admin: &AdminDocument,
     hash: String,
     expires_at: DateTime<Utc>,
-) -> Done {
+) -> ProcessResult {
     let command = AdminCommand::SetPassword { hash, expires_at };
     Ok(node.executor.execute::<Admin>(context, &admin.id.to_string(), command, None).await?)
 }
@@ -125,7 +125,7 @@ pub async fn change_admin_password(
     former: String,
     hash: String,
     keep_sessions: bool,
-) -> Done {
+) -> ProcessResult {
     // If the admin is deactivated meanwhile, the session is over in any case.
     let session = session.map(|session| (session, admin.epoch + 1));
     let change =

@@ -6,11 +6,11 @@ mod person;
 mod prepared;
 
 pub use ending::{Ended, change_admin_password, end, end_all, end_all_of_everybody, end_if_spent, set_admin_password};
-pub use opening::{ACCESS_SECS, NotOpened, Opened, SESSION_SECS, Wish, open};
-pub(super) use person::Beginning;
-pub use person::{Origins, Person};
+pub use opening::{ACCESS_SECS, OpenedSession, SESSION_SECS, SessionOpenError, SessionRequest, open};
+pub(super) use person::SessionStart;
+pub use person::{ClientInfo, Person};
 pub(super) use prepared::prepare_at;
-pub use prepared::{Prepared, prepare, refresh, switch};
+pub use prepared::{PreparedSession, prepare, refresh, switch};
 
 use super::DirectoryError;
 use crate::access::find_user;
@@ -43,7 +43,7 @@ const ENDED_AT_ONCE_MAX: u64 = 16;
 const LISTED_MAX: u64 = 1_000;
 
 /// A valid session with its person.
-pub struct Live {
+pub struct LiveSession {
     /// The session.
     pub session: Arc<SessionDocument>,
     /// The person that the session belongs to.
@@ -59,7 +59,7 @@ pub async fn find(
     bounds: &SessionBounds,
     id: SessionId,
     now: DateTime<Utc>,
-) -> JournalResult<Option<Live>> {
+) -> JournalResult<Option<LiveSession>> {
     let documents = &node.documents;
     let Some(session) = documents.find::<SessionDocument>(&id.to_string()).await?.value else { return Ok(None) };
     let owner = session.state.user_id.to_string();
@@ -79,7 +79,7 @@ pub async fn find(
             admin.filter(live).map(Person::Admin)
         }
     };
-    Ok(person.map(|person| Live { session, person }))
+    Ok(person.map(|person| LiveSession { session, person }))
 }
 
 /// The session of a refresh token, if it is still valid.
@@ -91,7 +91,7 @@ pub async fn find_by_refresh_token(
     bounds: &SessionBounds,
     token: &str,
     now: DateTime<Utc>,
-) -> JournalResult<Option<Live>> {
+) -> JournalResult<Option<LiveSession>> {
     let id = token.split_once('.').and_then(|(id, _)| Uuid::try_parse(id).ok());
     match id {
         Some(id) => find(node, bounds, SessionId(id), now).await,

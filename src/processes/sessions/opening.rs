@@ -20,7 +20,7 @@ pub const SESSION_SECS: u64 = 30 * 24 * 60 * 60;
 
 /// Parameters of a requested session.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct SessionRequest {
     /// Origin of the session.
     pub origin: Origin,
     /// The organization that it acts in; `None` for the user's default one.
@@ -41,11 +41,11 @@ pub struct Wish {
     pub via: Option<OrganizationId>,
 }
 
-impl Wish {
+impl SessionRequest {
     /// A session with the defaults for its origin.
     #[must_use]
     pub fn plain(origin: Origin) -> Self {
-        Wish {
+        SessionRequest {
             origin,
             organization: None,
             access_secs: ACCESS_SECS,
@@ -60,7 +60,7 @@ impl Wish {
 }
 
 /// A session that was opened or refreshed.
-pub struct Opened {
+pub struct OpenedSession {
     /// Identifier of the session.
     pub id: SessionId,
     /// The organization that it acts in.
@@ -77,7 +77,7 @@ pub struct Opened {
 
 /// Reason why a session is not opened or switched.
 #[derive(Debug, thiserror::Error)]
-pub enum NotOpened {
+pub enum SessionOpenError {
     /// The organization has a sign-in of its own, at this address.
     #[error("the organization has a sign-in of its own")]
     SignInElsewhere(String),
@@ -92,22 +92,22 @@ pub enum NotOpened {
     Directory(#[from] DirectoryError),
 }
 
-impl From<JournalError> for NotOpened {
+impl From<JournalError> for SessionOpenError {
     fn from(error: JournalError) -> Self {
-        NotOpened::Directory(error.into())
+        SessionOpenError::Directory(error.into())
     }
 }
 
 /// Opens a session for a person who was authenticated in another way than by signing in.
 ///
 /// # Errors
-/// As [`prepare`] and [`Prepared::commit`].
+/// As [`prepare`] and [`PreparedSession::commit`].
 pub async fn open(
     node: &Node,
     authenticator: &Authenticator,
     context: &RequestContext,
     person: &Person,
-    wish: &Wish,
-) -> Result<Opened, NotOpened> {
-    Ok(prepare(node, authenticator, person, wish).await?.commit(node, context).await?)
+    request: &SessionRequest,
+) -> Result<OpenedSession, SessionOpenError> {
+    Ok(prepare(node, authenticator, person, request).await?.commit(node, context).await?)
 }

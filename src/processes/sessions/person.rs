@@ -1,7 +1,7 @@
 //! The people that have sessions, and the places where their sessions begin.
 
-use super::Wish;
-use crate::auth::places::{self, Place};
+use super::SessionRequest;
+use crate::auth::places::{self, EntryStatus};
 use crate::auth::{Identity, Principal};
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
@@ -68,9 +68,13 @@ impl Person {
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
-    pub(in crate::processes) async fn begins(&self, documents: &Documents, wish: &Wish) -> JournalResult<Beginning> {
-        let Person::User(user) = self else { return Ok(Beginning::At(None)) };
-        let mut candidates: Vec<_> = match wish.organization {
+    pub(in crate::processes) async fn begins(
+        &self,
+        documents: &Documents,
+        request: &SessionRequest,
+    ) -> JournalResult<SessionStart> {
+        let Person::User(user) = self else { return Ok(SessionStart::At(None)) };
+        let mut candidates: Vec<_> = match request.organization {
             Some(wished) => vec![wished],
             None => user.memberships.keys().copied().collect(),
         };
@@ -82,17 +86,17 @@ impl Person {
         let mut retired = false;
         for organization in candidates {
             let Some(scope) = self.scope(organization) else { continue };
-            match places::place(documents, user, organization, wish.via).await? {
-                Place::Usable => return Ok(Beginning::At(Some(scope))),
-                Place::SignInElsewhere(url) => return Ok(Beginning::Elsewhere(url)),
-                Place::Retired => retired = true,
-                Place::Gone => {}
+            match places::entry_status(documents, user, organization, request.via).await? {
+                EntryStatus::Usable => return Ok(SessionStart::At(Some(scope))),
+                EntryStatus::SignInElsewhere(url) => return Ok(SessionStart::Elsewhere(url)),
+                EntryStatus::Retired => retired = true,
+                EntryStatus::Gone => {}
             }
         }
-        Ok(match wish.organization {
-            _ if retired && (wish.organization.is_some() || user.system_roles.is_empty()) => Beginning::Retired,
-            Some(_) => Beginning::Nowhere,
-            None => Beginning::At(None),
+        Ok(match request.organization {
+            _ if retired && (request.organization.is_some() || user.system_roles.is_empty()) => SessionStart::Retired,
+            Some(_) => SessionStart::Nowhere,
+            None => SessionStart::At(None),
         })
     }
 
@@ -109,7 +113,7 @@ impl Person {
         &self,
         context: &RequestContext,
         (session, organization): (Option<SessionId>, Option<OrganizationId>),
-        facts: &Origins,
+        facts: &ClientInfo,
     ) -> RequestContext {
         let principal = match self {
             Person::User(user) => {
@@ -129,7 +133,7 @@ impl Person {
 }
 
 /// The place where a session begins.
-pub(in crate::processes) enum Beginning {
+pub(in crate::processes) enum SessionStart {
     /// In this scope; `None` for a session without an organization.
     At(Option<Scope>),
     /// The organization's own sign-in, at this address.
@@ -142,7 +146,7 @@ pub(in crate::processes) enum Beginning {
 
 /// The origin of a request. Personal; stored only with acts of people whose key can seal it.
 #[derive(Debug, Clone, Default)]
-pub struct Origins {
+pub struct ClientInfo {
     /// Address of the client.
     pub ip_address: Option<String>,
     /// Program of the client.

@@ -4,8 +4,10 @@
 //! or of a switch that never happened, is harmless: the session is looked up on each request, and acts where its
 //! document says.
 
-use super::{ACCESS_SECS, Beginning, Live, NotOpened, Opened, Person, Wish, too_many};
-use crate::auth::{Authenticator, Signing, places};
+use super::{
+    ACCESS_SECS, LiveSession, OpenedSession, Person, SessionOpenError, SessionRequest, SessionStart, too_many,
+};
+use crate::auth::{Authenticator, SigningInput, places};
 use crate::executor::RequestContext;
 use crate::node::Node;
 use crate::processes::second_factor::RecoveryCodes;
@@ -21,15 +23,15 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 /// A session with signed tokens, not committed yet.
-pub struct Prepared {
-    opened: Opened,
+pub struct PreparedSession {
+    opened: OpenedSession,
     change: SessionChange,
 }
 
-impl Prepared {
+impl PreparedSession {
     /// The session and tokens to return once it is committed.
     #[must_use]
-    pub fn opened(&self) -> &Opened {
+    pub fn opened(&self) -> &OpenedSession {
         &self.opened
     }
 
@@ -49,18 +51,18 @@ impl Prepared {
     ///
     /// # Errors
     /// `Over`, `OtherToken`; the journal's. The tokens are useless then.
-    pub async fn commit(self, node: &Node, context: &RequestContext) -> Result<Opened, DirectoryError> {
+    pub async fn commit(self, node: &Node, context: &RequestContext) -> Result<OpenedSession, DirectoryError> {
         commit(node, context, |streams| rules::change(streams, &self.change)).await?;
         Ok(self.into_opened())
     }
 
     /// The session and tokens, after another process committed it.
-    pub(in crate::processes) fn into_opened(self) -> Opened {
+    pub(in crate::processes) fn into_opened(self) -> OpenedSession {
         self.opened
     }
 }
 
-/// Prepares a session of `person` by `wish`.
+/// Prepares a session of `person` by `request`.
 ///
 /// # Errors
 /// `SignInElsewhere`, `Retired`, `NotAMember` by the organization that it would begin in; `Directory`.
@@ -68,15 +70,15 @@ pub async fn prepare(
     node: &Node,
     authenticator: &Authenticator,
     person: &Person,
-    wish: &Wish,
-) -> Result<Prepared, NotOpened> {
-    let scope = match person.begins(&node.documents, wish).await? {
-        Beginning::At(scope) => scope,
-        Beginning::Elsewhere(url) => return Err(NotOpened::SignInElsewhere(url)),
-        Beginning::Retired => return Err(NotOpened::Retired),
-        Beginning::Nowhere => return Err(NotOpened::NotAMember),
+    request: &SessionRequest,
+) -> Result<PreparedSession, SessionOpenError> {
+    let scope = match person.begins(&node.documents, request).await? {
+        SessionStart::At(scope) => scope,
+        SessionStart::Elsewhere(url) => return Err(SessionOpenError::SignInElsewhere(url)),
+        SessionStart::Retired => return Err(SessionOpenError::Retired),
+        SessionStart::Nowhere => return Err(SessionOpenError::NotAMember),
     };
-    prepare_at(node, authenticator, person, wish, scope).await
+    prepare_at(node, authenticator, person, request, scope).await
 }
 
 /// Prepares a session that begins in `scope`.
@@ -84,41 +86,41 @@ pub(in crate::processes) async fn prepare_at(
     node: &Node,
     authenticator: &Authenticator,
     person: &Person,
-    wish: &Wish,
+    request: &SessionRequest,
     scope: Option<Scope>,
-) -> Result<Prepared, NotOpened> {
+) -> Result<PreparedSession, SessionOpenError> {
     let now = Utc::now();
     let id = SessionId(Uuid::now_v7());
-    let bound = authenticator.bounds().of(wish.origin, person.is_privileged());
-    let wished = i64::try_from(wish.session_secs.max(1)).ok().and_then(TimeDelta::try_seconds);
+    let bound = authenticator.bounds().of(request.origin, person.is_privileged());
+    let wished = i64::try_from(request.session_secs.max(1)).ok().and_then(TimeDelta::try_seconds);
     let life = wished.map_or(bound.life, |wished| wished.min(bound.life));
-    let access_secs = wish.access_secs.clamp(1, ACCESS_SECS);
-    let refresh_token = wish.refreshable.then(|| refresh_token(id));
+    let access_secs = request.access_secs.clamp(1, ACCESS_SECS);
+    let refresh_token = request.refreshable.then(|| refresh_token(id));
     let opening = Opening {
         id,
         user_id: person.id(),
         account: person.account(),
         epoch: person.epoch(),
         scope,
-        origin: wish.origin,
-        by: wish.by,
-        via: wish.via,
+        origin: request.origin,
+        by: request.by,
+        via: request.via,
         expires_at: now + life,
-        access_secs: wish.sticky.then_some(access_secs),
+        access_secs: request.sticky.then_some(access_secs),
         refresh_digest: refresh_token.as_ref().map(|token| digest(node, token)),
     };
-    let signing = Signing {
+    let signing = SigningInput {
         subject: person.id().to_string(),
         session: id,
         organization: scope.map(|scope| scope.organization_id),
         seconds: access_secs,
-        additional: wish.additional.clone(),
+        additional: request.additional.clone(),
         identity: person.identity(),
     };
     let opened = sign(node, authenticator, signing, refresh_token, now).await?;
     let ended = too_many(&node.documents, bound, &opening, now).await?;
     let command = SessionCommand::Open(Box::new(opening));
-    Ok(Prepared { opened, change: SessionChange { id, command, default_of: None, ended } })
+    Ok(PreparedSession { opened, change: SessionChange { id, command, default_of: None, ended } })
 }
 
 /// Prepares new tokens for a session; with `rotate` also another refresh token, which ends the one that was shown.
@@ -128,10 +130,10 @@ pub(in crate::processes) async fn prepare_at(
 pub async fn refresh(
     node: &Node,
     authenticator: &Authenticator,
-    live: &Live,
+    live: &LiveSession,
     token: &str,
     rotate: bool,
-) -> Result<Prepared, DirectoryError> {
+) -> Result<PreparedSession, DirectoryError> {
     let now = Utc::now();
     let organization = live.session.state.scope.map(|scope| scope.organization_id);
     let another = rotate.then(|| refresh_token(live.session.state.id));
@@ -139,7 +141,7 @@ pub async fn refresh(
     let opened = sign(node, authenticator, live.signing(organization), another, now).await?;
     let command = SessionCommand::Refresh { digest: digest(node, token), replacement, now };
     let change = SessionChange { id: opened.id, command, default_of: None, ended: Vec::new() };
-    Ok(Prepared { opened, change })
+    Ok(PreparedSession { opened, change })
 }
 
 /// Prepares a session's switch to another organization of its user, with tokens for it, including a refresh token if
@@ -150,20 +152,20 @@ pub async fn refresh(
 pub async fn switch(
     node: &Node,
     authenticator: &Authenticator,
-    live: &Live,
+    live: &LiveSession,
     organization: OrganizationId,
     set_default: bool,
-) -> Result<Prepared, NotOpened> {
+) -> Result<PreparedSession, SessionOpenError> {
     let now = Utc::now();
     let (Person::User(user), Some(scope)) = (&live.person, live.person.scope(organization)) else {
-        return Err(NotOpened::NotAMember);
+        return Err(SessionOpenError::NotAMember);
     };
     let session = &live.session.state;
-    match places::place(&node.documents, user, organization, session.via).await? {
-        places::Place::Usable => {}
-        places::Place::SignInElsewhere(url) => return Err(NotOpened::SignInElsewhere(url)),
-        places::Place::Retired => return Err(NotOpened::Retired),
-        places::Place::Gone => return Err(NotOpened::NotAMember),
+    match places::entry_status(&node.documents, user, organization, session.via).await? {
+        places::EntryStatus::Usable => {}
+        places::EntryStatus::SignInElsewhere(url) => return Err(SessionOpenError::SignInElsewhere(url)),
+        places::EntryStatus::Retired => return Err(SessionOpenError::Retired),
+        places::EntryStatus::Gone => return Err(SessionOpenError::NotAMember),
     }
     let (_, Session::Open(running)) = node.executor.state::<Session>(&session.id.to_string()).await? else {
         return Err(DirectoryError::Refused(SessionError::Over.into()).into());
@@ -173,12 +175,12 @@ pub async fn switch(
     let opened = sign(node, authenticator, live.signing(Some(organization)), refresh_token, now).await?;
     let default_of = set_default.then(|| (live.person.id(), organization));
     let command = SessionCommand::Switch { scope, digest, now };
-    Ok(Prepared { opened, change: SessionChange { id: session.id, command, default_of, ended: Vec::new() } })
+    Ok(PreparedSession { opened, change: SessionChange { id: session.id, command, default_of, ended: Vec::new() } })
 }
 
-impl Live {
-    fn signing(&self, organization: Option<OrganizationId>) -> Signing {
-        Signing {
+impl LiveSession {
+    fn signing(&self, organization: Option<OrganizationId>) -> SigningInput {
+        SigningInput {
             subject: self.person.id().to_string(),
             session: self.session.state.id,
             organization,
@@ -192,13 +194,13 @@ impl Live {
 async fn sign(
     node: &Node,
     authenticator: &Authenticator,
-    signing: Signing,
+    signing: SigningInput,
     refresh_token: Option<Zeroizing<String>>,
     now: DateTime<Utc>,
-) -> Result<Opened, DirectoryError> {
+) -> Result<OpenedSession, DirectoryError> {
     let tokens = authenticator.sign_session(node, &signing, now).await?;
-    let Signing { session, organization, seconds, .. } = signing;
-    Ok(Opened { id: session, organization, tokens, refresh_token, access_secs: seconds, recovery_codes: None })
+    let SigningInput { session, organization, seconds, .. } = signing;
+    Ok(OpenedSession { id: session, organization, tokens, refresh_token, access_secs: seconds, recovery_codes: None })
 }
 
 fn refresh_token(session: SessionId) -> Zeroizing<String> {

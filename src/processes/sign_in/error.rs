@@ -1,10 +1,10 @@
 //! Refusals of a sign-in.
 
-use crate::auth::Busy;
+use crate::auth::HasherBusy;
 use crate::journal::JournalError;
 use crate::processes::DirectoryError;
-use crate::processes::passwords::{NotAccepted, Weak};
-use crate::processes::sessions::NotOpened;
+use crate::processes::passwords::{PasswordError, PasswordWeakness};
+use crate::processes::sessions::SessionOpenError;
 use registrar_aggregates::session::guard::GuardError;
 use uuid::Uuid;
 
@@ -49,7 +49,7 @@ pub enum SignInError {
     SamePassword,
     /// The new password is refused.
     #[error(transparent)]
-    Weak(#[from] Weak),
+    Weak(#[from] PasswordWeakness),
     /// All organizations of the account are retired.
     #[error("the organization is retired")]
     OrganizationRetired,
@@ -64,7 +64,7 @@ pub enum SignInError {
     Locked(#[from] GuardError),
     /// Too many passwords are checked at the moment.
     #[error(transparent)]
-    Busy(#[from] Busy),
+    Busy(#[from] HasherBusy),
     /// The required look-up of the new password among stolen ones failed.
     #[error("the new password could not be looked up among those that were stolen elsewhere")]
     NotLookedUp,
@@ -73,23 +73,23 @@ pub enum SignInError {
     Directory(#[from] DirectoryError),
 }
 
-impl From<NotOpened> for SignInError {
-    fn from(error: NotOpened) -> Self {
+impl From<SessionOpenError> for SignInError {
+    fn from(error: SessionOpenError) -> Self {
         match error {
-            NotOpened::Directory(error) => SignInError::Directory(error),
-            NotOpened::Retired => SignInError::OrganizationRetired,
+            SessionOpenError::Directory(error) => SignInError::Directory(error),
+            SessionOpenError::Retired => SignInError::OrganizationRetired,
             // The place of a session is settled before it is prepared.
-            NotOpened::SignInElsewhere(_) | NotOpened::NotAMember => SignInError::BadCredentials,
+            SessionOpenError::SignInElsewhere(_) | SessionOpenError::NotAMember => SignInError::BadCredentials,
         }
     }
 }
 
-impl From<NotAccepted> for SignInError {
-    fn from(error: NotAccepted) -> Self {
+impl From<PasswordError> for SignInError {
+    fn from(error: PasswordError) -> Self {
         match error {
-            NotAccepted::Weak(weak) => SignInError::Weak(weak),
-            NotAccepted::Busy(busy) => SignInError::Busy(busy),
-            NotAccepted::NotLookedUp => SignInError::NotLookedUp,
+            PasswordError::Weak(weak) => SignInError::Weak(weak),
+            PasswordError::Busy(busy) => SignInError::Busy(busy),
+            PasswordError::NotLookedUp => SignInError::NotLookedUp,
         }
     }
 }

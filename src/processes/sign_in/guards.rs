@@ -10,7 +10,7 @@ use crate::auth::network::network;
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::node::Node;
-use crate::processes::sessions::Origins;
+use crate::processes::sessions::ClientInfo;
 use crate::processes::{DirectoryError, Refusal, commit};
 use crate::store::hex;
 use chrono::{DateTime, Utc};
@@ -65,14 +65,14 @@ impl Failures {
     ///
     /// # Errors
     /// `Locked`.
-    pub fn check_program(&self, node: &Node, name: &str, origins: &Origins) -> Result<(), GuardError> {
-        self.of(&program(node, name, origins)).check(Subject::NameInNetwork, Utc::now())
+    pub fn check_program(&self, node: &Node, name: &str, client_info: &ClientInfo) -> Result<(), GuardError> {
+        self.of(&program(node, name, client_info)).check(Subject::NameInNetwork, Utc::now())
     }
 
     /// Counts a wrong digest.
-    pub fn fail_program(&self, node: &Node, name: &str, origins: &Origins) {
+    pub fn fail_program(&self, node: &Node, name: &str, client_info: &ClientInfo) {
         // This check never refuses.
-        let _ = self.fail(&program(node, name, origins), Utc::now(), |_| Ok(()));
+        let _ = self.fail(&program(node, name, client_info), Utc::now(), |_| Ok(()));
     }
 
     /// Removes at least `at_least` failures from a counter, to be recorded.
@@ -88,8 +88,8 @@ impl Failures {
 }
 
 /// Key of the counter for a program's name in a network.
-fn program(node: &Node, name: &str, origins: &Origins) -> String {
-    let network = network(origins.ip_address.as_deref().unwrap_or_default());
+fn program(node: &Node, name: &str, client_info: &ClientInfo) -> String {
+    let network = network(client_info.ip_address.as_deref().unwrap_or_default());
     hex(&node.vault.digest("sign-in-guard", &[b"program", name.as_bytes(), network.as_bytes()]))
 }
 
@@ -101,7 +101,7 @@ pub(super) struct Guards {
 }
 
 /// The owner of the name in an attempt.
-pub(super) enum Who<'w> {
+pub(super) enum NameOwner<'w> {
     /// An account, found by any of its names.
     Account(&'w str),
     /// A name without an account.
@@ -109,16 +109,16 @@ pub(super) enum Who<'w> {
 }
 
 impl Guards {
-    pub(super) fn new(node: &Node, who: &Who<'_>, origins: &Origins) -> Self {
+    pub(super) fn new(node: &Node, who: &NameOwner<'_>, client_info: &ClientInfo) -> Self {
         let digest = |kind: &str, parts: &[&str]| {
             let parts: Vec<_> = std::iter::once(kind).chain(parts.iter().copied()).map(str::as_bytes).collect();
             hex(&node.vault.digest("sign-in-guard", &parts))
         };
-        let network = network(origins.ip_address.as_deref().unwrap_or_default());
+        let network = network(client_info.ip_address.as_deref().unwrap_or_default());
         let (account, name) = match who {
-            Who::Account(id) => (true, (*id).to_owned()),
+            NameOwner::Account(id) => (true, (*id).to_owned()),
             // All spellings of a name share one counter.
-            Who::Unknown(name) => {
+            NameOwner::Unknown(name) => {
                 let name = name.trim();
                 (false, EmailAddress::parse(name).map_or_else(|_| name.to_owned(), |email| email.comparable()))
             }

@@ -13,7 +13,7 @@ pub use renewal::SET_PASSWORD_HOURS;
 
 use super::passwords::Pwned;
 use super::second_factor::{Provisioning, RecoveryCodes, Requirement};
-use super::sessions::{Beginning, Opened, Origins, Person, Wish, prepare_at};
+use super::sessions::{ClientInfo, OpenedSession, Person, SessionRequest, SessionStart, prepare_at};
 use super::{DirectoryError, Refusal, commit, second_factor};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::executor::RequestContext;
@@ -22,7 +22,7 @@ use crate::node::Node;
 use crate::processes::service_documents::ServiceDocuments;
 use crate::security::{self, Actor, Event, Line};
 use chrono::{DateTime, Utc};
-use guards::{Guards, SessionGuard, Who};
+use guards::{Guards, NameOwner, SessionGuard};
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::processes::sign_in::{self as rules, SignIn};
 use registrar_aggregates::totp::{TotpCommand, TotpError};
@@ -60,25 +60,25 @@ pub enum SetUp {
 }
 
 /// The result of an attempt to sign in.
-pub enum SignedIn {
+pub enum SignInResult {
     /// A second factor must be set up first, with this data.
     SetUp(Provisioning),
     /// A session was opened.
-    Here(Box<(Opened, Person)>),
+    Here(Box<(OpenedSession, Person)>),
     /// The account signs in elsewhere, at this address.
     Elsewhere(String),
 }
 
 /// The answer, before it is committed.
-pub enum Prospect<'p> {
+pub enum PendingSignIn<'p> {
     /// A session of a person.
-    Here(&'p Opened, &'p Person),
+    Here(&'p OpenedSession, &'p Person),
     /// Secret for a device.
     SetUp(&'p Provisioning),
 }
 
 /// The parts of the server that sign-in needs.
-pub struct Desk<'a> {
+pub struct SignInContext<'a> {
     /// The node.
     pub node: &'a Node,
     /// Compares passwords.
@@ -95,7 +95,7 @@ pub struct Desk<'a> {
     pub required: Requirement,
 }
 
-impl Desk<'_> {
+impl SignInContext<'_> {
     /// Signs a person in. `before` is called with the answer before the commit, so that the answer can be committed
     /// with it.
     ///
@@ -104,53 +104,53 @@ impl Desk<'_> {
     pub async fn sign_in(
         &self,
         context: &RequestContext,
-        origins: &Origins,
+        client_info: &ClientInfo,
         credentials: Credentials,
-        wish: &Wish,
-        before: impl Fn(Prospect<'_>) + Send + Sync,
-    ) -> Result<SignedIn, SignInError> {
+        request: &SessionRequest,
+        before: impl Fn(PendingSignIn<'_>) + Send + Sync,
+    ) -> Result<SignInResult, SignInError> {
         let now = Utc::now();
         let account = person_named(self.node, &credentials.username).await?;
         let id = account.as_ref().map(|person| person.id().to_string());
-        let who = id.as_deref().map_or(Who::Unknown(&credentials.username), Who::Account);
-        let guards = Guards::new(self.node, &who, origins);
+        let who = id.as_deref().map_or(NameOwner::Unknown(&credentials.username), NameOwner::Account);
+        let guards = Guards::new(self.node, &who, client_info);
         self.check(&guards, now).await?;
         let (hash, good_until) = match &account {
             Some(person) => self.password_of(person).await?,
             None => (None, None),
         };
         let beginning = match &account {
-            Some(person) => person.begins(&self.node.documents, wish).await?,
-            None => Beginning::Nowhere,
+            Some(person) => person.begins(&self.node.documents, request).await?,
+            None => SessionStart::Nowhere,
         };
-        if let (Beginning::Elsewhere(url), None) = (&beginning, &hash) {
-            return Ok(SignedIn::Elsewhere(url.clone()));
+        if let (SessionStart::Elsewhere(url), None) = (&beginning, &hash) {
+            return Ok(SignInResult::Elsewhere(url.clone()));
         }
         let right = self.passwords.verify(credentials.password.clone(), hash.clone()).await?;
         let Some(person) = account.filter(|_| right) else {
             return Err(self.failed(context, &guards, SignInError::BadCredentials).await);
         };
-        if let Beginning::Elsewhere(url) = beginning {
-            return Ok(SignedIn::Elsewhere(url));
+        if let SessionStart::Elsewhere(url) = beginning {
+            return Ok(SignInResult::Elsewhere(url));
         }
-        let told = |error: SignInError| told(&guards, error);
+        let log_refusal = |error: SignInError| log_refusal(&guards, error);
         if good_until.is_some_and(|until| now >= until) {
-            return Err(told(SignInError::FirstPasswordOver));
+            return Err(log_refusal(SignInError::FirstPasswordOver));
         }
-        let new_password = renewal::asked_for(&person, &credentials, now).map_err(told)?;
+        let new_password = renewal::asked_for(&person, &credentials, now).map_err(log_refusal)?;
         let scope = match beginning {
-            Beginning::At(scope) => scope,
-            Beginning::Retired => return Err(told(SignInError::OrganizationRetired)),
-            Beginning::Elsewhere(_) | Beginning::Nowhere => None,
+            SessionStart::At(scope) => scope,
+            SessionStart::Retired => return Err(log_refusal(SignInError::OrganizationRetired)),
+            SessionStart::Elsewhere(_) | SessionStart::Nowhere => None,
         };
         let factor = self.second_factor(&person, credentials.code.as_deref(), now).await?;
         let mut recovery = None;
         let (factor, shown) = match factor {
             Factor::NotNeeded if self.required.covers(&person) => match &credentials.set_up {
-                None => return Err(told(SignInError::SetUpNeeded)),
+                None => return Err(log_refusal(SignInError::SetUpNeeded)),
                 Some(SetUp::Begin) => {
                     self.check(&guards, Utc::now()).await?;
-                    return Ok(SignedIn::SetUp(self.begin_set_up(context, origins, &person, before).await?));
+                    return Ok(SignInResult::SetUp(self.begin_set_up(context, client_info, &person, before).await?));
                 }
                 Some(SetUp::Finish(codes)) => {
                     let codes = codes.each_ref().map(|code| code.trim());
@@ -161,24 +161,24 @@ impl Desk<'_> {
                     (Some((id, enabling)), "password, totp")
                 }
             },
-            _ if credentials.set_up.is_some() => return Err(told(SignInError::SetUpNotNeeded)),
+            _ if credentials.set_up.is_some() => return Err(log_refusal(SignInError::SetUpNotNeeded)),
             Factor::NotNeeded => (None, "password"),
             Factor::Used(id, usage @ TotpCommand::Recover { .. }) => (Some((id, usage)), "password, recovery-code"),
             Factor::Used(id, usage) => (Some((id, usage)), "password, totp"),
-            Factor::Missing => return Err(told(SignInError::CodeNeeded)),
+            Factor::Missing => return Err(log_refusal(SignInError::CodeNeeded)),
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
-        let agreements = self.agreements(&person, &credentials).map_err(told)?;
+        let agreements = self.agreements(&person, &credentials).map_err(log_refusal)?;
         // Failures counted while the password was compared count before it.
         self.check(&guards, Utc::now()).await?;
         let (person, renewal) = match (new_password, hash) {
-            (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(told)?,
+            (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(log_refusal)?,
             _ => (person, None),
         };
-        let prepared = prepare_at(self.node, self.authenticator, &person, wish, scope).await?.giving(recovery);
+        let prepared = prepare_at(self.node, self.authenticator, &person, request, scope).await?.giving(recovery);
         let opened = prepared.opened();
-        let own = person.context(context, (Some(opened.id), opened.organization), origins);
-        before(Prospect::Here(opened, &person));
+        let own = person.context(context, (Some(opened.id), opened.organization), client_info);
+        before(PendingSignIn::Here(opened, &person));
         let sign_in = SignIn {
             counters: &guards.counters,
             now,
@@ -198,7 +198,7 @@ impl Desk<'_> {
             Err(DirectoryError::Refused(Refusal::User(UserError::OtherPassword))) => {
                 return Err(SignInError::BadCredentials);
             }
-            Err(DirectoryError::Refused(Refusal::Guard(locked))) => return Err(told(locked.into())),
+            Err(DirectoryError::Refused(Refusal::Guard(locked))) => return Err(log_refusal(locked.into())),
             Err(error) => return Err(error.into()),
         }
         let actor = Actor {
@@ -209,7 +209,7 @@ impl Desk<'_> {
         let (subject_digest, factors) = (Some(guards.counters.name.as_str()), Some(shown));
         let line = Line { subject_digest, factors, actor: Some(actor), ..Line::default() };
         line.success(Event::SignIn);
-        Ok(SignedIn::Here(Box::new((prepared.into_opened(), person))))
+        Ok(SignInResult::Here(Box::new((prepared.into_opened(), person))))
     }
 
     /// Creates a new secret for a device. Each replaces the one before: a secret shown to another party who knows the
@@ -217,14 +217,14 @@ impl Desk<'_> {
     async fn begin_set_up(
         &self,
         context: &RequestContext,
-        origins: &Origins,
+        client_info: &ClientInfo,
         person: &Person,
-        before: impl Fn(Prospect<'_>) + Send + Sync,
+        before: impl Fn(PendingSignIn<'_>) + Send + Sync,
     ) -> Result<Provisioning, SignInError> {
         let draft = second_factor::Draft::fresh();
         let provisioning = draft.provisioning(&second_factor::account_name(person))?;
-        before(Prospect::SetUp(&provisioning));
-        let own = person.context(context, (None, None), origins);
+        before(PendingSignIn::SetUp(&provisioning));
+        let own = person.context(context, (None, None), client_info);
         second_factor::create(self.node, &own, person.id(), &draft).await?;
         Ok(provisioning)
     }
@@ -268,13 +268,13 @@ impl Desk<'_> {
 
     async fn check(&self, guards: &Guards, now: DateTime<Utc>) -> Result<(), SignInError> {
         match guards.check(self.node, self.failures, now).await {
-            Err(locked @ SignInError::Locked(_)) => Err(told(guards, locked)),
+            Err(locked @ SignInError::Locked(_)) => Err(log_refusal(guards, locked)),
             checked => checked,
         }
     }
 
     async fn failed(&self, context: &RequestContext, guards: &Guards, error: SignInError) -> SignInError {
-        let error = told(guards, error);
+        let error = log_refusal(guards, error);
         match guards.fail(self.node, self.failures, context).await {
             Ok(()) => error,
             Err(locked) => locked,
@@ -323,7 +323,7 @@ impl Desk<'_> {
 }
 
 /// Returns the refusal, after a line about it in the security log.
-fn told(guards: &Guards, error: SignInError) -> SignInError {
+fn log_refusal(guards: &Guards, error: SignInError) -> SignInError {
     let reason = match &error {
         // An outage is not a refusal.
         SignInError::Directory(_) | SignInError::Busy(_) | SignInError::NotLookedUp => return error,

@@ -1,6 +1,6 @@
 //! Sign-in with a password set by support: it is good once, for setting another one.
 
-use super::{Credentials, Desk, SignInError, check_state};
+use super::{Credentials, SignInContext, SignInError, check_state};
 use crate::processes::passwords::{self, Rules};
 use crate::processes::sessions::Person;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -60,7 +60,7 @@ fn counts_no_longer(set_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     set_at.is_some_and(|at| now - at > TimeDelta::hours(SET_PASSWORD_HOURS))
 }
 
-impl Desk<'_> {
+impl SignInContext<'_> {
     /// The person after the change of the password to `new`, with that change.
     ///
     /// # Errors

@@ -10,7 +10,7 @@
 mod row;
 pub(super) mod total_count;
 
-use crate::store::{Body, DocumentStep, LookedUp, Moment, sql};
+use crate::store::{Body, DocumentStep, LookupSnapshot, Moment, sql};
 use quick_cache::{Equivalent, Weighter, unsync::Cache};
 use registrar_projections::collection::{KeyKind, KeyValue};
 use registrar_projections::{AnyDocument, ChangeKind, CollectionId, DocumentKey, is_followed};
@@ -30,17 +30,17 @@ const OVERHEAD_BYTES: usize = 128;
 const DECODED: usize = 2;
 
 /// Kind of a look-up: a collection, and a scalar key of it or its [`sql::ID`].
-pub(super) type By = (CollectionId, &'static str);
+pub(super) type LookupKind = (CollectionId, &'static str);
 
 #[derive(PartialEq, Eq)]
 struct Key {
-    by: By,
+    by: LookupKind,
     value: Box<str>,
 }
 
 /// Borrowed form of a cache key.
 struct KeyRef<'v> {
-    by: By,
+    by: LookupKind,
     value: &'v str,
 }
 
@@ -92,7 +92,7 @@ struct State {
     existing_since: u64,
     noted: u64,
     /// Keys other than the identifier that look-ups have used.
-    used: Vec<By>,
+    used: Vec<LookupKind>,
     entries: Cache<Key, Entry, Bytes>,
     totals: Totals,
 }
@@ -116,20 +116,20 @@ impl Default for DocumentCache {
 
 impl State {
     /// Whether an entry is still valid at `now`, which is no earlier than the entry.
-    fn holds(&self, by: By, entry: &Entry, now: Moment) -> bool {
+    fn holds(&self, by: LookupKind, entry: &Entry, now: Moment) -> bool {
         let since = if by.1 == sql::ID && entry.row.is_some() { self.existing_since } else { self.since };
         let unchanged = entry.at.position >= since && self.noted >= now.position;
         entry.at.generation == now.generation && (entry.at.position >= now.position || unchanged)
     }
 
-    fn remember(&mut self, by: By, value: &str, entry: Entry) {
+    fn remember(&mut self, by: LookupKind, value: &str, entry: Entry) {
         let later = self.entries.peek(&KeyRef { by, value }).is_some_and(|known| known.at.position > entry.at.position);
         if !later {
             self.entries.insert(Key { by, value: value.into() }, entry);
         }
     }
 
-    fn forget(&mut self, by: By, value: &str, before: u64) {
+    fn forget(&mut self, by: LookupKind, value: &str, before: u64) {
         self.entries.remove_if(&KeyRef { by, value }, |entry| entry.at.position < before);
     }
 
@@ -166,7 +166,7 @@ impl DocumentCache {
 
     /// The result of a look-up at the moment `from` or later, where it is certain: its moment, and the document or
     /// `None`.
-    pub(super) fn find(&self, by: By, value: &str, from: Moment) -> Option<(Moment, Option<Arc<Row>>)> {
+    pub(super) fn find(&self, by: LookupKind, value: &str, from: Moment) -> Option<(Moment, Option<Arc<Row>>)> {
         let state = self.state();
         let found = state.entries.get(&KeyRef { by, value })?;
         let at = found.at.or_later(from);
@@ -189,7 +189,7 @@ impl DocumentCache {
     }
 
     /// Whether the cache may answer this look-up once the current moment is known.
-    pub(super) fn may_have(&self, by: By, value: &str) -> bool {
+    pub(super) fn may_have(&self, by: LookupKind, value: &str) -> bool {
         self.state().entries.peek(&KeyRef { by, value }).is_some()
     }
 
@@ -203,9 +203,9 @@ impl DocumentCache {
     pub(super) fn keep(
         &self,
         history: u64,
-        by: By,
+        by: LookupKind,
         values: &[&str],
-        looked_up: &LookedUp,
+        looked_up: &LookupSnapshot,
     ) -> HashMap<String, Arc<Row>> {
         let (collection, key) = by;
         let at = looked_up.moment;

@@ -19,7 +19,7 @@ fn admins() -> CollectionId {
     CollectionId::Admins
 }
 
-fn by(key: &'static str) -> By {
+fn by(key: &'static str) -> LookupKind {
     (admins(), key)
 }
 
@@ -117,7 +117,7 @@ enum Notice {
 
 /// Steps of the simulation.
 #[derive(Debug, Clone)]
-enum Happening {
+enum SimulationStep {
     /// A commit; its note is on its way.
     Commit { own: bool, document: u8, change: Option<u8> },
     /// A commit that changes documents of another collection.
@@ -144,22 +144,22 @@ enum Happening {
     LookUp { by_id: bool, sought: u8, moment: prop::sample::Index },
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn happening() -> impl Strategy<Value = SimulationStep> {
     prop_oneof![
         8 => (prop::bool::weighted(0.8), 0..DOCUMENTS, prop::option::weighted(0.8, 0..VALUES))
-            .prop_map(|(own, document, change)| Happening::Commit { own, document, change }),
-        3 => Just(Happening::CommitElsewhere),
-        10 => Just(Happening::Note),
-        1 => Just(Happening::LoseNote),
-        1 => Just(Happening::Swap),
-        10 => (any::<bool>(), 0..DOCUMENTS).prop_map(|(by_id, sought)| Happening::Ask { by_id, sought }),
-        12 => any::<prop::sample::Index>().prop_map(Happening::Answer),
-        4 => Just(Happening::AskTotal),
-        4 => any::<prop::sample::Index>().prop_map(Happening::AnswerTotal),
-        8 => Just(Happening::Moment),
-        8 => any::<prop::sample::Index>().prop_map(Happening::Total),
+            .prop_map(|(own, document, change)| SimulationStep::Commit { own, document, change }),
+        3 => Just(SimulationStep::CommitElsewhere),
+        10 => Just(SimulationStep::Note),
+        1 => Just(SimulationStep::LoseNote),
+        1 => Just(SimulationStep::Swap),
+        10 => (any::<bool>(), 0..DOCUMENTS).prop_map(|(by_id, sought)| SimulationStep::Ask { by_id, sought }),
+        12 => any::<prop::sample::Index>().prop_map(SimulationStep::Answer),
+        4 => Just(SimulationStep::AskTotal),
+        4 => any::<prop::sample::Index>().prop_map(SimulationStep::AnswerTotal),
+        8 => Just(SimulationStep::Moment),
+        8 => any::<prop::sample::Index>().prop_map(SimulationStep::Total),
         16 => (any::<bool>(), 0..DOCUMENTS, any::<prop::sample::Index>())
-            .prop_map(|(by_id, sought, moment)| Happening::LookUp { by_id, sought, moment }),
+            .prop_map(|(by_id, sought, moment)| SimulationStep::LookUp { by_id, sought, moment }),
     ]
 }
 
@@ -180,7 +180,7 @@ proptest! {
         for happening in happenings {
             let position = states.len() as u64 - 1;
             match happening {
-                Happening::Commit { own, document, change } => {
+                SimulationStep::Commit { own, document, change } => {
                     let mut state = states[states.len() - 1].clone();
                     let existed = state.contains_key(&document);
                     match change {
@@ -194,7 +194,7 @@ proptest! {
                     };
                     notes.push((position, position + 1, notice));
                 }
-                Happening::Note => {
+                SimulationStep::Note => {
                     if !notes.is_empty() {
                         match notes.remove(0) {
                             (from, to, Notice::Own(generation, step)) => note(&cache, from, to, generation, &[step]),
@@ -202,36 +202,38 @@ proptest! {
                         }
                     }
                 }
-                Happening::LoseNote => {
+                SimulationStep::LoseNote => {
                     if !notes.is_empty() {
                         notes.remove(0);
                     }
                 }
-                Happening::Swap => generation += 1,
-                Happening::Ask { by_id, sought } => {
+                SimulationStep::Swap => generation += 1,
+                SimulationStep::Ask { by_id, sought } => {
                     let (key, text) = key(by_id, sought);
                     let found = looked_up(&states[states.len() - 1], key, sought);
                     let found: HashMap<_, _> = found.map(|body| (text.clone(), body)).into_iter().collect();
-                    answers.push((by(key), text, LookedUp { moment: Moment { position, generation }, found }));
+                    answers.push((by(key), text, LookupSnapshot { moment: Moment { position, generation }, found }));
                 }
-                Happening::Answer(which) => {
+                SimulationStep::Answer(which) => {
                     if !answers.is_empty() {
                         let (by, text, looked_up) = answers.swap_remove(which.index(answers.len()));
                         cache.keep(0, by, &[&text], &looked_up);
                     }
                 }
-                Happening::CommitElsewhere => {
+                SimulationStep::CommitElsewhere => {
                     states.push(states[states.len() - 1].clone());
                     notes.push((position, position + 1, Notice::Own(generation, elsewhere())));
                 }
-                Happening::AskTotal => totals.push((Moment { position, generation }, total(&states[states.len() - 1]))),
-                Happening::AnswerTotal(which) => {
+                SimulationStep::AskTotal => {
+                    totals.push((Moment { position, generation }, total(&states[states.len() - 1])));
+                }
+                SimulationStep::AnswerTotal(which) => {
                     if !totals.is_empty() {
                         let (at, total) = totals.swap_remove(which.index(totals.len()));
                         cache.keep_total(total_of(), at, total);
                     }
                 }
-                Happening::Total(moment) => {
+                SimulationStep::Total(moment) => {
                     let from = moments.len().saturating_sub(LAST_MOMENTS);
                     let moment = moments[from + moment.index(moments.len() - from)];
                     if let Some(known) = cache.total(&total_of(), moment) {
@@ -239,8 +241,8 @@ proptest! {
                         prop_assert_eq!(known, total(was), "at {:?}", moment);
                     }
                 }
-                Happening::Moment => moments.push(Moment { position, generation }),
-                Happening::LookUp { by_id, sought, moment } => {
+                SimulationStep::Moment => moments.push(Moment { position, generation }),
+                SimulationStep::LookUp { by_id, sought, moment } => {
                     let from = moments.len().saturating_sub(LAST_MOMENTS);
                     let moment = moments[from + moment.index(moments.len() - from)];
                     let (key, text) = key(by_id, sought);
@@ -257,9 +259,9 @@ proptest! {
     }
 }
 
-fn found(position: u64, value: &str, body: Option<Body>) -> LookedUp {
+fn found(position: u64, value: &str, body: Option<Body>) -> LookupSnapshot {
     let moment = Moment { position, generation: 1 };
-    LookedUp { moment, found: body.map(|body| (value.to_owned(), body)).into_iter().collect() }
+    LookupSnapshot { moment, found: body.map(|body| (value.to_owned(), body)).into_iter().collect() }
 }
 
 fn text(cache: &DocumentCache, key: &'static str, sought: &str, position: u64) -> Option<Option<String>> {

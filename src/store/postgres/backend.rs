@@ -3,7 +3,7 @@
 use super::{CHANNEL, PostgresStore, UNDEFINED_TABLE, roles};
 use crate::store::hosts::is_this_machine;
 use crate::store::statements::APPLIED;
-use crate::store::{Announcements, Backend, Held, JournalResult, OpenError, assembled, migrations};
+use crate::store::{Announcements, Backend, JournalResult, LeadershipGuard, OpenError, assembled, migrations};
 use async_trait::async_trait;
 use futures::StreamExt;
 use sqlx::migrate::Migrator;
@@ -81,12 +81,12 @@ impl Backend for PostgresStore {
     }
 
     /// Takes an advisory lock on a dedicated connection.
-    async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>> {
+    async fn try_lead(&self, name: &str) -> JournalResult<Option<LeadershipGuard>> {
         let mut connection = self.connect().await?;
         // Several installations may share a database, each in a schema of its own.
         let text = "SELECT pg_try_advisory_lock(hashtextextended('registrar.' || current_schema() || '.' || $1, 0))";
         let taken: bool = sqlx::query_scalar(text).bind(name).fetch_one(&mut connection).await?;
-        Ok(taken.then(|| Box::new(connection) as Held))
+        Ok(taken.then(|| Box::new(connection) as LeadershipGuard))
     }
 
     /// Writing a page blocks commits only if they need a locked row.

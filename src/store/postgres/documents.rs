@@ -7,8 +7,8 @@ use crate::store::statements::{
     ADD_GENERATION, FAIL_GENERATION, FORGET_GENERATION, GENERATIONS, LATEST_GENERATION, SERVE_FIRST, SIGNATURE,
 };
 use crate::store::{
-    Body, DocumentStore, Generation, JournalResult, LookedUp, Moment, Rows, assembled, check_schema, limited, rows,
-    schema, signed, unsigned,
+    Body, DocumentStore, Generation, JournalResult, LookupSnapshot, Moment, Rows, assembled, check_schema, limited,
+    rows, schema, signed, unsigned,
 };
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
@@ -55,7 +55,7 @@ impl DocumentStore for PostgresStore {
         collection: CollectionId,
         key: &'static str,
         values: &[&str],
-    ) -> JournalResult<Option<LookedUp>> {
+    ) -> JournalResult<Option<LookupSnapshot>> {
         let text = assembled(sql::look_up(collection.collection(), generation, key, Dialect::Postgres));
         let query = || sqlx::query_as(text.clone()).bind(values);
         match self.reading(|| query().fetch_one(&self.walks)).await {
@@ -66,7 +66,7 @@ impl DocumentStore for PostgresStore {
                 let bodies = ids.into_iter().zip(bodies).zip(digests.unwrap_or_default());
                 let bodies = bodies.map(|((id, text), digest)| Body::new(id, text, digest));
                 let documents = values.into_iter().zip(bodies);
-                LookedUp::of(position, generation, documents).map(Some)
+                LookupSnapshot::of(position, generation, documents).map(Some)
             }
             Err(sqlx::Error::Database(error)) if is_gone(&*error) => Ok(None),
             Err(error) => Err(error.into()),

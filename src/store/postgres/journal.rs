@@ -5,8 +5,8 @@ use super::{EVENT_COLUMNS, PostgresStore, schema, within_bytes};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{self, stays};
 use crate::store::{
-    ArchiveProbe, Head, JournalError, JournalResult, JournalStore, JournalWriter, Portion, PortionRows, Published,
-    StoredAnswer, StoredEvent, StoredSnapshot, StreamRows, assembled, limited, signed, unsigned,
+    ArchiveProbe, Head, JournalError, JournalResult, JournalStore, JournalWriter, Portion, PortionRows,
+    PublishProgress, StoredAnswer, StoredEvent, StoredSnapshot, StreamRows, assembled, limited, signed, unsigned,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -114,12 +114,12 @@ impl JournalStore for PostgresStore {
         Ok(query.execute(&self.walks).await?.rows_affected())
     }
 
-    async fn published(&self) -> JournalResult<Option<Published>> {
+    async fn published(&self) -> JournalResult<Option<PublishProgress>> {
         let row = self.reading(|| sqlx::query_as(statements::PUBLISHED).fetch_optional(&self.walks)).await?;
         row.map(rows::published).transpose()
     }
 
-    async fn note_published(&self, Published { position, sequence }: Published) -> JournalResult<()> {
+    async fn note_published(&self, PublishProgress { position, sequence }: PublishProgress) -> JournalResult<()> {
         let query = sqlx::query(statements::NOTE_PUBLISHED).bind(signed(position)?).bind(signed(sequence)?);
         query.execute(&self.pool).await?;
         Ok(())

@@ -9,7 +9,7 @@ mod backend;
 mod copy;
 mod documents;
 mod journal;
-mod kept;
+mod pool;
 mod raw;
 mod restore;
 mod roles;
@@ -23,7 +23,7 @@ mod writer;
 use super::rows::columns;
 use super::{JournalError, JournalResult, migrations, schema_of};
 use chrono::{DateTime, Utc};
-use kept::Kept;
+use pool::ConnectionPool;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, Executor, Row};
 use std::time::{Duration, Instant};
@@ -71,11 +71,11 @@ pub(super) struct PostgresStore {
     /// For occasional statements.
     pool: PgPool,
     /// For searching documents.
-    searches: Kept,
+    searches: ConnectionPool,
     /// For the journal and documents by id: every statement follows an index, in its order, and no further than needed.
     /// Statistics that expect few rows lead to other plans: reading and sorting all of them, or scanning past rows that
     /// do not match.
-    walks: Kept,
+    walks: ConnectionPool,
     options: PgConnectOptions,
 }
 
@@ -108,8 +108,8 @@ impl PostgresStore {
     fn new(options: PgConnectOptions) -> Self {
         PostgresStore {
             pool: pool(&options),
-            searches: Kept::new(options.clone(), SETTINGS, SEARCHES_MAX),
-            walks: Kept::new(options.clone(), WALK_SETTINGS, WALKS_MAX),
+            searches: ConnectionPool::new(options.clone(), SETTINGS, SEARCHES_MAX),
+            walks: ConnectionPool::new(options.clone(), WALK_SETTINGS, WALKS_MAX),
             options,
         }
     }

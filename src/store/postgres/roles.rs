@@ -6,7 +6,7 @@ use crate::store::{JournalError, JournalResult, assembled};
 use sqlx::{Connection, PgConnection};
 
 /// Use of a table by a server.
-enum Use {
+enum TableUse {
     /// Inserts rows, without changing existing ones.
     Append,
     /// Inserts, updates and deletes rows.
@@ -17,23 +17,23 @@ enum Use {
     Own,
 }
 
-impl Use {
+impl TableUse {
     fn of(table: &str) -> Option<Self> {
         Some(match table {
-            "events" | "merkle_nodes" => Use::Append,
-            _ if table.starts_with("events_from_") => Use::Append,
+            "events" | "merkle_nodes" => TableUse::Append,
+            _ if table.starts_with("events_from_") => TableUse::Append,
             "streams" | "snapshots" | "claims" | "journal_head" | "subject_keys" | "idempotency_keys"
-            | "generations" | "followers" | "published" => Use::Change,
+            | "generations" | "followers" | "published" => TableUse::Change,
             "journal_settings"
             | "event_partitions"
             | "archives"
             | "archived_leaves"
             | "archived_organizations"
             | "carried_events"
-            | "_sqlx_migrations" => Use::Read,
+            | "_sqlx_migrations" => TableUse::Read,
             _ => {
                 let (_, generation) = table.rsplit_once("_g")?;
-                generation.parse::<u64>().ok().map(|_| Use::Own)?
+                generation.parse::<u64>().ok().map(|_| TableUse::Own)?
             }
         })
     }
@@ -41,10 +41,10 @@ impl Use {
     /// The GRANT or ALTER statement, to be formatted with the table and the role.
     fn statement(&self) -> &'static str {
         match self {
-            Use::Append => "GRANT SELECT, INSERT ON TABLE %I TO %I",
-            Use::Change => "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %I TO %I",
-            Use::Read => "GRANT SELECT ON TABLE %I TO %I",
-            Use::Own => "ALTER TABLE %I OWNER TO %I",
+            TableUse::Append => "GRANT SELECT, INSERT ON TABLE %I TO %I",
+            TableUse::Change => "GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE %I TO %I",
+            TableUse::Read => "GRANT SELECT ON TABLE %I TO %I",
+            TableUse::Own => "ALTER TABLE %I OWNER TO %I",
         }
     }
 }
@@ -75,8 +75,8 @@ pub(super) async fn grant(store: &PostgresStore, role: &str, password: Option<&s
     .fetch_all(&mut *transaction)
     .await?;
     for table in &tables {
-        let needed =
-            Use::of(table).ok_or_else(|| JournalError::corrupt(format!("table {table} is none of Registrar's")))?;
+        let needed = TableUse::of(table)
+            .ok_or_else(|| JournalError::corrupt(format!("table {table} is none of Registrar's")))?;
         run(&mut transaction, needed.statement(), &[table, role]).await?;
     }
     run(&mut transaction, "GRANT EXECUTE ON FUNCTION partition_events(bigint) TO %I", &[role]).await?;

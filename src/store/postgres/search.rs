@@ -9,8 +9,8 @@ use super::{PostgresStore, within_bytes};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{ALL_POSITIONS, bisection, fits};
 use crate::store::{
-    Condition, Driver, EventSearch, Field, FirstEvent, JournalResult, Places, Portion, StoredEvent, assembled, limited,
-    search, signed,
+    Condition, EventSearch, Field, FirstEvent, IndexCondition, JournalResult, MatchedPositions, Portion, StoredEvent,
+    assembled, limited, search, signed,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -27,7 +27,7 @@ fn expression(field: Field) -> &'static str {
 }
 
 /// `WHERE` and `ORDER BY` of the index entries of the value `$1` between the positions `$2` and `$3`.
-fn along(field: Field) -> String {
+fn range_clause(field: Field) -> String {
     let expression = expression(field);
     let partial = match field {
         Field::Organization => "(metadata ->> 'organizationId') IS NOT NULL AND ",
@@ -41,7 +41,7 @@ fn along(field: Field) -> String {
 
 impl PostgresStore {
     /// The first positions of events of any of these types: each type's by its index, and the first of them all.
-    async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<Places> {
+    async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<MatchedPositions> {
         let text = "SELECT e.position, true FROM unnest($1::text[]) n (name) CROSS JOIN LATERAL (SELECT position FROM events \
              WHERE (event_type, position) > (n.name, $2) AND (event_type, position) <= (n.name, $3) \
              ORDER BY event_type, position LIMIT $4) e ORDER BY e.position LIMIT $4";
@@ -77,23 +77,23 @@ impl EventSearch for PostgresStore {
 
     async fn places(
         &self,
-        driver: &Driver<'_>,
+        condition: &IndexCondition<'_>,
         others: &[Condition<'_>],
         range: Range<u64>,
         limit: usize,
-    ) -> JournalResult<Places> {
-        let (values, along) = match *driver {
-            Driver::EventTypes(ref names) => return self.places_of(names, range, limit).await,
-            Driver::Equal(field, value) => (vec![value], along(field)),
-            Driver::Stream { aggregate_type, aggregate_id } => {
-                let along = "aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
+    ) -> JournalResult<MatchedPositions> {
+        let (values, clause) = match *condition {
+            IndexCondition::EventTypes(ref names) => return self.places_of(names, range, limit).await,
+            IndexCondition::Equal(field, value) => (vec![value], range_clause(field)),
+            IndexCondition::Stream { aggregate_type, aggregate_id } => {
+                let clause = "aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
                      ORDER BY sequence";
-                (vec![aggregate_type, aggregate_id], along.to_owned())
+                (vec![aggregate_type, aggregate_id], clause.to_owned())
             }
         };
         let fits = fits(others, values.len() + 4, expression);
         let text =
-            assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {along} LIMIT $4"));
+            assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events WHERE {clause} LIMIT $4"));
         let (from, to) = (signed(range.start)?, signed(range.end)?);
         let query = || {
             let query = sqlx::query_as(text.clone()).bind(values[0]).bind(from).bind(to).bind(limited(limit));
@@ -119,7 +119,7 @@ impl EventSearch for PostgresStore {
              AND (f.metadata ->> 'organizationId') = $1) AS is_first \
              FROM (SELECT position, aggregate_type, aggregate_id, sequence, {organization_of} AS organization \
              FROM events WHERE {} LIMIT $4) e ORDER BY position",
-            along(Field::Organization)
+            range_clause(Field::Organization)
         ));
         let (from, to) = (signed(range.start)?, signed(range.end)?);
         let query = || sqlx::query_as(text.clone()).bind(organization).bind(from).bind(to).bind(limited(limit));

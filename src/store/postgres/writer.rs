@@ -6,8 +6,8 @@ use super::{UNDEFINED_TABLE, schema};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{CHECKPOINT, FENCE, HEAD, NOTE_BUILT, SERVE};
 use crate::store::{
-    Batch, Body, Committed, DocumentRows, Head, JournalError, JournalResult, JournalWriter, Lost, StreamId, assembled,
-    signed, sql, unsigned,
+    Batch, Body, Committed, DocumentRows, FailedConditions, Head, JournalError, JournalResult, JournalWriter, StreamId,
+    assembled, signed, sql, unsigned,
 };
 use async_trait::async_trait;
 use registrar_projections::{ChangeKind, CollectionId};
@@ -111,8 +111,8 @@ impl JournalWriter for PostgresWriter {
                 // Closing the connection releases the head, if it is locked.
                 statement::OLD_RELEASE => return Err(JournalError::OldRelease),
                 statement::LOST => {
-                    let (streams, reads) = Lost::told_apart(indexes(&row, "lost_streams")?, batch);
-                    break Committed::Lost(Lost {
+                    let (streams, reads) = FailedConditions::split_reads(indexes(&row, "lost_streams")?, batch);
+                    break Committed::Lost(FailedConditions {
                         streams,
                         reads,
                         takes: indexes(&row, "lost_takes")?,

@@ -2,7 +2,7 @@
 
 use super::{SqliteStore, is_gone, is_sound, release};
 use crate::store::statements::APPLIED;
-use crate::store::{Backend, Held, JournalError, JournalResult, OpenError, migrations};
+use crate::store::{Backend, JournalError, JournalResult, LeadershipGuard, OpenError, migrations};
 use async_trait::async_trait;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
@@ -81,7 +81,7 @@ impl Backend for SqliteStore {
     }
 
     /// Takes a lock on a file, which ends with the process.
-    async fn try_lead(&self, name: &str) -> JournalResult<Option<Held>> {
+    async fn try_lead(&self, name: &str) -> JournalResult<Option<LeadershipGuard>> {
         let path = self.options.get_filename().with_extension(format!("{name}.lock"));
         let file = File::create(path).map_err(JournalError::unavailable)?;
         match file.try_lock() {

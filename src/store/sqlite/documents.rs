@@ -8,8 +8,8 @@ use crate::store::statements::{
     ADD_GENERATION, FAIL_GENERATION, FORGET_GENERATION, GENERATIONS, LATEST_GENERATION, SERVE_FIRST, SIGNATURE,
 };
 use crate::store::{
-    Body, DocumentStore, Generation, JournalResult, LookedUp, Moment, Rows, assembled, check_schema, limited, schema,
-    signed,
+    Body, DocumentStore, Generation, JournalResult, LookupSnapshot, Moment, Rows, assembled, check_schema, limited,
+    schema, signed,
 };
 use async_trait::async_trait;
 use registrar_projections::CollectionId;
@@ -55,7 +55,7 @@ impl DocumentStore for SqliteStore {
         collection: CollectionId,
         key: &'static str,
         values: &[&str],
-    ) -> JournalResult<Option<LookedUp>> {
+    ) -> JournalResult<Option<LookupSnapshot>> {
         let text = sql::look_up(collection.collection(), generation, key, Dialect::Sqlite);
         match sqlx::query_as(assembled(text)).bind(json!(values).to_string()).fetch_all(&self.pool).await {
             Ok(rows) => {
@@ -64,7 +64,7 @@ impl DocumentStore for SqliteStore {
                 let documents = rows
                     .into_iter()
                     .filter_map(|(_, _, value, id, text, digest)| Some((value?, Body::new(id?, text?, digest))));
-                LookedUp::of(position, generation, documents).map(Some)
+                LookupSnapshot::of(position, generation, documents).map(Some)
             }
             Err(sqlx::Error::Database(error)) if is_gone(&*error) => Ok(None),
             Err(error) => Err(error.into()),

@@ -5,8 +5,8 @@ use super::{EVENT_COLUMNS, SqliteStore, schema, within_bytes};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{self, stays};
 use crate::store::{
-    ArchiveProbe, Head, JournalResult, JournalStore, JournalWriter, Portion, PortionRows, Published, StoredAnswer,
-    StoredEvent, StoredSnapshot, StreamRows, assembled, limited, signed, timestamp, unsigned,
+    ArchiveProbe, Head, JournalResult, JournalStore, JournalWriter, Portion, PortionRows, PublishProgress,
+    StoredAnswer, StoredEvent, StoredSnapshot, StreamRows, assembled, limited, signed, timestamp, unsigned,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -126,12 +126,12 @@ impl JournalStore for SqliteStore {
         Ok(query.execute(&self.pool).await?.rows_affected())
     }
 
-    async fn published(&self) -> JournalResult<Option<Published>> {
+    async fn published(&self) -> JournalResult<Option<PublishProgress>> {
         let row = sqlx::query_as(statements::PUBLISHED).fetch_optional(&self.pool).await?;
         row.map(rows::published).transpose()
     }
 
-    async fn note_published(&self, Published { position, sequence }: Published) -> JournalResult<()> {
+    async fn note_published(&self, PublishProgress { position, sequence }: PublishProgress) -> JournalResult<()> {
         let _turn = self.turn().await?;
         let query = sqlx::query(statements::NOTE_PUBLISHED).bind(signed(position)?).bind(signed(sequence)?);
         query.execute(&self.pool).await?;

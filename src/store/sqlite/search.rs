@@ -4,8 +4,8 @@ use super::{SqliteStore, within_bytes};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{ALL_POSITIONS, bisection, fits};
 use crate::store::{
-    Condition, Driver, EventSearch, Field, FirstEvent, JournalResult, Places, Portion, StoredEvent, assembled, limited,
-    search, signed, timestamp,
+    Condition, EventSearch, Field, FirstEvent, IndexCondition, JournalResult, MatchedPositions, Portion, StoredEvent,
+    assembled, limited, search, signed, timestamp,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -23,7 +23,7 @@ fn expression(field: Field) -> &'static str {
 }
 
 /// `INDEXED BY`, `WHERE` and `ORDER BY` of the index entries of the value `$1` between the positions `$2` and `$3`.
-fn along(field: Field) -> String {
+fn range_clause(field: Field) -> String {
     let (index, partial) = match field {
         Field::Actor => ("events_actor", ""),
         Field::Organization => ("events_organization", "(metadata ->> '$.organizationId') IS NOT NULL AND "),
@@ -37,9 +37,9 @@ fn along(field: Field) -> String {
 
 impl SqliteStore {
     /// The first positions of events of any of these types: each type's by its index, and the first of them all.
-    async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<Places> {
+    async fn places_of(&self, names: &[&str], range: Range<u64>, limit: usize) -> JournalResult<MatchedPositions> {
         if names.is_empty() {
-            return Ok(Places::new());
+            return Ok(MatchedPositions::new());
         }
         let of_one = |n| {
             format!(
@@ -76,22 +76,22 @@ impl EventSearch for SqliteStore {
 
     async fn places(
         &self,
-        driver: &Driver<'_>,
+        condition: &IndexCondition<'_>,
         others: &[Condition<'_>],
         range: Range<u64>,
         limit: usize,
-    ) -> JournalResult<Places> {
-        let (values, along) = match *driver {
-            Driver::EventTypes(ref names) => return self.places_of(names, range, limit).await,
-            Driver::Equal(field, value) => (vec![value], along(field)),
-            Driver::Stream { aggregate_type, aggregate_id } => {
-                let along = "WHERE aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
+    ) -> JournalResult<MatchedPositions> {
+        let (values, clause) = match *condition {
+            IndexCondition::EventTypes(ref names) => return self.places_of(names, range, limit).await,
+            IndexCondition::Equal(field, value) => (vec![value], range_clause(field)),
+            IndexCondition::Stream { aggregate_type, aggregate_id } => {
+                let clause = "WHERE aggregate_type = $1 AND aggregate_id = $5 AND sequence > $2 AND sequence <= $3 \
                      ORDER BY sequence";
-                (vec![aggregate_type, aggregate_id], along.to_owned())
+                (vec![aggregate_type, aggregate_id], clause.to_owned())
             }
         };
         let fits = fits(others, values.len() + 4, expression);
-        let text = assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events {along} LIMIT $4"));
+        let text = assembled(format!("SELECT position, coalesce({fits}, false) AS fits FROM events {clause} LIMIT $4"));
         let query = sqlx::query_as(text).bind(values[0]).bind(signed(range.start)?).bind(signed(range.end)?);
         let more = values[1..].iter().chain(others.iter().map(|(_, value)| value));
         let query = more.fold(query.bind(limited(limit)), |query, value| query.bind(*value));
@@ -112,7 +112,7 @@ impl EventSearch for SqliteStore {
              WHERE f.aggregate_type = e.aggregate_type AND f.aggregate_id = e.aggregate_id AND f.sequence < e.sequence \
              AND (f.metadata ->> '$.organizationId') = $1) AS is_first \
              FROM (SELECT position, aggregate_type, aggregate_id, sequence FROM events {} LIMIT $4) e ORDER BY position",
-            along(Field::Organization)
+            range_clause(Field::Organization)
         ));
         let query = sqlx::query_as(text).bind(organization).bind(signed(range.start)?).bind(signed(range.end)?);
         search::first_events(query.bind(limited(limit)).fetch_all(&self.pool).await?)

@@ -6,8 +6,8 @@ use super::{EVENT_COLUMNS, SqliteStore, is_gone, schema};
 use crate::store::rows::{self, Columns};
 use crate::store::statements::{CHECKPOINT, FENCE, HEAD, NOTE_BUILT, SERVE};
 use crate::store::{
-    AnswerStep, Batch, Body, ClaimStep, Committed, DocumentRows, Head, JournalError, JournalResult, JournalWriter,
-    Lost, StreamId, SubjectKeyStep, assembled, check_schema, signed, sql, timestamp, unsigned,
+    AnswerStep, Batch, Body, ClaimStep, Committed, DocumentRows, FailedConditions, Head, JournalError, JournalResult,
+    JournalWriter, StreamId, SubjectKeyStep, assembled, check_schema, signed, sql, timestamp, unsigned,
 };
 use async_trait::async_trait;
 use chrono::Utc;
@@ -63,10 +63,14 @@ impl SqliteWriter {
         {
             return Ok(Committed::HeadMoved);
         }
-        let (streams, reads) = Lost::told_apart(self.lost_streams(batch).await?, batch);
-        let lost =
-            Lost { streams, reads, takes: self.lost_takes(batch).await?, answers: self.lost_answers(batch).await? };
-        Ok(if lost == Lost::default() { Committed::Yes } else { Committed::Lost(lost) })
+        let (streams, reads) = FailedConditions::split_reads(self.lost_streams(batch).await?, batch);
+        let lost = FailedConditions {
+            streams,
+            reads,
+            takes: self.lost_takes(batch).await?,
+            answers: self.lost_answers(batch).await?,
+        };
+        Ok(if lost == FailedConditions::default() { Committed::Yes } else { Committed::Lost(lost) })
     }
 
     /// Indexes of streams at another version, in the batch's streams followed by its reads.

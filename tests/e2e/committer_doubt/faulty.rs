@@ -7,13 +7,13 @@ use registrar::committer::heads;
 use registrar::committer::{Committer, Progress};
 use registrar::executor::Executor;
 use registrar::journal::{
-    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, Published, StoredAnswer,
-    StoredEvent, StoredSnapshot, StreamId,
+    Batch, Committed, Head, Journal, JournalError, JournalResult, JournalWriter, Portion, PublishProgress,
+    StoredAnswer, StoredEvent, StoredSnapshot, StreamId,
 };
 use registrar::node::Node;
 use registrar::store::{
-    ArchiveProbe, Body, Condition, DocumentRows, Driver, EventSearch, FirstEvent, JournalStore, Places, PortionRows,
-    StreamRows,
+    ArchiveProbe, Body, Condition, DocumentRows, EventSearch, FirstEvent, IndexCondition, JournalStore,
+    MatchedPositions, PortionRows, StreamRows,
 };
 use registrar::vault::Vault;
 use registrar_projections::CollectionId;
@@ -140,11 +140,11 @@ impl EventSearch for FaultyDatabase {
 
     async fn places(
         &self,
-        driver: &Driver<'_>,
+        driver: &IndexCondition<'_>,
         others: &[Condition<'_>],
         range: Range<u64>,
         limit: usize,
-    ) -> JournalResult<Places> {
+    ) -> JournalResult<MatchedPositions> {
         self.inner.places(driver, others, range, limit).await
     }
 
@@ -211,11 +211,11 @@ impl JournalStore for FaultyDatabase {
         self.inner.forget_answers().await
     }
 
-    async fn published(&self) -> JournalResult<Option<Published>> {
+    async fn published(&self) -> JournalResult<Option<PublishProgress>> {
         self.inner.published().await
     }
 
-    async fn note_published(&self, published: Published) -> JournalResult<()> {
+    async fn note_published(&self, published: PublishProgress) -> JournalResult<()> {
         self.inner.note_published(published).await
     }
 

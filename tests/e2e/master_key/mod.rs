@@ -15,7 +15,7 @@ use registrar::executor::{ExecuteError, RequestContext};
 use registrar::journal::JournalError;
 use registrar::node::{Node, OpenError, Store};
 use registrar::store::{DIGEST_KEY_ID, FORMER_KEY_ID};
-use registrar::vault::{MasterKey, MasterKeys, RewrapError, Rewrapped, Vault, VaultError, rewrap};
+use registrar::vault::{MasterKey, MasterKeys, RewrapCounts, RewrapError, Vault, VaultError, rewrap};
 use registrar_aggregates::admin::Admin;
 use std::collections::HashSet;
 use std::process::Command;
@@ -67,13 +67,13 @@ on_both_stores! {
         let node = with_people(&database).await;
         let digest = node.vault.digest("s", &[b"v"]);
         let (store, people) = (node.store.clone(), people(&node).await);
-        let (mut died, mut total) = (0, Rewrapped::default());
+        let (mut died, mut total) = (0, RewrapCounts::default());
         loop {
             let vault = open(&store, keys(NEW, Some(OLD))).await.unwrap();
             let dying = FailingKeys { inner: store.wrapped_keys(), steps: AtomicI64::new(died) };
             match rewrap(&vault, &dying, &|_, _| {}).await {
                 Ok(done) => {
-                    total = Rewrapped { keys: total.keys + done.keys, answers: total.answers + done.answers };
+                    total = RewrapCounts { keys: total.keys + done.keys, answers: total.answers + done.answers };
                     break;
                 }
                 Err(error) => assert!(matches!(error, RewrapError::Journal(_)), "{error}"),
@@ -94,7 +94,7 @@ on_both_stores! {
         assert!(opens_all(&vault, &people).await && vault.digest("s", &[b"v"]) == digest);
         assert!(matches!(open(&store, keys(OLD, None)).await, Err(VaultError::WrongMasterKey)));
         let again = rewrap(&vault, &*store.wrapped_keys(), &|_, _| {}).await.unwrap();
-        assert_eq!(again, Rewrapped::default());
+        assert_eq!(again, RewrapCounts::default());
 
         // The node that served meanwhile has the old key alone.
         node.vault.look().await.unwrap();

@@ -4,7 +4,7 @@ use super::{Clinic, INDIVIDUALS, question, set};
 use crate::app::{Identity, Person, creation};
 use crate::on_both_stores;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::user_by_id;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::NodeType;
@@ -40,7 +40,7 @@ on_both_stores! {
 
     async fn individuals_are_found_by_attributes_of_their_people(database) {
         let it = Identity::open(&database).await;
-        let part = Some(Part::Member(OrganizationId(it.acme), Some(Role::Member)));
+        let part = Some(FirstGrant::Member(OrganizationId(it.acme), Some(Role::Member)));
         let mut person = creation("ada@example.com", None);
         person.names = Names { first_name: "Ada".into(), last_name: "Lovelace".into() };
         person.birth_date = Some(BirthDate::parse("1815-12-10").unwrap());

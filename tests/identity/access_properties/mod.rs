@@ -10,7 +10,7 @@ use crate::support::Database;
 use acts::{Act, Stage, act};
 use futures::future::{join_all, try_join_all};
 use proptest::test_runner::{Config, TestRunner};
-use registrar::access::{Access, AccessQuery, Holder, Operation, Part, Resource};
+use registrar::access::{Access, AccessQuery, Holder, Operation, PageRequest, Resource};
 use registrar::node::Node;
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use std::collections::BTreeSet;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use world::World;
 
 const CASES: u32 = 6;
-const ALL: Part = Part { limit: 10_000, offset: 0 };
+const ALL: PageRequest = PageRequest { limit: 10_000, offset: 0 };
 
 fn texts<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {
     ids.into_iter().map(|id| id.to_string()).collect()

@@ -1,7 +1,7 @@
 //! Every operation of every dialect, as named in the contract and the OpenAPI documents.
 
 use registrar::api::DOCUMENTS;
-use registrar::api::identity::routes::{Gate, ROUTES};
+use registrar::api::identity::routes::{Audience, ROUTES};
 use serde_json::Value;
 
 /// A served operation.
@@ -36,7 +36,7 @@ pub fn all() -> Vec<Operation> {
     for route in ROUTES {
         let found = described(&contract).into_iter().find(|operation| operation.name == route.operation);
         let found = found.unwrap_or_else(|| panic!("{} has no path", route.operation));
-        operations.push(Operation { public: route.gate == Gate::Public, ..found });
+        operations.push(Operation { public: route.audience == Audience::Public, ..found });
     }
     for name in DOCUMENTS.iter().filter(|name| **name != "identity") {
         let document = registrar::api::openapi(name).unwrap().to_json().unwrap();

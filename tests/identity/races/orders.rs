@@ -12,8 +12,8 @@ use futures::stream::{self, StreamExt};
 use registrar::executor::RequestContext;
 use registrar::node::Node;
 use registrar::processes::groups::{self, Amendment, GroupRef, NewGroup};
-use registrar::processes::membership::{self, Part};
-use registrar::processes::{DirectoryError, Done, user_by_id};
+use registrar::processes::membership::{self, FirstGrant};
+use registrar::processes::{DirectoryError, ProcessResult, user_by_id};
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
 use registrar_aggregates::organization::Authorization;
@@ -134,7 +134,7 @@ impl World {
                 Subject::Stranger => None,
             };
             let creation = creation(&format!("{}@example.com", Uuid::now_v7()), None);
-            let (id, part) = (creation.id, role.map(|role| Part::Member(organization, Some(role))));
+            let (id, part) = (creation.id, role.map(|role| FirstGrant::Member(organization, Some(role))));
             membership::create_as(node, &context(), creation, part, individual).await.unwrap();
             (who, id)
         });
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    async fn done(&self, node: &Node, act: Act) -> Done {
+    async fn done(&self, node: &Node, act: Act) -> ProcessResult {
         let (context, organization) = (&context(), self.organization);
         let id = |who: Subject| self.people[&who];
         // The acting user is none of the subjects.

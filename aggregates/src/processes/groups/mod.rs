@@ -4,7 +4,7 @@
 mod tests;
 
 use super::organizations::{check_takes_additions, exists};
-use super::{Step, Stop, Streams, Unloaded, check_version, refused};
+use super::{MissingStream, Step, Stop, Streams, check_version, refused};
 use crate::group::placement::{self, Placement, PlacementCommand};
 use crate::group::staffing::{self, Post, Staffing, StaffingCommand, StaffingError};
 use crate::group::{Group, GroupCommand, GroupError, GroupKind, Node, NodeType, SystemGroup};
@@ -139,8 +139,9 @@ pub fn appoint(
     }
     check_left(streams, group, instead_of)?;
     let posts = |user: &UserId| staffing::stream(group.organization, *user);
-    streams
-        .prefetch(users.iter().flat_map(|user| [Unloaded::of::<User>(user), Unloaded::of::<Staffing>(posts(user))]))?;
+    streams.prefetch(
+        users.iter().flat_map(|user| [MissingStream::of::<User>(user), MissingStream::of::<Staffing>(posts(user))]),
+    )?;
     for user in users {
         match streams.state::<User>(user)?.profile() {
             Some(profile) => staffing::check_eligible(profile, group.organization)?,
@@ -165,7 +166,7 @@ pub fn appoint(
 pub fn relieve(streams: &mut Streams, group: GroupRef, post: Post, users: &BTreeSet<UserId>) -> Step<()> {
     check_changeable(streams, group)?;
     let posts = |user: &UserId| staffing::stream(group.organization, *user);
-    streams.prefetch(users.iter().map(|user| Unloaded::of::<Staffing>(posts(user))))?;
+    streams.prefetch(users.iter().map(|user| MissingStream::of::<Staffing>(posts(user))))?;
     for user in users {
         streams.execute::<Staffing>(posts(user), StaffingCommand::Relieve { post, group: group.id })?;
     }
@@ -198,7 +199,7 @@ fn place(
     command: &PlacementCommand,
 ) -> Step<()> {
     let places = |individual: &IndividualId| placement::stream(group.organization, *individual);
-    streams.prefetch(individuals.iter().map(|individual| Unloaded::of::<Placement>(places(individual))))?;
+    streams.prefetch(individuals.iter().map(|individual| MissingStream::of::<Placement>(places(individual))))?;
     for individual in individuals {
         streams.execute::<Placement>(places(individual), command.clone())?;
     }

@@ -272,8 +272,8 @@ fn users_without_the_post_are_passed_over() {
 fn groups_of_the_system_and_of_deleted_organizations_are_not_changed() {
     let system = GroupRef { organization: ACME, id: SystemGroup::Unassigned.id(ACME) };
     let amendment = Amendment { name: Some("Mine".into()), ..Amendment::default() };
-    type Act<'a> = &'a dyn Fn(&mut Streams, GroupRef) -> Step<()>;
-    let acts: [Act<'_>; 5] = [
+    type GroupStep<'a> = &'a dyn Fn(&mut Streams, GroupRef) -> Step<()>;
+    let acts: [GroupStep<'_>; 5] = [
         &|streams, group| amend(streams, group, &amendment, &set([]), None),
         &|streams, group| add_individuals(streams, group, &set([INDIVIDUAL]), None),
         &|streams, group| remove_individuals(streams, group, &set([INDIVIDUAL])),

@@ -23,7 +23,7 @@ use rosters::{join_roster, join_rosters, leave_roster, leave_rosters};
 
 /// The first membership or role of a new user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum FirstGrant {
     /// A membership, with or without a role.
     Member(OrganizationId, Option<Role>),
     /// A role in the whole system.
@@ -32,13 +32,13 @@ pub enum Part {
     SystemIn(OrganizationId, SystemRole),
 }
 
-impl Part {
+impl FirstGrant {
     /// The home of an account created with the part.
     #[must_use]
     pub fn home(self) -> Home {
         match self {
-            Part::Member(organization, _) | Part::SystemIn(organization, _) => Home::of(organization),
-            Part::System(_) => Home::SYSTEM,
+            FirstGrant::Member(organization, _) | FirstGrant::SystemIn(organization, _) => Home::of(organization),
+            FirstGrant::System(_) => Home::SYSTEM,
         }
     }
 }
@@ -48,14 +48,19 @@ impl Part {
 ///
 /// # Errors
 /// Refusals of the user, and of an organization that takes no additions.
-pub fn create(streams: &mut Streams, creation: &Creation, part: Option<Part>, individual: IndividualId) -> Step<()> {
+pub fn create(
+    streams: &mut Streams,
+    creation: &Creation,
+    part: Option<FirstGrant>,
+    individual: IndividualId,
+) -> Step<()> {
     let user = creation.id;
-    let home = part.map(Part::home).or(creation.home);
+    let home = part.map(FirstGrant::home).or(creation.home);
     streams.execute::<User>(user, UserCommand::Create(Box::new(Creation { home, ..creation.clone() })))?;
     match part {
-        Some(Part::Member(organization, role)) => join_as(streams, user, organization, role, individual),
-        Some(Part::System(role)) => grant_system_as(streams, user, role),
-        Some(Part::SystemIn(organization, role)) => {
+        Some(FirstGrant::Member(organization, role)) => join_as(streams, user, organization, role, individual),
+        Some(FirstGrant::System(role)) => grant_system_as(streams, user, role),
+        Some(FirstGrant::SystemIn(organization, role)) => {
             join_as(streams, user, organization, None, individual)?;
             grant_system_as(streams, user, role)
         }

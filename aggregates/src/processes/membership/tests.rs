@@ -74,7 +74,7 @@ fn granted(organization: OrganizationId, role: Role) -> UserCommand {
 #[test]
 fn a_new_admin_of_an_organization_stands_on_its_roster() {
     let created = |streams: &mut Streams| {
-        create(streams, &creation(ADA), Some(Part::Member(ACME, Some(Role::Admin))), INDIVIDUAL)
+        create(streams, &creation(ADA), Some(FirstGrant::Member(ACME, Some(Role::Admin))), INDIVIDUAL)
     };
     let home = Creation { home: Some(Home::of(ACME)), ..creation(ADA) };
     let user = more(
@@ -87,7 +87,7 @@ fn a_new_admin_of_an_organization_stands_on_its_roster() {
 #[test]
 fn a_new_participant_has_an_individual_of_the_organization() {
     let created = |streams: &mut Streams| {
-        create(streams, &creation(ADA), Some(Part::Member(ACME, Some(Role::Member))), INDIVIDUAL)
+        create(streams, &creation(ADA), Some(FirstGrant::Member(ACME, Some(Role::Member))), INDIVIDUAL)
     };
     let home = Creation { home: Some(Home::of(ACME)), ..creation(ADA) };
     let user = more(
@@ -105,7 +105,7 @@ fn a_new_participant_has_an_individual_of_the_organization() {
 
 #[test]
 fn a_new_system_admin_stands_on_the_roster_of_the_system() {
-    let part = Some(Part::SystemIn(ACME, SystemRole::Admin));
+    let part = Some(FirstGrant::SystemIn(ACME, SystemRole::Admin));
     let created = |streams: &mut Streams| create(streams, &creation(ADA), part, INDIVIDUAL);
     let home = Creation { home: Some(Home::of(ACME)), ..creation(ADA) };
     let user = more(
@@ -129,7 +129,7 @@ fn users_are_created_once() {
 
 #[test]
 fn retired_and_deleted_organizations_take_no_users_or_roles() {
-    let part = Some(Part::Member(ACME, None));
+    let part = Some(FirstGrant::Member(ACME, None));
     for (organization, refusal) in
         [(retired(ACME), OrganizationError::Retired), (deleted(ACME), OrganizationError::NotFound)]
     {

@@ -4,12 +4,12 @@
 //! shape of the request's dialect. So handlers do not know the shape, and the chain of causes is logged in one place.
 
 mod bodies;
-mod wrong;
+mod violation;
 
 pub use bodies::ErrorDto;
-pub use wrong::{Source, Wrong};
+pub use violation::{RequestViolation, Source};
 
-use crate::auth::{AuthError, Busy};
+use crate::auth::{AuthError, HasherBusy};
 use crate::journal::JournalError;
 use crate::security::{self, Event};
 use axum::body::Body;
@@ -58,7 +58,7 @@ pub enum ApiError {
     InvalidFields(Vec<(String, String)>),
     /// As `Invalid`, with each place in the request.
     #[error("{} finding(s)", .0.len())]
-    Wrong(Vec<Wrong>),
+    Wrong(Vec<RequestViolation>),
     /// A refusal with an error code of its own.
     #[error("{detail}")]
     Refused {
@@ -315,21 +315,21 @@ impl From<AuthError> for ApiError {
     }
 }
 
-impl From<Busy> for ApiError {
-    fn from(_: Busy) -> Self {
+impl From<HasherBusy> for ApiError {
+    fn from(_: HasherBusy) -> Self {
         ApiError::Unavailable(None)
     }
 }
 
 /// An error on its way to [`render`].
 #[derive(Clone)]
-struct Carried(Arc<ApiError>);
+struct ErrorExtension(Arc<ApiError>);
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status();
-        response.extensions_mut().insert(Carried(Arc::new(self)));
+        response.extensions_mut().insert(ErrorExtension(Arc::new(self)));
         response
     }
 }
@@ -337,7 +337,7 @@ impl IntoResponse for ApiError {
 /// The error of a response not yet rendered.
 #[must_use]
 pub fn carried(response: &Response) -> Option<&ApiError> {
-    response.extensions().get::<Carried>().map(|carried| &*carried.0)
+    response.extensions().get::<ErrorExtension>().map(|carried| &*carried.0)
 }
 
 /// Error shape of a dialect.
@@ -379,7 +379,7 @@ impl Shape {
 /// the log line to the request.
 #[must_use]
 pub fn render(mut response: Response, shape: Shape, request_id: &str) -> Response {
-    let Some(Carried(error)) = response.extensions_mut().remove::<Carried>() else { return response };
+    let Some(ErrorExtension(error)) = response.extensions_mut().remove::<ErrorExtension>() else { return response };
     error.log();
     let (content_type, body) = match shape {
         Shape::Ecg => ("application/json", bodies::ecg_body(&error)),

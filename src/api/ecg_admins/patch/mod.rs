@@ -6,7 +6,7 @@
 use super::requests::{address, new_address, new_phone_number, phone_number};
 use crate::api::common::findings::Findings;
 use crate::api::common::json::FromJson;
-use crate::api::common::members::{Members, code, list, name, text};
+use crate::api::common::members::{MemberReader, code, list, name, text};
 use registrar_aggregates::admin::{
     AddressEdit, AddressText, AdminChange, ListEdit, PersonText, PhoneNumberEdit, PhoneNumberText,
 };
@@ -73,7 +73,7 @@ fn pointer(json: Value, path: &str, findings: &mut Findings) -> Option<Vec<Strin
 }
 
 fn change(json: Value, at: &str, findings: &mut Findings) -> Option<AdminChange> {
-    let mut members = Members::of(json, at, findings)?;
+    let mut members = MemberReader::of(json, at, findings)?;
     let operation = members.required("op", operation);
     let tokens = members.required("path", pointer);
     let value = members.optional("value", |json: Value, _: &str, _: &mut Findings| Some(json));

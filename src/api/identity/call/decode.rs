@@ -3,8 +3,8 @@
 
 use super::Call;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
-use crate::api::identity::call::Answered;
+use crate::api::common::error::{RequestViolation, Source};
+use crate::api::identity::call::HandlerResult;
 use crate::api::identity::times::Comparison;
 use futures::future::BoxFuture;
 use registrar_aggregates::feature::FeatureId;
@@ -37,7 +37,7 @@ pub(in crate::api::identity) struct Parameters<T>(pub(in crate::api::identity) T
 pub(in crate::api::identity) struct Attributes<T>(pub(in crate::api::identity) T);
 
 /// Plain JSON body as `T`.
-pub(in crate::api::identity) struct Plain<T>(pub(in crate::api::identity) T);
+pub(in crate::api::identity) struct PlainBody<T>(pub(in crate::api::identity) T);
 
 impl<T: DeserializeOwned> FromCall for Parameters<T> {
     fn from_call(call: &mut Call) -> Result<Self, ApiError> {
@@ -56,21 +56,24 @@ impl<T: DeserializeOwned> FromCall for Attributes<T> {
             && !names_the_same(sent, id)
         {
             let source = Source::Pointer("/data/id".to_owned());
-            call.contradiction = Some(Wrong { contradicts: true, ..Wrong::at(source, "must be the id of the path") });
+            call.contradiction = Some(RequestViolation {
+                contradicts: true,
+                ..RequestViolation::at(source, "must be the id of the path")
+            });
         }
         let attributes = data.remove("attributes").unwrap_or_else(|| Value::Object(Map::new()));
         decode(attributes, |path| pointer("/data/attributes", &path)).map(Attributes)
     }
 }
 
-impl<T: DeserializeOwned> FromCall for Plain<T> {
+impl<T: DeserializeOwned> FromCall for PlainBody<T> {
     fn from_call(call: &mut Call) -> Result<Self, ApiError> {
         let body = match call.body.take() {
             Value::Null => Value::Object(Map::new()),
             body => body,
         };
         call.plain = true;
-        decode(body, |path| pointer("", &path)).map(Plain)
+        decode(body, |path| pointer("", &path)).map(PlainBody)
     }
 }
 
@@ -94,7 +97,7 @@ fn decode<T: DeserializeOwned>(value: Value, source: impl Fn(Vec<String>) -> Sou
         let source = source(segments.collect());
         let message = error.into_inner().to_string();
         let detail = message.strip_prefix(RULE).unwrap_or(WRONG_TYPE);
-        ApiError::Wrong(vec![Wrong::at(source, detail)])
+        ApiError::Wrong(vec![RequestViolation::at(source, detail)])
     })
 }
 
@@ -138,11 +141,11 @@ impl Parse for Comparison {
 
 /// A comparison restricted to `<` or `>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::api::identity) struct Strict(pub(in crate::api::identity) Comparison);
+pub(in crate::api::identity) struct StrictComparison(pub(in crate::api::identity) Comparison);
 
-impl Parse for Strict {
+impl Parse for StrictComparison {
     fn parse(text: &str) -> Result<Self, String> {
-        Comparison::parse(text, false).map(Strict).ok_or_else(|| "must be < or > and a time".to_owned())
+        Comparison::parse(text, false).map(StrictComparison).ok_or_else(|| "must be < or > and a time".to_owned())
     }
 }
 
@@ -170,20 +173,20 @@ where
 
 /// An operation without parameters or with an empty body.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(in crate::api::identity) struct Nothing {}
+pub(in crate::api::identity) struct EmptyBody {}
 
 /// A function that carries out an operation; its arguments are decoded before the call.
 pub(in crate::api::identity) trait Handler<Arguments> {
     /// Decodes the arguments and calls the handler.
-    fn run(self, call: Call) -> BoxFuture<'static, Answered>;
+    fn run(self, call: Call) -> BoxFuture<'static, HandlerResult>;
 }
 
 impl<F, Run> Handler<()> for F
 where
     F: FnOnce(Call) -> Run,
-    Run: Future<Output = Answered> + Send + 'static,
+    Run: Future<Output = HandlerResult> + Send + 'static,
 {
-    fn run(self, call: Call) -> BoxFuture<'static, Answered> {
+    fn run(self, call: Call) -> BoxFuture<'static, HandlerResult> {
         Box::pin(self(call))
     }
 }
@@ -191,10 +194,10 @@ where
 impl<F, Run, A> Handler<(A,)> for F
 where
     F: FnOnce(Call, A) -> Run,
-    Run: Future<Output = Answered> + Send + 'static,
+    Run: Future<Output = HandlerResult> + Send + 'static,
     A: FromCall,
 {
-    fn run(self, mut call: Call) -> BoxFuture<'static, Answered> {
+    fn run(self, mut call: Call) -> BoxFuture<'static, HandlerResult> {
         match A::from_call(&mut call) {
             Ok(argument) => Box::pin(self(call, argument)),
             Err(error) => Box::pin(std::future::ready(Err(error))),
@@ -214,10 +217,10 @@ mod tests {
         #[serde(default, deserialize_with = "nullable")]
         theme_id: Option<Option<u8>>,
         #[serde(default)]
-        times: Vec<Parsed<Strict>>,
+        times: Vec<Parsed<StrictComparison>>,
     }
 
-    fn wrong(value: Value) -> Wrong {
+    fn wrong(value: Value) -> RequestViolation {
         match decode::<Sample>(value, |path| pointer("/data/attributes", &path)) {
             Err(ApiError::Wrong(mut wrong)) => wrong.remove(0),
             other => panic!("{other:?}"),

@@ -2,9 +2,9 @@
 
 use super::Call;
 use crate::api::common::ApiError;
-use crate::api::common::error::Wrong;
-use crate::api::identity::call::Answered;
-use crate::api::identity::documents::{Reply, Resource, Window};
+use crate::api::common::error::RequestViolation;
+use crate::api::identity::call::HandlerResult;
+use crate::api::identity::documents::{Paging, Reply, Resource};
 use crate::api::identity::times::Comparison;
 use registrar_projections::query::TextKey;
 use registrar_projections::stamped::time_key;
@@ -14,22 +14,22 @@ use registrar_projections::{Document, Query};
 const LIMIT_MAX: u64 = 1_000;
 
 /// A page of documents.
-pub(in crate::api::identity) struct Paged<D> {
+pub(in crate::api::identity) struct DocumentPage<D> {
     /// Documents of the page, in order.
     pub(in crate::api::identity) items: Vec<D>,
     total: u64,
-    window: Window,
+    paging: Paging,
 }
 
-impl<D> Paged<D> {
+impl<D> DocumentPage<D> {
     /// Response with each document rendered by itself.
     pub(in crate::api::identity) fn show(&self, resource: impl FnMut(&D) -> Resource) -> Reply {
-        Reply::Page(self.items.iter().map(resource).collect(), self.window, self.total)
+        Reply::Page(self.items.iter().map(resource).collect(), self.paging, self.total)
     }
 
     /// Response with the rows of the whole page.
     pub(in crate::api::identity) fn with(self, rows: Vec<Resource>) -> Reply {
-        Reply::Page(rows, self.window, self.total)
+        Reply::Page(rows, self.paging, self.total)
     }
 }
 
@@ -42,7 +42,7 @@ impl Call {
         &self,
         query: Query<D>,
         resource: impl FnMut(&D) -> Resource,
-    ) -> Answered {
+    ) -> HandlerResult {
         Ok(self.page(query).await?.show(resource))
     }
 
@@ -50,28 +50,31 @@ impl Call {
     ///
     /// # Errors
     /// As [`Call::list`].
-    pub(in crate::api::identity) async fn page<D: Document>(&self, query: Query<D>) -> Result<Paged<D>, ApiError> {
-        let window = self.window()?;
-        let page = self.documents().page(query.page(window.offset, window.limit)).await?.value;
-        Ok(Paged { items: page.items, total: page.total, window })
+    pub(in crate::api::identity) async fn page<D: Document>(
+        &self,
+        query: Query<D>,
+    ) -> Result<DocumentPage<D>, ApiError> {
+        let paging = self.paging()?;
+        let page = self.documents().page(query.page(paging.offset, paging.limit)).await?.value;
+        Ok(DocumentPage { items: page.items, total: page.total, paging })
     }
 
     /// The requested page of a list in memory.
     ///
     /// # Errors
     /// `Wrong` for a page out of bounds.
-    pub(in crate::api::identity) fn part(&self, rows: Vec<Resource>) -> Answered {
-        let window = self.window()?;
+    pub(in crate::api::identity) fn part(&self, rows: Vec<Resource>) -> HandlerResult {
+        let paging = self.paging()?;
         let total = rows.len() as u64;
-        let [skip, take] = [window.offset, window.limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
-        Ok(Reply::Page(rows.into_iter().skip(skip).take(take).collect(), window, total))
+        let [skip, take] = [paging.offset, paging.limit].map(|number| usize::try_from(number).unwrap_or(usize::MAX));
+        Ok(Reply::Page(rows.into_iter().skip(skip).take(take).collect(), paging, total))
     }
 
     /// An empty page, for filters that cannot match.
     ///
     /// # Errors
     /// `Wrong` for a page out of bounds.
-    pub(in crate::api::identity) fn nothing(&self) -> Answered {
+    pub(in crate::api::identity) fn nothing(&self) -> HandlerResult {
         self.part(vec![])
     }
 
@@ -79,21 +82,21 @@ impl Call {
     ///
     /// # Errors
     /// `Wrong` if out of bounds.
-    pub(in crate::api::identity) fn window(&self) -> Result<Window, ApiError> {
-        self.window_up_to(LIMIT_MAX)
+    pub(in crate::api::identity) fn paging(&self) -> Result<Paging, ApiError> {
+        self.paging_up_to(LIMIT_MAX)
     }
 
-    /// As [`Call::window`] with another maximum.
+    /// As [`Call::paging`] with another maximum.
     ///
     /// # Errors
     /// `Wrong` if out of bounds.
-    pub(in crate::api::identity) fn window_up_to(&self, max: u64) -> Result<Window, ApiError> {
+    pub(in crate::api::identity) fn paging_up_to(&self, max: u64) -> Result<Paging, ApiError> {
         let bounded = |name: &str, max| {
             let number = self.arguments.number(name).filter(|number| *number <= max);
-            number.ok_or_else(|| Wrong::parameter(name, format!("must be a whole number from 0 to {max}")))
+            number.ok_or_else(|| RequestViolation::parameter(name, format!("must be a whole number from 0 to {max}")))
         };
         match (bounded("page[limit]", max), bounded("page[offset]", i64::MAX.unsigned_abs())) {
-            (Ok(limit), Ok(offset)) => Ok(Window { limit, offset }),
+            (Ok(limit), Ok(offset)) => Ok(Paging { limit, offset }),
             (limit, offset) => Err(ApiError::Wrong(limit.err().into_iter().chain(offset.err()).collect())),
         }
     }
@@ -102,11 +105,11 @@ impl Call {
 /// A whole list as one page.
 pub(in crate::api::identity) fn whole(rows: Vec<Resource>) -> Reply {
     let total = rows.len() as u64;
-    Reply::Page(rows, Window { limit: total, offset: 0 }, total)
+    Reply::Page(rows, Paging { limit: total, offset: 0 }, total)
 }
 
 /// Optional filters of a query.
-pub(in crate::api::identity) trait Narrow: Sized {
+pub(in crate::api::identity) trait QueryExt: Sized {
     /// Applies `narrow` if a value is given.
     #[must_use]
     fn when<T>(self, given: Option<T>, narrow: impl FnOnce(Self, T) -> Self) -> Self {
@@ -117,7 +120,7 @@ pub(in crate::api::identity) trait Narrow: Sized {
     }
 }
 
-impl<D: Document> Narrow for Query<D> {}
+impl<D: Document> QueryExt for Query<D> {}
 
 /// Keeps documents whose time satisfies the comparisons.
 pub(in crate::api::identity) fn compared<D: Document>(

@@ -4,7 +4,7 @@
 use super::Call;
 use crate::access::resource::{Guarded, Right};
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::guard::denied;
 use crate::journal::JournalResult;
 use crate::security::{Event, Line};
@@ -46,7 +46,7 @@ impl Call {
         act: R::Act,
     ) -> Result<Arc<R>, ApiError> {
         let found = self.rightful(&id.to_string(), act).await?;
-        found.ok_or_else(|| ApiError::Wrong(vec![Wrong::at(source, R::NAMES_NONE)]))
+        found.ok_or_else(|| ApiError::Wrong(vec![RequestViolation::at(source, R::NAMES_NONE)]))
     }
 
     /// The resource named by a filter, if the caller sees it; a hidden one matches nothing.

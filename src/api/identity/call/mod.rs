@@ -10,15 +10,17 @@ mod list;
 mod load;
 mod write;
 
-pub(super) use decode::{Attributes, Handler, Nothing, Parameters, Parsed, Plain, Secret, Strict, nullable};
-pub(super) use list::{Narrow, compared, whole};
+pub(super) use decode::{
+    Attributes, EmptyBody, Handler, Parameters, Parsed, PlainBody, Secret, StrictComparison, nullable,
+};
+pub(super) use list::{QueryExt, compared, whole};
 
 use super::contract::{Arguments, Operation};
 use super::documents::Reply;
 use crate::access::{Access, Holder, find_user};
 use crate::api::AppState;
 use crate::api::common::boundary::{RequestFacts, read_body};
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::idempotency::PublicSlot;
 use crate::api::common::precondition::IfMatch;
 use crate::api::common::{ApiError, Caller, json, limits};
@@ -26,7 +28,7 @@ use crate::committer::idempotency::Answer;
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
 use crate::processes::own_acts_only;
-use crate::processes::sessions::{Origins, Person};
+use crate::processes::sessions::{ClientInfo, Person};
 use crate::read_store::Documents;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
@@ -46,7 +48,7 @@ use zeroize::Zeroizing;
 const CONTENT_TYPES: [&str; 2] = ["application/json", "application/vnd.api+json"];
 
 /// Result of a handler.
-pub(super) type Answered = Result<Reply, ApiError>;
+pub(super) type HandlerResult = Result<Reply, ApiError>;
 
 /// A call, checked against the published contract of its operation.
 pub(super) struct Call {
@@ -65,7 +67,7 @@ pub(super) struct Call {
     /// The body; null if absent.
     body: Value,
     /// An identifier in the body that differs from the path's, reported once the path's resource is found.
-    contradiction: Option<Wrong>,
+    contradiction: Option<RequestViolation>,
     /// Whether the body is plain JSON, not a JSON:API document.
     plain: bool,
     path_id: Option<String>,
@@ -223,8 +225,8 @@ impl Call {
 
     /// Origin of the request, for events of people whose key can encrypt it.
     #[must_use]
-    pub(super) fn origins(&self) -> Origins {
-        Origins { ip_address: self.facts.ip_address.clone(), user_agent: self.facts.user_agent.clone() }
+    pub(super) fn client_info(&self) -> ClientInfo {
+        ClientInfo { ip_address: self.facts.ip_address.clone(), user_agent: self.facts.user_agent.clone() }
     }
 
     /// Session of the caller.
@@ -274,14 +276,14 @@ async fn read_json(parts: &Parts, body: Body) -> Result<Option<Value>, ApiError>
     }
     let nowhere = || Source::Pointer(String::new());
     json::value(&bytes).map(Some).map_err(|findings| {
-        let wrong = findings.into_iter().map(|finding| Wrong::at(nowhere(), finding));
+        let wrong = findings.into_iter().map(|finding| RequestViolation::at(nowhere(), finding));
         ApiError::Wrong(wrong.collect())
     })
 }
 
 impl Call {
     /// The HTTP response.
-    pub(super) fn respond(answered: Answered) -> axum::response::Response {
+    pub(super) fn respond(answered: HandlerResult) -> axum::response::Response {
         answered.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
     }
 }

@@ -2,18 +2,18 @@
 //! is remembered if and only if its events are stored. The context of a request is handed out here and nowhere else, so
 //! that no handler can write past it.
 
-use super::{Answered, Call};
+use super::{Call, HandlerResult};
 use crate::access::resource::Guarded;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::precondition::{IfMatch, Revision};
 use crate::api::identity::documents::{Reply, Resource};
-use crate::api::identity::refusals::{InWords, in_words};
+use crate::api::identity::refusals::{IntoApiError, into_api_error};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
 use crate::processes::DirectoryError;
-use crate::processes::sessions::{self, Live, Person, Wish};
-use crate::processes::sign_in::{Credentials, Desk, Prospect, SignInError, SignedIn};
+use crate::processes::sessions::{self, LiveSession, Person, SessionRequest};
+use crate::processes::sign_in::{Credentials, PendingSignIn, SignInContext, SignInError, SignInResult};
 use registrar_aggregates::Decide;
 use registrar_projections::Document;
 use registrar_projections::document::HasCollection;
@@ -29,14 +29,14 @@ impl Call {
         &'c self,
         reply: Reply,
         act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
-    ) -> Answered
+    ) -> HandlerResult
     where
         Act: Future<Output = Result<T, E>>,
-        E: InWords,
+        E: IntoApiError,
     {
         let again = reply.clone();
         self.remember(move |_| Some(again.clone()));
-        act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.in_words()))?;
+        act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into_api_error()))?;
         Ok(reply)
     }
 
@@ -51,10 +51,10 @@ impl Call {
     ) -> Result<Option<Reply>, ApiError>
     where
         Act: Future<Output = Result<Outcome, E>>,
-        E: InWords,
+        E: IntoApiError,
     {
         self.remember(render.clone());
-        let outcome = act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.in_words()))?;
+        let outcome = act(&self.app.node, &self.context).await.map_err(|error| self.refused(error.into_api_error()))?;
         Ok(render(&outcome))
     }
 
@@ -69,11 +69,11 @@ impl Call {
         reply: fn(Resource) -> Reply,
         resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
         act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
-    ) -> Answered
+    ) -> HandlerResult
     where
         D: Document + HasCollection + Guarded,
         Act: Future<Output = Result<Outcome, E>>,
-        E: InWords,
+        E: IntoApiError,
     {
         let (shown, wanted) = (resource.clone(), key.clone());
         let render = move |outcome: &Outcome| {
@@ -100,7 +100,7 @@ impl Call {
         command: A::Command,
         reply: fn(Resource) -> Reply,
         resource: impl Fn(&D) -> Resource + Clone + Send + Sync + 'static,
-    ) -> Answered
+    ) -> HandlerResult
     where
         A: Decide,
         D: Document + HasCollection + Guarded,
@@ -137,30 +137,30 @@ impl Call {
     /// Signs a person in; the response is committed with the session.
     ///
     /// # Errors
-    /// Errors of [`Desk::sign_in`].
+    /// Errors of [`SignInContext::sign_in`].
     pub(in crate::api::identity) async fn sign_in(
         &self,
         credentials: Credentials,
-        wish: &Wish,
-        reply: impl Fn(&Prospect<'_>) -> Reply + Send + Sync,
-    ) -> Result<SignedIn, SignInError> {
-        let before = |prospect: Prospect<'_>| {
+        request: &SessionRequest,
+        reply: impl Fn(&PendingSignIn<'_>) -> Reply + Send + Sync,
+    ) -> Result<SignInResult, SignInError> {
+        let before = |prospect: PendingSignIn<'_>| {
             let reply = reply(&prospect);
             self.remember(move |_| Some(reply.clone()));
         };
-        self.desk().sign_in(&self.context, &self.origins(), credentials, wish, before).await
+        self.sign_in_context().sign_in(&self.context, &self.client_info(), credentials, request, before).await
     }
 
     /// Checks the password of a person who is signed in. A wrong one is counted, and nothing else is stored.
     ///
     /// # Errors
-    /// Errors of [`Desk::confirm`].
+    /// Errors of [`SignInContext::confirm`].
     pub(in crate::api::identity) async fn confirm(
         &self,
         person: &Person,
         password: Zeroizing<String>,
     ) -> Result<Option<String>, SignInError> {
-        self.desk().confirm(&self.context, person, password).await
+        self.sign_in_context().confirm(&self.context, person, password).await
     }
 
     /// Ends a session whose refresh token was already exchanged; returns whether it did. The client is not
@@ -168,13 +168,17 @@ impl Call {
     ///
     /// # Errors
     /// Errors of [`sessions::end_if_spent`].
-    pub(in crate::api::identity) async fn end_if_spent(&self, live: &Live, token: &str) -> Result<bool, ApiError> {
+    pub(in crate::api::identity) async fn end_if_spent(
+        &self,
+        live: &LiveSession,
+        token: &str,
+    ) -> Result<bool, ApiError> {
         let context = RequestContext { answer: None, ..self.context.clone() };
-        sessions::end_if_spent(&self.app.node, &context, live, token).await.map_err(in_words)
+        sessions::end_if_spent(&self.app.node, &context, live, token).await.map_err(into_api_error)
     }
 
-    fn desk(&self) -> Desk<'_> {
-        Desk {
+    fn sign_in_context(&self) -> SignInContext<'_> {
+        SignInContext {
             node: &self.app.node,
             passwords: &self.app.passwords,
             authenticator: &self.app.authenticator,
@@ -193,10 +197,10 @@ impl Call {
     }
 }
 
-fn in_plain_body(wrong: Wrong) -> Wrong {
+fn in_plain_body(wrong: RequestViolation) -> RequestViolation {
     match &wrong.source {
         Source::Pointer(pointer) => match pointer.strip_prefix("/data/attributes") {
-            Some(member) => Wrong { source: Source::Pointer(member.to_owned()), ..wrong },
+            Some(member) => RequestViolation { source: Source::Pointer(member.to_owned()), ..wrong },
             None => wrong,
         },
         Source::Parameter(_) => wrong,

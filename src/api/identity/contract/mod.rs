@@ -3,7 +3,7 @@
 //!
 //! All problems of a request are found at once. Responses repeat no values of the request, since these may be personal.
 
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use axum::http::Method;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -246,7 +246,7 @@ impl Operation {
     ///
     /// # Errors
     /// All violations.
-    pub fn arguments(&self, query: &str) -> Result<Arguments, Vec<Wrong>> {
+    pub fn arguments(&self, query: &str) -> Result<Arguments, Vec<RequestViolation>> {
         let mut wrong = Vec::new();
         let mut given: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
@@ -255,7 +255,7 @@ impl Operation {
                 (Some(name), Some(value)) => given.entry(name).or_default().push(value),
                 (name, _) => {
                     let name = name.unwrap_or_default();
-                    wrong.push(Wrong::at(parameter(&name), "is not encoded as it must be"));
+                    wrong.push(RequestViolation::at(parameter(&name), "is not encoded as it must be"));
                 }
             }
         }
@@ -263,7 +263,7 @@ impl Operation {
         for declared in &self.parameters {
             let Some(values) = given.remove(&declared.name) else {
                 if declared.required {
-                    wrong.push(Wrong::at(parameter(&declared.name), "is required"));
+                    wrong.push(RequestViolation::at(parameter(&declared.name), "is required"));
                 }
                 arguments.extend(declared.default.clone().map(|default| (declared.name.clone(), default)));
                 continue;
@@ -273,14 +273,19 @@ impl Operation {
                     let found = declared.shape.validator().iter_errors(&value);
                     wrong.extend(found.flat_map(|error| details(&error)).map(|(_, detail)| {
                         // The index within a list does not matter: all elements have one name.
-                        Wrong::at(parameter(&declared.name), detail)
+                        RequestViolation::at(parameter(&declared.name), detail)
                     }));
                     arguments.insert(declared.name.clone(), value);
                 }
-                Err(detail) => wrong.push(Wrong::at(parameter(&declared.name), detail)),
+                Err(detail) => wrong.push(RequestViolation::at(parameter(&declared.name), detail)),
             }
         }
-        wrong.extend(given.keys().take(FINDINGS_MAX).map(|name| Wrong::at(parameter(name), "is an unknown parameter")));
+        wrong.extend(
+            given
+                .keys()
+                .take(FINDINGS_MAX)
+                .map(|name| RequestViolation::at(parameter(name), "is an unknown parameter")),
+        );
         reported(wrong).map_or(Ok(Arguments(arguments)), Err)
     }
 
@@ -289,11 +294,11 @@ impl Operation {
     ///
     /// # Errors
     /// All violations.
-    pub fn body(&self, body: Option<Value>) -> Result<Value, Vec<Wrong>> {
+    pub fn body(&self, body: Option<Value>) -> Result<Value, Vec<RequestViolation>> {
         let wrong = match (&self.body, &body) {
             (None, _) => vec![],
             (Some(declared), None) if declared.required => {
-                vec![Wrong::at(Source::Pointer(String::new()), "is required")]
+                vec![RequestViolation::at(Source::Pointer(String::new()), "is required")]
             }
             (Some(_), None) => vec![],
             (Some(declared), Some(body)) => {
@@ -339,8 +344,8 @@ fn parameter(name: &str) -> Source {
 }
 
 /// Findings for the response: without duplicates, and no more than a client can use.
-fn reported(wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
-    let mut reported: Vec<Wrong> = Vec::new();
+fn reported(wrong: Vec<RequestViolation>) -> Option<Vec<RequestViolation>> {
+    let mut reported: Vec<RequestViolation> = Vec::new();
     for one in wrong.into_iter().take(FINDINGS_MAX) {
         if !reported.contains(&one) {
             reported.push(one);
@@ -350,10 +355,14 @@ fn reported(wrong: Vec<Wrong>) -> Option<Vec<Wrong>> {
 }
 
 /// Messages for a validation error of a body.
-fn of_body(error: &ValidationError<'_>) -> Vec<Wrong> {
+fn of_body(error: &ValidationError<'_>) -> Vec<RequestViolation> {
     let told = details(error).into_iter().map(|(pointer, detail)| {
         let contradicts = matches!(error.kind(), ValidationErrorKind::Constant { .. }) && pointer == "/data/type";
-        Wrong { source: Source::Pointer(pointer.chars().take(NAME_LENGTH_MAX).collect()), detail, contradicts }
+        RequestViolation {
+            source: Source::Pointer(pointer.chars().take(NAME_LENGTH_MAX).collect()),
+            detail,
+            contradicts,
+        }
     });
     told.collect()
 }

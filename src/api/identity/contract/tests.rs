@@ -5,7 +5,7 @@ fn operation(id: &str) -> &'static Operation {
 }
 
 /// Places of the findings, in order.
-fn sources(wrong: Vec<Wrong>) -> Vec<String> {
+fn sources(wrong: Vec<RequestViolation>) -> Vec<String> {
     let text = |source| match source {
         Source::Pointer(text) | Source::Parameter(text) => text,
     };

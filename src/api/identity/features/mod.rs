@@ -7,14 +7,14 @@ pub(super) use settings::{
     update_user,
 };
 
-use super::call::{Answered, Attributes, Call, Narrow, Parameters, Parsed, Plain};
+use super::call::{Attributes, Call, HandlerResult, Parameters, Parsed, PlainBody, QueryExt};
 use super::documents::{Reply, Resource};
 use super::named;
 use super::times;
 use crate::access::resource::CatalogueAct;
 use crate::api::common::ApiError;
 use crate::api::common::precondition::Revision;
-use crate::processes::features::{self, Said};
+use crate::processes::features::{self, FeatureOverrides};
 use registrar_aggregates::feature::setting::Switch;
 use registrar_aggregates::feature::{Amendment, Definition, Feature, FeatureCommand, FeatureId, Stage};
 use registrar_aggregates::individual::Owner;
@@ -27,7 +27,7 @@ use serde_json::json;
 use std::sync::Arc;
 
 #[derive(Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct FeatureFilters {
     #[serde(rename = "filter[assignable]")]
     assignable: Option<bool>,
     #[serde(rename = "filter[user-id]")]
@@ -63,43 +63,43 @@ pub(super) struct Changes {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Assignment {
     #[serde(flatten)]
-    users: named::Users,
+    users: named::UserReferences,
     state: Option<Switch>,
     #[serde(default)]
     force: bool,
 }
 
 /// The catalogue; with a subject, the features as enabled for it.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<FeatureFilters>) -> HandlerResult {
     let query = Query::<FeatureDocument>::sorted(&BY_CREATION, Direction::Ascending)
-        .when(wanted.assignable, |query, assignable| query.equal(&ASSIGNABLE, assignable.to_string()));
-    let Some(subjects) = subjects(&call, &wanted).await? else { return call.nothing() };
+        .when(filters.assignable, |query, assignable| query.equal(&ASSIGNABLE, assignable.to_string()));
+    let Some(subjects) = subjects(&call, &filters).await? else { return call.nothing() };
     if subjects.is_empty() {
         return call.list(query, resource).await;
     }
     // The effective value is not an index key. The whole catalogue is read for it; it holds the flags that developers
     // have ever introduced and so stays short, with any number of users.
     let catalogue = call.documents().page(query.uncounted()).await?.value.items;
-    let on = catalogue.iter().filter(|feature| subjects.iter().all(|said| said.is_on(feature)));
+    let on = catalogue.iter().filter(|feature| subjects.iter().all(|overrides| overrides.is_on(feature)));
     call.part(on.map(resource).collect())
 }
 
 /// Settings in effect for the subjects of the query; `None` if the caller does not see one of them. An organization
 /// beside a user is the context of the user's settings; otherwise the session's organization is.
-async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, ApiError> {
+async fn subjects(call: &Call, filters: &FeatureFilters) -> Result<Option<Vec<FeatureOverrides>>, ApiError> {
     let node = &call.app.node;
-    if let Some(organization) = wanted.organization
+    if let Some(organization) = filters.organization
         && call.seen::<OrganizationDocument>(organization).await?.is_none()
     {
         return Ok(None);
     }
     let mut users: Vec<Arc<UserDocument>> = Vec::new();
     let mut organizations = Vec::new();
-    if let Some(user) = wanted.user {
+    if let Some(user) = filters.user {
         let Some(user) = call.seen::<UserDocument>(user).await? else { return Ok(None) };
         users.push(user);
     }
-    if let Some(individual) = wanted.individual {
+    if let Some(individual) = filters.individual {
         let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
         match individual.owner {
             Owner::User(owner) => users.extend(call.user_by_id(owner).await?),
@@ -107,22 +107,22 @@ async fn subjects(call: &Call, wanted: &Wanted) -> Result<Option<Vec<Said>>, Api
         }
     }
     if users.is_empty() {
-        organizations.extend(wanted.organization);
+        organizations.extend(filters.organization);
     }
-    let mut said = Vec::new();
+    let mut overrides = Vec::new();
     if !users.is_empty() {
-        let within = match wanted.organization {
+        let within = match filters.organization {
             Some(named) => Some(named),
             None => session_organization(call).await?,
         };
         for user in users {
-            said.push(Said::for_user(node, &user, within).await?);
+            overrides.push(FeatureOverrides::for_user(node, &user, within).await?);
         }
     }
     for organization in organizations {
-        said.push(Said::for_organization(node, organization).await?);
+        overrides.push(FeatureOverrides::for_organization(node, organization).await?);
     }
-    Ok(Some(said))
+    Ok(Some(overrides))
 }
 
 /// Organization of the caller's session. The principal of system admins lacks it, since they reach every organization.
@@ -132,7 +132,7 @@ async fn session_organization(call: &Call) -> Result<Option<OrganizationId>, Api
     Ok(found.and_then(|session| session.state.scope).map(|scope| scope.organization_id))
 }
 
-pub(super) async fn create(call: Call, Attributes(new): Attributes<NewFeature>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(new): Attributes<NewFeature>) -> HandlerResult {
     call.require(call.holder.holds_everything())?;
     let NewFeature { id: Parsed(id), stage, description, global_enabled, assignable } = new;
     let definition = Definition { stage, description, global_enabled, assignable };
@@ -140,11 +140,11 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewFeature>) 
     call.execute::<Feature, FeatureDocument>(id.to_string(), None, command, Reply::created, resource).await
 }
 
-pub(super) async fn get(call: Call) -> Answered {
+pub(super) async fn get(call: Call) -> HandlerResult {
     Ok(Reply::found(resource(&*call.load::<FeatureDocument>(CatalogueAct::See).await?)))
 }
 
-pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
+pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> HandlerResult {
     let feature = call.load::<FeatureDocument>(CatalogueAct::Change).await?;
     let Changes { stage, description, global_enabled, assignable } = changes;
     let amendment = Amendment { stage, description: description.map(Some), global_enabled, assignable };
@@ -153,7 +153,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     call.execute::<Feature, FeatureDocument>(id, revision, command, Reply::found, resource).await
 }
 
-pub(super) async fn add_users(call: Call, Plain(asked): Plain<Assignment>) -> Answered {
+pub(super) async fn add_users(call: Call, PlainBody(asked): PlainBody<Assignment>) -> HandlerResult {
     let feature = call.load::<FeatureDocument>(CatalogueAct::Change).await?;
     let users = asked.users.existing(&call).await?;
     let switch = asked.state.unwrap_or(Switch::Enabled);
@@ -164,7 +164,7 @@ pub(super) async fn add_users(call: Call, Plain(asked): Plain<Assignment>) -> An
     .await
 }
 
-pub(super) async fn remove_users(call: Call, Plain(asked): Plain<Assignment>) -> Answered {
+pub(super) async fn remove_users(call: Call, PlainBody(asked): PlainBody<Assignment>) -> HandlerResult {
     let feature = call.load::<FeatureDocument>(CatalogueAct::Change).await?;
     let users = asked.users.existing(&call).await?;
     call.commit(Reply::created(resource(&feature)), |node, context| {

@@ -2,8 +2,8 @@
 
 use crate::access::resource::{CatalogueAct, Guarded, OrganizationAct, UserAct};
 use crate::api::common::ApiError;
-use crate::api::common::error::Wrong;
-use crate::api::identity::call::{Answered, Attributes, Call, Narrow, Parameters};
+use crate::api::common::error::RequestViolation;
+use crate::api::identity::call::{Attributes, Call, HandlerResult, Parameters, QueryExt};
 use crate::api::identity::documents::{Reply, Resource};
 use crate::api::identity::refusals::NO_SETTING;
 use crate::journal::JournalResult;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 type Settings = Query<FeatureSettingDocument>;
 
 #[derive(Deserialize)]
-pub(in crate::api::identity) struct OrganizationFilters {
+pub(in crate::api::identity) struct OrganizationSettingFilters {
     #[serde(rename = "filter[feature-name]")]
     feature: Option<String>,
     #[serde(rename = "organization-id")]
@@ -31,7 +31,7 @@ pub(in crate::api::identity) struct OrganizationFilters {
 }
 
 #[derive(Deserialize)]
-pub(in crate::api::identity) struct UserFilters {
+pub(in crate::api::identity) struct UserSettingFilters {
     #[serde(rename = "filter[feature-name]")]
     feature: Option<String>,
     #[serde(rename = "filter[organization-id]")]
@@ -72,8 +72,8 @@ pub(in crate::api::identity) struct Change {
 
 pub(in crate::api::identity) async fn list_organization(
     call: Call,
-    Parameters(filters): Parameters<OrganizationFilters>,
-) -> Answered {
+    Parameters(filters): Parameters<OrganizationSettingFilters>,
+) -> HandlerResult {
     let query = settings("organization", filters.feature);
     let query = match filters.organization {
         Some(id) => {
@@ -87,7 +87,10 @@ pub(in crate::api::identity) async fn list_organization(
     list(&call, query).await
 }
 
-pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters): Parameters<UserFilters>) -> Answered {
+pub(in crate::api::identity) async fn list_user(
+    call: Call,
+    Parameters(filters): Parameters<UserSettingFilters>,
+) -> HandlerResult {
     let query = settings("user", filters.feature)
         .when(filters.within, |query, within| query.equal(&ORGANIZATION_ID, within.to_string()));
     let query = match subject(&call, filters.user, filters.email.as_deref()).await? {
@@ -111,9 +114,9 @@ pub(in crate::api::identity) async fn list_user(call: Call, Parameters(filters):
     list(&call, query).await
 }
 
-async fn list(call: &Call, query: Settings) -> Answered {
+async fn list(call: &Call, query: Settings) -> HandlerResult {
     let page = call.page(query).await?;
-    let related = Related::of(call, &page.items).await?;
+    let related = RelatedResources::of(call, &page.items).await?;
     Ok(page.show(|setting| related.resource(setting)))
 }
 
@@ -159,7 +162,7 @@ async fn subject(call: &Call, id: Option<UserId>, email: Option<&str>) -> Result
 pub(in crate::api::identity) async fn create_organization(
     call: Call,
     Attributes(new): Attributes<NewOrganizationSetting>,
-) -> Answered {
+) -> HandlerResult {
     call.require(call.holder.holds_everything())?;
     let feature = call.seen::<FeatureDocument>(&new.feature_name).await?;
     let organization = call.seen::<OrganizationDocument>(new.organization_id).await?;
@@ -167,11 +170,14 @@ pub(in crate::api::identity) async fn create_organization(
         ("feature-name", feature.is_some(), FeatureDocument::NAMES_NONE),
         ("organization-id", organization.is_some(), OrganizationDocument::NAMES_NONE),
     ])?;
-    let related = Related::new(&feature, &None, &organization);
+    let related = RelatedResources::new(&feature, &None, &organization);
     create(&call, feature, new.state, Target::Organization(new.organization_id), new.force, related).await
 }
 
-pub(in crate::api::identity) async fn create_user(call: Call, Attributes(new): Attributes<NewUserSetting>) -> Answered {
+pub(in crate::api::identity) async fn create_user(
+    call: Call,
+    Attributes(new): Attributes<NewUserSetting>,
+) -> HandlerResult {
     call.require(call.holder.holds_everything())?;
     let feature = call.seen::<FeatureDocument>(&new.feature_name).await?;
     let user = call.seen::<UserDocument>(new.user_id).await?;
@@ -188,14 +194,14 @@ pub(in crate::api::identity) async fn create_user(call: Call, Attributes(new): A
         Some(within) => Target::UserIn(new.user_id, within),
         None => Target::User(new.user_id),
     };
-    let related = Related::new(&feature, &user, &None);
+    let related = RelatedResources::new(&feature, &user, &None);
     create(&call, feature, new.state, target, new.force, related).await
 }
 
 /// Reports every attribute that names no existing resource.
 fn check<const N: usize>(attributes: [(&str, bool, &str); N]) -> Result<(), ApiError> {
     let wrong = attributes.into_iter().filter(|(_, fits, _)| !fits);
-    let wrong: Vec<_> = wrong.map(|(name, _, detail)| Wrong::attribute(name, detail)).collect();
+    let wrong: Vec<_> = wrong.map(|(name, _, detail)| RequestViolation::attribute(name, detail)).collect();
     if wrong.is_empty() { Ok(()) } else { Err(ApiError::Wrong(wrong)) }
 }
 
@@ -205,8 +211,8 @@ async fn create(
     switch: Switch,
     target: Target,
     force: bool,
-    related: Related,
-) -> Answered {
+    related: RelatedResources,
+) -> HandlerResult {
     let feature = feature.ok_or(ApiError::NotFound(FeatureDocument::NOT_FOUND))?;
     let setting = Setting { feature_id: feature.id.clone(), target, switch };
     let related = Arc::new(related);
@@ -222,22 +228,22 @@ async fn create(
     created.ok_or_else(|| ApiError::internal("a setting was made without a document"))
 }
 
-pub(in crate::api::identity) async fn get_organization(call: Call) -> Answered {
+pub(in crate::api::identity) async fn get_organization(call: Call) -> HandlerResult {
     show(&call, is_organizations).await
 }
 
-pub(in crate::api::identity) async fn get_user(call: Call) -> Answered {
+pub(in crate::api::identity) async fn get_user(call: Call) -> HandlerResult {
     show(&call, is_users).await
 }
 
 pub(in crate::api::identity) async fn update_organization(
     call: Call,
     Attributes(change): Attributes<Change>,
-) -> Answered {
+) -> HandlerResult {
     switch(&call, change, is_organizations).await
 }
 
-pub(in crate::api::identity) async fn update_user(call: Call, Attributes(change): Attributes<Change>) -> Answered {
+pub(in crate::api::identity) async fn update_user(call: Call, Attributes(change): Attributes<Change>) -> HandlerResult {
     switch(&call, change, is_users).await
 }
 
@@ -264,13 +270,13 @@ async fn load(
     Ok(setting)
 }
 
-async fn show(call: &Call, kind: fn(Target) -> bool) -> Answered {
+async fn show(call: &Call, kind: fn(Target) -> bool) -> HandlerResult {
     let setting = load(call, CatalogueAct::See, kind).await?;
-    let related = Related::of(call, std::slice::from_ref(&*setting)).await?;
+    let related = RelatedResources::of(call, std::slice::from_ref(&*setting)).await?;
     Ok(Reply::found(related.resource(&setting)))
 }
 
-async fn switch(call: &Call, change: Change, kind: fn(Target) -> bool) -> Answered {
+async fn switch(call: &Call, change: Change, kind: fn(Target) -> bool) -> HandlerResult {
     let setting = load(call, CatalogueAct::Change, kind).await?;
     let expected = call.expected(&*setting)?;
     let done = Reply::Plain(StatusCode::OK, Value::Null);
@@ -279,19 +285,19 @@ async fn switch(call: &Call, change: Change, kind: fn(Target) -> bool) -> Answer
 }
 
 /// Features, users and organizations referenced by a page of settings.
-struct Related {
+struct RelatedResources {
     features: HashMap<String, Arc<FeatureDocument>>,
     users: HashMap<String, Arc<UserDocument>>,
     organizations: HashMap<String, Arc<OrganizationDocument>>,
 }
 
-impl Related {
+impl RelatedResources {
     fn new(
         feature: &Option<Arc<FeatureDocument>>,
         user: &Option<Arc<UserDocument>>,
         organization: &Option<Arc<OrganizationDocument>>,
     ) -> Self {
-        Related { features: by_id(feature), users: by_id(user), organizations: by_id(organization) }
+        RelatedResources { features: by_id(feature), users: by_id(user), organizations: by_id(organization) }
     }
 
     async fn of(call: &Call, settings: &[FeatureSettingDocument]) -> JournalResult<Self> {
@@ -309,7 +315,7 @@ impl Related {
             documents.find_all::<UserDocument>(users),
             documents.find_all::<OrganizationDocument>(organizations),
         )?;
-        Ok(Related { features: by_id(&features), users: by_id(&users), organizations: by_id(&organizations) })
+        Ok(RelatedResources { features: by_id(&features), users: by_id(&users), organizations: by_id(&organizations) })
     }
 
     fn resource(&self, document: &FeatureSettingDocument) -> Resource {

@@ -1,12 +1,12 @@
 //! People eligible for a group.
 
-use super::super::call::{Answered, Call, Parameters};
-use super::super::documents::{Reply, Window};
+use super::super::call::{Call, HandlerResult, Parameters};
+use super::super::documents::{Paging, Reply};
 use super::super::people::{INVITATION, Personal, Persons, eligible_user};
 use crate::access::resource::GroupAct;
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
-use crate::processes::groups::{Taking, only_taking};
+use crate::processes::groups::{JoinCapacity, only_joinable};
 use crate::read_store::Documents;
 use axum::http::StatusCode;
 use registrar_aggregates::group::staffing::{CARRYING, Post};
@@ -32,56 +32,59 @@ pub(in crate::api::identity) struct Filters {
 }
 
 /// Kind of people and nodes of the request.
-struct Wanted {
+struct EligibleQuery {
     organization: OrganizationId,
     /// Nodes that people could be added to; not empty.
     nodes: BTreeSet<GroupId>,
-    window: Window,
+    paging: Paging,
     filters: Filters,
 }
 
 /// A page of people, and their total count.
-type People = (Vec<Value>, u64);
+type PeoplePage = (Vec<Value>, u64);
 
 /// Users or individuals of the organization that the caller sees and that lack the requested post in the group. With
 /// `for-children` they lack it in at least one node of the group's subtree, the group included, that accepts such
 /// people. If no node accepts them, the list is empty.
-pub(in crate::api::identity) async fn list_eligible(call: Call, Parameters(filters): Parameters<Filters>) -> Answered {
-    let (group, window) = (call.load::<GroupDocument>(GroupAct::Change).await?, call.window()?);
-    let taking = match filters.member_type.as_str() {
-        "individual" => Taking::Individuals,
-        "member" => Taking::Users(Post::Member),
-        _ => Taking::Users(Post::Leader),
+pub(in crate::api::identity) async fn list_eligible(
+    call: Call,
+    Parameters(filters): Parameters<Filters>,
+) -> HandlerResult {
+    let (group, paging) = (call.load::<GroupDocument>(GroupAct::Change).await?, call.paging()?);
+    let capacity = match filters.member_type.as_str() {
+        "individual" => JoinCapacity::Individuals,
+        "member" => JoinCapacity::Users(Post::Member),
+        _ => JoinCapacity::Users(Post::Leader),
     };
-    let nodes = nodes(&call, &group, taking, filters.for_children).await?;
+    let nodes = nodes(&call, &group, capacity, filters.for_children).await?;
     let (people, total) = if nodes.is_empty() || filters.invite.as_deref().is_some_and(|state| state != INVITATION) {
         (vec![], 0)
     } else {
-        let wanted = Wanted { organization: group.organization_id, nodes, window, filters };
-        match taking {
-            Taking::Individuals => individuals(&call, &wanted).await?,
-            Taking::Users(post) => users(&call, &wanted, post).await?,
+        let wanted = EligibleQuery { organization: group.organization_id, nodes, paging, filters };
+        match capacity {
+            JoinCapacity::Individuals => individuals(&call, &wanted).await?,
+            JoinCapacity::Users(post) => users(&call, &wanted, post).await?,
         }
     };
-    Ok(Reply::Plain(StatusCode::OK, json!({ "data": people, "meta": window.meta(total) })))
+    Ok(Reply::Plain(StatusCode::OK, json!({ "data": people, "meta": paging.meta(total) })))
 }
 
 /// Nodes that people could be added to.
 async fn nodes(
     call: &Call,
     group: &GroupDocument,
-    taking: Taking,
+    capacity: JoinCapacity,
     for_children: bool,
 ) -> JournalResult<BTreeSet<GroupId>> {
     let below = if for_children { call.access().below(group.id).await? } else { [group.id].into() };
     let query = Query::<GroupDocument>::sorted(&groups::BY_ID, Direction::Ascending)
         .one_of(&groups::ID, below.iter().map(ToString::to_string).collect())
         .uncounted();
-    let nodes = call.documents().page(only_taking(query, taking)).await?.value.items;
+    let nodes = call.documents().page(only_joinable(query, capacity)).await?.value.items;
     Ok(nodes.iter().map(|node| node.id).collect())
 }
 
-async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiError> {
+async fn users(call: &Call, wanted: &EligibleQuery, post: Post) -> Result<PeoplePage, ApiError> {
     let documents = call.documents();
     let mut query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .equal(&users::ENABLED, "true")
@@ -94,14 +97,14 @@ async fn users(call: &Call, wanted: &Wanted, post: Post) -> Result<People, ApiEr
         Some(node) => query.lacks(&users::PLACES, place(post, node)),
         None => query.none_of(&users::ID, users_in_all(documents, wanted, post).await?),
     };
-    let query = call.holder.only_seen(query).page(wanted.window.offset, wanted.window.limit);
+    let query = call.holder.only_seen(query).page(wanted.paging.offset, wanted.paging.limit);
     let page = documents.page(query).await?.value;
     let personal = Personal::of(call, &page.items).await?;
     let people = page.items.iter().map(|user| eligible_user(user, &personal, &wanted.filters.member_type));
     Ok((people.collect(), page.total))
 }
 
-async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
+async fn individuals(call: &Call, wanted: &EligibleQuery) -> Result<PeoplePage, ApiError> {
     let documents = call.documents();
     let Some(seen) = call.access().individuals(&call.holder, Some(wanted.organization)).await? else {
         return Ok((vec![], 0));
@@ -121,14 +124,14 @@ async fn individuals(call: &Call, wanted: &Wanted) -> Result<People, ApiError> {
         Some(node) => query.lacks(&individuals::SCOPES, node.to_string()),
         None => query.none_of(&individuals::ID, individuals_in_all(documents, wanted).await?),
     };
-    let page = documents.page(query.page(wanted.window.offset, wanted.window.limit)).await?.value;
+    let page = documents.page(query.page(wanted.paging.offset, wanted.paging.limit)).await?.value;
     let persons = Persons::behind(call, &page.items).await?;
     let people = page.items.iter().map(|individual| persons.eligible(individual, &wanted.filters.member_type));
     Ok((people.collect(), page.total))
 }
 
 /// Users who already have the post in every node. Few have one in any node.
-async fn users_in_all(documents: &Documents, wanted: &Wanted, post: Post) -> JournalResult<Vec<String>> {
+async fn users_in_all(documents: &Documents, wanted: &EligibleQuery, post: Post) -> JournalResult<Vec<String>> {
     let Some(first) = wanted.nodes.first() else { return Ok(vec![]) };
     let query = Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending)
         .contains(&users::PLACES, place(post, *first))
@@ -141,7 +144,7 @@ async fn users_in_all(documents: &Documents, wanted: &Wanted, post: Post) -> Jou
 }
 
 /// Individuals that are already in every node, searched from the node with the fewest.
-async fn individuals_in_all(documents: &Documents, wanted: &Wanted) -> JournalResult<Vec<String>> {
+async fn individuals_in_all(documents: &Documents, wanted: &EligibleQuery) -> JournalResult<Vec<String>> {
     let counts = documents.find_all::<CountDocument>(wanted.nodes.iter().map(ToString::to_string)).await?;
     let Some(fewest) = counts.iter().min_by_key(|count| count.individuals) else { return Ok(vec![]) };
     // A node that never had individuals has no count.
@@ -158,7 +161,7 @@ async fn individuals_in_all(documents: &Documents, wanted: &Wanted) -> JournalRe
     Ok(found.map(|individual| individual.id.to_string()).collect())
 }
 
-impl Wanted {
+impl EligibleQuery {
     fn only_node(&self) -> Option<GroupId> {
         self.nodes.first().copied().filter(|_| self.nodes.len() == 1)
     }

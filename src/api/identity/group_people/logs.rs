@@ -1,6 +1,6 @@
 //! Log of people added to groups and removed from them.
 
-use super::super::call::{Answered, Call, Parameters};
+use super::super::call::{Call, HandlerResult, Parameters};
 use super::super::documents::Resource;
 use super::super::refusals::parameter;
 use super::super::times;
@@ -26,7 +26,7 @@ pub(in crate::api::identity) struct Scope {
     only: Option<IndividualId>,
 }
 
-pub(in crate::api::identity) async fn list_logs(call: Call, Parameters(scope): Parameters<Scope>) -> Answered {
+pub(in crate::api::identity) async fn list_logs(call: Call, Parameters(scope): Parameters<Scope>) -> HandlerResult {
     call.list(scope.query(&call).await?, row).await
 }
 

@@ -6,10 +6,10 @@ mod logs;
 pub(super) use eligible::list_eligible;
 pub(super) use logs::list_logs;
 
-use super::call::{Answered, Call, Parameters, Plain};
+use super::call::{Call, HandlerResult, Parameters, PlainBody};
 use super::documents::{Reply, Resource};
-use super::groups::{People, Prepared};
-use super::named::{self, Users};
+use super::groups::{GroupView, ViewOptions};
+use super::named::{self, UserReferences};
 use super::people;
 use super::refusals::member;
 use crate::access::resource::GroupAct;
@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct Listed {
+pub(super) struct GroupParameter {
     individual_group_id: Uuid,
 }
 
@@ -37,20 +37,20 @@ pub(super) struct Individuals {
     individual_ids: Vec<IndividualId>,
     remove_from_group: Option<Uuid>,
     #[serde(flatten)]
-    shown: People,
+    shown: ViewOptions,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Staff {
     #[serde(flatten)]
-    users: Users,
+    users: UserReferences,
     remove_from_group: Option<Uuid>,
     #[serde(flatten)]
-    shown: People,
+    shown: ViewOptions,
 }
 
-pub(super) async fn list_individuals(call: Call, Parameters(listed): Parameters<Listed>) -> Answered {
+pub(super) async fn list_individuals(call: Call, Parameters(listed): Parameters<GroupParameter>) -> HandlerResult {
     let group = listed.group(&call).await?;
     let query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending)
         .contains(&individuals::SCOPES, group.id.to_string());
@@ -62,7 +62,7 @@ pub(super) async fn list_individuals(call: Call, Parameters(listed): Parameters<
     }))
 }
 
-pub(super) async fn list_leaders(call: Call, Parameters(listed): Parameters<Listed>) -> Answered {
+pub(super) async fn list_leaders(call: Call, Parameters(listed): Parameters<GroupParameter>) -> HandlerResult {
     let group = listed.group(&call).await?;
     let query = Query::<UserDocument>::sorted(&users::BY_CREATION, Direction::Ascending)
         .contains(&users::PLACES, users::leading(group.id));
@@ -73,19 +73,19 @@ pub(super) async fn list_leaders(call: Call, Parameters(listed): Parameters<List
     .await
 }
 
-impl Listed {
+impl GroupParameter {
     /// The group whose people are listed.
     async fn group(&self, call: &Call) -> Result<Arc<GroupDocument>, ApiError> {
         call.load_by::<GroupDocument>(&self.individual_group_id.to_string(), GroupAct::See).await
     }
 }
 
-pub(super) async fn add_individuals(call: Call, Plain(asked): Plain<Individuals>) -> Answered {
+pub(super) async fn add_individuals(call: Call, PlainBody(asked): PlainBody<Individuals>) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     let organization = group.organization_id;
     let added = named::individuals(&call, organization, "/individual-ids", &asked.individual_ids).await?;
     let left = left(&call, &group, asked.remove_from_group).await?;
-    let prepared = Prepared::of(&call, &group, asked.shown, &BTreeSet::new(), &added).await?;
+    let prepared = GroupView::of(&call, &group, asked.shown, &BTreeSet::new(), &added).await?;
     prepared
         .commit(&call, Reply::created, |node, context| async move {
             groups::add_individuals(node, context, (&*group).into(), &added, left).await
@@ -93,11 +93,11 @@ pub(super) async fn add_individuals(call: Call, Plain(asked): Plain<Individuals>
         .await
 }
 
-pub(super) async fn remove_individuals(call: Call, Plain(asked): Plain<Individuals>) -> Answered {
+pub(super) async fn remove_individuals(call: Call, PlainBody(asked): PlainBody<Individuals>) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     named::bounded("/individual-ids", asked.individual_ids.len())?;
     let removed: BTreeSet<_> = asked.individual_ids.into_iter().collect();
-    let prepared = Prepared::of(&call, &group, asked.shown, &BTreeSet::new(), &removed).await?;
+    let prepared = GroupView::of(&call, &group, asked.shown, &BTreeSet::new(), &removed).await?;
     prepared
         .commit(&call, Reply::created, |node, context| async move {
             groups::remove_individuals(node, context, (&*group).into(), &removed).await
@@ -105,27 +105,27 @@ pub(super) async fn remove_individuals(call: Call, Plain(asked): Plain<Individua
         .await
 }
 
-pub(super) async fn add_leaders(call: Call, Plain(asked): Plain<Staff>) -> Answered {
+pub(super) async fn add_leaders(call: Call, PlainBody(asked): PlainBody<Staff>) -> HandlerResult {
     appoint(call, asked, Post::Leader).await
 }
 
-pub(super) async fn remove_leaders(call: Call, Plain(asked): Plain<Staff>) -> Answered {
+pub(super) async fn remove_leaders(call: Call, PlainBody(asked): PlainBody<Staff>) -> HandlerResult {
     relieve(call, asked, Post::Leader).await
 }
 
-pub(super) async fn add_members(call: Call, Plain(asked): Plain<Staff>) -> Answered {
+pub(super) async fn add_members(call: Call, PlainBody(asked): PlainBody<Staff>) -> HandlerResult {
     appoint(call, asked, Post::Member).await
 }
 
-pub(super) async fn remove_members(call: Call, Plain(asked): Plain<Staff>) -> Answered {
+pub(super) async fn remove_members(call: Call, PlainBody(asked): PlainBody<Staff>) -> HandlerResult {
     relieve(call, asked, Post::Member).await
 }
 
-async fn appoint(call: Call, asked: Staff, post: Post) -> Answered {
+async fn appoint(call: Call, asked: Staff, post: Post) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     let users = asked.users.eligible(&call, group.organization_id).await?;
     let left = left(&call, &group, asked.remove_from_group).await?;
-    let prepared = Prepared::of(&call, &group, asked.shown, &users, &BTreeSet::new()).await?;
+    let prepared = GroupView::of(&call, &group, asked.shown, &users, &BTreeSet::new()).await?;
     prepared
         .commit(&call, Reply::created, |node, context| async move {
             groups::appoint(node, context, (&*group).into(), post, &users, left).await
@@ -134,10 +134,10 @@ async fn appoint(call: Call, asked: Staff, post: Post) -> Answered {
 }
 
 /// Users without the post are skipped, known or not: so the response does not disclose which users exist.
-async fn relieve(call: Call, asked: Staff, post: Post) -> Answered {
+async fn relieve(call: Call, asked: Staff, post: Post) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     let users = asked.users.known(&call).await?;
-    let prepared = Prepared::of(&call, &group, asked.shown, &users, &BTreeSet::new()).await?;
+    let prepared = GroupView::of(&call, &group, asked.shown, &users, &BTreeSet::new()).await?;
     prepared
         .commit(&call, Reply::created, |node, context| async move {
             groups::relieve(node, context, (&*group).into(), post, &users).await

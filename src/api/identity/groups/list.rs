@@ -1,11 +1,11 @@
 //! Lists of groups, and their filters.
 
-use super::super::call::{Answered, Call, Narrow, Parameters, Parsed, compared};
+use super::super::call::{Call, HandlerResult, Parameters, Parsed, QueryExt, compared};
 use super::super::times::Comparison;
-use super::view::{self, People};
+use super::view::{self, ViewOptions};
 use crate::access::Operation;
 use crate::api::common::ApiError;
-use crate::processes::groups::{Taking, only_taking};
+use crate::processes::groups::{JoinCapacity, only_joinable};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::users::name_key;
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 /// The filter for active groups changes nothing, as long as every group is active.
 #[derive(Deserialize)]
-pub(in crate::api::identity) struct Wanted {
+pub(in crate::api::identity) struct GroupFilters {
     #[serde(rename = "type")]
     kinds: Vec<String>,
     #[serde(rename = "organization-id")]
@@ -47,70 +47,73 @@ pub(in crate::api::identity) struct Wanted {
     with_individuals: bool,
 }
 
-pub(in crate::api::identity) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let Some(query) = query(&call, wanted).await? else { return call.nothing() };
+pub(in crate::api::identity) async fn list(call: Call, Parameters(filters): Parameters<GroupFilters>) -> HandlerResult {
+    let Some(query) = query(&call, filters).await? else { return call.nothing() };
     let page = call.page(query).await?;
     let rows = view::summaries(&call, &page.items).await?;
     Ok(page.with(rows))
 }
 
-pub(in crate::api::identity) async fn list_v1(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let people = People { individuals: wanted.with_individuals, members: true };
-    let Some(query) = query(&call, wanted).await? else { return call.nothing() };
+pub(in crate::api::identity) async fn list_v1(
+    call: Call,
+    Parameters(filters): Parameters<GroupFilters>,
+) -> HandlerResult {
+    let people = ViewOptions { individuals: filters.with_individuals, members: true };
+    let Some(query) = query(&call, filters).await? else { return call.nothing() };
     let page = call.page(query).await?;
     let rows = view::full(&call, &page.items, people).await?;
     Ok(page.with(rows))
 }
 
 /// Query for the groups that the caller may read; `None` if it cannot match.
-async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<GroupDocument>>, ApiError> {
+async fn query(call: &Call, filters: GroupFilters) -> Result<Option<Query<GroupDocument>>, ApiError> {
     let query = Query::<GroupDocument>::sorted(&groups::BY_CREATION, Direction::Ascending);
-    let Some(query) = by_others(call, query, &wanted).await? else { return Ok(None) };
-    Ok(Some(call.access().only_groups(by_itself(query, wanted), &call.holder, Operation::Read).await?))
+    let Some(query) = by_others(call, query, &filters).await? else { return Ok(None) };
+    Ok(Some(call.access().only_groups(by_itself(query, filters), &call.holder, Operation::Read).await?))
 }
 
 /// Filters on the group's own values.
-fn by_itself(query: Query<GroupDocument>, wanted: Wanted) -> Query<GroupDocument> {
-    let tags = wanted.tags.into_iter().fold(query, |query, tag| query.contains(&groups::TAGS, tag));
+fn by_itself(query: Query<GroupDocument>, filters: GroupFilters) -> Query<GroupDocument> {
+    let tags = filters.tags.into_iter().fold(query, |query, tag| query.contains(&groups::TAGS, tag));
     let query = tags
-        .one_of(&groups::KIND, wanted.kinds)
-        .when(wanted.organization, |query, id| query.equal(&groups::ORGANIZATION_ID, id.to_string()))
-        .when(wanted.node_type, |query, node_type| query.equal(&groups::NODE_TYPE, node_type))
-        .when(wanted.tree_node_type, |query, kind| query.equal(&groups::LEAF, (kind == "leaf").to_string()))
-        .when(wanted.text, |query, text| query.search(&groups::SEARCH, &text))
-        .when(wanted.name, |query, name| query.equal(&groups::NAME, name_key(name.trim())))
-        .when(wanted.ids, |query, ids| query.one_of(&groups::ID, texts(ids)))
-        .when(wanted.without, |query, ids| query.none_of(&groups::ID, texts(ids)));
-    compared(query, &groups::UPDATED_AT, wanted.modified.into_iter().map(|Parsed(comparison)| comparison))
+        .one_of(&groups::KIND, filters.kinds)
+        .when(filters.organization, |query, id| query.equal(&groups::ORGANIZATION_ID, id.to_string()))
+        .when(filters.node_type, |query, node_type| query.equal(&groups::NODE_TYPE, node_type))
+        .when(filters.tree_node_type, |query, kind| query.equal(&groups::LEAF, (kind == "leaf").to_string()))
+        .when(filters.text, |query, text| query.search(&groups::SEARCH, &text))
+        .when(filters.name, |query, name| query.equal(&groups::NAME, name_key(name.trim())))
+        .when(filters.ids, |query, ids| query.one_of(&groups::ID, texts(ids)))
+        .when(filters.without, |query, ids| query.none_of(&groups::ID, texts(ids)));
+    compared(query, &groups::UPDATED_AT, filters.modified.into_iter().map(|Parsed(comparison)| comparison))
 }
 
 /// Filters that name other resources. Resources hidden from the caller count as not found: `None` if none is left.
 async fn by_others(
     call: &Call,
     mut query: Query<GroupDocument>,
-    wanted: &Wanted,
+    filters: &GroupFilters,
 ) -> Result<Option<Query<GroupDocument>>, ApiError> {
-    if let Some(parent) = wanted.parent {
+    if let Some(parent) = filters.parent {
         let Some(parent) = call.seen::<GroupDocument>(parent).await? else { return Ok(None) };
         query = query.equal(&groups::PARENT, parent.id.to_string());
     }
-    if let Some(leader) = wanted.leader {
+    if let Some(leader) = filters.leader {
         let Some(leader) = call.seen::<UserDocument>(leader).await? else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(leader.standing_posts().flat_map(|(_, posts)| &posts.leads).copied()));
     }
-    if let Some(individual) = wanted.individual {
+    if let Some(individual) = filters.individual {
         let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
         query = query.one_of(&groups::ID, texts(individual.groups()));
     }
-    if let Some(individual) = wanted.without_individual
+    if let Some(individual) = filters.without_individual
         && let Some(individual) = call.seen::<IndividualDocument>(individual).await?
     {
         query = query.none_of(&groups::ID, texts(individual.groups()));
     }
-    if let Some(individual) = wanted.eligible {
+    if let Some(individual) = filters.eligible {
         let Some(individual) = call.seen::<IndividualDocument>(individual).await? else { return Ok(None) };
         let organizations = individual.places.keys().map(ToString::to_string).collect();
-        query = only_taking(query, Taking::Individuals)
+        query = only_joinable(query, JoinCapacity::Individuals)
             .one_of(&groups::ORGANIZATION_ID, organizations)
             .none_of(&groups::ID, texts(individual.groups()));
     }

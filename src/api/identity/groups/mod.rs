@@ -4,13 +4,13 @@ mod list;
 mod view;
 
 pub(super) use list::{list, list_v1};
-pub(super) use view::{People, Prepared};
+pub(super) use view::{GroupView, ViewOptions};
 
-use super::call::{Answered, Attributes, Call, Parameters, Plain};
+use super::call::{Attributes, Call, HandlerResult, Parameters, PlainBody};
 use super::documents::Reply;
 use super::named;
 use super::people;
-use super::refusals::{attribute, in_words, member};
+use super::refusals::{attribute, into_api_error, member};
 use crate::access::resource::{GroupAct, Guarded, OrganizationAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::Source;
@@ -56,19 +56,19 @@ pub(super) struct Move {
     to_parent_group_id: Uuid,
 }
 
-pub(super) async fn get(call: Call) -> Answered {
+pub(super) async fn get(call: Call) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::See).await?;
     let shown = view::summaries(&call, std::slice::from_ref(&*group)).await?;
     shown.into_iter().next().map(Reply::found).ok_or(ApiError::NotFound(GroupDocument::NOT_FOUND))
 }
 
-pub(super) async fn get_v1(call: Call, Parameters(people): Parameters<People>) -> Answered {
+pub(super) async fn get_v1(call: Call, Parameters(people): Parameters<ViewOptions>) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::See).await?;
     let shown = view::full(&call, std::slice::from_ref(&*group), people).await?;
     shown.into_iter().next().map(Reply::found).ok_or(ApiError::NotFound(GroupDocument::NOT_FOUND))
 }
 
-pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation>) -> Answered {
+pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation>) -> HandlerResult {
     let at = Source::Pointer("/data/attributes/organization-id".to_owned());
     let (id, act) = (creation.organization_id, OrganizationAct::Administer);
     let organization = call.named::<OrganizationDocument>(at, id, act).await?.id;
@@ -96,7 +96,7 @@ pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation
                     DirectoryError::Refused(Refusal::Group(error @ GroupError::TakesNoIndividuals)) => {
                         attribute("individual-ids", error.to_string())
                     }
-                    other => in_words(other),
+                    other => into_api_error(other),
                 })
             },
         )
@@ -104,7 +104,7 @@ pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation
     created.ok_or_else(|| ApiError::internal("a new group has no document"))
 }
 
-pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
+pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Change).await?;
     let expected = call.expected(&*group)?;
     let leaders = match changes.leader_ids {
@@ -115,7 +115,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
         None => None,
     };
     let involved = leaders.clone().unwrap_or_default();
-    let prepared = Prepared::of(&call, &group, People::default(), &involved, &BTreeSet::new()).await?;
+    let prepared = GroupView::of(&call, &group, ViewOptions::default(), &involved, &BTreeSet::new()).await?;
     let amendment = Amendment { name: changes.name, tags: changes.tags, leaders };
     prepared
         .commit(&call, Reply::found, |node, context| async move {
@@ -124,7 +124,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
         .await
 }
 
-pub(super) async fn start_move(call: Call, Plain(wanted): Plain<Move>) -> Answered {
+pub(super) async fn start_move(call: Call, PlainBody(wanted): PlainBody<Move>) -> HandlerResult {
     let group = call.load::<GroupDocument>(GroupAct::Move).await?;
     let to = match wanted.to_parent_group_id {
         top if top == group.organization_id.0 => None,
@@ -141,7 +141,7 @@ pub(super) async fn start_move(call: Call, Plain(wanted): Plain<Move>) -> Answer
                 DirectoryError::Journal(JournalError::ClaimTaken { .. }) => {
                     ApiError::Conflict("another group of the organization is being moved".to_owned())
                 }
-                other => in_words(other),
+                other => into_api_error(other),
             })
         })
         .await?;

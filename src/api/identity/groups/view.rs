@@ -1,6 +1,6 @@
 //! Resources of groups. Data of several groups is loaded together.
 
-use super::super::call::{Answered, Call};
+use super::super::call::{Call, HandlerResult};
 use super::super::documents::{Reply, Resource};
 use super::super::people::{self, Personal, Persons};
 use super::super::times;
@@ -9,7 +9,7 @@ use crate::api::common::ApiError;
 use crate::executor::{Outcome, RequestContext};
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
-use crate::processes::{DirectoryError, Done};
+use crate::processes::{DirectoryError, ProcessResult};
 use crate::read_store::Documents;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -31,7 +31,7 @@ const COUNTS_AT_A_TIME: usize = 4;
 
 /// People of a group shown besides its leaders.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(in crate::api::identity) struct People {
+pub(in crate::api::identity) struct ViewOptions {
     /// Whether to show individuals.
     #[serde(default, rename = "with-individuals")]
     pub(in crate::api::identity) individuals: bool,
@@ -42,15 +42,15 @@ pub(in crate::api::identity) struct People {
 
 /// Groups without their people.
 pub(super) async fn summaries(call: &Call, groups: &[GroupDocument]) -> Result<Vec<Resource>, ApiError> {
-    let related = Related::of(call.documents(), groups).await?;
+    let related = SummaryData::of(call.documents(), groups).await?;
     let resources = groups.iter().map(|group| resource(group, related.summary(group)));
     Ok(resources.collect())
 }
 
 /// Groups with their people, each as the caller sees it.
-pub(super) async fn full(call: &Call, groups: &[GroupDocument], shown: People) -> Result<Vec<Resource>, ApiError> {
+pub(super) async fn full(call: &Call, groups: &[GroupDocument], shown: ViewOptions) -> Result<Vec<Resource>, ApiError> {
     let documents = call.documents();
-    let related = Related::of(documents, groups).await?;
+    let related = SummaryData::of(documents, groups).await?;
     let staff = staff(documents, groups, shown.members).await?;
     let personal = Personal::of(call, &staff).await?;
     let leaders = by_group(&staff, |user| posts(user, Post::Leader));
@@ -76,7 +76,7 @@ pub(super) async fn full(call: &Call, groups: &[GroupDocument], shown: People) -
 /// A group just created, with its leaders; its creator may change it.
 pub(super) fn created(outcome: &Outcome, individuals: u64, personal: &Personal) -> Option<Resource> {
     let group = outcome.document::<GroupDocument>()?;
-    let related = Related { counts: [(group.id, individuals)].into(), ..Related::default() };
+    let related = SummaryData { counts: [(group.id, individuals)].into(), ..SummaryData::default() };
     let mut attributes = related.summary(group);
     let mut leaders: Vec<_> = outcome.documents.iter().filter_map(|document| UserDocument::unwrap(document)).collect();
     leaders.sort_by_key(|user| (user.created_at, user.profile.id));
@@ -86,10 +86,10 @@ pub(super) fn created(outcome: &Outcome, individuals: u64, personal: &Personal) 
 
 /// A group with the data needed to show it after a change, also one that adds or removes people. The outcome of the
 /// change is merged in, so that the response can be committed with the events.
-pub(in crate::api::identity) struct Prepared {
+pub(in crate::api::identity) struct GroupView {
     group: GroupDocument,
-    shown: People,
-    related: Related,
+    shown: ViewOptions,
+    related: SummaryData,
     staff: BTreeMap<UserId, UserDocument>,
     individuals: BTreeMap<IndividualId, IndividualDocument>,
     persons: Persons,
@@ -100,7 +100,7 @@ pub(in crate::api::identity) struct Prepared {
     writable: bool,
 }
 
-impl Prepared {
+impl GroupView {
     /// Loads a group before a change that adds or removes `users` and `named` individuals.
     ///
     /// # Errors
@@ -108,7 +108,7 @@ impl Prepared {
     pub(in crate::api::identity) async fn of(
         call: &Call,
         group: &GroupDocument,
-        shown: People,
+        shown: ViewOptions,
         users: &BTreeSet<UserId>,
         named: &BTreeSet<IndividualId>,
     ) -> Result<Self, ApiError> {
@@ -131,10 +131,10 @@ impl Prepared {
             }
             None => None,
         };
-        Ok(Prepared {
+        Ok(GroupView {
             group: group.clone(),
             shown,
-            related: Related::of(documents, groups).await?,
+            related: SummaryData::of(documents, groups).await?,
             persons: Persons::behind(call, &individuals).await?,
             personal: Personal::of(call, &staff).await?,
             staff: staff.into_iter().map(|user| (user.profile.id, user)).collect(),
@@ -153,9 +153,9 @@ impl Prepared {
         call: &'c Call,
         reply: fn(Resource) -> Reply,
         act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
-    ) -> Answered
+    ) -> HandlerResult
     where
-        Act: Future<Output = Done>,
+        Act: Future<Output = ProcessResult>,
     {
         let prepared = Arc::new(self);
         let rendered =
@@ -272,17 +272,17 @@ async fn individuals(documents: &Documents, groups: &[GroupDocument]) -> Journal
 
 /// Parent names and counts of individuals for a page of groups.
 #[derive(Default)]
-struct Related {
+struct SummaryData {
     names: HashMap<GroupId, String>,
     counts: HashMap<GroupId, u64>,
 }
 
-impl Related {
+impl SummaryData {
     async fn of(documents: &Documents, groups: &[GroupDocument]) -> JournalResult<Self> {
         let parents: BTreeSet<_> = groups.iter().filter_map(|group| group.parent).collect();
         let parents = documents.find_all::<GroupDocument>(parents.iter().map(ToString::to_string)).await?;
         let names = parents.into_iter().map(|parent| (parent.id, parent.name.clone())).collect();
-        Ok(Related { names, counts: counts(documents, groups).await? })
+        Ok(SummaryData { names, counts: counts(documents, groups).await? })
     }
 
     fn summary(&self, group: &GroupDocument) -> Map<String, Value> {

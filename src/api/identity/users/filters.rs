@@ -1,7 +1,7 @@
 //! Filters of the list of users.
 
 use crate::api::common::ApiError;
-use crate::api::identity::call::{Call, Narrow, Parsed, Strict, compared};
+use crate::api::identity::call::{Call, Parsed, QueryExt, StrictComparison, compared};
 use crate::api::identity::times::Comparison;
 use registrar_aggregates::user::{Classification, Role};
 use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId};
@@ -13,7 +13,7 @@ use serde::Deserialize;
 const NO_KEY: &str = "-";
 
 #[derive(Deserialize)]
-pub(in crate::api::identity) struct Wanted {
+pub(in crate::api::identity) struct UserFilters {
     #[serde(rename = "organization-id")]
     organization: Option<OrganizationId>,
     #[serde(rename = "shared-with-id")]
@@ -47,14 +47,14 @@ pub(in crate::api::identity) struct Wanted {
     #[serde(rename = "filter[registration-invite]")]
     invite: Option<Vec<String>>,
     #[serde(default, rename = "filter[cmp-last-modified-time]")]
-    modified: Vec<Parsed<Strict>>,
+    modified: Vec<Parsed<StrictComparison>>,
 }
 
 /// Query of a list, without its page; `None` if it cannot match.
-pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<UserDocument>>, ApiError> {
-    let mut query = sorted(&wanted);
+pub(super) async fn query(call: &Call, filters: UserFilters) -> Result<Option<Query<UserDocument>>, ApiError> {
+    let mut query = sorted(&filters);
     let mut seen_whole = false;
-    if let Some(organization) = wanted.organization {
+    if let Some(organization) = filters.organization {
         if call.seen::<OrganizationDocument>(organization).await?.is_none() {
             return Ok(None);
         }
@@ -64,47 +64,52 @@ pub(super) async fn query(call: &Call, wanted: Wanted) -> Result<Option<Query<Us
     if !seen_whole {
         query = call.holder.only_seen(query);
     }
-    if let Some(shared) = wanted.shared_with {
+    if let Some(shared) = filters.shared_with {
         if call.seen::<OrganizationDocument>(shared).await?.is_none() {
             return Ok(None);
         }
         query = query.contains(&users::PLACES, users::holding(Role::Member.id(shared)));
     }
-    if wanted.admins == Some(true) {
+    if filters.admins == Some(true) {
         let role = call.current_organization().map(|organization| users::holding(Role::Admin.id(organization)));
         query = query.contains(&users::PLACES, role.unwrap_or_else(|| NO_KEY.to_owned()));
     }
     // Invitations do not exist yet.
-    if wanted.invite.as_ref().is_some_and(|states| !states.iter().any(|state| state == "none")) {
+    if filters.invite.as_ref().is_some_and(|states| !states.iter().any(|state| state == "none")) {
         return Ok(None);
     }
-    let shown = by_personal(call, &wanted).await?;
+    let shown = by_personal(call, &filters).await?;
     // An explicit filter overrides the default of enabled and of verified users only.
     let only = |given: Option<bool>, included: bool| (!included && given.is_none()).then_some("true");
     query = query
-        .when(wanted.email_verified, |query, flag| query.equal(&users::EMAIL_VERIFIED, flag.to_string()))
-        .when(wanted.enabled, |query, flag| query.equal(&users::ENABLED, flag.to_string()))
-        .when(only(wanted.enabled, wanted.include_inactive), |query, flag| query.equal(&users::ENABLED, flag))
-        .when(only(wanted.email_verified, wanted.include_unverified), |query, flag| query.equal(&users::VERIFIED, flag))
-        .when((!wanted.include_participants).then_some("false"), |query, flag| query.equal(&users::PARTICIPANT, flag))
-        .when(wanted.include_tester.filter(|included| !included), |query, _| {
+        .when(filters.email_verified, |query, flag| query.equal(&users::EMAIL_VERIFIED, flag.to_string()))
+        .when(filters.enabled, |query, flag| query.equal(&users::ENABLED, flag.to_string()))
+        .when(only(filters.enabled, filters.include_inactive), |query, flag| query.equal(&users::ENABLED, flag))
+        .when(only(filters.email_verified, filters.include_unverified), |query, flag| {
+            query.equal(&users::VERIFIED, flag)
+        })
+        .when((!filters.include_participants).then_some("false"), |query, flag| query.equal(&users::PARTICIPANT, flag))
+        .when(filters.include_tester.filter(|included| !included), |query, _| {
             query.none_of(&users::CLASSIFICATION, vec![Classification::CustomerTest.name().to_owned()])
         })
-        .when(wanted.classification, |query, classification| query.equal(&users::CLASSIFICATION, classification.name()))
+        .when(filters.classification, |query, classification| {
+            query.equal(&users::CLASSIFICATION, classification.name())
+        })
         .when(shown, |query, people| query.one_of(&users::ID, people))
-        .when(wanted.email, |query, email| query.equal(&users::EMAIL, email_key(&email)))
-        .when(wanted.username.filter(|name| !is_phone(name)), |query, name| {
+        .when(filters.email, |query, email| query.equal(&users::EMAIL, email_key(&email)))
+        .when(filters.username.filter(|name| !is_phone(name)), |query, name| {
             query.equal(&users::EMAIL, email_key(&name))
         })
-        .when(wanted.text, |query, text| query.search(&users::SEARCH, &text));
-    let modified = wanted.modified.into_iter().map(|Parsed(Strict(comparison))| -> Comparison { comparison });
+        .when(filters.text, |query, text| query.search(&users::SEARCH, &text));
+    let modified =
+        filters.modified.into_iter().map(|Parsed(StrictComparison(comparison))| -> Comparison { comparison });
     Ok(Some(compared(query, &users::UPDATED_AT, modified)))
 }
 
 /// People matching the filters by telephone number and individual, if given, limited to those whose details the caller
 /// may see: otherwise a filter would disclose values that the rows hide.
-async fn by_personal(call: &Call, wanted: &Wanted) -> Result<Option<Vec<String>>, ApiError> {
-    let phones = wanted.phone.iter().chain(wanted.username.iter().filter(|name| is_phone(name)));
+async fn by_personal(call: &Call, filters: &UserFilters) -> Result<Option<Vec<String>>, ApiError> {
+    let phones = filters.phone.iter().chain(filters.username.iter().filter(|name| is_phone(name)));
     let mut query = Query::sorted(&users::BY_ID, Direction::Ascending);
     // One telephone number and one individual belong to one user each.
     let mut most = None;
@@ -112,7 +117,7 @@ async fn by_personal(call: &Call, wanted: &Wanted) -> Result<Option<Vec<String>>
         query = query.one_of(&users::PHONE, vec![phone.clone()]);
         most = Some(1);
     }
-    if let Some(individuals) = &wanted.primary_individuals {
+    if let Some(individuals) = &filters.primary_individuals {
         query = query.one_of(&users::PRIMARY_INDIVIDUAL, individuals.iter().map(ToString::to_string).collect());
         most = most.or(Some(individuals.len() as u64));
     }
@@ -126,8 +131,8 @@ fn is_phone(username: &str) -> bool {
     username.starts_with('+')
 }
 
-fn sorted(wanted: &Wanted) -> Query<UserDocument> {
-    let key = wanted.sort_by.first().map(String::as_str).unwrap_or_default();
+fn sorted(filters: &UserFilters) -> Query<UserDocument> {
+    let key = filters.sort_by.first().map(String::as_str).unwrap_or_default();
     let (direction, key) = match key.strip_prefix('-') {
         Some(key) => (Direction::Descending, key),
         None => (Direction::Ascending, key),

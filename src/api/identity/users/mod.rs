@@ -5,18 +5,18 @@ mod shown;
 
 pub(super) use shown::{Viewer, display_name};
 
-use super::call::{Answered, Attributes, Call, Nothing, Parameters, Parsed, Plain, Secret};
+use super::call::{Attributes, Call, EmptyBody, HandlerResult, Parameters, Parsed, PlainBody, Secret};
 use super::documents::Reply;
 use super::passwords::{REQUIRED, confirmed_again};
 use super::refusals::{attribute, member};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::api::common::error::{Source, Wrong};
+use crate::api::common::error::{RequestViolation, Source};
 use crate::executor::RequestContext;
 use crate::node::Node;
 use crate::processes::accounts::{self, Contact};
-use crate::processes::{DirectoryError, Done, membership};
-use filters::Wanted;
+use crate::processes::{DirectoryError, ProcessResult, membership};
+use filters::UserFilters;
 use registrar_aggregates::user::{Amendment, Classification, Locale, Phone, Preferences, Username};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_projections::UserDocument;
@@ -53,29 +53,30 @@ pub(super) struct PhoneNumber {
 }
 
 /// Lists users that the caller may see.
-pub(super) async fn list(call: Call, Parameters(wanted): Parameters<Wanted>) -> Answered {
-    let Some(query) = filters::query(&call, wanted).await? else { return call.nothing() };
+pub(super) async fn list(call: Call, Parameters(filters): Parameters<UserFilters>) -> HandlerResult {
+    let Some(query) = filters::query(&call, filters).await? else { return call.nothing() };
     let page = call.page(query).await?;
     let viewer = Viewer::of(&call, &page.items).await?;
     Ok(page.show(|user| viewer.resource(user)))
 }
 
 /// Answers with one user.
-pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> Answered {
+pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?;
     Ok(Reply::found(viewer.detail(&user, &details)))
 }
 
 /// Changes the attributes that were sent.
-pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> Answered {
+pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     call.require(changes.classification.is_none() || call.holder.holds_everything())?;
     let expected = call.expected(&*user)?;
     let signs_in = changes.email.is_some() || changes.phone.is_some() || changes.username.is_some();
     if call.is(user.profile.id) && signs_in {
         // The published attributes lack a password, so it is in `meta`.
-        let missing = ApiError::Wrong(vec![Wrong::at(Source::Pointer("/meta/password".to_owned()), REQUIRED)]);
+        let missing =
+            ApiError::Wrong(vec![RequestViolation::at(Source::Pointer("/meta/password".to_owned()), REQUIRED)]);
         confirmed_again(&call, call.meta_text("password").map(Secret), missing).await?;
     }
     let amendment = changes.amendment()?;
@@ -108,7 +109,7 @@ impl Changes {
 }
 
 /// Changes the e-mail address.
-pub(super) async fn change_email(call: Call, Plain(asked): Plain<Email>) -> Answered {
+pub(super) async fn change_email(call: Call, PlainBody(asked): PlainBody<Email>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::Change).await?;
     let Email { email: Parsed(email), password } = asked;
     if call.is(user.profile.id) {
@@ -119,7 +120,7 @@ pub(super) async fn change_email(call: Call, Plain(asked): Plain<Email>) -> Answ
 }
 
 /// Confirms, by an admin or a program, that the telephone number is the user's.
-pub(super) async fn confirm_phone(call: Call, Plain(number): Plain<PhoneNumber>) -> Answered {
+pub(super) async fn confirm_phone(call: Call, PlainBody(number): PlainBody<PhoneNumber>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::ConfirmPhone).await?;
     let PhoneNumber { phone_number: Parsed(phone) } = number;
     call.commit(Reply::done(), |node, context| {
@@ -129,7 +130,7 @@ pub(super) async fn confirm_phone(call: Call, Plain(number): Plain<PhoneNumber>)
 }
 
 /// Blocks sign-in.
-pub(super) async fn disable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn disable(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::Administer).await?;
     let admin = call.caller.as_ref().and_then(|caller| caller.principal.admin_id).map(|admin| UserId(admin.0));
     let by = call.holder.user_id().or(admin).ok_or_else(|| call.forbidden())?;
@@ -137,13 +138,13 @@ pub(super) async fn disable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> An
 }
 
 /// Allows sign-in again.
-pub(super) async fn enable(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn enable(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::Administer).await?;
     commit(&call, &user, Reply::created, |node, context| membership::enable(node, context, user.profile.id)).await
 }
 
 /// Staff reset their own agreements, so that they are asked again.
-pub(super) async fn forget_agreements(call: Call, Plain(Nothing {}): Plain<Nothing>) -> Answered {
+pub(super) async fn forget_agreements(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyBody>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::ForgetAgreements).await?;
     call.commit(Reply::done(), |node, context| accounts::forget_agreements(node, context, user.profile.id)).await
 }
@@ -154,9 +155,9 @@ async fn commit<'c, Act>(
     user: &Arc<UserDocument>,
     reply: fn(super::documents::Resource) -> Reply,
     act: impl FnOnce(&'c Node, &'c RequestContext) -> Act,
-) -> Answered
+) -> HandlerResult
 where
-    Act: Future<Output = Done>,
+    Act: Future<Output = ProcessResult>,
 {
     let viewer = Arc::new(Viewer::of(call, std::slice::from_ref(&**user)).await?);
     let resource = move |user: &UserDocument| viewer.resource(user);

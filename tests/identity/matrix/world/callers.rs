@@ -6,8 +6,8 @@ use crate::cloud_app;
 use registrar::auth::TokenRequest;
 use registrar::auth::permissions::{ADMINISTRATOR, AUDITOR, OPERATOR, Policy};
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
-use registrar::processes::sessions::{self, Wish};
+use registrar::processes::membership::{self, FirstGrant};
+use registrar::processes::sessions::{self, SessionRequest};
 use registrar_aggregates::admin::{Admin, AdminCommand};
 use registrar_aggregates::api_key::Role as KeyRole;
 use registrar_aggregates::organization::Authorization;
@@ -66,13 +66,13 @@ impl World {
             ("admin", a, Role::Admin),
             ("sharing", b, Role::Admin),
         ] {
-            let part = Part::Member(OrganizationId(organization), Some(role));
+            let part = FirstGrant::Member(OrganizationId(organization), Some(role));
             callers.push(Caller::user(name, &self.person_with(name, part).await));
         }
         for (name, role) in
             [("support", SystemRole::Support), ("service", SystemRole::Service), ("system", SystemRole::Admin)]
         {
-            callers.push(Caller::user(name, &self.person_with(name, Part::System(role)).await));
+            callers.push(Caller::user(name, &self.person_with(name, FirstGrant::System(role)).await));
         }
         for (name, policy) in [("administrator", ADMINISTRATOR), ("operator", OPERATOR), ("auditor", AUDITOR)] {
             let id = self.register(name, &policy).await;
@@ -93,7 +93,7 @@ impl World {
         callers
     }
 
-    async fn person_with(&self, name: &str, part: Part) -> Person {
+    async fn person_with(&self, name: &str, part: FirstGrant) -> Person {
         let email = format!("{name}@callers.example.com");
         let creation = app::creation(&email, Some(self.hash.clone()));
         let id = creation.id.0;
@@ -127,16 +127,16 @@ impl World {
     /// The authorization of a new user of the same kind as a caller, for requests that end all sessions; `None` for
     /// callers without any.
     pub async fn another(&self, caller: &Caller) -> Option<String> {
-        let member = |organization, role| Some(Part::Member(OrganizationId(organization), Some(role)));
+        let member = |organization, role| Some(FirstGrant::Member(OrganizationId(organization), Some(role)));
         let (a, b) = (self.identity.acme, self.identity.other);
         let part = match caller.name {
             "stranger" | "sharing" => member(b, Role::Admin),
             "participant" => member(a, Role::Member),
             "provider" | "leader" => member(a, Role::Provider),
             "admin" => member(a, Role::Admin),
-            "support" => Some(Part::System(SystemRole::Support)),
-            "service" => Some(Part::System(SystemRole::Service)),
-            "system" => Some(Part::System(SystemRole::Admin)),
+            "support" => Some(FirstGrant::System(SystemRole::Support)),
+            "service" => Some(FirstGrant::System(SystemRole::Service)),
+            "system" => Some(FirstGrant::System(SystemRole::Admin)),
             _ => None,
         };
         if let Some(part) = part {
@@ -175,7 +175,7 @@ impl World {
         .await
         .unwrap();
         let whose = sessions::Person::User(registrar::processes::user_by_id(node, user).await.unwrap().unwrap());
-        let wish = Wish { organization: Some(OrganizationId(id)), ..Wish::plain(Origin::SignIn) };
+        let wish = SessionRequest { organization: Some(OrganizationId(id)), ..SessionRequest::plain(Origin::SignIn) };
         let authenticator = &self.identity.app.state.authenticator;
         let opened = sessions::open(node, authenticator, &system, &whose, &wish).await.unwrap();
         (id, Some(format!("Bearer {}", opened.tokens.access)))

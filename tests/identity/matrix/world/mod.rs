@@ -13,7 +13,7 @@ use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
-use registrar::processes::membership::{self, Part};
+use registrar::processes::membership::{self, FirstGrant};
 use registrar_aggregates::api_key::Role as KeyRole;
 use registrar_aggregates::user::{Phone, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -59,7 +59,7 @@ impl World {
         let mut world = World { identity, callers: vec![], leader: Uuid::nil(), hash, routes, count, _folder: folder };
         let mut creation = app::creation("records@example.com", None);
         creation.id = UserId(account);
-        let part = Some(Part::System(SystemRole::Service));
+        let part = Some(FirstGrant::System(SystemRole::Service));
         membership::create(world.identity.node(), &RequestContext::system(), creation, part).await.unwrap();
         world.callers = world.all_callers().await;
         world.leader = world.caller("leader").id;
@@ -93,7 +93,7 @@ impl World {
     /// Creates a person who is a member of B alone.
     pub async fn outsider(&self) -> Person {
         let email = format!("{}@example.com", self.name("outsider"));
-        let part = Part::Member(OrganizationId(self.identity.other), Some(Role::Provider));
+        let part = FirstGrant::Member(OrganizationId(self.identity.other), Some(Role::Provider));
         self.identity.person_as(&email, Some(part)).await
     }
 
@@ -103,7 +103,7 @@ impl World {
         let mut creation = app::creation(&email, Some(self.hash.clone()));
         creation.contacts.phone = Some(Phone::parse(&format!("+1202{:07}", 5_550_000 + number)).unwrap());
         let (id, system) = (creation.id, RequestContext::system());
-        let part = Part::Member(OrganizationId(home), role);
+        let part = FirstGrant::Member(OrganizationId(home), role);
         membership::create(node, &system, creation, Some(part)).await.unwrap();
         membership::join(
             node,

@@ -13,7 +13,7 @@ pub enum Source {
 
 /// A violation in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
+pub struct RequestViolation {
     /// Place in the request.
     pub source: Source,
     /// Message that reads well after the name of the place.
@@ -22,27 +22,27 @@ pub struct Wrong {
     pub contradicts: bool,
 }
 
-impl Wrong {
+impl RequestViolation {
     /// A violation of the schema.
     #[must_use]
     pub fn at(source: Source, detail: impl Into<String>) -> Self {
-        Wrong { source, detail: detail.into(), contradicts: false }
+        RequestViolation { source, detail: detail.into(), contradicts: false }
     }
 
     /// A violation in an attribute of a JSON:API document.
     #[must_use]
     pub fn attribute(name: &str, detail: impl Into<String>) -> Self {
-        Wrong::at(Source::Pointer(format!("/data/attributes/{name}")), detail)
+        RequestViolation::at(Source::Pointer(format!("/data/attributes/{name}")), detail)
     }
 
     /// A violation in a query parameter.
     #[must_use]
     pub fn parameter(name: &str, detail: impl Into<String>) -> Self {
-        Wrong::at(Source::Parameter(name.to_owned()), detail)
+        RequestViolation::at(Source::Parameter(name.to_owned()), detail)
     }
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for RequestViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (Source::Pointer(place) | Source::Parameter(place)) = &self.source;
         let place = if place.is_empty() { "body" } else { place };

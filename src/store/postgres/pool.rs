@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 /// Connections with the same settings, made on demand. Each statement uses one of them.
 #[derive(Clone)]
-pub(super) struct Kept(Arc<Connections>);
+pub(super) struct ConnectionPool(Arc<Connections>);
 
 struct Connections {
     options: PgConnectOptions,
@@ -26,23 +26,23 @@ struct Connections {
 }
 
 /// A connection in use.
-struct Taken {
+struct PooledConnection {
     connection: PgConnection,
     _room: OwnedSemaphorePermit,
 }
 
-impl Kept {
+impl ConnectionPool {
     /// At most `max` connections; none is made yet.
     pub(super) fn new(options: PgConnectOptions, settings: &'static str, max: usize) -> Self {
         let room = Arc::new(Semaphore::new(max));
-        Kept(Arc::new(Connections { options, settings, idle: Mutex::default(), room }))
+        ConnectionPool(Arc::new(Connections { options, settings, idle: Mutex::default(), room }))
     }
 
     /// Takes the most recently used connection.
     ///
     /// # Errors
     /// `PoolTimedOut` if all are in use for too long; `Io` if no connection can be made.
-    async fn take(&self) -> sqlx::Result<Taken> {
+    async fn take(&self) -> sqlx::Result<PooledConnection> {
         let room = timeout(ACQUIRE_TIMEOUT, Arc::clone(&self.0.room).acquire_owned()).await;
         let room = room.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
         let idle = self.idle().pop();
@@ -53,11 +53,11 @@ impl Kept {
                 again.map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??
             }
         };
-        Ok(Taken { connection, _room: room })
+        Ok(PooledConnection { connection, _room: room })
     }
 
     /// Returns a connection after an answer.
-    fn keep(&self, taken: Taken) {
+    fn keep(&self, taken: PooledConnection) {
         self.idle().push((taken.connection, Instant::now()));
     }
 
@@ -80,13 +80,13 @@ impl Kept {
 }
 
 /// Hides the options, since they contain the password.
-impl fmt::Debug for Kept {
+impl fmt::Debug for ConnectionPool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Kept").finish_non_exhaustive()
+        formatter.debug_struct("ConnectionPool").finish_non_exhaustive()
     }
 }
 
-impl<'c> Executor<'c> for &'c Kept {
+impl<'c> Executor<'c> for &'c ConnectionPool {
     type Database = Postgres;
 
     fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, sqlx::Result<Either<PgQueryResult, PgRow>>>
