@@ -11,6 +11,7 @@ pub mod membership;
 pub mod moves;
 pub mod organizations;
 pub mod passwords;
+mod qr_code;
 pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;

@@ -3,7 +3,7 @@
 
 use super::accounts::at_home;
 use super::sessions::Person;
-use super::{DirectoryError, ProcessResult, commit};
+use super::{DirectoryError, ProcessResult, commit, qr_code};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
 use crate::node::Node;
@@ -166,14 +166,8 @@ fn provisioning_of(secret: &str, account: &str) -> JournalResult<Provisioning> {
     let account = account.replace(':', " ");
     let totp = generator(secret, Some(&account)).ok_or_else(broken)?;
     let uri = totp.to_url().map_err(|_| broken())?;
-    let image = totp.to_qr_png().map_err(|_| broken())?;
-    let size = size_of(&image).ok_or_else(broken)?;
-    Ok(Provisioning {
-        secret: Zeroizing::new(secret.to_owned()),
-        uri: Zeroizing::new(uri),
-        image: Zeroizing::new(image),
-        size,
-    })
+    let (image, side) = qr_code::png(&uri).ok_or_else(broken)?;
+    Ok(Provisioning { secret: Zeroizing::new(secret.to_owned()), uri: Zeroizing::new(uri), image, size: (side, side) })
 }
 
 impl Provisioning {
@@ -336,12 +330,6 @@ fn consecutive(secret: &str, [first, second]: [&str; 2], now: DateTime<Utc>) -> 
 
 fn seconds(now: DateTime<Utc>) -> u64 {
     u64::try_from(now.timestamp()).unwrap_or_default()
-}
-
-/// Width and height are in the first chunk of a PNG image (ISO/IEC 15948, 11.2.2).
-fn size_of(png: &[u8]) -> Option<(u32, u32)> {
-    let number = |at: usize| png.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-    Some((number(16)?, number(20)?))
 }
 
 fn broken() -> JournalError {
