@@ -1,7 +1,6 @@
 //! The state of any aggregate, generated from the list of all aggregates.
 
-use crate::DomainEvent;
-use crate::event::every_aggregate;
+use crate::{DomainEvent, every_aggregate};
 use serde_json::Value;
 
 macro_rules! any_aggregate {

@@ -1,6 +1,6 @@
 //! The refusals of all aggregates as one type, generated from the list of all aggregates.
 
-use crate::event::every_aggregate;
+use crate::every_aggregate;
 use crate::granting::GrantError;
 use crate::refusal::{RefusalKind, Refuse};
 

@@ -4,8 +4,9 @@
 //! of other aggregates) comes in with the command. There is deliberately no database, network, clock, randomness or
 //! async code here; the test `domain_is_pure` enforces it.
 //!
-//! A decision over one aggregate is in the aggregate's module; one over several is in [`processes`]. The declaration
-//! of all aggregates is in [`event`].
+//! A decision over one aggregate is in the aggregate's module; one over several is in [`processes`]. A further aggregate
+//! is entered below, with its module and in `every_aggregate!`; [`DomainEvent`], [`AnyAggregate`] and [`Refusal`] are
+//! generated from that list.
 
 pub mod access_token;
 pub mod admin;
@@ -48,3 +49,76 @@ pub use event::{DomainEvent, FromDomainEvent, UnknownEvent};
 pub use facts::{AuditSource, Effect, EventFacts, EventType, EventTypes};
 pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};
 pub use refusal::{RefusalKind, Refuse, Violation};
+
+/// Passes the list of all aggregates to a macro. For each: variant name, state, events, source of its audit entries,
+/// kind of the audited record, and refusals, if it has any.
+macro_rules! every_aggregate {
+    ($then:ident) => {
+        $then! {
+            /// An admin.
+            Admin: crate::admin::Admin, crate::admin::AdminEvent,
+                ByHand "EcgAdmin", refuses crate::admin::AdminError;
+            /// An organization.
+            Organization: crate::organization::Organization, crate::organization::OrganizationEvent,
+                Compared "Organization", refuses crate::organization::OrganizationError;
+            /// The keys that sign tokens.
+            KeyRing: crate::key_ring::KeyRing, crate::key_ring::KeyRingEvent,
+                ByHand "SigningKey";
+            /// An issued access token.
+            AccessToken: crate::access_token::AccessToken, crate::access_token::AccessTokenEvent,
+                ByHand "AccessToken", refuses crate::access_token::AccessTokenError;
+            /// Reads of the audit trail.
+            AuditAccess: crate::audit_access::AuditAccess, crate::audit_access::AuditAccessEvent,
+                Told "AuditAccess";
+            /// An API key.
+            ApiKey: crate::api_key::ApiKey, crate::api_key::ApiKeyEvent,
+                Compared "ApiKey", refuses crate::api_key::ApiKeyError;
+            /// The key that signs checkpoints.
+            CheckpointKey: crate::checkpoint_key::CheckpointKey, crate::checkpoint_key::CheckpointKeyEvent,
+                ByHand "CheckpointKey";
+            /// A user.
+            User: crate::user::User, crate::user::UserEvent,
+                Compared "User", refuses crate::user::UserError;
+            /// The enabled admins of an organization, or of the system.
+            Roster: crate::user::roster::Roster, crate::user::roster::RosterEvent,
+                Told "AdminRoster", refuses crate::user::roster::RosterError;
+            /// A session.
+            Session: crate::session::Session, crate::session::SessionEvent,
+                Compared "Session", refuses crate::session::SessionError;
+            /// The guard in front of sign-in.
+            Guard: crate::session::guard::Guard, crate::session::guard::GuardEvent,
+                Told "SignInFailure", refuses crate::session::guard::GuardError;
+            /// A second factor.
+            Totp: crate::totp::Totp, crate::totp::TotpEvent,
+                Compared "TotpConfiguration", refuses crate::totp::TotpError;
+            /// A feature.
+            Feature: crate::feature::Feature, crate::feature::FeatureEvent,
+                Compared "Feature", refuses crate::feature::FeatureError;
+            /// The setting of a feature.
+            Setting: crate::feature::setting::FeatureSetting, crate::feature::setting::SettingEvent,
+                Compared "FeatureSetting", refuses crate::feature::setting::SettingError;
+            /// An individual, the subject of records.
+            Individual: crate::individual::Individual, crate::individual::IndividualEvent,
+                Told "Individual", refuses crate::individual::IndividualError;
+            /// A group.
+            Group: crate::group::Group, crate::group::GroupEvent,
+                Compared "IndividualGroup", refuses crate::group::GroupError;
+            /// The tree of an organization's groups.
+            Tree: crate::group::tree::Tree, crate::group::tree::TreeEvent,
+                Told "GroupTree", refuses crate::group::tree::TreeError;
+            /// The group placements of an individual.
+            Placement: crate::group::placement::Placement, crate::group::placement::PlacementEvent,
+                Told "IndividualPlacement", refuses crate::group::placement::PlacementError;
+            /// The group posts of a user.
+            Staffing: crate::group::staffing::Staffing, crate::group::staffing::StaffingEvent,
+                Told "GroupStaffing", refuses crate::group::staffing::StaffingError;
+            /// A check-in of a device.
+            Checkin: crate::checkin::Checkin, crate::checkin::CheckinEvent,
+                Told "UserCheckin", refuses crate::checkin::CheckinError;
+            /// Background work.
+            Task: crate::task::Task, crate::task::TaskEvent,
+                Compared "Task", refuses crate::task::TaskError;
+        }
+    };
+}
+pub(crate) use every_aggregate;
