@@ -2,7 +2,7 @@
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{Problem, UserId, check_text};
+use crate::values::{Problem, UserId, check_free_text};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
@@ -112,10 +112,7 @@ impl Decide for Checkin {
         let texts = [("appVersion", &device.app_version), ("model", &device.model), ("osVersion", &device.os_version)];
         for (field, text) in texts {
             let unfit = |problem| CheckinError::Unfit { field, problem };
-            check_text(text).map_err(unfit)?;
-            if text.chars().count() > TEXT_LENGTH_MAX {
-                return Err(unfit(Problem::TooLong { max: TEXT_LENGTH_MAX }));
-            }
+            check_free_text(text, TEXT_LENGTH_MAX).map_err(unfit)?;
         }
         Ok(vec![CheckinEvent::Recorded(device)])
     }

@@ -11,7 +11,7 @@ mod tests;
 pub use event::{ApiKeyEvent, Creation};
 
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{ApiKeyId, OrganizationId, Problem, check_name};
+use crate::values::{ApiKeyId, OrganizationId, Problem, trimmed_name};
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -277,12 +277,7 @@ fn delete(key: &Key, by: &str) -> Result<Vec<ApiKeyEvent>, ApiKeyError> {
 }
 
 fn fit_name(name: &str) -> Result<String, ApiKeyError> {
-    let name = name.trim();
-    check_name(name).map_err(ApiKeyError::UnfitName)?;
-    if name.chars().count() > NAME_LENGTH_MAX {
-        return Err(ApiKeyError::UnfitName(Problem::TooLong { max: NAME_LENGTH_MAX }));
-    }
-    Ok(name.to_owned())
+    trimmed_name(name, NAME_LENGTH_MAX).map_err(ApiKeyError::UnfitName)
 }
 
 fn check_roles(roles: &BTreeSet<Role>) -> Result<(), ApiKeyError> {

@@ -7,7 +7,7 @@ mod tests;
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{Problem, check_text};
+use crate::values::{Problem, check_free_text, check_length};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -32,9 +32,7 @@ impl FeatureId {
         if text.is_empty() {
             return Err(Problem::Blank);
         }
-        if text.chars().count() > ID_LENGTH_MAX {
-            return Err(Problem::TooLong { max: ID_LENGTH_MAX });
-        }
+        check_length(text, ID_LENGTH_MAX)?;
         // Clients resolve `.` and `..` away from a path, so that a feature of that name would be unreachable.
         let fits = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
             && !matches!(text, "." | "..");
@@ -209,10 +207,7 @@ impl Decide for Feature {
 
 fn fit(definition: Definition) -> Result<Definition, FeatureError> {
     let description = definition.description.as_deref().unwrap_or_default();
-    check_text(description).map_err(FeatureError::UnfitDescription)?;
-    if description.chars().count() > DESCRIPTION_LENGTH_MAX {
-        return Err(FeatureError::UnfitDescription(Problem::TooLong { max: DESCRIPTION_LENGTH_MAX }));
-    }
+    check_free_text(description, DESCRIPTION_LENGTH_MAX).map_err(FeatureError::UnfitDescription)?;
     Ok(definition)
 }
 

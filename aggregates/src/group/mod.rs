@@ -16,7 +16,7 @@ pub mod tree;
 pub use event::GroupEvent;
 
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{GroupId, OrganizationId, Problem, UserId, check_name};
+use crate::values::{GroupId, OrganizationId, Problem, UserId, trimmed_name};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 use staffing::Post;
@@ -300,20 +300,14 @@ fn amend(node: &Node, name: Option<String>, tags: Option<BTreeSet<String>>) -> R
 }
 
 fn fit_name(name: &str) -> Result<String, GroupError> {
-    fit(name, NAME_LENGTH_MAX).map_err(GroupError::UnfitName)
+    trimmed_name(name, NAME_LENGTH_MAX).map_err(GroupError::UnfitName)
 }
 
 fn fit_tags(tags: BTreeSet<String>) -> Result<BTreeSet<String>, GroupError> {
     if tags.len() > TAGS_MAX {
         return Err(GroupError::TooManyTags);
     }
-    tags.iter().map(|tag| fit(tag, TAG_LENGTH_MAX).map_err(GroupError::UnfitTag)).collect()
-}
-
-fn fit(text: &str, max: usize) -> Result<String, Problem> {
-    let text = text.trim();
-    check_name(text)?;
-    if text.chars().count() > max { Err(Problem::TooLong { max }) } else { Ok(text.to_owned()) }
+    tags.iter().map(|tag| trimmed_name(tag, TAG_LENGTH_MAX).map_err(GroupError::UnfitTag)).collect()
 }
 
 impl Group {

@@ -3,7 +3,7 @@
 
 use super::codes::{Code, lies_in};
 use super::profile::{AddressDetails, Details, Status};
-use crate::values::{Finding, Problem, check_name, check_text};
+use crate::values::{Finding, Problem, check_free_text, check_name};
 use chrono::{DateTime, Utc};
 use regex::Regex;
 use std::collections::BTreeSet;
@@ -202,10 +202,8 @@ impl Check {
 
     fn text(&mut self, path: &str, member: &str, text: Option<&str>, max: usize) {
         let Some(text) = text else { return };
-        if let Err(problem) = check_text(text) {
+        if let Err(problem) = check_free_text(text, max) {
             self.find(path, member, problem);
-        } else if text.chars().count() > max {
-            self.find(path, member, Problem::TooLong { max });
         }
     }
 

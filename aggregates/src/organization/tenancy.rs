@@ -4,7 +4,7 @@ use super::content;
 use super::replace;
 use super::{OrganizationError, OrganizationEvent, Record, Stamp};
 use crate::user::Classification;
-use crate::values::{Finding, Problem, check_name, check_text};
+use crate::values::{Finding, Problem, check_length, check_name, check_text};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,8 +62,7 @@ impl Tenancy {
     /// Problems of the tenancy.
     pub(super) fn problems(&self) -> Vec<Finding> {
         let text = |value: &Option<String>, max| match value {
-            Some(text) if text.chars().count() > max => Err(Problem::TooLong { max }),
-            Some(text) => check_text(text),
+            Some(text) => check_length(text, max).and_then(|()| check_text(text)),
             None => Ok(()),
         };
         let handle =

@@ -7,7 +7,7 @@ use super::{
     Amendment, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand, UserError, UserEvent,
     preferences,
 };
-use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_visible};
+use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_length, check_visible};
 use crate::{Decide, decide::aggregate};
 use std::collections::BTreeSet;
 
@@ -215,9 +215,7 @@ fn note(findings: &mut Vec<Finding>, field: &str, checked: Result<(), Problem>) 
 fn fit_name(name: &str) -> Result<String, Problem> {
     let name = name.trim();
     check_visible(name)?;
-    if name.chars().count() > NAME_LENGTH_MAX {
-        return Err(Problem::TooLong { max: NAME_LENGTH_MAX });
-    }
+    check_length(name, NAME_LENGTH_MAX)?;
     Ok(name.to_owned())
 }
 

@@ -220,6 +220,24 @@ pub fn check_text(text: &str) -> Result<(), Problem> {
     }
 }
 
+/// Refuses text longer than `max` characters.
+///
+/// # Errors
+/// `TooLong`.
+pub fn check_length(text: &str, max: usize) -> Result<(), Problem> {
+    if text.chars().count() > max { Err(Problem::TooLong { max }) } else { Ok(()) }
+}
+
+/// Refuses free text, such as descriptions and comments, that could not be stored, would be misread, or is longer than
+/// `max` characters. It may be empty.
+///
+/// # Errors
+/// `Nul`, `Override`, `TooLong`.
+pub fn check_free_text(text: &str, max: usize) -> Result<(), Problem> {
+    check_text(text)?;
+    check_length(text, max)
+}
+
 /// Refuses distinguishing text, such as names, with invisible characters.
 ///
 /// # Errors
@@ -240,6 +258,17 @@ pub fn check_name(name: &str) -> Result<(), Problem> {
     if name.trim().is_empty() { Err(Problem::Blank) } else { check_visible(name) }
 }
 
+/// A name without surrounding space.
+///
+/// # Errors
+/// Those of [`check_name`]; `TooLong` beyond `max` characters.
+pub fn trimmed_name(name: &str, max: usize) -> Result<String, Problem> {
+    let name = name.trim();
+    check_name(name)?;
+    check_length(name, max)?;
+    Ok(name.to_owned())
+}
+
 /// A sign-in e-mail address, as entered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -256,9 +285,7 @@ impl EmailAddress {
     /// `NotAnEmail`, `TooLong`, `Invisible`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
         let text = text.trim();
-        if text.chars().count() > Self::LENGTH_MAX {
-            return Err(Problem::TooLong { max: Self::LENGTH_MAX });
-        }
+        check_length(text, Self::LENGTH_MAX)?;
         let (local, domain) = text.rsplit_once('@').ok_or(Problem::NotAnEmail)?;
         let atom = |part: &str| {
             !part.is_empty()

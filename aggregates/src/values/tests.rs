@@ -298,6 +298,23 @@ fn texts_may_be_empty_but_not_unstorable() {
 }
 
 #[test]
+fn free_texts_are_limited_in_characters() {
+    assert_eq!(check_free_text("", 0), Ok(()));
+    assert_eq!(check_free_text("äß李", 3), Ok(()));
+    assert_eq!(check_free_text("äß李!", 3), Err(Problem::TooLong { max: 3 }));
+    assert_eq!(check_free_text("a\0b", 1), Err(Problem::Nul), "the first of two problems");
+    assert_eq!(check_free_text("a\u{202e}b", 3), Err(Problem::Override));
+}
+
+#[test]
+fn a_trimmed_name_is_measured_without_its_surrounding_space() {
+    assert_eq!(trimmed_name(" \tÅda ", 3), Ok("Åda".to_owned()));
+    assert_eq!(trimmed_name("Ådas", 3), Err(Problem::TooLong { max: 3 }));
+    assert_eq!(trimmed_name(" \t", 3), Err(Problem::Blank));
+    assert_eq!(trimmed_name("A\u{200b}das", 3), Err(Problem::Invisible));
+}
+
+#[test]
 fn a_finding_reads_as_a_sentence() {
     let sentence = |field: &str, problem| Finding { field: field.to_owned(), problem }.to_string();
     assert_eq!(sentence("person.firstName", Problem::Blank), "person.firstName should not be empty");
