@@ -1,6 +1,7 @@
 //! OpenAPI document of the dialect: the published contract, reduced to the offered operations.
 
-use super::routes::{Audience, ROUTES};
+use super::ROUTES;
+use super::routes::Audience;
 use crate::api::common::routes::{PERMISSION, PUBLIC};
 use serde_json::{Value, json};
 

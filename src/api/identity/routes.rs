@@ -1,12 +1,10 @@
-//! Routes of the offered operations: published identifier, gate and handler. Paths, parameters and bodies come from the
-//! contract.
+//! Routes of the offered operations ([`ROUTES`]): published identifier, gate and handler. Paths, parameters and bodies
+//! come from the contract.
 
-use super::call::{Call, Handler, HandlerResult};
+pub use super::ROUTES;
+
+use super::call::{Call, HandlerResult};
 use super::contract::{CONTRACT, Operation};
-use super::{
-    access, activities, checkins, features, group_people, groups, individuals, memberships, organizations, passwords,
-    program_tokens, roles, sessions, tasks, totp, users,
-};
 use crate::access::Holder;
 use crate::api::AppState;
 use crate::api::common::boundary::RequestFacts;
@@ -57,7 +55,7 @@ impl Audience {
     }
 }
 
-type HandlerFn = fn(Call) -> BoxFuture<'static, HandlerResult>;
+pub(super) type HandlerFn = fn(Call) -> BoxFuture<'static, HandlerResult>;
 
 /// An offered operation.
 pub struct Route {
@@ -65,107 +63,24 @@ pub struct Route {
     pub operation: &'static str,
     /// Callers admitted.
     pub audience: Audience,
-    run: HandlerFn,
+    pub(super) run: HandlerFn,
 }
 
-macro_rules! routes {
+/// Declares `ROUTES` from the table of the operations. The table stands beside the lines of its modules, so that a group
+/// of operations is entered in one file.
+macro_rules! operations {
     ($($operation:literal: $audience:ident => $module:ident::$handler:ident,)*) => {
         /// All offered operations.
-        pub const ROUTES: &[Route] = &[
-            $(Route {
+        pub const ROUTES: &[$crate::api::identity::routes::Route] = &[
+            $($crate::api::identity::routes::Route {
                 operation: $operation,
-                audience: Audience::$audience,
-                run: |call| Handler::run($module::$handler, call),
+                audience: $crate::api::identity::routes::Audience::$audience,
+                run: |call| $crate::api::identity::call::Handler::run($module::$handler, call),
             },)*
         ];
     };
 }
-
-routes! {
-    "login": Public => sessions::login,
-    "refresh-token": Public => sessions::refresh,
-    "authenticate": Session => sessions::authenticate,
-    "get-session": Session => sessions::get,
-    "list-sessions": Session => sessions::list,
-    "end-session": Session => sessions::end,
-    "end-all-sessions": Session => sessions::end_all,
-    "switch-user-organization": Session => sessions::switch,
-    "create-synthetic-user-token": Admin => program_tokens::create_synthetic,
-    "internal-auth-v1": Public => program_tokens::internal_v1,
-    "internal-auth": Public => program_tokens::internal,
-    "check-password-strength": Public => passwords::strength,
-    "list-totp-configurations": Session => totp::list,
-    "create-totp-configuration": Session => totp::create,
-    "enable-totp-configuration": Session => totp::enable,
-    "disable-totp-configuration": Session => totp::disable,
-    "delete-totp-configuration": Session => totp::delete,
-    "list-users": Session => users::list,
-    "get-user": Session => users::get,
-    "update-user": Session => users::update,
-    "change-user-email": Session => users::change_email,
-    "change-user-password": Session => passwords::change,
-    "confirm-user-phone": Admin => users::confirm_phone,
-    "disable-user": Admin => users::disable,
-    "enable-user": Admin => users::enable,
-    "delete-user-service-document-agreements": Admin => users::forget_agreements,
-    "list-organizations": Session => organizations::list,
-    "create-organization": Admin => organizations::create,
-    "get-organization": Session => organizations::get,
-    "update-organization": Admin => organizations::update,
-    "add-organization-user": Admin => memberships::add,
-    "remove-organization-user": Session => memberships::remove,
-    "list-user-organizations": Session => memberships::list,
-    "create-user-organization": Admin => memberships::create,
-    "list-roles": Session => roles::list,
-    "list-role-users": Admin => roles::list_users,
-    "create-role-user": Admin => roles::create_user,
-    "add-role-user": Admin => roles::add_user,
-    "remove-role-user": Admin => roles::remove_user,
-    "list-features": Session => features::list,
-    "create-feature": Admin => features::create,
-    "get-feature": Session => features::get,
-    "update-feature": Admin => features::update,
-    "add-feature-users": Admin => features::add_users,
-    "remove-feature-users": Admin => features::remove_users,
-    "list-organization-features": Admin => features::list_organization,
-    "create-organization-feature": Admin => features::create_organization,
-    "get-organization-feature": Admin => features::get_organization,
-    "update-organization-feature": Admin => features::update_organization,
-    "list-user-features": Session => features::list_user,
-    "create-user-feature": Admin => features::create_user,
-    "get-user-feature": Session => features::get_user,
-    "update-user-feature": Admin => features::update_user,
-    "list-individual-groups-v1": Session => groups::list_v1,
-    "list-individual-groups": Session => groups::list,
-    "create-individual-group": Session => groups::create,
-    "get-individual-group-v1": Session => groups::get_v1,
-    "get-individual-group": Session => groups::get,
-    "update-individual-group": Session => groups::update,
-    "move-individual-group": Session => groups::start_move,
-    "add-group-individuals": Session => group_people::add_individuals,
-    "remove-group-individuals": Session => group_people::remove_individuals,
-    "add-group-leaders": Session => group_people::add_leaders,
-    "remove-group-leaders": Session => group_people::remove_leaders,
-    "add-group-members": Session => group_people::add_members,
-    "remove-group-members": Session => group_people::remove_members,
-    "list-eligible-group-members": Session => group_people::list_eligible,
-    "list-individual-group-individuals": Session => group_people::list_individuals,
-    "list-individual-group-leaders": Session => group_people::list_leaders,
-    "list-individual-group-logs": Session => group_people::list_logs,
-    "create-individual": Admin => individuals::create,
-    "get-individual": Session => individuals::get,
-    "check-resource-access": Session => access::check,
-    "bulk-check-resource-access": Admin => access::check_bulk,
-    "list-accessible-resources": Session => access::list_resources,
-    "list-authz-individuals": Session => access::list_individuals,
-    "list-resource-accessors": Admin => access::list_accessors,
-    "get-authz-user-status": Session => access::status,
-    "list-user-activities": Admin => activities::list,
-    "list-user-checkins": Session => checkins::list,
-    "create-user-checkin": Session => checkins::create,
-    "logout": Session => sessions::logout,
-    "get-task": Session => tasks::get,
-}
+pub(super) use operations;
 
 /// All routes of the dialect, described by `document`.
 pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
