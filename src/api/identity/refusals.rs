@@ -45,24 +45,31 @@ pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static s
     ApiError::Refused { status, code, detail, meta: None }
 }
 
-/// Attribute name of a domain field in this dialect's documents.
-fn attribute_name(field: &str) -> &str {
-    match field {
-        "firstName" => "first-name",
-        "lastName" => "last-name",
-        "timeZone" => "tz",
-        "communicationPreferences" => "communication-preferences",
-        "handle" => "name",
-        "providerType" => "provider-type",
+/// Attribute name of a domain field in this dialect's documents: the same words joined by hyphens, but for some that the
+/// dialect calls otherwise.
+fn attribute_name(field: &str) -> String {
+    let other_name = match field {
         "account.email" => "email",
-        "organization.name" => "display-name",
-        "defaultOrganizationId" => "default-organization-id",
         "featureId" => "feature-name",
+        "handle" => "name",
+        "organization.name" => "display-name",
         "owner" => "owner-id",
-        "appVersion" => "app-version",
-        "osVersion" => "os-version",
-        other => other,
+        "timeZone" => "tz",
+        field => return kebab_case(field),
+    };
+    other_name.to_owned()
+}
+
+/// `currentPage` as `current-page`.
+fn kebab_case(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 2);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            words.push('-');
+        }
+        words.push(letter.to_ascii_lowercase());
     }
+    words
 }
 
 /// Conflict of an attribute with stored data.
@@ -97,7 +104,7 @@ impl IntoApiError for DirectoryError {
     fn into_api_error(self) -> ApiError {
         match self {
             DirectoryError::Journal(JournalError::ClaimTaken { field, .. }) => {
-                taken(attribute_name(field), "is taken already")
+                taken(&attribute_name(field), "is taken already")
             }
             DirectoryError::Journal(error) => error.into(),
             DirectoryError::Refused(refused) => answer_to(&refused, &IdentityMessages),
@@ -139,13 +146,13 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             _ => violation.detail.clone(),
         };
         let wrong =
-            |violation: &Violation| RequestViolation::attribute(attribute_name(&violation.field), detail(violation));
+            |violation: &Violation| RequestViolation::attribute(&attribute_name(&violation.field), detail(violation));
         ApiError::Wrong(violations.iter().map(wrong).collect())
     }
 
     fn taken(&self, refusal: &Refusal, field: &'static str) -> ApiError {
         let contradicts = if field == "owner" { "is another" } else { "is taken" };
-        taken(attribute_name(field), format!("{contradicts}: {refusal}"))
+        taken(&attribute_name(field), format!("{contradicts}: {refusal}"))
     }
 
     fn wrong_code(&self, _: &Refusal) -> ApiError {
@@ -223,5 +230,30 @@ impl IntoApiError for SignInError {
             SignInError::NotLookedUp => ApiError::Unavailable(None),
             SignInError::Directory(error) => error.into_api_error(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attribute_name;
+
+    #[test]
+    fn an_attribute_has_the_words_of_its_field() {
+        for (field, attribute) in [
+            ("comment", "comment"),
+            ("firstName", "first-name"),
+            ("communicationPreferences", "communication-preferences"),
+            ("defaultOrganizationId", "default-organization-id"),
+            ("osVersion", "os-version"),
+            ("organization.timezone", "organization.timezone"),
+        ] {
+            assert_eq!(attribute_name(field), attribute);
+        }
+    }
+
+    #[test]
+    fn some_fields_have_another_name_in_the_dialect() {
+        assert_eq!(attribute_name("timeZone"), "tz");
+        assert_eq!(attribute_name("organization.name"), "display-name");
     }
 }
