@@ -2,8 +2,8 @@
 //! of the crate), and the declarations of each.
 //!
 //! Nothing is derived from names. `event_names!`, beside the events of an aggregate, declares name, version, effect on
-//! the audited record, and the texts that are not personal. `aggregates/events.txt` lists names and versions; lines
-//! are only ever added. `docs/asyncapi.json` is generated from types, their comments, these declarations and
+//! the audited record, and the texts that are not personal. `aggregates/events.txt` lists names, versions and these
+//! texts; lines are only ever added. `docs/asyncapi.json` is generated from types, their comments, these declarations and
 //! `docs/asyncapi.frame.json`. Tests compare the files; `UPDATE=1` writes them.
 
 use crate::facts::{AuditSource, EventFacts, EventType, EventTypes};
