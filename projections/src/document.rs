@@ -1,28 +1,19 @@
-//! All document types as one, and the list of them.
+//! All document types as one, generated from the list of all projections (`every_projection!`, in the root of the
+//! crate).
 
 use crate::collection::{Collection, Document, KeyValue};
-use crate::{
-    activities::ActivityDocument,
-    admins::AdminDocument,
-    api_keys::ApiKeyDocument,
-    audit_trail::{AuditEntry, TrailCounter},
-    checkins::CheckinDocument,
-    deleted_organizations::DeletedOrganizationDocument,
-    event_statistics::EventStatistic,
-    features::{FeatureDocument, FeatureSettingDocument},
-    groups::{CountDocument, GroupDocument, LogDocument, TreeDocument},
-    individuals::IndividualDocument,
-    organizations::OrganizationDocument,
-    roles::RoleDocument,
-    sessions::SessionDocument,
-    tasks::TaskDocument,
-    totps::TotpDocument,
-    users::UserDocument,
-};
+use crate::every_projection;
 use serde_json::Value;
 
 macro_rules! collections {
-    ($($variant:ident($document:ty),)*) => {
+    ($(
+        $(#[$doc:meta])* $list:ident {
+            $($name:literal: $kind:ident $module:ident, $($variant:ident($document:ident)),+;)+
+        }
+    )+) => {
+        collections!(@ $($($($variant(crate::$module::$document),)+)+)+);
+    };
+    (@ $($variant:ident($document:ty),)+) => {
         /// Any document.
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs, reason = "one variant a collection, named like it")]
@@ -123,29 +114,7 @@ pub trait HasCollection: Sized {
     fn take(any: AnyDocument) -> Option<Self>;
 }
 
-collections! {
-    Admins(AdminDocument),
-    Organizations(OrganizationDocument),
-    AuditEntries(AuditEntry),
-    TrailCounters(TrailCounter),
-    EventStatistics(EventStatistic),
-    ApiKeys(ApiKeyDocument),
-    Users(UserDocument),
-    Sessions(SessionDocument),
-    TotpConfigurations(TotpDocument),
-    UserActivities(ActivityDocument),
-    UserCheckins(CheckinDocument),
-    Roles(RoleDocument),
-    Features(FeatureDocument),
-    FeatureSettings(FeatureSettingDocument),
-    Individuals(IndividualDocument),
-    Groups(GroupDocument),
-    GroupTrees(TreeDocument),
-    GroupCounts(CountDocument),
-    GroupLogs(LogDocument),
-    Tasks(TaskDocument),
-    DeletedOrganizations(DeletedOrganizationDocument),
-}
+every_projection!(collections);
 
 /// Names one document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

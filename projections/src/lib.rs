@@ -2,9 +2,9 @@
 //!
 //! A projection is a fold from an event and the documents it asked for to document changes. Folds are total except for
 //! the errors they name, read no clock and do no I/O, so that a rebuild gives the same bytes as the live run. A new
-//! read model is a document type, its [`collection!`] and a fold, entered in [`document::AnyDocument`] and in
-//! [`INLINE`] or [`FOLLOWING`]. A document that is the state of one aggregate is [`stamped::Stamped`] and needs no fold
-//! of its own.
+//! read model is a document type, its [`collection!`] and a fold, entered below, with its module and in
+//! `every_projection!`; [`AnyDocument`], [`INLINE`] and [`FOLLOWING`] are generated from that list. A document that is
+//! the state of one aggregate is [`stamped::Stamped`] and needs no fold of its own.
 
 pub mod activities;
 pub mod admins;
@@ -71,95 +71,83 @@ impl Projection {
     }
 }
 
-/// Folded by the committer and written with the events. The audit trail comes first, since it compares with the
-/// documents before the event.
-pub const INLINE: &[Projection] = &[
-    Projection {
-        name: "audit_trail",
-        version: audit_trail::VERSION,
-        collections: &[CollectionId::AuditEntries, CollectionId::TrailCounters],
-        wants: audit_trail::wants,
-        fold: audit_trail::fold,
-    },
-    Projection {
-        name: "admins",
-        version: admins::VERSION,
-        collections: &[CollectionId::Admins],
-        wants: admins::wants,
-        fold: admins::fold,
-    },
-    Projection::of_state::<OrganizationDocument>("organizations", organizations::VERSION),
-    Projection::of_state::<ApiKeyDocument>("api_keys", api_keys::VERSION),
-    Projection {
-        name: "activities",
-        version: activities::VERSION,
-        collections: &[CollectionId::UserActivities],
-        wants: activities::wants,
-        fold: activities::fold,
-    },
-    Projection {
-        name: "users",
-        version: users::VERSION,
-        collections: &[CollectionId::Users],
-        wants: users::wants,
-        fold: users::fold,
-    },
-    Projection::of_state::<sessions::SessionDocument>("sessions", sessions::VERSION),
-    Projection::of_state::<totps::TotpDocument>("totps", totps::VERSION),
-    Projection {
-        name: "checkins",
-        version: checkins::VERSION,
-        collections: &[CollectionId::UserCheckins],
-        wants: |_| vec![],
-        fold: checkins::fold,
-    },
-    Projection {
-        name: "deleted_organizations",
-        version: deleted_organizations::VERSION,
-        collections: &[CollectionId::DeletedOrganizations],
-        wants: |_| vec![],
-        fold: deleted_organizations::fold,
-    },
-    Projection {
-        name: "roles",
-        version: roles::VERSION,
-        collections: &[CollectionId::Roles],
-        wants: roles::wants,
-        fold: roles::fold,
-    },
-    Projection::of_state::<features::FeatureDocument>("features", features::VERSION),
-    Projection::of_state::<features::FeatureSettingDocument>("feature_settings", features::VERSION),
-    Projection {
-        name: "individuals",
-        version: individuals::VERSION,
-        collections: &[CollectionId::Individuals],
-        wants: individuals::wants,
-        fold: individuals::fold,
-    },
-    Projection {
-        name: "groups",
-        version: groups::VERSION,
-        collections: &[
-            CollectionId::Groups,
-            CollectionId::GroupTrees,
-            CollectionId::GroupCounts,
-            CollectionId::GroupLogs,
-        ],
-        wants: groups::wants,
-        fold: groups::fold,
-    },
-    Projection::of_state::<tasks::TaskDocument>("tasks", tasks::VERSION),
-];
+/// Passes the list of all projections to a macro, in the order of their folds. For each: name, kind, module, and its
+/// collections with their document types. [`signature`] follows from the order, so that another order leads to a
+/// rebuild.
+///
+/// - `fold`: `wants` and `fold` of the module.
+/// - `insert`: `fold` of the module, which reads no document.
+/// - `state`: a [`StateDocument`], which needs neither.
+macro_rules! every_projection {
+    ($then:ident) => {
+        $then! {
+            /// Folded by the committer and written with the events. The audit trail comes first, since it compares with
+            /// the documents before the event.
+            INLINE {
+                "audit_trail": fold audit_trail, AuditEntries(AuditEntry), TrailCounters(TrailCounter);
+                "admins": fold admins, Admins(AdminDocument);
+                "organizations": state organizations, Organizations(OrganizationDocument);
+                "api_keys": state api_keys, ApiKeys(ApiKeyDocument);
+                "activities": fold activities, UserActivities(ActivityDocument);
+                "users": fold users, Users(UserDocument);
+                "sessions": state sessions, Sessions(SessionDocument);
+                "totps": state totps, TotpConfigurations(TotpDocument);
+                "checkins": insert checkins, UserCheckins(CheckinDocument);
+                "deleted_organizations": insert deleted_organizations,
+                    DeletedOrganizations(DeletedOrganizationDocument);
+                "roles": fold roles, Roles(RoleDocument);
+                "features": state features, Features(FeatureDocument);
+                "feature_settings": state features, FeatureSettings(FeatureSettingDocument);
+                "individuals": fold individuals, Individuals(IndividualDocument);
+                "groups": fold groups,
+                    Groups(GroupDocument), GroupTrees(TreeDocument), GroupCounts(CountDocument), GroupLogs(LogDocument);
+                "tasks": state tasks, Tasks(TaskDocument);
+            }
+            /// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with
+            /// every event.
+            FOLLOWING {
+                "event_statistics": fold event_statistics, EventStatistics(EventStatistic);
+            }
+        }
+    };
+}
+pub(crate) use every_projection;
 
-/// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with every
-/// event.
-pub const FOLLOWING: &[Projection] = &[Projection {
-    name: "event_statistics",
-    version: event_statistics::VERSION,
-    collections: &[CollectionId::EventStatistics],
-    wants: event_statistics::wants,
-    fold: event_statistics::fold,
-}];
+macro_rules! projections {
+    ($(
+        $(#[$doc:meta])* $list:ident {
+            $($name:literal: $kind:ident $module:ident, $($variant:ident($document:ident)),+;)+
+        }
+    )+) => {
+        $(
+            $(#[$doc])*
+            pub const $list: &[Projection] = &[$(projections!(@$kind $name, $module, $($variant $document),+)),+];
+        )+
+    };
+    (@fold $name:literal, $module:ident, $($variant:ident $document:ident),+) => {
+        Projection {
+            name: $name,
+            version: $module::VERSION,
+            collections: &[$(CollectionId::$variant),+],
+            wants: $module::wants,
+            fold: $module::fold,
+        }
+    };
+    (@insert $name:literal, $module:ident, $($variant:ident $document:ident),+) => {
+        Projection {
+            name: $name,
+            version: $module::VERSION,
+            collections: &[$(CollectionId::$variant),+],
+            wants: |_| vec![],
+            fold: $module::fold,
+        }
+    };
+    (@state $name:literal, $module:ident, $variant:ident $document:ident) => {
+        Projection::of_state::<$module::$document>($name, $module::VERSION)
+    };
+}
+
+every_projection!(projections);
 
 /// Whether documents of a collection are written after their events, rather than with them.
 #[must_use]
