@@ -1,6 +1,9 @@
-//! Declarations of collections, as tables, indexes and counts, and the keys of documents, compared with files.
+//! Declarations of collections, as tables, indexes and counts, and the keys of documents, compared with files. `UPDATE=1`
+//! writes the files.
 
 use crate::given::*;
+use crate::trail::{SAMPLES, recorded};
+use crate::written::{assert_written, read};
 use crate::{api_keys, organizations, users};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::checkin::{CheckinEvent, Device, Source};
@@ -19,12 +22,16 @@ use registrar_aggregates::user::{BirthDate, Classification, Phone, Role, SystemR
 use registrar_aggregates::values::{
     EmailAddress, FeatureSettingId, GroupId, IndividualId, OrganizationId, SessionId, TaskId, TotpId, UserId,
 };
-use registrar_projections::{AnyDocument, CollectionId, FOLLOWING, INLINE, KeyKind, KeyValue};
+use registrar_projections::{
+    AnyDocument, CollectionId, DocumentKey, FOLLOWING, INLINE, KeyKind, KeyValue, RecordedEvent,
+};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 use uuid::Uuid;
 
-const DECLARED: &str = include_str!("declared.txt");
-const KEYS: &str = include_str!("keys.txt");
+const DECLARED: &str = "projections/tests/folds/declared.txt";
+const KEYS: &str = "projections/tests/folds/keys.txt";
 
 fn kind(kind: KeyKind) -> &'static str {
     match kind {
@@ -67,20 +74,22 @@ fn declared(id: CollectionId) -> (String, String) {
 #[test]
 fn collections_have_the_declarations_of_the_file() {
     let declared: Vec<_> = CollectionId::ALL.iter().copied().map(declared).collect();
+    let released = read(DECLARED);
     for (header, lines) in &declared {
-        let Some((_, former)) = DECLARED.split_once(header) else { continue };
+        let Some((_, former)) = released.split_once(header) else { continue };
         let former: String = former.split_inclusive('\n').take_while(|line| line.starts_with(' ')).collect();
         assert_eq!(&former, lines, "raise the version: {header}");
     }
     let found: String = declared.into_iter().map(|(header, lines)| header + &lines).collect();
-    assert!(found == DECLARED, "Collections declare something else than declared.txt says:\n\n{found}");
+    assert_written(DECLARED, &found);
 }
 
 fn id(number: u128) -> Uuid {
     Uuid::from_u128(number)
 }
 
-/// The events of a directory with a document of every collection.
+/// Events with values that matter for keys and entries: letters in both cases, marks, several texts. A collection without
+/// a document here has those of the samples.
 fn happened() -> Vec<(String, DomainEvent)> {
     let (organization, user) = (OrganizationId(organizations::ID), UserId(users::ID));
     let (left, individual) = (OrganizationId(id(0x10)), IndividualId(id(0x11)));
@@ -224,23 +233,32 @@ fn shown(document: &AnyDocument) -> String {
     lines
 }
 
-/// Keys for finding and sorting, and entries of the trail, which follow from the documents before and after.
-#[test]
-fn documents_have_the_keys_of_the_file() {
-    let mut recorder = Recorder::default();
-    let events: Vec<_> = happened().into_iter().map(|(id, event)| recorder.record(&id, event)).collect();
+/// The documents after a history, those of followers among them.
+fn documents(events: &[RecordedEvent]) -> BTreeMap<DocumentKey, Arc<AnyDocument>> {
     let mut documents = history(events.iter().cloned()).0;
-    for event in &events {
+    for event in events {
         for follower in FOLLOWING {
             (follower.wants)(event).into_iter().for_each(|key| documents.provide(key, None));
             (follower.fold)(event, &mut documents).expect("the event fits");
         }
     }
-    let mut present: Vec<_> = documents.changes().filter_map(|change| Some((change.key, change.after?))).collect();
-    present.sort_by(|(one, _), (other, _)| one.cmp(other));
-    for collection in CollectionId::ALL {
-        assert!(present.iter().any(|(key, _)| key.collection == *collection), "{collection:?} has a document");
+    documents.changes().filter_map(|change| Some((change.key, change.after?))).collect()
+}
+
+/// Keys for finding and sorting, and entries of the trail, which follow from the documents before and after.
+#[test]
+fn documents_have_the_keys_of_the_file() {
+    let mut recorder = Recorder::default();
+    let events: Vec<_> = happened().into_iter().map(|(id, event)| recorder.record(&id, event)).collect();
+    let mut present = documents(&events);
+    let covered: BTreeSet<_> = present.keys().map(|key| key.collection).collect();
+    for sample in SAMPLES.iter() {
+        let sampled = documents(&recorded(sample)).into_iter();
+        present.extend(sampled.filter(|(key, _)| !covered.contains(&key.collection)));
     }
-    let found: String = present.iter().map(|(_, document)| shown(document)).collect();
-    assert!(found == KEYS, "Documents have other keys than keys.txt says:\n\n{found}");
+    for collection in CollectionId::ALL {
+        assert!(present.keys().any(|key| key.collection == *collection), "{collection:?} has a document");
+    }
+    let found: String = present.values().map(|document| shown(document)).collect();
+    assert_written(KEYS, &found);
 }

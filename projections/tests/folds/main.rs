@@ -13,6 +13,6 @@ mod organizations;
 mod trail;
 mod users;
 mod working_set;
-#[allow(dead_code, reason = "these tests only compare; those of the domain use the rest")]
+#[allow(dead_code, reason = "tests of the domain use the rest")]
 #[path = "../../../aggregates/tests/support/written.rs"]
 mod written;

@@ -16,7 +16,7 @@ use std::sync::{Arc, LazyLock};
 use uuid::Uuid;
 
 /// Payloads of at least one event of every type.
-static SAMPLES: LazyLock<Vec<Value>> =
+pub static SAMPLES: LazyLock<Vec<Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../aggregates/samples.json")).expect("JSON"));
 
 /// Organization of groups, placements, posts and admins in the samples.
@@ -77,7 +77,7 @@ fn entry(events: &[RecordedEvent]) -> AuditEntry {
 }
 
 /// A sample after the events that it needs.
-fn recorded(sample: &Value) -> Vec<RecordedEvent> {
+pub fn recorded(sample: &Value) -> Vec<RecordedEvent> {
     let mut recorder = Recorder::default();
     let payloads = before(sample).into_iter().chain([sample.clone()]);
     payloads
