@@ -11,44 +11,30 @@ import urllib.request
 
 import schemathesis
 
-# Names of operations, and identifiers of existing resources by kind; both from the test.
+# Names of operations, and identifiers of existing resources by their path; both from the test.
 OFFERED = set(os.environ["REGISTRAR_TEST_OFFERED"].split())
 KNOWN = json.loads(os.environ["REGISTRAR_TEST_KNOWN"])
 
-# Kind of the identifier in the path, by resource.
-PATHS = {
-    "authz-user-status": "user",
-    "features": "feature",
-    "individual-groups": "group",
-    "individuals": "individual",
-    "organization-features": "organization-feature",
-    "organizations": "organization",
-    "roles": "role",
-    "sessions": "session",
-    "user-features": "user-feature",
-    "users": "user",
-}
-
-# Kind of the identifier, by name of the member or parameter.
+# Known values, by name of the member or parameter.
 NAMES = {
-    "feature-name": "feature",
-    "filter[group-id]": "group",
-    "filter[individual-id]": "individual",
-    "filter[leader-id]": "user",
-    "filter[organization-id]": "organization",
-    "filter[user-id]": "user",
-    "individual-group-id": "group",
-    "individual-id": "individual",
-    "individual-ids": "individual",
-    "leader-ids": "user",
-    "organization-id": "organization",
-    "owner-id": "organization",
+    "feature-name": "features",
+    "filter[group-id]": "individual-groups",
+    "filter[individual-id]": "individuals",
+    "filter[leader-id]": "users",
+    "filter[organization-id]": "organizations",
+    "filter[user-id]": "users",
+    "individual-group-id": "individual-groups",
+    "individual-id": "individuals",
+    "individual-ids": "individuals",
+    "leader-ids": "users",
+    "organization-id": "organizations",
+    "owner-id": "organizations",
     "refresh-token": "refresh-token",
     "remove-from-group": "other-group",
-    "role-id": "role",
+    "role-id": "roles",
     "to-parent-group-id": "division",
-    "user-id": "user",
-    "user-ids": "user",
+    "user-id": "users",
+    "user-ids": "users",
 }
 
 # Users of commands that would disturb others or need a certain user.
@@ -85,8 +71,8 @@ def before_call(context, case, kwargs):
         return
     parameters, body = case.path_parameters or {}, case.body
     parts = case.path.split("/")
-    if "id" in parameters and parts[2] in PATHS:
-        parameters["id"] = KNOWN[PEOPLE.get(parts[-2], PATHS[parts[2]])]
+    if "id" in parameters and parts[2] in KNOWN:
+        parameters["id"] = KNOWN[PEOPLE.get(parts[-2], parts[2])]
     elif "id" in parameters and parts[2] == "mfa-totp":
         parameters["id"] = new_device()
     know(case.query or {})

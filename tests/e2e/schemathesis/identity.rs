@@ -14,14 +14,14 @@ pub(super) const IDENTITY: Dialect = Dialect {
     contract: include_str!("../../contracts/identity.openapi.json"),
     file: "identity.openapi.json",
     document: "identity",
-    rules: &RULES,
+    rules: RULES,
     messages,
     excused: &[],
-    scarce: &SCARCE,
+    scarce: SCARCE,
     serve,
 };
 
-const SCARCE: [(&str, usize, usize); 4] = [
+const SCARCE: &[(&str, usize, usize)] = &[
     // Only current codes enable a device; the stock clients compute them.
     ("POST /v1/mfa-totp/{id}/enable/", 10, 0),
     // Few generated bodies have the one number that waits for confirmation.
@@ -102,7 +102,8 @@ impl<'s> Client<'s> {
     }
 }
 
-/// Fills the directory; answers the caller's token and the identifiers of the resources by kind.
+/// Fills the directory; answers the caller's token and known values. An identifier is found by the path of its
+/// resource, so that the hooks need no list of their own.
 async fn populate(database: &Database, url: &str) -> (String, Value) {
     let (root, _) = Client::signed_in(url, "root@example.com").await;
     let organization = root.create("organizations", json!({ "name": "Acme" })).await;
@@ -130,21 +131,23 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
     let known = json!({
         "caller": caller,
-        "user": provider,
         "leaver": leaver,
         "phoned": phoned,
-        "organization": organization,
-        "individual": client.create("individuals", owned).await,
-        "role": Role::Member.id(OrganizationId(of.parse().unwrap())),
-        "group": group("Ward", "group").await,
         "other-group": group("Other ward", "group").await,
         "division": group("North", "division").await,
-        "feature": feature,
         "spare-features": spare,
-        "organization-feature": client.create("organization-features", setting("organization-id", &organization)).await,
-        "user-feature": client.create("user-features", setting("user-id", &participant)).await,
-        "session": session["session-id"],
         "refresh-token": session["refresh-token"],
+        "authz-user-status": provider,
+        "users": provider,
+        "organizations": organization,
+        "individuals": client.create("individuals", owned).await,
+        "roles": Role::Member.id(OrganizationId(of.parse().unwrap())),
+        "individual-groups": group("Ward", "group").await,
+        "features": feature,
+        "organization-features":
+            client.create("organization-features", setting("organization-id", &organization)).await,
+        "user-features": client.create("user-features", setting("user-id", &participant)).await,
+        "sessions": session["session-id"],
     });
     (client.token, known)
 }
@@ -170,7 +173,7 @@ const fn named(end: &'static str) -> Rule {
 /// Commands with an empty body.
 const EMPTY: [&str; 4] = ["/mfa-totp/", "/disable/", "/enable/", "/delete-service-document-agreements/"];
 
-const RULES: [Rule; 46] = [
+const RULES: &[Rule] = &[
     Rule {
         name: "U+0000 is not stored",
         message: ("", " must not contain the character U+0000"),
