@@ -382,15 +382,18 @@ pub fn refusal<T>(result: JournalResult<T>) -> registrar::journal::JournalError 
     }
 }
 
-/// Runs an async test body on both stores, as two tests, with the tables in place.
+/// Runs an async test body on both stores, as two tests, with the tables in place. `TEST` is their common path.
 #[macro_export]
 macro_rules! on_both_stores {
     ($($(#[$doc:meta])* async fn $name:ident($database:ident) $body:block)*) => {
         $(
             $(#[$doc])*
-            mod $name {
+            pub(crate) mod $name {
                 #[allow(unused_imports)]
                 use super::*;
+
+                #[allow(dead_code)]
+                pub(crate) const TEST: &str = module_path!();
 
                 async fn body($database: $crate::support::Database) $body
 
