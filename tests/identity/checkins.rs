@@ -1,17 +1,113 @@
 //! Check-ins of devices, and activities of users.
 
 use crate::app::{Identity, Person, ids, token};
+use crate::conformance::resource::Part::{Has, Lacks};
+use crate::conformance::resource::{Create, LISTED_ONLY, List, NOT_CHANGED, Resource};
+use crate::matrix::request;
+use crate::matrix::world::{Request, World, document};
 use crate::on_both_stores;
+use crate::suite::Suite;
 use registrar::executor::RequestContext;
 use registrar::processes::membership::FirstGrant;
 use registrar::processes::user_by_id;
-use registrar_aggregates::user::{Amendment, Classification, SystemRole, User, UserCommand};
+use registrar_aggregates::user::{Amendment, Classification, Role, SystemRole, User, UserCommand};
 use registrar_aggregates::values::UserId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 const CHECKINS: &str = "/v1/user-checkins/";
 const ACTIVITIES: &str = "/v1/user-activities/";
+
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("list-user-checkins", check_ins_of_devices_are_stored::TEST),
+        ("create-user-checkin", check_ins_of_devices_are_stored::TEST),
+        ("list-user-activities", activities_of_users_are_listed::TEST),
+    ],
+    table: "
+        list-user-checkins    200 provider leader managers, 404 others
+        create-user-checkin   403 ecg-admins, 201 others
+        list-user-activities  200 administrator service system, 403 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[USER_CHECKINS, USER_ACTIVITIES],
+};
+
+const USER_CHECKINS: Resource = Resource {
+    kind: "user-checkins",
+    caller: "participant",
+    create: Has(Create { operation: "create-user-checkin", listed: Has(|world, _| Box::pin(own_checkins(world))) }),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks(NOT_CHANGED),
+    list: Has(List {
+        operation: "list-user-checkins",
+        rows: |world| {
+            Box::pin(async move {
+                let participant = world.caller("participant");
+                for _ in 0..3 {
+                    let create = request(world, "create-user-checkin", participant).await;
+                    world.send("POST", &create, participant.authorization.as_deref(), &[]).await;
+                }
+                own_checkins(world).await
+            })
+        },
+        paged: Has(()),
+        scope: Has("individual-id"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks("every check-in is a new one"),
+};
+
+const USER_ACTIVITIES: Resource = Resource {
+    kind: "user-activities",
+    caller: "system",
+    create: Lacks("is written by signing in"),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks(NOT_CHANGED),
+    list: Has(List {
+        operation: "list-user-activities",
+        rows: |world| {
+            Box::pin(async move {
+                let login = request(world, "login", world.caller("anonymous")).await;
+                let mut user = Value::Null;
+                for _ in 0..3 {
+                    user = world.send("POST", &login, None, &[]).await.json()["user-id"].take();
+                }
+                format!("filter[user-id]={}", user.as_str().unwrap())
+            })
+        },
+        paged: Has(()),
+        scope: Lacks("only programs and the system list them"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks(NOT_CHANGED),
+};
+
+/// The query for the check-ins of the participant.
+async fn own_checkins(world: &World) -> String {
+    let path = format!("/v1/users/{}/", world.caller("participant").id);
+    let user = world.made("GET", &path, Value::Null).await;
+    format!("individual-id={}", user["data"]["attributes"]["primary-individual-id"].as_str().unwrap())
+}
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    Some(match operation {
+        "list-user-checkins" => {
+            let person = world.shared_person(Some(Role::Member)).await;
+            Request::to(format!("/v1/user-checkins/?individual-id={}", person.individual.unwrap()))
+        }
+        "create-user-checkin" => {
+            let attributes =
+                json!({ "source": "web", "app-version": "1", "model": world.name("model"), "os-version": "2" });
+            Request::to("/v1/user-checkins/").json(document("user-checkins", attributes))
+        }
+        "list-user-activities" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Request::to(format!("/v1/user-activities/?filter[user-id]={}", person.id))
+        }
+        _ => return None,
+    })
+}
 
 fn checkin(source: &str, version: &str) -> Value {
     let attributes = json!({ "app-version": version, "model": "m", "os-version": "17", "source": source });

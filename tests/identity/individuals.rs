@@ -1,13 +1,64 @@
 //! Individuals: recorded once, visible according to the access engine.
 
 use crate::app::Identity;
+use crate::conformance::resource::Part::{Has, Lacks};
+use crate::conformance::resource::{Conflict, Create, Resource, again};
+use crate::matrix::world::{Request, World, document};
 use crate::on_both_stores;
+use crate::suite::Suite;
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 const INDIVIDUALS: &str = "/v1/individuals/";
+
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("create-individual", an_individual_is_recorded_once::TEST),
+        ("get-individual", an_individual_is_recorded_once::TEST),
+    ],
+    table: "
+        create-individual  201 administrator service system, 403 others
+        get-individual     200 provider leader managers, 404 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[RESOURCE],
+};
+
+const RESOURCE: Resource = Resource {
+    kind: "individuals",
+    caller: "system",
+    create: Has(Create { operation: "create-individual", listed: Lacks("there is no list of them") }),
+    read: Has("get-individual"),
+    update: Lacks("the owner never changes"),
+    list: Lacks("individuals are listed by the questions of access"),
+    hidden: Has(()),
+    conflict: Has(Conflict {
+        method: "POST",
+        request: |world| {
+            Box::pin(async move {
+                let request = again(world, "create-individual").await;
+                let mut body: Value = serde_json::from_str(request.body.as_deref().unwrap()).unwrap();
+                body["data"]["attributes"]["owner-id"] = json!(world.identity.other);
+                request.json(body)
+            })
+        },
+        pointer: "/data/attributes/owner-id",
+    }),
+};
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    let acme = world.identity.acme;
+    Some(match operation {
+        "create-individual" => {
+            let attributes = json!({ "individual-id": Uuid::now_v7(), "owner-id": acme });
+            Request::to("/v1/individuals/").json(document("individuals", attributes))
+        }
+        "get-individual" => Request::to(format!("/v1/individuals/{}/", world.identity.individual(acme).await)),
+        _ => return None,
+    })
+}
 
 fn individual(id: Uuid, owner: Uuid) -> Value {
     json!({ "data": { "type": "individuals", "attributes": { "individual-id": id, "owner-id": owner } } })

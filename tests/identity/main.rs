@@ -55,5 +55,24 @@ mod sessions;
 mod shapes;
 mod sign_in;
 mod site_access;
+mod suite;
 mod totp;
 mod users;
+
+use suite::Suite;
+
+/// The suites. A static, as requests of one suite are made with those of others: a constant would depend on itself.
+static SUITES: &[Suite] = &[
+    sessions::SUITE,
+    users::SUITE,
+    totp::SUITE,
+    organizations::SUITE,
+    memberships::SUITE,
+    features::SUITE,
+    features::settings::SUITE,
+    groups::SUITE,
+    individuals::SUITE,
+    access::SUITE,
+    checkins::SUITE,
+    matrix::other_dialects::SUITE,
+];

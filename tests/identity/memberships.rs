@@ -1,7 +1,11 @@
 //! Memberships and roles: three resources for one fact.
 
 use crate::app::Identity;
+use crate::conformance::resource::Part::{Has, Lacks};
+use crate::conformance::resource::{Create, LISTED_ONLY, List, NOT_CHANGED, Resource, member, people, query};
+use crate::matrix::world::{Caller, Request, World, document};
 use crate::on_both_stores;
+use crate::suite::Suite;
 use futures::future::join_all;
 use registrar::processes::membership::FirstGrant;
 use registrar_aggregates::user::{Role, SystemRole};
@@ -12,8 +16,183 @@ use uuid::Uuid;
 const PAIRS: &str = "/v1/user-organizations/";
 const ASSIGNMENTS: &str = "/v1/role-users/";
 
-fn document(kind: &str, attributes: Value) -> Value {
-    json!({ "data": { "type": kind, "attributes": attributes } })
+/// Operations on the members of an organization and their roles. `records` gives a role that opens the records of a
+/// person of B; `unseen` names a user whom an admin of A does not see.
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("add-organization-user", twin_resources_are_views_of_one_fact::TEST),
+        ("remove-organization-user", twin_resources_are_views_of_one_fact::TEST),
+        ("list-user-organizations", pairs_are_made_and_listed::TEST),
+        ("create-user-organization", pairs_are_made_and_listed::TEST),
+        ("list-roles", roles_are_listed_by_name::TEST),
+        ("list-role-users", twin_resources_are_views_of_one_fact::TEST),
+        ("create-role-user", twin_resources_are_views_of_one_fact::TEST),
+        ("add-role-user", a_role_is_given_and_taken_away::TEST),
+        ("remove-role-user", a_role_is_given_and_taken_away::TEST),
+    ],
+    table: "
+        add-organization-user             201 managers, 404 stranger sharing, 403 others
+        add-organization-user:unseen      201 administrator system, 400 admin narrowed, 404 stranger sharing, 403 others
+        add-organization-user:records     201 administrator system, 404 stranger sharing, 403 others
+        remove-organization-user          201 managers, 404 stranger sharing operator auditor, 403 others
+        remove-organization-user:oneself  201 participant provider leader, 409 admin, 404 others
+        list-user-organizations           403 participant provider leader, 200 others
+        list-user-organizations:user      403 participant provider leader, 200 others
+        create-user-organization          201 managers, 400 stranger sharing, 403 others
+        list-roles                        200 others
+        list-role-users                   200 stranger sharing managers, 403 others
+        create-role-user                  201 managers, 400 stranger sharing, 403 others
+        create-role-user:records          201 administrator system, 400 stranger sharing, 403 others
+        add-role-user:records             201 administrator system, 404 stranger sharing, 403 others
+        add-role-user                     201 managers, 404 stranger sharing, 403 others
+        add-role-user:system              201 administrator system, 403 others
+        add-role-user:oneself             400 administrator narrowed, 404 stranger sharing, 403 others
+        remove-role-user                  201 managers, 404 stranger sharing, 403 others
+    ",
+    request: |world, operation, caller| Box::pin(valid_request(world, operation, caller)),
+    resources: &[ROLES, ROLE_USERS, USER_ORGANIZATIONS],
+};
+
+const ROLES: Resource = Resource {
+    kind: "roles",
+    caller: "system",
+    create: Lacks("roles are built in"),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks(NOT_CHANGED),
+    list: Has(List {
+        operation: "list-roles",
+        rows: |world| query(format!("organization-id={}", world.identity.acme)),
+        paged: Lacks("there are three"),
+        scope: Has("organization-id"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks("roles are built in"),
+};
+
+const ROLE_USERS: Resource = Resource {
+    kind: "role-users",
+    caller: "system",
+    create: Has(Create {
+        operation: "create-role-user",
+        listed: Has(|_, data| {
+            query(format!("role-id={}", data["attributes"]["role"]["id"].as_str().unwrap_or_default()))
+        }),
+    }),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks(NOT_CHANGED),
+    list: Has(List {
+        operation: "list-role-users",
+        rows: |world| {
+            Box::pin(async move {
+                people(world, 3).await;
+                let acme = OrganizationId(world.identity.acme);
+                format!("role-id={}", Role::Provider.id(acme))
+            })
+        },
+        paged: Has(()),
+        scope: Has("role-id"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks("a role that is given twice is given once"),
+};
+
+const USER_ORGANIZATIONS: Resource = Resource {
+    kind: "user-organizations",
+    caller: "system",
+    create: Has(Create {
+        operation: "create-user-organization",
+        listed: Has(|_, data| query(format!("user-id={}", member(data, "user-id")))),
+    }),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks(NOT_CHANGED),
+    list: Has(List {
+        operation: "list-user-organizations",
+        rows: |world| {
+            Box::pin(async move {
+                people(world, 3).await;
+                format!("organization-id={}", world.identity.acme)
+            })
+        },
+        paged: Has(()),
+        scope: Has("organization-id"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks("a member who is made one again stays one"),
+};
+
+async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
+    if let Some(request) = of_members(world, operation, caller).await {
+        return Some(request);
+    }
+    of_roles(world, operation, caller).await
+}
+
+async fn of_members(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
+    let acme = world.identity.acme;
+    let role = |role: Role| role.id(OrganizationId(acme));
+    let act = |organization: Uuid, act: &str, attributes: Value| {
+        let path = format!("/v1/organizations/{organization}/{act}-user/");
+        Request::to(path).json(document("organizations", attributes))
+    };
+    Some(match operation {
+        "add-organization-user" => {
+            let person = world.shared_person(None).await;
+            act(acme, "add", json!({ "user-id": person.id, "role-id": role(Role::Provider) }))
+        }
+        "add-organization-user:unseen" => act(acme, "add", json!({ "user-id": world.outsider().await.id })),
+        "add-organization-user:records" => {
+            let guest = world.guest().await;
+            act(acme, "add", json!({ "user-id": guest.id, "role-id": role(Role::Member) }))
+        }
+        "remove-organization-user" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            act(acme, "remove", json!({ "user-id": person.id }))
+        }
+        "remove-organization-user:oneself" => {
+            let (organization, authorization) = world.organization_like_a(caller).await;
+            act(organization, "remove", json!({ "user-id": caller.id })).sent_with(authorization)
+        }
+        "list-user-organizations" => Request::to(format!("/v1/user-organizations/?organization-id={acme}")),
+        "list-user-organizations:user" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Request::to(format!("/v1/user-organizations/?user-id={}", person.id))
+        }
+        "create-user-organization" => {
+            let person = world.shared_person(None).await;
+            let attributes = json!({ "user-id": person.id, "organization-id": acme });
+            Request::to("/v1/user-organizations/").json(document("user-organizations", attributes))
+        }
+        _ => return None,
+    })
+}
+
+async fn of_roles(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
+    let acme = world.identity.acme;
+    let (role, participant) = (Role::Provider.id(OrganizationId(acme)), Role::Member.id(OrganizationId(acme)));
+    let named = |role: Uuid, act: &str, user: Uuid| {
+        Request::to(format!("/v1/roles/{role}/{act}-user/")).json(document("roles", json!({ "user-id": user })))
+    };
+    Some(match operation {
+        "list-roles" => Request::to(format!("/v1/roles/?organization-id={acme}")),
+        "list-role-users" => Request::to(format!("/v1/role-users/?role-id={role}")),
+        "create-role-user" => {
+            let person = world.shared_person(None).await;
+            let attributes = json!({ "user-id": person.id, "role-id": role });
+            Request::to("/v1/role-users/").json(document("role-users", attributes))
+        }
+        "create-role-user:records" => {
+            let attributes = json!({ "user-id": world.guest().await.id, "role-id": participant });
+            Request::to("/v1/role-users/").json(document("role-users", attributes))
+        }
+        "add-role-user:records" => named(participant, "add", world.guest().await.id),
+        "add-role-user" => named(role, "add", world.shared_person(None).await.id),
+        "add-role-user:system" => {
+            named(SystemRole::Support.id(), "add", world.shared_person(Some(Role::Provider)).await.id)
+        }
+        "add-role-user:oneself" => named(role, "add", caller.id).personal(),
+        "remove-role-user" => named(role, "remove", world.shared_person(Some(Role::Provider)).await.id),
+        _ => return None,
+    })
 }
 
 fn role(organization: Uuid, role: Role) -> Uuid {

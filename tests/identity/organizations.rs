@@ -1,12 +1,73 @@
 //! Organizations as tenants: lists, creation, changes.
 
 use crate::app::{Identity, ids};
+use crate::conformance::resource::Part::{Has, Lacks};
+use crate::conformance::resource::{Conflict, Create, List, Resource, again, member, query};
+use crate::matrix::world::{Request, World, amendment, document};
 use crate::on_both_stores;
+use crate::suite::Suite;
 use registrar_aggregates::organization::Authorization;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 const ROOT: &str = "/v1/organizations/";
+
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("list-organizations", lists_are_narrowed_and_paged::TEST),
+        ("create-organization", an_organization_is_created_with_its_groups_and_roles::TEST),
+        ("get-organization", an_organization_is_created_with_its_groups_and_roles::TEST),
+        ("update-organization", an_organization_is_changed_by_its_admins::TEST),
+    ],
+    table: "
+        list-organizations   200 others
+        create-organization  201 administrator system, 403 others
+        get-organization     404 stranger sharing operator auditor, 200 others
+        update-organization  200 managers, 404 stranger sharing, 403 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[RESOURCE],
+};
+
+const RESOURCE: Resource = Resource {
+    kind: "organizations",
+    caller: "system",
+    create: Has(Create {
+        operation: "create-organization",
+        listed: Has(|_, data| query(format!("filter[name]={}", member(data, "name")))),
+    }),
+    read: Has("get-organization"),
+    update: Has("update-organization"),
+    list: Has(List {
+        operation: "list-organizations",
+        rows: |_| query(String::new()),
+        paged: Has(()),
+        scope: Lacks("everybody has their own"),
+    }),
+    hidden: Has(()),
+    conflict: Has(Conflict {
+        method: "POST",
+        request: |world| Box::pin(again(world, "create-organization")),
+        pointer: "/data/attributes/name",
+    }),
+};
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    let acme = world.identity.acme;
+    Some(match operation {
+        "list-organizations" => Request::to("/v1/organizations/"),
+        "create-organization" => {
+            let attributes = json!({ "name": world.name("NEW"), "display-name": "A new one" });
+            Request::to("/v1/organizations/").json(document("organizations", attributes))
+        }
+        "get-organization" => Request::to(path(acme)),
+        "update-organization" => {
+            let attributes = json!({ "display-name": world.name("Acme") });
+            Request::to(path(acme)).json(amendment("organizations", &acme.to_string(), attributes))
+        }
+        _ => return None,
+    })
+}
 
 fn path(id: impl std::fmt::Display) -> String {
     format!("{ROOT}{id}/")

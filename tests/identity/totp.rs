@@ -1,8 +1,12 @@
 //! The second factor over HTTP, with codes computed as a device computes them.
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
+use crate::conformance::resource::Part::{Has, Lacks};
+use crate::conformance::resource::{Create, LISTED_ONLY, List, Resource, query};
+use crate::matrix::world::{Request, World};
 use crate::on_both_stores;
 use crate::sign_in::{attempt, sign_in, with_password};
+use crate::suite::Suite;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::Utc;
@@ -13,6 +17,73 @@ use totp_rs::{Builder, Secret};
 use uuid::Uuid;
 
 const ROOT: &str = "/v1/mfa-totp/";
+
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("list-totp-configurations", a_device_is_put_in_force_and_asked_for_at_every_sign_in::TEST),
+        ("create-totp-configuration", a_device_is_put_in_force_and_asked_for_at_every_sign_in::TEST),
+        ("enable-totp-configuration", a_device_is_put_in_force_and_asked_for_at_every_sign_in::TEST),
+        ("disable-totp-configuration", a_device_is_disabled_and_deleted::TEST),
+        ("delete-totp-configuration", a_device_is_disabled_and_deleted::TEST),
+    ],
+    table: "
+        list-totp-configurations    403 participant provider leader sharing support service, 200 others
+        create-totp-configuration   403 narrowed, 201 others
+        enable-totp-configuration   403 managers, 404 others
+        disable-totp-configuration  201 admin administrator system, 403 narrowed, 404 others
+        delete-totp-configuration   204 managers, 404 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[RESOURCE],
+};
+
+const RESOURCE: Resource = Resource {
+    kind: "mfa-totp",
+    caller: "provider",
+    create: Has(Create { operation: "create-totp-configuration", listed: Has(|_, _| query(String::new())) }),
+    read: Lacks(LISTED_ONLY),
+    update: Lacks("switched by commands"),
+    list: Has(List {
+        operation: "list-totp-configurations",
+        rows: |world| query(format!("filter[user-id]={}", world.caller("provider").id)),
+        paged: Lacks("there is one, or two"),
+        scope: Has("filter[user-id]"),
+    }),
+    hidden: Lacks(LISTED_ONLY),
+    conflict: Lacks("a pending one is replaced"),
+};
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    let password = json!({ "password": PASSWORD });
+    match operation {
+        "list-totp-configurations" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Some(Request::to(format!("{ROOT}?filter[user-id]={}", person.id)))
+        }
+        "create-totp-configuration" => Some(Request::to(ROOT).json(json!({}))),
+        "enable-totp-configuration" => {
+            let person = world.signed_in_person().await;
+            let device = device(&world.identity, &person).await;
+            let codes = [code(&device.secret, -1), code(&device.secret, 0)];
+            let body = json!({ "password": PASSWORD, "codes": codes });
+            Some(Request::to(format!("{}enable/", device.path)).json(body).of(&person.token))
+        }
+        "disable-totp-configuration" => {
+            let person = world.signed_in_person().await;
+            let device = device(&world.identity, &person).await;
+            let codes = [code(&device.secret, -1), code(&device.secret, 0)];
+            let body = json!({ "password": PASSWORD, "codes": codes });
+            world.identity.post(&person, &format!("{}enable/", device.path), &body).await;
+            Some(Request::to(format!("{}disable/", device.path)).json(password).of(&person.token))
+        }
+        "delete-totp-configuration" => {
+            let person = world.signed_in_person().await;
+            let device = device(&world.identity, &person).await;
+            Some(Request::to(device.path).of(&person.token))
+        }
+        _ => None,
+    }
+}
 
 async fn ada(identity: &Identity) -> Person {
     let id = with_password(identity, "ada@example.com", Role::Provider, |_| {}).await;

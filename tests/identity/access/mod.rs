@@ -5,7 +5,9 @@ mod people;
 mod refusals;
 
 use crate::app::{Identity, Person, ids};
+use crate::matrix::world::{Request, World};
 use crate::on_both_stores;
+use crate::suite::Suite;
 use chrono::Utc;
 use registrar::executor::RequestContext;
 use registrar::processes::groups::{self, GroupRef, NewGroup};
@@ -26,6 +28,62 @@ const BULK: &str = "/v1/bulk-authz-resource-access/";
 const RESOURCES: &str = "/v1/authz-get-accessible-resources/";
 const INDIVIDUALS: &str = "/v1/authz-individuals/";
 const ACCESSORS: &str = "/v1/authz-resource-accessors/";
+
+/// Access queries, by programs, and by users about themselves.
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("check-resource-access", grants_follow_from_roles_posts_and_participation::TEST),
+        ("bulk-check-resource-access", many_users_are_asked_about_at_once::TEST),
+        ("list-accessible-resources", lists::the_accessible_resources_are_listed::TEST),
+        ("list-authz-individuals", people::individuals_are_found_by_attributes_of_their_people::TEST),
+        ("list-resource-accessors", lists::the_users_with_access_are_listed::TEST),
+        ("get-authz-user-status", grants_are_never_stale::TEST),
+    ],
+    table: "
+        check-resource-access       201 administrator service system, 403 others
+        bulk-check-resource-access  201 administrator service system, 403 others
+        list-accessible-resources   201 administrator service system, 403 others
+        list-authz-individuals      200 administrator service system, 403 others
+        list-resource-accessors     200 administrator service system, 403 others
+        get-authz-user-status       200 administrator service system, 404 stranger operator auditor, 403 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[],
+};
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    let acme = world.identity.acme;
+    let queries = json!([format!("organization:{acme}:read")]);
+    Some(match operation {
+        "check-resource-access" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            let body = json!({ "user-id": person.id, "access-query": queries });
+            Request::to("/v1/authz-resource-access/").json(body)
+        }
+        "bulk-check-resource-access" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            let body = json!({ "multi-user-ids": { "user-ids": [person.id], "access-query": queries } });
+            Request::to("/v1/bulk-authz-resource-access/").json(body)
+        }
+        "list-accessible-resources" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            let body = json!({ "user-id": person.id, "access-query": ["individual::read"] });
+            Request::to("/v1/authz-get-accessible-resources/").json(body)
+        }
+        "list-authz-individuals" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Request::to(format!("/v1/authz-individuals/?operation=read&user-id={}", person.id))
+        }
+        "list-resource-accessors" => Request::to(format!(
+            "/v1/authz-resource-accessors/?operation=read&resource-type=organization&resource-id={acme}"
+        )),
+        "get-authz-user-status" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Request::to(format!("/v1/authz-user-status/{}/", person.id))
+        }
+        _ => return None,
+    })
+}
 
 fn question(user: Uuid, queries: &[String]) -> Value {
     json!({ "user-id": user, "access-query": queries })

@@ -1,6 +1,6 @@
 //! Rules of lists: pages, filters, and visibility for strangers.
 
-use super::resources::List;
+use super::resource::List;
 use super::{Run, parameters};
 use crate::matrix::world::Response;
 use serde_json::Value;

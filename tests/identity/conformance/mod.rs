@@ -1,16 +1,16 @@
 //! Rules of every resource and every list of the dialect: one run checks each resource by its declaration. `idempotent`
 //! covers the replay of writes by their key.
 
-mod group_resources;
 mod lists;
 mod parameters;
-mod resources;
+pub mod resource;
 
+use crate::SUITES;
 use crate::matrix::operations::{self, Operation};
 use crate::matrix::request;
 use crate::matrix::world::{Caller, Request, Response, World};
 use crate::on_both_stores;
-use resources::{Conflict, Create, Resource};
+use resource::{Conflict, Create, Resource};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -198,7 +198,7 @@ on_both_stores! {
         let world = World::open(&database).await;
         let operations = operations::all();
         let mut problems = Vec::new();
-        for resource in &resources::all() {
+        for resource in SUITES.iter().flat_map(|suite| suite.resources) {
             let mut run = Run { world: &world, operations: &operations, resource, problems: vec![] };
             if let Some(create) = resource.create.get() {
                 run.created(create).await;
@@ -222,7 +222,7 @@ on_both_stores! {
         let world = World::open(&database).await;
         let operations = operations::all();
         let mut problems = Vec::new();
-        for resource in &resources::all() {
+        for resource in SUITES.iter().flat_map(|suite| suite.resources) {
             let mut run = Run { world: &world, operations: &operations, resource, problems: vec![] };
             if let Some(list) = resource.list.get() {
                 run.listed(list).await;

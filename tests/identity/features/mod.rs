@@ -1,8 +1,12 @@
 //! Features: the catalogue, resolution per user, and settings.
 
-mod settings;
+pub mod settings;
+mod suite;
+
+pub use suite::SUITE;
 
 use crate::app::{Identity, Person, ids};
+use crate::matrix::world::{amendment, document};
 use crate::on_both_stores;
 use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::user::Role;
@@ -12,14 +16,6 @@ use uuid::Uuid;
 const FEATURES: &str = "/v1/features/";
 const OF_ORGANIZATIONS: &str = "/v1/organization-features/";
 const OF_USERS: &str = "/v1/user-features/";
-
-fn document(kind: &str, attributes: Value) -> Value {
-    json!({ "data": { "type": kind, "attributes": attributes } })
-}
-
-fn amendment(kind: &str, id: &str, attributes: Value) -> Value {
-    json!({ "data": { "type": kind, "id": id, "attributes": attributes } })
-}
 
 fn feature(id: &str) -> Value {
     document("features", json!({ "id": id, "stage": "alpha" }))

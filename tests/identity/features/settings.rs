@@ -1,10 +1,147 @@
 //! Feature settings as resources.
 
-use super::{FEATURES, OF_ORGANIZATIONS, OF_USERS, amendment, document, feature, path};
+use super::{FEATURES, OF_ORGANIZATIONS, OF_USERS, feature, path};
 use crate::app::{Identity, Person, ids};
+use crate::conformance::resource::Part::Has;
+use crate::conformance::resource::{Conflict, Create, List, Resource, again, member, query, times};
+use crate::matrix::world::{Request, World, amendment, document};
 use crate::on_both_stores;
+use crate::suite::Suite;
+use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// Settings are made by the system; admins see those of their organizations and users.
+pub const SUITE: Suite = Suite {
+    tests: &[
+        ("list-organization-features", settings_of_organizations_are_kept::TEST),
+        ("create-organization-feature", settings_of_organizations_are_kept::TEST),
+        ("get-organization-feature", settings_of_organizations_are_kept::TEST),
+        ("update-organization-feature", settings_of_organizations_are_kept::TEST),
+        ("list-user-features", settings_of_users_are_kept::TEST),
+        ("create-user-feature", settings_of_users_are_kept::TEST),
+        ("get-user-feature", settings_of_users_are_kept::TEST),
+        ("update-user-feature", settings_of_users_are_kept::TEST),
+    ],
+    table: "
+        list-organization-features   200 stranger sharing managers, 403 others
+        create-organization-feature  201 administrator system, 403 others
+        get-organization-feature     200 managers, 404 stranger sharing support service, 403 others
+        update-organization-feature  200 administrator system, 404 stranger sharing support service, 403 others
+        list-user-features           403 participant provider leader support service, 200 others
+        create-user-feature          201 administrator system, 403 others
+        get-user-feature             200 managers, 404 others
+        update-user-feature          200 administrator system, 404 stranger sharing support service, 403 others
+    ",
+    request: |world, operation, _| Box::pin(valid_request(world, operation)),
+    resources: &[ORGANIZATION_FEATURES, USER_FEATURES],
+};
+
+const ORGANIZATION_FEATURES: Resource = Resource {
+    kind: "organization-features",
+    caller: "system",
+    create: Has(Create {
+        operation: "create-organization-feature",
+        listed: Has(|_, data| query(format!("filter[feature-name]={}", member(data, "feature-name")))),
+    }),
+    read: Has("get-organization-feature"),
+    update: Has("update-organization-feature"),
+    list: Has(List {
+        operation: "list-organization-features",
+        rows: |world| {
+            Box::pin(async move {
+                times(world, "create-organization-feature", 3).await;
+                format!("organization-id={}", world.identity.acme)
+            })
+        },
+        paged: Has(()),
+        scope: Has("organization-id"),
+    }),
+    hidden: Has(()),
+    conflict: Has(Conflict {
+        method: "POST",
+        request: |world| Box::pin(again(world, "create-organization-feature")),
+        pointer: "/data/attributes/feature-name",
+    }),
+};
+
+const USER_FEATURES: Resource = Resource {
+    kind: "user-features",
+    caller: "system",
+    create: Has(Create {
+        operation: "create-user-feature",
+        listed: Has(|_, data| query(format!("user-id={}", member(data, "user-id")))),
+    }),
+    read: Has("get-user-feature"),
+    update: Has("update-user-feature"),
+    list: Has(List {
+        operation: "list-user-features",
+        rows: |world| {
+            Box::pin(async move {
+                let person = world.shared_person(Some(Role::Provider)).await.id;
+                for _ in 0..3 {
+                    let feature = world.feature().await;
+                    let setting = json!({ "feature-name": feature, "user-id": person, "state": "enabled" });
+                    world.made("POST", OF_USERS, document("user-features", setting)).await;
+                }
+                format!("user-id={person}")
+            })
+        },
+        paged: Has(()),
+        scope: Has("user-id"),
+    }),
+    hidden: Has(()),
+    conflict: Has(Conflict {
+        method: "POST",
+        request: |world| Box::pin(again(world, "create-user-feature")),
+        pointer: "/data/attributes/feature-name",
+    }),
+};
+
+async fn valid_request(world: &World, operation: &str) -> Option<Request> {
+    let acme = world.identity.acme;
+    let switched = json!({ "state": "disabled" });
+    Some(match operation {
+        "list-organization-features" => Request::to(format!("{OF_ORGANIZATIONS}?organization-id={acme}")),
+        "create-organization-feature" => Request::to(OF_ORGANIZATIONS).json(organization_setting(world).await),
+        "get-organization-feature" => {
+            let id = world.made_id(OF_ORGANIZATIONS, organization_setting(world).await).await;
+            Request::to(format!("{OF_ORGANIZATIONS}{id}/"))
+        }
+        "update-organization-feature" => {
+            let id = world.made_id(OF_ORGANIZATIONS, organization_setting(world).await).await;
+            Request::to(format!("{OF_ORGANIZATIONS}{id}/")).json(amendment("organization-features", &id, switched))
+        }
+        "list-user-features" => {
+            let person = world.shared_person(Some(Role::Provider)).await;
+            Request::to(format!("{OF_USERS}?user-id={}", person.id))
+        }
+        "create-user-feature" => Request::to(OF_USERS).json(user_setting(world).await),
+        "get-user-feature" => {
+            let id = world.made_id(OF_USERS, user_setting(world).await).await;
+            Request::to(format!("{OF_USERS}{id}/"))
+        }
+        "update-user-feature" => {
+            let id = world.made_id(OF_USERS, user_setting(world).await).await;
+            Request::to(format!("{OF_USERS}{id}/")).json(amendment("user-features", &id, switched))
+        }
+        _ => return None,
+    })
+}
+
+/// The creation of a setting for A.
+async fn organization_setting(world: &World) -> Value {
+    let feature = world.feature().await;
+    let attributes = json!({ "feature-name": feature, "organization-id": world.identity.acme, "state": "enabled" });
+    document("organization-features", attributes)
+}
+
+/// The creation of a general setting for a user.
+async fn user_setting(world: &World) -> Value {
+    let person = world.shared_person(Some(Role::Provider)).await;
+    let attributes = json!({ "feature-name": world.feature().await, "user-id": person.id, "state": "enabled" });
+    document("user-features", attributes)
+}
 
 on_both_stores! {
     async fn settings_of_organizations_are_kept(database) {

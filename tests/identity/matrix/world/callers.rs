@@ -17,7 +17,21 @@ use registrar_aggregates::values::{AdminId, OrganizationId, UserId};
 use std::time::Duration;
 use uuid::Uuid;
 
-/// The callers, in the column order of the table.
+/// The callers. Organization A is open; the subjects of requests belong to it and are new. B is restricted.
+///
+/// | caller | |
+/// |---|---|
+/// | `anonymous` | no authorization |
+/// | `stranger` | org.admin of an organization unrelated to A |
+/// | `participant` | org.member of A |
+/// | `provider` | org.provider of A |
+/// | `leader` | org.provider of A, leader of the group in the request |
+/// | `admin` | org.admin of A |
+/// | `sharing` | org.admin of B; the person in the request is a member of A (home) and B |
+/// | `support`, `service`, `system` | holders of system.support, system.service, system.admin |
+/// | `administrator`, `operator`, `auditor` | ECG admins with an account and one built-in policy |
+/// | `narrowed` | a token of the administrator, narrowed to A |
+/// | `key-...` | API keys of A by role, sent as HTTP Basic, which only the cloud dialect accepts |
 pub const CALLERS: [&str; 17] = [
     "anonymous",
     "stranger",

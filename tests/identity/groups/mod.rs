@@ -1,5 +1,9 @@
 //! Groups: creation, reads and changes.
 
+mod suite;
+
+pub use suite::SUITE;
+
 use crate::app::{Identity, Person, ids};
 use crate::ecg_app::NOBODY;
 use crate::on_both_stores;

@@ -1,12 +1,77 @@
-//! A valid request for each operation of the other dialects: ECG admins, site, cloud, audit, and Registrar's own.
+//! The operations of the other dialects: ECG admins, site, cloud, audit, and Registrar's own. Their tests are in
+//! `tests/e2e`.
 
 use super::world::{Caller, Request, World};
 use crate::ecg_app::{ADMINS, minimal};
 use crate::site_app::{self, LIST, ORGANIZATIONS, named};
+use crate::suite::Suite;
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 
-pub async fn request(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
+pub const SUITE: Suite = Suite {
+    tests: &[],
+    table: "
+        # ECG admins: by policy.
+        listEcgAdmins               200 administrator system operator auditor, 403 others
+        createEcgAdmin              201 administrator system, 403 others
+        listAllEcgAdminAuditTrails  200 administrator system auditor, 403 others
+        getEcgAdmin                 200 administrator system operator auditor, 403 others
+        patchEcgAdmin               200 administrator system, 403 others
+        patchEcgAdmin:oneself       404 system, 403 others
+        activateEcgAdmin            200 administrator system, 403 others
+        deactivateEcgAdmin          200 administrator system, 403 others
+        listEcgAdminAuditTrails     200 administrator system auditor, 403 others
+
+        # Site: organizations. Their admins see and change them; only the system creates, retires and deletes.
+        listOrganizations           403 participant provider leader support service, 200 others
+        createOrganization          201 administrator system operator, 403 others
+        getOrganization             403 participant provider leader support service, 404 stranger sharing, 200 others
+        updateOrganization          204 operator managers, 404 stranger sharing, 403 others
+        deleteOrganization          204 administrator system operator, 403 others
+        retireOrganization          204 administrator system operator, 403 others
+
+        # Cloud: keys alone, by role.
+        organizationGetList         200 key-admin key-developer, 403 key-query, 401 others
+        organizationGet             200 key-admin key-developer, 403 key-query, 401 others
+        organizationUpdate          200 key-admin, 403 key-developer key-query, 401 others
+        activityGetList             200 key-admin key-developer, 403 key-query, 401 others
+        activityGet                 200 key-admin key-developer, 403 key-query, 401 others
+        openapiKeyGetList           200 key-admin, 403 key-developer key-query, 401 others
+        openapiKeyCreate            200 key-admin, 403 key-developer key-query, 401 others
+        openapiKeyGet               200 key-admin, 403 key-developer key-query, 401 others
+        openapiKeyUpdate            200 key-admin, 403 key-developer key-query, 401 others
+        openapiKeyDelete            200 key-admin, 403 key-developer key-query, 401 others
+
+        # Audit: auditors read everything, admins of an organization the events that carried it.
+        listEvents                  403 participant provider leader support service operator, 200 others
+        findEvent                   200 auditor managers, 404 stranger sharing, 403 others
+        listHistory                 200 auditor managers, 404 stranger sharing, 403 others
+        findState                   200 auditor managers, 404 stranger sharing, 403 others
+        findDifferences             200 auditor managers, 404 stranger sharing, 403 others
+        findSnapshot                200 auditor managers, 404 stranger sharing, 403 others
+        readCheckpoint              403 participant provider leader support service operator, 200 others
+        readCheckpointKey           403 participant provider leader support service operator, 200 others
+        proveInclusion              200 auditor managers, 404 stranger sharing, 403 others
+        proveConsistency            403 participant provider leader support service operator, 200 others
+
+        # Registrar: the feed of events by permission, the rest is public.
+        followEvents                200 administrator system operator auditor, 403 others
+        readAsyncapiDocument        200 anonymous keys others
+        checkHealth                 200 anonymous keys others
+        checkReadiness              200 anonymous keys others
+        readMetrics                 200 anonymous keys others
+        listKeys                    200 anonymous keys others
+        readDocsPage                200 anonymous keys others
+        readDocsFile                200 anonymous keys others
+        readOpenapiDocument         200 anonymous keys others
+        findHome                    307 anonymous keys others
+        findDocsPage                307 anonymous keys others
+    ",
+    request: |world, operation, caller| Box::pin(valid_request(world, operation, caller)),
+    resources: &[],
+};
+
+async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Option<Request> {
     if let Some(request) = of_admins(world, operation, caller).await {
         return Some(request);
     }

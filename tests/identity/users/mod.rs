@@ -1,5 +1,9 @@
 //! Users over HTTP: visibility, permissions to change, and every filter of the list.
 
+mod suite;
+
+pub use suite::SUITE;
+
 use crate::app::{Identity, Person, creation, ids};
 use crate::on_both_stores;
 use registrar::executor::RequestContext;

@@ -1,5 +1,9 @@
 //! Sessions over HTTP: refreshed, moved to another organization, and ended by every cause.
 
+mod suite;
+
+pub use suite::SUITE;
+
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::on_both_stores;
 use crate::shapes;
