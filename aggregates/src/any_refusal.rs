@@ -3,6 +3,7 @@
 use crate::every_aggregate;
 use crate::granting::GrantError;
 use crate::refusal::{RefusalKind, Refuse};
+use crate::values::Finding;
 
 macro_rules! any_refusal {
     ($(
@@ -20,6 +21,9 @@ macro_rules! any_refusal {
                 #[error(transparent)]
                 $variant(#[from] $error),
             )*
+            /// A field of an aggregate without refusals of its own.
+            #[error(transparent)]
+            Unfit(#[from] Finding),
             /// A granter.
             #[error(transparent)]
             Granting(#[from] GrantError),
@@ -29,6 +33,7 @@ macro_rules! any_refusal {
             fn kind(&self) -> RefusalKind {
                 match self {
                     $(Refusal::$variant(refused) => refused.kind(),)*
+                    Refusal::Unfit(refused) => refused.kind(),
                     Refusal::Granting(refused) => refused.kind(),
                 }
             }

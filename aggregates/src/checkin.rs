@@ -1,8 +1,7 @@
 //! Reports of a user's device: events without influence on any decision.
 
 use crate::facts::{EventFacts, event_names};
-use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{Problem, UserId, check_free_text};
+use crate::values::{Finding, UserId, check_free_text};
 use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
@@ -76,27 +75,6 @@ impl EventFacts for CheckinEvent {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkin {}
 
-/// Refusals of a check-in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CheckinError {
-    /// A text is invalid.
-    #[error("{field} {problem}")]
-    Unfit {
-        /// The invalid field.
-        field: &'static str,
-        /// Problem of the text.
-        problem: Problem,
-    },
-}
-
-impl Refuse for CheckinError {
-    fn kind(&self) -> RefusalKind {
-        match self {
-            CheckinError::Unfit { field, problem } => RefusalKind::invalid(field, problem),
-        }
-    }
-}
-
 impl Checkin {
     fn evolve(&mut self, _event: CheckinEvent) {}
 }
@@ -108,22 +86,22 @@ impl Decide for Checkin {
         true
     }
 
-    fn decide(&self, device: Device) -> Result<Vec<CheckinEvent>, CheckinError> {
+    fn decide(&self, device: Device) -> Result<Vec<CheckinEvent>, Finding> {
         let texts = [("appVersion", &device.app_version), ("model", &device.model), ("osVersion", &device.os_version)];
         for (field, text) in texts {
-            let unfit = |problem| CheckinError::Unfit { field, problem };
-            check_free_text(text, TEXT_LENGTH_MAX).map_err(unfit)?;
+            check_free_text(text, TEXT_LENGTH_MAX).map_err(|problem| problem.of(field))?;
         }
         Ok(vec![CheckinEvent::Recorded(device)])
     }
 }
 
-aggregate!(Checkin, "user-checkin", Device, CheckinEvent, CheckinError);
+aggregate!(Checkin, "user-checkin", Device, CheckinEvent, Finding);
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::samples::Samples;
+    use crate::values::Problem;
     use cqrs_es::test::TestFramework;
     use uuid::Uuid;
 
@@ -147,8 +125,7 @@ mod tests {
     fn a_device_model_is_recorded_unless_it_is_unfit() {
         let given = || TestFramework::<Checkin>::with(()).given(vec![]);
         given().when(device("phone")).then_expect_events(CheckinEvent::samples());
-        let unfit = |problem| CheckinError::Unfit { field: "model", problem };
-        given().when(device("a\0b")).then_expect_error(unfit(Problem::Nul));
-        given().when(device(&"x".repeat(256))).then_expect_error(unfit(Problem::TooLong { max: 255 }));
+        given().when(device("a\0b")).then_expect_error(Problem::Nul.of("model"));
+        given().when(device(&"x".repeat(256))).then_expect_error(Problem::TooLong { max: 255 }.of("model"));
     }
 }

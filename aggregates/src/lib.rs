@@ -51,7 +51,7 @@ pub use metadata::{Actor, ActorType, Metadata, OnBehalfOf};
 pub use refusal::{RefusalKind, Refuse, Violation};
 
 /// Passes the list of all aggregates to a macro. For each: variant name, state, events, source of its audit entries,
-/// kind of the audited record, and refusals, if it has any.
+/// kind of the audited record, and refusals, if it has others than `Finding`.
 macro_rules! every_aggregate {
     ($then:ident) => {
         $then! {
@@ -114,7 +114,7 @@ macro_rules! every_aggregate {
                 Told "GroupStaffing", refuses crate::group::staffing::StaffingError;
             /// A check-in of a device.
             Checkin: crate::checkin::Checkin, crate::checkin::CheckinEvent,
-                Told "UserCheckin", refuses crate::checkin::CheckinError;
+                Told "UserCheckin";
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -58,3 +58,10 @@ pub trait Refuse: std::error::Error {
     /// The kind of this refusal.
     fn kind(&self) -> RefusalKind;
 }
+
+/// The refusal of an aggregate that refuses nothing but unfit fields.
+impl Refuse for Finding {
+    fn kind(&self) -> RefusalKind {
+        RefusalKind::found(std::slice::from_ref(self))
+    }
+}

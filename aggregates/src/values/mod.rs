@@ -197,6 +197,14 @@ pub enum Problem {
     ReasonNeeded,
 }
 
+impl Problem {
+    /// The finding that `field` has this problem.
+    #[must_use]
+    pub fn of(self, field: &str) -> Finding {
+        Finding { field: field.to_owned(), problem: self }
+    }
+}
+
 /// A refused field, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} {problem}")]

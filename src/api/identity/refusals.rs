@@ -135,7 +135,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             | Refusal::Tree(_)
             | Refusal::Placement(_)
             | Refusal::Staffing(_)
-            | Refusal::Checkin(_)
+            | Refusal::Unfit(_)
             | Refusal::Granting(_) => None,
         }
     }
