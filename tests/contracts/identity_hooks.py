@@ -71,10 +71,10 @@ def before_call(context, case, kwargs):
         return
     parameters, body = case.path_parameters or {}, case.body
     parts = case.path.split("/")
-    if "id" in parameters and parts[2] in KNOWN:
-        parameters["id"] = KNOWN[PEOPLE.get(parts[-2], parts[2])]
-    elif "id" in parameters and parts[2] == "mfa-totp":
+    if "id" in parameters and parts[2] == "mfa-totp":
         parameters["id"] = new_device()
+    elif "id" in parameters and parts[2] in KNOWN:
+        parameters["id"] = KNOWN[PEOPLE.get(parts[-2], parts[2])]
     know(case.query or {})
     if isinstance(body, dict):
         know(body)
@@ -82,6 +82,17 @@ def before_call(context, case, kwargs):
         if isinstance(data, dict) and "id" in data and "id" in parameters:
             data["id"] = parameters["id"]
         improve(case.operation.definition.raw.get("operationId"), body, number)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Keeps the identifier of a created resource, unless the path has a known one."""
+    parts = case.path.split("/")
+    if case.method == "POST" and len(parts) == 4 and response.status_code == 201:
+        answer = response.json()
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if isinstance(data, dict) and "id" in data:
+            KNOWN.setdefault(parts[2], data["id"])
 
 
 def know(members):

@@ -103,7 +103,8 @@ impl<'s> Client<'s> {
 }
 
 /// Fills the directory; answers the caller's token and known values. An identifier is found by the path of its
-/// resource, so that the hooks need no list of their own.
+/// resource, so that the hooks need no list of their own. A resource without one here has the identifier of the first
+/// that the run creates.
 async fn populate(database: &Database, url: &str) -> (String, Value) {
     let (root, _) = Client::signed_in(url, "root@example.com").await;
     let organization = root.create("organizations", json!({ "name": "Acme" })).await;
@@ -248,7 +249,7 @@ const RULES: &[Rule] = &[
     rule("addresses are those of e-mail", "email must be an email"),
     rule("addresses are those of e-mail", "email must not be longer than 254 characters"),
     rule("there are two locales", "locale must be one of en_US, es_US"),
-    rule("names are not blank", "name should not be empty"),
+    rule("required texts are not blank", " should not be empty"),
     rule("features are named plainly", "/data/attributes/id must consist of letters, digits, '.', '_' and '-'"),
     rule("a user is named once", "user-id or email is required, and not both"),
     rule("users are named in one way", " is required, and not both"),
