@@ -1,8 +1,8 @@
 //! Reports of a user's device: events without influence on any decision.
 
-use crate::facts::{EventFacts, event_names};
+use crate::decide::record;
+use crate::facts::event_names;
 use crate::values::{Finding, UserId, check_free_text};
-use crate::{Decide, decide::aggregate};
 use serde::{Deserialize, Serialize};
 
 /// Longest text, in characters.
@@ -64,38 +64,20 @@ event_names!(CheckinEvent {
     Recorded => "user-checkin.recorded" @ "1.0" Insert, clear ["/userId", "/source"];
 });
 
-impl EventFacts for CheckinEvent {
-    fn subject(&self, _aggregate_id: &str) -> Option<String> {
-        let CheckinEvent::Recorded(device) = self;
-        Some(device.user_id.to_string())
-    }
-}
-
-/// A check-in; it has no state.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Checkin {}
-
-impl Checkin {
-    fn evolve(&mut self, _event: CheckinEvent) {}
-}
-
-impl Decide for Checkin {
-    const LOADED: bool = false;
-
-    fn creates(_command: &Device) -> bool {
-        true
-    }
-
-    fn decide(&self, device: Device) -> Result<Vec<CheckinEvent>, Finding> {
-        let texts = [("appVersion", &device.app_version), ("model", &device.model), ("osVersion", &device.os_version)];
+impl Device {
+    fn check(&self) -> Result<(), Finding> {
+        let texts = [("appVersion", &self.app_version), ("model", &self.model), ("osVersion", &self.os_version)];
         for (field, text) in texts {
             check_free_text(text, TEXT_LENGTH_MAX).map_err(|problem| problem.of(field))?;
         }
-        Ok(vec![CheckinEvent::Recorded(device)])
+        Ok(())
     }
 }
 
-aggregate!(Checkin, "user-checkin", Device, CheckinEvent, Finding);
+record!(
+    /// A check-in; it has no state.
+    Checkin, "user-checkin", Device of user_id => CheckinEvent::Recorded
+);
 
 #[cfg(test)]
 mod tests {

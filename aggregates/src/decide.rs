@@ -77,3 +77,40 @@ macro_rules! aggregate {
     };
 }
 pub(crate) use aggregate;
+
+/// Declares an aggregate without state, each of whose streams is one event: a command is recorded as this event unless
+/// its own `check` refuses it. A member of the command names the user whose key seals the personal values.
+macro_rules! record {
+    ($(#[$doc:meta])* $record:ident, $name:literal, $command:ident of $user:ident => $event:ident::$recorded:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        pub struct $record {}
+
+        impl $crate::facts::EventFacts for $event {
+            fn subject(&self, _aggregate_id: &str) -> Option<String> {
+                let $event::$recorded(recorded) = self;
+                Some(recorded.$user.to_string())
+            }
+        }
+
+        impl $record {
+            fn evolve(&mut self, _event: $event) {}
+        }
+
+        impl $crate::Decide for $record {
+            const LOADED: bool = false;
+
+            fn creates(_command: &$command) -> bool {
+                true
+            }
+
+            fn decide(&self, command: $command) -> Result<Vec<$event>, $crate::values::Finding> {
+                command.check()?;
+                Ok(vec![$event::$recorded(command)])
+            }
+        }
+
+        $crate::decide::aggregate!($record, $name, $command, $event, $crate::values::Finding);
+    };
+}
+pub(crate) use record;

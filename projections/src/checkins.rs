@@ -1,12 +1,8 @@
 //! The `user_checkins` read model: reports of devices, one document each.
 
-use crate::recorded::RecordedEvent;
+use crate::record_document::record_document;
 use crate::stamped::time_key;
-use crate::working_set::{FoldError, WorkingSet};
-use chrono::{DateTime, Utc};
-use registrar_aggregates::DomainEvent;
 use registrar_aggregates::checkin::{CheckinEvent, Device};
-use serde::{Deserialize, Serialize};
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
 pub const VERSION: u32 = 1;
@@ -27,21 +23,11 @@ crate::collection! {
     }
 }
 
-/// The report of a device: a single event without later changes, so it is not stamped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CheckinDocument {
-    /// The check-in.
-    pub id: String,
-    /// The report.
-    pub device: Device,
-    /// Time of the check-in.
-    pub created_at: DateTime<Utc>,
-}
-
-/// Folds one event.
-pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
-    let DomainEvent::Checkin(CheckinEvent::Recorded(device)) = &*event.event else { return Ok(()) };
-    let id = event.aggregate_id.clone();
-    documents.insert(CheckinDocument { id, device: device.clone(), created_at: event.recorded_at })
+record_document! {
+    /// The report of a device.
+    CheckinDocument {
+        /// The report.
+        device: Device
+    }
+    from Checkin(CheckinEvent::Recorded)
 }

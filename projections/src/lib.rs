@@ -22,6 +22,7 @@ pub mod individuals;
 pub mod key;
 pub mod organizations;
 pub mod query;
+mod record_document;
 pub mod recorded;
 #[cfg(doctest)]
 mod refused;
