@@ -15,7 +15,8 @@ pub struct Suite {
     pub tests: &'static [(&'static str, &'static str)],
     /// Expected statuses by caller, one request a line; see `matrix::table`.
     pub table: &'static str,
-    /// A valid request for each line of the table.
+    /// A valid request for each line of the table. Without one here, a resource is read after its creation, and listed by
+    /// its rows, as declared in `resources`.
     pub request: ValidRequest,
     /// The resources that the rules of `conformance` hold for.
     pub resources: &'static [Resource],

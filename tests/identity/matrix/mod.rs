@@ -7,6 +7,7 @@ pub mod table;
 pub mod world;
 
 use crate::{SUITES, on_both_stores};
+use futures::future::BoxFuture;
 use operations::Operation;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -21,7 +22,27 @@ pub async fn request(world: &World, variant: &str, caller: &Caller) -> Request {
             return request;
         }
     }
-    panic!("no request is known of {variant}")
+    declared(world, variant).await.unwrap_or_else(|| panic!("no request is known of {variant}"))
+}
+
+/// A read of a new resource, or its list, as its declaration says.
+fn declared<'a>(world: &'a World, variant: &'a str) -> BoxFuture<'a, Option<Request>> {
+    Box::pin(async move {
+        let path = operations::all().into_iter().find(|operation| operation.name == variant)?.path;
+        for resource in SUITES.iter().flat_map(|suite| suite.resources) {
+            if let Some(list) = resource.list.get().filter(|list| list.operation == variant) {
+                return Some(Request::to(format!("{path}?{}", (list.rows)(world).await)));
+            }
+            let is_read = resource.read.get().is_some_and(|read| *read == variant);
+            if let Some(create) = resource.create.get().filter(|_| is_read) {
+                let caller = world.caller(resource.caller);
+                let create = request(world, create.operation, caller).await;
+                let created = world.send("POST", &create, caller.authorization.as_deref(), &[]).await.json();
+                return Some(Request::to(path.replace("{id}", created["data"]["id"].as_str()?)));
+            }
+        }
+        None
+    })
 }
 
 /// A cell whose status differs from the expected one.
