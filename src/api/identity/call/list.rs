@@ -12,6 +12,8 @@ use registrar_projections::{Document, Query};
 
 /// Largest page where the contract sets no maximum.
 const LIMIT_MAX: u64 = 1_000;
+/// Page where the contract publishes no parameters: the default of most lists.
+const LIMIT_DEFAULT: u64 = 100;
 
 /// A page of documents.
 pub(in crate::api::identity) struct DocumentPage<D> {
@@ -91,11 +93,12 @@ impl Call {
     /// # Errors
     /// `Wrong` if out of bounds.
     pub(in crate::api::identity) fn paging_up_to(&self, max: u64) -> Result<Paging, ApiError> {
-        let bounded = |name: &str, max| {
-            let number = self.arguments.number(name).filter(|number| *number <= max);
+        let bounded = |name: &str, default, max| {
+            let number = if self.arguments.has(name) { self.arguments.number(name) } else { Some(default) };
+            let number = number.filter(|number| *number <= max);
             number.ok_or_else(|| RequestViolation::parameter(name, format!("must be a whole number from 0 to {max}")))
         };
-        match (bounded("page[limit]", max), bounded("page[offset]", i64::MAX.unsigned_abs())) {
+        match (bounded("page[limit]", LIMIT_DEFAULT, max), bounded("page[offset]", 0, i64::MAX.unsigned_abs())) {
             (Ok(limit), Ok(offset)) => Ok(Paging { limit, offset }),
             (limit, offset) => Err(ApiError::Wrong(limit.err().into_iter().chain(offset.err()).collect())),
         }

@@ -74,6 +74,12 @@ impl Arguments {
         self.0.get(name).and_then(Value::as_str)
     }
 
+    /// Whether there is an argument of this name, sent or by default.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     /// Argument that is a non-negative number.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<u64> {
