@@ -1,7 +1,6 @@
 //! Reports of a user's device: events without influence on any decision.
 
 use crate::decide::record;
-use crate::facts::event_names;
 use crate::values::{Finding, UserId, check_free_text};
 use serde::{Deserialize, Serialize};
 
@@ -50,20 +49,6 @@ pub struct Device {
     pub os_version: String,
 }
 
-/// Events of a check-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum CheckinEvent {
-    /// A device checked in.
-    #[serde(rename = "user-checkin.recorded")]
-    Recorded(Device),
-}
-
-event_names!(CheckinEvent {
-    Recorded => "user-checkin.recorded" @ "1.0" Insert, clear ["/userId", "/source"];
-});
-
 impl Device {
     fn check(&self) -> Result<(), Finding> {
         let texts = [("appVersion", &self.app_version), ("model", &self.model), ("osVersion", &self.os_version)];
@@ -74,10 +59,12 @@ impl Device {
     }
 }
 
-record!(
+record! {
     /// A check-in; it has no state.
-    Checkin, "user-checkin", Device of user_id => CheckinEvent::Recorded
-);
+    Checkin "user-checkin" of user_id;
+    /// A device checked in.
+    CheckinEvent::Recorded(Device) "user-checkin.recorded" @ "1.0", clear ["/userId", "/source"]
+}
 
 #[cfg(test)]
 mod tests {

@@ -79,12 +79,32 @@ macro_rules! aggregate {
 pub(crate) use aggregate;
 
 /// Declares an aggregate without state, each of whose streams is one event: a command is recorded as this event unless
-/// its own `check` refuses it. A member of the command names the user whose key seals the personal values.
+/// its own `check` refuses it. A member of the command names the user whose key seals the personal values. Of the event
+/// it says what `event_names!` needs: name, version, and the texts that are not personal.
 macro_rules! record {
-    ($(#[$doc:meta])* $record:ident, $name:literal, $command:ident of $user:ident => $event:ident::$recorded:ident) => {
+    (
+        $(#[$doc:meta])*
+        $record:ident $name:literal of $user:ident;
+        $(#[$happened:meta])*
+        $event:ident::$recorded:ident($command:ident) $event_name:tt @ $version:literal, clear [$($clear:literal),*]
+    ) => {
         $(#[$doc])*
         #[derive(Debug, Default, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
         pub struct $record {}
+
+        /// The only event of such a stream.
+        #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(test, derive(schemars::JsonSchema))]
+        #[serde(tag = "type")]
+        pub enum $event {
+            $(#[$happened])*
+            #[serde(rename = $event_name)]
+            $recorded($command),
+        }
+
+        $crate::facts::event_names!($event {
+            $recorded => $event_name @ $version Insert, clear [$($clear),*];
+        });
 
         impl $crate::facts::EventFacts for $event {
             fn subject(&self, _aggregate_id: &str) -> Option<String> {
