@@ -246,6 +246,17 @@ pub fn check_free_text(text: &str, max: usize) -> Result<(), Problem> {
     check_length(text, max)
 }
 
+/// Refuses free text as [`check_free_text`] does, and text without anything to read: only white space, control and
+/// invisible characters.
+///
+/// # Errors
+/// `Nul`, `Override`, `TooLong`, `Blank`.
+pub fn check_required_text(text: &str, max: usize) -> Result<(), Problem> {
+    check_free_text(text, max)?;
+    let is_blank = text.chars().all(|c| c.is_whitespace() || c.is_control() || text::is_invisible(c));
+    if is_blank { Err(Problem::Blank) } else { Ok(()) }
+}
+
 /// Refuses distinguishing text, such as names, with invisible characters.
 ///
 /// # Errors

@@ -307,6 +307,18 @@ fn free_texts_are_limited_in_characters() {
 }
 
 #[test]
+fn required_texts_have_something_to_read() {
+    for blank in ["", " ", "\r\n\t", "\u{a0}\u{3000}", "\u{200b}\u{feff}", "\u{7}"] {
+        assert_eq!(check_required_text(blank, 3), Err(Problem::Blank), "{blank:?}");
+    }
+    for text in [".", " a\n", "👩\u{200d}🔬"] {
+        assert_eq!(check_required_text(text, 3), Ok(()), "{text:?}");
+    }
+    assert_eq!(check_required_text("\0", 3), Err(Problem::Nul));
+    assert_eq!(check_required_text("    ", 3), Err(Problem::TooLong { max: 3 }));
+}
+
+#[test]
 fn a_trimmed_name_is_measured_without_its_surrounding_space() {
     assert_eq!(trimmed_name(" \tÅda ", 3), Ok("Åda".to_owned()));
     assert_eq!(trimmed_name("Ådas", 3), Err(Problem::TooLong { max: 3 }));
