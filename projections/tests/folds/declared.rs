@@ -5,7 +5,6 @@ use crate::given::*;
 use crate::trail::{SAMPLES, recorded};
 use crate::written::{assert_written, read};
 use crate::{api_keys, organizations, users};
-use registrar_aggregates::DomainEvent;
 use registrar_aggregates::checkin::{CheckinEvent, Device, Source};
 use registrar_aggregates::feature::setting::{Setting, SettingEvent, Switch, Target};
 use registrar_aggregates::feature::{Definition, FeatureEvent, FeatureId, Stage};
@@ -22,6 +21,7 @@ use registrar_aggregates::user::{BirthDate, Classification, Phone, Role, SystemR
 use registrar_aggregates::values::{
     EmailAddress, FeatureSettingId, GroupId, IndividualId, OrganizationId, SessionId, TaskId, TotpId, UserId,
 };
+use registrar_aggregates::{DomainEvent, personal};
 use registrar_projections::{
     AnyDocument, CollectionId, DocumentKey, FOLLOWING, INLINE, KeyKind, KeyValue, RecordedEvent,
 };
@@ -261,4 +261,27 @@ fn documents_have_the_keys_of_the_file() {
     }
     let found: String = present.values().map(|document| shown(document)).collect();
     assert_written(KEYS, &found);
+}
+
+#[test]
+fn sealed_documents_have_no_personal_text_of_their_event_in_the_clear() {
+    for sample in SAMPLES.iter() {
+        let events = recorded(sample);
+        let last = events.last().expect("the sample");
+        let payload = last.event.to_payload().expect("JSON");
+        let pointers = last.event.disclosure().personal(&payload);
+        let documents = documents(&events);
+        // Entries have a shape of their own; the tests of the trail cover them.
+        for document in documents.values().filter(|found| found.collection_id() != CollectionId::AuditEntries) {
+            let mut body = document.to_body().expect("JSON");
+            for (subject, fields) in document.sealed_fields() {
+                assert_eq!(Some(subject), last.event.subject(&last.aggregate_id));
+                personal::take(&mut body, &fields);
+                let clear = body.to_string();
+                for text in pointers.iter().filter_map(|pointer| payload.pointer(pointer)) {
+                    assert!(!clear.contains(&text.to_string()), "{text} in {clear}");
+                }
+            }
+        }
+    }
 }
