@@ -1,11 +1,9 @@
 //! Check-ins: devices and the users who carried them.
 
 use super::call::{Attributes, Call, HandlerResult, Parameters, QueryExt};
-use super::documents::{Reply, Resource};
+use super::documents::Resource;
 use super::times;
-use crate::api::common::ApiError;
 use crate::journal::JournalResult;
-use crate::processes::DirectoryError;
 use futures::future::try_join_all;
 use registrar_aggregates::checkin::{Checkin, Device, Source};
 use registrar_aggregates::individual::Owner;
@@ -14,7 +12,6 @@ use registrar_projections::checkins::{BY_CREATION, CheckinDocument, SOURCE, USER
 use registrar_projections::{Direction, IndividualDocument, Query};
 use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 
 #[derive(Deserialize)]
 pub(super) struct CheckinFilters {
@@ -50,16 +47,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<CheckinFilt
 pub(super) async fn create(call: Call, Attributes(new): Attributes<NewCheckin>) -> HandlerResult {
     let NewCheckin { source, app_version, model, os_version } = new;
     let device = Device { user_id: call.user()?.profile.id, source, app_version, model, os_version };
-    let recorded = call
-        .commit_rendered(
-            |outcome| outcome.document::<CheckinDocument>().map(|found| Reply::created(resource(found))),
-            |node, context| async move {
-                let id = Uuid::now_v7().to_string();
-                Ok::<_, DirectoryError>(node.executor.execute::<Checkin>(context, &id, device, None).await?)
-            },
-        )
-        .await?;
-    recorded.ok_or_else(|| ApiError::internal("a check-in was recorded without a document"))
+    call.record::<Checkin, CheckinDocument>(device, resource).await
 }
 
 /// The latest check-in per requested kind of device, oldest first.

@@ -2,8 +2,8 @@
 //!
 //! A handler looks a resource up by the place that names it: `load` for the path (404, 403), `named` for a member of
 //! the body (400, 403), `seen` or `rightful` for a filter, in which a hidden resource matches nothing. It writes by
-//! `commit`, `commit_document` or `execute`. The context of a request is handed out by these only, so that no write
-//! escapes the slot of its remembered response.
+//! `commit`, `commit_document`, `execute` or `record`. The context of a request is handed out by these only, so that no
+//! write escapes the slot of its remembered response.
 
 mod decode;
 mod list;

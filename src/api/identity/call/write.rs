@@ -18,6 +18,7 @@ use registrar_aggregates::Decide;
 use registrar_projections::Document;
 use registrar_projections::document::HasCollection;
 use std::future::Future;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 impl Call {
@@ -114,6 +115,32 @@ impl Call {
             Ok(node.executor.execute::<A>(context, &id, command, expected).await?)
         })
         .await
+    }
+
+    /// Stores a record, an aggregate of one event, and answers with its document.
+    ///
+    /// # Errors
+    /// As [`Call::commit`].
+    pub(in crate::api::identity) async fn record<A, D>(
+        &self,
+        command: A::Command,
+        resource: fn(&D) -> Resource,
+    ) -> HandlerResult
+    where
+        A: Decide,
+        D: HasCollection + 'static,
+        DirectoryError: From<ExecuteError<A::Error>>,
+    {
+        let recorded = self
+            .commit_rendered(
+                move |outcome| outcome.document::<D>().map(|found| Reply::created(resource(found))),
+                |node, context| async move {
+                    let id = Uuid::now_v7().to_string();
+                    Ok::<_, DirectoryError>(node.executor.execute::<A>(context, &id, command, None).await?)
+                },
+            )
+            .await?;
+        recorded.ok_or_else(|| ApiError::internal("a record was stored without a document"))
     }
 
     /// The version that a command must meet, if the client set a precondition.
