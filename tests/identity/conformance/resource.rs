@@ -45,6 +45,28 @@ pub struct Resource {
     pub conflict: Part<Conflict>,
 }
 
+impl Resource {
+    /// A record of one event: users create, read and list their own; no operation changes it. The list has no
+    /// parameters.
+    pub const fn record(kind: &'static str, [create, read, list]: [&'static str; 3]) -> Self {
+        Resource {
+            kind,
+            caller: "participant",
+            create: Part::Has(Create { operation: create, listed: Part::Has(|_, _| query(String::new())) }),
+            read: Part::Has(read),
+            update: Part::Lacks(NOT_CHANGED),
+            list: Part::Has(List {
+                operation: list,
+                rows: |_| query(String::new()),
+                paged: Part::Lacks("without parameters the list is its first page"),
+                scope: Part::Lacks("callers list their own records"),
+            }),
+            hidden: Part::Has(()),
+            conflict: Part::Lacks("every record is a new one"),
+        }
+    }
+}
+
 pub struct Create {
     pub operation: &'static str,
     /// The list that contains the resource.
