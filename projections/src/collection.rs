@@ -2,9 +2,11 @@
 //!
 //! A document type declares it by [`collection!`](crate::collection!), once.
 
-use crate::key::ID;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
+
+/// Name of the identifier, by which every collection can be filtered.
+pub const ID: &str = "id";
 
 /// A named set of documents of one type.
 #[derive(Debug)]

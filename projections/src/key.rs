@@ -2,11 +2,8 @@
 //!
 //! Only [`collection!`](crate::collection!) makes keys, so each one is a column of its collection.
 
-use crate::collection::{Document, KeyColumn, KeyKind, KeyValue};
+use crate::collection::{Document, ID, KeyColumn, KeyKind, KeyValue};
 use std::marker::PhantomData;
-
-/// Name of the identifier, by which every collection can be filtered.
-pub const ID: &str = "id";
 
 /// A key of `D`'s collection that holds values of the kind `K`.
 pub struct Key<D, K> {

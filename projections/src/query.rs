@@ -1,6 +1,7 @@
 //! Typed queries: naming an undeclared key does not compile.
 
-pub use crate::key::{ID, SearchKey, Sort, TextKey, TextsKey};
+pub use crate::collection::ID;
+pub use crate::key::{SearchKey, Sort, TextKey, TextsKey};
 
 use crate::collection::{Collection, Document, KeyValue};
 use crate::key::{Key, Number};
