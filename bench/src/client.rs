@@ -14,6 +14,8 @@ pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
     host: String,
     authorization: String,
+    /// Address that a proxy states for the client.
+    forwarded_for: Option<String>,
 }
 
 impl Client {
@@ -24,7 +26,12 @@ impl Client {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Client { sender, host: address.to_owned(), authorization: format!("Bearer {token}") })
+        Ok(Client { sender, host: address.to_owned(), authorization: format!("Bearer {token}"), forwarded_for: None })
+    }
+
+    /// The same client, as seen behind a proxy that states its address.
+    pub(crate) fn behind_proxy(self, address: String) -> Self {
+        Client { forwarded_for: Some(address), ..self }
     }
 
     pub(crate) async fn send(
@@ -35,6 +42,9 @@ impl Client {
     ) -> anyhow::Result<(StatusCode, Bytes)> {
         let mut request = Request::builder().method(method).uri(path).header(HOST, &self.host);
         request = request.header(AUTHORIZATION, &self.authorization);
+        if let Some(address) = &self.forwarded_for {
+            request = request.header("x-forwarded-for", address);
+        }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 const STRANGERS: usize = 64;
 /// Close to the maximum size of a request body.
 const LONG: usize = 15 * 1024;
-/// Disables the rate limit per network, as if every stranger had a network of their own.
-const NO_RATE: (&str, &str) = ("REGISTRAR_STRANGER_RATE", "none");
+/// A proxy on this machine states the address of each stranger.
+const BEHIND_PROXY: (&str, &str) = ("REGISTRAR_TRUSTED_PROXIES", "127.0.0.1");
 
 /// A public operation: its name, its path, and its most expensive body.
 struct Worst {
@@ -69,14 +69,14 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
     let token = directory.token().await?;
     let time = Duration::from_millis(bench.options.round_ms);
     let mut found = Vec::new();
-    for (limits, environment) in [("from as many networks", Some(NO_RATE)), ("from one network", None)] {
-        let served = serve(&directory, environment)?.await?;
+    for (networks, apart) in [("from as many networks", true), ("from one network", false)] {
+        let served = serve(&directory, apart.then_some(BEHIND_PROXY))?.await?;
         for worst in &WORST {
             let (mut quiet, mut busy, mut answered) = (Vec::new(), Vec::new(), 0);
             for _ in 0..bench.options.rounds {
                 quiet.push(measure_beside(&served, &token, contents.admins, tokio::time::sleep(time)).await?.0);
                 let (others, sent) =
-                    measure_beside(&served, &token, contents.admins, flood(&served, worst, time)).await?;
+                    measure_beside(&served, &token, contents.admins, flood(&served, worst, apart, time)).await?;
                 busy.push(others);
                 answered += sent?;
             }
@@ -87,7 +87,7 @@ pub(super) async fn run(bench: &mut Bench) -> anyhow::Result<Vec<Line>> {
             let (busy, quiet) = (side("Registrar, with strangers", busy)?, side("the same without", quiet)?);
             let rate = answered as f64 / (time.as_secs_f64() * bench.options.rounds as f64);
             found.push(
-                Line::new(format!("GET by id beside {}, {limits}, p99", worst.name), "ms", busy, Some(quiet))
+                Line::new(format!("GET by id beside {}, {networks}, p99", worst.name), "ms", busy, Some(quiet))
                     .at(STRANGERS)
                     .goal(Some(Goal::AtMost(2.0)))
                     .note(format!("{READS} reads a second; {rate:.0} answers a second to strangers.")),
@@ -131,10 +131,14 @@ fn serve(
 }
 
 /// Sends the most expensive request from all strangers for a time; answers the number of answers.
-async fn flood(served: &RunningServer, worst: &'static Worst, time: Duration) -> anyhow::Result<u64> {
+async fn flood(served: &RunningServer, worst: &'static Worst, apart: bool, time: Duration) -> anyhow::Result<u64> {
     let until = Instant::now() + time;
     let body = (worst.body)().map(|body| Bytes::from(body.to_string()));
-    let strangers = (0..STRANGERS).map(|_| tokio::spawn(send(served.address.clone(), worst.path, body.clone(), until)));
+    let strangers = (0..STRANGERS).map(|number| {
+        // Addresses for benchmarks (RFC 2544).
+        let from = apart.then(|| format!("198.18.{number}.1"));
+        tokio::spawn(send(served.address.clone(), from, worst.path, body.clone(), until))
+    });
     let mut answered = 0;
     for stranger in futures::future::join_all(strangers).await {
         answered += stranger??;
@@ -143,11 +147,20 @@ async fn flood(served: &RunningServer, worst: &'static Worst, time: Duration) ->
     Ok(answered)
 }
 
-async fn send(address: String, path: &str, body: Option<Bytes>, until: Instant) -> anyhow::Result<u64> {
+async fn send(
+    address: String,
+    from: Option<String>,
+    path: &str,
+    body: Option<Bytes>,
+    until: Instant,
+) -> anyhow::Result<u64> {
     let method = if body.is_some() { Method::POST } else { Method::GET };
     let mut answered = 0;
     'connected: while Instant::now() < until {
         let mut client = Client::connect(&address, "").await?;
+        if let Some(from) = &from {
+            client = client.behind_proxy(from.clone());
+        }
         while Instant::now() < until {
             // The server may close a connection after a refusal.
             let Ok((status, _)) = client.send(method.clone(), path, body.clone()).await else { continue 'connected };
