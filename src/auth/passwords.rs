@@ -90,6 +90,15 @@ impl PasswordHasher {
         self.run(move || verify(&password, hash.as_deref())).await
     }
 
+    /// Whether another password would be taken now. Asked before the look-ups of a sign-in, so that a refusal costs
+    /// little; the queue may still be full afterwards.
+    ///
+    /// # Errors
+    /// `HasherBusy`.
+    pub fn check_room(&self) -> Result<(), HasherBusy> {
+        if self.seats.available_permits() == 0 { Err(HasherBusy) } else { Ok(()) }
+    }
+
     /// Runs other work on passwords in the same pool, such as judging their strength.
     ///
     /// # Errors
@@ -256,11 +265,13 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!(pool.run(|| ()).await, Err(HasherBusy));
+        assert_eq!(pool.check_room(), Err(HasherBusy));
         release.send(()).expect("the worker waits");
         assert_eq!(running.await.expect("no panic"), Ok(true));
         for waiter in waiting {
             assert_eq!(waiter.await.expect("no panic"), Ok(()));
         }
+        assert_eq!(pool.check_room(), Ok(()));
         assert_eq!(pool.run(|| ()).await, Ok(()));
     }
 

@@ -3,16 +3,16 @@
 use crate::api::AppState;
 use crate::api::common::boundary::{BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
 use crate::api::common::repeat::as_of_one_moment;
-use crate::api::common::{ApiError, freshness};
+use crate::api::common::{ApiError, freshness, limits};
 use crate::auth::{Permission, Principal};
 use crate::committer::idempotency::AnswerSlot;
 use crate::executor::RequestContext;
 use crate::read_store::Documents;
 use crate::security::{self, Event, Line};
 use axum::extract::{FromRequestParts, Request};
-use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use registrar_aggregates::Metadata;
@@ -90,7 +90,13 @@ pub async fn stranger(mut request: Request, next: Next) -> Response {
     extensions.insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
     let admitted = app.limits.stranger(&facts).await;
     match admitted.and_then(|()| check_length(request.headers(), PUBLIC_BODY_MAX_BYTES)) {
-        Ok(()) => app.strangers.answer(next.run(request)).await,
+        Ok(()) => {
+            let response = app.strangers.answer(next.run(request)).await;
+            if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+                limits::pause().await;
+            }
+            response
+        }
         Err(error) => error.into_response(),
     }
 }

@@ -12,8 +12,13 @@ use crate::auth::{Principal, Rate, RateLimiter};
 use crate::security::{self, Event};
 use std::time::{Duration, Instant};
 
-/// Delay of the refusal of a stranger beyond its limit.
+/// Delay of a refusal, to a stranger, that a repetition may not get.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Delays a refusal to a stranger for a rate or for want of room, so that immediate retries cost next to nothing.
+pub async fn pause() {
+    tokio::time::sleep(PAUSE).await;
+}
 
 /// The limiters of a server. A rate that is not set is unlimited.
 #[derive(Default)]
@@ -45,7 +50,7 @@ impl Limits {
         let network = facts.ip_address.as_deref().map(network).unwrap_or_default();
         let accepted = accept(self.strangers.as_ref(), &network);
         if accepted.is_err() {
-            tokio::time::sleep(PAUSE).await;
+            pause().await;
         }
         accepted
     }

@@ -109,6 +109,7 @@ impl SignInContext<'_> {
         request: &SessionRequest,
         before: impl Fn(PendingSignIn<'_>) + Send + Sync,
     ) -> Result<SignInResult, SignInError> {
+        self.passwords.check_room()?;
         let now = Utc::now();
         let account = person_named(self.node, &credentials.username).await?;
         let id = account.as_ref().map(|person| person.id().to_string());
