@@ -21,6 +21,7 @@ pub mod decide;
 pub mod event;
 pub mod facts;
 pub mod feature;
+pub mod feedback;
 pub mod granting;
 pub mod group;
 pub mod individual;
@@ -115,6 +116,9 @@ macro_rules! every_aggregate {
             /// A check-in of a device.
             Checkin: crate::checkin::Checkin, crate::checkin::CheckinEvent,
                 Told "UserCheckin";
+            /// A comment of a user.
+            FeedbackComment: crate::feedback::FeedbackComment, crate::feedback::FeedbackEvent,
+                Told "FeedbackComment";
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -17,6 +17,7 @@ pub mod deleted_organizations;
 pub mod document;
 pub mod event_statistics;
 pub mod features;
+pub mod feedback_comments;
 pub mod groups;
 pub mod individuals;
 pub mod key;
@@ -94,6 +95,7 @@ macro_rules! every_projection {
                 "sessions": state sessions, Sessions(SessionDocument);
                 "totps": state totps, TotpConfigurations(TotpDocument);
                 "checkins": insert checkins, UserCheckins(CheckinDocument);
+                "feedback_comments": insert feedback_comments, FeedbackComments(FeedbackDocument);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

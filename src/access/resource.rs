@@ -13,6 +13,7 @@ use registrar_aggregates::feature::setting::Target;
 use registrar_aggregates::user::{Classification, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
+use registrar_projections::feedback_comments::FeedbackDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::tasks::TaskDocument;
@@ -343,6 +344,17 @@ impl Guarded for TotpDocument {
         let owner = find_user(&access.documents, &self.user_id.to_string()).await?;
         let administers = owner.is_some_and(|owner| holder.manages_account(&owner));
         Ok(Right::of(administers, act != TotpAct::Enable))
+    }
+}
+
+impl Guarded for FeedbackDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Comment not found", "names no comment");
+
+    async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let own = holder.user_id() == Some(self.feedback.user_id);
+        Ok(Right::of(own || holder.holds_everything(), true))
     }
 }
 

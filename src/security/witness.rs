@@ -59,6 +59,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Placement(_)
         | DomainEvent::Staffing(_)
         | DomainEvent::Checkin(_)
+        | DomainEvent::FeedbackComment(_)
         | DomainEvent::Task(_) => None,
     }
 }

@@ -33,6 +33,7 @@ mod conformance;
 mod coverage;
 mod ended_organizations;
 mod features;
+mod feedback;
 mod granting;
 mod group_eligible;
 mod group_lists;
@@ -74,5 +75,6 @@ static SUITES: &[Suite] = &[
     individuals::SUITE,
     access::SUITE,
     checkins::SUITE,
+    feedback::SUITE,
     matrix::other_dialects::SUITE,
 ];

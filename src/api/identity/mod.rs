@@ -8,6 +8,7 @@ mod checkins;
 pub mod contract;
 pub mod documents;
 mod features;
+mod feedback;
 mod group_people;
 mod groups;
 mod individuals;
@@ -113,6 +114,9 @@ operations! {
     "list-user-activities": Admin => activities::list,
     "list-user-checkins": Session => checkins::list,
     "create-user-checkin": Session => checkins::create,
+    "list-feedback-comments": Session => feedback::list,
+    "create-feedback-comment": Session => feedback::create,
+    "get-feedback-comment": Session => feedback::get,
     "logout": Session => sessions::logout,
     "get-task": Session => tasks::get,
 }
