@@ -118,7 +118,7 @@ pub(super) async fn recognise(
 /// A user in a valid session.
 #[derive(Debug, Clone)]
 pub struct ActingUser {
-    /// The user with the rights that count in this session (see [`places::counting`]).
+    /// The user with the rights that count in this session (see `places::counting`).
     pub rights: Arc<UserDocument>,
     /// The acting party, where it is not the user.
     pub by: Option<Actor>,

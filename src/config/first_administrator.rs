@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 pub struct FirstAdministratorArgs {
     /// E-mail of the administrator that an empty journal gets [default: admin@registrar.local]
     #[arg(long, env = "REGISTRAR_ADMIN_EMAIL", value_name = "E-MAIL", hide_env_values = true)]
+    #[allow(rustdoc::broken_intra_doc_links, reason = "the brackets are those of the help, and no link")]
     pub admin_email: Option<String>,
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]

@@ -7,7 +7,7 @@
 //! of a thousand lines, and since tests inject faults into one of them.
 //!
 //! Rules are above, once: refusal of archived ranges, density, pages and their assembly in [`crate::journal`], caches
-//! and generations in [`crate::read_store`]. A further database is a folder beside [`postgres`] and [`sqlite`] and a
+//! and generations in [`crate::read_store`]. A further database is a folder beside `postgres` and `sqlite` and a
 //! line in [`Store::open`]. No other code distinguishes databases.
 //!
 //! Of the server's modules the store imports `merkle` only; the test `tests/e2e/rooms.rs` enforces it.

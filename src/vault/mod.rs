@@ -109,7 +109,7 @@ struct CachedKey {
 /// Wraps and unwraps the keys of persons, and everything else under the master key.
 ///
 /// A journal is under one master key: the one that wraps its digest key. All servers wrap by that one, and open boxes
-/// of any key that they have. So servers can be given a new master key one after the other; [`rewrap`] then puts the
+/// of any key that they have. So servers can be given a new master key one after the other; [`rewrap()`] then puts the
 /// journal under it, for all of them at once.
 pub struct Vault {
     journal: Arc<dyn JournalStore>,

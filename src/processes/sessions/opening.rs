@@ -101,7 +101,7 @@ impl From<JournalError> for SessionOpenError {
 /// Opens a session for a person who was authenticated in another way than by signing in.
 ///
 /// # Errors
-/// As [`prepare`] and [`PreparedSession::commit`].
+/// As [`prepare`] and [`commit`](super::PreparedSession::commit).
 pub async fn open(
     node: &Node,
     authenticator: &Authenticator,

@@ -61,7 +61,7 @@ pub(super) struct Call {
     /// The grants of the caller.
     pub(super) holder: Holder,
     operation: &'static str,
-    /// Context recorded with every change; only [`write`] hands it out.
+    /// Context recorded with every change; only [`mod@write`] hands it out.
     context: RequestContext,
     arguments: Arguments,
     /// The body; null if absent.
