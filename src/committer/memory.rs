@@ -91,7 +91,7 @@ impl WriterLoop {
     /// A document of the node's cache, or its absence, as of `at`; `None` if that is not known. A document that differs
     /// from its written form is read again, which reports the difference.
     fn cached(&self, key: &DocumentKey, at: Moment) -> Option<Option<Arc<AnyDocument>>> {
-        let row = self.progress.cache.document(key, at)?;
+        let row = self.progress.cache.document(self.history, key, at)?;
         row.map(|row| row.folded(&self.vault, key.collection)).transpose().ok()
     }
 

@@ -122,6 +122,22 @@ impl State {
         entry.at.generation == now.generation && (entry.at.position >= now.position || unchanged)
     }
 
+    /// See [`DocumentCache::find`].
+    fn find(&self, by: LookupKind, value: &str, from: Moment) -> Option<(Moment, Option<Arc<Row>>)> {
+        let found = self.entries.get(&KeyRef { by, value })?;
+        let at = found.at.or_later(from);
+        let Some(row) = &found.row else { return self.holds(by, found, at).then_some((at, None)) };
+        if by.1 == sql::ID {
+            return self.holds(by, found, at).then(|| (at, Some(Arc::clone(row))));
+        }
+        // A document that took the value since would be known; one that lost it is known by its identifier only.
+        let by_id = (by.0, sql::ID);
+        let own = self.entries.get(&KeyRef { by: by_id, value: &row.body.id })?;
+        let at = own.at.or_later(at);
+        let current = own.row.as_ref().filter(|current| current.body.is_stored_as(&row.body))?;
+        (self.holds(by, found, at) && self.holds(by_id, own, at)).then(|| (at, Some(Arc::clone(current))))
+    }
+
     fn remember(&mut self, by: LookupKind, value: &str, entry: Entry) {
         let later = self.entries.peek(&KeyRef { by, value }).is_some_and(|known| known.at.position > entry.at.position);
         if !later {
@@ -153,7 +169,7 @@ impl State {
             ChangeKind::Delete => known,
         };
         if is_kept {
-            let row = document.map(|document| Arc::new(Row::written(step, document)));
+            let row = (step.kind != ChangeKind::Delete).then(|| Arc::new(Row::written(step, document)));
             self.remember(by, value, Entry { at: to, row });
         }
     }
@@ -167,24 +183,17 @@ impl DocumentCache {
     /// The result of a look-up at the moment `from` or later, where it is certain: its moment, and the document or
     /// `None`.
     pub(super) fn find(&self, by: LookupKind, value: &str, from: Moment) -> Option<(Moment, Option<Arc<Row>>)> {
-        let state = self.state();
-        let found = state.entries.get(&KeyRef { by, value })?;
-        let at = found.at.or_later(from);
-        let Some(row) = &found.row else { return state.holds(by, found, at).then_some((at, None)) };
-        if by.1 == sql::ID {
-            return state.holds(by, found, at).then(|| (at, Some(Arc::clone(row))));
-        }
-        // A document that took the value since would be known; one that lost it is known by its identifier only.
-        let by_id = (by.0, sql::ID);
-        let own = state.entries.get(&KeyRef { by: by_id, value: &row.body.id })?;
-        let at = own.at.or_later(at);
-        let current = own.row.as_ref().filter(|current| current.body.is_stored_as(&row.body))?;
-        (state.holds(by, found, at) && state.holds(by_id, own, at)).then(|| (at, Some(Arc::clone(current))))
+        self.state().find(by, value, from)
     }
 
-    /// A document, or its absence, at exactly the moment `at`.
-    pub(crate) fn document(&self, key: &DocumentKey, at: Moment) -> Option<Option<Arc<Row>>> {
-        let (moment, row) = self.find((key.collection, sql::ID), &key.id, at)?;
+    /// A document, or its absence, at exactly the moment `at` of `history`. When another history begins, the committer
+    /// may know its number before this cache is cleared, and positions of both are alike.
+    pub(crate) fn document(&self, history: u64, key: &DocumentKey, at: Moment) -> Option<Option<Arc<Row>>> {
+        let state = self.state();
+        if history != state.history {
+            return None;
+        }
+        let (moment, row) = state.find((key.collection, sql::ID), &key.id, at)?;
         (moment == at).then_some(row)
     }
 

@@ -34,11 +34,13 @@ impl Row {
         Row { body, verified: AtomicBool::new(false), folded: OnceLock::new(), opened: Mutex::default() }
     }
 
-    /// A row that this node has written.
-    pub(super) fn written(step: &DocumentStep, document: &Arc<AnyDocument>) -> Self {
+    /// A row that this node has written, with the document that it was made from, if known.
+    pub(super) fn written(step: &DocumentStep, document: Option<&Arc<AnyDocument>>) -> Self {
         let row = Row::stored(Body::new(step.key.id.clone(), step.body.clone(), Some(step.digest.clone())));
         row.verified.store(true, Ordering::Release);
-        row.keep_folded(step.key.collection, document);
+        if let Some(document) = document {
+            row.keep_folded(step.key.collection, document);
+        }
         row
     }
 

@@ -5,7 +5,6 @@ use super::total_count::{LONG, TotalOf};
 use super::*;
 use proptest::prelude::*;
 use registrar_projections::admins::{BY_NAME, POLICIES};
-use registrar_projections::document::HasCollection;
 use registrar_projections::{AdminDocument, ChangeKind, Direction, Document, DocumentKey, Query};
 use std::collections::{BTreeMap, HashMap};
 
@@ -91,20 +90,7 @@ fn document_key(document: u8) -> DocumentKey {
 
 /// Notes a commit of this node.
 fn note(cache: &DocumentCache, from: u64, to: u64, generation: u64, changed: &[DocumentStep]) {
-    let document = |step: &DocumentStep| (step.kind != ChangeKind::Delete).then(written);
-    let documents = changed.iter().map(|step| (step.key.clone(), document(step))).collect();
-    cache.note(0, from, Moment { position: to, generation }, changed, &documents);
-}
-
-/// Any document; only its text is compared.
-fn written() -> Arc<AnyDocument> {
-    let statistic = registrar_projections::EventStatistic {
-        event_type: "any".into(),
-        events: 1,
-        first_recorded_at: Default::default(),
-        last_recorded_at: Default::default(),
-    };
-    Arc::new(statistic.wrap())
+    cache.note(0, from, Moment { position: to, generation }, changed, &HashMap::new());
 }
 
 /// A commit that is on its way to the cache.
@@ -356,16 +342,16 @@ fn another_nodes_commits_leave_the_documents_that_they_did_not_touch() {
     assert_eq!(text(&cache, sql::ID, "document-0", 8), None, "it may have been created");
     assert_eq!(text(&cache, PERSON, "value-1", 8), None, "another document may have taken the value");
     let key = document_key(1);
-    assert!(cache.document(&key, Moment { position: 8, generation: 1 }).is_some());
-    assert!(cache.document(&key, Moment { position: 9, generation: 1 }).is_none());
-    assert!(cache.document(&key, Moment { position: 8, generation: 2 }).is_none());
+    assert!(cache.document(0, &key, Moment { position: 8, generation: 1 }).is_some());
+    assert!(cache.document(0, &key, Moment { position: 9, generation: 1 }).is_none());
+    assert!(cache.document(0, &key, Moment { position: 8, generation: 2 }).is_none());
 }
 
 #[test]
 fn a_document_of_a_later_moment_is_not_one_of_an_earlier() {
     let cache = DocumentCache::default();
     cache.keep(0, by(sql::ID), &["document-1"], &found(7, "document-1", Some(body(1, (1, 7)))));
-    assert!(cache.document(&document_key(1), Moment { position: 6, generation: 1 }).is_none());
+    assert!(cache.document(0, &document_key(1), Moment { position: 6, generation: 1 }).is_none());
 }
 
 #[test]
@@ -378,6 +364,19 @@ fn answers_and_commits_of_a_former_history_are_not_cached() {
     assert_eq!(text(&cache, sql::ID, "document-1", 6), None);
     cache.keep(1, by(sql::ID), &["document-1"], &found(5, "document-1", Some(body(1, (1, 5)))));
     assert_eq!(text(&cache, sql::ID, "document-1", 5), Some(Some("1 by 5".into())));
+}
+
+#[test]
+fn a_document_of_a_former_history_is_not_one_of_the_present() {
+    let cache = DocumentCache::default();
+    cache.keep(0, by(sql::ID), &["document-1"], &found(5, "document-1", Some(body(1, (1, 5)))));
+    note(&cache, 5, 9, 1, &[]);
+    let at = Moment { position: 7, generation: 1 };
+    assert!(cache.document(0, &document_key(1), at).is_some());
+    assert!(
+        cache.document(1, &document_key(1), at).is_none(),
+        "another history has begun, and this one is not cleared"
+    );
 }
 
 #[test]
