@@ -34,7 +34,7 @@ const RESOURCE: Resource = Resource {
     update: Lacks("the owner never changes"),
     list: Lacks("individuals are listed by the questions of access"),
     hidden: Has(()),
-    conflict: Has(Conflict {
+    conflict: Has(Conflict::Sent {
         method: "POST",
         request: |world| {
             Box::pin(async move {

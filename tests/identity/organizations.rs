@@ -2,7 +2,7 @@
 
 use crate::app::{Identity, ids};
 use crate::conformance::resource::Part::{Has, Lacks};
-use crate::conformance::resource::{Conflict, Create, List, Resource, again, member, query};
+use crate::conformance::resource::{Conflict, Create, List, Resource, member, query};
 use crate::matrix::world::{Request, World, amendment, document};
 use crate::on_both_stores;
 use crate::suite::Suite;
@@ -45,11 +45,7 @@ const RESOURCE: Resource = Resource {
         scope: Lacks("everybody has their own"),
     }),
     hidden: Has(()),
-    conflict: Has(Conflict {
-        method: "POST",
-        request: |world| Box::pin(again(world, "create-organization")),
-        pointer: "/data/attributes/name",
-    }),
+    conflict: Has(Conflict::Repeated { pointer: "/data/attributes/name" }),
 };
 
 async fn valid_request(world: &World, operation: &str) -> Option<Request> {

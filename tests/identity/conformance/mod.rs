@@ -10,7 +10,7 @@ use crate::matrix::operations::{self, Operation};
 use crate::matrix::request;
 use crate::matrix::world::{Caller, Request, Response, World};
 use crate::on_both_stores;
-use resource::{Conflict, Create, Resource};
+use resource::{Conflict, Create, Resource, again};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -182,8 +182,14 @@ impl<'w> Run<'w> {
     }
 
     async fn contradicted(&mut self, conflict: &Conflict) {
-        let request = (conflict.request)(self.world).await;
-        self.refused(conflict.method, &request, "a conflict names the member", 409, conflict.pointer).await;
+        let (method, request, pointer) = match conflict {
+            Conflict::Repeated { pointer } => {
+                let create = self.resource.create.get().expect("a resource that is created");
+                ("POST", again(self.world, create.operation).await, pointer)
+            }
+            Conflict::Sent { method, request, pointer } => (*method, request(self.world).await, pointer),
+        };
+        self.refused(method, &request, "a conflict names the member", 409, pointer).await;
     }
 }
 

@@ -83,10 +83,16 @@ pub struct List {
 }
 
 /// A request that conflicts with the present state, and the member that the error names.
-pub struct Conflict {
-    pub method: &'static str,
-    pub request: for<'w> fn(&'w World) -> BoxFuture<'w, Request>,
-    pub pointer: &'static str,
+pub enum Conflict {
+    /// The creation of the resource, sent a second time.
+    Repeated {
+        pointer: &'static str,
+    },
+    Sent {
+        method: &'static str,
+        request: for<'w> fn(&'w World) -> BoxFuture<'w, Request>,
+        pointer: &'static str,
+    },
 }
 
 pub const LISTED_ONLY: &str = "only listed";

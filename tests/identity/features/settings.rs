@@ -3,7 +3,7 @@
 use super::{FEATURES, OF_ORGANIZATIONS, OF_USERS, feature, path};
 use crate::app::{Identity, Person, ids};
 use crate::conformance::resource::Part::Has;
-use crate::conformance::resource::{Conflict, Create, List, Resource, again, member, query, times};
+use crate::conformance::resource::{Conflict, Create, List, Resource, member, query, times};
 use crate::matrix::world::{Request, World, amendment, document};
 use crate::on_both_stores;
 use crate::suite::Suite;
@@ -58,11 +58,7 @@ const ORGANIZATION_FEATURES: Resource = Resource {
         scope: Has("organization-id"),
     }),
     hidden: Has(()),
-    conflict: Has(Conflict {
-        method: "POST",
-        request: |world| Box::pin(again(world, "create-organization-feature")),
-        pointer: "/data/attributes/feature-name",
-    }),
+    conflict: Has(Conflict::Repeated { pointer: "/data/attributes/feature-name" }),
 };
 
 const USER_FEATURES: Resource = Resource {
@@ -91,11 +87,7 @@ const USER_FEATURES: Resource = Resource {
         scope: Has("user-id"),
     }),
     hidden: Has(()),
-    conflict: Has(Conflict {
-        method: "POST",
-        request: |world| Box::pin(again(world, "create-user-feature")),
-        pointer: "/data/attributes/feature-name",
-    }),
+    conflict: Has(Conflict::Repeated { pointer: "/data/attributes/feature-name" }),
 };
 
 async fn valid_request(world: &World, operation: &str) -> Option<Request> {

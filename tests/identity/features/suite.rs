@@ -1,7 +1,7 @@
 //! The operations on the catalogue of features, which the system creates and sets.
 
 use crate::conformance::resource::Part::{Has, Lacks};
-use crate::conformance::resource::{Conflict, Create, List, Resource, again, query, times};
+use crate::conformance::resource::{Conflict, Create, List, Resource, query, times};
 use crate::matrix::world::{Request, World, amendment, document};
 use crate::suite::Suite;
 use registrar_aggregates::user::Role;
@@ -49,11 +49,7 @@ const RESOURCE: Resource = Resource {
         scope: Lacks(READS_ALL),
     }),
     hidden: Lacks(READS_ALL),
-    conflict: Has(Conflict {
-        method: "POST",
-        request: |world| Box::pin(again(world, "create-feature")),
-        pointer: "/data/attributes/id",
-    }),
+    conflict: Has(Conflict::Repeated { pointer: "/data/attributes/id" }),
 };
 
 impl World {

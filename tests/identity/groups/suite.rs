@@ -2,10 +2,11 @@
 
 use super::{V1, V2};
 use crate::conformance::resource::Part::{Has, Lacks};
-use crate::conformance::resource::{Conflict, Create, List, Resource, again, people, query, times};
+use crate::conformance::resource::{Conflict, Create, List, Resource, people, query, times};
 use crate::matrix::world::{Request, World, amendment, document};
 use crate::suite::Suite;
 use crate::{group_eligible, group_lists, group_logs, group_people, moves};
+use futures::future::BoxFuture;
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 
@@ -68,22 +69,20 @@ const GROUPS: Resource = Resource {
     update: Has("update-individual-group"),
     list: Has(List {
         operation: "list-individual-groups-v1",
-        rows: |world| {
-            Box::pin(async move {
-                times(world, "create-individual-group", 3).await;
-                format!("organization-id={}", world.identity.acme)
-            })
-        },
+        rows: three_groups,
         paged: Has(()),
         scope: Has("organization-id"),
     }),
     hidden: Has(()),
-    conflict: Has(Conflict {
-        method: "POST",
-        request: |world| Box::pin(again(world, "create-individual-group")),
-        pointer: "/data/attributes/name",
-    }),
+    conflict: Has(Conflict::Repeated { pointer: "/data/attributes/name" }),
 };
+
+fn three_groups(world: &World) -> BoxFuture<'_, String> {
+    Box::pin(async move {
+        times(world, "create-individual-group", 3).await;
+        format!("organization-id={}", world.identity.acme)
+    })
+}
 
 /// The list of groups without their people.
 const GROUPS_WITHOUT_PEOPLE: Resource = Resource {
@@ -94,12 +93,7 @@ const GROUPS_WITHOUT_PEOPLE: Resource = Resource {
     update: Lacks("changed as those with their people"),
     list: Has(List {
         operation: "list-individual-groups",
-        rows: |world| {
-            Box::pin(async move {
-                times(world, "create-individual-group", 3).await;
-                format!("organization-id={}", world.identity.acme)
-            })
-        },
+        rows: three_groups,
         paged: Has(()),
         scope: Has("organization-id"),
     }),

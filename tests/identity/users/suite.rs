@@ -65,7 +65,7 @@ const RESOURCE: Resource = Resource {
         scope: Has("organization-id"),
     }),
     hidden: Has(()),
-    conflict: Has(Conflict {
+    conflict: Has(Conflict::Sent {
         method: "PATCH",
         request: |world| {
             Box::pin(async move {
