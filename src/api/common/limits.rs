@@ -12,7 +12,7 @@ use crate::auth::{Principal, Rate, RateLimiter};
 use crate::security::{self, Event};
 use std::time::{Duration, Instant};
 
-/// Delay of a refusal, to a stranger, that a repetition may not get.
+/// Delay of a refusal to a stranger whose retry may be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Delays a refusal to a stranger for a rate or for want of room, so that immediate retries cost next to nothing.
