@@ -1,11 +1,11 @@
-//! The OpenAPI documents and a page to read and try them, served from the binary alone.
+//! The OpenAPI and AsyncAPI documents and a page to read and try them, served from the binary alone.
 
 use crate::api::common::ApiError;
 use crate::api::common::routes::public;
 use crate::api::{AppState, DOCUMENTS, openapi};
-use axum::extract::{Path, Request, State};
+use crate::publisher::ASYNCAPI;
+use axum::extract::Path;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -27,17 +27,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(public(routes!(find_docs_page)))
         .routes(public(routes!(read_docs_file)))
         .routes(public(routes!(read_openapi_document)))
-}
-
-/// Answers 404 if the operator hides the documents.
-pub async fn unless_hidden(State(app): State<AppState>, request: Request, next: Next) -> Response {
-    let path = request.uri().path();
-    let document = matches!(path, "/" | "/docs" | "/asyncapi.json")
-        || ["/docs/", "/openapi/"].iter().any(|folder| path.starts_with(folder));
-    if document && app.settings.hide_docs {
-        return ApiError::NoSuchPath.into_response();
-    }
-    next.run(request).await
+        .routes(public(routes!(read_asyncapi_document)))
 }
 
 /// Leads to the docs page.
@@ -84,6 +74,13 @@ async fn read_openapi_document(Path(file): Path<String>) -> Result<Response, Api
     let name = file.strip_suffix(".json").ok_or(ApiError::NoSuchPath)?;
     let (_, document) = RENDERED.iter().find(|(known, _)| *known == name).ok_or(ApiError::NoSuchPath)?;
     Ok(([(CONTENT_TYPE, "application/json")], document.as_str()).into_response())
+}
+
+/// The AsyncAPI document of the events on NATS and in the event stream.
+#[utoipa::path(get, path = "/asyncapi.json", operation_id = "readAsyncapiDocument", tag = "Events",
+    responses((status = 200, description = "The document.", content_type = "application/json", body = Object)))]
+async fn read_asyncapi_document() -> Response {
+    ([(CONTENT_TYPE, "application/json")], ASYNCAPI).into_response()
 }
 
 fn file(name: &str) -> Result<Response, ApiError> {

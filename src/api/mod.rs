@@ -22,14 +22,13 @@ use crate::processes::service_documents::ServiceDocuments;
 use crate::processes::sign_in::Failures;
 use crate::publisher::PublisherStatus;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::Uri;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use chrono::TimeDelta;
 use cloud_organizations::refusals::ErrorResponse;
 use common::ApiError;
-use common::boundary::{self, BODY_MAX_BYTES};
+use common::boundary;
 use common::error::ErrorDto;
 use common::idempotency::KeyLocks;
 use common::limits::Limits;
@@ -170,18 +169,17 @@ impl AppState {
 pub const DOCUMENTS: &[&str] =
     &["ecg-admins", "site-organizations", "cloud-organizations", "cloud-keys", "identity", "audit", "registrar"];
 
-/// All routes of the server.
+/// All routes of the server. Every layer of a route is cloned and boxed by each request, so a route has two: the
+/// boundary, and its own guard.
 pub fn router(state: AppState) -> Router {
-    let mut router = Router::new();
+    let (mut router, with_docs) = (Router::new(), !state.settings.hide_docs);
     for name in DOCUMENTS {
-        let (routes, _) = dialect(name).unwrap_or_default().split_for_parts();
+        let (routes, _) = dialect(name, with_docs).unwrap_or_default().split_for_parts();
         router = router.merge(routes);
     }
     router
         .fallback(no_such_path)
         .method_not_allowed_fallback(boundary::no_such_method)
-        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
-        .layer(from_fn_with_state(state.clone(), docs::unless_hidden))
         .layer(from_fn_with_state(state.clone(), boundary::boundary))
         .with_state(state)
 }
@@ -194,10 +192,10 @@ async fn no_such_path(uri: Uri) -> Result<Response, ApiError> {
 /// The OpenAPI document of a dialect, generated from its code; `None` for an unknown name.
 #[must_use]
 pub fn openapi(name: &str) -> Option<OpenApi> {
-    dialect(name).map(OpenApiRouter::into_openapi)
+    dialect(name, true).map(OpenApiRouter::into_openapi)
 }
 
-fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
+fn dialect(name: &str, with_docs: bool) -> Option<OpenApiRouter<AppState>> {
     if name == "identity" {
         return identity::document().map(identity::routes::routes);
     }
@@ -236,7 +234,10 @@ fn dialect(name: &str) -> Option<OpenApiRouter<AppState>> {
             "Registrar",
             "What Registrar offers besides the dialects: its events, its state, its keys, its documents.",
             ComponentsBuilder::new(),
-            OpenApiRouter::new().merge(events::routes()).merge(health::routes()).merge(docs::routes()),
+            match OpenApiRouter::new().merge(events::routes()).merge(health::routes()) {
+                routes if with_docs => routes.merge(docs::routes()),
+                routes => routes,
+            },
         ),
         _ => return None,
     };

@@ -13,7 +13,7 @@ fn every_route_declares_a_permission_or_that_it_is_public() {
 #[test]
 fn every_route_stands_in_a_document() {
     for name in DOCUMENTS {
-        let (routes, document) = dialect(name).unwrap().split_for_parts();
+        let (routes, document) = dialect(name, true).unwrap().split_for_parts();
         let listed = format!("{routes:?}");
         let (_, paths) = listed.split_once("Node { paths: {").unwrap();
         let (paths, _) = paths.split_once("\"}").unwrap();

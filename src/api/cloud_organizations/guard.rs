@@ -3,11 +3,11 @@
 
 use super::parameters::check_ids;
 use crate::api::AppState;
-use crate::api::common::boundary::{BODY_MAX_BYTES, RequestFacts};
-use crate::api::common::guard::{acting, check_length, denied, unrecognised};
+use crate::api::common::boundary::{self, BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::guard::{acting, check_length, denied, remembering, unrecognised};
 use crate::api::common::repeat::as_of_one_moment;
 use crate::api::common::routes::{Routes, declared};
-use crate::api::common::{ApiError, Caller, freshness, idempotency, limits};
+use crate::api::common::{ApiError, Caller, freshness, limits};
 use crate::auth::{AuthError, Permission, Principal, api_keys};
 use crate::read_store::Documents;
 use crate::security::{self, Event};
@@ -24,10 +24,7 @@ use std::time::Instant;
 /// Operations restricted to keys with `permission`; writes among them honour `Idempotency-Key`.
 pub fn keyed(permission: Permission, routes: Routes) -> Routes {
     let (schemas, paths, router) = declared(permission, routes);
-    let router = router
-        .route_layer(from_fn(idempotency::remember))
-        .route_layer(from_fn(move |request, next| guard(permission, request, next)));
-    (schemas, paths, router)
+    (schemas, paths, router.route_layer(from_fn(move |request, next| guard(permission, request, next))))
 }
 
 /// The organization of the calling key, as of the request.
@@ -48,30 +45,24 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
     }
 }
 
-async fn guard(permission: Permission, request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
-    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
-    else {
-        return ApiError::internal("the guard stands outside the boundary").into_response();
-    };
+async fn guard(permission: Permission, request: Request, next: Next) -> Result<Response, ApiError> {
+    let (app, facts) = boundary::passed(request.extensions())?;
+    let (app, facts, next) = (&app, &*facts, &next);
     let known = app.node.heads.position();
-    let mut response = as_of_one_moment(&app, request, |request, documents| {
-        let (app, facts, next) = (app.clone(), facts.clone(), next.clone());
-        async move {
-            let (mut parts, body) = request.into_parts();
-            match admit(&app, documents, permission, &mut parts, facts).await {
-                Ok((caller, tenant)) => {
-                    parts.extensions.insert(caller);
-                    parts.extensions.insert(tenant);
-                    next.run(Request::from_parts(parts, body)).await
-                }
-                Err(error) => error.into_response(),
+    let mut response = as_of_one_moment(app, request, |request, documents| async move {
+        let (mut parts, body) = request.into_parts();
+        match admit(app, documents, permission, &mut parts, facts).await {
+            Ok((caller, tenant)) => {
+                parts.extensions.insert(caller);
+                parts.extensions.insert(tenant);
+                remembering(next.clone(), Request::from_parts(parts, body)).await
             }
+            Err(error) => error.into_response(),
         }
     })
     .await;
     freshness::note_position(&mut response, known);
-    response
+    Ok(response)
 }
 
 async fn admit(
@@ -79,16 +70,16 @@ async fn admit(
     documents: Documents,
     permission: Permission,
     parts: &mut Parts,
-    facts: RequestFacts,
+    facts: &RequestFacts,
 ) -> Result<(Caller, Tenant), ApiError> {
-    let principal = recognise(app, &facts, &parts.headers).await?;
+    let principal = recognise(app, facts, &parts.headers).await?;
     security::recognised(acting(&principal));
     let accepted = app.limiter.accept(&principal.actor.id, Instant::now());
     accepted.map_err(limits::too_many)?;
     let parameters = RawPathParams::from_request_parts(parts, app).await.map_err(|_| ApiError::NoSuchPath)?;
     let asked_for = check_ids(&parameters)?;
     freshness::await_position(app, &parts.headers).await?;
-    let tenant = tenant_of(app, &documents, &facts, &principal).await?;
+    let tenant = tenant_of(app, &documents, facts, &principal).await?;
     // The existence of other organizations is not disclosed.
     if asked_for.is_some_and(|id| id != tenant.organization.id) {
         security::refused(Event::Unseen, "another organization");

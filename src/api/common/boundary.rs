@@ -15,6 +15,7 @@ use futures::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Instrument;
 use uuid::Uuid;
@@ -48,7 +49,7 @@ impl BodyLimit {
 }
 
 /// Facts about a request known from outside.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RequestFacts {
     /// Request id, a UUID: the caller's, if it sent one.
     pub request_id: String,
@@ -80,10 +81,20 @@ impl RequestFacts {
     }
 }
 
+/// The server and the facts of a request, as the boundary left them with it.
+///
+/// # Errors
+/// `Internal` if the request did not pass the boundary.
+pub fn passed(extensions: &Extensions) -> Result<(AppState, Arc<RequestFacts>), ApiError> {
+    let (app, facts) = (extensions.get::<AppState>(), extensions.get::<Arc<RequestFacts>>());
+    let passed = app.cloned().zip(facts.cloned());
+    passed.ok_or_else(|| ApiError::internal("the request did not pass the boundary"))
+}
+
 /// The outermost layer of the router.
 pub async fn boundary(State(app): State<AppState>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let facts = RequestFacts::of(&request, &app);
+    let facts = Arc::new(RequestFacts::of(&request, &app));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("unknown", MatchedPath::as_str);
@@ -93,7 +104,7 @@ pub async fn boundary(State(app): State<AppState>, mut request: Request, next: N
     let scope = Scope::new(facts.ip_address.clone(), own.to_owned(), sent.map(str::to_owned));
     let strict_transport = app.settings.strict_transport;
     request.extensions_mut().insert(app);
-    request.extensions_mut().insert(facts.clone());
+    request.extensions_mut().insert(Arc::clone(&facts));
 
     let response = async {
         let response = answer(request, next).await;

@@ -1,9 +1,9 @@
 //! Authentication and permissions, checked before anything else of a request is read.
 
 use crate::api::AppState;
-use crate::api::common::boundary::{BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
+use crate::api::common::boundary::{self, BODY_MAX_BYTES, BodyLimit, PUBLIC_BODY_MAX_BYTES, RequestFacts};
 use crate::api::common::repeat::as_of_one_moment;
-use crate::api::common::{ApiError, freshness, limits};
+use crate::api::common::{ApiError, freshness, idempotency, limits};
 use crate::auth::{Permission, Principal};
 use crate::committer::idempotency::AnswerSlot;
 use crate::executor::RequestContext;
@@ -15,6 +15,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use registrar_aggregates::Metadata;
 use std::sync::Arc;
 
@@ -33,15 +35,15 @@ pub struct Caller {
 impl Caller {
     /// The caller with the context of its request.
     #[must_use]
-    pub fn new(principal: Principal, facts: RequestFacts, documents: Documents) -> Self {
+    pub fn new(principal: Principal, facts: &RequestFacts, documents: Documents) -> Self {
         let metadata = Metadata {
             actor: principal.actor.clone(),
             on_behalf_of: principal.on_behalf_of.clone(),
             session: principal.session,
             organization_id: principal.organization.clone(),
-            ip_address: facts.ip_address,
-            user_agent: facts.user_agent,
-            request_id: facts.request_id,
+            ip_address: facts.ip_address.clone(),
+            user_agent: facts.user_agent.clone(),
+            request_id: facts.request_id.clone(),
             causation: None,
             reason: None,
             comment: None,
@@ -65,61 +67,68 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Requires `permission`: first 401, then 403, and only then errors of the request itself.
-pub async fn guard(permission: Permission, request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
-    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
-    else {
-        return ApiError::internal("the guard stands outside the boundary").into_response();
-    };
+/// Carries out an admitted request.
+pub type Handler<'a> = dyn Fn(Request) -> BoxFuture<'static, Response> + Sync + 'a;
+
+/// Requires `permission`: first 401, then 403, and only then errors of the request itself. Writes honour
+/// `Idempotency-Key`.
+///
+/// # Errors
+/// `Internal` if the request did not pass the boundary.
+pub async fn guard(permission: Permission, request: Request, next: Next) -> Result<Response, ApiError> {
+    let (app, facts) = boundary::passed(request.extensions())?;
     let known = app.node.heads.position();
     let may = move |principal: &Principal| principal.may(permission);
-    let mut response = admitted(&app, permission.name(), may, request, facts, next).await;
+    let handler = |request| remembering(next.clone(), request);
+    let mut response = admitted(&app, permission.name(), &may, request, &facts, &handler).await;
     freshness::note_position(&mut response, known);
-    response
+    Ok(response)
+}
+
+/// Runs the rest of a route for an admitted caller.
+pub fn remembering(next: Next, request: Request) -> BoxFuture<'static, Response> {
+    idempotency::remember(request, move |request| next.run(request).boxed()).boxed()
 }
 
 /// Runs a public operation: it counts against the client's network, its body limit is short, and it uses the processor
 /// time of strangers.
-pub async fn stranger(mut request: Request, next: Next) -> Response {
-    let extensions = request.extensions_mut();
-    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
-    else {
-        return ApiError::internal("the guard stands outside the boundary").into_response();
-    };
-    extensions.insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
-    let admitted = app.limits.stranger(&facts).await;
-    match admitted.and_then(|()| check_length(request.headers(), PUBLIC_BODY_MAX_BYTES)) {
-        Ok(()) => {
-            let response = app.strangers.answer(next.run(request)).await;
-            if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-                limits::pause().await;
-            }
-            response
-        }
-        Err(error) => error.into_response(),
+///
+/// # Errors
+/// `TooManyRequests`; `PayloadTooLarge` if the headers announce it; `Internal` if the request did not pass the boundary.
+pub async fn stranger(
+    mut request: Request,
+    handler: impl FnOnce(Request) -> BoxFuture<'static, Response>,
+) -> Result<Response, ApiError> {
+    let (app, facts) = boundary::passed(request.extensions())?;
+    request.extensions_mut().insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
+    app.limits.stranger(&facts).await?;
+    check_length(request.headers(), PUBLIC_BODY_MAX_BYTES)?;
+    let response = app.strangers.answer(handler(request)).await;
+    if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        limits::pause().await;
     }
+    Ok(response)
 }
 
-/// Runs `next` if the caller has the permission `named`, as of one moment.
+/// Decides whether a caller may call an operation.
+pub type May = dyn Fn(&Principal) -> bool + Sync;
+
+/// Runs `handler` if the caller has the permission `named`, as of one moment.
 pub async fn admitted(
     app: &AppState,
     named: &str,
-    may: impl Fn(&Principal) -> bool,
+    may: &May,
     request: Request,
-    facts: RequestFacts,
-    next: Next,
+    facts: &RequestFacts,
+    handler: &Handler<'_>,
 ) -> Response {
-    as_of_one_moment(app, request, |mut request, documents| {
-        let (facts, next, may) = (facts.clone(), next.clone(), &may);
-        async move {
-            match admit(app, documents, named, may, request.headers(), facts).await {
-                Ok(caller) => {
-                    request.extensions_mut().insert(caller);
-                    next.run(request).await
-                }
-                Err(error) => error.into_response(),
+    as_of_one_moment(app, request, |mut request, documents| async move {
+        match admit(app, documents, named, may, request.headers(), facts).await {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                handler(request).await
             }
+            Err(error) => error.into_response(),
         }
     })
     .await
@@ -133,9 +142,9 @@ async fn admit(
     app: &AppState,
     documents: Documents,
     named: &str,
-    may: impl FnOnce(&Principal) -> bool,
+    may: &May,
     headers: &HeaderMap,
-    facts: RequestFacts,
+    facts: &RequestFacts,
 ) -> Result<Caller, ApiError> {
     let credentials = headers.get(AUTHORIZATION);
     // A header that is not text is no valid token, but credentials were sent.
@@ -143,7 +152,7 @@ async fn admit(
     let principal = match app.authenticator.authenticate(&app.node, &documents, authorization).await {
         Ok(principal) => principal,
         Err(crate::auth::AuthError::Unauthenticated(reason)) => {
-            return Err(unrecognised(app, &facts, reason, credentials.is_some()).await);
+            return Err(unrecognised(app, facts, reason, credentials.is_some()).await);
         }
         Err(unavailable) => return Err(unavailable.into()),
     };

@@ -5,7 +5,7 @@
 //! duplicates at one node wait for the first; between nodes the commit decides.
 
 use crate::api::AppState;
-use crate::api::common::boundary::{RequestFacts, read_body};
+use crate::api::common::boundary::{self, read_body};
 use crate::api::common::error::{self, carried};
 use crate::api::common::{ApiError, Caller};
 use crate::auth::network::network;
@@ -14,9 +14,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, ETAG, HeaderName, LOCATION};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use chrono::{TimeDelta, Utc};
+use futures::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -43,25 +43,29 @@ impl IntoResponse for Answer {
     }
 }
 
+/// Carries out a request whose response may be remembered.
+type Once = Box<dyn FnOnce(Request) -> BoxFuture<'static, Response> + Send>;
+
 /// Replays the response of a write with a known idempotency key, otherwise runs the write and remembers its response.
-pub async fn remember(request: Request, next: Next) -> Response {
+pub async fn remember(
+    request: Request,
+    handler: impl FnOnce(Request) -> BoxFuture<'static, Response> + Send + 'static,
+) -> Response {
     let write = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE);
     if !write || !request.headers().contains_key(IDEMPOTENCY_KEY) {
-        return next.run(request).await;
+        return handler(request).await;
     }
-    answer_once(request, next).await.unwrap_or_else(IntoResponse::into_response)
+    answer_once(request, Box::new(handler)).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 /// Slot of a request without a caller.
 #[derive(Clone)]
 pub struct PublicSlot(pub Arc<AnswerSlot>);
 
-async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError> {
+async fn answer_once(request: Request, handler: Once) -> Result<Response, ApiError> {
     let key = idempotency_key(request.headers())?.to_owned();
     let (mut parts, body) = request.into_parts();
-    let missing = || ApiError::internal("idempotency stands outside the guard");
-    let app = parts.extensions.get::<AppState>().cloned().ok_or_else(missing)?;
-    let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
+    let (app, facts) = boundary::passed(&parts.extensions)?;
     let caller = parts.extensions.remove::<Caller>();
 
     let body = read_body(&parts.extensions, body).await?;
@@ -101,7 +105,7 @@ async fn answer_once(request: Request, next: Next) -> Result<Response, ApiError>
             parts.extensions.insert(PublicSlot(Arc::clone(&slot)));
         }
     }
-    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    let response = handler(Request::from_parts(parts, Body::from(body))).await;
     if let Some(ApiError::AlreadyAnswered) = carried(&response) {
         return asked.remembered().await?.ok_or(ApiError::VersionConflict);
     }

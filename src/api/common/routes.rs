@@ -2,9 +2,10 @@
 //! published in the OpenAPI document.
 
 use crate::api::AppState;
-use crate::api::common::{guard, idempotency};
+use crate::api::common::guard;
 use crate::auth::Permission;
-use axum::middleware::from_fn;
+use axum::middleware::{Next, from_fn};
+use futures::FutureExt;
 use serde_json::Value;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::{OpenApi, Paths};
@@ -21,10 +22,7 @@ pub const PUBLIC: &str = "x-public";
 /// Operations restricted to callers with `permission`; writes among them honour `Idempotency-Key`.
 pub fn guarded(permission: Permission, routes: Routes) -> Routes {
     let (schemas, paths, router) = declared(permission, routes);
-    let router = router
-        .route_layer(from_fn(idempotency::remember))
-        .route_layer(from_fn(move |request, next| guard::guard(permission, request, next)));
-    (schemas, paths, router)
+    (schemas, paths, router.route_layer(from_fn(move |request, next| guard::guard(permission, request, next))))
 }
 
 /// Operations described as requiring `permission`, enforced by the guard of a dialect, not here.
@@ -38,7 +36,10 @@ pub fn declared(permission: Permission, routes: Routes) -> Routes {
 /// strangers.
 pub fn public(routes: Routes) -> Routes {
     let (schemas, paths, router) = probe(routes);
-    (schemas, paths, router.route_layer(from_fn(guard::stranger)))
+    let router = router.route_layer(from_fn(|request, next: Next| {
+        guard::stranger(request, |request| next.run(request).boxed())
+    }));
+    (schemas, paths, router)
 }
 
 /// Health probes and metrics: as [`public`], but neither counted nor delayed, so that a busy server is not taken for a

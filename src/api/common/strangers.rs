@@ -1,5 +1,5 @@
-//! Processor time of public requests: at most half, however many arrive, so that the other half is left to
-//! authenticated callers.
+//! Processor time of public requests: at most a third, however many arrive, so that the rest is left to authenticated
+//! callers.
 //!
 //! A request begins once time is left, in order of arrival, and is not interrupted afterwards, so that resources such
 //! as a database connection are released as soon as possible. Its cost is known at its end; until then it is estimated
@@ -30,12 +30,12 @@ pub struct Allowance {
 }
 
 impl Allowance {
-    /// Half of this machine's processors.
+    /// A third of this machine's processors.
     #[must_use]
     pub fn for_this_machine() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         Allowance {
-            account: Mutex::new(Account::new(processors as f64 / 2.0, Instant::now())),
+            account: Mutex::new(Account::new(processors as f64 / 3.0, Instant::now())),
             turn: Semaphore::new(1),
         }
     }

@@ -1,20 +1,19 @@
-//! Live events over HTTP: server-sent events (WHATWG HTML, 9.2) with the same CloudEvents that NATS gets, and the
-//! document that describes both.
+//! Live events over HTTP: server-sent events (WHATWG HTML, 9.2) with the same CloudEvents that NATS gets.
 //!
 //! Each client is served from the journal a page at a time, at its own speed: nothing is buffered for slow clients, and
 //! no writer waits for them.
 
 use crate::api::AppState;
 use crate::api::common::query::{FromQuery, Parameters, Query, WHOLE_MAX};
-use crate::api::common::routes::{guarded, public};
+use crate::api::common::routes::guarded;
 use crate::api::common::{ApiError, Caller};
 use crate::auth::{AuthError, Permission};
 use crate::journal::{JournalError, JournalResult};
 use crate::publisher::cloud_event::CloudEvent;
-use crate::publisher::{ASYNCAPI, Feed};
+use crate::publisher::Feed;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use axum::http::header::{AUTHORIZATION, HeaderName};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::future::BoxFuture;
@@ -38,9 +37,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The operations on the event stream and its description.
 pub fn routes() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(guarded(Permission::EventsRead, routes!(follow_events)))
-        .routes(public(routes!(read_asyncapi_document)))
+    OpenApiRouter::new().routes(guarded(Permission::EventsRead, routes!(follow_events)))
 }
 
 /// Start position in the query.
@@ -92,13 +89,6 @@ async fn follow_events(
     let frames = Sse::new(unfold(following, Following::next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     // Buffering proxies (nginx) would delay events.
     Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], frames).into_response())
-}
-
-/// The AsyncAPI document of the events on NATS and in the event stream.
-#[utoipa::path(get, path = "/asyncapi.json", operation_id = "readAsyncapiDocument", tag = TAG,
-    responses((status = 200, description = "The document.", content_type = "application/json", body = Object)))]
-async fn read_asyncapi_document() -> Response {
-    ([(CONTENT_TYPE, "application/json")], ASYNCAPI).into_response()
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, ApiError> {

@@ -7,15 +7,14 @@ use super::call::{Call, HandlerResult};
 use super::contract::{CONTRACT, Operation};
 use crate::access::Holder;
 use crate::api::AppState;
-use crate::api::common::boundary::RequestFacts;
-use crate::api::common::{ApiError, freshness, guard, idempotency};
+use crate::api::common::{ApiError, boundary, freshness, guard, idempotency};
 use crate::auth::Principal;
 use axum::extract::Request;
 use axum::http::header::LOCATION;
 use axum::http::{StatusCode, Uri};
-use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use registrar_aggregates::user::SystemRole;
 use utoipa::openapi::OpenApi;
@@ -89,10 +88,9 @@ pub fn routes(document: OpenApi) -> OpenApiRouter<AppState> {
         let Some(operation) = CONTRACT.operation(route.operation) else { continue };
         let Ok(filter) = MethodFilter::try_from(operation.method.clone()) else { continue };
         let (audience, run) = (route.audience, route.run);
-        let methods = on(filter, move |request: Request| carry_out(operation, run, request))
-            .route_layer(from_fn(idempotency::remember))
-            .route_layer(from_fn(move |request, next| admit(audience, request, next)));
-        router = router.route(&operation.path, methods);
+        let handler = move |request| carry_out(operation, run, request).boxed();
+        let handler = move |request| idempotency::remember(request, handler).boxed();
+        router = router.route(&operation.path, on(filter, move |request| admitted(audience, request, handler)));
     }
     router
 }
@@ -104,24 +102,25 @@ async fn carry_out(operation: &'static Operation, run: HandlerFn, request: Reque
     }
 }
 
-async fn admit(audience: Audience, request: Request, next: Next) -> Response {
-    let extensions = request.extensions();
-    let (Some(app), Some(facts)) = (extensions.get::<AppState>().cloned(), extensions.get::<RequestFacts>().cloned())
-    else {
-        return ApiError::internal("the guard stands outside the boundary").into_response();
-    };
+/// Runs `handler` if its audience admits the caller.
+async fn admitted(
+    audience: Audience,
+    request: Request,
+    handler: impl Fn(Request) -> BoxFuture<'static, Response> + Sync,
+) -> Result<Response, ApiError> {
+    let (app, facts) = boundary::passed(request.extensions())?;
     let known = app.node.heads.position();
-    let (heads, writes) = (app.node.heads.clone(), !request.method().is_safe());
     if audience == Audience::Public {
-        let mut response = guard::stranger(request, next).await;
-        freshness::note_position(&mut response, heads.position());
-        return response;
+        let mut response = guard::stranger(request, handler).await.into_response();
+        freshness::note_position(&mut response, app.node.heads.position());
+        return Ok(response);
     }
+    let writes = !request.method().is_safe();
     let may = move |principal: &Principal| audience.admits(&principal.holder());
-    let mut response = guard::admitted(&app, audience.name(), may, request, facts, next).await;
+    let mut response = guard::admitted(&app, audience.name(), &may, request, &facts, &handler).await;
     // A read reflects at least the position known before it; a write its own commit.
-    freshness::note_position(&mut response, if writes { heads.position() } else { known });
-    response
+    freshness::note_position(&mut response, if writes { app.node.heads.position() } else { known });
+    Ok(response)
 }
 
 /// Redirect to the same path with a slash, if the path is unknown only for lack of it; method and body stay (RFC 9110,

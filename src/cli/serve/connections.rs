@@ -9,6 +9,9 @@ use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::ConnectInfo;
 use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Response;
+use futures::StreamExt;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -121,15 +124,15 @@ where
     let sending = watch::Sender::new(false);
     let sent = sending.subscribe();
     let (began, given_up) = (Arc::new(Notify::new()), place.given_up.clone());
-    let first = Arc::clone(&began);
+    let (first, stop_feeds) = (Arc::clone(&began), stopping.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         began.notify_one();
         let answering = RequestGuard::on(Arc::clone(&place));
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request.map(Body::new));
-        let sending = ResponseGuard(sending.clone());
+        let (sending, stopping) = (ResponseGuard(sending.clone()), stop_feeds.clone());
         async move {
-            let response = answer.await?;
+            let response = ending_with(&stopping, answer.await?);
             sending.0.send_replace(true);
             Ok::<_, Infallible>(response.map(|body| GuardedBody { body, _answering: answering, _sending: sending }))
         }
@@ -153,6 +156,16 @@ where
         () = silent => tracing::debug!("a connection brought no request in time"),
         () = overdue(stopping, sent) => tracing::debug!("an answer was cut off, since the server stops"),
     }
+}
+
+/// A feed has no end of its own: without this a single reader would keep the server from stopping.
+pub(super) fn ending_with(stopping: &CancellationToken, response: Response) -> Response {
+    let kind = response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes());
+    if !kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
+        return response;
+    }
+    let stopping = stopping.clone().cancelled_owned();
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopping)))
 }
 
 /// Waits until a response takes too long for a server that stops.

@@ -17,12 +17,6 @@ use crate::processes::{accounts, moves};
 use crate::publisher::{self, PublisherStatus};
 use crate::telemetry;
 use anyhow::Context;
-use axum::Router;
-use axum::body::Body;
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware::map_response;
-use axum::response::Response;
-use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -93,8 +87,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
     announce((scheme, address), settings.public_url.as_deref(), settings.docs);
-    let router = ending_feeds(api::router(state), &shutdown);
-    let service = connections::Service { router, limits, trusted_proxies, tls };
+    let service = connections::Service { router: api::router(state), limits, trusted_proxies, tls };
     background.spawn(send_away(shutdown.clone()));
     connections::answer(listener, service, &shutdown).await;
 
@@ -214,22 +207,6 @@ fn announce((scheme, address): (&str, SocketAddr), public_url: Option<&str>, doc
 async fn send_away(shutdown: CancellationToken) {
     shutdown.cancelled().await;
     priority::close_seats();
-}
-
-/// A feed has no end of its own: without this a single reader would keep the server from stopping.
-fn ending_feeds(router: Router, shutdown: &CancellationToken) -> Router {
-    let shutdown = shutdown.clone();
-    router.layer(map_response(move |response: Response| {
-        let shutdown = shutdown.clone();
-        async move {
-            let kind = response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes());
-            if kind.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
-                response.map(|body| Body::from_stream(body.into_data_stream().take_until(shutdown.cancelled_owned())))
-            } else {
-                response
-            }
-        }
-    }))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 use super::*;
+use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
-use futures::stream;
+use futures::{StreamExt, stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tower::ServiceExt;
 
 #[test]
 fn an_address_that_stands_for_all_is_reached_on_this_machine() {
@@ -19,14 +22,10 @@ fn an_address_that_stands_for_all_is_reached_on_this_machine() {
 
 #[tokio::test]
 async fn a_feed_ends_when_the_server_stops() {
-    let feed = || async {
-        let endless = stream::pending::<Result<Vec<u8>, std::io::Error>>();
-        ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(endless))
-    };
+    let endless = stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let feed = ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(endless)).into_response();
     let shutdown = CancellationToken::new();
-    let router = ending_feeds(Router::new().route("/", get(feed)), &shutdown);
-    let request = axum::http::Request::get("/").body(Body::empty()).expect("a request");
-    let response = router.oneshot(request).await.expect("an answer");
+    let response = connections::ending_with(&shutdown, feed);
     let body = tokio::spawn(axum::body::to_bytes(response.into_body(), 1024));
     tokio::task::yield_now().await;
     assert!(!body.is_finished());

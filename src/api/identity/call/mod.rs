@@ -19,7 +19,7 @@ use super::contract::{Arguments, Operation};
 use super::documents::Reply;
 use crate::access::{Access, Holder, find_user};
 use crate::api::AppState;
-use crate::api::common::boundary::{RequestFacts, read_body};
+use crate::api::common::boundary::{self, RequestFacts, read_body};
 use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::idempotency::PublicSlot;
 use crate::api::common::precondition::IfMatch;
@@ -55,7 +55,7 @@ pub(super) struct Call {
     /// The server.
     pub(super) app: AppState,
     /// Facts about the request known from outside.
-    pub(super) facts: RequestFacts,
+    pub(super) facts: Arc<RequestFacts>,
     /// The caller; `None` for public operations.
     pub(super) caller: Option<Caller>,
     /// The grants of the caller.
@@ -81,9 +81,7 @@ impl Call {
     /// All violations.
     pub(super) async fn read(operation: &'static Operation, request: Request) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let missing = || ApiError::internal("an operation stands outside the boundary");
-        let app = parts.extensions.get::<AppState>().cloned().ok_or_else(missing)?;
-        let facts = parts.extensions.get::<RequestFacts>().cloned().ok_or_else(missing)?;
+        let (app, facts) = boundary::passed(&parts.extensions)?;
         let caller = parts.extensions.get::<Caller>().cloned();
         let path = RawPathParams::from_request_parts(&mut parts, &()).await.map_err(|_| ApiError::NoSuchPath)?;
         let path_id = path.iter().find(|(name, _)| *name == "id").map(|(_, id)| id.to_owned());
