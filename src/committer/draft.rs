@@ -138,6 +138,8 @@ pub(super) struct Draft {
     /// Jobs whose events could not be folded. Either they lose by version anyway, which only the store can tell, or
     /// their events are wrong.
     pub(super) unfolded: Vec<(Job, FoldError)>,
+    /// Reason why the batch cannot go on.
+    pub(super) failed: Option<JournalError>,
     outcomes: Vec<Outcome>,
     head: Head,
     batch: Batch,
@@ -172,6 +174,7 @@ impl Draft {
         Draft {
             jobs: Vec::new(),
             unfolded: Vec::new(),
+            failed: None,
             outcomes: Vec::new(),
             head,
             batch,
@@ -228,20 +231,21 @@ impl Draft {
         self.documents.provide(key, document);
     }
 
-    /// Adds jobs. A job whose events cannot be folded is set aside and leaves no trace.
-    ///
-    /// # Errors
-    /// `Corrupt` if a value cannot be written as JSON, which cannot happen; the draft is useless then, but has all the
-    /// jobs.
-    pub(super) fn add_all(&mut self, jobs: Vec<Job>, vault: &Vault) -> JournalResult<()> {
+    /// Adds jobs. A job whose events cannot be folded is set aside and leaves no trace. If a value cannot be written as
+    /// JSON, which cannot happen, the draft fails.
+    pub(super) fn add_all(&mut self, jobs: Vec<Job>, vault: &Vault) {
         let mut jobs = jobs.into_iter();
         while let Some(job) = jobs.next() {
             if let Err(error) = self.add(job, vault) {
-                self.jobs.extend(jobs);
-                return Err(error);
+                return self.fail(jobs, error);
             }
         }
-        Ok(())
+    }
+
+    /// Gives the draft up. It takes the jobs that were to be added.
+    pub(super) fn fail(&mut self, jobs: impl IntoIterator<Item = Job>, error: JournalError) {
+        self.jobs.extend(jobs);
+        self.failed = Some(error);
     }
 
     fn add(&mut self, job: Job, vault: &Vault) -> JournalResult<()> {
@@ -394,8 +398,11 @@ impl Draft {
     /// Completes the batch.
     ///
     /// # Errors
-    /// Its jobs, if a value cannot be written as JSON, which cannot happen.
+    /// Its jobs, if it has failed, or if a value cannot be written as JSON, which cannot happen.
     pub(super) fn finish(mut self, vault: &Vault) -> Result<PendingBatch, (Vec<Job>, JournalError)> {
+        if let Some(error) = self.failed.take() {
+            return Err((self.into_jobs(), error));
+        }
         let rows = match folding::rows_from(&self.documents, vault, &self.keys, std::mem::take(&mut self.rows)) {
             Ok(rows) => rows,
             Err(error) => return Err((self.into_jobs(), error)),

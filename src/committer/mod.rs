@@ -1,10 +1,11 @@
 //! The committer: gathers the commands that arrive at once, folds the read models over their events in memory and
 //! writes everything in one statement. The only writer of its node; others may write to the same database.
 //!
-//! While one batch is written the next is drafted, as if the first were on disk already. Its caches (the head,
-//! documents, versions) are valid while the head is the one it knows. The store compares that at every commit; after a
-//! lost race the retry locks the head first and cannot lose again, and so do the next batches until no other writer has
-//! committed in between.
+//! One loop commits batch after batch. While one is written the next is drafted, as if the first were on disk already;
+//! the draft is void if that fails, and none is made under a lock or before a retry. The caches (the head, documents,
+//! versions) are valid while the head is the one that the committer knows. The store compares that at every commit;
+//! after a lost race the retry locks the head first and cannot lose again, and so do the next batches until no other
+//! writer has committed in between.
 //!
 //! A commit compares the head (position, generation, frontier), the versions of the streams that change and of those
 //! that were only read, the claims and the idempotency keys. If the head has moved, nothing is written: the caches

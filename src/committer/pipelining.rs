@@ -1,34 +1,37 @@
-//! Pipelined batches: each is drafted while the one before it is written.
+//! Pipelining: the next batch is drafted while one is written.
 
 use super::Job;
-use super::draft::{BuiltBatch, Draft, PendingBatch};
+use super::draft::{BuiltBatch, Draft};
 use super::intake::Intake;
 use super::memory::{CacheMisses, DraftInputs};
-use super::writer_loop::{Attempt, Uncommitted, Verdict, WriterLoop, bounded};
-use crate::journal::{Head, JournalError, JournalResult, JournalWriter};
+use super::writer_loop::{WriterLoop, bounded};
+use crate::journal::{Committed, Head, JournalError, JournalResult, JournalWriter};
 use futures::future::{BoxFuture, FutureExt};
 use std::sync::Arc;
 
 /// A connection that returns with the result of its look-up.
 type Lookup = BoxFuture<'static, (Option<Box<dyn JournalWriter>>, JournalResult<DraftInputs>)>;
 
-/// A batch being built, with jobs that are not in it yet.
-struct NextBatch {
+/// A batch being drafted, with jobs that are not in it yet.
+pub(super) struct NextBatch {
     draft: Draft,
     /// Jobs that wait for a look-up. They neither wait for other jobs nor hold them up.
     waiting: Option<(Vec<Job>, Lookup)>,
-    /// Reason why the batch cannot go on.
-    failed: Option<JournalError>,
 }
 
 impl NextBatch {
-    fn after(head: Head) -> Self {
-        NextBatch { draft: Draft::on(head), waiting: None, failed: None }
+    pub(super) fn after(head: Head) -> Self {
+        NextBatch { draft: Draft::on(head), waiting: None }
+    }
+
+    /// Whether no job has been taken for it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_none() && self.draft.jobs.is_empty() && self.draft.unfolded.is_empty()
     }
 
     /// Whether more jobs may be added.
     fn is_open(&self) -> bool {
-        self.waiting.is_none() && self.failed.is_none()
+        self.waiting.is_none() && self.draft.failed.is_none()
     }
 
     /// Waits until the look-up is done. Cancel-safe.
@@ -40,7 +43,7 @@ impl NextBatch {
     }
 
     /// All jobs in the batch or waiting for it.
-    fn into_jobs(self) -> Vec<Job> {
+    pub(super) fn into_jobs(self) -> Vec<Job> {
         let mut jobs = self.draft.into_jobs();
         jobs.extend(self.waiting.into_iter().flat_map(|(waiting, _)| waiting));
         jobs
@@ -48,67 +51,38 @@ impl NextBatch {
 }
 
 impl WriterLoop {
-    /// Commits batch after batch until no jobs are left. Returns the jobs of a failed batch, to be committed with more
-    /// care.
-    pub(super) async fn stream(&mut self, head: Head, intake: &mut Intake) -> Option<(Vec<Job>, Attempt)> {
-        let mut next = NextBatch::after(head);
-        self.extend(&mut next, intake.gather(0), None);
-        loop {
-            self.complete(&mut next).await;
-            if let Some(error) = next.failed.take() {
-                return Some((next.into_jobs(), self.forgive(&error)));
-            }
-            // They are committed one by one, which takes the connection that commits.
-            if !next.draft.unfolded.is_empty() {
-                return Some((next.into_jobs(), Attempt::default()));
-            }
-            if next.draft.jobs.is_empty() {
-                return None;
-            }
-            let ready = match next.draft.finish(&self.vault) {
-                Ok(ready) => ready,
-                Err((jobs, _)) => return Some((jobs, Attempt::default())),
-            };
-            intake.begin();
-            next = NextBatch::after(ready.built.head.clone());
-            let mut attempt = Attempt::default();
-            match self.write(ready, &mut next, intake, &mut attempt).await {
-                Verdict::Settled => {}
-                // The draft built upon it is void. With more care it may be committed, or fail for good.
-                Verdict::Again(jobs) | Verdict::Failed(Uncommitted { jobs, .. }) => {
-                    intake.put_back(next.into_jobs());
-                    return Some((jobs, attempt));
-                }
-            }
-        }
-    }
-
-    /// Writes a batch, adding newly arrived jobs to the next one.
-    async fn write(
+    /// Writes a batch, adding newly arrived jobs to the next one, if there is to be one.
+    pub(super) async fn write(
         &mut self,
-        ready: PendingBatch,
-        next: &mut NextBatch,
+        built: &Arc<BuiltBatch>,
+        next: Option<&mut NextBatch>,
         intake: &mut Intake,
-        attempt: &mut Attempt,
-    ) -> Verdict {
-        let Some(mut writer) = self.writer.take() else { return Verdict::Again(ready.jobs) };
-        let built = Arc::clone(&ready.built);
+    ) -> JournalResult<Committed> {
+        let Some(mut writer) = self.writer.take() else {
+            return Err(JournalError::unavailable(std::io::Error::other("there is no connection")));
+        };
         let mut writing = tokio::spawn({
-            let built = Arc::clone(&built);
+            let built = Arc::clone(built);
             async move {
                 let written = bounded(writer.commit(&built.batch)).await;
                 (writer, written)
             }
         });
-        let written = loop {
-            if next.is_open() {
-                self.extend(next, intake.gather(next.draft.jobs.len()), Some(&built));
-            }
-            tokio::select! {
-                biased;
-                written = &mut writing => break written,
-                (scout, found) = next.found() => self.take_in(next, scout, found),
-                () = intake.arrive(), if next.is_open() && intake.has_room(next.draft.jobs.len()) => {}
+        let written = match next {
+            None => writing.await,
+            Some(next) => {
+                intake.begin();
+                loop {
+                    if next.is_open() {
+                        self.extend(next, intake.gather(next.draft.jobs.len()), built);
+                    }
+                    tokio::select! {
+                        biased;
+                        written = &mut writing => break written,
+                        (scout, found) = next.found() => self.take_in(next, scout, found),
+                        () = intake.arrive(), if next.is_open() && intake.has_room(next.draft.jobs.len()) => {}
+                    }
+                }
             }
         };
         let (writer, written) = match written {
@@ -116,18 +90,18 @@ impl WriterLoop {
             Err(panicked) => (None, Err(JournalError::unavailable(panicked))),
         };
         self.writer = writer;
-        self.judge(ready, written, attempt)
+        written
     }
 
     /// Adds jobs to a batch that follows `before`, or starts the look-up that they need.
-    fn extend(&mut self, next: &mut NextBatch, jobs: Vec<Job>, before: Option<&BuiltBatch>) {
+    fn extend(&mut self, next: &mut NextBatch, jobs: Vec<Job>, before: &BuiltBatch) {
         let jobs = self.without_former_histories(jobs);
         if jobs.is_empty() {
             return;
         }
-        let missing = self.recall(&mut next.draft, &jobs, before);
+        let missing = self.recall(&mut next.draft, &jobs, Some(before));
         if missing.is_nothing() {
-            next.failed = next.draft.add_all(jobs, &self.vault).err();
+            next.draft.add_all(jobs, &self.vault);
         } else {
             next.waiting = Some((jobs, self.look_up(missing)));
         }
@@ -160,32 +134,21 @@ impl WriterLoop {
     ) {
         self.scout = scout;
         let Some((jobs, _)) = next.waiting.take() else { return };
-        let added = found.map(|found| found.provide(&mut next.draft));
-        next.failed = match added {
-            Ok(()) => next.draft.add_all(jobs, &self.vault).err(),
-            Err(error) => {
-                next.draft.jobs.extend(jobs);
-                Some(error)
+        match found {
+            Ok(found) => {
+                found.provide(&mut next.draft);
+                next.draft.add_all(jobs, &self.vault);
             }
-        };
+            Err(error) => next.draft.fail(jobs, error),
+        }
     }
 
-    /// Waits for the look-up in progress.
-    async fn complete(&mut self, next: &mut NextBatch) {
+    /// The draft, once the look-up in progress is done.
+    pub(super) async fn complete(&mut self, mut next: NextBatch) -> Draft {
         if next.waiting.is_some() {
             let (scout, found) = next.found().await;
-            self.take_in(next, scout, found);
+            self.take_in(&mut next, scout, found);
         }
-    }
-
-    /// A broken connection counts as the first try of the jobs that needed it; a generation that is gone is looked up
-    /// under the lock.
-    fn forgive(&mut self, error: &JournalError) -> Attempt {
-        let unavailable = matches!(error, JournalError::Unavailable(_));
-        if unavailable {
-            self.disconnect();
-        }
-        let lock_first = matches!(error, JournalError::OtherGeneration);
-        Attempt { tried_again: unavailable, lock_first, ..Attempt::default() }
+        next.draft
     }
 }

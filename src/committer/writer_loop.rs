@@ -1,5 +1,7 @@
-//! The committing task: batch after batch, and recovery from failed ones.
+//! The committing task: one batch a turn, and recovery from failed ones.
 //!
+//! - A batch that fails is tried again with more care, before anything else: with the head locked, over a new
+//!   connection, or its jobs one by one.
 //! - A job whose events cannot be folded is tried alone with the head locked. It is answered a conflict if it has lost
 //!   a race, otherwise that its events are wrong.
 //! - If the connection breaks during a commit, the leaf hash of the batch's last event tells whether the commit
@@ -9,6 +11,7 @@
 
 use super::draft::{BuiltBatch, Draft, PendingBatch};
 use super::intake::Intake;
+use super::pipelining::NextBatch;
 use super::{Append, ExpectedVersion, Job, Progress};
 use crate::committer::outcome::Outcome;
 use crate::journal::{
@@ -28,31 +31,17 @@ const CACHED_VERSIONS: usize = 10_000;
 /// Longest wait for the database to store a batch, before it counts as unavailable.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Jobs not known to be stored, with the reason; they are not answered yet.
-pub(super) struct Uncommitted {
-    pub(super) jobs: Vec<Job>,
-    error: JournalError,
-}
-
-/// Knowledge from an earlier try of the same batch.
+/// Jobs to be committed as one batch, and the care that they need.
 #[derive(Default)]
-pub(super) struct Attempt {
+struct Attempt {
+    /// Empty while the jobs are in a draft or a batch.
+    jobs: Vec<Job>,
     /// Whether the head has to be locked before anything else.
-    pub(super) lock_first: bool,
-    /// A batch of the same jobs whose commit was not acknowledged.
-    pub(super) doubtful: Option<(Arc<BuiltBatch>, Vec<Outcome>)>,
-    /// Whether the retry for a broken connection has been used.
-    pub(super) tried_again: bool,
-}
-
-/// Result of writing a batch.
-pub(super) enum Verdict {
-    /// All jobs are answered.
-    Settled,
-    /// These jobs must be tried again.
-    Again(Vec<Job>),
-    /// The batch is not known to be stored.
-    Failed(Uncommitted),
+    lock_first: bool,
+    /// A batch of the same jobs whose commit was not acknowledged; only with `tried_again`.
+    doubtful: Option<(Arc<BuiltBatch>, Vec<Outcome>)>,
+    /// Whether the retry over a new connection has been used.
+    tried_again: bool,
 }
 
 pub(super) struct WriterLoop {
@@ -73,8 +62,8 @@ pub(super) struct WriterLoop {
     /// a lost race.
     contended: bool,
     pub(super) versions: Cache<StreamId, u64>,
-    /// Jobs removed from their batch since their events could not be folded; not answered yet.
-    unfolded: VecDeque<Job>,
+    /// Batches to be tried before new jobs.
+    retries: VecDeque<Attempt>,
 }
 
 impl WriterLoop {
@@ -96,169 +85,64 @@ impl WriterLoop {
             history: 0,
             contended: false,
             versions: Cache::new(CACHED_VERSIONS),
-            unfolded: VecDeque::new(),
+            retries: VecDeque::new(),
         }
     }
 
+    /// Each turn commits the batch drafted during the last write, else one to be tried again, else one of new jobs.
     pub(super) async fn run(mut self, mut intake: Intake) {
-        while intake.wait().await {
-            intake.begin();
-            self.forget_former_histories();
-            let (jobs, attempt) = match &self.known {
-                Some(head) if self.writer.is_some() && !self.contended => {
-                    match self.stream(head.clone(), &mut intake).await {
-                        Some(held_up) => held_up,
-                        None => continue,
-                    }
-                }
-                _ => (intake.gather(0), Attempt { lock_first: self.contended, ..Attempt::default() }),
-            };
-            if let Err(Uncommitted { jobs, error }) = self.commit(jobs, attempt).await {
-                match error {
-                    // The database rejects one of them; committed alone, it fails no other.
-                    JournalError::Corrupt(_) if jobs.len() > 1 => {
-                        for job in jobs {
-                            self.commit_alone(job, Attempt::default()).await;
-                        }
-                    }
-                    // The database was unavailable twice in a row: later jobs need not find that out batch by batch.
-                    JournalError::Unavailable(_) => {
-                        let unfolded = std::mem::take(&mut self.unfolded);
-                        refuse(jobs.into_iter().chain(unfolded).chain(intake.drain()), &error);
-                    }
-                    error => refuse(jobs, &error),
-                }
-            }
-            // Each alone and under the lock: neither another job nor another node may be the reason that it cannot be
-            // folded.
-            while let Some(job) = self.unfolded.pop_front() {
-                self.commit_alone(job, Attempt { lock_first: true, ..Attempt::default() }).await;
-            }
-        }
-    }
-
-    async fn commit_alone(&mut self, job: Job, attempt: Attempt) {
-        if let Err(alone) = self.commit(vec![job], attempt).await {
-            refuse(alone.jobs, &alone.error);
-        }
-    }
-
-    /// Commits these jobs and answers all but those it returns.
-    async fn commit(&mut self, mut jobs: Vec<Job>, mut attempt: Attempt) -> Result<(), Uncommitted> {
-        while !jobs.is_empty() {
-            let mut ready = match bounded(self.prepare(&mut jobs, &attempt)).await {
-                Ok(Some(ready)) => ready,
-                Ok(None) => {
-                    if let Some((built, outcomes)) = attempt.doubtful.take() {
-                        self.committed(PendingBatch { jobs, outcomes, built, unfolded: Vec::new() });
-                    }
-                    break;
-                }
-                // A rebuild has swapped generations and dropped the known one: the locked head names the other.
-                Err(JournalError::OtherGeneration) if !attempt.lock_first => {
-                    attempt.lock_first = true;
-                    continue;
-                }
-                // A connection may break while the database lives on; a retry hides that from callers.
-                Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
-                    self.disconnect();
-                    attempt.tried_again = true;
-                    continue;
-                }
-                Err(error) => {
-                    self.disconnect();
-                    return Err(Uncommitted { jobs, error });
+        let mut drafted: Option<NextBatch> = None;
+        loop {
+            let (mut attempt, draft) = match drafted.take() {
+                Some(next) => (Attempt::default(), Ok(self.complete(next).await)),
+                None => {
+                    let Some(mut attempt) = self.next_attempt(&mut intake).await else { return };
+                    let draft = bounded(self.prepare(&mut attempt)).await;
+                    (attempt, draft)
                 }
             };
-            attempt.doubtful = None;
-            let alone = attempt.lock_first && ready.jobs.is_empty() && ready.unfolded.len() == 1;
-            for (job, error) in std::mem::take(&mut ready.unfolded) {
-                if alone {
-                    let why = self.why_unfolded(&job, error).await;
-                    let _ = job.reply.send(Err(why));
-                } else {
-                    self.unfolded.push_back(job);
-                }
-            }
-            if ready.jobs.is_empty() {
-                break;
-            }
-            let Some(writer) = self.writer.as_mut() else {
-                jobs = ready.jobs;
-                continue;
+            let ready = match draft {
+                Ok(draft) => draft.finish(&self.vault),
+                Err(error) => Err((std::mem::take(&mut attempt.jobs), error)),
             };
-            let written = bounded(writer.commit(&ready.built.batch)).await;
-            match self.judge(ready, written, &mut attempt) {
-                Verdict::Settled => return Ok(()),
-                Verdict::Again(again) => jobs = again,
-                Verdict::Failed(failed) => return Err(failed),
-            }
-        }
-        if attempt.lock_first
-            && let Some(writer) = self.writer.as_mut()
-            && bounded(writer.unlock()).await.is_err()
-        {
-            self.disconnect();
-        }
-        Ok(())
-    }
-
-    /// Turns the answer of the store into answers to callers and the next try.
-    pub(super) fn judge(
-        &mut self,
-        mut ready: PendingBatch,
-        written: JournalResult<Committed>,
-        attempt: &mut Attempt,
-    ) -> Verdict {
-        match written {
-            Ok(Committed::Yes) => {
-                self.committed(ready);
-                Verdict::Settled
-            }
-            Ok(Committed::HeadMoved) => {
-                metrics::counter!("registrar_commit_head_moved_total").increment(1);
-                attempt.lock_first = true;
-                self.contended = true;
-                Verdict::Again(ready.jobs)
-            }
-            Ok(Committed::ClockAhead) => {
-                metrics::counter!("registrar_commit_clock_ahead_total").increment(1);
-                let error = JournalError::unavailable(ClockAhead);
-                tracing::error!(error = &error as &dyn std::error::Error, "nothing is committed");
-                Verdict::Failed(Uncommitted { jobs: ready.jobs, error })
-            }
-            Ok(Committed::Lost(lost)) => {
-                attempt.lock_first = false;
-                self.answer_losers(&mut ready.jobs, &ready.built, &lost);
-                Verdict::Again(ready.jobs)
-            }
-            Err(JournalError::Unavailable(_)) if !attempt.tried_again => {
-                self.disconnect();
-                *attempt =
-                    Attempt { lock_first: true, doubtful: Some((ready.built, ready.outcomes)), tried_again: true };
-                Verdict::Again(ready.jobs)
-            }
-            Err(error) => {
-                self.disconnect();
-                Verdict::Failed(Uncommitted { jobs: ready.jobs, error })
+            match ready {
+                Ok(ready) => drafted = self.commit(ready, attempt, &mut intake).await,
+                Err((jobs, error)) => self.failed(Attempt { jobs, ..attempt }, error, &mut intake),
             }
         }
     }
 
-    /// Builds the batch of `jobs`, or `None` if they are on disk already: the commit of a doubtful batch may have
-    /// happened all the same, or be about to. The holder of the head's lock can tell, since that commit either came
-    /// before or will find the head moved.
-    async fn prepare(&mut self, jobs: &mut Vec<Job>, attempt: &Attempt) -> JournalResult<Option<PendingBatch>> {
+    /// Waits for jobs, if none are to be tried again; `None` once all senders are gone.
+    async fn next_attempt(&mut self, intake: &mut Intake) -> Option<Attempt> {
+        if let Some(retry) = self.retries.pop_front() {
+            return Some(retry);
+        }
+        if !intake.wait().await {
+            return None;
+        }
+        intake.begin();
+        self.forget_former_histories();
+        Some(Attempt { jobs: intake.gather(0), lock_first: self.contended, ..Attempt::default() })
+    }
+
+    /// Drafts the batch of an attempt, with the care that it needs. The draft is empty if the batch was doubtful and is
+    /// on disk.
+    async fn prepare(&mut self, attempt: &mut Attempt) -> JournalResult<Draft> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => none.insert(self.journal.writer().await?),
         };
         if attempt.lock_first {
             let head = writer.lock().await?;
-            if let Some((doubtful, _)) = &attempt.doubtful
-                && is_on_disk(&self.journal, doubtful).await?
+            // The commit of a doubtful batch may have happened all the same, or be about to. The holder of the head's
+            // lock can tell, since that commit either came before or will find the head moved.
+            // Without an answer the batch stays doubtful, so it must not be tried again.
+            if let Some((built, outcomes)) = attempt.doubtful.take()
+                && is_on_disk(&self.journal, &built).await.map_err(JournalError::unavailable)?
             {
-                return Ok(None);
+                let (jobs, nothing) = (std::mem::take(&mut attempt.jobs), Draft::on(built.head.clone()));
+                self.committed(PendingBatch { jobs, outcomes, built, unfolded: Vec::new() });
+                return Ok(nothing);
             }
             self.contended = self.known.as_ref().is_some_and(|known| known.position != head.position);
             self.catch_up(head).await?;
@@ -266,24 +150,119 @@ impl WriterLoop {
             let head = self.journal.head().await?;
             self.catch_up(head).await?;
         }
-        *jobs = self.without_former_histories(std::mem::take(jobs));
+        attempt.jobs = self.without_former_histories(std::mem::take(&mut attempt.jobs));
         let mut draft = Draft::on(self.known.clone().ok_or(JournalError::OtherGeneration)?);
         // Up to here, and during the read below, the jobs stay with the caller: a timeout may cancel this function.
-        let missing = self.recall(&mut draft, jobs, None);
+        let missing = self.recall(&mut draft, &attempt.jobs, None);
         if let Some(writer) = &mut self.writer {
             missing.find(&mut **writer, &self.vault).await?.provide(&mut draft);
         }
-        if let Err(error) = draft.add_all(std::mem::take(jobs), &self.vault) {
-            *jobs = draft.into_jobs();
-            return Err(error);
-        }
-        match draft.finish(&self.vault) {
-            Ok(ready) => Ok(Some(ready)),
-            Err((all, error)) => {
-                *jobs = all;
-                Err(error)
+        draft.add_all(std::mem::take(&mut attempt.jobs), &self.vault);
+        Ok(draft)
+    }
+
+    /// Writes a batch and settles its jobs. Returns the batch drafted meanwhile, if any.
+    async fn commit(&mut self, mut ready: PendingBatch, attempt: Attempt, intake: &mut Intake) -> Option<NextBatch> {
+        let alone = attempt.lock_first && ready.jobs.is_empty() && ready.unfolded.len() == 1;
+        for (job, error) in std::mem::take(&mut ready.unfolded) {
+            if alone {
+                let why = self.why_unfolded(&job, error).await;
+                let _ = job.reply.send(Err(why));
+            } else {
+                // Alone and under the lock: neither another job nor another node may be the reason that it cannot be
+                // folded.
+                self.retries.push_back(Attempt { jobs: vec![job], lock_first: true, ..Attempt::default() });
             }
         }
+        if ready.jobs.is_empty() {
+            if attempt.lock_first
+                && let Some(writer) = self.writer.as_mut()
+                && bounded(writer.unlock()).await.is_err()
+            {
+                self.disconnect();
+            }
+            return None;
+        }
+        // The next batch is drafted meanwhile only if no other commit is expected to come between the two.
+        let pipelined = !attempt.lock_first && !self.contended && self.retries.is_empty();
+        let mut next = pipelined.then(|| NextBatch::after(ready.built.head.clone()));
+        let written = self.write(&ready.built, next.as_mut(), intake).await;
+        if !matches!(written, Ok(Committed::Yes))
+            && let Some(void) = next.take()
+        {
+            intake.put_back(void.into_jobs());
+        }
+        self.judge(ready, written, attempt, intake);
+        next.filter(|next| !next.is_empty())
+    }
+
+    /// Turns the answer of the store into answers to callers and retries.
+    fn judge(
+        &mut self,
+        mut ready: PendingBatch,
+        written: JournalResult<Committed>,
+        attempt: Attempt,
+        intake: &mut Intake,
+    ) {
+        match written {
+            Ok(Committed::Yes) => self.committed(ready),
+            Ok(Committed::HeadMoved) => {
+                metrics::counter!("registrar_commit_head_moved_total").increment(1);
+                self.contended = true;
+                self.retries.push_front(Attempt { jobs: ready.jobs, lock_first: true, ..attempt });
+            }
+            Ok(Committed::ClockAhead) => {
+                metrics::counter!("registrar_commit_clock_ahead_total").increment(1);
+                let error = JournalError::unavailable(ClockAhead);
+                tracing::error!(error = &error as &dyn std::error::Error, "nothing is committed");
+                self.refuse_all(ready.jobs, &error, intake);
+            }
+            Ok(Committed::Lost(lost)) => {
+                self.answer_losers(&mut ready.jobs, &ready.built, &lost);
+                if !ready.jobs.is_empty() {
+                    self.retries.push_front(Attempt { jobs: ready.jobs, lock_first: false, ..attempt });
+                }
+            }
+            Err(error) => {
+                let mut attempt = Attempt { jobs: ready.jobs, ..attempt };
+                if matches!(error, JournalError::Unavailable(_)) {
+                    attempt.lock_first = true;
+                    attempt.doubtful = Some((ready.built, ready.outcomes));
+                }
+                self.failed(attempt, error, intake);
+            }
+        }
+    }
+
+    /// Tries jobs again, or refuses them, after an error.
+    fn failed(&mut self, attempt: Attempt, error: JournalError, intake: &mut Intake) {
+        // A rebuild has swapped generations and dropped the known one: the locked head names the other.
+        if matches!(error, JournalError::OtherGeneration) && !attempt.lock_first {
+            return self.retries.push_front(Attempt { lock_first: true, ..attempt });
+        }
+        self.disconnect();
+        match error {
+            // A connection may break, or hold outdated plans, while the database lives on; a retry hides that from
+            // callers.
+            JournalError::Unavailable(_) | JournalError::Corrupt(_) if !attempt.tried_again => {
+                self.retries.push_front(Attempt { tried_again: true, ..attempt });
+            }
+            // The database rejects one of them; committed alone, it fails no other.
+            JournalError::Corrupt(_) if attempt.jobs.len() > 1 => {
+                for job in attempt.jobs.into_iter().rev() {
+                    self.retries.push_front(Attempt { jobs: vec![job], ..Attempt::default() });
+                }
+            }
+            // The database was unavailable twice in a row.
+            JournalError::Unavailable(_) => self.refuse_all(attempt.jobs, &error, intake),
+            _ => refuse(attempt.jobs, &error),
+        }
+    }
+
+    /// Refuses these jobs and all that wait: later batches would fail alike, one after the other.
+    fn refuse_all(&mut self, jobs: Vec<Job>, error: &JournalError, intake: &mut Intake) {
+        let retries = std::mem::take(&mut self.retries).into_iter().flat_map(|retry| retry.jobs);
+        refuse(jobs.into_iter().chain(retries).chain(intake.drain()), error);
     }
 
     /// Reason why the events of a job cannot be folded upon the locked head: it has lost to another job, or its events
