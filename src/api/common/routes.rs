@@ -36,9 +36,8 @@ pub fn declared(permission: Permission, routes: Routes) -> Routes {
 /// strangers.
 pub fn public(routes: Routes) -> Routes {
     let (schemas, paths, router) = probe(routes);
-    let router = router.route_layer(from_fn(|request, next: Next| {
-        guard::stranger(request, |request| next.run(request).boxed())
-    }));
+    let router = router
+        .route_layer(from_fn(|request, next: Next| guard::stranger(request, |request| next.run(request).boxed())));
     (schemas, paths, router)
 }
 
