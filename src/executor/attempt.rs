@@ -10,6 +10,7 @@
 use super::{ExecuteError, Executor, Outcome, RequestContext, TURNS};
 use crate::committer::ExpectedVersion;
 use crate::journal::{JournalError, JournalResult, StreamId};
+use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt, stream};
 use registrar_aggregates::processes::{DecidedStream, LoadedStream, MissingStream, Stop, Streams};
 use std::hash::BuildHasher;
@@ -30,6 +31,51 @@ struct Attempt {
     streams: Streams,
 }
 
+/// A process being attempted.
+#[async_trait]
+trait Process {
+    /// Reads facts outside streams.
+    async fn ask(&mut self) -> JournalResult<()>;
+    /// Decides by streams and facts, and keeps the answer or the refusal.
+    fn run(&mut self, streams: &mut Streams) -> Result<(), Stop<()>>;
+}
+
+struct Informed<F, D, T, I, E> {
+    facts: F,
+    decide: D,
+    known: Option<I>,
+    decided: Option<Result<T, E>>,
+}
+
+#[async_trait]
+impl<F, D, T, I, E, Asked> Process for Informed<F, D, T, I, E>
+where
+    F: Fn() -> Asked + Send,
+    D: Fn(&mut Streams, &I) -> Result<T, Stop<E>> + Send,
+    T: Send,
+    I: Send,
+    E: Send,
+    Asked: Future<Output = JournalResult<I>> + Send,
+{
+    async fn ask(&mut self) -> JournalResult<()> {
+        self.known = Some((self.facts)().await?);
+        Ok(())
+    }
+
+    fn run(&mut self, streams: &mut Streams) -> Result<(), Stop<()>> {
+        let Some(known) = &self.known else { return Err(Stop::OtherVersion) };
+        let decided = match (self.decide)(streams, known) {
+            Ok(answer) => Ok(answer),
+            Err(Stop::Refused(refusal)) => Err(refusal),
+            Err(Stop::Need(streams)) => return Err(Stop::Need(streams)),
+            Err(Stop::OtherVersion) => return Err(Stop::OtherVersion),
+        };
+        let outcome = if decided.is_ok() { Ok(()) } else { Err(Stop::Refused(())) };
+        self.decided = Some(decided);
+        outcome
+    }
+}
+
 impl Executor {
     /// As [`Executor::execute_process`], for a process that also decides by facts outside streams. In every attempt the
     /// streams of `first` are loaded, then `facts` are read, then the process decides by both: facts that the streams
@@ -37,46 +83,69 @@ impl Executor {
     ///
     /// # Errors
     /// As [`Executor::execute_process`]; those of `facts`.
-    pub async fn execute_informed<T, I, E: std::error::Error + 'static, Asked: Future<Output = JournalResult<I>>>(
+    pub async fn execute_informed<T, I, E, Asked>(
         &self,
         context: &RequestContext,
         first: &[MissingStream],
-        facts: impl Fn() -> Asked,
-        decide: impl Fn(&mut Streams, &I) -> Result<T, Stop<E>>,
-    ) -> Result<(T, Outcome), ExecuteError<E>> {
+        facts: impl Fn() -> Asked + Send,
+        decide: impl Fn(&mut Streams, &I) -> Result<T, Stop<E>> + Send,
+    ) -> Result<(T, Outcome), ExecuteError<E>>
+    where
+        T: Send,
+        I: Send,
+        E: std::error::Error + Send + 'static,
+        Asked: Future<Output = JournalResult<I>> + Send,
+    {
+        let mut process = Informed { facts, decide, known: None, decided: None };
+        let outcome = self.attempt_all(context, first, &mut process).await?;
+        match (process.decided, outcome) {
+            (Some(Ok(answer)), Some(outcome)) => Ok((answer, outcome)),
+            (Some(Err(refusal)), _) => Err(ExecuteError::Refused(refusal)),
+            _ => Err(JournalError::corrupt("a process ended without a decision").into()),
+        }
+    }
+
+    /// Attempts a process until its decision is committed, or was made by streams that have not moved on; `None` if it
+    /// refuses. Not generic: it would be compiled for every process.
+    async fn attempt_all(
+        &self,
+        context: &RequestContext,
+        first: &[MissingStream],
+        process: &mut (dyn Process + Send),
+    ) -> JournalResult<Option<Outcome>> {
         let mut attempt = self.attempt(false);
         let mut turns = Vec::new();
         for _ in 0..RETRIES_MAX {
             self.load_all(&mut attempt, first.to_vec()).await?;
-            let facts = facts().await?;
+            process.ask().await?;
             let decided = loop {
-                match attempt.streams.run(|streams| decide(streams, &facts)) {
+                match attempt.streams.run(|streams| process.run(streams)) {
                     Err(Stop::Need(streams)) => self.load_all(&mut attempt, streams).await?,
                     decided => break decided,
                 }
             };
-            let answer = match decided {
-                Ok(answer) if attempt.streams.is_changed() => answer,
+            match decided {
+                Ok(()) if attempt.streams.is_changed() => {}
                 // No commit checks the streams of a refusal, of an act that changes nothing, or of a version that the
                 // client named: a stale read must not be the reason.
                 _ if self.is_overtaken(&mut attempt).await? => continue,
-                Ok(answer) => return Ok((answer, self.unchanged().await?)),
-                Err(Stop::Refused(refusal)) => return Err(ExecuteError::Refused(refusal)),
-                Err(Stop::OtherVersion | Stop::Need(_)) => return Err(JournalError::VersionConflict.into()),
-            };
+                Ok(()) => return Ok(Some(self.unchanged().await?)),
+                Err(Stop::Refused(())) => return Ok(None),
+                Err(Stop::OtherVersion | Stop::Need(_)) => return Err(JournalError::VersionConflict),
+            }
             let Attempt { history, streams, .. } = attempt;
             let decided: Vec<_> = streams.into_decided().collect();
             let used: Vec<_> = decided.iter().map(|decided| decided.loaded.unloaded()).collect();
             let written = decided.iter().filter(|decided| !decided.events.is_empty());
             let written: Vec<_> = written.map(|decided| self.turn(&decided.loaded.stream)).collect();
             match self.commit(context, history, decided).await {
-                Ok(outcome) => return Ok((answer, outcome)),
+                Ok(outcome) => return Ok(Some(outcome)),
                 Err(error) => {
                     for MissingStream { stream, .. } in &used {
                         self.aggregates.remove(stream);
                     }
                     if !matches!(error, JournalError::VersionConflict) {
-                        return Err(error.into());
+                        return Err(error);
                     }
                     // Losers that write the same streams go on one by one, or they would keep losing to each other.
                     if turns.is_empty() {
@@ -88,7 +157,7 @@ impl Executor {
                 }
             }
         }
-        Err(JournalError::VersionConflict.into())
+        Err(JournalError::VersionConflict)
     }
 
     fn attempt(&self, fresh: bool) -> Attempt {

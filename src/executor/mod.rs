@@ -107,12 +107,12 @@ impl Executor {
     ///
     /// # Errors
     /// `Refused` with the reason of the process; `Journal` as [`Executor::execute`]. Nothing is stored then.
-    pub async fn execute_process<T, E: std::error::Error + 'static>(
+    pub async fn execute_process<T: Send, E: std::error::Error + Send + 'static>(
         &self,
         context: &RequestContext,
-        decide: impl Fn(&mut Streams) -> Result<T, Stop<E>>,
+        decide: impl Fn(&mut Streams) -> Result<T, Stop<E>> + Send,
     ) -> Result<(T, Outcome), ExecuteError<E>> {
-        self.execute_informed(context, &[], || ready(Ok(())), |streams, (): &()| decide(streams)).await
+        self.execute_informed(context, &[], || ready(Ok(())), move |streams, (): &()| decide(streams)).await
     }
 
     /// Records facts that need no decision, at any version of the stream.

@@ -65,7 +65,11 @@ pub fn own_acts_only(context: &RequestContext) -> Result<(), DirectoryError> {
 pub type ProcessResult = Result<Outcome, DirectoryError>;
 
 /// Executes a process in one commit.
-async fn commit<T>(node: &Node, context: &RequestContext, decide: impl Fn(&mut Streams) -> Step<T>) -> ProcessResult {
+async fn commit<T: Send>(
+    node: &Node,
+    context: &RequestContext,
+    decide: impl Fn(&mut Streams) -> Step<T> + Send,
+) -> ProcessResult {
     Ok(node.executor.execute_process(context, decide).await?.1)
 }
 

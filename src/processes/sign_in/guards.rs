@@ -192,7 +192,7 @@ async fn state(node: &Node, stream: &str) -> JournalResult<Guard> {
 async fn record(
     node: &Node,
     context: &RequestContext,
-    decide: impl Fn(&mut Streams) -> Step<()>,
+    decide: impl Fn(&mut Streams) -> Step<()> + Send,
 ) -> Result<(), SignInError> {
     let mut context = RequestContext { answer: None, ..context.clone() };
     context.metadata = Metadata::system(context.metadata.request_id);
