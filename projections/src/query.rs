@@ -4,9 +4,11 @@ pub use crate::collection::ID;
 pub use crate::key::{SearchKey, Sort, TextKey, TextsKey};
 
 use crate::collection::{Collection, Document, KeyValue};
+use crate::document::CollectionId;
 use crate::key::{Key, Number};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 
 /// Direction of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +71,11 @@ pub struct RelatedFilter {
     pub kept: bool,
 }
 
-/// A page of documents of one type: filters combined with and, an optional search, an order, an offset.
+/// A page of documents of one collection: filters combined with and, an optional search, an order, an offset.
 #[derive(Debug)]
-pub struct Query<D> {
+pub struct AnyQuery {
+    /// The collection.
+    pub collection: CollectionId,
     /// Conditions, all of which must hold.
     pub filters: Vec<Filter>,
     /// Searchable key and the folded text that must be part of it.
@@ -88,7 +92,28 @@ pub struct Query<D> {
     pub take: u64,
     /// Whether the total count is computed; a caller that does not read it should not pay for it.
     pub counts: bool,
+}
+
+/// A query whose keys are those of one type of documents. What carries it out is not generic: it would be compiled for
+/// every type.
+#[derive(Debug)]
+pub struct Query<D> {
+    any: AnyQuery,
     document: PhantomData<fn() -> D>,
+}
+
+impl<D> Deref for Query<D> {
+    type Target = AnyQuery;
+
+    fn deref(&self) -> &AnyQuery {
+        &self.any
+    }
+}
+
+impl<D> DerefMut for Query<D> {
+    fn deref_mut(&mut self) -> &mut AnyQuery {
+        &mut self.any
+    }
 }
 
 impl Filter {
@@ -136,7 +161,8 @@ impl<D: Document> Query<D> {
     /// All documents in `sort` order.
     #[must_use]
     pub fn sorted(sort: &Sort<D>, direction: Direction) -> Self {
-        Query {
+        let any = AnyQuery {
+            collection: D::ID,
             filters: Vec::new(),
             search: None,
             related: Vec::new(),
@@ -145,8 +171,8 @@ impl<D: Document> Query<D> {
             skip: 0,
             take: u64::MAX,
             counts: true,
-            document: PhantomData,
-        }
+        };
+        Query { any, document: PhantomData }
     }
 
     fn filter(mut self, key: &'static str, comparison: Comparison, value: KeyValue) -> Self {
@@ -206,7 +232,7 @@ impl<D: Document> Query<D> {
     /// of `others` do not matter.
     #[must_use]
     pub fn related<O: Document>(mut self, key: &TextKey<O>, others: Query<O>, kept: bool) -> Self {
-        let Query { filters, search, .. } = others;
+        let AnyQuery { filters, search, .. } = others.any;
         self.related.push(RelatedFilter { collection: O::COLLECTION, key: key.name(), filters, search, kept });
         self
     }

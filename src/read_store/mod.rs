@@ -15,14 +15,15 @@ use crate::store::{DocumentStore, JournalError, JournalResult, Rows, schema};
 use crate::vault::Vault;
 use batch_loader::{LookupResult, Lookups};
 pub use document_cache::DocumentCache;
+use document_cache::LookupKind;
 pub(crate) use document_cache::parse_document;
 pub use document_cache::total_count::LONG;
 use document_cache::total_count::TotalOf;
 use futures::future::try_join_all;
 use noted::RequestLookups;
 pub(crate) use noted::forget_before_commit;
-use registrar_projections::query::TextKey;
-use registrar_projections::{Collection, Document, Query};
+use registrar_projections::query::{AnyQuery, TextKey};
+use registrar_projections::{Document, Query};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,7 +61,7 @@ pub struct Documents {
 pub(crate) const NOT_SERVED: u64 = 0;
 
 /// Builds the statement of a list.
-type MakeList<D> = fn(&Collection, u64, &Query<D>, sql::Dialect) -> Statement;
+type MakeList = fn(u64, &AnyQuery, sql::Dialect) -> Statement;
 
 /// Retries of a read after a swap of generations.
 const SWAPS_MAX: usize = 5;
@@ -96,11 +97,7 @@ impl Documents {
     }
 
     async fn look_up<D: Document>(&self, key: &'static str, sought: &str) -> JournalResult<Read<Option<Arc<D>>>> {
-        let known = self.noted.as_ref().and_then(|noted| noted.enough());
-        let LookupResult { moment, row } = self.lookups.find(D::ID, key, sought, known).await?;
-        if let Some(noted) = &self.noted {
-            noted.note((D::ID, key), sought, moment, row.as_ref());
-        }
+        let LookupResult { moment, row } = self.look_up_row((D::ID, key), sought).await?;
         let value = match row {
             None => None,
             Some(row) => Some(row.document::<D>(&self.vault).await?),
@@ -113,13 +110,22 @@ impl Documents {
         Ok(Read { position: moment.position, value })
     }
 
+    async fn look_up_row(&self, by: LookupKind, sought: &str) -> JournalResult<LookupResult> {
+        let known = self.noted.as_ref().and_then(|noted| noted.enough());
+        let found = self.lookups.find(by.0, by.1, sought, known).await?;
+        if let Some(noted) = &self.noted {
+            noted.note(by, sought, found.moment, found.row.as_ref());
+        }
+        Ok(found)
+    }
+
     /// A page of documents for display, and the total count, from one snapshot. Digests are not verified; for documents
     /// that decide about rights use [`Documents::verified`].
     ///
     /// # Errors
     /// As [`Documents::find`].
-    pub async fn page<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<D>>> {
-        let rows = self.list(query, sql::page).await?;
+    pub async fn page<D: Document>(&self, mut query: Query<D>) -> JournalResult<Read<Page<D>>> {
+        let rows = self.list(&mut query, sql::page).await?;
         let (position, total) = (rows.position, rows.total);
         Ok(Read {
             position,
@@ -146,30 +152,26 @@ impl Documents {
     ///
     /// # Errors
     /// As [`Documents::find`].
-    pub async fn ids<D: Document>(&self, query: Query<D>) -> JournalResult<Read<Page<String>>> {
-        let rows = self.list(query, sql::ids).await?;
+    pub async fn ids<D: Document>(&self, mut query: Query<D>) -> JournalResult<Read<Page<String>>> {
+        let rows = self.list(&mut query, sql::ids).await?;
         Ok(Read { position: rows.position, value: Page { items: rows.bodies, total: rows.total } })
     }
 
-    async fn list<D: Document>(&self, mut query: Query<D>, statement: MakeList<D>) -> JournalResult<Rows> {
-        let counted = query.counts.then(|| TotalOf::by(&query)).flatten();
+    async fn list(&self, query: &mut AnyQuery, statement: MakeList) -> JournalResult<Rows> {
+        let counted = query.counts.then(|| TotalOf::by(query)).flatten();
         if let Some(counted) = counted.as_ref().filter(|counted| self.cache.may_have_total(counted)) {
             query.counts = false;
-            let rows = self.rows(&query, statement).await?;
+            let rows = self.rows(query, statement).await?;
             if let Some(total) = self.cache.total(counted, rows.moment()) {
                 return Ok(Rows { total, ..rows });
             }
             query.counts = true;
         }
-        let rows = self.rows(&query, statement).await?;
+        let rows = self.rows(query, statement).await?;
         if let Some(counted) = counted {
             self.cache.keep_total(counted, rows.moment(), rows.total);
         }
         Ok(rows)
-    }
-
-    async fn rows<D: Document>(&self, query: &Query<D>, statement: MakeList<D>) -> JournalResult<Rows> {
-        self.run(|generation, dialect| statement(D::COLLECTION, generation, query, dialect)).await
     }
 
     /// The documents with these ids, in their order; missing ones are left out.
@@ -181,10 +183,10 @@ impl Documents {
         Ok(try_join_all(found).await?.into_iter().filter_map(|read| read.value).collect())
     }
 
-    async fn run(&self, statement: impl Fn(u64, sql::Dialect) -> Statement) -> JournalResult<Rows> {
+    async fn rows(&self, query: &AnyQuery, statement: MakeList) -> JournalResult<Rows> {
         for _ in 0..SWAPS_MAX {
             let generation = self.generation.load(Ordering::Acquire);
-            let rows = self.store.query(&statement(generation, self.store.dialect())).await?;
+            let rows = self.store.query(&statement(generation, query, self.store.dialect())).await?;
             match rows {
                 Some(rows) if rows.generation == generation => {
                     if let Some(noted) = &self.noted {

@@ -127,7 +127,8 @@ fn a_document_fits_a_query_if_every_filter_matches() {
 
 #[test]
 fn a_term_is_trimmed_and_folded_and_a_blank_one_is_none() {
-    let search = |term| Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).search(&SEARCH, term).search;
+    let search =
+        |term| Query::<AdminDocument>::sorted(&BY_NAME, Direction::Ascending).search(&SEARCH, term).search.clone();
     assert_eq!(search("  ÅDA \t"), Some(("search", "åda".to_owned())));
     assert_eq!(search(" \u{a0}\n"), None);
     assert_eq!(search(""), None);

@@ -6,7 +6,8 @@
 use super::{DocumentCache, State};
 use crate::store::Moment;
 use quick_cache::unsync::Cache;
-use registrar_projections::{CollectionId, Document, Query, is_followed};
+use registrar_projections::query::AnyQuery;
+use registrar_projections::{CollectionId, is_followed};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
@@ -24,13 +25,13 @@ pub(in crate::read_store) struct TotalOf {
 
 impl TotalOf {
     /// Key of a query's total count, if it changes only with commits to the query's own collection.
-    pub(in crate::read_store) fn by<D: Document>(query: &Query<D>) -> Option<Self> {
-        if !query.related.is_empty() || is_followed(D::ID) {
+    pub(in crate::read_store) fn by(query: &AnyQuery) -> Option<Self> {
+        if !query.related.is_empty() || is_followed(query.collection) {
             return None;
         }
         // Hashed, since there may be thousands of values; separators within them are escaped.
         let conditions = Sha256::digest(format!("{:?}", (&query.filters, &query.search))).into();
-        Some(TotalOf { collection: D::ID, conditions })
+        Some(TotalOf { collection: query.collection, conditions })
     }
 }
 

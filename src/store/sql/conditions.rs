@@ -2,8 +2,8 @@
 
 use super::{Argument, Arguments, Dialect, SOUGHT_BY_INDEX_MAX, table};
 use registrar_projections::collection::SEPARATOR;
-use registrar_projections::query::Comparison;
-use registrar_projections::{Collection, Document, Filter, KeyKind, KeyValue, Query};
+use registrar_projections::query::{AnyQuery, Comparison};
+use registrar_projections::{Collection, Filter, KeyKind, KeyValue};
 use std::fmt::Write;
 
 /// Length from which the part before the `@` is selective enough alone.
@@ -13,13 +13,8 @@ const LOCAL_PART_MIN: usize = 5;
 const NOTHING: &str = "1 = 0";
 
 /// Condition of a query on the rows `d` of its collection.
-pub(super) fn condition<D: Document>(
-    collection: &Collection,
-    generation: u64,
-    query: &Query<D>,
-    dialect: Dialect,
-    arguments: &mut Arguments,
-) -> String {
+pub(super) fn condition(generation: u64, query: &AnyQuery, dialect: Dialect, arguments: &mut Arguments) -> String {
+    let collection = query.collection.collection();
     let mut condition = narrowed(collection, generation, &query.filters, query.search.as_ref(), dialect, arguments);
     for related in &query.related {
         let (others, key) = (table(related.collection, generation), related.key);

@@ -5,8 +5,8 @@
 mod conditions;
 
 use conditions::condition;
-use registrar_projections::query::Comparison;
-use registrar_projections::{Collection, Direction, Document, Filter, KeyKind, KeyValue, Query};
+use registrar_projections::query::{AnyQuery, Comparison};
+use registrar_projections::{Collection, Direction, Filter, KeyKind, KeyValue};
 use std::collections::BTreeMap;
 
 /// SQL dialect of a store.
@@ -157,44 +157,34 @@ pub fn look_up(collection: &Collection, generation: u64, key: &'static str, dial
 
 /// One page of documents and the total count.
 #[must_use]
-pub fn page<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
+pub fn page(generation: u64, query: &AnyQuery, dialect: Dialect) -> Statement {
     // Bodies are looked up for the page alone: skipped rows are skipped in the index.
-    let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(collection, generation));
-    page_of(&body, collection, generation, query, dialect)
+    let body = format!("(SELECT b.body FROM {} b WHERE b.id = p.id)", table(query.collection.collection(), generation));
+    page_of(&body, generation, query, dialect)
 }
 
 /// As [`page`], with each document as a JSON array of identifier, body and digest.
 #[must_use]
-pub fn digested_page<D: Document>(
-    collection: &Collection,
-    generation: u64,
-    query: &Query<D>,
-    dialect: Dialect,
-) -> Statement {
+pub fn digested_page(generation: u64, query: &AnyQuery, dialect: Dialect) -> Statement {
     let row = match dialect {
         Dialect::Postgres => "json_build_array(b.id, b.body, b.digest)::text",
         Dialect::Sqlite => "json_array(b.id, b.body, b.digest)",
     };
-    let row = format!("(SELECT {row} FROM {} b WHERE b.id = p.id)", table(collection, generation));
-    page_of(&row, collection, generation, query, dialect)
+    let row = format!("(SELECT {row} FROM {} b WHERE b.id = p.id)", table(query.collection.collection(), generation));
+    page_of(&row, generation, query, dialect)
 }
 
 /// As [`page`], with identifiers instead of documents.
 #[must_use]
-pub fn ids<D: Document>(collection: &Collection, generation: u64, query: &Query<D>, dialect: Dialect) -> Statement {
-    page_of("p.id", collection, generation, query, dialect)
+pub fn ids(generation: u64, query: &AnyQuery, dialect: Dialect) -> Statement {
+    page_of("p.id", generation, query, dialect)
 }
 
-fn page_of<D: Document>(
-    what: &str,
-    collection: &Collection,
-    generation: u64,
-    query: &Query<D>,
-    dialect: Dialect,
-) -> Statement {
+fn page_of(what: &str, generation: u64, query: &AnyQuery, dialect: Dialect) -> Statement {
+    let collection = query.collection.collection();
     let table = table(collection, generation);
     let mut arguments = Arguments(Vec::new());
-    let condition = condition(collection, generation, query, dialect, &mut arguments);
+    let condition = condition(generation, query, dialect, &mut arguments);
     let direction = match query.direction {
         Direction::Ascending => "ASC",
         Direction::Descending => "DESC",
@@ -205,7 +195,7 @@ fn page_of<D: Document>(
         |alias: &str| columns.clone().map(|key| format!("{alias}.{key} {direction}")).collect::<Vec<_>>().join(", ");
     let keys = query.sort.iter().map(|key| format!(", d.{key}")).collect::<String>();
     let matching = format!("SELECT d.id{keys} FROM {table} d WHERE {condition}");
-    let (before, total, matching) = match counted_facet(collection, query) {
+    let (before, total, matching) = match counted_facet(query) {
         _ if !query.counts => (String::new(), "0".to_owned(), matching),
         Some(facet) => {
             let counts = counts_table(generation);
@@ -233,7 +223,7 @@ fn page_of<D: Document>(
 }
 
 /// Whether the query searches for a part of a text or list, whose index has no order.
-fn finds_by_parts<D: Document>(query: &Query<D>) -> bool {
+fn finds_by_parts(query: &AnyQuery) -> bool {
     let in_list = |filter: &Filter| matches!(filter.comparison, Comparison::Contains | Comparison::ContainsAny);
     query.search.is_some() || query.filters.iter().any(in_list)
 }
@@ -261,7 +251,8 @@ impl Arguments {
 }
 
 /// The facet whose stored count equals the number of documents that match the query.
-fn counted_facet<D: Document>(collection: &Collection, query: &Query<D>) -> Option<String> {
+fn counted_facet(query: &AnyQuery) -> Option<String> {
+    let collection = query.collection.collection();
     if query.search.is_some() || !query.related.is_empty() {
         return None;
     }

@@ -110,7 +110,7 @@ async fn individuals(call: &Call, wanted: &EligibleQuery) -> Result<PeoplePage, 
         return Ok((vec![], 0));
     };
     let mut query = Query::<IndividualDocument>::sorted(&individuals::BY_CREATION, Direction::Ascending);
-    query.filters = seen.filters;
+    query.filters.clone_from(&seen.filters);
     // Names and contacts belong to the user whose primary individual it is.
     let everybody = || Query::<UserDocument>::sorted(&users::BY_ID, Direction::Ascending);
     if !&wanted.filters.text.trim().is_empty() {
