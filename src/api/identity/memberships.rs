@@ -73,10 +73,9 @@ pub(super) async fn remove(call: Call, Attributes(user): Attributes<UserReferenc
 
 /// Makes a user a member without a role; an existing pair is answered as it is.
 pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> HandlerResult {
-    let at = |name: &str| Source::Pointer(format!("/data/attributes/{name}"));
-    let (id, act) = (new.organization_id, OrganizationAct::Administer);
-    let organization = call.named::<OrganizationDocument>(at("organization-id"), id, act).await?;
-    let user = call.named::<UserDocument>(at("user-id"), new.user_id, UserAct::See).await?;
+    let (at, id, act) = (Source::attribute("organization-id"), new.organization_id, OrganizationAct::Administer);
+    let organization = call.named::<OrganizationDocument>(at, id, act).await?;
+    let user = call.named::<UserDocument>(Source::attribute("user-id"), new.user_id, UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?.with(organization);
     let (viewer, granter) = (Arc::new(viewer), call.holder.granter());
     call.commit_document::<UserDocument, DirectoryError, _>(

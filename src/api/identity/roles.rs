@@ -84,7 +84,7 @@ pub(super) async fn list_users(call: Call, Parameters(filters): Parameters<Assig
 
 /// Assigns a role.
 pub(super) async fn create_user(call: Call, Attributes(new): Attributes<NewAssignment>) -> HandlerResult {
-    let at = Source::Pointer("/data/attributes/role-id".to_owned());
+    let at = Source::attribute("role-id");
     let role = call.named::<AnyRole>(at, new.role_id, RoleAct::Administer).await?;
     let user = new.user.existing(&call).await?.profile.id;
     let (shown, granter) = (Arc::clone(&role), call.holder.granter());

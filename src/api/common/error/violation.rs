@@ -11,6 +11,14 @@ pub enum Source {
     Parameter(String),
 }
 
+impl Source {
+    /// An attribute of a JSON:API document.
+    #[must_use]
+    pub fn attribute(name: &str) -> Self {
+        Source::Pointer(format!("/data/attributes/{name}"))
+    }
+}
+
 /// A violation in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestViolation {
@@ -32,7 +40,7 @@ impl RequestViolation {
     /// A violation in an attribute of a JSON:API document.
     #[must_use]
     pub fn attribute(name: &str, detail: impl Into<String>) -> Self {
-        RequestViolation::at(Source::Pointer(format!("/data/attributes/{name}")), detail)
+        RequestViolation::at(Source::attribute(name), detail)
     }
 
     /// A violation in a query parameter.

@@ -69,7 +69,7 @@ pub(super) async fn get_v1(call: Call, Parameters(people): Parameters<ViewOption
 }
 
 pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation>) -> HandlerResult {
-    let at = Source::Pointer("/data/attributes/organization-id".to_owned());
+    let at = Source::attribute("organization-id");
     let (id, act) = (creation.organization_id, OrganizationAct::Administer);
     let organization = call.named::<OrganizationDocument>(at, id, act).await?.id;
     let pointer = "/data/attributes/individual-ids";
