@@ -83,4 +83,15 @@ impl ClaimKey {
     pub fn feature_setting(feature: &crate::feature::FeatureId, target: crate::feature::setting::Target) -> Self {
         ClaimKey { scope: "feature-setting", value: format!("{feature}/{}", target.text()), field: "featureId" }
     }
+
+    /// The name of a general message in an organization and a locale, case-insensitive.
+    #[must_use]
+    pub fn general_message(
+        organization: crate::values::OrganizationId,
+        locale: crate::user::Locale,
+        name: &str,
+    ) -> Self {
+        let value = format!("{organization}/{}/{}", locale.name(), crate::text::fold(name));
+        ClaimKey { scope: "general-message", value, field: "name" }
+    }
 }

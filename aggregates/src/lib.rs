@@ -22,6 +22,7 @@ pub mod event;
 pub mod facts;
 pub mod feature;
 pub mod feedback;
+pub mod general_message;
 pub mod granting;
 pub mod group;
 pub mod individual;
@@ -98,6 +99,9 @@ macro_rules! every_aggregate {
             /// The setting of a feature.
             Setting: crate::feature::setting::FeatureSetting, crate::feature::setting::SettingEvent,
                 Compared "FeatureSetting", refuses crate::feature::setting::SettingError;
+            /// A general message of an organization.
+            GeneralMessage: crate::general_message::GeneralMessage, crate::general_message::GeneralMessageEvent,
+                Compared "GeneralMessage", refuses crate::general_message::GeneralMessageError;
             /// An individual, the subject of records.
             Individual: crate::individual::Individual, crate::individual::IndividualEvent,
                 Told "Individual", refuses crate::individual::IndividualError;

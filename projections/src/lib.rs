@@ -18,6 +18,7 @@ pub mod document;
 pub mod event_statistics;
 pub mod features;
 pub mod feedback_comments;
+pub mod general_messages;
 pub mod groups;
 pub mod individuals;
 pub mod key;
@@ -101,6 +102,7 @@ macro_rules! every_projection {
                 "roles": fold roles, Roles(RoleDocument);
                 "features": state features, Features(FeatureDocument);
                 "feature_settings": state features, FeatureSettings(FeatureSettingDocument);
+                "general_messages": state general_messages, GeneralMessages(GeneralMessageDocument);
                 "individuals": fold individuals, Individuals(IndividualDocument);
                 "groups": fold groups,
                     Groups(GroupDocument), GroupTrees(TreeDocument), GroupCounts(CountDocument), GroupLogs(LogDocument);

@@ -5,9 +5,9 @@
 //! size of the directory: the user (with roles and posts), the individual (with its groups), and where it matters the
 //! organization and its tree of groups.
 //!
-//! A deleted organization has no document, and everything in it is not found for every holder: its groups, trees and
-//! tasks, the individuals that it owned, and memberships of others there. No holder is a member of a deleted
-//! organization, so only grants of holders of everything look the organization up.
+//! A deleted organization has no document, and everything in it is not found for every holder: its groups, trees,
+//! tasks and messages, the individuals that it owned, and memberships of others there. No holder is a member of a
+//! deleted organization, so only grants of holders of everything look the organization up.
 //!
 //! In lists the same rules become one condition: individuals carry the groups that they are in, with one for the whole
 //! organization, and a holder carries the groups that it reaches. Property tests (`tests/identity/access_properties`)

@@ -14,6 +14,7 @@ use registrar_aggregates::user::{Classification, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::feedback_comments::FeedbackDocument;
+use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::tasks::TaskDocument;
@@ -173,6 +174,29 @@ impl Guarded for OrganizationDocument {
             OrganizationAct::Govern => holder.holds_everything(),
         };
         Ok(Right::of(holder.sees_organization(id), allowed))
+    }
+}
+
+/// The right to a part of an organization, which is that to the organization itself; unseen once that was deleted.
+async fn right_in(
+    organization: OrganizationId,
+    access: &Access,
+    holder: &Holder,
+    act: OrganizationAct,
+) -> JournalResult<Right> {
+    match document::<OrganizationDocument>(&access.documents, &organization.to_string()).await? {
+        Some(found) => found.right(access, holder, act).await,
+        None => Ok(Right::Unseen),
+    }
+}
+
+impl Guarded for GeneralMessageDocument {
+    type Act = OrganizationAct;
+    const SEE: OrganizationAct = OrganizationAct::See;
+    document_told_as!("Message not found", "names no message");
+
+    async fn right(&self, access: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
+        right_in(self.organization_id, access, holder, act).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod features;
+pub mod general_messages;
 pub mod groups;
 pub mod membership;
 pub mod moves;

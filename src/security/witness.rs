@@ -53,6 +53,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Guard(_)
         | DomainEvent::Feature(_)
         | DomainEvent::Setting(_)
+        | DomainEvent::GeneralMessage(_)
         | DomainEvent::Individual(_)
         | DomainEvent::Group(_)
         | DomainEvent::Tree(_)

@@ -132,6 +132,8 @@ def improve(operation, body, number):
         attributes.pop("timezone", None)
     elif operation in ("create-organization-feature", "create-user-feature"):
         attributes["feature-name"] = KNOWN["spare-features"][number % 40]
+    elif operation == "create-organization-general-message":
+        attributes["name"] = f"message-{number}"
     elif operation in ("update-organization-feature", "update-user-feature"):
         attributes["force"] = True
     elif operation == "disable-totp-configuration":

@@ -8,14 +8,15 @@ use futures::future::join;
 use registrar::access::{Access, AccessQuery, Holder, Operation, PageRequest, Resource, find_user};
 use registrar::executor::RequestContext;
 use registrar::processes::groups::{self, GroupRef, NewGroup};
-use registrar::processes::{DirectoryError, ProcessResult, Refusal, membership};
+use registrar::processes::{DirectoryError, ProcessResult, Refusal, general_messages, membership};
+use registrar_aggregates::general_message::Message;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::group::staffing::Post;
 use registrar_aggregates::group::{GroupKind, NodeType};
 use registrar_aggregates::individual::Owner;
 use registrar_aggregates::organization::{Authorization, Organization, OrganizationCommand, OrganizationError, Stamp};
-use registrar_aggregates::user::Role;
-use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
+use registrar_aggregates::user::{Locale, Role};
+use registrar_aggregates::values::{GeneralMessageId, GroupId, IndividualId, OrganizationId, UserId};
 use serde_json::json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -57,11 +58,11 @@ impl Identity {
         self.node().executor.execute::<Organization>(&context, &id, command, None).await.unwrap();
     }
 
-    async fn retire(&self, id: OrganizationId) {
+    pub async fn retire(&self, id: OrganizationId) {
         self.change(id, OrganizationCommand::Retire { grounds: None, stamp: stamp() }).await;
     }
 
-    async fn delete(&self, id: OrganizationId) {
+    pub async fn delete(&self, id: OrganizationId) {
         self.change(id, OrganizationCommand::Delete(stamp())).await;
     }
 
@@ -80,6 +81,13 @@ impl Identity {
         let group = GroupRef { organization: clinic.id, id: clinic.group };
         let owner = Owner::Organization(clinic.id);
         let individuals = BTreeSet::from([clinic.owned]);
+        let message = Message {
+            id: GeneralMessageId(Uuid::now_v7()),
+            organization_id: clinic.id,
+            name: "contact".to_owned(),
+            locale: Locale::EnUs,
+            message: "Call us.".to_owned(),
+        };
         vec![
             ("join", membership::join(node, context, granter, stranger, clinic.id, None).await),
             ("grant", membership::grant(node, context, granter, provider, clinic.id, Role::Admin).await),
@@ -87,6 +95,7 @@ impl Identity {
             ("individuals", groups::add_individuals(node, context, group, &individuals, None).await),
             ("appoint", groups::appoint(node, context, group, Post::Member, &BTreeSet::from([provider]), None).await),
             ("record", membership::record_individual(node, context, IndividualId(Uuid::now_v7()), owner).await),
+            ("message", general_messages::create(node, context, &message).await),
         ]
     }
 }

@@ -34,6 +34,7 @@ mod coverage;
 mod ended_organizations;
 mod features;
 mod feedback;
+mod general_messages;
 mod granting;
 mod group_eligible;
 mod group_lists;
@@ -71,6 +72,7 @@ static SUITES: &[Suite] = &[
     memberships::SUITE,
     features::SUITE,
     features::settings::SUITE,
+    general_messages::SUITE,
     groups::SUITE,
     individuals::SUITE,
     access::SUITE,

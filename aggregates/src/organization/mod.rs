@@ -212,7 +212,8 @@ impl Organization {
         }
     }
 
-    /// Refuses additions to an absent or retired organization: members, roles, groups, people in groups, individuals.
+    /// Refuses additions to an absent or retired organization: members, roles, groups, people in groups, individuals,
+    /// general messages.
     ///
     /// # Errors
     /// `NotFound`, `Retired`.

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 pub mod features;
+pub mod general_messages;
 pub mod groups;
 pub mod guards;
 pub mod membership;

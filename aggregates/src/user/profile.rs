@@ -75,7 +75,7 @@ impl BirthDate {
     }
 }
 
-/// Language and country in which a user is addressed.
+/// Language and country of texts.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Locale {
@@ -86,6 +86,17 @@ pub enum Locale {
     /// Spanish.
     #[serde(rename = "es_US")]
     EsUs,
+}
+
+impl Locale {
+    /// The locale as written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Locale::EnUs => "en_US",
+            Locale::EsUs => "es_US",
+        }
+    }
 }
 
 /// Class of a user or organization in reports; staff are `Carium`.

@@ -80,6 +80,10 @@ uuid_id!(
     FeatureSettingId
 );
 uuid_id!(
+    /// Identifies a general message of an organization.
+    GeneralMessageId
+);
+uuid_id!(
     /// Identifies an individual: the subject of records.
     IndividualId
 );

@@ -5,6 +5,7 @@ use super::compared::compared;
 use crate::api_keys::ApiKeyDocument;
 use crate::document::DocumentKey;
 use crate::features::{FeatureDocument, FeatureSettingDocument};
+use crate::general_messages::GeneralMessageDocument;
 use crate::groups::GroupDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
@@ -28,6 +29,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<TotpDocument>(),
     Source::compared::<FeatureDocument>(),
     Source::compared::<FeatureSettingDocument>(),
+    Source::compared::<GeneralMessageDocument>(),
     Source::compared::<GroupDocument>(),
     Source::compared::<TaskDocument>(),
     Source::by_hand::<AdminEvent>(),

@@ -116,6 +116,7 @@ fn stream(event: &DomainEvent) -> String {
         | DomainEvent::Task(_) => id(1),
         DomainEvent::Individual(_) => id(3),
         DomainEvent::Group(_) => id(6),
+        DomainEvent::GeneralMessage(_) => id(7),
         DomainEvent::Setting(_) => id(9),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
@@ -244,6 +245,8 @@ fn before(payload: &Value) -> Vec<Value> {
             created["setting"] = payload["setting"].clone();
             vec![created]
         }
+
+        "general-message.amended" => vec![sample("general-message.created")],
 
         "individual-group.created" => vec![],
         "individual-group.moved" => vec![division(4), division(5), group()],

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod documents;
 mod features;
 mod feedback;
+mod general_messages;
 mod group_people;
 mod groups;
 mod individuals;
@@ -86,6 +87,10 @@ operations! {
     "create-user-feature": Admin => features::create_user,
     "get-user-feature": Session => features::get_user,
     "update-user-feature": Admin => features::update_user,
+    "list-organization-general-messages": Session => general_messages::list,
+    "create-organization-general-message": Admin => general_messages::create,
+    "get-organization-general-message": Session => general_messages::get,
+    "update-organization-general-message": Admin => general_messages::update,
     "list-individual-groups-v1": Session => groups::list_v1,
     "list-individual-groups": Session => groups::list,
     "create-individual-group": Session => groups::create,

@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use registrar_aggregates::Violation;
 use registrar_aggregates::user::UserError;
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
+use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
@@ -123,6 +124,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::Group(_) => Some(GroupDocument::NOT_FOUND),
             Refusal::Feature(_) => Some(FeatureDocument::NOT_FOUND),
             Refusal::Setting(_) => Some(FeatureSettingDocument::NOT_FOUND),
+            Refusal::GeneralMessage(_) => Some(GeneralMessageDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key or a task.
             Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Task(_) => None,

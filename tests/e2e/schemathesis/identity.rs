@@ -129,6 +129,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         spare.push(client.feature(&format!("spare-{number}")).await);
     }
     let setting = |whose: &str, id: &Value| json!({ "feature-name": "known", whose: id, "state": "enabled" });
+    let message = json!({ "name": "contact", "locale": "en_US", "message": "Call us.", "organization-id": of });
     let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
     let known = json!({
         "caller": caller,
@@ -147,6 +148,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "features": feature,
         "organization-features":
             client.create("organization-features", setting("organization-id", &organization)).await,
+        "organization-general-messages": client.create("organization-general-messages", message).await,
         "user-features": client.create("user-features", setting("user-id", &participant)).await,
         "sessions": session["session-id"],
     });

@@ -284,6 +284,7 @@ fn only_listed_events_take_or_release_claims() {
             "totp-configuration.deleted",
             "feature-setting.created",
             "feature-setting.removed",
+            "general-message.created",
             "individual-group.created",
             "individual-group.renamed",
             "individual-group.moved",
