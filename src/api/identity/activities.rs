@@ -27,7 +27,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<ActivityFil
         .when(filters.user, |query, user| query.equal(&USER_ID, user.to_string()))
         .when(filters.kinds, |query, kinds| query.one_of(&KIND, kinds))
         .when(filters.without_staff.filter(|without| *without), |query, _| query.equal(&STAFF, "false"));
-    call.list(compared(query, &AT, filters.at.into_iter().map(|Parsed(at)| at)), resource).await
+    call.list(compared(query, &AT, filters.at), resource).await
 }
 
 fn resource(activity: &ActivityDocument) -> Resource {

@@ -63,8 +63,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Organizatio
         let own = call.holder.organizations().map(|organization| organization.to_string());
         query = query.one_of(&organizations::ORGANIZATION_ID, own.collect());
     }
-    let modified = filters.modified.into_iter().map(|Parsed(StrictComparison(comparison))| comparison);
-    call.list(compared(query, &organizations::UPDATED_AT, modified), resource).await
+    call.list(compared(query, &organizations::UPDATED_AT, filters.modified), resource).await
 }
 
 /// Answers with one organization.

@@ -149,6 +149,18 @@ impl Parse for StrictComparison {
     }
 }
 
+impl From<Parsed<Comparison>> for Comparison {
+    fn from(Parsed(comparison): Parsed<Comparison>) -> Self {
+        comparison
+    }
+}
+
+impl From<Parsed<StrictComparison>> for Comparison {
+    fn from(Parsed(StrictComparison(comparison)): Parsed<StrictComparison>) -> Self {
+        comparison
+    }
+}
+
 /// A secret, wiped from memory when dropped.
 #[derive(Default)]
 pub(in crate::api::identity) struct Secret(pub(in crate::api::identity) Zeroizing<String>);

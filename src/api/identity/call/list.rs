@@ -129,10 +129,11 @@ impl<D: Document> QueryExt for Query<D> {}
 pub(in crate::api::identity) fn compared<D: Document>(
     query: Query<D>,
     key: &TextKey<D>,
-    comparisons: impl IntoIterator<Item = Comparison>,
+    comparisons: impl IntoIterator<Item: Into<Comparison>>,
 ) -> Query<D> {
     use crate::api::identity::times::Relation;
     comparisons.into_iter().fold(query, |query, comparison| {
+        let comparison: Comparison = comparison.into();
         let time = time_key(comparison.time);
         match comparison.relation {
             Relation::Before => query.below(key, time),

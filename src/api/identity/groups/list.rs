@@ -84,7 +84,7 @@ fn by_itself(query: Query<GroupDocument>, filters: GroupFilters) -> Query<GroupD
         .when(filters.name, |query, name| query.equal(&groups::NAME, name_key(name.trim())))
         .when(filters.ids, |query, ids| query.one_of(&groups::ID, texts(ids)))
         .when(filters.without, |query, ids| query.none_of(&groups::ID, texts(ids)));
-    compared(query, &groups::UPDATED_AT, filters.modified.into_iter().map(|Parsed(comparison)| comparison))
+    compared(query, &groups::UPDATED_AT, filters.modified)
 }
 
 /// Filters that name other resources. Resources hidden from the caller count as not found: `None` if none is left.

@@ -2,7 +2,6 @@
 
 use crate::api::common::ApiError;
 use crate::api::identity::call::{Call, Parsed, QueryExt, StrictComparison, compared};
-use crate::api::identity::times::Comparison;
 use registrar_aggregates::user::{Classification, Role};
 use registrar_aggregates::values::{EmailAddress, IndividualId, OrganizationId};
 use registrar_projections::query::{Direction, Query};
@@ -101,9 +100,7 @@ pub(super) async fn query(call: &Call, filters: UserFilters) -> Result<Option<Qu
             query.equal(&users::EMAIL, email_key(&name))
         })
         .when(filters.text, |query, text| query.search(&users::SEARCH, &text));
-    let modified =
-        filters.modified.into_iter().map(|Parsed(StrictComparison(comparison))| -> Comparison { comparison });
-    Ok(Some(compared(query, &users::UPDATED_AT, modified)))
+    Ok(Some(compared(query, &users::UPDATED_AT, filters.modified)))
 }
 
 /// People matching the filters by telephone number and individual, if given, limited to those whose details the caller
