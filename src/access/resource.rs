@@ -311,6 +311,13 @@ pub enum CatalogueAct {
     Change,
 }
 
+impl CatalogueAct {
+    /// The right of a holder that sees the resource, or not.
+    fn right(self, holder: &Holder, seen: bool) -> Right {
+        Right::of(seen, self == CatalogueAct::See || holder.holds_everything())
+    }
+}
+
 impl Guarded for FeatureDocument {
     type Act = CatalogueAct;
     const SEE: CatalogueAct = CatalogueAct::See;
@@ -322,7 +329,7 @@ impl Guarded for FeatureDocument {
     }
 
     async fn right(&self, _: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
-        Ok(Right::of(true, act == CatalogueAct::See || holder.holds_everything()))
+        Ok(act.right(holder, true))
     }
 }
 
@@ -341,7 +348,7 @@ impl Guarded for FeatureSettingDocument {
                 user.is_some_and(|user| holder.manages_account(&user))
             }
         };
-        Ok(Right::of(seen, act == CatalogueAct::See || holder.holds_everything()))
+        Ok(act.right(holder, seen))
     }
 }
 
