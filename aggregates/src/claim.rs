@@ -94,4 +94,10 @@ impl ClaimKey {
         let value = format!("{organization}/{}/{}", locale.name(), crate::text::fold(name));
         ClaimKey { scope: "general-message", value, field: "name" }
     }
+
+    /// The domain of a theme, in any spelling.
+    #[must_use]
+    pub fn theme_domain(domain: &crate::theme::DomainName) -> Self {
+        ClaimKey { scope: "theme-domain", value: domain.comparable(), field: "domain" }
+    }
 }

@@ -38,6 +38,7 @@ pub mod session;
 pub mod shown;
 pub mod task;
 pub mod text;
+pub mod theme;
 pub mod totp;
 pub mod upcast;
 pub mod user;
@@ -102,6 +103,9 @@ macro_rules! every_aggregate {
             /// A general message of an organization.
             GeneralMessage: crate::general_message::GeneralMessage, crate::general_message::GeneralMessageEvent,
                 Compared "GeneralMessage", refuses crate::general_message::GeneralMessageError;
+            /// A theme of organizations.
+            Theme: crate::theme::Theme, crate::theme::ThemeEvent,
+                Compared "OrganizationTheme", refuses crate::theme::ThemeError;
             /// An individual, the subject of records.
             Individual: crate::individual::Individual, crate::individual::IndividualEvent,
                 Told "Individual", refuses crate::individual::IndividualError;

@@ -20,6 +20,12 @@ pub fn compatible(text: &str) -> String {
     text.nfkc().collect()
 }
 
+/// The ASCII form of a domain name, in lower case (RFC 5891); `None` for a malformed one.
+pub(crate) fn domain_in_ascii(domain: &str) -> Option<String> {
+    let ascii = idna::domain_to_ascii_strict(domain).ok()?;
+    (ascii.len() <= 253 && ascii.split('.').all(|label| !label.is_empty())).then_some(ascii)
+}
+
 /// Whether a character is a format character (general category Cf of Unicode 16), a line or paragraph separator, or a
 /// filler: invisible, or changing the order of visible text. A name with one looks like the name without it. Names need
 /// none of them; variation selectors, which choose between visible shapes, are excluded.

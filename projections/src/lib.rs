@@ -33,6 +33,7 @@ pub mod sessions;
 pub mod stamped;
 pub mod state_document;
 pub mod tasks;
+pub mod themes;
 pub mod totps;
 pub mod users;
 pub mod working_set;
@@ -103,6 +104,7 @@ macro_rules! every_projection {
                 "features": state features, Features(FeatureDocument);
                 "feature_settings": state features, FeatureSettings(FeatureSettingDocument);
                 "general_messages": state general_messages, GeneralMessages(GeneralMessageDocument);
+                "themes": state themes, Themes(ThemeDocument);
                 "individuals": fold individuals, Individuals(IndividualDocument);
                 "groups": fold groups,
                     Groups(GroupDocument), GroupTrees(TreeDocument), GroupCounts(CountDocument), GroupLogs(LogDocument);

@@ -18,6 +18,7 @@ use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::tasks::TaskDocument;
+use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::{Document, IndividualDocument, OrganizationDocument, UserDocument};
 use std::sync::Arc;
@@ -349,6 +350,17 @@ impl Guarded for FeatureSettingDocument {
             }
         };
         Ok(act.right(holder, seen))
+    }
+}
+
+impl Guarded for ThemeDocument {
+    type Act = CatalogueAct;
+    const SEE: CatalogueAct = CatalogueAct::See;
+    document_told_as!("Theme not found", "names no theme");
+
+    /// Themes are read by the admins who may choose one, and by programs and support.
+    async fn right(&self, _: &Access, holder: &Holder, act: CatalogueAct) -> JournalResult<Right> {
+        Ok(act.right(holder, holder.is_admin_anywhere() || holder.sees_everybody()))
     }
 }
 

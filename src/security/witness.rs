@@ -54,6 +54,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Feature(_)
         | DomainEvent::Setting(_)
         | DomainEvent::GeneralMessage(_)
+        | DomainEvent::Theme(_)
         | DomainEvent::Individual(_)
         | DomainEvent::Group(_)
         | DomainEvent::Tree(_)

@@ -32,6 +32,7 @@ NAMES = {
     "refresh-token": "refresh-token",
     "remove-from-group": "other-group",
     "role-id": "roles",
+    "theme-id": "organization-themes",
     "to-parent-group-id": "division",
     "user-id": "users",
     "user-ids": "users",
@@ -130,6 +131,10 @@ def improve(operation, body, number):
     elif operation == "create-organization":
         attributes["name"] = f"new-{number}"
         attributes.pop("timezone", None)
+    elif operation == "create-organization-theme":
+        attributes["domain"] = f"new-{number}.example.com"
+    elif operation == "update-organization-theme" and "domain" in attributes:
+        attributes["domain"] = f"other-{number}.example.com"
     elif operation in ("create-organization-feature", "create-user-feature"):
         attributes["feature-name"] = KNOWN["spare-features"][number % 40]
     elif operation == "create-organization-general-message":

@@ -58,6 +58,7 @@ mod shapes;
 mod sign_in;
 mod site_access;
 mod suite;
+mod themes;
 mod totp;
 mod users;
 
@@ -69,6 +70,7 @@ static SUITES: &[Suite] = &[
     users::SUITE,
     totp::SUITE,
     organizations::SUITE,
+    themes::SUITE,
     memberships::SUITE,
     features::SUITE,
     features::settings::SUITE,

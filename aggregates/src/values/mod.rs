@@ -84,6 +84,10 @@ uuid_id!(
     GeneralMessageId
 );
 uuid_id!(
+    /// Identifies a theme: a brand that organizations point at.
+    ThemeId
+);
+uuid_id!(
     /// Identifies an individual: the subject of records.
     IndividualId
 );
@@ -112,6 +116,12 @@ pub enum Problem {
     /// A character in a text that changes the reading order.
     #[error("must not contain characters that override the direction of the text")]
     Override,
+    /// A control character in a text of one line.
+    #[error("must not contain control characters")]
+    Control,
+    /// Not a domain name of at least two labels.
+    #[error("must be a domain name")]
+    NotADomain,
     /// Not an e-mail address (RFC 5321 dot-string at a domain).
     #[error("must be an email")]
     NotAnEmail,
@@ -319,9 +329,7 @@ impl EmailAddress {
                 })
         };
         let local_ok = local.len() <= 64 && local.split('.').all(atom);
-        let domain_ok = idna::domain_to_ascii_strict(domain)
-            .is_ok_and(|ascii| ascii.len() <= 253 && ascii.split('.').all(|label| !label.is_empty()));
-        if !local_ok || !domain_ok {
+        if !local_ok || text::domain_in_ascii(domain).is_none() {
             return Err(Problem::NotAnEmail);
         }
         check_visible(text)?;

@@ -12,6 +12,7 @@ use crate::recorded::RecordedEvent;
 use crate::sessions::SessionDocument;
 use crate::state_document::{self, StateDocument};
 use crate::tasks::TaskDocument;
+use crate::themes::ThemeDocument;
 use crate::totps::TotpDocument;
 use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
@@ -30,6 +31,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<FeatureDocument>(),
     Source::compared::<FeatureSettingDocument>(),
     Source::compared::<GeneralMessageDocument>(),
+    Source::compared::<ThemeDocument>(),
     Source::compared::<GroupDocument>(),
     Source::compared::<TaskDocument>(),
     Source::by_hand::<AdminEvent>(),

@@ -113,6 +113,7 @@ fn stream(event: &DomainEvent) -> String {
         | DomainEvent::User(_)
         | DomainEvent::Session(_)
         | DomainEvent::Totp(_)
+        | DomainEvent::Theme(_)
         | DomainEvent::Task(_) => id(1),
         DomainEvent::Individual(_) => id(3),
         DomainEvent::Group(_) => id(6),
@@ -247,6 +248,11 @@ fn before(payload: &Value) -> Vec<Value> {
         }
 
         "general-message.amended" => vec![sample("general-message.created")],
+        "organization-theme.amended" => {
+            let former =
+                json!({ "domain": "example.com", "supportEmail": "desk@example.com", "supportEmailName": null });
+            vec![edited("organization-theme.created", json!({ "brand": former }))]
+        }
 
         "individual-group.created" => vec![],
         "individual-group.moved" => vec![division(4), division(5), group()],

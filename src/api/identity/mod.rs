@@ -25,6 +25,7 @@ mod roles;
 pub mod routes;
 mod sessions;
 mod tasks;
+mod themes;
 pub mod times;
 mod totp;
 mod users;
@@ -64,6 +65,10 @@ operations! {
     "create-organization": Admin => organizations::create,
     "get-organization": Session => organizations::get,
     "update-organization": Admin => organizations::update,
+    "list-organization-themes": Admin => themes::list,
+    "create-organization-theme": Admin => themes::create,
+    "get-organization-theme": Admin => themes::get,
+    "update-organization-theme": Admin => themes::update,
     "add-organization-user": Admin => memberships::add,
     "remove-organization-user": Session => memberships::remove,
     "list-user-organizations": Session => memberships::list,

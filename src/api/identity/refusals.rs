@@ -15,6 +15,7 @@ use registrar_aggregates::user::UserError;
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
+use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use serde_json::json;
@@ -125,6 +126,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::Feature(_) => Some(FeatureDocument::NOT_FOUND),
             Refusal::Setting(_) => Some(FeatureSettingDocument::NOT_FOUND),
             Refusal::GeneralMessage(_) => Some(GeneralMessageDocument::NOT_FOUND),
+            Refusal::Theme(_) => Some(ThemeDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key or a task.
             Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Task(_) => None,

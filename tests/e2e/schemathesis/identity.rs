@@ -146,6 +146,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "roles": Role::Member.id(OrganizationId(of.parse().unwrap())),
         "individual-groups": group("Ward", "group").await,
         "features": feature,
+        "organization-themes": client.create("organization-themes", json!({ "domain": "known.example.com" })).await,
         "organization-features":
             client.create("organization-features", setting("organization-id", &organization)).await,
         "organization-general-messages": client.create("organization-general-messages", message).await,
@@ -252,6 +253,8 @@ const RULES: &[Rule] = &[
     rule("addresses are those of e-mail", "email must not be longer than 254 characters"),
     rule("there are two locales", "locale must be one of en_US, es_US"),
     rule("required texts are not blank", " should not be empty"),
+    rule("domains are names of two labels or more", "/data/attributes/domain must be a domain name"),
+    rule("names in headers have one line", " must not contain control characters"),
     rule("features are named plainly", "/data/attributes/id must consist of letters, digits, '.', '_' and '-'"),
     rule("a user is named once", "user-id or email is required, and not both"),
     rule("users are named in one way", " is required, and not both"),

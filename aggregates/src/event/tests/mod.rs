@@ -285,6 +285,8 @@ fn only_listed_events_take_or_release_claims() {
             "feature-setting.created",
             "feature-setting.removed",
             "general-message.created",
+            "organization-theme.created",
+            "organization-theme.amended",
             "individual-group.created",
             "individual-group.renamed",
             "individual-group.moved",

@@ -8,6 +8,7 @@ use crate::api::identity::call::HandlerResult;
 use crate::api::identity::times::Comparison;
 use futures::future::BoxFuture;
 use registrar_aggregates::feature::FeatureId;
+use registrar_aggregates::theme::DomainName;
 use registrar_aggregates::user::{BirthDate, Phone};
 use registrar_aggregates::values::{EmailAddress, Problem};
 use serde::de::{DeserializeOwned, Deserializer, Error};
@@ -120,7 +121,7 @@ macro_rules! parsed_by_the_domain {
     };
 }
 
-parsed_by_the_domain!(EmailAddress, Phone, BirthDate, FeatureId);
+parsed_by_the_domain!(EmailAddress, Phone, BirthDate, FeatureId, DomainName);
 
 /// A member of a request, parsed by the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
