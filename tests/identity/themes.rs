@@ -221,6 +221,28 @@ on_both_stores! {
         it.patch_refused(&it.system, &path(&id), &change(&unknown, part), 409, "conflict").await;
     }
 
+    async fn an_organization_points_at_a_theme_that_exists(database) {
+        let it = Identity::open(&database).await;
+        let (organization, id) = (format!("/v1/organizations/{}/", it.acme), it.theme("example.com").await);
+        let points_at = |theme: Value| amendment("organizations", &it.acme.to_string(), json!({ "theme-id": theme }));
+        let pointing = it.patch(&it.admin, &organization, &points_at(json!(id))).await;
+        assert_eq!(pointing["data"]["attributes"]["theme-id"], json!(id));
+        assert_eq!(it.get(&it.participant, &organization).await, pointing);
+        for caller in [&it.admin, &it.system] {
+            let error =
+                it.patch_refused(caller, &organization, &points_at(json!(Uuid::now_v7())), 400, "validation-error").await;
+            assert_eq!(error["source"]["pointer"], "/data/attributes/theme-id");
+            // An identifier of something else names no theme either.
+            let error =
+                it.patch_refused(caller, &organization, &points_at(json!(it.other)), 400, "validation-error").await;
+            assert_eq!(error["source"]["pointer"], "/data/attributes/theme-id");
+        }
+        it.patch_refused(&it.provider, &organization, &points_at(Value::Null), 403, "forbidden").await;
+        it.patch_refused(&it.other_admin, &organization, &points_at(Value::Null), 404, "not-found").await;
+        let detached = it.patch(&it.admin, &organization, &points_at(Value::Null)).await;
+        assert!(detached["data"]["attributes"]["theme-id"].is_null());
+    }
+
     async fn themes_are_listed_by_domain_support_address_and_time(database) {
         let it = Identity::open(&database).await;
         let [one, two] = [it.theme("Care.Example.com").await, it.theme("bücher.example").await];

@@ -4,9 +4,8 @@ use super::content;
 use super::replace;
 use super::{OrganizationError, OrganizationEvent, Record, Stamp};
 use crate::user::Classification;
-use crate::values::{Finding, Problem, check_length, check_name, check_text};
+use crate::values::{Finding, Problem, ThemeId, check_length, check_name, check_text};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 /// Longest handle, in characters.
 pub const HANDLE_LENGTH_MAX: usize = 255;
@@ -46,7 +45,7 @@ pub struct Tenancy {
     pub provider_type: Option<String>,
     /// Theme of the organization.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub theme_id: Option<Uuid>,
+    pub theme_id: Option<ThemeId>,
     /// Sign-in page of the organization's providers, if not this service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sign_in_url: Option<String>,
@@ -93,7 +92,7 @@ pub struct TenancyAmendment {
     /// The new kind of provider.
     pub provider_type: Option<String>,
     /// The new theme; `Some(None)` clears it.
-    pub theme_id: Option<Option<Uuid>>,
+    pub theme_id: Option<Option<ThemeId>>,
     /// The new sign-in page of its providers; `Some(None)` for this service.
     pub sign_in_url: Option<Option<String>>,
 }

@@ -6,13 +6,15 @@ use super::call::{
 use super::documents::{Reply, Resource};
 use super::refusals::attribute;
 use super::times;
-use crate::access::resource::OrganizationAct;
+use crate::access::resource::{CatalogueAct, OrganizationAct};
+use crate::api::common::error::Source;
 use crate::processes::{DirectoryError, organizations as processes};
 use chrono::Utc;
 use registrar_aggregates::organization::{Authorization, Content, Details, Stamp, Tenancy, TenancyAmendment};
 use registrar_aggregates::user::Classification;
-use registrar_aggregates::values::{OrganizationId, Problem};
+use registrar_aggregates::values::{OrganizationId, Problem, ThemeId};
 use registrar_projections::query::{Direction, Query};
+use registrar_projections::themes::ThemeDocument;
 use registrar_projections::{OrganizationDocument, organizations};
 use serde::Deserialize;
 use serde_json::json;
@@ -50,7 +52,7 @@ pub(super) struct Changes {
     classification: Option<Classification>,
     provider_type: Option<String>,
     #[serde(default, deserialize_with = "nullable")]
-    theme_id: Option<Option<Uuid>>,
+    theme_id: Option<Option<ThemeId>>,
 }
 
 /// Organizations of the caller; all of them for callers who see every user.
@@ -107,9 +109,10 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?;
     let reserved = changes.classification.is_some() || changes.authorization_type.is_some();
     call.require(!reserved || call.may(&*organization, OrganizationAct::Govern).await?)?;
-    if let Some(Some(_)) = changes.theme_id {
-        // Themes cannot be created yet.
-        return Err(attribute("theme-id", "names no theme"));
+    if let Some(Some(theme)) = changes.theme_id {
+        // Themes are never removed, so that one which exists now exists at the commit.
+        let at = Source::Pointer("/data/attributes/theme-id".to_owned());
+        call.named::<ThemeDocument>(at, theme, CatalogueAct::See).await?;
     }
     let amendment = TenancyAmendment {
         handle: changes.name,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::samples::Samples;
+use crate::values::ThemeId;
 
 fn full_edition() -> Edition {
     Edition { start: second(2), reason: some("asked for"), comment: some("none") }
@@ -56,7 +57,7 @@ fn full_tenancy() -> Tenancy {
         authorization: Authorization::Restricted,
         classification: Some(crate::user::Classification::Customer),
         provider_type: some("clinic"),
-        theme_id: Some(Uuid::from_u128(1)),
+        theme_id: Some(ThemeId(Uuid::from_u128(1))),
         sign_in_url: some("https://acme.example.com/sign-in"),
     }
 }
