@@ -78,6 +78,12 @@ impl ClaimKey {
         ClaimKey { scope: "totp-pending", value: user.to_string(), field: "enabled" }
     }
 
+    /// The code of a short link, never released: a printed code must not lead elsewhere one day.
+    #[must_use]
+    pub fn short_code(code: &crate::url_shortener::ShortCode) -> Self {
+        ClaimKey { scope: "short-code", value: code.to_string(), field: "code" }
+    }
+
     /// The setting of a feature for one target; one at a time.
     #[must_use]
     pub fn feature_setting(feature: &crate::feature::FeatureId, target: crate::feature::setting::Target) -> Self {

@@ -41,6 +41,7 @@ pub mod text;
 pub mod theme;
 pub mod totp;
 pub mod upcast;
+pub mod url_shortener;
 pub mod user;
 pub mod values;
 
@@ -127,6 +128,12 @@ macro_rules! every_aggregate {
             /// A comment of a user.
             FeedbackComment: crate::feedback::FeedbackComment, crate::feedback::FeedbackEvent,
                 Told "FeedbackComment";
+            /// A short link.
+            UrlShortener: crate::url_shortener::UrlShortener, crate::url_shortener::UrlShortenerEvent,
+                Compared "UrlShortener", refuses crate::url_shortener::UrlShortenerError;
+            /// Visits of a short link.
+            UrlVisits: crate::url_shortener::visits::UrlVisits, crate::url_shortener::visits::VisitsEvent,
+                Told "UrlShortenerVisits";
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -35,6 +35,7 @@ pub mod state_document;
 pub mod tasks;
 pub mod themes;
 pub mod totps;
+pub mod url_shorteners;
 pub mod users;
 pub mod working_set;
 
@@ -108,6 +109,7 @@ macro_rules! every_projection {
                 "individuals": fold individuals, Individuals(IndividualDocument);
                 "groups": fold groups,
                     Groups(GroupDocument), GroupTrees(TreeDocument), GroupCounts(CountDocument), GroupLogs(LogDocument);
+                "url_shorteners": fold url_shorteners, UrlShorteners(UrlShortenerDocument);
                 "tasks": state tasks, Tasks(TaskDocument);
             }
             /// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with

@@ -11,8 +11,11 @@ use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use registrar_projections::deleted_organizations::{self, DeletedOrganizationDocument};
 use registrar_projections::groups::{self, GroupDocument};
+use registrar_projections::query::TextKey;
+use registrar_projections::url_shorteners::{self, UrlShortenerDocument};
 use registrar_projections::{
-    Direction, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations, users,
+    Direction, Document, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations,
+    users,
 };
 use std::collections::BTreeSet;
 
@@ -221,9 +224,7 @@ impl Access {
         operation: Operation,
     ) -> JournalResult<Query<GroupDocument>> {
         if holder.holds_everything() {
-            let deleted = self.deleted_organizations().await?;
-            let deleted: Vec<_> = deleted.iter().map(ToString::to_string).collect();
-            return Ok(if deleted.is_empty() { query } else { query.none_of(&groups::ORGANIZATION_ID, deleted) });
+            return self.of_existing(query, &groups::ORGANIZATION_ID).await;
         }
         let mut scopes = Vec::new();
         for organization in holder.organizations() {
@@ -241,6 +242,28 @@ impl Access {
             }
         }
         Ok(query.contains_any(&groups::SCOPES, scopes))
+    }
+
+    /// Restricts short links to those of organizations whose links the holder keeps.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn only_url_shorteners(
+        &self,
+        query: Query<UrlShortenerDocument>,
+        holder: &Holder,
+    ) -> JournalResult<Query<UrlShortenerDocument>> {
+        if holder.is_service() {
+            return self.of_existing(query, &url_shorteners::ORGANIZATION_ID).await;
+        }
+        let own = holder.organizations().filter(|organization| holder.is_admin(*organization));
+        Ok(query.one_of(&url_shorteners::ORGANIZATION_ID, own.map(|organization| organization.to_string()).collect()))
+    }
+
+    /// Leaves out documents of deleted organizations.
+    async fn of_existing<D: Document>(&self, query: Query<D>, owner: &TextKey<D>) -> JournalResult<Query<D>> {
+        let deleted: Vec<_> = self.deleted_organizations().await?.iter().map(ToString::to_string).collect();
+        Ok(if deleted.is_empty() { query } else { query.none_of(owner, deleted) })
     }
 
     /// Users that are allowed the operation on at least one of some individuals.
@@ -327,8 +350,8 @@ impl Access {
         Ok(self.documents.ids(query).await?.value)
     }
 
-    /// Deleted organizations. Their groups and individuals may still be stored, and lists of everything leave them out:
-    /// one more statement for such a list, and a condition with as many values as there were deletions.
+    /// Deleted organizations. Their groups, individuals and links may still be stored, and lists of everything leave
+    /// them out: one more statement for such a list, and a condition with as many values as there were deletions.
     async fn deleted_organizations(&self) -> JournalResult<Vec<OrganizationId>> {
         let query = Query::<DeletedOrganizationDocument>::sorted(&deleted_organizations::BY_ID, Direction::Ascending);
         let found = self.documents.page(query.uncounted()).await?.value.items;

@@ -20,6 +20,7 @@ use registrar_projections::roles::RoleDocument;
 use registrar_projections::tasks::TaskDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
+use registrar_projections::url_shorteners::UrlShortenerDocument;
 use registrar_projections::{Document, IndividualDocument, OrganizationDocument, UserDocument};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -158,6 +159,8 @@ pub enum OrganizationAct {
     See,
     /// Acts of its admins.
     Administer,
+    /// Create, read and change its short links: by its admins, and by programs.
+    KeepLinks,
     /// Acts of system admins.
     Govern,
 }
@@ -172,6 +175,7 @@ impl Guarded for OrganizationDocument {
         let allowed = match act {
             OrganizationAct::See => true,
             OrganizationAct::Administer => holder.is_admin(id),
+            OrganizationAct::KeepLinks => holder.is_admin(id) || holder.is_service(),
             OrganizationAct::Govern => holder.holds_everything(),
         };
         Ok(Right::of(holder.sees_organization(id), allowed))
@@ -398,6 +402,22 @@ impl Guarded for FeedbackDocument {
     async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         let own = holder.user_id() == Some(self.feedback.user_id);
         Ok(Right::of(own || holder.holds_everything(), true))
+    }
+}
+
+impl Guarded for UrlShortenerDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Short link not found", "names no short link");
+
+    /// Callers who keep the links of the organization see them; with a deleted organization they are unknown.
+    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let owner = self.link.organization_id.to_string();
+        let kept = match document::<OrganizationDocument>(&access.documents, &owner).await? {
+            Some(owner) => owner.right(access, holder, OrganizationAct::KeepLinks).await? == Right::Allowed,
+            None => false,
+        };
+        Ok(Right::of(kept, true))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ecg_admins;
 pub mod events;
 pub mod health;
 pub mod identity;
+pub mod redirects;
 pub mod site_organizations;
 
 use crate::api::audit::replay::Replays;
@@ -20,6 +21,7 @@ use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
 use crate::processes::service_documents::ServiceDocuments;
 use crate::processes::sign_in::Failures;
+use crate::processes::visits::Visits;
 use crate::publisher::PublisherStatus;
 use axum::Router;
 use axum::http::Uri;
@@ -36,6 +38,7 @@ use common::strangers::Allowance;
 use ecg_admins::periods::Calendar;
 use ipnet::IpNet;
 use metrics_exporter_prometheus::PrometheusHandle;
+use registrar_aggregates::url_shortener::target::LinkHosts;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +75,8 @@ pub struct Parts {
     pub lookups: RateLimiter,
     /// Failed sign-ins that no event records.
     pub failures: Failures,
+    /// Visits of short links that no event records yet.
+    pub visits: Arc<Visits>,
     /// Replays past states.
     pub replays: Replays,
     key_locks: KeyLocks,
@@ -116,6 +121,8 @@ pub struct ApiSettings {
     pub confirm_changes: bool,
     /// Whether every refresh rotates the refresh token, even if the client does not ask for it.
     pub rotate_refresh: bool,
+    /// Hosts that short links may lead to.
+    pub link_hosts: LinkHosts,
     /// Whether the paths of the documents answer 404: docs page, OpenAPI, AsyncAPI.
     pub hide_docs: bool,
     /// Whether browsers are told to use TLS only.
@@ -159,6 +166,7 @@ impl AppState {
             limiter,
             lookups,
             failures: Failures::default(),
+            visits: Arc::default(),
             replays,
             key_locks,
         }))
@@ -232,9 +240,9 @@ fn dialect(name: &str, with_docs: bool) -> Option<OpenApiRouter<AppState>> {
         ),
         "registrar" => (
             "Registrar",
-            "What Registrar offers besides the dialects: its events, its state, its keys, its documents.",
+            "What Registrar offers besides the dialects: its events, its state, its keys, its documents, redirects.",
             ComponentsBuilder::new(),
-            match OpenApiRouter::new().merge(events::routes()).merge(health::routes()) {
+            match OpenApiRouter::new().merge(events::routes()).merge(health::routes()).merge(redirects::routes()) {
                 routes if with_docs => routes.merge(docs::routes()),
                 routes => routes,
             },

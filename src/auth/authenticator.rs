@@ -101,6 +101,12 @@ impl Authenticator {
         &self.bounds
     }
 
+    /// Public URL of the server, without a slash at its end; the issuer of its tokens.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.issuer
+    }
+
     /// Authenticates the bearer of the token in an `Authorization` header, by the state of `documents`.
     ///
     /// # Errors

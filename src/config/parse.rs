@@ -8,6 +8,7 @@ use axum::http::Uri;
 use chrono::{TimeDelta, Weekday};
 use chrono_tz::Tz;
 use ipnet::IpNet;
+use registrar_aggregates::url_shortener::target::LinkHosts;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -113,6 +114,16 @@ pub(super) fn networks(list: &str) -> Result<Vec<IpNet>, ConfigError> {
             })
         })
         .collect()
+}
+
+/// Hosts of short links, separated by commas.
+pub(super) fn link_hosts(list: &str) -> Result<LinkHosts, ConfigError> {
+    LinkHosts::parse(list).map_err(|entry| {
+        let problem = format!(
+            "must list names such as links.example.org or links.example.org:8443, in their ASCII form, not {entry:?}"
+        );
+        ConfigError::new("REGISTRAR_LINK_HOSTS", problem)
+    })
 }
 
 /// Requests, a slash, and a whole number of seconds or minutes.

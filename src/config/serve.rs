@@ -18,6 +18,7 @@ use chrono::Weekday;
 use chrono_tz::Tz;
 use clap::Args;
 use ipnet::IpNet;
+use registrar_aggregates::url_shortener::target::LinkHosts;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -94,6 +95,9 @@ pub struct ServeArgs {
     /// File with the documents that people agree to before they go on, a JSON array [default: none]
     #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
     pub service_documents: Option<OsString>,
+    /// Hosts that short links may lead to, each with its port unless that is 443, separated by commas [default: none]
+    #[arg(long, env = "REGISTRAR_LINK_HOSTS", value_name = "LIST", hide_env_values = true)]
+    pub link_hosts: Option<String>,
     /// Accounts that sign in only with a second factor: none, privileged (ECG admins, holders of system roles), admins (also admins of organizations) or all [default: none]
     #[arg(long, env = "REGISTRAR_SECOND_FACTOR_REQUIRED", value_name = "WHO", hide_env_values = true)]
     pub second_factor_required: Option<String>,
@@ -166,6 +170,8 @@ pub struct ServeSettings {
     pub workloads: Workloads,
     /// Documents that people agree to.
     pub service_documents: ServiceDocuments,
+    /// Hosts that short links may lead to.
+    pub link_hosts: LinkHosts,
     /// Service that lists stolen passwords.
     pub pwned: Option<Pwned>,
     /// Accounts whose sign-in needs a second factor.
@@ -230,6 +236,7 @@ impl ServeArgs {
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
             workloads: file("REGISTRAR_WORKLOADS", self.workloads, Workloads::read)?,
             service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
+            link_hosts: given(self.link_hosts).map_or(Ok(LinkHosts::default()), |list| parse::link_hosts(&list))?,
             pwned: self.pwned.resolve(&clear)?,
             second_factor: given(self.second_factor_required)
                 .map_or(Ok(Requirement::Nobody), |text| parse::requirement(&text))?,

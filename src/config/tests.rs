@@ -3,6 +3,7 @@ use super::*;
 use crate::auth::{Rate, SessionBounds};
 use chrono::Weekday;
 use chrono_tz::Tz;
+use registrar_aggregates::url_shortener::target::LinkHosts;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -80,6 +81,7 @@ fn empty_settings_count_as_unset() {
         time_zone: empty(),
         workloads: None,
         service_documents: None,
+        link_hosts: empty(),
         tls_cert: Some(OsString::new()),
         tls_key: Some(OsString::new()),
         docs: empty(),
@@ -104,6 +106,17 @@ fn empty_settings_count_as_unset() {
     assert_eq!((settings.store.database_url, settings.public_url), (None, None));
     assert!(settings.nats.is_none());
     assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
+    assert_eq!(settings.link_hosts, LinkHosts::default());
+}
+
+#[test]
+fn short_links_lead_to_hosts_of_the_setting() {
+    let hosts =
+        resolve(ServeArgs { link_hosts: text(" Links.example.org,app.example.org:8443 "), ..ServeArgs::default() });
+    let hosts = hosts.expect("good").link_hosts;
+    assert!(hosts.contains("links.example.org") && hosts.contains("app.example.org:8443"));
+    assert!(!hosts.contains("app.example.org") && !hosts.contains("example.org"));
+    assert_eq!(resolve(ServeArgs::default()).expect("good").link_hosts, LinkHosts::default());
 }
 
 #[test]
@@ -262,6 +275,10 @@ fn each_refusal_is_one_line_that_names_the_setting() {
         (
             refused(ServeArgs { trusted_proxies: text("10.0.0.0/33"), ..ServeArgs::default() }),
             "REGISTRAR_TRUSTED_PROXIES",
+        ),
+        (
+            refused(ServeArgs { link_hosts: text("a.example, https://b.example/"), ..ServeArgs::default() }),
+            "REGISTRAR_LINK_HOSTS must list names such as links.example.org or links.example.org:8443",
         ),
         (refused(rate("10/10h")), "REGISTRAR_API_KEY_RATE"),
         (refused(ServeArgs { tls_cert: Some("c".into()), ..ServeArgs::default() }), "REGISTRAR_TLS_KEY"),

@@ -17,6 +17,8 @@ pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
+pub mod url_shorteners;
+pub mod visits;
 
 pub use registrar_aggregates::Refusal;
 

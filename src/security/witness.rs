@@ -62,6 +62,8 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Staffing(_)
         | DomainEvent::Checkin(_)
         | DomainEvent::FeedbackComment(_)
+        | DomainEvent::UrlShortener(_)
+        | DomainEvent::UrlVisits(_)
         | DomainEvent::Task(_) => None,
     }
 }

@@ -151,6 +151,7 @@ fn variables_that_are_set_to_nothing_are_not_set() {
         "REGISTRAR_ADMIN_EMAIL",
         "REGISTRAR_ADMIN_PASSWORD",
         "REGISTRAR_TRUSTED_PROXIES",
+        "REGISTRAR_LINK_HOSTS",
         "REGISTRAR_API_KEY_RATE",
         "REGISTRAR_PUBLISH_PERSONAL",
         "REGISTRAR_WEEK_START",

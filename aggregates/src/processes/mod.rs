@@ -19,6 +19,7 @@ pub mod sign_in;
 pub mod streams;
 #[cfg(test)]
 mod testing;
+pub mod url_shorteners;
 
 pub use streams::{DecidedStream, LoadedStream, MissingStream, Need, State, StreamId, Streams};
 

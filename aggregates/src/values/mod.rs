@@ -99,6 +99,10 @@ uuid_id!(
     /// Identifies a task: background work.
     TaskId
 );
+uuid_id!(
+    /// Identifies a short link: its stream and that of its visits.
+    UrlShortenerId
+);
 
 /// Reasons for refusing a value. They read well after the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -200,6 +204,15 @@ pub enum Problem {
         /// Field of the start.
         start: &'static str,
     },
+    /// A host that short links must not lead to.
+    #[error("is none of the hosts that links may lead to")]
+    UnlistedHost,
+    /// Not the path of a web address, or one that readers take in different ways.
+    #[error("must be a path that begins with one slash, other characters than those of a path encoded (RFC 3986)")]
+    NotAPath,
+    /// A time that is over.
+    #[error("must be in the future")]
+    Past,
     /// A duplicate in a list of unique entries.
     #[error("must not be the same as another one")]
     Repeated,

@@ -14,6 +14,7 @@ use crate::state_document::{self, StateDocument};
 use crate::tasks::TaskDocument;
 use crate::themes::ThemeDocument;
 use crate::totps::TotpDocument;
+use crate::url_shorteners::UrlShortenerDocument;
 use crate::users::UserDocument;
 use crate::working_set::{FoldError, WorkingSet};
 use registrar_aggregates::FromDomainEvent;
@@ -33,6 +34,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<GeneralMessageDocument>(),
     Source::compared::<ThemeDocument>(),
     Source::compared::<GroupDocument>(),
+    Source::compared::<UrlShortenerDocument>(),
     Source::compared::<TaskDocument>(),
     Source::by_hand::<AdminEvent>(),
     Source::by_hand::<KeyRingEvent>(),

@@ -11,6 +11,7 @@ mod diff;
 mod given;
 mod organizations;
 mod trail;
+mod url_shorteners;
 mod users;
 mod working_set;
 #[allow(dead_code, reason = "tests of the domain use the rest")]

@@ -119,6 +119,7 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::Group(_) => id(6),
         DomainEvent::GeneralMessage(_) => id(7),
         DomainEvent::Setting(_) => id(9),
+        DomainEvent::UrlShortener(_) | DomainEvent::UrlVisits(_) => id(12),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
@@ -268,6 +269,13 @@ fn before(payload: &Value) -> Vec<Value> {
 
         "group-staffing.appointed" => vec![verified_user()],
         "group-staffing.relieved" => vec![verified_user(), sample("group-staffing.appointed")],
+
+        "url-shortener.amended" => {
+            let former =
+                json!({ "target": { "netloc": "links.example.org", "fullPath": "/former" }, "expiresAt": null });
+            vec![edited("url-shortener.created", json!({ "link": former }))]
+        }
+        "url-shortener-visits.counted" => vec![sample("url-shortener.created")],
 
         "task.started" => vec![sample("task.queued")],
         "task.finished" | "task.failed" => vec![sample("task.queued"), sample("task.started")],

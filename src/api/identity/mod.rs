@@ -28,6 +28,7 @@ mod tasks;
 mod themes;
 pub mod times;
 mod totp;
+mod url_shorteners;
 mod users;
 
 pub use openapi::document;
@@ -127,6 +128,10 @@ operations! {
     "list-feedback-comments": Session => feedback::list,
     "create-feedback-comment": Session => feedback::create,
     "get-feedback-comment": Session => feedback::get,
+    "list-url-shorteners": Admin => url_shorteners::list,
+    "create-url-shortener": Admin => url_shorteners::create,
+    "get-url-shortener": Admin => url_shorteners::get,
+    "update-url-shortener": Admin => url_shorteners::update,
     "logout": Session => sessions::logout,
     "get-task": Session => tasks::get,
 }

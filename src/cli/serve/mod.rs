@@ -13,7 +13,7 @@ use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::followers;
 use crate::node::Node;
 use crate::node::priority;
-use crate::processes::{accounts, moves};
+use crate::processes::{accounts, moves, visits};
 use crate::publisher::{self, PublisherStatus};
 use crate::telemetry;
 use anyhow::Context;
@@ -28,6 +28,8 @@ use tokio_util::task::TaskTracker;
 
 /// Longest time for the publisher to stop.
 const LAST_PUBLISHED: Duration = Duration::from_secs(5);
+/// Longest time for the last visits of short links to be recorded.
+const LAST_VISITS: Duration = Duration::from_secs(5);
 /// Descriptors for databases, files, brokers and logs.
 const OTHER_DESCRIPTORS: usize = 128;
 /// Interval of metrics upkeep.
@@ -75,6 +77,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         stranger_rate: settings.stranger_rate,
         service_documents: settings.service_documents,
         workloads: settings.workloads,
+        link_hosts: settings.link_hosts,
         pwned: settings.pwned,
         first_password_life: FirstPasswordLife(settings.first_administrator.password_life),
         second_factor: settings.second_factor,
@@ -86,6 +89,8 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics: settings.metrics.then_some(metrics),
     };
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
+    let visits = Arc::clone(&state.visits);
+    background.spawn(visits::keep_up(Arc::clone(&node), Arc::clone(&visits), shutdown.clone()));
     announce((scheme, address), settings.public_url.as_deref(), settings.docs);
     let service = connections::Service { router: api::router(state), limits, trusted_proxies, tls };
     background.spawn(send_away(shutdown.clone()));
@@ -95,6 +100,10 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     background.close();
     if tokio::time::timeout(LAST_PUBLISHED, background.wait()).await.is_err() {
         tracing::warn!("the publisher did not stop and is left behind; the next one goes on where it was");
+    }
+    // After the last request. A database that is away delays no stop for long.
+    if tokio::time::timeout(LAST_VISITS, visits.record(&node)).await.is_err() {
+        tracing::warn!("visits of short links were not recorded and are lost");
     }
     node.close().await;
     tracing::info!("stopped");

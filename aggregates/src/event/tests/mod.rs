@@ -290,6 +290,7 @@ fn only_listed_events_take_or_release_claims() {
             "individual-group.created",
             "individual-group.renamed",
             "individual-group.moved",
+            "url-shortener.created",
             "task.queued",
             "task.finished",
             "task.failed",

@@ -5,7 +5,8 @@ use super::Call;
 use crate::api::common::ApiError;
 use crate::api::common::error::{RequestViolation, Source};
 use crate::api::identity::call::HandlerResult;
-use crate::api::identity::times::Comparison;
+use crate::api::identity::times::{self, Comparison};
+use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use registrar_aggregates::feature::FeatureId;
 use registrar_aggregates::theme::DomainName;
@@ -131,6 +132,12 @@ impl<'de, T: Parse> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         T::parse(&text).map(Parsed).map_err(|rule| D::Error::custom(format!("{RULE}{rule}")))
+    }
+}
+
+impl Parse for DateTime<Utc> {
+    fn parse(text: &str) -> Result<Self, String> {
+        times::parse(text).ok_or_else(|| "must be a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)".to_owned())
     }
 }
 
