@@ -147,6 +147,8 @@ def improve(operation, body, number):
         body.update(KNOWN["workload"])
     elif operation == "internal-auth":
         attributes["token"] = KNOWN["workload-token"]
+    elif operation in ("create-url-shortener", "update-url-shortener"):
+        attributes.update({"netloc": "links.example.org", "full-path": f"/{number}", "expires-at": None})
     elif operation == "login":
         body.clear()
         body.update(username="admin@example.com", password=KNOWN["password"])

@@ -101,3 +101,4 @@ mod support;
 mod tables;
 mod tls;
 mod upgrades;
+mod url_shorteners;

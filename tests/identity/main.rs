@@ -60,6 +60,7 @@ mod site_access;
 mod suite;
 mod themes;
 mod totp;
+mod url_shorteners;
 mod users;
 
 use suite::Suite;
@@ -80,5 +81,6 @@ static SUITES: &[Suite] = &[
     access::SUITE,
     checkins::SUITE,
     feedback::SUITE,
+    url_shorteners::SUITE,
     matrix::other_dialects::SUITE,
 ];

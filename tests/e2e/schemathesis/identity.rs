@@ -45,7 +45,7 @@ fn serve(database: &Database) -> RunningServer {
     let workload = json!([{ "namespace": "clinic", "name": "records", "token-sha512": digest, "user": service }]);
     crate::support::write_private(&workloads, &workload.to_string());
     let mut command = registrar(&database.settings, &["serve"]);
-    command.env("REGISTRAR_WORKLOADS", workloads);
+    command.env("REGISTRAR_WORKLOADS", workloads).env("REGISTRAR_LINK_HOSTS", "links.example.org");
     let server = Server::spawn(command);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (token, mut known) = runtime.block_on(populate(database, &server.url));
@@ -131,6 +131,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let setting = |whose: &str, id: &Value| json!({ "feature-name": "known", whose: id, "state": "enabled" });
     let message = json!({ "name": "contact", "locale": "en_US", "message": "Call us.", "organization-id": of });
     let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
+    let target = json!({ "netloc": "links.example.org", "full-path": "/a", "organization-id": organization });
     let known = json!({
         "caller": caller,
         "leaver": leaver,
@@ -151,6 +152,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
             client.create("organization-features", setting("organization-id", &organization)).await,
         "organization-general-messages": client.create("organization-general-messages", message).await,
         "user-features": client.create("user-features", setting("user-id", &participant)).await,
+        "url-shorteners": client.create("url-shorteners", target).await,
         "sessions": session["session-id"],
     });
     (client.token, known)
@@ -265,6 +267,10 @@ const RULES: &[Rule] = &[
     rule("one signs in with what there is", "/data/attributes/username the user has no such contact"),
     rule("claims of ours are not made by others", " must not be reserved or given twice"),
     rule("divisions hold groups, groups hold people", " the group takes no individuals"),
+    rule("links lead to hosts of the operator", "/netloc is none of the hosts that links may lead to"),
+    rule("links lead to a path", " other characters than those of a path encoded (RFC 3986)"),
+    rule("links end in the future", "/expires-at must be in the future"),
+    rule("times are read in two ways", " must be a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)"),
     named(" names no theme"),
     named(" names no document"),
     named(" names no group"),

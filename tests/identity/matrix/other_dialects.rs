@@ -5,6 +5,7 @@ use super::world::{Caller, Request, World};
 use crate::ecg_app::{ADMINS, minimal};
 use crate::site_app::{self, LIST, ORGANIZATIONS, named};
 use crate::suite::Suite;
+use crate::url_shorteners;
 use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 
@@ -55,6 +56,7 @@ pub const SUITE: Suite = Suite {
         proveConsistency            403 participant provider leader support service operator, 200 others
 
         # Registrar: the feed of events by permission, the rest is public.
+        followShortLink             302 anonymous keys others
         followEvents                200 administrator system operator auditor, 403 others
         readAsyncapiDocument        200 anonymous keys others
         checkHealth                 200 anonymous keys others
@@ -83,6 +85,11 @@ async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Optio
     }
     if let Some(request) = of_audit(world, operation).await {
         return Some(request);
+    }
+    if operation == "followShortLink" {
+        let link = url_shorteners::link(world.identity.acme, json!({}));
+        let made = world.made("POST", "/v1/url-shorteners/", link).await;
+        return Some(Request::to(format!("/s/{}", made["data"]["attributes"]["code"].as_str()?)));
     }
     of_registrar(operation)
 }

@@ -9,6 +9,7 @@ pub use requests::{Request, Response, amendment, document};
 use crate::app::{self, Identity, PASSWORD, Person};
 use crate::cloud_app::{self, PLENTY};
 use crate::support::Database;
+use crate::url_shorteners;
 use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use registrar::api::ApiSettings;
@@ -49,6 +50,7 @@ impl World {
         let settings = ApiSettings {
             workloads: registrar::auth::workloads::Workloads::read(&file).unwrap(),
             api_key_rate: PLENTY,
+            link_hosts: url_shorteners::hosts(),
             metrics: Some(PrometheusBuilder::new().build_recorder().handle()),
             ..ApiSettings::default()
         };
@@ -142,7 +144,8 @@ impl World {
 
     /// A second node over the same database.
     pub async fn other_node(&self, database: &Database) -> Router {
-        let settings = ApiSettings { api_key_rate: PLENTY, ..ApiSettings::default() };
+        let link_hosts = url_shorteners::hosts();
+        let settings = ApiSettings { api_key_rate: PLENTY, link_hosts, ..ApiSettings::default() };
         let app = crate::ecg_app::App::over(database.open().await, settings).await;
         registrar::api::router(app.state.clone())
     }
