@@ -106,4 +106,11 @@ impl ClaimKey {
     pub fn theme_domain(domain: &crate::theme::DomainName) -> Self {
         ClaimKey { scope: "theme-domain", value: domain.comparable(), field: "domain" }
     }
+
+    /// The version of a document for the people of an organization, or for all people; published once.
+    #[must_use]
+    pub fn service_document(organization: Option<crate::values::OrganizationId>, name: &str, version: u32) -> Self {
+        let owner = organization.map_or_else(String::new, |organization| organization.to_string());
+        ClaimKey { scope: "service-document", value: format!("{owner}/{version}/{name}"), field: "version" }
+    }
 }

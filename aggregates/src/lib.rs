@@ -34,6 +34,7 @@ pub mod processes;
 pub mod refusal;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod service_document;
 pub mod session;
 pub mod shown;
 pub mod task;
@@ -134,6 +135,9 @@ macro_rules! every_aggregate {
             /// Visits of a short link.
             UrlVisits: crate::url_shortener::visits::UrlVisits, crate::url_shortener::visits::VisitsEvent,
                 Told "UrlShortenerVisits";
+            /// A version of a document that people agree to.
+            ServiceDocument: crate::service_document::ServiceDocument, crate::service_document::ServiceDocumentEvent,
+                Compared "ServiceDocument", refuses crate::service_document::ServiceDocumentError;
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -29,6 +29,7 @@ pub mod recorded;
 #[cfg(doctest)]
 mod refused;
 pub mod roles;
+pub mod service_documents;
 pub mod sessions;
 pub mod stamped;
 pub mod state_document;
@@ -99,6 +100,9 @@ macro_rules! every_projection {
                 "totps": state totps, TotpConfigurations(TotpDocument);
                 "checkins": insert checkins, UserCheckins(CheckinDocument);
                 "feedback_comments": insert feedback_comments, FeedbackComments(FeedbackDocument);
+                "service_documents": fold service_documents,
+                    ServiceDocuments(PublishedDocument), ServiceDocumentTexts(DocumentTexts),
+                    CurrentServiceDocuments(CurrentDocuments);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

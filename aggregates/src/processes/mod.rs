@@ -14,6 +14,7 @@ pub mod membership;
 pub mod moves;
 pub mod organizations;
 pub mod second_factor;
+pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
 pub mod streams;

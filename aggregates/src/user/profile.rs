@@ -76,7 +76,7 @@ impl BirthDate {
 }
 
 /// Language and country of texts.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Locale {
     /// English.
@@ -89,7 +89,10 @@ pub enum Locale {
 }
 
 impl Locale {
-    /// The locale as written.
+    /// All locales, the default first.
+    pub const ALL: [Locale; 2] = [Locale::EnUs, Locale::EsUs];
+
+    /// The locale as text, such as `en_US`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -103,6 +103,10 @@ uuid_id!(
     /// Identifies a short link: its stream and that of its visits.
     UrlShortenerId
 );
+uuid_id!(
+    /// Identifies a version of a document that people agree to.
+    ServiceDocumentId
+);
 
 /// Reasons for refusing a value. They read well after the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,6 +9,7 @@ use crate::general_messages::GeneralMessageDocument;
 use crate::groups::GroupDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
+use crate::service_documents::PublishedDocument;
 use crate::sessions::SessionDocument;
 use crate::state_document::{self, StateDocument};
 use crate::tasks::TaskDocument;
@@ -36,6 +37,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<GroupDocument>(),
     Source::compared::<UrlShortenerDocument>(),
     Source::compared::<TaskDocument>(),
+    Source::compared::<PublishedDocument>(),
     Source::by_hand::<AdminEvent>(),
     Source::by_hand::<KeyRingEvent>(),
     Source::by_hand::<CheckpointKeyEvent>(),

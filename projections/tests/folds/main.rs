@@ -10,6 +10,7 @@ mod declared;
 mod diff;
 mod given;
 mod organizations;
+mod service_documents;
 mod trail;
 mod url_shorteners;
 mod users;

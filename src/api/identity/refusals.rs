@@ -141,6 +141,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             | Refusal::Tree(_)
             | Refusal::Placement(_)
             | Refusal::Staffing(_)
+            | Refusal::ServiceDocument(_)
             | Refusal::Unfit(_)
             | Refusal::Granting(_) => None,
         }
