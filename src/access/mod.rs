@@ -245,6 +245,14 @@ impl Access {
         Ok(found.is_some_and(|found| found.tenancy.authorization == Authorization::Open))
     }
 
+    /// Whether an organization exists and is not retired.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn is_in_force(&self, organization: OrganizationId) -> JournalResult<bool> {
+        Ok(is_in_force(self.organization_of(organization).await?.as_deref()))
+    }
+
     async fn organization_of(&self, id: OrganizationId) -> JournalResult<Option<Arc<OrganizationDocument>>> {
         Ok(self.documents.find::<OrganizationDocument>(&id.to_string()).await?.value)
     }

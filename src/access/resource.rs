@@ -17,6 +17,7 @@ use registrar_projections::feedback_comments::FeedbackDocument;
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::roles::RoleDocument;
+use registrar_projections::service_documents::PublishedDocument;
 use registrar_projections::tasks::TaskDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
@@ -418,6 +419,21 @@ impl Guarded for UrlShortenerDocument {
             None => false,
         };
         Ok(Right::of(kept, true))
+    }
+}
+
+impl Guarded for PublishedDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Document not found", "names no document");
+
+    /// Documents are public, since people read them before they sign in. Those of an organization are gone with it.
+    async fn right(&self, access: &Access, _: &Holder, (): ()) -> JournalResult<Right> {
+        let seen = match self.organization_id {
+            Some(organization) => access.is_in_force(organization).await?,
+            None => true,
+        };
+        Ok(Right::of(seen, true))
     }
 }
 

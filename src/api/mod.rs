@@ -19,7 +19,6 @@ use crate::config::FIRST_PASSWORD_LIFE;
 use crate::node::Node;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
-use crate::processes::service_documents::ServiceDocuments;
 use crate::processes::sign_in::Failures;
 use crate::processes::visits::Visits;
 use crate::publisher::PublisherStatus;
@@ -107,8 +106,6 @@ pub struct ApiSettings {
     pub caller_rate: Option<Rate>,
     /// Rate of unrecognised requests per network, on each node.
     pub stranger_rate: Option<Rate>,
-    /// Documents that people must agree to before they continue.
-    pub service_documents: ServiceDocuments,
     /// Programs identified by the cluster that they run in.
     pub workloads: Workloads,
     /// Service that knows stolen passwords; without it passwords are not checked for that.

@@ -95,6 +95,12 @@ impl Authenticator {
         Authenticator { bounds, ..self }
     }
 
+    /// The address of this server for clients, without a slash at its end; tokens name it as their issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Bounds on the length of sessions.
     #[must_use]
     pub fn bounds(&self) -> &SessionBounds {

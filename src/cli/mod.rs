@@ -4,6 +4,7 @@
 mod api_key;
 mod backup;
 mod bootstrap;
+mod document;
 mod failure;
 mod health;
 mod journal;
@@ -66,6 +67,9 @@ enum Command {
     /// Organizations
     #[command(subcommand)]
     Organization(organization::OrganizationCommand),
+    /// Documents that people agree to before they go on
+    #[command(subcommand)]
+    Document(document::DocumentCommand),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -96,6 +100,7 @@ impl Command {
             | Command::ApiKey(_)
             | Command::User(_)
             | Command::Organization(_)
+            | Command::Document(_)
             | Command::Keys(_)
             | Command::Openapi(_) => "warn",
         }
@@ -125,6 +130,7 @@ impl Command {
             Command::ApiKey(command) => api_key::run(command).await,
             Command::User(command) => user::run(command).await,
             Command::Organization(command) => organization::run(command).await,
+            Command::Document(command) => document::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
             Command::Journal(command) => Box::pin(journal::run(command)).await,

@@ -64,3 +64,20 @@ fn lives_are_read_in_seconds_minutes_and_hours() {
         assert!(token::ttl(text).is_err(), "{text}");
     }
 }
+
+#[test]
+fn document_publish_needs_a_name_a_version_and_a_text() {
+    parse("registrar document publish --name terms --version 3 --binding --html en_US=a.html --html es_US=b.html")
+        .expect("parsed");
+    for bad in [
+        "registrar document publish",
+        "registrar document publish --version 3 --html en_US=a.html",
+        "registrar document publish --name terms --html en_US=a.html",
+        "registrar document publish --name terms --version 3",
+        "registrar document publish --name terms --version 3.1 --html en_US=a.html",
+        "registrar document publish --name terms --version 3 --html a.html",
+        "registrar document publish --name terms --version 3 --html en_US=a.html --organization acme",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}

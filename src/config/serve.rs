@@ -1,7 +1,7 @@
 //! Settings of the server: the arguments of `serve`, and the checked values.
 
 use super::clear_text::Connection;
-use super::files::{file, tls};
+use super::files::{file, path, tls};
 use super::{
     AddressArgs, ClearTextArgs, ConfigError, FirstAdministrator, FirstAdministratorArgs, NatsArgs, PwnedArgs, Secrets,
     SessionArgs, StoreArgs, given, parse,
@@ -10,7 +10,6 @@ use crate::auth::workloads::Workloads;
 use crate::auth::{Rate, SessionBounds};
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
-use crate::processes::service_documents::ServiceDocuments;
 use crate::publisher::NatsSettings;
 use crate::store::StoreSettings;
 use crate::vault::TlsFiles;
@@ -21,6 +20,7 @@ use ipnet::IpNet;
 use registrar_aggregates::url_shortener::target::LinkHosts;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Default rate of a caller: not reached by a person with several windows, or a program that keeps up a page; a tenth
@@ -92,7 +92,7 @@ pub struct ServeArgs {
     /// File with the programs that may act as service accounts, a JSON array [default: none]
     #[arg(long, env = "REGISTRAR_WORKLOADS", value_name = "FILE", hide_env_values = true)]
     pub workloads: Option<OsString>,
-    /// File with the documents that people agree to before they go on, a JSON array [default: none]
+    /// File with the documents that people agree to before they go on, a JSON array; read while none is published [default: none]
     #[arg(long, env = "REGISTRAR_SERVICE_DOCUMENTS", value_name = "FILE", hide_env_values = true)]
     pub service_documents: Option<OsString>,
     /// Hosts that short links may lead to, each with its port unless that is 443, separated by commas [default: none]
@@ -168,10 +168,10 @@ pub struct ServeSettings {
     pub time_zone: Tz,
     /// Programs that may act as service accounts.
     pub workloads: Workloads,
-    /// Documents that people agree to.
-    pub service_documents: ServiceDocuments,
     /// Hosts that short links may lead to.
     pub link_hosts: LinkHosts,
+    /// File with documents that people agree to, for a journal without any.
+    pub service_documents: Option<PathBuf>,
     /// Service that lists stolen passwords.
     pub pwned: Option<Pwned>,
     /// Accounts whose sign-in needs a second factor.
@@ -235,8 +235,8 @@ impl ServeArgs {
             week_start: given(self.week_start).map_or(Ok(Weekday::Mon), |day| parse::weekday(&day))?,
             time_zone: given(self.time_zone).map_or(Ok(Tz::UTC), |zone| parse::time_zone(&zone))?,
             workloads: file("REGISTRAR_WORKLOADS", self.workloads, Workloads::read)?,
-            service_documents: file("REGISTRAR_SERVICE_DOCUMENTS", self.service_documents, ServiceDocuments::read)?,
             link_hosts: given(self.link_hosts).map_or(Ok(LinkHosts::default()), |list| parse::link_hosts(&list))?,
+            service_documents: path(self.service_documents),
             pwned: self.pwned.resolve(&clear)?,
             second_factor: given(self.second_factor_required)
                 .map_or(Ok(Requirement::Nobody), |text| parse::requirement(&text))?,

@@ -80,8 +80,8 @@ fn empty_settings_count_as_unset() {
         week_start: empty(),
         time_zone: empty(),
         workloads: None,
-        service_documents: None,
         link_hosts: empty(),
+        service_documents: Some(OsString::new()),
         tls_cert: Some(OsString::new()),
         tls_key: Some(OsString::new()),
         docs: empty(),
@@ -104,7 +104,7 @@ fn empty_settings_count_as_unset() {
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);
     assert_eq!((settings.store.database_url, settings.public_url), (None, None));
-    assert!(settings.nats.is_none());
+    assert!(settings.nats.is_none() && settings.service_documents.is_none());
     assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
     assert_eq!(settings.link_hosts, LinkHosts::default());
 }

@@ -28,6 +28,7 @@ NAMES = {
     "individual-ids": "individuals",
     "leader-ids": "users",
     "organization-id": "organizations",
+    "organizations": "organizations",
     "owner-id": "organizations",
     "refresh-token": "refresh-token",
     "remove-from-group": "other-group",

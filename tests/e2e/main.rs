@@ -18,6 +18,7 @@ mod audit_properties;
 mod audit_states;
 mod cli;
 mod cli_accounts;
+mod cli_documents;
 mod cli_keys;
 mod cli_seed;
 mod cloud_activities;

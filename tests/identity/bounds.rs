@@ -29,7 +29,10 @@ on_both_stores! {
             };
             for named in [true, false] {
                 refusal(&send(rubbish(16 * 1024), named).await, 413, "too-large");
-                refusal(&send(rubbish(16 * 1024 - 20), named).await, 400, "validation-error");
+                // Reads take no body.
+                if operation.method.as_str() != "GET" {
+                    refusal(&send(rubbish(16 * 1024 - 20), named).await, 400, "validation-error");
+                }
             }
         }
     }

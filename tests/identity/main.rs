@@ -24,6 +24,7 @@ mod access;
 mod access_properties;
 mod acting;
 mod addresses;
+mod agreements;
 mod altered_documents;
 mod app;
 mod bounds;
@@ -53,6 +54,7 @@ mod personal;
 mod posts;
 mod races;
 mod second_factor_required;
+mod service_documents;
 mod sessions;
 mod shapes;
 mod sign_in;
@@ -82,5 +84,6 @@ static SUITES: &[Suite] = &[
     checkins::SUITE,
     feedback::SUITE,
     url_shorteners::SUITE,
+    service_documents::SUITE,
     matrix::other_dialects::SUITE,
 ];

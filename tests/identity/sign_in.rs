@@ -5,11 +5,9 @@ use crate::ecg_app::Answer;
 use crate::on_both_stores;
 use crate::shapes;
 use crate::support::Database;
-use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
 use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::organizations;
-use registrar::processes::service_documents::ServiceDocument;
 use registrar_aggregates::organization::TenancyAmendment;
 use registrar_aggregates::user::{Phone, Role, UserState, Username};
 use registrar_aggregates::values::{OrganizationId, UserId};
@@ -225,46 +223,6 @@ on_both_stores! {
         let wrong = guesses.iter().filter(|answer| answer.status == 401).count();
         assert!(wrong <= 10, "{wrong} guesses were judged");
         assert!(guesses.iter().all(|answer| [401, 429, 503].contains(&answer.status.as_u16())));
-    }
-
-    async fn binding_documents_are_agreed_to_before_a_session_opens(database) {
-        let document = |name: &str, version, binding, organization_id| ServiceDocument {
-            id: Uuid::now_v7(), name: name.into(), version, binding, organization_id,
-        };
-        let terms = [document("terms", 1, true, None), document("terms", 2, true, None)];
-        let notice = document("notice", 1, false, None);
-        let foreign = document("other", 1, true, Some(Uuid::now_v7()));
-        let documents = terms.iter().chain([&notice, &foreign]).cloned().collect();
-        let settings = ApiSettings { service_documents: documents, ..ApiSettings::default() };
-        let identity = Identity::with(&database, settings).await;
-        let id = with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;
-        let mut body = credentials("ada@example.com", PASSWORD);
-        let call = |body: &Value| identity.app.call("POST", LOGIN).token(None).json(body);
-        let error = identity.refused(call(&body), 403, "agreements-required").await;
-        assert_eq!(error["meta"]["service-document-ids"], json!([terms[1].id]));
-        // Consent to the former version is not enough.
-        body["service-document-agreements"] = json!([terms[0].id]);
-        identity.refused(call(&body), 400, "validation-error").await;
-        // A non-interactive sign-in needs no consent.
-        body = credentials("ada@example.com", PASSWORD);
-        body["interactive"] = json!(false);
-        let refresh = attempt(&identity, &body).await.ok()["refresh-token"].clone();
-        let again = json!({ "refresh-token": refresh, "interactive": true });
-        let refreshing = || identity.app.call("POST", "/v1/refresh-token/").token(None).json(&again);
-        identity.refused(refreshing(), 403, "agreements-required").await;
-        body["interactive"] = json!(true);
-        body["service-document-agreements"] = json!([terms[1].id, notice.id]);
-        assert_eq!(attempt(&identity, &body).await.status, 201);
-        let info = sign_in(&identity, "ada@example.com").await;
-        assert_eq!(refreshing().send().await.status, 201);
-        // Only staff can withdraw consent, and only their own.
-        let forget = format!("/v1/users/{id}/delete-service-document-agreements/");
-        let token = info["access-token"].as_str().unwrap().to_owned();
-        let own = identity.app.call("POST", &forget).token(Some(&token)).json(&json!({}));
-        identity.refused(own, 403, "forbidden").await;
-        identity.post_refused(&identity.admin, &forget, &json!({}), 403, "forbidden").await;
-        let system = format!("/v1/users/{}/delete-service-document-agreements/", identity.system.id);
-        identity.post(&identity.system, &system, &json!({})).await;
     }
 
     async fn members_of_an_organization_with_its_own_sign_in_are_redirected(database) {

@@ -1,8 +1,9 @@
-//! JSON:API documents, as far as the dialect uses them: a resource or a page, with attributes.
+//! JSON:API documents, as far as the dialect uses them: a resource or a page, with attributes. Other answers are plain
+//! JSON, and web pages.
 
 use crate::api::common::precondition::Revision;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, ETAG};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -10,8 +11,10 @@ use serde_json::{Value, json};
 
 /// Content type of JSON:API documents.
 pub const DOCUMENT: HeaderValue = HeaderValue::from_static("application/vnd.api+json");
-/// Content type of all other responses.
+/// Content type of plain JSON.
 const PLAIN: HeaderValue = HeaderValue::from_static("application/json");
+/// Content type of web pages.
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// A JSON:API resource.
 #[derive(Debug, Clone, Serialize)]
@@ -85,6 +88,13 @@ pub enum Reply {
     Page(Vec<Resource>, Paging, u64),
     /// Plain JSON, for responses without a JSON:API document.
     Plain(StatusCode, Value),
+    /// A web page.
+    Html {
+        /// The page.
+        page: String,
+        /// `Content-Security-Policy` of the page.
+        policy: HeaderValue,
+    },
     /// No body.
     Empty,
 }
@@ -119,14 +129,14 @@ impl Reply {
     pub fn entity_tag(&self) -> Option<String> {
         match self {
             Reply::One(_, resource) => resource.revision.map(Revision::entity_tag),
-            Reply::Page(..) | Reply::Plain(..) | Reply::Empty => None,
+            Reply::Page(..) | Reply::Plain(..) | Reply::Html { .. } | Reply::Empty => None,
         }
     }
 
     /// Status, content type and body.
     #[must_use]
-    pub fn parts(&self) -> (StatusCode, HeaderValue, Value) {
-        match self {
+    pub fn parts(&self) -> (StatusCode, HeaderValue, String) {
+        let (status, content_type, body) = match self {
             Reply::One(status, resource) => match &resource.meta {
                 Some(meta) => (*status, DOCUMENT, json!({ "data": resource, "meta": meta })),
                 None => (*status, DOCUMENT, json!({ "data": resource })),
@@ -134,9 +144,11 @@ impl Reply {
             Reply::Page(resources, paging, total) => {
                 (StatusCode::OK, DOCUMENT, json!({ "data": resources, "meta": paging.meta(*total) }))
             }
-            Reply::Plain(status, value) => (*status, PLAIN, value.clone()),
-            Reply::Empty => (StatusCode::NO_CONTENT, PLAIN, Value::Null),
-        }
+            Reply::Plain(status, value) => return (*status, PLAIN, value.to_string()),
+            Reply::Html { page, .. } => return (StatusCode::OK, HTML, page.clone()),
+            Reply::Empty => return (StatusCode::NO_CONTENT, PLAIN, String::new()),
+        };
+        (status, content_type, body.to_string())
     }
 }
 
@@ -147,12 +159,16 @@ impl IntoResponse for Reply {
             return status.into_response();
         }
         let tag = self.entity_tag().and_then(|tag| HeaderValue::try_from(tag).ok());
-        let mut response = Response::new(Body::from(body.to_string()));
+        let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
+        let headers = response.headers_mut();
         if let Some(tag) = tag {
-            response.headers_mut().insert(ETAG, tag);
+            headers.insert(ETAG, tag);
         }
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        if let Reply::Html { policy, .. } = self {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(CONTENT_TYPE, content_type);
         response
     }
 }

@@ -23,6 +23,7 @@ mod program_tokens;
 mod refusals;
 mod roles;
 pub mod routes;
+mod service_documents;
 mod sessions;
 mod tasks;
 mod themes;
@@ -132,6 +133,8 @@ operations! {
     "create-url-shortener": Admin => url_shorteners::create,
     "get-url-shortener": Admin => url_shorteners::get,
     "update-url-shortener": Admin => url_shorteners::update,
+    "list-service-documents": Public => service_documents::list,
+    "get-service-document": Public => service_documents::get,
     "logout": Session => sessions::logout,
     "get-task": Session => tasks::get,
 }

@@ -8,6 +8,7 @@ use super::{times, totp};
 use crate::access::resource::{Guarded, UserAct};
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
+use crate::processes::service_documents::ServiceDocuments;
 use crate::processes::sessions::{self, LiveSession, OpenedSession, Person, SESSION_SECS, SessionRequest};
 use crate::processes::sign_in::{Credentials, PendingSignIn, SetUp, SignInError, SignInResult};
 use chrono::Utc;
@@ -128,7 +129,9 @@ pub(super) async fn refresh(call: Call, PlainBody(asked): PlainBody<Refresh>) ->
     if let Person::User(user) = &live.person
         && asked.interactive
     {
-        let missing = call.app.settings.service_documents.missing(user, &Default::default());
+        let organization = live.session.state.scope.map(|scope| scope.organization_id);
+        let documents = ServiceDocuments::of_session(&node.documents, organization).await?;
+        let missing = documents.missing(user, &BTreeSet::new());
         if !missing.is_empty() {
             return Err(into_api_error(SignInError::AgreementsNeeded(missing)));
         }

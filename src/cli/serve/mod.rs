@@ -13,7 +13,7 @@ use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::followers;
 use crate::node::Node;
 use crate::node::priority;
-use crate::processes::{accounts, moves, visits};
+use crate::processes::{accounts, moves, service_documents, visits};
 use crate::publisher::{self, PublisherStatus};
 use crate::telemetry;
 use anyhow::Context;
@@ -48,6 +48,14 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     start::first_administrator(&node, &passwords, settings.pwned.as_ref(), &settings.first_administrator).await?;
 
     let (publisher, background) = (PublisherStatus::default(), TaskTracker::new());
+    if let Some(file) = settings.service_documents.clone() {
+        if node.needs_rebuild() {
+            let import = service_documents::import_once_rebuilt(Arc::clone(&node), file);
+            background.spawn(shutdown.clone().run_until_cancelled_owned(import));
+        } else {
+            Box::pin(service_documents::import(&node, &file)).await?;
+        }
+    }
     background.spawn(shutdown.clone().run_until_cancelled_owned(keep_up(metrics.clone())));
     background.spawn(shutdown.clone().run_until_cancelled_owned(moves::keep_up(Arc::clone(&node))));
     background.spawn(shutdown.clone().run_until_cancelled_owned(accounts::keep_up(Arc::clone(&node))));
@@ -75,7 +83,6 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         api_key_rate: settings.api_key_rate,
         caller_rate: settings.caller_rate,
         stranger_rate: settings.stranger_rate,
-        service_documents: settings.service_documents,
         workloads: settings.workloads,
         link_hosts: settings.link_hosts,
         pwned: settings.pwned,

@@ -27,7 +27,7 @@ use registrar_aggregates::admin::Admin;
 use registrar_aggregates::processes::sign_in::{self as rules, SignIn};
 use registrar_aggregates::totp::{TotpCommand, TotpError};
 use registrar_aggregates::user::{User, UserError, UserState};
-use registrar_aggregates::values::TotpId;
+use registrar_aggregates::values::{OrganizationId, TotpId};
 use renewal::Renewal;
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -85,8 +85,6 @@ pub struct SignInContext<'a> {
     pub passwords: &'a PasswordHasher,
     /// Signs tokens.
     pub authenticator: &'a Authenticator,
-    /// Documents that must be agreed to.
-    pub documents: &'a ServiceDocuments,
     /// Failures counted on this node.
     pub failures: &'a Failures,
     /// Look-up of stolen passwords.
@@ -169,7 +167,8 @@ impl SignInContext<'_> {
             Factor::Missing => return Err(log_refusal(SignInError::CodeNeeded)),
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
-        let agreements = self.agreements(&person, &credentials).map_err(log_refusal)?;
+        let organization = scope.map(|scope| scope.organization_id);
+        let agreements = self.agreements(&person, organization, &credentials).await.map_err(log_refusal)?;
         // Failures counted while the password was compared count before it.
         self.check(&guards, Utc::now()).await?;
         let (person, renewal) = match (new_password, hash) {
@@ -309,13 +308,19 @@ impl SignInContext<'_> {
         Ok(usage.map_or(Factor::Wrong, |usage| Factor::Used(enabled.id, usage)))
     }
 
-    /// Documents agreed to with this sign-in, if they complete the required ones.
-    fn agreements(&self, person: &Person, credentials: &Credentials) -> Result<BTreeSet<Uuid>, SignInError> {
+    /// Documents agreed to with this sign-in, if they complete the required ones of the session.
+    async fn agreements(
+        &self,
+        person: &Person,
+        organization: Option<OrganizationId>,
+        credentials: &Credentials,
+    ) -> Result<BTreeSet<Uuid>, SignInError> {
         let Person::User(user) = person else { return Ok(BTreeSet::new()) };
-        if let Some(unknown) = credentials.agreements.iter().find(|id| !self.documents.has(**id)) {
+        let documents = ServiceDocuments::of_session(&self.node.documents, organization).await?;
+        if let Some(unknown) = credentials.agreements.iter().find(|id| !documents.has(**id)) {
             return Err(SignInError::NoSuchDocument(*unknown));
         }
-        let missing = self.documents.missing(user, &credentials.agreements);
+        let missing = documents.missing(user, &credentials.agreements);
         if credentials.interactive && !missing.is_empty() {
             return Err(SignInError::AgreementsNeeded(missing));
         }

@@ -70,6 +70,15 @@ fn person(database: &Database, name: &str, organization: Option<&str>, role: &st
     serde_json::from_str::<Value>(&run(&database.settings, &arguments)).unwrap()["id"].clone()
 }
 
+/// Publishes a document that is not binding; answers its identifier.
+fn notice(database: &Database) -> Value {
+    let file = database.settings.data.join("notice.html");
+    std::fs::write(&file, "<h1>Notice</h1><p>Be kind.</p>").unwrap();
+    let html = format!("en_US={}", file.display());
+    let arguments = ["document", "publish", "--name", "notice", "--version", "1", "--html", &html];
+    serde_json::from_str::<Value>(&run(&database.settings, &arguments)).unwrap()["id"].clone()
+}
+
 /// A client of the server.
 struct Client<'s> {
     url: &'s str,
@@ -130,6 +139,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     }
     let setting = |whose: &str, id: &Value| json!({ "feature-name": "known", whose: id, "state": "enabled" });
     let message = json!({ "name": "contact", "locale": "en_US", "message": "Call us.", "organization-id": of });
+    let document = notice(database);
     let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
     let target = json!({ "netloc": "links.example.org", "full-path": "/a", "organization-id": organization });
     let known = json!({
@@ -148,6 +158,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "individual-groups": group("Ward", "group").await,
         "features": feature,
         "organization-themes": client.create("organization-themes", json!({ "domain": "known.example.com" })).await,
+        "service-documents": document,
         "organization-features":
             client.create("organization-features", setting("organization-id", &organization)).await,
         "organization-general-messages": client.create("organization-general-messages", message).await,

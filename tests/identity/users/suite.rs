@@ -6,7 +6,7 @@ use crate::conformance::resource::{Conflict, List, Resource, people};
 use crate::matrix::request;
 use crate::matrix::world::{Caller, Request, World, amendment};
 use crate::suite::Suite;
-use crate::{passwords, sign_in};
+use crate::{agreements, passwords};
 use registrar_aggregates::user::Role;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ pub const SUITE: Suite = Suite {
         ("enable-user", super::a_user_is_disabled_and_enabled_again::TEST),
         (
             "delete-user-service-document-agreements",
-            sign_in::binding_documents_are_agreed_to_before_a_session_opens::TEST,
+            agreements::binding_documents_are_agreed_to_before_a_session_opens::TEST,
         ),
         ("check-password-strength", passwords::a_password_is_judged_and_not_kept::TEST),
     ],

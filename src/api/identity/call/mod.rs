@@ -32,7 +32,6 @@ use crate::processes::sessions::{ClientInfo, Person};
 use crate::read_store::Documents;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
@@ -244,7 +243,7 @@ impl Reply {
         Answer {
             status: status.as_u16(),
             headers: std::iter::once((CONTENT_TYPE.to_string(), content_type)).chain(tag).collect(),
-            body: if status == StatusCode::NO_CONTENT { String::new() } else { body.to_string() },
+            body,
         }
     }
 }

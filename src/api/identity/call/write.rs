@@ -209,7 +209,6 @@ impl Call {
             node: &self.app.node,
             passwords: &self.app.passwords,
             authenticator: &self.app.authenticator,
-            documents: &self.app.settings.service_documents,
             failures: &self.app.failures,
             pwned: self.app.settings.pwned.as_ref(),
             required: self.app.settings.second_factor,
