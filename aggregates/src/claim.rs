@@ -113,4 +113,13 @@ impl ClaimKey {
         let owner = organization.map_or_else(String::new, |organization| organization.to_string());
         ClaimKey { scope: "service-document", value: format!("{owner}/{version}/{name}"), field: "version" }
     }
+
+    /// The template of an owner for a purpose; one at a time.
+    #[must_use]
+    pub fn message_template(
+        owner: crate::message::template::Owner,
+        purpose: crate::message::template::Purpose,
+    ) -> Self {
+        ClaimKey { scope: "message-template", value: format!("{}/{}", owner.text(), purpose.text()), field: "type" }
+    }
 }

@@ -27,6 +27,7 @@ pub mod granting;
 pub mod group;
 pub mod individual;
 pub mod key_ring;
+pub mod message;
 pub mod metadata;
 pub mod organization;
 pub mod personal;
@@ -138,6 +139,9 @@ macro_rules! every_aggregate {
             /// A version of a document that people agree to.
             ServiceDocument: crate::service_document::ServiceDocument, crate::service_document::ServiceDocumentEvent,
                 Compared "ServiceDocument", refuses crate::service_document::ServiceDocumentError;
+            /// A template of messages.
+            MessageTemplate: crate::message::template::MessageTemplate, crate::message::template::TemplateEvent,
+                Compared "MessageTemplate", refuses crate::message::template::TemplateError;
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -22,6 +22,7 @@ pub mod general_messages;
 pub mod groups;
 pub mod individuals;
 pub mod key;
+pub mod message_templates;
 pub mod organizations;
 pub mod query;
 mod record_document;
@@ -103,6 +104,7 @@ macro_rules! every_projection {
                 "service_documents": fold service_documents,
                     ServiceDocuments(PublishedDocument), ServiceDocumentTexts(DocumentTexts),
                     CurrentServiceDocuments(CurrentDocuments);
+                "message_templates": state message_templates, MessageTemplates(MessageTemplateDocument);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

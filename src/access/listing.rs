@@ -13,6 +13,7 @@ use registrar_projections::deleted_organizations::{self, DeletedOrganizationDocu
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::query::TextKey;
 use registrar_projections::url_shorteners::{self, UrlShortenerDocument};
+use registrar_projections::message_templates::{self, MessageTemplateDocument};
 use registrar_projections::{
     Direction, Document, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations,
     users,
@@ -264,6 +265,23 @@ impl Access {
     async fn of_existing<D: Document>(&self, query: Query<D>, owner: &TextKey<D>) -> JournalResult<Query<D>> {
         let deleted: Vec<_> = self.deleted_organizations().await?.iter().map(ToString::to_string).collect();
         Ok(if deleted.is_empty() { query } else { query.none_of(owner, deleted) })
+    }
+
+    /// Restricts templates of messages to those that the holder administers: for system admins those of themes and of all
+    /// organizations.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn only_templates(
+        &self,
+        query: Query<MessageTemplateDocument>,
+        holder: &Holder,
+    ) -> JournalResult<Query<MessageTemplateDocument>> {
+        if holder.holds_everything() {
+            return self.of_existing(query, &message_templates::ORGANIZATION_ID).await;
+        }
+        let own = holder.organizations().filter(|organization| holder.is_admin(*organization));
+        Ok(query.one_of(&message_templates::ORGANIZATION_ID, own.map(|own| own.to_string()).collect()))
     }
 
     /// Users that are allowed the operation on at least one of some individuals.

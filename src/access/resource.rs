@@ -10,12 +10,14 @@ use super::{Access, Holder, Operation, find_user};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use registrar_aggregates::feature::setting::Target;
+use registrar_aggregates::message::template::Owner;
 use registrar_aggregates::user::{Classification, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::feedback_comments::FeedbackDocument;
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
+use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::service_documents::PublishedDocument;
 use registrar_projections::tasks::TaskDocument;
@@ -434,6 +436,20 @@ impl Guarded for PublishedDocument {
             None => true,
         };
         Ok(Right::of(seen, true))
+    }
+}
+
+impl Guarded for MessageTemplateDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Template not found", "names no template");
+
+    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let administers = match self.template.owner {
+            Owner::Organization(organization) => access.organization(holder, organization, Operation::Write).await?,
+            Owner::Theme(_) => holder.holds_everything(),
+        };
+        Ok(Right::of(administers, true))
     }
 }
 

@@ -65,6 +65,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::UrlShortener(_)
         | DomainEvent::UrlVisits(_)
         | DomainEvent::ServiceDocument(_)
+        | DomainEvent::MessageTemplate(_)
         | DomainEvent::Task(_) => None,
     }
 }

@@ -18,6 +18,7 @@ pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
 pub mod streams;
+pub mod templates;
 #[cfg(test)]
 mod testing;
 pub mod url_shorteners;

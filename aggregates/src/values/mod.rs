@@ -107,6 +107,10 @@ uuid_id!(
     /// Identifies a version of a document that people agree to.
     ServiceDocumentId
 );
+uuid_id!(
+    /// Identifies a template of messages.
+    MessageTemplateId
+);
 
 /// Reasons for refusing a value. They read well after the name of the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -159,6 +163,23 @@ pub enum Problem {
     TooLong {
         /// Longest allowed, in characters.
         max: usize,
+    },
+    /// A control character where a text has none.
+    #[error("must not contain control characters")]
+    Control,
+    /// A longer text than the limit.
+    #[error("must not be larger than {max} bytes")]
+    TooManyBytes {
+        /// Most allowed, in bytes.
+        max: usize,
+    },
+    /// A text that is not in the language of templates, or that cannot be rendered.
+    #[error("breaks a rule in line {line}: {rule}")]
+    BrokenTemplate {
+        /// Number of the line, from 1.
+        line: usize,
+        /// The rule, without any value of the text.
+        rule: &'static str,
     },
     /// More bytes than the limit.
     #[error("must not be larger than {max} bytes as JSON")]
@@ -286,6 +307,17 @@ pub fn check_required_text(text: &str, max: usize) -> Result<(), Problem> {
     check_free_text(text, max)?;
     let is_blank = text.chars().all(|c| c.is_whitespace() || c.is_control() || text::is_invisible(c));
     if is_blank { Err(Problem::Blank) } else { Ok(()) }
+}
+
+/// Refuses free text as [`check_free_text`] does, and text of several lines or with control characters: it becomes a
+/// header of a mail.
+///
+/// # Errors
+/// `Nul`, `Override`, `TooLong`, `Control`.
+pub fn check_line(text: &str, max: usize) -> Result<(), Problem> {
+    check_free_text(text, max)?;
+    let ends_a_line = |letter: char| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}');
+    if text.chars().any(ends_a_line) { Err(Problem::Control) } else { Ok(()) }
 }
 
 /// Refuses distinguishing text, such as names, with invisible characters.

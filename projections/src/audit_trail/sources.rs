@@ -7,6 +7,7 @@ use crate::document::DocumentKey;
 use crate::features::{FeatureDocument, FeatureSettingDocument};
 use crate::general_messages::GeneralMessageDocument;
 use crate::groups::GroupDocument;
+use crate::message_templates::MessageTemplateDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
 use crate::service_documents::PublishedDocument;
@@ -36,6 +37,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<ThemeDocument>(),
     Source::compared::<GroupDocument>(),
     Source::compared::<UrlShortenerDocument>(),
+    Source::compared::<MessageTemplateDocument>(),
     Source::compared::<TaskDocument>(),
     Source::compared::<PublishedDocument>(),
     Source::by_hand::<AdminEvent>(),

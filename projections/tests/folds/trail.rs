@@ -119,7 +119,7 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::Group(_) => id(6),
         DomainEvent::GeneralMessage(_) => id(7),
         DomainEvent::Setting(_) => id(9),
-        DomainEvent::UrlShortener(_) | DomainEvent::UrlVisits(_) => id(12),
+        DomainEvent::UrlShortener(_) | DomainEvent::UrlVisits(_) | DomainEvent::MessageTemplate(_) => id(12),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
@@ -253,6 +253,15 @@ fn before(payload: &Value) -> Vec<Value> {
             let former =
                 json!({ "domain": "example.com", "supportEmail": "desk@example.com", "supportEmailName": null });
             vec![edited("organization-theme.created", json!({ "brand": former }))]
+        }
+        "message-template.amended" => {
+            let mut created = sample("message-template.created");
+            created["template"] = payload["template"].clone();
+            created["template"]["text"] = json!("former-text");
+            if let Some(former) = payload.get("former") {
+                created["template"]["purpose"] = former.clone();
+            }
+            vec![created]
         }
 
         "individual-group.created" => vec![],

@@ -16,6 +16,7 @@ use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::themes::ThemeDocument;
+use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
@@ -128,6 +129,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::Setting(_) => Some(FeatureSettingDocument::NOT_FOUND),
             Refusal::GeneralMessage(_) => Some(GeneralMessageDocument::NOT_FOUND),
             Refusal::Theme(_) => Some(ThemeDocument::NOT_FOUND),
+            Refusal::MessageTemplate(_) => Some(MessageTemplateDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             Refusal::UrlShortener(_) => Some(UrlShortenerDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key or a task.
