@@ -16,6 +16,7 @@ pub mod followers;
 pub mod journal;
 pub mod journal_files;
 pub mod merkle;
+pub mod messages;
 pub mod node;
 pub mod processes;
 pub mod publisher;

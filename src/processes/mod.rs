@@ -19,6 +19,7 @@ pub mod sessions;
 pub mod sign_in;
 pub mod url_shorteners;
 pub mod visits;
+pub mod templates;
 
 pub use registrar_aggregates::Refusal;
 

@@ -142,6 +142,13 @@ def improve(operation, body, number):
         attributes["name"] = f"message-{number}"
     elif operation in ("update-organization-feature", "update-user-feature"):
         attributes["force"] = True
+    elif operation in ("create-organization-email-template", "create-organization-sms-template"):
+        write(attributes, number)
+    elif operation in ("update-organization-email-template", "update-organization-sms-template"):
+        write(attributes, number)
+        # Another purpose conflicts with other templates sooner or later.
+        for name in ("format", "locale", "type"):
+            attributes.pop(name, None)
     elif operation == "disable-totp-configuration":
         body["password"] = KNOWN["password"]
     elif operation == "internal-auth-v1":
@@ -155,6 +162,14 @@ def improve(operation, body, number):
         body.update(username="admin@example.com", password=KNOWN["password"])
     elif operation == "remove-organization-user":
         attributes["user-id"] = KNOWN["leaver"]
+
+
+def write(attributes, number):
+    """Puts texts that are in the language of templates into those that there are."""
+    texts = {"subject": "Subject", "support-email": "help@example.com", "support-email-title": "Help", "template": "Text"}
+    for name, text in texts.items():
+        if name in attributes:
+            attributes[name] = text if "@" in text else f"{text} {number}"
 
 
 def new_device():

@@ -85,6 +85,11 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
         "schemas: OwnSessionCollection only ours",
         "schemas: Task only ours",
         "schemas: TaskDocument only ours",
+        // Templates of themes, by system admins.
+        r#"schema CreateOrganizationEmailTemplateBody.properties.data.properties.attributes.properties.theme-id: contract null, ours {"format":"uuid","type":"string"}"#,
+        r#"schema CreateOrganizationEmailTemplateBody.properties.data.properties.attributes.required: contract ["format","locale","organization-id","subject","template","type"], ours ["format","locale","subject","template","type"]"#,
+        r#"schema CreateOrganizationSmsTemplateBody.properties.data.properties.attributes.properties.theme-id: contract null, ours {"format":"uuid","type":"string"}"#,
+        r#"schema CreateOrganizationSmsTemplateBody.properties.data.properties.attributes.required: contract ["locale","organization-id","template","type"], ours ["locale","template","type"]"#,
         r#"schema LoginProfile.properties.recovery-codes: contract null, ours {"items":{"type":"string"},"type":"array"}"#,
         r##"schema LoginResult.anyOf: contract [{"$ref":"#/components/schemas/LoginInfo"},{"$ref":"#/components/schemas/LoginRedirect"}], ours [{"$ref":"#/components/schemas/LoginInfo"},{"$ref":"#/components/schemas/LoginRedirect"},{"$ref":"#/components/schemas/LoginTotpSetup"}]"##,
     ];

@@ -61,6 +61,7 @@ mod sign_in;
 mod site_access;
 mod suite;
 mod themes;
+mod templates;
 mod totp;
 mod url_shorteners;
 mod users;
@@ -85,5 +86,6 @@ static SUITES: &[Suite] = &[
     feedback::SUITE,
     url_shorteners::SUITE,
     service_documents::SUITE,
+    templates::SUITE,
     matrix::other_dialects::SUITE,
 ];

@@ -27,6 +27,7 @@ mod service_documents;
 mod sessions;
 mod tasks;
 mod themes;
+mod templates;
 pub mod times;
 mod totp;
 mod url_shorteners;
@@ -135,6 +136,14 @@ operations! {
     "update-url-shortener": Admin => url_shorteners::update,
     "list-service-documents": Public => service_documents::list,
     "get-service-document": Public => service_documents::get,
+    "list-organization-email-templates": Admin => templates::list_email,
+    "create-organization-email-template": Admin => templates::create,
+    "get-organization-email-template": Admin => templates::get_email,
+    "update-organization-email-template": Admin => templates::update_email,
+    "list-organization-sms-templates": Admin => templates::list_sms,
+    "create-organization-sms-template": Admin => templates::create,
+    "get-organization-sms-template": Admin => templates::get_sms,
+    "update-organization-sms-template": Admin => templates::update_sms,
     "logout": Session => sessions::logout,
     "get-task": Session => tasks::get,
 }

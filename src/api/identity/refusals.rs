@@ -26,6 +26,8 @@ use serde_json::json;
 pub(super) const NO_USER: ApiError = ApiError::NotFound(UserDocument::NOT_FOUND);
 /// Setting unknown, or hidden from the caller.
 pub(super) const NO_SETTING: ApiError = ApiError::NotFound(FeatureSettingDocument::NOT_FOUND);
+/// Template unknown, or hidden from the caller.
+pub(super) const NO_TEMPLATE: ApiError = ApiError::NotFound(MessageTemplateDocument::NOT_FOUND);
 /// Session ended, unknown, or another person's.
 pub(super) const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
 

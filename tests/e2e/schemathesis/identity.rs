@@ -142,6 +142,10 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let document = notice(database);
     let owned = json!({ "individual-id": Uuid::now_v7(), "owner-id": participant });
     let target = json!({ "netloc": "links.example.org", "full-path": "/a", "organization-id": organization });
+    let text_message =
+        json!({ "organization-id": of, "type": "onboarding", "locale": "en_US", "template": "{{ link }}" });
+    let mut email = text_message.clone();
+    (email["format"], email["subject"]) = (json!("txt"), json!("Welcome"));
     let known = json!({
         "caller": caller,
         "leaver": leaver,
@@ -164,6 +168,8 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "organization-general-messages": client.create("organization-general-messages", message).await,
         "user-features": client.create("user-features", setting("user-id", &participant)).await,
         "url-shorteners": client.create("url-shorteners", target).await,
+        "organization-email-templates": client.create("organization-email-templates", email).await,
+        "organization-sms-templates": client.create("organization-sms-templates", text_message).await,
         "sessions": session["session-id"],
     });
     (client.token, known)
@@ -256,6 +262,17 @@ const RULES: &[Rule] = &[
         deserved: |request| EMPTY.iter().any(|end| request.operation.ends_with(end)),
     },
     Rule { name: "tags are words", message: ("/data/attributes/tags a tag ", ""), deserved: writes },
+    Rule {
+        name: "templates keep to their language",
+        message: ("/data/attributes/template breaks a rule in line ", ""),
+        deserved: writes,
+    },
+    Rule {
+        name: "templates keep to their language",
+        message: ("/data/attributes/subject breaks a rule in line ", ""),
+        deserved: writes,
+    },
+    rule("templates have no control characters", " must not contain control characters"),
     rule("telephone numbers are E.164", " must be an E.164 telephone number"),
     rule(
         "telephone numbers that are confirmed are American",

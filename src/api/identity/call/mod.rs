@@ -11,7 +11,7 @@ mod load;
 mod write;
 
 pub(super) use decode::{
-    Attributes, EmptyBody, Handler, Parameters, Parsed, PlainBody, Secret, StrictComparison, nullable,
+    Attributes, EmptyBody, Handler, Parameters, Parse, Parsed, PlainBody, Secret, StrictComparison, nullable,
 };
 pub(super) use list::{QueryExt, compared, whole};
 
