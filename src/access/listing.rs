@@ -11,9 +11,9 @@ use registrar_aggregates::user::{Role, SystemRole};
 use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use registrar_projections::deleted_organizations::{self, DeletedOrganizationDocument};
 use registrar_projections::groups::{self, GroupDocument};
+use registrar_projections::message_templates::{self, MessageTemplateDocument};
 use registrar_projections::query::TextKey;
 use registrar_projections::url_shorteners::{self, UrlShortenerDocument};
-use registrar_projections::message_templates::{self, MessageTemplateDocument};
 use registrar_projections::{
     Direction, Document, IndividualDocument, OrganizationDocument, Query, UserDocument, individuals, organizations,
     users,

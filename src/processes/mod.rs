@@ -17,9 +17,9 @@ pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
+pub mod templates;
 pub mod url_shorteners;
 pub mod visits;
-pub mod templates;
 
 pub use registrar_aggregates::Refusal;
 
