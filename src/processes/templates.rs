@@ -2,12 +2,11 @@
 
 use super::{ProcessResult, commit};
 use crate::executor::RequestContext;
-use crate::journal::JournalResult;
 use crate::messages::templates::check;
 use crate::node::Node;
 use registrar_aggregates::message::template::{Amendment, Owner, Template};
 use registrar_aggregates::processes::templates as rules;
-use registrar_aggregates::values::{MessageTemplateId, ThemeId};
+use registrar_aggregates::values::MessageTemplateId;
 use registrar_projections::message_templates::MessageTemplateDocument;
 
 /// Creates a template.
@@ -33,14 +32,6 @@ pub async fn amend(
 ) -> ProcessResult {
     let context = belonging(context, template.template.owner);
     commit(node, &context, |streams| rules::amend(streams, template.id, &amendment, expected, check)).await
-}
-
-/// Whether a theme exists. Themes are not stored yet: every identifier counts as one until the look-up is here.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub async fn theme_exists(_: &Node, _: ThemeId) -> JournalResult<bool> {
-    Ok(true)
 }
 
 /// Templates of an organization belong to it, those of a theme to the system.

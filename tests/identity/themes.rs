@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 const KIND: &str = "organization-themes";
-const THEMES: &str = "/v1/organization-themes/";
+pub const THEMES: &str = "/v1/organization-themes/";
 
 pub const SUITE: Suite = Suite {
     tests: &[
@@ -57,8 +57,13 @@ const RESOURCE: Resource = Resource {
     conflict: Has(Conflict::Repeated { pointer: "/data/attributes/domain" }),
 };
 
+/// The creation of a theme with a domain that no other has.
+pub fn creation(world: &World) -> Value {
+    theme(json!({ "domain": format!("{}.example.com", world.name("brand")) }))
+}
+
 async fn valid_request(world: &World, operation: &str) -> Option<Request> {
-    let creation = theme(json!({ "domain": format!("{}.example.com", world.name("brand")) }));
+    let creation = creation(world);
     Some(match operation {
         "create-organization-theme" => Request::to(THEMES).json(creation),
         "update-organization-theme" => {
@@ -93,7 +98,7 @@ fn author(person: &Person) -> Value {
 
 impl Identity {
     /// Creates a theme with a domain and nothing else; answers its identifier.
-    async fn theme(&self, domain: &str) -> String {
+    pub async fn theme(&self, domain: &str) -> String {
         id_of(&self.post(&self.system, THEMES, &theme(json!({ "domain": domain }))).await).to_owned()
     }
 }

@@ -5,7 +5,7 @@ use super::call::{Attributes, Call, HandlerResult, Parameters, Parse, Parsed, Qu
 use super::documents::{Reply, Resource};
 use super::refusals::{NO_TEMPLATE, attribute};
 use super::times;
-use crate::access::resource::OrganizationAct;
+use crate::access::resource::{CatalogueAct, OrganizationAct};
 use crate::api::common::ApiError;
 use crate::api::common::error::Source;
 use crate::processes::{DirectoryError, templates};
@@ -16,6 +16,7 @@ use registrar_aggregates::values::{EmailAddress, MessageTemplateId, Organization
 use registrar_projections::message_templates::{
     BY_CREATION, CHANNEL, FORMAT, KIND, LOCALE, MessageTemplateDocument, ORGANIZATION_ID, THEME_ID,
 };
+use registrar_projections::themes::ThemeDocument;
 use registrar_projections::{Direction, OrganizationDocument, Query};
 use serde::Deserialize;
 use serde_json::json;
@@ -135,12 +136,10 @@ async fn owner(call: &Call, organization: Option<OrganizationId>, theme: Option<
             Ok(Owner::Organization(organization))
         }
         (None, Some(theme)) => {
+            let at = "/data/attributes/theme-id".to_owned();
             call.require(call.holder.holds_everything())?;
-            if templates::theme_exists(&call.app.node, theme).await? {
-                Ok(Owner::Theme(theme))
-            } else {
-                Err(attribute("theme-id", "names no theme"))
-            }
+            call.named::<ThemeDocument>(Source::Pointer(at), theme, CatalogueAct::Change).await?;
+            Ok(Owner::Theme(theme))
         }
         (None, None) | (Some(_), Some(_)) => Err(attribute("organization-id", "or theme-id is required, and not both")),
     }

@@ -287,12 +287,14 @@ on_both_stores! {
 
     async fn templates_of_themes_are_for_system_admins(database) {
         let it = Identity::open(&database).await;
-        let theme = Uuid::now_v7();
+        let theme = it.theme("templates.example.com").await;
         let of_theme = |kind: &str| email(it.acme, kind, json!({ "organization-id": null, "theme-id": theme }));
         let created = it.post(&it.system, EMAILS, &of_theme("onboarding")).await;
         let shown = &created["data"]["attributes"];
         assert_eq!((&shown["theme-id"], &shown["organization-id"]), (&json!(theme), &Value::Null));
         it.post_refused(&it.system, EMAILS, &of_theme("onboarding"), 409, "conflict").await;
+        let unknown = email(it.acme, "onboarding", json!({ "organization-id": null, "theme-id": Uuid::now_v7() }));
+        it.post_refused(&it.system, EMAILS, &unknown, 400, "validation-error").await;
         let text = json!({ "organization-id": null, "theme-id": theme });
         it.post(&it.system, TEXT_MESSAGES, &text_message(it.acme, "onboarding", text)).await;
         let own = it.email_template(it.acme, "onboarding", json!({})).await;

@@ -5,6 +5,7 @@ use crate::conformance::resource::Part::Has;
 use crate::conformance::resource::{Conflict, Create, List, Resource, member, query};
 use crate::matrix::world::{Caller, Request, World, amendment, document};
 use crate::suite::Suite;
+use crate::themes::{self, THEMES};
 use registrar_aggregates::organization::Authorization;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -100,9 +101,10 @@ async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Optio
     let is_email = operation.contains("-email-template");
     let (path, kind) = if is_email { (EMAILS, EMAIL) } else { (TEXT_MESSAGES, SMS) };
     if let Some((operation, "theme" | "themes")) = operation.split_once(':') {
-        let body = of_theme();
+        let theme = world.made_id(THEMES, themes::creation(world)).await;
+        let body = of_theme(&theme);
         return Some(match operation {
-            "list-organization-email-templates" => Request::to(format!("{path}?theme-id={}", Uuid::now_v7())),
+            "list-organization-email-templates" => Request::to(format!("{path}?theme-id={theme}")),
             "create-organization-email-template" => Request::to(path).json(body),
             _ => Request::to(format!("{path}{}/", world.made_id(path, body).await)),
         });
@@ -127,11 +129,11 @@ async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Optio
 }
 
 /// The creation of a template of a theme.
-fn of_theme() -> Value {
+fn of_theme(theme: &str) -> Value {
     document(
         EMAIL,
         json!({
-            "theme-id": Uuid::now_v7(), "type": "onboarding", "locale": "en_US", "format": "html", "subject": "Welcome",
+            "theme-id": theme, "type": "onboarding", "locale": "en_US", "format": "html", "subject": "Welcome",
             "template": "{{ link }}"
         }),
     )
