@@ -128,7 +128,7 @@ pub enum Problem {
     /// A character in a text that changes the reading order.
     #[error("must not contain characters that override the direction of the text")]
     Override,
-    /// A control character in a text of one line.
+    /// A control character where a text has none.
     #[error("must not contain control characters")]
     Control,
     /// Not a domain name of at least two labels.
@@ -164,9 +164,6 @@ pub enum Problem {
         /// Longest allowed, in characters.
         max: usize,
     },
-    /// A control character where a text has none.
-    #[error("must not contain control characters")]
-    Control,
     /// A longer text than the limit.
     #[error("must not be larger than {max} bytes")]
     TooManyBytes {

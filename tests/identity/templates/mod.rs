@@ -7,9 +7,8 @@ pub use suite::SUITE;
 use crate::app::{Identity, Person, ids};
 use crate::matrix::world::{amendment, document};
 use crate::on_both_stores;
-use chrono::Utc;
-use registrar::executor::RequestContext;
-use registrar_aggregates::organization::{Authorization, Organization, OrganizationCommand, Stamp};
+use registrar_aggregates::organization::Authorization;
+use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -69,15 +68,6 @@ impl Identity {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&error["source"]["pointer"]), text(&error["detail"]))
     }
-
-    async fn end_organization(&self, organization: Uuid, command: OrganizationCommand) {
-        let (context, id) = (RequestContext::system(), organization.to_string());
-        self.node().executor.execute::<Organization>(&context, &id, command, None).await.unwrap();
-    }
-}
-
-fn stamp() -> Stamp {
-    Stamp::at(Utc::now())
 }
 
 on_both_stores! {
@@ -317,12 +307,12 @@ on_both_stores! {
         let it = Identity::open(&database).await;
         let ward = it.organization("Ward", Authorization::Open).await;
         let created = it.email_template(ward, "onboarding", json!({})).await;
-        it.end_organization(ward, OrganizationCommand::Retire { grounds: None, stamp: stamp() }).await;
+        it.retire(OrganizationId(ward)).await;
         let addition = email(ward, "verify-email", json!({}));
         let error = it.post_refused(&it.system, EMAILS, &addition, 409, "conflict").await;
         assert_eq!(error["detail"], "the organization is retired");
         assert_eq!(it.get(&it.system, &at(EMAILS, &created)).await, created);
-        it.end_organization(ward, OrganizationCommand::Delete(stamp())).await;
+        it.delete(OrganizationId(ward)).await;
         let error = it.post_refused(&it.system, EMAILS, &addition, 400, "validation-error").await;
         assert_eq!(error["source"]["pointer"], "/data/attributes/organization-id");
         it.get_refused(&it.system, &at(EMAILS, &created), 404, "not-found").await;

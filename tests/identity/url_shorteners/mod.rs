@@ -12,12 +12,12 @@ use crate::on_both_stores;
 use crate::support::Database;
 use chrono::Utc;
 use registrar::api::ApiSettings;
-use registrar::executor::RequestContext;
 use registrar::processes::membership::FirstGrant;
-use registrar_aggregates::organization::{Authorization, Organization, OrganizationCommand, Stamp};
+use registrar_aggregates::organization::Authorization;
 use registrar_aggregates::url_shortener::ShortCode;
 use registrar_aggregates::url_shortener::target::LinkHosts;
 use registrar_aggregates::user::SystemRole;
+use registrar_aggregates::values::OrganizationId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -70,11 +70,6 @@ impl Identity {
     /// Creates a link of Acme; answers its resource.
     async fn short_link(&self, attributes: Value) -> Value {
         self.post(&self.admin, LINKS, &link(self.acme, attributes)).await["data"].take()
-    }
-
-    async fn end_organization(&self, id: Uuid, command: OrganizationCommand) {
-        let (context, id) = (RequestContext::system(), id.to_string());
-        self.node().executor.execute::<Organization>(&context, &id, command, None).await.unwrap();
     }
 }
 
@@ -276,14 +271,14 @@ on_both_stores! {
         let it = open(&database).await;
         let clinic = it.organization("Clinic", Authorization::Open).await;
         let made = it.post(&it.system, LINKS, &link(clinic, json!({}))).await["data"].take();
-        it.end_organization(clinic, OrganizationCommand::Retire { grounds: None, stamp: Stamp::at(Utc::now()) }).await;
+        it.retire(OrganizationId(clinic)).await;
         let error = it.post_refused(&it.system, LINKS, &link(clinic, json!({})), 409, "conflict").await;
         assert_eq!(error["detail"], "the organization is retired");
         let ended = change(&made, json!({ "expires-at": "2999-01-01 00:00:00" }));
         it.patch(&it.system, &path(&made), &ended).await;
         assert_eq!(it.followed("GET", code(&made)).await.status, 302);
 
-        it.end_organization(clinic, OrganizationCommand::Delete(Stamp::at(Utc::now()))).await;
+        it.delete(OrganizationId(clinic)).await;
         for caller in [&it.system, &it.service] {
             it.get_refused(caller, &path(&made), 404, "not-found").await;
             it.patch_refused(caller, &path(&made), &ended, 404, "not-found").await;

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use futures::future::{join, join_all};
 use proptest::prelude::*;
 use registrar::auth::Rate;
+use registrar::executor::RequestContext;
 use registrar::followers;
 use registrar::processes::url_shorteners;
 use registrar_aggregates::url_shortener::target::Target;
