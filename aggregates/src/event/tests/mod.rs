@@ -291,6 +291,7 @@ fn only_listed_events_take_or_release_claims() {
             "individual-group.renamed",
             "individual-group.moved",
             "url-shortener.created",
+            "service-document.published",
             "message-template.created",
             "message-template.amended",
             "task.queued",
