@@ -105,7 +105,7 @@ on_both_stores! {
         is_asked_for(&it, LOGIN, &credentials(), &[acme]).await;
         let info = attempt(&it, &agreeing_to(&[acme])).await.ok();
         let switch = format!("/v1/users/{id}/switch-organization/");
-        let body = json!({ "organization-id": it.other });
+        let body = json!({ "organization-id": it.other, "set-default": false });
         let call = it.app.call("POST", &switch).token(info["access-token"].as_str()).json(&body);
         let switched = call.send().await.ok();
         let mut refresh = json!({ "refresh-token": switched["refresh-token"] });
