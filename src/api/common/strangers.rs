@@ -15,8 +15,9 @@ use tokio::sync::Semaphore;
 
 /// Time that may be saved up while idle. What is saved up is spent at once, and callers wait for it.
 const SAVED_MAX: Duration = Duration::from_millis(1);
-/// Estimated time to receive a request and to send the head of its response.
-const EXCHANGE: Duration = Duration::from_micros(30);
+/// Estimated time to receive a request and to send the head of its response. With 30 us, 15,000 requests a second,
+/// answered in 13 us each, took one processor instead of two thirds of one.
+const EXCHANGE: Duration = Duration::from_micros(60);
 /// Estimated time to send one byte of a response.
 const BYTE: Duration = Duration::from_nanos(2);
 /// Estimated cost before any request has ended.
