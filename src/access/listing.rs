@@ -254,11 +254,23 @@ impl Access {
         query: Query<UrlShortenerDocument>,
         holder: &Holder,
     ) -> JournalResult<Query<UrlShortenerDocument>> {
-        if holder.is_service() {
-            return self.of_existing(query, &url_shorteners::ORGANIZATION_ID).await;
+        self.of_administered(query, &url_shorteners::ORGANIZATION_ID, holder, holder.is_service()).await
+    }
+
+    /// Keeps documents of organizations that the holder administers; with `all` those of every existing organization,
+    /// and those of none.
+    async fn of_administered<D: Document>(
+        &self,
+        query: Query<D>,
+        owner: &TextKey<D>,
+        holder: &Holder,
+        all: bool,
+    ) -> JournalResult<Query<D>> {
+        if all {
+            return self.of_existing(query, owner).await;
         }
         let own = holder.organizations().filter(|organization| holder.is_admin(*organization));
-        Ok(query.one_of(&url_shorteners::ORGANIZATION_ID, own.map(|organization| organization.to_string()).collect()))
+        Ok(query.one_of(owner, own.map(|organization| organization.to_string()).collect()))
     }
 
     /// Leaves out documents of deleted organizations.
@@ -277,11 +289,7 @@ impl Access {
         query: Query<MessageTemplateDocument>,
         holder: &Holder,
     ) -> JournalResult<Query<MessageTemplateDocument>> {
-        if holder.holds_everything() {
-            return self.of_existing(query, &message_templates::ORGANIZATION_ID).await;
-        }
-        let own = holder.organizations().filter(|organization| holder.is_admin(*organization));
-        Ok(query.one_of(&message_templates::ORGANIZATION_ID, own.map(|own| own.to_string()).collect()))
+        self.of_administered(query, &message_templates::ORGANIZATION_ID, holder, holder.holds_everything()).await
     }
 
     /// Users that are allowed the operation on at least one of some individuals.

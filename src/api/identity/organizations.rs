@@ -111,7 +111,7 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
     call.require(!reserved || call.may(&*organization, OrganizationAct::Govern).await?)?;
     if let Some(Some(theme)) = changes.theme_id {
         // Themes are never removed, so that one which exists now exists at the commit.
-        let at = Source::Pointer("/data/attributes/theme-id".to_owned());
+        let at = Source::attribute("theme-id");
         call.named::<ThemeDocument>(at, theme, CatalogueAct::See).await?;
     }
     let amendment = TenancyAmendment {

@@ -38,14 +38,13 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
+/// Owners of the listed documents. Sign-up and referral codes add none: no codes are issued, so every one is unknown.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Owners {
     latest: bool,
     #[serde(default)]
     organizations: BTreeSet<OrganizationId>,
-    organization_code: Option<String>,
-    referral_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,11 +58,9 @@ pub(super) struct Form {
 
 /// The documents for all people, and those of the named organizations; unknown ones add nothing.
 pub(super) async fn list(call: Call, Parameters(asked): Parameters<Owners>) -> HandlerResult {
-    let behind = [asked.organization_code, asked.referral_code].into_iter().flatten().filter_map(organization_behind);
-    let named: BTreeSet<_> = asked.organizations.into_iter().chain(behind).collect();
     let access = call.access();
     let mut owners = vec![owner_key(None)];
-    for organization in named {
+    for organization in asked.organizations {
         if access.is_in_force(organization).await? {
             owners.push(owner_key(Some(organization)));
         }
@@ -82,11 +79,6 @@ pub(super) async fn get(call: Call, Parameters(form): Parameters<Form>) -> Handl
     let texts = call.documents().find::<DocumentTexts>(&document.id.to_string()).await?.value;
     let text = texts.as_deref().and_then(|texts| texts.text(form.locale.as_deref())).ok_or(NO_TEXT)?;
     Ok(Reply::Html { page: page(text, form.reflow), policy: POLICY.clone() })
-}
-
-/// The organization behind a sign-up code or a referral code. No codes are issued yet, so every code is unknown.
-fn organization_behind(_code: String) -> Option<OrganizationId> {
-    None
 }
 
 /// Documents of some owners, oldest first: all versions, or the current ones.

@@ -131,14 +131,13 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewTemplate>)
 async fn owner(call: &Call, organization: Option<OrganizationId>, theme: Option<ThemeId>) -> Result<Owner, ApiError> {
     match (organization, theme) {
         (Some(organization), None) => {
-            let (at, act) = ("/data/attributes/organization-id".to_owned(), OrganizationAct::Administer);
-            call.named::<OrganizationDocument>(Source::Pointer(at), organization, act).await?;
+            let at = Source::attribute("organization-id");
+            call.named::<OrganizationDocument>(at, organization, OrganizationAct::Administer).await?;
             Ok(Owner::Organization(organization))
         }
         (None, Some(theme)) => {
-            let at = "/data/attributes/theme-id".to_owned();
             call.require(call.holder.holds_everything())?;
-            call.named::<ThemeDocument>(Source::Pointer(at), theme, CatalogueAct::Change).await?;
+            call.named::<ThemeDocument>(Source::attribute("theme-id"), theme, CatalogueAct::Change).await?;
             Ok(Owner::Theme(theme))
         }
         (None, None) | (Some(_), Some(_)) => Err(attribute("organization-id", "or theme-id is required, and not both")),

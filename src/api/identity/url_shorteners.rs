@@ -61,7 +61,7 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<Filters>) -
 }
 
 pub(super) async fn create(call: Call, Attributes(creation): Attributes<Creation>) -> HandlerResult {
-    let at = Source::Pointer("/data/attributes/organization-id".to_owned());
+    let at = Source::attribute("organization-id");
     let (owner, act) = (creation.organization_id, OrganizationAct::KeepLinks);
     let organization_id = call.named::<OrganizationDocument>(at, owner, act).await?.id;
     let Creation { netloc, full_path, expires_at, .. } = creation;

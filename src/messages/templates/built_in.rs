@@ -1,5 +1,6 @@
 //! The built-in templates: every kind in every locale, an HTML and a plain part for each e-mail. They are files in
-//! `built_in/<locale>/<kind>/`.
+//! `built_in/<locale>/<kind>/`. The pages of all HTML parts are alike: `opening.html` of the locale, the subject as the
+//! title, `middle.html`, the body and `closing.html`. Files of subjects and openings end without a line break.
 
 use registrar_aggregates::message::Kind;
 use registrar_aggregates::user::Locale;
@@ -52,7 +53,13 @@ macro_rules! built_in {
         EmailTemplate {
             subject: built_in!(@file $locale $folder "subject.txt"),
             text: built_in!(@file $locale $folder "text.txt"),
-            html: built_in!(@file $locale $folder "body.html"),
+            html: concat!(
+                include_str!(concat!("built_in/", $locale, "/opening.html")),
+                built_in!(@file $locale $folder "subject.txt"),
+                include_str!("built_in/middle.html"),
+                built_in!(@file $locale $folder "body.html"),
+                include_str!("built_in/closing.html")
+            ),
         }
     };
     (@file $locale:literal $folder:literal $file:literal) => {

@@ -83,7 +83,7 @@ fn environment(format: Format) -> Environment<'static> {
     add_text_filter(&mut environment, "trim", |text| text.trim().to_owned());
     environment.add_filter("default", default);
     environment.add_filter("d", default);
-    // What is written is escaped in any case, and a second time would be once too often.
+    // Every value is escaped when it is written, and a second time would be once too often.
     environment.add_filter("escape", unchanged);
     environment.add_filter("e", unchanged);
     environment.add_test("none", |value: Value| value.is_none());

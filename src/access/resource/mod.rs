@@ -10,21 +10,17 @@ use super::{Access, Holder, Operation, find_user};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use registrar_aggregates::feature::setting::Target;
-use registrar_aggregates::message::template::Owner;
 use registrar_aggregates::user::{Classification, Role, SystemRole};
 use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::feedback_comments::FeedbackDocument;
-use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
-use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::service_documents::PublishedDocument;
 use registrar_projections::tasks::TaskDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
-use registrar_projections::url_shorteners::UrlShortenerDocument;
-use registrar_projections::{Document, IndividualDocument, OrganizationDocument, UserDocument};
+use registrar_projections::{Document, IndividualDocument, UserDocument};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -98,6 +94,10 @@ macro_rules! document_told_as {
     };
 }
 
+mod organization;
+
+pub use organization::OrganizationAct;
+
 async fn document<D: Document>(documents: &Documents, key: &str) -> JournalResult<Option<Arc<D>>> {
     Ok(documents.find::<D>(key).await?.value)
 }
@@ -152,59 +152,6 @@ impl Guarded for UserDocument {
             }
         };
         Ok(Right::of(holder.sees(self), allowed))
-    }
-}
-
-/// Acts on an organization.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrganizationAct {
-    /// Read the organization.
-    See,
-    /// Acts of its admins.
-    Administer,
-    /// Create, read and change its short links: by its admins, and by programs.
-    KeepLinks,
-    /// Acts of system admins.
-    Govern,
-}
-
-impl Guarded for OrganizationDocument {
-    type Act = OrganizationAct;
-    const SEE: OrganizationAct = OrganizationAct::See;
-    document_told_as!("Organization not found", "names no organization");
-
-    async fn right(&self, _: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
-        let id = self.id;
-        let allowed = match act {
-            OrganizationAct::See => true,
-            OrganizationAct::Administer => holder.is_admin(id),
-            OrganizationAct::KeepLinks => holder.is_admin(id) || holder.is_service(),
-            OrganizationAct::Govern => holder.holds_everything(),
-        };
-        Ok(Right::of(holder.sees_organization(id), allowed))
-    }
-}
-
-/// The right to a part of an organization, which is that to the organization itself; unseen once that was deleted.
-async fn right_in(
-    organization: OrganizationId,
-    access: &Access,
-    holder: &Holder,
-    act: OrganizationAct,
-) -> JournalResult<Right> {
-    match document::<OrganizationDocument>(&access.documents, &organization.to_string()).await? {
-        Some(found) => found.right(access, holder, act).await,
-        None => Ok(Right::Unseen),
-    }
-}
-
-impl Guarded for GeneralMessageDocument {
-    type Act = OrganizationAct;
-    const SEE: OrganizationAct = OrganizationAct::See;
-    document_told_as!("Message not found", "names no message");
-
-    async fn right(&self, access: &Access, holder: &Holder, act: OrganizationAct) -> JournalResult<Right> {
-        right_in(self.organization_id, access, holder, act).await
     }
 }
 
@@ -408,22 +355,6 @@ impl Guarded for FeedbackDocument {
     }
 }
 
-impl Guarded for UrlShortenerDocument {
-    type Act = ();
-    const SEE: () = ();
-    document_told_as!("Short link not found", "names no short link");
-
-    /// Callers who keep the links of the organization see them; with a deleted organization they are unknown.
-    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
-        let owner = self.link.organization_id.to_string();
-        let kept = match document::<OrganizationDocument>(&access.documents, &owner).await? {
-            Some(owner) => owner.right(access, holder, OrganizationAct::KeepLinks).await? == Right::Allowed,
-            None => false,
-        };
-        Ok(Right::of(kept, true))
-    }
-}
-
 impl Guarded for PublishedDocument {
     type Act = ();
     const SEE: () = ();
@@ -436,20 +367,6 @@ impl Guarded for PublishedDocument {
             None => true,
         };
         Ok(Right::of(seen, true))
-    }
-}
-
-impl Guarded for MessageTemplateDocument {
-    type Act = ();
-    const SEE: () = ();
-    document_told_as!("Template not found", "names no template");
-
-    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
-        let administers = match self.template.owner {
-            Owner::Organization(organization) => access.organization(holder, organization, Operation::Write).await?,
-            Owner::Theme(_) => holder.holds_everything(),
-        };
-        Ok(Right::of(administers, true))
     }
 }
 
