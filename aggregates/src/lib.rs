@@ -142,6 +142,9 @@ macro_rules! every_aggregate {
             /// A template of messages.
             MessageTemplate: crate::message::template::MessageTemplate, crate::message::template::TemplateEvent,
                 Compared "MessageTemplate", refuses crate::message::template::TemplateError;
+            /// A message to a person.
+            Message: crate::message::delivery::Message, crate::message::delivery::MessageEvent,
+                Compared "Message", refuses crate::message::delivery::MessageError;
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -23,6 +23,7 @@ pub mod groups;
 pub mod individuals;
 pub mod key;
 pub mod message_templates;
+pub mod messages;
 pub mod organizations;
 pub mod query;
 mod record_document;
@@ -105,6 +106,7 @@ macro_rules! every_projection {
                     ServiceDocuments(PublishedDocument), ServiceDocumentTexts(DocumentTexts),
                     CurrentServiceDocuments(CurrentDocuments);
                 "message_templates": state message_templates, MessageTemplates(MessageTemplateDocument);
+                "messages": fold messages, Messages(MessageDocument), MessageTexts(MessageTexts);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

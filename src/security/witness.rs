@@ -66,6 +66,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::UrlVisits(_)
         | DomainEvent::ServiceDocument(_)
         | DomainEvent::MessageTemplate(_)
+        | DomainEvent::Message(_)
         | DomainEvent::Task(_) => None,
     }
 }

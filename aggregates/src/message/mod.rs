@@ -1,6 +1,8 @@
 //! Messages to people, by e-mail and as text messages: their kinds, channels and formats. The templates that
-//! organizations and themes store in place of the built-in ones are in [`template`].
+//! organizations and themes store in place of the built-in ones are in [`template`], the messages themselves in
+//! [`delivery`].
 
+pub mod delivery;
 pub mod template;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -8,7 +10,10 @@ pub(crate) mod tests;
 use serde::{Deserialize, Serialize};
 
 /// Channel of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "MessageChannel"))]
+#[serde(rename_all = "lowercase")]
 pub enum Channel {
     /// E-mail.
     Email,

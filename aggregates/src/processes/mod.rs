@@ -11,6 +11,7 @@ pub mod general_messages;
 pub mod groups;
 pub mod guards;
 pub mod membership;
+pub mod messages;
 pub mod moves;
 pub mod organizations;
 pub mod second_factor;

@@ -118,6 +118,15 @@ uuid_id!(
     /// Identifies a template of messages.
     MessageTemplateId
 );
+uuid_id!(
+    /// Identifies a message: its stream, and the header by which reports of its delivery name it.
+    MessageId
+);
+uuid_id!(
+    /// Identifies the recipient of a message, whose key seals it: a user, or while there is none, the request or the
+    /// invitation that holds the address.
+    RecipientId
+);
 
 /// A sign-in e-mail address, as entered.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

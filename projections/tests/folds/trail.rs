@@ -119,7 +119,10 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::Group(_) => id(6),
         DomainEvent::GeneralMessage(_) => id(7),
         DomainEvent::Setting(_) => id(9),
-        DomainEvent::UrlShortener(_) | DomainEvent::UrlVisits(_) | DomainEvent::MessageTemplate(_) => id(12),
+        DomainEvent::UrlShortener(_)
+        | DomainEvent::UrlVisits(_)
+        | DomainEvent::MessageTemplate(_)
+        | DomainEvent::Message(_) => id(12),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
@@ -285,6 +288,10 @@ fn before(payload: &Value) -> Vec<Value> {
             vec![edited("url-shortener.created", json!({ "link": former }))]
         }
         "url-shortener-visits.counted" => vec![sample("url-shortener.created")],
+
+        "message.composed" => vec![],
+        "message.attempt-started" | "message.captured" => vec![sample("message.composed")],
+        name if name.starts_with("message.") => vec![sample("message.composed"), sample("message.attempt-started")],
 
         "task.started" => vec![sample("task.queued")],
         "task.finished" | "task.failed" => vec![sample("task.queued"), sample("task.started")],

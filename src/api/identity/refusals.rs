@@ -134,8 +134,8 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::MessageTemplate(_) => Some(MessageTemplateDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             Refusal::UrlShortener(_) => Some(UrlShortenerDocument::NOT_FOUND),
-            // No command of this dialect addresses an admin, an API key or a task.
-            Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Task(_) => None,
+            // No command of this dialect addresses an admin, an API key, a message or a task.
+            Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Message(_) | Refusal::Task(_) => None,
             // Never refused as not found.
             Refusal::AccessToken(_)
             | Refusal::Roster(_)

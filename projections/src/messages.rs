@@ -1,0 +1,222 @@
+//! The read models of messages: the progress of each ([`MessageDocument`]), by which the queue of deliveries goes, and
+//! the address and texts of those that are not sent yet or were captured ([`MessageTexts`]).
+//!
+//! The texts are apart, so that an attempt rewrites no sealed value, and so that codes and links are gone from the
+//! documents once a message is sent or has failed. The journal keeps them, sealed.
+
+use crate::document::DocumentKey;
+use crate::recorded::RecordedEvent;
+use crate::stamped::{AggregateState, Stamped, time_key};
+use crate::state_document;
+use crate::working_set::{FoldError, WorkingSet};
+use chrono::{DateTime, Utc};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::message::delivery::{About, Content, MessageEvent, Obstacle};
+use registrar_aggregates::message::{Channel, Kind};
+use registrar_aggregates::user::Locale;
+use registrar_aggregates::values::{MessageId, OrganizationId, RecipientId};
+use serde::{Deserialize, Serialize};
+
+/// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
+pub const VERSION: u32 = 1;
+
+/// The present state of a message, without anything personal.
+pub type MessageDocument = Stamped<MessageProgress>;
+
+crate::collection! {
+    "messages" of MessageDocument, hot: false, id: |message| message.id.to_string();
+    keys {
+        /// Name of the state, see [`State::name`].
+        pub STATE: Text = |message| message.progress.name().to_owned();
+        /// Channel of the message.
+        pub CHANNEL: Text = |message| message.channel.name().to_owned();
+        /// Time of the next attempt of a waiting message, as [`time_key`] writes it.
+        pub DUE_AT: Text = |message| time_key(message.due_at);
+        /// Identifier of what the message belongs to.
+        pub ABOUT_ID: Text = |message| message.about.id.to_string();
+        CREATED_AT: Text = |message| time_key(message.created_at);
+        /// Time of the last change, as [`time_key`] writes it.
+        pub UPDATED_AT: Text = |message| time_key(message.updated_at);
+    }
+    indexes {
+        [STATE, CHANNEL, DUE_AT],
+        [STATE, CREATED_AT],
+        [STATE, UPDATED_AT],
+        [ABOUT_ID, CREATED_AT],
+    }
+    sorts {
+        /// Longest due first.
+        pub BY_DUE = [DUE_AT];
+        /// Oldest first.
+        pub BY_CREATION = [CREATED_AT];
+        /// By the last change.
+        pub BY_CHANGE = [UPDATED_AT];
+    }
+}
+
+/// State of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Waiting for its next attempt.
+    Waiting,
+    /// In an attempt, or in one that was cut off.
+    Attempting,
+    /// Accepted by a server.
+    Sent,
+    /// Given up.
+    Failed,
+    /// Kept to be read here.
+    Captured,
+}
+
+impl State {
+    /// The name as written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            State::Waiting => "waiting",
+            State::Attempting => "attempting",
+            State::Sent => "sent",
+            State::Failed => "failed",
+            State::Captured => "captured",
+        }
+    }
+}
+
+/// Progress of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageProgress {
+    /// The message.
+    pub id: MessageId,
+    /// Channel of the message.
+    pub channel: Channel,
+    /// Kind of the message.
+    pub kind: Kind,
+    /// Language and country of the texts.
+    pub locale: Locale,
+    /// The organization in whose name the message is sent; absent for the service itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization_id: Option<OrganizationId>,
+    /// Holder of the key that seals the message.
+    pub recipient: RecipientId,
+    /// What the message belongs to.
+    pub about: About,
+    /// Time of the composition.
+    pub composed_at: DateTime<Utc>,
+    /// State of the message.
+    #[serde(rename = "state")]
+    pub progress: State,
+    /// Number of attempts that were started.
+    pub attempts: u32,
+    /// Time of the next attempt, or of the start of the last one.
+    pub due_at: DateTime<Utc>,
+    /// Class of the last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Obstacle>,
+    /// Code of the server's last answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<u16>,
+}
+
+impl AggregateState for MessageProgress {
+    type Event = MessageEvent;
+
+    fn create(_: &RecordedEvent, change: &MessageEvent) -> Option<Self> {
+        let MessageEvent::Composed(composition) = change else { return None };
+        Some(MessageProgress {
+            id: composition.id,
+            channel: composition.channel,
+            kind: composition.kind,
+            locale: composition.locale,
+            organization_id: composition.organization_id,
+            recipient: composition.recipient,
+            about: composition.about,
+            composed_at: composition.composed_at,
+            progress: State::Waiting,
+            attempts: 0,
+            due_at: composition.composed_at,
+            obstacle: None,
+            answer: None,
+        })
+    }
+
+    fn change(mut self, _: &RecordedEvent, change: &MessageEvent) -> Option<Self> {
+        match change {
+            MessageEvent::Composed(_) => {}
+            MessageEvent::AttemptStarted { number, at, .. } => {
+                (self.progress, self.attempts, self.due_at) = (State::Attempting, *number, *at);
+            }
+            MessageEvent::Sent { answer, .. } => {
+                (self.progress, self.obstacle, self.answer) = (State::Sent, None, Some(*answer));
+            }
+            MessageEvent::Deferred { obstacle, answer, next_at, .. } => {
+                (self.progress, self.due_at) = (State::Waiting, *next_at);
+                (self.obstacle, self.answer) = (Some(*obstacle), *answer);
+            }
+            MessageEvent::Failed { obstacle, answer, .. } => {
+                (self.progress, self.obstacle, self.answer) = (State::Failed, Some(*obstacle), *answer);
+            }
+            MessageEvent::Captured { .. } => self.progress = State::Captured,
+        }
+        Some(self)
+    }
+}
+
+crate::collection! {
+    "message_texts" of MessageTexts, hot: false, id: |texts| texts.id.to_string(), sealed: sealed_fields;
+}
+
+/// Address and texts of a message that is not sent yet or was captured, all sealed for the recipient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageTexts {
+    /// The message.
+    pub id: MessageId,
+    /// Holder of the key that seals the message.
+    pub recipient: RecipientId,
+    /// E-mail address or telephone number (E.164).
+    pub to: String,
+    /// The texts.
+    pub content: Content,
+}
+
+fn sealed_fields(texts: &MessageTexts) -> Vec<(String, Vec<String>)> {
+    let content = ["subject", "text", "html", "code", "link"].map(|member| format!("/content/{member}"));
+    vec![(texts.recipient.to_string(), ["/to".to_owned()].into_iter().chain(content).collect())]
+}
+
+fn of_message(event: &RecordedEvent) -> Option<&MessageEvent> {
+    match &*event.event {
+        DomainEvent::Message(event) => Some(event),
+        _ => None,
+    }
+}
+
+/// Documents that the fold reads.
+pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
+    let mut wanted = state_document::wants::<MessageDocument>(event);
+    if let Some(MessageEvent::Sent { .. } | MessageEvent::Failed { .. }) = of_message(event) {
+        wanted.push(DocumentKey::of::<MessageTexts>(&event.aggregate_id));
+    }
+    wanted
+}
+
+/// Folds one event.
+pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
+    let Some(change) = of_message(event) else { return Ok(()) };
+    state_document::fold::<MessageDocument>(event, documents)?;
+    match change {
+        MessageEvent::Composed(composition) => documents.insert(MessageTexts {
+            id: composition.id,
+            recipient: composition.recipient,
+            to: composition.to.clone(),
+            content: composition.content.clone(),
+        }),
+        MessageEvent::Sent { .. } | MessageEvent::Failed { .. } => {
+            documents.remove::<MessageTexts>(&event.aggregate_id)
+        }
+        MessageEvent::AttemptStarted { .. } | MessageEvent::Deferred { .. } | MessageEvent::Captured { .. } => Ok(()),
+    }
+}
