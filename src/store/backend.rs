@@ -4,12 +4,18 @@ use super::{DocumentStore, JournalError, JournalResult, JournalStore, OpenError,
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use sqlx::migrate::Migrator;
-use std::any::Any;
 use std::path::Path;
 use std::time::Duration;
 
+/// The lock of a leadership.
+#[async_trait]
+pub trait LeadershipLock: Send {
+    /// Whether the lock is still held, as far as the database answers.
+    async fn is_held(&mut self) -> bool;
+}
+
 /// Guard of a leadership; dropping it lets another process take over.
-pub type LeadershipGuard = Box<dyn Any + Send>;
+pub type LeadershipGuard = Box<dyn LeadershipLock>;
 
 /// Head positions announced by other nodes, `None` for an announcement without one; the stream ends with the
 /// connection. An announcement is only a hint to look: other database users may send one too.

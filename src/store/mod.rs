@@ -34,7 +34,7 @@ mod statements;
 mod tree;
 mod wrapped;
 
-pub use backend::{Announcements, Backend, LeadershipGuard};
+pub use backend::{Announcements, Backend, LeadershipGuard, LeadershipLock};
 pub use batch::{
     AnswerStep, Batch, CLOCK_AHEAD_MAX_SECS, ClaimStep, ClockAhead, Committed, DocumentRows, DocumentStep,
     FailedConditions, ReadStep, StreamStep, SubjectKeyStep,

@@ -3,9 +3,12 @@
 use super::{CHANNEL, PostgresStore, UNDEFINED_TABLE, roles};
 use crate::store::hosts::is_this_machine;
 use crate::store::statements::APPLIED;
-use crate::store::{Announcements, Backend, JournalResult, LeadershipGuard, OpenError, assembled, migrations};
+use crate::store::{
+    Announcements, Backend, JournalResult, LeadershipGuard, LeadershipLock, OpenError, assembled, migrations,
+};
 use async_trait::async_trait;
 use futures::StreamExt;
+use sqlx::Connection;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgListener, PgSslMode};
 use std::str::FromStr;
@@ -109,6 +112,14 @@ impl Backend for PostgresStore {
 
     async fn set_partition_size(&self, positions: u32) -> Result<(), OpenError> {
         self.partition_by(positions).await.map_err(OpenError::unreachable)
+    }
+}
+
+/// An advisory lock ends with its session.
+#[async_trait]
+impl LeadershipLock for PgConnection {
+    async fn is_held(&mut self) -> bool {
+        self.ping().await.is_ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{SqliteStore, is_gone, is_sound, release};
 use crate::store::statements::APPLIED;
-use crate::store::{Backend, JournalError, JournalResult, LeadershipGuard, OpenError, migrations};
+use crate::store::{Backend, JournalError, JournalResult, LeadershipGuard, LeadershipLock, OpenError, migrations};
 use async_trait::async_trait;
 use sqlx::Connection;
 use sqlx::migrate::Migrator;
@@ -111,6 +111,14 @@ impl Backend for SqliteStore {
         let mut connection = self.connect().await?;
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await?;
         Ok(connection.close().await?)
+    }
+}
+
+/// A locked file stays locked until its process ends.
+#[async_trait]
+impl LeadershipLock for File {
+    async fn is_held(&mut self) -> bool {
+        true
     }
 }
 
