@@ -5,6 +5,7 @@ use crate::api::common::ApiError;
 use crate::api::common::error::OLD_RELEASE;
 use crate::api::common::routes::{probe, public};
 use crate::journal::{CLOCK_AHEAD_MAX_SECS, Head, JournalError, JournalResult};
+use crate::messages::DeliveryReport;
 use crate::publisher::PublisherReport;
 use axum::Json;
 use axum::extract::State;
@@ -64,6 +65,9 @@ struct Readiness {
     /// State of the publisher to NATS. A node without a connection to NATS is ready all the same.
     #[schema(value_type = Object)]
     nats: PublisherReport,
+    /// How long messages to people wait. A node is ready all the same.
+    #[schema(value_type = Object)]
+    messages: DeliveryReport,
 }
 
 /// Answers as long as the process lives.
@@ -99,6 +103,7 @@ async fn check_readiness(State(app): State<AppState>) -> Response {
         journal_ahead_seconds: recorded_at.and_then(ahead_seconds),
         rebuild: status.rebuild,
         nats: app.publisher.report(),
+        messages: app.deliveries.report(),
     };
     let code = if reason.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (code, Json(readiness)).into_response()

@@ -16,6 +16,7 @@ use crate::api::audit::replay::Replays;
 use crate::auth::workloads::Workloads;
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::config::FIRST_PASSWORD_LIFE;
+use crate::messages::{Composer, DeliveryStatus};
 use crate::node::Node;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
@@ -76,6 +77,8 @@ pub struct Parts {
     pub failures: Failures,
     /// Visits of short links that no event records yet.
     pub visits: Arc<Visits>,
+    /// Status of the deliveries of messages.
+    pub deliveries: DeliveryStatus,
     /// Replays past states.
     pub replays: Replays,
     key_locks: KeyLocks,
@@ -120,6 +123,8 @@ pub struct ApiSettings {
     pub rotate_refresh: bool,
     /// Hosts that short links may lead to.
     pub link_hosts: LinkHosts,
+    /// Composes messages to people.
+    pub composer: Composer,
     /// Whether the paths of the documents answer 404: docs page, OpenAPI, AsyncAPI.
     pub hide_docs: bool,
     /// Whether browsers are told to use TLS only.
@@ -164,6 +169,7 @@ impl AppState {
             lookups,
             failures: Failures::default(),
             visits: Arc::default(),
+            deliveries: DeliveryStatus::default(),
             replays,
             key_locks,
         }))

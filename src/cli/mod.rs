@@ -7,6 +7,7 @@ mod bootstrap;
 mod document;
 mod failure;
 mod health;
+mod inbox;
 mod journal;
 mod keys;
 mod openapi;
@@ -70,6 +71,8 @@ enum Command {
     /// Documents that people agree to before they go on
     #[command(subcommand)]
     Document(document::DocumentCommand),
+    /// Prints captured messages: those of channels without a server, one JSON object a line
+    Inbox(inbox::InboxArgs),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -101,6 +104,7 @@ impl Command {
             | Command::User(_)
             | Command::Organization(_)
             | Command::Document(_)
+            | Command::Inbox(_)
             | Command::Keys(_)
             | Command::Openapi(_) => "warn",
         }
@@ -131,6 +135,7 @@ impl Command {
             Command::User(command) => user::run(command).await,
             Command::Organization(command) => organization::run(command).await,
             Command::Document(command) => document::run(command).await,
+            Command::Inbox(args) => inbox::run(args).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
             Command::Journal(command) => Box::pin(journal::run(command)).await,

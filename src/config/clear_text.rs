@@ -21,10 +21,15 @@ pub enum Connection {
     Otlp,
     /// To the service that lists stolen passwords.
     Pwned,
+    /// To the gateway of text messages.
+    Sms,
+    /// To the mail server.
+    Smtp,
 }
 
 impl Connection {
-    const ALL: [Connection; 4] = [Connection::Listen, Connection::Nats, Connection::Otlp, Connection::Pwned];
+    const ALL: [Connection; 6] =
+        [Connection::Listen, Connection::Nats, Connection::Otlp, Connection::Pwned, Connection::Sms, Connection::Smtp];
 
     fn name(self) -> &'static str {
         match self {
@@ -32,6 +37,8 @@ impl Connection {
             Connection::Nats => "nats",
             Connection::Otlp => "otlp",
             Connection::Pwned => "pwned",
+            Connection::Sms => "sms",
+            Connection::Smtp => "smtp",
         }
     }
 }
@@ -43,7 +50,7 @@ pub struct ClearText(BTreeSet<Connection>);
 /// The setting, for all that connects.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClearTextArgs {
-    /// Connections beyond this machine that may do without TLS: listen, nats, otlp, pwned, separated by commas [default: none]
+    /// Connections beyond this machine that may do without TLS: listen, nats, otlp, pwned, sms, smtp, separated by commas [default: none]
     #[arg(long, env = ALLOW, value_name = "LIST", hide_env_values = true)]
     pub allow_clear_text: Option<String>,
 }

@@ -7,6 +7,7 @@
 pub(crate) mod clear_text;
 mod files;
 mod first_administrator;
+mod messages;
 mod nats;
 pub(crate) mod parse;
 mod serve;
@@ -15,6 +16,7 @@ mod sessions;
 pub use clear_text::{ClearText, ClearTextArgs};
 pub use files::{master_key_file, master_keys};
 pub use first_administrator::{FIRST_PASSWORD_LIFE, FirstAdministrator, FirstAdministratorArgs, FirstPasswordArgs};
+pub use messages::{MessageArgs, MessageSettings};
 pub use nats::NatsArgs;
 pub use serve::{CALLER_RATE, ConnectionLimits, ServeArgs, ServeSettings};
 pub use sessions::SessionArgs;
@@ -157,7 +159,7 @@ impl AddressArgs {
                 format!("must be an address and a port such as 127.0.0.1:8080, not {listen:?}"),
             )
         })?;
-        let public_url = given(self.public_url).map(|url| parse::public_url(&url)).transpose()?;
+        let public_url = given(self.public_url).map(|url| parse::base_url("REGISTRAR_PUBLIC_URL", &url)).transpose()?;
         Ok((listen, public_url))
     }
 }

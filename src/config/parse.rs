@@ -14,7 +14,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// An `http` or `https` URL without query; slashes at its end are dropped.
-pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
+pub(super) fn base_url(name: &'static str, text: &str) -> Result<String, ConfigError> {
     let url = text.trim_end_matches('/');
     let uri = url.parse::<Uri>().ok();
     let usable = uri.is_some_and(|uri| {
@@ -25,7 +25,7 @@ pub(super) fn public_url(text: &str) -> Result<String, ConfigError> {
     if usable && !url.contains('#') {
         return Ok(url.to_owned());
     }
-    Err(ConfigError::new("REGISTRAR_PUBLIC_URL", format!("must look like https://registrar.example.org, not {text:?}")))
+    Err(ConfigError::new(name, format!("must look like https://registrar.example.org, not {text:?}")))
 }
 
 pub(super) fn pwned(text: &str) -> Result<Pwned, ConfigError> {

@@ -3,8 +3,8 @@
 use super::clear_text::Connection;
 use super::files::{file, path, tls};
 use super::{
-    AddressArgs, ClearTextArgs, ConfigError, FirstAdministrator, FirstAdministratorArgs, NatsArgs, PwnedArgs, Secrets,
-    SessionArgs, StoreArgs, given, parse,
+    AddressArgs, ClearTextArgs, ConfigError, FirstAdministrator, FirstAdministratorArgs, MessageArgs, MessageSettings,
+    NatsArgs, PwnedArgs, Secrets, SessionArgs, StoreArgs, given, parse,
 };
 use crate::auth::workloads::Workloads;
 use crate::auth::{Rate, SessionBounds};
@@ -113,6 +113,9 @@ pub struct ServeArgs {
     #[command(flatten)]
     #[allow(missing_docs, reason = "flattened")]
     pub pwned: PwnedArgs,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "flattened")]
+    pub messages: MessageArgs,
 }
 
 /// Most connections.
@@ -182,6 +185,8 @@ pub struct ServeSettings {
     pub confirm_changes: bool,
     /// Bounds on the length of sessions.
     pub sessions: SessionBounds,
+    /// Servers of messages, and where their links lead.
+    pub messages: MessageSettings,
 }
 
 impl ServeArgs {
@@ -243,6 +248,7 @@ impl ServeArgs {
             rotate_refresh: truth("REGISTRAR_REFRESH_ROTATE", self.refresh_rotate)?,
             confirm_changes: truth("REGISTRAR_CONFIRM_CHANGES", self.confirm_changes)?,
             sessions: self.sessions.resolve()?,
+            messages: self.messages.resolve(&clear)?,
         })
     }
 }

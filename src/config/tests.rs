@@ -100,6 +100,14 @@ fn empty_settings_count_as_unset() {
             privileged_session_life: empty(),
             privileged_session_idle: empty(),
         },
+        messages: MessageArgs {
+            smtp_url: empty(),
+            smtp_ca: Some(OsString::new()),
+            mail_from: empty(),
+            sms_url: empty(),
+            sms_from: empty(),
+            app_url: empty(),
+        },
     };
     let settings = resolve(args).expect("as without");
     assert_eq!(settings.listen.port(), 8080);
@@ -107,6 +115,68 @@ fn empty_settings_count_as_unset() {
     assert!(settings.nats.is_none() && settings.service_documents.is_none());
     assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
     assert_eq!(settings.link_hosts, LinkHosts::default());
+    assert!(settings.messages.channels.mail.is_none() && settings.messages.channels.texts.is_none());
+    assert_eq!(settings.messages.app_url, None);
+}
+
+fn messages(args: MessageArgs) -> ServeArgs {
+    ServeArgs { messages: args, ..ServeArgs::default() }
+}
+
+#[test]
+fn messages_have_servers_and_senders() {
+    let args = MessageArgs {
+        smtp_url: text("smtps://user:password@mail.example.org"),
+        mail_from: text("Registrar <no-reply@example.org>"),
+        sms_url: text("https://sid:token@sms.example.org/2010-04-01/Accounts/sid/Messages.json"),
+        sms_from: text("+12025550199"),
+        app_url: text("https://app.example.org/"),
+        ..MessageArgs::default()
+    };
+    let settings = resolve(messages(args)).expect("good").messages;
+    assert!(settings.channels.mail.is_some() && settings.channels.texts.is_some());
+    assert_eq!(settings.app_url.as_deref(), Some("https://app.example.org"));
+    let senders = MessageArgs { mail_from: text("a@example.org"), sms_from: text("12345"), ..MessageArgs::default() };
+    let settings = resolve(messages(senders)).expect("senders alone have no effect").messages;
+    assert!(settings.channels.mail.is_none() && settings.channels.texts.is_none());
+}
+
+#[test]
+fn settings_of_messages_are_refused_by_name_and_without_their_passwords() {
+    let mail =
+        |url: &str, from: &str| MessageArgs { smtp_url: text(url), mail_from: text(from), ..MessageArgs::default() };
+    let texts =
+        |url: &str, from: &str| MessageArgs { sms_url: text(url), sms_from: text(from), ..MessageArgs::default() };
+    let authority =
+        MessageArgs { smtp_ca: Some("/no/such/file".into()), ..mail("smtps://mail.example.org", "a@example.org") };
+    let alone = MessageArgs { smtp_ca: Some("Cargo.toml".into()), ..MessageArgs::default() };
+    let not_pem =
+        MessageArgs { smtp_ca: Some("Cargo.toml".into()), ..mail("smtps://mail.example.org", "a@example.org") };
+    for (args, beginning) in [
+        (mail("smtps://a:secret@mail.example.org", ""), "REGISTRAR_MAIL_FROM is needed with REGISTRAR_SMTP_URL"),
+        (mail("imap://a:secret@mail.example.org", "a@example.org"), "REGISTRAR_SMTP_URL must look like smtp://"),
+        (mail("smtps://a:secret@mail.example.org", "Registrar"), "REGISTRAR_MAIL_FROM must be an address"),
+        (mail("smtp://a:secret@mail.example.org", "a@example.org"), "REGISTRAR_SMTP_URL means clear text beyond"),
+        (authority, "REGISTRAR_SMTP_CA /no/such/file cannot be used"),
+        (alone, "REGISTRAR_SMTP_URL is needed with REGISTRAR_SMTP_CA"),
+        (not_pem, "REGISTRAR_SMTP_CA has no certificates"),
+        (texts("https://sid:secret@sms.example.org/", ""), "REGISTRAR_SMS_FROM is needed with REGISTRAR_SMS_URL"),
+        (texts("https://sms.example.org/secret", "12345"), "REGISTRAR_SMS_URL must look like https://sid:token@host"),
+        (texts("https://sid:secret@sms.example.org/", "a&b"), "REGISTRAR_SMS_FROM must be a telephone number"),
+        (texts("http://sid:secret@sms.example.org/", "12345"), "REGISTRAR_SMS_URL means clear text beyond"),
+    ] {
+        let told = refused(messages(args));
+        assert!(told.starts_with(beginning) && !told.contains("secret"), "{told}");
+    }
+    let allowed = ServeArgs {
+        clear_text: allowing("smtp"),
+        messages: mail("smtp://mail.example.org", "a@example.org"),
+        ..ServeArgs::default()
+    };
+    assert!(resolve(allowed).is_ok());
+    assert!(resolve(messages(mail("smtp://127.0.0.1:2525", "a@example.org"))).is_ok());
+    let app = MessageArgs { app_url: text("app.example.org"), ..MessageArgs::default() };
+    assert!(refused(messages(app)).starts_with("REGISTRAR_APP_URL must look like"));
 }
 
 #[test]

@@ -1,5 +1,22 @@
-//! Messages to people: what they say. How they are composed, queued and delivered is not here.
+//! Messages to people: what they say, and how they reach them.
 //!
-//! The room is pure: texts in, texts out.
+//! - [`templates`] render texts; pure.
+//! - [`compose`] chooses the templates and makes the message, which a process commits with the act that causes it.
+//! - [`delivery`] sends what is due: one node of a database, in attempts that are recorded before they begin. Servers are
+//!   in [`channels`].
+//! - [`inbox`] reads messages of channels without a server, which are captured.
+//!
+//! Decisions about a message are in [`registrar_aggregates::message::delivery`].
 
+pub mod channels;
+mod cleaning;
+pub mod compose;
+pub mod delivery;
+pub mod inbox;
+mod sms;
+mod smtp;
+mod status;
 pub mod templates;
+
+pub use compose::Composer;
+pub use status::{DeliveryReport, DeliveryStatus};

@@ -11,6 +11,7 @@ use crate::api::{self, ApiSettings, AppState, FirstPasswordLife};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::followers;
+use crate::messages::{Composer, delivery};
 use crate::node::Node;
 use crate::node::priority;
 use crate::processes::{accounts, moves, service_documents, visits};
@@ -26,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Longest time for the publisher to stop.
+/// Longest time for the publisher and for attempts to deliver messages to stop.
 const LAST_PUBLISHED: Duration = Duration::from_secs(5);
 /// Longest time for the last visits of short links to be recorded.
 const LAST_VISITS: Duration = Duration::from_secs(5);
@@ -74,6 +75,9 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     warn_of_the_open(&settings, address);
     let authenticator = authenticator(&node, &settings, (scheme, address)).await?.bounding_sessions(settings.sessions);
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
+    let channels = settings.messages.channels;
+    let app_url = settings.messages.app_url.or_else(|| settings.public_url.clone());
+    let composer = Composer::new(app_url.unwrap_or_else(|| reachable((scheme, address))), &channels);
     let (limits, trusted_proxies) = (room_for(settings.connections), settings.trusted_proxies.clone());
     let api = ApiSettings {
         trusted_proxies: settings.trusted_proxies,
@@ -85,6 +89,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         stranger_rate: settings.stranger_rate,
         workloads: settings.workloads,
         link_hosts: settings.link_hosts,
+        composer,
         pwned: settings.pwned,
         first_password_life: FirstPasswordLife(settings.first_administrator.password_life),
         second_factor: settings.second_factor,
@@ -98,6 +103,9 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let state = AppState::new(Arc::clone(&node), Arc::new(authenticator), Arc::new(passwords), publisher, api);
     let visits = Arc::clone(&state.visits);
     background.spawn(visits::keep_up(Arc::clone(&node), Arc::clone(&visits), shutdown.clone()));
+    let measured = state.deliveries.clone().measure(Arc::clone(&node));
+    background.spawn(shutdown.clone().run_until_cancelled_owned(measured));
+    background.spawn(delivery::run(Arc::clone(&node), channels, shutdown.clone()));
     announce((scheme, address), settings.public_url.as_deref(), settings.docs);
     let service = connections::Service { router: api::router(state), limits, trusted_proxies, tls };
     background.spawn(send_away(shutdown.clone()));
@@ -106,7 +114,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     shutdown.cancel();
     background.close();
     if tokio::time::timeout(LAST_PUBLISHED, background.wait()).await.is_err() {
-        tracing::warn!("the publisher did not stop and is left behind; the next one goes on where it was");
+        tracing::warn!("work in the background did not stop and is left behind; the next node goes on where it was");
     }
     // After the last request. A database that is away delays no stop for long.
     if tokio::time::timeout(LAST_VISITS, visits.record(&node)).await.is_err() {

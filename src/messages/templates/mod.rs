@@ -11,7 +11,7 @@
 //! A template is rendered with sample values before it is stored. Errors name line and rule, never a value. A template
 //! may still fail with the values of a message: its sender then falls back to the built-in one.
 //!
-//! HTML of customers is not cleaned here.
+//! HTML of customers is not cleaned here, but where a message is composed (`../cleaning.rs`).
 
 mod built_in;
 mod language;
@@ -21,6 +21,7 @@ mod tests;
 mod variables;
 
 pub use built_in::{EmailTemplate, email, text_message};
+pub(super) use rendering::escaped;
 pub use rendering::{OUTPUT_BYTES_MAX, SMS_LENGTH_MAX, render, render_subject};
 pub use variables::{VARIABLES, Variables, variables_of};
 

@@ -135,7 +135,7 @@ fn write(output: &mut Output<'_>, format: Format, value: &Value) -> Result<(), E
     }
 }
 
-fn escaped(text: &str) -> String {
+pub(in crate::messages) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
