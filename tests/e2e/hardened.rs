@@ -47,6 +47,14 @@ fn clear_text_beyond_this_machine_is_refused_and_nothing_is_begun() {
         (&[("REGISTRAR_LISTEN", "[::]:0")], "REGISTRAR_LISTEN"),
         (&[("REGISTRAR_NATS_URL", "nats://broker.example.org")], "REGISTRAR_NATS_URL"),
         (&[("REGISTRAR_PWNED_URL", "http://pwned.example.org")], "REGISTRAR_PWNED_URL"),
+        (
+            &[("REGISTRAR_SMTP_URL", "smtp://mail.example.org"), ("REGISTRAR_MAIL_FROM", "a@example.org")],
+            "REGISTRAR_SMTP_URL",
+        ),
+        (
+            &[("REGISTRAR_SMS_URL", "http://sid:token@sms.example.org/"), ("REGISTRAR_SMS_FROM", "12345")],
+            "REGISTRAR_SMS_URL",
+        ),
         (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.example.org:4318")], "OTEL_EXPORTER_OTLP_ENDPOINT"),
         (
             &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://10.0.0.1:4318"), ("REGISTRAR_ALLOW_CLEAR_TEXT", "nats")],
