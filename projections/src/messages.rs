@@ -215,7 +215,9 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
             content: composition.content.clone(),
         }),
         MessageEvent::Sent { .. } | MessageEvent::Failed { .. } => {
-            documents.remove::<MessageTexts>(&event.aggregate_id)
+            // A message whose texts were taken away fails, and must be able to.
+            let has_texts = documents.get::<MessageTexts>(&event.aggregate_id)?.is_some();
+            if has_texts { documents.remove::<MessageTexts>(&event.aggregate_id) } else { Ok(()) }
         }
         MessageEvent::AttemptStarted { .. } | MessageEvent::Deferred { .. } | MessageEvent::Captured { .. } => Ok(()),
     }

@@ -130,6 +130,10 @@ async fn deliver(
                     }
                 }
                 Err(error) if is_of_another_release(&error) => ended = Err(error),
+                Err(error @ JournalError::Corrupt(_)) => {
+                    tracing::warn!(error = &error as &dyn Error, "the queue of messages cannot be read");
+                }
+                // A database outage is reported to the callers that it affects.
                 Err(error) => tracing::debug!(error = &error as &dyn Error, "the queue was not looked at"),
             }
         }
@@ -204,7 +208,7 @@ async fn cut_off(node: &Arc<Node>, message: &MessageDocument) {
 /// Attempts a message; its identifier.
 async fn attempt(node: &Arc<Node>, channels: &Channels, message: MessageDocument) -> MessageId {
     if let Err(error) = try_attempt(node, channels, &message).await {
-        tracing::warn!(message = %message.id, error = &error as &dyn Error, "a message was not attempted");
+        tracing::warn!(id = %message.id, error = &error as &dyn Error, "a message was not attempted");
         // Its place stays taken meanwhile, so that one message does not keep the leader busy.
         tokio::time::sleep(RETRY).await;
     }
@@ -238,7 +242,7 @@ async fn try_attempt(node: &Arc<Node>, channels: &Channels, message: &MessageDoc
         .increment(1);
     if let Err(Failure { obstacle, answer }) = sent {
         let channel = message.channel.name();
-        tracing::info!(message = %message.id, channel, number, obstacle = obstacle.name(), answer, "a message was not sent");
+        tracing::info!(id = %message.id, channel, number, obstacle = obstacle.name(), answer, "a message was not sent");
     }
     record(node, message, command).await;
     Ok(())
@@ -253,7 +257,7 @@ async fn texts_of(node: &Node, message: &MessageDocument) -> JournalResult<Resul
             None => Err(Obstacle::Unreadable),
         }),
         Err(error @ JournalError::Corrupt(_)) => {
-            tracing::error!(message = %message.id, error = &error as &dyn Error, "the texts of a message were altered");
+            tracing::error!(id = %message.id, error = &error as &dyn Error, "the texts of a message were altered");
             Ok(Err(Obstacle::Unreadable))
         }
         Err(error) => Err(error),
@@ -284,12 +288,12 @@ async fn record(node: &Arc<Node>, message: &MessageDocument, command: MessageCom
             match execute(&node, &message, command.clone()).await {
                 Ok(_) => return,
                 Err(error) => {
-                    tracing::debug!(message = %message.id, error = &error as &dyn Error, "the end of an attempt is not stored yet");
+                    tracing::debug!(id = %message.id, error = &error as &dyn Error, "the end of an attempt is not stored yet");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
-        tracing::error!(message = %message.id, "the end of an attempt was not stored; the message may be sent again");
+        tracing::error!(id = %message.id, "the end of an attempt was not stored; the message may be sent again");
     });
     let _ = recording.await;
 }
