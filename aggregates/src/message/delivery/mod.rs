@@ -29,6 +29,9 @@ use uuid::Uuid;
 /// Largest content of a message, in bytes as JSON: sealed, which makes it a third longer, it fits into an event.
 pub const CONTENT_BYTES_MAX: usize = 176 * 1024;
 
+/// Members of a composition that are never shown: whoever reads them may act for the recipient.
+const SECRETS: &[&str] = &["/content/subject", "/content/text", "/content/html", "/content/code", "/content/link"];
+
 /// Kind of a thing that a message belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -314,12 +317,7 @@ impl EventFacts for MessageEvent {
     }
 
     fn secret_fields(&self) -> &'static [&'static str] {
-        match self {
-            MessageEvent::Composed(_) => {
-                &["/content/subject", "/content/text", "/content/html", "/content/code", "/content/link"]
-            }
-            _ => &[],
-        }
+        if matches!(self, MessageEvent::Composed(_)) { SECRETS } else { &[] }
     }
 }
 
