@@ -123,7 +123,8 @@ impl Composition {
         }
         for (field, given) in [("subject", subject.is_some()), ("html", html.is_some())] {
             if given != is_email {
-                return Err(if is_email { Problem::Blank } else { Problem::UnknownCode }.of(field));
+                let problem = if is_email { Problem::Blank } else { Problem::UnknownCode };
+                return Err(problem.of(field));
             }
         }
         check_subject(subject.as_deref().unwrap_or_default()).map_err(|problem| problem.of("subject"))?;
