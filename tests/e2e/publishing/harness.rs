@@ -41,8 +41,8 @@ impl NatsServer {
         assert_eq!(nats(&["start", self.folder.path().to_str().unwrap()]), self.url);
     }
 
-    /// Reloads the server with a maximum payload in bytes.
-    pub fn limit(&self, max_payload: usize) {
+    /// Reloads the server with a maximum payload in bytes, and waits until it tells clients so.
+    pub async fn limit(&self, max_payload: usize) {
         let home = self.folder.path().join("private-nats");
         let config = std::fs::read_to_string(home.join("nats.conf")).unwrap();
         let others = config.lines().filter(|line| !line.starts_with("max_payload"));
@@ -50,6 +50,8 @@ impl NatsServer {
         std::fs::write(home.join("nats.conf"), lines.join("\n")).unwrap();
         let pid = std::fs::read_to_string(home.join("data/nats.pid")).unwrap();
         assert!(Command::new("kill").args(["-HUP", pid.trim()]).status().unwrap().success());
+        let told = async || async_nats::connect(&self.url).await.unwrap().server_info().max_payload;
+        assert!(eventually(async || told().await == max_payload).await, "{} of {max_payload}", told().await);
     }
 
     /// Folder of the stream; to be touched only while the server is stopped.

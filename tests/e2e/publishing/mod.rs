@@ -66,7 +66,7 @@ async fn an_event_that_the_broker_finds_too_large_waits_until_it_takes_more() {
     let publisher = Publisher::of_node(&node, nats.settings());
     let head = commit(&node, 3).await;
     publisher.reached(head).await;
-    nats.limit(4_096);
+    nats.limit(4_096).await;
     let large = vec![trail_read(&"t".repeat(8_192))];
     node.append(vec![(access_stream("large"), ExpectedVersion::Any, large)]).await.unwrap();
     let head = commit(&node, 2).await;
@@ -79,7 +79,7 @@ async fn an_event_that_the_broker_finds_too_large_waits_until_it_takes_more() {
     });
     assert!(told.await, "{:?}", publisher.status.report());
     assert_eq!(publisher.status.report().lag, head - 3);
-    nats.limit(65_536);
+    nats.limit(65_536).await;
     publisher.reached(head).await;
     nats.assert_holds_every_position(head).await;
 }
