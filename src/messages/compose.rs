@@ -4,7 +4,8 @@
 //! Templates of the organization are asked first, then those of its theme, then the built-in ones; each of them for the
 //! wanted language and then for English, before the next one. A template that fails with the values of a message is
 //! skipped: a message that says less than its customer wished is better than none. An e-mail has HTML and a plain text in
-//! any case; where a customer stored one of them, the other is made from it.
+//! any case; where a customer stored one of them, the other is made from it. The support address is that of the template,
+//! else that of the theme.
 
 use super::channels::Channels;
 use super::cleaning;
@@ -17,10 +18,11 @@ use registrar_aggregates::message::template::{Owner, Template};
 use registrar_aggregates::message::{Channel, Format, Kind};
 use registrar_aggregates::processes::{Step, Streams, messages as rules};
 use registrar_aggregates::user::Locale;
-use registrar_aggregates::values::{MessageId, OrganizationId, RecipientId};
+use registrar_aggregates::values::{EmailAddress, MessageId, OrganizationId, RecipientId, ThemeId};
 use registrar_projections::message_templates::{
     BY_CREATION, CHANNEL, KIND, MessageTemplateDocument, ORGANIZATION_ID, THEME_ID,
 };
+use registrar_projections::themes::ThemeDocument;
 use registrar_projections::{Direction, OrganizationDocument, Query};
 use uuid::Uuid;
 
@@ -44,7 +46,7 @@ pub struct MessageOrder {
     pub about: About,
     /// E-mail address or telephone number (E.164).
     pub to: String,
-    /// Values of the templates. The name of the organization is filled in.
+    /// Values of the templates. The name of the organization and the support address of its theme are filled in.
     pub variables: Variables,
 }
 
@@ -113,19 +115,15 @@ impl Composer {
     /// `Unavailable`; `Corrupt`, also for a kind of message that the channel does not have.
     pub async fn compose(&self, node: &Node, order: MessageOrder) -> JournalResult<ComposedMessage> {
         let MessageOrder { kind, channel, locale, organization, recipient, about, to, mut variables } = order;
-        let document = match organization {
-            Some(id) => node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value,
+        let sender = match organization {
+            Some(id) => Some(Sender::load(node, id).await?),
             None => None,
         };
-        if let Some(document) = &document {
-            variables.organization.get_or_insert_with(|| document.name.clone());
+        if let Some(sender) = &sender {
+            sender.fill(&mut variables);
         }
-        let theme = document.and_then(|document| document.tenancy.theme_id);
-        let owners = organization.map(Owner::Organization).into_iter().chain(theme.map(Owner::Theme));
-        let (locale, content) = match of_owners(node, owners, kind, channel, locale, &variables).await? {
-            Some(found) => found,
-            None => (locale, built_in(kind, channel, locale, &variables)?),
-        };
+        let chosen = choose(node, sender.as_ref(), kind, channel, locale, &variables).await?;
+        let ChosenContent { locale, content, .. } = chosen;
         let composition = Composition {
             id: MessageId(Uuid::now_v7()),
             channel,
@@ -143,12 +141,92 @@ impl Composer {
     }
 }
 
+/// The organization in whose name messages are sent.
+pub struct Sender {
+    id: OrganizationId,
+    /// Display name; `None` for an organization that is gone.
+    name: Option<String>,
+    theme: Option<ThemeId>,
+    /// Support address of the theme.
+    support_email: Option<EmailAddress>,
+}
+
+impl Sender {
+    /// Loads the organization and its theme.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn load(node: &Node, id: OrganizationId) -> JournalResult<Self> {
+        let organization = node.documents.find::<OrganizationDocument>(&id.to_string()).await?.value;
+        let theme = organization.as_ref().and_then(|organization| organization.tenancy.theme_id);
+        let brand = match theme {
+            Some(theme) => node.documents.find::<ThemeDocument>(&theme.to_string()).await?.value,
+            None => None,
+        };
+        Ok(Sender {
+            id,
+            name: organization.map(|organization| organization.name.clone()),
+            theme,
+            support_email: brand.and_then(|theme| theme.brand.support_email.clone()),
+        })
+    }
+
+    /// Whether the organization exists.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.name.is_some()
+    }
+
+    /// Fills in the name and the support address where a message has none of its own.
+    pub(super) fn fill(&self, variables: &mut Variables) {
+        if variables.organization.is_none() {
+            variables.organization.clone_from(&self.name);
+        }
+        if variables.support_email.is_none() {
+            variables.support_email = self.support_email.as_ref().map(ToString::to_string);
+        }
+    }
+}
+
+/// Texts of a message, with the origin of their templates.
+pub struct ChosenContent {
+    /// Owner of the templates; `None` for the built-in ones.
+    pub owner: Option<Owner>,
+    /// Language of the templates.
+    pub locale: Locale,
+    /// The texts.
+    pub content: Content,
+}
+
+/// The texts by the first fitting templates.
+///
+/// # Errors
+/// `Unavailable`; `Corrupt`, also for a kind of message that the channel does not have.
+pub(super) async fn choose(
+    node: &Node,
+    sender: Option<&Sender>,
+    kind: Kind,
+    channel: Channel,
+    wanted: Locale,
+    variables: &Variables,
+) -> JournalResult<ChosenContent> {
+    // Of other kinds customers have no templates, so that notices need no look-up of any.
+    if let Some(sender) = sender.filter(|_| kind.has_templates(channel)) {
+        let owners = [Some(Owner::Organization(sender.id)), sender.theme.map(Owner::Theme)];
+        let found = of_owners(node, owners.into_iter().flatten(), kind, channel, wanted, variables).await?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+    }
+    built_in(kind, channel, wanted, variables)
+}
+
 /// The wanted language, then English.
 fn fallbacks(wanted: Locale) -> impl Iterator<Item = Locale> {
     [wanted].into_iter().chain((wanted != Locale::EnUs).then_some(Locale::EnUs))
 }
 
-/// The content by the first owner with a fitting template, and its language.
+/// The texts by the first owner with a fitting template.
 async fn of_owners(
     node: &Node,
     owners: impl Iterator<Item = Owner>,
@@ -156,7 +234,7 @@ async fn of_owners(
     channel: Channel,
     wanted: Locale,
     variables: &Variables,
-) -> JournalResult<Option<(Locale, Content)>> {
+) -> JournalResult<Option<ChosenContent>> {
     for owner in owners {
         let stored = templates_of(node, owner, kind, channel).await?;
         for locale in fallbacks(wanted) {
@@ -172,7 +250,7 @@ async fn of_owners(
                 Channel::Sms => stored_as(Format::Sms).and_then(|template| text_message(template, variables)),
             };
             if let Some(content) = content {
-                return Ok(Some((locale, content)));
+                return Ok(Some(ChosenContent { owner: Some(owner), locale, content }));
             }
         }
     }
@@ -196,7 +274,12 @@ async fn templates_of(
 }
 
 /// An e-mail from the templates of a customer; `None` if there are none in this language, or if they fail.
-fn email(locale: Locale, html: Option<&Template>, txt: Option<&Template>, variables: &Variables) -> Option<Content> {
+pub(super) fn email(
+    locale: Locale,
+    html: Option<&Template>,
+    txt: Option<&Template>,
+    variables: &Variables,
+) -> Option<Content> {
     let main = html.or(txt)?;
     let subject = render_subject(main.subject.as_deref()?, &supported(main, variables));
     let render_part =
@@ -213,39 +296,48 @@ fn email(locale: Locale, html: Option<&Template>, txt: Option<&Template>, variab
 }
 
 /// A text message from the template of a customer; `None` if it fails.
-fn text_message(template: &Template, variables: &Variables) -> Option<Content> {
+pub(super) fn text_message(template: &Template, variables: &Variables) -> Option<Content> {
     let text = noted(template, render(&template.text, Format::Sms, &supported(template, variables)))?;
     fitting(content(variables, None, text, None))
 }
 
-/// The content of the built-in templates.
-fn built_in(kind: Kind, channel: Channel, locale: Locale, variables: &Variables) -> JournalResult<Content> {
+/// The texts of the built-in templates.
+///
+/// # Errors
+/// `Corrupt` for a kind of message that the channel does not have.
+pub(super) fn built_in(
+    kind: Kind,
+    channel: Channel,
+    locale: Locale,
+    variables: &Variables,
+) -> JournalResult<ChosenContent> {
     let missing = || JournalError::corrupt(format!("no message {} is sent by {}", kind.name(), channel.name()));
-    match channel {
+    let content = match channel {
         Channel::Email => {
             let template = templates::email(kind, locale).ok_or_else(missing)?;
             let subject = render_subject(template.subject.trim_end(), variables).map_err(JournalError::corrupt)?;
             let text = render(template.text, Format::Txt, variables).map_err(JournalError::corrupt)?;
             let html = render(template.html, Format::Html, variables).map_err(JournalError::corrupt)?;
-            Ok(content(variables, Some(subject), text, Some(html)))
+            content(variables, Some(subject), text, Some(html))
         }
         Channel::Sms => {
             let template = templates::text_message(kind, locale).ok_or_else(missing)?;
             let text = render(template, Format::Sms, variables).map_err(JournalError::corrupt)?;
-            Ok(content(variables, None, text.trim_end().to_owned(), None))
+            content(variables, None, text.trim_end().to_owned(), None)
         }
-    }
+    };
+    Ok(ChosenContent { owner: None, locale, content })
 }
 
 fn content(variables: &Variables, subject: Option<String>, text: String, html: Option<String>) -> Content {
     Content { subject, text, html, code: variables.code.clone(), link: variables.link.clone() }
 }
 
-/// The values with the support address of the template, unless the message has one of its own.
+/// The values with the support address of the template, if it has one.
 fn supported(template: &Template, variables: &Variables) -> Variables {
     let mut variables = variables.clone();
-    if variables.support_email.is_none() {
-        variables.support_email = template.support_email.as_ref().map(ToString::to_string);
+    if let Some(address) = &template.support_email {
+        variables.support_email = Some(address.to_string());
     }
     variables
 }
@@ -328,7 +420,8 @@ mod tests {
             let [full, least] = Variables::samples(kind);
             for (locale, variables) in Locale::ALL.into_iter().flat_map(|locale| [(locale, &full), (locale, &least)]) {
                 for channel in kind.channels().iter().copied() {
-                    let content = built_in(kind, channel, locale, variables).expect("a template");
+                    let content = built_in(kind, channel, locale, variables).map(|chosen| chosen.content);
+                    let content = content.unwrap_or_else(|error| panic!("{}: {error}", kind.name()));
                     let is_email = channel == Channel::Email;
                     assert_eq!((content.subject.is_some(), content.html.is_some()), (is_email, is_email));
                     for value in [&content.code, &content.link].into_iter().flatten() {

@@ -11,11 +11,12 @@ use registrar::node::Node;
 use registrar_aggregates::message::template::{MessageTemplate, Owner, Purpose, Template, TemplateCommand};
 use registrar_aggregates::message::{Format, Kind};
 use registrar_aggregates::organization::{Content, Organization, OrganizationCommand, Stamp, Tenancy};
+use registrar_aggregates::theme::{Brand, DomainName, Theme, ThemeCommand};
 use registrar_aggregates::user::Locale;
 use registrar_aggregates::values::{EmailAddress, MessageTemplateId, OrganizationId, ThemeId};
 use uuid::Uuid;
 
-async fn organization(node: &Node, theme_id: Option<ThemeId>) -> OrganizationId {
+pub async fn organization(node: &Node, theme_id: Option<ThemeId>) -> OrganizationId {
     let id = OrganizationId(Uuid::now_v7());
     let tenancy = Some(Tenancy { theme_id, ..Tenancy::default() });
     let content = Box::new(Content { tenancy, ..Content::named("Acme") });
@@ -24,8 +25,18 @@ async fn organization(node: &Node, theme_id: Option<ThemeId>) -> OrganizationId 
     id
 }
 
+/// Creates a theme with this support address.
+pub async fn theme(node: &Node, support: &str) -> ThemeId {
+    let id = ThemeId(Uuid::now_v7());
+    let domain = DomainName::parse(&format!("{id}.example.com")).unwrap();
+    let brand = Brand { domain, support_email: EmailAddress::parse(support).ok(), support_email_name: None };
+    let create = ThemeCommand::Create { id, brand };
+    node.executor.execute::<Theme>(&context(), &id.to_string(), create, None).await.unwrap();
+    id
+}
+
 /// Stores a template of a code, as text or HTML of an e-mail, or as a text message.
-async fn store(node: &Node, owner: Owner, locale: Locale, format: Format, text: &str) {
+pub async fn store(node: &Node, owner: Owner, locale: Locale, format: Format, text: &str) {
     let kind = if format == Format::Sms { Kind::Verify } else { Kind::VerifyEmail };
     let template = Template {
         owner,
@@ -71,6 +82,21 @@ on_both_stores! {
         store(&node, Owner::Organization(acme), EsUs, Format::Txt, "{{ code + 1 }}").await;
         assert_eq!(mail(acme).await, (EnUs, format!("Acme, English {CODE}")));
         assert_eq!(mail(other).await, built_in);
+    }
+
+    async fn the_support_address_is_that_of_the_template_or_else_of_the_theme(database) {
+        let node = database.open().await;
+        let theme = theme(&node, "care@example.com").await;
+        let acme = organization(&node, Some(theme)).await;
+        let text = async || {
+            let order = MessageOrder { organization: Some(acme), ..code_to("ada@example.com") };
+            let id = compose(&node, &Channels::default(), order).await;
+            texts(&node, id).await.unwrap().content.text.clone()
+        };
+        let built_in = text().await;
+        assert!(built_in.contains("Questions? Write to care@example.com."), "{built_in}");
+        store(&node, Owner::Organization(acme), Locale::EnUs, Format::Txt, "{{ support_email }}: {{ code }}").await;
+        assert_eq!(text().await, format!("help@example.com: {CODE}"));
     }
 
     async fn text_messages_have_templates_of_their_own(database) {

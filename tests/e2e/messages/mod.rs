@@ -1,6 +1,6 @@
 //! Messages to people: composed with the acts that cause them, delivered by one node, captured without a server.
 
-mod choosing;
+pub mod choosing;
 pub mod gateway;
 pub mod mail_server;
 
