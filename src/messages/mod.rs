@@ -1,7 +1,8 @@
 //! Messages to people: what they say, and how they reach them.
 //!
 //! - [`templates`] render texts; pure.
-//! - [`compose`] chooses the templates and makes the message, which a process commits with the act that causes it.
+//! - [`compose`] chooses the templates and makes the message, which a process commits with the act that causes it;
+//!   [`notices`] are the messages that tell a user of an act on the account.
 //! - [`delivery`] sends what is due: one node of a database, in attempts that are recorded before they begin. Servers are
 //!   in [`channels`].
 //! - [`inbox`] reads messages of channels without a server, which are captured.
@@ -13,6 +14,7 @@ mod cleaning;
 pub mod compose;
 pub mod delivery;
 pub mod inbox;
+pub mod notices;
 mod sms;
 mod smtp;
 mod status;

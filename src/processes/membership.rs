@@ -5,12 +5,16 @@ pub use registrar_aggregates::processes::membership::FirstGrant;
 use super::accounts::at_home;
 use super::{ProcessResult, commit};
 use crate::executor::RequestContext;
+use crate::messages::Composer;
+use crate::messages::notices::notice;
 use crate::node::Node;
 use registrar_aggregates::granting::Granter;
 use registrar_aggregates::individual::Owner;
+use registrar_aggregates::message::Kind;
 use registrar_aggregates::processes::membership as rules;
 use registrar_aggregates::user::{Creation, Role, SystemRole};
 use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
+use registrar_projections::UserDocument;
 use uuid::Uuid;
 
 /// Creates a user with its part, whose organization is the home of the account.
@@ -55,6 +59,29 @@ pub async fn join(
     let individual = IndividualId(Uuid::now_v7());
     let context = context.within(organization);
     commit(node, &context, |streams| rules::join(streams, granter, user, organization, role, individual)).await
+}
+
+/// As [`join`], by somebody else: the person is told by mail, unless they are a member already.
+///
+/// # Errors
+/// As [`join`]; errors of [`notice`].
+pub async fn add(
+    node: &Node,
+    context: &RequestContext,
+    composer: &Composer,
+    granter: &Granter,
+    user: &UserDocument,
+    organization: OrganizationId,
+    role: Option<Role>,
+) -> ProcessResult {
+    let (id, individual) = (user.profile.id, IndividualId(Uuid::now_v7()));
+    let notice = notice(node, composer, user, Kind::OrganizationAdded, Some(organization)).await?;
+    let context = context.within(organization);
+    commit(node, &context, |streams| {
+        let is_new = rules::join(streams, granter, id, organization, role, individual)?;
+        notice.iter().filter(|_| is_new).try_for_each(|notice| notice.add_to(streams))
+    })
+    .await
 }
 
 /// Grants a role to a member of an organization.

@@ -3,13 +3,17 @@
 
 use super::accounts::at_home;
 use super::sessions::Person;
-use super::{DirectoryError, ProcessResult, commit, qr_code};
+use super::{DirectoryError, ProcessResult, commit, qr_code, user_by_id};
 use crate::executor::RequestContext;
 use crate::journal::{JournalError, JournalResult};
+use crate::messages::Composer;
+use crate::messages::compose::ComposedMessage;
+use crate::messages::notices::notice;
 use crate::node::Node;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, Utc};
+use registrar_aggregates::message::Kind;
 use registrar_aggregates::processes::second_factor::replace;
 use registrar_aggregates::totp::{Configuration, Totp, TotpCommand};
 use registrar_aggregates::user::Role;
@@ -265,12 +269,32 @@ pub fn account_name(person: &Person) -> String {
     }
 }
 
-/// Disables a configuration.
+/// Disables a configuration. A user whose configuration another account disables is told by mail.
 ///
 /// # Errors
 /// `NotFound`.
-pub async fn disable(node: &Node, context: &RequestContext, id: TotpId) -> ProcessResult {
-    Ok(node.executor.execute::<Totp>(context, &id.to_string(), TotpCommand::Disable, None).await?)
+pub async fn disable(node: &Node, context: &RequestContext, composer: &Composer, id: TotpId) -> ProcessResult {
+    let notice = notice_of_disabling(node, context, composer, id).await?;
+    commit(node, context, |streams| {
+        let was_enabled = streams.execute::<Totp>(id, TotpCommand::Disable)?;
+        notice.iter().filter(|_| was_enabled).try_for_each(|notice| notice.add_to(streams))
+    })
+    .await
+}
+
+/// The notice for the user of a configuration who is not the actor.
+async fn notice_of_disabling(
+    node: &Node,
+    context: &RequestContext,
+    composer: &Composer,
+    id: TotpId,
+) -> JournalResult<Option<ComposedMessage>> {
+    let user = configuration(node, id).await?.map(|configuration| configuration.user_id);
+    let Some(other) = user.filter(|user| user.to_string() != context.metadata.actor.id) else { return Ok(None) };
+    match user_by_id(node, other).await? {
+        Some(user) => notice(node, composer, &user, Kind::SecondFactorRecovery, user.home()).await,
+        None => Ok(None),
+    }
 }
 
 /// Deletes a configuration.

@@ -47,6 +47,7 @@ mod individuals;
 mod matrix;
 mod memberships;
 mod moves;
+mod notices;
 mod organizations;
 mod own_sessions;
 mod passwords;

@@ -140,7 +140,7 @@ kinds! {
     PasswordChanged "password-changed" by [Email] template [];
     /// Notice of a sign-in from an unknown network.
     NewSignIn "new-sign-in" by [Email] template [];
-    /// Notice of a sign-in with a recovery code in place of the second factor.
+    /// Notice of a sign-in with a recovery code in place of the second factor, or of its removal by an admin.
     SecondFactorRecovery "second-factor-recovery" by [Email] template [];
     /// Notice of a new membership in an organization.
     OrganizationAdded "organization-added" by [Email] template [];

@@ -41,15 +41,17 @@ impl Counters {
         recorded.network.check_with(&further.network, Subject::Network, now)
     }
 
-    /// Records a success; its network is known from then on. Refused if concurrent failures are too many.
+    /// Records a success; its network is known from then on. Returns whether it was [new](Guard::is_new) to the name.
+    /// Refused if concurrent failures are too many.
     ///
     /// # Errors
     /// `Locked`.
-    pub fn pass(&self, streams: &mut Streams, now: DateTime<Utc>) -> Step<()> {
+    pub fn pass(&self, streams: &mut Streams, now: DateTime<Utc>) -> Step<bool> {
         streams.prefetch([&self.pair, &self.name].map(MissingStream::of::<Guard>))?;
         streams.execute::<Guard>(&self.pair, GuardCommand::Admit { subject: Subject::NameInNetwork, now })?;
+        let is_new = streams.state::<Guard>(&self.name)?.is_new(&self.network, now);
         streams.execute::<Guard>(&self.name, GuardCommand::Pass { network: self.network.clone(), now })?;
-        Ok(())
+        Ok(is_new)
     }
 
     /// Records a failure of an account, and `counted` failures of the network with it. A name without an account leaves
@@ -83,7 +85,7 @@ pub fn fail(streams: &mut Streams, counter: &str, subject: Subject, now: DateTim
 mod tests {
     use super::*;
     use crate::processes::testing::*;
-    use crate::session::guard::{GuardEvent, WINDOW};
+    use crate::session::guard::{GuardEvent, KNOWN, WINDOW};
 
     fn counters() -> Counters {
         Counters { name: "name".into(), pair: "pair".into(), network: "network".into() }
@@ -150,6 +152,22 @@ mod tests {
         let passed = || guard("name", [GuardEvent::Passed { network: "network".into(), at: at(0) }]);
         given([]).when(|streams| counters().pass(streams, at(0))).then([passed()]);
         given([passed()]).when(|streams| counters().pass(streams, at(60))).then_nothing();
+    }
+
+    #[test]
+    fn a_network_is_new_to_a_name_that_has_used_others_alone() {
+        let passed = |network: &str| GuardEvent::Passed { network: network.into(), at: at(0) };
+        let is_new = |happened: Vec<GuardEvent>, seconds: i64| after("name", happened).is_new("network", at(seconds));
+        assert!(!is_new(vec![], 0), "the first sign-in of all is no news");
+        assert!(is_new(vec![passed("other")], 0));
+        assert!(!is_new(vec![passed("other"), passed("network")], KNOWN.num_seconds() - 1));
+        assert!(is_new(vec![passed("other"), passed("network")], KNOWN.num_seconds()));
+        let first = std::cell::Cell::new(true);
+        let pass = |streams: &mut Streams| counters().pass(streams, at(0)).map(|is_new| first.set(is_new));
+        given([guard("name", [passed("other")])]).when(pass).then([guard("name", [passed("network")])]);
+        assert!(first.get());
+        given([guard("name", [passed("network")])]).when(pass).then_nothing();
+        assert!(!first.get());
     }
 
     #[test]

@@ -28,12 +28,12 @@ pub struct SignIn<'s> {
     pub session: &'s SessionChange,
 }
 
-/// Carries out a sign-in.
+/// Carries out a sign-in. Returns whether its network was new to the person, who signed in before from others alone.
 ///
 /// # Errors
 /// `Locked` by concurrent failures; `UsedCode`; `OtherPassword`; refusals of the user.
-pub fn sign_in(streams: &mut Streams, sign_in: &SignIn<'_>) -> Step<()> {
-    sign_in.counters.pass(streams, sign_in.now)?;
+pub fn sign_in(streams: &mut Streams, sign_in: &SignIn<'_>) -> Step<bool> {
+    let is_new_network = sign_in.counters.pass(streams, sign_in.now)?;
     if let Some((id, usage)) = sign_in.factor {
         streams.execute::<Totp>(id, usage.clone())?;
     }
@@ -43,7 +43,8 @@ pub fn sign_in(streams: &mut Streams, sign_in: &SignIn<'_>) -> Step<()> {
     if let Some(renewal) = &sign_in.renewal {
         streams.execute::<User>(sign_in.person, renewal.clone())?;
     }
-    sessions::change(streams, sign_in.session)
+    sessions::change(streams, sign_in.session)?;
+    Ok(is_new_network)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) struct MembershipFilters {
 /// Adds a user, with a role if the request names one.
 pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) -> HandlerResult {
     let organization = call.load::<OrganizationDocument>(OrganizationAct::Administer).await?.id;
-    let user = addition.user.existing(&call).await?.profile.id;
+    let user = addition.user.existing(&call).await?;
     let role = match addition.role_id {
         Some(id) => match call.seen::<AnyRole>(id).await?.as_deref() {
             Some(AnyRole::Organization(of, role)) if *of == organization => Some(*role),
@@ -49,9 +49,11 @@ pub(super) async fn add(call: Call, Attributes(addition): Attributes<Addition>) 
         },
         None => None,
     };
-    let granter = call.holder.granter();
-    call.commit(Reply::done(), |node, context| membership::join(node, context, &granter, user, organization, role))
-        .await
+    let (granter, composer) = (call.holder.granter(), &call.app.settings.composer);
+    call.commit(Reply::done(), |node, context| {
+        membership::add(node, context, composer, &granter, &user, organization, role)
+    })
+    .await
 }
 
 /// Removes a user with all roles and posts there. Every user may leave without further rights.
@@ -77,12 +79,12 @@ pub(super) async fn create(call: Call, Attributes(new): Attributes<NewPair>) -> 
     let organization = call.named::<OrganizationDocument>(at, id, act).await?;
     let user = call.named::<UserDocument>(Source::attribute("user-id"), new.user_id, UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?.with(organization);
-    let (viewer, granter) = (Arc::new(viewer), call.holder.granter());
+    let (viewer, granter, composer) = (Arc::new(viewer), call.holder.granter(), &call.app.settings.composer);
     call.commit_document::<UserDocument, DirectoryError, _>(
         user.profile.id.to_string(),
         Reply::created,
         move |joined| viewer.pair(joined, id),
-        |node, context| membership::join(node, context, &granter, user.profile.id, id, None),
+        |node, context| membership::add(node, context, composer, &granter, &user, id, None),
     )
     .await
 }

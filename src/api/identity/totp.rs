@@ -97,7 +97,11 @@ pub(super) async fn disable(
 ) -> HandlerResult {
     // A configuration that is or was enabled has no secret to show.
     let render = |document: &TotpDocument| resource(document, Value::Null);
-    change(&call, TotpAct::TakeAway, password, render, second_factor::disable).await
+    let composer = &call.app.settings.composer;
+    change(&call, TotpAct::TakeAway, password, render, |node, context, id| {
+        second_factor::disable(node, context, composer, id)
+    })
+    .await
 }
 
 /// Carries out an act that its owner confirms by password.

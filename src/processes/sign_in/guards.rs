@@ -132,13 +132,20 @@ impl Guards {
         Guards { account, counters }
     }
 
-    /// Refuses before or after an attempt: failures counted meanwhile count before it.
-    pub(super) async fn check(&self, node: &Node, failures: &Failures, now: DateTime<Utc>) -> Result<(), SignInError> {
+    /// Refuses before or after an attempt: failures counted meanwhile count before it. Returns whether the network is new
+    /// to the account, see [`Guard::is_new`].
+    pub(super) async fn check(
+        &self,
+        node: &Node,
+        failures: &Failures,
+        now: DateTime<Utc>,
+    ) -> Result<bool, SignInError> {
         let Counters { name, pair, network } = &self.counters;
         let recorded = futures::try_join!(state(node, name), state(node, pair), state(node, network))?;
         let recorded = Counts { name: recorded.0, pair: recorded.1, network: recorded.2 };
         let further = Counts { name: failures.of(name), pair: failures.of(pair), network: failures.of(network) };
-        Ok(self.counters.check(&recorded, &further, now)?)
+        self.counters.check(&recorded, &further, now)?;
+        Ok(recorded.name.is_new(network, now))
     }
 
     /// Counts a failure.

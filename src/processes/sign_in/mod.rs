@@ -1,9 +1,11 @@
 //! Sign-in: name and password, the second factor, documents to be agreed to, and the guard that counts failures. A
-//! failed attempt gets the same answer in the same time, whether the name exists or not.
+//! failed attempt gets the same answer in the same time, whether the name exists or not. A sign-in that its owner might
+//! not know of is told by mail.
 
 mod error;
 mod guards;
 mod named;
+mod notices;
 mod renewal;
 
 pub use error::SignInError;
@@ -18,12 +20,15 @@ use super::{DirectoryError, Refusal, commit, second_factor};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::executor::RequestContext;
 use crate::journal::JournalResult;
+use crate::messages::Composer;
 use crate::node::Node;
 use crate::processes::service_documents::ServiceDocuments;
 use crate::security::{self, Actor, Event, Line};
 use chrono::{DateTime, Utc};
 use guards::{Guards, NameOwner, SessionGuard};
+use notices::SignInNotices;
 use registrar_aggregates::admin::Admin;
+use registrar_aggregates::processes::Streams;
 use registrar_aggregates::processes::sign_in::{self as rules, SignIn};
 use registrar_aggregates::totp::{TotpCommand, TotpError};
 use registrar_aggregates::user::{User, UserError, UserState};
@@ -91,6 +96,8 @@ pub struct SignInContext<'a> {
     pub pwned: Option<&'a Pwned>,
     /// Accounts whose sign-in needs a second factor.
     pub required: Requirement,
+    /// Composes the notices of sign-ins.
+    pub composer: &'a Composer,
 }
 
 impl SignInContext<'_> {
@@ -170,7 +177,7 @@ impl SignInContext<'_> {
         let organization = scope.map(|scope| scope.organization_id);
         let agreements = self.agreements(&person, organization, &credentials).await.map_err(log_refusal)?;
         // Failures counted while the password was compared count before it.
-        self.check(&guards, Utc::now()).await?;
+        let is_new_network = self.check(&guards, Utc::now()).await?;
         let (person, renewal) = match (new_password, hash) {
             (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(log_refusal)?,
             _ => (person, None),
@@ -188,7 +195,12 @@ impl SignInContext<'_> {
             renewal: renewal.as_ref().map(Renewal::command),
             session: prepared.change(),
         };
-        match commit(self.node, &own, |streams| rules::sign_in(streams, &sign_in)).await {
+        let notices = SignInNotices::compose(self, &person, is_new_network, factor.as_ref()).await?;
+        let decide = |streams: &mut Streams| {
+            let is_new_network = rules::sign_in(streams, &sign_in)?;
+            notices.add_to(streams, is_new_network)
+        };
+        match commit(self.node, &own, decide).await {
             Ok(_) => {}
             // Lost race: another request used the same code.
             Err(DirectoryError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
@@ -266,7 +278,8 @@ impl SignInContext<'_> {
         Err(SignInError::BadCredentials)
     }
 
-    async fn check(&self, guards: &Guards, now: DateTime<Utc>) -> Result<(), SignInError> {
+    /// Whether the network is new to the account; an error after too many failures.
+    async fn check(&self, guards: &Guards, now: DateTime<Utc>) -> Result<bool, SignInError> {
         match guards.check(self.node, self.failures, now).await {
             Err(locked @ SignInError::Locked(_)) => Err(log_refusal(guards, locked)),
             checked => checked,

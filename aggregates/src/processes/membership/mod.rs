@@ -69,7 +69,7 @@ pub fn create(
 }
 
 /// Makes a user a member of an organization, with a role there if one is given; with `individual` if the role needs
-/// one.
+/// one. Returns whether the user was no member before.
 ///
 /// # Errors
 /// Refusals of the granter, the user, and an organization that takes no additions.
@@ -80,13 +80,15 @@ pub fn join(
     organization: OrganizationId,
     role: Option<Role>,
     individual: IndividualId,
-) -> Step<()> {
+) -> Step<bool> {
+    let is_new = !profile(streams, user)?.memberships.contains_key(&organization);
     check_granter(streams, granter, Grant::Membership(organization), user)?;
     if let Some(role) = role {
         check_granter(streams, granter, Grant::Role(organization, role), user)?;
         end_posts_not_in_force(streams, user, organization, role)?;
     }
-    join_as(streams, user, organization, role, individual)
+    join_as(streams, user, organization, role, individual)?;
+    Ok(is_new)
 }
 
 /// Gives a member of an organization a role there; with `individual` if the role needs one.

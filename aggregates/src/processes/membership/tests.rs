@@ -157,6 +157,22 @@ fn members_join_without_a_role_or_with_one() {
 }
 
 #[test]
+fn a_member_who_is_added_again_is_no_new_one() {
+    let new = std::cell::Cell::new(None);
+    let added = |streams: &mut Streams| {
+        let joined = join(streams, &system(), ADA, ACME, Some(Role::Provider), INDIVIDUAL);
+        joined.map(|is_new| new.set(Some(is_new)))
+    };
+    for (before, commands, expected) in [
+        (user(ADA, []), vec![UserCommand::Join(ACME), granted(ACME, Role::Provider)], true),
+        (member(ADA, ACME, []), vec![granted(ACME, Role::Provider)], false),
+    ] {
+        given([organization(ACME), before.clone()]).when(added).then([more(before, commands)]);
+        assert_eq!(new.get(), Some(expected));
+    }
+}
+
+#[test]
 fn granters_give_neither_to_themselves_nor_more_than_they_hold() {
     let own = Granter::new(Some(ADA), true, [].into());
     let stranger = Granter::new(Some(BOB), false, [OTHER].into());

@@ -212,6 +212,7 @@ impl Call {
             failures: &self.app.failures,
             pwned: self.app.settings.pwned.as_ref(),
             required: self.app.settings.second_factor,
+            composer: &self.app.settings.composer,
         }
     }
 
