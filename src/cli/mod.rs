@@ -18,6 +18,7 @@ mod projections;
 mod seed;
 mod serve;
 mod start;
+mod template;
 mod token;
 mod user;
 
@@ -73,6 +74,9 @@ enum Command {
     Document(document::DocumentCommand),
     /// Prints captured messages: those of channels without a server, one JSON object a line
     Inbox(inbox::InboxArgs),
+    /// Templates of messages
+    #[command(subcommand)]
+    Template(template::TemplateCommand),
     /// The keys that sign access tokens
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -105,6 +109,7 @@ impl Command {
             | Command::Organization(_)
             | Command::Document(_)
             | Command::Inbox(_)
+            | Command::Template(_)
             | Command::Keys(_)
             | Command::Openapi(_) => "warn",
         }
@@ -136,6 +141,7 @@ impl Command {
             Command::Organization(command) => organization::run(command).await,
             Command::Document(command) => document::run(command).await,
             Command::Inbox(args) => inbox::run(args).await,
+            Command::Template(command) => template::run(command).await,
             Command::Keys(command) => keys::run(command).await,
             Command::Projections(command) => projections::run(command).await,
             Command::Journal(command) => Box::pin(journal::run(command)).await,

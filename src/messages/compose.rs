@@ -362,7 +362,6 @@ fn noted<T>(template: &Template, rendered: Result<T, templates::TemplateFault>) 
 mod tests {
     use super::*;
     use registrar_aggregates::message::template::Purpose;
-    use registrar_aggregates::values::{EmailAddress, ThemeId};
 
     fn template(format: Format, subject: Option<&str>, text: &str) -> Template {
         Template {

@@ -21,6 +21,7 @@ mod cli_accounts;
 mod cli_documents;
 mod cli_keys;
 mod cli_seed;
+mod cli_templates;
 mod cloud_activities;
 mod cloud_app;
 mod cloud_cli;

@@ -50,12 +50,20 @@ impl TemplateFault {
 /// # Errors
 /// The first broken rule, with the member.
 pub fn check(template: &Template) -> Result<(), Finding> {
-    let purpose = template.purpose;
-    for variables in Variables::samples(purpose.kind) {
+    check_with(template, &Variables::samples(template.purpose.kind))
+}
+
+/// As [`check`], with these values.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_with(template: &Template, samples: &[Variables]) -> Result<(), Finding> {
+    for variables in samples {
         if let Some(subject) = &template.subject {
-            rendering::subject_within_bounds(subject, &variables).map_err(|fault| fault.of("subject"))?;
+            rendering::subject_within_bounds(subject, variables).map_err(|fault| fault.of("subject"))?;
         }
-        let text = render(&template.text, purpose.format, &variables).map_err(|fault| fault.of("template"))?;
+        let format = template.purpose.format;
+        let text = render(&template.text, format, variables).map_err(|fault| fault.of("template"))?;
         if text.trim().is_empty() && variables.is_complete() {
             return Err(TemplateFault { line: 1, rule: "becomes empty" }.of("template"));
         }
