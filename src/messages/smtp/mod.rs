@@ -84,7 +84,7 @@ impl Mailer {
     fn written(&self, message: &MessageDocument, texts: &MessageTexts, to: &Address) -> Option<Vec<u8>> {
         let content = &texts.content;
         let automatic = HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".to_owned());
-        let parts = MultiPart::alternative_plain_html(content.text.clone(), content.html.clone()?);
+        let parts = MultiPart::alternative_plain_html(in_lines(&content.text), in_lines(content.html.as_deref()?));
         let mail = Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to.clone()))
@@ -169,6 +169,12 @@ fn in_ascii(address: &str) -> Option<Address> {
     let comparable = address.comparable();
     let (_, domain) = comparable.rsplit_once('@')?;
     Address::new(local, domain).ok()
+}
+
+/// A text whose line breaks are all alike. For some servers a CR alone ends a line, so that a text with one could end the
+/// content, and go on with commands of its own.
+fn in_lines(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// One transaction; the code of the answer to the content.
@@ -256,6 +262,11 @@ mod tests {
         for from in ["", "Registrar", "a@b@c", "a@example.org, b@example.org", "a\r\nBcc: b <a@example.org>"] {
             assert_eq!(mailer(from).err(), Some(MailerError::Sender), "{from}");
         }
+    }
+
+    #[test]
+    fn every_line_of_a_text_ends_alike() {
+        assert_eq!(in_lines("a\r\nb\nc\r.\rd\r\r\n"), "a\nb\nc\n.\nd\n\n");
     }
 
     #[test]

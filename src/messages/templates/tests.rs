@@ -387,6 +387,25 @@ proptest! {
     }
 
     #[test]
+    fn no_name_adds_a_line_to_a_subject_or_a_tag_to_a_page(
+        name in proptest::collection::vec(any::<char>(), 1..300),
+        kind in proptest::sample::select(Kind::ALL.to_vec()),
+        locale in proptest::sample::select(LOCALES.to_vec()),
+    ) {
+        let name: String = name.into_iter().collect();
+        let Some(email) = email(kind, locale) else { return Ok(()) };
+        let with = |name: &str| {
+            let name = Some(name.to_owned());
+            Variables { first_name: name.clone(), last_name: name.clone(), organization: name, ..full(kind) }
+        };
+        let subject = render_subject(email.subject, &with(&name));
+        let is_line = |subject: &str| subject.chars().count() <= 255 && !subject.chars().any(rendering::ends_line);
+        prop_assert!(subject.as_deref().is_ok_and(is_line), "{:?}", subject);
+        let tags = |name: &str| html(email.html, &with(name)).matches('<').count();
+        prop_assert_eq!(tags(&name), tags("Ada"));
+    }
+
+    #[test]
     fn text_without_tags_is_written_as_it_is(text in "[^{]{0,200}[^{\r\n]") {
         prop_assert_eq!(rendered(&text), Ok(text));
     }

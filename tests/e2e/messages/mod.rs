@@ -2,6 +2,7 @@
 
 pub mod choosing;
 pub mod gateway;
+mod hostile;
 pub mod mail_server;
 
 use crate::on_both_stores;
