@@ -91,6 +91,7 @@ mod properties;
 mod publishing;
 mod read_store;
 mod reading_only;
+mod readme;
 mod roles;
 mod rooms;
 mod schemathesis;
