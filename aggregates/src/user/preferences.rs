@@ -1,8 +1,8 @@
 //! Communication preferences of a user, bounded and in one spelling: the response equals the stored value.
 
-use crate::values::Problem;
+use crate::values::{JsonBounds, Problem};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Most bytes of all preferences of a user as JSON.
@@ -11,8 +11,11 @@ pub const PREFERENCES_BYTES_MAX: usize = 16 * 1024;
 pub const PREFERENCES_MEMBERS_MAX: usize = 100;
 /// Deepest nesting of preferences; they themselves are the first level, a channel the second.
 pub const PREFERENCES_DEPTH_MAX: usize = 8;
-/// Largest whole number up to which doubles, and so every JSON reader, are exact.
-const EXACT_MAX: i64 = 1 << 53;
+const BOUNDS: JsonBounds = JsonBounds {
+    bytes_max: PREFERENCES_BYTES_MAX,
+    members_max: PREFERENCES_MEMBERS_MAX,
+    depth_max: PREFERENCES_DEPTH_MAX,
+};
 
 /// A communication channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -42,66 +45,10 @@ pub type Preferences = BTreeMap<Channel, Map<String, Value>>;
 pub(super) fn merged(preferences: &Preferences, given: Preferences) -> Result<Preferences, Problem> {
     let mut merged = preferences.clone();
     merged.extend(given);
-    let mut bounds = Bounds { members: merged.len() };
+    let mut members = merged.len();
     for wishes in merged.values_mut() {
-        bounds.object(wishes, 2)?;
+        BOUNDS.members(wishes, 3, &mut members)?;
     }
-    let size = serde_json::to_string(&merged).map_or(usize::MAX, |text| text.len());
-    if size > PREFERENCES_BYTES_MAX {
-        return Err(Problem::TooLarge { max: PREFERENCES_BYTES_MAX });
-    }
+    BOUNDS.check_size(&merged)?;
     Ok(merged)
-}
-
-/// Members counted so far.
-struct Bounds {
-    members: usize,
-}
-
-impl Bounds {
-    fn object(&mut self, object: &mut Map<String, Value>, depth: usize) -> Result<(), Problem> {
-        self.members += object.len();
-        if self.members > PREFERENCES_MEMBERS_MAX {
-            return Err(Problem::TooManyMembers { max: PREFERENCES_MEMBERS_MAX });
-        }
-        object.values_mut().try_for_each(|value| self.value(value, depth + 1))
-    }
-
-    fn value(&mut self, value: &mut Value, depth: usize) -> Result<(), Problem> {
-        if matches!(value, Value::Array(_) | Value::Object(_)) && depth > PREFERENCES_DEPTH_MAX {
-            return Err(Problem::TooDeep { max: PREFERENCES_DEPTH_MAX });
-        }
-        match value {
-            Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
-            Value::Number(number) => {
-                *number = plain(number).ok_or(Problem::InexactNumber)?;
-                Ok(())
-            }
-            Value::Array(items) => items.iter_mut().try_for_each(|item| self.value(item, depth + 1)),
-            Value::Object(members) => self.object(members, depth),
-        }
-    }
-}
-
-/// A number that every reader represents alike; `None` if a reader may differ.
-fn plain(number: &Number) -> Option<Number> {
-    let whole = match (number.as_i64(), number.as_f64()) {
-        (Some(whole), _) => whole,
-        (None, Some(double)) if double.fract() == 0.0 => format!("{double:.0}").parse().ok()?,
-        (None, _) => return settled(number),
-    };
-    (-EXACT_MAX..=EXACT_MAX).contains(&whole).then(|| whole.into())
-}
-
-/// A fraction that reading leaves unchanged: the given one, or else the nearest with 15 digits and 22 decimals, within
-/// which every JSON reader is exact.
-fn settled(number: &Number) -> Option<Number> {
-    let read: Number = serde_json::from_str(&number.to_string()).ok()?;
-    if read == *number {
-        return Some(read);
-    }
-    let double = number.as_f64()?;
-    let digits = if double.abs() < 1e-7 { format!("{double:.22}") } else { format!("{double:.14e}") };
-    let rounded: f64 = digits.parse().ok()?;
-    if rounded == 0.0 { Some(0.into()) } else { Number::from_f64(rounded) }
 }

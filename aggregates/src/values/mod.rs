@@ -1,11 +1,13 @@
 //! Domain values: validation, once for all callers.
 
 mod checks;
+mod json;
 
 pub use checks::{
     Finding, Problem, check_free_text, check_length, check_line, check_name, check_required_text, check_text,
     check_visible, trimmed_name,
 };
+pub use json::JsonBounds;
 
 use crate::text;
 use serde::{Deserialize, Serialize};
