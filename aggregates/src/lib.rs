@@ -30,6 +30,7 @@ pub mod key_ring;
 pub mod message;
 pub mod metadata;
 pub mod organization;
+pub mod organization_code;
 pub mod personal;
 pub mod processes;
 pub mod refusal;
@@ -136,6 +137,9 @@ macro_rules! every_aggregate {
             /// Visits of a short link.
             UrlVisits: crate::url_shortener::visits::UrlVisits, crate::url_shortener::visits::VisitsEvent,
                 Told "UrlShortenerVisits";
+            /// A sign-up code of an organization.
+            OrganizationCode: crate::organization_code::OrganizationCode, crate::organization_code::OrganizationCodeEvent,
+                Compared "OrganizationCode", refuses crate::organization_code::OrganizationCodeError;
             /// A version of a document that people agree to.
             ServiceDocument: crate::service_document::ServiceDocument, crate::service_document::ServiceDocumentEvent,
                 Compared "ServiceDocument", refuses crate::service_document::ServiceDocumentError;

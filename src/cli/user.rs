@@ -205,6 +205,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         names,
         birth_date: None,
         home: None,
+        sign_up_code: None,
         contacts: Contacts { email: Some(email.clone()), email_verified: true, ..Contacts::default() },
         username: Username::Email,
         locale: Locale::default(),

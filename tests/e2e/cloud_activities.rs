@@ -59,6 +59,7 @@ on_both_stores! {
         let (node, acme) = (cloud.node(), OrganizationId(cloud.acme));
         let creation = Creation {
             home: None,
+            sign_up_code: None,
             id: UserId(Uuid::now_v7()),
             state: UserState::Confirmed,
             names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },

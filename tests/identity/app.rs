@@ -200,6 +200,7 @@ pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
         names: Names { first_name: first.into(), last_name: "Example".into() },
         birth_date: None,
         home: None,
+        sign_up_code: None,
         contacts: Contacts {
             email: Some(EmailAddress::parse(email).unwrap()),
             email_verified: true,

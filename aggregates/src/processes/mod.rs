@@ -13,6 +13,7 @@ pub mod guards;
 pub mod membership;
 pub mod messages;
 pub mod moves;
+pub mod organization_codes;
 pub mod organizations;
 pub mod second_factor;
 pub mod service_documents;

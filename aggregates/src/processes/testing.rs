@@ -69,6 +69,7 @@ pub(super) fn creation(id: UserId) -> Creation {
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
         home: Some(Home::SYSTEM),
+        sign_up_code: None,
         contacts: Contacts { email: EmailAddress::parse("ada@example.com").ok(), ..Contacts::default() },
         username: Username::Email,
         locale: Locale::EnUs,

@@ -3,6 +3,7 @@
 use super::contacts::{Contacts, Username};
 use super::home::Home;
 use super::profile::{BirthDate, Classification, Locale, Names, Profile, UserState};
+use crate::organization_code::OrganizationCodeId;
 use crate::values::UserId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub struct Creation {
     /// releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// Code of the organization by which the user signed up. Absent from events of earlier releases, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_up_code: Option<OrganizationCodeId>,
     /// Addresses of the user.
     pub contacts: Contacts,
     /// Contact with which the user signs in.
@@ -63,6 +67,7 @@ impl From<Creation> for Profile {
             names,
             birth_date,
             home,
+            sign_up_code,
             contacts,
             username,
             locale,
@@ -78,6 +83,7 @@ impl From<Creation> for Profile {
             names,
             birth_date,
             home,
+            sign_up_code,
             contacts,
             username,
             locale,

@@ -239,9 +239,11 @@ pub enum UserEvent {
     },
 }
 
+// Since 1.1 a creation may have the code by which the user signed up. One of 1.0 is read as it is, so that no upcaster
+// is needed.
 event_names!(UserEvent {
-    Created => "user.created" @ "1.0" Insert, clear [
-        "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
+    Created => "user.created" @ "1.1" Insert, clear [
+        "/id", "/state", "/home/organizationId", "/signUpCode", "/username", "/contacts/phoneType", "/classification",
         "/passwordExpiresAt",
     ];
     NamesAmended => "user.names-amended" @ "1.0" Update, clear [];

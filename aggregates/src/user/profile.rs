@@ -4,6 +4,7 @@ use super::contacts::{Contacts, Username};
 use super::event::UserEvent;
 use super::home::Home;
 use super::preferences::Preferences;
+use crate::organization_code::OrganizationCodeId;
 use crate::values::{IndividualId, OrganizationId, Problem, UserId};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,20 @@ pub enum UserState {
 }
 
 impl UserState {
+    /// The state as written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            UserState::Init => "init",
+            UserState::Registered => "registered",
+            UserState::Confirmed => "confirmed",
+            UserState::ForceResetPassword => "force_reset_password",
+            UserState::Disabled => "disabled",
+            UserState::RegisteredDisabled => "registered_disabled",
+            UserState::Archived => "archived",
+        }
+    }
+
     /// Whether the user is neither disabled nor archived.
     #[must_use]
     pub fn is_enabled(self) -> bool {
@@ -228,6 +243,9 @@ pub struct Profile {
     /// The home of the account; absent for an account of a release without homes that has joined no organization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<Home>,
+    /// Code of the organization by which the user signed up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_up_code: Option<OrganizationCodeId>,
     /// Contacts of the user.
     pub contacts: Contacts,
     /// Contact with which the user signs in.

@@ -104,6 +104,9 @@ pub enum Problem {
     /// A character that is not allowed in identifiers.
     #[error("must consist of letters, digits, '.', '_' and '-'")]
     NotAnIdentifier,
+    /// A character that is not allowed in sign-up codes.
+    #[error("must consist of letters from A to Z, digits, '_' and '-'")]
+    NotASignUpCode,
     /// Not a calendar date.
     #[error("must be a date (YYYY-MM-DD)")]
     NotADate,

@@ -24,6 +24,7 @@ pub fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
         home: Some(Home::SYSTEM),
+        sign_up_code: None,
         contacts: Contacts { email: Some(email("Ada@example.com")), email_verified: true, ..Contacts::default() },
         username: Username::Email,
         locale: Locale::EnUs,

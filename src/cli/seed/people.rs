@@ -178,6 +178,7 @@ fn creation(user: UserId, number: u64) -> Creation {
         names: Names { first_name, last_name },
         birth_date: None,
         home: None,
+        sign_up_code: None,
         contacts: Contacts {
             email: EmailAddress::parse(&format!("user{number}@example.com")).ok(),
             email_verified: true,

@@ -98,6 +98,7 @@ fn profile(state: UserState, memberships: impl IntoIterator<Item = (Organization
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
         home: None,
+        sign_up_code: None,
         contacts: Contacts::default(),
         username: Username::Email,
         locale: Locale::EnUs,

@@ -10,6 +10,7 @@ mod preferences;
 mod roster;
 
 use super::*;
+use crate::organization_code::OrganizationCodeId;
 use crate::samples::Samples;
 use crate::values::Problem;
 use crate::{Claim, ClaimKey, EventFacts, EventTypes};
@@ -52,6 +53,7 @@ fn creation() -> Creation {
         names: Names { first_name: "Ada".into(), last_name: "Lovelace".into() },
         birth_date: None,
         home: Some(Home::SYSTEM),
+        sign_up_code: None,
         contacts: Contacts { email: Some(email("ada@example.com")), email_verified: true, ..Contacts::default() },
         username: Username::Email,
         locale: Locale::EnUs,
@@ -90,6 +92,7 @@ impl Samples for UserEvent {
         vec![
             created_with(|creation| {
                 creation.birth_date = BirthDate::parse("1815-12-10").ok();
+                creation.sign_up_code = OrganizationCodeId::parse("Spring-2026").ok();
                 creation.contacts.phone = Phone::parse("+12025550123").ok();
                 creation.time_zone = Some("Europe/London".into());
                 creation.classification = Some(Classification::Customer);
