@@ -24,6 +24,7 @@ pub mod individuals;
 pub mod key;
 pub mod message_templates;
 pub mod messages;
+pub mod organization_codes;
 pub mod organizations;
 pub mod query;
 mod record_document;
@@ -118,6 +119,8 @@ macro_rules! every_projection {
                 "groups": fold groups,
                     Groups(GroupDocument), GroupTrees(TreeDocument), GroupCounts(CountDocument), GroupLogs(LogDocument);
                 "url_shorteners": fold url_shorteners, UrlShorteners(UrlShortenerDocument);
+                "organization_codes": fold organization_codes,
+                    OrganizationCodes(OrganizationCodeDocument), SignUpCounts(SignUpCountDocument);
                 "tasks": state tasks, Tasks(TaskDocument);
             }
             /// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with

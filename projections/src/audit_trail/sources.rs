@@ -9,6 +9,7 @@ use crate::general_messages::GeneralMessageDocument;
 use crate::groups::GroupDocument;
 use crate::message_templates::MessageTemplateDocument;
 use crate::messages::MessageDocument;
+use crate::organization_codes::OrganizationCodeDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
 use crate::service_documents::PublishedDocument;
@@ -38,6 +39,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<ThemeDocument>(),
     Source::compared::<GroupDocument>(),
     Source::compared::<UrlShortenerDocument>(),
+    Source::compared::<OrganizationCodeDocument>(),
     Source::compared::<MessageTemplateDocument>(),
     Source::compared::<MessageDocument>(),
     Source::compared::<TaskDocument>(),

@@ -29,6 +29,10 @@ crate::collection! {
         pub BIRTH_DATE: Text = |user| user.birth_date.as_ref().map_or("", |date| date.as_str()).to_owned();
         /// `true` for a user who is neither disabled nor archived.
         pub ENABLED: Text = |user| user.state.is_enabled().to_string();
+        /// State of the account, by name.
+        pub STATE: Text = |user| user.state.name().to_owned();
+        /// The code by which the user signed up; empty if absent.
+        pub SIGN_UP_CODE: Text = |user| user.sign_up_code.as_ref().map(ToString::to_string).unwrap_or_default();
         /// `true` for a user with a verified contact; one kept beside a pending one counts.
         pub VERIFIED: Text = |user| user.is_verified().to_string();
         /// The verified e-mail address, as [`email_key`] writes it: the shown one, or the one kept while another is
@@ -69,6 +73,7 @@ crate::collection! {
         [FIRST_NAME],
         [LAST_NAME],
         [PRIMARY_INDIVIDUAL],
+        [SIGN_UP_CODE, CREATED_AT],
         [PLACES],
     }
     counts {

@@ -6,7 +6,7 @@ mod keys;
 pub use keys::{
     BIRTH_DATE, BY_CREATION, BY_EMAIL, BY_FIRST_NAME, BY_ID, BY_LAST_NAME, BY_WAITING, CLASSIFICATION, EMAIL,
     EMAIL_VERIFIED, ENABLED, FIRST_NAME, ID, LAST_NAME, PARTICIPANT, PHONE, PHONE_VERIFIED, PLACES, PRIMARY_INDIVIDUAL,
-    REGISTERED, SEARCH, UPDATED_AT, VERIFIED, VERIFIED_EMAIL, WAITING_SINCE,
+    REGISTERED, SEARCH, SIGN_UP_CODE, STATE, UPDATED_AT, VERIFIED, VERIFIED_EMAIL, WAITING_SINCE,
 };
 
 use crate::activities;
@@ -29,7 +29,7 @@ use std::ops::Deref;
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Prefix of [`member_of`].
 const MEMBER_OF: &str = "in:";

@@ -9,6 +9,7 @@ mod collections;
 mod declared;
 mod diff;
 mod given;
+mod organization_codes;
 mod organizations;
 mod service_documents;
 mod trail;

@@ -124,6 +124,7 @@ fn stream(event: &DomainEvent) -> String {
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_) => id(12),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
+        DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
         DomainEvent::CheckpointKey(_) => CHECKPOINT_KEY_ID.to_owned(),
@@ -288,6 +289,8 @@ fn before(payload: &Value) -> Vec<Value> {
             vec![edited("url-shortener.created", json!({ "link": former }))]
         }
         "url-shortener-visits.counted" => vec![sample("url-shortener.created")],
+
+        "organization-code.amended" => vec![sample("organization-code.created")],
 
         "message.composed" => vec![],
         "message.attempt-started" | "message.captured" => vec![sample("message.composed")],
