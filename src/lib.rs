@@ -15,6 +15,7 @@ pub mod executor;
 pub mod followers;
 pub mod journal;
 pub mod journal_files;
+pub mod json_schema;
 pub mod merkle;
 pub mod messages;
 pub mod node;

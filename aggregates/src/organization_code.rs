@@ -242,13 +242,24 @@ impl Decide for OrganizationCode {
     }
 }
 
-/// The terms with the numbers of their form in one spelling.
-fn fit(mut terms: Terms) -> Result<Terms, OrganizationCodeError> {
-    if let Some(schema) = &mut terms.enrollment_schema {
-        let checked = FORM_BOUNDS.settle(schema).and_then(|()| check_texts(schema));
-        checked.map_err(|problem| OrganizationCodeError::UnfitForm(problem.to_string()))?;
-    }
-    Ok(terms)
+fn fit(terms: Terms) -> Result<Terms, OrganizationCodeError> {
+    let schema = terms.enrollment_schema.map(|schema| fit_json(FORM_BOUNDS, schema)).transpose();
+    let unfit = |problem: Problem| OrganizationCodeError::UnfitForm(problem.to_string());
+    Ok(Terms { enrollment_schema: schema.map_err(unfit)?, ..terms })
+}
+
+/// Enrollment data with its numbers in their plain form, as it is to be stored. Its form is not checked.
+///
+/// # Errors
+/// `TooDeep`, `TooManyMembers`, `InexactNumber`, `TooLarge`, `Nul`, `Override`.
+pub fn fit_enrollment(data: Value) -> Result<Value, Problem> {
+    fit_json(ENROLLMENT_BOUNDS, data)
+}
+
+fn fit_json(bounds: JsonBounds, mut value: Value) -> Result<Value, Problem> {
+    bounds.settle(&mut value)?;
+    check_texts(&value)?;
+    Ok(value)
 }
 
 /// Refuses a text or a name, at any depth, that could not be stored or would be misread: forms are shown to people.
@@ -410,6 +421,14 @@ mod tests {
     fn numbers_of_a_form_are_kept_in_their_plain_form() {
         let kept = created(with(json!({ "maxProperties": 7 })));
         given([]).when(create(with(json!({ "maxProperties": 7.0 })))).then_expect_events(vec![kept]);
+    }
+
+    #[test]
+    fn enrollment_data_are_bounded_and_kept_in_their_plain_form() {
+        assert_eq!(fit_enrollment(json!({ "age": 7.0 })), Ok(json!({ "age": 7 })));
+        let large = json!({ "a": "x".repeat(ENROLLMENT_BOUNDS.bytes_max) });
+        assert_eq!(fit_enrollment(large), Err(Problem::TooLarge { max: ENROLLMENT_BOUNDS.bytes_max }));
+        assert_eq!(fit_enrollment(json!(["a\0"])), Err(Problem::Nul));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod general_messages;
 pub mod groups;
 pub mod membership;
 pub mod moves;
+pub mod organization_codes;
 pub mod organizations;
 pub mod passwords;
 mod qr_code;

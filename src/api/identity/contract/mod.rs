@@ -4,6 +4,7 @@
 //! All problems of a request are found at once. Responses repeat no values of the request, since these may be personal.
 
 use crate::api::common::error::{RequestViolation, Source};
+use crate::json_schema::{FINDINGS_MAX, findings};
 use axum::http::Method;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -12,8 +13,6 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{LazyLock, OnceLock};
 
-/// Most findings reported; a client gains nothing from more.
-const FINDINGS_MAX: usize = 50;
 /// Longest name repeated to the client, in characters.
 const NAME_LENGTH_MAX: usize = 200;
 
@@ -277,7 +276,7 @@ impl Operation {
             match declared.read(values) {
                 Ok(value) => {
                     let found = declared.shape.validator().iter_errors(&value);
-                    wrong.extend(found.flat_map(|error| details(&error)).map(|(_, detail)| {
+                    wrong.extend(found.flat_map(|error| findings(&error)).map(|(_, detail)| {
                         // The index within a list does not matter: all elements have one name.
                         RequestViolation::at(parameter(&declared.name), detail)
                     }));
@@ -362,7 +361,7 @@ fn reported(wrong: Vec<RequestViolation>) -> Option<Vec<RequestViolation>> {
 
 /// Messages for a validation error of a body.
 fn of_body(error: &ValidationError<'_>) -> Vec<RequestViolation> {
-    let told = details(error).into_iter().map(|(pointer, detail)| {
+    let told = findings(error).into_iter().map(|(pointer, detail)| {
         let contradicts = matches!(error.kind(), ValidationErrorKind::Constant { .. }) && pointer == "/data/type";
         RequestViolation {
             source: Source::Pointer(pointer.chars().take(NAME_LENGTH_MAX).collect()),
@@ -371,69 +370,6 @@ fn of_body(error: &ValidationError<'_>) -> Vec<RequestViolation> {
         }
     });
     told.collect()
-}
-
-/// Place and message of an error. The closest alternative speaks for all.
-fn details(error: &ValidationError<'_>) -> Vec<(String, String)> {
-    use ValidationErrorKind as Kind;
-    let at = error.instance_path().as_str().to_owned();
-    let one = |detail: String| vec![(at.clone(), detail)];
-    match error.kind() {
-        Kind::Required { property } => {
-            vec![(format!("{at}/{}", escaped(property.as_str().unwrap_or_default())), "is required".to_owned())]
-        }
-        Kind::AdditionalProperties { unexpected } => unexpected
-            .iter()
-            .take(FINDINGS_MAX)
-            .map(|name| (format!("{at}/{}", escaped(name)), "is not known".to_owned()))
-            .collect(),
-        Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
-            let closest = context.iter().min_by_key(|errors| errors.len());
-            match closest {
-                Some(errors) if !errors.is_empty() => errors.iter().flat_map(details).collect(),
-                _ => one("has none of the allowed forms".to_owned()),
-            }
-        }
-        Kind::OneOfMultipleValid { .. } => one("has two of the allowed forms at once".to_owned()),
-        Kind::Constant { expected_value } => one(format!("must be {}", word(expected_value))),
-        Kind::Enum { options } => {
-            let words: Vec<_> = options.as_array().into_iter().flatten().map(word).collect();
-            one(format!("must be one of {}", words.join(", ")))
-        }
-        Kind::Format { format } => one(format!("must be {}", named(format))),
-        Kind::MaxItems { limit } => one(format!("must not have more than {limit} elements")),
-        Kind::MinItems { limit } => one(format!("must have at least {limit} element(s)")),
-        Kind::MaxLength { limit } => one(format!("must not be longer than {limit} characters")),
-        Kind::MinLength { limit } => one(format!("must have at least {limit} character(s)")),
-        Kind::Maximum { limit } => one(format!("must not be greater than {limit}")),
-        Kind::Minimum { limit } => one(format!("must not be less than {limit}")),
-        Kind::UniqueItems => one("must not have the same element twice".to_owned()),
-        Kind::Type { .. } => one("is not of the type that it must be".to_owned()),
-        _ => one("is not as it must be".to_owned()),
-    }
-}
-
-/// A value of the contract in messages.
-fn word(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// A member name escaped for a JSON Pointer (RFC 6901 3).
-fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
-}
-
-fn named(format: &str) -> &str {
-    match format {
-        "uuid" => "a UUID",
-        "date" => "a date (YYYY-MM-DD)",
-        "datetime" => "a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)",
-        "timezone" => "a name of the IANA time zone database",
-        "email" => "an e-mail address",
-        "phonenumberE164" => "an E.164 telephone number",
-        "phonenumberE164_us" => "an E.164 telephone number of the country code 1",
-        other => other,
-    }
 }
 
 #[cfg(test)]
