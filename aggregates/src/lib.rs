@@ -138,7 +138,8 @@ macro_rules! every_aggregate {
             UrlVisits: crate::url_shortener::visits::UrlVisits, crate::url_shortener::visits::VisitsEvent,
                 Told "UrlShortenerVisits";
             /// A sign-up code of an organization.
-            OrganizationCode: crate::organization_code::OrganizationCode, crate::organization_code::OrganizationCodeEvent,
+            OrganizationCode:
+                crate::organization_code::OrganizationCode, crate::organization_code::OrganizationCodeEvent,
                 Compared "OrganizationCode", refuses crate::organization_code::OrganizationCodeError;
             /// A version of a document that people agree to.
             ServiceDocument: crate::service_document::ServiceDocument, crate::service_document::ServiceDocumentEvent,

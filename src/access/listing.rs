@@ -12,6 +12,7 @@ use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
 use registrar_projections::deleted_organizations::{self, DeletedOrganizationDocument};
 use registrar_projections::groups::{self, GroupDocument};
 use registrar_projections::message_templates::{self, MessageTemplateDocument};
+use registrar_projections::organization_codes::{self, OrganizationCodeDocument};
 use registrar_projections::query::TextKey;
 use registrar_projections::url_shorteners::{self, UrlShortenerDocument};
 use registrar_projections::{
@@ -290,6 +291,18 @@ impl Access {
         holder: &Holder,
     ) -> JournalResult<Query<MessageTemplateDocument>> {
         self.of_administered(query, &message_templates::ORGANIZATION_ID, holder, holder.holds_everything()).await
+    }
+
+    /// Restricts sign-up codes to those of organizations that the holder administers.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub async fn only_organization_codes(
+        &self,
+        query: Query<OrganizationCodeDocument>,
+        holder: &Holder,
+    ) -> JournalResult<Query<OrganizationCodeDocument>> {
+        self.of_administered(query, &organization_codes::ORGANIZATION_ID, holder, holder.holds_everything()).await
     }
 
     /// Users that are allowed the operation on at least one of some individuals.

@@ -49,6 +49,9 @@ use utoipa_axum::router::OpenApiRouter;
 /// Rate of look-ups of hidden addresses: enough for an admin who adds people by hand, too few to try a list.
 const ADDRESS_LOOKUPS: Rate = Rate { requests: 30, window: Duration::from_secs(60 * 60) };
 
+/// Rate of wrong sign-up codes from a network: enough for people who mistype one, too few to guess them.
+const WRONG_CODES: Rate = Rate { requests: 60, window: Duration::from_secs(15 * 60) };
+
 /// Shared state of handlers. Cloning is cheap: it is done several times a request.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
@@ -73,6 +76,8 @@ pub struct Parts {
     pub limiter: RateLimiter,
     /// Rate limits of look-ups of addresses hidden from the caller.
     pub lookups: RateLimiter,
+    /// Rate limits of wrong sign-up codes, per network.
+    pub wrong_codes: RateLimiter,
     /// Failed sign-ins that no event records.
     pub failures: Failures,
     /// Visits of short links that no event records yet.
@@ -167,6 +172,7 @@ impl AppState {
             strangers: Allowance::for_this_machine(),
             limiter,
             lookups,
+            wrong_codes: RateLimiter::new(WRONG_CODES),
             failures: Failures::default(),
             visits: Arc::default(),
             deliveries: DeliveryStatus::default(),

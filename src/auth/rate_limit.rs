@@ -68,15 +68,9 @@ impl RateLimiter {
     /// `RateExceeded` if the window before `now` is full.
     pub fn accept(&self, caller: &str, now: Instant) -> Result<(), RateExceeded> {
         let Rate { requests, window } = self.rate;
-        #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
-        let shard = (self.hasher.hash_one(caller) % SHARDS as u64) as usize;
-        let mut accepted = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accepted = self.shard(caller).lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(times) = accepted.get_mut(caller) {
-            forget(times, window, now);
-            if times.len() >= requests {
-                let oldest = times.front().copied().unwrap_or(now);
-                return Err(RateExceeded { reset: (oldest + window).saturating_duration_since(now) });
-            }
+            check(times, requests, window, now)?;
             times.push_back(now);
             return Ok(());
         }
@@ -92,10 +86,39 @@ impl RateLimiter {
         Ok(())
     }
 
+    /// Whether a request of `caller` at `now` would be accepted; none is counted. For limits that count only some
+    /// requests, such as wrong guesses, once these are known.
+    ///
+    /// # Errors
+    /// `RateExceeded` if the window before `now` is full.
+    pub fn check(&self, caller: &str, now: Instant) -> Result<(), RateExceeded> {
+        let Rate { requests, window } = self.rate;
+        let mut accepted = self.shard(caller).lock().unwrap_or_else(PoisonError::into_inner);
+        match accepted.get_mut(caller) {
+            Some(times) => check(times, requests, window, now),
+            None => Ok(()),
+        }
+    }
+
+    fn shard(&self, caller: &str) -> &Mutex<Shard> {
+        #[expect(clippy::cast_possible_truncation, reason = "the remainder is small")]
+        let shard = (self.hasher.hash_one(caller) % SHARDS as u64) as usize;
+        &self.shards[shard]
+    }
+
     #[cfg(test)]
     fn callers(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len()).sum()
     }
+}
+
+fn check(times: &mut VecDeque<Instant>, requests: usize, window: Duration, now: Instant) -> Result<(), RateExceeded> {
+    forget(times, window, now);
+    if times.len() < requests {
+        return Ok(());
+    }
+    let oldest = times.front().copied().unwrap_or(now);
+    Err(RateExceeded { reset: (oldest + window).saturating_duration_since(now) })
 }
 
 fn forget(times: &mut VecDeque<Instant>, window: Duration, now: Instant) {
@@ -142,6 +165,19 @@ mod tests {
             assert!(limiter.accept("k", start + second * SECOND).is_err());
         }
         assert_eq!(limiter.accept("k", start + 10 * SECOND), Ok(()));
+    }
+
+    #[test]
+    fn a_check_counts_nothing() {
+        let (limiter, start) = (limiter(), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(limiter.check("k", start), Ok(()));
+        }
+        for _ in 0..3 {
+            assert_eq!((limiter.check("k", start), limiter.accept("k", start)), (Ok(()), Ok(())));
+        }
+        assert_eq!(limiter.check("k", start + SECOND), Err(RateExceeded { reset: 9 * SECOND }));
+        assert_eq!(limiter.check("k", start + 10 * SECOND), Ok(()));
     }
 
     #[test]

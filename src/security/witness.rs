@@ -64,6 +64,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::FeedbackComment(_)
         | DomainEvent::UrlShortener(_)
         | DomainEvent::UrlVisits(_)
+        | DomainEvent::OrganizationCode(_)
         | DomainEvent::ServiceDocument(_)
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_)

@@ -4,10 +4,12 @@ use super::{Access, Guarded, Holder, Operation, Right, document};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
 use registrar_aggregates::message::template::Owner;
+use registrar_aggregates::organization_code::OrganizationCodeId;
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::OrganizationDocument;
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
+use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
 use std::sync::Arc;
 
@@ -72,6 +74,23 @@ impl Guarded for UrlShortenerDocument {
     /// Callers who keep the links of the organization see them; with a deleted organization they are unknown.
     async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         let right = right_in(self.link.organization_id, access, holder, OrganizationAct::KeepLinks).await?;
+        Ok(Right::of(right == Right::Allowed, true))
+    }
+}
+
+impl Guarded for OrganizationCodeDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Code not found", "names no code");
+
+    /// Letter case does not matter in a code.
+    fn key(text: &str) -> Option<String> {
+        OrganizationCodeId::parse(text).ok().map(|id| id.to_string())
+    }
+
+    /// Admins of the organization see its codes; with a deleted organization they are unknown.
+    async fn right(&self, access: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let right = right_in(self.terms.organization_id, access, holder, OrganizationAct::Administer).await?;
         Ok(Right::of(right == Right::Allowed, true))
     }
 }

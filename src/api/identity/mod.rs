@@ -16,6 +16,7 @@ mod individuals;
 mod memberships;
 mod named;
 mod openapi;
+mod organization_codes;
 mod organizations;
 mod passwords;
 mod people;
@@ -134,6 +135,12 @@ operations! {
     "create-url-shortener": Admin => url_shorteners::create,
     "get-url-shortener": Admin => url_shorteners::get,
     "update-url-shortener": Admin => url_shorteners::update,
+    "list-organization-codes": Admin => organization_codes::list,
+    "create-organization-code": Admin => organization_codes::create,
+    "get-organization-code": Admin => organization_codes::get,
+    "update-organization-code": Admin => organization_codes::update,
+    "list-organization-code-users": Admin => organization_codes::list_users,
+    "get-organization-code-info": Public => organization_codes::info,
     "list-service-documents": Public => service_documents::list,
     "get-service-document": Public => service_documents::get,
     "list-organization-email-templates": Admin => templates::list_email,

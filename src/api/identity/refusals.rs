@@ -16,6 +16,7 @@ use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
+use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
@@ -132,6 +133,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::GeneralMessage(_) => Some(GeneralMessageDocument::NOT_FOUND),
             Refusal::Theme(_) => Some(ThemeDocument::NOT_FOUND),
             Refusal::MessageTemplate(_) => Some(MessageTemplateDocument::NOT_FOUND),
+            Refusal::OrganizationCode(_) => Some(OrganizationCodeDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             Refusal::UrlShortener(_) => Some(UrlShortenerDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key, a message or a task.

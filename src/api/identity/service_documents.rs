@@ -2,7 +2,7 @@
 
 use super::call::{Call, HandlerResult, Parameters, whole};
 use super::documents::{Reply, Resource};
-use super::times;
+use super::{organization_codes, times};
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
@@ -38,13 +38,14 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
 
-/// Owners of the listed documents. Sign-up and referral codes add none: no codes are issued, so every one is unknown.
+/// Owners of the listed documents. Referral codes add none: none are issued, so every one is unknown.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Owners {
     latest: bool,
     #[serde(default)]
     organizations: BTreeSet<OrganizationId>,
+    organization_code: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,8 +57,13 @@ pub(super) struct Form {
     reflow: bool,
 }
 
-/// The documents for all people, and those of the named organizations; unknown ones add nothing.
-pub(super) async fn list(call: Call, Parameters(asked): Parameters<Owners>) -> HandlerResult {
+/// The documents for all people, and those of the named organizations and of that with the sign-up code; unknown ones add
+/// nothing.
+pub(super) async fn list(call: Call, Parameters(mut asked): Parameters<Owners>) -> HandlerResult {
+    if let Some(code) = &asked.organization_code {
+        let found = organization_codes::look_up(&call, code).await?;
+        asked.organizations.extend(found.map(|code| code.terms.organization_id));
+    }
     let access = call.access();
     let mut owners = vec![owner_key(None)];
     for organization in asked.organizations {

@@ -9,6 +9,7 @@ use crate::api::identity::times::{self, Comparison};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use registrar_aggregates::feature::FeatureId;
+use registrar_aggregates::organization_code::CodeSpelling;
 use registrar_aggregates::theme::DomainName;
 use registrar_aggregates::user::{BirthDate, Phone};
 use registrar_aggregates::values::{EmailAddress, Problem};
@@ -54,15 +55,7 @@ impl<T: DeserializeOwned> FromCall for Attributes<T> {
             Some(Value::Object(data)) => data,
             _ => Map::new(),
         };
-        if let (Some(sent), Some(id)) = (data.get("id").and_then(Value::as_str), call.path_id.as_deref())
-            && !names_the_same(sent, id)
-        {
-            let source = Source::Pointer("/data/id".to_owned());
-            call.contradiction = Some(RequestViolation {
-                contradicts: true,
-                ..RequestViolation::at(source, "must be the id of the path")
-            });
-        }
+        call.sent_id = data.get("id").and_then(Value::as_str).map(str::to_owned);
         let attributes = data.remove("attributes").unwrap_or_else(|| Value::Object(Map::new()));
         decode(attributes, |path| pointer("/data/attributes", &path)).map(Attributes)
     }
@@ -77,11 +70,6 @@ impl<T: DeserializeOwned> FromCall for PlainBody<T> {
         call.plain = true;
         decode(body, |path| pointer("", &path)).map(PlainBody)
     }
-}
-
-/// UUIDs are compared ignoring letter case; other identifiers differ in nothing else.
-fn names_the_same(sent: &str, id: &str) -> bool {
-    sent == id || sent.eq_ignore_ascii_case(id) && uuid::Uuid::try_parse(sent).is_ok()
 }
 
 fn pointer(place: &str, path: &[String]) -> Source {
@@ -122,7 +110,7 @@ macro_rules! parsed_by_the_domain {
     };
 }
 
-parsed_by_the_domain!(EmailAddress, Phone, BirthDate, FeatureId, DomainName);
+parsed_by_the_domain!(EmailAddress, Phone, BirthDate, FeatureId, DomainName, CodeSpelling);
 
 /// A member of a request, parsed by the domain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,12 +253,5 @@ mod tests {
         assert_eq!(read(json!({ "theme-id": 1 })).theme_id, Some(Some(1)));
         let absent = read(json!({}));
         assert!(absent.theme_id.is_none() && absent.email.is_none() && absent.times.is_empty());
-    }
-
-    #[test]
-    fn letter_case_is_ignored_only_in_uuids_of_body_and_path() {
-        let id = "0F6C1F8E-5b0a-4d6e-9a57-3f1d2c7b8a01";
-        assert!(names_the_same(&id.to_lowercase(), id));
-        assert!(!names_the_same("Beta", "beta"));
     }
 }

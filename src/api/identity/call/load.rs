@@ -17,9 +17,14 @@ impl Call {
     /// 404 if unknown or hidden; 403 if `act` is not allowed; 409 if the body names another one; `Unavailable`.
     pub(in crate::api::identity) async fn load<R: Guarded>(&self, act: R::Act) -> Result<Arc<R>, ApiError> {
         let found = self.load_by::<R>(self.path_text(), act).await?;
-        match &self.contradiction {
-            Some(wrong) => Err(ApiError::Wrong(vec![wrong.clone()])),
-            None => Ok(found),
+        match &self.sent_id {
+            Some(sent) if !names_the_same::<R>(sent, self.path_text()) => {
+                Err(ApiError::Wrong(vec![RequestViolation {
+                    contradicts: true,
+                    ..RequestViolation::at(Source::Pointer("/data/id".to_owned()), "must be the id of the path")
+                }]))
+            }
+            Some(_) | None => Ok(found),
         }
     }
 
@@ -107,5 +112,29 @@ impl Call {
     /// `Forbidden`.
     pub(in crate::api::identity) fn require(&self, allowed: bool) -> Result<(), ApiError> {
         if allowed { Ok(()) } else { Err(self.forbidden()) }
+    }
+}
+
+/// Whether the identifiers of body and path are those of one resource: letter case does not matter in UUIDs and codes.
+fn names_the_same<R: Guarded>(sent: &str, path: &str) -> bool {
+    sent == path || R::key(sent) == R::key(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_the_same;
+    use registrar_projections::UserDocument;
+    use registrar_projections::features::FeatureDocument;
+    use registrar_projections::organization_codes::OrganizationCodeDocument;
+
+    #[test]
+    fn letter_case_of_an_identifier_matters_in_features_alone() {
+        let id = "0F6C1F8E-5b0a-4d6e-9a57-3f1d2c7b8a01";
+        assert!(names_the_same::<UserDocument>(&id.to_lowercase(), id));
+        assert!(!names_the_same::<UserDocument>(id, "0f6c1f8e-5b0a-4d6e-9a57-3f1d2c7b8a02"));
+        assert!(!names_the_same::<UserDocument>("x", id));
+        assert!(!names_the_same::<FeatureDocument>("Beta", "beta"));
+        assert!(names_the_same::<OrganizationCodeDocument>("Spring", "SPRING"));
+        assert!(!names_the_same::<OrganizationCodeDocument>("spring", "autumn"));
     }
 }

@@ -65,8 +65,8 @@ pub(super) struct Call {
     arguments: Arguments,
     /// The body; null if absent.
     body: Value,
-    /// An identifier in the body that differs from the path's, reported once the path's resource is found.
-    contradiction: Option<RequestViolation>,
+    /// The identifier in the body, compared with the path's once the path's resource is found.
+    sent_id: Option<String>,
     /// Whether the body is plain JSON, not a JSON:API document.
     plain: bool,
     path_id: Option<String>,
@@ -110,7 +110,7 @@ impl Call {
             context,
             arguments,
             body,
-            contradiction: None,
+            sent_id: None,
             plain: false,
             path_id,
             if_match,

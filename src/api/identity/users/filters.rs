@@ -144,6 +144,7 @@ fn sorted(filters: &UserFilters) -> Query<UserDocument> {
     Query::sorted(sort, direction)
 }
 
-fn email_key(text: &str) -> String {
+/// An e-mail address as the key holds it; for any other text a key that no user has.
+pub(in crate::api::identity) fn email_key(text: &str) -> String {
     EmailAddress::parse(text).map_or_else(|_| NO_KEY.to_owned(), |email| users::email_key(&email))
 }

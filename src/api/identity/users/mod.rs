@@ -64,7 +64,8 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<UserFilters
 pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?;
-    Ok(Reply::found(viewer.detail(&user, &details)))
+    let code = shown::sign_up_code(&call, &user, &details).await?;
+    Ok(Reply::found(viewer.detail(&user, &details, code.as_deref())))
 }
 
 /// Changes the attributes that were sent.

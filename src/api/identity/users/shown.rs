@@ -4,8 +4,10 @@ use crate::api::common::ApiError;
 use crate::api::identity::call::Call;
 use crate::api::identity::documents::Resource;
 use crate::api::identity::times;
+use crate::journal::JournalResult;
 use registrar_aggregates::user::{Role, Username};
 use registrar_aggregates::values::{OrganizationId, UserId};
+use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,6 +43,21 @@ pub(in crate::api::identity) struct Details {
     roles: bool,
     #[serde(rename = "with-signups")]
     sign_ups: bool,
+}
+
+/// The code by which a user signed up, if the response has it.
+///
+/// # Errors
+/// `Unavailable`, `Corrupt`.
+pub(super) async fn sign_up_code(
+    call: &Call,
+    user: &UserDocument,
+    details: &Details,
+) -> JournalResult<Option<Arc<OrganizationCodeDocument>>> {
+    match user.sign_up_code.as_ref().filter(|_| details.sign_ups) {
+        Some(code) => Ok(call.documents().find(code.as_str()).await?.value),
+        None => Ok(None),
+    }
 }
 
 /// Limits of a viewer on some users: memberships of organizations that the viewer sees, and personal values only of
@@ -88,17 +105,35 @@ impl Viewer {
         Resource::new("users", user.profile.id, self.attributes(user)).at(user)
     }
 
+    /// A user among those who signed up by a code; the contract shows less of them.
+    pub(in crate::api::identity) fn sign_up(&self, user: &UserDocument) -> Resource {
+        let mut attributes = self.attributes(user);
+        if let Some(attributes) = attributes.as_object_mut() {
+            for beside in ["additional-individuals", "organization-admin", "organization-count", "shared-with"] {
+                attributes.remove(beside);
+            }
+        }
+        Resource::new("organization-code-users", user.profile.id, attributes)
+    }
+
     /// A user in a response with this user alone.
-    pub(super) fn detail(&self, user: &UserDocument, details: &Details) -> Resource {
+    pub(super) fn detail(
+        &self,
+        user: &UserDocument,
+        details: &Details,
+        code: Option<&OrganizationCodeDocument>,
+    ) -> Resource {
         let mut attributes = self.attributes(user);
         attributes["organizations"] = self.memberships(user).map(|(organization, _)| reference(organization)).collect();
         if details.roles {
             attributes["roles"] = self.roles(user, details.organization);
         }
         if details.sign_ups {
-            // Sign-up does not exist, so none is on record.
+            // Onboarding does not exist, so none is on record.
             attributes["onboarding-requests"] = json!([]);
-            attributes["org-code-signup-requests"] = json!([]);
+            let code = code.filter(|code| self.organizations.get(code.terms.organization_id).is_some());
+            let request = code.map(|code| json!({ "id": user.profile.id, "organization-code-id": code.spelling }));
+            attributes["org-code-signup-requests"] = request.into_iter().collect();
         }
         Resource::new("users", user.profile.id, attributes).at(user)
     }
