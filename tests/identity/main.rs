@@ -48,6 +48,7 @@ mod matrix;
 mod memberships;
 mod moves;
 mod notices;
+mod organization_codes;
 mod organizations;
 mod own_sessions;
 mod passwords;
@@ -88,5 +89,6 @@ static SUITES: &[Suite] = &[
     url_shorteners::SUITE,
     service_documents::SUITE,
     templates::SUITE,
+    organization_codes::SUITE,
     matrix::other_dialects::SUITE,
 ];

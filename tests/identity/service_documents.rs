@@ -150,12 +150,26 @@ on_both_stores! {
         assert_eq!(listed(&it, &format!("latest=false&{both}")).await, texts(&[nine, ten, privacy, acme, other]));
         let twice = format!("organizations={0}&organizations={0}&organizations={1}", it.acme, Uuid::now_v7());
         assert_eq!(listed(&it, &format!("latest=true&{twice}")).await, texts(&[ten, privacy, acme]));
-        // No codes are issued yet.
+        // Unknown codes add nothing.
         let codes = "latest=true&organization-code=ACME&referral-code=abcdefghijklmnopqrst";
         assert_eq!(listed(&it, codes).await, texts(&[ten, privacy]));
         // An older version that is published later is no latest one.
         publish(it.node(), [version("terms", 8)]).await;
         assert_eq!(listed(&it, "latest=true").await, texts(&[ten, privacy]));
+    }
+
+    async fn documents_of_the_organization_of_a_sign_up_code_are_listed(database) {
+        let it = Identity::open(&database).await;
+        let [terms, acme] = publish(it.node(), [version("terms", 1), within(it.acme, version("rules", 1))]).await;
+        it.sign_up_code("Spring", json!({})).await;
+        it.sign_up_code("Expired", json!({ "expires-at": "2000-01-01 00:00:00" })).await;
+        for latest in [true, false] {
+            let listed = async |query: &str| listed(&it, &format!("latest={latest}&{query}")).await;
+            assert_eq!(listed("organization-code=SPRING").await, texts(&[terms, acme]));
+            let twice = format!("organization-code=spring&organizations={}", it.acme);
+            assert_eq!(listed(&twice).await, texts(&[terms, acme]));
+            assert_eq!(listed("organization-code=expired").await, texts(&[terms]));
+        }
     }
 
     async fn a_list_without_latest_or_of_more_than_ten_organizations_is_refused(database) {
