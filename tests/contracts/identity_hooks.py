@@ -27,6 +27,7 @@ NAMES = {
     "individual-id": "individuals",
     "individual-ids": "individuals",
     "leader-ids": "users",
+    "organization-code": "organization-codes",
     "organization-id": "organizations",
     "organizations": "organizations",
     "owner-id": "organizations",
@@ -140,6 +141,11 @@ def improve(operation, body, number):
         attributes["feature-name"] = KNOWN["spare-features"][number % 40]
     elif operation == "create-organization-general-message":
         attributes["name"] = f"message-{number}"
+    elif operation == "create-organization-code":
+        attributes["id"] = f"new-{number}"
+    elif operation == "update-organization-code":
+        # Closed, the known code would be unknown to all who look it up.
+        attributes.pop("expires-at", None)
     elif operation in ("update-organization-feature", "update-user-feature"):
         attributes["force"] = True
     elif operation in ("create-organization-email-template", "create-organization-sms-template"):

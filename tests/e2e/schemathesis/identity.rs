@@ -144,6 +144,7 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
     let target = json!({ "netloc": "links.example.org", "full-path": "/a", "organization-id": organization });
     let text_message =
         json!({ "organization-id": of, "type": "onboarding", "locale": "en_US", "template": "{{ link }}" });
+    let sign_up_code = client.create("organization-codes", json!({ "id": "Known", "organization-id": of })).await;
     let mut email = text_message.clone();
     (email["format"], email["subject"]) = (json!("txt"), json!("Welcome"));
     let known = json!({
@@ -161,6 +162,8 @@ async fn populate(database: &Database, url: &str) -> (String, Value) {
         "roles": Role::Member.id(OrganizationId(of.parse().unwrap())),
         "individual-groups": group("Ward", "group").await,
         "features": feature,
+        "organization-code-info": sign_up_code,
+        "organization-codes": sign_up_code,
         "organization-themes": client.create("organization-themes", json!({ "domain": "known.example.com" })).await,
         "service-documents": document,
         "organization-features":
@@ -298,10 +301,21 @@ const RULES: &[Rule] = &[
     rule("links lead to hosts of the operator", "/netloc is none of the hosts that links may lead to"),
     rule("links lead to a path", " other characters than those of a path encoded (RFC 3986)"),
     rule("links end in the future", "/expires-at must be in the future"),
+    rule(
+        "sign-up codes are written plainly",
+        "/data/attributes/id must consist of letters from A to Z, digits, '_' and '-'",
+    ),
+    Rule {
+        name: "forms are JSON Schemas that refer to themselves alone",
+        message: ("/data/attributes/enrollment-schema is no form: ", ""),
+        deserved: writes,
+    },
+    Rule { name: "forms are bounded", message: ("/data/attributes/enrollment-schema must not ", ""), deserved: writes },
     rule("times are read in two ways", " must be a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)"),
     named(" names no theme"),
     named(" names no document"),
     named(" names no group"),
+    named(" names a group that takes no individuals"),
     named(" names no group of the organization that the caller may change"),
     named(" names no organization"),
     named(" names no user"),
