@@ -29,6 +29,7 @@ pub mod individual;
 pub mod key_ring;
 pub mod message;
 pub mod metadata;
+pub mod one_time_code;
 pub mod organization;
 pub mod organization_code;
 pub mod personal;
@@ -36,6 +37,7 @@ pub mod processes;
 pub mod refusal;
 #[cfg(test)]
 pub(crate) mod samples;
+pub mod send_quota;
 pub mod service_document;
 pub mod session;
 pub mod shown;
@@ -98,6 +100,12 @@ macro_rules! every_aggregate {
             /// A second factor.
             Totp: crate::totp::Totp, crate::totp::TotpEvent,
                 Compared "TotpConfiguration", refuses crate::totp::TotpError;
+            /// One-time codes of a user for a purpose.
+            OneTimeCode: crate::one_time_code::OneTimeCode, crate::one_time_code::OneTimeCodeEvent,
+                Told "OneTimeCode", refuses crate::one_time_code::OneTimeCodeError;
+            /// Messages with codes and invitations to an address.
+            SendQuota: crate::send_quota::SendQuota, crate::send_quota::SendQuotaEvent,
+                Told "SendQuota", refuses crate::send_quota::SendQuotaError;
             /// A feature.
             Feature: crate::feature::Feature, crate::feature::FeatureEvent,
                 Compared "Feature", refuses crate::feature::FeatureError;

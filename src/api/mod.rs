@@ -18,6 +18,7 @@ use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::config::FIRST_PASSWORD_LIFE;
 use crate::messages::{Composer, DeliveryStatus};
 use crate::node::Node;
+use crate::processes::codes::Shadows;
 use crate::processes::passwords::Pwned;
 use crate::processes::second_factor::Requirement;
 use crate::processes::sign_in::Failures;
@@ -80,6 +81,8 @@ pub struct Parts {
     pub wrong_codes: RateLimiter,
     /// Failed sign-ins that no event records.
     pub failures: Failures,
+    /// Tries of codes and messages of names without an account.
+    pub shadows: Shadows,
     /// Visits of short links that no event records yet.
     pub visits: Arc<Visits>,
     /// Status of the deliveries of messages.
@@ -174,6 +177,7 @@ impl AppState {
             lookups,
             wrong_codes: RateLimiter::new(WRONG_CODES),
             failures: Failures::default(),
+            shadows: Shadows::default(),
             visits: Arc::default(),
             deliveries: DeliveryStatus::default(),
             replays,

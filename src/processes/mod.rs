@@ -5,6 +5,7 @@
 //! time, new identifiers, hashes, signed tokens.
 
 pub mod accounts;
+pub mod codes;
 pub mod features;
 pub mod general_messages;
 pub mod groups;

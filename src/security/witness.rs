@@ -51,6 +51,8 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::AuditAccess(_)
         | DomainEvent::Roster(_)
         | DomainEvent::Guard(_)
+        | DomainEvent::OneTimeCode(_)
+        | DomainEvent::SendQuota(_)
         | DomainEvent::Feature(_)
         | DomainEvent::Setting(_)
         | DomainEvent::GeneralMessage(_)

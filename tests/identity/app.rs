@@ -6,6 +6,7 @@ use crate::support::Database;
 use chrono::Utc;
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;
+use registrar::messages::inbox::{CapturedMessage, InboxReader};
 use registrar::node::Node;
 use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::sessions::{self, Person as Whose, SessionRequest};
@@ -130,6 +131,18 @@ impl Identity {
         self.app.head().await
     }
 
+    /// The captured messages to an address in any spelling, newest last, in the form of `registrar inbox`.
+    pub async fn messages_to(&self, address: &str) -> Vec<Value> {
+        self.app.messages_to(address).await
+    }
+
+    /// The code in the last captured message to an address.
+    pub async fn inbox_code(&self, address: &str) -> String {
+        let messages = self.messages_to(address).await;
+        let code = messages.last().and_then(|message| message["code"].as_str());
+        code.unwrap_or_else(|| panic!("no code for {address}: {messages:?}")).to_owned()
+    }
+
     /// Sends a request that must be refused and must store nothing; answers the first error.
     pub async fn refused(&self, call: Call<'_>, status: u16, code: &str) -> Value {
         let before = self.head().await;
@@ -158,6 +171,20 @@ impl Identity {
     /// Sends a partial change that must be refused.
     pub async fn patch_refused(&self, caller: &Person, path: &str, body: &Value, status: u16, code: &str) -> Value {
         self.refused(self.call(caller, "PATCH", path).json(body), status, code).await
+    }
+}
+
+impl App {
+    /// See [`Identity::messages_to`].
+    pub async fn messages_to(&self, address: &str) -> Vec<Value> {
+        let (mut reader, mut found) = (InboxReader::default(), Vec::new());
+        loop {
+            let page = reader.next(&self.state.node).await.unwrap();
+            if page.is_empty() {
+                return found;
+            }
+            found.extend(page.iter().filter(|message| message.is_to(address)).map(CapturedMessage::to_json));
+        }
     }
 }
 

@@ -1,19 +1,12 @@
 //! Actions on an account that end its other sessions but keep the calling one.
 
+pub use crate::user::Contact;
+
 use super::membership::profile;
 use super::sessions::renew;
 use super::{Step, Streams};
-use crate::user::{Phone, User, UserCommand};
-use crate::values::{EmailAddress, SessionId, UserId};
-
-/// A contact of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Contact {
-    /// E-mail address.
-    Email(EmailAddress),
-    /// Telephone number.
-    Phone(Phone),
-}
+use crate::user::{User, UserCommand};
+use crate::values::{SessionId, UserId};
 
 /// Records that the shown contact was verified as the user's. All sessions but the calling one end.
 ///
@@ -54,6 +47,7 @@ mod tests {
     use crate::processes::testing::*;
     use crate::session::{Session, SessionError, SessionEvent};
     use crate::user::{UserError, UserEvent, UserState};
+    use crate::values::EmailAddress;
     use uuid::Uuid;
 
     const SESSION: SessionId = SessionId(Uuid::from_u128(0x5));

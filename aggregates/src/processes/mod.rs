@@ -6,6 +6,7 @@
 //! the executor loads, commits and retries.
 
 pub mod accounts;
+pub mod codes;
 pub mod features;
 pub mod general_messages;
 pub mod groups;

@@ -58,6 +58,53 @@ pub enum PhoneType {
     Voip,
 }
 
+/// A contact of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UserContact"))]
+#[serde(rename_all = "camelCase")]
+pub enum Contact {
+    /// E-mail address.
+    Email(EmailAddress),
+    /// Telephone number.
+    Phone(Phone),
+}
+
+impl Contact {
+    /// The contact as text, as it was entered.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Contact::Email(email) => email.as_str(),
+            Contact::Phone(phone) => phone.as_str(),
+        }
+    }
+
+    /// The claim that reserves the contact for a user. Spellings of one contact have one claim.
+    #[must_use]
+    pub fn claim(&self) -> ClaimKey {
+        match self {
+            Contact::Email(email) => ClaimKey::account_email(email),
+            Contact::Phone(phone) => ClaimKey::user_phone(phone),
+        }
+    }
+
+    /// Whether both are spellings of one contact.
+    #[must_use]
+    pub fn is_same(&self, other: &Contact) -> bool {
+        self.claim() == other.claim()
+    }
+}
+
+impl From<SignInName<'_>> for Contact {
+    fn from(name: SignInName<'_>) -> Self {
+        match name {
+            SignInName::Email(email) => Contact::Email(email.clone()),
+            SignInName::Phone(phone) => Contact::Phone(phone.clone()),
+        }
+    }
+}
+
 /// Contacts of a user, with their verification.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -148,6 +195,21 @@ impl Contacts {
     #[must_use]
     pub fn waiting_phone(&self) -> Option<&Phone> {
         self.phone.as_ref().filter(|_| !self.phone_verified && self.verified_phone.is_some())
+    }
+
+    /// Whether a contact is verified: the shown one, or the one kept while another is pending.
+    #[must_use]
+    pub fn proves(&self, contact: &Contact) -> bool {
+        let email = self.proven_email().cloned().map(Contact::Email);
+        let phone = self.proven_phone().cloned().map(Contact::Phone);
+        email.into_iter().chain(phone).any(|proven| proven.is_same(contact))
+    }
+
+    /// The shown contacts that are not verified, whether a verified one is kept beside them or there never was one.
+    pub fn unverified(&self) -> impl Iterator<Item = Contact> + '_ {
+        let email = self.email.clone().filter(|_| !self.email_verified).map(Contact::Email);
+        let phone = self.phone.clone().filter(|_| !self.phone_verified).map(Contact::Phone);
+        email.into_iter().chain(phone)
     }
 
     /// The event of a new e-mail address. A different spelling of the same address is no change.

@@ -16,7 +16,7 @@ pub mod roster;
 #[cfg(test)]
 mod tests;
 
-pub use contacts::{Contacts, Phone, PhoneType, SignInName, Username};
+pub use contacts::{Contact, Contacts, Phone, PhoneType, SignInName, Username};
 pub use creation::Creation;
 pub use event::UserEvent;
 pub use home::Home;

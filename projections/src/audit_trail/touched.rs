@@ -4,6 +4,7 @@ use super::AuditChange;
 use crate::recorded::RecordedEvent;
 use crate::working_set::FoldError;
 use registrar_aggregates::Effect;
+use registrar_aggregates::personal::{SECRET, replace};
 use serde_json::Value;
 
 /// The record that an event changed.
@@ -29,8 +30,9 @@ pub(super) fn change(path: impl Into<String>, old_value: Value, new_value: Value
 
 /// The record with the values that the event carries.
 pub(super) fn describe_event(event: &RecordedEvent) -> Result<ChangedRecord, FoldError> {
-    let payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
+    let mut payload = event.event.to_payload().map_err(|error| FoldError::Json(error.to_string()))?;
     let hidden = event.event.disclosure().personal(&payload);
+    replace(&mut payload, event.event.secret_fields(), SECRET);
     let told = payload.as_object().into_iter().flatten().filter(|(name, _)| *name != "type");
     let changes = told.map(|(name, value)| {
         let (old_value, new_value) = match event.event.declared().effect {

@@ -6,6 +6,7 @@ use crate::written::assert_written;
 use registrar_aggregates::checkpoint_key::CHECKPOINT_KEY_ID;
 use registrar_aggregates::group::{placement, staffing};
 use registrar_aggregates::key_ring::KEY_RING_ID;
+use registrar_aggregates::one_time_code::{self, Purpose};
 use registrar_aggregates::user::roster;
 use registrar_aggregates::values::{IndividualId, OrganizationId, UserId};
 use registrar_aggregates::{DomainEvent, Metadata};
@@ -126,6 +127,8 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
+        DomainEvent::Guard(_) | DomainEvent::SendQuota(_) => "digest".to_owned(),
+        DomainEvent::OneTimeCode(_) => one_time_code::stream(UserId(Uuid::from_u128(1)), Purpose::Email),
         DomainEvent::KeyRing(_) => KEY_RING_ID.to_owned(),
         DomainEvent::CheckpointKey(_) => CHECKPOINT_KEY_ID.to_owned(),
         DomainEvent::Roster(_) => roster::stream(Some(ORGANIZATION)),

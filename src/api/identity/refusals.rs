@@ -143,6 +143,8 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             | Refusal::Roster(_)
             | Refusal::Session(_)
             | Refusal::Guard(_)
+            | Refusal::OneTimeCode(_)
+            | Refusal::SendQuota(_)
             | Refusal::Individual(_)
             | Refusal::Tree(_)
             | Refusal::Placement(_)

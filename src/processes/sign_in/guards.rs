@@ -170,6 +170,37 @@ impl Guards {
     }
 }
 
+/// The guard of a network alone.
+pub(in crate::processes) struct NetworkGuard(String);
+
+impl NetworkGuard {
+    /// The guard of one-time codes, apart from that of sign-ins.
+    pub(in crate::processes) fn of_codes(node: &Node, client_info: &ClientInfo) -> Self {
+        let network = network(client_info.ip_address.as_deref().unwrap_or_default());
+        NetworkGuard(hex(&node.vault.digest("sign-in-guard", &[b"codes-of-network", network.as_bytes()])))
+    }
+
+    pub(in crate::processes) async fn check(&self, node: &Node, failures: &Failures) -> Result<(), DirectoryError> {
+        let (recorded, further) = (state(node, &self.0).await?, failures.of(&self.0));
+        let checked = recorded.check_with(&further, Subject::Network, Utc::now());
+        checked.map_err(|locked| DirectoryError::Refused(locked.into()))
+    }
+
+    /// Counts a failure, by the dozen in events, as those of sign-ins.
+    pub(in crate::processes) async fn fail(&self, node: &Node, failures: &Failures) -> Result<(), DirectoryError> {
+        let now = Utc::now();
+        // This check never refuses.
+        let _ = failures.fail(&self.0, now, |_| Ok(()));
+        let counted = failures.take(&self.0, PUT_DOWN, now);
+        if counted == 0 {
+            return Ok(());
+        }
+        let counters = Counters { name: String::new(), pair: String::new(), network: self.0.clone() };
+        let context = RequestContext::system();
+        commit(node, &context, |streams| counters.fail(streams, false, counted, now)).await.map(drop)
+    }
+}
+
 /// The guard of a session in which a password is asked for again.
 pub(super) struct SessionGuard(String);
 

@@ -10,6 +10,7 @@ mod renewal;
 
 pub use error::SignInError;
 pub use guards::Failures;
+pub(in crate::processes) use guards::NetworkGuard;
 pub use named::{person, person_named};
 pub use renewal::SET_PASSWORD_HOURS;
 

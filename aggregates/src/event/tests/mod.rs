@@ -254,6 +254,7 @@ fn keys_password_hashes_and_contents_of_messages_are_the_secrets() {
             "/refreshDigest",
             "/secret",
             "/recoveryDigests/*",
+            "/digest",
             "/content/subject",
             "/content/text",
             "/content/html",
