@@ -9,7 +9,7 @@
 
 use crate::facts::{EventFacts, event_names};
 use crate::refusal::{RefusalKind, Refuse};
-use crate::user::Contact;
+use crate::user::{Contact, Username};
 use crate::values::UserId;
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -50,6 +50,24 @@ impl Purpose {
             Purpose::PasswordSms => "password-sms",
             Purpose::Email => "email",
             Purpose::Phone => "phone",
+        }
+    }
+
+    /// Purpose of the code that confirms a changed contact.
+    #[must_use]
+    pub const fn confirming(contact: &Contact) -> Self {
+        match contact {
+            Contact::Email(_) => Purpose::Email,
+            Contact::Phone(_) => Purpose::Phone,
+        }
+    }
+
+    /// Purpose of the code that lets a new password be set by way of a kind of contact.
+    #[must_use]
+    pub const fn resetting(contact: Username) -> Self {
+        match contact {
+            Username::Email => Purpose::Password,
+            Username::Phone => Purpose::PasswordSms,
         }
     }
 }

@@ -153,6 +153,12 @@ impl Rules {
         Rules { privileged, words: known([&names.first_name, &names.last_name], email.as_str(), "") }
     }
 
+    /// Rules for the account of a sign-in name, as far as they do not depend on the account, if there is one.
+    #[must_use]
+    pub fn of_username(username: &str) -> Self {
+        Rules { privileged: false, words: known(["", ""], username.trim(), "") }
+    }
+
     /// Rules for an admin with these permissions, names and address.
     #[must_use]
     pub fn of_admin(permissions: Permissions, [first_name, last_name]: [&str; 2], email: &str) -> Self {

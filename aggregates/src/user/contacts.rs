@@ -2,9 +2,9 @@
 //! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name. After a day
 //! without confirmation the server puts the verified one back (`src/processes/accounts.rs`).
 
-use super::UserError;
 use super::event::UserEvent;
-use super::profile::Profile;
+use super::profile::{Profile, UserState};
+use super::{Amendment, UserError};
 use crate::ClaimKey;
 use crate::values::{EmailAddress, Problem};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,15 @@ impl Contact {
         }
     }
 
+    /// The kind of the contact.
+    #[must_use]
+    pub const fn kind(&self) -> Username {
+        match self {
+            Contact::Email(_) => Username::Email,
+            Contact::Phone(_) => Username::Phone,
+        }
+    }
+
     /// The claim that reserves the contact for a user. Spellings of one contact have one claim.
     #[must_use]
     pub fn claim(&self) -> ClaimKey {
@@ -94,6 +103,15 @@ impl Contact {
     pub fn is_same(&self, other: &Contact) -> bool {
         self.claim() == other.claim()
     }
+}
+
+/// Change of a contact that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactChange {
+    /// The new contact, not verified yet.
+    pub to: Contact,
+    /// The last verified one, kept until then.
+    pub kept: Option<Contact>,
 }
 
 impl From<SignInName<'_>> for Contact {
@@ -197,12 +215,19 @@ impl Contacts {
         self.phone.as_ref().filter(|_| !self.phone_verified && self.verified_phone.is_some())
     }
 
+    /// The verified contact of a kind: the shown one, or the one kept while another is pending.
+    #[must_use]
+    pub fn proven(&self, kind: Username) -> Option<Contact> {
+        match kind {
+            Username::Email => self.proven_email().cloned().map(Contact::Email),
+            Username::Phone => self.proven_phone().cloned().map(Contact::Phone),
+        }
+    }
+
     /// Whether a contact is verified: the shown one, or the one kept while another is pending.
     #[must_use]
     pub fn proves(&self, contact: &Contact) -> bool {
-        let email = self.proven_email().cloned().map(Contact::Email);
-        let phone = self.proven_phone().cloned().map(Contact::Phone);
-        email.into_iter().chain(phone).any(|proven| proven.is_same(contact))
+        self.proven(contact.kind()).is_some_and(|proven| proven.is_same(contact))
     }
 
     /// The shown contacts that are not verified, whether a verified one is kept beside them or there never was one.
@@ -210,6 +235,25 @@ impl Contacts {
         let email = self.email.clone().filter(|_| !self.email_verified).map(Contact::Email);
         let phone = self.phone.clone().filter(|_| !self.phone_verified).map(Contact::Phone);
         email.into_iter().chain(phone)
+    }
+
+    /// The contacts that an amendment changes. A different spelling is no change, nor is a return to the verified one.
+    #[must_use]
+    pub fn changes(&self, amendment: &Amendment) -> Vec<ContactChange> {
+        let of_email = |email: &EmailAddress| {
+            let Some(UserEvent::EmailAmended { email, kept, .. }) = self.amend_email(email.clone()) else {
+                return None;
+            };
+            Some(ContactChange { to: Contact::Email(email), kept: kept.map(Contact::Email) })
+        };
+        let of_phone = |phone: &Phone| {
+            let Some(UserEvent::PhoneAmended { phone, kept, .. }) = self.amend_phone(phone.clone()) else {
+                return None;
+            };
+            Some(ContactChange { to: Contact::Phone(phone), kept: kept.map(Contact::Phone) })
+        };
+        let email = amendment.email.as_ref().and_then(of_email);
+        email.into_iter().chain(amendment.phone.as_ref().and_then(of_phone)).collect()
     }
 
     /// The event of a new e-mail address. A different spelling of the same address is no change.
@@ -308,6 +352,19 @@ impl Profile {
         match self.username {
             Username::Email => email.or(phone).or(contacts.email.as_ref().map(SignInName::Email)),
             Username::Phone => phone.or(email).or(contacts.phone.as_ref().map(SignInName::Phone)),
+        }
+    }
+}
+
+impl Profile {
+    /// The contact of a kind by which a forgotten password is replaced: a verified one, or, while the sign-up is not
+    /// confirmed, the one that the user signed up with. `None` for accounts that a new password does not let in.
+    #[must_use]
+    pub fn recovery_contact(&self, kind: Username) -> Option<Contact> {
+        match self.state {
+            UserState::Confirmed | UserState::ForceResetPassword => self.contacts.proven(kind),
+            UserState::Registered => self.sign_in_name().map(Contact::from).filter(|name| name.kind() == kind),
+            UserState::Init | UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => None,
         }
     }
 }

@@ -71,6 +71,13 @@ fn decide(profile: &Profile, command: UserCommand) -> Decision {
             };
             Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: !keep_sessions }])
         }
+        UserCommand::ResetPassword { hash } => {
+            let state = match profile.state {
+                UserState::ForceResetPassword => UserState::Confirmed,
+                other => other,
+            };
+            Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: true }])
+        }
         UserCommand::EndSessions => Ok(vec![UserEvent::SessionsEnded {}]),
         UserCommand::Disable { by } => disable(profile, by),
         UserCommand::Enable => Ok(enable(profile)),

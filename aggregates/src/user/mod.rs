@@ -16,7 +16,7 @@ pub mod roster;
 #[cfg(test)]
 mod tests;
 
-pub use contacts::{Contact, Contacts, Phone, PhoneType, SignInName, Username};
+pub use contacts::{Contact, ContactChange, Contacts, Phone, PhoneType, SignInName, Username};
 pub use creation::Creation;
 pub use event::UserEvent;
 pub use home::Home;
@@ -76,6 +76,11 @@ pub enum UserCommand {
         hash: String,
         /// Whether the user's sessions go on.
         keep_sessions: bool,
+    },
+    /// Sets a password for the user, who has proven a contact. All sessions end, and the password need not be changed.
+    ResetPassword {
+        /// The new hash.
+        hash: String,
     },
     /// Ends all sessions.
     EndSessions,

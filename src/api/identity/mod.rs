@@ -21,6 +21,7 @@ mod organizations;
 mod passwords;
 mod people;
 mod program_tokens;
+mod recovery;
 mod refusals;
 mod roles;
 pub mod routes;
@@ -50,6 +51,8 @@ operations! {
     "create-synthetic-user-token": Admin => program_tokens::create_synthetic,
     "internal-auth-v1": Public => program_tokens::internal_v1,
     "internal-auth": Public => program_tokens::internal,
+    "forgot-password": Public => recovery::forgot,
+    "confirm-forgot-password": Public => recovery::confirm,
     "check-password-strength": Public => passwords::strength,
     "list-totp-configurations": Session => totp::list,
     "create-totp-configuration": Session => totp::create,
@@ -61,6 +64,7 @@ operations! {
     "update-user": Session => users::update,
     "change-user-email": Session => users::change_email,
     "change-user-password": Session => passwords::change,
+    "confirm-contact": Session => users::confirm_contact,
     "confirm-user-phone": Admin => users::confirm_phone,
     "disable-user": Admin => users::disable,
     "enable-user": Admin => users::enable,

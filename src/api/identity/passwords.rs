@@ -5,7 +5,7 @@ use super::documents::Reply;
 use super::refusals::{into_api_error, member, refused};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
-use crate::processes::accounts;
+use crate::processes::accounts::{self, NewPassword};
 use crate::processes::passwords::{self, PasswordError, Rules};
 use crate::processes::sessions::{self, Person};
 use crate::processes::sign_in::SignInError;
@@ -73,15 +73,18 @@ pub(super) async fn change(call: Call, PlainBody(change): PlainBody<Change>) -> 
     let act = if by_support { UserAct::SetPassword } else { UserAct::Own };
     let user = call.load::<UserDocument>(act).await?;
     call.own_acts_only()?;
-    let (id, keep, rules) = (user.profile.id, change.maintain_active_sessions, Rules::from(&user.profile));
+    let (keep_sessions, rules) = (change.maintain_active_sessions, Rules::from(&user.profile));
+    let (composer, user) = (&call.app.settings.composer, &user);
     if by_support {
-        let hash = accepted(&call, change.new_password.0, rules).await?;
-        return call.commit(Reply::done(), |node, context| accounts::set_password(node, context, id, hash, keep)).await;
+        let new = NewPassword { hash: accepted(&call, change.new_password.0, rules).await?, keep_sessions };
+        return call
+            .commit(Reply::done(), |node, context| accounts::set_password_and_tell(node, composer, context, user, new))
+            .await;
     }
-    let (former, hash) = another(&call, Person::User(user), change, rules).await?;
-    let session = call.session_id();
+    let (former, hash) = another(&call, Person::User(Arc::clone(user)), change, rules).await?;
+    let (session, new) = (call.session_id(), NewPassword { hash, keep_sessions });
     call.commit(Reply::done(), |node, context| {
-        accounts::change_password(node, context, id, session, former, hash, keep)
+        accounts::change_password(node, composer, context, user, session, former, new)
     })
     .await
 }

@@ -5,6 +5,8 @@ use crate::api::common::ApiError;
 use crate::api::common::error::{RequestViolation, Source};
 use crate::api::common::refusal::{RefusalMessages, answer_to};
 use crate::journal::JournalError;
+use crate::processes::passwords::PasswordError;
+use crate::processes::recovery::ResetError;
 use crate::processes::sessions::SessionOpenError;
 use crate::processes::sign_in::SignInError;
 use crate::processes::{DirectoryError, Refusal};
@@ -21,7 +23,7 @@ use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
 use registrar_projections::{OrganizationDocument, UserDocument};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// User unknown, or hidden from the caller.
 pub(super) const NO_USER: ApiError = ApiError::NotFound(UserDocument::NOT_FOUND);
@@ -50,6 +52,16 @@ pub(super) fn parameter(name: &str, detail: impl Into<String>) -> ApiError {
 /// Refusal with an error code of its own.
 pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static str) -> ApiError {
     ApiError::Refused { status, code, detail, meta: None }
+}
+
+/// The refusal of a one-time code, for whatever reason: wrong, expired, used, or of an unknown name.
+pub(super) fn code_invalid() -> ApiError {
+    refused(StatusCode::BAD_REQUEST, "code-invalid", "the code is wrong, has expired, or was used before")
+}
+
+/// The error of a sign-in that follows another act, which stays; told in the body.
+pub(super) fn login_error(error: &ApiError) -> Value {
+    error.identity_errors().into_iter().next().unwrap_or_default()
 }
 
 /// Attribute name of a domain field in this dialect's documents: the same words joined by hyphens, but for some that the
@@ -244,6 +256,17 @@ impl IntoApiError for SignInError {
             SignInError::Busy(busy) => busy.into(),
             SignInError::NotLookedUp => ApiError::Unavailable(None),
             SignInError::Directory(error) => error.into_api_error(),
+        }
+    }
+}
+
+impl IntoApiError for ResetError {
+    fn into_api_error(self) -> ApiError {
+        match self {
+            ResetError::Password(PasswordError::Weak(weak)) => member("password", weak.to_string()),
+            ResetError::Password(PasswordError::Busy(busy)) => busy.into(),
+            ResetError::Password(PasswordError::NotLookedUp) => ApiError::Unavailable(None),
+            ResetError::Directory(error) => error.into_api_error(),
         }
     }
 }

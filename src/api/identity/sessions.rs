@@ -305,7 +305,7 @@ pub(super) async fn logout(call: Call, PlainBody(EmptyBody {}): PlainBody<EmptyB
 }
 
 /// Tokens and profile of the person.
-fn login_info(opened: &OpenedSession, person: &Person) -> Value {
+pub(super) fn login_info(opened: &OpenedSession, person: &Person) -> Value {
     let mut info = profile(person, opened.id);
     info["access-token"] = json!(opened.tokens.access);
     info["id-token"] = json!(opened.tokens.id);

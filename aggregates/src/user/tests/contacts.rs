@@ -203,6 +203,73 @@ fn the_sign_in_name_is_a_verified_contact_if_there_is_one() {
     assert_eq!(name(vec![created(), archived()]), "");
 }
 
+fn mail(text: &str) -> Contact {
+    Contact::Email(email(text))
+}
+
+fn line(text: &str) -> Contact {
+    Contact::Phone(phone(text))
+}
+
+#[test]
+fn a_forgotten_password_is_replaced_by_way_of_verified_contacts() {
+    let by = |events: Vec<UserEvent>| {
+        let profile = profile(events);
+        [Username::Email, Username::Phone].map(|kind| profile.recovery_contact(kind))
+    };
+    assert_eq!(by(vec![created()]), [Some(mail("ada@example.com")), None]);
+    assert_eq!(by(vec![reachable()]), [Some(mail("ada@example.com")), Some(line(ONE))]);
+    // A pending contact is none.
+    assert_eq!(by(waiting()), [Some(mail("ada@example.com")), None]);
+    assert_eq!(by(vec![unverified(), numbered(None, ONE, None)]), [None, None]);
+}
+
+#[test]
+fn before_the_sign_up_is_confirmed_a_password_is_replaced_by_way_of_the_sign_in_name() {
+    let in_state = |state, username| {
+        let created = created_with(|creation| {
+            (creation.state, creation.username, creation.contacts.email_verified) = (state, username, false);
+            creation.contacts.phone = Some(phone(ONE));
+        });
+        let profile = profile([created]);
+        [Username::Email, Username::Phone].map(|kind| profile.recovery_contact(kind))
+    };
+    assert_eq!(in_state(UserState::Registered, Username::Email), [Some(mail("ada@example.com")), None]);
+    assert_eq!(in_state(UserState::Registered, Username::Phone), [None, Some(line(ONE))]);
+    for state in [UserState::Init, UserState::Disabled, UserState::RegisteredDisabled, UserState::Archived] {
+        assert_eq!(in_state(state, Username::Email), [None, None]);
+    }
+}
+
+#[test]
+fn an_amendment_tells_the_contacts_that_it_changes() {
+    let changes = |events: Vec<UserEvent>, to: &str, number: &str| {
+        let amendment = Amendment { email: Some(email(to)), phone: Some(phone(number)), ..Amendment::default() };
+        profile(events).contacts.changes(&amendment)
+    };
+    let change = |to: Contact, kept: Option<Contact>| ContactChange { to, kept };
+    assert_eq!(
+        changes(vec![reachable()], "king@example.com", OTHER),
+        [change(mail("king@example.com"), Some(mail("ada@example.com"))), change(line(OTHER), Some(line(ONE)))]
+    );
+    assert_eq!(
+        changes(vec![unverified()], "king@example.com", ONE),
+        [change(mail("king@example.com"), None), change(line(ONE), None)]
+    );
+    // The same address, in any spelling, and the return to the verified one are none.
+    assert_eq!(changes(vec![reachable()], "ADA@example.com", ONE), []);
+    assert_eq!(changes(waiting(), "ada@example.com", ONE), [change(line(ONE), None)]);
+    assert_eq!(changes(waiting(), "king@example.com", ONE), [change(line(ONE), None)]);
+}
+
+#[test]
+fn contacts_without_verification_wait_whether_a_verified_one_is_kept_or_not() {
+    let waits = |events: Vec<UserEvent>| profile(events).contacts.unverified().collect::<Vec<_>>();
+    assert_eq!(waits(vec![reachable()]), []);
+    assert_eq!(waits(waiting()), [mail("king@example.com")]);
+    assert_eq!(waits(vec![unverified(), numbered(None, ONE, None)]), [mail("ada@example.com"), line(ONE)]);
+}
+
 #[test]
 fn a_creation_keeps_no_address_beside_the_shown_one() {
     let more = creation_with(|creation| creation.contacts.verified_email = Some(email("other@example.com")));

@@ -100,6 +100,20 @@ fn a_password_set_for_a_confirmed_user_has_to_be_changed() {
 }
 
 #[test]
+fn a_reset_password_ends_the_sessions_and_need_not_be_changed() {
+    let reset = || UserCommand::ResetPassword { hash: "other".into() };
+    for (before, after) in [
+        (UserState::Confirmed, UserState::Confirmed),
+        (UserState::ForceResetPassword, UserState::Confirmed),
+        // The sign-up is confirmed by an event of its own.
+        (UserState::Registered, UserState::Registered),
+    ] {
+        given([in_state(before)]).when(reset()).then_expect_events(vec![changed("other", after, true)]);
+    }
+    given([created(), archived()]).when(reset()).then_expect_error(UserError::Archived);
+}
+
+#[test]
 fn only_events_that_end_sessions_begin_a_new_epoch() {
     let epoch = |event: UserEvent| profile([created(), event]).epoch;
     assert_eq!(epoch(UserEvent::Disabled { state: UserState::Disabled }), 1);

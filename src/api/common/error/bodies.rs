@@ -3,7 +3,7 @@
 use super::{ApiError, Source};
 use axum::http::StatusCode;
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, Object, ObjectBuilder, Schema, SchemaType, Type};
 
@@ -117,11 +117,15 @@ pub(super) fn native_body(error: &ApiError, request_id: &str) -> String {
     body.to_string()
 }
 
-/// One JSON:API error per place.
 pub(super) fn identity_body(error: &ApiError) -> String {
+    json!({ "errors": identity_errors(error) }).to_string()
+}
+
+/// One JSON:API error per place.
+pub(super) fn identity_errors(error: &ApiError) -> Vec<Value> {
     let status = error.status().as_u16();
     let one = |detail: String| json!({ "code": identity_code(error), "detail": detail, "status": status });
-    let errors: Vec<_> = match error {
+    match error {
         ApiError::Wrong(wrong) => wrong
             .iter()
             .map(|wrong| {
@@ -140,8 +144,7 @@ pub(super) fn identity_body(error: &ApiError) -> String {
             vec![told]
         }
         other => vec![one(other.detail())],
-    };
-    json!({ "errors": errors }).to_string()
+    }
 }
 
 /// The dialect's own codes for errors that all dialects share.

@@ -197,6 +197,12 @@ impl ApiError {
         }
     }
 
+    /// The errors as the identity dialect tells them, also of an act within another one.
+    #[must_use]
+    pub fn identity_errors(&self) -> Vec<serde_json::Value> {
+        bodies::identity_errors(self)
+    }
+
     /// All findings, each beginning with its field.
     fn findings(&self) -> Vec<String> {
         match self {

@@ -12,9 +12,11 @@ use crate::api::identity::refusals::{IntoApiError, into_api_error};
 use crate::executor::{ExecuteError, Outcome, RequestContext};
 use crate::node::Node;
 use crate::processes::DirectoryError;
+use crate::processes::recovery::{Recovery, ResetError, ResetRequest};
 use crate::processes::sessions::{self, LiveSession, Person, SessionRequest};
 use crate::processes::sign_in::{Credentials, PendingSignIn, SignInContext, SignInError, SignInResult};
-use registrar_aggregates::Decide;
+use registrar_aggregates::user::UserEvent;
+use registrar_aggregates::{Decide, DomainEvent};
 use registrar_projections::Document;
 use registrar_projections::document::HasCollection;
 use std::future::Future;
@@ -204,6 +206,36 @@ impl Call {
         sessions::end_if_spent(&self.app.node, &context, live, token).await.map_err(into_api_error)
     }
 
+    /// Sets a new password by a code; false for a wrong one. `reply` is committed with the password, and only with it: a
+    /// wrong code, which is counted in a commit as well, is never remembered as a success.
+    ///
+    /// # Errors
+    /// Errors of [`Recovery::reset`].
+    pub(in crate::api::identity) async fn reset_password(
+        &self,
+        request: &ResetRequest,
+        reply: Option<Reply>,
+    ) -> Result<bool, ResetError> {
+        let mut context = self.context.clone();
+        match reply {
+            Some(reply) => self.remember(move |outcome| is_reset(outcome).then(|| reply.clone())),
+            None => context.answer = None,
+        }
+        self.recovery().reset(&context, &self.client_info(), request).await
+    }
+
+    /// The parts of the server that replace forgotten passwords.
+    pub(in crate::api::identity) fn recovery(&self) -> Recovery<'_> {
+        Recovery {
+            node: &self.app.node,
+            composer: &self.app.settings.composer,
+            passwords: &self.app.passwords,
+            pwned: self.app.settings.pwned.as_ref(),
+            failures: &self.app.failures,
+            shadows: &self.app.shadows,
+        }
+    }
+
     fn sign_in_context(&self) -> SignInContext<'_> {
         SignInContext {
             node: &self.app.node,
@@ -222,6 +254,11 @@ impl Call {
             slot.answer_with(move |outcome| answer(outcome).map(|reply| reply.to_answer()));
         }
     }
+}
+
+fn is_reset(outcome: &Outcome) -> bool {
+    let mut events = outcome.events.iter().map(|event| &*event.event);
+    events.any(|event| matches!(event, DomainEvent::User(UserEvent::PasswordChanged { .. })))
 }
 
 fn in_plain_body(wrong: RequestViolation) -> RequestViolation {

@@ -8,16 +8,18 @@ pub(super) use shown::{Viewer, display_name};
 use super::call::{Attributes, Call, EmptyBody, HandlerResult, Parameters, Parsed, PlainBody, Secret};
 use super::documents::Reply;
 use super::passwords::{REQUIRED, confirmed_again};
-use super::refusals::{attribute, member};
+use super::refusals::{attribute, code_invalid, member};
 use crate::access::resource::UserAct;
 use crate::api::common::ApiError;
 use crate::api::common::error::{RequestViolation, Source};
-use crate::executor::RequestContext;
+use crate::executor::{Outcome, RequestContext};
 use crate::node::Node;
 use crate::processes::accounts::{self, Contact};
 use crate::processes::{DirectoryError, ProcessResult, membership};
+use crate::security::{self, Event};
 use filters::UserFilters;
-use registrar_aggregates::user::{Amendment, Classification, Locale, Phone, Preferences, Username};
+use registrar_aggregates::DomainEvent;
+use registrar_aggregates::user::{Amendment, Classification, Locale, Phone, Preferences, UserEvent, Username};
 use registrar_aggregates::values::{EmailAddress, OrganizationId, UserId};
 use registrar_projections::UserDocument;
 use serde::Deserialize;
@@ -44,6 +46,12 @@ pub(super) struct Email {
     email: Parsed<EmailAddress>,
     /// Sent by persons who change their own account.
     password: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ContactCode {
+    confirmation_code: String,
 }
 
 #[derive(Deserialize)]
@@ -81,8 +89,9 @@ pub(super) async fn update(call: Call, Attributes(changes): Attributes<Changes>)
         confirmed_again(&call, call.meta_text("password").map(Secret), missing).await?;
     }
     let amendment = changes.amendment()?;
+    let composer = &call.app.settings.composer;
     commit(&call, &user, Reply::found, |node, context| {
-        accounts::amend(node, context, user.profile.id, amendment, expected)
+        accounts::amend_and_tell(node, composer, context, user.profile.id, amendment, expected)
     })
     .await
 }
@@ -117,7 +126,37 @@ pub(super) async fn change_email(call: Call, PlainBody(asked): PlainBody<Email>)
         confirmed_again(&call, password, member("password", REQUIRED)).await?;
     }
     let amendment = Amendment { email: Some(email), ..Amendment::default() };
-    call.commit(Reply::done(), |node, context| accounts::amend(node, context, user.profile.id, amendment, None)).await
+    let composer = &call.app.settings.composer;
+    call.commit(Reply::done(), |node, context| {
+        accounts::amend_and_tell(node, composer, context, user.profile.id, amendment, None)
+    })
+    .await
+}
+
+/// Confirms, by the code that was sent to it, the person's contact that is not verified yet.
+pub(super) async fn confirm_contact(call: Call, PlainBody(entered): PlainBody<ContactCode>) -> HandlerResult {
+    let user = call.load::<UserDocument>(UserAct::Own).await?;
+    call.own_acts_only()?;
+    let (id, session, epoch) = (user.profile.id, call.session_id(), call.user()?.epoch);
+    let code = entered.confirmation_code;
+    let confirmed = call
+        .commit_rendered(
+            |outcome| is_confirmed(outcome).then(Reply::done),
+            |node, context| accounts::confirm_by_code(node, context, id, session, epoch, &code),
+        )
+        .await?;
+    confirmed.ok_or_else(|| {
+        security::refused(Event::Contact, "the code is wrong");
+        code_invalid()
+    })
+}
+
+/// Whether a contact was confirmed: a wrong code is counted by events as well.
+fn is_confirmed(outcome: &Outcome) -> bool {
+    let mut events = outcome.events.iter().map(|event| &*event.event);
+    events.any(|event| {
+        matches!(event, DomainEvent::User(UserEvent::EmailConfirmed { .. } | UserEvent::PhoneConfirmed { .. }))
+    })
 }
 
 /// Confirms, by an admin or a program, that the telephone number is the user's.
