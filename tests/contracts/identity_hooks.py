@@ -122,6 +122,9 @@ def improve(operation, body, number):
         body["email"] = f"caller{number}@example.com"
     elif operation == "change-user-password":
         body["new-password"] = f"another horse entirely, quite blue, {number}"
+    elif operation == "confirm-forgot-password":
+        # Five wrong codes lock a name.
+        body["username"] = f"nobody{number}@example.com"
     elif operation == "confirm-user-phone":
         body["phone-number"] = "+12025550123"
     elif operation == "create-feature":

@@ -70,11 +70,13 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
             lost || found.ends_with("attributes.properties: contract {}, ours null")
         });
     let added = [
+        "paths: /v1/forgot-password/ only ours",
         "paths: /v1/logout/ only ours",
         "paths: /v1/sessions/ only ours",
         "paths: /v1/sessions/end-all/ only ours",
         "paths: /v1/sessions/{id}/end/ only ours",
         "paths: /v1/tasks/{id}/ only ours",
+        "paths: /v1/users/{id}/confirm-contact/ only ours",
         r#"post /v1/login/ requestBody.schema.properties.new-password: contract null, ours {"maxLength":255.0,"type":"string"}"#,
         r#"post /v1/login/ requestBody.schema.properties.totp-setup: contract null, ours {"default":false,"type":"boolean"}"#,
         r#"post /v1/login/ requestBody.schema.properties.totp-setup-codes: contract null, ours {"items":{"maxLength":255.0,"type":"string"},"maxItems":2.0,"minItems":2.0,"type":"array"}"#,

@@ -29,12 +29,14 @@ mod altered_documents;
 mod app;
 mod bounds;
 mod checkins;
+mod confirm_contact;
 mod confirmed_changes;
 mod conformance;
 mod coverage;
 mod ended_organizations;
 mod features;
 mod feedback;
+mod forgot_password;
 mod general_messages;
 mod granting;
 mod group_eligible;
@@ -74,6 +76,8 @@ use suite::Suite;
 static SUITES: &[Suite] = &[
     sessions::SUITE,
     users::SUITE,
+    confirm_contact::SUITE,
+    forgot_password::SUITE,
     totp::SUITE,
     organizations::SUITE,
     themes::SUITE,

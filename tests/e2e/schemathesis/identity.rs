@@ -28,6 +28,8 @@ const SCARCE: &[(&str, usize, usize)] = &[
     ("POST /v1/users/{id}/confirm-phone/", 10, 1),
     // A removed user cannot be removed again.
     ("POST /v1/organizations/{id}/remove-user/", 10, 1),
+    // Codes are sent, and no generated one is right.
+    ("POST /v1/confirm-forgot-password/", 10, 0),
     // A path with only an identifier yields few cases.
     ("DELETE /v1/mfa-totp/{id}/", 5, 1),
 ];
@@ -294,6 +296,13 @@ const RULES: &[Rule] = &[
     rule("passwords are not guessed", "/new-password must have at least 8 characters"),
     rule("passwords are not guessed", "/new-password is too easily guessed"),
     rule("passwords are not guessed", "/new-password must be another one"),
+    rule("passwords are not guessed", "/password must have at least 8 characters"),
+    rule("passwords are not guessed", "/password is too easily guessed"),
+    Rule {
+        name: "codes are not guessed",
+        message: ("the code is wrong, has expired, or was used before", ""),
+        deserved: |request| request.operation == "POST /v1/confirm-forgot-password/",
+    },
     rule("texts have a greatest length", " characters"),
     rule("one signs in with what there is", "/data/attributes/username the user has no such contact"),
     rule("claims of ours are not made by others", " must not be reserved or given twice"),
