@@ -114,6 +114,12 @@ impl ClaimKey {
         ClaimKey { scope: "service-document", value: format!("{owner}/{version}/{name}"), field: "version" }
     }
 
+    /// The open invitation of an address by a friend; one at a time.
+    #[must_use]
+    pub fn registration_invitation(email: &crate::values::EmailAddress) -> Self {
+        ClaimKey { scope: "registration-invitation", value: email.comparable(), field: "invitedEmail" }
+    }
+
     /// The template of an owner for a purpose; one at a time.
     #[must_use]
     pub fn message_template(

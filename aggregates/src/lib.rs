@@ -35,6 +35,7 @@ pub mod organization_code;
 pub mod personal;
 pub mod processes;
 pub mod refusal;
+pub mod registration_invitation;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod send_quota;
@@ -158,6 +159,15 @@ macro_rules! every_aggregate {
             /// A message to a person.
             Message: crate::message::delivery::Message, crate::message::delivery::MessageEvent,
                 Compared "Message", refuses crate::message::delivery::MessageError;
+            /// The invitation of an address by a friend.
+            RegistrationInvitation: crate::registration_invitation::RegistrationInvitation,
+                crate::registration_invitation::RegistrationInvitationEvent,
+                Compared "RegistrationInvitation",
+                refuses crate::registration_invitation::RegistrationInvitationError;
+            /// The invitations that a user has sent within a day.
+            InvitationAllowance: crate::registration_invitation::allowance::InvitationAllowance,
+                crate::registration_invitation::allowance::AllowanceEvent,
+                Told "InvitationAllowance", refuses crate::registration_invitation::allowance::AllowanceError;
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

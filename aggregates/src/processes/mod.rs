@@ -16,6 +16,7 @@ pub mod messages;
 pub mod moves;
 pub mod organization_codes;
 pub mod organizations;
+pub mod registration_invitations;
 pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;

@@ -117,6 +117,10 @@ uuid_id!(
     ServiceDocumentId
 );
 uuid_id!(
+    /// Identifies the invitation of an address by a friend: its stream, and the key that seals the address.
+    RegistrationInvitationId
+);
+uuid_id!(
     /// Identifies a template of messages.
     MessageTemplateId
 );
