@@ -31,6 +31,7 @@ mod record_document;
 pub mod recorded;
 #[cfg(doctest)]
 mod refused;
+pub mod registration_invitations;
 pub mod roles;
 pub mod service_documents;
 pub mod sessions;
@@ -108,6 +109,8 @@ macro_rules! every_projection {
                     CurrentServiceDocuments(CurrentDocuments);
                 "message_templates": state message_templates, MessageTemplates(MessageTemplateDocument);
                 "messages": fold messages, Messages(MessageDocument), MessageTexts(MessageTexts);
+                "registration_invitations": state registration_invitations,
+                    RegistrationInvitations(RegistrationInvitationDocument);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

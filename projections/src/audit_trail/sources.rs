@@ -12,6 +12,7 @@ use crate::messages::MessageDocument;
 use crate::organization_codes::OrganizationCodeDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
+use crate::registration_invitations::RegistrationInvitationDocument;
 use crate::service_documents::PublishedDocument;
 use crate::sessions::SessionDocument;
 use crate::state_document::{self, StateDocument};
@@ -42,6 +43,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<OrganizationCodeDocument>(),
     Source::compared::<MessageTemplateDocument>(),
     Source::compared::<MessageDocument>(),
+    Source::compared::<RegistrationInvitationDocument>(),
     Source::compared::<TaskDocument>(),
     Source::compared::<PublishedDocument>(),
     Source::by_hand::<AdminEvent>(),

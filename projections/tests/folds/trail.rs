@@ -123,7 +123,8 @@ fn stream(event: &DomainEvent) -> String {
         DomainEvent::UrlShortener(_)
         | DomainEvent::UrlVisits(_)
         | DomainEvent::MessageTemplate(_)
-        | DomainEvent::Message(_) => id(12),
+        | DomainEvent::Message(_)
+        | DomainEvent::RegistrationInvitation(_) => id(12),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
@@ -298,6 +299,10 @@ fn before(payload: &Value) -> Vec<Value> {
         "message.composed" => vec![],
         "message.attempt-started" | "message.captured" => vec![sample("message.composed")],
         name if name.starts_with("message.") => vec![sample("message.composed"), sample("message.attempt-started")],
+
+        "registration-invitation.claimed" | "registration-invitation.expired" => {
+            vec![sample("registration-invitation.created")]
+        }
 
         "task.started" => vec![sample("task.queued")],
         "task.finished" | "task.failed" => vec![sample("task.queued"), sample("task.started")],
