@@ -17,6 +17,7 @@ pub mod organizations;
 pub mod passwords;
 mod qr_code;
 pub mod recovery;
+pub mod registration_invitations;
 pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;

@@ -70,6 +70,8 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::ServiceDocument(_)
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_)
+        | DomainEvent::RegistrationInvitation(_)
+        | DomainEvent::InvitationAllowance(_)
         | DomainEvent::Task(_) => None,
     }
 }

@@ -15,6 +15,7 @@ use registrar_aggregates::values::{OrganizationId, UserId};
 use registrar_projections::features::{FeatureDocument, FeatureSettingDocument};
 use registrar_projections::feedback_comments::FeedbackDocument;
 use registrar_projections::groups::GroupDocument;
+use registrar_projections::registration_invitations::RegistrationInvitationDocument;
 use registrar_projections::roles::RoleDocument;
 use registrar_projections::service_documents::PublishedDocument;
 use registrar_projections::tasks::TaskDocument;
@@ -351,6 +352,18 @@ impl Guarded for FeedbackDocument {
 
     async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
         let own = holder.user_id() == Some(self.feedback.user_id);
+        Ok(Right::of(own || holder.holds_everything(), true))
+    }
+}
+
+impl Guarded for RegistrationInvitationDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Invitation not found", "names no invitation");
+
+    /// The address is that of somebody else, who told it to the sender alone.
+    async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let own = holder.user_id() == Some(self.invitation.created_by);
         Ok(Right::of(own || holder.holds_everything(), true))
     }
 }

@@ -23,6 +23,7 @@ mod people;
 mod program_tokens;
 mod recovery;
 mod refusals;
+mod registration_invitations;
 mod roles;
 pub mod routes;
 mod service_documents;
@@ -135,6 +136,9 @@ operations! {
     "list-feedback-comments": Session => feedback::list,
     "create-feedback-comment": Session => feedback::create,
     "get-feedback-comment": Session => feedback::get,
+    "list-registration-invitations": Session => registration_invitations::list,
+    "create-registration-invitation": Session => registration_invitations::create,
+    "get-registration-invitation": Session => registration_invitations::get,
     "list-url-shorteners": Admin => url_shorteners::list,
     "create-url-shortener": Admin => url_shorteners::create,
     "get-url-shortener": Admin => url_shorteners::get,

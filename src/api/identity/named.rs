@@ -56,7 +56,10 @@ impl UserReference {
 }
 
 /// The user with this verified address. A user hidden from the caller, or not found, counts as a look-up.
-async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>>, ApiError> {
+///
+/// # Errors
+/// `TooManyRequests`; `Unavailable`.
+pub(super) async fn by_address(call: &Call, email: &str) -> Result<Option<Arc<UserDocument>>, ApiError> {
     let found = user_by_verified_email(&call.app.node, email).await?;
     if !found.as_ref().is_some_and(|user| call.holder.sees(user)) {
         call.count_lookup()?;

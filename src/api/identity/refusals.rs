@@ -19,6 +19,7 @@ use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::groups::GroupDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::organization_codes::OrganizationCodeDocument;
+use registrar_projections::registration_invitations::RegistrationInvitationDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
@@ -147,6 +148,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::MessageTemplate(_) => Some(MessageTemplateDocument::NOT_FOUND),
             Refusal::OrganizationCode(_) => Some(OrganizationCodeDocument::NOT_FOUND),
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
+            Refusal::RegistrationInvitation(_) => Some(RegistrationInvitationDocument::NOT_FOUND),
             Refusal::UrlShortener(_) => Some(UrlShortenerDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key, a message or a task.
             Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Message(_) | Refusal::Task(_) => None,
@@ -157,6 +159,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             | Refusal::Guard(_)
             | Refusal::OneTimeCode(_)
             | Refusal::SendQuota(_)
+            | Refusal::InvitationAllowance(_)
             | Refusal::Individual(_)
             | Refusal::Tree(_)
             | Refusal::Placement(_)
