@@ -149,6 +149,8 @@ def improve(operation, body, number):
     elif operation == "update-organization-code":
         # Closed, the known code would be unknown to all who look it up.
         attributes.pop("expires-at", None)
+    elif operation == "create-registration-invitation":
+        attributes["invited-email"] = f"friend{number}@unknown.example"
     elif operation in ("update-organization-feature", "update-user-feature"):
         attributes["force"] = True
     elif operation in ("create-organization-email-template", "create-organization-sms-template"):

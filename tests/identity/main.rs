@@ -57,6 +57,7 @@ mod passwords;
 mod personal;
 mod posts;
 mod races;
+mod registration_invitations;
 mod second_factor_required;
 mod service_documents;
 mod sessions;
@@ -90,6 +91,7 @@ static SUITES: &[Suite] = &[
     access::SUITE,
     checkins::SUITE,
     feedback::SUITE,
+    registration_invitations::SUITE,
     url_shorteners::SUITE,
     service_documents::SUITE,
     templates::SUITE,
