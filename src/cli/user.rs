@@ -153,7 +153,7 @@ fn email(text: &str) -> Result<EmailAddress, String> {
 }
 
 fn phone(text: &str) -> Result<Phone, String> {
-    Phone::parse(text).map_err(|problem| problem.to_string())
+    Phone::parse_stored(text).map_err(|problem| problem.to_string())
 }
 
 fn organization(text: &str) -> Result<OrganizationId, String> {

@@ -107,7 +107,7 @@ pub async fn user_by_verified_email(node: &Node, email: &str) -> JournalResult<O
 /// # Errors
 /// `Unavailable`, `Corrupt`.
 pub async fn user_by_verified_phone(node: &Node, phone: &str) -> JournalResult<Option<Arc<UserDocument>>> {
-    let Ok(phone) = Phone::parse(phone) else { return Ok(None) };
+    let Ok(phone) = Phone::parse_stored(phone) else { return Ok(None) };
     let holder = user_who_holds(node, &ClaimKey::user_phone(&phone)).await?;
     Ok(holder.filter(|user| user.contacts.proven_phone() == Some(&phone)))
 }
@@ -138,7 +138,7 @@ pub async fn user_who_holds(node: &Node, address: &ClaimKey) -> JournalResult<Op
 fn address_key(text: &str) -> Option<ClaimKey> {
     let text = text.trim();
     match text.starts_with('+') {
-        true => Phone::parse(text).ok().map(|phone| ClaimKey::user_phone(&phone)),
+        true => Phone::parse_stored(text).ok().map(|phone| ClaimKey::user_phone(&phone)),
         false => EmailAddress::parse(text).ok().map(|email| ClaimKey::account_email(&email)),
     }
 }

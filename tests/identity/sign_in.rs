@@ -138,6 +138,17 @@ on_both_stores! {
         refusal(&attempt(&identity, &credentials("ada@example.com", PASSWORD)).await, 401, "bad-credentials");
     }
 
+    async fn a_user_signs_in_with_a_number_that_only_an_earlier_release_would_record(database) {
+        let identity = Identity::open(&database).await;
+        assert!(Phone::parse("+99912345678").is_err());
+        with_password(&identity, "ada@example.com", Role::Provider, |creation| {
+            creation.contacts.phone = Phone::parse_stored("+99912345678").ok();
+            creation.contacts.phone_verified = true;
+            creation.username = Username::Phone;
+        }).await;
+        assert_eq!(attempt(&identity, &credentials("+99912345678", PASSWORD)).await.ok()["username"], "+99912345678");
+    }
+
     async fn after_ten_failures_a_name_is_locked_in_a_network_whether_there_is_such_a_name_or_not(database) {
         let identity = Identity::open(&database).await;
         with_password(&identity, "ada@example.com", Role::Provider, |_| {}).await;

@@ -2,6 +2,8 @@
 //! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name. After a day
 //! without confirmation the server puts the verified one back (`src/processes/accounts.rs`).
 
+use super::UserError;
+use super::calling_codes;
 use super::event::UserEvent;
 use super::profile::{Profile, UserState};
 use super::{Amendment, UserError};
@@ -9,23 +11,38 @@ use crate::ClaimKey;
 use crate::values::{EmailAddress, Problem};
 use serde::{Deserialize, Serialize};
 
-/// A telephone number in international form (E.164): a plus sign and 8 to 15 digits, the first of them not 0.
+/// A telephone number in international form (E.164): a plus sign and 8 to 15 digits, the first of them not 0. Numbers
+/// that earlier releases recorded may have any calling code and length.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Phone(String);
 
 impl Phone {
-    /// Checks the form.
+    /// Checks form, country calling code, and whether a number there may be as long. Whether anybody has the number is
+    /// not known.
     ///
     /// # Errors
     /// `NotAPhone`.
     pub fn parse(text: &str) -> Result<Self, Problem> {
+        let phone = Phone::parse_stored(text)?;
+        if calling_codes::is_possible(phone.digits()) { Ok(phone) } else { Err(Problem::NotAPhone) }
+    }
+
+    /// Checks the form alone, to find a number that may have been recorded by an earlier release.
+    ///
+    /// # Errors
+    /// `NotAPhone`.
+    pub fn parse_stored(text: &str) -> Result<Self, Problem> {
         let digits = text.strip_prefix('+').ok_or(Problem::NotAPhone)?;
         let fits = (8..=15).contains(&digits.len())
             && digits.bytes().all(|digit| digit.is_ascii_digit())
             && !digits.starts_with('0');
         if fits { Ok(Phone(text.to_owned())) } else { Err(Problem::NotAPhone) }
+    }
+
+    fn digits(&self) -> &str {
+        self.0.trim_start_matches('+')
     }
 
     /// The number as text.

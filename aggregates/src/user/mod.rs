@@ -5,6 +5,7 @@
 //! a change of the user needs no event of theirs: each stores the [`Profile::epoch`] of the user at its start, and in
 //! an organization the [`Membership::number`] as well.
 
+mod calling_codes;
 mod contacts;
 mod creation;
 mod decide;

@@ -292,7 +292,7 @@ fn people(asked: PeopleFilters) -> Result<Option<Query<UserDocument>>, ApiError>
     };
     // A malformed contact belongs to no user.
     let email = asked.email.map(|email| EmailAddress::parse(&email).map(|email| users::email_key(&email)).ok());
-    let phone = asked.phone.map(|phone| Phone::parse(&phone).map(|phone| phone.as_str().to_owned()).ok());
+    let phone = asked.phone.map(|phone| Phone::parse_stored(&phone).map(|phone| phone.as_str().to_owned()).ok());
     let born = asked.born.map(|date| BirthDate::parse(&date).map(|date| date.as_str().to_owned()).ok());
     let (name, flag) = (|name: String| Some(users::name_key(&name)), |flag: bool| Some(flag.to_string()));
     let asked = [

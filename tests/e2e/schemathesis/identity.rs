@@ -279,6 +279,7 @@ const RULES: &[Rule] = &[
     },
     rule("templates have no control characters", " must not contain control characters"),
     rule("telephone numbers are E.164", " must be an E.164 telephone number"),
+    rule("telephone numbers are those of a country", " its country's code (E.164)"),
     rule(
         "telephone numbers that are confirmed are American",
         " must be an E.164 telephone number of the country code 1",

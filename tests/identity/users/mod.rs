@@ -107,6 +107,8 @@ on_both_stores! {
             (json!({ "locale": "de_AT" }), "locale"),
             (json!({ "tz": "Mars/Olympus" }), "tz"),
             (json!({ "phone": "555" }), "phone"),
+            (json!({ "phone": "+99912345678" }), "phone"),
+            (json!({ "phone": "+120255501234" }), "phone"),
             (json!({ "email": "no address" }), "email"),
             (json!({ "username": "phone" }), "username"),
             (json!({ "username": "fax" }), "username"),

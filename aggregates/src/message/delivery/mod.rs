@@ -112,7 +112,8 @@ pub struct Composition {
 impl Composition {
     fn check(&self) -> Result<(), Finding> {
         let is_email = self.channel == Channel::Email;
-        let address = if is_email { EmailAddress::parse(&self.to).map(drop) } else { Phone::parse(&self.to).map(drop) };
+        let address =
+            if is_email { EmailAddress::parse(&self.to).map(drop) } else { Phone::parse_stored(&self.to).map(drop) };
         address.map_err(|problem| problem.of("to"))?;
         if !self.kind.channels().contains(&self.channel) {
             return Err(Problem::UnknownCode.of("kind"));

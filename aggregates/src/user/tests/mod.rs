@@ -16,6 +16,7 @@ use crate::values::Problem;
 use crate::{Claim, ClaimKey, EventFacts, EventTypes};
 use cqrs_es::Aggregate;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
+use proptest::prelude::*;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -187,18 +188,37 @@ fn an_erased_user_is_still_read() {
 
 #[test]
 fn telephone_numbers_and_dates_of_birth_have_their_forms() {
-    for text in ["+12025550123", "+4420795000000", "+12345678", "+123456789012345"] {
-        assert_eq!(Phone::parse(text).map(|phone| phone.as_str().to_owned()), Ok(text.to_owned()));
+    let read = |phone: Result<Phone, Problem>| phone.map(|phone| phone.as_str().to_owned());
+    for text in ["+12025550123", "+15551234567", "+442079500000", "+4915112345678", "+390236618300", "+43912345"] {
+        assert_eq!(read(Phone::parse(text)), Ok(text.to_owned()));
+        assert_eq!(read(Phone::parse_stored(text)), Ok(text.to_owned()));
+    }
+    // No such code, too few or too many digits for the country. They may have been recorded.
+    for text in ["+2101234567", "+99912345678", "+12345678", "+123456789012345", "+4420795000000", "+3312345678"] {
+        assert_eq!(Phone::parse(text), Err(Problem::NotAPhone), "{text}");
+        assert_eq!(read(Phone::parse_stored(text)), Ok(text.to_owned()));
     }
     for text in
         ["", "+", "12025550123", "+02025550123", "+1202555", "+1234567890123456", "+1202555012x", "+1 2025550123"]
     {
         assert_eq!(Phone::parse(text), Err(Problem::NotAPhone), "{text}");
+        assert_eq!(Phone::parse_stored(text), Err(Problem::NotAPhone), "{text}");
     }
     assert!(phone("+12025550123").is_north_american() && !phone("+442079500000").is_north_american());
     assert!(BirthDate::parse("2000-02-29").is_ok());
     for text in ["", "1900-02-29", "2000-1-1", "2000-01-01 ", "01-01-2000"] {
         assert_eq!(BirthDate::parse(text), Err(Problem::NotADate), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_number_or_refused(text in r"\PC*|\+?[0-9]{0,20}|\+[0-9\p{Nd}]{0,16}") {
+        let (parsed, stored) = (Phone::parse(&text), Phone::parse_stored(&text));
+        prop_assert!(stored.is_ok() || parsed.is_err());
+        for phone in [parsed, stored].into_iter().flatten() {
+            prop_assert_eq!(phone.as_str(), text.as_str());
+        }
     }
 }
 

@@ -149,9 +149,11 @@ impl Shape {
                 .with_format("datetime", |text: &str| super::times::parse(text).is_some())
                 .with_format("timezone", |text: &str| text.parse::<chrono_tz::Tz>().is_ok())
                 .with_format("email", |text: &str| registrar_aggregates::values::EmailAddress::parse(text).is_ok())
-                .with_format("phonenumberE164", |text: &str| registrar_aggregates::user::Phone::parse(text).is_ok())
+                .with_format("phonenumberE164", |text: &str| {
+                    registrar_aggregates::user::Phone::parse_stored(text).is_ok()
+                })
                 .with_format("phonenumberE164_us", |text: &str| {
-                    registrar_aggregates::user::Phone::parse(text).is_ok_and(|phone| phone.is_north_american())
+                    registrar_aggregates::user::Phone::parse_stored(text).is_ok_and(|phone| phone.is_north_american())
                 });
             options.build(&self.schema).expect("the contract has schemas only; a test makes all of them ready")
         })
