@@ -83,6 +83,7 @@ mod migrations;
 mod nats_security;
 mod one_moment;
 mod organizations;
+mod phone_numbers;
 mod postgres_tls;
 mod process;
 mod proof_api;

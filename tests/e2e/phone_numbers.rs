@@ -1,0 +1,49 @@
+//! Telephone numbers are judged as by the Python port of libphonenumber.
+
+use registrar_aggregates::user::Phone;
+use serde_json::Value;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A number of every length behind every beginning that could be a calling code.
+fn numbers() -> Vec<String> {
+    let of = |code: String| (8..=15).map(move |length| format!("+{code:2<length$}"));
+    (1..1_000).flat_map(|code: u32| of(code.to_string())).collect()
+}
+
+/// What the port tells of numbers.
+fn told(numbers: &[String]) -> Value {
+    let venv = std::env::var("REGISTRAR_TEST_VENV").expect("REGISTRAR_TEST_VENV; run the tests with ./scripts/test");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/phone_numbers/peer.py");
+    let mut command = Command::new(format!("{venv}/bin/python"));
+    command.env_clear().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // The port reads all of it before it writes anything.
+    child.stdin.take().unwrap().write_all(numbers.join("\n").as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap()).collect()
+}
+
+#[test]
+fn calling_codes_and_lengths_are_those_of_libphonenumber() {
+    let numbers = numbers();
+    let told = told(&numbers);
+    let accepted: Vec<_> = numbers.iter().map(String::as_str).filter(|number| Phone::parse(number).is_ok()).collect();
+    assert_eq!(accepted, texts(&told["possible"]));
+    assert!(accepted.len() > 2_000, "{}", accepted.len());
+}
+
+#[test]
+fn an_example_of_every_region_is_accepted() {
+    let told = told(&[]);
+    // Three territories have numbers of seven digits, calling code included, which E.164 numbers here do not have.
+    let examples: Vec<_> = texts(&told["examples"]).into_iter().filter(|number| number.len() > 8).collect();
+    let refused: Vec<_> = examples.iter().filter(|number| Phone::parse(number).is_err()).collect();
+    assert!(examples.len() > 400 && refused.is_empty(), "{refused:?} of {}", examples.len());
+}
