@@ -120,6 +120,28 @@ impl ClaimKey {
         ClaimKey { scope: "registration-invitation", value: email.comparable(), field: "invitedEmail" }
     }
 
+    /// An address that an organization is onboarding; one open request at a time.
+    #[must_use]
+    pub fn onboarding_address(organization: crate::values::OrganizationId, address: &crate::user::Contact) -> Self {
+        let (address, field) = match address {
+            crate::user::Contact::Email(email) => (email.comparable(), "patientEmail"),
+            crate::user::Contact::Phone(phone) => (phone.as_str().to_owned(), "phoneNumber"),
+        };
+        ClaimKey { scope: "onboarding-address", value: format!("{organization}/{address}"), field }
+    }
+
+    /// An individual whose person is being onboarded; one open request at a time.
+    #[must_use]
+    pub fn onboarding_individual(individual: crate::values::IndividualId) -> Self {
+        ClaimKey { scope: "onboarding-individual", value: individual.to_string(), field: "patient" }
+    }
+
+    /// The code of an invitation, by its keyed digest. It leads to the onboarding request.
+    #[must_use]
+    pub fn referral_code(digest: &str) -> Self {
+        ClaimKey { scope: "referral-code", value: digest.to_owned(), field: "code" }
+    }
+
     /// The template of an owner for a purpose; one at a time.
     #[must_use]
     pub fn message_template(

@@ -30,6 +30,7 @@ pub mod key_ring;
 pub mod message;
 pub mod metadata;
 pub mod one_time_code;
+pub mod onboarding;
 pub mod organization;
 pub mod organization_code;
 pub mod personal;
@@ -168,6 +169,9 @@ macro_rules! every_aggregate {
             InvitationAllowance: crate::registration_invitation::allowance::InvitationAllowance,
                 crate::registration_invitation::allowance::AllowanceEvent,
                 Told "InvitationAllowance", refuses crate::registration_invitation::allowance::AllowanceError;
+            /// An onboarding request of an organization.
+            Onboarding: crate::onboarding::Onboarding, crate::onboarding::OnboardingEvent,
+                Compared "OnboardingRequest", refuses crate::onboarding::OnboardingError;
             /// Background work.
             Task: crate::task::Task, crate::task::TaskEvent,
                 Compared "Task", refuses crate::task::TaskError;

@@ -15,6 +15,7 @@ pub mod membership;
 pub mod messages;
 pub mod moves;
 pub mod organization_codes;
+pub mod onboarding;
 pub mod organizations;
 pub mod registration_invitations;
 pub mod second_factor;

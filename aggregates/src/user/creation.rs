@@ -4,6 +4,7 @@ use super::contacts::{Contacts, Username};
 use super::home::Home;
 use super::profile::{BirthDate, Classification, Locale, Names, Profile, UserState};
 use crate::organization_code::OrganizationCodeId;
+use super::profile::{BirthDate, Classification, InvitationState, Locale, Names, Profile, UserState};
 use crate::values::UserId;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,7 @@ impl From<Creation> for Profile {
             system_roles: BTreeSet::new(),
             individuals: Vec::new(),
             agreements: BTreeSet::new(),
+            invitation: InvitationState::None,
             epoch: 0,
             password_hash,
             password_expires_at,

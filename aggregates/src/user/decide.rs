@@ -2,7 +2,7 @@
 
 use super::contacts::{Contacts, Username};
 use super::home::Home;
-use super::profile::{Membership, Profile, Role, SystemRole, UserState};
+use super::profile::{InvitationState, Membership, Profile, Role, SystemRole, UserState};
 use super::{
     Amendment, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand, UserError, UserEvent,
     preferences,
@@ -102,6 +102,20 @@ fn decide(profile: &Profile, command: UserCommand) -> Decision {
         }
         UserCommand::ForgetAgreements => Ok(only_if(!profile.agreements.is_empty(), UserEvent::AgreementsDeleted {})),
         UserCommand::AddIndividual(individual) => add_individual(profile, individual),
+        UserCommand::AddPrimaryIndividual(individual) => add_primary_individual(profile, individual),
+        UserCommand::RemoveIndividual(individual) => Ok(only_if(
+            profile.individuals.contains(&individual),
+            UserEvent::IndividualRemoved { individual_id: individual },
+        )),
+        UserCommand::MoveHome(organization) => {
+            let is_pending = matches!(profile.state, UserState::Init | UserState::Registered);
+            let event = UserEvent::HomeChanged { organization_id: Some(organization) };
+            Ok(only_if(is_pending && profile.home() != Some(organization), event))
+        }
+        UserCommand::NoteInvitation(state) => {
+            let is_news = profile.invitation != InvitationState::Accepted && profile.invitation != state;
+            Ok(only_if(is_news, UserEvent::InvitationNoted { state }))
+        }
     }
 }
 
@@ -298,6 +312,14 @@ fn add_individual(profile: &Profile, individual: IndividualId) -> Decision {
         return Err(UserError::TooManyIndividuals);
     }
     Ok(vec![UserEvent::IndividualAdded { individual_id: individual }])
+}
+
+fn add_primary_individual(profile: &Profile, individual: IndividualId) -> Decision {
+    let mut events = add_individual(profile, individual)?;
+    if profile.individuals.first().is_some_and(|primary| *primary != individual) {
+        events.push(UserEvent::PrimaryIndividualChanged { individual_id: individual });
+    }
+    Ok(events)
 }
 
 impl User {

@@ -3,7 +3,7 @@
 use super::contacts::{Contacts, Phone, Username};
 use super::creation::Creation;
 use super::preferences::Preferences;
-use super::profile::{BirthDate, Classification, Locale, Names, Role, SystemRole, UserState};
+use super::profile::{BirthDate, Classification, InvitationState, Locale, Names, Role, SystemRole, UserState};
 use crate::facts::{EventFacts, event_names};
 use crate::values::{EmailAddress, IndividualId, OrganizationId};
 use crate::{Claim, ClaimKey};
@@ -237,6 +237,24 @@ pub enum UserEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         organization_id: Option<OrganizationId>,
     },
+    /// An individual was taken away from a user; the next one is the primary one.
+    #[serde(rename = "user.individual-removed")]
+    IndividualRemoved {
+        /// The individual.
+        individual_id: IndividualId,
+    },
+    /// Another individual became the primary one of a user.
+    #[serde(rename = "user.primary-individual-changed")]
+    PrimaryIndividualChanged {
+        /// The individual.
+        individual_id: IndividualId,
+    },
+    /// The invitation of a person by an organization was sent, was accepted, or has failed.
+    #[serde(rename = "user.invitation-noted")]
+    InvitationNoted {
+        /// The new state of the invitation.
+        state: InvitationState,
+    },
 }
 
 // Since 1.1 a creation may have the code by which the user signed up. One of 1.0 is read as it is, so that no upcaster
@@ -275,6 +293,9 @@ event_names!(UserEvent {
     PhoneRestored => "user.phone-restored" @ "1.0" Update, clear [];
     HomeChanged => "user.home-changed" @ "1.0" Update, clear ["/organizationId"];
     SessionsEnded => "user.sessions-ended" @ "1.0" Update, clear [];
+    IndividualRemoved => "user.individual-removed" @ "1.0" Update, clear ["/individualId"];
+    PrimaryIndividualChanged => "user.primary-individual-changed" @ "1.0" Update, clear ["/individualId"];
+    InvitationNoted => "user.invitation-noted" @ "1.0" Update, clear ["/state"];
 });
 
 /// Prints the event's name but not its content: most of it is personal, some of it secret.
@@ -336,6 +357,9 @@ impl EventFacts for UserEvent {
             | UserEvent::AgreementsDeleted {}
             | UserEvent::IndividualAdded { .. }
             | UserEvent::HomeChanged { .. }
+            | UserEvent::IndividualRemoved { .. }
+            | UserEvent::PrimaryIndividualChanged { .. }
+            | UserEvent::InvitationNoted { .. }
             | UserEvent::SessionsEnded {} => vec![],
         }
     }
@@ -371,6 +395,9 @@ impl EventFacts for UserEvent {
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {}
             | UserEvent::IndividualAdded { .. }
+            | UserEvent::IndividualRemoved { .. }
+            | UserEvent::PrimaryIndividualChanged { .. }
+            | UserEvent::InvitationNoted { .. }
             | UserEvent::HomeChanged { .. } => false,
         }
     }

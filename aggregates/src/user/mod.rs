@@ -21,8 +21,12 @@ pub use contacts::{Contact, ContactChange, Contacts, Phone, PhoneType, SignInNam
 pub use creation::Creation;
 pub use event::UserEvent;
 pub use home::Home;
-pub use preferences::{Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences};
-pub use profile::{BirthDate, Classification, Locale, Membership, Names, Profile, Role, SystemRole, UserState};
+pub use preferences::{
+    Channel, PREFERENCES_BYTES_MAX, PREFERENCES_DEPTH_MAX, PREFERENCES_MEMBERS_MAX, Preferences, check_preferences,
+};
+pub use profile::{
+    BirthDate, Classification, InvitationState, Locale, Membership, Names, Profile, Role, SystemRole, UserState,
+};
 
 use crate::refusal::{RefusalKind, Refuse};
 use crate::values::{EmailAddress, Finding, IndividualId, OrganizationId, UserId};
@@ -112,6 +116,14 @@ pub enum UserCommand {
     ForgetAgreements,
     /// Adds an individual to the user; the first one is the primary one.
     AddIndividual(IndividualId),
+    /// Makes an individual the primary one of the user, who gets it if they did not have it.
+    AddPrimaryIndividual(IndividualId),
+    /// Takes an individual away from the user; the next one becomes the primary one.
+    RemoveIndividual(IndividualId),
+    /// Moves an account that is not confirmed yet to another home; any other account stays.
+    MoveHome(OrganizationId),
+    /// Records the state of the person's invitation by an organization.
+    NoteInvitation(InvitationState),
 }
 
 /// Changes of a user. Absent members stay as they are.

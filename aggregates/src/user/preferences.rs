@@ -52,3 +52,64 @@ pub(super) fn merged(preferences: &Preferences, given: Preferences) -> Result<Pr
     BOUNDS.check_size(&merged)?;
     Ok(merged)
 }
+
+/// Refuses preferences that no user may have.
+///
+/// # Errors
+/// `TooLarge`, `TooManyMembers`, `TooDeep`, `InexactNumber`.
+pub fn check_preferences(given: &Preferences) -> Result<(), Problem> {
+    merged(&Preferences::new(), given.clone()).map(drop)
+}
+
+/// Members counted so far.
+struct Bounds {
+    members: usize,
+}
+
+impl Bounds {
+    fn object(&mut self, object: &mut Map<String, Value>, depth: usize) -> Result<(), Problem> {
+        self.members += object.len();
+        if self.members > PREFERENCES_MEMBERS_MAX {
+            return Err(Problem::TooManyMembers { max: PREFERENCES_MEMBERS_MAX });
+        }
+        object.values_mut().try_for_each(|value| self.value(value, depth + 1))
+    }
+
+    fn value(&mut self, value: &mut Value, depth: usize) -> Result<(), Problem> {
+        if matches!(value, Value::Array(_) | Value::Object(_)) && depth > PREFERENCES_DEPTH_MAX {
+            return Err(Problem::TooDeep { max: PREFERENCES_DEPTH_MAX });
+        }
+        match value {
+            Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+            Value::Number(number) => {
+                *number = plain(number).ok_or(Problem::InexactNumber)?;
+                Ok(())
+            }
+            Value::Array(items) => items.iter_mut().try_for_each(|item| self.value(item, depth + 1)),
+            Value::Object(members) => self.object(members, depth),
+        }
+    }
+}
+
+/// A number that every reader represents alike; `None` if a reader may differ.
+fn plain(number: &Number) -> Option<Number> {
+    let whole = match (number.as_i64(), number.as_f64()) {
+        (Some(whole), _) => whole,
+        (None, Some(double)) if double.fract() == 0.0 => format!("{double:.0}").parse().ok()?,
+        (None, _) => return settled(number),
+    };
+    (-EXACT_MAX..=EXACT_MAX).contains(&whole).then(|| whole.into())
+}
+
+/// A fraction that reading leaves unchanged: the given one, or else the nearest with 15 digits and 22 decimals, within
+/// which every JSON reader is exact.
+fn settled(number: &Number) -> Option<Number> {
+    let read: Number = serde_json::from_str(&number.to_string()).ok()?;
+    if read == *number {
+        return Some(read);
+    }
+    let double = number.as_f64()?;
+    let digits = if double.abs() < 1e-7 { format!("{double:.22}") } else { format!("{double:.14e}") };
+    let rounded: f64 = digits.parse().ok()?;
+    if rounded == 0.0 { Some(0.into()) } else { Number::from_f64(rounded) }
+}

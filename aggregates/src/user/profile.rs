@@ -55,6 +55,42 @@ impl UserState {
     }
 }
 
+/// State of a person's invitation by an organization.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, schemars(rename = "UserInvitationState"))]
+#[serde(rename_all = "lowercase")]
+pub enum InvitationState {
+    /// Never invited, or not reached yet.
+    #[default]
+    None,
+    /// An invitation was sent.
+    Sent,
+    /// The person has come in. This stays so.
+    Accepted,
+    /// No invitation arrived.
+    Failed,
+}
+
+impl InvitationState {
+    /// The state as text.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            InvitationState::None => "none",
+            InvitationState::Sent => "sent",
+            InvitationState::Accepted => "accepted",
+            InvitationState::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing is known of an invitation.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == InvitationState::None
+    }
+}
+
 /// Names of a person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -277,6 +313,9 @@ pub struct Profile {
     pub individuals: Vec<IndividualId>,
     /// Agreed documents, each by the identifier of its version.
     pub agreements: BTreeSet<Uuid>,
+    /// State of the person's invitation by an organization.
+    #[serde(default, skip_serializing_if = "InvitationState::is_none")]
+    pub invitation: InvitationState,
     /// Counts the events that end all sessions: a session of another epoch is over.
     pub epoch: u64,
     /// Hash of the password in PHC form. Set by events only: no stored state contains it.
@@ -381,6 +420,12 @@ impl Profile {
             UserEvent::DocumentsAgreed { documents } => self.agreements.extend(documents),
             UserEvent::AgreementsDeleted {} => self.agreements.clear(),
             UserEvent::IndividualAdded { individual_id } => self.individuals.push(individual_id),
+            UserEvent::IndividualRemoved { individual_id } => self.individuals.retain(|one| *one != individual_id),
+            UserEvent::PrimaryIndividualChanged { individual_id } => {
+                self.individuals.retain(|one| *one != individual_id);
+                self.individuals.insert(0, individual_id);
+            }
+            UserEvent::InvitationNoted { state } => self.invitation = state,
         }
     }
 }

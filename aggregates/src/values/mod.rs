@@ -129,6 +129,10 @@ uuid_id!(
     MessageId
 );
 uuid_id!(
+    /// Identifies an onboarding request: the invitation of a person by an organization.
+    OnboardingRequestId
+);
+uuid_id!(
     /// Identifies the recipient of a message, whose key seals it: a user, or while there is none, the request or the
     /// invitation that holds the address.
     RecipientId

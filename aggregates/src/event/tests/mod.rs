@@ -260,6 +260,9 @@ fn keys_password_hashes_and_contents_of_messages_are_the_secrets() {
             "/content/html",
             "/content/code",
             "/content/link",
+            "/invitation/digest",
+            "/former",
+            "/voided",
         ]
     );
 }
@@ -303,6 +306,10 @@ fn only_listed_events_take_or_release_claims() {
             "registration-invitation.created",
             "registration-invitation.claimed",
             "registration-invitation.expired",
+            "onboarding-request.created",
+            "onboarding-request.invited",
+            "onboarding-request.email-amended",
+            "onboarding-request.claimed",
             "task.queued",
             "task.finished",
             "task.failed",

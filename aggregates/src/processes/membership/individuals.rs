@@ -4,7 +4,7 @@ use super::profile;
 use crate::group::placement::{self, Placement, PlacementCommand};
 use crate::individual::{Individual, IndividualCommand, Owner};
 use crate::processes::organizations::{check_takes_additions, exists};
-use crate::processes::{Step, Streams};
+use crate::processes::{Need, Step, Streams};
 use crate::user::{Profile, Role, User, UserCommand};
 use crate::values::{IndividualId, OrganizationId};
 
@@ -39,6 +39,26 @@ pub(super) fn enroll(streams: &mut Streams, organization: OrganizationId, indivi
     let command = PlacementCommand::Enroll { organization_id: organization, individual_id: individual };
     streams.execute::<Placement>(places, command)?;
     Ok(())
+}
+
+/// Whether an individual counts in an organization in which its person takes part: those of people do, and those that
+/// the organization owns. Individuals of other organizations are these organizations' alone.
+pub(super) fn counts_in(
+    streams: &mut Streams,
+    individual: IndividualId,
+    organization: OrganizationId,
+) -> Result<bool, Need> {
+    let owner = streams.state::<Individual>(individual)?.owner();
+    Ok(!matches!(owner, Some(Owner::Organization(owner)) if owner != organization))
+}
+
+/// Whether an organization owns an individual, which then counts there with or without a person.
+pub(super) fn is_owned_by(
+    streams: &mut Streams,
+    individual: IndividualId,
+    organization: OrganizationId,
+) -> Result<bool, Need> {
+    Ok(streams.state::<Individual>(individual)?.owner() == Some(Owner::Organization(organization)))
 }
 
 /// The organizations in which a user is a participant.

@@ -14,11 +14,11 @@ use super::{Step, Stop, Streams, refused};
 use crate::granting::{Grant, Granter};
 use crate::group::placement::{self, Placement, PlacementCommand};
 use crate::group::staffing::{CARRYING, keeps_posts};
-use crate::individual::{Individual, IndividualCommand, Owner};
+use crate::individual::Owner;
 use crate::user::{Creation, Home, Profile, Role, SystemRole, User, UserCommand, UserError};
 use crate::values::{IndividualId, OrganizationId, UserId};
 use granting::{check_granter, end_posts, end_posts_not_in_force};
-use individuals::enroll;
+use individuals::{counts_in, enroll, is_owned_by};
 use rosters::{join_roster, join_rosters, leave_roster, leave_rosters};
 
 /// The first membership or role of a new user.
@@ -124,6 +124,9 @@ pub fn revoke(streams: &mut Streams, user: UserId, organization: OrganizationId,
         Role::Admin if held && before.state.is_enabled() => leave_roster(streams, Some(organization), user),
         Role::Member if held => {
             for individual in before.individuals {
+                if is_owned_by(streams, individual, organization)? {
+                    continue;
+                }
                 let places = placement::stream(organization, individual);
                 streams.execute::<Placement>(places, PlacementCommand::Release)?;
             }
@@ -213,6 +216,22 @@ pub(super) fn profile(streams: &mut Streams, user: UserId) -> Step<&Profile> {
     streams.state::<User>(user)?.profile().ok_or(Stop::Refused(UserError::NotFound.into()))
 }
 
+/// Makes a user a member of an organization with a role that was granted to them before, by an invitation that they
+/// accept or that their account is made for; with `individual` if the role needs one.
+///
+/// # Errors
+/// Refusals of the user, and of an organization that takes no additions.
+pub(super) fn admit(
+    streams: &mut Streams,
+    user: UserId,
+    organization: OrganizationId,
+    role: Role,
+    individual: IndividualId,
+) -> Step<()> {
+    end_posts_not_in_force(streams, user, organization, role)?;
+    join_as(streams, user, organization, Some(role), individual)
+}
+
 fn join_as(
     streams: &mut Streams,
     user: UserId,
@@ -242,13 +261,16 @@ fn grant_as(
         Role::Admin if now.state.is_enabled() => join_roster(streams, Some(organization), user),
         Role::Admin | Role::Provider => Ok(()),
         Role::Member => {
-            if now.individuals.is_empty() {
-                let command = IndividualCommand::Record { id: individual, owner: Owner::User(user) };
-                streams.execute::<Individual>(individual, command)?;
-                streams.execute::<User>(user, UserCommand::AddIndividual(individual))?;
-                return enroll(streams, organization, individual);
+            let mut counting = Vec::new();
+            for one in now.individuals {
+                if counts_in(streams, one, organization)? {
+                    counting.push(one);
+                }
             }
-            now.individuals.into_iter().try_for_each(|individual| enroll(streams, organization, individual))
+            if counting.is_empty() {
+                return record_individual(streams, individual, Owner::User(user));
+            }
+            counting.into_iter().try_for_each(|one| enroll(streams, organization, one))
         }
     }
 }

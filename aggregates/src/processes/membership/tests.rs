@@ -4,7 +4,7 @@ use super::*;
 use crate::granting::GrantError;
 use crate::group::placement::PlacementEvent;
 use crate::group::staffing::{self, Post, Staffing, StaffingEvent};
-use crate::individual::{IndividualError, IndividualEvent};
+use crate::individual::{Individual, IndividualError, IndividualEvent};
 use crate::organization::OrganizationError;
 use crate::processes::testing::*;
 use crate::processes::{State, StreamId};
