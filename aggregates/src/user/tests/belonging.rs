@@ -104,6 +104,45 @@ fn the_first_individual_is_the_primary_one() {
 }
 
 #[test]
+fn another_individual_becomes_the_primary_one() {
+    let individual = |number| IndividualId(Uuid::from_u128(number));
+    let added = |number| UserEvent::IndividualAdded { individual_id: individual(number) };
+    let primary = |number| UserEvent::PrimaryIndividualChanged { individual_id: individual(number) };
+    let add = |number| UserCommand::AddPrimaryIndividual(individual(number));
+    given([created()]).when(add(5)).then_expect_events(vec![added(5)]);
+    given([created(), added(5)]).when(add(5)).then_expect_events(vec![]);
+    given([created(), added(5)]).when(add(4)).then_expect_events(vec![added(4), primary(4)]);
+    given([created(), added(5), added(4)]).when(add(4)).then_expect_events(vec![primary(4)]);
+    let moved = [created(), added(5), added(4), primary(4)];
+    assert_eq!(profile(moved).individuals, [individual(4), individual(5)]);
+}
+
+#[test]
+fn an_individual_that_is_taken_away_leaves_the_next_one_as_the_primary_one() {
+    let individual = |number| IndividualId(Uuid::from_u128(number));
+    let added = |number| UserEvent::IndividualAdded { individual_id: individual(number) };
+    let removed = |number| UserEvent::IndividualRemoved { individual_id: individual(number) };
+    let two = || [created(), added(5), added(4)];
+    given(two()).when(UserCommand::RemoveIndividual(individual(5))).then_expect_events(vec![removed(5)]);
+    given(two()).when(UserCommand::RemoveIndividual(individual(6))).then_expect_events(vec![]);
+    assert_eq!(profile(two().into_iter().chain([removed(5)])).individuals, [individual(4)]);
+}
+
+#[test]
+fn an_accepted_invitation_stays_accepted() {
+    use InvitationState::{Accepted, Failed, Sent};
+    let noted = |state| UserEvent::InvitationNoted { state };
+    let note = UserCommand::NoteInvitation;
+    given([created()]).when(note(Sent)).then_expect_events(vec![noted(Sent)]);
+    given([created(), noted(Sent)]).when(note(Sent)).then_expect_events(vec![]);
+    given([created(), noted(Sent)]).when(note(Failed)).then_expect_events(vec![noted(Failed)]);
+    given([created(), noted(Failed)]).when(note(Accepted)).then_expect_events(vec![noted(Accepted)]);
+    for late in [Sent, Failed, InvitationState::None] {
+        given([created(), noted(Accepted)]).when(note(late)).then_expect_events(vec![]);
+    }
+}
+
+#[test]
 fn memberships_and_individuals_have_their_number() {
     let organizations = (1..=MEMBERSHIPS_MAX).map(|n| joined(n as u128, n as u64));
     given(std::iter::once(created()).chain(organizations))

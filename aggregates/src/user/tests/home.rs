@@ -89,3 +89,18 @@ fn a_creation_of_an_earlier_release_is_read() {
     assert_eq!(system["home"], json!({}));
     assert_eq!(serde_json::from_value::<UserEvent>(system).expect("its own shape"), created());
 }
+
+#[test]
+fn only_an_account_that_is_not_confirmed_moves_to_another_home() {
+    let pending = |state| {
+        created_with(|creation| {
+            creation.state = state;
+            creation.home = Some(Home::of(organization(1)));
+        })
+    };
+    for state in [UserState::Init, UserState::Registered] {
+        given([pending(state)]).when(UserCommand::MoveHome(organization(2))).then_expect_events(vec![home(Some(2))]);
+        given([pending(state)]).when(UserCommand::MoveHome(organization(1))).then_expect_events(vec![]);
+    }
+    given([of(1)]).when(UserCommand::MoveHome(organization(2))).then_expect_events(vec![]);
+}

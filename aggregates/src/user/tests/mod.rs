@@ -154,6 +154,9 @@ impl Samples for UserEvent {
             UserEvent::PhoneRestored { former: phone("+12025550124"), phone: phone("+12025550123") },
             UserEvent::HomeChanged { organization_id: Some(organization_id) },
             UserEvent::SessionsEnded {},
+            UserEvent::IndividualRemoved { individual_id: IndividualId(Uuid::from_u128(9)) },
+            UserEvent::PrimaryIndividualChanged { individual_id: IndividualId(Uuid::from_u128(9)) },
+            UserEvent::InvitationNoted { state: InvitationState::Sent },
         ]
     }
 
