@@ -1,4 +1,4 @@
-//! The `user_activities` read model: sign-ins and refreshes, one document each.
+//! The `user_activities` read model: sign-ins, refreshes and registrations, one document each.
 
 use crate::document::DocumentKey;
 use crate::recorded::RecordedEvent;
@@ -8,13 +8,13 @@ use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::session::{Account, Origin, SessionEvent};
-use registrar_aggregates::user::Classification;
+use registrar_aggregates::user::{Classification, UserEvent};
 use registrar_aggregates::values::UserId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 crate::collection! {
     "user_activities" of ActivityDocument, hot: false, id: |activity| activity.id.to_string();
@@ -81,8 +81,20 @@ pub struct ActivityDocument {
     pub staff: bool,
 }
 
+/// User and activity of an event; `None` for an event that is no activity.
+fn done(event: &RecordedEvent) -> Option<(UserId, Activity)> {
+    match &*event.event {
+        DomainEvent::Session(session) => of_session(session),
+        DomainEvent::User(UserEvent::SignUpConfirmed {}) => {
+            let user = Uuid::try_parse(&event.aggregate_id).ok()?;
+            Some((UserId(user), Activity::SelfRegistration))
+        }
+        _ => None,
+    }
+}
+
 /// User and activity of a session's event; `None` if a program acted.
-fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
+fn of_session(event: &SessionEvent) -> Option<(UserId, Activity)> {
     match event {
         SessionEvent::Opened(opening) if opening.origin == Origin::SignIn && opening.account == Account::User => {
             Some((opening.user_id, Activity::SignIn))
@@ -94,14 +106,12 @@ fn done(event: &SessionEvent) -> Option<(UserId, Activity)> {
 
 /// Documents that the fold reads.
 pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
-    let DomainEvent::Session(session) = &*event.event else { return vec![] };
-    done(session).map(|(user, _)| DocumentKey::of::<UserDocument>(user.to_string())).into_iter().collect()
+    done(event).map(|(user, _)| DocumentKey::of::<UserDocument>(user.to_string())).into_iter().collect()
 }
 
 /// Folds one event.
 pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<(), FoldError> {
-    let DomainEvent::Session(session) = &*event.event else { return Ok(()) };
-    let Some((user_id, activity)) = done(session) else { return Ok(()) };
+    let Some((user_id, activity)) = done(event) else { return Ok(()) };
     let user = documents.need::<UserDocument>(&user_id.to_string())?;
     let staff = user.classification == Some(Classification::Carium);
     documents.insert(ActivityDocument {

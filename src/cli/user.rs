@@ -211,6 +211,7 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
         locale: Locale::default(),
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: Some(hash),
         password_expires_at: Some(new.expires_at),
     };

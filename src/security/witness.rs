@@ -78,7 +78,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
 
 fn of_user(event: &UserEvent) -> Option<Event> {
     match event {
-        UserEvent::PasswordChanged { .. } => Some(Event::Password),
+        UserEvent::PasswordChanged { .. } | UserEvent::Registered { .. } => Some(Event::Password),
         UserEvent::SessionsEnded {} => Some(Event::SignOut),
         UserEvent::EmailAmended { .. }
         | UserEvent::EmailConfirmed { .. }
@@ -86,8 +86,10 @@ fn of_user(event: &UserEvent) -> Option<Event> {
         | UserEvent::PhoneAmended { .. }
         | UserEvent::PhoneConfirmed { .. }
         | UserEvent::PhoneRestored { .. }
+        | UserEvent::SignUpCorrected { .. }
         | UserEvent::UsernameChosen { .. } => Some(Event::Contact),
         UserEvent::Created(_)
+        | UserEvent::SignUpConfirmed {}
         | UserEvent::Disabled { .. }
         | UserEvent::Enabled { .. }
         | UserEvent::Archived { .. }
@@ -107,6 +109,7 @@ fn of_user(event: &UserEvent) -> Option<Event> {
         | UserEvent::DefaultOrganizationChanged { .. }
         | UserEvent::DocumentsAgreed { .. }
         | UserEvent::AgreementsDeleted {}
+        | UserEvent::Enrolled { .. }
         | UserEvent::IndividualAdded { .. } => None,
     }
 }

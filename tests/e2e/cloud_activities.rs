@@ -69,6 +69,7 @@ on_both_stores! {
             locale: Locale::default(),
             time_zone: None,
             classification: None,
+            onboarding: None,
             password_hash: None,
             password_expires_at: None,
         };

@@ -237,6 +237,7 @@ pub fn creation(email: &str, password_hash: Option<String>) -> Creation {
         locale: Locale::EnUs,
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash,
         password_expires_at: None,
     }

@@ -75,6 +75,7 @@ pub(super) fn creation(id: UserId) -> Creation {
         locale: Locale::EnUs,
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: Some("hash".into()),
         password_expires_at: None,
     }

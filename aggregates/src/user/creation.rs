@@ -6,6 +6,7 @@ use super::profile::{BirthDate, Classification, Locale, Names, Profile, UserStat
 use crate::organization_code::OrganizationCodeId;
 use super::profile::{BirthDate, Classification, InvitationState, Locale, Names, Profile, UserState};
 use crate::values::UserId;
+use crate::values::{OnboardingRequestId, UserId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,10 @@ pub struct Creation {
     /// Class of the user in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
+    /// The onboarding request for which the account was created. Sealed, as the texts in the clear of an event stay those
+    /// of its version.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::personal::opened")]
+    pub onboarding: Option<OnboardingRequestId>,
     /// Hash of the password in PHC form, if the user has one. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<String>,
@@ -74,6 +79,7 @@ impl From<Creation> for Profile {
             locale,
             time_zone,
             classification,
+            onboarding,
             password_hash,
             password_expires_at,
         } = creation;
@@ -100,6 +106,10 @@ impl From<Creation> for Profile {
             individuals: Vec::new(),
             agreements: BTreeSet::new(),
             invitation: InvitationState::None,
+            onboarding,
+            registered_at: None,
+            corrections: 0,
+            enrollment: None,
             epoch: 0,
             password_hash,
             password_expires_at,

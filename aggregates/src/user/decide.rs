@@ -1,14 +1,20 @@
 //! Decisions of the User aggregate.
 
 use super::contacts::{Contacts, Username};
+use super::enrollment::Enrollment;
 use super::home::Home;
 use super::profile::{InvitationState, Membership, Profile, Role, SystemRole, UserState};
 use super::{
-    Amendment, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand, UserError, UserEvent,
-    preferences,
+    Amendment, CORRECTIONS_MAX, Creation, INDIVIDUALS_MAX, MEMBERSHIPS_MAX, NAME_LENGTH_MAX, User, UserCommand,
+    UserError, UserEvent, preferences,
 };
-use crate::values::{Finding, IndividualId, OrganizationId, Problem, UserId, check_length, check_visible};
+use crate::one_time_code::VALIDITY;
+use crate::values::{
+    EmailAddress, Finding, IndividualId, OnboardingRequestId, OrganizationId, Problem, UserId, check_length,
+    check_visible,
+};
 use crate::{Decide, decide::aggregate};
+use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
 type Decision = Result<Vec<UserEvent>, UserError>;
@@ -78,6 +84,10 @@ fn decide(profile: &Profile, command: UserCommand) -> Decision {
             };
             Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: true }])
         }
+        UserCommand::Register { hash, onboarding, home, at } => register(profile, hash, onboarding, home, at),
+        UserCommand::CompleteSignUp => complete(profile.state),
+        UserCommand::Enroll(enrollment) => enroll(profile, *enrollment),
+        UserCommand::CorrectEmail(email) => correct_email(profile, email),
         UserCommand::EndSessions => Ok(vec![UserEvent::SessionsEnded {}]),
         UserCommand::Disable { by } => disable(profile, by),
         UserCommand::Enable => Ok(enable(profile)),
@@ -242,6 +252,65 @@ fn fit_name(name: &str) -> Result<String, Problem> {
 
 fn check_time_zone(zone: &str) -> Result<(), Problem> {
     zone.parse::<chrono_tz::Tz>().map(drop).map_err(|_| Problem::UnknownTimeZone)
+}
+
+/// A second sign-up with one invitation is refused while the code of the first one is good: of two at the same moment
+/// one wins.
+fn register(
+    profile: &Profile,
+    hash: String,
+    onboarding: Option<OnboardingRequestId>,
+    home: Option<OrganizationId>,
+    at: DateTime<Utc>,
+) -> Decision {
+    match (profile.state, profile.registered_at) {
+        (UserState::Registered, Some(since)) if at < since + VALIDITY => return Err(UserError::SigningUp),
+        (UserState::Init | UserState::Registered, _) => {}
+        (
+            UserState::Confirmed
+            | UserState::ForceResetPassword
+            | UserState::Disabled
+            | UserState::RegisteredDisabled
+            | UserState::Archived,
+            _,
+        ) => return Err(UserError::HasAccount),
+    }
+    let registered = UserEvent::Registered { password_hash: hash, onboarding_id: onboarding, at };
+    let moved = home.filter(|home| profile.home() != Some(*home));
+    let moved = moved.map(|home| UserEvent::HomeChanged { organization_id: Some(home) });
+    Ok(std::iter::once(registered).chain(moved).collect())
+}
+
+fn complete(state: UserState) -> Decision {
+    match state {
+        UserState::Registered => Ok(vec![UserEvent::SignUpConfirmed {}]),
+        UserState::Confirmed | UserState::ForceResetPassword => Ok(vec![]),
+        UserState::Init | UserState::Disabled | UserState::RegisteredDisabled | UserState::Archived => {
+            Err(UserError::NotRegistered)
+        }
+    }
+}
+
+fn enroll(profile: &Profile, enrollment: Enrollment) -> Decision {
+    let enrollment = enrollment.checked().map_err(UserError::Invalid)?;
+    let told = profile.enrollment.as_deref();
+    let is_known = enrollment.is_empty() || told == Some(&enrollment);
+    Ok(only_if(!is_known, UserEvent::Enrolled { enrollment }))
+}
+
+fn correct_email(profile: &Profile, email: EmailAddress) -> Decision {
+    let contacts = &profile.contacts;
+    let is_open = profile.state == UserState::Registered && profile.onboarding.is_none() && !contacts.email_verified;
+    if !is_open {
+        return Err(UserError::NotRegistered);
+    }
+    if contacts.email.as_ref().is_some_and(|shown| shown.comparable() == email.comparable()) {
+        return Ok(vec![]);
+    }
+    if profile.corrections >= CORRECTIONS_MAX {
+        return Err(UserError::TooManyCorrections);
+    }
+    Ok(vec![UserEvent::SignUpCorrected { former: contacts.email.clone(), email }])
 }
 
 fn disable(profile: &Profile, by: UserId) -> Decision {

@@ -2,11 +2,13 @@
 
 use super::contacts::{Contacts, Phone, Username};
 use super::creation::Creation;
+use super::enrollment::Enrollment;
 use super::preferences::Preferences;
 use super::profile::{BirthDate, Classification, InvitationState, Locale, Names, Role, SystemRole, UserState};
 use crate::facts::{EventFacts, event_names};
-use crate::values::{EmailAddress, IndividualId, OrganizationId};
+use crate::values::{EmailAddress, IndividualId, OnboardingRequestId, OrganizationId};
 use crate::{Claim, ClaimKey};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -66,6 +68,15 @@ pub enum UserEvent {
         #[serde(default)]
         ends_sessions: bool,
     },
+    /// The mistyped e-mail address of a user who is signing up was corrected; it is not verified yet.
+    #[serde(rename = "user.sign-up-corrected")]
+    SignUpCorrected {
+        /// The former address, which is free now.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        former: Option<EmailAddress>,
+        /// The new address.
+        email: EmailAddress,
+    },
     /// The sign-in contact of a user changed.
     #[serde(rename = "user.username-selected")]
     UsernameChosen {
@@ -107,6 +118,27 @@ pub enum UserEvent {
         state: UserState,
         /// Whether all sessions end.
         ends_sessions: bool,
+    },
+    /// An invited user signed up with a first password; no address is confirmed yet.
+    #[serde(rename = "user.registered")]
+    Registered {
+        /// Hash in PHC form. A secret.
+        password_hash: String,
+        /// The onboarding request by which the person signed up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        onboarding_id: Option<OnboardingRequestId>,
+        /// Time of the event.
+        at: DateTime<Utc>,
+    },
+    /// A user completed the sign-up, since an address was confirmed, and may sign in.
+    #[serde(rename = "user.sign-up-confirmed")]
+    SignUpConfirmed {},
+    /// A user told more at sign-up: gender, preferred name, channels for notices, the form of the organization.
+    #[serde(rename = "user.enrolled")]
+    Enrolled {
+        /// Everything that was told.
+        #[serde(deserialize_with = "crate::personal::opened")]
+        enrollment: Enrollment,
     },
     /// A user was disabled: sign-in is blocked and all sessions end.
     #[serde(rename = "user.disabled")]
@@ -269,12 +301,16 @@ event_names!(UserEvent {
     EmailAmended => "user.email-amended" @ "1.0" Update, clear [];
     PhoneAmended => "user.phone-amended" @ "1.0" Update, clear [];
     PhoneConfirmed => "user.phone-confirmed" @ "1.0" Update, clear [];
+    SignUpCorrected => "user.sign-up-corrected" @ "1.0" Update, clear [];
     UsernameChosen => "user.username-selected" @ "1.0" Update, clear ["/username"];
     LocaleChosen => "user.locale-selected" @ "1.0" Update, clear [];
     TimeZoneChosen => "user.time-zone-selected" @ "1.0" Update, clear [];
     PreferencesAmended => "user.preferences-amended" @ "1.0" Update, clear [] whole ["/preferences"];
     Classified => "user.classified" @ "1.0" Update, clear ["/classification"];
     PasswordChanged => "user.password-changed" @ "1.0" Update, clear ["/state"];
+    Registered => "user.registered" @ "1.0" Update, clear ["/onboardingId", "/at"];
+    SignUpConfirmed => "user.sign-up-confirmed" @ "1.0" Update, clear [];
+    Enrolled => "user.enrolled" @ "1.0" Update, clear [] whole ["/enrollment"];
     Disabled => "user.disabled" @ "1.0" Update, clear ["/state"];
     Enabled => "user.enabled" @ "1.0" Update, clear ["/state"];
     Archived => "user.archived" @ "1.0" Update, clear [];
@@ -320,7 +356,8 @@ impl EventFacts for UserEvent {
                 let Contacts { email: address, phone: number, .. } = &creation.contacts;
                 email(address, Claim::Take).into_iter().chain(phone(number, Claim::Take)).collect()
             }
-            UserEvent::EmailAmended { former, email: address, .. } => {
+            UserEvent::EmailAmended { former, email: address, .. }
+            | UserEvent::SignUpCorrected { former, email: address } => {
                 exchanged(former.as_ref().map(ClaimKey::account_email), ClaimKey::account_email(address))
             }
             UserEvent::PhoneAmended { former, phone: number, .. } => {
@@ -344,6 +381,9 @@ impl EventFacts for UserEvent {
             | UserEvent::PreferencesAmended { .. }
             | UserEvent::Classified { .. }
             | UserEvent::PasswordChanged { .. }
+            | UserEvent::Registered { .. }
+            | UserEvent::SignUpConfirmed {}
+            | UserEvent::Enrolled { .. }
             | UserEvent::Disabled { .. }
             | UserEvent::Enabled { .. }
             | UserEvent::OrganizationJoined { .. }
@@ -372,8 +412,10 @@ impl EventFacts for UserEvent {
             | UserEvent::EmailConfirmed { .. }
             | UserEvent::EmailRestored { .. }
             | UserEvent::PhoneRestored { .. }
+            | UserEvent::SignUpCorrected { .. }
             | UserEvent::UsernameChosen { .. }
             | UserEvent::PasswordChanged { .. }
+            | UserEvent::Registered { .. }
             | UserEvent::SessionsEnded {}
             | UserEvent::RoleGranted { .. }
             | UserEvent::RoleRevoked { .. }
@@ -386,6 +428,8 @@ impl EventFacts for UserEvent {
             | UserEvent::TimeZoneChosen { .. }
             | UserEvent::PreferencesAmended { .. }
             | UserEvent::Classified { .. }
+            | UserEvent::SignUpConfirmed {}
+            | UserEvent::Enrolled { .. }
             | UserEvent::Disabled { .. }
             | UserEvent::Enabled { .. }
             | UserEvent::Archived { .. }
@@ -404,7 +448,9 @@ impl EventFacts for UserEvent {
 
     fn secret_fields(&self) -> &'static [&'static str] {
         match self {
-            UserEvent::Created(_) | UserEvent::PasswordChanged { .. } => &["/passwordHash"],
+            UserEvent::Created(_) | UserEvent::PasswordChanged { .. } | UserEvent::Registered { .. } => {
+                &["/passwordHash"]
+            }
             _ => &[],
         }
     }

@@ -9,6 +9,7 @@ mod calling_codes;
 mod contacts;
 mod creation;
 mod decide;
+mod enrollment;
 mod event;
 mod home;
 mod preferences;
@@ -19,6 +20,7 @@ mod tests;
 
 pub use contacts::{Contact, ContactChange, Contacts, Phone, PhoneType, SignInName, Username};
 pub use creation::Creation;
+pub use enrollment::{Enrollment, Gender};
 pub use event::UserEvent;
 pub use home::Home;
 pub use preferences::{
@@ -29,7 +31,8 @@ pub use profile::{
 };
 
 use crate::refusal::{RefusalKind, Refuse};
-use crate::values::{EmailAddress, Finding, IndividualId, OrganizationId, UserId};
+use crate::values::{EmailAddress, Finding, IndividualId, OnboardingRequestId, OrganizationId, UserId};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -40,6 +43,8 @@ pub const NAME_LENGTH_MAX: usize = 255;
 pub const MEMBERSHIPS_MAX: usize = 1_000;
 /// Most individuals of one user.
 pub const INDIVIDUALS_MAX: usize = 1_000;
+/// Most corrections of the address of one sign-up.
+pub const CORRECTIONS_MAX: u8 = 3;
 
 /// Life cycle of a user.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +92,24 @@ pub enum UserCommand {
         /// The new hash.
         hash: String,
     },
+    /// Sets the first password of an invited user, who signs up by it. Before an address is confirmed it is set again
+    /// by another sign-up, at the earliest when the code of the last one has expired.
+    Register {
+        /// The hash.
+        hash: String,
+        /// The onboarding request by which the person signs up.
+        onboarding: Option<OnboardingRequestId>,
+        /// The organization of the request, which becomes the home of the account.
+        home: Option<OrganizationId>,
+        /// The current time.
+        at: DateTime<Utc>,
+    },
+    /// Lets a registered user sign in, whose address was confirmed.
+    CompleteSignUp,
+    /// Records what the person told at sign-up.
+    Enroll(Box<Enrollment>),
+    /// Replaces the e-mail address of a user who signed up by the code of an organization and has confirmed no address.
+    CorrectEmail(EmailAddress),
     /// Ends all sessions.
     EndSessions,
     /// Blocks sign-in and ends all sessions.
@@ -183,6 +206,18 @@ pub enum UserError {
     /// A concurrent request changed the password.
     #[error("the password was changed in the meantime")]
     OtherPassword,
+    /// The user has not signed up, or is not allowed to sign in.
+    #[error("no sign-up of the user is open")]
+    NotRegistered,
+    /// A sign-up with the same invitation has just begun.
+    #[error("a sign-up with it has begun; confirm it, or sign up again in ten minutes")]
+    SigningUp,
+    /// The address belongs to an account that is in use.
+    #[error("the address belongs to an account; sign in and claim the invitation")]
+    HasAccount,
+    /// The address of the sign-up was corrected too often.
+    #[error("the address of a sign-up is corrected {CORRECTIONS_MAX} times at most")]
+    TooManyCorrections,
     /// Users cannot do this to themselves.
     #[error("nobody can disable themselves")]
     Oneself,
@@ -201,11 +236,15 @@ impl Refuse for UserError {
             UserError::Invalid(findings) => RefusalKind::found(findings),
             UserError::NoSuchContact => RefusalKind::invalid("username", self),
             UserError::NotAMember => RefusalKind::invalid("defaultOrganizationId", self),
+            UserError::SigningUp => RefusalKind::Taken { field: "referralCode" },
+            UserError::HasAccount => RefusalKind::Taken { field: "username" },
             UserError::AlreadyExists
             | UserError::Archived
             | UserError::OtherEmail
             | UserError::OtherPhone
             | UserError::OtherPassword
+            | UserError::NotRegistered
+            | UserError::TooManyCorrections
             | UserError::Oneself
             | UserError::TooManyMemberships
             | UserError::TooManyIndividuals => RefusalKind::Conflict,

@@ -1,11 +1,13 @@
 //! The state of a user, and its changes by events.
 
 use super::contacts::{Contacts, Username};
+use super::enrollment::Enrollment;
 use super::event::UserEvent;
 use super::home::Home;
 use super::preferences::Preferences;
 use crate::organization_code::OrganizationCodeId;
 use crate::values::{IndividualId, OrganizationId, Problem, UserId};
+use crate::values::{IndividualId, OnboardingRequestId, OrganizationId, Problem, UserId};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -316,6 +318,19 @@ pub struct Profile {
     /// State of the person's invitation by an organization.
     #[serde(default, skip_serializing_if = "InvitationState::is_none")]
     pub invitation: InvitationState,
+    /// The onboarding request by which the person signed up, or that waits for them to do so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub onboarding: Option<OnboardingRequestId>,
+    /// Time of the last sign-up by an invitation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<DateTime<Utc>>,
+    /// Number of corrections of the address before it was confirmed. Anyone who knew the former address can have made
+    /// them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub corrections: u8,
+    /// What the person told at sign-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrollment: Option<Box<Enrollment>>,
     /// Counts the events that end all sessions: a session of another epoch is over.
     pub epoch: u64,
     /// Hash of the password in PHC form. Set by events only: no stored state contains it.
@@ -324,6 +339,10 @@ pub struct Profile {
     /// Expiry of a password that another person set. Not in stored states either.
     #[serde(skip)]
     pub password_expires_at: Option<DateTime<Utc>>,
+}
+
+fn is_zero(number: &u8) -> bool {
+    *number == 0
 }
 
 impl fmt::Debug for Profile {
@@ -375,6 +394,17 @@ impl Profile {
                 (self.password_hash, self.password_expires_at) = (Some(password_hash), None);
                 self.state = state;
                 self.epoch += u64::from(ends_sessions);
+            }
+            UserEvent::Registered { password_hash, onboarding_id, at } => {
+                (self.password_hash, self.password_expires_at) = (Some(password_hash), None);
+                (self.state, self.registered_at) = (UserState::Registered, Some(at));
+                self.onboarding = onboarding_id.or(self.onboarding);
+            }
+            UserEvent::SignUpConfirmed {} => self.state = UserState::Confirmed,
+            UserEvent::Enrolled { enrollment } => self.enrollment = Some(Box::new(enrollment)),
+            UserEvent::SignUpCorrected { email, .. } => {
+                self.contacts.has_email(email, false, None);
+                self.corrections = self.corrections.saturating_add(1);
             }
             UserEvent::SessionsEnded {} => self.epoch += 1,
             UserEvent::Disabled { state } => {

@@ -144,6 +144,14 @@ impl UserDocument {
         !matches!(self.state, UserState::Init | UserState::Registered | UserState::RegisteredDisabled)
     }
 
+    /// Whether access to a contact of the user is enough for a new password or a session. Not while the address of a
+    /// sign-up was corrected, which anyone could do who knew the former one, and the user has not signed in with the
+    /// password since: the new address proves nothing but itself.
+    #[must_use]
+    pub fn is_recoverable(&self) -> bool {
+        self.corrections == 0 || self.last_login_at.is_some()
+    }
+
     /// Sign-in name; empty if the user has no such contact.
     #[must_use]
     pub fn username_text(&self) -> &str {
@@ -196,6 +204,7 @@ impl StateDocument for UserDocument {
         "/locale",
         "/timeZone",
         "/preferences/**",
+        "/enrollment/**",
     ];
     /// Internal counters.
     const UNLISTED: &'static [&'static str] = &["epoch", "joined"];
@@ -267,6 +276,10 @@ impl StateDocument for UserDocument {
             | UserEvent::PreferencesAmended { .. }
             | UserEvent::Classified { .. }
             | UserEvent::PasswordChanged { .. }
+            | UserEvent::Registered { .. }
+            | UserEvent::SignUpConfirmed {}
+            | UserEvent::SignUpCorrected { .. }
+            | UserEvent::Enrolled { .. }
             | UserEvent::SessionsEnded {}
             | UserEvent::DefaultOrganizationChanged { .. }
             | UserEvent::DocumentsAgreed { .. }

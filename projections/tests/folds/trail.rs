@@ -217,6 +217,7 @@ fn before(payload: &Value) -> Vec<Value> {
             let former = json!({ "preferences": { "email": { "news": true }, "sms": { "news": true } } });
             vec![verified_user(), edited("user.preferences-amended", former)]
         }
+        "user.sign-up-confirmed" => vec![verified_user(), sample("user.registered")],
         "user.enabled" => vec![verified_user(), sample("user.disabled")],
         "user.archived" => vec![verified_user(), pending_email(), pending_phone()],
         "user.organization-removed" | "user.role-revoked" => vec![

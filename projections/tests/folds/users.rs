@@ -30,6 +30,7 @@ pub fn created_with(edit: impl FnOnce(&mut Creation)) -> UserEvent {
         locale: Locale::EnUs,
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: None,
         password_expires_at: None,
     };

@@ -188,6 +188,7 @@ fn creation(user: UserId, number: u64) -> Creation {
         locale: Locale::default(),
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: None,
         password_expires_at: None,
     }

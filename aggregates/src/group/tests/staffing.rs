@@ -104,6 +104,7 @@ fn profile(state: UserState, memberships: impl IntoIterator<Item = (Organization
         locale: Locale::EnUs,
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: None,
         password_expires_at: None,
     };

@@ -8,6 +8,7 @@ mod home;
 mod life;
 mod preferences;
 mod roster;
+mod sign_up;
 
 use super::*;
 use crate::organization_code::OrganizationCodeId;
@@ -60,6 +61,7 @@ fn creation() -> Creation {
         locale: Locale::EnUs,
         time_zone: None,
         classification: None,
+        onboarding: None,
         password_hash: Some("hash".into()),
         password_expires_at: None,
     }
@@ -97,6 +99,7 @@ impl Samples for UserEvent {
                 creation.contacts.phone = Phone::parse("+12025550123").ok();
                 creation.time_zone = Some("Europe/London".into());
                 creation.classification = Some(Classification::Customer);
+                creation.onboarding = Some(OnboardingRequestId(Uuid::from_u128(8)));
                 creation.password_expires_at = Some(chrono::DateTime::UNIX_EPOCH);
             }),
             UserEvent::NamesAmended { names: Names { first_name: "Augusta".into(), last_name: "King".into() } },
@@ -112,6 +115,7 @@ impl Samples for UserEvent {
                 kept: Some(phone("+12025550123")),
             },
             UserEvent::PhoneConfirmed { former: Some(phone("+12025550123")), ends_sessions: true },
+            UserEvent::SignUpCorrected { former: Some(email("byron@example.com")), email: email("king@example.com") },
             UserEvent::UsernameChosen { username: Username::Phone },
             UserEvent::LocaleChosen { locale: Locale::EsUs },
             UserEvent::TimeZoneChosen { time_zone: "Europe/Paris".into() },
@@ -127,6 +131,13 @@ impl Samples for UserEvent {
                 state: UserState::ForceResetPassword,
                 ends_sessions: true,
             },
+            UserEvent::Registered {
+                password_hash: "hash".into(),
+                onboarding_id: Some(OnboardingRequestId(Uuid::from_u128(8))),
+                at: chrono::DateTime::UNIX_EPOCH,
+            },
+            UserEvent::SignUpConfirmed {},
+            UserEvent::Enrolled { enrollment: sign_up::enrollment() },
             UserEvent::Disabled { state: UserState::Disabled },
             UserEvent::Enabled { state: UserState::Confirmed },
             UserEvent::Archived {
@@ -170,7 +181,7 @@ fn debug_output_shows_no_personal_values_and_snapshots_no_hash() {
     for event in UserEvent::samples() {
         let printed = format!("{event:?}");
         assert!(
-            !["hash", "Ada", "King", "example", "1815", "555"].iter().any(|told| printed.contains(told)),
+            !["hash", "Ada", "King", "example", "1815", "555", "Gussie"].iter().any(|told| printed.contains(told)),
             "{printed}"
         );
     }
