@@ -46,9 +46,8 @@ pub struct Creation {
     /// Class of the user in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classification: Option<Classification>,
-    /// The onboarding request for which the account was created. Sealed, as the texts in the clear of an event stay those
-    /// of its version.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "crate::personal::opened")]
+    /// The onboarding request for which the account was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub onboarding: Option<OnboardingRequestId>,
     /// Hash of the password in PHC form, if the user has one. A secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -295,6 +295,11 @@ event_names!(UserEvent {
     Created => "user.created" @ "1.1" Insert, clear [
         "/id", "/state", "/home/organizationId", "/signUpCode", "/username", "/contacts/phoneType", "/classification",
         "/passwordExpiresAt",
+// Since 1.1 a creation may name its onboarding request. One of 1.0 is read as it is, so that no upcaster is needed.
+event_names!(UserEvent {
+    Created => "user.created" @ "1.1" Insert, clear [
+        "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
+        "/onboarding", "/passwordExpiresAt",
     ];
     NamesAmended => "user.names-amended" @ "1.0" Update, clear [];
     BirthDateAmended => "user.birth-date-amended" @ "1.0" Update, clear [];

@@ -134,6 +134,9 @@ pub enum Problem {
     /// An identifier that no part of this organization has.
     #[error("names nothing that the organization has")]
     UnknownPart,
+    /// A code that never was, has expired, was used, or is void.
+    #[error("is unknown or no longer good")]
+    ClosedCode,
     /// A change without a reason where one is mandatory.
     #[error("is needed for a change")]
     ReasonNeeded,
