@@ -221,6 +221,10 @@ impl IntoApiError for SignInError {
             SignInError::CodeNeeded => {
                 refused(StatusCode::UNAUTHORIZED, "totp-required", "a code of the second factor is needed")
             }
+            SignInError::PasswordNeeded => {
+                let detail = "the address was corrected after the sign-up: sign in with the password";
+                refused(StatusCode::UNAUTHORIZED, "bad-credentials", detail)
+            }
             SignInError::BadCode => {
                 refused(StatusCode::UNAUTHORIZED, "totp-invalid", "the code is wrong, or was used before")
             }

@@ -26,6 +26,9 @@ pub enum SignInError {
     /// The contact of the account was never confirmed.
     #[error("the account is not confirmed yet")]
     Unconfirmed,
+    /// The proven contact is not enough: it was corrected before anyone confirmed it.
+    #[error("the address was corrected after the sign-up, so the password is needed")]
+    PasswordNeeded,
     /// A second factor must be set up first.
     #[error("a second factor must be set up first")]
     SetUpNeeded,

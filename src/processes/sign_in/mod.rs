@@ -31,6 +31,7 @@ use notices::SignInNotices;
 use registrar_aggregates::admin::Admin;
 use registrar_aggregates::processes::Streams;
 use registrar_aggregates::processes::sign_in::{self as rules, SignIn};
+use registrar_aggregates::session::Scope;
 use registrar_aggregates::totp::{TotpCommand, TotpError};
 use registrar_aggregates::user::{User, UserError, UserState};
 use registrar_aggregates::values::{OrganizationId, TotpId};
@@ -151,7 +152,7 @@ impl SignInContext<'_> {
             SessionStart::Elsewhere(_) | SessionStart::Nowhere => None,
         };
         let factor = self.second_factor(&person, credentials.code.as_deref(), now).await?;
-        let mut recovery = None;
+        let mut addition = Addition::default();
         let (factor, shown) = match factor {
             Factor::NotNeeded if self.required.covers(&person) => match &credentials.set_up {
                 None => return Err(log_refusal(SignInError::SetUpNeeded)),
@@ -164,7 +165,7 @@ impl SignInContext<'_> {
                     let Some((id, enabling, fresh)) = self.finish_set_up(&person, codes, now).await? else {
                         return Err(self.failed(context, &guards, SignInError::BadCode).await);
                     };
-                    recovery = Some(fresh);
+                    addition.recovery = Some(fresh);
                     (Some((id, enabling)), "password, totp")
                 }
             },
@@ -175,14 +176,70 @@ impl SignInContext<'_> {
             Factor::Missing => return Err(log_refusal(SignInError::CodeNeeded)),
             Factor::Wrong => return Err(self.failed(context, &guards, SignInError::BadCode).await),
         };
+        addition.factor = factor;
         let organization = scope.map(|scope| scope.organization_id);
-        let agreements = self.agreements(&person, organization, &credentials).await.map_err(log_refusal)?;
+        addition.agreements = self.agreements(&person, organization, &credentials).await.map_err(log_refusal)?;
         // Failures counted while the password was compared count before it.
         let is_new_network = self.check(&guards, Utc::now()).await?;
         let (person, renewal) = match (new_password, hash) {
             (Some(new), Some(former)) => self.renewed(person, former, new).await.map_err(log_refusal)?,
             _ => (person, None),
         };
+        addition.renewal = renewal;
+        let attempt = Attempt { context, client_info, guards: &guards, request, now, shown };
+        self.open(&attempt, person, scope, addition, before).await
+    }
+
+    /// Signs a person in who has just proven a contact by a code, without a password. All else is as at a sign-in with
+    /// one, by the account's state: its lock, its second factor, its documents, the sign-in of its organization.
+    ///
+    /// # Errors
+    /// [`SignInError`]; `PasswordNeeded` where the contact proves too little.
+    pub async fn sign_in_proven(
+        &self,
+        context: &RequestContext,
+        client_info: &ClientInfo,
+        person: Person,
+        request: &SessionRequest,
+    ) -> Result<SignInResult, SignInError> {
+        let now = Utc::now();
+        let guards = Guards::new(self.node, &NameOwner::Account(&person.id().to_string()), client_info);
+        self.check(&guards, now).await?;
+        let log_refusal = |error: SignInError| log_refusal(&guards, error);
+        check_state(&person).map_err(log_refusal)?;
+        if let Person::User(user) = &person
+            && !user.is_recoverable()
+        {
+            return Err(log_refusal(SignInError::PasswordNeeded));
+        }
+        let scope = match person.begins(&self.node.documents, request).await? {
+            SessionStart::At(scope) => scope,
+            SessionStart::Elsewhere(url) => return Ok(SignInResult::Elsewhere(url)),
+            SessionStart::Retired => return Err(log_refusal(SignInError::OrganizationRetired)),
+            SessionStart::Nowhere => None,
+        };
+        match self.second_factor(&person, None, now).await? {
+            Factor::NotNeeded if self.required.covers(&person) => return Err(log_refusal(SignInError::SetUpNeeded)),
+            Factor::NotNeeded => {}
+            Factor::Missing | Factor::Wrong | Factor::Used(..) => return Err(log_refusal(SignInError::CodeNeeded)),
+        }
+        self.check_agreements(&person, scope.map(|scope| scope.organization_id)).await.map_err(log_refusal)?;
+        let attempt = Attempt { context, client_info, guards: &guards, request, now, shown: "contact" };
+        self.open(&attempt, person, scope, Addition::default(), |_| {}).await
+    }
+
+    /// Opens a session, in one commit with what the sign-in brings besides.
+    async fn open(
+        &self,
+        attempt: &Attempt<'_>,
+        person: Person,
+        scope: Option<Scope>,
+        addition: Addition,
+        before: impl Fn(PendingSignIn<'_>) + Send + Sync,
+    ) -> Result<SignInResult, SignInError> {
+        let Attempt { context, client_info, guards, request, now, shown } = *attempt;
+        let log_refusal = |error: SignInError| log_refusal(guards, error);
+        let Addition { factor, agreements, renewal, recovery } = addition;
         let prepared = prepare_at(self.node, self.authenticator, &person, request, scope).await?.giving(recovery);
         let opened = prepared.opened();
         let own = person.context(context, (Some(opened.id), opened.organization), client_info);
@@ -205,7 +262,7 @@ impl SignInContext<'_> {
             Ok(_) => {}
             // Lost race: another request used the same code.
             Err(DirectoryError::Refused(Refusal::Totp(TotpError::UsedCode))) => {
-                return Err(self.failed(context, &guards, SignInError::BadCode).await);
+                return Err(self.failed(context, guards, SignInError::BadCode).await);
             }
             // Lost race: another request set another password.
             Err(DirectoryError::Refused(Refusal::User(UserError::OtherPassword))) => {
@@ -340,6 +397,14 @@ impl SignInContext<'_> {
         }
         Ok(credentials.agreements.clone())
     }
+
+    /// Refuses a person who has not agreed to all binding documents of the session.
+    async fn check_agreements(&self, person: &Person, organization: Option<OrganizationId>) -> Result<(), SignInError> {
+        let Person::User(user) = person else { return Ok(()) };
+        let documents = ServiceDocuments::of_session(&self.node.documents, organization).await?;
+        let missing = documents.missing(user, &BTreeSet::new());
+        if missing.is_empty() { Ok(()) } else { Err(SignInError::AgreementsNeeded(missing)) }
+    }
 }
 
 /// Returns the refusal, after a line about it in the security log.
@@ -353,6 +418,28 @@ fn log_refusal(guards: &Guards, error: SignInError) -> SignInError {
     let line = Line { reason: Some(&reason), subject_digest: Some(&guards.counters.name), ..Line::default() };
     line.refused(Event::SignIn);
     error
+}
+
+/// Circumstances of an attempt whose person is known.
+struct Attempt<'a> {
+    context: &'a RequestContext,
+    client_info: &'a ClientInfo,
+    guards: &'a Guards,
+    request: &'a SessionRequest,
+    now: DateTime<Utc>,
+    /// The shown factors, for the security log.
+    shown: &'static str,
+}
+
+/// What a sign-in brings besides the session.
+#[derive(Default)]
+struct Addition {
+    /// Use of the second factor, or its activation.
+    factor: Option<(TotpId, TotpCommand)>,
+    agreements: BTreeSet<Uuid>,
+    renewal: Option<Renewal>,
+    /// Recovery codes of a second factor that is activated.
+    recovery: Option<RecoveryCodes>,
 }
 
 enum Factor {
