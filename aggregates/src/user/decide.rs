@@ -85,6 +85,7 @@ fn decide(profile: &Profile, command: UserCommand) -> Decision {
             Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: true }])
         }
         UserCommand::Register { hash, onboarding, home, at } => register(profile, hash, onboarding, home, at),
+        UserCommand::Register { hash, onboarding, at } => register(profile, hash, onboarding, at),
         UserCommand::CompleteSignUp => complete(profile.state),
         UserCommand::Enroll(enrollment) => enroll(profile, *enrollment),
         UserCommand::CorrectEmail(email) => correct_email(profile, email),
@@ -256,13 +257,7 @@ fn check_time_zone(zone: &str) -> Result<(), Problem> {
 
 /// A second sign-up with one invitation is refused while the code of the first one is good: of two at the same moment
 /// one wins.
-fn register(
-    profile: &Profile,
-    hash: String,
-    onboarding: Option<OnboardingRequestId>,
-    home: Option<OrganizationId>,
-    at: DateTime<Utc>,
-) -> Decision {
+fn register(profile: &Profile, hash: String, onboarding: Option<OnboardingRequestId>, at: DateTime<Utc>) -> Decision {
     match (profile.state, profile.registered_at) {
         (UserState::Registered, Some(since)) if at < since + VALIDITY => return Err(UserError::SigningUp),
         (UserState::Init | UserState::Registered, _) => {}
@@ -275,10 +270,7 @@ fn register(
             _,
         ) => return Err(UserError::HasAccount),
     }
-    let registered = UserEvent::Registered { password_hash: hash, onboarding_id: onboarding, at };
-    let moved = home.filter(|home| profile.home() != Some(*home));
-    let moved = moved.map(|home| UserEvent::HomeChanged { organization_id: Some(home) });
-    Ok(std::iter::once(registered).chain(moved).collect())
+    Ok(vec![UserEvent::Registered { password_hash: hash, onboarding_id: onboarding, at }])
 }
 
 fn complete(state: UserState) -> Decision {

@@ -99,8 +99,6 @@ pub enum UserCommand {
         hash: String,
         /// The onboarding request by which the person signs up.
         onboarding: Option<OnboardingRequestId>,
-        /// The organization of the request, which becomes the home of the account.
-        home: Option<OrganizationId>,
         /// The current time.
         at: DateTime<Utc>,
     },

@@ -141,8 +141,8 @@ pub fn by_code(streams: &mut Streams, sign_up: &CodeSignUp<'_>) -> Step<()> {
     Ok(())
 }
 
-/// Signs an invited person up: the account gets its password, and the organization of the request becomes its home. Where
-/// the request says so, the invitation is proof enough, and the account is complete at once.
+/// Signs an invited person up: the account gets its password and its part in the organization of the request. Where the
+/// request says so, the invitation is proof enough, and the account is complete at once.
 ///
 /// # Errors
 /// `ClosedCode`, also for a code whose organization takes no additions; `HasAccount`, `SigningUp`; refusals of the user
@@ -167,8 +167,8 @@ pub fn by_referral(streams: &mut Streams, sign_up: &ReferralSignUp<'_>) -> Step<
             creation.id
         }
     };
-    let (hash, home) = (sign_up.hash.to_owned(), Some(request.organization_id));
-    streams.execute::<User>(user, UserCommand::Register { hash, onboarding: Some(request.id), home, at: now })?;
+    let (hash, onboarding) = (sign_up.hash.to_owned(), Some(request.id));
+    streams.execute::<User>(user, UserCommand::Register { hash, onboarding, at: now })?;
     record(streams, user, sign_up.choices)?;
     onboarding::register(streams, request.id, user, now)?;
     match proven.filter(|_| request.auto_confirm) {

@@ -204,11 +204,15 @@ fn registering(request: &Request) -> History {
     events::<Onboarding>(REQUEST, [registered])
 }
 
-/// The commands of an account with this home that signs up at Acme.
-fn registered_from(home: OrganizationId) -> Vec<UserCommand> {
-    let (hash, onboarding) = ("new".to_owned(), Some(REQUEST));
-    let register = UserCommand::Register { hash, onboarding, home: Some(ACME), at: at(1) };
-    [created(UserState::Init, home), register].into_iter().chain(chosen()).collect()
+/// The commands of an account with this home that signs up by the request.
+fn registered_from(home: OrganizationId) -> impl Iterator<Item = UserCommand> {
+    let register = UserCommand::Register { hash: "new".into(), onboarding: Some(REQUEST), at: at(1) };
+    [created(UserState::Init, home), register].into_iter().chain(chosen())
+}
+
+/// What the request gives to an account that was not pending for it.
+fn given_by_the_request() -> [UserCommand; 3] {
+    [UserCommand::MoveHome(ACME), UserCommand::Join(ACME), UserCommand::Grant(ACME, Role::Provider)]
 }
 
 #[test]
@@ -224,7 +228,8 @@ fn an_invited_person_sets_the_password_of_the_pending_account() {
 #[test]
 fn an_invited_person_without_an_account_gets_one() {
     let (free, account) = (request(ACME, None), account(UserState::Init, ACME));
-    let expected = [registering(&free), after::<User>(ADA, registered_from(ACME))];
+    let user = after::<User>(ADA, registered_from(ACME).chain(given_by_the_request()));
+    let expected = [registering(&free), user];
     let streams = [organization(ACME), invited(free, Channel::Email)];
     refer(streams, ReferredAccount::New(&account), "digest", at(1)).then(expected);
 }
@@ -236,7 +241,7 @@ fn a_pending_account_of_another_organization_is_taken_over_by_the_address_that_i
         let streams = [organization(ACME), pending(), invited(request(ACME, None), channel)];
         refer(streams, PRESENT, "digest", at(1))
     };
-    let user = since(pending(), after::<User>(ADA, registered_from(OTHER)));
+    let user = since(pending(), after::<User>(ADA, registered_from(OTHER).chain(given_by_the_request())));
     by_channel(Channel::Email).then([registering(&request(ACME, None)), user]);
     // The code was sent to a number that the account does not have.
     by_channel(Channel::Sms).then_refused(UserError::HasAccount);
@@ -258,9 +263,8 @@ fn an_account_that_is_in_use_or_signs_up_elsewhere_is_not_taken_over() {
 #[test]
 fn a_request_loses_its_account_once_the_person_signs_up_elsewhere() {
     let onboarding = Some(OnboardingRequestId(Uuid::from_u128(0xD2)));
-    let (hash, home) = ("other".to_owned(), Some(OTHER));
-    let register = UserCommand::Register { hash, onboarding, home, at: at(-3_600) };
-    let account = after::<User>(ADA, [created(UserState::Init, ACME), register]);
+    let register = UserCommand::Register { hash: "other".into(), onboarding, at: at(-3_600) };
+    let account = after::<User>(ADA, [created(UserState::Init, ACME), register, UserCommand::MoveHome(OTHER)]);
     let streams = [organization(ACME), account, invited(request(ACME, Some(ADA)), Channel::Sms)];
     refer(streams, PRESENT, "digest", at(1)).then_refused(UserError::HasAccount);
 }

@@ -23,15 +23,11 @@ fn at(seconds: i64) -> DateTime<Utc> {
 }
 
 fn in_state(state: UserState) -> UserEvent {
-    created_with(|creation| {
-        (creation.state, creation.contacts.email_verified) = (state, false);
-        creation.home = Some(Home::of(organization(1)));
-    })
+    created_with(|creation| (creation.state, creation.contacts.email_verified) = (state, false))
 }
 
-fn register(seconds: i64, home: u128) -> UserCommand {
-    let (hash, onboarding, home) = ("new".to_owned(), Some(REQUEST), Some(organization(home)));
-    UserCommand::Register { hash, onboarding, home, at: at(seconds) }
+fn register(seconds: i64) -> UserCommand {
+    UserCommand::Register { hash: "new".into(), onboarding: Some(REQUEST), at: at(seconds) }
 }
 
 fn registered(seconds: i64) -> UserEvent {
@@ -52,7 +48,7 @@ fn corrected(former: &str, to: &str) -> UserEvent {
 
 #[test]
 fn an_invited_user_signs_up_by_a_first_password() {
-    given([in_state(UserState::Init)]).when(register(0, 1)).then_expect_events(vec![registered(0)]);
+    given([in_state(UserState::Init)]).when(register(0)).then_expect_events(vec![registered(0)]);
     let after = profile([in_state(UserState::Init), registered(0)]);
     assert_eq!(
         (after.state, after.onboarding, after.registered_at),
@@ -62,19 +58,13 @@ fn an_invited_user_signs_up_by_a_first_password() {
 }
 
 #[test]
-fn the_account_of_a_user_who_signs_up_elsewhere_moves_there() {
-    let moved = UserEvent::HomeChanged { organization_id: Some(organization(2)) };
-    given([in_state(UserState::Init)]).when(register(0, 2)).then_expect_events(vec![registered(0), moved]);
-}
-
-#[test]
 fn an_invitation_is_used_again_once_the_code_of_the_last_sign_up_has_expired() {
     let history = || [in_state(UserState::Init), registered(0)];
     let validity = VALIDITY.num_seconds();
-    given(history()).when(register(validity - 1, 1)).then_expect_error(UserError::SigningUp);
-    given(history()).when(register(validity, 1)).then_expect_events(vec![registered(validity)]);
+    given(history()).when(register(validity - 1)).then_expect_error(UserError::SigningUp);
+    given(history()).when(register(validity)).then_expect_events(vec![registered(validity)]);
     // An admin has set the first password, so no code is out.
-    given([in_state(UserState::Registered)]).when(register(0, 1)).then_expect_events(vec![registered(0)]);
+    given([in_state(UserState::Registered)]).when(register(0)).then_expect_events(vec![registered(0)]);
 }
 
 #[test]
@@ -82,10 +72,10 @@ fn accounts_that_are_in_use_take_no_sign_up() {
     for state in
         [UserState::Confirmed, UserState::ForceResetPassword, UserState::Disabled, UserState::RegisteredDisabled]
     {
-        given([in_state(state)]).when(register(0, 1)).then_expect_error(UserError::HasAccount);
+        given([in_state(state)]).when(register(0)).then_expect_error(UserError::HasAccount);
     }
-    given([created(), archived()]).when(register(0, 1)).then_expect_error(UserError::Archived);
-    given([]).when(register(0, 1)).then_expect_error(UserError::NotFound);
+    given([created(), archived()]).when(register(0)).then_expect_error(UserError::Archived);
+    given([]).when(register(0)).then_expect_error(UserError::NotFound);
 }
 
 #[test]
