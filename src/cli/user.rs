@@ -8,9 +8,8 @@ use crate::processes::accounts::{self, Contact};
 use crate::processes::membership::{self, FirstGrant};
 use crate::processes::passwords::{self as rules, Pwned, Rules};
 use crate::processes::sessions::{self, Ended, Person};
-use crate::processes::sign_in;
 use crate::processes::{
-    user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone, user_who_holds,
+    sign_in, user_by_id, user_by_sign_in_name, user_by_verified_email, user_by_verified_phone, user_who_holds,
 };
 use anyhow::{Context, bail, ensure};
 use chrono::{DateTime, Utc};

@@ -2,9 +2,8 @@
 
 use crate::app::{Identity, PASSWORD, Person, refusal};
 use crate::ecg_app::{ADMINS, minimal, with};
-use crate::on_both_stores;
-use crate::shapes;
 use crate::sign_in::{attempt, sign_in, with_password};
+use crate::{on_both_stores, shapes};
 use chrono::{TimeDelta, Utc};
 use registrar::api::ApiSettings;
 use registrar::executor::RequestContext;

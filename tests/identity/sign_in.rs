@@ -2,9 +2,8 @@
 
 use crate::app::{Identity, PASSWORD, creation, refusal};
 use crate::ecg_app::Answer;
-use crate::on_both_stores;
-use crate::shapes;
 use crate::support::Database;
+use crate::{on_both_stores, shapes};
 use registrar::executor::RequestContext;
 use registrar::processes::membership::{self, FirstGrant};
 use registrar::processes::organizations;

@@ -2,11 +2,9 @@
 //! pending: until it is confirmed the last verified one stays claimed as well, and stays the sign-in name. After a day
 //! without confirmation the server puts the verified one back (`src/processes/accounts.rs`).
 
-use super::UserError;
-use super::calling_codes;
 use super::event::UserEvent;
 use super::profile::{Profile, UserState};
-use super::{Amendment, UserError};
+use super::{Amendment, UserError, calling_codes};
 use crate::ClaimKey;
 use crate::values::{EmailAddress, Problem};
 use serde::{Deserialize, Serialize};

@@ -2,10 +2,8 @@
 
 use super::contacts::{Contacts, Username};
 use super::home::Home;
-use super::profile::{BirthDate, Classification, Locale, Names, Profile, UserState};
-use crate::organization_code::OrganizationCodeId;
 use super::profile::{BirthDate, Classification, InvitationState, Locale, Names, Profile, UserState};
-use crate::values::UserId;
+use crate::organization_code::OrganizationCodeId;
 use crate::values::{OnboardingRequestId, UserId};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

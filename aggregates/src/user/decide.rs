@@ -84,7 +84,6 @@ fn decide(profile: &Profile, command: UserCommand) -> Decision {
             };
             Ok(vec![UserEvent::PasswordChanged { password_hash: hash, state, ends_sessions: true }])
         }
-        UserCommand::Register { hash, onboarding, home, at } => register(profile, hash, onboarding, home, at),
         UserCommand::Register { hash, onboarding, at } => register(profile, hash, onboarding, at),
         UserCommand::CompleteSignUp => complete(profile.state),
         UserCommand::Enroll(enrollment) => enroll(profile, *enrollment),

@@ -289,17 +289,12 @@ pub enum UserEvent {
     },
 }
 
-// Since 1.1 a creation may have the code by which the user signed up. One of 1.0 is read as it is, so that no upcaster
-// is needed.
+// Since 1.1 a creation may have the code or the onboarding request by which the user came in. One of 1.0 is read as it
+// is, so that no upcaster is needed.
 event_names!(UserEvent {
     Created => "user.created" @ "1.1" Insert, clear [
-        "/id", "/state", "/home/organizationId", "/signUpCode", "/username", "/contacts/phoneType", "/classification",
-        "/passwordExpiresAt",
-// Since 1.1 a creation may name its onboarding request. One of 1.0 is read as it is, so that no upcaster is needed.
-event_names!(UserEvent {
-    Created => "user.created" @ "1.1" Insert, clear [
-        "/id", "/state", "/home/organizationId", "/username", "/contacts/phoneType", "/classification",
-        "/onboarding", "/passwordExpiresAt",
+        "/id", "/state", "/home/organizationId", "/signUpCode", "/onboarding", "/username", "/contacts/phoneType",
+        "/classification", "/passwordExpiresAt",
     ];
     NamesAmended => "user.names-amended" @ "1.0" Update, clear [];
     BirthDateAmended => "user.birth-date-amended" @ "1.0" Update, clear [];

@@ -6,7 +6,6 @@ use super::event::UserEvent;
 use super::home::Home;
 use super::preferences::Preferences;
 use crate::organization_code::OrganizationCodeId;
-use crate::values::{IndividualId, OrganizationId, Problem, UserId};
 use crate::values::{IndividualId, OnboardingRequestId, OrganizationId, Problem, UserId};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};

@@ -7,11 +7,10 @@ use crate::store::hex;
 use chrono::Utc;
 use cqrs_es::Aggregate;
 use quick_cache::unsync::Cache;
-use registrar_aggregates::Decide;
 use registrar_aggregates::one_time_code::{OneTimeCode, OneTimeCodeCommand, OneTimeCodeError, Purpose};
 use registrar_aggregates::send_quota::{SendQuota, SendQuotaCommand, SendQuotaError};
-use registrar_aggregates::text;
 use registrar_aggregates::values::EmailAddress;
+use registrar_aggregates::{Decide, text};
 use std::sync::{Mutex, PoisonError};
 
 /// Most shadows of each kind on a node; the least recently used are evicted first.
