@@ -131,6 +131,41 @@ on_both_stores! {
         }
     }
 
+    async fn no_line_of_the_log_has_a_code(database) {
+        let mut command = registrar(&database.settings, &["serve"]);
+        command.env("REGISTRAR_LOG", "debug");
+        let server = Server::spawn(command);
+        let create = ["user", "create", "--email", "ada@example.com", "--role", "system.support", "--password", PASSWORD];
+        run(&database.settings, &create);
+        let client = reqwest::Client::new();
+        let post = async |path: &str, body: Value| {
+            let answer = client.post(format!("{}/v1/{path}", server.url)).json(&body).send().await.unwrap();
+            answer.status().as_u16()
+        };
+        assert_eq!(post("forgot-password/", json!({ "username": "ada@example.com" })).await, 201);
+        let message: Value = serde_json::from_str(&run(&database.settings, &["inbox", "--to", "ada@example.com"])).unwrap();
+        let code = message["code"].as_str().unwrap();
+        let reset = |code: &str| {
+            json!({ "username": "ada@example.com", "confirmation-code": code, "password": "a-new-and-long-one" })
+        };
+        // Letters, so that it differs from the right one.
+        assert_eq!(post("confirm-forgot-password/", reset("w0ng-c0de")).await, 400);
+        assert_eq!(post("confirm-forgot-password/", reset(code)).await, 201);
+        let (_, log) = server.stop();
+        for line in &log {
+            assert!(!line.contains("w0ng-c0de") && !line.contains("a-new-and-long-one"), "{line}");
+            // Within times and identifiers every six digits stand somewhere.
+            let part = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+            let alone = |at: usize| {
+                !part(line[..at].chars().next_back()) && !part(line[at + code.len()..].chars().next())
+            };
+            assert!(!line.match_indices(code).any(|(at, _)| alone(at)), "{line}");
+        }
+        let lines = security(&log);
+        assert_eq!(find(&lines, "password", "refused")["reason"], "the code is wrong");
+        find(&lines, "password", "success");
+    }
+
     async fn a_request_for_another_tenants_resource_leaves_a_line_in_the_site_and_the_audit_api(database) {
         const SITE: &str = "/ec-site-svc/rest/v1.0/organizations";
         let mut command = registrar(&database.settings, &["serve"]);
