@@ -1,4 +1,4 @@
-//! Messages with codes and invitations to one address: three in ten minutes, whoever asks for them, so that nobody is
+//! Messages with codes and invitations to one address: three in ten minutes over all callers, so that no address is
 //! flooded with mail in our name. The stream is the keyed digest of the address.
 
 use crate::facts::{EventFacts, event_names};

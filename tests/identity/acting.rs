@@ -181,6 +181,8 @@ on_both_stores! {
         for (path, body) in [
             (format!("{own}change-email/"), json!({ "email": "thief@example.com" })),
             (format!("/v1/users/{provider}/change-email/"), json!({ "email": "thief@example.com" })),
+            (format!("/v1/users/{provider}/confirm-phone/"), json!({ "phone-number": "+12025550199" })),
+            (format!("{own}confirm-contact/"), json!({ "confirmation-code": "123456" })),
             (format!("{own}change-password/"), json!({ "old-password": PASSWORD, "new-password": "gJ7#pQ2!xyzw" })),
             ("/v1/mfa-totp/".into(), json!({})),
             (format!("{}add-user/", roles(Role::Admin)), document("roles", json!({ "user-id": provider }))),

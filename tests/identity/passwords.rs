@@ -190,7 +190,7 @@ on_both_stores! {
         identity.post(&identity.system, &path(ada.id), &support).await;
         assert_eq!(kinds("ada@example.com").await, ["password-changed", "address-changed", "password-changed"]);
         assert_eq!(kinds("king@example.com").await, ["reverify-email"]);
-        // Without a verified address there is nobody to tell, and the password changes nevertheless.
+        // Without a verified address no notice is sent, and the password changes nevertheless.
         let id = with_password(&identity, "unverified@example.com", Role::Provider, |creation| {
             creation.contacts.email_verified = false;
         })

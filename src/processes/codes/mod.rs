@@ -140,8 +140,8 @@ fn digits(number: u32) -> Option<Zeroizing<String>> {
 }
 
 /// Limit on wrong codes from one network, as of failed sign-ins: 60 in 15 minutes. It counts codes of all names and
-/// purposes, whether there is such a name or not, and apart from sign-ins: people of one clinic who mistype their
-/// passwords keep nobody from entering a code.
+/// purposes, whether there is such a name or not. Sign-ins are counted apart: mistyped passwords in the network of a clinic
+/// block no codes there.
 pub struct CodeGuard;
 
 impl CodeGuard {

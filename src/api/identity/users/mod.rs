@@ -162,6 +162,7 @@ fn is_confirmed(outcome: &Outcome) -> bool {
 /// Confirms, by an admin or a program, that the telephone number is the user's.
 pub(super) async fn confirm_phone(call: Call, PlainBody(number): PlainBody<PhoneNumber>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::ConfirmPhone).await?;
+    call.own_acts_only()?;
     let PhoneNumber { phone_number: Parsed(phone) } = number;
     call.commit(Reply::done(), |node, context| {
         accounts::confirm_contact(node, context, user.profile.id, None, Contact::Phone(phone))
