@@ -319,11 +319,11 @@ mod tests {
 
     impl Samples for OneTimeCodeEvent {
         fn samples() -> Vec<Self> {
-            vec![issued_at("digest", 0), missed(1), used(2), OneTimeCodeEvent::Voided { at: at(3) }]
+            vec![issued_at("keyed", 0), missed(1), used(2), OneTimeCodeEvent::Voided { at: at(3) }]
         }
 
         fn alternatives() -> Vec<Self> {
-            let (purpose, digest) = (Purpose::Phone, "digest".to_owned());
+            let (purpose, digest) = (Purpose::Phone, "keyed".to_owned());
             vec![OneTimeCodeEvent::Issued { user_id: ADA, purpose, to: phone(), digest, at: at(0) }]
         }
     }
