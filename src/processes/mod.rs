@@ -22,6 +22,7 @@ pub mod second_factor;
 pub mod service_documents;
 pub mod sessions;
 pub mod sign_in;
+pub mod sign_up;
 pub mod templates;
 pub mod url_shorteners;
 pub mod visits;

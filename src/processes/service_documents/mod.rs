@@ -60,7 +60,16 @@ impl ServiceDocuments {
     /// count.
     #[must_use]
     pub fn missing(&self, user: &UserDocument, agreed_now: &BTreeSet<Uuid>) -> Vec<Uuid> {
-        let agreed = |id: &Uuid| user.agreements.contains(id) || agreed_now.contains(id);
+        self.missing_unless(|id| user.agreements.contains(id) || agreed_now.contains(id))
+    }
+
+    /// Binding versions that are not among the agreed ones.
+    #[must_use]
+    pub fn missing_beside(&self, agreed: &BTreeSet<Uuid>) -> Vec<Uuid> {
+        self.missing_unless(|id| agreed.contains(id))
+    }
+
+    fn missing_unless(&self, agreed: impl Fn(&Uuid) -> bool) -> Vec<Uuid> {
         let binding = self.versions().filter(|version| version.binding).map(|version| version.id.0);
         binding.filter(|id| !agreed(id)).collect()
     }
