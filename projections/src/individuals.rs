@@ -11,13 +11,13 @@ use registrar_aggregates::DomainEvent;
 use registrar_aggregates::group::SystemGroup;
 use registrar_aggregates::group::placement::PlacementEvent;
 use registrar_aggregates::individual::{IndividualEvent, Owner};
-use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId};
+use registrar_aggregates::values::{GroupId, IndividualId, OrganizationId, UserId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// Raise it when the documents, their keys or the fold change: the next start then rebuilds.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Finds individuals by identifier.
 pub const ID: TextKey<IndividualDocument> = TextKey::ID;
@@ -28,10 +28,11 @@ crate::collection! {
         CREATED_AT: Text = |individual| time_key(individual.created_at);
         /// Owner, as [`owner_key`] writes it.
         pub OWNER: Text = |individual| owner_key(individual.owner);
-        /// Groups, system groups included, and the owner as [`owner_key`] writes it.
+        /// Groups, system groups included, and the owner and the person as [`owner_key`] writes them.
         pub SCOPES: Texts = |individual| {
             let groups = individual.groups().map(|group| group.to_string());
-            groups.chain([owner_key(individual.owner)]).collect()
+            let person = individual.assigned_to.map(|person| owner_key(Owner::User(person)));
+            groups.chain([owner_key(individual.owner)]).chain(person).collect()
         };
     }
     indexes { [CREATED_AT], [OWNER], [SCOPES] }
@@ -61,6 +62,9 @@ pub struct IndividualDocument {
     pub id: IndividualId,
     /// Owner of the individual.
     pub owner: Owner,
+    /// The user to whom the organization that owns the individual assigned it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned_to: Option<UserId>,
     /// Creation time.
     pub created_at: DateTime<Utc>,
     /// The organizations of its enrolments, each with its regular groups there.
@@ -69,6 +73,15 @@ pub struct IndividualDocument {
 }
 
 impl IndividualDocument {
+    /// The person whose individual it is: the user who owns it, or to whom an organization assigned it.
+    #[must_use]
+    pub fn person(&self) -> Option<UserId> {
+        match self.owner {
+            Owner::User(user) => Some(user),
+            Owner::Organization(_) => self.assigned_to,
+        }
+    }
+
     /// All groups of the individual, system groups included.
     pub fn groups(&self) -> impl Iterator<Item = GroupId> + '_ {
         self.places.keys().flat_map(|organization| self.groups_in(*organization))
@@ -97,6 +110,9 @@ pub(crate) fn wants(event: &RecordedEvent) -> Vec<DocumentKey> {
             .map(|(_, individual)| DocumentKey::of::<IndividualDocument>(individual.to_string()))
             .into_iter()
             .collect(),
+        DomainEvent::Individual(IndividualEvent::Assigned { .. } | IndividualEvent::Unassigned { .. }) => {
+            vec![DocumentKey::of::<IndividualDocument>(&event.aggregate_id)]
+        }
         _ => vec![],
     }
 }
@@ -107,9 +123,17 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
         DomainEvent::Individual(IndividualEvent::Recorded { id, owner }) => documents.insert(IndividualDocument {
             id: *id,
             owner: *owner,
+            assigned_to: None,
             created_at: event.recorded_at,
             places: BTreeMap::new(),
         }),
+        DomainEvent::Individual(IndividualEvent::Assigned { user_id }) => {
+            let person = Some(*user_id);
+            documents.update(&event.aggregate_id, |document: &mut IndividualDocument| document.assigned_to = person)
+        }
+        DomainEvent::Individual(IndividualEvent::Unassigned { .. }) => {
+            documents.update(&event.aggregate_id, |document: &mut IndividualDocument| document.assigned_to = None)
+        }
         DomainEvent::Placement(change) => {
             let Some((organization, individual)) = placed(event) else { return Ok(()) };
             documents.update::<IndividualDocument>(&individual.to_string(), |document| {

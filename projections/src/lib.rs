@@ -25,6 +25,7 @@ pub mod key;
 pub mod message_templates;
 pub mod messages;
 pub mod organization_codes;
+pub mod onboarding_requests;
 pub mod organizations;
 pub mod query;
 mod record_document;
@@ -124,6 +125,7 @@ macro_rules! every_projection {
                 "url_shorteners": fold url_shorteners, UrlShorteners(UrlShortenerDocument);
                 "organization_codes": fold organization_codes,
                     OrganizationCodes(OrganizationCodeDocument), SignUpCounts(SignUpCountDocument);
+                "onboarding_requests": state onboarding_requests, OnboardingRequests(OnboardingDocument);
                 "tasks": state tasks, Tasks(TaskDocument);
             }
             /// Folded after the commit by a follower, for documents that would fan out or be too hot to be written with

@@ -154,10 +154,26 @@ impl Access {
         if scopes.is_empty() {
             return Ok(None);
         }
+        let lost = self.lost_individuals(holder).await?;
+        if !lost.is_empty() {
+            query = query.none_of(&individuals::ID, lost);
+        }
         if scopes != somewhere {
             query = query.contains_any(&individuals::SCOPES, somewhere);
         }
         Ok(Some(query.contains_any(&individuals::SCOPES, scopes)))
+    }
+
+    /// Individuals of the holder that are unknown, as the organization that owns them was deleted.
+    async fn lost_individuals(&self, holder: &Holder) -> JournalResult<Vec<String>> {
+        let own = holder.as_user().into_iter().flat_map(|user| user.individuals.iter().map(ToString::to_string));
+        let mut lost = Vec::new();
+        for individual in self.documents.find_all::<IndividualDocument>(own).await? {
+            if !self.is_known(&individual).await? {
+                lost.push(individual.id.to_string());
+            }
+        }
+        Ok(lost)
     }
 
     /// Restricts individuals to those inside a group or below it.
@@ -321,8 +337,8 @@ impl Access {
             if !self.is_known(&individual).await? {
                 continue;
             }
-            if let Owner::User(owner) = individual.owner {
-                places.insert(users::being(owner));
+            if let Some(person) = individual.person() {
+                places.insert(users::being(person));
             }
             for (organization, groups) in &individual.places {
                 let found = self.organization_of(*organization).await?.filter(|found| is_in_force(Some(found)));

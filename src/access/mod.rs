@@ -101,16 +101,16 @@ impl Access {
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub async fn individual_as(&self, holder: &Holder, individual: &IndividualDocument) -> JournalResult<bool> {
-        let own = matches!(individual.owner, Owner::User(owner) if Some(owner) == holder.user_id());
+        let own = individual.person().is_some_and(|person| Some(person) == holder.user_id());
         let at_once = individual.places.iter().any(|(organization, groups)| {
             holder.is_admin(*organization) || groups.iter().any(|group| holder.stands_in(*organization, *group))
         });
-        // Individuals that an organization owns are among its own from the moment they are recorded.
-        if own || at_once && !holder.holds_everything() {
-            return Ok(true);
-        }
-        if holder.holds_everything() {
+        if own || holder.holds_everything() {
             return self.is_known(individual).await;
+        }
+        // Individuals that an organization owns are among its own from the moment they are recorded.
+        if at_once {
+            return Ok(true);
         }
         for (organization, groups) in &individual.places {
             if holder.is_provider(*organization) && self.is_open(*organization).await? {

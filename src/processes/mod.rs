@@ -13,6 +13,7 @@ pub mod membership;
 pub mod moves;
 pub mod notices;
 pub mod organization_codes;
+pub mod onboarding;
 pub mod organizations;
 pub mod passwords;
 mod qr_code;

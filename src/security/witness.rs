@@ -72,6 +72,7 @@ fn kind(event: &DomainEvent) -> Option<Event> {
         | DomainEvent::Message(_)
         | DomainEvent::RegistrationInvitation(_)
         | DomainEvent::InvitationAllowance(_)
+        | DomainEvent::Onboarding(_)
         | DomainEvent::Task(_) => None,
     }
 }
@@ -111,5 +112,9 @@ fn of_user(event: &UserEvent) -> Option<Event> {
         | UserEvent::AgreementsDeleted {}
         | UserEvent::Enrolled { .. }
         | UserEvent::IndividualAdded { .. } => None,
+        | UserEvent::IndividualAdded { .. }
+        | UserEvent::IndividualRemoved { .. }
+        | UserEvent::PrimaryIndividualChanged { .. }
+        | UserEvent::InvitationNoted { .. } => None,
     }
 }

@@ -55,8 +55,8 @@ fn the_cloud_organizations_document_agrees_with_the_contract() {
     assert!(differences.is_empty(), "\n{}", differences.join("\n"));
 }
 
-/// Operations that are not offered yet are left out; sign-out and tasks are added, since the contract is of no use
-/// without them.
+/// Operations that are not offered yet are left out; sign-out, tasks and the claim of an onboarding are added, since the
+/// contract is of no use without them.
 #[test]
 fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
     let contract: Value = serde_json::from_str(include_str!("../contracts/identity.openapi.json")).unwrap();
@@ -72,6 +72,7 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
     let added = [
         "paths: /v1/forgot-password/ only ours",
         "paths: /v1/logout/ only ours",
+        "paths: /v1/onboarding-requests/{id}/claim/ only ours",
         "paths: /v1/sessions/ only ours",
         "paths: /v1/sessions/end-all/ only ours",
         "paths: /v1/sessions/{id}/end/ only ours",
@@ -94,6 +95,11 @@ fn the_identity_document_agrees_with_the_contract_as_far_as_it_is_offered() {
         r#"schema CreateOrganizationSmsTemplateBody.properties.data.properties.attributes.required: contract ["locale","organization-id","template","type"], ours ["locale","template","type"]"#,
         r#"schema LoginProfile.properties.recovery-codes: contract null, ours {"items":{"type":"string"},"type":"array"}"#,
         r##"schema LoginResult.anyOf: contract [{"$ref":"#/components/schemas/LoginInfo"},{"$ref":"#/components/schemas/LoginRedirect"}], ours [{"$ref":"#/components/schemas/LoginInfo"},{"$ref":"#/components/schemas/LoginRedirect"},{"$ref":"#/components/schemas/LoginTotpSetup"}]"##,
+        // A channel without an invitation.
+        r##"schema OnboardingRequestAttributes.properties.last-invite.properties.email.$ref: contract "#/components/schemas/OnboardingInvite", ours null"##,
+        r##"schema OnboardingRequestAttributes.properties.last-invite.properties.email.anyOf: contract null, ours [{"$ref":"#/components/schemas/OnboardingInvite"},{"type":"null"}]"##,
+        r##"schema OnboardingRequestAttributes.properties.last-invite.properties.sms.$ref: contract "#/components/schemas/OnboardingInvite", ours null"##,
+        r##"schema OnboardingRequestAttributes.properties.last-invite.properties.sms.anyOf: contract null, ours [{"$ref":"#/components/schemas/OnboardingInvite"},{"type":"null"}]"##,
     ];
     assert_eq!(differences, added);
     assert_eq!(known.len(), 6, "{known:?}");

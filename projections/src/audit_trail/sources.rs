@@ -10,6 +10,7 @@ use crate::groups::GroupDocument;
 use crate::message_templates::MessageTemplateDocument;
 use crate::messages::MessageDocument;
 use crate::organization_codes::OrganizationCodeDocument;
+use crate::onboarding_requests::OnboardingDocument;
 use crate::organizations::OrganizationDocument;
 use crate::recorded::RecordedEvent;
 use crate::registration_invitations::RegistrationInvitationDocument;
@@ -44,6 +45,7 @@ const SOURCES: &[Source] = &[
     Source::compared::<MessageTemplateDocument>(),
     Source::compared::<MessageDocument>(),
     Source::compared::<RegistrationInvitationDocument>(),
+    Source::compared::<OnboardingDocument>(),
     Source::compared::<TaskDocument>(),
     Source::compared::<PublishedDocument>(),
     Source::by_hand::<AdminEvent>(),

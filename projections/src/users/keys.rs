@@ -49,6 +49,8 @@ crate::collection! {
         pub PARTICIPANT: Text = |user| user.is_participant().to_string();
         /// `true` for a user who has set a password and confirmed the account.
         pub REGISTERED: Text = |user| user.is_registered().to_string();
+        /// State of the person's invitation by an organization.
+        pub INVITATION: Text = |user| user.invitation.name().to_owned();
         /// Class of the user in reports; empty if not set.
         pub CLASSIFICATION: Text = |user| user.classification.map_or("", Classification::name).to_owned();
         /// Primary individual; empty if absent.

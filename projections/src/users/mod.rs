@@ -7,6 +7,8 @@ pub use keys::{
     BIRTH_DATE, BY_CREATION, BY_EMAIL, BY_FIRST_NAME, BY_ID, BY_LAST_NAME, BY_WAITING, CLASSIFICATION, EMAIL,
     EMAIL_VERIFIED, ENABLED, FIRST_NAME, ID, LAST_NAME, PARTICIPANT, PHONE, PHONE_VERIFIED, PLACES, PRIMARY_INDIVIDUAL,
     REGISTERED, SEARCH, SIGN_UP_CODE, STATE, UPDATED_AT, VERIFIED, VERIFIED_EMAIL, WAITING_SINCE,
+    EMAIL_VERIFIED, ENABLED, FIRST_NAME, ID, INVITATION, LAST_NAME, PARTICIPANT, PHONE, PHONE_VERIFIED, PLACES,
+    PRIMARY_INDIVIDUAL, REGISTERED, SEARCH, UPDATED_AT, VERIFIED, VERIFIED_EMAIL, WAITING_SINCE,
 };
 
 use crate::activities;
@@ -260,7 +262,9 @@ impl StateDocument for UserDocument {
             | UserEvent::Enabled { .. }
             | UserEvent::Archived { .. }
             | UserEvent::HomeChanged { .. }
-            | UserEvent::IndividualAdded { .. } => {}
+            | UserEvent::IndividualAdded { .. }
+            | UserEvent::IndividualRemoved { .. }
+            | UserEvent::PrimaryIndividualChanged { .. } => {}
             UserEvent::Created(_)
             | UserEvent::NamesAmended { .. }
             | UserEvent::BirthDateAmended { .. }
@@ -281,6 +285,7 @@ impl StateDocument for UserDocument {
             | UserEvent::SignUpCorrected { .. }
             | UserEvent::Enrolled { .. }
             | UserEvent::SessionsEnded {}
+            | UserEvent::InvitationNoted { .. }
             | UserEvent::DefaultOrganizationChanged { .. }
             | UserEvent::DocumentsAgreed { .. }
             | UserEvent::AgreementsDeleted {} => return Some(self.completed(event)),

@@ -192,6 +192,9 @@ fn happened() -> Vec<(String, DomainEvent)> {
     happens(&id(0x27), SettingEvent::Switched { switch: Switch::DontCare }.into());
     happens(&id(0x28), setting(0x28, Target::Organization(organization)).into());
     happens(&individual, IndividualEvent::Recorded { id: individual, owner: Owner::User(user) }.into());
+    let theirs = IndividualId(id(0x2A));
+    happens(&theirs, IndividualEvent::Recorded { id: theirs, owner: Owner::Organization(organization) }.into());
+    happens(&theirs, IndividualEvent::Assigned { user_id: user }.into());
     let enrolled = PlacementEvent::Enrolled { organization_id: organization, individual_id: individual };
     happens(&placed, enrolled.into());
     happens(&division, node(division, "North", NodeType::Division, GroupKind::Regular).into());

@@ -125,6 +125,8 @@ fn stream(event: &DomainEvent) -> String {
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_)
         | DomainEvent::RegistrationInvitation(_) => id(12),
+        | DomainEvent::Message(_) => id(12),
+        DomainEvent::Onboarding(_) => id(14),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),
         DomainEvent::Guard(_) => "digest".to_owned(),
@@ -229,6 +231,11 @@ fn before(payload: &Value) -> Vec<Value> {
         "user.default-organization-changed" | "user.role-granted" | "user.home-changed" => {
             vec![verified_user(), sample("user.organization-joined")]
         }
+        "user.individual-removed" => vec![verified_user(), sample("user.individual-added")],
+        "user.primary-individual-changed" => {
+            let first = edited("user.individual-added", json!({ "individualId": Uuid::from_u128(8) }));
+            vec![verified_user(), first, sample("user.individual-added")]
+        }
         "user.system-role-revoked" => vec![verified_user(), sample("user.system-role-granted")],
         "user.agreements-deleted" => vec![verified_user(), sample("user.documents-agreed")],
         name if name.starts_with("user.") => vec![verified_user()],
@@ -285,6 +292,9 @@ fn before(payload: &Value) -> Vec<Value> {
             sample("individual-placement.joined"),
         ],
 
+        "individual.assigned" => vec![individual_of_organization()],
+        "individual.unassigned" => vec![individual_of_organization(), sample("individual.assigned")],
+
         "group-staffing.appointed" => vec![verified_user()],
         "group-staffing.relieved" => vec![verified_user(), sample("group-staffing.appointed")],
 
@@ -304,6 +314,11 @@ fn before(payload: &Value) -> Vec<Value> {
         "registration-invitation.claimed" | "registration-invitation.expired" => {
             vec![sample("registration-invitation.created")]
         }
+        "onboarding-request.created" => vec![],
+        "onboarding-request.delivery-noted" => {
+            vec![sample("onboarding-request.created"), sample("onboarding-request.invited")]
+        }
+        name if name.starts_with("onboarding-request.") => vec![sample("onboarding-request.created")],
 
         "task.started" => vec![sample("task.queued")],
         "task.finished" | "task.failed" => vec![sample("task.queued"), sample("task.started")],
@@ -397,6 +412,10 @@ fn verified_user() -> Value {
 /// The user of the session.
 fn session_user() -> Value {
     edited("user.created", json!({ "id": Uuid::from_u128(2) }))
+}
+
+fn individual_of_organization() -> Value {
+    edited("individual.recorded", json!({ "owner": { "user": null, "organization": ORGANIZATION } }))
 }
 
 fn pending_email() -> Value {

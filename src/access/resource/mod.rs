@@ -97,7 +97,7 @@ macro_rules! document_told_as {
 
 mod organization;
 
-pub use organization::OrganizationAct;
+pub use organization::{OnboardingAct, OrganizationAct};
 
 async fn document<D: Document>(documents: &Documents, key: &str) -> JournalResult<Option<Arc<D>>> {
     Ok(documents.find::<D>(key).await?.value)

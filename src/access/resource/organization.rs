@@ -3,13 +3,18 @@
 use super::{Access, Guarded, Holder, Operation, Right, document};
 use crate::journal::JournalResult;
 use crate::read_store::Documents;
+use registrar_aggregates::message::Channel;
+use registrar_aggregates::message::delivery::AboutKind;
 use registrar_aggregates::message::template::Owner;
 use registrar_aggregates::organization_code::OrganizationCodeId;
+use registrar_aggregates::onboarding::{OnboardKind, OnboardingStatus};
 use registrar_aggregates::values::OrganizationId;
 use registrar_projections::OrganizationDocument;
 use registrar_projections::general_messages::GeneralMessageDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::organization_codes::OrganizationCodeDocument;
+use registrar_projections::messages::MessageDocument;
+use registrar_projections::onboarding_requests::OnboardingDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
 use std::sync::Arc;
 
@@ -22,6 +27,8 @@ pub enum OrganizationAct {
     Administer,
     /// Create, read and change its short links: by its admins, and by programs.
     KeepLinks,
+    /// Onboard people, and see who is onboarded: by its admins and providers.
+    Onboard,
     /// Acts of system admins.
     Govern,
 }
@@ -37,6 +44,7 @@ impl Guarded for OrganizationDocument {
             OrganizationAct::See => true,
             OrganizationAct::Administer => holder.is_admin(id),
             OrganizationAct::KeepLinks => holder.is_admin(id) || holder.is_service(),
+            OrganizationAct::Onboard => holder.is_admin(id) || holder.is_provider(id),
             OrganizationAct::Govern => holder.holds_everything(),
         };
         Ok(Right::of(holder.sees_organization(id), allowed))
@@ -106,5 +114,59 @@ impl Guarded for MessageTemplateDocument {
             Owner::Theme(_) => holder.holds_everything(),
         };
         Ok(Right::of(administers, true))
+    }
+}
+
+/// Acts on an onboarding request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnboardingAct {
+    /// Read the request.
+    See,
+    /// Send the invitation again.
+    Invite,
+    /// Correct the address. While the person signs up, the address is that of their account, so only admins change it.
+    Amend,
+}
+
+impl Guarded for OnboardingDocument {
+    type Act = OnboardingAct;
+    const SEE: OnboardingAct = OnboardingAct::See;
+    document_told_as!("Onboarding request not found", "names no onboarding request");
+
+    /// Admins act on all requests of the organization. Providers act on those of patients whose individual they see, and
+    /// see those of providers and their own: an address that they could change would hand over the roles or the records
+    /// behind it.
+    async fn right(&self, access: &Access, holder: &Holder, act: OnboardingAct) -> JournalResult<Right> {
+        let organization = self.organization_id;
+        if right_in(organization, access, holder, OrganizationAct::Onboard).await? != Right::Allowed {
+            return Ok(Right::Unseen);
+        }
+        if holder.is_admin(organization) {
+            return Ok(Right::Allowed);
+        }
+        let individual = match self.individual_id {
+            Some(individual) => access.individual(holder, individual).await?,
+            None => false,
+        };
+        let own = holder.account_id() == Some(self.created_by);
+        let seen = own || individual || self.kind == OnboardKind::Provider;
+        let allowed = match act {
+            OnboardingAct::See => true,
+            OnboardingAct::Invite => individual,
+            OnboardingAct::Amend => individual && self.status != OnboardingStatus::Registering,
+        };
+        Ok(Right::of(seen, allowed))
+    }
+}
+
+impl Guarded for MessageDocument {
+    type Act = ();
+    const SEE: () = ();
+    document_told_as!("Text not found", "names no text");
+
+    /// Programs see the text messages of onboarding requests, whose delivery they report.
+    async fn right(&self, _: &Access, holder: &Holder, (): ()) -> JournalResult<Right> {
+        let invites = self.channel == Channel::Sms && self.about.kind == AboutKind::OnboardingRequest;
+        Ok(Right::of(invites && holder.is_service(), true))
     }
 }

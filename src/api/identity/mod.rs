@@ -15,6 +15,7 @@ mod groups;
 mod individuals;
 mod memberships;
 mod named;
+mod onboarding;
 mod openapi;
 mod organization_codes;
 mod organizations;
@@ -159,6 +160,14 @@ operations! {
     "create-organization-sms-template": Admin => templates::create,
     "get-organization-sms-template": Admin => templates::get_sms,
     "update-organization-sms-template": Admin => templates::update_sms,
+    "list-onboarding-requests": Session => onboarding::list,
+    "create-onboarding-request": Session => onboarding::create,
+    "get-onboarding-request": Session => onboarding::get,
+    "update-onboarding-request": Session => onboarding::update,
+    "resend-onboarding-invitation": Session => onboarding::resend,
+    "update-onboarding-text-status": Admin => onboarding::report_text,
+    "get-onboarding-info": Public => onboarding::get_info,
+    "claim-onboarding-request": Session => onboarding::claim,
     "logout": Session => sessions::logout,
     "get-task": Session => tasks::get,
 }

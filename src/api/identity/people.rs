@@ -4,14 +4,12 @@
 use super::call::Call;
 use crate::api::common::ApiError;
 use registrar_aggregates::individual::Owner;
+use registrar_aggregates::user::InvitationState;
 use registrar_aggregates::values::{IndividualId, UserId};
 use registrar_projections::{IndividualDocument, UserDocument};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-
-/// Invitation state of every user, as long as invitations do not exist.
-pub(super) const INVITATION: &str = "none";
 
 /// Users whose personal values the viewer may see.
 #[derive(Debug, Clone, Default)]
@@ -46,20 +44,16 @@ impl Personal {
 pub(super) struct Persons(HashMap<IndividualId, Arc<UserDocument>>);
 
 impl Persons {
-    /// Users whose primary individual is among the individuals. Of other individuals only the owner is known here. A
-    /// viewer who may see an individual may know the person behind it.
+    /// Users whose primary individual is among the individuals: those who own it, or to whom an organization assigned it.
+    /// Of other individuals only the owner is known here. A viewer who may see an individual may know the person behind
+    /// it.
     ///
     /// # Errors
     /// `Unavailable`, `Corrupt`.
     pub(super) async fn behind(call: &Call, individuals: &[IndividualDocument]) -> Result<Self, ApiError> {
-        let owners: BTreeSet<String> = individuals
-            .iter()
-            .filter_map(|individual| match individual.owner {
-                Owner::User(user) => Some(user.to_string()),
-                Owner::Organization(_) => None,
-            })
-            .collect();
-        let users = call.documents().find_all::<UserDocument>(owners).await?;
+        let persons: BTreeSet<String> =
+            individuals.iter().filter_map(|individual| Some(individual.person()?.to_string())).collect();
+        let users = call.documents().find_all::<UserDocument>(persons).await?;
         Ok(Persons(users.into_iter().filter_map(|user| Some((*user.individuals.first()?, user))).collect()))
     }
 
@@ -97,7 +91,7 @@ fn group_individual(individual: &IndividualDocument, person: Option<&UserDocumen
         "phone-verified": person.is_some_and(|person| person.contacts.phone_verified),
         "verified": person.is_some_and(UserDocument::is_verified),
         "registered": person.is_some_and(UserDocument::is_registered),
-        "registration-invite": INVITATION,
+        "registration-invite": person.map_or(InvitationState::None, |person| person.invitation),
         "tz": person.and_then(|person| person.time_zone.as_ref()),
         "owner": { "type": owner_type, "id": owner },
     })
@@ -115,7 +109,7 @@ pub(super) fn group_member(user: &UserDocument, personal: &Personal) -> Value {
         "email-verified": contacts.email_verified,
         "phone-verified": contacts.phone_verified,
         "verified": user.is_verified(),
-        "registration-invite": INVITATION,
+        "registration-invite": user.invitation,
         "individual-id": user.individuals.first().filter(|_| known),
         "communication-preferences": preferences(Some(user).filter(|_| known)),
         "created-by-id": null,

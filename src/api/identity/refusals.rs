@@ -20,6 +20,7 @@ use registrar_projections::groups::GroupDocument;
 use registrar_projections::message_templates::MessageTemplateDocument;
 use registrar_projections::organization_codes::OrganizationCodeDocument;
 use registrar_projections::registration_invitations::RegistrationInvitationDocument;
+use registrar_projections::onboarding_requests::OnboardingDocument;
 use registrar_projections::themes::ThemeDocument;
 use registrar_projections::totps::TotpDocument;
 use registrar_projections::url_shorteners::UrlShortenerDocument;
@@ -34,6 +35,9 @@ pub(super) const NO_SETTING: ApiError = ApiError::NotFound(FeatureSettingDocumen
 pub(super) const NO_TEMPLATE: ApiError = ApiError::NotFound(MessageTemplateDocument::NOT_FOUND);
 /// Session ended, unknown, or another person's.
 pub(super) const NO_SESSION: ApiError = ApiError::NotFound("Session not found");
+
+/// Error code of a one-time code or a referral code that is wrong, used, expired or of an unknown name.
+pub(super) const CODE_INVALID: &str = "code-invalid";
 
 /// Finding for an attribute of the request document.
 pub(super) fn attribute(name: &str, detail: impl Into<String>) -> ApiError {
@@ -150,6 +154,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
             Refusal::Totp(_) => Some(TotpDocument::NOT_FOUND),
             Refusal::RegistrationInvitation(_) => Some(RegistrationInvitationDocument::NOT_FOUND),
             Refusal::UrlShortener(_) => Some(UrlShortenerDocument::NOT_FOUND),
+            Refusal::Onboarding(_) => Some(OnboardingDocument::NOT_FOUND),
             // No command of this dialect addresses an admin, an API key, a message or a task.
             Refusal::Admin(_) | Refusal::ApiKey(_) | Refusal::Message(_) | Refusal::Task(_) => None,
             // Never refused as not found.
@@ -185,7 +190,11 @@ impl RefusalMessages<Refusal> for IdentityMessages {
         taken(&attribute_name(field), format!("{contradicts}: {refusal}"))
     }
 
-    fn wrong_code(&self, _: &Refusal) -> ApiError {
+    fn wrong_code(&self, refusal: &Refusal) -> ApiError {
+        if matches!(refusal, Refusal::Onboarding(_)) {
+            let detail = "the code is wrong, was used before, or is no longer valid";
+            return refused(StatusCode::BAD_REQUEST, CODE_INVALID, detail);
+        }
         let detail = "the codes are wrong, not consecutive, or were used before";
         refused(StatusCode::BAD_REQUEST, "totp-invalid", detail)
     }

@@ -2,7 +2,7 @@
 
 use super::super::call::{Call, HandlerResult, Parameters};
 use super::super::documents::{Paging, Reply};
-use super::super::people::{INVITATION, Personal, Persons, eligible_user};
+use super::super::people::{Personal, Persons, eligible_user};
 use crate::access::resource::GroupAct;
 use crate::api::common::ApiError;
 use crate::journal::JournalResult;
@@ -10,6 +10,7 @@ use crate::processes::groups::{JoinCapacity, only_joinable};
 use crate::read_store::Documents;
 use axum::http::StatusCode;
 use registrar_aggregates::group::staffing::{CARRYING, Post};
+use registrar_aggregates::user::InvitationState;
 use registrar_aggregates::values::{GroupId, OrganizationId};
 use registrar_projections::groups::{self, CountDocument, GroupDocument};
 use registrar_projections::{Direction, IndividualDocument, Query, UserDocument, individuals, users};
@@ -57,7 +58,7 @@ pub(in crate::api::identity) async fn list_eligible(
         _ => JoinCapacity::Users(Post::Leader),
     };
     let nodes = nodes(&call, &group, capacity, filters.for_children).await?;
-    let (people, total) = if nodes.is_empty() || filters.invite.as_deref().is_some_and(|state| state != INVITATION) {
+    let (people, total) = if nodes.is_empty() {
         (vec![], 0)
     } else {
         let wanted = EligibleQuery { organization: group.organization_id, nodes, paging, filters };
@@ -93,6 +94,9 @@ async fn users(call: &Call, wanted: &EligibleQuery, post: Post) -> Result<People
     if let Some(verified) = wanted.filters.verified {
         query = query.equal(&users::VERIFIED, verified.to_string());
     }
+    if let Some(state) = &wanted.filters.invite {
+        query = query.equal(&users::INVITATION, state);
+    }
     query = match wanted.only_node() {
         Some(node) => query.lacks(&users::PLACES, place(post, node)),
         None => query.none_of(&users::ID, users_in_all(documents, wanted, post).await?),
@@ -120,6 +124,16 @@ async fn individuals(call: &Call, wanted: &EligibleQuery) -> Result<PeoplePage, 
     if let Some(verified) = wanted.filters.verified {
         query = query.related(&users::PRIMARY_INDIVIDUAL, everybody().equal(&users::VERIFIED, "true"), verified);
     }
+    let uninvited = InvitationState::None.name();
+    query = match &wanted.filters.invite {
+        // Also individuals without a person.
+        Some(state) if state == uninvited => {
+            let invited = everybody().none_of(&users::INVITATION, vec![uninvited.to_owned()]);
+            query.related(&users::PRIMARY_INDIVIDUAL, invited, false)
+        }
+        Some(state) => query.related(&users::PRIMARY_INDIVIDUAL, everybody().equal(&users::INVITATION, state), true),
+        None => query,
+    };
     query = match wanted.only_node() {
         Some(node) => query.lacks(&individuals::SCOPES, node.to_string()),
         None => query.none_of(&individuals::ID, individuals_in_all(documents, wanted).await?),

@@ -73,10 +73,6 @@ pub(super) async fn query(call: &Call, filters: UserFilters) -> Result<Option<Qu
         let role = call.current_organization().map(|organization| users::holding(Role::Admin.id(organization)));
         query = query.contains(&users::PLACES, role.unwrap_or_else(|| NO_KEY.to_owned()));
     }
-    // Invitations do not exist yet.
-    if filters.invite.as_ref().is_some_and(|states| !states.iter().any(|state| state == "none")) {
-        return Ok(None);
-    }
     let shown = by_personal(call, &filters).await?;
     // An explicit filter overrides the default of enabled and of verified users only.
     let only = |given: Option<bool>, included: bool| (!included && given.is_none()).then_some("true");
@@ -91,6 +87,7 @@ pub(super) async fn query(call: &Call, filters: UserFilters) -> Result<Option<Qu
         .when(filters.include_tester.filter(|included| !included), |query, _| {
             query.none_of(&users::CLASSIFICATION, vec![Classification::CustomerTest.name().to_owned()])
         })
+        .when(filters.invite, |query, states| query.one_of(&users::INVITATION, states))
         .when(filters.classification, |query, classification| {
             query.equal(&users::CLASSIFICATION, classification.name())
         })

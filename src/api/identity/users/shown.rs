@@ -57,6 +57,10 @@ pub(super) async fn sign_up_code(
     match user.sign_up_code.as_ref().filter(|_| details.sign_ups) {
         Some(code) => Ok(call.documents().find(code.as_str()).await?.value),
         None => Ok(None),
+impl Details {
+    /// Whether the records of sign-up are shown.
+    pub(super) fn shows_sign_ups(&self) -> bool {
+        self.sign_ups
     }
 }
 
@@ -123,6 +127,8 @@ impl Viewer {
         details: &Details,
         code: Option<&OrganizationCodeDocument>,
     ) -> Resource {
+    /// A user in a response with this user alone; with the onboarding requests of these identifiers.
+    pub(super) fn detail(&self, user: &UserDocument, details: &Details, requests: &[String]) -> Resource {
         let mut attributes = self.attributes(user);
         attributes["organizations"] = self.memberships(user).map(|(organization, _)| reference(organization)).collect();
         if details.roles {
@@ -134,6 +140,8 @@ impl Viewer {
             let code = code.filter(|code| self.organizations.get(code.terms.organization_id).is_some());
             let request = code.map(|code| json!({ "id": user.profile.id, "organization-code-id": code.spelling }));
             attributes["org-code-signup-requests"] = request.into_iter().collect();
+            attributes["onboarding-requests"] = requests.iter().map(|id| json!({ "id": id })).collect();
+            attributes["org-code-signup-requests"] = json!([]);
         }
         Resource::new("users", user.profile.id, attributes).at(user)
     }
@@ -236,7 +244,7 @@ impl Viewer {
             "primary-individual-id": individuals.first(),
             "registered": user.is_registered(),
             "registration-completed-time": time(user.completed_at),
-            "registration-invite": "none",
+            "registration-invite": user.invitation,
             "shared-with": shared_with,
             "state": user.state,
             "status": null,
