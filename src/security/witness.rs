@@ -111,7 +111,6 @@ fn of_user(event: &UserEvent) -> Option<Event> {
         | UserEvent::DocumentsAgreed { .. }
         | UserEvent::AgreementsDeleted {}
         | UserEvent::Enrolled { .. }
-        | UserEvent::IndividualAdded { .. } => None,
         | UserEvent::IndividualAdded { .. }
         | UserEvent::IndividualRemoved { .. }
         | UserEvent::PrimaryIndividualChanged { .. }

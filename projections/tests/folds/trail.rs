@@ -125,7 +125,7 @@ fn stream(event: &DomainEvent) -> String {
         | DomainEvent::MessageTemplate(_)
         | DomainEvent::Message(_)
         | DomainEvent::RegistrationInvitation(_) => id(12),
-        | DomainEvent::Message(_) => id(12),
+        DomainEvent::Message(_) => id(12),
         DomainEvent::Onboarding(_) => id(14),
         DomainEvent::Feature(_) => "dark-mode".to_owned(),
         DomainEvent::OrganizationCode(_) => "spring-2026".to_owned(),

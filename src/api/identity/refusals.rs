@@ -61,7 +61,7 @@ pub(super) fn refused(status: StatusCode, code: &'static str, detail: &'static s
 
 /// The refusal of a one-time code, for whatever reason: wrong, expired, used, or of an unknown name.
 pub(super) fn code_invalid() -> ApiError {
-    refused(StatusCode::BAD_REQUEST, "code-invalid", "the code is wrong, has expired, or was used before")
+    refused(StatusCode::BAD_REQUEST, CODE_INVALID, "the code is wrong, has expired, or was used before")
 }
 
 /// The error of a sign-in that follows another act, which stays; told in the body.
@@ -192,8 +192,7 @@ impl RefusalMessages<Refusal> for IdentityMessages {
 
     fn wrong_code(&self, refusal: &Refusal) -> ApiError {
         if matches!(refusal, Refusal::Onboarding(_)) {
-            let detail = "the code is wrong, was used before, or is no longer valid";
-            return refused(StatusCode::BAD_REQUEST, CODE_INVALID, detail);
+            return code_invalid();
         }
         let detail = "the codes are wrong, not consecutive, or were used before";
         refused(StatusCode::BAD_REQUEST, "totp-invalid", detail)

@@ -5,7 +5,6 @@
 use crate::node::Node;
 use crate::store::hex;
 use chrono::Utc;
-use cqrs_es::Aggregate;
 use quick_cache::unsync::Cache;
 use registrar_aggregates::one_time_code::{OneTimeCode, OneTimeCodeCommand, OneTimeCodeError, Purpose};
 use registrar_aggregates::send_quota::{SendQuota, SendQuotaCommand, SendQuotaError};

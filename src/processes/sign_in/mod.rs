@@ -186,7 +186,7 @@ impl SignInContext<'_> {
             _ => (person, None),
         };
         addition.renewal = renewal;
-        let attempt = Attempt { context, client_info, guards: &guards, request, now, shown };
+        let attempt = Attempt { context, client_info, guards: &guards, is_new_network, request, now, shown };
         self.open(&attempt, person, scope, addition, before).await
     }
 
@@ -204,7 +204,7 @@ impl SignInContext<'_> {
     ) -> Result<SignInResult, SignInError> {
         let now = Utc::now();
         let guards = Guards::new(self.node, &NameOwner::Account(&person.id().to_string()), client_info);
-        self.check(&guards, now).await?;
+        let is_new_network = self.check(&guards, now).await?;
         let log_refusal = |error: SignInError| log_refusal(&guards, error);
         check_state(&person).map_err(log_refusal)?;
         if let Person::User(user) = &person
@@ -224,7 +224,8 @@ impl SignInContext<'_> {
             Factor::Missing | Factor::Wrong | Factor::Used(..) => return Err(log_refusal(SignInError::CodeNeeded)),
         }
         self.check_agreements(&person, scope.map(|scope| scope.organization_id)).await.map_err(log_refusal)?;
-        let attempt = Attempt { context, client_info, guards: &guards, request, now, shown: "contact" };
+        let shown = "contact";
+        let attempt = Attempt { context, client_info, guards: &guards, is_new_network, request, now, shown };
         self.open(&attempt, person, scope, Addition::default(), |_| {}).await
     }
 
@@ -237,7 +238,7 @@ impl SignInContext<'_> {
         addition: Addition,
         before: impl Fn(PendingSignIn<'_>) + Send + Sync,
     ) -> Result<SignInResult, SignInError> {
-        let Attempt { context, client_info, guards, request, now, shown } = *attempt;
+        let Attempt { context, client_info, guards, is_new_network, request, now, shown } = *attempt;
         let log_refusal = |error: SignInError| log_refusal(guards, error);
         let Addition { factor, agreements, renewal, recovery } = addition;
         let prepared = prepare_at(self.node, self.authenticator, &person, request, scope).await?.giving(recovery);
@@ -425,6 +426,7 @@ struct Attempt<'a> {
     context: &'a RequestContext,
     client_info: &'a ClientInfo,
     guards: &'a Guards,
+    is_new_network: bool,
     request: &'a SessionRequest,
     now: DateTime<Utc>,
     /// The shown factors, for the security log.

@@ -7,7 +7,6 @@ pub(super) use shown::{Viewer, display_name};
 
 use super::call::{Attributes, Call, EmptyBody, HandlerResult, Parameters, Parsed, PlainBody, Secret};
 use super::documents::Reply;
-use super::onboarding;
 use super::passwords::{REQUIRED, confirmed_again};
 use super::refusals::{attribute, code_invalid, member};
 use crate::access::resource::UserAct;
@@ -73,10 +72,8 @@ pub(super) async fn list(call: Call, Parameters(filters): Parameters<UserFilters
 pub(super) async fn get(call: Call, Parameters(details): Parameters<shown::Details>) -> HandlerResult {
     let user = call.load::<UserDocument>(UserAct::See).await?;
     let viewer = Viewer::of(&call, std::slice::from_ref(&*user)).await?;
-    let code = shown::sign_up_code(&call, &user, &details).await?;
-    Ok(Reply::found(viewer.detail(&user, &details, code.as_deref())))
-    let requests = if details.shows_sign_ups() { onboarding::of_user(&call, &user).await? } else { vec![] };
-    Ok(Reply::found(viewer.detail(&user, &details, &requests)))
+    let sign_ups = shown::SignUps::of(&call, &user, &details).await?;
+    Ok(Reply::found(viewer.detail(&user, &details, &sign_ups)))
 }
 
 /// Changes the attributes that were sent.

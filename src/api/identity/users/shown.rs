@@ -3,6 +3,7 @@
 use crate::api::common::ApiError;
 use crate::api::identity::call::Call;
 use crate::api::identity::documents::Resource;
+use crate::api::identity::onboarding;
 use crate::api::identity::times;
 use crate::journal::JournalResult;
 use registrar_aggregates::user::{Role, Username};
@@ -45,22 +46,28 @@ pub(in crate::api::identity) struct Details {
     sign_ups: bool,
 }
 
-/// The code by which a user signed up, if the response has it.
-///
-/// # Errors
-/// `Unavailable`, `Corrupt`.
-pub(super) async fn sign_up_code(
-    call: &Call,
-    user: &UserDocument,
-    details: &Details,
-) -> JournalResult<Option<Arc<OrganizationCodeDocument>>> {
-    match user.sign_up_code.as_ref().filter(|_| details.sign_ups) {
-        Some(code) => Ok(call.documents().find(code.as_str()).await?.value),
-        None => Ok(None),
-impl Details {
-    /// Whether the records of sign-up are shown.
-    pub(super) fn shows_sign_ups(&self) -> bool {
-        self.sign_ups
+/// How a user came in.
+#[derive(Default)]
+pub(super) struct SignUps {
+    code: Option<Arc<OrganizationCodeDocument>>,
+    /// Onboarding requests that the caller sees.
+    requests: Vec<String>,
+}
+
+impl SignUps {
+    /// The sign-ups of a user, if the response has them.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`.
+    pub(super) async fn of(call: &Call, user: &UserDocument, details: &Details) -> JournalResult<Self> {
+        if !details.sign_ups {
+            return Ok(SignUps::default());
+        }
+        let code = match &user.sign_up_code {
+            Some(code) => call.documents().find(code.as_str()).await?.value,
+            None => None,
+        };
+        Ok(SignUps { code, requests: onboarding::of_user(call, user).await? })
     }
 }
 
@@ -121,27 +128,17 @@ impl Viewer {
     }
 
     /// A user in a response with this user alone.
-    pub(super) fn detail(
-        &self,
-        user: &UserDocument,
-        details: &Details,
-        code: Option<&OrganizationCodeDocument>,
-    ) -> Resource {
-    /// A user in a response with this user alone; with the onboarding requests of these identifiers.
-    pub(super) fn detail(&self, user: &UserDocument, details: &Details, requests: &[String]) -> Resource {
+    pub(super) fn detail(&self, user: &UserDocument, details: &Details, sign_ups: &SignUps) -> Resource {
         let mut attributes = self.attributes(user);
         attributes["organizations"] = self.memberships(user).map(|(organization, _)| reference(organization)).collect();
         if details.roles {
             attributes["roles"] = self.roles(user, details.organization);
         }
         if details.sign_ups {
-            // Onboarding does not exist, so none is on record.
-            attributes["onboarding-requests"] = json!([]);
-            let code = code.filter(|code| self.organizations.get(code.terms.organization_id).is_some());
+            let code = sign_ups.code.as_deref().filter(|code| self.organizations.get(code.terms.organization_id).is_some());
             let request = code.map(|code| json!({ "id": user.profile.id, "organization-code-id": code.spelling }));
             attributes["org-code-signup-requests"] = request.into_iter().collect();
-            attributes["onboarding-requests"] = requests.iter().map(|id| json!({ "id": id })).collect();
-            attributes["org-code-signup-requests"] = json!([]);
+            attributes["onboarding-requests"] = sign_ups.requests.iter().map(|id| json!({ "id": id })).collect();
         }
         Resource::new("users", user.profile.id, attributes).at(user)
     }
