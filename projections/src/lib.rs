@@ -15,6 +15,7 @@ pub mod collection;
 mod declaration;
 pub mod deleted_organizations;
 pub mod document;
+pub mod email_logs;
 pub mod event_statistics;
 pub mod features;
 pub mod feedback_comments;
@@ -112,6 +113,7 @@ macro_rules! every_projection {
                 "messages": fold messages, Messages(MessageDocument), MessageTexts(MessageTexts);
                 "registration_invitations": state registration_invitations,
                     RegistrationInvitations(RegistrationInvitationDocument);
+                "email_logs": insert email_logs, EmailLogs(EmailLogDocument);
                 "deleted_organizations": insert deleted_organizations,
                     DeletedOrganizations(DeletedOrganizationDocument);
                 "roles": fold roles, Roles(RoleDocument);

@@ -12,6 +12,7 @@ use crate::working_set::{FoldError, WorkingSet};
 use chrono::{DateTime, Utc};
 use registrar_aggregates::DomainEvent;
 use registrar_aggregates::message::delivery::{About, Content, MessageEvent, Obstacle};
+use registrar_aggregates::message::report::{Outcome, Report, ReportSource};
 use registrar_aggregates::message::{Channel, Kind};
 use registrar_aggregates::user::Locale;
 use registrar_aggregates::values::{MessageId, OrganizationId, RecipientId};
@@ -118,6 +119,30 @@ pub struct MessageProgress {
     /// Code of the server's last answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<u16>,
+    /// The report that came last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<LastReport>,
+}
+
+/// A report about a message, without what is personal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastReport {
+    /// Source of the report.
+    pub source: ReportSource,
+    /// Fate of the message.
+    pub outcome: Outcome,
+    /// The source's own class of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// Time of the outcome.
+    pub at: DateTime<Utc>,
+}
+
+impl From<&Report> for LastReport {
+    fn from(report: &Report) -> Self {
+        LastReport { source: report.source, outcome: report.outcome, class: report.class.clone(), at: report.at }
+    }
 }
 
 impl AggregateState for MessageProgress {
@@ -139,6 +164,7 @@ impl AggregateState for MessageProgress {
             due_at: composition.composed_at,
             obstacle: None,
             answer: None,
+            report: None,
         })
     }
 
@@ -159,6 +185,7 @@ impl AggregateState for MessageProgress {
                 (self.progress, self.obstacle, self.answer) = (State::Failed, Some(*obstacle), *answer);
             }
             MessageEvent::Captured { .. } => self.progress = State::Captured,
+            MessageEvent::Reported { report, .. } => self.report = Some(LastReport::from(&**report)),
         }
         Some(self)
     }
@@ -219,6 +246,9 @@ pub(crate) fn fold(event: &RecordedEvent, documents: &mut WorkingSet) -> Result<
             let has_texts = documents.get::<MessageTexts>(&event.aggregate_id)?.is_some();
             if has_texts { documents.remove::<MessageTexts>(&event.aggregate_id) } else { Ok(()) }
         }
-        MessageEvent::AttemptStarted { .. } | MessageEvent::Deferred { .. } | MessageEvent::Captured { .. } => Ok(()),
+        MessageEvent::AttemptStarted { .. }
+        | MessageEvent::Deferred { .. }
+        | MessageEvent::Captured { .. }
+        | MessageEvent::Reported { .. } => Ok(()),
     }
 }

@@ -14,6 +14,8 @@
 //! node knows it, until the database takes it.
 //!
 //! A restored database has its queue back as it was: messages that were sent since are sent again.
+//!
+//! The invitation that a message belongs to learns of each end in the commit of that end.
 
 use super::channels::Channels;
 use crate::executor::{ExecuteError, RequestContext};
@@ -23,9 +25,11 @@ use crate::store::Leadership;
 use chrono::{TimeDelta, Utc};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use registrar_aggregates::Refusal;
 use registrar_aggregates::message::Channel;
-use registrar_aggregates::message::delivery::{Failure, Message, MessageCommand, MessageError, Obstacle};
+use registrar_aggregates::message::delivery::{Failure, MessageCommand, MessageError, Obstacle};
 use registrar_aggregates::personal::ERASED;
+use registrar_aggregates::processes::{Streams, messages as rules};
 use registrar_aggregates::values::MessageId;
 use registrar_projections::messages::{BY_DUE, CHANNEL, DUE_AT, MessageDocument, MessageTexts, STATE, State};
 use registrar_projections::stamped::time_key;
@@ -267,9 +271,11 @@ async fn texts_of(node: &Node, message: &MessageDocument) -> JournalResult<Resul
 /// Executes a command; `false` if the message refuses it.
 async fn execute(node: &Node, message: &MessageDocument, command: MessageCommand) -> JournalResult<bool> {
     let context = RequestContext::system().belonging_to(message.organization_id);
-    match node.executor.execute::<Message>(&context, &message.id.to_string(), command, None).await {
+    let now = Utc::now();
+    let step = |streams: &mut Streams| rules::deliver(streams, message.id, &command, now);
+    match node.executor.execute_process(&context, step).await {
         Ok(_) => Ok(true),
-        Err(ExecuteError::Refused(MessageError::NotDue)) => {
+        Err(ExecuteError::Refused(Refusal::Message(MessageError::NotDue))) => {
             // The clock of the node that composed or deferred it is ahead by less than a millisecond, or was set back.
             tokio::time::sleep(LOOK_MIN).await;
             Ok(false)

@@ -1,8 +1,9 @@
 //! Messages to people, by e-mail and as text messages: their kinds, channels and formats. The templates that
 //! organizations and themes store in place of the built-in ones are in [`template`], the messages themselves in
-//! [`delivery`].
+//! [`delivery`], and what comes back about them in [`report`].
 
 pub mod delivery;
+pub mod report;
 pub mod template;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,6 +6,9 @@
 //! without an end, which is known: it counts as a failure, and the message is tried again under the same identifier. Only
 //! there may a message arrive twice.
 //!
+//! What became of a message that was handed over comes back in reports ([`super::report`]), before or after the end of its
+//! attempts. They change nothing about the attempts.
+//!
 //! Address, texts, code and link are personal to the recipient, and all but the address are secrets as well: whoever
 //! reads them may act for the recipient. No event but the composition has them.
 
@@ -15,6 +18,7 @@ pub(crate) mod tests;
 
 pub use backoff::{delay, next_attempt};
 
+use super::report::{REPORTS_MAX, Report};
 use super::template::LINE_LENGTH_MAX;
 use super::{Channel, Kind};
 use crate::facts::{EventFacts, event_names};
@@ -24,6 +28,7 @@ use crate::values::{EmailAddress, Finding, MessageId, OrganizationId, Problem, R
 use crate::{Decide, decide::aggregate};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Largest content of a message, in bytes as JSON: sealed, which makes it a third longer, it fits into an event.
@@ -285,6 +290,14 @@ pub enum MessageEvent {
         /// Holder of the key that seals the message.
         recipient: RecipientId,
     },
+    /// A report about a message came back.
+    #[serde(rename = "message.reported")]
+    Reported {
+        /// Holder of the key that seals the message.
+        recipient: RecipientId,
+        /// The report.
+        report: Box<Report>,
+    },
 }
 
 event_names!(MessageEvent {
@@ -296,6 +309,10 @@ event_names!(MessageEvent {
     Deferred => "message.deferred" @ "1.0" Update, clear ["/recipient", "/obstacle", "/nextAt"];
     Failed => "message.failed" @ "1.0" Update, clear ["/recipient", "/obstacle"];
     Captured => "message.captured" @ "1.0" Update, clear ["/recipient"];
+    Reported => "message.reported" @ "1.0" Update, clear [
+        "/recipient", "/report/id", "/report/source", "/report/outcome", "/report/class", "/report/at",
+        "/report/destinationKey", "/report/providerId",
+    ];
 });
 
 impl MessageEvent {
@@ -308,7 +325,8 @@ impl MessageEvent {
             | MessageEvent::Sent { recipient, .. }
             | MessageEvent::Deferred { recipient, .. }
             | MessageEvent::Failed { recipient, .. }
-            | MessageEvent::Captured { recipient } => *recipient,
+            | MessageEvent::Captured { recipient }
+            | MessageEvent::Reported { recipient, .. } => *recipient,
         }
     }
 }
@@ -323,14 +341,20 @@ impl EventFacts for MessageEvent {
     }
 }
 
-/// Progress of a message that has not ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Progress of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     recipient: RecipientId,
+    channel: Channel,
+    about: About,
     composed_at: DateTime<Utc>,
     attempts: u32,
     due_at: DateTime<Utc>,
+    /// Identifiers of the recorded reports.
+    reports: BTreeSet<String>,
+    /// Time of the latest outcome that settles the message's fate.
+    settled_at: Option<DateTime<Utc>>,
 }
 
 /// Life cycle of a message.
@@ -344,7 +368,7 @@ pub enum Message {
     /// In an attempt, or in one that was cut off.
     Attempting(Progress),
     /// Sent, failed or captured.
-    Ended,
+    Ended(Progress),
 }
 
 /// Commands of a message.
@@ -382,6 +406,8 @@ pub enum MessageCommand {
         /// The current time.
         at: DateTime<Utc>,
     },
+    /// Records a report, once.
+    RecordReport(Box<Report>),
 }
 
 /// Refusals of a message.
@@ -420,6 +446,20 @@ impl Refuse for MessageError {
 }
 
 impl Progress {
+    fn of(composition: &Composition) -> Self {
+        let Composition { recipient, channel, about, composed_at, .. } = *composition;
+        Progress {
+            recipient,
+            channel,
+            about,
+            composed_at,
+            attempts: 0,
+            due_at: composed_at,
+            reports: BTreeSet::new(),
+            settled_at: None,
+        }
+    }
+
     fn fail(&self, Failure { obstacle, answer }: Failure, at: DateTime<Utc>) -> MessageEvent {
         let Progress { recipient, composed_at, attempts: number, .. } = *self;
         let next = if obstacle.is_final() { None } else { next_attempt(composed_at, number, at) };
@@ -427,6 +467,24 @@ impl Progress {
             Some(next_at) => MessageEvent::Deferred { recipient, number, obstacle, answer, next_at },
             None => MessageEvent::Failed { recipient, number, obstacle, answer },
         }
+    }
+
+    /// A report that was recorded before, one about the other channel, and one beyond the bound change nothing.
+    fn report(&self, report: Box<Report>) -> Result<Vec<MessageEvent>, MessageError> {
+        report.check()?;
+        let is_known = self.reports.contains(&report.id) || self.reports.len() >= REPORTS_MAX;
+        if is_known || report.source.channel() != self.channel {
+            return Ok(vec![]);
+        }
+        Ok(vec![MessageEvent::Reported { recipient: self.recipient, report }])
+    }
+
+    fn reported(mut self, report: Report) -> Self {
+        if report.outcome.settles() {
+            self.settled_at = self.settled_at.max(Some(report.at));
+        }
+        self.reports.insert(report.id);
+        self
     }
 }
 
@@ -436,7 +494,7 @@ impl Decide for Message {
     }
 
     fn decide(&self, command: MessageCommand) -> Result<Vec<MessageEvent>, MessageError> {
-        use MessageCommand::{Capture, Compose, RecordFailure, RecordSent, StartAttempt};
+        use MessageCommand::{Capture, Compose, RecordFailure, RecordReport, RecordSent, StartAttempt};
         match (self, command) {
             (Message::Absent, Compose { composition, captured }) => {
                 composition.check()?;
@@ -445,9 +503,13 @@ impl Decide for Message {
             }
             (_, Compose { .. }) => Err(MessageError::AlreadyExists),
             (Message::Absent, _) => Err(MessageError::NotFound),
-            (Message::Ended, StartAttempt { .. }) => Err(MessageError::Ended),
+            (
+                Message::Waiting(progress) | Message::Attempting(progress) | Message::Ended(progress),
+                RecordReport(report),
+            ) => progress.report(report),
+            (Message::Ended(_), StartAttempt { .. }) => Err(MessageError::Ended),
             // Late news of a message that has ended change nothing.
-            (Message::Ended, _) => Ok(vec![]),
+            (Message::Ended(_), _) => Ok(vec![]),
             (Message::Waiting(progress), StartAttempt { number, at }) if number == progress.attempts + 1 => {
                 let recipient = progress.recipient;
                 let started = MessageEvent::AttemptStarted { recipient, number, at };
@@ -476,22 +538,62 @@ impl Decide for Message {
 }
 
 impl Message {
+    fn progress(&self) -> Option<&Progress> {
+        match self {
+            Message::Absent => None,
+            Message::Waiting(progress) | Message::Attempting(progress) | Message::Ended(progress) => Some(progress),
+        }
+    }
+
+    /// What the message belongs to; `None` if there is no such message.
+    #[must_use]
+    pub fn about(&self) -> Option<About> {
+        self.progress().map(|progress| progress.about)
+    }
+
+    /// Whether the message was sent, has failed or was captured.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Message::Ended(_))
+    }
+
+    /// Time of the latest outcome that a report has told of the message for good.
+    #[must_use]
+    pub fn settled_at(&self) -> Option<DateTime<Utc>> {
+        self.progress().and_then(|progress| progress.settled_at)
+    }
+
     fn evolve(&mut self, event: MessageEvent) {
-        *self = match (&*self, event) {
-            (_, MessageEvent::Composed(composition)) => {
-                let Composition { recipient, composed_at, .. } = *composition;
-                Message::Waiting(Progress { recipient, composed_at, attempts: 0, due_at: composed_at })
-            }
+        *self = match (std::mem::take(self), event) {
+            (_, MessageEvent::Composed(composition)) => Message::Waiting(Progress::of(&composition)),
             (Message::Waiting(progress), MessageEvent::AttemptStarted { number, at, .. }) => {
-                Message::Attempting(Progress { attempts: number, due_at: at, ..*progress })
+                Message::Attempting(Progress { attempts: number, due_at: at, ..progress })
             }
             (Message::Attempting(progress), MessageEvent::Deferred { next_at, .. }) => {
-                Message::Waiting(Progress { due_at: next_at, ..*progress })
+                Message::Waiting(Progress { due_at: next_at, ..progress })
             }
-            (_, MessageEvent::Sent { .. } | MessageEvent::Failed { .. } | MessageEvent::Captured { .. }) => {
-                Message::Ended
+            (
+                Message::Waiting(progress) | Message::Attempting(progress),
+                MessageEvent::Sent { .. } | MessageEvent::Failed { .. } | MessageEvent::Captured { .. },
+            ) => Message::Ended(progress),
+            (Message::Waiting(progress), MessageEvent::Reported { report, .. }) => {
+                Message::Waiting(progress.reported(*report))
             }
-            (state, MessageEvent::AttemptStarted { .. } | MessageEvent::Deferred { .. }) => state.clone(),
+            (Message::Attempting(progress), MessageEvent::Reported { report, .. }) => {
+                Message::Attempting(progress.reported(*report))
+            }
+            (Message::Ended(progress), MessageEvent::Reported { report, .. }) => {
+                Message::Ended(progress.reported(*report))
+            }
+            (
+                state,
+                MessageEvent::AttemptStarted { .. }
+                | MessageEvent::Sent { .. }
+                | MessageEvent::Deferred { .. }
+                | MessageEvent::Failed { .. }
+                | MessageEvent::Captured { .. }
+                | MessageEvent::Reported { .. },
+            ) => state,
         };
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::facts::EventTypes;
+use crate::message::report::tests::{bare, bounce};
+use crate::message::report::{Outcome, ReportSource};
 use crate::samples::Samples;
 use chrono::TimeDelta;
 use cqrs_es::test::{AggregateTestExecutor, TestFramework};
@@ -71,6 +73,14 @@ fn captured() -> MessageEvent {
     MessageEvent::Captured { recipient: RECIPIENT }
 }
 
+fn reported(report: Report) -> MessageEvent {
+    MessageEvent::Reported { recipient: RECIPIENT, report: Box::new(report) }
+}
+
+fn record(report: Report) -> MessageCommand {
+    MessageCommand::RecordReport(Box::new(report))
+}
+
 fn start(number: u32, at: DateTime<Utc>) -> MessageCommand {
     MessageCommand::StartAttempt { number, at }
 }
@@ -107,6 +117,7 @@ impl Samples for MessageEvent {
             },
             MessageEvent::Failed { recipient: RECIPIENT, number: 1, obstacle: Obstacle::Rejected, answer: Some(550) },
             captured(),
+            reported(bounce()),
         ]
     }
 
@@ -260,6 +271,69 @@ fn late_news_of_a_message_that_has_ended_change_nothing() {
 }
 
 #[test]
+fn a_report_is_recorded_once_before_and_after_the_end_of_a_message() {
+    let ended = [composed(), started(1, at(0)), sent(1)];
+    for history in [vec![composed()], vec![composed(), started(1, at(0))], ended.to_vec(), vec![composed(), captured()]]
+    {
+        given(history.clone()).when(record(bounce())).then_expect_events(vec![reported(bounce())]);
+        let again = history.iter().cloned().chain([reported(bounce())]);
+        given(again).when(record(bounce())).then_expect_events(vec![]);
+        let other = Report { id: "b3RoZXI".into(), ..bounce() };
+        let before = history.into_iter().chain([reported(bounce())]);
+        given(before).when(record(other.clone())).then_expect_events(vec![reported(other)]);
+    }
+    given([]).when(record(bounce())).then_expect_error(MessageError::NotFound);
+}
+
+#[test]
+fn a_report_of_another_form_or_about_the_other_channel_is_not_recorded() {
+    let unfit = Report { class: Some("no such user".into()), ..bounce() };
+    let error = MessageError::Unfit(Problem::NotAnIdentifier.of("class"));
+    given([composed()]).when(record(unfit)).then_expect_error(error);
+    let text = bare("a", ReportSource::Sms, Outcome::Delivered, 9);
+    given([composed()]).when(record(text.clone())).then_expect_events(vec![]);
+    let history = [MessageEvent::Composed(Box::new(text_message()))];
+    given(history.clone()).when(record(bounce())).then_expect_events(vec![]);
+    given(history).when(record(text.clone())).then_expect_events(vec![reported(text)]);
+}
+
+#[test]
+fn no_more_reports_of_a_message_are_recorded_than_the_bound_says() {
+    let report = |number: usize| bare(&format!("r{number}"), ReportSource::Dsn, Outcome::Delayed, 9);
+    let history = |count| [composed()].into_iter().chain((0..count).map(|number| reported(report(number))));
+    let last = report(REPORTS_MAX);
+    given(history(REPORTS_MAX - 1)).when(record(last.clone())).then_expect_events(vec![reported(last.clone())]);
+    given(history(REPORTS_MAX)).when(record(last)).then_expect_events(vec![]);
+}
+
+#[test]
+fn reports_change_nothing_about_the_attempts() {
+    given([composed(), reported(bounce())]).when(start(1, at(0))).then_expect_events(vec![started(1, at(0))]);
+    let attempting = [composed(), started(1, at(0)), reported(bounce())];
+    given(attempting.clone()).when(record_sent(1)).then_expect_events(vec![sent(1)]);
+    let deferral = deferred(1, Obstacle::Interrupted, at(2));
+    given(attempting).when(fail(1, Obstacle::Interrupted, at(1))).then_expect_events(vec![deferral]);
+    let ended = [composed(), started(1, at(0)), sent(1), reported(bounce())];
+    given(ended).when(start(2, at(9))).then_expect_error(MessageError::Ended);
+}
+
+#[test]
+fn a_message_is_settled_by_the_latest_report_of_an_end() {
+    let settled = |outcomes: &[(Outcome, i64)]| {
+        let mut message = Message::default();
+        message.evolve(composed());
+        for (number, (outcome, seconds)) in outcomes.iter().enumerate() {
+            message.evolve(reported(bare(&format!("r{number}"), ReportSource::Dsn, *outcome, *seconds)));
+        }
+        message.settled_at()
+    };
+    assert_eq!(settled(&[]), None);
+    assert_eq!(settled(&[(Outcome::Delayed, 5), (Outcome::Undetermined, 6)]), None);
+    assert_eq!(settled(&[(Outcome::Bounced, 5), (Outcome::Delayed, 6)]), Some(at(5)));
+    assert_eq!(settled(&[(Outcome::Complained, 7), (Outcome::Delivered, 3)]), Some(at(7)));
+}
+
+#[test]
 fn a_message_is_sealed_for_its_recipient_and_its_texts_are_never_shown() {
     let composed = composed();
     let payload = serde_json::to_value(&composed).expect("JSON");
@@ -274,4 +348,9 @@ fn a_message_is_sealed_for_its_recipient_and_its_texts_are_never_shown() {
     for event in MessageEvent::samples() {
         assert_eq!(event.subject("stream"), Some(RECIPIENT.to_string()));
     }
+    let reported = reported(bounce());
+    let payload = serde_json::to_value(&reported).expect("JSON");
+    let mut personal = reported.declared().disclosure.personal(&payload);
+    personal.sort();
+    assert_eq!(personal, ["/report/destination", "/report/raw", "/report/sender", "/report/subject"]);
 }
