@@ -6,6 +6,7 @@
 //! - [`delivery`] sends what is due: one node of a database, in attempts that are recorded before they begin. Servers are
 //!   in [`channels`].
 //! - [`inbox`] reads messages of channels without a server, which are captured.
+//! - [`reports`] reads what comes back: bounces, complaints, deliveries.
 //!
 //! Decisions about a message are in [`registrar_aggregates::message::delivery`].
 
@@ -16,6 +17,7 @@ pub mod delivery;
 pub mod inbox;
 pub mod notices;
 pub mod preview;
+pub mod reports;
 mod sms;
 mod smtp;
 mod status;
