@@ -4,6 +4,7 @@ use super::clear_text::{ClearText, Connection};
 use super::files::path;
 use super::{ConfigError, given, parse};
 use crate::messages::channels::{Channels, Gateway, GatewayError, Mailer, MailerError};
+use crate::messages::reports::sns::{Origins, Topics};
 use axum::http::Uri;
 use clap::Args;
 use std::ffi::OsString;
@@ -14,6 +15,8 @@ const SMTP_CA: &str = "REGISTRAR_SMTP_CA";
 const MAIL_FROM: &str = "REGISTRAR_MAIL_FROM";
 const SMS_URL: &str = "REGISTRAR_SMS_URL";
 const SMS_FROM: &str = "REGISTRAR_SMS_FROM";
+const SNS_TOPICS: &str = "REGISTRAR_SNS_TOPICS";
+const SNS_CERT_ORIGINS: &str = "REGISTRAR_SNS_CERT_ORIGINS";
 
 /// The settings of messages.
 #[derive(Debug, Clone, Default, Args)]
@@ -36,6 +39,12 @@ pub struct MessageArgs {
     /// Address that links of messages lead to [default: the public URL]
     #[arg(long, env = "REGISTRAR_APP_URL", value_name = "URL", hide_env_values = true)]
     pub app_url: Option<String>,
+    /// Topics of Amazon SNS that may report on mails, by their ARN, separated by commas [default: none]
+    #[arg(long, env = SNS_TOPICS, value_name = "LIST", hide_env_values = true)]
+    pub sns_topics: Option<String>,
+    /// Origins that certificates of SNS messages may come from, separated by commas [default: those of Amazon in the topic's region]
+    #[arg(long, env = SNS_CERT_ORIGINS, value_name = "LIST", hide_env_values = true)]
+    pub sns_cert_origins: Option<String>,
 }
 
 /// Checked settings of messages.
@@ -43,6 +52,8 @@ pub struct MessageArgs {
 pub struct MessageSettings {
     /// Servers of the channels.
     pub channels: Channels,
+    /// Topics of Amazon SNS that may report, if any.
+    pub topics: Option<Arc<Topics>>,
     /// Address that links of messages lead to, without a slash at its end, if configured.
     pub app_url: Option<String>,
 }
@@ -53,7 +64,8 @@ impl MessageArgs {
     /// # Errors
     /// [`ConfigError`]; also for clear text beyond this machine that is not allowed.
     pub fn resolve(self, clear: &ClearText) -> Result<MessageSettings, ConfigError> {
-        let MessageArgs { smtp_url, smtp_ca, mail_from, sms_url, sms_from, app_url } = self;
+        let MessageArgs { smtp_url, smtp_ca, mail_from, sms_url, sms_from, app_url, sns_topics, sns_cert_origins } =
+            self;
         let smtp_url = given(smtp_url);
         let authority = path(smtp_ca)
             .map(|path| {
@@ -72,8 +84,29 @@ impl MessageArgs {
             .transpose()?;
         let channels = Channels { mail: mail.map(Arc::new), texts: texts.map(Arc::new) };
         let app_url = given(app_url).map(|url| parse::base_url("REGISTRAR_APP_URL", &url)).transpose()?;
-        Ok(MessageSettings { channels, app_url })
+        let topics = topics(sns_topics, sns_cert_origins)?.map(Arc::new);
+        Ok(MessageSettings { channels, topics, app_url })
     }
+}
+
+/// The topics that may report. Origins of certificates have no effect without them, and are checked all the same.
+fn topics(names: Option<String>, origins: Option<String>) -> Result<Option<Topics>, ConfigError> {
+    let origins = given(origins).map_or(Ok(Origins::default()), |list| {
+        Origins::parse(&list).map_err(|entry| {
+            let problem = format!(
+                "must list origins such as https://sns.eu-west-1.amazonaws.com, or http:// on this machine, not {entry:?}"
+            );
+            ConfigError::new(SNS_CERT_ORIGINS, problem)
+        })
+    })?;
+    let Some(names) = given(names) else { return Ok(None) };
+    let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let names = names.map(|name| {
+        let problem = || format!("must list topics such as arn:aws:sns:eu-west-1:123456789012:mails, not {name:?}");
+        if Topics::is_name(name) { Ok(name.to_owned()) } else { Err(ConfigError::new(SNS_TOPICS, problem())) }
+    });
+    let topics = Topics::new(names.collect::<Result<_, _>>()?, origins);
+    topics.map(Some).map_err(|error| ConfigError::new(SNS_TOPICS, format!("cannot be used: {error}")))
 }
 
 /// A server and its sender, which every server needs. A sender alone has no effect.

@@ -180,6 +180,34 @@ fn settings_of_messages_are_refused_by_name_and_without_their_passwords() {
 }
 
 #[test]
+fn topics_report_by_their_names_with_certificates_of_permitted_origins() {
+    let sns = |topics: &str, origins: &str| {
+        messages(MessageArgs { sns_topics: text(topics), sns_cert_origins: text(origins), ..MessageArgs::default() })
+    };
+    let topic = "arn:aws:sns:eu-west-1:123456789012:mails";
+    for (topics, origins, reports) in [
+        (topic, "", true),
+        (&*format!("{topic}, {topic}-2,"), "https://sns.example.org,http://127.0.0.1:4000", true),
+        ("", "https://sns.example.org", false),
+        ("", "", false),
+    ] {
+        assert_eq!(
+            resolve(sns(topics, origins)).expect("good").messages.topics.is_some(),
+            reports,
+            "{topics} {origins}"
+        );
+    }
+    for (topics, origins, beginning) in [
+        ("mails", "", "REGISTRAR_SNS_TOPICS must list topics such as arn:aws:sns:"),
+        (topic, "sns.example.org", "REGISTRAR_SNS_CERT_ORIGINS must list origins such as https://"),
+        (topic, "http://sns.example.org", "REGISTRAR_SNS_CERT_ORIGINS must list origins such as https://"),
+        ("", "https://sns.example.org/path", "REGISTRAR_SNS_CERT_ORIGINS must list origins such as https://"),
+    ] {
+        assert!(refused(sns(topics, origins)).starts_with(beginning), "{topics} {origins}");
+    }
+}
+
+#[test]
 fn short_links_lead_to_hosts_of_the_setting() {
     let hosts =
         resolve(ServeArgs { link_hosts: text(" Links.example.org,app.example.org:8443 "), ..ServeArgs::default() });

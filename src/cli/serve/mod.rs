@@ -11,6 +11,7 @@ use crate::api::{self, ApiSettings, AppState, FirstPasswordLife};
 use crate::auth::{Authenticator, PasswordHasher};
 use crate::config::{ConnectionLimits, Secrets, ServeArgs, ServeSettings};
 use crate::followers;
+use crate::messages::reports::ReportSources;
 use crate::messages::{Composer, delivery};
 use crate::node::Node;
 use crate::node::priority;
@@ -75,9 +76,10 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     warn_of_the_open(&settings, address);
     let authenticator = authenticator(&node, &settings, (scheme, address)).await?.bounding_sessions(settings.sessions);
     let calendar = Calendar { zone: settings.time_zone, week_start: settings.week_start };
-    let channels = settings.messages.channels;
-    let app_url = settings.messages.app_url.or_else(|| settings.public_url.clone());
-    let composer = Composer::new(app_url.unwrap_or_else(|| reachable((scheme, address))), &channels);
+    let public_url = settings.public_url.clone().unwrap_or_else(|| reachable((scheme, address)));
+    let channels = settings.messages.channels.reporting_to(&public_url);
+    let composer = Composer::new(settings.messages.app_url.unwrap_or(public_url), &channels);
+    let reports = ReportSources { topics: settings.messages.topics, texts: channels.texts.clone() };
     let (limits, trusted_proxies) = (room_for(settings.connections), settings.trusted_proxies.clone());
     let api = ApiSettings {
         trusted_proxies: settings.trusted_proxies,
@@ -90,6 +92,7 @@ pub(super) async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         workloads: settings.workloads,
         link_hosts: settings.link_hosts,
         composer,
+        reports,
         pwned: settings.pwned,
         first_password_life: FirstPasswordLife(settings.first_administrator.password_life),
         second_factor: settings.second_factor,
