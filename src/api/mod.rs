@@ -8,6 +8,7 @@ pub mod docs;
 pub mod ecg_admins;
 pub mod events;
 pub mod health;
+pub mod hooks;
 pub mod identity;
 pub mod redirects;
 pub mod site_organizations;
@@ -16,6 +17,7 @@ use crate::api::audit::replay::Replays;
 use crate::auth::workloads::Workloads;
 use crate::auth::{Authenticator, PasswordHasher, Rate, RateLimiter};
 use crate::config::FIRST_PASSWORD_LIFE;
+use crate::messages::reports::ReportSources;
 use crate::messages::{Composer, DeliveryStatus};
 use crate::node::Node;
 use crate::processes::codes::Shadows;
@@ -132,6 +134,8 @@ pub struct ApiSettings {
     pub link_hosts: LinkHosts,
     /// Composes messages to people.
     pub composer: Composer,
+    /// Senders of reports about messages.
+    pub reports: ReportSources,
     /// Whether the paths of the documents answer 404: docs page, OpenAPI, AsyncAPI.
     pub hide_docs: bool,
     /// Whether browsers are told to use TLS only.
@@ -252,12 +256,10 @@ fn dialect(name: &str, with_docs: bool) -> Option<OpenApiRouter<AppState>> {
         ),
         "registrar" => (
             "Registrar",
-            "What Registrar offers besides the dialects: its events, its state, its keys, its documents, redirects.",
+            "What Registrar offers besides the dialects: its events, its state, its keys, its documents, redirects, and \
+             where reports about messages arrive.",
             ComponentsBuilder::new(),
-            match OpenApiRouter::new().merge(events::routes()).merge(health::routes()).merge(redirects::routes()) {
-                routes if with_docs => routes.merge(docs::routes()),
-                routes => routes,
-            },
+            own_routes(with_docs),
         ),
         _ => return None,
     };
@@ -267,6 +269,13 @@ fn dialect(name: &str, with_docs: bool) -> Option<OpenApiRouter<AppState>> {
         .components(Some(components.security_scheme(scheme_name, SecurityScheme::Http(scheme.build())).build()))
         .security(Some([SecurityRequirement::new(scheme_name, Vec::<String>::new())]));
     Some(OpenApiRouter::with_openapi(document.build()).merge(routes))
+}
+
+/// What belongs to no dialect.
+fn own_routes(with_docs: bool) -> OpenApiRouter<AppState> {
+    let routes = OpenApiRouter::new().merge(events::routes()).merge(health::routes());
+    let routes = routes.merge(redirects::routes()).merge(hooks::routes());
+    if with_docs { routes.merge(docs::routes()) } else { routes }
 }
 
 /// Security scheme of a dialect.

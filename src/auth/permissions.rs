@@ -56,6 +56,8 @@ permissions! {
     ApiKeysWrite => "api-keys.write",
     /// Holds every grant among users, individuals and groups.
     IdentityAdmin => "identity.admin",
+    /// Reports what became of messages.
+    MessagesReport => "messages.report",
 }
 
 impl Permission {
@@ -71,6 +73,8 @@ impl Permission {
             | Permission::IdentityAdmin
             // An organization does not end itself.
             | Permission::OrganizationsEnd
+            // A mail server hands on the mails of every organization.
+            | Permission::MessagesReport
             // The feed carries the events of every organization.
             | Permission::EventsRead => true,
             Permission::AuditRead
@@ -367,6 +371,15 @@ mod tests {
         assert!(roles.iter().all(|role| !Permissions::of_member(*role).contains(Permission::OrganizationsEnd)));
         assert!(Role::ALL.iter().all(|role| !Permissions::of_role(*role).contains(Permission::OrganizationsEnd)));
         assert!(!ADMINISTRATOR.permissions.within_an_organization().contains(Permission::OrganizationsEnd));
+    }
+
+    #[test]
+    fn messages_are_reported_on_by_administrators_and_those_who_are_named_for_it() {
+        let reporting = Policy::ALL.iter().filter(|policy| policy.permissions.contains(Permission::MessagesReport));
+        assert_eq!(reporting.map(|policy| policy.name).collect::<Vec<_>>(), ["administrator"]);
+        assert!(Permissions::granted(&[], &texts(&["messages.report"])).contains(Permission::MessagesReport));
+        assert!(Role::ALL.iter().all(|role| !Permissions::of_role(*role).contains(Permission::MessagesReport)));
+        assert!(!Permissions::ALL.within_an_organization().contains(Permission::MessagesReport));
     }
 
     #[test]

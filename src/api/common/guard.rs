@@ -96,13 +96,25 @@ pub fn remembering(next: Next, request: Request) -> BoxFuture<'static, Response>
 /// # Errors
 /// `TooManyRequests`; `PayloadTooLarge` if the headers announce it; `Internal` if the request did not pass the boundary.
 pub async fn stranger(
+    request: Request,
+    handler: impl FnOnce(Request) -> BoxFuture<'static, Response>,
+) -> Result<Response, ApiError> {
+    stranger_up_to(PUBLIC_BODY_MAX_BYTES, request, handler).await
+}
+
+/// As [`stranger`], with another limit of the body.
+///
+/// # Errors
+/// As [`stranger`].
+pub async fn stranger_up_to(
+    max_bytes: usize,
     mut request: Request,
     handler: impl FnOnce(Request) -> BoxFuture<'static, Response>,
 ) -> Result<Response, ApiError> {
     let (app, facts) = boundary::passed(request.extensions())?;
-    request.extensions_mut().insert(BodyLimit(PUBLIC_BODY_MAX_BYTES));
+    request.extensions_mut().insert(BodyLimit(max_bytes));
     app.limits.stranger(&facts).await?;
-    check_length(request.headers(), PUBLIC_BODY_MAX_BYTES)?;
+    check_length(request.headers(), max_bytes)?;
     let response = app.strangers.answer(handler(request)).await;
     if matches!(response.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         limits::pause().await;

@@ -2,6 +2,7 @@
 //! published in the OpenAPI document.
 
 use crate::api::AppState;
+use crate::api::common::boundary::PUBLIC_BODY_MAX_BYTES;
 use crate::api::common::guard;
 use crate::auth::Permission;
 use axum::middleware::{Next, from_fn};
@@ -35,9 +36,15 @@ pub fn declared(permission: Permission, routes: Routes) -> Routes {
 /// Public operations, authenticated or not: they count against the client's network and use the processor time of
 /// strangers.
 pub fn public(routes: Routes) -> Routes {
+    public_up_to(PUBLIC_BODY_MAX_BYTES, routes)
+}
+
+/// As [`public`], with another limit of the body, in bytes.
+pub fn public_up_to(max_bytes: usize, routes: Routes) -> Routes {
     let (schemas, paths, router) = probe(routes);
-    let router = router
-        .route_layer(from_fn(|request, next: Next| guard::stranger(request, |request| next.run(request).boxed())));
+    let router = router.route_layer(from_fn(move |request, next: Next| {
+        guard::stranger_up_to(max_bytes, request, |request| next.run(request).boxed())
+    }));
     (schemas, paths, router)
 }
 
