@@ -7,6 +7,7 @@ mod call;
 mod checkins;
 pub mod contract;
 pub mod documents;
+mod email_logs;
 mod features;
 mod feedback;
 mod general_messages;
@@ -132,6 +133,7 @@ operations! {
     "list-resource-accessors": Admin => access::list_accessors,
     "get-authz-user-status": Session => access::status,
     "list-user-activities": Admin => activities::list,
+    "list-email-logs": Admin => email_logs::list,
     "list-user-checkins": Session => checkins::list,
     "create-user-checkin": Session => checkins::create,
     "list-feedback-comments": Session => feedback::list,
