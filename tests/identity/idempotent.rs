@@ -19,6 +19,10 @@ const SENDERS: [&str; 8] =
 /// Writes that end their own session: the repeated request is unauthenticated.
 const LAST_OF_ITS_SESSION: [&str; 2] = ["logout", "remove-organization-user:oneself"];
 
+/// Writes of senders who show by a signature who they are. What they send is stored once by its content; see
+/// `email_logs`.
+const SIGNED: [&str; 2] = ["receiveSesReport", "receiveTextStatus"];
+
 /// A write with a permitted sender and their authorization.
 struct Write {
     variant: String,
@@ -168,6 +172,6 @@ on_both_stores! {
 fn every_write_has_a_permitted_sender() {
     let sent: Vec<_> = Write::all().into_iter().map(|write| write.operation.name).collect();
     let writes = operations::all().into_iter().filter(Operation::is_write).map(|operation| operation.name);
-    let missing: Vec<_> = writes.filter(|write| !sent.contains(write)).collect();
+    let missing: Vec<_> = writes.filter(|write| !sent.contains(write) && !SIGNED.contains(&write.as_str())).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }

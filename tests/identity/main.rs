@@ -33,6 +33,7 @@ mod confirm_contact;
 mod confirmed_changes;
 mod conformance;
 mod coverage;
+mod email_logs;
 mod ended_organizations;
 mod features;
 mod feedback;
@@ -96,5 +97,6 @@ static SUITES: &[Suite] = &[
     service_documents::SUITE,
     templates::SUITE,
     organization_codes::SUITE,
+    email_logs::SUITE,
     matrix::other_dialects::SUITE,
 ];

@@ -129,7 +129,9 @@ def registrar():
     assert call(package, "documents.read_openapi_document", calling, "registrar.json")
 
 
-(FOLDER / "generator.yaml").write_text("post_hooks: []\n")
+# The generator knows texts and mails as bytes.
+OVERRIDES = "".join(f"  {kind}: application/octet-stream\n" for kind in ["text/plain", "message/rfc822"])
+(FOLDER / "generator.yaml").write_text(f"post_hooks: []\ncontent_type_overrides:\n{OVERRIDES}")
 sys.path.insert(0, str(FOLDER))
 with ThreadPoolExecutor(2) as pool:
     list(pool.map(python_client, DOCUMENTS))

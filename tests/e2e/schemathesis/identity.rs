@@ -218,6 +218,11 @@ const RULES: &[Rule] = &[
         deserved: |request| request.uri.contains("filter%5Bcmp-"),
     },
     Rule {
+        name: "a window is between two times",
+        message: ("filter[timestamp][", " must be a time (YYYY-MM-DD hh:mm:ss, or RFC 3339)"),
+        deserved: |request| request.uri.contains("filter%5Btimestamp%5D"),
+    },
+    Rule {
         name: "pages are at most so long",
         message: ("page[limit] must be a whole number from 0 to ", ""),
         deserved: |request| request.query("page[limit]").is_some(),

@@ -3,6 +3,7 @@
 
 use super::world::{Caller, Request, World};
 use crate::ecg_app::{ADMINS, minimal};
+use crate::email_logs;
 use crate::site_app::{self, LIST, ORGANIZATIONS, named};
 use crate::suite::Suite;
 use crate::url_shorteners;
@@ -55,7 +56,11 @@ pub const SUITE: Suite = Suite {
         proveInclusion              200 auditor managers, 404 stranger sharing, 403 others
         proveConsistency            403 participant provider leader support service operator, 200 others
 
-        # Registrar: the feed of events by permission, the rest is public.
+        # Registrar: the feed of events and reports of mail servers by permission, reports of others by a signature, which
+        # nobody here has; the rest is public.
+        receiveSesReport            403 anonymous keys others
+        receiveTextStatus           403 anonymous keys others
+        receiveMailReport           204 administrator system, 403 others
         followShortLink             302 anonymous keys others
         followEvents                200 administrator system operator auditor, 403 others
         readAsyncapiDocument        200 anonymous keys others
@@ -90,6 +95,9 @@ async fn valid_request(world: &World, operation: &str, caller: &Caller) -> Optio
         let link = url_shorteners::link(world.identity.acme, json!({}));
         let made = world.made("POST", "/v1/url-shorteners/", link).await;
         return Some(Request::to(format!("/s/{}", made["data"]["attributes"]["code"].as_str()?)));
+    }
+    if operation == "receiveMailReport" {
+        return Some(email_logs::mail_report(world).await);
     }
     of_registrar(operation)
 }
@@ -208,6 +216,8 @@ fn of_registrar(operation: &str) -> Option<Request> {
         "findDocsPage" => "/docs/",
         "readDocsFile" => "/docs/swagger-ui.css",
         "readOpenapiDocument" => "/openapi/identity.json",
+        "receiveSesReport" => "/hooks/mail/ses",
+        "receiveTextStatus" => "/hooks/sms/status?message=00000000-0000-0000-0000-000000000000",
         _ => return None,
     }))
 }

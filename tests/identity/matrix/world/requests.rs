@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Request {
     pub path: String,
     pub body: Option<String>,
+    /// Content type of the body.
+    pub content_type: &'static str,
     pub authorization: Option<String>,
     /// Authorization of the only permitted sender, if there is one.
     pub owner: Option<String>,
@@ -23,7 +25,13 @@ pub struct Request {
 
 impl Request {
     pub fn to(path: impl Into<String>) -> Self {
-        Request { path: path.into(), body: None, authorization: None, owner: None, personal: false }
+        let content_type = "application/json";
+        Request { path: path.into(), body: None, content_type, authorization: None, owner: None, personal: false }
+    }
+
+    /// Sets a body that is no JSON.
+    pub fn text(self, content_type: &'static str, body: String) -> Self {
+        Request { body: Some(body), content_type, ..self }
     }
 
     pub fn json(self, body: Value) -> Self {
@@ -121,7 +129,7 @@ impl World {
         }
         let body = match &request.body {
             Some(body) => {
-                sent = sent.header("content-type", "application/json");
+                sent = sent.header("content-type", request.content_type);
                 Body::from(body.clone())
             }
             None => Body::empty(),
