@@ -89,7 +89,7 @@ pub enum OnboardingEvent {
         channel: Channel,
         /// Status of the invitation.
         status: InvitationStatus,
-        /// Reason of a failure.
+        /// Reason of a failure or a delay.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         error: Option<String>,
         /// The bounce of an e-mail.

@@ -13,7 +13,7 @@ pub const VALIDITY: TimeDelta = TimeDelta::days(30);
 pub const ERROR_LENGTH_MAX: usize = 255;
 
 /// Status of an invitation, in the order in which reports replace one another: a late report of an earlier status
-/// changes nothing.
+/// changes nothing. One that is sent may be reported as sent again, with the reason of a delay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(rename = "OnboardingInvitationStatus"))]
@@ -118,7 +118,7 @@ pub struct DeliveryReport {
     pub message: MessageId,
     /// Status that is reported.
     pub status: InvitationStatus,
-    /// Reason of a failure, one line without the address.
+    /// Reason of a failure or a delay, one line without the address.
     pub error: Option<String>,
     /// The bounce of an e-mail.
     pub bounce: Option<Bounce>,
@@ -166,7 +166,7 @@ pub struct LastInvitation {
     /// Time of the last report of its delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<DateTime<Utc>>,
-    /// Reason of a failure.
+    /// Reason of a failure or a delay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The bounce of an e-mail.
@@ -193,7 +193,9 @@ impl fmt::Debug for LastInvitation {
 impl LastInvitation {
     /// Whether a report would change anything.
     pub(super) fn is_news(&self, report: &DeliveryReport) -> bool {
-        report.status > self.status || report.complained && !self.complained
+        let is_delayed = [self.status, report.status] == [InvitationStatus::Sent; 2];
+        let is_other_reason = report.error.is_some() && report.error != self.error;
+        report.status > self.status || report.complained && !self.complained || is_delayed && is_other_reason
     }
 
     /// Whether the code with this digest is valid.

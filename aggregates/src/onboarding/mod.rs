@@ -501,12 +501,14 @@ impl Progress {
         let Some(channel) = [Channel::Email, Channel::Sms].into_iter().find(of_message) else { return Ok(vec![]) };
         let Some(last) = self.invitation(channel) else { return Ok(vec![]) };
         let DeliveryReport { message, status, error, bounce, complained, at } = report;
+        // The reason of a delay does not outlive it.
+        let former = last.error.as_ref().filter(|_| status <= last.status);
         Ok(vec![OnboardingEvent::DeliveryNoted {
             holder: self.holder,
             message,
             channel,
             status: status.max(last.status),
-            error: error.or_else(|| last.error.clone()),
+            error: error.or_else(|| former.cloned()),
             bounce: bounce.or_else(|| last.bounce.clone()),
             complained: complained || last.complained,
             at,

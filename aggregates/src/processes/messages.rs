@@ -2,11 +2,15 @@
 //! learns of each step of its message in the commit of that step.
 
 use super::{Step, Stop, Streams, onboarding};
+use crate::message::Channel;
 use crate::message::delivery::{About, AboutKind, Composition, Message, MessageCommand};
 use crate::message::report::{Outcome, Report};
-use crate::onboarding::InvitationStatus;
+use crate::onboarding::{Bounce, BounceKind, DeliveryReport, InvitationStatus};
 use crate::values::{MessageId, OnboardingRequestId};
 use chrono::{DateTime, Utc};
+
+/// Subtype of a bounce without one, in the words of mail services.
+const GENERAL: &str = "General";
 
 /// Composes a message beside the other decisions of a process, so that it exists exactly if they do. Its texts are
 /// rendered before. A message is `captured` at once where its channel has no server; the invitation that it belongs to
@@ -19,7 +23,7 @@ pub fn compose(streams: &mut Streams, composition: &Composition, captured: bool)
     streams.execute::<Message>(composition.id, command)?;
     if captured {
         // A captured message is where its recipient reads it.
-        tell(streams, composition.id, InvitationStatus::Sent, None, composition.composed_at)?;
+        tell(streams, &DeliveryReport::of(composition.id, InvitationStatus::Sent, composition.composed_at))?;
     }
     Ok(())
 }
@@ -38,10 +42,11 @@ pub fn deliver(streams: &mut Streams, id: MessageId, step: &MessageCommand, at: 
     }
     match step {
         MessageCommand::RecordSent { .. } | MessageCommand::Capture => {
-            tell(streams, id, InvitationStatus::Sent, None, at)?;
+            tell(streams, &DeliveryReport::of(id, InvitationStatus::Sent, at))?;
         }
         MessageCommand::RecordFailure { failure, .. } => {
-            tell(streams, id, InvitationStatus::Failed, Some(failure.obstacle.name()), at)?;
+            let failed = DeliveryReport::of(id, InvitationStatus::Failed, at);
+            tell(streams, &DeliveryReport { error: Some(failure.obstacle.name().to_owned()), ..failed })?;
         }
         MessageCommand::Compose { .. } | MessageCommand::StartAttempt { .. } | MessageCommand::RecordReport(_) => {}
     }
@@ -60,32 +65,36 @@ pub fn report(streams: &mut Streams, id: MessageId, reports: &[Report]) -> Step<
         }
         // Reports come in any order: an earlier outcome does not replace a later one, and a delay no outcome.
         if settled_at.is_none_or(|settled_at| report.outcome.settles() && report.at >= settled_at) {
-            let (status, has_reason) = match report.outcome {
-                Outcome::Delivered => (InvitationStatus::Delivered, false),
-                Outcome::Complained => (InvitationStatus::Delivered, true),
-                Outcome::Bounced => (InvitationStatus::Failed, true),
-                // A server has accepted the message, and goes on trying.
-                Outcome::Delayed | Outcome::Undetermined => (InvitationStatus::Sent, true),
-            };
-            let reason = has_reason.then(|| report.reason());
-            tell(streams, id, status, reason.as_deref(), report.at)?;
+            tell(streams, &told(id, report))?;
         }
     }
     Ok(())
 }
 
+/// What a report about its message means for an invitation.
+fn told(id: MessageId, report: &Report) -> DeliveryReport {
+    let of = |status| DeliveryReport::of(id, status, report.at);
+    let error = Some(report.reason());
+    match report.outcome {
+        Outcome::Delivered => of(InvitationStatus::Delivered),
+        Outcome::Complained => DeliveryReport { error, complained: true, ..of(InvitationStatus::Delivered) },
+        Outcome::Bounced => {
+            let subtype = report.class.clone().unwrap_or_else(|| GENERAL.to_owned());
+            let bounce = Bounce { kind: BounceKind::Permanent, subtype };
+            let bounce = (report.source.channel() == Channel::Email).then_some(bounce);
+            DeliveryReport { error, bounce, ..of(InvitationStatus::Failed) }
+        }
+        // A server has accepted the message, and goes on trying.
+        Outcome::Delayed | Outcome::Undetermined => DeliveryReport { error, ..of(InvitationStatus::Sent) },
+    }
+}
+
 /// Tells the invitation that a message belongs to, if it does. An invitation that has ended, or that another message has
 /// replaced, does not keep the message's own event back.
-fn tell(
-    streams: &mut Streams,
-    id: MessageId,
-    status: InvitationStatus,
-    reason: Option<&str>,
-    at: DateTime<Utc>,
-) -> Step<()> {
-    let about = streams.state::<Message>(id)?.about();
+fn tell(streams: &mut Streams, report: &DeliveryReport) -> Step<()> {
+    let about = streams.state::<Message>(report.message)?.about();
     let Some(About { kind: AboutKind::OnboardingRequest, id: request }) = about else { return Ok(()) };
-    match onboarding::note_delivery(streams, OnboardingRequestId(request), id, status, reason, at) {
+    match onboarding::note_report(streams, OnboardingRequestId(request), report) {
         Err(Stop::Refused(_)) => Ok(()),
         told => told,
     }
@@ -98,9 +107,16 @@ mod tests {
     use crate::message::delivery::{MessageError, MessageEvent, Obstacle};
     use crate::message::report::ReportSource;
     use crate::message::report::tests::{bare, bounce};
+    use crate::onboarding::{Invitation, OnboardKind, Onboarding, OnboardingEvent, Request};
     use crate::processes::testing::*;
-    use crate::user::{User, UserCommand};
-    use crate::values::Problem;
+    use crate::user::{Locale, User, UserCommand};
+    use crate::values::{EmailAddress, Problem, RecipientId};
+    use std::collections::BTreeSet;
+    use uuid::Uuid;
+
+    /// The request that the message is about.
+    const REQUEST: OnboardingRequestId = OnboardingRequestId(Uuid::from_u128(14));
+    const HOLDER: RecipientId = RecipientId(REQUEST.0);
 
     fn join(streams: &mut Streams) -> Step<()> {
         streams.execute::<User>(ADA, UserCommand::Join(ACME)).map(drop)
@@ -177,5 +193,121 @@ mod tests {
             .when(|streams| report(streams, id, &[bounce()]))
             .then_nothing();
         given([]).when(|streams| report(streams, id, &[bounce()])).then_refused(MessageError::NotFound);
+    }
+
+    /// The request, invited by this message, and what was reported of it.
+    fn invited(message: MessageId, told: impl IntoIterator<Item = OnboardingEvent>) -> History {
+        let request = Request {
+            id: REQUEST,
+            organization_id: ACME,
+            kind: OnboardKind::Provider,
+            individual_id: None,
+            email: EmailAddress::parse("ada@example.com").ok(),
+            phone: None,
+            roles: BTreeSet::new(),
+            groups: BTreeSet::new(),
+            notifications: vec![Channel::Email],
+            auto_confirm: false,
+            auto_sign_up: false,
+            locale: Locale::EnUs,
+            created_by: BOB,
+            user_id: None,
+            holder: HOLDER,
+        };
+        let (digest, channel) = ("ZGlnZXN0".to_owned(), Channel::Email);
+        let invitation = Invitation { message, channel, digest, at: at(0), expires_at: at(9) };
+        let invited = OnboardingEvent::Invited { holder: HOLDER, invitation, former: None };
+        let history = [OnboardingEvent::Created(Box::new(request)), invited].into_iter().chain(told);
+        events::<Onboarding>(REQUEST, history)
+    }
+
+    fn noted(status: InvitationStatus, error: Option<&str>, at: DateTime<Utc>) -> OnboardingEvent {
+        OnboardingEvent::DeliveryNoted {
+            holder: HOLDER,
+            message: email().id,
+            channel: Channel::Email,
+            status,
+            error: error.map(str::to_owned),
+            bounce: None,
+            complained: false,
+            at,
+        }
+    }
+
+    fn returned(subtype: &str, error: &str, at: DateTime<Utc>) -> OnboardingEvent {
+        let OnboardingEvent::DeliveryNoted { holder, message, channel, status, error, complained, at, .. } =
+            noted(InvitationStatus::Failed, Some(error), at)
+        else {
+            unreachable!("a report")
+        };
+        let bounce = Some(Bounce { kind: BounceKind::Permanent, subtype: subtype.to_owned() });
+        OnboardingEvent::DeliveryNoted { holder, message, channel, status, error, bounce, complained, at }
+    }
+
+    fn of_request(told: OnboardingEvent) -> History {
+        events::<Onboarding>(REQUEST, [told])
+    }
+
+    #[test]
+    fn an_invitation_learns_that_its_message_was_captured_sent_or_given_up() {
+        let (id, recipient) = (email().id, email().recipient);
+        let captured = MessageEvent::Captured { recipient };
+        given([invited(id, [])]).when(|streams| compose(streams, &email(), true)).then([
+            message([composed(), captured]),
+            of_request(noted(InvitationStatus::Sent, None, email().composed_at)),
+        ]);
+        given([invited(id, [])]).when(|streams| compose(streams, &email(), false)).then([message([composed()])]);
+        let sent = MessageCommand::RecordSent { number: 1, answer: 250 };
+        given([invited(id, []), message([composed(), started()])])
+            .when(|streams| deliver(streams, id, &sent, at(2)))
+            .then([
+                message([MessageEvent::Sent { recipient, number: 1, answer: 250 }]),
+                of_request(noted(InvitationStatus::Sent, None, at(2))),
+            ]);
+        let fail = MessageCommand::RecordFailure { number: 1, failure: Obstacle::Rejected.into(), at: at(2) };
+        given([invited(id, []), message([composed(), started()])])
+            .when(|streams| deliver(streams, id, &fail, at(2)))
+            .then([
+                message([MessageEvent::Failed { recipient, number: 1, obstacle: Obstacle::Rejected, answer: None }]),
+                of_request(noted(InvitationStatus::Failed, Some(Obstacle::Rejected.name()), at(2))),
+            ]);
+    }
+
+    #[test]
+    fn an_invitation_learns_what_became_of_its_message() {
+        use InvitationStatus::{Delivered, Failed, Sent};
+        let id = email().id;
+        let on = |told: Vec<OnboardingEvent>, reports: &[Report], earlier: &[Report]| {
+            let earlier = earlier.iter().cloned().map(reported);
+            let streams = [invited(id, told), message([composed()].into_iter().chain(earlier))];
+            given(streams).when(|streams| report(streams, id, reports))
+        };
+        let dsn = |name: &str, outcome, seconds| bare(name, ReportSource::Dsn, outcome, seconds);
+        let [delayed, arrived] = [dsn("ZGVsYXllZA", Outcome::Delayed, 1), dsn("YXJyaXZlZA", Outcome::Delivered, 2)];
+        let returns = dsn("cmV0dXJucw", Outcome::Bounced, 3);
+        let (was_sent, was_delayed) = (noted(Sent, None, at(0)), noted(Sent, Some("delayed"), delayed.at));
+        let has_arrived = noted(Delivered, None, arrived.at);
+        let all = [delayed.clone(), arrived.clone()];
+        on(vec![was_sent.clone()], &all[..1], &[])
+            .then([message([reported(delayed.clone())]), of_request(was_delayed.clone())]);
+        on(vec![was_sent.clone(), was_delayed.clone()], &all[1..], &all[..1])
+            .then([message([reported(arrived.clone())]), of_request(has_arrived.clone())]);
+        // A delay that is told late takes nothing back.
+        on(vec![was_sent.clone(), has_arrived.clone()], &all[..1], &all[1..]).then([message([reported(delayed)])]);
+        on(vec![was_sent.clone(), has_arrived], &[returns.clone()], &all[1..])
+            .then([message([reported(returns.clone())]), of_request(returned(GENERAL, "bounced", returns.at))]);
+        on(vec![was_sent], &[bounce()], &[])
+            .then([message([reported(bounce())]), of_request(returned("General", "bounced: General", bounce().at))]);
+        // An earlier outcome is told late.
+        on(vec![noted(Failed, Some("bounced"), returns.at)], &[arrived.clone()], &[returns])
+            .then([message([reported(arrived)])]);
+    }
+
+    #[test]
+    fn an_invitation_by_another_message_learns_nothing() {
+        let id = email().id;
+        given([invited(MessageId(Uuid::from_u128(99)), []), message([composed()])])
+            .when(|streams| report(streams, id, &[bounce()]))
+            .then([message([reported(bounce())])]);
     }
 }
