@@ -107,6 +107,8 @@ fn empty_settings_count_as_unset() {
             sms_url: empty(),
             sms_from: empty(),
             app_url: empty(),
+            sns_topics: empty(),
+            sns_cert_origins: empty(),
         },
     };
     let settings = resolve(args).expect("as without");
@@ -116,7 +118,7 @@ fn empty_settings_count_as_unset() {
     assert_eq!((settings.store.data, settings.store.archives), (PathBuf::from("data"), None));
     assert_eq!(settings.link_hosts, LinkHosts::default());
     assert!(settings.messages.channels.mail.is_none() && settings.messages.channels.texts.is_none());
-    assert_eq!(settings.messages.app_url, None);
+    assert!(settings.messages.app_url.is_none() && settings.messages.topics.is_none());
 }
 
 fn messages(args: MessageArgs) -> ServeArgs {

@@ -156,6 +156,8 @@ fn variables_that_are_set_to_nothing_are_not_set() {
         "REGISTRAR_MAIL_FROM",
         "REGISTRAR_SMS_URL",
         "REGISTRAR_APP_URL",
+        "REGISTRAR_SNS_TOPICS",
+        "REGISTRAR_SNS_CERT_ORIGINS",
         "REGISTRAR_API_KEY_RATE",
         "REGISTRAR_PUBLISH_PERSONAL",
         "REGISTRAR_WEEK_START",

@@ -290,7 +290,7 @@ on_both_stores! {
 
     async fn a_text_message_goes_to_the_gateway(database) {
         let (node, gateway) = (database.open().await, GatewayServer::start([503, 429]).await);
-        let channels = texts_by(&gateway);
+        let channels = texts_by(&gateway).reporting_to("http://127.0.0.1:8080");
         let id = compose(&node, &channels, code_to("+12025550123")).await;
         let _deliveries = Deliveries::start(&node, &channels);
         let sent = until(&node, id, State::Sent).await;
@@ -303,6 +303,7 @@ on_both_stores! {
         let form = &requests[2].form;
         assert_eq!((form["To"].as_str(), form["From"].as_str()), ("+12025550123", "+12025550199"));
         assert!(form["Body"].lines().any(|line| line == CODE), "{}", form["Body"]);
+        assert_eq!(form["StatusCallback"], format!("http://127.0.0.1:8080/hooks/sms/status?message={id}"));
     }
 
     async fn a_message_that_the_gateway_refuses_is_not_tried_again(database) {
