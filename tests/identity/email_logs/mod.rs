@@ -1,6 +1,7 @@
 //! What became of messages: the reports of Amazon SES, of mail servers and of the gateway, and the list of those about
 //! mails.
 
+mod invitations;
 mod mail_servers;
 mod notifications;
 mod publisher;
